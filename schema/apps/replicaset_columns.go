@@ -1,0 +1,27 @@
+package apps
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/schema"
+)
+
+var replicaSetColumns = append([]metav1.TableColumnDefinition{
+	schema.NameColumn(),
+	schema.NumberColumn("Desired", appsv1.ReplicaSetSpec{}.SwaggerDoc()["replicas"]),
+	schema.NumberColumn("Current", appsv1.ReplicaSetStatus{}.SwaggerDoc()["replicas"]),
+	schema.NumberColumn("Ready", appsv1.ReplicaSetStatus{}.SwaggerDoc()["readyReplicas"]),
+	schema.AgeColumn(),
+}, templateColumns(appsv1.ReplicaSetSpec{}.SwaggerDoc()["selector"])...)
+
+func replicaSetRow(obj schema.Object, now metav1.Time) []any {
+	rs := obj.(*appsv1.ReplicaSet)
+	return append([]any{
+		rs.Name,
+		replicaCount(rs.Spec.Replicas),
+		int64(rs.Status.Replicas),
+		int64(rs.Status.ReadyReplicas),
+		schema.Age(rs.CreationTimestamp, now),
+	}, templateCells(&rs.Spec.Template, rs.Spec.Selector)...)
+}

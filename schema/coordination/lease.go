@@ -1,0 +1,44 @@
+package coordination
+
+import (
+	coordinationv1 "k8s.io/api/coordination/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"gantry/schema"
+)
+
+// Lease is the kind of leases.
+var Lease = &schema.Kind{
+	Group: "coordination.k8s.io", Version: "v1", Kind: "Lease",
+	Plural: "leases", Singular: "lease", ShortNames: []string{}, Categories: []string{},
+	Namespaced: true,
+	Prefix:     "leases",
+	New:        func() schema.Object { return &coordinationv1.Lease{} },
+	NewList:    func() runtime.Object { return &coordinationv1.LeaseList{} },
+
+	Columns: leaseColumns, Row: leaseRow,
+
+	CreateOnUpdate: true,
+	ValidateName:   apivalidation.NameIsDNSSubdomain,
+
+	PrepareCreate:  schema.Do(prepareLeaseCreate),
+	PrepareUpdate:  schema.Do2(prepareLeaseUpdate),
+	Validate:       schema.Check(validateLease),
+	ValidateUpdate: schema.Check2(validateLeaseUpdate),
+}
+
+// prepareLeaseCreate drops strategy and preferredHolder, which belong to coordinated leader election: off in 1.36.
+func prepareLeaseCreate(l *coordinationv1.Lease) {
+	l.Spec.Strategy = nil
+	l.Spec.PreferredHolder = nil
+}
+
+func prepareLeaseUpdate(l, old *coordinationv1.Lease) {
+	if old.Spec.Strategy == nil {
+		l.Spec.Strategy = nil
+	}
+	if old.Spec.PreferredHolder == nil {
+		l.Spec.PreferredHolder = nil
+	}
+}

@@ -1,0 +1,27 @@
+package core
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"gantry/schema"
+)
+
+// ConfigMap is the kind of configmaps.
+var ConfigMap = &schema.Kind{
+	Group: "", Version: "v1", Kind: "ConfigMap",
+	Plural: "configmaps", Singular: "configmap", ShortNames: []string{"cm"}, Categories: []string{},
+	Namespaced: true,
+	Prefix:     "configmaps",
+	New:        func() schema.Object { return &corev1.ConfigMap{} },
+	NewList:    func() runtime.Object { return &corev1.ConfigMapList{} },
+
+	Columns: configMapColumns, Row: configMapRow,
+
+	UnconditionalUpdate: true,
+	ValidateName:        apivalidation.NameIsDNSSubdomain,
+
+	Validate:       schema.Check(validateConfigMap),
+	ValidateUpdate: schema.Check2(validateConfigMapUpdate),
+}

@@ -1,0 +1,38 @@
+package core
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"gantry/schema"
+)
+
+// Endpoints is the kind of endpoints.
+var Endpoints = &schema.Kind{
+	Group: "", Version: "v1", Kind: "Endpoints",
+	Plural: "endpoints", Singular: "endpoints", ShortNames: []string{"ep"}, Categories: []string{},
+	Namespaced: true,
+	Prefix:     "services/endpoints",
+	New:        func() schema.Object { return &corev1.Endpoints{} },
+	NewList:    func() runtime.Object { return &corev1.EndpointsList{} },
+
+	Columns: endpointsColumns, Row: endpointsRow,
+
+	UnconditionalUpdate: true,
+	CreateOnUpdate:      true,
+	ValidateName:        apivalidation.NameIsDNSSubdomain,
+
+	Default:        schema.Do(defaultEndpoints),
+	Validate:       schema.Check(validateEndpoints),
+	ValidateUpdate: schema.Check2(validateEndpointsUpdate),
+	Warnings:       schema.Warn(endpointsWarnings),
+}
+
+func defaultEndpoints(ep *corev1.Endpoints) {
+	for i := range ep.Subsets {
+		for j := range ep.Subsets[i].Ports {
+			setIfZero(&ep.Subsets[i].Ports[j].Protocol, corev1.ProtocolTCP)
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package core
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/schema/internal/check"
+)
+
+// validateEvent asks more of an event with an eventTime, which is one of the newer kind.
+func validateEvent(e *corev1.Event) field.ErrorList {
+	var f check.Faults
+	about := field.NewPath("involvedObject", "namespace")
+	const mismatch = "does not match event.namespace"
+	if e.EventTime.IsZero() {
+		of := e.InvolvedObject.Namespace
+		if of != e.Namespace && (of != "" || e.Namespace != metav1.NamespaceDefault) {
+			f.Invalid(about, of, mismatch)
+		}
+	} else {
+		if e.InvolvedObject.Namespace == "" && e.Namespace != metav1.NamespaceDefault && e.Namespace != metav1.NamespaceSystem {
+			f.Invalid(about, "", mismatch)
+		}
+		reporter := field.NewPath("reportingComponent")
+		f.Set(reporter, e.ReportingController)
+		f.Qualified(reporter, e.ReportingController)
+		for _, t := range []struct {
+			name, value string
+			most        int
+		}{{"reportingInstance", e.ReportingInstance, 128}, {"action", e.Action, 128}, {"reason", e.Reason, 128}} {
+			f.Set(field.NewPath(t.name), t.value)
+			checkLength(&f, field.NewPath(t.name), t.value, t.most)
+		}
+		checkLength(&f, field.NewPath("message"), e.Message, 1024)
+	}
+	f.Subdomain(field.NewPath("namespace"), e.Namespace)
+	return f.List
+}
+
+func checkLength(f *check.Faults, p *field.Path, value string, most int) {
+	if len(value) > most {
+		f.Invalid(p, "", fmt.Sprintf("can have at most %v characters", most))
+	}
+}
+
+func validateEventUpdate(e, _ *corev1.Event) field.ErrorList { return validateEvent(e) }

@@ -1,0 +1,150 @@
+package core
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	netutils "k8s.io/utils/net"
+
+	"gantry/schema/internal/check"
+)
+
+const taintsAnnotation = "scheduler.alpha.kubernetes.io/taints"
+
+func validateNode(node *corev1.Node) field.ErrorList {
+	var f check.Faults
+	checkNode(&f, node)
+	return f.List
+}
+
+func validateNodeUpdate(node, old *corev1.Node) field.ErrorList {
+	var f check.Faults
+	checkNode(&f, node)
+	checkNodeUpdate(&f, node, old)
+	return f.List
+}
+
+func validateNodeStatus(node, old *corev1.Node) field.ErrorList { return validateNodeUpdate(node, old) }
+
+func checkNode(f *check.Faults, node *corev1.Node) {
+	meta, status := field.NewPath("metadata"), field.NewPath("status")
+	if text := node.Annotations[taintsAnnotation]; text != "" {
+		var taints []corev1.Taint
+		if err := json.Unmarshal([]byte(text), &taints); err != nil {
+			f.Invalid(meta.Child("annotations"), taintsAnnotation, err.Error())
+		}
+		checkTaints(f, taints, meta.Child("annotations", taintsAnnotation))
+	}
+	checkTaints(f, node.Spec.Taints, meta.Child("taints")) // where Kubernetes says they are
+	for _, name := range sortedNames(node.Status.Capacity) {
+		checkQuantity(f, name, node.Status.Capacity[name], status.Child("capacity", string(name)))
+	}
+	for _, name := range sortedNames(node.Status.Allocatable) {
+		checkQuantity(f, name, node.Status.Allocatable[name], status.Child("allocatable", string(name)))
+	}
+	if swap := node.Status.NodeInfo.Swap; swap != nil && swap.Capacity != nil {
+		f.Positive(meta.Child("nodeSwapStatus", "capacity"), *swap.Capacity)
+	}
+	checkFeatures(f, node.Status.DeclaredFeatures, status.Child("declaredFeatures"))
+	checkPodCIDRs(f, node.Spec.PodCIDRs, field.NewPath("spec", "podCIDRs"))
+}
+
+func checkTaints(f *check.Faults, taints []corev1.Taint, list *field.Path) {
+	type pair struct {
+		key    string
+		effect corev1.TaintEffect
+	}
+	seen := map[pair]bool{}
+	for i, t := range taints {
+		p := list.Index(i)
+		f.Add(metavalidation.ValidateLabelName(t.Key, p.Child("key"))...)
+		if wrong := validation.IsValidLabelValue(t.Value); len(wrong) > 0 {
+			f.Invalid(p.Child("value"), t.Value, strings.Join(wrong, ";"))
+		}
+		checkTaintEffect(f, t.Effect, p.Child("effect"))
+		if seen[pair{t.Key, t.Effect}] {
+			err := field.Duplicate(p, t)
+			err.Detail = "taints must be unique by key and effect pair"
+			f.Add(err)
+		}
+		seen[pair{t.Key, t.Effect}] = true
+	}
+}
+
+var featureName = regexp.MustCompile(`^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$`)
+
+func checkFeatures(f *check.Faults, features []string, p *field.Path) {
+	for i, name := range features {
+		if len(name) > validation.DNS1123SubdomainMaxLength {
+			f.Invalid(p.Index(i), name, fmt.Sprintf("invalid feature name %q: must be no more than %d characters", name, validation.DNS1123SubdomainMaxLength))
+		} else if !featureName.MatchString(name) {
+			f.Invalid(p.Index(i), name, fmt.Sprintf("invalid feature name %q: must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes", name))
+		}
+		if i == 0 {
+			continue
+		}
+		switch before := features[i-1]; {
+		case before == name:
+			f.Duplicate(p.Index(i), name)
+		case before > name:
+			f.Invalid(p.Index(i), name, "list must be sorted alphabetically")
+		}
+	}
+}
+
+func checkPodCIDRs(f *check.Faults, cidrs []string, p *field.Path) {
+	for i, cidr := range cidrs {
+		f.CIDR(p.Index(i), cidr)
+	}
+	if len(cidrs) < 2 {
+		return
+	}
+	dual, err := netutils.IsDualStackCIDRStrings(cidrs)
+	if err != nil {
+		f.Add(field.InternalError(p, fmt.Errorf("invalid PodCIDRs. failed to check with dual stack with error:%v", err)))
+	}
+	if !dual || len(cidrs) > 2 {
+		f.Invalid(p, cidrs, "may specify no more than one CIDR for each IP family")
+	}
+}
+
+// checkNodeUpdate checks what stays once it is set: the ranges of its pods and the names others know it by.
+func checkNodeUpdate(f *check.Faults, node, old *corev1.Node) {
+	spec, was := field.NewPath("spec"), &old.Spec
+	seen := map[corev1.NodeAddress]bool{}
+	for i, a := range node.Status.Addresses {
+		if seen[a] {
+			f.Duplicate(field.NewPath("status", "addresses").Index(i), a)
+		}
+		seen[a] = true
+	}
+	if len(was.PodCIDRs) > 0 && !slices.Equal(was.PodCIDRs, node.Spec.PodCIDRs) {
+		f.Forbidden(spec.Child("podCIDRs"), "node updates may not change podCIDR except from \"\" to valid")
+	}
+	if was.ProviderID != "" && was.ProviderID != node.Spec.ProviderID {
+		f.Forbidden(spec.Child("providerID"), "node updates may not change providerID except from \"\" to valid")
+	}
+	if was.DoNotUseExternalID != node.Spec.DoNotUseExternalID {
+		f.Forbidden(spec.Child("externalID"), "may not be updated")
+	}
+}
+
+func nodeWarnings(node, _ *corev1.Node) (w []string) {
+	if node.Spec.ConfigSource != nil {
+		w = append(w, "spec.configSource: the feature is removed")
+	}
+	if node.Spec.DoNotUseExternalID != "" {
+		w = append(w, "spec.externalID: this field is deprecated, and is unused by Kubernetes")
+	}
+	for i, cidr := range node.Spec.PodCIDRs {
+		w = append(w, check.WarnCIDR(field.NewPath("spec", "podCIDRs").Index(i), cidr)...)
+	}
+	return w
+}

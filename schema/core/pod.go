@@ -1,0 +1,149 @@
+package core
+
+import (
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"gantry/schema"
+)
+
+// Pod is the kind of pods.
+var Pod = &schema.Kind{
+	Group: "", Version: "v1", Kind: "Pod",
+	Plural: "pods", Singular: "pod", ShortNames: []string{"po"}, Categories: []string{"all"},
+	Namespaced: true,
+	Prefix:     "pods",
+	New:        func() schema.Object { return &corev1.Pod{} },
+	NewList:    func() runtime.Object { return &corev1.PodList{} },
+
+	Columns: podColumns, Row: podRow,
+
+	HasStatus:           true,
+	Subresources:        podSubresources,
+	UnconditionalUpdate: true,
+	ValidateName:        apivalidation.NameIsDNSSubdomain,
+
+	Default:        schema.Do(defaultPod),
+	PrepareCreate:  schema.Do(preparePodCreate),
+	PrepareUpdate:  schema.Do2(preparePodUpdate),
+	PrepareStatus:  schema.Do2(preparePodStatus),
+	Validate:       schema.Check(validatePod),
+	ValidateUpdate: schema.Check2(validatePodUpdate),
+	ValidateStatus: schema.Check2(validatePodStatus),
+	Warnings:       schema.Warn(podWarnings),
+	Grace:          func(obj schema.Object, requested *int64) int64 { return podGrace(obj.(*corev1.Pod), requested) },
+	Fields:         podFields,
+}
+
+var podSubresources = []schema.Subresource{
+	{Name: "attach", Kind: "PodAttachOptions", Verbs: []string{"create", "get"}},
+	{Name: "binding", Kind: "Binding", Verbs: []string{"create"}},
+	{Name: "ephemeralcontainers", Kind: "Pod", Verbs: []string{"get", "patch", "update"}},
+	{Name: "eviction", Group: "policy", Version: "v1", Kind: "Eviction", Verbs: []string{"create"}},
+	{Name: "exec", Kind: "PodExecOptions", Verbs: []string{"create", "get"}},
+	{Name: "log", Kind: "Pod", Verbs: []string{"get"}},
+	{Name: "portforward", Kind: "PodPortForwardOptions", Verbs: []string{"create", "get"}},
+	{Name: "proxy", Kind: "PodProxyOptions", Verbs: []string{"create", "delete", "get", "patch", "update"}},
+	{Name: "resize", Kind: "Pod", Verbs: []string{"get", "patch", "update"}},
+	{Name: "status", Kind: "Pod", Verbs: []string{"get", "patch", "update"}},
+}
+
+func preparePodCreate(pod *corev1.Pod) {
+	pod.Generation = 1
+	pod.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: QOS(pod)}
+	if len(pod.Spec.SchedulingGates) > 0 {
+		pod.Status.Conditions = []corev1.PodCondition{{
+			Type:    corev1.PodScheduled,
+			Status:  corev1.ConditionFalse,
+			Reason:  corev1.PodReasonSchedulingGated,
+			Message: "Scheduling is blocked due to non-empty scheduling gates",
+		}}
+	}
+	DropOff(&pod.Spec, nil)
+	mergeMatchLabelKeys(pod)
+}
+
+func preparePodUpdate(pod, old *corev1.Pod) {
+	pod.Status = old.Status
+	DropOff(&pod.Spec, &old.Spec)
+	raisePodGeneration(pod, old)
+}
+
+// raisePodGeneration counts changes of the spec.
+func raisePodGeneration(pod, old *corev1.Pod) {
+	pod.Generation = old.Generation
+	if !sameSpec(&pod.Spec, &old.Spec) {
+		pod.Generation++
+	}
+}
+
+func preparePodStatus(pod, old *corev1.Pod) {
+	pod.Spec = old.Spec
+	pod.Generation = old.Generation
+	pod.DeletionTimestamp = old.DeletionTimestamp
+	pod.OwnerReferences = old.OwnerReferences
+	if pod.Status.QOSClass == "" {
+		pod.Status.QOSClass = old.Status.QOSClass
+	}
+	keepObservedGeneration(&pod.Status, &old.Status)
+}
+
+// keepObservedGeneration fills observedGeneration from old where a writer that does not know the field left it
+// out. A status may hold several conditions of one type: they are matched in order.
+func keepObservedGeneration(status, old *corev1.PodStatus) {
+	if status.ObservedGeneration == 0 {
+		status.ObservedGeneration = old.ObservedGeneration
+	}
+	used := make([]bool, len(old.Conditions))
+	for i := range status.Conditions {
+		c := &status.Conditions[i]
+		for j := range old.Conditions {
+			if used[j] || old.Conditions[j].Type != c.Type {
+				continue
+			}
+			used[j] = true
+			if c.ObservedGeneration == 0 {
+				c.ObservedGeneration = old.Conditions[j].ObservedGeneration
+			}
+			break
+		}
+	}
+}
+
+// podGrace is how many seconds a deleted pod stays: none before it has a node or after it has ended.
+func podGrace(pod *corev1.Pod, requested *int64) int64 {
+	if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
+		return 0
+	}
+	if requested == nil {
+		requested = pod.Spec.TerminationGracePeriodSeconds
+	}
+	switch {
+	case requested == nil:
+		return 0
+	case *requested < 0:
+		return 1
+	}
+	return *requested
+}
+
+var podFields = []schema.Field{
+	schema.FieldOf("spec.nodeName", func(pod *corev1.Pod) string { return pod.Spec.NodeName }),
+	schema.FieldOf("spec.restartPolicy", func(pod *corev1.Pod) string { return string(pod.Spec.RestartPolicy) }),
+	schema.FieldOf("spec.schedulerName", func(pod *corev1.Pod) string { return pod.Spec.SchedulerName }),
+	schema.FieldOf("spec.serviceAccountName", func(pod *corev1.Pod) string { return pod.Spec.ServiceAccountName }),
+	schema.FieldOf("spec.hostNetwork", func(pod *corev1.Pod) string { return strconv.FormatBool(pod.Spec.HostNetwork) }),
+	schema.FieldOf("status.phase", func(pod *corev1.Pod) string { return string(pod.Status.Phase) }),
+	schema.FieldOf("status.podIP", podIP),
+	schema.FieldOf("status.nominatedNodeName", func(pod *corev1.Pod) string { return pod.Status.NominatedNodeName }),
+}
+
+func podIP(pod *corev1.Pod) string {
+	if len(pod.Status.PodIPs) > 0 {
+		return pod.Status.PodIPs[0].IP
+	}
+	return pod.Status.PodIP
+}

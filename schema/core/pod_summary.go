@@ -1,0 +1,133 @@
+package core
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// podSummary is the one line that a pod is told in.
+type podSummary struct {
+	status       string
+	ready, total int
+	restarts     podRestarts
+}
+
+// nodeUnreachable is the status reason of a pod whose node went silent.
+const nodeUnreachable = "NodeLost"
+
+// summarize says in one word how a pod is, by these rules, later ones first:
+//   - a pod being deleted is Terminating, on a lost node Unknown, unless it has ended;
+//   - once initialized, the first container in the spec's order that waits or has ended tells its reason, but
+//     Completed is said only when no other container runs or failed;
+//   - before that, the first init container that is not through tells: Init:1/3, Init:Error;
+//   - a scheduling gate, the status's reason, the phase.
+func summarize(pod *corev1.Pod) podSummary {
+	s := podSummary{status: string(pod.Status.Phase), total: len(pod.Spec.Containers)}
+	if pod.Status.Reason != "" {
+		s.status = pod.Status.Reason
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodScheduled && c.Reason == corev1.PodReasonSchedulingGated {
+			s.status = corev1.PodReasonSchedulingGated
+		}
+	}
+	sidecars := sidecarNames(pod)
+	s.total += len(sidecars)
+	initializing, sidecarRestarts := s.initContainers(pod, sidecars)
+	if !initializing || conditionTrue(pod, corev1.PodInitialized) {
+		s.restarts = sidecarRestarts
+		s.containers(pod)
+	}
+	switch {
+	case pod.DeletionTimestamp == nil:
+	case pod.Status.Reason == nodeUnreachable:
+		s.status = "Unknown"
+	case pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed:
+		s.status = "Terminating"
+	}
+	return s
+}
+
+// sidecarNames are the init containers that go on running beside the others.
+func sidecarNames(pod *corev1.Pod) map[string]bool {
+	names := map[string]bool{}
+	for _, c := range pod.Spec.InitContainers {
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			names[c.Name] = true
+		}
+	}
+	return names
+}
+
+// initContainers goes through the init containers up to the first that is not through.
+func (s *podSummary) initContainers(pod *corev1.Pod, sidecars map[string]bool) (initializing bool, ofSidecars podRestarts) {
+	for i := range pod.Status.InitContainerStatuses {
+		c := &pod.Status.InitContainerStatuses[i]
+		s.restarts.add(c)
+		if sidecars[c.Name] {
+			ofSidecars.add(c)
+		}
+		ended, waiting := c.State.Terminated, c.State.Waiting
+		switch {
+		case ended != nil && ended.ExitCode == 0:
+			continue
+		case sidecars[c.Name] && c.Started != nil && *c.Started:
+			if c.Ready {
+				s.ready++
+			}
+			continue
+		case ended != nil:
+			s.status = "Init:" + endReason(ended)
+		case waiting != nil && waiting.Reason != "" && waiting.Reason != "PodInitializing":
+			s.status = "Init:" + waiting.Reason
+		default:
+			s.status = fmt.Sprintf("Init:%d/%d", i, len(pod.Spec.InitContainers))
+		}
+		return true, ofSidecars
+	}
+	return false, ofSidecars
+}
+
+// containers goes through the containers from the last to the first, so that the first one's word stays.
+func (s *podSummary) containers(pod *corev1.Pod) {
+	running, failed := false, ""
+	for i := len(pod.Status.ContainerStatuses) - 1; i >= 0; i-- {
+		c := &pod.Status.ContainerStatuses[i]
+		s.restarts.add(c)
+		switch ended, waiting := c.State.Terminated, c.State.Waiting; {
+		case waiting != nil && waiting.Reason != "":
+			s.status = waiting.Reason
+		case ended != nil:
+			s.status = endReason(ended)
+			if ended.ExitCode != 0 {
+				failed = s.status
+			}
+		case c.Ready && c.State.Running != nil:
+			running = true
+			s.ready++
+		}
+	}
+	if s.status != "Completed" {
+		return
+	}
+	switch {
+	case running && conditionTrue(pod, corev1.PodReady):
+		s.status = "Running"
+	case failed != "":
+		s.status = failed
+	case running:
+		s.status = "NotReady"
+	}
+}
+
+// endReason is "Error", or "Signal:9" or "ExitCode:3" where the runtime named none.
+func endReason(t *corev1.ContainerStateTerminated) string {
+	switch {
+	case t.Reason != "":
+		return t.Reason
+	case t.Signal != 0:
+		return fmt.Sprintf("Signal:%d", t.Signal)
+	}
+	return fmt.Sprintf("ExitCode:%d", t.ExitCode)
+}

@@ -1,0 +1,51 @@
+package core
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"gantry/schema"
+)
+
+// Secret is the kind of secrets.
+var Secret = &schema.Kind{
+	Group: "", Version: "v1", Kind: "Secret",
+	Plural: "secrets", Singular: "secret", ShortNames: []string{}, Categories: []string{},
+	Namespaced: true,
+	Prefix:     "secrets",
+	New:        func() schema.Object { return &corev1.Secret{} },
+	NewList:    func() runtime.Object { return &corev1.SecretList{} },
+
+	Columns: secretColumns, Row: secretRow,
+
+	UnconditionalUpdate: true,
+	ValidateName:        apivalidation.NameIsDNSSubdomain,
+
+	Default:        schema.Do(defaultSecret),
+	PrepareUpdate:  schema.Do2(prepareSecretUpdate),
+	Validate:       schema.Check(validateSecret),
+	ValidateUpdate: schema.Check2(validateSecretUpdate),
+	Warnings:       schema.Warn(secretWarnings),
+	Fields:         secretFields,
+}
+
+// defaultSecret also moves stringData, which is for writing alone, into data.
+func defaultSecret(s *corev1.Secret) {
+	setIfZero(&s.Type, corev1.SecretTypeOpaque)
+	if len(s.StringData) > 0 && s.Data == nil {
+		s.Data = make(map[string][]byte, len(s.StringData))
+	}
+	for key, value := range s.StringData {
+		s.Data[key] = []byte(value)
+	}
+	s.StringData = nil
+}
+
+func prepareSecretUpdate(s, old *corev1.Secret) {
+	setIfZero(&s.Type, old.Type)
+}
+
+var secretFields = []schema.Field{
+	schema.FieldOf("type", func(s *corev1.Secret) string { return string(s.Type) }),
+}

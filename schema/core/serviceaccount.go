@@ -1,0 +1,39 @@
+package core
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"gantry/schema"
+)
+
+// ServiceAccount is the kind of serviceaccounts.
+var ServiceAccount = &schema.Kind{
+	Group: "", Version: "v1", Kind: "ServiceAccount",
+	Plural: "serviceaccounts", Singular: "serviceaccount", ShortNames: []string{"sa"}, Categories: []string{},
+	Namespaced: true,
+	Prefix:     "serviceaccounts",
+	New:        func() schema.Object { return &corev1.ServiceAccount{} },
+	NewList:    func() runtime.Object { return &corev1.ServiceAccountList{} },
+
+	Columns: serviceAccountColumns, Row: serviceAccountRow,
+
+	Subresources: []schema.Subresource{
+		{Name: "token", Group: "authentication.k8s.io", Version: "v1", Kind: "TokenRequest", Verbs: []string{"create"}},
+	},
+	ValidateName: apivalidation.NameIsDNSSubdomain,
+
+	PrepareCreate:  schema.Do(prepareServiceAccount),
+	PrepareUpdate:  schema.Do2(func(sa, _ *corev1.ServiceAccount) { prepareServiceAccount(sa) }),
+	Validate:       schema.Check(validateServiceAccount),
+	ValidateUpdate: schema.Check2(validateServiceAccountUpdate),
+	Warnings:       schema.Warn(serviceAccountWarnings),
+}
+
+// prepareServiceAccount leaves of a secret's reference the name: the rest is not looked at.
+func prepareServiceAccount(sa *corev1.ServiceAccount) {
+	for i := range sa.Secrets {
+		sa.Secrets[i] = corev1.ObjectReference{Name: sa.Secrets[i].Name}
+	}
+}

@@ -1,0 +1,78 @@
+package core
+
+import corev1 "k8s.io/api/core/v1"
+
+func defaultVolume(v *corev1.Volume) {
+	if v.VolumeSource == (corev1.VolumeSource{}) {
+		v.EmptyDir = &corev1.EmptyDirVolumeSource{}
+		return
+	}
+	// A volume has one source; one with several is defaulted in each, as Kubernetes does, and then refused.
+	if v.HostPath != nil {
+		setIfNil(&v.HostPath.Type, corev1.HostPathUnset)
+	}
+	if v.Secret != nil {
+		setIfNil(&v.Secret.DefaultMode, corev1.SecretVolumeSourceDefaultMode)
+	}
+	if v.ConfigMap != nil {
+		setIfNil(&v.ConfigMap.DefaultMode, corev1.ConfigMapVolumeSourceDefaultMode)
+	}
+	if v.DownwardAPI != nil {
+		setIfNil(&v.DownwardAPI.DefaultMode, corev1.DownwardAPIVolumeSourceDefaultMode)
+		defaultDownwardFiles(v.DownwardAPI.Items)
+	}
+	if v.Projected != nil {
+		setIfNil(&v.Projected.DefaultMode, corev1.ProjectedVolumeSourceDefaultMode)
+		for i := range v.Projected.Sources {
+			defaultProjection(&v.Projected.Sources[i])
+		}
+	}
+	if v.Image != nil {
+		setIfZero(&v.Image.PullPolicy, pullPolicyOf(v.Image.Reference))
+	}
+	if v.Ephemeral != nil {
+		if t := v.Ephemeral.VolumeClaimTemplate; t != nil {
+			setIfNil(&t.Spec.VolumeMode, corev1.PersistentVolumeFilesystem)
+			roundResources(t.Spec.Resources.Limits)
+			roundResources(t.Spec.Resources.Requests)
+		}
+	}
+	defaultStorage(v)
+}
+
+func defaultProjection(p *corev1.VolumeProjection) {
+	if p.DownwardAPI != nil {
+		defaultDownwardFiles(p.DownwardAPI.Items)
+	}
+	if p.ServiceAccountToken != nil {
+		setIfNil(&p.ServiceAccountToken.ExpirationSeconds, 3600)
+	}
+}
+
+func defaultDownwardFiles(items []corev1.DownwardAPIVolumeFile) {
+	for i := range items {
+		defaultFieldRef(items[i].FieldRef)
+	}
+}
+
+// defaultStorage fills the sources that lead to storage systems.
+func defaultStorage(v *corev1.Volume) {
+	if s := v.ISCSI; s != nil {
+		setIfZero(&s.ISCSIInterface, "default")
+	}
+	if s := v.RBD; s != nil {
+		setIfZero(&s.RBDPool, "rbd")
+		setIfZero(&s.RadosUser, "admin")
+		setIfZero(&s.Keyring, "/etc/ceph/keyring")
+	}
+	if s := v.AzureDisk; s != nil {
+		setIfNil(&s.CachingMode, corev1.AzureDataDiskCachingReadWrite)
+		setIfNil(&s.FSType, "ext4")
+		setIfNil(&s.ReadOnly, false)
+		setIfNil(&s.Kind, corev1.AzureSharedBlobDisk)
+	}
+	if s := v.ScaleIO; s != nil {
+		setIfZero(&s.StorageMode, "ThinProvisioned")
+		setIfZero(&s.FSType, "xfs")
+	}
+}

@@ -1,0 +1,179 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"time"
+	"unsafe"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// The types here have methods that read and write their JSON. Those that every object is full of are read and written
+// as their methods do it, without the detour over bytes of their own.
+
+type resourceQuantity = resource.Quantity
+
+// special decodes what is not null.
+func (d *decoder) special(k kind, at unsafe.Pointer, i int) int {
+	switch k {
+	case timestamp:
+		return d.time(&(*metav1.Time)(at).Time, time.RFC3339, i)
+	case microTime:
+		return d.time(&(*metav1.MicroTime)(at).Time, metav1.RFC3339Micro, i)
+	case amount:
+		return d.amount((*resource.Quantity)(at), i)
+	case intOrText:
+		return d.intOrText((*intstr.IntOrString)(at), i)
+	}
+	return -1
+}
+
+func (d *decoder) time(to *time.Time, layout string, i int) int {
+	if peek(d.s, i) != '"' {
+		return -1
+	}
+	text, after := d.text(i)
+	if after < 0 {
+		return -1
+	}
+	t, err := time.Parse(layout, text)
+	if err != nil {
+		return -1
+	}
+	*to = t.Local()
+	return after
+}
+
+// amount parses the text of a string or a number, as it is written there. An escape in it is no part of an amount.
+func (d *decoder) amount(to *resource.Quantity, i int) int {
+	text, after := "", -1
+	if c := peek(d.s, i); c == '"' {
+		var escapes bool
+		if after, escapes = quoted(d.s, i); after < 0 || escapes {
+			return -1
+		}
+		text = d.s[i+1 : after-1]
+	} else if c == 'n' {
+		return null(d.s, i)
+	} else if after = number(d.s, i); after >= 0 {
+		text = d.s[i:after]
+	}
+	q, err := resource.ParseQuantity(strings.TrimSpace(text))
+	if err != nil {
+		return -1
+	}
+	*to = q
+	return after
+}
+
+func (d *decoder) intOrText(to *intstr.IntOrString, i int) (after int) {
+	if peek(d.s, i) != '"' {
+		return d.integer(int32s, unsafe.Pointer(&to.IntVal), i)
+	}
+	to.Type = intstr.String
+	to.StrVal, after = d.text(i)
+	return after
+}
+
+// method has a type read its JSON, null too.
+func (d *decoder) method(p *plan, at unsafe.Pointer, i int) int {
+	a := anything{s: d.s, buf: d.buf}
+	after := a.value(i, maxDepth)
+	d.buf = a.buf
+	if after < 0 || reflect.NewAt(p.typ, at).Interface().(json.Unmarshaler).UnmarshalJSON(d.data[i:after:after]) != nil {
+		return -1
+	}
+	return after
+}
+
+// special appends a value of one of these types.
+func (e *encoder) special(b []byte, k kind, at unsafe.Pointer) []byte {
+	switch k {
+	case timestamp:
+		return appendTime(b, (*metav1.Time)(at).Time, time.RFC3339)
+	case microTime:
+		return appendTime(b, (*metav1.MicroTime)(at).Time, metav1.RFC3339Micro)
+	case amount:
+		return e.amount(b, (*resource.Quantity)(at))
+	case intOrText:
+		return e.intOrText(b, (*intstr.IntOrString)(at))
+	}
+	e.failed = true
+	return b
+}
+
+// appendTime: a zero time is null. No layout gives a byte that JSON escapes.
+func appendTime(b []byte, t time.Time, layout string) []byte {
+	if t.IsZero() {
+		return append(b, "null"...)
+	}
+	b = append(b, '"')
+	b = t.UTC().AppendFormat(b, layout)
+	return append(b, '"')
+}
+
+// amountText is where an amount keeps its text once somebody has asked for it.
+var amountText = func() uintptr {
+	f, ok := reflect.TypeFor[resource.Quantity]().FieldByName("s")
+	if !ok || f.Type.Kind() != reflect.String {
+		panic("wire: resource.Quantity has changed: MarshalJSON writes its field s if that is not empty")
+	}
+	return f.Offset
+}()
+
+// powers are the suffixes of 1024 to their index.
+var powers = [...]string{"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"}
+
+// amount appends what q's MarshalJSON gives. That needs memory for an integer in BinarySI, as nearly every memory is.
+func (e *encoder) amount(b []byte, q *resource.Quantity) []byte {
+	b = append(b, '"')
+	if text := *(*string)(unsafe.Add(unsafe.Pointer(q), amountText)); text != "" {
+		b = append(b, text...)
+		return append(b, '"')
+	}
+	if n, ok := q.AsInt64(); ok && n >= 1024 && q.Format == resource.BinarySI {
+		power := 0
+		for ; n%1024 == 0; power++ {
+			n /= 1024
+		}
+		b = append(appendInt(b, n), powers[power]...)
+		return append(b, '"')
+	}
+	digits, suffix := q.CanonicalizeBytes(e.scratch[:0])
+	b = append(b, digits...)
+	b = append(b, suffix...)
+	return append(b, '"')
+}
+
+func (e *encoder) intOrText(b []byte, v *intstr.IntOrString) []byte {
+	switch {
+	case v.Type == intstr.Int:
+		return appendInt(b, int64(v.IntVal))
+	case v.Type == intstr.String && !strings.ContainsAny(v.StrVal, "<>&"): // its method escapes these
+		return appendText(b, v.StrVal)
+	}
+	return e.method(b, reflect.ValueOf(v).Interface().(json.Marshaler))
+}
+
+// method appends what a type writes, without the white space that it may contain.
+func (e *encoder) method(b []byte, m json.Marshaler) []byte {
+	text, err := m.MarshalJSON()
+	if err != nil {
+		e.failed = true
+		return b
+	}
+	a := anything{s: unsafe.String(unsafe.SliceData(text), len(text)), buf: e.scratch}
+	compact := a.value(0, maxDepth) == len(text) && !a.space
+	e.scratch = a.buf
+	if compact {
+		return append(b, text...)
+	}
+	out := bytes.NewBuffer(b)
+	e.failed = json.Compact(out, text) != nil || e.failed
+	return out.Bytes()
+}

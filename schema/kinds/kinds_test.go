@@ -1,0 +1,144 @@
+package kinds
+
+import (
+	"math/rand"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
+	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+
+	"gantry/schema"
+)
+
+// everything calls each function of k on obj as a write of it would.
+func everything(k *schema.Kind, obj, old schema.Object) {
+	if k.Default != nil {
+		k.Default(obj)
+	}
+	clone := func() schema.Object { return obj.DeepCopyObject().(schema.Object) }
+	schema.ValidateMeta(k, obj)
+	schema.ValidateMetaUpdate(k, obj, old)
+	if k.ValidateName != nil {
+		k.ValidateName(obj.GetName(), true)
+	}
+	if k.PrepareCreate != nil {
+		k.PrepareCreate(clone())
+	}
+	if k.Warnings != nil {
+		k.Warnings(obj, nil)
+		k.Warnings(obj, old)
+	}
+	for _, f := range k.Fields {
+		f.Value(obj)
+	}
+	if k.Grace != nil {
+		k.Grace(obj, nil)
+	}
+	if k.Scale != nil {
+		k.Scale.Get(obj)
+		k.Scale.Set(clone(), -1)
+	}
+	if k.Row != nil {
+		k.Row(obj, metav1.Now())
+	}
+	if k.PrepareUpdate != nil {
+		k.PrepareUpdate(clone(), old)
+	}
+	if k.PrepareStatus != nil {
+		k.PrepareStatus(clone(), old)
+	}
+	k.Validate(obj)
+	k.ValidateUpdate(obj, old)
+	if k.ValidateStatus != nil {
+		k.ValidateStatus(obj, old)
+	}
+}
+
+// TestRandomObjects: whatever an object holds, no function panics, Default is idempotent, Fields has one set of keys,
+// and what an update is compared with stays as it was.
+func TestRandomObjects(t *testing.T) {
+	codecs := serializer.NewCodecFactory(runtime.NewScheme())
+	for _, k := range All.All {
+		t.Run(k.Kind, func(t *testing.T) {
+			f := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs), rand.NewSource(1), codecs)
+			old := k.New()
+			for i := range 60 {
+				obj := k.New()
+				f.NilChance([]float64{0, .3, .7, .95}[i%4]).NumElements(0, 1+i%3).Fill(obj)
+				before := old.DeepCopyObject()
+				everything(k, obj, old)
+				if !reflect.DeepEqual(before, old) {
+					t.Fatalf("object %d changed the old one:\n%s", i, cmp.Diff(before, old))
+				}
+				if k.Default != nil {
+					once := obj.DeepCopyObject()
+					k.Default(obj)
+					if !reflect.DeepEqual(once, obj) {
+						t.Fatalf("object %d: Default twice (-once +twice):\n%s", i, cmp.Diff(once, obj))
+					}
+				}
+				old = obj
+			}
+		})
+	}
+}
+
+// TestHostileObjects reads what someone may have put into etcd by hand.
+func TestHostileObjects(t *testing.T) {
+	for _, text := range []string{
+		`{}`, `{"metadata":null,"spec":null,"status":null}`, `{"metadata":{"labels":null,"finalizers":[""],"ownerReferences":[{}]}}`,
+		`{"spec":{"containers":[null,{"ports":[null],"env":[null,{"valueFrom":{}}],"volumeMounts":[null],"resources":{"limits":{"":"1"}}}],"volumes":[null]}}`,
+		`{"spec":{"replicas":-2147483648,"selector":{"matchExpressions":[{"operator":"?"}]},"strategy":{"rollingUpdate":{"maxSurge":"%"}}}}`,
+		`{"spec":{"clusterIPs":[""],"ipFamilies":["x","x"],"ports":[null,{"port":-1,"targetPort":""}],"externalIPs":["."],"sessionAffinity":"ClientIP","sessionAffinityConfig":{}}}`,
+		`{"spec":{"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{}},"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[null]}},"topologySpreadConstraints":[null]}}`,
+		`{"spec":{"podCIDRs":["","x"],"taints":[null]},"status":{"capacity":{"cpu":"-5E"},"addresses":[null]}}`,
+		`{"subsets":[null,{"addresses":[null],"ports":[null]}],"endpoints":[null,{"addresses":[""],"hints":{}}],"ports":[null,{}]}`,
+		`{"status":{"loadBalancer":{"ingress":[null]},"containerStatuses":[null,{"state":null}],"conditions":[null],"podIPs":[null]}}`,
+	} {
+		for _, k := range All.All {
+			obj, _, err := schema.Decode(k, []byte(text))
+			if err != nil {
+				continue // refused: as good
+			}
+			everything(k, obj, k.New())
+			everything(k, k.New(), obj)
+		}
+	}
+}
+
+// TestTable: each kind is found by all its names, and nothing is said twice.
+func TestTable(t *testing.T) {
+	seen := map[string]string{}
+	for _, k := range All.All {
+		if All.Resource(k.Group, k.Version, k.Plural) != k || All.Kind(k.APIVersion(), k.Kind) != k || All.Of(k.Type()) != k {
+			t.Errorf("%s is not found by its names", k.Kind)
+		}
+		for _, name := range append([]string{k.Plural, k.Singular}, k.ShortNames...) {
+			if other := seen[name]; other != "" && other != k.Kind {
+				t.Errorf("%q names %s and %s", name, other, k.Kind)
+			}
+			seen[name] = k.Kind
+		}
+		key := k.Prefix + "/ns/name"
+		if !k.Namespaced {
+			key = k.Prefix + "/name"
+		}
+		if got, _, name, ok := All.Key(key); got != k || name != "name" || !ok {
+			t.Errorf("key %s is of %v, %q, %v", key, got, name, ok)
+		}
+		if k.Validate == nil || k.ValidateUpdate == nil || k.HasStatus != (k.PrepareStatus != nil) || k.HasStatus != (k.ValidateStatus != nil) {
+			t.Errorf("%s lacks a function", k.Kind)
+		}
+		status := slices.ContainsFunc(k.Subresources, func(s schema.Subresource) bool { return s.Name == "status" })
+		scale := slices.ContainsFunc(k.Subresources, func(s schema.Subresource) bool { return s.Name == "scale" })
+		if status != k.HasStatus || scale != (k.Scale != nil) {
+			t.Errorf("%s: discovery lists status %v, scale %v", k.Kind, status, scale)
+		}
+	}
+}

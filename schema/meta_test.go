@@ -1,0 +1,64 @@
+package schema
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+func faults(errs field.ErrorList) (list []string) {
+	for _, e := range errs {
+		list = append(list, e.Error())
+	}
+	return list
+}
+
+func TestValidateMeta(t *testing.T) {
+	pods, nodes, _ := testKinds()
+	for _, tt := range []struct {
+		name string
+		kind *Kind
+		in   metav1.ObjectMeta
+		want []string
+	}{
+		{"valid", pods, metav1.ObjectMeta{Name: "a", Namespace: "b"}, nil},
+		{"no name, no namespace", pods, metav1.ObjectMeta{}, []string{"metadata.name: Required value: name or generateName is required", "metadata.namespace: Required value"}},
+		{"a namespace too many", nodes, metav1.ObjectMeta{Name: "a", Namespace: "b"}, []string{"metadata.namespace: Forbidden: not allowed on this type"}},
+		{"a name that is a path", nodes, metav1.ObjectMeta{Name: "a/b"}, []string{`metadata.name: Invalid value: "a/b": may not contain '/'`}},
+		{"finalizer", nodes, metav1.ObjectMeta{Name: "a", Finalizers: []string{"mine", "x/y"}},
+			[]string{`metadata.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			obj := tt.kind.New()
+			switch o := obj.(type) {
+			case *corev1.Pod:
+				o.ObjectMeta = tt.in
+			case *corev1.Node:
+				o.ObjectMeta = tt.in
+			}
+			if diff := cmp.Diff(tt.want, faults(ValidateMeta(tt.kind, obj))); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestValidateMetaUpdate(t *testing.T) {
+	pods, _, _ := testKinds()
+	old := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "1", ResourceVersion: "5", Finalizers: []string{"byhand"}}}
+	pod := old.DeepCopy()
+	if got := faults(ValidateMetaUpdate(pods, pod, old)); got != nil {
+		t.Errorf("a finalizer that was there: %q", got)
+	}
+	pod.UID, pod.Finalizers = "2", []string{"byhand", "new"}
+	want := []string{
+		`metadata.uid: Invalid value: "2": field is immutable`,
+		`metadata.finalizers[1]: Invalid value: "new": name is neither a standard finalizer name nor is it fully qualified`,
+	}
+	if diff := cmp.Diff(want, faults(ValidateMetaUpdate(pods, pod, old))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

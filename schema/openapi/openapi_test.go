@@ -1,0 +1,229 @@
+package openapi
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	openapi_v2 "github.com/google/gnostic-models/openapiv2"
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+	"k8s.io/kube-openapi/pkg/spec3"
+	oproto "k8s.io/kube-openapi/pkg/util/proto"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+
+	"gantry/schema"
+	"gantry/schema/kinds"
+)
+
+const (
+	podModel       = "io.k8s.api.core.v1.Pod"
+	podSpecModel   = "io.k8s.api.core.v1.PodSpec"
+	containerModel = "io.k8s.api.core.v1.Container"
+	metaModel      = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+)
+
+func TestV2(t *testing.T) {
+	text, err := V2(kinds.All)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc spec.Swagger
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	containers := doc.Definitions[podSpecModel].Properties["containers"]
+	want := map[string]any{
+		"x-kubernetes-patch-strategy": "merge", "x-kubernetes-patch-merge-key": "name",
+		"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": []any{"name"},
+	}
+	if diff := cmp.Diff(want, map[string]any(containers.Extensions)); diff != "" {
+		t.Errorf("spec.containers (-want +got):\n%s", diff)
+	}
+	if got := containers.Items.Schema.Ref.String(); got != "#/definitions/"+containerModel {
+		t.Errorf("an element of spec.containers is %q", got)
+	}
+	if diff := cmp.Diff([]string{"containers"}, doc.Definitions[podSpecModel].Required); diff != "" {
+		t.Errorf("required of PodSpec (-want +got):\n%s", diff)
+	}
+	policy := doc.Definitions[containerModel].Properties["imagePullPolicy"]
+	if diff := cmp.Diff([]any{"Always", "IfNotPresent", "Never"}, policy.Enum); diff != "" {
+		t.Errorf("values of imagePullPolicy (-want +got):\n%s", diff)
+	}
+	if p := doc.Definitions[metaModel].Properties["creationTimestamp"]; p.Ref.String() == "" || p.Description == "" {
+		t.Errorf("creationTimestamp has ref %q and description %q", p.Ref.String(), p.Description)
+	}
+	patch := doc.Paths.Paths["/api/v1/namespaces/{namespace}/pods/{name}"].Patch
+	var names []string
+	for _, p := range patch.Parameters {
+		names = append(names, p.Name)
+	}
+	if diff := cmp.Diff([]string{"body", "dryRun", "fieldManager", "fieldValidation", "force"}, names); diff != "" {
+		t.Errorf("parameters of a patch (-want +got):\n%s", diff)
+	}
+}
+
+// TestV2Protobuf reads the document as kubectl does.
+func TestV2Protobuf(t *testing.T) {
+	data, err := V2Protobuf(kinds.All)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc openapi_v2.Document
+	if err := proto.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	models, err := oproto.NewOpenAPIData(&doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod, ok := models.LookupModel(podModel).(*oproto.Kind)
+	if !ok {
+		t.Fatalf("the model of pods is %T", models.LookupModel(podModel))
+	}
+	if diff := cmp.Diff([]any{map[any]any{"group": "", "version": "v1", "kind": "Pod"}}, pod.GetExtensions()[gvkExtension]); diff != "" {
+		t.Errorf("kind of the model (-want +got):\n%s", diff)
+	}
+}
+
+func TestV3(t *testing.T) {
+	index, err := V3Index(kinds.All)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paths struct {
+		Paths map[string]struct{ ServerRelativeURL string }
+	}
+	if err := json.Unmarshal(index, &paths); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"api/v1", "apis/apps/v1", "apis/coordination.k8s.io/v1", "apis/discovery.k8s.io/v1"} {
+		if url := paths.Paths[path].ServerRelativeURL; !strings.HasPrefix(url, "/openapi/v3/"+path+"?hash=") {
+			t.Errorf("address of %s is %q", path, url)
+		}
+		text, found := V3(kinds.All, path)
+		if !found {
+			t.Fatalf("no document of %s", path)
+		}
+		var doc spec3.OpenAPI
+		if err := json.Unmarshal(text, &doc); err != nil {
+			t.Fatalf("reading the document of %s: %v", path, err)
+		}
+	}
+	if _, found := V3(kinds.All, "apis/none/v1"); found {
+		t.Error("a document of a group that does not exist")
+	}
+	var doc spec3.OpenAPI
+	text, _ := V3(kinds.All, "api/v1")
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	pod := doc.Components.Schemas[podModel]
+	if got := pod.Properties["spec"].AllOf[0].Ref.String(); got != "#/components/schemas/"+podSpecModel {
+		t.Errorf("spec of a pod is %q", got)
+	}
+	get := doc.Paths.Paths["/api/v1/namespaces/{namespace}/pods"].Get
+	if diff := cmp.Diff(map[string]any{"group": "", "version": "v1", "kind": "Pod"}, get.Extensions[gvkExtension]); diff != "" {
+		t.Errorf("kind of the list of pods (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]any{map[string]any{"group": "", "version": "v1", "kind": "Pod"}}, pod.Extensions[gvkExtension]); diff != "" {
+		t.Errorf("kind of the model (-want +got):\n%s", diff)
+	}
+}
+
+// TestDocumentsAreWhole follows every reference and wants every operation id once.
+func TestDocumentsAreWhole(t *testing.T) {
+	v2, err := V2(kinds.All)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v3, _ := V3(kinds.All, "api/v1")
+	for name, text := range map[string][]byte{"v2": v2, "v3": v3} {
+		var doc map[string]any
+		if err := json.Unmarshal(text, &doc); err != nil {
+			t.Fatal(err)
+		}
+		ids := map[string]bool{}
+		walk(doc, func(key string, value any) {
+			text, _ := value.(string)
+			switch key {
+			case "$ref":
+				at := any(doc)
+				for step := range strings.SplitSeq(strings.TrimPrefix(text, "#/"), "/") {
+					at = at.(map[string]any)[step]
+				}
+				if at == nil {
+					t.Errorf("%s: %s leads nowhere", name, text)
+				}
+			case "operationId":
+				if ids[text] {
+					t.Errorf("%s: two operations are called %s", name, text)
+				}
+				ids[text] = true
+			}
+		})
+		if !ids["listCoreV1PodForAllNamespaces"] || !ids["deleteCoreV1CollectionNamespacedPod"] || !ids["readCoreV1Node"] {
+			t.Errorf("%s: operations are missing", name)
+		}
+	}
+}
+
+func TestSubresources(t *testing.T) {
+	base := kinds.All.Resource("", "v1", "pods")
+	k := *base
+	k.Subresources = []schema.Subresource{
+		{Name: "binding", Kind: "Binding", Verbs: []string{"create"}},
+		{Name: "exec", Kind: "PodExecOptions", Verbs: []string{"create", "get"}},
+		{Name: "log", Kind: "Pod", Verbs: []string{"get"}},
+		{Name: "scale", Group: "autoscaling", Version: "v1", Kind: "Scale", Verbs: []string{"get", "patch", "update"}},
+		{Name: "status", Kind: "Pod", Verbs: []string{"get", "patch", "update"}},
+	}
+	got := map[string]string{}
+	for path, operations := range operationsOf(&k) {
+		_, sub, ok := strings.Cut(path, "{name}/")
+		for _, o := range operations {
+			if ok {
+				got[o.method+" "+sub] = o.action + " " + o.gvk.Group + "/" + o.gvk.Version + " " + o.gvk.Kind + " " + o.id
+			}
+		}
+	}
+	want := map[string]string{
+		"post binding": "post /v1 Binding createCoreV1NamespacedPodBinding",
+		"post exec":    "connect /v1 PodExecOptions connectPostCoreV1NamespacedPodExec",
+		"get exec":     "connect /v1 PodExecOptions connectGetCoreV1NamespacedPodExec",
+		"get log":      "get /v1 Pod readCoreV1NamespacedPodLog",
+		"get scale":    "get autoscaling/v1 Scale readCoreV1NamespacedPodScale",
+		"patch scale":  "patch autoscaling/v1 Scale patchCoreV1NamespacedPodScale",
+		"put scale":    "put autoscaling/v1 Scale replaceCoreV1NamespacedPodScale",
+		"get status":   "get /v1 Pod readCoreV1NamespacedPodStatus",
+		"patch status": "patch /v1 Pod patchCoreV1NamespacedPodStatus",
+		"put status":   "put /v1 Pod replaceCoreV1NamespacedPodStatus",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("operations (-want +got):\n%s", diff)
+	}
+}
+
+func walk(v any, f func(key string, value any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, below := range v {
+			f(key, below)
+			walk(below, f)
+		}
+	case []any:
+		for _, below := range v {
+			walk(below, f)
+		}
+	}
+}
+
+func BenchmarkV2(b *testing.B) {
+	for b.Loop() {
+		text, err := V2(kinds.All)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(text)), "bytes")
+	}
+}

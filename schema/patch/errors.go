@@ -1,0 +1,29 @@
+package patch
+
+import "errors"
+
+// What can be wrong with a patch, and the HTTP status that tells a client so.
+var (
+	ErrUnsupported = errors.New("unsupported patch type")            // 415
+	ErrMalformed   = errors.New("malformed patch")                   // 400: it is no patch at all
+	ErrConflict    = errors.New("patch does not fit the object")     // 422: a test failed, a path is absent, a merge key is missing
+	ErrTooLarge    = errors.New("patch or patched object too large") // 413
+)
+
+// Error is every error of this package. Its text is the cause's alone, as Kubernetes words it.
+type Error struct {
+	// Kind is one of the Err values.
+	Kind error
+	// Cause is what is wrong.
+	Cause error
+}
+
+func failure(kind, cause error) error { return &Error{kind, cause} }
+
+func (e *Error) Error() string { return e.Cause.Error() }
+
+// Is matches the Kind.
+func (e *Error) Is(target error) bool { return target == e.Kind }
+
+// Unwrap is the cause.
+func (e *Error) Unwrap() error { return e.Cause }

@@ -1,0 +1,34 @@
+package patch
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gantry/schema/core"
+)
+
+// TestPartsAreTheWhole: patching only the members that a patch names makes what patching the whole makes.
+func TestPartsAreTheWhole(t *testing.T) {
+	spaced := "{ \"kind\" : \"Pod\",\n\t\"metadata\":{\"name\":\"a \\\"}{\" , \"labels\":{\"x\":\"[\"}} ,\"spec\":{\"priority\":1 } ,\"status\" : { } }"
+	for _, current := range []string{pod, spaced, `{}`, ` {"a":1}`} {
+		for _, patch := range []string{
+			`{}`, `{"metadata":{"labels":{"b":null,"c":"}"}}}`, ` { "metadata" : {"annotations":{"x":"\\"}} , "status":{"message":"m"} }`, `{"spec":null}`,
+			`{"new":{"a":[1,2,{"b":null}]},"kind":"Pod"}`, `{"$patch":"replace","metadata":{"name":"only"}}`, `{"spec":{"$patch":"delete"}}`,
+			`{"met\u0061data":{"name":"escaped"}}`, `{"metadata":{"name":"1"},"metadata":{"name":"2"}}`, `{"$retainKeys":["metadata"],"metadata":{"name":"x"}}`,
+		} {
+			for _, name := range []string{Merge, Strategic} {
+				whole, _ := applier(name)
+				want, wantErr := whole(core.Pod, []byte(current), []byte(patch))
+				got, err := Apply(core.Pod, name, []byte(current), []byte(patch))
+				if (err != nil) != (wantErr != nil) {
+					t.Errorf("%s of %s to %s: %v, want %v", name, patch, current, err, wantErr)
+				} else if err == nil {
+					if diff := cmp.Diff(document(t, string(want)), document(t, string(got))); diff != "" {
+						t.Errorf("%s of %s to %s makes %s (-whole +parts):\n%s", name, patch, current, got, diff)
+					}
+				}
+			}
+		}
+	}
+}

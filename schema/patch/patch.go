@@ -1,0 +1,126 @@
+// Package patch applies the patch types of Kubernetes to the JSON of an object: JSON patch (RFC 6902), JSON
+// merge patch (RFC 7386) and strategic merge patch. It neither defaults nor validates: the caller decodes the
+// result as it would decode a PUT.
+//
+// A patch is hostile input. Its bytes, depth, number of operations and length of lists are bounded, and so are the copies
+// that it makes and the document that it leaves.
+package patch
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+
+	"gantry/schema"
+)
+
+// The content types that Apply knows.
+const (
+	JSON      = "application/json-patch+json"
+	Merge     = "application/merge-patch+json"
+	Strategic = "application/strategic-merge-patch+json"
+)
+
+// The bounds of a patch and of what it makes.
+const (
+	maxBytes      = 3 << 20 // of the patch, of JSON patch's copies together, and of the result
+	maxDepth      = 200     // of nested objects and lists, in the patch and the object
+	maxOperations = 10_000  // of a JSON patch
+	maxElements   = 5_000   // of a list in a strategic patch, which is searched once for each element
+)
+
+// Apply returns current, the JSON of an object of kind k as it is served, with patch applied. Neither is changed. Every error
+// is an *Error: errors.Is tells ErrUnsupported, ErrMalformed, ErrConflict and ErrTooLarge apart.
+func Apply(k *schema.Kind, contentType string, current, patch []byte) (patched []byte, err error) {
+	apply, err := applier(contentType)
+	if err != nil {
+		return nil, err
+	}
+	if len(patch) > maxBytes {
+		return nil, failure(ErrTooLarge, fmt.Errorf("limit is %d", maxBytes))
+	}
+	if err := shallow(patch); err != nil {
+		return nil, failure(ErrMalformed, err)
+	}
+	if err := depth(current); err != nil {
+		return nil, failure(ErrConflict, err)
+	}
+	defer func() {
+		// The libraries below have panicked on crafted patches before: one bad request must stay one.
+		if p := recover(); p != nil {
+			patched, err = nil, failure(ErrMalformed, fmt.Errorf("applying the patch: %v", p))
+		}
+	}()
+	patched, err = applyParts(apply, k, current, patch)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(patched) > maxBytes:
+		return nil, failure(ErrTooLarge, fmt.Errorf("the patched object has %d bytes, limit is %d", len(patched), maxBytes))
+	}
+	return patched, nil
+}
+
+// applyParts applies a merge patch, of either sort, to those members of current alone that it names, most often metadata or
+// status: the rest, most often the larger, need not be decoded and encoded again.
+func applyParts(apply func(k *schema.Kind, current, patch []byte) ([]byte, error), k *schema.Kind, current, patch []byte) ([]byte, error) {
+	named, others, ok := part(current, patch)
+	if !ok {
+		return apply(k, current, patch)
+	}
+	patched, err := apply(k, named, patch)
+	if err != nil || len(patched) < 2 {
+		return patched, err
+	}
+	return with(patched, others), nil
+}
+
+func applier(contentType string) (func(k *schema.Kind, current, patch []byte) ([]byte, error), error) {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		mediaType = ""
+	}
+	switch mediaType {
+	case JSON:
+		return applyJSON, nil
+	case Merge:
+		return applyMerge, nil
+	case Strategic:
+		return applyStrategic, nil
+	}
+	return nil, failure(ErrUnsupported, fmt.Errorf(
+		"the body of the request was in an unknown format - accepted media types include: %s, %s, %s", JSON, Merge, Strategic))
+}
+
+// shallow tells whether data is JSON that is not nested too deeply.
+func shallow(data []byte) error {
+	if err := depth(data); err != nil {
+		return err
+	}
+	if !json.Valid(data) {
+		return fmt.Errorf("invalid JSON document")
+	}
+	return nil
+}
+
+// depth refuses JSON that is nested too deeply: several steps below are recursive, and one of them reads a document once
+// for each level of it.
+func depth(data []byte) error {
+	level, text := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			if level++; level > maxDepth {
+				return fmt.Errorf("nested deeper than %d levels", maxDepth)
+			}
+		case c == '}' || c == ']':
+			level--
+		}
+	}
+	return nil
+}
