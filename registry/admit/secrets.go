@@ -1,0 +1,75 @@
+package admit
+
+import corev1 "k8s.io/api/core/v1"
+
+// secretRef is a secret that a container takes its environment from; env is the variable, "" for all of it.
+type secretRef struct{ env, secret string }
+
+// secretsOf are the secrets of a container's environment, variable by variable and whole.
+func secretsOf(c *corev1.Container) (refs []secretRef) {
+	for _, e := range c.Env {
+		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+			refs = append(refs, secretRef{e.Name, e.ValueFrom.SecretKeyRef.Name})
+		}
+	}
+	for _, e := range c.EnvFrom {
+		if e.SecretRef != nil {
+			refs = append(refs, secretRef{"", e.SecretRef.Name})
+		}
+	}
+	return refs
+}
+
+// limitSecrets holds a pod to the secrets that its account lists, where the account asks for that.
+func limitSecrets(account *corev1.ServiceAccount, pod *corev1.Pod) (err error) {
+	mountable := map[string]bool{}
+	for _, s := range account.Secrets {
+		mountable[s.Name] = true
+	}
+	const tail = "is not allowed because service account %s does not reference that secret"
+	for _, v := range pod.Spec.Volumes {
+		for _, name := range volumeSecrets(v) {
+			if !mountable[name] {
+				return denied("volume with secret.secretName=%q "+tail, name, account.Name)
+			}
+		}
+	}
+	eachContainer(&pod.Spec, func(kind containerKind, c *corev1.Container) {
+		for _, ref := range secretsOf(c) {
+			switch {
+			case err != nil || mountable[ref.secret]:
+			case ref.env == "":
+				err = denied("%s %s with envFrom referencing secret.secretName=%q "+tail, kind, c.Name, ref.secret, account.Name)
+			default:
+				err = denied("%s %s with envVar %s referencing secret.secretName=%q "+tail, kind, c.Name, ref.env, ref.secret, account.Name)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	pullable := map[string]bool{}
+	for _, s := range account.ImagePullSecrets {
+		pullable[s.Name] = true
+	}
+	for i, s := range pod.Spec.ImagePullSecrets {
+		if !pullable[s.Name] {
+			return denied("imagePullSecrets[%d].name=%q is not allowed because service account %s does not reference that imagePullSecret", i, s.Name, account.Name)
+		}
+	}
+	return nil
+}
+
+func volumeSecrets(v corev1.Volume) (names []string) {
+	if v.Secret != nil {
+		names = append(names, v.Secret.SecretName)
+	}
+	if v.Projected != nil {
+		for _, s := range v.Projected.Sources {
+			if s.Secret != nil {
+				names = append(names, s.Secret.Name)
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,170 @@
+package admit
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+)
+
+const (
+	tokenVolume  = "kube-api-access-"
+	tokenPath    = "/var/run/secrets/kubernetes.io/serviceaccount"
+	tokenSeconds = 3607 // an hour, told apart from one that somebody asked for
+	rootCA       = "kube-root-ca.crt"
+	mirrorPod    = corev1.MirrorPodAnnotationKey
+	// enforceSecrets on an account holds its pods to the secrets that it lists.
+	enforceSecrets = "kubernetes.io/enforce-mountable-secrets"
+)
+
+// How often and how long the default service account of a new namespace is waited for.
+const (
+	defaultAccountTries = 10
+	defaultAccountPause = 100 * time.Millisecond
+)
+
+// serviceAccount makes a new pod run as "default" where it says nothing else, refuses one whose account does not
+// exist, and gives it the account's pull secrets and a volume with a token.
+func serviceAccount(ctx context.Context, read Reader, q *Request) error {
+	if !q.is("Pod", Create) || !read.Serves("", "serviceaccounts") {
+		return nil
+	}
+	pod := q.Obj.(*corev1.Pod)
+	if _, mirror := pod.Annotations[mirrorPod]; mirror {
+		return checkMirror(pod)
+	}
+	if pod.Spec.ServiceAccountName == "" {
+		pod.Spec.ServiceAccountName = "default"
+	}
+	pod.Spec.DeprecatedServiceAccount = pod.Spec.ServiceAccountName
+	account, err := findAccount(ctx, read, q.Namespace, pod.Spec.ServiceAccountName)
+	if err != nil {
+		return err
+	}
+	if account.Annotations[enforceSecrets] == "true" {
+		if err := limitSecrets(account, pod); err != nil {
+			return err
+		}
+	}
+	if automounts(account, pod) {
+		mountToken(&pod.Spec)
+	}
+	if len(pod.Spec.ImagePullSecrets) == 0 {
+		pod.Spec.ImagePullSecrets = append([]corev1.LocalObjectReference(nil), account.ImagePullSecrets...)
+	}
+	return nil
+}
+
+// findAccount waits a second for the default account, which a controller makes right after its namespace.
+func findAccount(ctx context.Context, read Reader, namespace, name string) (*corev1.ServiceAccount, error) {
+	tries := 1
+	if name == "default" {
+		tries = defaultAccountTries
+	}
+	for i := range tries {
+		if i > 0 {
+			select {
+			case <-time.After(defaultAccountPause):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		obj, ok, err := read.Find(ctx, "", "serviceaccounts", namespace, name)
+		if err != nil {
+			return nil, fmt.Errorf("looking up service account %s/%s: %w", namespace, name, err)
+		}
+		if ok {
+			return obj.(*corev1.ServiceAccount), nil
+		}
+	}
+	return nil, denied("error looking up service account %s/%s: serviceaccount %q not found", namespace, name, name)
+}
+
+// checkMirror refuses a mirror pod, the image of a static pod, that would get at secrets.
+func checkMirror(pod *corev1.Pod) error {
+	if pod.Spec.ServiceAccountName != "" {
+		return denied("a mirror pod may not reference service accounts")
+	}
+	secrets := len(pod.Spec.ImagePullSecrets) > 0
+	eachContainer(&pod.Spec, func(_ containerKind, c *corev1.Container) {
+		secrets = secrets || len(secretsOf(c)) > 0
+	})
+	for _, v := range pod.Spec.Volumes {
+		if v.Secret != nil {
+			secrets = true
+		}
+		if v.Projected == nil {
+			continue
+		}
+		for _, s := range v.Projected.Sources {
+			secrets = secrets || s.Secret != nil
+			if s.ServiceAccountToken != nil {
+				return denied("a mirror pod may not use ServiceAccountToken volume projections")
+			}
+		}
+	}
+	if secrets {
+		return denied("a mirror pod may not reference secrets")
+	}
+	return nil
+}
+
+// automounts: the pod's word counts before the account's; unsaid it is yes.
+func automounts(account *corev1.ServiceAccount, pod *corev1.Pod) bool {
+	if v := pod.Spec.AutomountServiceAccountToken; v != nil {
+		return *v
+	}
+	if v := account.AutomountServiceAccountToken; v != nil {
+		return *v
+	}
+	return true
+}
+
+// mountToken mounts a token volume in every container that has nothing at its place.
+func mountToken(spec *corev1.PodSpec) {
+	name, there := "", false
+	names := map[string]bool{}
+	for _, v := range spec.Volumes {
+		names[v.Name] = true
+		if strings.HasPrefix(v.Name, tokenVolume) {
+			name, there = v.Name, true
+		}
+	}
+	for name == "" || !there && names[name] {
+		name = tokenVolume + rand.String(5)
+	}
+	mounted := false
+	eachContainer(spec, func(_ containerKind, c *corev1.Container) {
+		for _, m := range c.VolumeMounts {
+			if m.MountPath == tokenPath {
+				return
+			}
+		}
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, ReadOnly: true, MountPath: tokenPath})
+		mounted = true
+	})
+	if mounted && !there {
+		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: name, VolumeSource: tokenSource()})
+	}
+}
+
+func tokenSource() corev1.VolumeSource {
+	mode, seconds := corev1.ProjectedVolumeSourceDefaultMode, int64(tokenSeconds)
+	return corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+		DefaultMode: &mode,
+		Sources: []corev1.VolumeProjection{
+			{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token", ExpirationSeconds: &seconds}},
+			{ConfigMap: &corev1.ConfigMapProjection{
+				LocalObjectReference: corev1.LocalObjectReference{Name: rootCA},
+				Items:                []corev1.KeyToPath{{Key: "ca.crt", Path: "ca.crt"}},
+			}},
+			{DownwardAPI: &corev1.DownwardAPIProjection{Items: []corev1.DownwardAPIVolumeFile{{
+				Path:     "namespace",
+				FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.namespace"},
+			}}}},
+		},
+	}}
+}

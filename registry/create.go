@@ -1,0 +1,130 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry/admit"
+	"gantry/schema"
+)
+
+// nameTries is how often a generated name that is taken is made anew.
+const nameTries = 8
+
+// Create stores a new object: Exists when the name is taken. obj is not changed, unless o.Decoded gives it away.
+func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
+	if rv := obj.GetResourceVersion(); rv != "" && rv != "0" {
+		return nil, fault(k, obj.GetName(), BadRequest, "resourceVersion should not be set on objects to be created")
+	}
+	if obj.GetName() != "" || obj.GetGenerateName() == "" {
+		if !o.Decoded {
+			obj = own(obj)
+		}
+		return r.create(ctx, k, obj, o)
+	}
+	for try := 1; ; try++ {
+		named := own(obj)
+		named.SetName(generateName(obj.GetGenerateName()))
+		it, err := r.create(ctx, k, named, o)
+		switch {
+		case !errors.Is(err, Exists):
+			return it, err
+		case try == nameTries:
+			return nil, fault(k, named.GetName(), Exists,
+				"%s %q already exists, the server was not able to generate a unique name for the object", k.GR(), named.GetName())
+		}
+	}
+}
+
+// create stores obj, which is the registry's own and has its name.
+func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
+	if err := r.prepareCreate(ctx, k, obj); err != nil {
+		return nil, err
+	}
+	t, err := targetOf(k, obj.GetNamespace(), obj.GetName())
+	if err != nil {
+		return nil, err
+	}
+	o.warn(k, obj, nil)
+	s := &swap{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}}
+	if o.DryRun {
+		now, err := r.read(ctx, t)
+		if err != nil {
+			return nil, about(k, t.name, err)
+		}
+		if now.rev != 0 {
+			return nil, exists(t, now)
+		}
+	}
+	it, lost, err := r.run(ctx, s)
+	switch {
+	case err != nil:
+		return nil, err
+	case lost != nil:
+		return nil, exists(t, *lost)
+	}
+	return it, nil
+}
+
+// prepareCreate makes of what a client wants what is stored, or says every fault of it.
+func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object) error {
+	createMeta(obj, time.Now())
+	call(k.Default, obj)
+	call(k.PrepareCreate, obj)
+	faults := schema.ValidateMeta(k, obj)
+	if keyable(k, obj.GetNamespace(), obj.GetName()) {
+		err := r.admit(ctx, &admit.Request{
+			Op: admit.Create, Kind: k, Namespace: obj.GetNamespace(), Name: obj.GetName(), Obj: obj,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	faults = append(faults, ipFamilies(obj)...)
+	if k.Validate != nil {
+		faults = append(faults, k.Validate(obj)...)
+	}
+	return invalid(k, obj.GetName(), faults)
+}
+
+// exists says that a name is taken; by an object on its way out, Kubernetes says so.
+func exists(t target, by state) error {
+	e := t.fault(Exists, "")
+	if by.item != nil && by.item.deleting {
+		e.Reason = fmt.Sprintf("object is being deleted: %s %q already exists", t.kind.GR(), t.name)
+	}
+	return e
+}
+
+// ipFamilies fills what Services of this cluster have and names what they cannot have.
+func ipFamilies(obj schema.Object) field.ErrorList {
+	if svc, ok := obj.(*corev1.Service); ok {
+		return fillFamilies(svc)
+	}
+	return nil
+}
+
+// own is a deep copy: what callers hand in or caches hold is not changed.
+func own(obj schema.Object) schema.Object { return obj.DeepCopyObject().(schema.Object) }
+
+func call(f func(schema.Object), obj schema.Object) {
+	if f != nil {
+		f(obj)
+	}
+}
+
+// invalid is the error of an object with faults; nil without any.
+func invalid(k *schema.Kind, name string, faults field.ErrorList) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	e := fault(k, name, Invalid, "")
+	e.Fields = faults
+	return e
+}

@@ -1,0 +1,240 @@
+package registry
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/registry/admit"
+	"gantry/schema"
+)
+
+// Delete deletes one object or, where a grace period or finalizers hold it, marks it: gone tells which. item is
+// its last state.
+func (r *Registry) Delete(ctx context.Context, k *schema.Kind, namespace, name string, o DeleteOptions) (item *Item, gone bool, err error) {
+	t, err := targetOf(k, namespace, name)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := checkDelete(t, o); err != nil {
+		return nil, false, err
+	}
+	var st state
+	if o.DryRun {
+		st, err = r.read(ctx, t)
+	} else {
+		st, err = r.guess(ctx, t)
+	}
+	if err != nil {
+		return nil, false, about(k, name, err)
+	}
+	for lost := 0; ; {
+		s, err := r.decideDelete(ctx, t, st, o)
+		switch {
+		case err != nil && st.live:
+			return nil, false, err
+		case err != nil || s == nil && !st.live:
+			if st, err = r.read(ctx, t); err != nil {
+				return nil, false, about(k, name, err)
+			}
+			continue
+		case s == nil:
+			return st.item, false, nil
+		}
+		it, met, err := r.run(ctx, s)
+		if err != nil || met == nil {
+			return it, s.remove, err
+		}
+		st = *met
+		lost++
+		if err := pause(ctx, lost); err != nil {
+			return nil, false, err
+		}
+	}
+}
+
+// checkDelete holds the options against themselves.
+func checkDelete(t target, o DeleteOptions) error {
+	switch metav1.DeletionPropagation(o.Propagation) {
+	case "", metav1.DeletePropagationOrphan, metav1.DeletePropagationBackground, metav1.DeletePropagationForeground:
+	default:
+		e := &Error{Kind: Invalid, Group: metav1.GroupName, Resource: "deleteoptions", KindName: "DeleteOptions"}
+		e.Fields = field.ErrorList{field.NotSupported(field.NewPath("propagationPolicy"), o.Propagation,
+			[]string{"Foreground", "Background", "Orphan", "nil"})}
+		return e
+	}
+	_, err := revisionOf(t, o.ResourceVersion)
+	return err
+}
+
+// decideDelete is what to swap for a state; nil: the object is on its way out as it should be.
+func (r *Registry) decideDelete(ctx context.Context, t target, st state, o DeleteOptions) (*swap, error) {
+	if st.rev == 0 {
+		return nil, notFound(t.kind, t.name)
+	}
+	if err := matches(t, st, o); err != nil {
+		return nil, err
+	}
+	if st.item == nil {
+		return removeUnreadable(t, st, o), nil
+	}
+	obj := st.item.own()
+	err := r.admit(ctx, &admit.Request{Op: admit.Delete, Kind: t.kind, Namespace: t.namespace, Name: t.name, Obj: obj})
+	if err != nil {
+		return nil, err
+	}
+	fate := plan(t.kind, obj, o, time.Now())
+	if fate == kept {
+		return nil, nil
+	}
+	return &swap{target: t, old: st, obj: obj, remove: fate == removed, dryRun: o.DryRun}, nil
+}
+
+// matches holds the preconditions against what is stored.
+func matches(t target, st state, o DeleteOptions) error {
+	if o.UID != "" && st.item != nil && o.UID != st.item.uid {
+		return t.fault(Conflict, "the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", o.UID, st.item.uid)
+	}
+	if want, _ := revisionOf(t, o.ResourceVersion); want != 0 && want != st.rev {
+		return t.fault(Conflict, "the ResourceVersion in the precondition (%d) does not match the ResourceVersion in record (%d). The object might have been modified", want, st.rev)
+	}
+	return nil
+}
+
+// removeUnreadable deletes a value that nobody can read; what is said of it is its name.
+func removeUnreadable(t target, st state, o DeleteOptions) *swap {
+	obj := t.kind.New()
+	obj.SetNamespace(t.namespace)
+	obj.SetName(t.name)
+	return &swap{target: t, old: st, obj: obj, remove: true, dryRun: o.DryRun}
+}
+
+// fate is what a deletion makes of an object.
+type fate int
+
+const (
+	kept    fate = iota // it is on its way out already and nothing changes
+	marked              // it stays, with a deletionTimestamp
+	removed             // it goes
+)
+
+// plan decides a deletion and marks obj accordingly. It is pure.
+func plan(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) fate {
+	if ns, ok := obj.(*corev1.Namespace); ok {
+		return planNamespace(ns, o, now)
+	}
+	if k.Grace == nil {
+		return planHeld(obj, o, now)
+	}
+	return planGraceful(k, obj, o, now)
+}
+
+// planHeld: finalizers alone can hold the object.
+func planHeld(obj schema.Object, o DeleteOptions, now time.Time) fate {
+	changed := setPropagation(obj, o)
+	if len(obj.GetFinalizers()) == 0 {
+		return removed
+	}
+	if obj.GetDeletionTimestamp() == nil {
+		mark(obj, now, 0)
+		return marked
+	}
+	if obj.GetDeletionGracePeriodSeconds() == nil {
+		zero := int64(0)
+		obj.SetDeletionGracePeriodSeconds(&zero)
+		changed = true
+	}
+	if changed {
+		return marked
+	}
+	return kept
+}
+
+// planGraceful: a grace period and finalizers can hold the object. A second deletion can only shorten the period.
+func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) fate {
+	was, grace := obj.GetDeletionTimestamp(), obj.GetDeletionGracePeriodSeconds()
+	switch {
+	case was == nil:
+		setPropagation(obj, o)
+		period := max(0, k.Grace(obj, o.GracePeriodSeconds))
+		mark(obj, now, period)
+		if period == 0 && len(obj.GetFinalizers()) == 0 {
+			return removed
+		}
+		return marked
+	case grace == nil, *grace == 0:
+		// Marked by other hands, or nothing but finalizers is left.
+		if len(obj.GetFinalizers()) == 0 {
+			return removed
+		}
+		return kept
+	case o.GracePeriodSeconds == nil:
+		return kept
+	}
+	period := max(0, k.Grace(obj, o.GracePeriodSeconds))
+	if period >= *grace {
+		return kept
+	}
+	shorter := stamp(was.Add(time.Duration(period-*grace) * time.Second))
+	obj.SetDeletionTimestamp(&shorter)
+	obj.SetDeletionGracePeriodSeconds(&period)
+	if period == 0 && len(obj.GetFinalizers()) == 0 {
+		return removed
+	}
+	return marked
+}
+
+// planNamespace: the first deletion makes it Terminating; who empties it takes the finalizers of its spec away.
+func planNamespace(ns *corev1.Namespace, o DeleteOptions, now time.Time) fate {
+	if ns.DeletionTimestamp == nil {
+		setPropagation(ns, o)
+		mark(ns, now, 0)
+		ns.DeletionGracePeriodSeconds = nil
+		ns.Status.Phase = corev1.NamespaceTerminating
+		return marked
+	}
+	if len(ns.Spec.Finalizers) > 0 {
+		return kept
+	}
+	return planHeld(ns, o, now)
+}
+
+// mark sets the deletion's time, seconds from now, and tells by the generation that the wanted state changed.
+func mark(obj schema.Object, now time.Time, seconds int64) {
+	at := stamp(now.Add(time.Duration(seconds) * time.Second))
+	obj.SetDeletionTimestamp(&at)
+	obj.SetDeletionGracePeriodSeconds(&seconds)
+	if g := obj.GetGeneration(); g > 0 {
+		obj.SetGeneration(g + 1)
+	}
+}
+
+// setPropagation sets the finalizers by which the garbage collector knows what to do with dependents. Unsaid, those
+// that are there stay.
+func setPropagation(obj schema.Object, o DeleteOptions) (changed bool) {
+	if o.Propagation == "" {
+		return false
+	}
+	old := obj.GetFinalizers()
+	var finalizers []string
+	for _, f := range old {
+		if f != metav1.FinalizerOrphanDependents && f != metav1.FinalizerDeleteDependents {
+			finalizers = append(finalizers, f)
+		}
+	}
+	switch metav1.DeletionPropagation(o.Propagation) {
+	case metav1.DeletePropagationOrphan:
+		finalizers = append(finalizers, metav1.FinalizerOrphanDependents)
+	case metav1.DeletePropagationForeground:
+		finalizers = append(finalizers, metav1.FinalizerDeleteDependents)
+	}
+	if slices.Equal(slices.Sorted(slices.Values(old)), slices.Sorted(slices.Values(finalizers))) {
+		return false
+	}
+	obj.SetFinalizers(finalizers)
+	return true
+}

@@ -1,0 +1,77 @@
+package registry
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// ErrorKind is the closed list of what can go wrong. It is an error itself, for errors.Is.
+type ErrorKind string
+
+// The kinds of error, and the HTTP status the gateway gives them.
+const (
+	NotFound        ErrorKind = "not found"         // 404
+	Exists          ErrorKind = "already exists"    // 409 AlreadyExists
+	Conflict        ErrorKind = "conflict"          // 409 Conflict: a resourceVersion, uid or precondition does not match
+	Expired         ErrorKind = "expired"           // 410: the revision is compacted or the watcher lagged too far
+	BadRequest      ErrorKind = "bad request"       // 400: an option that cannot be understood
+	Invalid         ErrorKind = "invalid"           // 422: Fields names every fault
+	Forbidden       ErrorKind = "forbidden"         // 403
+	TooManyRequests ErrorKind = "too many requests" // 429
+	TooLarge        ErrorKind = "too large"         // 413
+	Unavailable     ErrorKind = "unavailable"       // 503: etcd is away or out of space
+	Timeout         ErrorKind = "timeout"           // 504: also a write whose outcome is unknown
+	Unreadable      ErrorKind = "unreadable"        // 500: the stored value is under quarantine
+)
+
+func (k ErrorKind) Error() string { return string(k) }
+
+// Error is every error of this package.
+type Error struct {
+	Kind ErrorKind
+	// Group, Resource and Name say what it is about; Name may be empty.
+	Group, Resource, Name string
+	// KindName is the object's kind ("Pod"), which Kubernetes' texts for Invalid use.
+	KindName string
+	// Fields are the faults of an Invalid object.
+	Fields field.ErrorList
+	// Causes go into the Status' details as they are, before those of Fields.
+	Causes []metav1.StatusCause
+	// Reason is the text; it is complete in itself where Kubernetes has a text for it.
+	Reason string
+	// RetryAfter asks the client to wait; 0 says nothing.
+	RetryAfter time.Duration
+	// Continue is a fresh token for a list that Expired and can go on inconsistently.
+	Continue string
+	// UnknownOutcome tells that the write may have happened.
+	UnknownOutcome bool
+	// Cause is the error below.
+	Cause error
+}
+
+func (e *Error) Error() string {
+	what := e.Resource
+	if e.Name != "" {
+		what += fmt.Sprintf(" %q", e.Name)
+	}
+	text := e.Reason
+	if text == "" && len(e.Fields) > 0 {
+		text = e.Fields.ToAggregate().Error()
+	}
+	switch {
+	case text == "" && e.Cause != nil:
+		return fmt.Sprintf("%s %s: %v", what, e.Kind, e.Cause)
+	case text == "":
+		return fmt.Sprintf("%s %s", what, e.Kind)
+	}
+	return fmt.Sprintf("%s %s: %s", what, e.Kind, text)
+}
+
+// Is matches an ErrorKind.
+func (e *Error) Is(target error) bool { return target == e.Kind }
+
+// Unwrap is the error below.
+func (e *Error) Unwrap() error { return e.Cause }

@@ -1,0 +1,42 @@
+package registry
+
+import (
+	"context"
+	"errors"
+
+	"gantry/schema"
+)
+
+var (
+	errCompacted = &Error{Kind: Expired, Reason: "etcdserver: mvcc: required revision has been compacted"}
+	errEnded     = &Error{Kind: Unavailable, Reason: "the registry is shutting down"}
+)
+
+// ctxError is the error of a call whose ctx is done.
+func ctxError(ctx context.Context) error {
+	err := ctx.Err()
+	reason := "the request was cancelled"
+	if errors.Is(err, context.DeadlineExceeded) {
+		reason = "the request did not complete within its timeout"
+	}
+	return &Error{Kind: Timeout, Reason: reason, Cause: err}
+}
+
+// about names what an error is about where that is not said yet.
+func about(k *schema.Kind, name string, err error) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Resource != "" {
+		return err
+	}
+	named := *e
+	named.Group, named.Resource, named.KindName, named.Name = k.Group, k.Plural, k.Kind, name
+	return &named
+}
+
+func notFound(k *schema.Kind, name string) error {
+	return &Error{Kind: NotFound, Group: k.Group, Resource: k.Plural, KindName: k.Kind, Name: name}
+}
+
+func badRequest(k *schema.Kind, reason string) error {
+	return &Error{Kind: BadRequest, Group: k.Group, Resource: k.Plural, KindName: k.Kind, Reason: reason}
+}

@@ -1,0 +1,60 @@
+package registry_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry"
+	"gantry/registry/registrytest"
+	"gantry/schema/core"
+)
+
+// Of many who replace the same revision at once one wins, and etcd does not hear of the others.
+func TestRivalsOfOneRevision(t *testing.T) {
+	store := &faulty{Store: registry.NewFake()}
+	r := registrytest.On(t, store)
+	registrytest.Namespace(t, r, "default")
+	ctx := testContext(t)
+	first := must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "0"), registry.WriteOptions{}))
+	var commits atomic.Int64
+	held := make(chan struct{})
+	store.commit = func(ctx context.Context, s registry.Store, txn registry.Txn) (registry.TxnResult, error) {
+		commits.Add(1)
+		<-held
+		return s.Commit(ctx, txn)
+	}
+	const rivals = 20
+	came, results := make(chan struct{}, rivals), make(chan error, rivals)
+	for range rivals {
+		go func() {
+			cm := config("a", "n", "1")
+			cm.ResourceVersion = revisionOf(t, first)
+			came <- struct{}{}
+			_, err := r.Update(ctx, core.ConfigMap, cm, registry.WriteOptions{})
+			results <- err
+		}()
+	}
+	for range rivals {
+		<-came
+	}
+	close(held)
+	won := 0
+	for range rivals {
+		switch err := <-results; {
+		case err == nil:
+			won++
+		case !errors.Is(err, registry.Conflict):
+			t.Error(err)
+		}
+	}
+	if won != 1 || commits.Load() != 1 {
+		t.Errorf("%d of %d won with %d transactions, want 1 and 1", won, rivals, commits.Load())
+	}
+	if got := must(t)(r.Get(ctx, core.ConfigMap, "default", "a", "")).Object().(*corev1.ConfigMap).Data["n"]; got != "1" {
+		t.Errorf("n is %q", got)
+	}
+}

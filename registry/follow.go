@@ -1,0 +1,67 @@
+package registry
+
+import (
+	"context"
+
+	"gantry/schema"
+)
+
+// Follow calls f for every object there is (Old nil) and then for every change, in order, until ctx is done.
+// It outlives compactions, reconnects and restarts of etcd: what was deleted meanwhile is reported as gone. f is called
+// on one goroutine and must not block: what it has not seen yet stays in memory. It returns only ctx's error.
+func (r *Registry) Follow(ctx context.Context, k *schema.Kind, f func(Change)) error {
+	c := r.cache(k)
+	if c.await(ctx, 0) != nil {
+		<-ctx.Done() // where it is the registry that has ended, nothing will change any more
+		return ctx.Err()
+	}
+	c.decoded.Store(true)
+	items, pos := c.pin()
+	defer c.unpin(pos)
+	for _, it := range items {
+		f(Change{New: it})
+	}
+	for ctx.Err() == nil {
+		entries, news := c.since(pos)
+		for _, e := range entries {
+			ch := Change{Old: e.prev, New: e.item}
+			if e.gone {
+				ch.New = nil
+			}
+			f(ch)
+		}
+		if len(entries) > 0 {
+			continue
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err()
+}
+
+// pin returns the state and a position after it that the ring keeps until unpin.
+func (c *cache) pin() ([]*Item, *int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.view.flush()
+	pos := c.ring.end()
+	c.ring.pins[&pos] = struct{}{}
+	return c.view.sorted, &pos
+}
+
+func (c *cache) unpin(pos *int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.ring.pins, pos)
+}
+
+// since copies the entries from a pinned position on and moves it there.
+func (c *cache) since(pos *int64) ([]entry, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	entries := append([]entry(nil), c.ring.from(*pos)...)
+	*pos = c.ring.end()
+	return entries, c.news
+}

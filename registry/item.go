@@ -1,0 +1,318 @@
+package registry
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+	"weak"
+
+	"gantry/schema"
+)
+
+// item is what an Item keeps for the registry alone.
+type item struct {
+	rest     string // the key below the kind's prefix, "default/web": the order of lists
+	uid      string
+	labels   pairs
+	fields   []string                                    // the values of the kind's Fields
+	owners   []string                                    // uids
+	deleting bool                                        // it has a deletionTimestamp
+	obj      atomic.Pointer[weak.Pointer[schema.Object]] // nil: not decoded yet
+	serial   uint64                                      // no other item has it
+	block    atomic.Pointer[Block]                       // that begins here; nil: none was asked for, or it begins elsewhere
+}
+
+// Object is the item decoded: shared, read-only. It is kept until the next garbage collection and then decoded anew on use:
+// decoded objects take several times the memory of their JSON. Items that cannot be decoded never leave the cache, so it
+// never fails.
+func (i *Item) Object() schema.Object {
+	if p := i.obj.Load(); p != nil {
+		if obj := p.Value(); obj != nil {
+			return *obj
+		}
+	}
+	obj := i.decode()
+	i.remember(obj)
+	return obj
+}
+
+func (i *Item) decode() schema.Object {
+	obj, err := schema.Unmarshal(i.Kind, i.JSON)
+	if err != nil {
+		panic(fmt.Sprintf("registry: decoding an item of the cache, %s: %v", i.rest, err))
+	}
+	return obj
+}
+
+// own is the object decoded for a caller who may change it.
+func (i *Item) own() schema.Object {
+	if p := i.obj.Load(); p != nil {
+		if obj := p.Value(); obj != nil {
+			return own(*obj)
+		}
+	}
+	return i.decode()
+}
+
+// remember keeps the decoded form as long as memory has room for it.
+func (i *Item) remember(obj schema.Object) {
+	p := weak.Make(&obj)
+	i.obj.Store(&p)
+}
+
+// Deleting tells that the object is on its way out.
+func (i *Item) Deleting() bool { return i.deleting }
+
+// Field is the value of a field that selectors of this kind may name, "spec.nodeName" of a pod, say; "" where it has none.
+func (i *Item) Field(path string) string {
+	value, _ := i.field(path)
+	return value
+}
+
+func (i *Item) field(path string) (value string, ok bool) {
+	for n := range i.Kind.Fields {
+		if i.Kind.Fields[n].Path == path {
+			return i.fields[n], true
+		}
+	}
+	return "", false
+}
+
+// UID is the object's metadata.uid.
+func (i *Item) UID() string { return i.uid }
+
+// NewItem makes an item of an object as a gateway answers it, with its metadata.resourceVersion (absent: 0).
+func NewItem(k *schema.Kind, data []byte) (*Item, error) {
+	obj, _, err := schema.Decode(k, data)
+	if err != nil {
+		return nil, fmt.Errorf("decoding a %s: %w", k.Kind, err)
+	}
+	var revision int64
+	if rv := obj.GetResourceVersion(); rv != "" {
+		if revision, err = strconv.ParseInt(rv, 10, 64); err != nil {
+			return nil, fmt.Errorf("reading the resourceVersion of %s %s: %w", k.Kind, obj.GetName(), err)
+		}
+	}
+	return itemOf(k, obj, data, revision, true), nil
+}
+
+// itemOf makes an item of an object whose final bytes are data; keep holds on to the decoded form.
+func itemOf(k *schema.Kind, obj schema.Object, data []byte, revision int64, keep bool) *Item {
+	it := &Item{Kind: k, Revision: revision, JSON: data}
+	it.serial = serials.Add(1)
+	it.deleting = obj.GetDeletionTimestamp() != nil
+	labels, owners := obj.GetLabels(), obj.GetOwnerReferences()
+	texts := make([]string, 0, 2+2*len(labels)+len(k.Fields)+len(owners))
+	rest := obj.GetName()
+	if k.Namespaced {
+		rest = obj.GetNamespace() + "/" + rest
+	}
+	texts = append(texts, rest, string(obj.GetUID()))
+	texts = appendPairs(texts, labels)
+	for _, f := range k.Fields {
+		texts = append(texts, f.Value(obj))
+	}
+	for _, o := range owners {
+		texts = append(texts, string(o.UID))
+	}
+	pack(texts)
+	it.rest, it.uid, texts = texts[0], texts[1], texts[2:]
+	it.labels, texts = pairs(texts[:2*len(labels)]), texts[2*len(labels):]
+	it.fields, it.owners = texts[:len(k.Fields)], texts[len(k.Fields):]
+	it.Name = it.rest
+	if k.Namespaced {
+		at := len(it.rest) - len(obj.GetName())
+		it.Namespace, it.Name = it.rest[:at-1], it.rest[at:]
+	}
+	if keep {
+		if revision != 0 {
+			obj.SetResourceVersion(strconv.FormatInt(revision, 10))
+		}
+		it.remember(obj)
+	}
+	return it
+}
+
+// pack gives texts one memory of their own: those of a decoded object share that of the JSON it was read from and would
+// keep all of it.
+func pack(texts []string) {
+	n := 0
+	for _, t := range texts {
+		n += len(t)
+	}
+	var b strings.Builder
+	b.Grow(n)
+	for _, t := range texts {
+		b.WriteString(t)
+	}
+	all := b.String()
+	for i, t := range texts {
+		texts[i], all = all[:len(t)], all[len(t):]
+	}
+}
+
+// itemFrom makes an item of what etcd holds. The value is hostile: it must be one JSON object of kind k that says
+// the name and namespace of its key and has a uid. What a hand-writer may leave out or write his own way is put
+// right: defaults, order, white space, a resourceVersion in the body.
+func (r *Registry) itemFrom(k *schema.Kind, kv *KV) (*Item, error) {
+	return itemAt(k, strings.TrimPrefix(kv.Key, r.prefix(k)), kv, true)
+}
+
+func itemAt(k *schema.Kind, rest string, kv *KV, keep bool) (it *Item, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			it, err = nil, fmt.Errorf("reading the value panicked: %v", p)
+		}
+	}()
+	obj, value, err := decodeStored(k, rest, unstamped(kv.Value))
+	if err != nil {
+		return nil, err
+	}
+	data, ok := setRevision(value, kv.ModRevision)
+	if !ok {
+		return nil, fmt.Errorf("the value has no metadata")
+	}
+	return itemOf(k, obj, data, kv.ModRevision, keep), nil
+}
+
+// decodeStored returns the object that a value holds, with its defaults, and the form in which it is served, but for the
+// resourceVersion. Most values are in that form already, as the registry writes it: then nothing in them is unknown or
+// double, and the costly look for that is spared.
+func decodeStored(k *schema.Kind, rest string, value []byte) (schema.Object, []byte, error) {
+	obj, err := schema.Unmarshal(k, value)
+	if err == nil && obj.GetResourceVersion() == "" && checkStored(k, rest, obj) == nil {
+		if form, err := servedForm(k, obj); err == nil && bytes.Equal(form, value) {
+			return obj, value, nil
+		}
+	}
+	obj, err = decodeHandwritten(k, value)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkStored(k, rest, obj); err != nil {
+		return nil, nil, err
+	}
+	form, err := servedForm(k, obj)
+	return obj, form, err
+}
+
+func servedForm(k *schema.Kind, obj schema.Object) ([]byte, error) {
+	if gvk := obj.GetObjectKind().GroupVersionKind(); gvk != k.GVK() {
+		return nil, fmt.Errorf("%s in the body is not a %s", gvk, k.Kind)
+	}
+	if k.Default != nil {
+		k.Default(obj)
+	}
+	obj.SetResourceVersion("")
+	return schema.Encode(obj)
+}
+
+// decodeHandwritten decodes a value of which nothing is known.
+func decodeHandwritten(k *schema.Kind, value []byte) (schema.Object, error) {
+	if !utf8.Valid(value) {
+		return nil, fmt.Errorf("the value is not UTF-8 text")
+	}
+	if bytes.HasPrefix(value, []byte("k8s\x00")) {
+		return nil, fmt.Errorf("the value is protobuf, not JSON")
+	}
+	if len(value) == 0 {
+		return nil, fmt.Errorf("the value is empty")
+	}
+	obj, warnings, err := schema.Decode(k, value)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		if strings.HasPrefix(w, "duplicate field") {
+			return nil, fmt.Errorf("%s", w)
+		}
+	}
+	return obj, nil
+}
+
+// checkStored holds the structural faults that would make agents act on half an object.
+func checkStored(k *schema.Kind, rest string, obj schema.Object) error {
+	namespace, name, err := splitKey(k, rest)
+	switch {
+	case err != nil:
+		return err
+	case obj.GetName() != name:
+		return fmt.Errorf("metadata.name is %q, the key says %q", obj.GetName(), name)
+	case obj.GetNamespace() != namespace:
+		return fmt.Errorf("metadata.namespace is %q, the key says %q", obj.GetNamespace(), namespace)
+	case obj.GetUID() == "":
+		return fmt.Errorf("metadata.uid is missing")
+	}
+	if k.Scale != nil {
+		if spec, _, _ := k.Scale.Get(obj); spec < 0 {
+			return fmt.Errorf("spec.replicas is negative: %d", spec)
+		}
+	}
+	if s := obj.GetDeletionGracePeriodSeconds(); s != nil && *s < 0 {
+		return fmt.Errorf("metadata.deletionGracePeriodSeconds is negative: %d", *s)
+	}
+	return nil
+}
+
+// at is the item as of another revision: what a deletion carries.
+func (i *Item) at(revision int64) *Item {
+	data, ok := setRevision(i.JSON, revision)
+	if !ok {
+		data = i.JSON // cannot happen: the cache's bytes are Encode's
+	}
+	return i.bare(revision, data)
+}
+
+// bare is a copy of the item with other bytes and without its decoded form.
+func (i *Item) bare(revision int64, data []byte) *Item {
+	it := &Item{Kind: i.Kind, Namespace: i.Namespace, Name: i.Name, Revision: revision, JSON: data}
+	it.rest, it.uid, it.labels, it.fields, it.owners = i.rest, i.uid, i.labels, i.fields, i.owners
+	it.deleting = i.deleting
+	it.serial = serials.Add(1)
+	return it
+}
+
+// pairs is a small map in sorted order: key, value, key, value. It is labels.Labels.
+type pairs []string
+
+// appendPairs appends the pairs of a map to texts, which has room for them.
+func appendPairs(texts []string, m map[string]string) []string {
+	start := len(texts)
+	for k := range m {
+		texts = append(texts, k)
+	}
+	keys := texts[start:]
+	slices.Sort(keys)
+	texts = texts[:start+2*len(keys)]
+	for i := len(keys) - 1; i >= 0; i-- {
+		k := keys[i]
+		texts[start+2*i], texts[start+2*i+1] = k, m[k]
+	}
+	return texts
+}
+
+// Lookup returns a key's value and whether it is there.
+func (p pairs) Lookup(key string) (string, bool) {
+	for i := 0; i < len(p); i += 2 {
+		if p[i] == key {
+			return p[i+1], true
+		}
+	}
+	return "", false
+}
+
+// Has tells whether a key is there.
+func (p pairs) Has(key string) bool { _, ok := p.Lookup(key); return ok }
+
+// Get returns a key's value, "" where it is absent.
+func (p pairs) Get(key string) string { v, _ := p.Lookup(key); return v }
+
+var _ json.Marshaler = (*Item)(nil)
+
+// MarshalJSON hands out the final bytes.
+func (i *Item) MarshalJSON() ([]byte, error) { return i.JSON, nil }

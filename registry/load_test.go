@@ -1,0 +1,200 @@
+package registry_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry"
+	"gantry/registry/registrytest"
+	"gantry/schema"
+	"gantry/schema/core"
+)
+
+// realEtcd is an etcd in this process.
+func realEtcd(t *testing.T) registry.Store {
+	t.Helper()
+	e, err := registry.OpenEmbedded(registry.EmbeddedConfig{Dir: t.TempDir(), NoSync: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return registry.NewEtcd(e.Client(), e.Client())
+}
+
+func TestHundredIncrementersOnEtcd(t *testing.T) {
+	store := realEtcd(t)
+	raw := rawIncrements(t, store, 1000)
+	began := time.Now()
+	hundredIncrementers(t, store, 10)
+	took := time.Since(began)
+	t.Logf("1000 increments by 100 clients of 4 processes in %s, raw by one client in %s", took, raw)
+}
+
+// rawIncrements is the floor: compare-and-put transactions one after the other.
+func rawIncrements(t *testing.T, store registry.Store, n int) time.Duration {
+	t.Helper()
+	ctx := testContext(t)
+	began := time.Now()
+	rev := int64(0)
+	for range n {
+		res, err := store.Commit(ctx, registry.Txn{
+			Compares: []registry.Compare{{Key: "/raw", Revision: rev}},
+			Puts:     []registry.Put{{Key: "/raw", Value: make([]byte, 300)}},
+		})
+		if err != nil || !res.Done {
+			t.Fatal(res, err)
+		}
+		rev = res.Revision
+	}
+	return time.Since(began)
+}
+
+// Kubernetes' watches resume after a revision: two objects of a type with one revision would lose an event.
+func TestRevisionsAreUniqueWithinAType(t *testing.T) {
+	for name, store := range map[string]registry.Store{"fake": registry.NewFake(), "etcd": realEtcd(t)} {
+		t.Run(name, func(t *testing.T) {
+			ctx := testContext(t)
+			_, from, err := store.Get(ctx, "/", 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			one, two := registrytest.On(t, store), registrytest.On(t, store)
+			registrytest.Namespace(t, one, "default")
+			churn(t, one, two)
+			checkHistory(t, store, from+1)
+		})
+	}
+}
+
+// churn makes, binds, changes and deletes pods and services from two processes at once.
+func churn(t *testing.T, rs ...*registry.Registry) {
+	ctx := testContext(t)
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			r := rs[w%len(rs)]
+			for i := range 10 {
+				name := fmt.Sprintf("w%d-%d", w, i)
+				if err := life(ctx, r, name); err != nil {
+					t.Errorf("%s: %v", name, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// life is one pod's and one service's.
+func life(ctx context.Context, r *registry.Registry, name string) error {
+	if _, err := r.Create(ctx, core.Pod, pod(name), registry.WriteOptions{}); err != nil {
+		return err
+	}
+	svc := service(name)
+	svc.Spec.Type = corev1.ServiceTypeNodePort
+	if _, err := r.Create(ctx, core.Service, svc, registry.WriteOptions{}); err != nil {
+		return err
+	}
+	if _, err := bindTo(ctx, r, name, "n1", registry.WriteOptions{}); err != nil {
+		return err
+	}
+	_, err := r.Modify(ctx, core.Pod, "default", name, func(o schema.Object) (schema.Object, error) {
+		o.(*corev1.Pod).Status.Phase = corev1.PodRunning
+		return o, nil
+	}, registry.WriteOptions{Subresource: "status"})
+	if err != nil {
+		return err
+	}
+	if _, _, err = r.Delete(ctx, core.Pod, "default", name, registry.DeleteOptions{GracePeriodSeconds: seconds(0)}); err != nil {
+		return err
+	}
+	_, _, err = r.Delete(ctx, core.Service, "default", name, registry.DeleteOptions{})
+	return err
+}
+
+// checkHistory reads all that happened and looks at every transaction.
+func checkHistory(t *testing.T, store registry.Store, from int64) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(testContext(t))
+	defer cancel()
+	_, now, err := store.Get(ctx, "/", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := map[int64]map[string]string{} // by revision: the key of each type
+	copies := map[int64]int{}
+	events := 0
+	for b := range store.Watch(ctx, "/", "0", from, false) {
+		if b.Err != nil {
+			t.Fatal(b.Err)
+		}
+		for _, e := range b.Events {
+			events++
+			kind := strings.Join(strings.Split(e.KV.Key, "/")[:3], "/")
+			if strings.HasPrefix(e.KV.Key, "/gantry/nodeports/") || strings.HasPrefix(e.KV.Key, "/gantry/version") {
+				continue
+			}
+			rev := e.KV.ModRevision
+			if types[rev] == nil {
+				types[rev] = map[string]string{}
+			}
+			if other, twice := types[rev][kind]; twice {
+				t.Fatalf("revision %d has %s and %s", rev, other, e.KV.Key)
+			}
+			types[rev][kind] = e.KV.Key
+			if kind == "/gantry/bynode" {
+				copies[rev]++
+				if types[rev]["/registry/pods"] == "" && len(b.Events) == 1 {
+					t.Fatalf("revision %d changes a copy without its pod", rev)
+				}
+			}
+		}
+		if b.Revision >= now {
+			break
+		}
+	}
+	if events < 80*8 || len(copies) < 80*3 {
+		t.Errorf("%d events, %d revisions with copies: too few for what was done", events, len(copies))
+	}
+}
+
+// Two processes that give addresses out of a small range meet all the time: nobody gets another's.
+func TestAddressesAreUniqueUnderLoad(t *testing.T) {
+	store := realEtcd(t)
+	running := registrytest.On(t, store)
+	registrytest.Namespace(t, running, "default")
+	cfg := registry.Config{Store: store, Kinds: running.Kinds(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/24")}
+	one, two := registry.New(cfg), registry.New(cfg)
+	ctx := testContext(t)
+	var mu sync.Mutex
+	seen := map[string]string{}
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			for i := range 20 {
+				name := fmt.Sprintf("s%d-%d", w, i)
+				it, err := []*registry.Registry{one, two}[w%2].Create(ctx, core.Service, service(name), registry.WriteOptions{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				ip := it.Object().(*corev1.Service).Spec.ClusterIP
+				mu.Lock()
+				if other := seen[ip]; other != "" {
+					t.Errorf("%s and %s have %s", other, name, ip)
+				}
+				seen[ip] = name
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+}

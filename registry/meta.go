@@ -1,0 +1,84 @@
+package registry
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/uuid"
+
+	"gantry/schema"
+)
+
+const (
+	maxGeneratedName = 63
+	suffixLength     = 5
+)
+
+// generateName is a generateName with a random suffix, cut so that the whole stays a DNS label's length.
+func generateName(base string) string {
+	if len(base) > maxGeneratedName-suffixLength {
+		base = base[:maxGeneratedName-suffixLength]
+	}
+	return base + rand.String(suffixLength)
+}
+
+// createMeta sets what the server alone may set on a new object and clears what nobody may.
+func createMeta(obj schema.Object, now time.Time) {
+	obj.SetUID(uuid.NewUUID())
+	obj.SetCreationTimestamp(stamp(now))
+	obj.SetDeletionTimestamp(nil)
+	obj.SetDeletionGracePeriodSeconds(nil)
+	obj.SetSelfLink("")
+	obj.SetResourceVersion("")
+	if !applied(obj.GetManagedFields()) {
+		obj.SetManagedFields(nil)
+	}
+}
+
+// updateMeta carries into obj what an update may not change. What is immutable but was changed all the same
+// stays, for validation to name.
+func updateMeta(obj, old schema.Object) {
+	obj.SetSelfLink("")
+	obj.SetGeneration(old.GetGeneration())
+	obj.SetResourceVersion(old.GetResourceVersion())
+	obj.SetUID(old.GetUID())
+	obj.SetCreationTimestamp(old.GetCreationTimestamp())
+	if obj.GetNamespace() == "" {
+		obj.SetNamespace(old.GetNamespace())
+	}
+	if old.GetDeletionTimestamp() != nil {
+		obj.SetDeletionTimestamp(old.GetDeletionTimestamp())
+	}
+	if obj.GetDeletionGracePeriodSeconds() == nil {
+		obj.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
+	}
+	switch fields := obj.GetManagedFields(); {
+	case fields == nil:
+		obj.SetManagedFields(old.GetManagedFields())
+	case !applied(fields):
+		obj.SetManagedFields(nil) // [{}] is how a client resets them
+	}
+}
+
+// applied tells whether server-side apply has been used on an object: only then its managed fields are kept.
+func applied(fields []metav1.ManagedFieldsEntry) bool {
+	return slices.ContainsFunc(fields, func(e metav1.ManagedFieldsEntry) bool {
+		return e.Operation == metav1.ManagedFieldsOperationApply
+	})
+}
+
+// stamp is a time as JSON keeps it: whole seconds.
+func stamp(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
+
+// fault is an error about an object of k. The reason is complete in itself; "" leaves the text to the kind of error.
+func fault(k *schema.Kind, name string, kind ErrorKind, reason string, args ...any) *Error {
+	if len(args) > 0 {
+		reason = fmt.Sprintf(reason, args...)
+	}
+	return &Error{Kind: kind, Group: k.Group, Resource: k.Plural, Name: name, KindName: k.Kind, Reason: reason}
+}
+
+const modified = "the object has been modified; please apply your changes to the latest version and try again"

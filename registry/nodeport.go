@@ -1,0 +1,156 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// A node port is claimed by the key /gantry/nodeports/<port>, whose value names the Service. Ports of one Service
+// may share a number under several protocols.
+
+// nodePorts are the distinct node ports that a Service's spec stands on.
+func nodePorts(spec corev1.ServiceSpec) []int32 {
+	if spec.Type != corev1.ServiceTypeNodePort && spec.Type != corev1.ServiceTypeLoadBalancer {
+		return nil
+	}
+	seen := map[int32]bool{0: true}
+	var out []int32
+	add := func(p int32) {
+		if !seen[p] {
+			seen[p] = true
+			out = append(out, p)
+		}
+	}
+	for _, p := range spec.Ports {
+		add(p.NodePort)
+	}
+	add(spec.HealthCheckNodePort)
+	return out
+}
+
+// wantsNodePorts tells whether ports without a node port are given one.
+func wantsNodePorts(spec corev1.ServiceSpec) bool {
+	return spec.Type == corev1.ServiceTypeNodePort || spec.Type == corev1.ServiceTypeLoadBalancer &&
+		(spec.AllocateLoadBalancerNodePorts == nil || *spec.AllocateLoadBalancerNodePorts)
+}
+
+func wantsHealthPort(spec corev1.ServiceSpec) bool {
+	return spec.Type == corev1.ServiceTypeLoadBalancer && spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
+}
+
+// fillPorts gives the Service the node ports it asks for, and the ones it leaves open out of the range. Ports of one
+// number under several protocols get one node port.
+func (c *claims) fillPorts(ctx context.Context, r *Registry, asked corev1.ServiceSpec, had map[string]bool) error {
+	held := map[int32]bool{}
+	for key := range had {
+		if p, ok := portOfKey(key); ok {
+			held[p] = true
+		}
+	}
+	if err := c.askPorts(ctx, r, asked, held); err != nil {
+		return err
+	}
+	given := map[int32]int32{} // by the port's own number
+	for _, p := range asked.Ports {
+		if p.NodePort != 0 {
+			given[p.Port] = p.NodePort
+		}
+	}
+	for i, p := range asked.Ports {
+		if p.NodePort != 0 || !wantsNodePorts(asked) {
+			continue
+		}
+		if given[p.Port] == 0 {
+			n, err := c.drawPort(ctx, r)
+			if err != nil {
+				return err
+			}
+			given[p.Port] = n
+		}
+		c.svc.Spec.Ports[i].NodePort = given[p.Port]
+	}
+	if wantsHealthPort(asked) && asked.HealthCheckNodePort == 0 {
+		n, err := c.drawPort(ctx, r)
+		if err != nil {
+			return err
+		}
+		c.svc.Spec.HealthCheckNodePort = n
+	}
+	return nil
+}
+
+// askPorts takes the node ports that are named. held are those the Service has; they grow by what is taken.
+func (c *claims) askPorts(ctx context.Context, r *Registry, asked corev1.ServiceSpec, held map[int32]bool) error {
+	if nodePorts(asked) == nil {
+		return nil
+	}
+	for i, p := range asked.Ports {
+		path := field.NewPath("spec", "ports").Index(i).Child("nodePort")
+		why, err := c.askPort(ctx, r, p.NodePort, held)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			return c.invalid(path, p.NodePort, why)
+		}
+	}
+	if p := asked.HealthCheckNodePort; wantsHealthPort(asked) {
+		why, err := c.askPort(ctx, r, p, held)
+		if err != nil {
+			return err
+		}
+		if why != "" {
+			return c.invalid(field.NewPath("spec", "healthCheckNodePort"), p,
+				fmt.Sprintf("failed to allocate requested HealthCheck NodePort %d: %s", p, why))
+		}
+	}
+	return nil
+}
+
+// askPort takes one port; why is the reason of a refusal.
+func (c *claims) askPort(ctx context.Context, r *Registry, p int32, held map[int32]bool) (why string, err error) {
+	if p == 0 || held[p] {
+		return "", nil
+	}
+	if lo, hi := r.cfg.NodePorts[0], r.cfg.NodePorts[1]; int(p) < lo || int(p) > hi {
+		return fmt.Sprintf("provided port is not in the valid range. The range of valid ports is %d-%d", lo, hi), nil
+	}
+	ok, err := c.ask(ctx, r, nodePortKey(p))
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "provided port is already allocated", nil
+	}
+	held[p] = true
+	c.use(nodePortPrefix, int(p)-r.cfg.NodePorts[0])
+	return "", nil
+}
+
+func (c *claims) drawPort(ctx context.Context, r *Registry) (int32, error) {
+	lo := r.cfg.NodePorts[0]
+	n, ok, err := c.draw(ctx, r, nodePortPrefix, ports(r.cfg.NodePorts),
+		func(n int) string { return nodePortKey(int32(lo + n)) },
+		func(key string) (int, bool) {
+			p, ok := portOfKey(key)
+			return int(p) - lo, ok
+		})
+	if err != nil {
+		return 0, err
+	}
+	if !ok {
+		return 0, c.full("nodePort")
+	}
+	return int32(lo + n), nil
+}
+
+func portOfKey(key string) (int32, bool) {
+	rest, ok := strings.CutPrefix(key, nodePortPrefix)
+	p, err := strconv.ParseInt(rest, 10, 32)
+	return int32(p), ok && err == nil
+}

@@ -1,0 +1,106 @@
+package registry
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"gantry/schema"
+)
+
+// A value that cannot be read is under quarantine: nobody is served it, and nothing is served in its place. Those
+// who watched its last good state see that DELETED; a Get of it is Unreadable, not NotFound, so that nobody takes what
+// belongs to it for orphaned. It is over when the value is put right or deleted.
+
+// quarantine is what a cache knows of values that it cannot read.
+type quarantine struct {
+	kind   *schema.Kind
+	prefix string
+	log    *slog.Logger
+	record *recorder
+	gauge  prometheus.Gauge
+
+	mu  sync.Mutex // guards bad
+	bad map[string]badValue
+}
+
+type badValue struct {
+	rev int64
+	err error
+}
+
+func newQuarantine(r *Registry, k *schema.Kind) *quarantine {
+	q := &quarantine{kind: k, prefix: r.prefix(k), log: r.cfg.Log, record: r.reads.recorder, bad: map[string]badValue{}}
+	if r.cfg.Node == "" {
+		q.gauge = quarantined.WithLabelValues(k.GR().String())
+	}
+	return q
+}
+
+// put notes that the value at rest cannot be read; good is the revision of the last one that could; 0: none is known.
+func (q *quarantine) put(rest string, kv *KV, good int64, err error) {
+	q.mu.Lock()
+	known := q.bad[rest].rev == kv.ModRevision
+	q.bad[rest] = badValue{kv.ModRevision, err}
+	q.count()
+	q.mu.Unlock()
+	if known {
+		return
+	}
+	q.log.Warn("value quarantined", "kind", q.kind.Kind, "key", kv.Key, "rv", kv.ModRevision, "err", err)
+	q.record.put(q.kind, rest, badRecord{Key: kv.Key, Revision: kv.ModRevision, Error: err.Error(), LastGood: good})
+}
+
+// clear forgets that the value at rest was bad.
+func (q *quarantine) clear(rest string) {
+	q.mu.Lock()
+	_, was := q.bad[rest]
+	delete(q.bad, rest)
+	q.count()
+	q.mu.Unlock()
+	if was {
+		q.log.Info("value left quarantine", "kind", q.kind.Kind, "key", q.prefix+rest)
+		q.record.remove(q.prefix + rest)
+	}
+}
+
+// sweep keeps only what found, the bad keys of a fresh list, holds, in memory and in etcd.
+func (q *quarantine) sweep(found map[string]bool) {
+	q.mu.Lock()
+	for rest := range q.bad {
+		if !found[rest] {
+			delete(q.bad, rest)
+		}
+	}
+	q.count()
+	q.mu.Unlock()
+	q.record.sweep(q.prefix, func(key string) bool { return q.fault(strings.TrimPrefix(key, q.prefix)) != nil })
+}
+
+func (q *quarantine) count() {
+	if q.gauge != nil {
+		q.gauge.Set(float64(len(q.bad)))
+	}
+}
+
+// fault is what is wrong with the value at rest; nil: nothing.
+func (q *quarantine) fault(rest string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bad[rest].err
+}
+
+// unreadable is the error of a Get of a value under quarantine.
+func (q *quarantine) unreadable(rest, name string) error {
+	err := q.fault(rest)
+	if err == nil {
+		return nil
+	}
+	return &Error{
+		Kind: Unreadable, Group: q.kind.Group, Resource: q.kind.Plural, KindName: q.kind.Kind, Name: name, Cause: err,
+		Reason: fmt.Sprintf("the value stored at %s%s cannot be read: %v", q.prefix, rest, err),
+	}
+}

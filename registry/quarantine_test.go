@@ -1,0 +1,176 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/schema"
+)
+
+// TestHostileValues writes what anybody may write with etcdctl, before the cache is filled and after.
+func TestHostileValues(t *testing.T) {
+	good := podJSON("n", "bad", "")
+	tests := []struct{ name, value, want string }{
+		{"not JSON", "rubbish", "not a JSON object"},
+		{"empty", "", "empty"},
+		{"truncated", good[:len(good)-9], "unexpected end"},
+		{"trailing", good + "x", "invalid character"},
+		{"null", "null", "not a JSON object"},
+		{"array", "[]", "not a JSON object"},
+		{"number", "1", "not a JSON object"},
+		{"byte order mark", "\ufeff" + good, "not a JSON object"},
+		{"not UTF-8", strings.Replace(good, `"i"`, "\"\xff\"", 1), "UTF-8"},
+		{"protobuf", "k8s\x00\x0a\x09", "protobuf"},
+		{"other name", podJSON("n", "else", ""), `metadata.name is "else"`},
+		{"other namespace", podJSON("m", "bad", ""), `metadata.namespace is "m"`},
+		{"other kind", strings.Replace(good, `"Pod"`, `"Node"`, 1), "is not a v1 Pod"},
+		{"other version", strings.Replace(good, `"v1"`, `"v2"`, 1), "is not a v1 Pod"},
+		{"no uid", strings.Replace(good, `"uid":"u-bad",`, "", 1), "metadata.uid is missing"},
+		{"duplicate key", strings.Replace(good, `"uid":`, `"uid":"x","uid":`, 1), "duplicate field"},
+		{"wrong type", strings.Replace(good, `"spec":{`, `"spec":{"containers":"x",`, 1), "cannot unmarshal"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := NewFake()
+			first := put(t, s, "/registry/pods/n/good", podJSON("n", "good", ""))
+			was := put(t, s, "/registry/pods/n/bad", good)
+			var mu sync.Mutex
+			var told []string
+			r := runRegistry(t, Config{Store: s, Kinds: testKinds, Quarantine: true, Log: slog.New(slog.DiscardHandler),
+				OnBad: func(k *schema.Kind, namespace, name string, err error) {
+					mu.Lock()
+					defer mu.Unlock()
+					told = append(told, fmt.Sprintf("%s %s/%s %v", k.Kind, namespace, name, err))
+				}})
+			ctx := testContext(t)
+			w, err := r.Watch(ctx, podKind, "", WatchOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			next(t, w, 2)
+			rev := put(t, s, "/registry/pods/n/bad", tt.value)
+			if got, want := fmt.Sprint(show(next(t, w, 1))), fmt.Sprintf("[DELETED bad %d]", rev); got != want {
+				t.Errorf("a watcher saw %s, want %s", got, want)
+			}
+			isBad(t, ctx, s, r, rev, was, tt.want)
+			// Another process that starts now sees the same, and does not write the record again.
+			r2 := runRegistry(t, Config{Store: s, Kinds: testKinds, Quarantine: true, Log: slog.New(slog.DiscardHandler)})
+			isBad(t, ctx, s, r2, rev, was, tt.want)
+			mu.Lock()
+			if len(told) != 1 || !strings.Contains(told[0], "Pod n/bad ") {
+				t.Errorf("OnBad was told %q", told)
+			}
+			mu.Unlock()
+			again := put(t, s, "/registry/pods/n/bad", good)
+			put(t, s, "/registry/pods/n/good", podJSON("n", "good", `"x":"y"`))
+			if got, want := fmt.Sprint(show(next(t, w, 2))), fmt.Sprintf("[ADDED bad %d MODIFIED good %d]", again, again+1); again > first && got != want &&
+				!strings.HasPrefix(got, fmt.Sprintf("[ADDED bad %d MODIFIED good ", again)) {
+				t.Errorf("after the repair a watcher saw %s, want %s", got, want)
+			}
+			if err := waitFor(ctx, func() bool {
+				kv, _, err := s.Get(ctx, "/gantry/quarantine/registry/pods/n/bad", 0)
+				return err == nil && kv == nil
+			}); err != nil {
+				t.Error("the record outlives the repair")
+			}
+			if _, err := r.Get(ctx, podKind, "n", "bad", ""); err != nil {
+				t.Errorf("Get after the repair: %v", err)
+			}
+		})
+	}
+}
+
+func isBad(t *testing.T, ctx context.Context, s Store, r *Registry, rev, good int64, want string) {
+	t.Helper()
+	l, err := r.List(ctx, podKind, "", ListOptions{})
+	if err != nil || names(l) != "good" {
+		t.Errorf("List = %s, %v", names(l), err)
+	}
+	if _, err := r.Get(ctx, podKind, "n", "bad", ""); !errors.Is(err, Unreadable) || !strings.Contains(err.Error(), want) {
+		t.Errorf("Get: %v, want %s", err, want)
+	}
+	var b badRecord
+	err = waitFor(ctx, func() bool {
+		kv, _, err := s.Get(ctx, "/gantry/quarantine/registry/pods/n/bad", 0)
+		return err == nil && kv != nil && json.Unmarshal(kv.Value, &b) == nil
+	})
+	if err != nil || b.Key != "/registry/pods/n/bad" || b.Revision != rev || b.LastGood != good || !strings.Contains(b.Error, want) || b.Time.IsZero() {
+		t.Errorf("the record is %+v, want revision %d, last good %d, %s", b, rev, good, want)
+	}
+}
+
+// TestHandWrittenValues: what a person writes with etcdctl just works, in whatever form.
+func TestHandWrittenValues(t *testing.T) {
+	s := NewFake()
+	r := testRegistry(t, s)
+	tests := []struct{ name, value string }{
+		{"pretty-printed, other order", "{\n  \"metadata\": {\n    \"uid\": \"u\", \"name\": \"a\",\n \"namespace\": \"n\"\n  },\n  \"apiVersion\": \"v1\", \"spec\": {},\n  \"kind\": \"Pod\"\n}\n"},
+		{"a resourceVersion of its own", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"99"},"spec":{}}`},
+		{"without kind and apiVersion", `{"metadata":{"name":"a","namespace":"n","uid":"u"},"spec":{}}`},
+		{"unknown fields", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"u","foo":1},"spec":{"bar":{}}}`},
+	}
+	for _, tt := range tests {
+		rev := put(t, s, "/registry/pods/n/a", tt.value)
+		it, err := r.Get(testContext(t), podKind, "n", "a", "")
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		want := fmt.Sprintf(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"%d"`, rev)
+		pod := it.Object().(*corev1.Pod)
+		if !strings.HasPrefix(string(it.JSON), want) || pod.ResourceVersion != fmt.Sprint(rev) || pod.Spec.RestartPolicy != corev1.RestartPolicyAlways {
+			t.Errorf("%s: %s, want %s and the defaults", tt.name, it.JSON, want)
+		}
+	}
+	put(t, s, "/registry/deployments/n/d", `{"metadata":{"name":"d","namespace":"n","uid":"u"},"spec":{"replicas":5}}`)
+	it, err := r.Get(testContext(t), deploymentKind, "n", "d", "")
+	if err != nil || *it.Object().(*appsv1.Deployment).Spec.Replicas != 5 {
+		t.Errorf("a scaled deployment: %v, %v", it, err)
+	}
+	put(t, s, "/registry/deployments/n/d", `{"metadata":{"name":"d","namespace":"n","uid":"u"},"spec":{"replicas":-5}}`)
+	if _, err := r.Get(testContext(t), deploymentKind, "n", "d", ""); !errors.Is(err, Unreadable) {
+		t.Errorf("negative replicas: %v", err)
+	}
+	put(t, s, "/registry/pods/a/b/c", `{}`)
+	put(t, s, "/registry/pods/x", `{}`)
+	if l, err := r.List(testContext(t), podKind, "", ListOptions{}); err != nil || names(l) != "a" {
+		t.Errorf("keys of no object: %s, %v", names(l), err)
+	}
+}
+
+func TestSetRevision(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"kind":"K","apiVersion":"v","metadata":{"name":"a","uid":"u","creationTimestamp":null}}`:                            `{"kind":"K","apiVersion":"v","metadata":{"name":"a","uid":"u","resourceVersion":"7","creationTimestamp":null}}`,
+		`{"kind":"K","apiVersion":"v","metadata":{"name":"a","uid":"u"},"spec":{}}`:                                           `{"kind":"K","apiVersion":"v","metadata":{"name":"a","uid":"u","resourceVersion":"7"},"spec":{}}`,
+		`{"kind":"K","apiVersion":"v","metadata":{"name":"a","resourceVersion":"123","generation":1}}`:                        `{"kind":"K","apiVersion":"v","metadata":{"name":"a","resourceVersion":"7","generation":1}}`,
+		`{"kind":"K","apiVersion":"v","metadata":{"name":"a","resourceVersion":"123"}}`:                                       `{"kind":"K","apiVersion":"v","metadata":{"name":"a","resourceVersion":"7"}}`,
+		`{"kind":"K","apiVersion":"v","metadata":{}}`:                                                                         `{"kind":"K","apiVersion":"v","metadata":{"resourceVersion":"7"}}`,
+		`{"kind":"K","apiVersion":"v","metadata":{"labels":{"resourceVersion":"1"}}}`:                                         `{"kind":"K","apiVersion":"v","metadata":{"resourceVersion":"7","labels":{"resourceVersion":"1"}}}`,
+		`{"kind":"K","apiVersion":"v","metadata":{"name":"q\"\\","generateName":"g-","namespace":"n","uid":"u","labels":{}}}`: `{"kind":"K","apiVersion":"v","metadata":{"name":"q\"\\","generateName":"g-","namespace":"n","uid":"u","resourceVersion":"7","labels":{}}}`,
+	} {
+		got, ok := setRevision([]byte(in), 7)
+		if !ok || string(got) != want || !json.Valid(got) {
+			t.Errorf("%s\n got %s\nwant %s", in, got, want)
+		}
+		if !strings.Contains(in, `"resourceVersion":"123"`) && !sameBut([]byte(in), got) {
+			t.Errorf("%s is not the same as %s", in, got)
+		}
+		if other := strings.Replace(in, `"kind":"K"`, `"kind":"k"`, 1); sameBut([]byte(other), got) {
+			t.Errorf("%s is the same as %s", other, got)
+		}
+	}
+	for _, in := range []string{`{}`, `{"kind":"K","spec":{"x":1,"metadata":{}}}`, `{"kind":"K","metadata":{"name":"a`} {
+		if got, ok := setRevision([]byte(in), 7); ok && !json.Valid(got) {
+			t.Errorf("%s became %s", in, got)
+		}
+	}
+}

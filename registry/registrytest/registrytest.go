@@ -1,0 +1,60 @@
+// Package registrytest gives tests of agents a registry with what every cluster has: the first namespaces and
+// their service accounts, without which admission refuses pods.
+package registrytest
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/registry"
+	"gantry/schema/kinds"
+)
+
+// New returns a registry of all kinds on an empty store in memory, running until the test ends, with the namespaces
+// default, kube-system, kube-public and kube-node-lease.
+func New(t testing.TB) (*registry.Registry, *registry.Fake) {
+	t.Helper()
+	store := registry.NewFake()
+	r := On(t, store)
+	for _, name := range []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease} {
+		Namespace(t, r, name)
+	}
+	return r, store
+}
+
+// On returns a registry of all kinds on a store, running until the test ends.
+func On(t testing.TB, store registry.Store) *registry.Registry {
+	t.Helper()
+	r := registry.New(registry.Config{
+		Store: store, Kinds: kinds.All, Agent: "test",
+		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("running the registry: %v", err)
+		}
+	})
+	return r
+}
+
+// Namespace creates a namespace and its default service account.
+func Namespace(t testing.TB, r *registry.Registry, name string) {
+	t.Helper()
+	ctx := context.Background()
+	_, err := registry.For[*corev1.Namespace](r).Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "default"}}
+	if _, err := registry.For[*corev1.ServiceAccount](r).Create(ctx, account); err != nil {
+		t.Fatal(err)
+	}
+}

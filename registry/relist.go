@@ -1,0 +1,100 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// listPage is how many keys are read from etcd at a time.
+const listPage = 1000
+
+// relist reads everything at one revision and brings the difference in.
+func (c *cache) relist(ctx context.Context) (rev int64, err error) {
+	found, bad := map[string]*Item{}, map[string]bool{}
+	start, end := c.prefix, rangeEnd(c.prefix)
+	for {
+		kvs, count, now, err := c.store.List(ctx, start, end, listPage, rev)
+		if err != nil {
+			return 0, fmt.Errorf("listing %s: %w", c.prefix, err)
+		}
+		if rev == 0 {
+			rev = now
+		}
+		for _, kv := range kvs {
+			rest := strings.TrimPrefix(kv.Key, c.prefix)
+			if it := c.known(rest, kv.ModRevision); it != nil {
+				found[rest] = it
+			} else if it := c.decode(rest, kv); it != nil {
+				found[rest] = it
+			} else {
+				bad[rest] = true
+			}
+		}
+		if int64(len(kvs)) == count || len(kvs) == 0 {
+			break
+		}
+		start = kvs[len(kvs)-1].Key + "\x00"
+	}
+	c.replace(found, rev)
+	c.bad.sweep(bad)
+	return rev, nil
+}
+
+// known is the item as cached where its revision is rev.
+func (c *cache) known(rest string, rev int64) *Item {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if it := c.view.byKey[rest]; it != nil && it.Revision == rev && !c.forked {
+		return it
+	}
+	return nil
+}
+
+// replace makes found, the state at rev, the cache's state. The difference goes into the history for Follow,
+// which thus hears of everything that was deleted meanwhile; a watcher that has not come so far is ended with Expired,
+// because what happened between is not known: an object may have come and gone, or changed twice.
+func (c *cache) replace(found map[string]*Item, rev int64) {
+	now := time.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	again := c.filled
+	for _, ch := range c.difference(found, rev) {
+		if ch.item != nil {
+			c.newest = ch
+		}
+		if again {
+			c.step(ch, now)
+		} else {
+			c.view.set(ch.rest, ch.item)
+		}
+	}
+	c.filled, c.stale, c.forked, c.rev, c.last = true, false, false, rev, rev
+	c.ring.floor, c.ring.gap, c.pages = rev, c.ring.end(), nil
+	c.count()
+	c.ring.trim(now)
+	c.move()
+	close(c.news)
+	c.news = make(chan struct{})
+}
+
+// difference is the steps from the cache's state to found: what is gone first, at rev, as the revision of its deletion is
+// not known, then what is new or changed in order of revision. An object that was deleted and made again is both. c.mu is held.
+func (c *cache) difference(found map[string]*Item, rev int64) []change {
+	var gone, changed []change
+	for rest, old := range c.view.byKey {
+		if it := found[rest]; it == nil || it.uid != old.uid {
+			gone = append(gone, change{rest: rest, rev: rev})
+		}
+	}
+	for rest, it := range found {
+		if c.view.byKey[rest] != it {
+			changed = append(changed, change{rest: rest, rev: it.Revision, item: it})
+		}
+	}
+	byRevision := func(a, b change) int { return int(a.rev - b.rev) }
+	slices.SortFunc(changed, byRevision)
+	return append(gone, changed...)
+}

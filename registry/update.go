@@ -1,0 +1,177 @@
+package registry
+
+import (
+	"context"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/registry/admit"
+	"gantry/schema"
+	"gantry/schema/core"
+)
+
+// Update replaces an object. Its metadata.resourceVersion, where set, must be the stored one, else Conflict.
+func (r *Registry) Update(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
+	t, err := targetOf(k, obj.GetNamespace(), obj.GetName())
+	if err != nil {
+		return nil, err
+	}
+	want, err := wanted(t, obj, o)
+	if err != nil {
+		return nil, err
+	}
+	w := &write{target: t, options: o, want: want, blind: true, replace: o.Subresource == ""}
+	w.change = func(schema.Object) (schema.Object, error) {
+		if o.Decoded && want.rev != 0 {
+			return obj, nil // prepared twice at most, to replace the same revision
+		}
+		return own(obj), nil
+	}
+	if k.CreateOnUpdate && o.Subresource == "" {
+		w.absent = func() (*Item, error) { return r.createAbsent(ctx, w, obj) }
+	}
+	return r.write(ctx, w)
+}
+
+// createAbsent is an update of a kind that is created by it.
+func (r *Registry) createAbsent(ctx context.Context, w *write, obj schema.Object) (*Item, error) {
+	if w.want.uid != "" {
+		return nil, w.fault(Conflict, "uid mismatch: the provided object specified uid %s, and no existing object was found", w.want.uid)
+	}
+	return r.create(ctx, w.kind, own(obj), w.options)
+}
+
+// unsaid is the error of an update that must say what it replaces and does not.
+func unsaid(t target) error {
+	return invalid(t.kind, t.name, field.ErrorList{
+		field.Invalid(field.NewPath("metadata", "resourceVersion"), uint64(0), "must be specified for an update"),
+	})
+}
+
+// wish is what the stored object must be; the zero value takes any.
+type wish struct {
+	rev int64
+	uid string
+}
+
+// wanted reads the wishes in an object to be stored and in the options.
+func wanted(t target, obj schema.Object, o WriteOptions) (want wish, err error) {
+	want.uid = o.UID
+	for _, rv := range []string{o.ResourceVersion, obj.GetResourceVersion()} {
+		rev, err := revisionOf(t, rv)
+		if err != nil {
+			return wish{}, err
+		}
+		if rev != 0 && want.rev != 0 && rev != want.rev {
+			return wish{}, t.fault(Conflict, modified)
+		}
+		want.rev = max(want.rev, rev)
+	}
+	if uid := string(obj.GetUID()); uid != "" {
+		if want.uid != "" && want.uid != uid {
+			return wish{}, t.fault(Conflict, uidMismatch, want.uid, uid)
+		}
+		want.uid = uid
+	}
+	return want, nil
+}
+
+const uidMismatch = "Precondition failed: UID in precondition: %v, UID in object meta: %v"
+
+// revisionOf reads a resourceVersion; "" and "0" are none.
+func revisionOf(t target, rv string) (int64, error) {
+	if rv == "" {
+		return 0, nil
+	}
+	rev, err := strconv.ParseInt(rv, 10, 64)
+	if err != nil || rev < 0 {
+		return 0, t.fault(BadRequest, "metadata.resourceVersion: Invalid value: %q: must be a number", rv)
+	}
+	return rev, nil
+}
+
+// check holds the wishes against what is stored.
+func (want wish) check(t target, st state) error {
+	if want.uid != "" && st.item != nil && st.item.uid != want.uid {
+		return t.fault(Conflict, uidMismatch, want.uid, st.item.uid)
+	}
+	if want.rev != 0 && st.rev != want.rev {
+		return t.fault(Conflict, modified)
+	}
+	return nil
+}
+
+// stale tells that a wish can never come true: revisions only grow, even where what is known of them is old.
+func (want wish) stale(st state) bool { return want.rev != 0 && st.rev > want.rev }
+
+// part is how one part of an object is updated.
+type part struct {
+	prepare  func(obj, old schema.Object)
+	validate func(obj, old schema.Object) field.ErrorList
+	admit    bool
+}
+
+// partFor is that of a subresource; "binding" is Bind's.
+func partFor(t target, subresource string) (part, error) {
+	k := t.kind
+	switch {
+	case subresource == "":
+		return part{k.PrepareUpdate, k.ValidateUpdate, true}, nil
+	case subresource == "status" && k.HasStatus:
+		return part{k.PrepareStatus, k.ValidateStatus, false}, nil
+	case subresource == "binding" && isPod(k):
+		return part{}, nil
+	case subresource == "finalize" && isNamespace(k):
+		return part{schema.Do2(core.PrepareNamespaceFinalize), k.ValidateUpdate, false}, nil
+	}
+	return part{}, fault(k, t.name, NotFound, "the server could not find the requested resource")
+}
+
+func isNamespace(k *schema.Kind) bool { return k.Group == "" && k.Kind == "Namespace" }
+
+// prepareUpdate makes of obj, which a client wants in old's place, what is stored, or says every fault of it.
+func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.Object, subresource string) error {
+	part, err := partFor(t, subresource)
+	if err != nil {
+		return err
+	}
+	k := t.kind
+	updateMeta(obj, old)
+	call(k.Default, obj)
+	if part.prepare != nil {
+		part.prepare(obj, old)
+	}
+	if part.admit {
+		err := r.admit(ctx, &admit.Request{
+			Op: admit.Update, Kind: k, Namespace: t.namespace, Name: t.name, Obj: obj, Old: old,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	faults := schema.ValidateMetaUpdate(k, obj, old)
+	if subresource == "" {
+		faults = append(faults, ipFamilies(obj)...)
+	}
+	if part.validate != nil {
+		faults = append(faults, part.validate(obj, old)...)
+	}
+	return invalid(k, t.name, faults)
+}
+
+// leaves tells whether an update takes from an object on its way out what held it: then it is deleted instead.
+func leaves(k *schema.Kind, obj, old schema.Object) bool {
+	if old.GetDeletionTimestamp() == nil || len(obj.GetFinalizers()) > 0 {
+		return false
+	}
+	if ns, ok := obj.(*corev1.Namespace); ok && len(ns.Spec.Finalizers) > 0 {
+		return false
+	}
+	grace := old.GetDeletionGracePeriodSeconds()
+	if grace == nil {
+		return k.Grace == nil
+	}
+	return *grace == 0
+}

@@ -1,0 +1,240 @@
+package registry_test
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"gantry/registry"
+	"gantry/registry/registrytest"
+	"gantry/schema"
+	"gantry/schema/coordination"
+	"gantry/schema/core"
+)
+
+const stale = "the object has been modified; please apply your changes to the latest version and try again"
+
+func TestUpdateGuards(t *testing.T) {
+	r, _ := registrytest.New(t)
+	ctx := testContext(t)
+	first := must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
+	second := must(t)(r.Update(ctx, core.ConfigMap, config("a", "n", "2"), registry.WriteOptions{}))
+	with := func(rv, uid string) *corev1.ConfigMap {
+		cm := config("a", "n", "3")
+		cm.ResourceVersion, cm.UID = rv, types.UID(uid)
+		return cm
+	}
+	for _, c := range []struct {
+		name string
+		in   *corev1.ConfigMap
+		o    registry.WriteOptions
+		kind registry.ErrorKind
+		text string
+	}{
+		{"a stale resourceVersion", with(revisionOf(t, first), ""), registry.WriteOptions{}, registry.Conflict, stale},
+		{"a resourceVersion of the future", with("99999", ""), registry.WriteOptions{}, registry.Conflict, stale},
+		{"a stale one in the options", with("", ""), registry.WriteOptions{ResourceVersion: revisionOf(t, first)}, registry.Conflict, stale},
+		{"two that differ", with(revisionOf(t, second), ""), registry.WriteOptions{ResourceVersion: revisionOf(t, first)}, registry.Conflict, stale},
+		{"no number", with("x", ""), registry.WriteOptions{}, registry.BadRequest, "resourceVersion"},
+		{"another uid", with("", "other"), registry.WriteOptions{}, registry.Conflict, "Precondition failed: UID in precondition: other, UID in object meta: " + second.UID()},
+		{"another uid in the options", with("", ""), registry.WriteOptions{UID: "other"}, registry.Conflict, "Precondition failed"},
+		{"an absent name", config("zzz"), registry.WriteOptions{}, registry.NotFound, `"zzz" not found`},
+		{"no such subresource", with("", ""), registry.WriteOptions{Subresource: "status"}, registry.NotFound, "could not find the requested resource"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := r.Update(ctx, core.ConfigMap, c.in, c.o)
+			wantError(t, err, c.kind, c.text)
+		})
+	}
+	third := must(t)(r.Update(ctx, core.ConfigMap, with(revisionOf(t, second), second.UID()), registry.WriteOptions{}))
+	if third.Object().GetUID() != first.Object().GetUID() || third.Object().GetCreationTimestamp() != first.Object().GetCreationTimestamp() {
+		t.Errorf("uid or creationTimestamp changed: %s", third.JSON)
+	}
+}
+
+func TestUpdateMustSayItsRevision(t *testing.T) {
+	r, _ := registrytest.New(t)
+	ctx := testContext(t)
+	lease := &coordinationv1.Lease{ObjectMeta: meta("kube-node-lease", "n1")}
+	must(t)(r.Create(ctx, coordination.Lease, lease, registry.WriteOptions{}))
+	_, err := r.Update(ctx, coordination.Lease, lease, registry.WriteOptions{})
+	wantError(t, err, registry.Invalid, "metadata.resourceVersion: Invalid value: 0: must be specified for an update")
+	_, err = r.Update(ctx, coordination.Lease, lease, registry.WriteOptions{ResourceVersion: "0"})
+	wantError(t, err, registry.Invalid, "must be specified for an update")
+}
+
+func TestStaleUpdateMakesNoTrip(t *testing.T) {
+	f := &faulty{Store: registry.NewFake()}
+	r := registrytest.On(t, f)
+	registrytest.Namespace(t, r, "default")
+	ctx := testContext(t)
+	first := must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
+	must(t)(r.Update(ctx, core.ConfigMap, config("a", "n", "2"), registry.WriteOptions{}))
+	f.commit = func(context.Context, registry.Store, registry.Txn) (registry.TxnResult, error) {
+		t.Error("etcd was asked")
+		return registry.TxnResult{}, errLost
+	}
+	cm := config("a", "n", "3")
+	cm.ResourceVersion = revisionOf(t, first)
+	_, err := r.Update(ctx, core.ConfigMap, cm, registry.WriteOptions{})
+	wantError(t, err, registry.Conflict, stale)
+}
+
+func TestEqualWritesNothing(t *testing.T) {
+	r, _ := registrytest.New(t)
+	ctx := testContext(t)
+	first := must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
+	for name, f := range map[string]func() (*registry.Item, error){
+		"update": func() (*registry.Item, error) {
+			return r.Update(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{})
+		},
+		"modify": func() (*registry.Item, error) {
+			return r.Modify(ctx, core.ConfigMap, "default", "a", nothing, registry.WriteOptions{})
+		},
+	} {
+		if it := must(t)(f()); it.Revision != first.Revision {
+			t.Errorf("%s: revision %d, was %d", name, it.Revision, first.Revision)
+		}
+	}
+}
+
+// A second registry has nothing but the store in common: the first one's cache may be behind.
+func TestOldStateDecidesNothing(t *testing.T) {
+	r, store := registrytest.New(t)
+	other := registry.New(registry.Config{Store: store, Kinds: r.Kinds()}) // not running: always asks the store
+	ctx := testContext(t)
+	must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
+	must(t)(other.Update(ctx, core.ConfigMap, config("a", "n", "2"), registry.WriteOptions{}))
+	it := must(t)(r.Update(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
+	value, rev := stored(t, store, "/registry/configmaps/default/a")
+	if !strings.Contains(value, `"n":"1"`) || it.Revision != rev {
+		t.Errorf("stored %s at %d, answered %d", value, rev, it.Revision)
+	}
+	must(t)(other.Create(ctx, core.ConfigMap, config("b"), registry.WriteOptions{}))
+	must(t)(r.Update(ctx, core.ConfigMap, config("b", "x", "y"), registry.WriteOptions{}))
+}
+
+func TestCreateOnUpdate(t *testing.T) {
+	r, _ := registrytest.New(t)
+	ctx := testContext(t)
+	if !coordination.Lease.CreateOnUpdate {
+		t.Fatal("leases are created by an update")
+	}
+	lease := &coordinationv1.Lease{ObjectMeta: meta("kube-node-lease", "n1")}
+	it := must(t)(r.Update(ctx, coordination.Lease, lease, registry.WriteOptions{}))
+	if it.Object().GetUID() == "" {
+		t.Errorf("created %s", it.JSON)
+	}
+	lease.Name, lease.UID = "n2", "gone"
+	_, err := r.Update(ctx, coordination.Lease, lease, registry.WriteOptions{})
+	wantError(t, err, registry.Conflict, "uid mismatch: the provided object specified uid gone, and no existing object was found")
+}
+
+func TestStatusAndSpecAreApart(t *testing.T) {
+	r, _ := registrytest.New(t)
+	ctx := testContext(t)
+	must(t)(r.Create(ctx, core.Pod, pod("p"), registry.WriteOptions{}))
+	it := must(t)(r.Modify(ctx, core.Pod, "default", "p", func(o schema.Object) (schema.Object, error) {
+		p := o.(*corev1.Pod)
+		p.Status.Phase = corev1.PodRunning
+		p.Spec.Containers[0].Image = "other"
+		return p, nil
+	}, registry.WriteOptions{Subresource: "status"}))
+	if p := it.Object().(*corev1.Pod); p.Status.Phase != corev1.PodRunning || p.Spec.Containers[0].Image != "i" {
+		t.Errorf("status write: %s", it.JSON)
+	}
+	it = must(t)(r.Modify(ctx, core.Pod, "default", "p", func(o schema.Object) (schema.Object, error) {
+		p := o.(*corev1.Pod)
+		p.Status.Phase = corev1.PodFailed
+		p.Labels = map[string]string{"a": "b"}
+		return p, nil
+	}, registry.WriteOptions{}))
+	if p := it.Object().(*corev1.Pod); p.Status.Phase != corev1.PodRunning || p.Labels["a"] != "b" {
+		t.Errorf("main write: %s", it.JSON)
+	}
+}
+
+func TestModifyHonoursWhatChangeReturns(t *testing.T) {
+	r, _ := registrytest.New(t)
+	ctx := testContext(t)
+	first := must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
+	must(t)(r.Update(ctx, core.ConfigMap, config("a", "n", "2"), registry.WriteOptions{}))
+	_, err := r.Modify(ctx, core.ConfigMap, "default", "a", func(o schema.Object) (schema.Object, error) {
+		o.SetResourceVersion(revisionOf(t, first)) // as a patch that names a resourceVersion does
+		return o, nil
+	}, registry.WriteOptions{})
+	wantError(t, err, registry.Conflict, stale)
+	calls := 0
+	_, err = r.Modify(ctx, core.ConfigMap, "default", "a", func(o schema.Object) (schema.Object, error) {
+		calls++
+		return o, nil
+	}, registry.WriteOptions{ResourceVersion: revisionOf(t, first)})
+	wantError(t, err, registry.Conflict, stale)
+	if calls != 0 {
+		t.Errorf("change was called %d times for a revision that is gone", calls)
+	}
+}
+
+func TestHundredIncrementers(t *testing.T) {
+	hundredIncrementers(t, registry.NewFake(), 20)
+}
+
+// hundredIncrementers lets 100 clients of 4 processes add to one number at once.
+func hundredIncrementers(t *testing.T, store registry.Store, each int) {
+	t.Helper()
+	var rs []*registry.Registry
+	for range 4 {
+		rs = append(rs, registrytest.On(t, store))
+	}
+	registrytest.Namespace(t, rs[0], "default")
+	ctx := testContext(t)
+	must(t)(rs[0].Create(ctx, core.ConfigMap, config("sum", "n", "0"), registry.WriteOptions{}))
+	var wg sync.WaitGroup
+	for i := range 100 {
+		wg.Go(func() {
+			for range each {
+				_, err := rs[i%len(rs)].Modify(ctx, core.ConfigMap, "default", "sum", increment, registry.WriteOptions{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	it := must(t)(rs[0].Get(ctx, core.ConfigMap, "default", "sum", ""))
+	if n := it.Object().(*corev1.ConfigMap).Data["n"]; n != strconv.Itoa(100*each) {
+		t.Errorf("sum %s, want %d", n, 100*each)
+	}
+}
+
+func increment(o schema.Object) (schema.Object, error) {
+	cm := o.(*corev1.ConfigMap)
+	n, err := strconv.Atoi(cm.Data["n"])
+	cm.Data["n"] = strconv.Itoa(n + 1)
+	return cm, err
+}
+
+func TestUnreadableValueCanBeReplacedAndDeleted(t *testing.T) {
+	r, store := registrytest.New(t)
+	ctx := testContext(t)
+	raw(t, store, "/registry/configmaps/default/bad", "rubbish")
+	_, err := r.Modify(ctx, core.ConfigMap, "default", "bad", nothing, registry.WriteOptions{})
+	wantError(t, err, registry.Unreadable, "")
+	_, err = r.Create(ctx, core.ConfigMap, config("bad"), registry.WriteOptions{})
+	wantError(t, err, registry.Exists, "")
+	it := must(t)(r.Update(ctx, core.ConfigMap, config("bad", "k", "v"), registry.WriteOptions{UID: "u-1"}))
+	if it.UID() != "u-1" {
+		t.Errorf("uid %q", it.UID())
+	}
+	raw(t, store, "/registry/configmaps/default/bad", "rubbish")
+	if _, gone, err := r.Delete(ctx, core.ConfigMap, "default", "bad", registry.DeleteOptions{}); err != nil || !gone {
+		t.Errorf("gone %v, %v", gone, err)
+	}
+}

@@ -1,0 +1,295 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"gantry/schema"
+)
+
+// Watch opens a watch; it holds no goroutine and needs no closing.
+func (r *Registry) Watch(ctx context.Context, k *schema.Kind, namespace string, o WatchOptions) (*Watcher, error) {
+	if err := validateWatch(o); err != nil {
+		return nil, err
+	}
+	s, err := parseSelector(k, namespace, o.Labels, o.Fields)
+	if err != nil {
+		return nil, err
+	}
+	rev, err := parseRevision(k, o.ResourceVersion)
+	if err != nil {
+		return nil, err
+	}
+	w := &Watcher{c: r.cache(k), sel: s, bookmarks: o.Bookmarks, bookmarkAt: time.Now().Add(bookmarkEvery)}
+	if err := w.open(ctx, o, rev); err != nil {
+		return nil, about(k, "", err)
+	}
+	return w, nil
+}
+
+// Watcher is a cursor on a kind's history. It is for one goroutine.
+type Watcher struct {
+	c   *cache
+	sel selector
+
+	initial []*Item // still to be sent as ADDED
+	end     bool    // the bookmark that ends the initial events is due
+
+	start      int64 // nothing up to it is sent
+	rev        int64 // everything up to it was sent
+	pos        int64 // in the ring; -1: not there yet, rev is older
+	bookmarks  bool
+	bookmarkAt time.Time
+}
+
+// A bookmark is sent about this often; a watcher's Next returns at most watchBatch events, but never a part of a
+// revision.
+const (
+	bookmarkEvery = time.Minute
+	watchBatch    = 512
+)
+
+func (w *Watcher) open(ctx context.Context, o WatchOptions, rev int64) error {
+	initial := rev == 0
+	if o.SendInitialEvents != nil {
+		initial = *o.SendInitialEvents
+		w.end = initial && o.Bookmarks
+	}
+	if !initial && rev > 0 {
+		return w.openAt(ctx, rev)
+	}
+	if _, err := w.c.freshen(ctx, o.ResourceVersion, rev); err != nil {
+		return err
+	}
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	w.rev, w.pos = w.c.rev, w.c.ring.end()
+	if initial {
+		w.c.view.flush()
+		lo, hi := namespaceSpan(w.sel.namespace)
+		w.initial = span(w.c.view.sorted, lo, hi)
+	}
+	return nil
+}
+
+// openAt starts after rev: in the ring, or before it in etcd's history.
+func (w *Watcher) openAt(ctx context.Context, rev int64) error {
+	if err := w.c.await(ctx, 0); err != nil {
+		return err
+	}
+	w.c.mu.RLock()
+	defer w.c.mu.RUnlock()
+	w.start, w.rev, w.pos = rev, rev, -1
+	if pos, ok := w.c.ring.after(rev); ok {
+		w.pos = pos
+	}
+	return nil
+}
+
+// Next appends every event that is due to buf (at most a few hundred) and returns it; it waits for the first.
+// It returns Expired when the watcher fell too far behind, and ctx's error when that ends.
+func (w *Watcher) Next(ctx context.Context, buf []Event) ([]Event, error) {
+	n := len(buf)
+	for {
+		if err := ctx.Err(); err != nil {
+			return buf, err
+		}
+		var err error
+		var news <-chan struct{}
+		switch {
+		case len(w.initial) > 0 || w.end:
+			buf = w.takeInitial(buf)
+		case w.pos < 0:
+			buf, err = w.catchUp(ctx, buf)
+		default:
+			buf, news, err = w.take(buf)
+		}
+		if err != nil || len(buf) > n {
+			return buf, err
+		}
+		if news == nil {
+			continue
+		}
+		if buf, err = w.wait(ctx, news, buf); err != nil || len(buf) > n {
+			return buf, err
+		}
+	}
+}
+
+// takeInitial appends the state the watch begins with.
+func (w *Watcher) takeInitial(buf []Event) []Event {
+	for n := 0; len(w.initial) > 0 && n < watchBatch; w.initial = w.initial[1:] {
+		if it := w.initial[0]; w.sel.matches(it) {
+			buf = append(buf, Event{Type: Added, Item: it, Revision: it.Revision})
+			n++
+		}
+	}
+	if len(w.initial) == 0 && w.end {
+		w.end = false
+		buf = append(buf, Event{Type: Bookmark, Revision: w.rev, InitialEnd: true})
+	}
+	return buf
+}
+
+// take appends what the ring holds for this watcher; news is what to wait on where nothing is.
+func (w *Watcher) take(buf []Event) ([]Event, <-chan struct{}, error) {
+	c, n := w.c, len(buf)
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if w.pos < c.ring.base || w.pos < c.ring.gap {
+		return buf, nil, tooOld(w.rev, c.ring.floor)
+	}
+	for _, e := range c.ring.from(w.pos) {
+		if len(buf)-n >= watchBatch && e.rev != w.rev {
+			return buf, nil, nil
+		}
+		if w.pos++; e.rev > w.start {
+			buf = w.offer(buf, e)
+		}
+		w.rev = max(w.rev, e.rev)
+	}
+	if len(buf) == n {
+		w.rev = max(w.rev, c.rev)
+	}
+	return buf, c.news, nil
+}
+
+// offer appends what a change is for this watcher.
+func (w *Watcher) offer(buf []Event, e entry) []Event {
+	was := e.prev != nil && w.sel.matches(e.prev)
+	is := !e.gone && w.sel.matches(e.item)
+	switch {
+	case was && is:
+		return append(buf, Event{Type: Modified, Item: e.item, Revision: e.rev})
+	case is:
+		return append(buf, Event{Type: Added, Item: e.item, Revision: e.rev})
+	case was && e.gone:
+		return append(buf, Event{Type: Deleted, Item: e.item, Revision: e.rev})
+	case was:
+		return append(buf, Event{Type: Deleted, Item: e.leaving(), Revision: e.rev})
+	}
+	return buf
+}
+
+// leaving is the state that a watcher's selector no longer matches, under the revision of the change.
+func (e entry) leaving() *Item {
+	if it := e.left.Load(); it != nil {
+		return it
+	}
+	e.left.CompareAndSwap(nil, e.prev.at(e.rev))
+	return e.left.Load()
+}
+
+// wait waits for news; a bookmark may be due before.
+func (w *Watcher) wait(ctx context.Context, news <-chan struct{}, buf []Event) ([]Event, error) {
+	var due <-chan time.Time
+	if w.bookmarks {
+		t := time.NewTimer(time.Until(w.bookmarkAt))
+		defer t.Stop()
+		due = t.C
+	}
+	select {
+	case <-news:
+	case <-due:
+		w.bookmarkAt = time.Now().Add(bookmarkEvery)
+		if b, ok := w.bookmark(); ok {
+			return append(buf, b), nil
+		}
+	case <-ctx.Done():
+		return buf, ctx.Err()
+	case <-w.c.reads.done:
+		return buf, errEnded
+	}
+	return buf, nil
+}
+
+// bookmark tells how far the cache is, where this watcher has nothing to come before that.
+func (w *Watcher) bookmark() (Event, bool) {
+	w.c.mu.RLock()
+	defer w.c.mu.RUnlock()
+	if w.pos != w.c.ring.end() || w.pos < w.c.ring.gap {
+		return Event{}, false
+	}
+	w.rev = max(w.rev, w.c.rev)
+	return Event{Type: Bookmark, Revision: w.rev}, true
+}
+
+// catchUp appends changes from etcd's own history, up to where the ring begins.
+func (w *Watcher) catchUp(ctx context.Context, buf []Event) ([]Event, error) {
+	n := len(buf)
+	wctx, cancel := context.WithCancel(ctx)
+	batches := w.c.store.Watch(wctx, w.c.prefix, rangeEnd(w.c.prefix), w.rev+1, true)
+	defer func() {
+		cancel()
+		for range batches { // until the store has ended it
+		}
+	}()
+	for len(buf)-n < watchBatch {
+		w.c.mu.RLock()
+		pos, ok := w.c.ring.after(w.rev)
+		now := w.c.rev
+		w.c.mu.RUnlock()
+		if ok {
+			w.pos = pos
+			return buf, nil
+		}
+		if err := w.c.store.Progress(ctx, w.c.prefix); err != nil {
+			return buf, err
+		}
+		select {
+		case b, more := <-batches:
+			switch {
+			case errors.Is(b.Err, Expired):
+				return buf, tooOld(w.rev, w.c.floor())
+			case b.Err != nil:
+				return buf, b.Err
+			case !more:
+				return buf, ctx.Err()
+			}
+			for _, e := range b.Events {
+				if e, ok := w.c.past(e); ok {
+					buf = w.offer(buf, e)
+				}
+			}
+			w.rev = max(w.rev, min(b.Revision, max(now, b.lastRevision())))
+		case <-time.After(lastProgress): // the progress asked for may have been too early
+		case <-ctx.Done():
+			return buf, ctx.Err()
+		}
+	}
+	return buf, nil
+}
+
+func (b WatchBatch) lastRevision() int64 {
+	if len(b.Events) == 0 {
+		return 0
+	}
+	return b.Events[len(b.Events)-1].KV.ModRevision
+}
+
+// past makes a change of etcd's history an entry; ok is false where nobody can see it.
+func (c *cache) past(ev StoreEvent) (e entry, ok bool) {
+	e = newEntry(ev.KV.ModRevision)
+	if ev.Prev != nil {
+		e.prev = c.itemAt(ev.Prev)
+	}
+	if !ev.Delete {
+		e.item = c.itemAt(ev.KV)
+	}
+	if e.item == nil && e.prev != nil {
+		e.item, e.gone = e.prev.at(e.rev), true
+	}
+	return e, e.item != nil
+}
+
+func (c *cache) floor() int64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.ring.floor
+}
+
+func tooOld(rev, oldest int64) error {
+	return &Error{Kind: Expired, Reason: fmt.Sprintf("too old resource version: %d (%d)", rev, oldest)}
+}
