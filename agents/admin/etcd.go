@@ -1,0 +1,118 @@
+package admin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
+	"gantry/registry"
+)
+
+// Etcd is how an etcd is reached.
+type Etcd struct {
+	Servers                   []string
+	CAFile, CertFile, KeyFile string
+}
+
+func etcdFlags() []cli.Flag {
+	flag := func(name, usage string) cli.Flag {
+		return &cli.StringFlag{Name: name, Usage: usage, EnvVars: []string{"GANTRY_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))}}
+	}
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "etcd-servers", EnvVars: []string{"GANTRY_ETCD_SERVERS"}, Usage: "client `URLs` of etcd (default: those of the gantry of --data-dir)"},
+		flag("etcd-cafile", "`file` of the authority of etcd"),
+		flag("etcd-certfile", "certificate `file` shown to etcd"),
+		flag("etcd-keyfile", "key `file` for it"),
+	}
+}
+
+// session is a command at work.
+type session struct {
+	ctx    context.Context
+	client *clientv3.Client
+	store  registry.Store
+	out    io.Writer
+	notes  io.Writer // what is not the result itself
+	now    time.Time
+	local  *time.Location
+}
+
+// The time a command gives etcd to answer at all, and to do its work.
+const (
+	greetTimeout   = 4 * time.Second
+	commandTimeout = 10 * time.Minute
+)
+
+// over runs a command over the etcd that its flags name.
+func (cfg Config) over(c *cli.Context, f func(*cli.Context, *session) error) error {
+	e := Etcd{c.StringSlice("etcd-servers"), c.String("etcd-cafile"), c.String("etcd-certfile"), c.String("etcd-keyfile")}
+	if len(e.Servers) == 0 {
+		var err error
+		if e, err = cfg.Find(c.String("data-dir")); err != nil {
+			return fmt.Errorf("%w (--data-dir or --etcd-servers says where etcd is)", err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(c.Context, commandTimeout)
+	defer cancel()
+	connect := cfg.connect
+	if connect == nil {
+		connect = dial
+	}
+	client, done, err := connect(ctx, e)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return f(c, &session{
+		ctx: ctx, client: client, store: registry.NewEtcd(client, client),
+		out: c.App.Writer, notes: c.App.ErrWriter, now: time.Now(), local: time.Local,
+	})
+}
+
+// dial connects and sees that etcd answers.
+func dial(ctx context.Context, e Etcd) (*clientv3.Client, func(), error) {
+	cfg := clientv3.Config{Endpoints: e.Servers, DialTimeout: greetTimeout, Logger: zap.NewNop(), MaxCallRecvMsgSize: 1 << 30}
+	if strings.HasPrefix(e.Servers[0], "https://") {
+		t, err := e.tls()
+		if err != nil {
+			return nil, nil, err
+		}
+		cfg.TLS = t
+	}
+	client, err := clientv3.New(cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("connecting to etcd at %s: %w", strings.Join(e.Servers, ","), err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
+	defer cancel()
+	if _, err := registry.NewEtcd(client, client).Revision(ctx); err != nil {
+		client.Close()
+		var fault *registry.Error
+		if errors.As(err, &fault) && fault.Cause != nil && !errors.Is(err, registry.Forbidden) {
+			return nil, nil, fmt.Errorf("etcd at %s does not answer: is gantry (or that etcd) running? (%w)", strings.Join(e.Servers, ","), fault.Cause)
+		}
+		return nil, nil, fmt.Errorf("asking etcd at %s: %w", strings.Join(e.Servers, ","), err)
+	}
+	return client, func() { client.Close() }, nil
+}
+
+func (e Etcd) tls() (*tls.Config, error) {
+	t, err := transport.TLSInfo{TrustedCAFile: e.CAFile, CertFile: e.CertFile, KeyFile: e.KeyFile}.ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading etcd's certificates (--etcd-cafile, --etcd-certfile, --etcd-keyfile): %w", err)
+	}
+	return t, nil
+}
+
+// quiet is the log of a registry that works for a command: its errors are the command's.
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -1,0 +1,154 @@
+package admin
+
+import (
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/apps"
+	"gantry/schema/core"
+)
+
+func configMap(value string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "app", Labels: map[string]string{"app.kubernetes.io/name": "app"}},
+		Data:       map[string]string{"level": value},
+	}
+}
+
+func (r *rig) as(user string, k *schema.Kind, obj schema.Object, o registry.WriteOptions) *registry.Item {
+	r.t.Helper()
+	ctx := registry.WithWriter(r.ctx, user)
+	if obj.GetUID() == "" && o.Subresource == "" {
+		if it, err := r.reg.Create(ctx, k, obj, o); err == nil {
+			return it
+		}
+	}
+	return r.must(r.reg.Update(ctx, k, obj, o))
+}
+
+// TestHistoryOfAConfigMap: two users, a hand-written value, rubbish, a deletion, and the way back from each.
+func TestHistoryOfAConfigMap(t *testing.T) {
+	r := newRig(t)
+	const key = "/registry/configmaps/default/app"
+	r.as("alice", core.ConfigMap, configMap("info"), registry.WriteOptions{})
+	it := r.as("bob", core.ConfigMap, configMap("debug"), registry.WriteOptions{})
+	kv, _, err := r.store.Get(r.ctx, key, 0)
+	if err != nil || kv == nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(it.JSON), "$by") {
+		t.Errorf("the stamp is served: %s", it.JSON)
+	}
+	r.put(key, strings.Replace(string(kv.Value), "debug", "trace", 1))
+	r.gantry("log", "cm", "app")
+	r.gantry("diff", "configmap/app")
+	r.gantry("undo", "configmap", "app", "--dry-run")
+	r.gantry("undo", "configmap", "app")
+	r.put(key, `{"kind":"ConfigMap"`)
+	r.await("/gantry/quarantine"+key, true)
+	r.gantry("quarantine")
+	r.gantry("get", "configmaps", "app")
+	r.gantry("undo", key)
+	r.await("/gantry/quarantine"+key, false)
+	if _, _, err := r.reg.Delete(registry.WithWriter(r.ctx, "carol"), core.ConfigMap, "default", "app", registry.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r.gantry("get", "cm", "app", "-n", "default")
+	r.gantry("undo", "cm", "app")
+	r.gantry("get", "cm", "app", "-o", "json")
+	r.gantry("log", "cm", "app", "--limit", "5")
+	r.gantry("diff", "cm", "app", "--since", "1h")
+	r.gantry("quarantine")
+	r.golden("configmap")
+}
+
+func deployment() *appsv1.Deployment {
+	replicas := int32(2)
+	labels := map[string]string{"app": "web"}
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: &replicas, Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "nginx:1"}}},
+			},
+		},
+	}
+}
+
+// TestHistoryOfADeployment: what was wanted is told from what was observed; undo undoes the former.
+func TestHistoryOfADeployment(t *testing.T) {
+	r := newRig(t)
+	d := deployment()
+	r.as("alice", apps.Deployment, d, registry.WriteOptions{})
+	d.Status = appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: 2, UpdatedReplicas: 2, UnavailableReplicas: 2, Conditions: []appsv1.DeploymentCondition{
+		{Type: appsv1.DeploymentAvailable, Status: "False", Reason: "MinimumReplicasUnavailable", Message: "Deployment does not have minimum availability."},
+	}}
+	r.as("controllers", apps.Deployment, d, registry.WriteOptions{Subresource: "status"})
+	d.Spec.Template.Spec.Containers[0].Image = "nginx:2"
+	d.Labels = map[string]string{"team": "a"}
+	r.as("bob", apps.Deployment, d, registry.WriteOptions{})
+	d.Status.Conditions[0].Status, d.Status.UnavailableReplicas = "True", 0
+	last := r.as("controllers", apps.Deployment, d, registry.WriteOptions{Subresource: "status"})
+	r.gantry("log", "deploy", "web")
+	r.gantry("log", "deployments.apps", "web", "--status", "--limit=1")
+	r.gantry("diff", "deploy", "web")
+	r.gantry("undo", "deploy", "web")
+	r.gantry("diff", "deploy", "web", "--rev", "6", "--rev", "8")
+	r.gantry("get", "deploy", "web", "--rev", "5", "-o", "raw")
+	if _, err := r.etcd.Client().Compact(r.ctx, last.Revision); err != nil {
+		t.Fatal(err)
+	}
+	r.gantry("get", "deploy", "web", "--rev", "5")
+	r.gantry("diff", "deploy", "web", "--rev", "5")
+	r.gantry("log", "deploy", "web")
+	r.gantry("get", "deploy", "web", "--rev", "1000")
+	r.golden("deployment")
+}
+
+// TestRefusals: what cannot be done is said, and nothing is changed.
+func TestRefusals(t *testing.T) {
+	r := newRig(t)
+	r.put("/registry/pods/default/bad", "null")
+	r.await("/gantry/quarantine/registry/pods/default/bad", true)
+	before, err := r.store.Revision(r.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.gantry("quarantine")
+	r.gantry("undo", "pod", "bad")
+	r.gantry("undo", "/registry/pods/default/bad", "--rev", "2")
+	r.gantry("undo", "namespace", "default")
+	r.gantry("undo", "cm", "never")
+	r.gantry("undo", "/gantry/version")
+	r.gantry("get", "cm", "never")
+	r.gantry("get", "sa", "default", "-o", "xml")
+	r.gantry("get", "sa", "default", "-n", "a/b")
+	r.gantry("log", "widgets", "a")
+	r.gantry("log", "cm")
+	r.gantry("diff", "sa", "default", "--since", "5m", "--rev", "3")
+	r.golden("refusals")
+	if now, err := r.store.Revision(r.ctx); err != nil || now != before {
+		t.Errorf("revision %d before, %d after, %v", before, now, err)
+	}
+}
+
+// TestSecretsStaySecret: a log does not tell the values of a Secret.
+func TestSecretsStaySecret(t *testing.T) {
+	r := newRig(t)
+	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "s"}, Data: map[string][]byte{"password": []byte("swordfish")}}
+	r.as("alice", core.Secret, s, registry.WriteOptions{})
+	s.Data["password"] = []byte("tunafish")
+	r.as("alice", core.Secret, s, registry.WriteOptions{})
+	out := r.gantry("log", "secret", "s")
+	if !strings.Contains(out, "data.password: *** -> ***") {
+		t.Errorf("log:\n%s", out)
+	}
+}

@@ -1,0 +1,244 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"gantry/agents/internal/daemon"
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/core"
+	"gantry/schema/kinds"
+)
+
+// cluster is a registry on a fake store with the controllers at work, and a scheduler and kubelet as simple as can be.
+type cluster struct {
+	t   *testing.T
+	ctx context.Context
+	r   *registry.Registry
+	// broken tells whether a pod never becomes ready; nil: all do.
+	broken atomic.Pointer[func(*corev1.Pod) bool]
+}
+
+// deadline bounds every wait of a test: a busy machine and the race detector are slow.
+const deadline = time.Minute
+
+// start runs the controllers named ("*": all). Everything has ended when the test ends.
+func start(t *testing.T, change func(*Config)) *cluster {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r := registry.New(registry.Config{Store: registry.NewFake(), Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
+	cfg := Config{Registry: r, Identity: "test", ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16"), RootCA: []byte("the CA"),
+		Health: &daemon.Health{}, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))}
+	if change != nil {
+		change(&cfg)
+	}
+	cfg = cfg.withDefaults()
+	c := &cluster{t: t, ctx: ctx, r: r}
+	done := make(chan struct{}, 3)
+	run := func(name string, f func(context.Context) error) {
+		go func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				t.Errorf("%s ended: %v", name, err)
+			}
+			done <- struct{}{}
+		}()
+	}
+	run("registry", r.Run)
+	run("controllers", func(ctx context.Context) error { return lead(ctx, cfg, r, cfg.Log) })
+	run("node", c.node)
+	t.Cleanup(func() {
+		cancel()
+		for range 3 {
+			<-done
+		}
+	})
+	return c
+}
+
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(b []byte) (int, error) {
+	if l.t.Context().Err() == nil && testing.Verbose() {
+		l.t.Log(strings.TrimSuffix(string(b), "\n"))
+	}
+	return len(b), nil
+}
+
+// node binds every pod to n1, makes it ready with an address, and confirms its deletion.
+func (c *cluster) node(ctx context.Context) error {
+	var n atomic.Uint32
+	pods := registry.For[*corev1.Pod](c.r)
+	work := make(chan *corev1.Pod, 100_000)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case p := <-work:
+				c.serve(ctx, p, &n)
+			}
+		}
+	}()
+	err := pods.Follow(ctx, func(_, p *corev1.Pod) {
+		if p != nil {
+			work <- p
+		}
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (c *cluster) serve(ctx context.Context, p *corev1.Pod, n *atomic.Uint32) {
+	pods := registry.For[*corev1.Pod](c.r)
+	switch {
+	case p.DeletionTimestamp != nil:
+		_ = pods.Delete(ctx, p.Namespace, p.Name, registry.DeleteOptions{GracePeriodSeconds: new(int64), UID: string(p.UID)})
+	case p.Spec.NodeName == "":
+		_, _ = c.r.Bind(ctx, p.Namespace, p.Name, &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: "n1"}}, registry.WriteOptions{})
+	case p.Status.PodIP == "":
+		if b := c.broken.Load(); b != nil && (*b)(p) {
+			return
+		}
+		i := n.Add(1)
+		_, _ = pods.ModifyStatus(ctx, p.Namespace, p.Name, func(m *corev1.Pod) error {
+			m.Status.Phase = corev1.PodRunning
+			m.Status.PodIP = fmt.Sprintf("10.244.%d.%d", i/250, 2+i%250)
+			m.Status.PodIPs = []corev1.PodIP{{IP: m.Status.PodIP}}
+			m.Status.HostIP = "192.0.2.1"
+			setReady(m, corev1.ConditionTrue, time.Now())
+			return nil
+		})
+	}
+}
+
+// apply creates the YAML documents, or replaces what is there.
+func (c *cluster) apply(text string) {
+	c.t.Helper()
+	for doc := range strings.SplitSeq(text, "---\n") {
+		if strings.TrimSpace(doc) == "" {
+			continue
+		}
+		var head metav1.TypeMeta
+		if err := yaml.Unmarshal([]byte(doc), &head); err != nil {
+			c.t.Fatal(err)
+		}
+		k := kinds.All.Kind(head.APIVersion, head.Kind)
+		if k == nil {
+			c.t.Fatalf("no kind %s", head.Kind)
+		}
+		obj := k.New()
+		if err := yaml.UnmarshalStrict([]byte(doc), obj); err != nil {
+			c.t.Fatal(err)
+		}
+		_, err := c.r.Create(c.ctx, k, obj, registry.WriteOptions{})
+		if errors.Is(err, registry.Exists) {
+			_, err = c.r.Update(c.ctx, k, obj, registry.WriteOptions{})
+		}
+		if err != nil {
+			c.t.Fatalf("applying %s %s: %v", head.Kind, obj.GetName(), err)
+		}
+	}
+}
+
+// until waits for check to return "", looking again whenever an object of kinds changes; check returns what it still
+// waits for.
+func (c *cluster) until(check func() string, watched ...*schema.Kind) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.ctx, deadline)
+	defer cancel()
+	again := make(chan struct{}, 1)
+	ended := make(chan struct{}, len(watched))
+	for _, k := range watched {
+		go func() {
+			_ = c.r.Follow(ctx, k, func(registry.Change) {
+				select {
+				case again <- struct{}{}:
+				default:
+				}
+			})
+			ended <- struct{}{}
+		}()
+	}
+	missing := ""
+	for {
+		if missing = check(); missing == "" {
+			break
+		}
+		select {
+		case <-again:
+			continue
+		case <-ctx.Done():
+			c.t.Fatalf("still waiting for: %s\n%s", missing, c.dump())
+		}
+	}
+	cancel()
+	for range watched {
+		<-ended
+	}
+}
+
+// dump is what there is, for the message of a failure.
+func (c *cluster) dump() string {
+	var b strings.Builder
+	for _, k := range kinds.All.All {
+		list, err := c.r.List(c.ctx, k, "", registry.ListOptions{ResourceVersion: "0"})
+		if err != nil {
+			continue
+		}
+		for _, it := range list.Items {
+			if k == core.Event {
+				ev := it.Object().(*corev1.Event)
+				fmt.Fprintf(&b, "event %s %s %s: %s\n", ev.InvolvedObject.Name, ev.Type, ev.Reason, ev.Message)
+				continue
+			}
+			fmt.Fprintf(&b, "%.400s\n", it.JSON)
+		}
+	}
+	return b.String()
+}
+
+// get reads an object; the zero T where there is none.
+func get[T schema.Object](c *cluster, ns, name string) (obj T, ok bool) {
+	obj, err := registry.For[T](c.r).Get(c.ctx, ns, name)
+	return obj, err == nil
+}
+
+func list[T schema.Object](c *cluster, ns, labels string) (out []T) {
+	c.t.Helper()
+	l, err := c.r.List(c.ctx, kinds.All.Of(reflect.TypeFor[T]()), ns, registry.ListOptions{Labels: labels})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for _, it := range l.Items {
+		out = append(out, it.Object().(T))
+	}
+	return out
+}
+
+// events returns who says what of an object ("node-controller RegisteredNode"), sorted.
+func (c *cluster) events(name string) (said []string) {
+	for _, ev := range list[*corev1.Event](c, "", "") {
+		s := ev.Source.Component + " " + ev.Reason
+		if ev.InvolvedObject.Name == name && !slices.Contains(said, s) {
+			said = append(said, s)
+		}
+	}
+	slices.Sort(said)
+	return said
+}

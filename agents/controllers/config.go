@@ -1,0 +1,98 @@
+package controllers
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"gantry/agents/internal/daemon"
+	"gantry/registry"
+)
+
+// Config is what the controllers need.
+type Config struct {
+	// Registry is where everything is read and written.
+	Registry *registry.Registry
+	// Identity names this process in the election: <hostname>_<uuid>.
+	Identity string
+	// ClusterCIDR is the range of pod addresses, of which each node gets a part; 10.244.0.0/16. Not valid: nodes get
+	// none.
+	ClusterCIDR netip.Prefix
+	// NodeCIDRMask is the length of a node's prefix; 24.
+	NodeCIDRMask int
+	// RootCA is the PEM bundle that pods trust, put into kube-root-ca.crt in every namespace. Empty: none is put.
+	RootCA []byte
+	// NodeMonitorGracePeriod is how long a node may be silent before it is taken for unreachable; 50 s.
+	NodeMonitorGracePeriod time.Duration
+	// TerminatedPodThreshold is how many pods that have ended are kept; 12500. Below 0: all.
+	TerminatedPodThreshold int
+	// Controllers says which run: names, "*" for all, "-name" for not that one; "*".
+	Controllers []string
+	// Health is where the agent reports. Not nil.
+	Health *daemon.Health
+	// Log defaults to slog.Default().
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.NodeCIDRMask == 0 {
+		c.NodeCIDRMask = 24
+	}
+	if c.NodeMonitorGracePeriod == 0 {
+		c.NodeMonitorGracePeriod = 50 * time.Second
+	}
+	if c.TerminatedPodThreshold == 0 {
+		c.TerminatedPodThreshold = 12500
+	}
+	if len(c.Controllers) == 0 {
+		c.Controllers = []string{"*"}
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
+}
+
+// Validate lists every fault of the configuration, naming the flag.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if c.Registry == nil {
+		fault("the registry is missing (--etcd-servers)")
+	}
+	if c.Identity == "" {
+		fault("the identity is empty (--identity)")
+	}
+	if c.ClusterCIDR.IsValid() && (c.NodeCIDRMask < c.ClusterCIDR.Bits() || c.NodeCIDRMask > c.ClusterCIDR.Addr().BitLen() || c.NodeCIDRMask-c.ClusterCIDR.Bits() > 16) {
+		fault("--node-cidr-mask-size %d does not fit --cluster-cidr %s: want %d to %d", c.NodeCIDRMask, c.ClusterCIDR, c.ClusterCIDR.Bits(), min(c.ClusterCIDR.Bits()+16, c.ClusterCIDR.Addr().BitLen()))
+	}
+	if c.NodeMonitorGracePeriod < 0 {
+		fault("--node-monitor-grace-period %s is negative", c.NodeMonitorGracePeriod)
+	}
+	for _, name := range c.Controllers {
+		known := slices.ContainsFunc(all(), func(t controller) bool { return t.name == strings.TrimPrefix(name, "-") })
+		if name != "*" && !known {
+			fault("--controllers: %q is not a controller", name)
+		}
+	}
+	if c.Health == nil {
+		fault("the health is missing")
+	}
+	return errors.Join(faults...)
+}
+
+// runs tells whether --controllers picks name: an explicit entry wins over "*".
+func (c Config) runs(name string) bool {
+	switch {
+	case slices.Contains(c.Controllers, "-"+name):
+		return false
+	case slices.Contains(c.Controllers, name):
+		return true
+	}
+	return slices.Contains(c.Controllers, "*")
+}

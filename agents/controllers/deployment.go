@@ -1,0 +1,199 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/apps"
+)
+
+type deployments struct {
+	*env
+	index *selectors
+}
+
+func setupDeployment(e *env) wiring {
+	c := deployments{e, newSelectors()}
+	return wiring{
+		reconcile: c.reconcile,
+		watches: []watch{
+			{apps.Deployment, c.ofDeployment},
+			{apps.ReplicaSet, func(old, current schema.Object) { c.ofOwned("Deployment", c.index, old, current) }},
+		},
+	}
+}
+
+func (c deployments) ofDeployment(old, current schema.Object) {
+	if current == nil {
+		c.index.set(old, nil)
+		return
+	}
+	c.index.set(current, selectorOf(current.(*appsv1.Deployment).Spec.Selector))
+	c.add(nameOf(current), 0)
+}
+
+// ofOwned asks for a look at the controllers (of kind) of an object and, for an orphan, at all that select it.
+func (e *env) ofOwned(kind string, index *selectors, old, current schema.Object) {
+	for _, obj := range []schema.Object{old, current} {
+		if obj == nil {
+			continue
+		}
+		ref := metav1.GetControllerOfNoCopy(obj)
+		switch {
+		case ref != nil && ref.Kind == kind:
+			key := obj.GetNamespace() + "/" + ref.Name
+			e.add(key, index.gather(key))
+		case ref == nil && current != nil:
+			index.each(obj.GetNamespace(), obj.GetLabels(), func(key string) { e.add(key, index.gather(key)) })
+		}
+	}
+}
+
+// reconcile looks at one deployment.
+func (c deployments) reconcile(ctx context.Context, key string) (time.Duration, error) {
+	ns, name, _ := strings.Cut(key, "/")
+	seen, err := registry.For[*appsv1.Deployment](c.r).Cached(ctx, ns, name)
+	if errors.Is(err, registry.NotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	selector := selectorOf(seen.Spec.Selector)
+	if selector == nil {
+		c.events.Event(apps.Deployment, seen, "Warning", "SelectingAll", "This deployment is selecting all pods. A non-empty selector is required.")
+		return 0, nil
+	}
+	sets := registry.For[*appsv1.ReplicaSet](c.r)
+	owned, err := sets.CachedOwned(ctx, string(seen.UID))
+	if err != nil {
+		return 0, err
+	}
+	selected, err := sets.CachedList(ctx, ns, selector.String())
+	if err != nil {
+		return 0, err
+	}
+	mine, plan := claim(apps.Deployment, seen, apps.ReplicaSet, selector, union(owned, selected))
+	if len(plan) > 0 {
+		return again, c.adoptAs(ctx, apps.Deployment, seen, plan)
+	}
+	running, err := c.running(ctx, seen, mine)
+	if err != nil {
+		return 0, err
+	}
+	plan, after := planDeployment(seen, mine, running, time.Now())
+	return after, c.settle(ctx, seen, c.execute(ctx, plan), plan)
+}
+
+// again asks for another look at once.
+const again = time.Millisecond
+
+// adoptAs executes a plan of adoptions and releases, after making sure that the owner is still there and wanted.
+func (e *env) adoptAs(ctx context.Context, k *schema.Kind, owner schema.Object, plan []action) error {
+	item, err := e.r.Get(ctx, k, owner.GetNamespace(), owner.GetName(), "")
+	if err != nil {
+		return err
+	}
+	if o := item.Object(); o.GetUID() != owner.GetUID() || o.GetDeletionTimestamp() != nil {
+		return nil
+	}
+	return e.execute(ctx, plan)
+}
+
+// running counts the pods of each replica set that may still run; only Recreate needs to know. Each of them going is seen
+// in its replica set's status (terminatingReplicas).
+func (c deployments) running(ctx context.Context, d *appsv1.Deployment, sets []*appsv1.ReplicaSet) (map[types.UID]int, error) {
+	if d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
+		return nil, nil
+	}
+	out := map[types.UID]int{}
+	for _, rs := range sets {
+		pods, err := registry.For[*corev1.Pod](c.r).CachedOwned(ctx, string(rs.UID))
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pods {
+			if !ended(p) {
+				out[rs.UID]++
+			}
+		}
+	}
+	return out, nil
+}
+
+// settle turns the failure to create a replica set into what a user can see.
+func (c deployments) settle(ctx context.Context, d *appsv1.Deployment, err error, plan []action) error {
+	i := indexOfCreate(plan)
+	if err == nil || i < 0 || ctx.Err() != nil {
+		return err
+	}
+	want := plan[i].obj.(*appsv1.ReplicaSet)
+	sets := registry.For[*appsv1.ReplicaSet](c.r)
+	found, getErr := sets.Get(ctx, want.Namespace, want.Name)
+	switch {
+	case getErr == nil && metav1.IsControlledBy(found, d) && equalTemplates(&found.Spec.Template, &want.Spec.Template):
+		return err // it was created; another step of the plan is at fault
+	case errors.Is(err, registry.Exists) && getErr == nil:
+		return errors.Join(err, c.collide(ctx, d))
+	case errors.Is(err, registry.Conflict):
+		return err
+	}
+	return errors.Join(err, c.cannotCreate(ctx, d, want, err))
+}
+
+func indexOfCreate(plan []action) int {
+	for i, a := range plan {
+		if a.do == create {
+			return i
+		}
+	}
+	return -1
+}
+
+// collide counts a replica set of somebody else under our name, so that the next name is another.
+func (c deployments) collide(ctx context.Context, d *appsv1.Deployment) error {
+	_, err := registry.For[*appsv1.Deployment](c.r).ModifyStatus(ctx, d.Namespace, d.Name, func(m *appsv1.Deployment) error {
+		n := value(m.Status.CollisionCount, 0)
+		if m.UID == d.UID && n == value(d.Status.CollisionCount, 0) {
+			n++
+			m.Status.CollisionCount = &n
+		}
+		return nil
+	})
+	return err
+}
+
+func (c deployments) cannotCreate(ctx context.Context, d *appsv1.Deployment, rs *appsv1.ReplicaSet, cause error) error {
+	message := fmt.Sprintf("Failed to create new replica set %q: %v", rs.Name, cause)
+	c.events.Event(apps.Deployment, d, "Warning", "ReplicaSetCreateError", "%s", message)
+	_, err := registry.For[*appsv1.Deployment](c.r).ModifyStatus(ctx, d.Namespace, d.Name, func(m *appsv1.Deployment) error {
+		if m.UID == d.UID && hasDeadline(m) {
+			setCondition(&m.Status, appsv1.DeploymentProgressing, corev1.ConditionFalse, "ReplicaSetCreateError", message, time.Now())
+		}
+		return nil
+	})
+	return err
+}
+
+// value is *p, or otherwise where p is nil.
+func value[T any](p *T, otherwise T) T {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
+
+// ended tells a pod whose containers will not run again.
+func ended(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+}

@@ -1,0 +1,311 @@
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"gantry/registry"
+	"gantry/schema/apps"
+	"gantry/schema/core"
+	"gantry/schema/discovery"
+)
+
+const web = `apiVersion: apps/v1
+kind: Deployment
+metadata: {namespace: default, name: web}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: "web:1", ports: [{name: http, containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {namespace: default, name: web, labels: {team: a}}
+spec:
+  selector: {app: web}
+  ports: [{port: 80, targetPort: http}]
+`
+
+// withNode is what every cluster of these tests has.
+const withNode = `apiVersion: v1
+kind: Node
+metadata: {name: n1, labels: {topology.kubernetes.io/zone: z1}}
+`
+
+func (c *cluster) ready() {
+	c.t.Helper()
+	c.until(func() string {
+		for _, ns := range firstNamespaces {
+			if _, ok := get[*corev1.ServiceAccount](c, ns, "default"); !ok {
+				return "the service account of " + ns
+			}
+		}
+		return ""
+	}, core.Namespace, core.ServiceAccount)
+	c.apply(withNode)
+}
+
+// rolledOut waits as `kubectl rollout status` does.
+func (c *cluster) rolledOut(name string) *appsv1.Deployment {
+	c.t.Helper()
+	var d *appsv1.Deployment
+	c.until(func() string {
+		var ok bool
+		d, ok = get[*appsv1.Deployment](c, "default", name)
+		switch s := d; {
+		case !ok:
+			return "the deployment"
+		case s.Generation > s.Status.ObservedGeneration:
+			return "the deployment to be observed"
+		case s.Status.UpdatedReplicas < *s.Spec.Replicas:
+			return fmt.Sprintf("%d of %d updated", s.Status.UpdatedReplicas, *s.Spec.Replicas)
+		case s.Status.Replicas > s.Status.UpdatedReplicas:
+			return "old replicas to go"
+		case s.Status.AvailableReplicas < s.Status.UpdatedReplicas:
+			return "replicas to be available"
+		}
+		return ""
+	}, apps.Deployment)
+	return d
+}
+
+func (c *cluster) change(name string, change func(*appsv1.Deployment)) {
+	c.t.Helper()
+	_, err := registry.For[*appsv1.Deployment](c.r).Modify(c.ctx, "default", name, func(d *appsv1.Deployment) error {
+		change(d)
+		return nil
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func image(to string) func(*appsv1.Deployment) {
+	return func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = to }
+}
+
+func TestDeploymentRunsAndIsReachable(t *testing.T) {
+	c := start(t, nil)
+	c.ready()
+	c.apply(web)
+	d := c.rolledOut("web")
+	if d.Annotations[revisionAnnotation] != "1" {
+		t.Errorf("revision %q, want 1", d.Annotations[revisionAnnotation])
+	}
+	c.until(func() string {
+		slices := list[*discoveryv1.EndpointSlice](c, "default", "kubernetes.io/service-name=web")
+		if len(slices) != 1 || len(slices[0].Endpoints) != 3 {
+			return "one slice of three endpoints"
+		}
+		es := slices[0]
+		if got := *es.Ports[0].Port; got != 8080 {
+			t.Errorf("port %d, want 8080", got)
+		}
+		if es.Labels["team"] != "a" || es.Labels[discoveryv1.LabelManagedBy] != sliceManager {
+			t.Errorf("labels %v", es.Labels)
+		}
+		for _, e := range es.Endpoints {
+			if !*e.Conditions.Ready || *e.NodeName != "n1" || *e.Zone != "z1" {
+				return "ready endpoints on n1 in z1"
+			}
+		}
+		ep, ok := get[*corev1.Endpoints](c, "default", "web")
+		if !ok || len(ep.Subsets) != 1 || len(ep.Subsets[0].Addresses) != 3 {
+			return "endpoints of three addresses"
+		}
+		return ""
+	}, discovery.EndpointSlice, core.Endpoints)
+	c.until(func() string {
+		if r := c.events("web"); !slices.Contains(r, "deployment-controller ScalingReplicaSet") {
+			return fmt.Sprintf("the event ScalingReplicaSet, have %v", r)
+		}
+		return ""
+	}, core.Event)
+}
+
+func TestDeploymentUpdateUndoAndHistory(t *testing.T) {
+	c := start(t, nil)
+	c.ready()
+	c.apply(web)
+	c.rolledOut("web")
+	for i := 2; i <= 4; i++ {
+		c.change("web", func(d *appsv1.Deployment) {
+			image(fmt.Sprintf("web:%d", i))(d)
+			two := int32(2)
+			d.Spec.RevisionHistoryLimit = &two
+		})
+		d := c.rolledOut("web")
+		if got := d.Annotations[revisionAnnotation]; got != fmt.Sprint(i) {
+			t.Fatalf("revision %s, want %d", got, i)
+		}
+	}
+	c.until(func() string {
+		if n := len(list[*appsv1.ReplicaSet](c, "default", "")); n != 3 {
+			return fmt.Sprintf("3 replica sets (one current, two of history), have %d", n)
+		}
+		return ""
+	}, apps.ReplicaSet)
+	c.change("web", image("web:2")) // kubectl rollout undo --to-revision=2
+	d := c.rolledOut("web")
+	if got := d.Annotations[revisionAnnotation]; got != "5" {
+		t.Errorf("revision %s after undo, want 5", got)
+	}
+	for _, p := range list[*corev1.Pod](c, "default", "") {
+		if p.DeletionTimestamp == nil && p.Spec.Containers[0].Image != "web:2" {
+			t.Errorf("pod %s runs %s", p.Name, p.Spec.Containers[0].Image)
+		}
+	}
+	c.until(func() string {
+		cond := conditionOf(d.Status, appsv1.DeploymentProgressing)
+		d, _ = get[*appsv1.Deployment](c, "default", "web")
+		if cond == nil || cond.Reason != reasonAvailable {
+			return "the condition NewReplicaSetAvailable"
+		}
+		return ""
+	}, apps.Deployment)
+}
+
+func TestDeploymentRecreateNeverMixes(t *testing.T) {
+	c := start(t, nil)
+	c.ready()
+	c.apply(web)
+	c.change("web", func(d *appsv1.Deployment) {
+		d.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}
+	})
+	c.rolledOut("web")
+	c.change("web", image("web:2"))
+	c.until(func() string {
+		images := map[string]int{}
+		for _, p := range list[*corev1.Pod](c, "default", "") {
+			images[p.Spec.Containers[0].Image]++
+		}
+		if len(images) > 1 {
+			t.Fatalf("pods of both templates at a time: %v", images)
+		}
+		if images["web:2"] != 3 {
+			return "three new pods"
+		}
+		return ""
+	}, core.Pod)
+	c.rolledOut("web")
+}
+
+func TestDeploymentStuckRolloutKeepsServing(t *testing.T) {
+	c := start(t, nil)
+	c.ready()
+	c.apply(web)
+	c.rolledOut("web")
+	bad := func(p *corev1.Pod) bool { return p.Spec.Containers[0].Image == "web:bad" }
+	c.broken.Store(&bad)
+	c.change("web", func(d *appsv1.Deployment) {
+		image("web:bad")(d)
+		one := int32(1)
+		d.Spec.ProgressDeadlineSeconds = &one
+	})
+	c.until(func() string {
+		d, _ := get[*appsv1.Deployment](c, "default", "web")
+		if cond := conditionOf(d.Status, appsv1.DeploymentProgressing); cond == nil || cond.Reason != reasonTimedOut {
+			return "the condition ProgressDeadlineExceeded"
+		}
+		if d.Status.AvailableReplicas < 3 {
+			t.Fatalf("%d replicas available, want 3", d.Status.AvailableReplicas)
+		}
+		return ""
+	}, apps.Deployment)
+	c.change("web", image("web:1"))
+	c.rolledOut("web")
+}
+
+func TestDeploymentDeletedTakesAllWithIt(t *testing.T) {
+	c := start(t, nil)
+	c.ready()
+	c.apply(web)
+	c.rolledOut("web")
+	for _, propagation := range []string{"Background", "Foreground"} {
+		if err := registry.For[*appsv1.Deployment](c.r).Delete(c.ctx, "default", "web", registry.DeleteOptions{Propagation: propagation}); err != nil {
+			t.Fatal(err)
+		}
+		c.until(func() string {
+			d, _ := get[*appsv1.Deployment](c, "default", "web")
+			n, sets := len(list[*corev1.Pod](c, "default", "")), len(list[*appsv1.ReplicaSet](c, "default", ""))
+			if propagation == "Foreground" && d == nil && n+sets > 0 {
+				t.Fatalf("the deployment is gone before its %d replica sets and %d pods", sets, n)
+			}
+			if d != nil || n+sets > 0 {
+				return fmt.Sprintf("%s: %d replica sets and %d pods to go", propagation, sets, n)
+			}
+			return ""
+		}, apps.Deployment, apps.ReplicaSet, core.Pod)
+		c.apply(web)
+		c.rolledOut("web")
+	}
+}
+
+func TestDeploymentDeletedLettingGo(t *testing.T) {
+	c := start(t, nil)
+	c.ready()
+	c.apply(web)
+	c.rolledOut("web")
+	before := list[*appsv1.ReplicaSet](c, "default", "")[0]
+	if err := registry.For[*appsv1.Deployment](c.r).Delete(c.ctx, "default", "web", registry.DeleteOptions{Propagation: "Orphan"}); err != nil {
+		t.Fatal(err)
+	}
+	c.until(func() string {
+		if _, ok := get[*appsv1.Deployment](c, "default", "web"); ok {
+			return "the deployment to go"
+		}
+		rs, ok := get[*appsv1.ReplicaSet](c, "default", before.Name)
+		if !ok || len(rs.OwnerReferences) > 0 {
+			return "the replica set to be an orphan"
+		}
+		return ""
+	}, apps.Deployment, apps.ReplicaSet)
+	c.apply(web) // adopts it
+	c.rolledOut("web")
+	after := list[*appsv1.ReplicaSet](c, "default", "")
+	if len(after) != 1 || after[0].UID != before.UID {
+		t.Errorf("%d replica sets, want the one there was", len(after))
+	}
+}
+
+func TestThousandPodsAreMadeOnce(t *testing.T) {
+	c := start(t, nil)
+	c.ready()
+	c.apply(web)
+	c.rolledOut("web")
+	n := int32(1000)
+	c.change("web", func(d *appsv1.Deployment) { d.Spec.Replicas = &n })
+	c.until(func() string {
+		if got := len(list[*corev1.Pod](c, "default", "")); got != 1000 {
+			if got > 1000 {
+				t.Fatalf("%d pods, want 1000", got)
+			}
+			return fmt.Sprintf("1000 pods, have %d", got)
+		}
+		return ""
+	}, core.Pod)
+	c.rolledOut("web")
+	if got := len(list[*corev1.Pod](c, "default", "")); got != 1000 {
+		t.Fatalf("%d pods, want 1000", got)
+	}
+	c.until(func() string {
+		total := 0
+		for _, es := range list[*discoveryv1.EndpointSlice](c, "default", "kubernetes.io/service-name=web") {
+			total += len(es.Endpoints)
+			if len(es.Endpoints) > maxPerSlice {
+				t.Fatalf("a slice of %d endpoints", len(es.Endpoints))
+			}
+		}
+		if total != 1000 {
+			return fmt.Sprintf("1000 endpoints, have %d", total)
+		}
+		return ""
+	}, discovery.EndpointSlice)
+}

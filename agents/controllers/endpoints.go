@@ -1,0 +1,176 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/core"
+)
+
+const (
+	endpointsManagedBy = "endpoints.kubernetes.io/managed-by"
+	endpointsManager   = "endpoint-controller"
+	// electionAnnotation marks endpoints that old clients use as a lock.
+	electionAnnotation = "control-plane.alpha.kubernetes.io/leader"
+	// maxEndpoints is how many addresses an Endpoints object holds; more are left out.
+	maxEndpoints = 1000
+)
+
+// goneMark before a key says that the service was deleted while we looked: its endpoints go, whoever made them.
+const goneMark = "gone:"
+
+type endpointsController struct {
+	*env
+	index *selectors
+}
+
+func setupEndpoints(e *env) wiring {
+	c := endpointsController{e, newSelectors()}
+	return wiring{
+		reconcile: c.reconcile,
+		watches: []watch{
+			{core.Service, func(old, current schema.Object) {
+				c.ofService(c.index, old, current)
+				if current == nil {
+					c.add(goneMark+nameOf(old), 0)
+				}
+			}},
+			{core.Pod, func(old, current schema.Object) { c.ofBackend(c.index, old, current) }},
+			{core.Endpoints, c.ofEndpoints},
+		},
+	}
+}
+
+func (c endpointsController) ofEndpoints(old, current schema.Object) {
+	for _, obj := range []schema.Object{old, current} {
+		if obj != nil && (obj.GetLabels()[endpointsManagedBy] == endpointsManager || current == nil) {
+			c.add(nameOf(obj), coalesce)
+		}
+	}
+}
+
+// reconcile looks at the endpoints of one service.
+func (c endpointsController) reconcile(ctx context.Context, key string) (time.Duration, error) {
+	rest, gone := strings.CutPrefix(key, goneMark)
+	ns, name, _ := strings.Cut(rest, "/")
+	was, err := registry.For[*corev1.Endpoints](c.r).Cached(ctx, ns, name)
+	if err != nil && !errors.Is(err, registry.NotFound) {
+		return 0, err
+	}
+	svc, err := registry.For[*corev1.Service](c.r).Cached(ctx, ns, name)
+	switch {
+	case errors.Is(err, registry.NotFound):
+		return 0, c.execute(ctx, planWithoutService(was, gone))
+	case err != nil:
+		return 0, err
+	case svc.DeletionTimestamp != nil || len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName:
+		return 0, nil
+	}
+	pods, err := registry.For[*corev1.Pod](c.r).CachedList(ctx, ns, labels.SelectorFromSet(svc.Spec.Selector).String())
+	if err != nil {
+		return 0, err
+	}
+	c.index.selected(rest, len(pods))
+	return 0, c.execute(ctx, planEndpoints(svc, pods, was))
+}
+
+func planWithoutService(was *corev1.Endpoints, gone bool) []action {
+	if was == nil || was.Annotations[electionAnnotation] != "" || (!gone && was.Labels[endpointsManagedBy] != endpointsManager) {
+		return nil
+	}
+	return []action{{do: remove, kind: core.Endpoints, obj: was, reason: "the service is gone"}}
+}
+
+// planEndpoints decides the Endpoints object of a service; was is nil where there is none.
+func planEndpoints(svc *corev1.Service, pods []*corev1.Pod, was *corev1.Endpoints) []action {
+	family := familiesOf(svc)[0]
+	subsets, cut := subsetsOf(svc, wantedEndpoints(svc, pods, family, func(string) string { return "" }))
+	next := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: svc.Namespace, Name: svc.Name}}
+	if was != nil {
+		next = was.DeepCopy()
+	}
+	next.Subsets = subsets
+	next.Labels = with(svc.Labels, endpointsManagedBy, endpointsManager)
+	delete(next.Labels, corev1.IsHeadlessService)
+	if headless(svc) {
+		next.Labels[corev1.IsHeadlessService] = ""
+	}
+	delete(next.Annotations, corev1.EndpointsOverCapacity)
+	if cut {
+		next.Annotations = with(next.Annotations, corev1.EndpointsOverCapacity, "truncated")
+	}
+	switch {
+	case was == nil:
+		return []action{{do: create, kind: core.Endpoints, obj: next, reason: "the service has no endpoints object"}}
+	case equality.Semantic.DeepEqual(was, next):
+		return nil
+	}
+	return []action{{do: update, kind: core.Endpoints, obj: next, reason: "the service's pods changed"}}
+}
+
+// subsetsOf groups endpoints by their ports. Terminating pods are left out, unless the service wants every address.
+func subsetsOf(svc *corev1.Service, wanted []endpoint) (subsets []corev1.EndpointSubset, cut bool) {
+	groups := map[string]*corev1.EndpointSubset{}
+	if cut = len(wanted) > maxEndpoints; cut {
+		// Serving addresses are worth more than the others.
+		slices.SortStableFunc(wanted, func(a, b endpoint) int {
+			return int(bit(value(b.endpoint.Conditions.Ready, false)) - bit(value(a.endpoint.Conditions.Ready, false)))
+		})
+		wanted = wanted[:maxEndpoints]
+	}
+	for _, e := range wanted {
+		if value(e.endpoint.Conditions.Terminating, false) && !svc.Spec.PublishNotReadyAddresses {
+			continue
+		}
+		if len(e.ports) == 0 && !headless(svc) {
+			continue
+		}
+		key := portKey(e.ports)
+		g := groups[key]
+		if g == nil {
+			g = &corev1.EndpointSubset{Ports: corePorts(e.ports)}
+			groups[key] = g
+		}
+		a := corev1.EndpointAddress{IP: e.endpoint.Addresses[0], NodeName: e.endpoint.NodeName, Hostname: value(e.endpoint.Hostname, ""), TargetRef: e.endpoint.TargetRef}
+		if *e.endpoint.Conditions.Ready {
+			g.Addresses = append(g.Addresses, a)
+		} else {
+			g.NotReadyAddresses = append(g.NotReadyAddresses, a)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(groups)) {
+		g := groups[key]
+		slices.SortFunc(g.Addresses, compareAddresses)
+		slices.SortFunc(g.NotReadyAddresses, compareAddresses)
+		subsets = append(subsets, *g)
+	}
+	return subsets, cut
+}
+
+func compareAddresses(a, b corev1.EndpointAddress) int {
+	return cmp.Or(cmp.Compare(a.IP, b.IP), cmp.Compare(a.TargetRef.UID, b.TargetRef.UID))
+}
+
+func corePorts(ports []discoveryv1.EndpointPort) []corev1.EndpointPort {
+	var out []corev1.EndpointPort
+	for _, p := range ports {
+		out = append(out, corev1.EndpointPort{Name: value(p.Name, ""), Port: value(p.Port, 0), Protocol: value(p.Protocol, corev1.ProtocolTCP), AppProtocol: p.AppProtocol})
+	}
+	slices.SortFunc(out, func(a, b corev1.EndpointPort) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
+	})
+	return out
+}

@@ -1,0 +1,146 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/core"
+	"gantry/schema/discovery"
+)
+
+const sliceManager = "endpointslice-controller.k8s.io"
+
+type endpointSlices struct {
+	*env
+	index *selectors
+}
+
+func setupEndpointSlice(e *env) wiring {
+	c := endpointSlices{e, newSelectors()}
+	return wiring{
+		reconcile: c.reconcile,
+		watches: []watch{
+			{core.Service, func(old, current schema.Object) { c.ofService(c.index, old, current) }},
+			{core.Pod, func(old, current schema.Object) { c.ofBackend(c.index, old, current) }},
+			{discovery.EndpointSlice, func(old, current schema.Object) { c.ofSlice(sliceManager, old, current) }},
+		},
+	}
+}
+
+// ofService asks for a look at a service and remembers what it selects.
+func (e *env) ofService(index *selectors, old, current schema.Object) {
+	if current == nil {
+		index.set(old, nil)
+		e.add(nameOf(old), 0)
+		return
+	}
+	var selector labels.Selector
+	if set := current.(*corev1.Service).Spec.Selector; len(set) > 0 {
+		selector = labels.SelectorFromSet(set)
+	}
+	index.set(current, selector)
+	e.add(nameOf(current), 0)
+}
+
+// ofBackend asks for a look at the services that select a pod, or did, when something changed that they show.
+func (e *env) ofBackend(index *selectors, old, current schema.Object) {
+	if old != nil && current != nil && sameBackend(old.(*corev1.Pod), current.(*corev1.Pod)) {
+		return
+	}
+	var before map[string]string
+	if old != nil {
+		before = old.GetLabels()
+		index.each(old.GetNamespace(), before, func(key string) { e.add(key, index.gather(key)) })
+	}
+	if current != nil && !maps.Equal(before, current.GetLabels()) {
+		index.each(current.GetNamespace(), current.GetLabels(), func(key string) { e.add(key, index.gather(key)) })
+	}
+}
+
+func sameBackend(a, b *corev1.Pod) bool {
+	return a.UID == b.UID && ended(a) == ended(b) && isReady(a) == isReady(b) && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
+		a.Spec.NodeName == b.Spec.NodeName && a.Status.PodIP == b.Status.PodIP && equality.Semantic.DeepEqual(a.Status.PodIPs, b.Status.PodIPs) &&
+		maps.Equal(a.Labels, b.Labels)
+}
+
+// ofSlice asks for a look at the service of a slice of this manager that somebody changed.
+func (e *env) ofSlice(manager string, old, current schema.Object) {
+	for _, obj := range []schema.Object{old, current} {
+		if obj == nil || obj.GetLabels()[discoveryv1.LabelManagedBy] != manager {
+			continue
+		}
+		if name := obj.GetLabels()[discoveryv1.LabelServiceName]; name != "" {
+			e.add(obj.GetNamespace()+"/"+name, coalesce)
+		}
+	}
+}
+
+// reconcile looks at one service. The slices of a service that is gone are garbage of their owner.
+func (c endpointSlices) reconcile(ctx context.Context, key string) (time.Duration, error) {
+	ns, name, _ := strings.Cut(key, "/")
+	svc, err := registry.For[*corev1.Service](c.r).Cached(ctx, ns, name)
+	if errors.Is(err, registry.NotFound) {
+		return 0, nil
+	}
+	if err != nil || svc.DeletionTimestamp != nil || len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName {
+		return 0, err
+	}
+	pods, err := registry.For[*corev1.Pod](c.r).CachedList(ctx, ns, labels.SelectorFromSet(svc.Spec.Selector).String())
+	if err != nil {
+		return 0, err
+	}
+	c.index.selected(key, len(pods))
+	existing, err := c.managed(ctx, ns, name, sliceManager)
+	if err != nil {
+		return 0, err
+	}
+	return 0, c.execute(ctx, planSlices(svc, pods, existing, c.zones(ctx)))
+}
+
+// managed are the slices of a service that a manager made.
+func (e *env) managed(ctx context.Context, ns, service, manager string) ([]*discoveryv1.EndpointSlice, error) {
+	return registry.For[*discoveryv1.EndpointSlice](e.r).CachedList(ctx, ns,
+		labels.Set{discoveryv1.LabelServiceName: service, discoveryv1.LabelManagedBy: manager}.String())
+}
+
+// zones answers with the zone of a node, "" for an unknown one.
+func (c endpointSlices) zones(ctx context.Context) func(string) string {
+	return func(name string) string {
+		node, err := registry.For[*corev1.Node](c.r).Cached(ctx, "", name)
+		if err != nil {
+			return ""
+		}
+		return node.Labels[corev1.LabelTopologyZone]
+	}
+}
+
+// planSlices decides the slices of a service.
+func planSlices(svc *corev1.Service, pods []*corev1.Pod, existing []*discoveryv1.EndpointSlice, zone func(string) string) []action {
+	wanted := map[discoveryv1.AddressType][]endpoint{}
+	for _, family := range familiesOf(svc) {
+		wanted[family] = wantedEndpoints(svc, pods, family, zone)
+	}
+	s := slicing{owner: svc, ownerKind: core.Service, prefix: svc.Name, labels: sliceLabels(svc), placeholder: true}
+	return s.plan(existing, wanted)
+}
+
+// sliceLabels are the service's labels and the ones that slices are found by.
+func sliceLabels(svc *corev1.Service) map[string]string {
+	out := with(svc.Labels, discoveryv1.LabelServiceName, svc.Name)
+	out[discoveryv1.LabelManagedBy] = sliceManager
+	delete(out, corev1.IsHeadlessService)
+	if headless(svc) {
+		out[corev1.IsHeadlessService] = ""
+	}
+	return out
+}

@@ -1,0 +1,157 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/apps"
+	"gantry/schema/core"
+)
+
+type replicaSets struct {
+	*env
+	index *selectors
+}
+
+func setupReplicaSet(e *env) wiring {
+	c := replicaSets{e, newSelectors()}
+	return wiring{
+		reconcile: c.reconcile,
+		watches: []watch{
+			{apps.ReplicaSet, c.ofSet},
+			{core.Pod, c.ofPod},
+		},
+	}
+}
+
+func (c replicaSets) ofSet(old, current schema.Object) {
+	if current == nil {
+		c.index.set(old, nil)
+		return
+	}
+	c.index.set(current, selectorOf(current.(*appsv1.ReplicaSet).Spec.Selector))
+	c.add(nameOf(current), 0)
+}
+
+// ofPod leaves out changes of a pod that no replica set looks at.
+func (c replicaSets) ofPod(old, current schema.Object) {
+	if old != nil && current != nil && samePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
+		return
+	}
+	c.ofOwned("ReplicaSet", c.index, old, current)
+}
+
+func samePod(a, b *corev1.Pod) bool {
+	return a.UID == b.UID && a.Status.Phase == b.Status.Phase && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
+		readySince(a).Equal(readySince(b)) && equality.Semantic.DeepEqual(a.Labels, b.Labels) && equality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences)
+}
+
+// reconcile looks at one replica set: first its pods, then its status.
+func (c replicaSets) reconcile(ctx context.Context, key string) (time.Duration, error) {
+	ns, name, _ := strings.Cut(key, "/")
+	rs, err := registry.For[*appsv1.ReplicaSet](c.r).Cached(ctx, ns, name)
+	if errors.Is(err, registry.NotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	mine, plan, err := c.observe(ctx, rs)
+	if err != nil {
+		return 0, err
+	}
+	c.index.selected(key, len(mine))
+	if len(plan) > 0 {
+		return again, c.adoptAs(ctx, apps.ReplicaSet, rs, plan)
+	}
+	related, err := c.related(ctx, rs, mine)
+	if err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	plan = planPods(rs, mine, related, now)
+	failed := c.execute(ctx, plan)
+	if failed != nil && len(plan) > 0 {
+		c.report(rs, plan[0].do, failed)
+	}
+	status, after := planReplicaSetStatus(rs, mine, plan, failed, now)
+	return after, errors.Join(failed, c.execute(ctx, status))
+}
+
+// observe finds the pods of a replica set and what there is to adopt and release.
+func (c replicaSets) observe(ctx context.Context, rs *appsv1.ReplicaSet) ([]*corev1.Pod, []action, error) {
+	selector := selectorOf(rs.Spec.Selector)
+	if selector == nil {
+		return nil, nil, nil // planPods makes none either
+	}
+	pods := registry.For[*corev1.Pod](c.r)
+	owned, err := pods.CachedOwned(ctx, string(rs.UID))
+	if err != nil {
+		return nil, nil, err
+	}
+	selected, err := pods.CachedList(ctx, rs.Namespace, selector.String())
+	if err != nil {
+		return nil, nil, err
+	}
+	mine, plan := claim(apps.ReplicaSet, rs, core.Pod, selector, living(union(owned, selected)))
+	return mine, plan, nil
+}
+
+// living leaves out pods that have ended: they are neither counted nor adopted.
+func living(pods []*corev1.Pod) []*corev1.Pod {
+	var out []*corev1.Pod
+	for _, p := range pods {
+		if !ended(p) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// related counts, by node, the living pods of all replica sets of the same deployment; only a deletion needs to know.
+func (c replicaSets) related(ctx context.Context, rs *appsv1.ReplicaSet, mine []*corev1.Pod) (map[string]int, error) {
+	out := map[string]int{}
+	if len(mine) <= int(size(rs)) {
+		return out, nil
+	}
+	sets := []*appsv1.ReplicaSet{rs}
+	if ref := metav1.GetControllerOfNoCopy(rs); ref != nil {
+		siblings, err := registry.For[*appsv1.ReplicaSet](c.r).CachedOwned(ctx, string(ref.UID))
+		if err != nil {
+			return nil, err
+		}
+		sets = siblings
+	}
+	for _, s := range sets {
+		pods, err := registry.For[*corev1.Pod](c.r).CachedOwned(ctx, string(s.UID))
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range pods {
+			if !ended(p) && p.DeletionTimestamp == nil {
+				out[p.Spec.NodeName]++
+			}
+		}
+	}
+	return out, nil
+}
+
+func (c replicaSets) report(rs *appsv1.ReplicaSet, do verb, failed error) {
+	if errors.Is(failed, context.Canceled) || errors.Is(failed, registry.Conflict) {
+		return
+	}
+	reason, doing := "FailedCreate", "creating"
+	if do == remove {
+		reason, doing = "FailedDelete", "deleting"
+	}
+	c.events.Event(apps.ReplicaSet, rs, "Warning", reason, "Error %s: %v", doing, errors.Unwrap(failed))
+}

@@ -1,0 +1,128 @@
+package controllers
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"gantry/agents/internal/events"
+	"gantry/agents/internal/loop"
+	"gantry/registry"
+	"gantry/schema"
+)
+
+// Run campaigns for leadership and runs the controllers while it leads, until ctx is done.
+func Run(ctx context.Context, cfg Config) error {
+	cfg = cfg.withDefaults()
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	cfg.Health.Ready("controllers", cfg.Registry.Ready)
+	log := cfg.Log.With("agent", "controllers")
+	err := cfg.Registry.Lead(ctx, "controllers", cfg.Identity, func(ctx context.Context, r *registry.Registry) error {
+		log.Info("leadership won", "name", cfg.Identity)
+		defer log.Info("leadership ended", "name", cfg.Identity)
+		return lead(ctx, cfg, r, log)
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// env is what a controller works with during one term of leadership.
+type env struct {
+	cfg    Config
+	r      *registry.Registry
+	events *events.Recorder
+	log    *slog.Logger
+	// add asks for a look at a key after a while; 0 is now. It never blocks.
+	add func(key string, after time.Duration)
+}
+
+// wiring is what a controller's setup makes.
+type wiring struct {
+	// watches say which keys a change asks to look at.
+	watches []watch
+	// reconcile looks at one key; see loop.Reconcile.
+	reconcile loop.Reconcile
+	// run is work beside the queue, until ctx is done; may be nil.
+	run func(ctx context.Context) error
+}
+
+// watch turns the changes of a kind into keys. keys runs on the one goroutine that follows the kind: it must not
+// block. old is nil for a new object, current for one that is gone.
+type watch struct {
+	kind *schema.Kind
+	keys func(old, current schema.Object)
+}
+
+// lead runs one term of leadership.
+func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logger) error {
+	g, ctx := errgroup.WithContext(ctx)
+	recorder := events.New(r, "controllers", "", log)
+	g.Go(func() error { return recorder.Run(ctx) })
+	byKind := map[*schema.Kind][]func(old, current schema.Object){}
+	for _, c := range all() {
+		if !cfg.runs(c.name) {
+			continue
+		}
+		e := &env{cfg: cfg, r: r, events: recorder.As(source(c.name)), log: log.With("controller", c.name)}
+		var l *loop.Loop
+		e.add = func(key string, after time.Duration) {
+			if after > 0 {
+				l.AddAfter(key, after)
+			} else {
+				l.Add(key)
+			}
+		}
+		w := c.setup(e)
+		l = loop.New(c.name, c.workers, log, w.reconcile)
+		for _, v := range w.watches {
+			byKind[v.kind] = append(byKind[v.kind], v.keys)
+		}
+		g.Go(func() error { return l.Run(ctx) })
+		if w.run != nil {
+			g.Go(func() error { return w.run(ctx) })
+		}
+	}
+	for k, fs := range byKind {
+		g.Go(func() error { return follow(ctx, r, k, fs) })
+	}
+	return g.Wait()
+}
+
+// sources are what Kubernetes' controllers sign their events with, where that is not their name and "-controller".
+var sources = map[string]string{
+	"endpointslice": "endpoint-slice-controller", "endpoints": "endpoint-controller", "garbage": "garbage-collector-controller",
+	"nodelifecycle": "node-controller", "nodeipam": "cidrAllocator", "taint": "taint-eviction-controller",
+}
+
+func source(controller string) string {
+	if s := sources[controller]; s != "" {
+		return s
+	}
+	return controller + "-controller"
+}
+
+// follow hands every change of a kind to all who watch it: one cursor and one decoding for all.
+func follow(ctx context.Context, r *registry.Registry, k *schema.Kind, fs []func(old, current schema.Object)) error {
+	err := r.Follow(ctx, k, func(c registry.Change) {
+		var old, current schema.Object
+		if c.Old != nil {
+			old = c.Old.Object()
+		}
+		if c.New != nil {
+			current = c.New.Object()
+		}
+		for _, f := range fs {
+			f(old, current)
+		}
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

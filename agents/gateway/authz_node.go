@@ -1,0 +1,175 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+
+	"gantry/registry"
+	"gantry/schema/core"
+)
+
+// nodeAuthorizer lets a node's agents do what running the node's pods takes, and no more:
+//   - read services, endpoints and endpoint slices; create, read and change its own Node;
+//   - get, list and watch the pods bound to it, change their status and delete them (restrict.go sees to that);
+//   - read secrets and config maps, by name, that a pod bound to it refers to; get tokens for its pods' accounts;
+//   - keep its lease in kube-node-lease; write events; ask for reviews of who calls it.
+type nodeAuthorizer struct{ reg *registry.Registry }
+
+// nodeOf is the name of the node that a user is; "" for any other user.
+func nodeOf(u authenticationv1.UserInfo) string {
+	if !slices.Contains(u.Groups, groupNodes) {
+		return ""
+	}
+	return strings.TrimPrefix(u.Username, prefixNode) // a name without the prefix is no node's: see isNode
+}
+
+func isNode(u authenticationv1.UserInfo) bool {
+	return slices.Contains(u.Groups, groupNodes) && strings.HasPrefix(u.Username, prefixNode) && len(u.Username) > len(prefixNode)
+}
+
+func (n *nodeAuthorizer) authorize(ctx context.Context, a attributes) (decision, string, error) {
+	if !slices.Contains(a.user.Groups, groupNodes) {
+		return noOpinion, "", nil
+	}
+	if !isNode(a.user) {
+		return noOpinion, fmt.Sprintf("unknown node for user %q", a.user.Username), nil
+	}
+	if !a.resource {
+		return noOpinion, "", nil
+	}
+	node := nodeOf(a.user)
+	switch a.group + "/" + a.plural {
+	case "/secrets", "/configmaps":
+		return n.referenced(ctx, node, a)
+	case "/serviceaccounts":
+		return n.account(ctx, node, a)
+	case "coordination.k8s.io/leases":
+		return ownLease(node, a)
+	case "/nodes":
+		if a.verb != "create" && a.name != node {
+			return noOpinion, fmt.Sprintf("node '%s' cannot read '%s', only its own Node object", node, a.name), nil
+		}
+	case "/pods":
+		if slices.Contains([]string{"get", "list", "watch"}, a.verb) {
+			return n.pods(ctx, node, a)
+		}
+	}
+	if slices.Contains(nodeRules[a.group+"/"+a.plural+"/"+a.subresource], a.verb) {
+		return allowed, "", nil
+	}
+	return noOpinion, "", nil
+}
+
+// nodeRules are the verbs that every node has on "group/plural/subresource".
+var nodeRules = map[string][]string{
+	"/nodes/":                             {"create", "get", "list", "watch", "update", "patch"},
+	"/nodes/status":                       {"get", "update", "patch"},
+	"/pods/":                              {"create", "get", "list", "watch", "delete"},
+	"/pods/status":                        {"get", "update", "patch"},
+	"/pods/eviction":                      {"create"},
+	"/services/":                          {"get", "list", "watch"},
+	"/endpoints/":                         {"get", "list", "watch"},
+	"/events/":                            {"create", "update", "patch"},
+	"events.k8s.io/events/":               {"create", "update", "patch"},
+	"/namespaces/":                        {"get", "list", "watch"},
+	"discovery.k8s.io/endpointslices/":    {"get", "list", "watch"},
+	"authentication.k8s.io/tokenreviews/": {"create"},
+	"authorization.k8s.io/subjectaccessreviews/":      {"create"},
+	"authorization.k8s.io/localsubjectaccessreviews/": {"create"},
+}
+
+const ownLeaseNamespace = "kube-node-lease"
+
+// ownLease lets a node keep the lease of its own name.
+func ownLease(node string, a attributes) (decision, string, error) {
+	switch {
+	case a.subresource != "" || !slices.Contains([]string{"get", "create", "update", "patch", "delete"}, a.verb):
+		return noOpinion, "can only get, create, update, patch, or delete a node lease", nil
+	case a.namespace != ownLeaseNamespace:
+		return noOpinion, fmt.Sprintf("can only access leases in the %q system namespace", ownLeaseNamespace), nil
+	case a.verb != "create" && a.name != node: // a create's name is in its body: restrict.go looks
+		return noOpinion, "can only access node lease with the same name as the requesting node", nil
+	}
+	return allowed, "", nil
+}
+
+// referenced lets a node read an object that a pod bound to it names.
+func (n *nodeAuthorizer) referenced(ctx context.Context, node string, a attributes) (decision, string, error) {
+	if a.subresource != "" || !slices.Contains([]string{"get", "list", "watch"}, a.verb) || a.name == "" {
+		return noOpinion, "can only read resources of this type", nil
+	}
+	ok, err := n.anyPod(ctx, node, a.namespace, func(pod *corev1.Pod) bool {
+		if a.plural == "secrets" {
+			return slices.Contains(secretsOf(pod), a.name)
+		}
+		return slices.Contains(configMapsOf(pod), a.name)
+	})
+	if ok {
+		return allowed, "", err
+	}
+	return noOpinion, fmt.Sprintf("no relationship found between node '%s' and this object", node), err
+}
+
+// pods lets a node read the pods bound to it: one of them, or those that it selects by their node.
+func (n *nodeAuthorizer) pods(ctx context.Context, node string, a attributes) (decision, string, error) {
+	if a.verb != "get" {
+		if s, err := fields.ParseSelector(a.fields); err == nil {
+			if name, ok := s.RequiresExactMatch("spec.nodeName"); ok && name == node {
+				return allowed, "", nil
+			}
+		}
+		return noOpinion, "can only list/watch pods with spec.nodeName field selector", nil
+	}
+	for _, revision := range []string{"0", ""} {
+		item, err := n.reg.Get(ctx, core.Pod, a.namespace, a.name, revision)
+		if err == nil && item.Object().(*corev1.Pod).Spec.NodeName == node || errors.Is(err, registry.NotFound) && revision == "" {
+			return allowed, "", nil // that there is no such pod is no secret: the kubelet must learn it
+		}
+		if err != nil && !errors.Is(err, registry.NotFound) {
+			return noOpinion, "", err
+		}
+	}
+	return noOpinion, fmt.Sprintf("no relationship found between node '%s' and this object", node), nil
+}
+
+// account lets a node read the accounts of its pods and get tokens for them.
+func (n *nodeAuthorizer) account(ctx context.Context, node string, a attributes) (decision, string, error) {
+	token := a.verb == "create" && a.subresource == "token"
+	if !token && !(a.verb == "get" && a.subresource == "") || a.name == "" {
+		return noOpinion, "can only create tokens for individual service accounts", nil
+	}
+	ok, err := n.anyPod(ctx, node, a.namespace, func(pod *corev1.Pod) bool { return accountOf(pod) == a.name })
+	if ok {
+		return allowed, "", err
+	}
+	return noOpinion, fmt.Sprintf("no relationship found between node '%s' and this object", node), err
+}
+
+// anyPod tells whether f holds for a pod of a namespace that is bound to node. The cache is asked first: what it
+// does not know may be newer than it.
+func (n *nodeAuthorizer) anyPod(ctx context.Context, node, namespace string, f func(*corev1.Pod) bool) (bool, error) {
+	for _, revision := range []string{"0", ""} {
+		l, err := n.reg.List(ctx, core.Pod, namespace, registry.ListOptions{ResourceVersion: revision, Fields: "spec.nodeName=" + node})
+		if err != nil {
+			return false, err
+		}
+		for _, it := range l.Items {
+			if pod := it.Object().(*corev1.Pod); !ended(pod) && f(pod) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// ended tells a pod that will never run again: it gives no access any more.
+func ended(pod *corev1.Pod) bool {
+	return pod.DeletionTimestamp != nil && (pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed)
+}

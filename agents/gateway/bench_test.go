@@ -1,0 +1,51 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry"
+)
+
+// void is a client that takes everything.
+type void struct{ header http.Header }
+
+func (v void) Header() http.Header         { return v.header }
+func (v void) Write(b []byte) (int, error) { return len(b), nil }
+func (v void) WriteHeader(int)             {}
+
+// BenchmarkServe measures the chain and the handlers alone: no TLS, no HTTP framing.
+func BenchmarkServe(b *testing.B) {
+	c := newCluster(b)
+	for i := range 500 {
+		if _, err := registry.For[*corev1.Pod](c.reg).Create(b.Context(), testPod(fmt.Sprintf("p%03d", i), "")); err != nil {
+			b.Fatal(err)
+		}
+	}
+	leaf, err := x509.ParseCertificate(c.admin.Certificate.Certificate[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, bm := range []struct{ name, path, accept string }{
+		{"get", "/api/v1/namespaces/default/pods/p001", "application/json"},
+		{"list", "/api/v1/namespaces/default/pods", "application/json"},
+		{"table", "/api/v1/namespaces/default/pods", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			peer := withPeer(b.Context(), nil)
+			for b.Loop() {
+				req := httptest.NewRequestWithContext(peer, "GET", bm.path, http.NoBody)
+				req.Header.Set("Accept", bm.accept)
+				req.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}
+				c.gateway.ServeHTTP(void{http.Header{}}, req)
+			}
+		})
+	}
+}

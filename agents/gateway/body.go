@@ -1,0 +1,165 @@
+package gateway
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+
+	"gantry/schema"
+)
+
+// maxBody bounds a request's body, as Kubernetes does; etcd takes half of it.
+const maxBody = 3 << 20 // bytes
+
+// readBody reads the whole body within its bound.
+func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
+	if req.ContentLength > maxBody {
+		return nil, &http.MaxBytesError{Limit: maxBody}
+	}
+	b := bytes.NewBuffer(make([]byte, 0, max(0, req.ContentLength)+bytes.MinRead)) // with less left it grows before it finds the end
+	_, err := io.Copy(b, http.MaxBytesReader(w, req.Body, maxBody))
+	return b.Bytes(), err
+}
+
+// content is a body with its media type; YAML has become JSON.
+type content struct {
+	data     []byte
+	protobuf bool
+}
+
+// readContent reads a body of a type that objects are written in.
+func readContent(w http.ResponseWriter, req *http.Request) (content, error) {
+	media, _, err := mediaType(req.Header.Get("Content-Type"))
+	if err != nil {
+		return content{}, unsupportedMedia(jsonType, yamlType, protobufType)
+	}
+	switch media {
+	case "", jsonType, "application/x-www-form-urlencoded": // what curl -d says of any body
+		b, err := readBody(w, req)
+		return content{data: b}, err
+	case yamlType, "text/yaml", "application/x-yaml":
+		b, err := readBody(w, req)
+		if err == nil && len(b) > 0 {
+			b, err = yamlToJSON(b)
+		}
+		return content{data: b}, err
+	case protobufType:
+		b, err := readBody(w, req)
+		return content{data: b, protobuf: true}, err
+	}
+	return content{}, unsupportedMedia(jsonType, yamlType, protobufType)
+}
+
+// readKind reads the body as an object of kind k.
+func readKind(w http.ResponseWriter, req *http.Request, k *schema.Kind, o writing) (schema.Object, error) {
+	c, err := readContent(w, req)
+	if err != nil {
+		return nil, err
+	}
+	if c.protobuf {
+		return decodeProtobuf(k, c.data)
+	}
+	return decode(w, k, c.data, o)
+}
+
+// mediaType reads a Content-Type; "" is "".
+func mediaType(header string) (media string, params map[string]string, err error) {
+	if header == "" {
+		return "", nil, nil
+	}
+	return mime.ParseMediaType(header)
+}
+
+// yamlToJSON refuses what grows: aliases are bounded by the parser, the result here.
+func yamlToJSON(b []byte) ([]byte, error) {
+	j, err := yaml.YAMLToJSON(b)
+	if err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("error converting YAML to JSON: %v", err))
+	}
+	if len(j) > 2*maxBody {
+		return nil, &http.MaxBytesError{Limit: maxBody}
+	}
+	return j, nil
+}
+
+// decode reads an object of kind k from JSON; unknown and duplicate fields become warnings or, strict, an error.
+func decode(w http.ResponseWriter, k *schema.Kind, body []byte, o writing) (schema.Object, error) {
+	obj, unknown, err := schema.Decode(k, body)
+	if err != nil {
+		return nil, unreadable(k, body, err)
+	}
+	if len(unknown) == 0 || o.ignore {
+		return obj, nil
+	}
+	if o.strict {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %s", k.Kind, k.Version, k.Kind, strictText(unknown)))
+	}
+	for _, u := range unknown {
+		warn(w, u)
+	}
+	return obj, nil
+}
+
+// unreadable words what keeps a body from being a k.
+func unreadable(k *schema.Kind, body []byte, err error) error {
+	var head metav1.TypeMeta
+	if faults := kjson.UnmarshalCaseSensitivePreserveInts(body, &head); faults != nil {
+		return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %v (%s)",
+			k.Kind, faults, summary(body)))
+	}
+	if head.APIVersion != "" && head.APIVersion != k.APIVersion() {
+		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", head.APIVersion, k.APIVersion()))
+	}
+	if head.Kind == "" {
+		head.Kind = k.Kind
+	}
+	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", head.Kind, k.Version, k.Kind, err))
+}
+
+// summary is the start of a body in hexadecimal, as Kubernetes shows what it could not read.
+func summary(body []byte) string {
+	const most = 30
+	switch {
+	case len(body) == 0:
+		return "<empty>"
+	case len(body) > most:
+		return fmt.Sprintf("%02x ...", body[:most])
+	}
+	return fmt.Sprintf("%02x", body)
+}
+
+func strictText(unknown []string) string {
+	text := "strict decoding error: "
+	for i, u := range unknown {
+		if i > 0 {
+			text += ", "
+		}
+		text += u
+	}
+	return text
+}
+
+// Warnings are bounded, so that a body cannot make a header of its own size.
+const (
+	maxWarnings    = 50
+	maxWarningText = 512 // bytes
+)
+
+// warn adds a Warning header.
+func warn(w http.ResponseWriter, text string) {
+	if len(w.Header()["Warning"]) >= maxWarnings {
+		return
+	}
+	if len(text) > maxWarningText {
+		text = text[:maxWarningText]
+	}
+	w.Header().Add("Warning", "299 - "+strconv.QuoteToGraphic(text))
+}

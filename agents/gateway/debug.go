@@ -1,0 +1,24 @@
+package gateway
+
+import (
+	"net/http"
+	"net/http/pprof"
+	"strings"
+)
+
+// debug serves Go's profiles at Kubernetes' place, /debug/pprof/. Nothing but system:masters is permitted there.
+func (g *gateway) debug(w http.ResponseWriter, r *request) error {
+	switch name := strings.TrimPrefix(r.path, "/debug/pprof/"); name {
+	case "cmdline":
+		pprof.Cmdline(w, r.Request)
+	case "profile":
+		pprof.Profile(w, r.Request)
+	case "symbol":
+		pprof.Symbol(w, r.Request)
+	case "trace":
+		pprof.Trace(w, r.Request)
+	default:
+		pprof.Index(w, r.Request) // of all, or the profile of that name
+	}
+	return nil
+}

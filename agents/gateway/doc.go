@@ -1,0 +1,21 @@
+// Package gateway is the HTTPS door to the registry: Kubernetes' REST paths, and the etcd keys as paths.
+//
+// It adds HTTP, identity and permission, and no rules: what an object is and whether a write is right is decided
+// below it (schema, registry). It holds no state, so any number may run side by side.
+//
+// # A request
+//
+// ServeHTTP (serve.go) is the whole chain, top to bottom: bound it (deadline, in-flight budget), take its path apart
+// (target.go), say who asks (authn.go), whether they may (authz.go), find its handler (route.go), run it, and write
+// what it returned. A handler returns its error; status.go is the one table that words errors as Kubernetes does.
+//
+// # Bytes
+//
+// A GET, a LIST and a watch event hand out registry.Item.JSON as it is. Only what a client asked to be another shape
+// (Table, PartialObjectMetadata, YAML, pretty) is made anew.
+//
+// # Metrics
+//
+// apiserver_request_total, apiserver_request_duration_seconds, apiserver_response_sizes,
+// apiserver_current_inflight_requests and apiserver_longrunning_requests, with Kubernetes' labels.
+package gateway

@@ -1,0 +1,126 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// stream connects a client with the kubelet of a pod for exec, attach or portforward. The client asks for an upgrade to SPDY or
+// WebSocket; the kubelet's 101 makes the two connections one. Any other answer of the kubelet is an answer and
+// nothing more: redirects are not followed and no connection stays half upgraded.
+func (g *gateway) stream(w http.ResponseWriter, r *request) error {
+	pod, err := g.podOf(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	path, q, err := streamTarget(pod, r.subresource, r.query)
+	if err != nil {
+		return err
+	}
+	if pod.Spec.NodeName == "" {
+		return apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", pod.Name))
+	}
+	if r.Header.Get("Upgrade") == "" || !strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade") {
+		return apierrors.NewBadRequest("Upgrade request required")
+	}
+	if tunnelled(r.Header) {
+		// SPDY inside a WebSocket is not spoken: a client that offers it falls back to plain SPDY on this answer.
+		return apierrors.NewBadRequest("unable to upgrade: the only subprotocol offered is not supported")
+	}
+	u, err := g.kubeletOf(r.Context(), pod.Spec.NodeName)
+	if err != nil {
+		return err
+	}
+	u.Path, u.RawQuery = path, q.Encode()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(stopping(ctx), cancel)()
+	g.kubeletProxy(r, u).ServeHTTP(w, r.WithContext(ctx))
+	return nil
+}
+
+// kubeletProxy passes one request on to u.
+func (g *gateway) kubeletProxy(r *request, u *url.URL) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Transport: g.transport,
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.URL, p.Out.Host = u, u.Host
+			for _, name := range []string{"Authorization", "Cookie", "Origin", "Accept-Encoding"} {
+				p.Out.Header.Del(name) // the client's credentials are not the kubelet's to see
+			}
+		},
+		ModifyResponse: func(resp *http.Response) error {
+			if resp.StatusCode == http.StatusSwitchingProtocols {
+				return nil
+			}
+			return kubeletError(r, resp)
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			var status *apierrors.StatusError
+			if !errors.As(err, &status) {
+				err = apierrors.NewInternalError(fmt.Errorf("error dialing backend: %w", err))
+			}
+			g.sendError(w, r, err)
+		},
+		ErrorLog: slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// streamTarget is the kubelet's path and parameters for a stream.
+func streamTarget(pod *corev1.Pod, subresource string, q url.Values) (string, url.Values, error) {
+	where := pod.Namespace + "/" + pod.Name
+	out := url.Values{}
+	if subresource == "portforward" {
+		if ports := q["ports"]; len(ports) > 0 {
+			out["port"] = ports
+		}
+		return "/portForward/" + where, out, nil
+	}
+	container, err := containerOf(pod, q.Get("container"))
+	if err != nil {
+		return "", nil, err
+	}
+	streams := 0
+	for mine, kubelets := range map[string]string{"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"} {
+		if flag(q, mine) {
+			out.Set(kubelets, "1")
+			if mine != "tty" {
+				streams++
+			}
+		}
+	}
+	if streams == 0 {
+		return "", nil, apierrors.NewBadRequest("you must specify at least 1 of stdin, stdout, stderr")
+	}
+	if subresource == "attach" {
+		return "/attach/" + where + "/" + container, out, nil
+	}
+	if len(q["command"]) == 0 {
+		return "", nil, apierrors.NewBadRequest("you must specify at least one command for the container")
+	}
+	out["command"] = q["command"]
+	return "/exec/" + where + "/" + container, out, nil
+}
+
+// tunnelled tells a WebSocket that offers nothing but SPDY inside it.
+func tunnelled(h http.Header) bool {
+	if !strings.EqualFold(h.Get("Upgrade"), "websocket") {
+		return false
+	}
+	offered := strings.Split(strings.Join(h.Values("Sec-Websocket-Protocol"), ","), ",")
+	for _, p := range offered {
+		if !strings.HasPrefix(strings.TrimSpace(p), "SPDY/3.1+") {
+			return false
+		}
+	}
+	return true
+}

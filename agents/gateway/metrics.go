@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// The labels that Kubernetes gives its request metrics.
+var requestLabels = []string{"verb", "group", "version", "resource", "subresource", "scope", "component"}
+
+var (
+	requestTotal = promauto.NewCounterVec(prometheus.CounterOpts{
+		Name: "apiserver_request_total",
+		Help: "Requests by verb, dry run, group, version, resource, scope, component, and HTTP response code.",
+	}, append(requestLabels[:len(requestLabels):len(requestLabels)], "code", "dry_run"))
+	requestSeconds = promauto.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "apiserver_request_duration_seconds",
+		Help:    "How long requests took, by verb and resource; long-running ones are left out.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60},
+	}, append(requestLabels[:len(requestLabels):len(requestLabels)], "dry_run"))
+	responseBytes = promauto.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "apiserver_response_sizes",
+		Help:    "Sizes of responses in bytes, by verb and resource.",
+		Buckets: []float64{1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9},
+	}, requestLabels)
+	inFlight = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "apiserver_current_inflight_requests",
+		Help: "Requests being served, mutating and readOnly; long-running ones are left out.",
+	}, []string{"request_kind"})
+	longRunning = promauto.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "apiserver_longrunning_requests",
+		Help: "Long-running requests being served, by verb and resource.",
+	}, requestLabels)
+)
+
+// labels are a request's, from closed lists: what a client makes up is not a label.
+func (r *request) labels() []string {
+	verb := strings.ToUpper(r.verb)
+	switch {
+	case !r.resource:
+		if verb != http.MethodGet && verb != http.MethodHead {
+			verb = "other"
+		}
+		return []string{verb, "", "", "", "", "", "apiserver"}
+	case r.kind == nil:
+		return []string{"other", "", "", "", "", "", "apiserver"}
+	}
+	switch r.verb {
+	case "create":
+		verb = "POST"
+	case "update":
+		verb = "PUT"
+	case "get", "list", "watch", "patch", "delete", "deletecollection":
+	default:
+		verb = "other"
+	}
+	sub := r.subresource
+	if !servedSubresource(r.kind, sub) {
+		sub = ""
+	}
+	scope := "cluster"
+	switch {
+	case r.name != "":
+		scope = "resource"
+	case r.namespace != "":
+		scope = "namespace"
+	}
+	return []string{verb, r.kind.Group, r.kind.Version, r.kind.Plural, sub, scope, "apiserver"}
+}
+
+// observe counts a request that has been answered.
+func observe(w *recorder, r *request) {
+	labels := r.labels()
+	dryRun := ""
+	if len(r.query["dryRun"]) > 0 {
+		dryRun = "All"
+	}
+	requestTotal.WithLabelValues(append(labels[:len(labels):len(labels)], strconv.Itoa(w.code), dryRun)...).Inc()
+	if r.longRunning() {
+		return
+	}
+	requestSeconds.WithLabelValues(append(labels[:len(labels):len(labels)], dryRun)...).Observe(time.Since(w.start).Seconds())
+	if r.Method == http.MethodGet && r.resource {
+		responseBytes.WithLabelValues(labels...).Observe(float64(w.size))
+	}
+}
+
+func (g *gateway) metrics(w http.ResponseWriter, r *request) error {
+	promhttp.Handler().ServeHTTP(w, r.Request)
+	return nil
+}

@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/patch"
+)
+
+// patch changes an object, or its status, by a JSON, merge or strategic merge patch.
+func (g *gateway) patch(w http.ResponseWriter, r *request) error {
+	o, err := writeOptions(r.query, "PatchOptions")
+	if err != nil {
+		return err
+	}
+	body, err := readPatch(w, r)
+	if err != nil {
+		return err
+	}
+	match, err := ifMatch(r.Request)
+	if err != nil {
+		return err
+	}
+	var twice, unknown, texts []string
+	if !o.ignore {
+		twice = patch.Duplicates(body)
+	}
+	if o.strict && len(twice) > 0 {
+		return badPatch(body, strictText(twice))
+	}
+	item, err := g.reg.Patch(r.Context(), r.kind, r.scope(), r.name, func(current *registry.Item) (schema.Object, error) {
+		patched, notes, err := patchObject(r, identity{current.Namespace, current.Name, strconv.FormatInt(current.Revision, 10)}, current.JSON, body, o)
+		if err != nil {
+			return nil, err
+		}
+		unknown = notes
+		if !g.restricted(r) {
+			return patched, nil
+		}
+		return patched, g.restrict(r, patched, current.Object())
+	}, registry.WriteOptions{Subresource: r.subresource, DryRun: o.dryRun, ResourceVersion: match, Decoded: true, Warn: into(&texts)})
+	if err != nil {
+		return err
+	}
+	if !o.ignore {
+		warnAll(w, append(twice, unknown...))
+	}
+	warnAll(w, texts)
+	return g.sendItem(w, r, http.StatusOK, item)
+}
+
+// readPatch reads the body of a patch whose type is understood.
+func readPatch(w http.ResponseWriter, r *request) ([]byte, error) {
+	switch media, _, _ := mediaType(r.Header.Get("Content-Type")); media {
+	case patch.JSON, patch.Merge, patch.Strategic:
+		return readBody(w, r.Request)
+	}
+	return nil, unsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
+}
+
+// identity is what a patch may not change.
+type identity struct{ namespace, name, resourceVersion string }
+
+// patchObject applies a patch to the object whose JSON data is; notes are unknown fields that it set. A resourceVersion in
+// the patch must be the object's.
+func patchObject(r *request, current identity, data, body []byte, o writing) (obj schema.Object, notes []string, err error) {
+	patched, err := patch.Apply(r.kind, r.Header.Get("Content-Type"), data, body)
+	if err != nil {
+		return nil, nil, patchError(r, err)
+	}
+	obj, notes, err = schema.Decode(r.kind, patched)
+	if err != nil {
+		return nil, nil, badPatch(body, err.Error())
+	}
+	if o.strict && len(notes) > 0 {
+		return nil, nil, badPatch(body, strictText(notes))
+	}
+	switch {
+	case obj.GetName() != current.name:
+		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), r.name))
+	case obj.GetNamespace() != current.namespace:
+		return nil, nil, apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+	case obj.GetResourceVersion() != "" && obj.GetResourceVersion() != current.resourceVersion:
+		return nil, nil, apierrors.NewConflict(r.gr(), r.name, errors.New(modified))
+	}
+	obj.SetResourceVersion(current.resourceVersion)
+	return obj, notes, nil
+}
+
+// patchError words what package patch found.
+func patchError(r *request, err error) error {
+	switch {
+	case errors.Is(err, patch.ErrUnsupported):
+		return unsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
+	case errors.Is(err, patch.ErrMalformed):
+		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
+	case errors.Is(err, patch.ErrTooLarge):
+		return apierrors.NewRequestEntityTooLargeError(err.Error())
+	case errors.Is(err, patch.ErrConflict):
+		return apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", r.gr(), r.name, err.Error(), 0, false)
+	}
+	return err
+}
+
+// badPatch is the answer to a patch that leaves no object of its kind.
+func badPatch(body []byte, text string) error {
+	const most = 1024
+	shown := string(body)
+	if len(shown) > most {
+		shown = shown[:most] + "..."
+	}
+	return apierrors.NewInvalid(kschema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), shown, text)})
+}

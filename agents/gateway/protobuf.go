@@ -1,0 +1,56 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"gantry/schema"
+)
+
+// protobufType is how client-go 0.32 and later, and so kubectl, send the bodies of built-in kinds. Answers are JSON,
+// which those clients list after it.
+const protobufType = runtime.ContentTypeProtobuf
+
+// protobufMark stands before every object in this form; a runtime.Unknown follows.
+var protobufMark = []byte("k8s\x00")
+
+// unmarshaler is what k8s.io/api's types have.
+type unmarshaler interface{ Unmarshal(data []byte) error }
+
+// decodeProtobuf reads an object of kind k.
+func decodeProtobuf(k *schema.Kind, body []byte) (schema.Object, error) {
+	obj := k.New()
+	head, err := unwrapProtobuf(body, obj)
+	if err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", k.Kind, err, summary(body)))
+	}
+	switch {
+	case head.APIVersion != "" && head.APIVersion != k.APIVersion():
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", head.APIVersion, k.APIVersion()))
+	case head.Kind != "" && head.Kind != k.Kind:
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s", head.Kind, k.Version, k.Kind))
+	}
+	k.Stamp(obj)
+	return obj, nil
+}
+
+// unwrapProtobuf reads into from body and returns what the body says it is.
+func unwrapProtobuf(body []byte, into any) (runtime.TypeMeta, error) {
+	rest, ok := bytes.CutPrefix(body, protobufMark)
+	if !ok {
+		return runtime.TypeMeta{}, errors.New("provided data does not appear to be a protobuf message, expected prefix \"k8s\\x00\"")
+	}
+	var u runtime.Unknown
+	if err := u.Unmarshal(rest); err != nil {
+		return runtime.TypeMeta{}, err
+	}
+	p, ok := into.(unmarshaler)
+	if !ok {
+		return u.TypeMeta, errors.New("this kind has no protobuf form")
+	}
+	return u.TypeMeta, p.Unmarshal(u.Raw)
+}

@@ -1,0 +1,279 @@
+package gateway
+
+import (
+	"bufio"
+	"compress/gzip"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+const mapsPath = "/api/v1/namespaces/default/configmaps"
+
+func (c *cluster) makeMaps(n int, data string) {
+	c.t.Helper()
+	client := c.client(c.admin.Certificate)
+	for i := range n {
+		if a := c.do(client, "POST", mapsPath, fmt.Sprintf(`{"metadata":{"name":"m%03d","labels":{"n":"%d"}},"data":{"d":%q}}`, i, i%2, data)); a.code != 201 {
+			c.t.Fatalf("making a config map: %d %s", a.code, a.body)
+		}
+	}
+}
+
+// TestBytesAreTheObjects shows that both doors hand out the same bytes, that a list is made of them, and what the ETag
+// is for.
+func TestBytesAreTheObjects(t *testing.T) {
+	c := newCluster(t)
+	c.makeMaps(3, "x")
+	one := c.as("GET", mapsPath+"/m001", "")
+	two := c.as("GET", "/registry/configmaps/default/m001", "")
+	if one.code != 200 || one.body != two.body {
+		t.Fatalf("the doors differ:\n%d %s\n%d %s", one.code, one.body, two.code, two.body)
+	}
+	if got, want := one.header.Get("ETag"), `"`+revisionOf(t, one)+`"`; got != want {
+		t.Errorf("ETag %s, want %s", got, want)
+	}
+	if a := c.as("GET", mapsPath+"/m001", "", "If-None-Match: "+one.header.Get("ETag")); a.code != 304 || a.body != "" {
+		t.Errorf("asked again: %d %q, want 304 and nothing", a.code, a.body)
+	}
+	for _, path := range []string{mapsPath, "/registry/configmaps/default/", "/registry/configmaps/default/?labelSelector=n%3D1"} {
+		l := c.as("GET", path, "")
+		var list corev1.ConfigMapList
+		if err := json.Unmarshal([]byte(l.body), &list); err != nil {
+			t.Fatalf("%v in %s", err, l.body)
+		}
+		if !strings.Contains(l.body, one.body) || list.Kind != "ConfigMapList" || list.ResourceVersion == "" {
+			t.Errorf("%s does not hold the object's bytes: %s", path, l.body)
+		}
+	}
+	put := c.as("PUT", "/registry/configmaps/default/m001", `{"data":{"d":"y"}}`, "If-Match: "+one.header.Get("ETag"))
+	if put.code != 200 || !strings.Contains(put.body, `"d":"y"`) || put.header.Get("ETag") == one.header.Get("ETag") {
+		t.Errorf("PUT by the second door: %d %s", put.code, put.body)
+	}
+	if a := c.as("PUT", "/registry/configmaps/default/m001", `{"data":{}}`, "If-Match: "+one.header.Get("ETag")); a.code != 409 {
+		t.Errorf("a second PUT with the old ETag: %d %s, want 409", a.code, a.body)
+	}
+	if a := c.as("PUT", "/registry/configmaps/default/new", `{"data":{}}`, "If-None-Match: *"); a.code != 201 {
+		t.Errorf("PUT with If-None-Match: %d %s, want 201", a.code, a.body)
+	}
+	if a := c.as("PUT", "/registry/configmaps/default/new", `{"data":{}}`, "If-None-Match: *"); a.code != 409 {
+		t.Errorf("the same again: %d %s, want 409", a.code, a.body)
+	}
+	if a := c.as("DELETE", "/registry/configmaps/default/new", ""); a.code != 200 || !strings.Contains(a.body, `"status":"Success"`) {
+		t.Errorf("DELETE: %d %s", a.code, a.body)
+	}
+}
+
+func TestPages(t *testing.T) {
+	c := newCluster(t)
+	c.makeMaps(5, "x")
+	var names []string
+	path := mapsPath + "?limit=2"
+	for token := ""; ; {
+		var list corev1.ConfigMapList
+		a := c.as("GET", path+"&continue="+token, "")
+		if err := json.Unmarshal([]byte(a.body), &list); err != nil || a.code != 200 {
+			t.Fatalf("%d %v %s", a.code, err, a.body)
+		}
+		for _, m := range list.Items {
+			names = append(names, m.Name)
+		}
+		if token = list.Continue; token == "" {
+			break
+		}
+		if list.RemainingItemCount == nil {
+			t.Error("no remainingItemCount on a page that is not the last")
+		}
+	}
+	if diff := cmp.Diff([]string{"m000", "m001", "m002", "m003", "m004"}, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestShapes(t *testing.T) {
+	c := newCluster(t)
+	c.makeMaps(2, "x")
+	const table = "Accept: application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+	for _, tt := range []struct{ name, path, accept, want string }{
+		{"yaml", mapsPath + "/m000", "Accept: application/yaml", "apiVersion: v1\ndata:\n  d: x\nkind: ConfigMap\n"},
+		{"table", mapsPath, table, `"columnDefinitions":[{"name":"Name","type":"string","format":"name"`},
+		{"rows carry metadata", mapsPath, table, `"object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"m000"`},
+		{"or nothing", mapsPath + "?includeObject=None", table, `"object":null`},
+		{"or everything", mapsPath + "?includeObject=Object", table, `"object":{"kind":"ConfigMap","apiVersion":"v1"`},
+		{"one object's table", mapsPath + "/m000", table, `"rows":[{"cells":["m000",1,`},
+		{"partial", mapsPath + "/m000", "Accept: application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io", `{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"m000"`},
+		{"partial list", mapsPath, "Accept: application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", `{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"`},
+		{"protobuf or JSON is JSON", mapsPath, "Accept: application/vnd.kubernetes.protobuf,application/json", `{"kind":"ConfigMapList","apiVersion":"v1"`},
+		{"pretty", mapsPath + "/m000?pretty=true", "Accept: application/json", "{\n  \"kind\": \"ConfigMap\",\n"},
+		{"discovery at once", "/apis", "Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json", `{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2"`},
+		{"in its old version", "/api", "Accept: application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json", `"apidiscovery.k8s.io/v2beta1"`},
+		{"plain", "/apis", "Accept: application/json", `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"apps"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if a := c.as("GET", tt.path, "", tt.accept); a.code != 200 || !strings.Contains(a.body, tt.want) {
+				t.Errorf("got %d %s\nwant in it %s", a.code, a.body, tt.want)
+			}
+		})
+	}
+}
+
+func TestGzip(t *testing.T) {
+	c := newCluster(t)
+	c.makeMaps(20, strings.Repeat("text ", 4000))
+	plain := c.as("GET", mapsPath, "")
+	if plain.header.Get("Content-Length") == "" || plain.header.Get("Content-Encoding") != "" {
+		t.Errorf("a plain list has the headers %v", plain.header)
+	}
+	small := c.as("GET", mapsPath+"?limit=1", "", "Accept-Encoding: gzip")
+	if small.header.Get("Content-Encoding") != "" {
+		t.Error("a small list is deflated")
+	}
+	a := c.as("GET", mapsPath, "", "Accept-Encoding: gzip")
+	if a.header.Get("Content-Encoding") != "gzip" {
+		t.Fatalf("a list of %d bytes is not deflated: %v", len(plain.body), a.header)
+	}
+	z, err := gzip.NewReader(strings.NewReader(a.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(b) != plain.body {
+		t.Error("inflated it is another list")
+	}
+}
+
+// TestWatch follows a namespace with client-go while it changes.
+func TestWatch(t *testing.T) {
+	c := newCluster(t)
+	maps := c.clientset(c.admin).CoreV1().ConfigMaps("default")
+	list, err := maps.List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := maps.Watch(t.Context(), metav1.ListOptions{ResourceVersion: list.ResourceVersion, LabelSelector: "app=web"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Stop()
+	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "m"}}
+	if m, err = maps.Create(t.Context(), m, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, labels := range []map[string]string{{"app": "web"}, {"app": "web", "x": "y"}, nil} {
+		m.Labels = labels
+		if m, err = maps.Update(t.Context(), m, metav1.UpdateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []watch.EventType{watch.Added, watch.Modified, watch.Deleted} {
+		select {
+		case ev := <-w.ResultChan():
+			if ev.Type != want {
+				t.Fatalf("got %v, want %v", ev, want)
+			}
+		case <-time.After(5 * time.Second):
+			t.Fatalf("no event, want %v", want)
+		}
+	}
+}
+
+// TestWatchLines looks at what is on the wire.
+func TestWatchLines(t *testing.T) {
+	c := newCluster(t)
+	c.makeMaps(2, "x")
+	for _, tt := range []struct {
+		name, query, accept string
+		want                []string
+	}{
+		{"from the start", "?watch=1&timeoutSeconds=1", "application/json", []string{`{"type":"ADDED","object":{"kind":"ConfigMap"`, `{"type":"ADDED"`}},
+		{"initial events with their end", "?watch=1&timeoutSeconds=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan", "application/json",
+			[]string{`{"type":"ADDED"`, `{"type":"ADDED"`, `{"type":"BOOKMARK","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"`}},
+		{"tables", "?watch=1&timeoutSeconds=1", "application/json;as=Table;v=v1;g=meta.k8s.io",
+			[]string{`{"type":"ADDED","object":{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"`, `"columnDefinitions":null,"rows":[{"cells":["m001"`}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := c.as("GET", mapsPath+tt.query, "", "Accept: "+tt.accept)
+			if a.code != 200 || a.header.Get("Content-Type") != "application/json" {
+				t.Fatalf("%d %v %s", a.code, a.header, a.body)
+			}
+			lines := strings.Split(strings.TrimSpace(a.body), "\n")
+			for i, want := range tt.want {
+				if i >= len(lines) || !strings.Contains(lines[i], want) {
+					t.Fatalf("line %d: got\n%s\nwant in it %s", i, a.body, want)
+				}
+			}
+		})
+	}
+}
+
+// TestWatchOfLargeObjects: what is sent in pieces arrives whole, in order, among small ones.
+func TestWatchOfLargeObjects(t *testing.T) {
+	c := newCluster(t)
+	c.makeMaps(1, "x")
+	rev := c.as("GET", mapsPath+"/m000", "").header.Get("ETag")
+	var want []int
+	for i, size := range []int{1, watchCopy, 3 * watchBuffer, 10, watchBuffer, watchCopy - 1, 500 << 10} {
+		a := c.as("PUT", mapsPath+"/m000", fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"m000"},"data":{"d":"%d%s"}}`, i, strings.Repeat("y", size)))
+		if a.code != 200 {
+			t.Fatalf("%d %s", a.code, a.body)
+		}
+		want = append(want, size+1)
+	}
+	a := c.as("GET", mapsPath+"?watch=1&timeoutSeconds=1&resourceVersion="+strings.Trim(rev, `"`), "")
+	var got []int
+	for line := range strings.Lines(a.body) {
+		var ev struct {
+			Type   string
+			Object corev1.ConfigMap
+		}
+		if err := json.Unmarshal([]byte(line), &ev); err != nil || ev.Type != "MODIFIED" || ev.Object.Data["d"][0] != byte('0'+len(got)) {
+			t.Fatalf("event %d: %v, %.100s", len(got), err, line)
+		}
+		got = append(got, len(ev.Object.Data["d"]))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestStopEndsWatches shows that a gateway that stops ends its watches as if their time were over.
+func TestStopEndsWatches(t *testing.T) {
+	for _, http2 := range []bool{true, false} {
+		t.Run(fmt.Sprint("http2 ", http2), func(t *testing.T) {
+			c := newCluster(t)
+			client := c.client(c.admin.Certificate)
+			if !http2 {
+				client.Transport.(*http.Transport).ForceAttemptHTTP2 = false
+				client.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
+			}
+			req, err := http.NewRequestWithContext(t.Context(), "GET", c.url+mapsPath+"?watch=1", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			if got := resp.ProtoMajor == 2; got != http2 {
+				t.Fatalf("spoke %s", resp.Proto)
+			}
+			c.stop()
+			if line, err := bufio.NewReader(resp.Body).ReadString('\n'); err != io.EOF {
+				t.Errorf("the watch ended with %q, %v, want EOF", line, err)
+			}
+		})
+	}
+}

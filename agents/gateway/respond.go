@@ -1,0 +1,122 @@
+package gateway
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"sigs.k8s.io/yaml"
+
+	"gantry/registry"
+)
+
+// gzipFrom is the size from which an answer is deflated for clients that take it.
+const gzipFrom = 128 << 10 // bytes
+
+// sendItem writes one object: its cached bytes, unless another shape was asked for.
+func (g *gateway) sendItem(w http.ResponseWriter, r *request, code int, item *registry.Item) error {
+	w.Header().Set("ETag", etag(item.Revision))
+	switch r.shape.as {
+	case "Table":
+		b, err := tableOfItem(r, item)
+		if err != nil {
+			return err
+		}
+		return g.sendBytes(w, r, code, b)
+	case "PartialObjectMetadata":
+		b, err := appendPartial(nil, item.JSON, r.shape.version)
+		if err != nil {
+			return err
+		}
+		return g.sendBytes(w, r, code, b)
+	}
+	return g.sendBytes(w, r, code, item.JSON)
+}
+
+// sendObject writes a Go object: a Status, a review, a Scale.
+func (g *gateway) sendObject(w http.ResponseWriter, r *request, code int, obj any) error {
+	b, err := json.Marshal(obj)
+	if err != nil {
+		return err
+	}
+	return g.sendBytes(w, r, code, b)
+}
+
+// sendBytes writes JSON in the shape asked for.
+func (g *gateway) sendBytes(w http.ResponseWriter, r *request, code int, body []byte) error {
+	switch {
+	case r.shape.yaml:
+		b, err := yaml.JSONToYAML(body)
+		if err != nil {
+			return err
+		}
+		body = b
+	case r.shape.pretty:
+		var b bytes.Buffer
+		if err := json.Indent(&b, body, "", "  "); err != nil {
+			return err
+		}
+		b.WriteByte('\n')
+		body = b.Bytes()
+	}
+	h := w.Header()
+	h.Set("Content-Type", r.shape.contentType())
+	return sendWhole(w, r.Request, code, body)
+}
+
+// sendWhole writes a body whose Content-Type is set, deflated where that pays.
+func sendWhole(w http.ResponseWriter, req *http.Request, code int, body []byte) error {
+	if len(body) >= gzipFrom && acceptsGzip(req) {
+		return sendGzip(w, code, func(z *gzip.Writer) error {
+			_, err := z.Write(body)
+			return err
+		})
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
+	_, err := w.Write(body)
+	return err
+}
+
+var deflaters = sync.Pool{New: func() any {
+	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid constant
+	return z
+}}
+
+// sendGzip writes what fill writes, deflated. The length is not known, so it goes in chunks.
+func sendGzip(w http.ResponseWriter, code int, fill func(*gzip.Writer) error) error {
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Header().Add("Vary", "Accept-Encoding")
+	w.WriteHeader(code)
+	z := deflaters.Get().(*gzip.Writer)
+	defer deflaters.Put(z)
+	z.Reset(w)
+	if err := fill(z); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+func acceptsGzip(req *http.Request) bool {
+	for _, part := range strings.Split(req.Header.Get("Accept-Encoding"), ",") {
+		coding, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if coding == "gzip" && strings.ReplaceAll(params, " ", "") != "q=0" {
+			return true
+		}
+	}
+	return false
+}
+
+// sendTyped writes a JSON document of a media type of its own.
+func (g *gateway) sendTyped(w http.ResponseWriter, r *request, contentType string, obj any) error {
+	b, err := json.Marshal(obj)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", contentType)
+	return sendWhole(w, r.Request, http.StatusOK, b)
+}

@@ -1,0 +1,169 @@
+package gateway
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"gantry/schema"
+)
+
+// restricted tells whether the request's user is a node, whose writes are looked at one by one. These are Kubernetes'
+// NodeRestriction rules; nodeAuthorizer lets through only what can be judged here.
+func (g *gateway) restricted(r *request) bool { return slices.Contains(r.user.Groups, groupNodes) }
+
+// restrict refuses what a node may not write; old is nil for a create.
+func (g *gateway) restrict(r *request, obj, old schema.Object) error {
+	if !g.restricted(r) || slices.Contains(r.user.Groups, groupMasters) {
+		return nil
+	}
+	node := nodeOf(r.user)
+	var err error
+	switch o := obj.(type) {
+	case *corev1.Node:
+		before, _ := old.(*corev1.Node)
+		err = restrictNode(node, r.subresource, o, before)
+	case *corev1.Pod:
+		before, _ := old.(*corev1.Pod)
+		err = restrictPod(node, o, before)
+	case *coordinationv1.Lease:
+		if o.Name != node {
+			err = fmt.Errorf("can only access node lease with the same name as the requesting node")
+		}
+	}
+	if err != nil {
+		return apierrors.NewForbidden(r.gr(), obj.GetName(), err)
+	}
+	return nil
+}
+
+// restrictDelete refuses what a node may not delete.
+func (g *gateway) restrictDelete(r *request, old schema.Object) error {
+	node := nodeOf(r.user)
+	if pod, ok := old.(*corev1.Pod); ok && pod.Spec.NodeName != node {
+		return apierrors.NewForbidden(r.gr(), r.name, fmt.Errorf("node %q can only delete pods with spec.nodeName set to itself", node))
+	}
+	return nil
+}
+
+// restrictNode: a node writes only its own Node, and neither its taints nor the labels and owners that decide where
+// others' pods go or who deletes it.
+func restrictNode(node, subresource string, obj, old *corev1.Node) error {
+	if obj.Name != node {
+		return fmt.Errorf("node %q is not allowed to modify node %q", node, obj.Name)
+	}
+	if obj.Spec.ConfigSource != nil && (old == nil || !equality.Semantic.DeepEqual(obj.Spec.ConfigSource, old.Spec.ConfigSource)) {
+		return fmt.Errorf("node %q is not allowed to update configSource to a new non-nil configSource", node)
+	}
+	var before corev1.Node
+	if old != nil {
+		before = *old
+	}
+	if bad := forbiddenLabels(obj.Labels, before.Labels); len(bad) > 0 {
+		return fmt.Errorf("is not allowed to modify labels: %s", strings.Join(bad, ", "))
+	}
+	if old == nil {
+		if len(obj.OwnerReferences) > 0 {
+			return fmt.Errorf("node %q is not allowed to modify ownerReferences", node)
+		}
+		return nil // taints given at registration are a node's own protection
+	}
+	if !equality.Semantic.DeepEqual(obj.OwnerReferences, old.OwnerReferences) {
+		return fmt.Errorf("node %q is not allowed to modify ownerReferences", node)
+	}
+	if subresource == "" && !equality.Semantic.DeepEqual(obj.Spec.Taints, old.Spec.Taints) {
+		return fmt.Errorf("node %q is not allowed to modify taints", node)
+	}
+	return nil
+}
+
+// forbiddenLabels are the labels that differ and that a node may not set on itself.
+func forbiddenLabels(labels, old map[string]string) []string {
+	changed := map[string]bool{}
+	for k, v := range labels {
+		if was, ok := old[k]; !ok || was != v {
+			changed[k] = true
+		}
+	}
+	for k := range old {
+		if _, ok := labels[k]; !ok {
+			changed[k] = true
+		}
+	}
+	var bad []string
+	for _, k := range slices.Sorted(maps.Keys(changed)) {
+		if forbiddenLabel(k) {
+			bad = append(bad, k)
+		}
+	}
+	return bad
+}
+
+// Labels of kubernetes.io and k8s.io that a kubelet sets on its own Node.
+var kubeletLabels = []string{
+	corev1.LabelHostname, corev1.LabelTopologyZone, corev1.LabelTopologyRegion, corev1.LabelFailureDomainBetaZone,
+	corev1.LabelFailureDomainBetaRegion, corev1.LabelInstanceType, corev1.LabelInstanceTypeStable, corev1.LabelOSStable,
+	corev1.LabelArchStable, "beta.kubernetes.io/os", "beta.kubernetes.io/arch",
+}
+
+func forbiddenLabel(key string) bool {
+	domain, _, prefixed := strings.Cut(key, "/")
+	if !prefixed {
+		return false
+	}
+	in := func(d string) bool { return domain == d || strings.HasSuffix(domain, "."+d) }
+	switch {
+	case in("node-restriction.kubernetes.io"):
+		return true
+	case !in("kubernetes.io") && !in("k8s.io"):
+		return false
+	case in("kubelet.kubernetes.io"), in("node.kubernetes.io"):
+		return false
+	}
+	return !slices.Contains(kubeletLabels, key)
+}
+
+// restrictPod: a node changes the status of the pods bound to it, and creates only mirrors of its static pods,
+// which refer to nothing.
+func restrictPod(node string, pod, old *corev1.Pod) error {
+	if old != nil {
+		if old.Spec.NodeName != node {
+			return fmt.Errorf("node %q can only update pod status for pods with spec.nodeName set to itself", node)
+		}
+		if !maps.Equal(pod.Labels, old.Labels) {
+			return fmt.Errorf("node %q can not update labels through pod status", node)
+		}
+		return nil
+	}
+	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; !mirror {
+		return fmt.Errorf("pod does not have %q annotation, node %q can only create mirror pods", corev1.MirrorPodAnnotationKey, node)
+	}
+	if pod.Spec.NodeName != node {
+		return fmt.Errorf("node %q can only create pods with spec.nodeName set to itself", node)
+	}
+	if len(pod.OwnerReferences) > 1 || len(pod.OwnerReferences) == 1 && (pod.OwnerReferences[0].Kind != "Node" || pod.OwnerReferences[0].Name != node) {
+		return fmt.Errorf("node %q can only create pods with an owner reference set to itself", node)
+	}
+	switch {
+	case pod.Spec.ServiceAccountName != "":
+		return fmt.Errorf("node %q can not create pods that reference a service account", node)
+	case len(secretsOf(pod)) > 0:
+		return fmt.Errorf("node %q can not create pods that reference secrets", node)
+	case len(configMapsOf(pod)) > 0:
+		return fmt.Errorf("node %q can not create pods that reference configmaps", node)
+	case len(pod.Spec.ResourceClaims) > 0:
+		return fmt.Errorf("node %q can not create pods that reference resourceclaims", node)
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.PersistentVolumeClaim != nil || v.Projected != nil {
+			return fmt.Errorf("node %q can not create pods that reference persistentvolumeclaims or projected volumes", node)
+		}
+	}
+	return nil
+}

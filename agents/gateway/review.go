@@ -1,0 +1,192 @@
+package gateway
+
+import (
+	"net/http"
+	"slices"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/schema"
+)
+
+// readReview reads the body of a review.
+func (g *gateway) readReview(w http.ResponseWriter, r *request) (schema.Object, error) {
+	o, err := writeOptions(r.query, "CreateOptions")
+	if err != nil {
+		return nil, err
+	}
+	obj, err := readKind(w, r.Request, r.kind, o)
+	if err != nil {
+		return nil, err
+	}
+	return obj, placeObject(obj, r.scope())
+}
+
+// reviewToken says whom a token names.
+func (g *gateway) reviewToken(w http.ResponseWriter, r *request) error {
+	obj, err := g.readReview(w, r)
+	if err != nil {
+		return err
+	}
+	review := obj.(*authenticationv1.TokenReview)
+	if review.Spec.Token == "" {
+		return apierrors.NewBadRequest("token is required for TokenReview in authentication")
+	}
+	audiences := review.Spec.Audiences
+	if len(audiences) == 0 {
+		audiences = []string{g.cfg.Issuer}
+	}
+	user, held, err := g.readToken(r.Context(), review.Spec.Token, audiences)
+	review.Status = authenticationv1.TokenReviewStatus{}
+	if err != nil {
+		review.Status.Error = "[invalid bearer token, " + err.Error() + "]"
+	} else {
+		review.Status.Authenticated = true
+		review.Status.User = withGroup(user, groupAuthenticated)
+		review.Status.Audiences = held
+	}
+	return g.sendObject(w, r, http.StatusCreated, review)
+}
+
+// reviewSelf says who asks.
+func (g *gateway) reviewSelf(w http.ResponseWriter, r *request) error {
+	obj, err := g.readReview(w, r)
+	if err != nil {
+		return err
+	}
+	review := obj.(*authenticationv1.SelfSubjectReview)
+	review.Status = authenticationv1.SelfSubjectReviewStatus{UserInfo: r.user}
+	return g.sendObject(w, r, http.StatusCreated, review)
+}
+
+// reviewAccess says whether somebody may do something.
+func (g *gateway) reviewAccess(w http.ResponseWriter, r *request) error {
+	obj, err := g.readReview(w, r)
+	if err != nil {
+		return err
+	}
+	review := obj.(*authorizationv1.SubjectAccessReview)
+	if faults := accessFaults(&review.Spec); len(faults) > 0 {
+		return apierrors.NewInvalid(r.kind.GVK().GroupKind(), "", faults)
+	}
+	review.Status = g.decide(r, reviewUser(&review.Spec), review.Spec.ResourceAttributes, review.Spec.NonResourceAttributes)
+	return g.sendObject(w, r, http.StatusCreated, review)
+}
+
+// reviewLocalAccess is reviewAccess within a namespace.
+func (g *gateway) reviewLocalAccess(w http.ResponseWriter, r *request) error {
+	obj, err := g.readReview(w, r)
+	if err != nil {
+		return err
+	}
+	review := obj.(*authorizationv1.LocalSubjectAccessReview)
+	faults := accessFaults(&review.Spec)
+	if a := review.Spec.ResourceAttributes; a != nil && a.Namespace != r.namespace {
+		faults = append(faults, field.Invalid(field.NewPath("spec.resourceAttributes.namespace"), a.Namespace, "must match metadata.namespace"))
+	}
+	if review.Spec.NonResourceAttributes != nil {
+		faults = append(faults, field.Invalid(field.NewPath("spec.nonResourceAttributes"), review.Spec.NonResourceAttributes, "disallowed on this kind of request"))
+	}
+	if len(faults) > 0 {
+		return apierrors.NewInvalid(r.kind.GVK().GroupKind(), "", faults)
+	}
+	review.Status = g.decide(r, reviewUser(&review.Spec), review.Spec.ResourceAttributes, nil)
+	return g.sendObject(w, r, http.StatusCreated, review)
+}
+
+// reviewSelfAccess says whether the asker may do something.
+func (g *gateway) reviewSelfAccess(w http.ResponseWriter, r *request) error {
+	obj, err := g.readReview(w, r)
+	if err != nil {
+		return err
+	}
+	review := obj.(*authorizationv1.SelfSubjectAccessReview)
+	if (review.Spec.ResourceAttributes == nil) == (review.Spec.NonResourceAttributes == nil) {
+		return apierrors.NewInvalid(r.kind.GVK().GroupKind(), "", field.ErrorList{oneOfAttributes(review.Spec.NonResourceAttributes)})
+	}
+	review.Status = g.decide(r, r.user, review.Spec.ResourceAttributes, review.Spec.NonResourceAttributes)
+	return g.sendObject(w, r, http.StatusCreated, review)
+}
+
+func accessFaults(s *authorizationv1.SubjectAccessReviewSpec) (faults field.ErrorList) {
+	if (s.ResourceAttributes == nil) == (s.NonResourceAttributes == nil) {
+		faults = append(faults, oneOfAttributes(s.NonResourceAttributes))
+	}
+	if s.User == "" && len(s.Groups) == 0 {
+		faults = append(faults, field.Invalid(field.NewPath("spec.user"), s.User, `at least one of user or group must be specified`))
+	}
+	return faults
+}
+
+func oneOfAttributes(v *authorizationv1.NonResourceAttributes) *field.Error {
+	if v == nil {
+		return field.Invalid(field.NewPath("spec.resourceAttributes"), v, "exactly one of nonResourceAttributes or resourceAttributes must be specified")
+	}
+	return field.Invalid(field.NewPath("spec.nonResourceAttributes"), v, "cannot be specified in combination with resourceAttributes")
+}
+
+func reviewUser(s *authorizationv1.SubjectAccessReviewSpec) authenticationv1.UserInfo {
+	user := authenticationv1.UserInfo{Username: s.User, UID: s.UID, Groups: s.Groups}
+	for k, v := range s.Extra {
+		if user.Extra == nil {
+			user.Extra = map[string]authenticationv1.ExtraValue{}
+		}
+		user.Extra[k] = authenticationv1.ExtraValue(v)
+	}
+	return user
+}
+
+// decide asks the authorizer on behalf of user.
+func (g *gateway) decide(r *request, user authenticationv1.UserInfo, res *authorizationv1.ResourceAttributes, path *authorizationv1.NonResourceAttributes) authorizationv1.SubjectAccessReviewStatus {
+	a := attributes{user: user}
+	if res != nil {
+		a.resource, a.verb, a.group, a.version, a.plural = true, res.Verb, res.Group, res.Version, res.Resource
+		a.subresource, a.namespace, a.name = res.Subresource, res.Namespace, res.Name
+	} else {
+		a.verb, a.path = path.Verb, path.Path
+	}
+	d, reason, err := g.may.authorize(r.Context(), a)
+	s := authorizationv1.SubjectAccessReviewStatus{Allowed: d == allowed, Reason: reason}
+	if err != nil {
+		s.EvaluationError = err.Error()
+	}
+	return s
+}
+
+// reviewRules lists what the asker may do, as far as that can be listed.
+func (g *gateway) reviewRules(w http.ResponseWriter, r *request) error {
+	obj, err := g.readReview(w, r)
+	if err != nil {
+		return err
+	}
+	review := obj.(*authorizationv1.SelfSubjectRulesReview)
+	if review.Spec.Namespace == "" {
+		return apierrors.NewBadRequest("no namespace on request")
+	}
+	review.Status = rulesOf(r.user)
+	return g.sendObject(w, r, http.StatusCreated, review)
+}
+
+func rulesOf(user authenticationv1.UserInfo) authorizationv1.SubjectRulesReviewStatus {
+	s := authorizationv1.SubjectRulesReviewStatus{
+		ResourceRules: []authorizationv1.ResourceRule{
+			{Verbs: []string{"create"}, APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"selfsubjectaccessreviews", "selfsubjectrulesreviews"}},
+			{Verbs: []string{"create"}, APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"selfsubjectreviews"}},
+		},
+		NonResourceRules: []authorizationv1.NonResourceRule{
+			{Verbs: []string{"get"}, NonResourceURLs: []string{"/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"}},
+		},
+	}
+	if slices.Contains(user.Groups, groupMasters) {
+		s.ResourceRules = append(s.ResourceRules, authorizationv1.ResourceRule{Verbs: []string{"*"}, APIGroups: []string{"*"}, Resources: []string{"*"}})
+		s.NonResourceRules = append(s.NonResourceRules, authorizationv1.NonResourceRule{Verbs: []string{"*"}, NonResourceURLs: []string{"*"}})
+	}
+	if isNode(user) {
+		s.Incomplete = true
+		s.EvaluationError = "node authorizer does not support user rule resolution"
+	}
+	return s
+}

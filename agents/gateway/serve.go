@@ -1,0 +1,211 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/uuid"
+
+	"gantry/registry"
+	"gantry/schema"
+)
+
+// gateway is the handlers and what they share.
+type gateway struct {
+	cfg    Config
+	reg    *registry.Registry
+	kinds  *schema.Set
+	tokens *tokens
+	may    authorizer
+	node   *nodeAuthorizer
+	docs   *documents
+	reads  chan struct{} // in flight
+	writes chan struct{}
+	kubelets
+	watchers atomic.Int64 // streams open
+}
+
+// newGateway builds the handlers; it starts nothing.
+func newGateway(cfg Config) (*gateway, error) {
+	cfg = cfg.withDefaults()
+	tokens, err := newTokens(cfg)
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{
+		cfg: cfg, reg: cfg.Registry, kinds: cfg.Registry.Kinds(), tokens: tokens,
+		reads: make(chan struct{}, cfg.MaxReads), writes: make(chan struct{}, cfg.MaxWrites),
+		kubelets: newKubelets(cfg),
+	}
+	g.docs = newDocuments(g.kinds)
+	g.node = &nodeAuthorizer{reg: g.reg}
+	g.may = firstOf{masters{}, g.node, everyone{}}
+	return g, nil
+}
+
+// request is one request and what was found out about it.
+type request struct {
+	*http.Request
+	target
+	query url.Values
+	user  authenticationv1.UserInfo
+	shape shape
+}
+
+// handler serves a request. It writes an answer and returns nil, or returns an error and has written nothing.
+type handler func(w http.ResponseWriter, r *request) error
+
+// ServeHTTP is the chain that every request goes through.
+func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
+	w := &recorder{ResponseWriter: rw, start: time.Now()}
+	r := &request{Request: req, query: req.URL.Query()}
+	r.target = parseTarget(req, r.query, g.kinds)
+	h := w.Header()
+	h.Set("Audit-Id", string(uuid.NewUUID()))
+	h.Set("Cache-Control", "no-cache, private")
+	defer observe(w, r)
+	defer g.recoverPanic(w, r)
+	done, err := g.bound(w, r)
+	defer done()
+	if err == nil {
+		err = g.serve(w, r)
+	}
+	if err != nil && !w.wrote {
+		g.sendError(w, r, err)
+	}
+}
+
+// serve finds out who asks, whether they may, and does it.
+func (g *gateway) serve(w http.ResponseWriter, r *request) error {
+	if err := checkPath(r.URL); err != nil {
+		return err
+	}
+	if err := g.authenticate(r); err != nil {
+		return err
+	}
+	if err := g.authorize(r); err != nil {
+		return err
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		r.Request = r.WithContext(registry.WithWriter(r.Context(), r.user.Username)) // history tells who
+	}
+	handle, err := g.route(w, r)
+	if err != nil {
+		return err
+	}
+	return handle(w, r)
+}
+
+// bound gives a request its deadline and its place among those in flight; done gives them back. A long-running
+// one has neither.
+func (g *gateway) bound(w http.ResponseWriter, r *request) (done func(), err error) {
+	if r.longRunning() {
+		longRunning.WithLabelValues(r.labels()...).Inc()
+		return func() { longRunning.WithLabelValues(r.labels()...).Dec() }, nil
+	}
+	limit := g.cfg.RequestTimeout
+	if v := r.query.Get("timeout"); v != "" && r.resource {
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			return func() {}, apierrors.NewBadRequest(fmt.Sprintf("invalid timeout specified in the request URL: %v", err))
+		}
+		if d > 0 {
+			limit = min(d, limit)
+		}
+	}
+	place, kind := g.reads, "readOnly"
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		place, kind = g.writes, "mutating"
+	}
+	select {
+	case place <- struct{}{}:
+	default:
+		return func() {}, apierrors.NewTooManyRequests(tooMany, 1)
+	}
+	inFlight.WithLabelValues(kind).Inc()
+	ctx, cancel := context.WithTimeout(r.Context(), limit)
+	r.Request = r.WithContext(ctx)
+	unblocked := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(unblocked)
+		unblock(w)
+	})
+	return func() {
+		if !stop() {
+			<-unblocked // w may not be used any more once the handler has returned
+			conn := http.NewResponseController(w)
+			_ = conn.SetReadDeadline(time.Time{}) // the connection's next request has its own time
+			_ = conn.SetWriteDeadline(time.Time{})
+		}
+		cancel()
+		inFlight.WithLabelValues(kind).Dec()
+		<-place
+	}, nil
+}
+
+// unblock ends, soon, a request whose time is over and that waits for its client: a body that trickles in or an answer
+// that nobody reads holds no place longer. Deadlines set ahead for every request would be the same, but in HTTP/2 each
+// costs a message to the connection's goroutine. Not every ResponseWriter can do it (tests' recorders): then only the
+// context bounds.
+func unblock(w http.ResponseWriter) {
+	conn := http.NewResponseController(w)
+	end := time.Now().Add(lateTime)
+	_ = conn.SetReadDeadline(end)
+	_ = conn.SetWriteDeadline(end)
+}
+
+// lateTime is what a request whose time is over has to answer that.
+const lateTime = 5 * time.Second
+
+// recoverPanic makes one bad request stay one.
+func (g *gateway) recoverPanic(w *recorder, r *request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(p) // net/http's own way to cut a connection
+	}
+	g.cfg.Log.Error("request panicked", "verb", r.verb, "path", r.path, "err", p, "stack", string(debug.Stack()))
+	if !w.wrote {
+		g.sendError(w, r, fmt.Errorf("this request caused apiserver to panic. Look in the logs for details"))
+	}
+}
+
+// recorder notes what was answered, for metrics.
+type recorder struct {
+	http.ResponseWriter
+	start time.Time
+	code  int
+	size  int64
+	wrote bool
+}
+
+// Unwrap lets http.ResponseController reach what this one wraps.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader notes the code.
+func (w *recorder) WriteHeader(code int) {
+	if !w.wrote {
+		w.code, w.wrote = code, code >= 200 || code == http.StatusSwitchingProtocols
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+// Write notes the size.
+func (w *recorder) Write(b []byte) (int, error) {
+	if !w.wrote {
+		w.code, w.wrote = http.StatusOK, true
+	}
+	n, err := w.ResponseWriter.Write(b)
+	w.size += int64(n)
+	return n, err
+}

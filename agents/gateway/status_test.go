@@ -1,0 +1,171 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const cm = `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{"k":"v"}}`
+
+// TestStatusBodies compares what is answered to what cannot be done with Kubernetes' words.
+func TestStatusBodies(t *testing.T) {
+	c := newCluster(t)
+	if a := c.as("POST", "/api/v1/namespaces/default/configmaps", cm); a.code != 201 {
+		t.Fatalf("making a: %d %s", a.code, a.body)
+	}
+	const maps = "/api/v1/namespaces/default/configmaps"
+	for _, tt := range []struct {
+		name, method, path, body string
+		headers                  []string
+		code                     int
+		want                     string
+	}{
+		{"absent", "GET", maps + "/x", "", nil, 404,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"configmaps \"x\" not found","reason":"NotFound","details":{"name":"x","kind":"configmaps"},"code":404}`},
+		{"absent in a group", "DELETE", "/apis/apps/v1/namespaces/default/deployments/x", "", nil, 404,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"deployments.apps \"x\" not found","reason":"NotFound","details":{"name":"x","group":"apps","kind":"deployments"},"code":404}`},
+		{"taken", "POST", maps, cm, nil, 409,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"configmaps \"a\" already exists","reason":"AlreadyExists","details":{"name":"a","kind":"configmaps"},"code":409}`},
+		{"stale", "PUT", maps + "/a", `{"metadata":{"name":"a","resourceVersion":"1"}}`, nil, 409,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your changes to the latest version and try again","reason":"Conflict","details":{"name":"a","kind":"configmaps"},"code":409}`},
+		{"stale by If-Match", "PUT", maps + "/a", `{"metadata":{"name":"a"}}`, []string{`If-Match: "1"`}, 409,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your changes to the latest version and try again","reason":"Conflict","details":{"name":"a","kind":"configmaps"},"code":409}`},
+		{"stale patch", "PATCH", maps + "/a", `{"metadata":{"resourceVersion":"1"}}`, []string{"Content-Type: application/merge-patch+json"}, 409,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Operation cannot be fulfilled on configmaps \"a\": the object has been modified; please apply your changes to the latest version and try again","reason":"Conflict","details":{"name":"a","kind":"configmaps"},"code":409}`},
+		{"invalid", "POST", "/api/v1/namespaces/default/pods", `{"metadata":{"name":"P"},"spec":{"containers":[]}}`, nil, 422,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Pod \"P\" is invalid: [metadata.name: Invalid value: \"P\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'), spec.containers: Required value]","reason":"Invalid","details":{"name":"P","kind":"Pod","causes":[{"reason":"FieldValueInvalid","message":"Invalid value: \"P\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')","field":"metadata.name"},{"reason":"FieldValueRequired","message":"Required value","field":"spec.containers"}]},"code":422}`},
+		{"rubbish", "POST", maps, `{"metadata":`, nil, 400,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: unexpected end of JSON input (7b226d65746164617461223a)","reason":"BadRequest","code":400}`},
+		{"wrong type", "POST", maps, `{"metadata":{"name":"b"},"data":{"k":1}}`, nil, 400,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct field ConfigMap.data of type string","reason":"BadRequest","code":400}`},
+		{"unknown field, strict", "POST", maps + "?fieldValidation=Strict", `{"metadata":{"name":"b"},"foo":1}`, nil, 400,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: unknown field \"foo\"","reason":"BadRequest","code":400}`},
+		{"field twice in a patch, strict", "PATCH", maps + "/a?fieldValidation=Strict", `{"data":{"k":"1","k":"2"}}`, []string{"Content-Type: application/merge-patch+json"}, 422,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":" \"\" is invalid: patch: Invalid value: \"{\\\"data\\\":{\\\"k\\\":\\\"1\\\",\\\"k\\\":\\\"2\\\"}}\": strict decoding error: duplicate field \"data.k\"","reason":"Invalid","details":{"causes":[{"reason":"FieldValueInvalid","message":"Invalid value: \"{\\\"data\\\":{\\\"k\\\":\\\"1\\\",\\\"k\\\":\\\"2\\\"}}\": strict decoding error: duplicate field \"data.k\"","field":"patch"}]},"code":422}`},
+		{"other namespace", "POST", maps, `{"metadata":{"name":"b","namespace":"other"}}`, nil, 400,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the namespace of the provided object does not match the namespace sent on the request","reason":"BadRequest","code":400}`},
+		{"other name", "PUT", maps + "/a", `{"metadata":{"name":"b"}}`, nil, 400,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the name of the object (b) does not match the name on the URL (a)","reason":"BadRequest","code":400}`},
+		{"bad dryRun", "POST", maps + "?dryRun=x", cm, nil, 422,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"x\"]: supported values: \"All\"","reason":"Invalid","details":{"group":"meta.k8s.io","kind":"CreateOptions","causes":[{"reason":"FieldValueNotSupported","message":"Unsupported value: [\"x\"]: supported values: \"All\"","field":"dryRun"}]},"code":422}`},
+		{"unknown resource", "GET", "/api/v1/namespaces/default/things", "", nil, 404,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server could not find the requested resource","reason":"NotFound","details":{},"code":404}`},
+		{"unknown path", "GET", "/nothing", "", nil, 404,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server could not find the requested resource","reason":"NotFound","details":{},"code":404}`},
+		{"method", "POST", maps + "/a", cm, nil, 405,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server does not allow this method on the requested resource","reason":"MethodNotAllowed","details":{},"code":405}`},
+		{"apply", "PATCH", maps + "/a", cm, []string{"Content-Type: application/apply-patch+yaml"}, 415,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json","reason":"UnsupportedMediaType","code":415}`},
+		{"protobuf only", "GET", maps + "/a", "", []string{"Accept: application/vnd.kubernetes.protobuf"}, 406,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"only the following media types are accepted: application/json, application/yaml","reason":"NotAcceptable","code":406}`},
+		{"large body", "POST", maps, `{"data":"` + strings.Repeat("x", maxBody) + `"}`, nil, 413,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Request entity too large: limit is 3145728","reason":"RequestEntityTooLarge","code":413}`},
+		{"bad selector", "GET", maps + "?fieldSelector=spec.foo%3Dx", "", nil, 400,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"\"spec.foo\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"","reason":"BadRequest","code":400}`},
+		{"bad limit", "GET", maps + "?limit=x", "", nil, 400,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"strconv.ParseInt: parsing \"x\": invalid syntax","reason":"BadRequest","code":400}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := c.as(tt.method, tt.path, tt.body, tt.headers...)
+			if a.code != tt.code {
+				t.Errorf("code %d, want %d", a.code, tt.code)
+			}
+			if diff := cmp.Diff(tt.want, a.body); diff != "" {
+				t.Errorf("body (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestPaths refuses paths that could lead elsewhere than they seem.
+func TestPaths(t *testing.T) {
+	c := newCluster(t)
+	for _, path := range []string{
+		"/api/v1/namespaces/default/configmaps/..%2f..%2fsecrets", "/api/v1/namespaces/%2e%2e/configmaps/a", "/api/v1/namespaces//configmaps",
+		"/api/v1/namespaces/default/configmaps/a%00b", "/api/v1/namespaces/default/configmaps/%2E", "/registry/pods/../secrets/a/b", "/registry//pods/a/b",
+		"/api/v1/namespaces/default/configmaps/a%252fb", "/registry/pods/default/a/b/c/", "/registry/pods/default/..%2fx",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", c.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.URL.Opaque = strings.Replace(c.url, "https:", "", 1) + path // as it is, unclean
+		resp, err := c.client(c.admin.Certificate).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != 400 && resp.StatusCode != 404 {
+			t.Errorf("%s: %s, want 400 or 404", path, resp.Status)
+		}
+	}
+}
+
+// TestBombs bounds what a body may cost.
+func TestBombs(t *testing.T) {
+	c := newCluster(t)
+	const maps = "/api/v1/namespaces/default/configmaps"
+	bomb := "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
+	for i := range 12 {
+		bomb += fmt.Sprintf("a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i+1, i+1, i, i, i, i, i, i, i)
+	}
+	for _, tt := range []struct{ name, body, kind string }{
+		{"aliases", bomb, "application/yaml"},
+		{"depth", strings.Repeat("[", 2<<20), "application/json"},
+		{"depth of objects", strings.Repeat(`{"a":`, 100_000), "application/json"},
+		{"digits", `{"metadata":{"name":"a","generation":1` + strings.Repeat("0", 1<<20) + `}}`, "application/json"},
+		{"number", `1`, "application/json"},
+		{"null", `null`, "application/json"},
+		{"no protobuf", "k8s\x00" + strings.Repeat("\xff", 1000), "application/vnd.kubernetes.protobuf"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := c.as("POST", maps, tt.body, "Content-Type: "+tt.kind)
+			if a.code != 400 && a.code != 413 && a.code != 422 {
+				t.Errorf("%d %.200s, want 400, 413 or 422", a.code, a.body)
+			}
+		})
+	}
+}
+
+var revisionText = regexp.MustCompile(`"resourceVersion":"(\d+)"`)
+
+func revisionOf(t *testing.T, a answer) string {
+	t.Helper()
+	m := revisionText.FindStringSubmatch(a.body)
+	if m == nil {
+		t.Fatalf("no resourceVersion in %s", a.body)
+	}
+	return m[1]
+}
+
+// TestWarnings: a client is warned of what it most likely does not mean when it says so, not on every update after.
+func TestWarnings(t *testing.T) {
+	c := newCluster(t)
+	const pods = "/api/v1/namespaces/default/pods"
+	hostname := "299 - \"metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]\""
+	for _, tt := range []struct {
+		name, method, path, body, kind string
+		code                           int
+		want                           []string
+	}{
+		{"created", "POST", pods, `{"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"img"}]}}`, "application/json", 201, []string{hostname}},
+		{"labelled", "PATCH", pods + "/a.b", `{"metadata":{"labels":{"x":"y"}}}`, "application/merge-patch+json", 200, nil},
+		{"field twice", "PATCH", pods + "/a.b", `{"metadata":{"labels":{"x":"y","x":"z"}}}`, "application/merge-patch+json", 200, []string{`299 - "duplicate field \"metadata.labels.x\""`}},
+		{"refused", "POST", pods, `{"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"img"}]}}`, "application/json", 409, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := c.as(tt.method, tt.path, tt.body, "Content-Type: "+tt.kind)
+			if a.code != tt.code {
+				t.Fatalf("%d %s, want %d", a.code, a.body, tt.code)
+			}
+			if diff := cmp.Diff(tt.want, a.header["Warning"]); diff != "" {
+				t.Errorf("warnings (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

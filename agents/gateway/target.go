@@ -1,0 +1,160 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/fields"
+
+	"gantry/schema"
+)
+
+// target is what a request is about.
+type target struct {
+	// verb is get, list, watch, create, update, patch, delete or deletecollection for a resource, else the HTTP
+	// method in lower case.
+	verb string
+	// resource tells that the path names a resource, known or not.
+	resource bool
+	// kind is the resource's kind, virtual ones included; nil where there is none.
+	kind                         *schema.Kind
+	group, version, plural       string
+	namespace, name, subresource string
+	rest                         string // what follows the subresource, without a leading slash
+	path                         string // as asked
+	door                         bool   // it came by /registry/
+	fixedNamespace               bool   // the path has a namespace segment
+}
+
+// parseTarget takes a request's path apart. The path has been checked by checkPath.
+func parseTarget(req *http.Request, query url.Values, kinds *schema.Set) target {
+	t := target{path: req.URL.Path, verb: strings.ToLower(req.Method)}
+	parts := strings.Split(strings.Trim(t.path, "/"), "/")
+	switch {
+	case parts[0] == "registry" && len(parts) > 1:
+		t.parseKey(strings.TrimPrefix(t.path, "/registry/"), kinds)
+	case parts[0] == "api" && len(parts) > 2:
+		t.parseResource("", parts[1], parts[2:])
+	case parts[0] == "apis" && len(parts) > 3:
+		t.parseResource(parts[1], parts[2], parts[3:])
+	}
+	if !t.resource {
+		return t
+	}
+	t.kind = kinds.Resource(t.group, t.version, t.plural)
+	if t.kind == nil {
+		t.kind = virtualKind(t.group, t.version, t.plural)
+	}
+	t.verb = resourceVerb(req.Method, t.name != "", query)
+	if t.name == "" && (t.verb == "list" || t.verb == "watch" || t.verb == "deletecollection") {
+		// A collection narrowed to one name is permitted like that object, as the kubelet asks for its node.
+		if s, err := fields.ParseSelector(query.Get("fieldSelector")); err == nil {
+			if name, ok := s.RequiresExactMatch("metadata.name"); ok && len(path.IsValidPathSegmentName(name)) == 0 {
+				t.name = name
+			}
+		}
+	}
+	return t
+}
+
+// parseResource reads [namespaces/<ns>/]<plural>[/<name>[/<subresource>[/<rest>]]].
+func (t *target) parseResource(group, version string, parts []string) {
+	t.resource, t.group, t.version = true, group, version
+	if parts[0] == "namespaces" && len(parts) > 2 && !(group == "" && (parts[2] == "status" || parts[2] == "finalize")) {
+		t.namespace, t.fixedNamespace = parts[1], true
+		parts = parts[2:]
+	}
+	t.plural = parts[0]
+	if len(parts) > 1 {
+		t.name = parts[1]
+	}
+	if len(parts) > 2 {
+		t.subresource = parts[2]
+		t.rest = strings.Join(parts[3:], "/")
+	}
+	if group == "" && t.plural == "namespaces" && t.name != "" {
+		t.namespace = t.name // permission for a namespace is asked inside it, as Kubernetes does
+	}
+}
+
+// parseKey reads an etcd key below /registry/.
+func (t *target) parseKey(key string, kinds *schema.Set) {
+	k, namespace, name, ok := kinds.Key(key)
+	if !ok {
+		return
+	}
+	t.resource, t.door = true, true
+	t.group, t.version, t.plural = k.Group, k.Version, k.Plural
+	t.namespace, t.name, t.fixedNamespace = namespace, name, namespace != ""
+}
+
+// resourceVerb is Kubernetes' name for a method on a resource.
+func resourceVerb(method string, named bool, query url.Values) string {
+	switch method {
+	case http.MethodPost:
+		return "create"
+	case http.MethodPut:
+		return "update"
+	case http.MethodPatch:
+		return "patch"
+	case http.MethodDelete:
+		if named {
+			return "delete"
+		}
+		return "deletecollection"
+	case http.MethodGet, http.MethodHead:
+		switch {
+		case flag(query, "watch"):
+			return "watch"
+		case named:
+			return "get"
+		}
+		return "list"
+	}
+	return strings.ToLower(method)
+}
+
+// scope is the namespace to read and write in: "" for a cluster-scoped kind.
+func (t *target) scope() string {
+	if t.kind != nil && !t.kind.Namespaced {
+		return ""
+	}
+	return t.namespace
+}
+
+// longRunning tells requests that live as long as their client wants.
+func (t *target) longRunning() bool {
+	if !t.resource {
+		return false
+	}
+	switch t.subresource {
+	case "log", "exec", "attach", "portforward", "proxy":
+		return true
+	}
+	return t.verb == "watch"
+}
+
+// checkPath refuses paths that could mean two things: an encoded slash, NUL, dot segments, empty segments.
+func checkPath(u *url.URL) error {
+	escaped := strings.ToLower(u.EscapedPath())
+	if strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%00") || strings.Contains(escaped, "%25") {
+		return apierrors.NewBadRequest(fmt.Sprintf("invalid path %q: it may not contain an encoded '/', '%%' or NUL", u.EscapedPath()))
+	}
+	segments := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
+	for i, s := range segments {
+		if s == "" && i < len(segments)-1 {
+			return apierrors.NewBadRequest(fmt.Sprintf("invalid path %q: it may not contain an empty segment", u.Path))
+		}
+		if s == "" {
+			continue
+		}
+		if faults := path.IsValidPathSegmentName(s); len(faults) > 0 {
+			return apierrors.NewBadRequest(fmt.Sprintf("invalid resource name %q: %v", s, faults))
+		}
+	}
+	return nil
+}

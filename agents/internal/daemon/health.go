@@ -1,0 +1,102 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Health is what the agents of a process report of themselves. The zero value is ready for use.
+type Health struct {
+	mu     sync.Mutex // guards checks
+	checks []check
+}
+
+type check struct {
+	name string
+	live bool
+	run  func(context.Context) error
+}
+
+// Ready adds a check to /readyz, in place of one of the same name: an error says what is missing.
+func (h *Health) Ready(name string, run func(context.Context) error) { h.add(check{name, false, run}) }
+
+// Live adds a check to /livez and /readyz: an error says that only a restart helps.
+func (h *Health) Live(name string, run func(context.Context) error) { h.add(check{name, true, run}) }
+
+func (h *Health) add(c check) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := slices.IndexFunc(h.checks, func(old check) bool { return old.name == c.name }); i >= 0 {
+		h.checks[i] = c
+		return
+	}
+	h.checks = append(h.checks, c)
+}
+
+// Fault runs every readiness check and returns the first error, named; nil: ready.
+func (h *Health) Fault(ctx context.Context) error {
+	for _, c := range h.list("/readyz", "") {
+		if err := c.run(ctx); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	return nil
+}
+
+// checkTimeout bounds one request's checks together.
+const checkTimeout = 5 * time.Second
+
+// ServeHTTP answers /healthz, /livez and /readyz with their sub-paths (/readyz/etcd), ?verbose and ?exclude=, in
+// the words of Kubernetes' API server.
+func (h *Health) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	ctx, cancel := context.WithTimeout(req.Context(), checkTimeout)
+	defer cancel()
+	path, only, _ := strings.Cut(strings.TrimPrefix(req.URL.Path, "/"), "/")
+	exclude := req.URL.Query()["exclude"]
+	var text strings.Builder
+	failed := false
+	checks := h.list("/"+path, only)
+	if only != "" && len(checks) == 0 {
+		http.Error(w, fmt.Sprintf("no check is named %q", only), http.StatusNotFound)
+		return
+	}
+	for _, c := range checks {
+		if slices.Contains(exclude, c.name) {
+			fmt.Fprintf(&text, "[+]%s excluded: ok\n", c.name)
+			continue
+		}
+		if err := c.run(ctx); err != nil {
+			failed = true
+			fmt.Fprintf(&text, "[-]%s failed: %v\n", c.name, err)
+			continue
+		}
+		fmt.Fprintf(&text, "[+]%s ok\n", c.name)
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, verbose := req.URL.Query()["verbose"]
+	switch {
+	case failed:
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprintf(w, "%s%s check failed\n", text.String(), path)
+	case verbose:
+		fmt.Fprintf(w, "%s%s check passed\n", text.String(), path)
+	default:
+		fmt.Fprint(w, "ok")
+	}
+}
+
+// list is the checks of a path, "ping" first.
+func (h *Health) list(path, only string) []check {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := append([]check{{"ping", true, func(context.Context) error { return nil }}}, h.checks...)
+	return slices.DeleteFunc(all, func(c check) bool {
+		return (path != "/readyz" && !c.live) || (only != "" && c.name != only)
+	})
+}

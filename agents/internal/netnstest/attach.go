@@ -1,0 +1,174 @@
+package netnstest
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"gantry/agents/internal/bridge"
+)
+
+// Attach joins the network namespace of process pid to the bridge as a pod: eth0 with the address alone, and the bridge
+// as gateway of everything. The bridge must be there.
+func Attach(t testing.TB, pid int, addr netip.Addr, gateway netip.Addr) {
+	t.Helper()
+	br, err := netlink.LinkByName(bridge.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := veth(t, pid)
+	must(t, netlink.LinkSetMaster(host, br))
+	must(t, netlink.LinkSetHairpin(host, true))
+	In(t, pid, func() {
+		eth0 := up(t, "eth0", netip.PrefixFrom(addr, 32))
+		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Dst: ipNet(netip.PrefixFrom(gateway, 32)), Scope: netlink.SCOPE_LINK}))
+		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: gateway.AsSlice()}))
+	})
+}
+
+// Uplink joins the network namespace of process pid to this one by a network of its own, as a machine outside of the cluster: here and
+// there are the addresses. This namespace's default route leads there, and the other's here.
+func Uplink(t testing.TB, pid int, here, there netip.Prefix) {
+	t.Helper()
+	host := veth(t, pid)
+	must(t, netlink.AddrAdd(host, &netlink.Addr{IPNet: ipNet(here)}))
+	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: host.Attrs().Index, Gw: there.Addr().AsSlice()}))
+	In(t, pid, func() {
+		eth0 := up(t, "eth0", there)
+		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: here.Addr().AsSlice()}))
+	})
+}
+
+// veth makes a pair whose other end is eth0 in the namespace of pid.
+func veth(t testing.TB, pid int) netlink.Link {
+	t.Helper()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = fmt.Sprintf("t%d", pid)
+	link := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsPid(pid)}
+	must(t, netlink.LinkAdd(link))
+	must(t, netlink.LinkSetUp(link))
+	t.Cleanup(func() { _ = netlink.LinkDel(link) })
+	return link
+}
+
+func up(t testing.TB, name string, addr netip.Prefix) netlink.Link {
+	t.Helper()
+	if lo, err := netlink.LinkByName("lo"); err == nil {
+		must(t, netlink.LinkSetUp(lo))
+	}
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, netlink.AddrAdd(link, &netlink.Addr{IPNet: ipNet(addr)}))
+	must(t, netlink.LinkSetUp(link))
+	return link
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Serve answers TCP connections and UDP packets to port in the namespace of pid with "<name> <the client's address>", until
+// the test ends.
+func Serve(t testing.TB, pid int, port uint16, name string) {
+	t.Helper()
+	In(t, pid, func() {
+		at := fmt.Sprintf("0.0.0.0:%d", port)
+		l, err := net.Listen("tcp4", at)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		u, err := net.ListenPacket("udp4", at)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { _ = l.Close(); _ = u.Close() })
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = fmt.Fprintf(c, "%s %s\n", name, host(c.RemoteAddr()))
+				_ = c.Close()
+			}
+		}()
+		go func() {
+			b := make([]byte, 1500)
+			for {
+				_, from, err := u.ReadFrom(b)
+				if err != nil {
+					return
+				}
+				_, _ = u.WriteTo([]byte(fmt.Sprintf("%s %s\n", name, host(from))), from)
+			}
+		}()
+	})
+}
+
+func host(a net.Addr) string {
+	h, _, _ := net.SplitHostPort(a.String())
+	return h
+}
+
+// Dial opens a connection ("tcp", "udp") to addr in the namespace of pid.
+func Dial(t testing.TB, pid int, network, addr string) (c net.Conn, err error) {
+	t.Helper()
+	In(t, pid, func() { c, err = net.DialTimeout(network, addr, 2*time.Second) })
+	return c, err
+}
+
+// Ask is Dial and then Serve's answer: who answered, and which address it saw.
+func Ask(t testing.TB, pid int, network, addr string) (name, seen string, err error) {
+	t.Helper()
+	c, err := Dial(t, pid, network, addr)
+	if err != nil {
+		return "", "", err
+	}
+	defer c.Close()
+	return Answer(c)
+}
+
+// Answer reads Serve's answer on c; on UDP it asks first.
+func Answer(c net.Conn) (name, seen string, err error) {
+	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+	if _, ok := c.(*net.UDPConn); ok {
+		if _, err := c.Write([]byte("?")); err != nil {
+			return "", "", err
+		}
+	}
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		return "", "", err
+	}
+	_, err = fmt.Sscan(line, &name, &seen)
+	return name, seen, err
+}
+
+// Loopback sets lo up in the namespace it is called in: see In.
+func Loopback(t testing.TB) {
+	t.Helper()
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,84 @@
+package nft
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// monitorBuffer holds the notifications of one big transaction, in bytes.
+const monitorBuffer = 16 << 20
+
+// Monitor sends to changed (without blocking: a buffer of one is right) whenever a table of family ip changes for which
+// mine returns true; port is the netlink address of who changed it, see Port. It returns nil when ctx is done and an
+// error when it cannot listen or may have missed something: look at the tables then and call it again.
+func Monitor(ctx context.Context, mine func(table string, port uint32) bool, changed chan<- struct{}) error {
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return fmt.Errorf("listening to nftables: %w", err)
+	}
+	defer c.Close()
+	_ = c.SetReadBuffer(monitorBuffer) // less is enough most of the time
+	if err := c.JoinGroup(unix.NFNLGRP_NFTABLES); err != nil {
+		return fmt.Errorf("listening to nftables: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { _ = c.Close() })
+	defer stop()
+	for {
+		msgs, err := c.Receive()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil { // ENOBUFS: more changes than the buffer holds
+			return fmt.Errorf("listening to nftables: %w", err)
+		}
+		for _, m := range msgs {
+			if table := tableOf(m); table != "" && mine(table, m.Header.PID) {
+				select {
+				case changed <- struct{}{}:
+				default:
+				}
+				break
+			}
+		}
+	}
+}
+
+// tableOf is the table of family ip that a notification is about, or "".
+func tableOf(m netlink.Message) string {
+	if m.Header.Type>>8 != unix.NFNL_SUBSYS_NFTABLES || m.Header.Type&0xff == unix.NFT_MSG_NEWGEN || len(m.Data) < 4 || m.Data[0] != unix.NFPROTO_IPV4 {
+		return ""
+	}
+	ad, err := netlink.NewAttributeDecoder(m.Data[4:])
+	if err != nil {
+		return ""
+	}
+	ad.ByteOrder = binary.BigEndian
+	for ad.Next() {
+		// Attribute 1 names the table in the messages of tables, chains, rules, sets and elements alike.
+		if ad.Type() == unix.NFTA_TABLE_NAME {
+			return string(bytes.TrimRight(ad.Bytes(), "\x00"))
+		}
+	}
+	return ""
+}
+
+// Port is the address of a netlink socket, which the kernel notes as the sender of what it does.
+func Port(c *netlink.Conn) (port uint32, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var name unix.Sockaddr
+	if cerr := raw.Control(func(fd uintptr) { name, err = unix.Getsockname(int(fd)) }); cerr != nil {
+		return 0, cerr
+	}
+	if nl, ok := name.(*unix.SockaddrNetlink); ok {
+		port = nl.Pid
+	}
+	return port, err
+}

@@ -1,0 +1,143 @@
+// Package nft is what the agents that own nftables tables share beside github.com/google/nftables: rules that can
+// be recognised, a listing of one table's rules that parses nothing else, and a monitor of one's tables.
+package nft
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/google/nftables/userdata"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Rule is expressions and what to tell the reader of `nft list`.
+type Rule struct {
+	Exprs   []expr.Any
+	Comment string
+	// Version goes into the fingerprint: raise it for a change that the expressions do not show.
+	Version byte
+}
+
+// markType is where a rule's user data holds its fingerprint: nft shows the comment and skips what it does not know.
+const markType = userdata.Type(200)
+
+// UserData is the rule's comment and fingerprint, for nftables.Rule.
+func (r Rule) UserData() []byte {
+	var b []byte
+	if r.Comment != "" {
+		b = userdata.AppendString(b, userdata.TypeComment, r.Comment)
+	}
+	return userdata.Append(b, markType, []byte(r.Mark()))
+}
+
+// Mark is a fingerprint of what the rule does: a rule of another release, or one somebody replaced, has another or
+// none.
+func (r Rule) Mark() string {
+	h := sha256.New()
+	h.Write([]byte{r.Version})
+	for _, e := range r.Exprs {
+		b, err := expr.Marshal(byte(nftables.TableFamilyIPv4), e)
+		if err != nil {
+			panic("nft: a rule that cannot be encoded: " + err.Error())
+		}
+		h.Write(b)
+	}
+	h.Write([]byte(r.Comment))
+	return string(h.Sum(nil)[:8])
+}
+
+// Found is a rule in the kernel.
+type Found struct {
+	Handle  uint64
+	Mark    string // "" for a rule that is not one of ours
+	Comment string
+}
+
+// Rules returns the rules of a table of family ip by chain; chains without rules are not in it, and an absent table has none.
+// It is raw netlink because google/nftables asks for one known chain at a time or for everybody's, and parses
+// expressions, which fails for those of newer tools.
+func Rules(table string) (map[string][]Found, error) {
+	msgs, err := ask(unix.NFT_MSG_GETRULE, netlink.Dump, netlink.Attribute{Type: unix.NFTA_RULE_TABLE, Data: []byte(table + "\x00")})
+	if errors.Is(err, unix.ENOENT) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading rules of table %s: %w", table, err)
+	}
+	found := map[string][]Found{}
+	for _, m := range msgs {
+		if chain, f, ok := readRule(m.Data); ok {
+			found[chain] = append(found[chain], f)
+		}
+	}
+	return found, nil
+}
+
+// Policy returns whether a table of family ip has a chain, and whether packets that none of its rules decides are
+// dropped.
+func Policy(table, chain string) (exists, drops bool, err error) {
+	msgs, err := ask(unix.NFT_MSG_GETCHAIN, 0,
+		netlink.Attribute{Type: unix.NFTA_CHAIN_TABLE, Data: []byte(table + "\x00")},
+		netlink.Attribute{Type: unix.NFTA_CHAIN_NAME, Data: []byte(chain + "\x00")})
+	if errors.Is(err, unix.ENOENT) {
+		return false, false, nil
+	}
+	if err != nil || len(msgs) == 0 || len(msgs[0].Data) < 4 {
+		return false, false, err
+	}
+	ad, err := netlink.NewAttributeDecoder(msgs[0].Data[4:])
+	if err != nil {
+		return false, false, err
+	}
+	ad.ByteOrder = binary.BigEndian
+	for ad.Next() {
+		if ad.Type() == unix.NFTA_CHAIN_POLICY {
+			drops = nftables.ChainPolicy(ad.Uint32()) == nftables.ChainPolicyDrop
+		}
+	}
+	return true, drops, ad.Err()
+}
+
+func ask(kind netlink.HeaderType, flags netlink.HeaderFlags, attrs ...netlink.Attribute) ([]netlink.Message, error) {
+	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	b, err := netlink.MarshalAttributes(attrs)
+	if err != nil {
+		return nil, err
+	}
+	return c.Execute(netlink.Message{
+		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | kind, Flags: netlink.Request | flags},
+		Data:   append([]byte{unix.NFPROTO_IPV4, unix.NFNETLINK_V0, 0, 0}, b...),
+	})
+}
+
+func readRule(data []byte) (chain string, f Found, ok bool) {
+	if len(data) < 4 {
+		return "", f, false
+	}
+	ad, err := netlink.NewAttributeDecoder(data[4:])
+	if err != nil {
+		return "", f, false
+	}
+	ad.ByteOrder = binary.BigEndian
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.NFTA_RULE_CHAIN:
+			chain = ad.String()
+		case unix.NFTA_RULE_HANDLE:
+			f.Handle = ad.Uint64()
+		case unix.NFTA_RULE_USERDATA:
+			f.Mark = string(userdata.Get(ad.Bytes(), markType))
+			f.Comment, _ = userdata.GetString(ad.Bytes(), userdata.TypeComment)
+		}
+	}
+	return chain, f, ad.Err() == nil
+}

@@ -1,0 +1,183 @@
+// Package pki makes and keeps the certificates of a cluster in a directory: one authority for the Kubernetes
+// API and its clients, another for etcd (CIS 2.7). Keys are ECDSA P-256 in files of mode 0600.
+package pki
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+const (
+	authorityLife = 10 * 365 * 24 * time.Hour
+	leafLife      = 365 * 24 * time.Hour
+	// renewBefore is how long before its end a certificate is made anew, at start.
+	renewBefore = 60 * 24 * time.Hour
+	// clockSkew dates a certificate back, for machines whose clocks are a little behind.
+	clockSkew = 5 * time.Minute
+)
+
+// Authority is a certificate authority in a directory: ca.crt and ca.key. Where ca.key is absent it can verify and
+// load what is there but make nothing new.
+type Authority struct {
+	dir  string
+	cert *x509.Certificate
+	key  crypto.Signer // nil: cannot sign
+	// PEM is ca.crt.
+	PEM []byte
+}
+
+// Pair is a certificate with its key, and the files they are in.
+type Pair struct {
+	CertFile, KeyFile string
+	tls.Certificate
+}
+
+// Request says what a certificate is for.
+type Request struct {
+	CommonName    string
+	Organizations []string
+	DNSNames      []string
+	IPs           []net.IP
+	Server        bool // may serve; every certificate may be a client's
+}
+
+// OpenAuthority loads the authority of dir. Where there is none and create is set, it makes one.
+func OpenAuthority(dir, commonName string, create bool) (*Authority, error) {
+	a := &Authority{dir: dir}
+	text, err := os.ReadFile(a.CertFile())
+	if errors.Is(err, fs.ErrNotExist) && create {
+		return a, a.create(commonName)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the certificate authority: %w", err)
+	}
+	if a.cert, err = parseCert(text); err != nil {
+		return nil, fmt.Errorf("reading %s: %w", a.CertFile(), err)
+	}
+	a.PEM = text
+	if a.key, err = readKey(a.path("ca.key")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return a, nil
+}
+
+// CertFile is the path of the authority's certificate.
+func (a *Authority) CertFile() string { return a.path("ca.crt") }
+
+// Pool is the authority as a pool of roots.
+func (a *Authority) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.cert)
+	return pool
+}
+
+func (a *Authority) path(name string) string { return filepath.Join(a.dir, name) }
+
+func (a *Authority) create(commonName string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	t := template(pkix.Name{CommonName: commonName}, authorityLife)
+	t.IsCA, t.BasicConstraintsValid = true, true
+	t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
+	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
+	if err != nil {
+		return fmt.Errorf("making the certificate authority %q: %w", commonName, err)
+	}
+	if a.cert, err = x509.ParseCertificate(der); err != nil {
+		return err
+	}
+	a.key, a.PEM = key, encodeCert(der)
+	if err := writeKey(a.path("ca.key"), key); err != nil {
+		return err
+	}
+	return writeFile(a.CertFile(), a.PEM, 0o644)
+}
+
+// Ensure returns the pair <name>.crt, <name>.key, making it (anew) where it is absent, near its end, of
+// another authority or not what r asks for. Without ca.key it takes what is there.
+func (a *Authority) Ensure(name string, r Request) (Pair, error) {
+	p := Pair{CertFile: a.path(name + ".crt"), KeyFile: a.path(name + ".key")}
+	loaded, err := tls.LoadX509KeyPair(p.CertFile, p.KeyFile)
+	p.Certificate = loaded
+	switch {
+	case err == nil && (a.key == nil || a.fits(loaded.Leaf, r)):
+		return p, nil
+	case a.key == nil:
+		return Pair{}, fmt.Errorf("loading %s, which cannot be made here because %s is absent: %w", p.CertFile, a.path("ca.key"), err)
+	}
+	return a.issue(p, r)
+}
+
+func (a *Authority) issue(p Pair, r Request) (Pair, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return Pair{}, err
+	}
+	t := template(pkix.Name{CommonName: r.CommonName, Organization: r.Organizations}, leafLife)
+	t.KeyUsage = x509.KeyUsageDigitalSignature
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	if r.Server {
+		t.ExtKeyUsage = append(t.ExtKeyUsage, x509.ExtKeyUsageServerAuth)
+	}
+	t.DNSNames, t.IPAddresses = r.DNSNames, r.IPs
+	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, key.Public(), a.key)
+	if err != nil {
+		return Pair{}, fmt.Errorf("making the certificate of %q: %w", r.CommonName, err)
+	}
+	if err := writeKey(p.KeyFile, key); err != nil {
+		return Pair{}, err
+	}
+	if err := writeFile(p.CertFile, encodeCert(der), 0o644); err != nil {
+		return Pair{}, err
+	}
+	p.Certificate, err = tls.LoadX509KeyPair(p.CertFile, p.KeyFile)
+	return p, err
+}
+
+func (a *Authority) fits(c *x509.Certificate, r Request) bool {
+	return c.CheckSignatureFrom(a.cert) == nil && time.Until(c.NotAfter) > renewBefore &&
+		c.Subject.CommonName == r.CommonName && slices.Equal(c.Subject.Organization, r.Organizations) &&
+		slices.Equal(c.DNSNames, r.DNSNames) &&
+		slices.EqualFunc(c.IPAddresses, r.IPs, func(x, y net.IP) bool { return x.Equal(y) })
+}
+
+func template(subject pkix.Name, life time.Duration) *x509.Certificate {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
+	if err != nil {
+		panic(err) // crypto/rand does not fail
+	}
+	now := time.Now()
+	return &x509.Certificate{SerialNumber: serial, Subject: subject, NotBefore: now.Add(-clockSkew), NotAfter: now.Add(life)}
+}
+
+func encodeCert(der []byte) []byte {
+	var b bytes.Buffer
+	_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der}) // a Buffer does not fail
+	return b.Bytes()
+}
+
+func parseCert(text []byte) (*x509.Certificate, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("no PEM block is in it")
+	}
+	return x509.ParseCertificate(block.Bytes)
+}

@@ -1,0 +1,151 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"gantry/registry"
+	"gantry/schema"
+)
+
+const (
+	// requestTimeout bounds one call to one gateway; a gateway itself gives up after 60 s.
+	requestTimeout = 30 * time.Second
+	// maxAnswer bounds what is read of an answer: no object is larger than etcd takes.
+	maxAnswer = 8 << 20 // bytes
+)
+
+// do makes a call to the gateway that answered last and, where that cannot be reached, to the others in turn. A write
+// is made again elsewhere only when it certainly was not made.
+func (c *Client) do(ctx context.Context, cl call) ([]byte, error) {
+	if len(c.servers) == 0 {
+		return nil, cl.fault(registry.Unavailable, errors.New("no gateway is known"))
+	}
+	start := c.current.Load()
+	var last error
+	for i := range int64(len(c.servers)) {
+		at := (start + i) % int64(len(c.servers))
+		data, answered, err := c.once(ctx, c.servers[at], cl)
+		if answered {
+			c.current.Store(at)
+			return data, err
+		}
+		last = err
+		if ctx.Err() != nil {
+			break
+		}
+		if cl.method != http.MethodGet && !notSent(err) {
+			e := cl.fault(registry.Timeout, err)
+			e.UnknownOutcome = true
+			return nil, e
+		}
+	}
+	if ctx.Err() != nil {
+		e := cl.fault(registry.Timeout, ctx.Err())
+		e.UnknownOutcome = cl.method != http.MethodGet && !notSent(last)
+		return nil, e
+	}
+	return nil, cl.fault(registry.Unavailable, last)
+}
+
+// once makes a call to one server; answered is false where no answer came.
+func (c *Client) once(ctx context.Context, server string, cl call) (data []byte, answered bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, cl.method, server+cl.path(), bytes.NewReader(cl.body))
+	if err != nil {
+		return nil, true, cl.fault(registry.BadRequest, err)
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "gantry")
+	if cl.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, false, err
+	}
+	defer resp.Body.Close()
+	data, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	switch {
+	case err != nil:
+		return nil, false, fmt.Errorf("reading the answer of %s: %w", server, err)
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		return nil, true, cl.statusError(resp, data)
+	}
+	return data, true, nil
+}
+
+func encode(k *schema.Kind, obj schema.Object) ([]byte, error) {
+	if obj.GetObjectKind().GroupVersionKind() != k.GVK() {
+		obj = obj.DeepCopyObject().(schema.Object)
+		k.Stamp(obj)
+	}
+	body, err := schema.Encode(obj)
+	if err != nil {
+		return nil, &registry.Error{Kind: registry.BadRequest, Group: k.Group, Resource: k.Plural, KindName: k.Kind, Name: obj.GetName(), Cause: err}
+	}
+	return body, nil
+}
+
+// encodeDelete is o as the body of a DELETE.
+func encodeDelete(o registry.DeleteOptions) ([]byte, error) {
+	d := metav1.DeleteOptions{
+		TypeMeta: metav1.TypeMeta{Kind: "DeleteOptions", APIVersion: "v1"}, GracePeriodSeconds: o.GracePeriodSeconds,
+	}
+	if o.DryRun {
+		d.DryRun = []string{metav1.DryRunAll}
+	}
+	if o.Propagation != "" {
+		p := metav1.DeletionPropagation(o.Propagation)
+		d.PropagationPolicy = &p
+	}
+	if o.UID != "" || o.ResourceVersion != "" {
+		d.Preconditions = &metav1.Preconditions{}
+		if o.UID != "" {
+			uid := types.UID(o.UID)
+			d.Preconditions.UID = &uid
+		}
+		if o.ResourceVersion != "" {
+			d.Preconditions.ResourceVersion = &o.ResourceVersion
+		}
+	}
+	return json.Marshal(d)
+}
+
+// token makes a call whose body and answer are a TokenRequest.
+func (c *Client) token(ctx context.Context, cl call, req *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error) {
+	req = req.DeepCopy()
+	req.TypeMeta = metav1.TypeMeta{Kind: "TokenRequest", APIVersion: "authentication.k8s.io/v1"}
+	body, err := json.Marshal(req)
+	if err != nil {
+		return nil, cl.fault(registry.BadRequest, err)
+	}
+	cl.body = body
+	data, err := c.do(ctx, cl)
+	if err != nil {
+		return nil, err
+	}
+	out := &authenticationv1.TokenRequest{}
+	if err := json.Unmarshal(data, out); err != nil {
+		return nil, cl.fault(registry.Unavailable, fmt.Errorf("reading the gateway's answer: %w", err))
+	}
+	return out, nil
+}
+
+// notSent tells an error that came before the request left: no connection was made.
+func notSent(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
+}

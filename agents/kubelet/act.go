@@ -1,0 +1,276 @@
+package kubelet
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry"
+	"gantry/schema/core"
+)
+
+// Keys of jobs that belong to no container.
+const (
+	confirmKey = "/confirm"
+	statusKey  = "/status"
+)
+
+// spawn runs work beside the worker unless a job has the key already. What it returns is applied by the worker; an error is
+// logged and the worker looks again after stepRetry.
+func (w *worker) spawn(ctx context.Context, wg *sync.WaitGroup, key string, j *job, work func(ctx context.Context) (apply func(), err error)) {
+	if w.jobs[key] != nil {
+		return
+	}
+	parent := ctx
+	ctx, j.cancel = context.WithCancel(ctx)
+	w.jobs[key] = j
+	wg.Go(func() {
+		apply, err := work(ctx)
+		finish := func() {
+			defer j.cancel()
+			if w.jobs[key] == j {
+				delete(w.jobs, key)
+			}
+			if apply != nil {
+				apply()
+			}
+			if err != nil && ctx.Err() == nil {
+				w.log.Warn("pod job failed", "job", key, "after", stepRetry, "err", err)
+			}
+			if err != nil {
+				time.AfterFunc(stepRetry, w.nudge)
+			}
+		}
+		select {
+		case w.results <- finish:
+		case <-parent.Done():
+			j.cancel()
+		}
+	})
+}
+
+// act starts what an action says.
+func (w *worker) act(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
+	w.log.Debug("pod action", "do", a.do.String(), "container", a.key, "attempt", a.attempt, "reason", a.reason)
+	switch a.do {
+	case doSandbox:
+		w.spawn(ctx, wg, a.key, &job{do: a.do}, w.sandboxJob(v, a))
+	case doStart:
+		w.startJob(ctx, wg, v, a)
+	case doStop:
+		w.stopJob(ctx, wg, v, a)
+	case doRemove:
+		id := a.id
+		w.spawn(ctx, wg, a.key, &job{do: a.do}, func(ctx context.Context) (func(), error) {
+			if err := w.k.remove(ctx, id); err != nil {
+				return nil, err
+			}
+			return func() { w.forget(id) }, nil
+		})
+	case doRelease:
+		w.spawn(ctx, wg, a.key, &job{do: a.do}, w.releaseJob(v))
+	case doDelete:
+		w.spawn(ctx, wg, a.key, &job{do: a.do}, w.deleteJob(w.pod))
+	case doForget:
+		w.done = true
+	}
+}
+
+func (w *worker) sandboxJob(v view, a action) func(context.Context) (func(), error) {
+	pod, have := v.pod, v.sandbox()
+	return func(ctx context.Context) (func(), error) {
+		begin := time.Now()
+		if have != nil && have.state == stateExited && a.attempt > have.attempt {
+			w.k.podEvent(pod, corev1.EventTypeNormal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+			if err := w.k.network.Teardown(w.ref.uid); err != nil {
+				return nil, err
+			}
+		}
+		r, err := w.k.makeSandbox(ctx, pod, have, a.attempt)
+		if err != nil {
+			return w.sandboxFailed(ctx, pod, r.id, err), nil
+		}
+		sandboxSeconds.Observe(time.Since(begin).Seconds())
+		return func() {
+			w.dirty[r.id] = true
+			w.boxID, w.address, w.volumes, w.released = r.id, r.address, r.volumes, false
+			delete(w.waits, sandboxName)
+			w.boxFails = 0
+		}, nil
+	}
+}
+
+// sandboxFailed tells the pod's readers and waits before the next try.
+func (w *worker) sandboxFailed(ctx context.Context, pod *corev1.Pod, id string, err error) func() {
+	if ctx.Err() == nil {
+		var fault *sandboxFault
+		switch {
+		case notAFault(ctx, err) || errors.Is(err, errNoPodCIDR):
+		case errors.As(err, &fault) && fault.volumes:
+			w.k.podEvent(pod, corev1.EventTypeWarning, "FailedMount", "%v", err)
+		default:
+			w.k.podEvent(pod, corev1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to create pod sandbox: %v", err)
+		}
+		w.log.Warn("sandbox failed", "err", err)
+	}
+	return func() {
+		wait := sandboxRetry << min(w.boxFails, sandboxDoublings)
+		w.boxFails++
+		w.waits[sandboxName] = time.Now().Add(wait)
+		if id != "" {
+			w.dirty[id] = true // what was made before the fault is there
+		}
+	}
+}
+
+// sandboxRetry is how soon a sandbox that failed is tried again; it doubles up to 32 times that.
+const (
+	sandboxRetry     = time.Second
+	sandboxDoublings = 5
+)
+
+func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
+	box := v.sandbox()
+	in := startInput{pod: v.pod, action: a, sandbox: box.id, podIP: w.address, volumes: w.volumes, pulls: &w.pulls}
+	if v.pod.Spec.HostNetwork {
+		in.podIP = w.k.cfg.NodeIP
+	}
+	last := v.latest(a.key)
+	if last != nil && last.state == stateExited && !last.started.IsZero() {
+		w.log.Info("container restarted", "container", a.key, "attempt", a.attempt, "reason", a.reason)
+	}
+	hook := a.container.Lifecycle
+	j := &job{do: doStart, hooked: hook != nil && hook.PostStart != nil}
+	w.spawn(ctx, wg, a.key, j, func(ctx context.Context) (func(), error) {
+		id, image, err := w.k.startContainer(ctx, in)
+		if err == nil && j.hooked {
+			err = w.postStart(ctx, in, id)
+		}
+		return w.started(ctx, a, id, image, err)
+	})
+}
+
+// started is what a start leads to.
+func (w *worker) started(ctx context.Context, a action, id string, image heldImage, err error) (func(), error) {
+	var wait *waitError
+	if err != nil && !errors.As(err, &wait) {
+		return func() {
+			if id != "" {
+				w.dirty[id] = true
+			}
+			w.waits[a.key] = time.Now().Add(stepRetry)
+		}, err
+	}
+	if wait != nil && ctx.Err() == nil {
+		w.log.Warn("container not started", "container", a.key, "attempt", a.attempt, "reason", wait.reason, "after", wait.retry, "err", wait.message)
+	}
+	return func() {
+		if id != "" {
+			w.dirty[id] = true
+		}
+		if image.id != "" {
+			w.images[image.id] = image.imageID()
+		}
+		delete(w.problems, a.key)
+		delete(w.waits, a.key)
+		if wait != nil {
+			p := wait.problem
+			p.since = time.Now()
+			w.problems[a.key] = p
+			w.waits[a.key] = time.Now().Add(wait.retry)
+		}
+	}, nil
+}
+
+// postStart runs the container's handler; when that fails the container is stopped and its back-off applies.
+func (w *worker) postStart(ctx context.Context, in startInput, id string) error {
+	c := in.action.container
+	fault := w.k.runHook(ctx, c.Lifecycle.PostStart, c.Container, id, in.podIP)
+	if fault == nil || ctx.Err() != nil {
+		return nil
+	}
+	w.k.containerEvent(in.pod, c, corev1.EventTypeWarning, "FailedPostStartHook", "PostStartHook failed: %v", fault)
+	a := in.action
+	a.id, a.reason = id, "FailedPostStartHook"
+	if err := w.k.stopContainer(ctx, stopInput{pod: in.pod, action: a, podIP: in.podIP, grace: time.Duration(specGrace(in.pod)) * time.Second}); err != nil {
+		return err
+	}
+	return &waitError{problem{reason: waitHookError, message: "PostStartHook failed: " + fault.Error()}, 0}
+}
+
+func (w *worker) stopJob(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
+	in := stopInput{pod: v.pod, action: a, podIP: w.address, grace: w.grace(v, a)}
+	j := &job{do: doStop, until: v.now.Add(in.grace)}
+	w.log.Info("container stopped", "container", a.key, "reason", a.reason, "grace", in.grace)
+	w.spawn(ctx, wg, a.key, j, func(ctx context.Context) (func(), error) {
+		err := w.k.stopContainer(ctx, in)
+		return func() { w.dirty[a.id] = true }, err
+	})
+}
+
+// grace is how long a container gets to end. A failed probe may name its own.
+func (w *worker) grace(v view, a action) time.Duration {
+	grace := stopDeadline(v.pod, v.now)
+	if v.pod.DeletionTimestamp != nil || v.gone {
+		return grace
+	}
+	var p *corev1.Probe
+	switch v.checks[a.id].unhealthy {
+	case "liveness":
+		p = a.container.LivenessProbe
+	case "startup":
+		p = a.container.StartupProbe
+	}
+	if p != nil && p.TerminationGracePeriodSeconds != nil {
+		return time.Duration(*p.TerminationGracePeriodSeconds) * time.Second
+	}
+	return grace
+}
+
+// hurry stops anew what is being stopped with more grace than is left: someone deleted the pod with a shorter one.
+func (w *worker) hurry(v view) {
+	if v.pod.DeletionTimestamp == nil {
+		return
+	}
+	for key, j := range w.jobs {
+		if j.do == doStop && j.until.After(v.pod.DeletionTimestamp.Add(time.Second)) {
+			j.cancel()
+			delete(w.jobs, key)
+			w.nudge()
+		}
+	}
+}
+
+func (w *worker) releaseJob(v view) func(context.Context) (func(), error) {
+	boxes := v.sandboxes
+	return func(ctx context.Context) (func(), error) {
+		if err := w.k.release(ctx, w.ref.uid, boxes); err != nil {
+			return func() { w.waits[sandboxName] = time.Now().Add(sandboxRetry) }, err
+		}
+		return func() {
+			for _, f := range boxes {
+				w.forget(f.id)
+			}
+			w.released, w.volumes, w.boxID = true, nil, ""
+		}, nil
+	}
+}
+
+// deleteRetry is how soon a DELETE that did not lead to the pod's end is repeated.
+const deleteRetry = 5 * time.Second
+
+// deleteJob takes the pod out of the API: what is left of it is only its name.
+func (w *worker) deleteJob(pod *corev1.Pod) func(context.Context) (func(), error) {
+	return func(ctx context.Context) (func(), error) {
+		now := int64(0)
+		_, _, err := w.k.cfg.Gateway.Delete(ctx, core.Pod, pod.Namespace, pod.Name, registry.DeleteOptions{GracePeriodSeconds: &now, UID: string(pod.UID)})
+		wait := func() { w.waits[deleteKey] = time.Now().Add(deleteRetry) }
+		if errors.Is(err, registry.NotFound) || errors.Is(err, registry.Conflict) { // gone, or another pod of that name
+			return func() { w.confirm = true; wait() }, nil
+		}
+		return wait, err
+	}
+}

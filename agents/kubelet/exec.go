@@ -1,0 +1,53 @@
+package kubelet
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/stdcopy"
+)
+
+// maxOutput bounds what is kept of a command's output, in bytes.
+const maxOutput = 10 * 1024
+
+// exec runs a command in a container and returns the beginning of its output and its exit code. A command whose
+// ctx ends goes on in the container: the engine cannot end it.
+func (k *kubelet) exec(ctx context.Context, id string, command []string) (output []byte, code int, err error) {
+	made, err := k.docker.ContainerExecCreate(ctx, id, container.ExecOptions{Cmd: command, AttachStdout: true, AttachStderr: true})
+	if err != nil {
+		return nil, 0, fmt.Errorf("creating the exec: %w", err)
+	}
+	conn, err := k.docker.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{})
+	if err != nil {
+		return nil, 0, fmt.Errorf("starting the exec: %w", err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, conn.Close)() // a hijacked connection knows no context
+	out := &limited{left: maxOutput}
+	if _, err := stdcopy.StdCopy(out, out, conn.Reader); err != nil && ctx.Err() == nil {
+		return out.Bytes(), 0, fmt.Errorf("reading the exec's output: %w", err)
+	}
+	if ctx.Err() != nil {
+		return out.Bytes(), 0, ctx.Err()
+	}
+	in, err := k.docker.ContainerExecInspect(ctx, made.ID)
+	if err != nil {
+		return out.Bytes(), 0, fmt.Errorf("inspecting the exec: %w", err)
+	}
+	return out.Bytes(), in.ExitCode, nil
+}
+
+// limited keeps the beginning of what is written and swallows the rest.
+type limited struct {
+	bytes.Buffer
+	left int
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	n := min(len(p), l.left)
+	l.left -= n
+	l.Buffer.Write(p[:n])
+	return len(p), nil
+}

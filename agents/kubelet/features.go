@@ -1,0 +1,125 @@
+package kubelet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/system"
+	"golang.org/x/sync/errgroup"
+)
+
+// trials is what only an attempt tells of the engine. It is kept in a file: the answer changes with the engine or
+// a reboot alone.
+type trials struct {
+	Engine      string `json:"engine"`
+	Boot        string `json:"boot"`
+	NegativeOOM bool   `json:"negativeOOM"`
+	Privileged  bool   `json:"privileged"`
+}
+
+const (
+	trialsFile = "engine.json"
+	bootIDFile = "/proc/sys/kernel/random/boot_id"
+)
+
+// detect learns what containers can have on this engine. image is one that exists.
+func detect(ctx context.Context, d docker, node, dataDir, image string) (engine, error) {
+	info, err := d.Info(ctx)
+	if err != nil {
+		return engine{}, fmt.Errorf("asking the engine what it can: %w", err)
+	}
+	e := engineOf(info)
+	status, _ := os.ReadFile("/proc/self/status")
+	// The engine is taken to lack what this process lacks: both are services of one host.
+	e.missing = missingCapabilities(string(status))
+	boot, _ := os.ReadFile(bootIDFile)
+	t := trials{Engine: info.ID + " " + info.ServerVersion, Boot: strings.TrimSpace(string(boot))}
+	file := filepath.Join(dataDir, trialsFile)
+	if have, err := readTrials(file); err == nil && have.Engine == t.Engine && have.Boot == t.Boot {
+		e.negativeOOM, e.privileged = have.NegativeOOM, have.Privileged
+		return e, nil
+	}
+	if err := t.run(ctx, d, node, image); err != nil {
+		return engine{}, err
+	}
+	e.negativeOOM, e.privileged = t.NegativeOOM, t.Privileged
+	return e, writeTrials(file, t)
+}
+
+// engineOf is what the engine says of itself.
+func engineOf(info system.Info) engine {
+	return engine{
+		memory: info.MemTotal, swapLimit: info.SwapLimit, memoryLimit: info.MemoryLimit,
+		cpuQuota: info.CPUCfsQuota, cpuShares: info.CPUShares,
+		appArmor: slices.ContainsFunc(info.SecurityOptions, func(o string) bool { return strings.HasPrefix(o, "name=apparmor") }),
+		jsonLogs: info.LoggingDriver == "json-file",
+		arch:     info.Architecture,
+	}
+}
+
+// run starts and removes a container for each question. A container that cannot be made at all is an error, one that cannot
+// be started is a no.
+func (t *trials) run(ctx context.Context, d docker, node, image string) error {
+	g, ctx := errgroup.WithContext(ctx)
+	try := func(answer *bool, name string, h *container.HostConfig) {
+		g.Go(func() (err error) {
+			*answer, err = tryStart(ctx, d, fmt.Sprintf("gantry-trial-%s-%s", node, name), image, h)
+			return err
+		})
+	}
+	try(&t.NegativeOOM, "oom", &container.HostConfig{NetworkMode: "none", OomScoreAdj: oomSandbox})
+	try(&t.Privileged, "privileged", &container.HostConfig{NetworkMode: "none", Privileged: true})
+	return g.Wait()
+}
+
+func tryStart(ctx context.Context, d docker, name, image string, h *container.HostConfig) (ok bool, err error) {
+	force := container.RemoveOptions{Force: true}
+	// As root: another user has no capability to be refused.
+	c := &container.Config{Image: image, User: "0:0", Labels: map[string]string{labelTrial: "true"}}
+	made, err := d.ContainerCreate(ctx, c, h, nil, nil, name)
+	if errdefs.IsConflict(err) { // left by a crash
+		if err := d.ContainerRemove(ctx, name, force); err != nil && !errdefs.IsNotFound(err) {
+			return false, fmt.Errorf("removing the engine's last trial: %w", err)
+		}
+		made, err = d.ContainerCreate(ctx, c, h, nil, nil, name)
+	}
+	if err != nil {
+		return false, fmt.Errorf("trying the engine: %w", err)
+	}
+	start := d.ContainerStart(ctx, made.ID, container.StartOptions{})
+	remove := d.ContainerRemove(context.WithoutCancel(ctx), made.ID, force)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	return start == nil, remove
+}
+
+// labelTrial marks the containers of trials, which live for a moment.
+const labelTrial = "io.gantry.trial"
+
+func readTrials(file string) (t trials, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return t, err
+	}
+	return t, json.Unmarshal(text, &t)
+}
+
+func writeTrials(file string, t trials) error {
+	text, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, text, 0o644)); err != nil {
+		return fmt.Errorf("keeping what the engine can: %w", err)
+	}
+	return nil
+}

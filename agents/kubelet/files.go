@@ -1,0 +1,118 @@
+package kubelet
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/docker/docker/api/types/mount"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// podDir holds what the kubelet keeps of a pod: <data dir>/pods/<uid>.
+func (k *kubelet) podDir(uid string) string { return filepath.Join(k.cfg.DataDir, "pods", uid) }
+
+// Files of a pod's directory, and where they appear in its containers.
+const (
+	hostsFile    = "etc-hosts"
+	resolvFile   = "resolv.conf"
+	hostnameFile = "hostname"
+)
+
+// writePodFiles writes what every container of the pod sees below /etc. They are written in place: they may be mounted.
+func (k *kubelet) writePodFiles(pod *corev1.Pod, podIP netip.Addr) error {
+	dir := k.podDir(string(pod.UID))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making the pod's directory: %w", err)
+	}
+	hosts, err := os.ReadFile("/etc/hosts")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("reading the node's hosts: %w", err)
+	}
+	files := map[string]string{
+		hostsFile:    hostsText(pod, podIP, string(hosts), k.cfg.ClusterDomain),
+		resolvFile:   podResolver(pod, hostResolver(), k.cfg.ClusterDNS, k.cfg.ClusterDomain).String(),
+		hostnameFile: hostname(pod) + "\n",
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return fmt.Errorf("writing the pod's %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// hostResolver is the node's resolv.conf; behind a resolver on loopback, the one of systemd that names the real servers.
+func hostResolver() resolver {
+	text, _ := os.ReadFile("/etc/resolv.conf")
+	r := parseResolver(string(text))
+	if r.onLoopback() {
+		if text, err := os.ReadFile("/run/systemd/resolve/resolv.conf"); err == nil {
+			return parseResolver(string(text))
+		}
+	}
+	return r
+}
+
+// podFileMounts are the mounts of writePodFiles' files, but for places where the container mounts something itself.
+func (k *kubelet) podFileMounts(pod *corev1.Pod, c *corev1.Container) []mount.Mount {
+	dir := k.podDir(string(pod.UID))
+	var all []mount.Mount
+	add := func(file, at string) {
+		if !mounted(c, at) {
+			all = append(all, mount.Mount{Type: mount.TypeBind, Source: filepath.Join(dir, file), Target: at})
+		}
+	}
+	add(hostsFile, "/etc/hosts")
+	add(resolvFile, "/etc/resolv.conf")
+	if !pod.Spec.HostNetwork {
+		add(hostnameFile, "/etc/hostname")
+	}
+	return all
+}
+
+// messageMount makes the file behind an attempt's terminationMessagePath.
+func (k *kubelet) messageMount(pod *corev1.Pod, c *corev1.Container, attempt int) ([]mount.Mount, error) {
+	if c.TerminationMessagePath == "" || mounted(c, c.TerminationMessagePath) {
+		return nil, nil
+	}
+	dir := filepath.Join(k.podDir(string(pod.UID)), "containers", c.Name)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("making the container's directory: %w", err)
+	}
+	file := filepath.Join(dir, strconv.Itoa(attempt))
+	if err := os.WriteFile(file, nil, 0o666); err != nil {
+		return nil, fmt.Errorf("making the termination message's file: %w", err)
+	}
+	if err := os.Chmod(file, 0o666); err != nil { // the umask took it: any user of the container may write
+		return nil, fmt.Errorf("opening the termination message's file: %w", err)
+	}
+	return []mount.Mount{{Type: mount.TypeBind, Source: file, Target: c.TerminationMessagePath}}, nil
+}
+
+// maxMessage bounds a termination message, in bytes.
+const maxMessage = 4096
+
+// readMessage reads a termination message; "" where there is none. It never follows a link that the container left.
+func readMessage(file string) string {
+	if file == "" {
+		return ""
+	}
+	f, err := os.OpenFile(file, os.O_RDONLY|noFollow, 0)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if i, err := f.Stat(); err != nil || !i.Mode().IsRegular() {
+		return ""
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxMessage))
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}

@@ -1,0 +1,25 @@
+package kubelet
+
+import (
+	"net/netip"
+
+	"gantry/agents/kubelet/podnet"
+)
+
+// Network makes the links of sandboxes. Every call can be repeated.
+type Network interface {
+	// Setup gives the sandbox whose process is pid an address of cidr; one that has its network keeps it. taken (may be nil)
+	// tells of addresses in use beyond those that links show.
+	Setup(podUID string, pid int, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error)
+	// Address reads the address that Setup gave; podnet.ErrNoAddress where there is none.
+	Address(pid int) (netip.Addr, error)
+	// Teardown removes the pod's link; an absent one is no fault.
+	Teardown(podUID string) error
+}
+
+// vethNetwork is Network by podnet.
+type vethNetwork struct{ podnet.Network }
+
+func (n *vethNetwork) Address(pid int) (netip.Addr, error) { return podnet.Address(pid) }
+
+func (n *vethNetwork) Teardown(podUID string) error { return podnet.Teardown(podUID) }

@@ -1,0 +1,159 @@
+package kubelet
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/system"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// version is the Kubernetes version whose kubelet this one behaves as.
+const version = "v1.36.3"
+
+// What is kept back of a node: below it the node is under pressure.
+const (
+	memoryReserve = 100 << 20 // bytes
+	diskReserve   = 10        // percent
+	inodeReserve  = 5         // percent
+	pidReserve    = 1000      // processes
+	maxNodeImages = 50
+)
+
+// readings are what a node's status is made of. Fields of an engine that is away are zero.
+type readings struct {
+	info      system.Info
+	docker    string // the engine's version
+	images    []image.Summary
+	fault     error // why pods cannot run
+	memory    int64 // bytes available
+	disk      syscall.Statfs_t
+	diskKnown bool
+	pids      int64 // free
+	bootID    string
+	machineID string
+}
+
+// status looks at the node.
+func (n *node) status(ctx context.Context) corev1.NodeStatus {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	r := readings{fault: n.k.fault(), memory: availableMemory(), pids: freePIDs(), bootID: line(bootIDFile), machineID: line("/etc/machine-id")}
+	if r.fault == nil {
+		info, err := n.k.docker.Info(ctx)
+		if err != nil {
+			r.fault = err
+		} else {
+			r.info, r.docker = info, info.ServerVersion
+		}
+		r.images, _ = n.k.docker.ImageList(ctx, image.ListOptions{})
+	}
+	if r.fault == nil && !n.k.podCIDR().IsValid() {
+		r.fault = errNetworkNotReady
+	}
+	if err := os.MkdirAll(n.k.cfg.DataDir, 0o755); err == nil {
+		r.diskKnown = syscall.Statfs(n.k.cfg.DataDir, &r.disk) == nil
+	}
+	var before corev1.NodeStatus
+	if obj := n.current(); obj != nil {
+		before = obj.Status
+	}
+	return nodeStatus(n.k.cfg, r, before, n.k.goarch, int32(n.k.cfg.Address.Port()))
+}
+
+// nodeStatus is the status that readings make; what an engine that is away cannot say stays as before. The conditions'
+// times are left to mergeNodeStatus. Pure.
+func nodeStatus(cfg Config, r readings, before corev1.NodeStatus, goarch string, port int32) corev1.NodeStatus {
+	s := corev1.NodeStatus{
+		Addresses: []corev1.NodeAddress{
+			{Type: corev1.NodeInternalIP, Address: cfg.NodeIP.String()},
+			{Type: corev1.NodeHostName, Address: cfg.NodeName},
+		},
+		DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: port}},
+		NodeInfo: corev1.NodeSystemInfo{
+			MachineID: r.machineID, SystemUUID: r.machineID, BootID: r.bootID, KubeletVersion: version,
+			OperatingSystem: "linux", Architecture: goarch,
+		},
+		Conditions: nodeConditions(r),
+		Capacity:   before.Capacity, Allocatable: before.Allocatable, Images: before.Images,
+	}
+	if r.docker == "" {
+		old := before.NodeInfo
+		s.NodeInfo.KernelVersion, s.NodeInfo.OSImage, s.NodeInfo.ContainerRuntimeVersion = old.KernelVersion, old.OSImage, old.ContainerRuntimeVersion
+		return s
+	}
+	s.NodeInfo.KernelVersion, s.NodeInfo.OSImage = r.info.KernelVersion, r.info.OperatingSystem
+	s.NodeInfo.ContainerRuntimeVersion = "docker://" + r.docker
+	s.Capacity, s.Allocatable = resources(r, cfg.MaxPods)
+	s.Images = nodeImages(r.images)
+	return s
+}
+
+// resources are what the node has and what its pods may have of it.
+func resources(r readings, maxPods int) (capacity, allocatable corev1.ResourceList) {
+	capacity = corev1.ResourceList{
+		corev1.ResourceCPU:    *resource.NewQuantity(int64(r.info.NCPU), resource.DecimalSI),
+		corev1.ResourceMemory: *resource.NewQuantity(r.info.MemTotal, resource.BinarySI),
+		corev1.ResourcePods:   *resource.NewQuantity(int64(maxPods), resource.DecimalSI),
+	}
+	allocatable = capacity.DeepCopy()
+	allocatable[corev1.ResourceMemory] = *resource.NewQuantity(max(r.info.MemTotal-memoryReserve, 0), resource.BinarySI)
+	if r.diskKnown {
+		bytes := int64(r.disk.Blocks) * r.disk.Bsize
+		capacity[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(bytes, resource.BinarySI)
+		allocatable[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(bytes/100*(100-diskReserve), resource.BinarySI)
+	}
+	return capacity, allocatable
+}
+
+// nodeImages are the biggest images, as the scheduler wants them.
+func nodeImages(all []image.Summary) []corev1.ContainerImage {
+	var out []corev1.ContainerImage
+	for _, i := range all {
+		names := slices.DeleteFunc(slices.Concat(i.RepoDigests, i.RepoTags), func(s string) bool { return strings.Contains(s, "<none>") })
+		if len(names) > 0 {
+			out = append(out, corev1.ContainerImage{Names: names, SizeBytes: i.Size})
+		}
+	}
+	slices.SortFunc(out, func(a, b corev1.ContainerImage) int {
+		return cmp.Or(cmp.Compare(b.SizeBytes, a.SizeBytes), slices.Compare(a.Names, b.Names))
+	})
+	return out[:min(len(out), maxNodeImages)]
+}
+
+// mergeNodeStatus is the kubelet's status over what is stored: others' conditions are kept, and a condition's transition
+// time moves with its status.
+func mergeNodeStatus(ours, stored corev1.NodeStatus, now metav1.Time) corev1.NodeStatus {
+	s := *stored.DeepCopy()
+	s.Capacity, s.Allocatable, s.Addresses = ours.Capacity, ours.Allocatable, ours.Addresses
+	s.DaemonEndpoints, s.NodeInfo, s.Images = ours.DaemonEndpoints, ours.NodeInfo, ours.Images
+	for _, c := range ours.Conditions {
+		c.LastHeartbeatTime, c.LastTransitionTime = now, now
+		old := conditionOf(s.Conditions, c.Type)
+		if old == nil {
+			s.Conditions = append(s.Conditions, c)
+			continue
+		}
+		if old.Status == c.Status {
+			c.LastTransitionTime = old.LastTransitionTime
+		}
+		*old = c
+	}
+	return s
+}
+
+func conditionOf(list []corev1.NodeCondition, t corev1.NodeConditionType) *corev1.NodeCondition {
+	for i := range list {
+		if list[i].Type == t {
+			return &list[i]
+		}
+	}
+	return nil
+}

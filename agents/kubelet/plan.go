@@ -1,0 +1,391 @@
+package kubelet
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// view is everything a plan looks at. Plans never change it.
+type view struct {
+	pod *corev1.Pod
+	group
+	// gone: a consistent read found no such pod any more.
+	gone bool
+	// failure is set when the pod must end although nobody deleted it: rejected, past its deadline, evicted.
+	failure *failure
+	// addressed: the running sandbox has its network.
+	addressed bool
+	// networkReady: the node has what it takes to give addresses.
+	networkReady bool
+	// released: the sandbox, the link and the volumes are gone.
+	released bool
+	// settled: the API has the pod's latest status.
+	settled bool
+	// busy holds the keys (container names, or sandboxName) that a job works on.
+	busy map[string]bool
+	// waits says before when a container, or the sandbox, is not to be tried again.
+	waits map[string]time.Time
+	// checks holds the probes' results by container ID.
+	checks map[string]check
+	now    time.Time
+}
+
+// failure is why a pod ends by itself; it becomes its status.
+type failure struct{ reason, message string }
+
+// check is what the probes say of one running container.
+type check struct {
+	started bool // the startup probe has succeeded, or there is none
+	ready   bool // the readiness probe has succeeded, or there is none
+	// unhealthy is not empty when the container must be restarted: "liveness" or "startup".
+	unhealthy string
+}
+
+// verb is what an action does.
+type verb int
+
+const (
+	doSandbox verb = iota // make the sandbox, or complete it
+	doStart               // start a container, pulling its image first
+	doStop                // stop a container with grace
+	doRemove              // remove a dead container
+	doRelease             // remove the sandbox, its link, the volumes
+	doDelete              // take the pod out of the API
+	doForget              // remove what is kept of the pod; its worker ends
+)
+
+func (v verb) String() string {
+	return [...]string{"sandbox", "start", "stop", "remove", "release", "delete", "forget"}[v]
+}
+
+// action is one thing to do and why. Key is what it makes busy.
+type action struct {
+	do        verb
+	key       string // a container's name, or sandboxName
+	container member // start, stop
+	id        string // stop, remove
+	attempt   int    // sandbox, start
+	backoff   time.Duration
+	reason    string
+}
+
+// plan decides what to do next with a pod, and after how long to look again though nothing happened (0: not).
+func plan(v view) (actions []action, after time.Duration) {
+	p := &planner{view: v}
+	switch {
+	case p.ending():
+		p.stop()
+	default:
+		p.run()
+		p.prune()
+	}
+	return p.actions, p.after
+}
+
+type planner struct {
+	view
+	actions []action
+	after   time.Duration
+}
+
+func (p *planner) add(a action) {
+	if !p.busy[a.key] {
+		p.actions = append(p.actions, a)
+	}
+}
+
+// wait asks for a look at t and tells whether t is still to come.
+func (p *planner) wait(t time.Time) bool {
+	d := t.Sub(p.now)
+	if d <= 0 {
+		return false
+	}
+	if p.after == 0 || d < p.after {
+		p.after = d
+	}
+	return true
+}
+
+// ending tells whether the pod is to have no running container.
+func (p *planner) ending() bool {
+	return p.gone || p.pod.DeletionTimestamp != nil || p.failure != nil || isTerminal(p.pod) || finished(p.view)
+}
+
+// stop ends the containers, sidecars last and in reverse; then the sandbox; then the pod.
+func (p *planner) stop() {
+	running := p.running()
+	for _, f := range running {
+		if m, ok := memberNamed(p.pod, f.container); !ok || m.role != roleSidecar {
+			p.stopOne(f, "Stopping container "+f.container)
+		}
+	}
+	if len(running) > 0 && p.onlySidecars(running) {
+		p.stopOne(running[len(running)-1], "Stopping container "+running[len(running)-1].container)
+	}
+	if len(running) > 0 || len(p.busy) > 0 {
+		return
+	}
+	switch {
+	case !p.released:
+		if !p.wait(p.waits[sandboxName]) {
+			p.add(action{do: doRelease, key: sandboxName, reason: "every container has ended"})
+		}
+	case p.gone:
+		p.clear()
+	case p.pod.DeletionTimestamp != nil && p.settled && len(p.pod.Finalizers) == 0 && !p.wait(p.waits[deleteKey]):
+		p.add(action{do: doDelete, key: deleteKey, reason: "the pod is deleted and has ended"})
+	}
+}
+
+// deleteKey is the job key of the DELETE; no container can have that name.
+const deleteKey = "/delete"
+
+// clear removes what a gone pod left.
+func (p *planner) clear() {
+	for _, list := range p.containers {
+		for _, f := range list {
+			p.add(action{do: doRemove, key: f.container, id: f.id, reason: "the pod is gone"})
+		}
+	}
+	if len(p.containers) == 0 && len(p.sandboxes) == 0 {
+		p.add(action{do: doForget, key: sandboxName, reason: "the pod is gone"})
+	}
+}
+
+// running are the containers that run, in the order of the pod's spec; unknown ones first.
+func (p *planner) running() []*found {
+	order := map[string]int{}
+	for i, m := range members(p.pod) {
+		order[m.Name] = i + 1
+	}
+	var all []*found
+	for _, list := range p.containers {
+		for _, f := range list {
+			if f.state == stateRunning {
+				all = append(all, f)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b *found) int {
+		if d := order[a.container] - order[b.container]; d != 0 {
+			return d
+		}
+		return newestFirst(a, b)
+	})
+	return all
+}
+
+func (p *planner) onlySidecars(all []*found) bool {
+	for _, f := range all {
+		if m, ok := memberNamed(p.pod, f.container); !ok || m.role != roleSidecar {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *planner) stopOne(f *found, reason string) {
+	m, ok := memberNamed(p.pod, f.container)
+	if !ok {
+		m = member{&corev1.Container{Name: f.container}, roleApp}
+	}
+	p.add(action{do: doStop, key: f.container, container: m, id: f.id, reason: reason})
+}
+
+// run brings the pod's sandbox and containers up.
+func (p *planner) run() {
+	box := p.sandbox()
+	if box == nil || box.state != stateRunning || !p.addressed {
+		p.makeSandbox(box)
+		return
+	}
+	initialized := p.initialized(box)
+	for _, m := range members(p.pod) {
+		switch m.role {
+		case roleInit:
+			if !initialized && !p.initStep(box, m) {
+				return
+			}
+		case roleSidecar:
+			if !p.keepUp(box, m) && !initialized {
+				return
+			}
+		case roleApp:
+			p.keepUp(box, m)
+		}
+	}
+}
+
+// makeSandbox asks for a sandbox once nothing runs in the last one any more. A sandbox that died takes its pod's containers with
+// it: they would have no network.
+func (p *planner) makeSandbox(box *found) {
+	attempt := 0
+	if box != nil {
+		attempt = box.attempt
+		if box.state == stateExited {
+			attempt++
+		}
+	}
+	dead := box == nil || box.state != stateRunning
+	running := p.running()
+	if dead {
+		for _, f := range running {
+			p.stopOne(f, "Pod sandbox changed, it will be killed and re-created.")
+		}
+	}
+	if dead && len(running) > 0 || len(p.busy) > 0 || p.wait(p.waits[sandboxName]) {
+		return
+	}
+	if !p.networkReady && !p.pod.Spec.HostNetwork {
+		p.wait(p.now.Add(networkRetry))
+		return
+	}
+	reason := "the pod has no sandbox"
+	if box != nil {
+		reason = "the pod's sandbox is not complete"
+	}
+	p.add(action{do: doSandbox, key: sandboxName, attempt: attempt, reason: reason})
+}
+
+// networkRetry is how soon a pod looks again whether the node has its podCIDR; it is also woken by it.
+const networkRetry = 5 * time.Second
+
+// initialized tells whether the pod's apps were let start in this sandbox: then its init containers are done, even if
+// someone removed them.
+func (p *planner) initialized(box *found) bool {
+	for i := range p.pod.Spec.Containers {
+		if f := p.latest(p.pod.Spec.Containers[i].Name); f != nil && f.sandboxID == box.id && !f.started.IsZero() {
+			return true
+		}
+	}
+	return false
+}
+
+// initStep moves an init container on; true once it has succeeded.
+func (p *planner) initStep(box *found, m member) bool {
+	f := p.latest(m.Name)
+	switch {
+	case f == nil || f.sandboxID != box.id || f.state == stateCreated:
+		p.start(m, f, "the init container has not run")
+	case f.state == stateRunning:
+	case f.exit.code == 0:
+		return true
+	case restarts(p.pod.Spec.RestartPolicy, roleInit, f.exit.code) && !p.wait(restartAt(f)):
+		p.start(m, f, "the init container failed")
+	}
+	return false
+}
+
+// keepUp keeps an app or a sidecar running; true while it runs and is started.
+func (p *planner) keepUp(box *found, m member) bool {
+	f := p.latest(m.Name)
+	switch {
+	case f == nil:
+		if code, lost := lostExit(p.pod, m.Name); !lost || restarts(p.pod.Spec.RestartPolicy, m.role, code) {
+			p.start(m, f, "the container has not run")
+		}
+	case f.state == stateCreated:
+		p.start(m, f, "the container was not started")
+	case f.state == stateExited:
+		if restarts(p.pod.Spec.RestartPolicy, m.role, f.exit.code) && !p.wait(restartAt(f)) {
+			p.start(m, f, fmt.Sprintf("the container ended with %d", f.exit.code))
+		}
+	case f.sandboxID != box.id:
+		p.stopOne(f, "Pod sandbox changed, it will be killed and re-created.")
+	case specChanged(f.spec, m.Container):
+		p.stopOne(f, fmt.Sprintf("Container %s definition changed, will be restarted", m.Name))
+	case p.checks[f.id].unhealthy != "":
+		p.stopOne(f, fmt.Sprintf("Container %s failed %s probe, will be restarted", m.Name, p.checks[f.id].unhealthy))
+	default:
+		return p.checks[f.id].started
+	}
+	return false
+}
+
+// start asks for the attempt after last (nil: none is there). A container that was made and never started is the same attempt.
+func (p *planner) start(m member, last *found, reason string) {
+	if p.wait(p.waits[m.Name]) {
+		return
+	}
+	a := action{do: doStart, key: m.Name, container: m, reason: reason}
+	switch {
+	case last == nil:
+		if s := statusNamed(p.pod, m.Name); s != nil && s.ContainerID != "" {
+			a.attempt = int(s.RestartCount) + 1 // someone removed it
+		}
+	case last.state == stateCreated:
+		a.attempt, a.backoff = last.attempt, last.backoff
+	default:
+		a.attempt, a.backoff = last.attempt+1, nextBackoff(last)
+	}
+	p.add(a)
+}
+
+// prune removes old attempts: of every container the newest stays, and one dead one for `logs --previous`.
+func (p *planner) prune() {
+	for _, m := range members(p.pod) {
+		list := p.containers[m.Name]
+		keep := 1
+		if len(list) > 0 && list[0].state != stateExited {
+			keep = 2
+		}
+		for _, f := range list[min(keep, len(list)):] {
+			if f.state != stateRunning {
+				p.add(action{do: doRemove, key: m.Name + "/old", id: f.id, reason: "a newer attempt is there"})
+				break // one at a time: the key is busy then
+			}
+			p.stopOne(f, "a newer attempt is there")
+		}
+	}
+	if box := p.sandbox(); box != nil && box.state == stateRunning {
+		for _, f := range p.sandboxes[1:] {
+			p.add(action{do: doRemove, key: sandboxName + "/old", id: f.id, reason: "a newer sandbox is there"})
+			break
+		}
+	}
+}
+
+// finished tells whether the pod has come to its end: every app has ended for good, or an init container failed for good.
+func finished(v view) bool {
+	policy := v.pod.Spec.RestartPolicy
+	box := v.sandbox()
+	for _, m := range members(v.pod) {
+		f := v.latest(m.Name)
+		switch m.role {
+		case roleInit:
+			current := f != nil && (box == nil || f.sandboxID == box.id)
+			if current && f.state == stateExited && f.exit.code != 0 && policy == corev1.RestartPolicyNever {
+				return true
+			}
+		case roleApp:
+			code, ended := lostExit(v.pod, m.Name)
+			if f != nil {
+				code, ended = f.exit.code, f.state == stateExited
+			}
+			if !ended || restarts(policy, roleApp, code) {
+				return false
+			}
+		}
+	}
+	return len(v.pod.Spec.Containers) > 0
+}
+
+// lostCode is the exit code of a container that vanished: nobody knows how it ended.
+const lostCode = 137
+
+// lostExit tells whether the API knows a container that the engine may have lost, and how it ended.
+func lostExit(pod *corev1.Pod, name string) (code int, lost bool) {
+	s := statusNamed(pod, name)
+	switch {
+	case s == nil || s.ContainerID == "":
+		return 0, false
+	case s.State.Terminated != nil:
+		return int(s.State.Terminated.ExitCode), true
+	case s.State.Waiting != nil && s.LastTerminationState.Terminated != nil:
+		return int(s.LastTerminationState.Terminated.ExitCode), true
+	}
+	return lostCode, true
+}

@@ -1,0 +1,178 @@
+package kubelet
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// noon is now in every table.
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// pod makes a pod of containers by name; "+x" is an init container, "~x" a sidecar.
+func podOf(policy corev1.RestartPolicy, containers ...string) *corev1.Pod {
+	always := corev1.ContainerRestartPolicyAlways
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", UID: types.UID("u1")}}
+	p.Spec.RestartPolicy = policy
+	for _, c := range containers {
+		switch c[0] {
+		case '+':
+			p.Spec.InitContainers = append(p.Spec.InitContainers, corev1.Container{Name: c[1:], Image: "i"})
+		case '~':
+			p.Spec.InitContainers = append(p.Spec.InitContainers, corev1.Container{Name: c[1:], Image: "i", RestartPolicy: &always})
+		default:
+			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: c, Image: "i"})
+		}
+	}
+	return p
+}
+
+// viewOf is a pod whose sandbox "box" runs, with these containers.
+func viewOf(pod *corev1.Pod, list ...*found) view {
+	all := map[string]*found{"box": {id: "box", sandbox: true, container: sandboxName, state: stateRunning, pid: 7}}
+	v := view{pod: pod, addressed: true, networkReady: true, busy: map[string]bool{}, waits: map[string]time.Time{}, checks: map[string]check{}, now: noon}
+	for _, f := range list {
+		all[f.id] = f
+		v.checks[f.id] = check{started: true, ready: true}
+	}
+	v.group = groupFound(all)
+	return v
+}
+
+func runs(name string, attempt int) *found {
+	return &found{id: fmt.Sprintf("%s%d", name, attempt), container: name, sandboxID: "box", attempt: attempt, state: stateRunning,
+		started: noon.Add(-time.Minute), spec: specHash(&corev1.Container{Image: "i"})}
+}
+
+// ended is an attempt that ended ago with code.
+func endedAgo(name string, attempt, code int, ago time.Duration) *found {
+	f := runs(name, attempt)
+	f.state, f.exit = stateExited, exit{code: code, reason: reasonError, finished: noon.Add(-ago)}
+	f.backoff = []time.Duration{0, 10 * time.Second, 20 * time.Second}[min(attempt, 2)]
+	return f
+}
+
+func onlyCreated(name string) *found {
+	f := runs(name, 0)
+	f.state, f.started = stateCreated, time.Time{}
+	return f
+}
+
+func TestPlan(t *testing.T) {
+	never, always, onFailure := corev1.RestartPolicyNever, corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure
+	deleted := func(p *corev1.Pod) *corev1.Pod {
+		at := metav1.NewTime(noon.Add(30 * time.Second))
+		p.DeletionTimestamp = &at
+		return p
+	}
+	for _, tc := range []struct {
+		name  string
+		in    view
+		then  func(*view)
+		want  []string
+		after time.Duration
+	}{
+		{name: "a new pod gets a sandbox", in: viewOf(podOf(always, "a")), then: noSandbox, want: []string{"sandbox POD 0"}},
+		{name: "without a podCIDR it waits", in: viewOf(podOf(always, "a")), then: func(v *view) { noSandbox(v); v.networkReady = false }, after: networkRetry},
+		{name: "a sandbox without address is completed", in: viewOf(podOf(always, "a")), then: func(v *view) { v.addressed = false }, want: []string{"sandbox POD 0"}},
+		{name: "apps start together", in: viewOf(podOf(always, "a", "b")), want: []string{"start a 0", "start b 0"}},
+		{name: "what is busy is left alone", in: viewOf(podOf(always, "a", "b")), then: func(v *view) { v.busy["a"] = true }, want: []string{"start b 0"}},
+		{name: "a container that was only made is the same attempt", in: viewOf(podOf(always, "a"), onlyCreated("a")), want: []string{"start a 0"}},
+		{name: "all run", in: viewOf(podOf(always, "a"), runs("a", 0))},
+		{name: "the first restart is at once", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 1, 0)), want: []string{"start a 1 10s"}},
+		{name: "the second waits", in: viewOf(podOf(always, "a"), endedAgo("a", 1, 1, 4*time.Second)), after: 6 * time.Second},
+		{name: "and then comes", in: viewOf(podOf(always, "a"), endedAgo("a", 1, 1, 10*time.Second)), want: []string{"start a 2 20s"}},
+		{name: "success is restarted too", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 0, 0)), want: []string{"start a 1 10s"}},
+		{name: "OnFailure leaves success", in: viewOf(podOf(onFailure, "a", "b"), endedAgo("a", 0, 0, 0), runs("b", 0))},
+		{name: "OnFailure restarts failure", in: viewOf(podOf(onFailure, "a"), endedAgo("a", 0, 2, 0)), want: []string{"start a 1 10s"}},
+		{name: "Never ends the pod", in: viewOf(podOf(never, "a"), endedAgo("a", 0, 2, 0)), want: []string{"release POD 0"}},
+		{name: "an ended pod is left", in: viewOf(podOf(never, "a"), endedAgo("a", 0, 2, 0)), then: func(v *view) { v.released = true }},
+		{name: "init containers go first, one by one", in: viewOf(podOf(always, "+i", "+j", "a")), want: []string{"start i 0"}},
+		{name: "the next init container", in: viewOf(podOf(always, "+i", "+j", "a"), endedAgo("i", 0, 0, 0)), want: []string{"start j 0"}},
+		{name: "a failed init container is repeated", in: viewOf(podOf(always, "+i", "a"), endedAgo("i", 0, 1, 0)), want: []string{"start i 1 10s"}},
+		{name: "or ends a pod that never restarts", in: viewOf(podOf(never, "+i", "a"), endedAgo("i", 0, 1, 0)), want: []string{"release POD 0"}},
+		{name: "a sidecar that runs lets the apps start", in: viewOf(podOf(always, "~s", "a"), runs("s", 0)), want: []string{"start a 0"}},
+		{name: "one that is not started does not", in: viewOf(podOf(always, "~s", "a"), runs("s", 0)), then: func(v *view) { v.checks["s0"] = check{} }},
+		{name: "a sidecar is restarted under running apps", in: viewOf(podOf(never, "~s", "a"), endedAgo("s", 0, 0, 0), runs("a", 0)), want: []string{"start s 1 10s"}},
+		{name: "when the apps have ended the sidecar is stopped", in: viewOf(podOf(never, "~s", "a"), runs("s", 0), endedAgo("a", 0, 0, 0)), want: []string{"stop s s0"}},
+		{name: "a removed init container does not run again", in: viewOf(podOf(always, "+i", "a"), runs("a", 0))},
+		{name: "deletion stops the apps, then the sidecars in reverse", in: viewOf(deleted(podOf(always, "~s", "~t", "a")), runs("s", 0), runs("t", 0), runs("a", 0)), want: []string{"stop a a0"}},
+		{name: "the last sidecar", in: viewOf(deleted(podOf(always, "~s", "~t", "a")), runs("s", 0), runs("t", 0)), want: []string{"stop t t0"}},
+		{name: "then the sandbox", in: viewOf(deleted(podOf(always, "a")), endedAgo("a", 0, 0, 0)), want: []string{"release POD 0"}},
+		{name: "not while a job goes on", in: viewOf(deleted(podOf(always, "a")), endedAgo("a", 0, 0, 0)), then: func(v *view) { v.busy["a"] = true }},
+		{name: "the pod stays until its status is told", in: viewOf(deleted(podOf(always, "a"))), then: func(v *view) { v.released = true }},
+		{name: "then it goes", in: viewOf(deleted(podOf(always, "a"))), then: func(v *view) { v.released, v.settled = true, true }, want: []string{"delete /delete 0"}},
+		{name: "a gone pod's containers are removed", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 0, 0)), then: func(v *view) { v.gone, v.released = true, true; v.sandboxes = nil }, want: []string{"remove a a0"}},
+		{name: "and it is forgotten", in: viewOf(podOf(always, "a")), then: func(v *view) { v.gone, v.released = true, true; v.sandboxes = nil }, want: []string{"forget POD 0"}},
+		{name: "a pod past its deadline stops", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { v.failure = &failure{"DeadlineExceeded", ""} }, want: []string{"stop a a0"}},
+		{name: "a failed liveness probe restarts", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { v.checks["a0"] = check{started: true, unhealthy: "liveness"} }, want: []string{"stop a a0"}},
+		{name: "a new image restarts", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { v.pod.Spec.Containers[0].Image = "j" }, want: []string{"stop a a0"}},
+		{name: "a hash of another version does not", in: viewOf(podOf(always, "a"), &found{id: "a0", container: "a", sandboxID: "box", state: stateRunning, spec: "v9:x"})},
+		{name: "a dead sandbox takes its containers along", in: viewOf(podOf(always, "a"), runs("a", 0)), then: deadSandbox, want: []string{"stop a a0"}},
+		{name: "and is made anew", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 137, 0)), then: deadSandbox, want: []string{"sandbox POD 1"}},
+		{name: "not for a pod that has ended", in: viewOf(podOf(never, "a"), endedAgo("a", 0, 0, 0)), then: deadSandbox, want: []string{"release POD 0"}},
+		{name: "old attempts are removed, the last dead one stays", in: viewOf(podOf(always, "a"), runs("a", 2), endedAgo("a", 1, 1, time.Hour), endedAgo("a", 0, 1, time.Hour)), want: []string{"remove a/old a0"}},
+		{name: "a container the API knows and the engine lost counts", in: viewOf(podOf(always, "a")), then: func(v *view) {
+			v.pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "a", ContainerID: "docker://x", RestartCount: 4}}
+		}, want: []string{"start a 5"}},
+		{name: "and ends a pod that never restarts", in: viewOf(podOf(never, "a")), then: func(v *view) {
+			v.pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "a", ContainerID: "docker://x"}}
+		}, want: []string{"release POD 0"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if tc.then != nil {
+				tc.then(&tc.in)
+			}
+			actions, after := plan(tc.in)
+			var got []string
+			for _, a := range actions {
+				text := fmt.Sprintf("%s %s %d", a.do, a.key, a.attempt)
+				if a.id != "" {
+					text = fmt.Sprintf("%s %s %s", a.do, a.key, a.id)
+				}
+				if a.backoff > 0 {
+					text += " " + a.backoff.String()
+				}
+				got = append(got, text)
+			}
+			if d := cmp.Diff(tc.want, got); d != "" {
+				t.Errorf("actions (-want +got):\n%s", d)
+			}
+			if after != tc.after {
+				t.Errorf("after %s, want %s", after, tc.after)
+			}
+		})
+	}
+}
+
+func noSandbox(v *view) { v.sandboxes, v.addressed = nil, false }
+
+func deadSandbox(v *view) {
+	v.sandboxes = []*found{{id: "box", sandbox: true, container: sandboxName, state: stateExited}}
+	v.addressed = false
+}
+
+func TestBackoffGrowsAndResets(t *testing.T) {
+	f := endedAgo("a", 0, 1, 0)
+	f.backoff = 0
+	var got []time.Duration
+	for range 8 {
+		f.backoff = nextBackoff(f)
+		got = append(got, f.backoff/time.Second)
+	}
+	if d := cmp.Diff([]time.Duration{10, 20, 40, 80, 160, 300, 300, 300}, got); d != "" {
+		t.Errorf("back-off (-want +got):\n%s", d)
+	}
+	f.started = f.exit.finished.Add(-11 * time.Minute)
+	if at := restartAt(f); !at.Equal(f.exit.finished) {
+		t.Errorf("a container that ran long is restarted at %s, want at once", at)
+	}
+	if b := nextBackoff(f); b != firstBackoff {
+		t.Errorf("back-off after a long run: %s", b)
+	}
+}

@@ -1,0 +1,84 @@
+package kubelet
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// role is what part a container plays in its pod.
+type role int
+
+const (
+	roleInit    role = iota // runs to its end before what follows
+	roleSidecar             // an init container with restartPolicy Always: runs beside what follows
+	roleApp
+)
+
+// member is a container of a pod with its role.
+type member struct {
+	*corev1.Container
+	role role
+}
+
+// members are the pod's containers in the order they start.
+func members(pod *corev1.Pod) []member {
+	var all []member
+	for i := range pod.Spec.InitContainers {
+		c := &pod.Spec.InitContainers[i]
+		if isSidecar(c) {
+			all = append(all, member{c, roleSidecar})
+		} else {
+			all = append(all, member{c, roleInit})
+		}
+	}
+	for i := range pod.Spec.Containers {
+		all = append(all, member{&pod.Spec.Containers[i], roleApp})
+	}
+	return all
+}
+
+// memberNamed finds a container by its name; ok is false where there is none.
+func memberNamed(pod *corev1.Pod, name string) (m member, ok bool) {
+	for _, m := range members(pod) {
+		if m.Name == name {
+			return m, true
+		}
+	}
+	return member{}, false
+}
+
+func isSidecar(c *corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}
+
+// restarts tells whether a container of that role is started again after it ended with code.
+func restarts(policy corev1.RestartPolicy, r role, code int) bool {
+	switch {
+	case r == roleSidecar:
+		return true
+	case r == roleInit:
+		return code != 0 && policy != corev1.RestartPolicyNever
+	case policy == corev1.RestartPolicyNever:
+		return false
+	case policy == corev1.RestartPolicyOnFailure:
+		return code != 0
+	}
+	return true
+}
+
+func refOf(pod *corev1.Pod) podRef { return podRef{pod.Namespace, pod.Name, string(pod.UID)} }
+
+// isTerminal tells whether the pod has reached its end, after which nothing of it starts.
+func isTerminal(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// stopDeadline is how long the pod's containers may take to end, from now: what is left of the deletion's grace period,
+// else the spec's. Never below zero.
+func stopDeadline(pod *corev1.Pod, now time.Time) time.Duration {
+	if pod.DeletionTimestamp != nil {
+		return max(pod.DeletionTimestamp.Sub(now), 0)
+	}
+	return time.Duration(specGrace(pod)) * time.Second
+}

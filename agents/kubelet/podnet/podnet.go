@@ -1,0 +1,206 @@
+// Package podnet gives a pod's sandbox its network by netlink: a veth pair from the node's bridge into the
+// sandbox's network namespace, an address of the node's podCIDR, the default route. No program is run; it
+// takes a few milliseconds.
+//
+// Inside, the link is eth0 with a /32 address and the bridge as gateway for everything, so that packets between two pods of
+// one node pass the host's IP stack too: service addresses and network policies work there whether or not the host has
+// br_netfilter.
+//
+// The kernel is the only memory. The host's end is named gt<hash of the pod's uid>, and its alias is "<uid>
+// <address>": what is in use can be listed after any crash, without entering a namespace. An address stays in
+// use until its link is gone: by Teardown, or with the sandbox's namespace.
+package podnet
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+
+	"gantry/agents/internal/bridge"
+)
+
+// ErrNoAddress is Address' answer for a namespace that has no pod network yet.
+var ErrNoAddress = errors.New("the sandbox has no address")
+
+// ErrFull tells that every address of the podCIDR is in use.
+var ErrFull = errors.New("no address is free")
+
+// Network makes and removes the networks of a node's pods. The zero value is ready for use, by many at once.
+type Network struct {
+	mu   sync.Mutex // held from choosing an address until the kernel shows it; guards last
+	last netip.Addr
+}
+
+// Link is a pod's link as the host sees it.
+type Link struct {
+	Name string // "gt0f3a..."
+	// PodUID and Address are what Setup noted on it; empty and not valid where Setup was cut short.
+	PodUID  string
+	Address netip.Addr
+	index   int
+}
+
+// EnsureBridge makes the node's bridge for its podCIDR, or what that lacks. Calling it again changes nothing.
+func EnsureBridge(cidr netip.Prefix) error { return bridge.Ensure(cidr, 0) }
+
+// Setup gives the sandbox whose process is pid the network of pod podUID, and returns its address. It makes the
+// bridge where that is missing. A sandbox that has its network keeps it and its address; a half-made one is made
+// again. taken (may be nil) tells of addresses that are in use beyond those List knows.
+// The error is ErrFull when the podCIDR is used up.
+func (n *Network) Setup(podUID string, pid int, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error) {
+	addr, err := n.setup(podUID, pid, cidr, taken)
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("setting up network of pod %s: %w", podUID, err)
+	}
+	return addr, nil
+}
+
+func (n *Network) setup(podUID string, pid int, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error) {
+	if podUID == "" || strings.ContainsAny(podUID, " \n") || len(podUID) > 128 {
+		return netip.Addr{}, fmt.Errorf("uid %q cannot be a pod's", podUID)
+	}
+	if err := bridge.Ensure(cidr, 0); err != nil {
+		return netip.Addr{}, err
+	}
+	box, err := open(pid)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer box.close()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	links, err := List()
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if addr, err := box.address(); err == nil && complete(links, podUID, addr) {
+		return addr, nil
+	}
+	addr, err := next(cidr, n.start(links), func(a netip.Addr) bool {
+		return inUse(links, podUID, a) || (taken != nil && taken(a))
+	})
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("choosing an address of %s: %w", cidr, err)
+	}
+	if err := connect(podUID, addr, box, bridge.Gateway(cidr)); err != nil {
+		_ = Teardown(podUID) // what is left is found by List, too
+		return netip.Addr{}, err
+	}
+	n.last = addr
+	return addr, nil
+}
+
+// Address reads the address of the sandbox whose process is pid; ErrNoAddress where it has none.
+func Address(pid int) (netip.Addr, error) {
+	box, err := open(pid)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer box.close()
+	return box.address()
+}
+
+// Teardown removes the pod's link, and with it its end in the sandbox. An absent one is no fault.
+func Teardown(podUID string) error { return remove(LinkName(podUID)) }
+
+// Remove removes a link that List returned, for links no pod owns any more.
+func Remove(l Link) error { return remove(l.Name) }
+
+// Clean removes every pod's link and the bridge: what `gantry down` leaves behind is nothing.
+func Clean() error {
+	links, err := List()
+	for _, l := range links {
+		err = errors.Join(err, remove(l.Name))
+	}
+	return errors.Join(err, bridge.Remove())
+}
+
+// LinkName is the name of the host's end of a pod's link: at most 15 bytes, the kernel's limit.
+func LinkName(podUID string) string {
+	sum := sha256.Sum256([]byte(podUID))
+	return bridge.PortPrefix + hex.EncodeToString(sum[:6])
+}
+
+// List returns the pods' links of this node.
+func List() ([]Link, error) {
+	all, err := netlink.LinkList()
+	for try := 0; errors.Is(err, netlink.ErrDumpInterrupted) && try < 5; try++ { // links came or went meanwhile
+		all, err = netlink.LinkList()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing links: %w", err)
+	}
+	var links []Link
+	for _, l := range all {
+		a := l.Attrs()
+		if l.Type() != "veth" || !bridge.IsPort(a.Name) {
+			continue
+		}
+		link := Link{Name: a.Name, index: a.Index}
+		uid, addr, _ := strings.Cut(a.Alias, " ")
+		if LinkName(uid) == a.Name {
+			link.PodUID = uid
+			link.Address, _ = netip.ParseAddr(addr)
+		}
+		links = append(links, link)
+	}
+	return links, nil
+}
+
+func remove(name string) error {
+	link, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.LinkDel(link)
+	}
+	if errors.As(err, new(netlink.LinkNotFoundError)) || errors.Is(err, syscall.ENODEV) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("removing link %s: %w", name, err)
+	}
+	return nil
+}
+
+// complete tells that the pod's link was made to its end and carries addr.
+func complete(links []Link, podUID string, addr netip.Addr) bool {
+	for _, l := range links {
+		if l.PodUID == podUID {
+			return l.Address == addr
+		}
+	}
+	return false
+}
+
+func inUse(links []Link, podUID string, a netip.Addr) bool {
+	for _, l := range links {
+		if l.Address == a && l.PodUID != podUID {
+			return true
+		}
+	}
+	return false
+}
+
+// start is the address to look behind: the one given out last, or after a restart the highest in use.
+func (n *Network) start(links []Link) netip.Addr {
+	last := n.last
+	if !last.IsValid() {
+		for _, l := range links {
+			if l.Address.IsValid() && (!last.IsValid() || last.Less(l.Address)) {
+				last = l.Address
+			}
+		}
+	}
+	return last
+}
+
+func ipNet(a netip.Addr, bits int) *net.IPNet {
+	return &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(bits, 32)}
+}

@@ -1,0 +1,295 @@
+package podnet
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+
+	"gantry/agents/internal/bridge"
+	"gantry/agents/internal/netnstest"
+)
+
+func TestMain(m *testing.M) { netnstest.Main(m) }
+
+var podCIDR = netip.MustParsePrefix("10.244.1.0/24")
+
+func setup(t *testing.T, n *Network, uid string, pid int) netip.Addr {
+	t.Helper()
+	a, err := n.Setup(uid, pid, podCIDR, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func run(t *testing.T, pid int, args ...string) string {
+	t.Helper()
+	args = append([]string{"-t", strconv.Itoa(pid), "-n"}, args...)
+	out, err := exec.Command("nsenter", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func clean(t *testing.T) {
+	t.Cleanup(func() {
+		if err := Clean(); err != nil {
+			t.Error(err)
+		}
+		if links, _ := netlink.LinkList(); len(links) != 1 {
+			t.Errorf("Clean left links: %v", links)
+		}
+	})
+}
+
+func TestSetup(t *testing.T) {
+	clean(t)
+	var n Network
+	pid := netnstest.Pod(t)
+	if _, err := Address(pid); !errors.Is(err, ErrNoAddress) {
+		t.Fatalf("Address before Setup: %v, want ErrNoAddress", err)
+	}
+	a := setup(t, &n, "uid-1", pid)
+	if a.String() != "10.244.1.2" {
+		t.Errorf("first address is %s, want 10.244.1.2", a)
+	}
+	if again := setup(t, &n, "uid-1", pid); again != a {
+		t.Errorf("second Setup gave %s, want %s", again, a)
+	}
+	if after := setup(t, new(Network), "uid-1", pid); after != a {
+		t.Errorf("Setup after a restart gave %s, want %s", after, a)
+	}
+	if read, err := Address(pid); read != a || err != nil {
+		t.Errorf("Address: %v, %v", read, err)
+	}
+	links, err := List()
+	want := []Link{{Name: LinkName("uid-1"), PodUID: "uid-1", Address: a}}
+	for i := range links {
+		links[i].index = 0
+	}
+	if diff := cmp.Diff(want, links, cmp.AllowUnexported(Link{}), cmp.Comparer(func(x, y netip.Addr) bool { return x == y })); diff != "" || err != nil {
+		t.Errorf("List: %v %s", err, diff)
+	}
+	routes := run(t, pid, "ip", "-o", "route")
+	if want := "default via 10.244.1.1 dev eth0 src 10.244.1.2 \n10.244.1.1 dev eth0 scope link src 10.244.1.2"; routes != want {
+		t.Errorf("routes inside:\n%s\nwant:\n%s", routes, want)
+	}
+	if lo := run(t, pid, "ip", "-o", "addr", "show", "lo"); !strings.Contains(lo, "127.0.0.1/8") {
+		t.Errorf("lo inside: %s", lo)
+	}
+	if got := run(t, pid, "ip", "-o", "-6", "addr", "show", "eth0"); got != "" {
+		t.Errorf("IPv6 addresses inside: %s", got)
+	}
+}
+
+func TestPodsReachEachOtherAndTheHost(t *testing.T) {
+	clean(t)
+	var n Network
+	p1, p2 := netnstest.Pod(t), netnstest.Pod(t)
+	a1, a2 := setup(t, &n, "uid-1", p1), setup(t, &n, "uid-2", p2)
+	gateway := bridge.Gateway(podCIDR)
+	host := os.Getpid()
+	for _, tt := range []struct {
+		name     string
+		from, to int
+		addr     netip.Addr
+	}{{"pod to pod", p1, p2, a2}, {"back", p2, p1, a1}, {"pod to host", p1, host, gateway}, {"host to pod", host, p1, a1}, {"itself", p1, p1, a1}} {
+		l := listen(t, tt.to)
+		netnstest.In(t, tt.from, func() {
+			c, err := net.DialTimeout("tcp", net.JoinHostPort(tt.addr.String(), l), time.Second)
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+				return
+			}
+			_ = c.Close()
+		})
+	}
+}
+
+func listen(t *testing.T, pid int) (port string) {
+	t.Helper()
+	netnstest.In(t, pid, func() {
+		l, err := net.Listen("tcp4", "0.0.0.0:0")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		_, port, _ = net.SplitHostPort(l.Addr().String())
+	})
+	return port
+}
+
+func TestHalfMadeSandboxIsMadeAgain(t *testing.T) {
+	clean(t)
+	var n Network
+	pid := netnstest.Pod(t)
+	a := setup(t, &n, "uid-1", pid)
+	link, err := netlink.LinkByName(LinkName("uid-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkSetAlias(link, " "); err != nil { // as if Setup had died before its last step
+		t.Fatal(err)
+	}
+	b := setup(t, &n, "uid-1", pid)
+	if read, err := Address(pid); read != b || err != nil {
+		t.Errorf("Address: %v, %v; want %s (was %s)", read, err, b, a)
+	}
+	if links, _ := List(); len(links) != 1 {
+		t.Errorf("%d links, want 1", len(links))
+	}
+}
+
+func TestPodsOutliveTheBridge(t *testing.T) {
+	clean(t)
+	var n Network
+	pid := netnstest.Pod(t)
+	a := setup(t, &n, "uid-1", pid)
+	if err := bridge.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if err := EnsureBridge(podCIDR); err != nil {
+		t.Fatal(err)
+	}
+	netnstest.Serve(t, pid, 80, "pod")
+	if who, _, err := netnstest.Ask(t, os.Getpid(), "tcp", a.String()+":80"); who != "pod" {
+		t.Errorf("%q answered: %v", who, err)
+	}
+}
+
+func TestTeardown(t *testing.T) {
+	clean(t)
+	var n Network
+	pid := netnstest.Pod(t)
+	setup(t, &n, "uid-1", pid)
+	for range 2 { // the second finds nothing, which is no fault
+		if err := Teardown("uid-1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Address(pid); !errors.Is(err, ErrNoAddress) {
+		t.Errorf("Address after Teardown: %v", err)
+	}
+	if links, err := List(); len(links) != 0 || err != nil {
+		t.Errorf("List: %v, %v", links, err)
+	}
+}
+
+func TestAddressesOfManyPodsDiffer(t *testing.T) {
+	clean(t)
+	var n Network
+	var wg sync.WaitGroup
+	got := make([]netip.Addr, 20)
+	for i := range got {
+		pid := netnstest.Pod(t)
+		wg.Go(func() {
+			a, err := n.Setup(fmt.Sprintf("uid-%d", i), pid, podCIDR, nil)
+			if err != nil {
+				t.Error(err)
+			}
+			got[i] = a
+		})
+	}
+	wg.Wait()
+	seen := map[netip.Addr]bool{}
+	for _, a := range got {
+		if seen[a] || !podCIDR.Contains(a) {
+			t.Errorf("address %s is given out twice or not of %s", a, podCIDR)
+		}
+		seen[a] = true
+	}
+}
+
+func TestSetupRefusesTheHostsNamespace(t *testing.T) {
+	clean(t)
+	var n Network
+	if _, err := n.Setup("uid-1", os.Getpid(), podCIDR, nil); err == nil {
+		t.Error("Setup of the host's own namespace succeeded")
+	}
+}
+
+func TestEnsureBridge(t *testing.T) {
+	clean(t)
+	for _, cidr := range []string{"10.244.3.0/24", "10.244.3.0/24", "10.244.9.0/25"} { // made, kept, changed
+		p := netip.MustParsePrefix(cidr)
+		if err := EnsureBridge(p); err != nil {
+			t.Fatal(err)
+		}
+		i, err := net.InterfaceByName(bridge.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addrs, err := i.Addrs()
+		want := netip.PrefixFrom(bridge.Gateway(p), p.Bits()).String()
+		if err != nil || len(addrs) != 1 || addrs[0].String() != want || i.Flags&net.FlagUp == 0 {
+			t.Errorf("%s: addresses %v, flags %v, %v; want %s, up", cidr, addrs, i.Flags, err, want)
+		}
+	}
+	for _, bad := range []string{"fd00::/64", "10.0.0.0/30", "0.0.0.0/0"} {
+		if err := EnsureBridge(netip.MustParsePrefix(bad)); err == nil {
+			t.Errorf("%s was taken for a podCIDR", bad)
+		}
+	}
+}
+
+func TestNext(t *testing.T) {
+	small := netip.MustParsePrefix("10.0.0.0/29") // .1 is the gateway, .7 broadcast: pods have .2 to .6
+	tests := []struct {
+		name, after string
+		taken       string
+		want        string
+	}{
+		{"first", "", "", "10.0.0.2"},
+		{"behind the last", "10.0.0.3", "", "10.0.0.4"},
+		{"skips taken", "10.0.0.3", "10.0.0.4", "10.0.0.5"},
+		{"goes round", "10.0.0.6", "", "10.0.0.2"},
+		{"goes round to the only one free", "10.0.0.4", "10.0.0.2 10.0.0.4 10.0.0.5 10.0.0.6", "10.0.0.3"},
+		{"last one itself, if free", "10.0.0.4", "10.0.0.2 10.0.0.3 10.0.0.5 10.0.0.6", "10.0.0.4"},
+		{"of another range", "10.1.0.9", "", "10.0.0.2"},
+		{"full", "10.0.0.4", "10.0.0.2 10.0.0.3 10.0.0.4 10.0.0.5 10.0.0.6", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var after netip.Addr
+			if tt.after != "" {
+				after = netip.MustParseAddr(tt.after)
+			}
+			got, err := next(small, after, func(a netip.Addr) bool { return strings.Contains(" "+tt.taken+" ", " "+a.String()+" ") })
+			switch {
+			case tt.want == "" && !errors.Is(err, ErrFull):
+				t.Errorf("got %v, %v; want ErrFull", got, err)
+			case tt.want != "" && got.String() != tt.want:
+				t.Errorf("got %v, %v; want %s", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func BenchmarkSetup(b *testing.B) {
+	var n Network
+	pid := netnstest.Pod(b)
+	for b.Loop() {
+		if _, err := n.Setup("uid", pid, podCIDR, nil); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := Teardown("uid"); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	_ = Clean()
+}

@@ -1,0 +1,185 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// script answers exec probes in turn by their first word, and then always with the last answer.
+type script struct {
+	mu      sync.Mutex
+	answers map[string]string // command -> "0011"
+	asked   map[string]int
+}
+
+func (s *script) exec(_ context.Context, _ string, command []string) ([]byte, int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	answers, n := s.answers[command[0]], s.asked[command[0]]
+	s.asked[command[0]]++
+	return []byte("said " + command[0]), int(answers[min(n, len(answers)-1)] - '0'), nil
+}
+
+func execProbe(command string, period, failures int32) *corev1.Probe {
+	return &corev1.Probe{
+		ProbeHandler:  corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{command}}},
+		PeriodSeconds: period, FailureThreshold: failures, SuccessThreshold: 1, TimeoutSeconds: 1,
+	}
+}
+
+func TestVerdictsOverTime(t *testing.T) {
+	cases := []struct {
+		name      string
+		container corev1.Container
+		answers   map[string]string
+		wasReady  bool
+		want      map[int]Result // after so many seconds
+	}{
+		{"readiness comes and goes", corev1.Container{ReadinessProbe: execProbe("r", 10, 2)}, map[string]string{"r": "10110"}, false, map[int]Result{
+			1: {Started: true}, 11: {Started: true, Ready: true}, 21: {Started: true, Ready: true}, 31: {Started: true}, 41: {Started: true, Ready: true}}},
+		{"a restarted kubelet keeps readiness", corev1.Container{ReadinessProbe: execProbe("r", 10, 2)}, map[string]string{"r": "1"}, true, map[int]Result{
+			1: {Started: true, Ready: true}, 11: {Started: true}}},
+		{"liveness fails for good", corev1.Container{LivenessProbe: execProbe("l", 10, 3)}, map[string]string{"l": "0111"}, false, map[int]Result{
+			21: {Started: true, Ready: true}, 31: {Started: true, Ready: true, Unhealthy: "liveness"}}},
+		{"startup holds the others back", corev1.Container{StartupProbe: execProbe("s", 5, 10), LivenessProbe: execProbe("l", 1, 1)}, map[string]string{"s": "110", "l": "1"}, false, map[int]Result{
+			6: {}, 9: {}, 12: {Started: true, Ready: true, Unhealthy: "liveness"}}},
+		{"startup never succeeds", corev1.Container{StartupProbe: execProbe("s", 5, 2)}, map[string]string{"s": "1"}, false, map[int]Result{
+			4: {}, 6: {Unhealthy: "startup"}}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &script{answers: tc.answers, asked: map[string]int{}}
+				p := New(Config{Exec: s.exec, Changed: func(*corev1.Pod) {}, Unhealthy: func(*corev1.Pod, string, string) {}, Log: slog.New(slog.DiscardHandler)})
+				ctx, cancel := context.WithCancel(t.Context())
+				done := make(chan error)
+				go func() { done <- p.Run(ctx) }()
+				p.Ensure(ctx, Target{Pod: &corev1.Pod{}, Container: &tc.container, ID: "c", StartedAt: time.Now(), WasReady: tc.wasReady})
+				begin := time.Now()
+				for second := 0; second < 45; second++ {
+					want, ok := tc.want[second]
+					if !ok {
+						continue
+					}
+					time.Sleep(time.Until(begin.Add(time.Duration(second) * time.Second))) // the bubble's clock
+					synctest.Wait()
+					if got, _ := p.Result("c"); got != want {
+						t.Errorf("after %d s: %+v, want %+v", second, got, want)
+					}
+				}
+				cancel()
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestFailedProbesAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		s := &script{answers: map[string]string{"r": "1"}, asked: map[string]int{}}
+		p := New(Config{Exec: s.exec, Changed: func(*corev1.Pod) { t.Error("nothing changed") }, Log: slog.New(slog.DiscardHandler),
+			Unhealthy: func(_ *corev1.Pod, container, message string) { told = append(told, container+": "+message) }})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- p.Run(ctx) }()
+		probe := execProbe("r", 10, 3)
+		probe.InitialDelaySeconds = 5
+		p.Ensure(ctx, Target{Pod: &corev1.Pod{}, Container: &corev1.Container{Name: "web", ReadinessProbe: probe}, ID: "c", StartedAt: time.Now()})
+		time.Sleep(16 * time.Second)
+		synctest.Wait()
+		p.Forget("c")
+		time.Sleep(time.Minute)
+		cancel()
+		<-done
+		want := []string{"web: Readiness probe failed: said r", "web: Readiness probe failed: said r"}
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Error(diff)
+		}
+		if _, ok := p.Result("c"); ok {
+			t.Error("a forgotten container has a result")
+		}
+	})
+}
+
+func TestHTTPAndTCP(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		switch req.URL.Path {
+		case "/ok":
+			if req.Header.Get("X-A") != "b" || req.Host != "name" || !strings.HasPrefix(req.UserAgent(), "kube-probe/") {
+				w.WriteHeader(http.StatusTeapot)
+			}
+		case "/away":
+			http.Redirect(w, req, "http://192.0.2.1/", http.StatusFound)
+		case "/here":
+			http.Redirect(w, req, "/bad", http.StatusFound)
+		default:
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	}))
+	defer server.Close()
+	addr := server.Listener.Addr().(*net.TCPAddr)
+	target := &target{Target: Target{IP: netip.MustParseAddr("127.0.0.1"), Container: &corev1.Container{
+		Name: "web", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: int32(addr.Port)}}}}}
+	http := func(path string, port intstr.IntOrString) corev1.ProbeHandler {
+		return corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: port, HTTPHeaders: []corev1.HTTPHeader{{Name: "X-A", Value: "b"}, {Name: "Host", Value: "name"}}}}
+	}
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	closedPort := closed.Addr().(*net.TCPAddr).Port
+	cases := []struct {
+		name    string
+		handler corev1.ProbeHandler
+		ok      bool
+		message string
+	}{
+		{"http", http("/ok", intstr.FromString("http")), true, ""},
+		{"http 500", http("/bad?x=1", intstr.FromInt(addr.Port)), false, "HTTP probe failed with statuscode: 500"},
+		{"redirect to another host", http("/away", intstr.FromInt(addr.Port)), true, ""},
+		{"redirect on the host", http("/here", intstr.FromInt(addr.Port)), false, "HTTP probe failed with statuscode: 500"},
+		{"unknown port name", http("/ok", intstr.FromString("none")), false, `couldn't find port: none in container "web"`},
+		{"tcp", corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString("http")}}, true, ""},
+		{"tcp refused", corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt(closedPort)}}, false,
+			"dial tcp 127.0.0.1:" + strconv.Itoa(closedPort) + ": connect: connection refused"},
+		{"grpc refused", corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: int32(closedPort)}}, false, "connection refused"},
+	}
+	for _, tc := range cases {
+		ok, message := (&Prober{}).once(t.Context(), target, &corev1.Probe{ProbeHandler: tc.handler})
+		if ok != tc.ok || !strings.Contains(message, tc.message) {
+			t.Errorf("%s: %v %q, want %v %q", tc.name, ok, message, tc.ok, tc.message)
+		}
+	}
+}
+
+func TestExecTimeoutSaysSo(t *testing.T) {
+	p := New(Config{Exec: func(ctx context.Context, _ string, _ []string) ([]byte, int, error) {
+		<-ctx.Done()
+		return nil, 0, errors.Join(errors.New("stopped"), ctx.Err())
+	}})
+	synctest.Test(t, func(t *testing.T) {
+		ok, message := p.once(t.Context(), &target{Target: Target{ID: "c"}}, execProbe("slow", 1, 1))
+		if want := `command timed out: "slow" timed out after 1s`; ok || message != want {
+			t.Errorf("%v %q, want %q", ok, message, want)
+		}
+	})
+}

@@ -1,0 +1,110 @@
+package kubelet
+
+import (
+	"fmt"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// Linux' bounds of cpu shares and quota.
+const (
+	minShares   = 2
+	maxShares   = 262144
+	cpuPeriod   = 100000 // microseconds
+	minCPUQuota = 1000   // microseconds
+)
+
+// cpuShares is the weight for a request in thousandths of a cpu.
+func cpuShares(milli int64) int64 {
+	return min(max(milli*1024/1000, minShares), maxShares)
+}
+
+// cpuQuota is the time per period for a limit in thousandths of a cpu; 0: unlimited.
+func cpuQuota(milli int64) int64 {
+	if milli <= 0 {
+		return 0
+	}
+	return max(milli*cpuPeriod/1000, minCPUQuota)
+}
+
+// requestMilli is what a container asks of cpu; a limit without a request is one.
+func requestMilli(c *corev1.Container) int64 {
+	if q, ok := c.Resources.Requests[corev1.ResourceCPU]; ok {
+		return q.MilliValue()
+	}
+	return c.Resources.Limits.Cpu().MilliValue()
+}
+
+// The kernel's order of killing when memory is short; as Kubernetes sets it.
+const (
+	oomSandbox    = -998
+	oomCritical   = -997
+	oomBestEffort = 1000
+)
+
+// criticalPriority is that of system-node-critical.
+const criticalPriority = 2000001000
+
+// oomScore is a container's oom_score_adj on a node with memory bytes.
+func oomScore(pod *corev1.Pod, c *corev1.Container, memory int64) int {
+	if pod.Spec.Priority != nil && *pod.Spec.Priority >= criticalPriority {
+		return oomCritical
+	}
+	switch qosClass(pod) {
+	case corev1.PodQOSGuaranteed:
+		return oomCritical
+	case corev1.PodQOSBestEffort:
+		return oomBestEffort
+	}
+	if memory <= 0 {
+		return oomBestEffort - 1
+	}
+	score := 1000 - int(1000*c.Resources.Requests.Memory().Value()/memory)
+	return min(max(score, 1000+oomCritical), oomBestEffort-1)
+}
+
+// resourceValue is a resourceFieldRef's value: rounded up to the divisor. A limit that is not set is the node's.
+func resourceValue(pod *corev1.Pod, c *corev1.Container, ref *corev1.ResourceFieldSelector, allocatable corev1.ResourceList) (string, error) {
+	if ref.ContainerName != "" && ref.ContainerName != c.Name {
+		m, ok := memberNamed(pod, ref.ContainerName)
+		if !ok {
+			return "", fmt.Errorf("container %v not found", ref.ContainerName)
+		}
+		c = m.Container
+	}
+	var q resource.Quantity
+	limit := func(name corev1.ResourceName) resource.Quantity {
+		if q, ok := c.Resources.Limits[name]; ok {
+			return q
+		}
+		return allocatable[name]
+	}
+	switch ref.Resource {
+	case "limits.cpu":
+		q = limit(corev1.ResourceCPU)
+	case "limits.memory":
+		q = limit(corev1.ResourceMemory)
+	case "limits.ephemeral-storage":
+		q = limit(corev1.ResourceEphemeralStorage)
+	case "requests.cpu":
+		q = c.Resources.Requests[corev1.ResourceCPU]
+	case "requests.memory":
+		q = c.Resources.Requests[corev1.ResourceMemory]
+	case "requests.ephemeral-storage":
+		q = c.Resources.Requests[corev1.ResourceEphemeralStorage]
+	default:
+		return "", fmt.Errorf("unsupported container resource: %v", ref.Resource)
+	}
+	divisor := ref.Divisor
+	if divisor.IsZero() {
+		divisor = resource.MustParse("1")
+	}
+	if ref.Resource == "limits.cpu" || ref.Resource == "requests.cpu" {
+		d := max(divisor.MilliValue(), 1)
+		return strconv.FormatInt((q.MilliValue()+d-1)/d, 10), nil
+	}
+	d := max(divisor.Value(), 1)
+	return strconv.FormatInt((q.Value()+d-1)/d, 10), nil
+}

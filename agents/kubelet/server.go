@@ -1,0 +1,135 @@
+package kubelet
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/internal/daemon"
+	"gantry/agents/kubelet/stream"
+	"gantry/registry"
+)
+
+// serve answers on the node's port: logs, exec, attach, port-forward. Without a certificate nothing is served.
+func (k *kubelet) serve(ctx context.Context) error {
+	if k.cfg.ServingCert == nil {
+		<-ctx.Done()
+		return nil
+	}
+	h, err := stream.New(stream.Config{Pods: (*podIndex)(k), Docker: k.docker, Health: k.cfg.Health, Log: k.log})
+	if err != nil {
+		return fmt.Errorf("making the node's server: %w", err)
+	}
+	l, err := net.Listen("tcp", k.cfg.Address.String())
+	if err != nil {
+		return fmt.Errorf("opening the node's port: %w", err)
+	}
+	s := &http.Server{
+		Handler: h, ReadHeaderTimeout: 10 * time.Second,
+		TLSConfig: &tls.Config{
+			Certificates: []tls.Certificate{*k.cfg.ServingCert}, ClientCAs: k.cfg.ClientCAs,
+			ClientAuth: tls.VerifyClientCertIfGiven, MinVersion: tls.VersionTLS12,
+		},
+	}
+	return daemon.ServeHTTP(ctx, s, l)
+}
+
+// podIndex answers the stream server's questions from what the workers last saw.
+type podIndex kubelet
+
+// find is the snapshot of a pod; uid "" takes the one of that name that is not gone.
+func (p *podIndex) find(namespace, name, uid string) (*snapshot, error) {
+	var last *snapshot
+	for _, w := range (*kubelet)(p).allWorkers() {
+		s := w.seen.Load()
+		if s == nil || w.ref.namespace != namespace || w.ref.name != name || uid != "" && w.ref.uid != uid {
+			continue
+		}
+		if last == nil || last.gone {
+			last = s
+		}
+	}
+	if last == nil {
+		return nil, &registry.Error{Kind: registry.NotFound, Resource: "pods", KindName: "Pod", Name: name, Reason: fmt.Sprintf("pod %q not found on this node", namespace+"/"+name)}
+	}
+	return last, nil
+}
+
+// Container is stream.Pods' Container.
+func (p *podIndex) Container(namespace, pod, uid, container string, previous bool) (string, error) {
+	s, err := p.find(namespace, pod, uid)
+	if err != nil {
+		return "", err
+	}
+	if _, ok := memberNamed(s.pod, container); !ok {
+		return "", &registry.Error{Kind: registry.BadRequest, Resource: "pods", Name: pod, Reason: fmt.Sprintf("container %s is not valid for pod %s", container, pod)}
+	}
+	list := s.group.containers[container]
+	if previous {
+		for i, f := range list {
+			// A container that ended and waits to be started again is the previous one of its next attempt.
+			waits := i == 0 && waitsAgain(s.status, container)
+			if f.state == stateExited && (i > 0 || waits) {
+				return f.id, nil
+			}
+		}
+		return "", badContainer(pod, fmt.Sprintf("previous terminated container %q in pod %q not found", container, pod))
+	}
+	if len(list) > 0 && list[0].state != stateCreated {
+		return list[0].id, nil
+	}
+	if len(list) > 1 {
+		return list[1].id, nil
+	}
+	reason := waitCreating
+	if c := namedIn(s.status, container); c != nil && c.State.Waiting != nil {
+		reason = c.State.Waiting.Reason
+		if m := c.State.Waiting.Message; m != "" && reason != waitCreating {
+			return "", badContainer(pod, fmt.Sprintf("container %q in pod %q is waiting to start: %s", container, pod, m))
+		}
+	}
+	return "", badContainer(pod, fmt.Sprintf("container %q in pod %q is waiting to start: %s", container, pod, reason))
+}
+
+func badContainer(pod, reason string) error {
+	return &registry.Error{Kind: registry.BadRequest, Resource: "pods", Name: pod, Reason: reason}
+}
+
+func waitsAgain(s corev1.PodStatus, container string) bool {
+	c := namedIn(s, container)
+	return c != nil && c.State.Waiting != nil && c.LastTerminationState.Terminated != nil
+}
+
+func namedIn(s corev1.PodStatus, container string) *corev1.ContainerStatus {
+	return statusNamed(&corev1.Pod{Status: s}, container)
+}
+
+// SandboxPID is stream.Pods' SandboxPID.
+func (p *podIndex) SandboxPID(namespace, pod, uid string) (int, error) {
+	s, err := p.find(namespace, pod, uid)
+	if err != nil {
+		return 0, err
+	}
+	if box := s.group.sandbox(); box != nil && box.state == stateRunning {
+		return box.pid, nil
+	}
+	return 0, badContainer(pod, fmt.Sprintf("pod %q has no running sandbox", pod))
+}
+
+// List is stream.Pods' List: the pods with the status the kubelet gives them now.
+func (p *podIndex) List() []*corev1.Pod {
+	var all []*corev1.Pod
+	for _, w := range (*kubelet)(p).allWorkers() {
+		if s := w.seen.Load(); s != nil && !s.gone {
+			pod := s.pod.DeepCopy()
+			pod.Status = s.status
+			all = append(all, pod)
+		}
+	}
+	return all
+}

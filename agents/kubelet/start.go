@@ -1,0 +1,211 @@
+package kubelet
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/client"
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/volumes"
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/core"
+)
+
+// startInput is what a start needs of its pod.
+type startInput struct {
+	pod     *corev1.Pod
+	action  action
+	sandbox string // ID
+	podIP   netip.Addr
+	volumes map[string]volume // nil: mount them first
+	pulls   *pullBackoff
+}
+
+// startRetry is how soon a start that met a passing fault (a config map not there yet) is tried again.
+const startRetry = 10 * time.Second
+
+// startContainer brings one attempt of a container up: image, volumes, environment, create, start, postStart. The error is a
+// *waitError where it is the container's affair, else the engine's.
+func (k *kubelet) startContainer(ctx context.Context, in startInput) (id string, image heldImage, err error) {
+	c := in.action.container
+	image, err = k.ensureImage(ctx, in.pod, c, in.pulls)
+	if err != nil {
+		return "", image, err
+	}
+	cfg, err := k.configure(ctx, in, image)
+	if err != nil {
+		k.containerEvent(in.pod, c, corev1.EventTypeWarning, "Failed", "Error: %v", err)
+		return "", image, &waitError{problem{reason: waitConfigError, message: err.Error()}, startRetry}
+	}
+	id, err = k.create(ctx, cfg)
+	if err != nil {
+		if client.IsErrConnectionFailed(err) {
+			return "", image, err
+		}
+		k.containerEvent(in.pod, c, corev1.EventTypeWarning, "Failed", "Error: %v", err)
+		return "", image, &waitError{problem{reason: waitCreateError, message: err.Error()}, startRetry}
+	}
+	k.containerEvent(in.pod, c, corev1.EventTypeNormal, "Created", "Created container: %s", c.Name)
+	if err := k.start(ctx, id); err != nil {
+		if client.IsErrConnectionFailed(err) {
+			return id, image, err
+		}
+		k.containerEvent(in.pod, c, corev1.EventTypeWarning, "Failed", "Error: %v", err)
+		return id, image, &waitError{problem{reason: waitRunError, message: err.Error()}, 0} // the attempt counts: its back-off applies
+	}
+	k.containerEvent(in.pod, c, corev1.EventTypeNormal, "Started", "Started container %s", c.Name)
+	return id, image, nil
+}
+
+// configure makes the container's configuration. Its errors are for the container's status.
+func (k *kubelet) configure(ctx context.Context, in startInput, image heldImage) (containerConfig, error) {
+	c := in.action.container.Container
+	if in.volumes == nil {
+		v, err := k.mountVolumes(ctx, in.pod)
+		if err != nil {
+			return containerConfig{}, err
+		}
+		in.volumes = v
+	}
+	env, err := resolveEnv(in.pod, c, k.envSources(ctx, in.pod, in.podIP))
+	if err != nil {
+		return containerConfig{}, err
+	}
+	mounts, err := volumeMounts(c, in.volumes, env, func(v volume, _ int, sub string) (string, error) {
+		return volumes.SubPath(v.path, sub)
+	})
+	if err != nil {
+		return containerConfig{}, err
+	}
+	message, err := k.messageMount(in.pod, c, in.action.attempt)
+	if err != nil {
+		return containerConfig{}, err
+	}
+	for _, more := range [][]mount.Mount{k.podFileMounts(in.pod, c), message} {
+		mounts = append(mounts, more...)
+	}
+	return renderContainer(containerInput{
+		node: k.cfg.NodeName, pod: in.pod, container: c, sandbox: in.sandbox, attempt: in.action.attempt, backoff: in.action.backoff,
+		image: image.ref, imageUser: image.user, env: env, mounts: mounts, engine: k.engine, seccomp: k.seccompDir(), podIP: in.podIP,
+	})
+}
+
+// envSources reads what environment variables refer to, through the gateway: a node may not read it in etcd.
+func (k *kubelet) envSources(ctx context.Context, pod *corev1.Pod, podIP netip.Addr) envSources {
+	return envSources{
+		configMap: func(name string) (*corev1.ConfigMap, bool, error) {
+			return read[*corev1.ConfigMap](ctx, k.cfg.Gateway, core.ConfigMap, pod.Namespace, name)
+		},
+		secret: func(name string) (*corev1.Secret, bool, error) {
+			return read[*corev1.Secret](ctx, k.cfg.Gateway, core.Secret, pod.Namespace, name)
+		},
+		services:    serviceEnv(pod, k.services(ctx)),
+		nodeIP:      k.cfg.NodeIP,
+		podIP:       podIP,
+		allocatable: k.allocatable(),
+	}
+}
+
+// read gets an object of the pod's namespace; ok is false where there is none.
+func read[T schema.Object](ctx context.Context, api registry.API, kind *schema.Kind, namespace, name string) (obj T, ok bool, err error) {
+	it, err := api.Get(ctx, kind, namespace, name, "")
+	if isNotFound(err) {
+		return obj, false, nil
+	}
+	if err != nil {
+		return obj, false, fmt.Errorf("reading %s %s/%s: %w", kind.Singular, namespace, name, err)
+	}
+	return it.Object().(T), true, nil
+}
+
+// mountVolumes makes the pod's volumes.
+func (k *kubelet) mountVolumes(ctx context.Context, pod *corev1.Pod) (map[string]volume, error) {
+	m, err := k.volumes.Mount(ctx, pod)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]volume, len(m))
+	for name, v := range m {
+		out[name] = volume{v.Path, v.ReadOnly}
+	}
+	return out, nil
+}
+
+func (k *kubelet) unmountVolumes(uid string) error { return k.volumes.Unmount(uid) }
+
+// ensureImage makes sure the engine has the container's image, as its pull policy says.
+func (k *kubelet) ensureImage(ctx context.Context, pod *corev1.Pod, c member, back *pullBackoff) (heldImage, error) {
+	ref, err := parseImage(c.Image)
+	if err != nil {
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "InspectFailed", "%v", err)
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitInvalidImage)
+		return heldImage{}, &waitError{problem{reason: waitInvalidImage, message: err.Error()}, maxBackoff}
+	}
+	h, present, err := k.images.held(ctx, ref)
+	if err != nil {
+		return heldImage{}, err
+	}
+	policy := pullPolicy(c.Container, ref)
+	switch {
+	case present && policy != corev1.PullAlways:
+		k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulled", presentMessage, c.Image)
+		return h, nil
+	case policy == corev1.PullNever:
+		message := fmt.Sprintf(neverPullMessage, c.Image)
+		k.containerEvent(pod, c, corev1.EventTypeWarning, waitNeverPull, "%s", message)
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitNeverPull)
+		return heldImage{}, &waitError{problem{reason: waitNeverPull, message: message}, startRetry}
+	}
+	return k.pullImage(ctx, pod, c, ref, back)
+}
+
+func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, c member, ref string, back *pullBackoff) (heldImage, error) {
+	begin := time.Now()
+	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulling", "Pulling image %q", c.Image)
+	err := k.images.fetch(ctx, ref, imageAuths(ref, k.pullSecrets(ctx, pod)))
+	if ctx.Err() != nil {
+		return heldImage{}, ctx.Err()
+	}
+	var h heldImage
+	if err == nil {
+		var ok bool
+		if h, ok, err = k.images.held(ctx, ref); err == nil && !ok {
+			err = fmt.Errorf("the engine does not have %s after its pull", ref)
+		}
+	}
+	if err != nil {
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", pullFailedMessage, c.Image, err)
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitImagePull)
+		return heldImage{}, &waitError{problem{reason: waitImagePull, message: err.Error()}, back.next(ref)}
+	}
+	back.forget(ref)
+	took := time.Since(begin).Round(time.Millisecond)
+	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulled", pulledMessage, c.Image, took, took, h.size)
+	return h, nil
+}
+
+// pullSecrets are the pod's imagePullSecrets that can be read; one that can't is no credential.
+func (k *kubelet) pullSecrets(ctx context.Context, pod *corev1.Pod) []*corev1.Secret {
+	var all []*corev1.Secret
+	for _, ref := range pod.Spec.ImagePullSecrets {
+		s, ok, err := read[*corev1.Secret](ctx, k.cfg.Gateway, core.Secret, pod.Namespace, ref.Name)
+		if err == nil && ok {
+			all = append(all, s)
+			continue
+		}
+		k.podEvent(pod, corev1.EventTypeWarning, "FailedToRetrieveImagePullSecret",
+			"Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", ref.Name)
+	}
+	return all
+}
+
+// notAFault tells errors that say nothing of the container: the engine is away or the kubelet ends.
+func notAFault(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || client.IsErrConnectionFailed(err) || errdefs.IsUnavailable(err)
+}

@@ -1,0 +1,245 @@
+package kubelet
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// problem is why a container waits, as its status says it: {"ErrImagePull", "pulling ..."}.
+type problem struct {
+	reason, message string
+	since           time.Time
+}
+
+// Reasons of a waiting container.
+const (
+	waitCreating      = "ContainerCreating"
+	waitInitializing  = "PodInitializing"
+	waitCrashLoop     = "CrashLoopBackOff"
+	waitConfigError   = "CreateContainerConfigError"
+	waitCreateError   = "CreateContainerError"
+	waitRunError      = "RunContainerError"
+	waitHookError     = "PostStartHookError"
+	reasonStatusLost  = "ContainerStatusUnknown"
+	messageStatusLost = "The container could not be located when the pod was terminated"
+)
+
+// facts is what a status says besides what the view holds.
+type facts struct {
+	problems map[string]problem // by container name
+	starting map[string]bool    // containers whose postStart handler is not over
+	messages map[string]string  // termination messages by container ID
+	images   map[string]string  // imageID as the status shows it, by the engine's image ID
+	nodeIP   netip.Addr
+	podIP    netip.Addr // not valid: none yet
+	started  time.Time  // when the kubelet first saw the pod
+}
+
+// podStatus is the status of the pod as v shows it; what others own (conditions of schedulers and controllers, nominated node,
+// resize...) is kept from the pod's last one. Pure.
+func podStatus(v view, x facts) corev1.PodStatus {
+	pod := v.pod
+	s := *pod.Status.DeepCopy()
+	b := &statusBuilder{view: v, facts: x}
+	s.InitContainerStatuses, s.ContainerStatuses = nil, nil
+	for _, m := range members(pod) {
+		c := b.container(m)
+		if m.role == roleApp {
+			s.ContainerStatuses = append(s.ContainerStatuses, c)
+		} else {
+			s.InitContainerStatuses = append(s.InitContainerStatuses, c)
+		}
+	}
+	if !isTerminal(pod) { // a phase that is an end is never left, nor is its reason changed
+		s.Phase, s.Reason, s.Message = b.phase(s), "", ""
+		if v.failure != nil {
+			s.Phase, s.Reason, s.Message = corev1.PodFailed, v.failure.reason, v.failure.message
+		}
+	}
+	if s.QOSClass == "" {
+		s.QOSClass = qosClass(pod)
+	}
+	if s.StartTime == nil && !x.started.IsZero() {
+		s.StartTime = &metav1.Time{Time: x.started.Truncate(time.Second)}
+	}
+	b.addresses(&s)
+	b.conditions(&s)
+	s.ObservedGeneration = pod.Generation
+	return s
+}
+
+func (b *statusBuilder) addresses(s *corev1.PodStatus) {
+	if b.nodeIP.IsValid() {
+		s.HostIP = b.nodeIP.String()
+		s.HostIPs = []corev1.HostIP{{IP: s.HostIP}}
+	}
+	ip := b.podIP
+	if b.pod.Spec.HostNetwork && b.sandbox() != nil {
+		ip = b.nodeIP
+	}
+	if ip.IsValid() {
+		s.PodIP = ip.String()
+		s.PodIPs = []corev1.PodIP{{IP: s.PodIP}}
+	}
+}
+
+type statusBuilder struct {
+	view
+	facts
+}
+
+// container is one container's status: the newest attempt's state, the one before as the last state.
+func (b *statusBuilder) container(m member) corev1.ContainerStatus {
+	old := statusNamed(b.pod, m.Name)
+	s := corev1.ContainerStatus{Name: m.Name, Image: m.Image}
+	started := false
+	s.Started = &started
+	list := b.containers[m.Name]
+	if len(list) == 0 {
+		b.absent(&s, m, old)
+		return s
+	}
+	f := list[0]
+	s.ContainerID, s.RestartCount = "docker://"+f.id, int32(f.attempt)
+	s.ImageID = b.images[f.imageID]
+	if s.ImageID == "" {
+		s.ImageID = "docker://" + f.imageID
+	}
+	if f.image != "" {
+		s.Image = f.image
+	}
+	s.Resources = &corev1.ResourceRequirements{Requests: m.Resources.Requests.DeepCopy(), Limits: m.Resources.Limits.DeepCopy()}
+	if len(list) > 1 && list[1].state == stateExited {
+		s.LastTerminationState = b.terminated(list[1])
+	} else if old != nil && old.RestartCount == s.RestartCount {
+		s.LastTerminationState = *old.LastTerminationState.DeepCopy()
+	}
+	state := f.state
+	if state == stateRunning && b.starting[m.Name] {
+		state = stateCreated
+	}
+	switch state {
+	case stateRunning:
+		s.State.Running = &corev1.ContainerStateRunning{StartedAt: seconds(f.started)}
+		c := b.checks[f.id]
+		started = c.started
+		s.Ready = c.started && c.ready && c.unhealthy == ""
+	case stateExited:
+		s.State = b.terminated(f)
+		s.Ready = m.role == roleInit && f.exit.code == 0
+		if w := b.waiting(m, f); w != nil {
+			s.LastTerminationState, s.State = s.State, corev1.ContainerState{Waiting: w}
+		}
+	case stateCreated:
+		s.State.Waiting = b.notStarted(m)
+	}
+	if m.role == roleInit && f.state != stateRunning {
+		started = false
+	}
+	return s
+}
+
+// absent is the status of a container that the engine does not have.
+func (b *statusBuilder) absent(s *corev1.ContainerStatus, m member, old *corev1.ContainerStatus) {
+	if old == nil || old.ContainerID == "" {
+		s.State.Waiting = b.notStarted(m)
+		return
+	}
+	s.RestartCount, s.ContainerID, s.ImageID = old.RestartCount, old.ContainerID, old.ImageID
+	s.LastTerminationState = *old.LastTerminationState.DeepCopy()
+	switch {
+	case old.State.Terminated != nil:
+		s.State.Terminated = old.State.Terminated.DeepCopy()
+		s.Ready = old.Ready
+	case b.restartsLost(m):
+		s.State.Waiting = b.notStarted(m)
+	default:
+		s.State.Terminated = &corev1.ContainerStateTerminated{
+			ExitCode: lostCode, Reason: reasonStatusLost, Message: messageStatusLost, ContainerID: old.ContainerID,
+		}
+		if old.State.Running != nil {
+			s.State.Terminated.StartedAt = old.State.Running.StartedAt
+		}
+	}
+}
+
+func (b *statusBuilder) restartsLost(m member) bool {
+	return !b.ending() && restarts(b.pod.Spec.RestartPolicy, m.role, lostCode)
+}
+
+// ending is planner.ending.
+func (b *statusBuilder) ending() bool { return (&planner{view: b.view}).ending() }
+
+// notStarted is why a container that has not run yet waits.
+func (b *statusBuilder) notStarted(m member) *corev1.ContainerStateWaiting {
+	if p, ok := b.problems[m.Name]; ok {
+		return &corev1.ContainerStateWaiting{Reason: p.reason, Message: p.message}
+	}
+	if len(b.pod.Spec.InitContainers) > 0 {
+		return &corev1.ContainerStateWaiting{Reason: waitInitializing}
+	}
+	return &corev1.ContainerStateWaiting{Reason: waitCreating}
+}
+
+// waiting is why a container that ended is not running again yet; nil: it stays ended, or is about to start.
+func (b *statusBuilder) waiting(m member, f *found) *corev1.ContainerStateWaiting {
+	if b.ending() || !restarts(b.pod.Spec.RestartPolicy, m.role, f.exit.code) {
+		return nil
+	}
+	if restartAt(f).After(b.now) {
+		return &corev1.ContainerStateWaiting{Reason: waitCrashLoop, Message: crashLoopMessage(b.pod, m.Name, f.backoff)}
+	}
+	if p, ok := b.problems[m.Name]; ok {
+		return &corev1.ContainerStateWaiting{Reason: p.reason, Message: p.message}
+	}
+	return nil
+}
+
+// crashLoopMessage is Kubernetes' text: "back-off 10s restarting failed container=web pod=web_default(uid)".
+func crashLoopMessage(pod *corev1.Pod, container string, d time.Duration) string {
+	return fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", d, container, longName(pod))
+}
+
+// longName is "name_namespace(uid)".
+func longName(pod *corev1.Pod) string {
+	return fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID)
+}
+
+func (b *statusBuilder) terminated(f *found) corev1.ContainerState {
+	message := f.exit.message
+	if m := b.messages[f.id]; m != "" {
+		message = m
+	}
+	started := f.started
+	if started.IsZero() {
+		started = f.created
+	}
+	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+		ExitCode: int32(f.exit.code), Reason: f.exit.reason, Message: message,
+		StartedAt: seconds(started), FinishedAt: seconds(f.exit.finished), ContainerID: "docker://" + f.id,
+	}}
+}
+
+// seconds cuts a time to what the API keeps, so that a status compares equal after a round trip.
+func seconds(t time.Time) metav1.Time {
+	if t.IsZero() {
+		return metav1.Time{}
+	}
+	return metav1.Time{Time: t.Truncate(time.Second)}
+}
+
+// statusNamed is what the API knows of a container, nil where that is nothing.
+func statusNamed(pod *corev1.Pod, name string) *corev1.ContainerStatus {
+	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}

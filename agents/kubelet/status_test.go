@@ -1,0 +1,159 @@
+package kubelet
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// brief is a status in one line: phase, then each container as name=state, then the conditions that are false.
+func brief(s corev1.PodStatus) string {
+	parts := []string{string(s.Phase)}
+	if s.Reason != "" {
+		parts[0] += "/" + s.Reason
+	}
+	for _, c := range append(append([]corev1.ContainerStatus(nil), s.InitContainerStatuses...), s.ContainerStatuses...) {
+		parts = append(parts, c.Name+"="+briefState(c))
+	}
+	for _, c := range s.Conditions {
+		if c.Status != corev1.ConditionTrue {
+			parts = append(parts, "!"+string(c.Type)+"("+c.Reason+")")
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+func briefState(c corev1.ContainerStatus) string {
+	text := ""
+	switch {
+	case c.State.Running != nil:
+		text = "running"
+	case c.State.Terminated != nil:
+		text = fmt.Sprintf("%s:%d", c.State.Terminated.Reason, c.State.Terminated.ExitCode)
+	case c.State.Waiting != nil:
+		text = c.State.Waiting.Reason
+	}
+	if t := c.LastTerminationState.Terminated; t != nil {
+		text += fmt.Sprintf("<%s:%d", t.Reason, t.ExitCode)
+	}
+	if c.Ready {
+		text += ",ready"
+	}
+	return text
+}
+
+func TestPodStatus(t *testing.T) {
+	never, always, onFailure := corev1.RestartPolicyNever, corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure
+	notReady := " !Ready(ContainersNotReady) !ContainersReady(ContainersNotReady)"
+	for _, tc := range []struct {
+		name string
+		in   view
+		then func(*view, *facts)
+		want string
+	}{
+		{name: "without a sandbox", in: viewOf(podOf(always, "a")), then: func(v *view, _ *facts) { noSandbox(v) },
+			want: "Pending a=ContainerCreating !PodReadyToStartContainers()" + notReady},
+		{name: "with one", in: viewOf(podOf(always, "a")), want: "Pending a=ContainerCreating" + notReady},
+		{name: "running", in: viewOf(podOf(always, "a"), runs("a", 0)), want: "Running a=running,ready"},
+		{name: "running, its hook is not over", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(_ *view, x *facts) { x.starting["a"] = true },
+			want: "Pending a=ContainerCreating" + notReady},
+		{name: "running, not ready", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view, _ *facts) { v.checks["a0"] = check{started: true} },
+			want: "Running a=running" + notReady},
+		{name: "one runs, one is to come", in: viewOf(podOf(always, "a", "b"), runs("a", 0)), want: "Pending a=running,ready b=ContainerCreating" + notReady},
+		{name: "no image", in: viewOf(podOf(always, "a")), then: func(_ *view, x *facts) { x.problems["a"] = problem{reason: "ErrImagePull"} },
+			want: "Pending a=ErrImagePull" + notReady},
+		{name: "crashing", in: viewOf(podOf(always, "a"), endedAgo("a", 1, 2, time.Second)), want: "Running a=CrashLoopBackOff<Error:2" + notReady},
+		{name: "about to restart", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 2, 0)), want: "Running a=Error:2" + notReady},
+		{name: "restarted", in: viewOf(podOf(always, "a"), runs("a", 1), endedAgo("a", 0, 2, 0)), want: "Running a=running<Error:2,ready"},
+		{name: "succeeded", in: viewOf(podOf(never, "a"), endedAgo("a", 0, 0, 0)), want: "Succeeded a=Error:0 !Ready(PodCompleted) !ContainersReady(PodCompleted)"},
+		{name: "failed", in: viewOf(podOf(never, "a", "b"), endedAgo("a", 0, 0, 0), endedAgo("b", 0, 1, 0)), want: "Failed a=Error:0 b=Error:1 !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "OnFailure goes on", in: viewOf(podOf(onFailure, "a", "b"), endedAgo("a", 0, 0, 0), endedAgo("b", 1, 1, 0)), want: "Running a=Error:0 b=CrashLoopBackOff<Error:1" + notReady},
+		{name: "OnFailure is done", in: viewOf(podOf(onFailure, "a"), endedAgo("a", 0, 0, 0)), want: "Succeeded a=Error:0 !Ready(PodCompleted) !ContainersReady(PodCompleted)"},
+		{name: "init", in: viewOf(podOf(always, "+i", "a"), runs("i", 0)), want: "Pending i=running,ready a=PodInitializing !Initialized(ContainersNotInitialized)" + notReady},
+		{name: "init done", in: viewOf(podOf(always, "+i", "a"), endedAgo("i", 0, 0, 0)), want: "Pending i=Error:0,ready a=PodInitializing" + notReady},
+		{name: "init fails for good", in: viewOf(podOf(never, "+i", "a"), endedAgo("i", 0, 1, 0)), want: "Failed i=Error:1 a=PodInitializing !Initialized(ContainersNotInitialized) !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "init crashes", in: viewOf(podOf(always, "+i", "a"), endedAgo("i", 1, 1, 0)), want: "Pending i=CrashLoopBackOff<Error:1 a=PodInitializing !Initialized(ContainersNotInitialized)" + notReady},
+		{name: "rejected", in: viewOf(podOf(always, "a")), then: func(v *view, _ *facts) { noSandbox(v); v.failure = &failure{"OutOfcpu", "no"} },
+			want: "Failed/OutOfcpu a=ContainerCreating !PodReadyToStartContainers() !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "deleted, ending", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view, _ *facts) { v.pod.DeletionTimestamp = &metav1.Time{Time: noon} },
+			want: "Running a=running,ready"},
+		{name: "deleted, ended well", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 0, 0)), then: func(v *view, _ *facts) { v.pod.DeletionTimestamp = &metav1.Time{Time: noon} },
+			want: "Succeeded a=Error:0 !Ready(PodCompleted) !ContainersReady(PodCompleted)"},
+		{name: "an end is not left", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view, _ *facts) { v.pod.Status.Phase, v.pod.Status.Reason = corev1.PodFailed, "Evicted" },
+			want: "Failed/Evicted a=running,ready !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "a readiness gate", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view, _ *facts) {
+			v.pod.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "example.com/gate"}}
+		}, want: "Running a=running,ready !Ready(ReadinessGatesNotReady)"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			x := facts{problems: map[string]problem{}, starting: map[string]bool{}, nodeIP: netip.MustParseAddr("192.0.2.1"), podIP: netip.MustParseAddr("10.0.0.5"), started: noon}
+			if tc.then != nil {
+				tc.then(&tc.in, &x)
+			}
+			got := podStatus(tc.in, x)
+			if d := cmp.Diff(tc.want, brief(got)); d != "" {
+				t.Errorf("status (-want +got):\n%s", d)
+			}
+			// What was written and read back is no change: the kubelet comes to rest.
+			tc.in.pod.Status = got
+			if d := cmp.Diff(got, podStatus(tc.in, x)); d != "" {
+				t.Errorf("the status does not rest (-first +second):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestStatusKeepsWhatOthersWrote(t *testing.T) {
+	v := viewOf(podOf(corev1.RestartPolicyAlways, "a"), runs("a", 0))
+	before := metav1.NewTime(noon.Add(-time.Hour))
+	v.pod.Status = corev1.PodStatus{
+		NominatedNodeName: "n2",
+		Conditions: []corev1.PodCondition{
+			{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: before},
+			{Type: "example.com/gate", Status: corev1.ConditionFalse, LastTransitionTime: before},
+			{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: before},
+		},
+	}
+	s := podStatus(v, facts{})
+	got := map[corev1.PodConditionType]bool{}
+	for _, c := range s.Conditions {
+		got[c.Type] = c.LastTransitionTime.Equal(&before)
+	}
+	want := map[corev1.PodConditionType]bool{
+		corev1.PodScheduled: true, "example.com/gate": true, corev1.PodReady: true,
+		corev1.PodReadyToStartContainers: false, corev1.PodInitialized: false, corev1.ContainersReady: false,
+	}
+	if d := cmp.Diff(want, got); d != "" || s.NominatedNodeName != "n2" {
+		t.Errorf("conditions whose time was kept (-want +got):\n%s\nnominated %q", d, s.NominatedNodeName)
+	}
+}
+
+func TestQOSClass(t *testing.T) {
+	both := func(cpu, memory string) corev1.ResourceList {
+		return corev1.ResourceList{corev1.ResourceCPU: quantity(cpu), corev1.ResourceMemory: quantity(memory)}
+	}
+	for _, tc := range []struct {
+		name string
+		in   corev1.ResourceRequirements
+		want corev1.PodQOSClass
+	}{
+		{"nothing", corev1.ResourceRequirements{}, corev1.PodQOSBestEffort},
+		{"requests", corev1.ResourceRequirements{Requests: both("1", "1Gi")}, corev1.PodQOSBurstable},
+		{"limits", corev1.ResourceRequirements{Limits: both("1", "1Gi")}, corev1.PodQOSGuaranteed},
+		{"equal", corev1.ResourceRequirements{Requests: both("1000m", "1Gi"), Limits: both("1", "1Gi")}, corev1.PodQOSGuaranteed},
+		{"below", corev1.ResourceRequirements{Requests: both("500m", "1Gi"), Limits: both("1", "1Gi")}, corev1.PodQOSBurstable},
+		{"only cpu", corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceCPU: quantity("1")}}, corev1.PodQOSBurstable},
+	} {
+		pod := podOf(corev1.RestartPolicyAlways, "a")
+		pod.Spec.Containers[0].Resources = tc.in
+		if got := qosClass(pod); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.name, got, tc.want)
+		}
+	}
+}

@@ -1,0 +1,317 @@
+package kubelet
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// worker owns everything known of one pod. Its fields below the inbox belong to the goroutine of run.
+type worker struct {
+	k   *kubelet
+	ref podRef
+	log *slog.Logger
+
+	wake    chan struct{} // one token: look again
+	results chan func()   // what jobs found out, applied by run
+	seen    atomic.Pointer[snapshot]
+
+	mu    sync.Mutex // guards inbox
+	inbox inbox
+
+	pod      *corev1.Pod // as last known; made up from labels for an orphan
+	known    bool        // pod came from the API
+	confirm  bool        // the pod may be gone: ask
+	gone     bool
+	back     *corev1.Pod // came again after it was gone: another worker's, once this one is done
+	failure  *failure
+	admitted bool
+	began    time.Time
+	dirty    map[string]bool // containers to look at
+	found    map[string]*found
+	address  netip.Addr
+	boxID    string // the sandbox that address belongs to
+	volumes  map[string]volume
+	released bool
+	jobs     map[string]*job
+	waits    map[string]time.Time
+	problems map[string]problem
+	messages map[string]string // by container ID
+	images   map[string]string // imageID of a status by the engine's ID
+	told     map[string]bool   // containers, by ID, whose back-off there was an event of
+	pulls    pullBackoff
+	boxFails int // sandboxes that failed in a row
+	hired    time.Time
+	counted  bool // its start has been measured
+	done     bool // nothing is left: run ends
+}
+
+// inbox is what others tell a worker.
+type inbox struct {
+	pod     *corev1.Pod
+	removed bool
+	dirty   map[string]bool
+	resync  bool // dirty holds every container there is: others are gone
+}
+
+// job is something that takes time, done beside the worker.
+type job struct {
+	do     verb
+	cancel context.CancelFunc
+	hooked bool      // a start with a postStart handler, which is not over before that
+	until  time.Time // a stop's end of grace
+}
+
+// snapshot is what others may know of a worker's pod: read-only.
+type snapshot struct {
+	pod     *corev1.Pod
+	group   group
+	address netip.Addr
+	gone    bool
+	status  corev1.PodStatus
+}
+
+func newWorker(k *kubelet, ref podRef) *worker {
+	return &worker{
+		k: k, ref: ref, hired: time.Now(), log: k.log.With("ns", ref.namespace, "name", ref.name, "uid", ref.uid),
+		wake: make(chan struct{}, 1), results: make(chan func(), 16),
+		dirty: map[string]bool{}, found: map[string]*found{}, jobs: map[string]*job{}, waits: map[string]time.Time{},
+		problems: map[string]problem{}, messages: map[string]string{}, images: map[string]string{}, told: map[string]bool{},
+	}
+}
+
+// tell changes the inbox and wakes the worker. It never blocks.
+func (w *worker) tell(change func(*inbox)) {
+	w.mu.Lock()
+	if w.inbox.dirty == nil {
+		w.inbox.dirty = map[string]bool{}
+	}
+	change(&w.inbox)
+	w.mu.Unlock()
+	w.nudge()
+}
+
+// nudge asks for another look.
+func (w *worker) nudge() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// stepRetry is how soon a step that failed is tried again.
+const stepRetry = time.Second
+
+// run steps until ctx is done or nothing is left of the pod, and waits for its jobs.
+func (w *worker) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wake:
+		case <-timer.C:
+		case apply := <-w.results:
+			apply()
+		}
+		for more := true; more; { // one look for all that came together
+			select {
+			case apply := <-w.results:
+				apply()
+			default:
+				more = false
+			}
+		}
+		after, err := w.safely(ctx, &wg)
+		if err != nil && ctx.Err() == nil {
+			w.log.Warn("pod step failed", "after", stepRetry, "err", err)
+			after = stepRetry
+		}
+		if w.done && w.k.drop(w) {
+			if w.back != nil {
+				w.k.tell(w.ref, true, func(in *inbox) { in.pod = w.back })
+			}
+			return
+		}
+		timer.Stop()
+		if after > 0 {
+			timer.Reset(after)
+		}
+	}
+}
+
+// safely turns a panic into an error with its stack: one bad pod stops only itself.
+func (w *worker) safely(ctx context.Context, wg *sync.WaitGroup) (after time.Duration, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return w.step(ctx, wg)
+}
+
+// step looks at everything and starts what is to be done.
+func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Duration, err error) {
+	w.done = false
+	w.takeInbox()
+	// Until the engine's containers are listed nobody knows what is missing, and with the engine away nothing is judged: its
+	// return wakes every worker.
+	if !w.k.synced.Load() || w.k.fault() != nil {
+		return 0, nil
+	}
+	if err := w.look(ctx); err != nil {
+		return 0, err
+	}
+	if w.confirm || (!w.known && !w.gone) {
+		w.spawn(ctx, wg, confirmKey, &job{}, w.confirmGone)
+		return 0, nil
+	}
+	if !w.gone {
+		w.admit()
+	}
+	v := w.view(time.Now())
+	turn := w.backOffs(v)
+	x := w.facts()
+	status := podStatus(v, x)
+	if w.known && !w.gone {
+		v.settled = w.writeStatus(ctx, wg, status)
+	}
+	w.seen.Store(&snapshot{pod: w.pod, group: v.group, address: w.address, gone: w.gone, status: status})
+	w.account(status)
+	if (&planner{view: v}).ending() {
+		w.endStarts()
+	}
+	actions, after := plan(v)
+	for _, d := range []time.Duration{w.deadline(v.now), turn} {
+		if d > 0 && (after == 0 || d < after) {
+			after = d
+		}
+	}
+	for _, a := range actions {
+		w.act(ctx, wg, v, a)
+	}
+	w.hurry(v)
+	return after, nil
+}
+
+// account measures a start at its end, and gives back what an ended pod was promised.
+func (w *worker) account(s corev1.PodStatus) {
+	if s.Phase == corev1.PodRunning && w.pod.Status.Phase != corev1.PodRunning && !w.counted {
+		w.counted = true
+		podStartSeconds.Observe(time.Since(w.hired).Seconds())
+	}
+	if isTerminal(w.pod) {
+		w.k.leave(w.ref.uid)
+	}
+}
+
+func (w *worker) takeInbox() {
+	w.mu.Lock()
+	in := w.inbox
+	w.inbox = inbox{}
+	w.mu.Unlock()
+	if in.resync {
+		for id := range w.found {
+			w.dirty[id] = true // those not listed are found gone
+		}
+	}
+	maps.Copy(w.dirty, in.dirty)
+	if in.pod != nil {
+		w.adopt(in.pod)
+	}
+	if in.removed {
+		w.confirm, w.back = true, nil
+	}
+}
+
+// adopt takes a newer state of the pod.
+func (w *worker) adopt(pod *corev1.Pod) {
+	if w.known && !newer(pod, w.pod) {
+		return
+	}
+	if w.gone {
+		w.back = pod
+		return
+	}
+	w.pod, w.known, w.confirm = pod, true, false
+	if w.began.IsZero() {
+		w.began = time.Now()
+		if pod.Status.StartTime != nil {
+			w.began = pod.Status.StartTime.Time
+		}
+	}
+}
+
+// endStarts ends pulls and hooks of containers that are not wanted any more.
+func (w *worker) endStarts() {
+	for _, j := range w.jobs {
+		if j.do == doStart {
+			j.cancel()
+		}
+	}
+}
+
+// view is what a plan looks at.
+func (w *worker) view(now time.Time) view {
+	busy := make(map[string]bool, len(w.jobs))
+	for key := range w.jobs {
+		if key != statusKey {
+			busy[key] = true
+		}
+	}
+	g := groupFound(w.found)
+	v := view{
+		pod: w.pod, group: g, gone: w.gone, failure: w.failure, networkReady: w.k.podCIDR().IsValid(),
+		released: w.released, busy: busy, waits: w.waits, checks: map[string]check{}, now: now,
+	}
+	if box := g.sandbox(); box != nil && box.state == stateRunning {
+		v.addressed = (w.address.IsValid() && w.boxID == box.id || w.pod.Spec.HostNetwork) && (w.volumes != nil || joined(g, box.id))
+	}
+	for _, list := range g.containers {
+		for _, f := range list {
+			if f.state == stateRunning {
+				v.checks[f.id] = w.k.check(f.id)
+			}
+		}
+	}
+	return v
+}
+
+// joined tells whether a container was ever made in the sandbox: then its volumes were there.
+func joined(g group, sandbox string) bool {
+	for _, list := range g.containers {
+		for _, f := range list {
+			if f.sandboxID == sandbox {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (w *worker) facts() facts {
+	problems := maps.Clone(w.problems)
+	starting := map[string]bool{}
+	for key, j := range w.jobs {
+		if j.hooked {
+			starting[key] = true
+		}
+	}
+	return facts{
+		problems: problems, starting: starting, messages: w.messages, images: w.images,
+		nodeIP: w.k.cfg.NodeIP, podIP: w.address, started: w.began,
+	}
+}

@@ -1,0 +1,136 @@
+// Gantry is one binary: every agent is a command of it, `gantry up` is all of them at once.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"go.etcd.io/etcd/etcdctl/v3/ctlv3"
+
+	"gantry/agents/admin"
+	"gantry/agents/internal/daemon"
+	"gantry/agents/up"
+)
+
+// version is set by the linker.
+var version = "devel"
+
+// agents is the table of agents.
+var agents = []struct{ name, doc string }{
+	{"gateway", "serve the Kubernetes API over etcd"},
+	{"scheduler", "choose nodes for pods"},
+	{"controllers", "turn Deployments into pods, Services into endpoints, ..."},
+	{"kubelet", "run this node's pods on the Docker Engine"},
+	{"proxy", "lead Service addresses to pods with nftables"},
+	{"network", "connect this node's pods with each other and the world"},
+}
+
+// Exit codes: 2 is a usage error, 78 (EX_CONFIG) a configuration that a restart does not mend.
+const exitConfig = 78
+
+func main() {
+	cli.VersionFlag = &cli.BoolFlag{Name: "version", Usage: "print the version"}
+	app := &cli.App{
+		Name: "gantry", Usage: "the Kubernetes API over your etcd, Docker Engine and nftables", Version: version,
+		HideHelpCommand: true,
+		Commands: []*cli.Command{
+			{Name: "up", Usage: "run a whole cluster, or --agents of one, in this process", Flags: up.UpFlags(), Action: runUp},
+			{Name: "down", Usage: "end the gantry of a data directory and remove everything it made", Flags: []cli.Flag{up.DataDirFlag()}, Action: runDown},
+			{Name: "env", Usage: "print the environment for etcdctl and kubectl: eval $(gantry env)", Flags: []cli.Flag{up.DataDirFlag()}, Action: printEnv},
+			{Name: "etcdctl", Usage: "run etcdctl against the cluster's etcd", Flags: []cli.Flag{up.DataDirFlag()}, SkipFlagParsing: true, Action: runEtcdctl},
+			{Name: "version", Usage: "print the version", Action: func(*cli.Context) error { fmt.Println("gantry", version); return nil }},
+		},
+	}
+	for _, a := range agents {
+		app.Commands = append(app.Commands, &cli.Command{
+			Name: a.name, Usage: a.doc + " (agent)", Flags: up.Flags([]string{a.name}),
+			Action: func(c *cli.Context) error { return run(c, up.FromFlags(c, []string{a.name})) },
+		})
+	}
+	commands := admin.Commands(admin.Config{DataDir: up.DataDirFlag(), Find: findEtcd})
+	app.Commands = append(app.Commands, commands...)
+	if err := app.Run(admin.FlagsFirst(commands, os.Args)); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		var config *up.ConfigError
+		if errors.As(err, &config) {
+			os.Exit(exitConfig)
+		}
+		os.Exit(1)
+	}
+}
+
+func runUp(c *cli.Context) error { return run(c, up.UpFromFlags(c)) }
+
+func run(c *cli.Context, cfg up.Config) error {
+	if c.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q (flags come before arguments)", c.Args().First())
+	}
+	verbosity := 0
+	if c.Bool("v") {
+		verbosity = 1
+	}
+	log, err := daemon.Logger(c.String("log-format"), verbosity)
+	if err != nil {
+		return &up.ConfigError{Err: err}
+	}
+	cfg.Log, cfg.Version = log, version
+	ctx, stop := daemon.Signals(c.Context)
+	defer stop()
+	return up.Run(ctx, cfg)
+}
+
+func runDown(c *cli.Context) error {
+	ctx, stop := daemon.Signals(c.Context)
+	defer stop()
+	return up.Down(ctx, c.String("data-dir"), os.Stderr)
+}
+
+func printEnv(c *cli.Context) error {
+	vars, err := up.Env(c.String("data-dir"))
+	if err != nil {
+		return err
+	}
+	for _, v := range vars {
+		name, value, _ := strings.Cut(v, "=")
+		fmt.Printf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
+	}
+	return nil
+}
+
+// findEtcd tells the admin's commands how the etcd of a data directory is reached.
+func findEtcd(dataDir string) (admin.Etcd, error) {
+	vars, err := up.Env(dataDir)
+	found := map[string]string{}
+	for _, v := range vars {
+		name, value, _ := strings.Cut(v, "=")
+		found[name] = value
+	}
+	return admin.Etcd{
+		Servers: strings.Split(found["ETCDCTL_ENDPOINTS"], ","),
+		CAFile:  found["ETCDCTL_CACERT"], CertFile: found["ETCDCTL_CERT"], KeyFile: found["ETCDCTL_KEY"],
+	}, err
+}
+
+// runEtcdctl is etcd's own etcdctl with the cluster's endpoints and certificates. GANTRY_DATA_DIR names the data
+// directory: all arguments are etcdctl's.
+func runEtcdctl(c *cli.Context) error {
+	dataDir := os.Getenv("GANTRY_DATA_DIR")
+	if dataDir == "" {
+		dataDir = up.DefaultDataDir
+	}
+	vars, err := up.Env(dataDir)
+	if err != nil && os.Getenv("ETCDCTL_ENDPOINTS") == "" {
+		return err
+	}
+	for _, v := range vars {
+		if name, value, _ := strings.Cut(v, "="); os.Getenv(name) == "" {
+			os.Setenv(name, value)
+		}
+	}
+	os.Args = append([]string{"etcdctl"}, c.Args().Slice()...)
+	ctlv3.MustStart()
+	return nil
+}

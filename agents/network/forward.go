@@ -1,0 +1,143 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"gantry/agents/internal/nft"
+)
+
+// The host's firewall as iptables-nft keeps it: it is not ours, and we put no more than two rules into one chain of it.
+const (
+	filterTable = "filter"
+	dockerUser  = "DOCKER-USER"
+	forward     = "FORWARD"
+	// forwardComment tells our rules from others'.
+	forwardComment = "gantry: pods"
+)
+
+// ensureForward makes the host forward pods' packets where its firewall would drop them: Docker sets the policy of FORWARD to
+// drop. The rules go to the top of DOCKER-USER, which Docker leaves to us and asks first; without that chain, to the top
+// of FORWARD if it drops.
+func ensureForward(clusterCIDR netip.Prefix) error {
+	return errors.Join(ensureForwardNFT(clusterCIDR), ensureForwardLegacy(clusterCIDR))
+}
+
+func ensureForwardNFT(clusterCIDR netip.Prefix) error {
+	chain, err := forwardChain()
+	if err != nil {
+		return fmt.Errorf("looking at chain %s: %w", forward, err)
+	}
+	found, err := nft.Rules(filterTable)
+	if err != nil {
+		return err
+	}
+	var want []string
+	rules := forwardRules(clusterCIDR)
+	if chain != "" {
+		for _, r := range rules {
+			want = append(want, r.Mark())
+		}
+	}
+	e := edit(found, chain, want)
+	if !e.add && len(e.del) == 0 {
+		return nil
+	}
+	if !e.add {
+		rules = nil
+	}
+	return changeForward(chain, rules, e.del)
+}
+
+// forwardChain is the chain our rules belong in, "" where nothing drops pods' packets.
+func forwardChain() (string, error) {
+	if there, _, err := nft.Policy(filterTable, dockerUser); there || err != nil {
+		return dockerUser, err
+	}
+	if _, drops, err := nft.Policy(filterTable, forward); drops || err != nil {
+		return forward, err
+	}
+	return "", nil
+}
+
+// forwardRules are in the words of iptables (a counter in each), so that `iptables -S` shows them.
+func forwardRules(clusterCIDR netip.Prefix) []nft.Rule {
+	accept := []expr.Any{&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictAccept}}
+	return []nft.Rule{
+		{Exprs: append(address(ipSource, clusterCIDR, expr.CmpOpEq), accept...), Comment: forwardComment},
+		{Exprs: append(address(ipDest, clusterCIDR, expr.CmpOpEq), accept...), Comment: forwardComment},
+	}
+}
+
+// forwardEdit is what to do about our rules in the filter table: delete some, and add all anew.
+type forwardEdit struct {
+	add bool
+	del map[string][]uint64 // chain -> handles
+}
+
+// edit decides it: the rules are right when they are the first of chain, in order, and nowhere else. Pure.
+func edit(found map[string][]nft.Found, chain string, want []string) forwardEdit {
+	e := forwardEdit{del: map[string][]uint64{}}
+	e.add = len(want) > 0
+	if rs := found[chain]; e.add && len(rs) >= len(want) {
+		e.add = !slices.EqualFunc(rs[:len(want)], want, func(f nft.Found, mark string) bool { return f.Mark == mark })
+	}
+	for c, rs := range found {
+		for i, r := range rs {
+			right := !e.add && c == chain && i < len(want)
+			if r.Comment == forwardComment && !right {
+				e.del[c] = append(e.del[c], r.Handle)
+			}
+		}
+	}
+	return e
+}
+
+func changeForward(chain string, add []nft.Rule, del map[string][]uint64) error {
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("opening nftables: %w", err)
+	}
+	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: filterTable}
+	for c, handles := range del {
+		for _, h := range handles {
+			if err := conn.DelRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Table: t, Name: c}, Handle: h}); err != nil {
+				return err
+			}
+		}
+	}
+	for _, r := range slices.Backward(add) { // each goes to the top
+		conn.InsertRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Table: t, Name: chain}, Exprs: r.Exprs, UserData: r.UserData()})
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("changing table %s for pods: %w", filterTable, err)
+	}
+	return nil
+}
+
+// removeForward removes our rules from the host's firewall.
+func removeForward() error {
+	found, err := nft.Rules(filterTable)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	if e := edit(found, "", nil); len(e.del) > 0 {
+		if err := changeForward("", nil, e.del); err != nil && !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(append(errs, removeForwardLegacy())...)
+}
+
+// hasLine tells whether text has a line that begins so.
+func hasLine(text, prefix string) bool {
+	return strings.HasPrefix(text, prefix) || strings.Contains(text, "\n"+prefix)
+}

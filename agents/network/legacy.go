@@ -1,0 +1,108 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+// iptables-legacy keeps rules of its own in the kernel, which nftables neither shows nor changes; only its program does. It is run
+// only where such a filter table exists.
+const (
+	legacyTables  = "/proc/net/ip_tables_names"
+	legacyProgram = "iptables-legacy"
+)
+
+// ensureForwardLegacy is ensureForward for a host whose Docker uses iptables-legacy.
+func ensureForwardLegacy(clusterCIDR netip.Prefix) error {
+	rules, err := legacyRules()
+	if err != nil || rules == "" {
+		return err
+	}
+	chain := ""
+	switch {
+	case hasLine(rules, "-N "+dockerUser):
+		chain = dockerUser
+	case hasLine(rules, "-P "+forward+" DROP"):
+		chain = forward
+	}
+	adds, dels := planLegacy(rules, chain, clusterCIDR)
+	return runLegacy(append(dels, adds...))
+}
+
+// legacyRules is `iptables-legacy -S`, "" where there is no legacy filter table or no such program.
+func legacyRules() (string, error) {
+	names, err := os.ReadFile(legacyTables)
+	if err != nil || !hasLine(string(names), "filter") {
+		return "", nil // the kernel may not have them at all
+	}
+	if _, err := exec.LookPath(legacyProgram); err != nil {
+		return "", nil
+	}
+	out, err := exec.Command(legacyProgram, "-w", "5", "-S").Output()
+	if err != nil {
+		return "", fmt.Errorf("listing legacy rules: %w", err)
+	}
+	return string(out), nil
+}
+
+// planLegacy returns the arguments that make our rules be in chain ("": in none) and in no other. Pure.
+func planLegacy(rules, chain string, clusterCIDR netip.Prefix) (adds, dels [][]string) {
+	want := map[string]bool{}
+	if chain != "" {
+		for _, side := range []string{"-s", "-d"} {
+			want[fmt.Sprintf("-A %s %s %s -m comment --comment %q -j ACCEPT", chain, side, clusterCIDR.Masked(), forwardComment)] = true
+		}
+	}
+	for line := range strings.Lines(rules) {
+		line = strings.TrimSpace(line)
+		if !strings.HasPrefix(line, "-A ") || !strings.Contains(line, fmt.Sprintf("--comment %q", forwardComment)) {
+			continue
+		}
+		if want[line] {
+			delete(want, line)
+			continue
+		}
+		dels = append(dels, legacyArgs("-D", line))
+	}
+	for line := range want {
+		adds = append(adds, legacyArgs("-I", line))
+	}
+	return adds, dels
+}
+
+// legacyArgs turns a line of -S into arguments with another command.
+func legacyArgs(command, line string) []string {
+	line = strings.Replace(line, fmt.Sprintf("%q", forwardComment), "\x00", 1)
+	args := strings.Fields(line)
+	args[0] = command
+	for i := range args {
+		if args[i] == "\x00" {
+			args[i] = forwardComment
+		}
+	}
+	return args
+}
+
+func runLegacy(all [][]string) error {
+	var errs []error
+	for _, args := range all {
+		out, err := exec.Command(legacyProgram, append([]string{"-w", "5"}, args...)...).CombinedOutput()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("running %s %s: %w: %s", legacyProgram, strings.Join(args, " "), err, strings.TrimSpace(string(out))))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func removeForwardLegacy() error {
+	rules, err := legacyRules()
+	if err != nil || rules == "" {
+		return err
+	}
+	_, dels := planLegacy(rules, "", netip.Prefix{})
+	return runLegacy(dels)
+}

@@ -1,0 +1,222 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/google/nftables"
+	"golang.org/x/sys/unix"
+)
+
+// ensure makes the table and its elements be want, whatever is there: it reads, and changes what differs. A table that is
+// not ours in every rule is replaced in one transaction. It returns what it read and how many elements it
+// changed.
+func (k *kernel) ensure(want elements) (before elements, n int, err error) {
+	have, st, err := k.read()
+	if err != nil {
+		return nil, 0, err
+	}
+	switch st {
+	case absent:
+		if err := k.build(nil); err != nil {
+			return nil, 0, fmt.Errorf("making table %s: %w", TableName, err)
+		}
+	case foreign:
+		if err := k.build(want); err != nil {
+			return nil, 0, fmt.Errorf("replacing table %s: %w", TableName, err)
+		}
+		return nil, len(want), nil
+	}
+	n, err = k.change(have, want)
+	return have, n, err
+}
+
+// build replaces the table by a new one with the elements of want.
+func (k *kernel) build(want elements) error {
+	if err := k.open(); err != nil {
+		return err
+	}
+	l := k.layout
+	clear(k.pickers)
+	// Adding before deleting makes the deletion valid whether or not there is a table.
+	k.conn.AddTable(l.table)
+	k.conn.DelTable(l.table)
+	k.conn.AddTable(l.table)
+	for _, s := range []*nftables.Set{l.sets[services], l.sets[slots], l.sets[unserved], l.affinity, l.sets[masqKeys], l.sets[hairpins], l.sets[clusterAddrs]} {
+		if err := k.conn.AddSet(s, nil); err != nil {
+			return err
+		}
+	}
+	for _, c := range l.chains {
+		k.conn.AddChain(c.Chain)
+	}
+	for _, c := range l.chains {
+		k.addRules(c)
+	}
+	if err := k.stage(changes(nil, want)); err != nil {
+		return err
+	}
+	return k.flush()
+}
+
+func (k *kernel) addRules(c *chain) {
+	for _, r := range c.rules {
+		k.conn.AddRule(&nftables.Rule{Table: k.layout.table, Chain: c.Chain, Exprs: r.Exprs, UserData: r.UserData()})
+	}
+}
+
+// batchElements bounds one transaction: a big one holds the kernel's lock for long (kubernetes#135639).
+const batchElements = 4000
+
+// change makes the elements of have be those of want; both may be parts, of the same keys. What belongs to one key
+// changes in one transaction. It returns how many elements were changed.
+func (k *kernel) change(have, want elements) (int, error) {
+	if err := k.open(); err != nil {
+		return 0, err
+	}
+	all := changes(have, want)
+	for rest := all; len(rest) > 0; {
+		n := batchEnd(rest)
+		if err := k.stage(rest[:n]); err != nil {
+			k.close()
+			return 0, err
+		}
+		if err := k.flush(); err != nil {
+			return 0, fmt.Errorf("changing elements of table %s: %w", TableName, err)
+		}
+		rest = rest[n:]
+	}
+	return len(all), nil
+}
+
+// edit is one element to delete or to add.
+type edit struct {
+	element
+	data string
+	del  bool
+}
+
+// changes are the edits from have to want, by key; addresses of cluster IPs and hairpins come before everything that
+// is added and go after everything that is deleted. Pure.
+func changes(have, want elements) []edit {
+	var out []edit
+	for e, data := range have {
+		if now, ok := want[e]; !ok || now != data {
+			out = append(out, edit{e, data, true})
+		}
+	}
+	for e, data := range want {
+		if was, ok := have[e]; !ok || was != data {
+			out = append(out, edit{e, data, false})
+		}
+	}
+	last := "\xff" // behind every address
+	group := func(e edit) string {
+		if g := e.group(); g != "" || !e.del {
+			return g
+		}
+		return last
+	}
+	sort.Slice(out, func(i, j int) bool {
+		x, y := out[i], out[j]
+		if gx, gy := group(x), group(y); gx != gy {
+			return gx < gy
+		}
+		if x.del != y.del {
+			return x.del
+		}
+		if x.set != y.set {
+			return (x.set < y.set) != x.del
+		}
+		return x.key < y.key
+	})
+	return out
+}
+
+// batchEnd is how many of the edits go into one transaction: at least the first key's.
+func batchEnd(es []edit) int {
+	if len(es) <= batchElements {
+		return len(es)
+	}
+	end := batchElements
+	for end < len(es) && es[end].group() == es[end-1].group() {
+		end++
+	}
+	return end
+}
+
+// stage puts edits into the pending transaction, with the chains they need: deletions first, elements that lead to others last.
+func (k *kernel) stage(es []edit) error {
+	var dels, adds [setCount][]nftables.SetElement
+	for _, e := range es {
+		if e.del {
+			dels[e.set] = append(dels[e.set], nftables.SetElement{Key: []byte(e.key)})
+			continue
+		}
+		if e.set == services {
+			k.need(e.data)
+		}
+		adds[e.set] = append(adds[e.set], e.nft(e.data))
+	}
+	for id := setCount - 1; id >= 0; id-- {
+		for part := range slices.Chunk(dels[id], messageElements) {
+			if err := k.conn.SetDeleteElements(k.layout.sets[id], part); err != nil {
+				return err
+			}
+		}
+	}
+	for id := range adds {
+		for part := range slices.Chunk(adds[id], messageElements) {
+			if err := k.conn.SetAddElements(k.layout.sets[id], part); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// messageElements keeps a message's list of elements, an attribute with a 16-bit length, under 64 KiB.
+const messageElements = 400
+
+// need makes the chains that an element leads to.
+func (k *kernel) need(name string) {
+	c, ok := parseChain(name)
+	if !ok || k.pickers[name] {
+		return
+	}
+	for _, n := range c.needs() {
+		if k.pickers[n] {
+			continue
+		}
+		p := k.layout.picker(n, k.cidr)
+		k.conn.AddChain(p.Chain)
+		k.addRules(p)
+		k.pickers[n] = true
+	}
+}
+
+func (k *kernel) flush() error {
+	if err := k.conn.Flush(); err != nil {
+		clear(k.pickers) // none of the chains just made is there; the next look reads them
+		k.close()
+		return err
+	}
+	return nil
+}
+
+// Clean removes the proxy's table. An absent one is no fault.
+func Clean() error {
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("opening nftables: %w", err)
+	}
+	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: TableName}
+	conn.AddTable(t)
+	conn.DelTable(t)
+	if err := conn.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("removing table %s: %w", TableName, err)
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package proxy
+
+import (
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// backend is one endpoint of one port of a service.
+type backend struct {
+	addr  netip.AddrPort
+	here  bool // on this node
+	ready bool
+	// draining: it terminates and still serves.
+	draining bool
+	// forNodes and forZones are its hints.
+	forNodes, forZones []string
+}
+
+// backends are the endpoints of one port, once each, sorted; invalid addresses are left out. Pure.
+func backends(eps []*discoveryv1.EndpointSlice, p corev1.ServicePort, n *node) []backend {
+	byAddr := map[netip.AddrPort]backend{}
+	for _, s := range eps {
+		if s.AddressType != discoveryv1.AddressTypeIPv4 {
+			continue
+		}
+		for _, port := range slicePorts(s, p) {
+			for i := range s.Endpoints {
+				b, ok := newBackend(&s.Endpoints[i], port, n)
+				if was, twice := byAddr[b.addr]; !ok || (twice && (was.ready || !b.ready)) {
+					continue // of two, the ready one counts
+				}
+				byAddr[b.addr] = b
+			}
+		}
+	}
+	out := make([]backend, 0, len(byAddr))
+	for _, b := range byAddr {
+		out = append(out, b)
+	}
+	slices.SortFunc(out, compareBackends)
+	return out
+}
+
+// slicePorts are the numbers a slice gives a service's port.
+func slicePorts(s *discoveryv1.EndpointSlice, p corev1.ServicePort) []uint16 {
+	var out []uint16
+	for _, sp := range s.Ports {
+		name, proto := "", corev1.ProtocolTCP
+		if sp.Name != nil {
+			name = *sp.Name
+		}
+		if sp.Protocol != nil && *sp.Protocol != "" {
+			proto = *sp.Protocol
+		}
+		if name != p.Name || protocols[proto] != protocols[p.Protocol] || sp.Port == nil || *sp.Port < 1 || *sp.Port > 65535 {
+			continue
+		}
+		out = append(out, uint16(*sp.Port))
+	}
+	return out
+}
+
+func newBackend(e *discoveryv1.Endpoint, port uint16, n *node) (backend, bool) {
+	if len(e.Addresses) == 0 {
+		return backend{}, false
+	}
+	a, ok := unicast(e.Addresses[0])
+	if !ok || n.gateways[a] {
+		return backend{}, false
+	}
+	c := e.Conditions
+	b := backend{
+		addr:  netip.AddrPortFrom(a, port),
+		here:  e.NodeName != nil && *e.NodeName == n.name,
+		ready: c.Ready == nil || *c.Ready,
+	}
+	serving := b.ready
+	if c.Serving != nil {
+		serving = *c.Serving
+	}
+	b.draining = !b.ready && serving && c.Terminating != nil && *c.Terminating
+	if e.Hints != nil {
+		for _, h := range e.Hints.ForNodes {
+			b.forNodes = append(b.forNodes, h.Name)
+		}
+		for _, h := range e.Hints.ForZones {
+			b.forZones = append(b.forZones, h.Name)
+		}
+	}
+	return b, true
+}
+
+// choose are the backends to send to: the ready ones, those hinted for this node or zone where every one has hints and
+// some fit; where none is ready, those that terminate and still serve. Pure.
+func choose(all []backend, n *node) []backend {
+	ready := filter(all, func(b backend) bool { return b.ready })
+	if len(ready) == 0 {
+		return filter(all, func(b backend) bool { return b.draining })
+	}
+	if near := hinted(ready, func(b backend) []string { return b.forNodes }, n.name); len(near) > 0 {
+		return near
+	}
+	if near := hinted(ready, func(b backend) []string { return b.forZones }, n.zone); len(near) > 0 {
+		return near
+	}
+	return ready
+}
+
+func hinted(ready []backend, hints func(backend) []string, want string) []backend {
+	if want == "" || slices.ContainsFunc(ready, func(b backend) bool { return len(hints(b)) == 0 }) {
+		return nil
+	}
+	return filter(ready, func(b backend) bool { return slices.Contains(hints(b), want) })
+}
+
+func local(all []backend) []backend { return filter(all, func(b backend) bool { return b.here }) }
+
+func filter(all []backend, keep func(backend) bool) []backend {
+	var out []backend
+	for _, b := range all {
+		if keep(b) {
+			out = append(out, b)
+		}
+	}
+	return out
+}

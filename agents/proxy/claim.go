@@ -1,0 +1,84 @@
+package proxy
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// compiled is a service, or a pod with host ports, with what it wants.
+type compiled struct {
+	obj    metav1.Object
+	fronts []*front
+	left   []clash // what it cannot have whoever else there is
+}
+
+func (c *compiled) isPod() bool {
+	_, ok := c.obj.(*corev1.Pod)
+	return ok
+}
+
+// clash is a key that a service or pod wants and does not get.
+type clash struct {
+	key          key
+	loser, owner string
+	reason       string // "": owner has it
+}
+
+// merge gives every key to one owner: a cluster IP belongs to one service with all its ports and goes before
+// any other use of the address; else services go before pods' host ports, then the older wins, then the lower UID. Pure; the
+// order of all does not matter.
+func merge(all map[string]*compiled) (map[key]*front, []clash) {
+	owners := map[netip.Addr]string{}
+	for name, c := range all {
+		for _, f := range c.fronts {
+			if was := all[owners[f.key.addr]]; f.cluster && (was == nil || before(c, was)) {
+				owners[f.key.addr] = name
+			}
+		}
+	}
+	won := make(map[key]*front, len(all))
+	var clashes []clash
+	lost := func(k key, loser, owner string) {
+		clashes = append(clashes, clash{key: k, loser: loser, owner: owner})
+	}
+	for name, c := range all {
+		clashes = append(clashes, c.left...)
+		for _, f := range c.fronts {
+			if owner := owners[f.key.addr]; owner != "" && (owner != name || !f.cluster) {
+				lost(f.key, name, owner)
+				continue
+			}
+			was := won[f.key]
+			switch {
+			case was == nil:
+				won[f.key] = f
+			case was.owner == name: // the same port twice in one: the first counts
+			case before(c, all[was.owner]):
+				won[f.key] = f
+				lost(f.key, was.owner, name)
+			default:
+				lost(f.key, name, was.owner)
+			}
+		}
+	}
+	slices.SortFunc(clashes, func(x, y clash) int {
+		return cmp.Or(cmp.Compare(x.loser, y.loser), cmp.Compare(x.key.String(), y.key.String()))
+	})
+	return won, clashes
+}
+
+// before tells that x goes before y where both want the same.
+func before(x, y *compiled) bool {
+	if x.isPod() != y.isPod() {
+		return y.isPod()
+	}
+	born, other := x.obj.GetCreationTimestamp(), y.obj.GetCreationTimestamp()
+	if !born.Equal(&other) {
+		return born.Before(&other)
+	}
+	return cmp.Or(cmp.Compare(x.obj.GetUID(), y.obj.GetUID()), cmp.Compare(x.obj.GetNamespace(), y.obj.GetNamespace()), cmp.Compare(x.obj.GetName(), y.obj.GetName())) < 0
+}

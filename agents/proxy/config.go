@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"gantry/agents/internal/daemon"
+	"gantry/registry"
+)
+
+// Config is what the proxy needs.
+type Config struct {
+	// Registry is where services, slices and nodes are read; its Run is the caller's.
+	Registry *registry.Registry
+	// Pods is where this node's pods are read: a registry with Config.Node set, its Run the caller's. nil: host ports
+	// are not served.
+	Pods *registry.Registry
+	// NodeName is this node's name: endpoints on it are the local ones. --node-name
+	NodeName string
+	// NodeIPs are the addresses of this node on which node ports answer. Empty: the internal addresses of its Node
+	// object. --node-ip
+	NodeIPs []netip.Addr
+	// ClusterCIDR is the range of pod addresses; what comes from outside of it is masqueraded where its answer would
+	// else take another way back. --cluster-cidr
+	ClusterCIDR netip.Prefix
+	// NodePorts is the range of node ports that are served, [lo, hi]; the zero value is 30000-32767.
+	NodePorts [2]int
+	// ExternalIPs serves spec.externalIPs. Off by default: whoever may write a Service could take over any address with it
+	// (CVE-2020-8554).
+	ExternalIPs bool
+	// HealthzAddress is where /healthz answers as kube-proxy's does, for load balancers: ":10256". Empty: nowhere.
+	HealthzAddress string
+	// Health gets the check "proxy".
+	Health *daemon.Health
+	// Log gets one line a change.
+	Log *slog.Logger
+}
+
+// Validate lists every fault.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Registry == nil || c.Health == nil || c.Log == nil {
+		errs = append(errs, errors.New("registry, health and log must be set"))
+	}
+	if c.NodeName == "" {
+		errs = append(errs, errors.New("--node-name: must be set"))
+	}
+	for _, a := range c.NodeIPs {
+		if !a.Is4() {
+			errs = append(errs, fmt.Errorf("--node-ip: %s is not an IPv4 address", a))
+		}
+	}
+	if !c.ClusterCIDR.IsValid() || !c.ClusterCIDR.Addr().Is4() {
+		errs = append(errs, fmt.Errorf("--cluster-cidr: %q is not an IPv4 range", c.ClusterCIDR))
+	}
+	if lo, hi := c.NodePorts[0], c.NodePorts[1]; lo < 0 || hi > 65535 || lo > hi {
+		errs = append(errs, fmt.Errorf("--service-node-port-range: %d-%d is no range of ports", lo, hi))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,188 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// setID names a set or map of the table.
+type setID int
+
+// The sets that hold elements of ours, in the order in which they are filled; they are emptied the other way round.
+const (
+	hairpins setID = iota
+	clusterAddrs
+	slots
+	masqKeys
+	unserved
+	services
+	setCount
+)
+
+// element is one element as the kernel has it: key and data in its words. Two are equal when their bytes are.
+type element struct {
+	set setID
+	key string
+}
+
+// elements maps keys to their data: an address and port, the name of a chain, or nothing.
+type elements map[element]string
+
+// words is a concatenation: every part begins at 4 bytes and is filled up with zeros.
+func words(parts ...[]byte) string {
+	var b []byte
+	for _, p := range parts {
+		b = append(b, p...)
+		for len(b)%4 != 0 {
+			b = append(b, 0)
+		}
+	}
+	return string(b)
+}
+
+func addrBytes(a netip.Addr) []byte { b := a.As4(); return b[:] }
+
+func portBytes(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
+
+func (k key) words() string { return words(addrBytes(k.addr), []byte{k.proto}, portBytes(k.port)) }
+
+// keyWords is the length of a key in an element; longer keys that begin with it belong to the same front.
+const keyWords = 12
+
+// group is what elements must change together in one transaction: those of one key.
+func (e element) group() string {
+	if e.set == hairpins || e.set == clusterAddrs {
+		return ""
+	}
+	return e.key[:min(len(e.key), keyWords)]
+}
+
+// shared are the elements of f that other fronts may need too. f may be nil.
+func (f *front) shared() []element {
+	if f == nil {
+		return nil
+	}
+	var out []element
+	if f.cluster {
+		out = append(out, element{clusterAddrs, words(addrBytes(f.key.addr))})
+	}
+	for _, a := range f.hairpin {
+		out = append(out, element{hairpins, words(addrBytes(a), addrBytes(a))})
+	}
+	return out
+}
+
+// add puts the elements of f alone into es. f may be nil.
+func (f *front) add(es elements) {
+	if f == nil {
+		return
+	}
+	k := f.key.words()
+	if f.chain == "" {
+		es[element{unserved, k}] = f.unserved
+		return
+	}
+	es[element{services, k}] = f.chain
+	if f.masq {
+		es[element{masqKeys, k}] = ""
+	}
+	for i, ep := range f.slots {
+		// The mark is numgen's number, in the host's byte order.
+		n := binary.NativeEndian.AppendUint32(nil, uint32(i))
+		es[element{slots, k + string(n)}] = words(addrBytes(ep.Addr()), portBytes(ep.Port()))
+	}
+}
+
+// readFronts is what elements say of their keys: chains and slots. Pure.
+func readFronts(es elements) map[key]*front {
+	out := map[key]*front{}
+	at := func(e element) *front {
+		k, ok := readKey(e.key)
+		if !ok {
+			return &front{}
+		}
+		if out[k] == nil {
+			out[k] = &front{key: k}
+		}
+		return out[k]
+	}
+	for e, data := range es {
+		switch e.set {
+		case services:
+			f := at(e)
+			f.chain = data
+			c, _ := parseChain(data)
+			f.sticky = c.timeout > 0
+		case slots:
+			if len(e.key) != keyWords+4 || len(data) != 8 {
+				continue
+			}
+			n := binary.NativeEndian.Uint32([]byte(e.key[keyWords:]))
+			if f := at(e); n < 1<<16 {
+				f.slots = append(f.slots, make([]netip.AddrPort, max(0, int(n)+1-len(f.slots)))...)
+				f.slots[n] = netip.AddrPortFrom(netip.AddrFrom4([4]byte([]byte(data[:4]))), binary.BigEndian.Uint16([]byte(data[4:6])))
+			}
+		}
+	}
+	return out
+}
+
+func readKey(s string) (key, bool) {
+	if len(s) < keyWords {
+		return key{}, false
+	}
+	return key{netip.AddrFrom4([4]byte([]byte(s[:4]))), s[4], binary.BigEndian.Uint16([]byte(s[8:10]))}, true
+}
+
+// nft is the element for the kernel. Verdicts are `goto chain`.
+func (e element) nft(data string) nftables.SetElement {
+	out := nftables.SetElement{Key: []byte(e.key)}
+	switch e.set {
+	case services, unserved:
+		out.VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: data}
+	case slots:
+		out.Val = []byte(data)
+	}
+	return out
+}
+
+// readElement is an element as the kernel returns it; ok is false where it cannot be one of ours.
+func readElement(set setID, e nftables.SetElement) (key element, data string, ok bool) {
+	key = element{set, string(e.Key)}
+	switch set {
+	case services, unserved:
+		data, ok = readGoto(e.Val)
+		return key, data, ok
+	case slots:
+		return key, string(e.Val), true
+	}
+	return key, "", true
+}
+
+// readGoto reads a verdict's attributes: NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN. An element with another verdict has
+// data "" and is replaced like any wrong one.
+func readGoto(b []byte) (chain string, ok bool) {
+	ad, err := netlink.NewAttributeDecoder(b)
+	if err != nil {
+		return "", true
+	}
+	ad.ByteOrder = binary.BigEndian
+	kind := expr.VerdictReturn
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.NFTA_VERDICT_CODE:
+			kind = expr.VerdictKind(int32(ad.Uint32()))
+		case unix.NFTA_VERDICT_CHAIN:
+			chain = ad.String()
+		}
+	}
+	if ad.Err() != nil || kind != expr.VerdictGoto {
+		return "", true
+	}
+	return chain, true
+}

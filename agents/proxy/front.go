@@ -1,0 +1,246 @@
+package proxy
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+)
+
+// key is what a packet to a service or host port is known by.
+type key struct {
+	addr  netip.Addr
+	proto uint8 // unix.IPPROTO_TCP, unix.IPPROTO_UDP
+	port  uint16
+}
+
+func (k key) String() string {
+	proto := "tcp"
+	if k.proto == unix.IPPROTO_UDP {
+		proto = "udp"
+	}
+	return fmt.Sprintf("%s:%d/%s", k.addr, k.port, proto)
+}
+
+// front is what happens to packets to one key. Read-only once made.
+type front struct {
+	key   key
+	owner string // a service: "namespace/name"; a pod: podName
+	// cluster tells that key.addr is a cluster IP.
+	cluster bool
+	// chain picks one of the slots: see chainFor. Empty: nobody serves, and unserved is "refuse" or "ignore".
+	chain    string
+	unserved string
+	// slots are the endpoints a chain may pick from, those on this node first.
+	slots []netip.AddrPort
+	// masq tells that a source outside of the cluster is replaced by this node's address.
+	masq bool
+	// sticky tells that the chain remembers clients.
+	sticky bool
+	// hairpin are the slots' addresses on this node, which may meet themselves.
+	hairpin []netip.Addr
+}
+
+// node is what compiling needs to know of this node and the cluster.
+type node struct {
+	name        string
+	zone        string
+	addrs       []netip.Addr
+	clusterCIDR netip.Prefix
+	nodePorts   [2]int
+	externalIPs bool
+	// gateways are the bridges' addresses of all nodes: no endpoint may be one.
+	gateways map[netip.Addr]bool
+	// local tells that this host has an address besides addrs. nil: none.
+	local func(netip.Addr) bool
+}
+
+// compile returns what one service wants, in a fixed order. Pure. Services of other proxies, headless ones and those
+// that only name something want nothing; what is not valid is left out, because whoever can write to etcd
+// could have written it.
+func compile(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *node) []*front {
+	if svc.Labels["service.kubernetes.io/service-proxy-name"] != "" || svc.Spec.Type == corev1.ServiceTypeExternalName {
+		return nil
+	}
+	vips := clusterIPs(svc)
+	if len(vips) == 0 {
+		return nil
+	}
+	var fronts []*front
+	for _, p := range svc.Spec.Ports {
+		proto, ok := protocols[p.Protocol]
+		if !ok || p.Port < 1 || p.Port > 65535 {
+			continue
+		}
+		b := builder{svc: svc, node: n, proto: proto, backends: backends(eps, p, n)}
+		for _, ip := range vips {
+			if !n.owns(ip) {
+				fronts = append(fronts, b.internal(key{ip, proto, uint16(p.Port)}))
+			}
+		}
+		for _, k := range externalKeys(svc, p, proto, n) {
+			fronts = append(fronts, b.external(k))
+		}
+	}
+	return fronts
+}
+
+var protocols = map[corev1.Protocol]uint8{"": unix.IPPROTO_TCP, corev1.ProtocolTCP: unix.IPPROTO_TCP, corev1.ProtocolUDP: unix.IPPROTO_UDP}
+
+// builder makes the fronts of one port of a service.
+type builder struct {
+	svc      *corev1.Service
+	node     *node
+	proto    uint8
+	backends []backend
+}
+
+func (b builder) internal(k key) *front {
+	f := &front{key: k, owner: name(b.svc), cluster: true, masq: true}
+	all := choose(b.backends, b.node)
+	if p := b.svc.Spec.InternalTrafficPolicy; p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal {
+		some := len(all) > 0
+		if all = choose(local(b.backends), b.node); len(all) == 0 && some {
+			f.unserved = ignore
+			return f
+		}
+	}
+	b.serve(f, all, len(all))
+	return f
+}
+
+func (b builder) external(k key) *front {
+	f := &front{key: k, owner: name(b.svc), masq: true}
+	all := choose(b.backends, b.node)
+	if b.svc.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal {
+		b.serve(f, all, len(all))
+		return f
+	}
+	// Clients outside see only the endpoints here, with their own addresses; those inside see all.
+	f.masq = false
+	here := choose(local(b.backends), b.node)
+	rest := slices.DeleteFunc(slices.Clone(all), func(x backend) bool {
+		return slices.ContainsFunc(here, func(y backend) bool { return x.addr == y.addr })
+	})
+	b.serve(f, append(slices.Clone(here), rest...), len(here))
+	return f
+}
+
+// serve fills f with backends, of which the first here are for clients outside of the cluster.
+func (b builder) serve(f *front, all []backend, here int) {
+	if len(all) == 0 {
+		f.unserved = refuse
+		return
+	}
+	timeout := 0
+	if b.svc.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
+		timeout = affinitySeconds(b.svc)
+		f.sticky = true
+	}
+	f.chain = chainName(len(all), here, timeout, !f.cluster && !f.masq)
+	for _, x := range all {
+		f.slots = append(f.slots, x.addr)
+		if x.here && !slices.Contains(b.node.addrs, x.addr.Addr()) && !slices.Contains(f.hairpin, x.addr.Addr()) {
+			f.hairpin = append(f.hairpin, x.addr.Addr())
+		}
+	}
+}
+
+// The bounds of a client's affinity, as the API has them.
+const (
+	defaultAffinity = 10800
+	maxAffinity     = 86400
+)
+
+func affinitySeconds(svc *corev1.Service) int {
+	c := svc.Spec.SessionAffinityConfig
+	if c == nil || c.ClientIP == nil || c.ClientIP.TimeoutSeconds == nil {
+		return defaultAffinity
+	}
+	if s := int(*c.ClientIP.TimeoutSeconds); s >= 1 && s <= maxAffinity {
+		return s
+	}
+	return defaultAffinity
+}
+
+func name(svc *corev1.Service) string { return svc.Namespace + "/" + svc.Name }
+
+// clusterIPs are the service's IPv4 cluster IPs that can be one.
+func clusterIPs(svc *corev1.Service) []netip.Addr {
+	texts := svc.Spec.ClusterIPs
+	if len(texts) == 0 {
+		texts = []string{svc.Spec.ClusterIP}
+	}
+	var out []netip.Addr
+	for _, s := range texts {
+		if a, ok := unicast(s); ok && !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// externalKeys are the node ports, load balancer addresses and (where allowed) external IPs of a service's port.
+func externalKeys(svc *corev1.Service, p corev1.ServicePort, proto uint8, n *node) []key {
+	var keys []key
+	add := func(a netip.Addr, port int32) {
+		if k := (key{a, proto, uint16(port)}); !slices.Contains(keys, k) {
+			keys = append(keys, k)
+		}
+	}
+	kind := svc.Spec.Type
+	if (kind == corev1.ServiceTypeNodePort || kind == corev1.ServiceTypeLoadBalancer) && n.isNodePort(p.NodePort) {
+		for _, a := range n.addrs {
+			add(a, p.NodePort)
+		}
+	}
+	if kind == corev1.ServiceTypeLoadBalancer {
+		for _, in := range svc.Status.LoadBalancer.Ingress {
+			if in.IPMode != nil && *in.IPMode == corev1.LoadBalancerIPModeProxy {
+				continue
+			}
+			if a, ok := unicast(in.IP); ok && !n.clusterCIDR.Contains(a) {
+				add(a, p.Port)
+			}
+		}
+	}
+	if n.externalIPs {
+		for _, s := range svc.Spec.ExternalIPs {
+			if a, ok := unicast(s); ok && !n.clusterCIDR.Contains(a) && !slices.Contains(n.addrs, a) {
+				add(a, p.Port)
+			}
+		}
+	}
+	return keys
+}
+
+// owns tells that an address is a node's or a pod's, and so cannot be a cluster IP.
+func (n *node) owns(a netip.Addr) bool {
+	return n.clusterCIDR.Contains(a) || slices.Contains(n.addrs, a)
+}
+
+func (n *node) isNodePort(p int32) bool {
+	lo, hi := int32(n.nodePorts[0]), int32(n.nodePorts[1])
+	if hi == 0 {
+		lo, hi = 30000, 32767
+	}
+	return p >= lo && p <= hi
+}
+
+// unicast parses an IPv4 address that packets of a service may carry: no loopback, link-local, multicast,
+// unspecified or broadcast one (CVE-2021-25737).
+func unicast(s string) (netip.Addr, bool) {
+	a, err := netip.ParseAddr(s)
+	if err != nil || !a.Is4() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.As4()[0] == 0 || a.As4()[0] >= 240 {
+		return netip.Addr{}, false
+	}
+	return a, true
+}
+
+func compareBackends(x, y backend) int {
+	return cmp.Or(x.addr.Addr().Compare(y.addr.Addr()), cmp.Compare(x.addr.Port(), y.addr.Port()))
+}

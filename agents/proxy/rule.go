@@ -1,0 +1,197 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// Registers: 16 of 4 bytes. nft calls the first of every four 1 to 4, the others by their own number, and reads
+// concatenations only when they are numbered like that.
+const (
+	reg1 = unix.NFT_REG_1
+	reg2 = unix.NFT_REG_2
+)
+
+// word is the register n words behind a first one.
+func word(first uint32, n uint32) uint32 {
+	if n == 0 {
+		return first
+	}
+	return unix.NFT_REG32_00 + (first-unix.NFT_REG_1)*4 + n
+}
+
+// Offsets in the headers.
+const (
+	ipSource, ipDest = 12, 16
+	portDest         = 2
+)
+
+func concat(parts ...[]expr.Any) []expr.Any { return slices.Concat(parts...) }
+
+func loadIP(offset, reg uint32) expr.Any {
+	return &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 4}
+}
+
+func loadProto(reg uint32) expr.Any { return &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg} }
+
+func loadPort(reg uint32) expr.Any {
+	return &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseTransportHeader, Offset: portDest, Len: 2}
+}
+
+// loadKey is `ip daddr . meta l4proto . th dport`.
+func loadKey() []expr.Any {
+	return []expr.Any{loadIP(ipDest, reg1), loadProto(word(reg1, 1)), loadPort(word(reg1, 2))}
+}
+
+// loadSlotKey is `ip daddr . meta l4proto . th dport . numgen random mod n`.
+func loadSlotKey(n int) []expr.Any {
+	return append(loadKey(), &expr.Numgen{Register: word(reg1, 3), Modulus: uint32(n), Type: unix.NFT_NG_RANDOM})
+}
+
+// loadClientKey is `ip saddr . ip daddr . meta l4proto . th dport`.
+func loadClientKey() []expr.Any {
+	return []expr.Any{loadIP(ipSource, reg1), loadIP(ipDest, word(reg1, 1)), loadProto(word(reg1, 2)), loadPort(word(reg1, 3))}
+}
+
+func loadDest() []expr.Any { return []expr.Any{loadIP(ipDest, reg1)} }
+
+func loadPair() []expr.Any { return []expr.Any{loadIP(ipSource, reg1), loadIP(ipDest, word(reg1, 1))} }
+
+// vmap is `vmap @set` of what is loaded: the kernel's verdict register is 0.
+func vmap(set string) []expr.Any {
+	return []expr.Any{&expr.Lookup{SourceRegister: reg1, DestRegister: unix.NFT_REG_VERDICT, IsDestRegSet: true, SetName: set}}
+}
+
+func isIn(set string) []expr.Any { return []expr.Any{&expr.Lookup{SourceRegister: reg1, SetName: set}} }
+
+// lookupMap replaces what is loaded by what the map has for it; without an entry the rule ends there.
+func lookupMap(set string, to uint32) []expr.Any {
+	return []expr.Any{&expr.Lookup{SourceRegister: reg1, DestRegister: to, IsDestRegSet: true, SetName: set}}
+}
+
+// dnat is `dnat ip to` the address and port in the first two words.
+func dnat() []expr.Any {
+	return []expr.Any{&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg1, RegProtoMin: word(reg1, 1)}}
+}
+
+// noSlot is a priority that is no slot's number.
+const noSlot = 0xffffffff
+
+// setPriority is `meta priority set v`.
+func setPriority(v uint32) []expr.Any {
+	return concat([]expr.Any{&expr.Immediate{Register: reg1, Data: binaryutil.NativeEndian.PutUint32(v)}}, storePriority())
+}
+
+func storePriority() []expr.Any {
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyPRIORITY, Register: reg1, SourceRegister: true}}
+}
+
+func loadPriority(reg uint32) []expr.Any {
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyPRIORITY, Register: reg}}
+}
+
+// priorityIs is `meta priority v`.
+func priorityIs(v uint32) []expr.Any {
+	return concat(loadPriority(reg1), []expr.Any{&expr.Cmp{Op: expr.CmpOpEq, Register: reg1, Data: binaryutil.NativeEndian.PutUint32(v)}})
+}
+
+func randomSlot(n int) []expr.Any {
+	return []expr.Any{&expr.Numgen{Register: reg1, Modulus: uint32(n), Type: unix.NFT_NG_RANDOM}}
+}
+
+// update is `update @affinity { <client key> timeout t : <slot in reg2> }`.
+func update(seconds int) []expr.Any {
+	return []expr.Any{&expr.Dynset{
+		SrcRegKey: reg1, SrcRegData: reg2, SetName: affinitySet,
+		Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: time.Duration(seconds) * time.Second,
+	}}
+}
+
+func jump(chain string) []expr.Any { return jumpTo(expr.VerdictJump, chain) }
+
+func jumpTo(kind expr.VerdictKind, chain string) []expr.Any {
+	return []expr.Any{&expr.Verdict{Kind: kind, Chain: chain}}
+}
+
+func masquerade() []expr.Any { return []expr.Any{&expr.Masq{FullyRandom: true}} }
+
+func isTCP() []expr.Any {
+	return []expr.Any{loadProto(reg1), &expr.Cmp{Op: expr.CmpOpEq, Register: reg1, Data: []byte{unix.IPPROTO_TCP}}}
+}
+
+// newFlow is `ct state new`.
+func newFlow() []expr.Any { return ctBit(expr.CtKeySTATE, expr.CtStateBitNEW) }
+
+// wasDNAT is `ct status dnat`: IPS_DST_NAT.
+func wasDNAT() []expr.Any { return ctBit(expr.CtKeySTATUS, 1<<5) }
+
+func ctBit(k expr.CtKey, bit uint32) []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Key: k, Register: reg1},
+		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bit), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: reg1, Data: make([]byte, 4)},
+	}
+}
+
+// masqMark is the bit of the packet's mark that says, on its way from the choice of the endpoint to its last hook, that its source
+// is to be replaced. It is kube-proxy's, so other tools know it is taken. (`ct original daddr` would need no mark, but
+// nft up to 1.0 aborts when it lists that in a concatenation.)
+const masqMark = 0x4000
+
+// setMark is `meta mark set mark or 0x4000`, or with on false `mark and not 0x4000`.
+func setMark(on bool) []expr.Any {
+	xor := uint32(0)
+	if on {
+		xor = masqMark
+	}
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg1},
+		&expr.Bitwise{
+			SourceRegister: reg1, DestRegister: reg1, Len: 4,
+			Mask: binaryutil.NativeEndian.PutUint32(^uint32(masqMark)), Xor: binaryutil.NativeEndian.PutUint32(xor),
+		},
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg1, SourceRegister: true},
+	}
+}
+
+// marked is `meta mark and 0x4000 == 0x4000`.
+func marked() []expr.Any {
+	bit := binaryutil.NativeEndian.PutUint32(masqMark)
+	return []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg1},
+		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: bit, Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg1, Data: bit},
+	}
+}
+
+// notLoopback is `oifname != "lo"`.
+func notLoopback() []expr.Any {
+	name := make([]byte, unix.IFNAMSIZ)
+	copy(name, "lo")
+	return []expr.Any{&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: reg1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: reg1, Data: name}}
+}
+
+func notFrom(p netip.Prefix) []expr.Any { return from(p, expr.CmpOpNeq) }
+
+// from is `ip saddr p` or, with CmpOpNeq, `ip saddr != p`.
+func from(p netip.Prefix, op expr.CmpOp) []expr.Any {
+	return []expr.Any{
+		loadIP(ipSource, reg1),
+		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: net.CIDRMask(p.Bits(), 32), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: op, Register: reg1, Data: p.Masked().Addr().AsSlice()},
+	}
+}
+
+// fromHost is `fib saddr type local`.
+func fromHost() []expr.Any {
+	return []expr.Any{
+		&expr.Fib{Register: reg1, FlagSADDR: true, ResultADDRTYPE: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: reg1, Data: binaryutil.NativeEndian.PutUint32(unix.RTN_LOCAL)},
+	}
+}

@@ -1,0 +1,141 @@
+package proxy
+
+import (
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+
+	"gantry/agents/internal/nft"
+)
+
+// TableName is the proxy's table of family ip: no other process writes it.
+const TableName = "gantry"
+
+// affinitySet remembers clients: client, service address, protocol, port -> slot.
+const affinitySet = "affinity"
+
+// affinitySize bounds it. A map that rules write to must have a bound: without one the kernel takes none as 0.
+const affinitySize = 1 << 18
+
+var (
+	keyType  = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
+	slotType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeMark)
+	destType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
+	pairType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr)
+	affType  = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
+)
+
+// layout is the constant part of the table: sets, base chains and their rules.
+type layout struct {
+	table    *nftables.Table
+	sets     [setCount]*nftables.Set
+	affinity *nftables.Set
+	chains   []*chain
+}
+
+// chain is a chain with its rules.
+type chain struct {
+	*nftables.Chain
+	rules []nft.Rule
+}
+
+// layoutVersion counts changes of the sets' types, which no rule shows.
+const layoutVersion = 1
+
+// does is a rule with what to tell the reader of `nft list`.
+func does(exprs []expr.Any, comment string) nft.Rule {
+	return nft.Rule{Exprs: exprs, Comment: comment, Version: layoutVersion}
+}
+
+// newLayout is the table for a cluster's range of pod addresses.
+func newLayout(clusterCIDR netip.Prefix) *layout {
+	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: TableName}
+	set := func(name string, kt nftables.SetDatatype) *nftables.Set {
+		return &nftables.Set{Table: t, Name: name, KeyType: kt, KeyByteOrder: binaryutil.BigEndian}
+	}
+	mapOf := func(name string, kt, dt nftables.SetDatatype) *nftables.Set {
+		s := set(name, kt)
+		s.IsMap, s.DataType = true, dt
+		return s
+	}
+	l := &layout{table: t}
+	l.sets[services] = mapOf("services", keyType, nftables.TypeVerdict)
+	l.sets[slots] = mapOf("slots", slotType, destType)
+	l.sets[unserved] = mapOf("unserved", keyType, nftables.TypeVerdict)
+	l.sets[masqKeys] = set("masquerades", keyType)
+	l.sets[clusterAddrs] = set("cluster-ips", nftables.TypeIPAddr)
+	l.sets[hairpins] = set("hairpins", pairType)
+	l.affinity = mapOf(affinitySet, affType, nftables.TypeMark)
+	l.affinity.Dynamic, l.affinity.HasTimeout, l.affinity.Size = true, true, affinitySize
+	l.chains = l.baseChains(clusterCIDR)
+	return l
+}
+
+func (l *layout) baseChains(clusterCIDR netip.Prefix) []*chain {
+	base := func(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority int, rules ...nft.Rule) *chain {
+		return &chain{&nftables.Chain{
+			Table: l.table, Name: name, Type: kind, Hooknum: hook,
+			Priority: nftables.ChainPriorityRef(nftables.ChainPriority(priority)),
+		}, rules}
+	}
+	mark := does(concat(notFrom(clusterCIDR), loadKey(), isIn("masquerades"), setMark(true)), "from outside of the cluster")
+	lookup := does(concat(loadKey(), vmap("services")), "")
+	check := does(concat(newFlow(), jump("unserved-check")), "services without an endpoint")
+	const natDest, natSource, beforeFilter = -100, 100, -10
+	chains := []*chain{
+		l.chain(refuse,
+			does(concat(isTCP(), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}), ""),
+			does([]expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpPortUnreachable}}, "")),
+		l.chain(ignore, does([]expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}, "")),
+		l.chain("unserved-check",
+			does(concat(loadKey(), vmap("unserved")), ""),
+			does(concat(loadDest(), isIn("cluster-ips"), jumpTo(expr.VerdictGoto, refuse)), "no such port")),
+		base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, natDest, mark, lookup),
+		base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, natDest, mark, lookup),
+		base("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, natSource,
+			does(concat(wasDNAT(), loadPair(), isIn("hairpins"), masquerade()), "a pod that meets itself"),
+			does(concat(notLoopback(), marked(), setMark(false), masquerade()), "from outside of the cluster")),
+	}
+	// Before the chains of priority filter: Docker's forward chain drops.
+	return append(chains,
+		base("filter-input", nftables.ChainTypeFilter, nftables.ChainHookInput, beforeFilter, check),
+		base("filter-forward", nftables.ChainTypeFilter, nftables.ChainHookForward, beforeFilter, check),
+		base("filter-output", nftables.ChainTypeFilter, nftables.ChainHookOutput, beforeFilter, check))
+}
+
+func (l *layout) chain(name string, rules ...nft.Rule) *chain {
+	return &chain{&nftables.Chain{Table: l.table, Name: name}, rules}
+}
+
+// icmpPortUnreachable is the ICMP code a host gives for a port nobody listens on.
+const icmpPortUnreachable = 3
+
+// picker is the chain of a name that chainName made.
+func (l *layout) picker(name string, clusterCIDR netip.Prefix) *chain {
+	c, _ := parseChain(name)
+	switch c.kind {
+	case "sticky":
+		// A rule's registers end with it, so the slot's number travels in the packet's priority: from here to dnat.
+		return l.chain(name,
+			does(setPriority(noSlot), "no slot yet"),
+			does(concat(loadClientKey(), lookupMap(affinitySet, reg1), storePriority()), "a client's slot"),
+			does(concat(priorityIs(noSlot), randomSlot(c.n), storePriority()), "a new client's"),
+			does(concat(loadClientKey(), loadPriority(reg2), update(c.timeout)), "remembered"),
+			does(concat(loadKey(), loadPriority(word(reg1, 3)), lookupMap("slots", reg1), dnat()), ""),
+			does(concat(loadSlotKey(c.n), lookupMap("slots", reg1), dnat()), "that slot is just gone"))
+	case "local":
+		all := chainName(c.n, c.n, c.timeout, false)
+		outside := jumpTo(expr.VerdictGoto, ignore)
+		if c.here > 0 {
+			outside = jumpTo(expr.VerdictGoto, chainName(c.here, c.here, c.timeout, false))
+		}
+		return l.chain(name,
+			does(concat(from(clusterCIDR, expr.CmpOpEq), jumpTo(expr.VerdictGoto, all)), "pods"),
+			does(concat(fromHost(), jumpTo(expr.VerdictGoto, all)), "this host"),
+			does(outside, "everybody else"))
+	}
+	return l.chain(name, does(concat(loadSlotKey(c.n), lookupMap("slots", reg1), dnat()), ""))
+}

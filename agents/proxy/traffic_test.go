@@ -1,0 +1,237 @@
+package proxy
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+
+	"gantry/agents/internal/bridge"
+	"gantry/agents/internal/netnstest"
+)
+
+// world is a node n1 with pods a, b and c on its bridge, and a machine outside of the cluster.
+type world struct {
+	host, outside int
+	a, b, c       int
+}
+
+const (
+	addrA, addrB, addrC = "10.244.1.2", "10.244.1.3", "10.244.1.4"
+	outsideIP           = "192.0.2.20"
+)
+
+func newWorld(t *testing.T) world {
+	t.Helper()
+	// The kernel limits ICMP to a host as a whole; redirects, which a bridge's host sends and pods do not heed, would use up what the
+	// tests expect as port unreachable.
+	for _, links := range []string{"all", "default"} {
+		if err := os.WriteFile("/proc/sys/net/ipv4/conf/"+links+"/send_redirects", []byte("0"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	podCIDR := netip.MustParsePrefix("10.244.1.0/24")
+	if err := bridge.Ensure(podCIDR, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bridge.Remove() })
+	w := world{host: os.Getpid(), outside: netnstest.Pod(t), a: netnstest.Pod(t), b: netnstest.Pod(t), c: netnstest.Pod(t)}
+	netnstest.Uplink(t, w.outside, netip.PrefixFrom(nodeIP, 24), netip.MustParsePrefix(outsideIP+"/24"))
+	for name, at := range map[string]struct {
+		pid  int
+		addr string
+	}{"a": {w.a, addrA}, "b": {w.b, addrB}, "c": {w.c, addrC}} {
+		netnstest.Attach(t, at.pid, netip.MustParseAddr(at.addr), bridge.Gateway(podCIDR))
+		netnstest.Serve(t, at.pid, 8080, name)
+	}
+	return w
+}
+
+// answers asks addr until every one of want has answered, at most 200 times, and returns the addresses they saw.
+func answers(t *testing.T, from int, network, addr string, want ...string) map[string]bool {
+	t.Helper()
+	names, seen := map[string]bool{}, map[string]bool{}
+	for range 200 {
+		n, s, err := netnstest.Ask(t, from, network, addr)
+		if err != nil {
+			t.Errorf("asking %s %s: %v", network, addr, err)
+			return seen
+		}
+		names[n], seen[s] = true, true
+		if len(names) == len(want) {
+			break
+		}
+	}
+	for _, n := range want {
+		if !names[n] {
+			t.Errorf("%s %s: %v answered, want %v", network, addr, names, want)
+		}
+	}
+	if len(names) != len(want) {
+		t.Errorf("%s %s: %v answered, want %v", network, addr, names, want)
+	}
+	return seen
+}
+
+func TestTraffic(t *testing.T) {
+	w, p := newWorld(t), newTestProgram(t)
+	all := []string{addrA + "@n1", addrB + "@n1", addrC + "@n1"}
+	set(p, service("web", "10.96.0.12", port("", 80, 30080)), slice("web", "", 8080, all...))
+	set(p, service("dns", "10.96.0.13", udp(port("", 53, 0))), udpSlice(slice("dns", "", 8080, addrA+"@n1", addrB+"@n1")))
+	set(p, service("self", "10.96.0.14", port("", 80, 0)), slice("self", "", 8080, addrA+"@n1"))
+	p.must(t)
+	t.Run("every endpoint answers", func(t *testing.T) {
+		for _, from := range []int{w.host, w.a, w.outside} {
+			answers(t, from, "tcp", "10.96.0.12:80", "a", "b", "c")
+			answers(t, from, "udp", "10.96.0.13:53", "a", "b")
+		}
+	})
+	t.Run("pods see each other's addresses", func(t *testing.T) {
+		if seen := answers(t, w.b, "tcp", "10.96.0.14:80", "a"); !seen[addrB] {
+			t.Errorf("a saw %v, want %s", seen, addrB)
+		}
+	})
+	t.Run("a pod reaches itself", func(t *testing.T) {
+		answers(t, w.a, "tcp", "10.96.0.14:80", "a")
+	})
+	t.Run("node port", func(t *testing.T) {
+		if seen := answers(t, w.outside, "tcp", "192.0.2.10:30080", "a", "b", "c"); seen[outsideIP] {
+			t.Errorf("pods saw %v: the way back may be another", seen)
+		}
+		answers(t, w.host, "tcp", "192.0.2.10:30080", "a", "b", "c")
+		answers(t, w.b, "tcp", "192.0.2.10:30080", "a", "b", "c")
+	})
+	t.Run("other ports of a cluster IP are refused", func(t *testing.T) {
+		refused(t, w.host, "10.96.0.12:81")
+		refused(t, w.a, "10.96.0.12:81")
+	})
+}
+
+func refused(t *testing.T, from int, addr string) {
+	t.Helper()
+	c, err := netnstest.Dial(t, from, "tcp", addr)
+	if err == nil {
+		_ = c.Close()
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("dialling %s: %v, want refused", addr, err)
+	}
+}
+
+func TestNobodyServes(t *testing.T) {
+	w, p := newWorld(t), newTestProgram(t)
+	set(p, service("web", "10.96.0.12", port("", 80, 30080)), slice("web", "", 8080, addrA+"@n1 unready"))
+	set(p, service("dns", "10.96.0.13", udp(port("", 53, 0))))
+	p.must(t)
+	for name, from := range map[string]int{"host": w.host, "pod": w.a, "outside": w.outside} {
+		t.Run(name, func(t *testing.T) {
+			refused(t, from, "10.96.0.12:80")
+			refused(t, from, "192.0.2.10:30080")
+			// On the host itself the write is not permitted, and the refusal follows.
+			if _, _, err := netnstest.Ask(t, from, "udp", "10.96.0.13:53"); !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.EPERM) {
+				t.Errorf("asking over UDP: %v, want refused", err)
+			}
+		})
+	}
+	set(p, service("web", "10.96.0.12", port("", 80, 30080)), slice("web", "", 8080, addrA+"@n1"))
+	p.must(t)
+	answers(t, w.host, "tcp", "10.96.0.12:80", "a")
+}
+
+func TestExternalTrafficPolicyLocal(t *testing.T) {
+	w, p := newWorld(t), newTestProgram(t)
+	svc := service("web", "10.96.0.12", port("", 80, 30080))
+	svc.Spec.ExternalTrafficPolicy = "Local"
+	set(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n2")) // b is here in truth, which shows that all are reached
+	p.must(t)
+	if seen := answers(t, w.outside, "tcp", "192.0.2.10:30080", "a"); !seen[outsideIP] {
+		t.Errorf("the pod saw %v, want the client's own address", seen)
+	}
+	answers(t, w.host, "tcp", "192.0.2.10:30080", "a", "b")
+	answers(t, w.c, "tcp", "192.0.2.10:30080", "a", "b")
+	answers(t, w.outside, "tcp", "10.96.0.12:80", "a", "b")
+}
+
+func TestAffinity(t *testing.T) {
+	w, p := newWorld(t), newTestProgram(t)
+	svc := sticky(service("web", "10.96.0.12", port("", 80, 0)))
+	set(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n1"))
+	p.must(t)
+	first, _, err := netnstest.Ask(t, w.a, "tcp", "10.96.0.12:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stays := func(who string) {
+		t.Helper()
+		for range 20 {
+			if n, _, err := netnstest.Ask(t, w.a, "tcp", "10.96.0.12:80"); n != who || err != nil {
+				t.Fatalf("%s answered (%v), want %s", n, err, who)
+			}
+		}
+	}
+	stays(first)
+	addrs := map[string]string{"a": addrA, "b": addrB, "c": addrC}
+	others := map[string]string{"a": "b", "b": "c", "c": "a"}
+	// Another endpoint goes: the client's one gets another number and is kept.
+	keep := []string{addrs[first] + "@n1", addrs[others[others[first]]] + "@n1"}
+	set(p, svc, slice("web", "", 8080, keep...))
+	p.must(t)
+	stays(first)
+	// Its own goes: it gets another one, and is kept there.
+	set(p, svc, slice("web", "", 8080, keep[1]))
+	p.must(t)
+	stays(others[others[first]])
+	set(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n1"))
+	p.must(t)
+	stays(others[others[first]])
+	if got := run(t, "nft", "list", "map", "ip", TableName, affinitySet); !strings.Contains(got, "10.244.1.2 . 10.96.0.12 . tcp . 80 timeout 3h") {
+		t.Errorf("affinity map:\n%s", got)
+	}
+}
+
+func TestUDPFlowsFollow(t *testing.T) {
+	w, p := newWorld(t), newTestProgram(t)
+	svc := service("dns", "10.96.0.13", udp(port("", 53, 0)))
+	set(p, svc, udpSlice(slice("dns", "", 8080, addrA+"@n1")))
+	p.must(t)
+	c, err := netnstest.Dial(t, w.c, "udp", "10.96.0.13:53") // one port for all that follows
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for i, step := range []struct{ endpoint, want string }{{addrA, "a"}, {addrB, "b"}, {"", ""}, {addrA, "a"}} {
+		if step.endpoint == "" {
+			set(p, svc)
+		} else {
+			set(p, svc, udpSlice(slice("dns", "", 8080, step.endpoint+"@n1")))
+		}
+		p.must(t)
+		got, _, err := netnstest.Answer(c)
+		if got != step.want || (step.want == "") != errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("step %d: %q answered (%v), want %q", i, got, err, step.want)
+		}
+	}
+}
+
+func TestConnectionsOutliveChanges(t *testing.T) {
+	w, p := newWorld(t), newTestProgram(t)
+	svc := service("web", "10.96.0.12", port("", 80, 0))
+	set(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1"))
+	p.must(t)
+	for i := range 50 { // a new connection while elements change always finds an endpoint
+		eps := []string{addrA + "@n1", addrB + "@n1", addrC + "@n1"}[:1+i%3]
+		set(p, svc, slice("web", "", 8080, eps...))
+		done := make(chan error, 1)
+		go func() { _, err := p.sync(); done <- err }()
+		for range 5 {
+			if _, _, err := netnstest.Ask(t, w.host, "tcp", "10.96.0.12:80"); err != nil {
+				t.Fatalf("change %d: %v", i, err)
+			}
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,249 @@
+package scheduler
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+)
+
+// TestNeverOvercommits plays any order of events and checks after each decision, by adding everything up anew, that
+// the node chosen has room; and that the running counts are what counting anew gives.
+func TestNeverOvercommits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		g := &game{b: newBrain(corev1.DefaultSchedulerName), now: start, stored: map[string]*corev1.Pod{}}
+		g.b.namespace("default", map[string]string{}, start)
+		t.Repeat(map[string]func(*rapid.T){
+			"node":   g.node,
+			"pod":    g.pod,
+			"delete": g.delete,
+			"decide": g.decide,
+			"bind":   g.bind,
+			"foreign bind": func(t *rapid.T) {
+				if p := g.pick(t, "unbound", func(p *corev1.Pod) bool { return p.Spec.NodeName == "" }); p != nil {
+					g.store(p, func(p *corev1.Pod) { p.Spec.NodeName = nodeNames.Draw(t, "node") })
+				}
+			},
+			"end": func(t *rapid.T) {
+				if p := g.pick(t, "bound", func(p *corev1.Pod) bool { return p.Spec.NodeName != "" }); p != nil {
+					g.store(p, func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded })
+				}
+			},
+			"leave": func(t *rapid.T) {
+				if p := g.pick(t, "any", func(*corev1.Pod) bool { return true }); p != nil {
+					at := metav1.NewTime(start)
+					g.store(p, func(p *corev1.Pod) { p.DeletionTimestamp = &at })
+				}
+			},
+			"relabel": func(t *rapid.T) {
+				if p := g.pick(t, "any", func(*corev1.Pod) bool { return true }); p != nil {
+					g.store(p, func(p *corev1.Pod) { p.Labels = map[string]string{"app": apps.Draw(t, "app")} })
+				}
+			},
+			"wait": func(t *rapid.T) {
+				g.now = g.now.Add(time.Duration(rapid.IntRange(1, 400).Draw(t, "seconds")) * time.Second)
+				g.b.queue.promote(g.now)
+			},
+			"": g.check,
+		})
+	})
+}
+
+var (
+	nodeNames = rapid.SampledFrom([]string{"n1", "n2", "n3", "n4"})
+	podNames  = rapid.StringMatching("p[0-9]")
+	apps      = rapid.SampledFrom([]string{"a", "b"})
+)
+
+// game is a brain and the truth it learns of by the watch.
+type game struct {
+	b        *brain
+	now      time.Time
+	stored   map[string]*corev1.Pod
+	inFlight []decision
+	uid      int
+}
+
+func (g *game) pick(t *rapid.T, label string, want func(*corev1.Pod) bool) *corev1.Pod {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(g.stored)) {
+		if want(g.stored[name]) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return g.stored[rapid.SampledFrom(names).Draw(t, label)]
+}
+
+func (g *game) store(p *corev1.Pod, change func(*corev1.Pod)) {
+	p = p.DeepCopy()
+	change(p)
+	g.stored[p.Name] = p
+	g.b.pod(p, g.now)
+}
+
+func (g *game) node(t *rapid.T) {
+	name := nodeNames.Draw(t, "node")
+	if rapid.IntRange(0, 3).Draw(t, "gone") == 0 {
+		g.b.node(name, nil, g.now)
+		return
+	}
+	g.b.node(name, aNode(name,
+		nodeLabel(corev1.LabelTopologyZone, rapid.SampledFrom([]string{"x", "y"}).Draw(t, "zone")),
+		allocatable("cpu", fmt.Sprint(rapid.IntRange(1, 4).Draw(t, "cpu")), "pods", fmt.Sprint(rapid.IntRange(1, 5).Draw(t, "pods"))),
+	), g.now)
+}
+
+func (g *game) pod(t *rapid.T) {
+	name := podNames.Draw(t, "pod")
+	if g.stored[name] != nil {
+		return
+	}
+	g.uid++
+	changes := []func(*corev1.Pod){
+		requests("cpu", fmt.Sprintf("%dm", rapid.IntRange(0, 8).Draw(t, "cpu")*300)), priority(rapid.Int32Range(0, 2).Draw(t, "priority")),
+		podLabel("app", apps.Draw(t, "app")), func(p *corev1.Pod) { p.UID = types.UID(fmt.Sprint(g.uid)) },
+	}
+	extra := map[string]func(*corev1.Pod){
+		"port": hostPortOf(80), "owner": ownedBy("rs"), "apart": apart(corev1.LabelHostname, "app", "a"), "near": near(corev1.LabelTopologyZone, "app", "b"),
+		"spread": spreadOver(corev1.LabelTopologyZone, 1, "app", "a"), "none": func(*corev1.Pod) {},
+	}
+	changes = append(changes, extra[rapid.SampledFrom(slices.Sorted(maps.Keys(extra))).Draw(t, "extra")])
+	p := aPod(name, changes...)
+	g.stored[name] = p
+	g.b.pod(p, g.now)
+}
+
+func (g *game) delete(t *rapid.T) {
+	if p := g.pick(t, "any", func(*corev1.Pod) bool { return true }); p != nil {
+		delete(g.stored, p.Name)
+		g.b.gone(p.Namespace, p.Name, g.now)
+	}
+}
+
+func (g *game) decide(t *rapid.T) {
+	d, ok := g.b.next(g.now)
+	if !ok {
+		return
+	}
+	for _, v := range d.evict.victims {
+		if priorityOf(g.stored[v.Name]) >= priorityOf(d.object) {
+			t.Fatalf("%s evicts %s, which is as important", d.object.Name, v.Name)
+		}
+	}
+	if d.node == nil {
+		return
+	}
+	g.inFlight = append(g.inFlight, d)
+	var used resources
+	ports := map[hostPort]int{}
+	for _, p := range g.b.world.pods {
+		if p.node == d.node {
+			object := g.stored[p.ref().Name]
+			r := requestsOf(object)
+			used.move(&r, 1)
+			for _, hp := range portsOf(object) {
+				ports[hp]++
+			}
+		}
+	}
+	if have := d.node.allocatable; used.cpu > have.cpu || used.memory > have.memory || used.pods > have.pods {
+		// Pods that were there before may take more than there is; a decision must not add to it.
+		if r := requestsOf(d.object); used.pods > have.pods || r.cpu > 0 && used.cpu > have.cpu || r.memory > 0 && used.memory > have.memory {
+			t.Fatalf("%s has %+v and is given %+v", d.name, have, used)
+		}
+	}
+	for _, hp := range portsOf(d.object) {
+		if ports[hp] > 1 {
+			t.Fatalf("%s has port %d twice", d.name, hp.port)
+		}
+	}
+}
+
+// bind carries out a decision made some time ago, if the truth still allows it.
+func (g *game) bind(t *rapid.T) {
+	if len(g.inFlight) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(g.inFlight)-1).Draw(t, "decision")
+	d := g.inFlight[i]
+	g.inFlight = slices.Delete(g.inFlight, i, i+1)
+	p := g.stored[d.object.Name]
+	if rapid.Bool().Draw(t, "fails") || p == nil || p.UID != d.object.UID || p.Spec.NodeName != "" || p.DeletionTimestamp != nil {
+		g.b.failed(d.pod, g.now)
+		return
+	}
+	g.store(p, func(p *corev1.Pod) { p.Spec.NodeName = d.name })
+}
+
+// check adds everything up anew.
+func (g *game) check(t *rapid.T) {
+	w := g.b.world
+	for name, n := range w.nodes {
+		fresh := newNode(name)
+		for _, p := range w.pods {
+			if p.node == n {
+				fresh.add(p)
+			}
+		}
+		if diff := cmp.Diff(sums(fresh), sums(n)); diff != "" {
+			t.Fatalf("accounting of %s (-anew +kept):\n%s", name, diff)
+		}
+	}
+	for _, p := range w.pods {
+		if p.node != nil && w.nodes[p.node.name] != p.node {
+			t.Fatalf("%s is on a node that nobody knows", p.key)
+		}
+		if p.node != nil && p.place != nowhere {
+			t.Fatalf("%s has a node and is queued", p.key)
+		}
+	}
+	for _, c := range w.recent {
+		if c.cycle == nil {
+			continue
+		}
+		if diff := cmp.Diff(tallies(newCycle(w, c)), tallies(c.cycle)); diff != "" {
+			t.Fatalf("counts of a class (-anew +kept):\n%s", diff)
+		}
+	}
+}
+
+func sums(n *node) map[string]any {
+	return map[string]any{
+		"cpu": n.requested.cpu, "memory": n.requested.memory, "pods": n.requested.pods, "weight": n.weightCPU, "ports": len(n.ports),
+		"classes": len(n.classes), "leaving": len(n.leaving), "known": len(n.pods),
+	}
+}
+
+func tallies(y *cycle) map[string]any {
+	all := map[string]any{"friend": y.friend, "theirs": nonZero(y.theirs), "ours": nonZero(y.ours), "liking": nonZero(y.liking)}
+	for i := range y.spread {
+		all[fmt.Sprint("spread", i)] = y.spread[i].counts
+		all[fmt.Sprint("low", i)] = y.spread[i].low(1)
+	}
+	for i := range y.wanted {
+		all[fmt.Sprint("wanted", i)] = y.wanted[i]
+	}
+	return all
+}
+
+func nonZero(t tally) map[string]int64 {
+	all := map[string]int64{}
+	for key, values := range t {
+		for value, n := range values {
+			if n != 0 {
+				all[key+"="+value] = n
+			}
+		}
+	}
+	return all
+}

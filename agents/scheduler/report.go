@@ -1,0 +1,87 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/registry"
+	"gantry/schema/core"
+)
+
+// report tells a pod's users why it has no node.
+type report struct {
+	pod          *corev1.Pod
+	reason, text string
+	nominated    string // the node where room is being made for it; "": none
+	event        bool
+}
+
+// repeat is how often an event repeats what changes only in its details.
+const repeat = time.Minute
+
+// explain queues a report on a pod that fits nowhere, unless it would say again what was said.
+func (l *leader) explain(d decision, now time.Time) {
+	p := d.pod
+	if d.evict.node != "" {
+		l.evicts.put(d.evict)
+	}
+	r := report{pod: p.object, reason: corev1.PodReasonUnschedulable, text: d.why.String(), nominated: d.evict.node}
+	if d.why.fault != nil {
+		r.reason = corev1.PodReasonSchedulerError
+	}
+	if r.text == p.told && r.nominated == "" {
+		return
+	}
+	r.event = p.told == "" || now.Sub(p.toldAt) >= repeat || r.nominated != ""
+	if r.event {
+		p.toldAt = now
+		l.log.Info("pod not placed", "ns", p.object.Namespace, "name", p.object.Name, "uid", p.object.UID, "reason", r.text, "attempt", p.attempts)
+	}
+	p.told = r.text
+	l.reports.put(r)
+}
+
+// report writes the condition and the event.
+func (l *leader) report(ctx context.Context, r report) {
+	if r.event {
+		l.recorder.Event(core.Pod, r.pod, corev1.EventTypeWarning, "FailedScheduling", "%s", r.text)
+	}
+	_, err := l.pods.ModifyStatus(ctx, r.pod.Namespace, r.pod.Name, func(p *corev1.Pod) error {
+		if p.UID != r.pod.UID || p.Spec.NodeName != "" {
+			return errNotWaiting
+		}
+		if r.nominated != "" {
+			p.Status.NominatedNodeName = r.nominated
+		}
+		setCondition(p, r, metav1.Now())
+		return nil
+	})
+	switch {
+	case err == nil, ctx.Err() != nil, errors.Is(err, errNotWaiting), errors.Is(err, registry.NotFound), errors.Is(err, registry.Conflict):
+	default:
+		l.log.Warn("condition not written", "ns", r.pod.Namespace, "name", r.pod.Name, "uid", r.pod.UID, "err", err)
+	}
+}
+
+var errNotWaiting = errors.New("the pod waits for a node no more")
+
+func setCondition(p *corev1.Pod, r report, now metav1.Time) {
+	c := corev1.PodCondition{
+		Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: r.reason, Message: r.text,
+		LastTransitionTime: now, ObservedGeneration: p.Generation,
+	}
+	i := slices.IndexFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodScheduled })
+	if i < 0 {
+		p.Status.Conditions = append(p.Status.Conditions, c)
+		return
+	}
+	if have := p.Status.Conditions[i]; have.Status == c.Status {
+		c.LastTransitionTime, c.LastProbeTime = have.LastTransitionTime, have.LastProbeTime
+	}
+	p.Status.Conditions[i] = c
+}

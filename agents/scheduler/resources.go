@@ -1,0 +1,104 @@
+package scheduler
+
+import (
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	helpers "k8s.io/component-helpers/resource"
+)
+
+// resources are amounts that pods ask for and nodes have.
+type resources struct {
+	cpu      int64 // millicores
+	memory   int64 // bytes
+	storage  int64 // bytes, ephemeral
+	pods     int64
+	extended map[corev1.ResourceName]int64 // nil: none
+}
+
+// The bounds of an amount, so that the sum over a node's pods can't overflow whatever a hand-written object asks
+// for. A request at the bound fits no node.
+const (
+	maxRequest     = int64(1) << 48
+	maxAllocatable = maxRequest - 1
+)
+
+// resourcesOf reads a list; amounts are clamped to [0, limit].
+func resourcesOf(list corev1.ResourceList, limit int64) resources {
+	var r resources
+	for name, q := range list {
+		switch name {
+		case corev1.ResourceCPU:
+			r.cpu = clamp(milli(q), limit)
+		case corev1.ResourceMemory:
+			r.memory = clamp(q.Value(), limit)
+		case corev1.ResourceEphemeralStorage:
+			r.storage = clamp(q.Value(), limit)
+		case corev1.ResourcePods:
+			r.pods = clamp(q.Value(), limit)
+		default:
+			if r.extended == nil {
+				r.extended = map[corev1.ResourceName]int64{}
+			}
+			r.extended[name] = clamp(q.Value(), limit)
+		}
+	}
+	return r
+}
+
+// milli is q's MilliValue without its overflow.
+func milli(q resource.Quantity) int64 {
+	if q.Value() > maxRequest {
+		return maxRequest
+	}
+	return q.MilliValue()
+}
+
+func clamp(v, limit int64) int64 { return max(0, min(v, limit)) }
+
+// move adds d to r n times; n may be negative.
+func (r *resources) move(d *resources, n int64) {
+	r.cpu += n * d.cpu
+	r.memory += n * d.memory
+	r.storage += n * d.storage
+	r.pods += n * d.pods
+	for name, v := range d.extended {
+		if r.extended == nil {
+			r.extended = map[corev1.ResourceName]int64{}
+		}
+		if r.extended[name] += n * v; r.extended[name] == 0 {
+			delete(r.extended, name)
+		}
+	}
+}
+
+// plus is the sum; r and d stay as they are.
+func (r resources) plus(d *resources) resources {
+	r.extended = maps.Clone(r.extended)
+	r.move(d, 1)
+	return r
+}
+
+// requestsOf is what a pod takes of a node: its containers, the greatest of its init containers, sidecars and overhead,
+// as Kubernetes adds them up.
+func requestsOf(pod *corev1.Pod) resources {
+	r := resourcesOf(helpers.PodRequests(pod, helpers.PodResourcesOptions{}), maxRequest)
+	r.pods = 1
+	return r
+}
+
+// What a container without a request counts for when nodes are compared: else they would all look empty.
+const (
+	assumedCPU    = "100m"
+	assumedMemory = "200Mi"
+)
+
+// weightOf is requestsOf with an assumption for every container that does not say what it needs.
+func weightOf(pod *corev1.Pod) (cpu, memory int64) {
+	list := helpers.PodRequests(pod, helpers.PodResourcesOptions{NonMissingContainerRequests: corev1.ResourceList{
+		corev1.ResourceCPU: resource.MustParse(assumedCPU), corev1.ResourceMemory: resource.MustParse(assumedMemory),
+	}})
+	r := resourcesOf(list, maxRequest)
+	return r.cpu, r.memory
+}

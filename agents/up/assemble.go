@@ -1,0 +1,107 @@
+package up
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"crypto/tls"
+
+	"gantry/agents/controllers"
+	"gantry/agents/gateway"
+	"gantry/agents/internal/daemon"
+	"gantry/agents/internal/remote"
+	"gantry/agents/kubelet"
+	"gantry/agents/network"
+	"gantry/agents/proxy"
+	"gantry/agents/scheduler"
+	"gantry/registry"
+	"gantry/schema/kinds"
+)
+
+// assembly is what the agents of a process share.
+type assembly struct {
+	Config
+	keys     *certs
+	nodeIP   netip.Addr
+	store    registry.Store
+	registry *registry.Registry
+	// own reads no pods but this node's; nil where no agent needs it.
+	own    *registry.Registry
+	health *daemon.Health
+}
+
+// run runs one agent until ctx is done.
+func (a assembly) run(ctx context.Context, agent string) error {
+	switch agent {
+	case "gateway":
+		return gateway.Run(ctx, a.gateway())
+	case "scheduler":
+		return scheduler.Run(ctx, scheduler.Config{Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log})
+	case "controllers":
+		return controllers.Run(ctx, controllers.Config{
+			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
+			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), RootCA: a.keys.authority.PEM,
+		})
+	case "network":
+		return network.Run(ctx, network.Config{
+			Registry: a.registry, NodeName: a.NodeName, Health: a.health, Log: a.Log,
+			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR),
+		})
+	case "proxy":
+		return proxy.Run(ctx, proxy.Config{
+			Registry: a.registry, Pods: a.own, NodeName: a.NodeName, NodeIPs: []netip.Addr{a.nodeIP}, Health: a.health, Log: a.Log,
+			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), HealthzAddress: proxyHealthz,
+		})
+	case "kubelet":
+		return a.kubelet(ctx)
+	}
+	return fmt.Errorf("no agent is named %q", agent)
+}
+
+func (a assembly) gateway() gateway.Config {
+	return gateway.Config{
+		Registry: a.registry, Health: a.health, Log: a.Log,
+		BindAddress: netip.MustParseAddr(a.BindAddress), SecurePort: a.SecurePort, AdvertiseAddress: a.nodeIP,
+		Certificate: a.keys.gateway.Certificate, ClientCAs: a.keys.authority.Pool(), ClusterCA: a.keys.authority.PEM,
+		KubeletClient: a.keys.toKubelet.Certificate, KubeletCAs: a.keys.authority.Pool(),
+		ServiceAccountKey: a.keys.tokens, ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
+		Ready: func(netip.AddrPort) { a.health.Ready("gateway", func(context.Context) error { return nil }) },
+	}
+}
+
+// ownPods makes the registry of the agents that look at this node's pods only, and returns what runs above over it.
+func (a *assembly) ownPods(above func(context.Context) error) func(context.Context) error {
+	agent := "kubelet" // who writes through it: the node's heartbeat
+	switch {
+	case a.runs("kubelet"):
+	case a.runs("proxy"):
+		agent = "proxy"
+	default:
+		return above
+	}
+	a.own = registry.New(registry.Config{Store: a.store, Kinds: kinds.All, Node: a.NodeName, Agent: agent, Log: a.Log})
+	return func(ctx context.Context) error { return under(ctx, a.own.Run, above) }
+}
+
+// kubelet runs the kubelet over this node's pods.
+func (a assembly) kubelet(ctx context.Context) error {
+	servers := a.Gateways
+	if len(servers) == 0 {
+		servers = []string{a.gatewayURL()}
+	}
+	client := remote.New(servers, &tls.Config{
+		RootCAs: a.keys.authority.Pool(), Certificates: []tls.Certificate{a.keys.kubelet.Certificate}, MinVersion: tls.VersionTLS12,
+	}, kinds.All)
+	address, err := netip.ParseAddrPort(net.JoinHostPort("0.0.0.0", strconv.Itoa(a.KubeletPort)))
+	if err != nil {
+		return err
+	}
+	return kubelet.Run(ctx, kubelet.Config{
+		Registry: a.own, Gateway: client, NodeName: a.NodeName, NodeIP: a.nodeIP, DockerHost: a.DockerHost,
+		DataDir: a.path("node"), Address: address, ServingCert: &a.keys.kubelet.Certificate, ClientCAs: a.keys.authority.Pool(),
+		Health: a.health, Log: a.Log,
+	})
+}

@@ -1,0 +1,86 @@
+package up
+
+import (
+	"crypto"
+	"net"
+	"net/netip"
+
+	"gantry/agents/internal/pki"
+)
+
+// certs is every certificate of this machine. Those its agents do not need may be empty where they cannot be made.
+type certs struct {
+	authority *pki.Authority // of the Kubernetes API and its clients
+	gateway   pki.Pair       // serves the API
+	toKubelet pki.Pair       // the gateway's to kubelets
+	admin     pki.Pair
+	kubelet   pki.Pair // serves 10250 and is the node's identity at the gateway
+	tokens    crypto.Signer
+
+	etcdAuthority *pki.Authority
+	etcdServer    pki.Pair
+	etcdClient    pki.Pair
+}
+
+// ensureCerts loads what the agents of c need from <data-dir>/pki, and makes what is absent where this machine has
+// the authority's key, or no authority at all and is the first of its cluster.
+func ensureCerts(c Config, nodeIP netip.Addr) (*certs, error) {
+	k := &certs{}
+	var err error
+	if k.authority, err = pki.OpenAuthority(c.path("pki"), "gantry-ca", c.runs("gateway") || c.Embedded); err != nil {
+		return nil, err
+	}
+	if err := k.ensureEtcd(c); err != nil {
+		return nil, err
+	}
+	if c.runs("gateway") {
+		if err := k.ensureGateway(c, nodeIP); err != nil {
+			return nil, err
+		}
+	}
+	if c.runs("kubelet") {
+		k.kubelet, err = k.authority.Ensure("kubelet", pki.Request{
+			CommonName: "system:node:" + c.NodeName, Organizations: []string{"system:nodes"},
+			DNSNames: []string{c.NodeName}, IPs: []net.IP{nodeIP.AsSlice()}, Server: true,
+		})
+	}
+	return k, err
+}
+
+func (k *certs) ensureGateway(c Config, nodeIP netip.Addr) (err error) {
+	if k.tokens, err = pki.SigningKey(c.path("pki", "sa.key"), true); err != nil {
+		return err
+	}
+	if k.admin, err = k.authority.Ensure("admin", pki.Request{CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}}); err != nil {
+		return err
+	}
+	if k.toKubelet, err = k.authority.Ensure("gateway-kubelet-client", pki.Request{CommonName: "gantry-gateway"}); err != nil {
+		return err
+	}
+	first := netip.MustParsePrefix(c.ServiceCIDR).Addr().Next() // of the Service default/kubernetes
+	ips := []net.IP{{127, 0, 0, 1}, net.IPv6loopback, first.AsSlice(), nodeIP.AsSlice()}
+	if bind := netip.MustParseAddr(c.BindAddress); !bind.IsUnspecified() {
+		ips = append(ips, bind.AsSlice())
+	}
+	k.gateway, err = k.authority.Ensure("gateway", pki.Request{
+		CommonName: "gantry-gateway", Server: true, IPs: ips,
+		DNSNames: []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost", c.NodeName},
+	})
+	return err
+}
+
+func (k *certs) ensureEtcd(c Config) (err error) {
+	if !c.embedsEtcd() {
+		return nil // an external etcd's files are its owner's
+	}
+	if k.etcdAuthority, err = pki.OpenAuthority(c.path("pki", "etcd"), "gantry-etcd-ca", true); err != nil {
+		return err
+	}
+	if k.etcdServer, err = k.etcdAuthority.Ensure("server", pki.Request{
+		CommonName: "gantry-etcd", Server: true, DNSNames: []string{"localhost"}, IPs: []net.IP{{127, 0, 0, 1}},
+	}); err != nil {
+		return err
+	}
+	k.etcdClient, err = k.etcdAuthority.Ensure("client", pki.Request{CommonName: "root"})
+	return err
+}

@@ -1,0 +1,153 @@
+// Package up assembles agents into a process: all of them over an embedded etcd (`gantry up`), or any of them
+// over an etcd that is there (`gantry up --agents ...`, `gantry scheduler`, ...). It is the only place, with main, that
+// knows more than one agent.
+package up
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"gantry/registry"
+)
+
+// Agents names every agent in the order they start.
+var Agents = []string{"gateway", "scheduler", "controllers", "network", "proxy", "kubelet"}
+
+// nodeAgents are the agents that make a machine a node.
+var nodeAgents = []string{"network", "proxy", "kubelet"}
+
+// Config is what `gantry up` and the single agents are told. Each field's flag is in flags.go.
+type Config struct {
+	// Agents are those to run, of Agents.
+	Agents []string
+	// Embedded runs an etcd in this process, in DataDir/etcd, unless EtcdServers are given.
+	Embedded bool
+	// DataDir holds everything Gantry keeps on this machine.
+	DataDir string
+
+	// BindAddress and SecurePort are where the gateway listens.
+	BindAddress string
+	SecurePort  int
+	// Gateways are the URLs at which node agents reach gateways; empty: the one of this process.
+	Gateways []string
+
+	// EtcdServers are the client URLs of an external etcd, with the files to reach it.
+	EtcdServers                           []string
+	EtcdCAFile, EtcdCertFile, EtcdKeyFile string
+	// EtcdPort is where the embedded etcd listens for etcdctl, on loopback.
+	EtcdPort int
+	// EtcdQuota is how many bytes the embedded etcd's database may take; 0: 2 GiB.
+	EtcdQuota int64
+
+	NodeName string
+	// NodeIP is the node's address; the zero value: that of the default route.
+	NodeIP string
+	// DockerHost is the engine's address ("unix:///var/run/docker.sock").
+	DockerHost string
+	// KubeletPort is where the kubelet serves logs and exec.
+	KubeletPort int
+
+	// ClusterCIDR is the pods' range, ServiceCIDR that of cluster IPs.
+	ClusterCIDR, ServiceCIDR string
+
+	// HealthzAddress serves /healthz, /readyz and /metrics of this process; "": nowhere (the gateway serves them).
+	HealthzAddress string
+
+	Version string
+	Log     *slog.Logger
+
+	// notices are what the embedded etcd has to tell.
+	notices chan registry.Notice
+}
+
+// Validate returns every fault, each naming its flag.
+func (c Config) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if len(c.Agents) == 0 {
+		fault("--agents: at least one of %s is needed", strings.Join(Agents, ","))
+	}
+	for _, a := range c.Agents {
+		if !slices.Contains(Agents, a) {
+			fault("--agents: %q is none of %s", a, strings.Join(Agents, ","))
+		}
+	}
+	if c.DataDir == "" || !filepath.IsAbs(c.DataDir) {
+		fault("--data-dir: %q is not an absolute path", c.DataDir)
+	}
+	if _, err := netip.ParseAddr(c.BindAddress); err != nil {
+		fault("--bind-address: %w", err)
+	}
+	ports := map[string]int{"--secure-port": c.SecurePort, "--kubelet-port": c.KubeletPort}
+	if c.embedsEtcd() {
+		ports["--etcd-port"] = c.EtcdPort
+	}
+	for flag, port := range ports {
+		if port < 1 || port > 65535 {
+			fault("%s: %d is not a port (1-65535)", flag, port)
+		}
+	}
+	for flag, text := range map[string]string{"--cluster-cidr": c.ClusterCIDR, "--service-cluster-ip-range": c.ServiceCIDR} {
+		if p, err := netip.ParsePrefix(text); err != nil {
+			fault("%s: %w", flag, err)
+		} else if p != p.Masked() || !p.Addr().Is4() || p.Bits() > 24 {
+			fault("%s: %q is not an IPv4 network of /24 or larger, such as 10.244.0.0/16", flag, text)
+		}
+	}
+	if len(faults) == 0 && netip.MustParsePrefix(c.ClusterCIDR).Overlaps(netip.MustParsePrefix(c.ServiceCIDR)) {
+		fault("--cluster-cidr %s and --service-cluster-ip-range %s overlap", c.ClusterCIDR, c.ServiceCIDR)
+	}
+	if wrong := validation.IsDNS1123Subdomain(c.NodeName); len(wrong) > 0 {
+		fault("--node-name: %q: %s", c.NodeName, strings.Join(wrong, "; "))
+	}
+	if c.NodeIP != "" {
+		if a, err := netip.ParseAddr(c.NodeIP); err != nil || !a.Is4() {
+			fault("--node-ip: %q is not an IPv4 address", c.NodeIP)
+		}
+	}
+	if len(c.EtcdServers) == 0 && !c.Embedded {
+		fault("--etcd-servers: an agent that runs alone needs the etcd to work with")
+	}
+	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(faults...)
+}
+
+func (c Config) runs(agent string) bool { return slices.Contains(c.Agents, agent) }
+
+func (c Config) isNode() bool {
+	return slices.ContainsFunc(nodeAgents, c.runs)
+}
+
+// controls tells whether this is a process that may write anything.
+func (c Config) controls() bool { return c.runs("gateway") || c.runs("controllers") }
+
+func (c Config) embedsEtcd() bool { return c.Embedded && len(c.EtcdServers) == 0 }
+
+func (c Config) path(elem ...string) string {
+	return filepath.Join(append([]string{c.DataDir}, elem...)...)
+}
+
+// gatewayURL is where this machine reaches its own gateway.
+func (c Config) gatewayURL() string {
+	host := netip.MustParseAddr(c.BindAddress)
+	if host.IsUnspecified() {
+		host = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return "https://" + netip.AddrPortFrom(host, uint16(c.SecurePort)).String()
+}
+
+// AdminConf is the path of the admin's kubeconfig.
+func (c Config) AdminConf() string { return c.path("admin.conf") }
+
+// identity names this process among the candidates of an election.
+func (c Config) identity() string {
+	return fmt.Sprintf("%s_%d", c.NodeName, os.Getpid())
+}

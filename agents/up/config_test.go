@@ -1,0 +1,85 @@
+package up
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func good(t *testing.T) Config {
+	return Config{
+		Agents: Agents, Embedded: true, DataDir: t.TempDir(), BindAddress: "0.0.0.0", SecurePort: 6443, EtcdPort: 2379, KubeletPort: 10250,
+		NodeName: "n1", ClusterCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16",
+	}
+}
+
+func TestFaultsNameTheirFlag(t *testing.T) {
+	cases := []struct {
+		name   string
+		change func(*Config)
+		want   []string // every fault, in order; none: valid
+	}{
+		{"the defaults", func(*Config) {}, nil},
+		{"an external etcd", func(c *Config) { c.EtcdServers, c.EtcdPort = []string{"http://e:2379"}, 0 }, nil},
+		{"an unknown agent", func(c *Config) { c.Agents = []string{"gateway", "mailer"} }, []string{`--agents: "mailer" is none of gateway,`}},
+		{"no agent", func(c *Config) { c.Agents = nil }, []string{"--agents: at least one"}},
+		{"many faults", func(c *Config) { c.DataDir, c.SecurePort, c.NodeIP = "data", 70000, "fe80::1" },
+			[]string{`--data-dir: "data" is not an absolute path`, `--node-ip: "fe80::1" is not an IPv4 address`, "--secure-port: 70000 is not a port"}},
+		{"a range with host bits", func(c *Config) { c.ClusterCIDR = "10.244.0.1/16" }, []string{`--cluster-cidr: "10.244.0.1/16" is not an IPv4 network`}},
+		{"ranges that overlap", func(c *Config) { c.ServiceCIDR = "10.244.128.0/20" }, []string{"--cluster-cidr 10.244.0.0/16 and --service-cluster-ip-range 10.244.128.0/20 overlap"}},
+		{"a bad node name", func(c *Config) { c.NodeName = "No_de" }, []string{`--node-name: "No_de": `}},
+		{"an agent alone without etcd", func(c *Config) { c.Agents, c.Embedded = []string{"scheduler"}, false }, []string{"--etcd-servers: an agent that runs alone needs"}},
+	}
+	for _, tc := range cases {
+		c := good(t)
+		tc.change(&c)
+		var lines []string
+		if err := c.Validate(); err != nil {
+			lines = strings.Split(err.Error(), "\n")
+		}
+		if !slices.EqualFunc(lines, tc.want, strings.HasPrefix) {
+			t.Errorf("%s: faults %q, want %q", tc.name, lines, tc.want)
+		}
+	}
+}
+
+func TestOneProcessHoldsADataDirectory(t *testing.T) {
+	c := good(t)
+	held, err := lock(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock(c); err == nil || !strings.Contains(err.Error(), "is in use by another gantry (pid ") {
+		t.Errorf("a second lock: %v", err)
+	}
+	vars, err := Env(c.DataDir)
+	if err != nil || !slices.Contains(vars, "ETCDCTL_ENDPOINTS=https://127.0.0.1:2379") {
+		t.Errorf("Env: %q, %v", vars, err)
+	}
+	held.Close()
+	again, err := lock(c)
+	if err != nil {
+		t.Fatalf("after the first let go: %v", err)
+	}
+	again.Close()
+}
+
+func TestUnderEndsBelowAfterAbove(t *testing.T) {
+	var order []string
+	below := func(ctx context.Context) error { <-ctx.Done(); order = append(order, "below"); return nil }
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := under(ctx, below, func(ctx context.Context) error { <-ctx.Done(); order = append(order, "above"); return nil }); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(order, []string{"above", "below"}) {
+		t.Errorf("ended in the order %v", order)
+	}
+	broken := errors.New("broken")
+	err := under(t.Context(), func(context.Context) error { return broken }, func(ctx context.Context) error { <-ctx.Done(); return nil })
+	if !errors.Is(err, broken) {
+		t.Errorf("a fault below: %v", err)
+	}
+}

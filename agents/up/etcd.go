@@ -1,0 +1,74 @@
+package up
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"gantry/registry"
+)
+
+// overEtcd runs work over the etcd of c: the embedded one, which ends after work has, or the external one.
+func overEtcd(ctx context.Context, c Config, keys *certs, work func(context.Context, registry.Store) error) error {
+	if c.embedsEtcd() {
+		e, err := registry.OpenEmbedded(registry.EmbeddedConfig{
+			Dir: c.path("etcd"), Port: c.EtcdPort, Quota: c.EtcdQuota, Log: c.Log,
+			Notice: func(n registry.Notice) {
+				select {
+				case c.notices <- n:
+				default: // more of the same
+				}
+			},
+			CAFile: keys.etcdAuthority.CertFile(), CertFile: keys.etcdServer.CertFile, KeyFile: keys.etcdServer.KeyFile,
+		})
+		if err != nil {
+			return &ConfigError{err}
+		}
+		return under(ctx, e.Run, func(ctx context.Context) error { return work(ctx, registry.NewEtcd(e.Client(), e.Client())) })
+	}
+	// Two connections: a big list on one would hold up every watch (etcd#15402).
+	lists, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer lists.Close()
+	watches, err := c.dial()
+	if err != nil {
+		return err
+	}
+	defer watches.Close()
+	return work(ctx, registry.NewEtcd(lists, watches))
+}
+
+func (c Config) dial() (*clientv3.Client, error) {
+	cfg := clientv3.Config{
+		Endpoints: c.EtcdServers, DialTimeout: 5 * time.Second,
+		DialKeepAliveTime:    10 * time.Second,
+		DialKeepAliveTimeout: 3 * time.Second, // also TCP's for what is not acknowledged: a member that is cut off is left after that
+	}
+	if strings.HasPrefix(c.EtcdServers[0], "https://") {
+		t, err := c.etcdTLS()
+		if err != nil {
+			return nil, &ConfigError{err}
+		}
+		cfg.TLS = t
+	}
+	client, err := clientv3.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to etcd at %s: %w", strings.Join(c.EtcdServers, ","), err)
+	}
+	return client, nil
+}
+
+func (c Config) etcdTLS() (*tls.Config, error) {
+	t, err := transport.TLSInfo{TrustedCAFile: c.EtcdCAFile, CertFile: c.EtcdCertFile, KeyFile: c.EtcdKeyFile}.ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("--etcd-cafile, --etcd-certfile, --etcd-keyfile: %w", err)
+	}
+	return t, nil
+}

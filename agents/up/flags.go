@@ -1,0 +1,125 @@
+package up
+
+import (
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// DefaultDataDir is where Gantry keeps its data unless told otherwise.
+const DefaultDataDir = "/var/lib/gantry"
+
+// DataDirFlag is the flag that every command has.
+func DataDirFlag() cli.Flag {
+	return text("data-dir", DefaultDataDir, "`directory` of everything Gantry keeps on this machine")
+}
+
+// Flags are the flags of a command that runs agents. Every such command takes all of them, so that one
+// environment file serves all daemons of a machine; its help shows those its agents look at.
+// The environment variable of --x-y is GANTRY_X_Y.
+func Flags(agents []string) []cli.Flag {
+	hostname, _ := os.Hostname() // an empty node name is refused by Validate
+	showFor := func(f cli.Flag, of ...string) cli.Flag {
+		if !slices.ContainsFunc(of, func(a string) bool { return slices.Contains(agents, a) }) {
+			hide(f)
+		}
+		return f
+	}
+	return []cli.Flag{
+		DataDirFlag(),
+		list("etcd-servers", nil, "client `URLs` of an external etcd, comma separated"),
+		text("etcd-cafile", "", "`file` of the authority of etcd (default: <data-dir>/pki/etcd/ca.crt)"),
+		text("etcd-certfile", "", "certificate `file` shown to etcd (default: <data-dir>/pki/etcd/client.crt)"),
+		text("etcd-keyfile", "", "key `file` for it (default: <data-dir>/pki/etcd/client.key)"),
+		text("node-name", strings.ToLower(hostname), "`name` of this machine as a node"),
+		text("node-ip", "", "IPv4 `address` of this machine (default: that of the default route)"),
+		showFor(text("cluster-cidr", "10.244.0.0/16", "`range` of pod addresses"), "controllers", "network", "proxy"),
+		showFor(text("service-cluster-ip-range", "10.96.0.0/16", "`range` of Service addresses"), "gateway", "scheduler", "controllers"),
+		showFor(text("bind-address", "0.0.0.0", "`address` the gateway listens on"), "gateway"),
+		showFor(number("secure-port", 6443, "`port` the gateway listens on"), "gateway"),
+		showFor(list("gateway", nil, "`URLs` of gateways, comma separated (default: https://127.0.0.1:<secure-port>)"), "kubelet"),
+		showFor(text("docker-host", "", "`address` of the Docker Engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)"), "kubelet"),
+		showFor(number("kubelet-port", 10250, "`port` the kubelet serves logs and exec on"), "kubelet"),
+		text("healthz-bind-address", "", "`address` (host:port) that serves /healthz, /readyz and /metrics of this process"),
+		text("log-format", "text", "`format` of the log: text or json"),
+		&cli.BoolFlag{Name: "v", EnvVars: env("v"), Usage: "log more"},
+	}
+}
+
+// UpFlags are the flags of `gantry up`.
+func UpFlags() []cli.Flag {
+	return append(Flags(Agents),
+		list("agents", Agents, "the `agents` to run, comma separated"),
+		number("etcd-port", 2379, "loopback `port` of the embedded etcd"),
+		&cli.Int64Flag{Name: "etcd-quota-bytes", Value: 2 << 30, EnvVars: env("etcd-quota-bytes"), Usage: "how many `bytes` the embedded etcd's database may take"},
+	)
+}
+
+func text(name, value, usage string) *cli.StringFlag {
+	return &cli.StringFlag{Name: name, Value: value, EnvVars: env(name), Usage: usage}
+}
+
+func number(name string, value int, usage string) *cli.IntFlag {
+	return &cli.IntFlag{Name: name, Value: value, EnvVars: env(name), Usage: usage}
+}
+
+func list(name string, value []string, usage string) *cli.StringSliceFlag {
+	return &cli.StringSliceFlag{Name: name, Value: cli.NewStringSlice(value...), EnvVars: env(name), Usage: usage}
+}
+
+func env(name string) []string {
+	return []string{"GANTRY_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))}
+}
+
+func hide(f cli.Flag) {
+	switch f := f.(type) {
+	case *cli.StringFlag:
+		f.Hidden = true
+	case *cli.StringSliceFlag:
+		f.Hidden = true
+	case *cli.IntFlag:
+		f.Hidden = true
+	}
+}
+
+// FromFlags reads a Config from the command line of a command with Flags; agents are those it runs.
+func FromFlags(c *cli.Context, agents []string) Config {
+	return Config{
+		Agents:         agents,
+		DataDir:        c.String("data-dir"),
+		BindAddress:    c.String("bind-address"),
+		SecurePort:     c.Int("secure-port"),
+		Gateways:       c.StringSlice("gateway"),
+		EtcdServers:    c.StringSlice("etcd-servers"),
+		EtcdCAFile:     c.String("etcd-cafile"),
+		EtcdCertFile:   c.String("etcd-certfile"),
+		EtcdKeyFile:    c.String("etcd-keyfile"),
+		NodeName:       c.String("node-name"),
+		NodeIP:         c.String("node-ip"),
+		DockerHost:     dockerHost(c.String("docker-host")),
+		KubeletPort:    c.Int("kubelet-port"),
+		ClusterCIDR:    c.String("cluster-cidr"),
+		ServiceCIDR:    c.String("service-cluster-ip-range"),
+		HealthzAddress: c.String("healthz-bind-address"),
+	}
+}
+
+// UpFromFlags is FromFlags for a command with UpFlags.
+func UpFromFlags(c *cli.Context) Config {
+	cfg := FromFlags(c, c.StringSlice("agents"))
+	cfg.Embedded = true
+	cfg.EtcdPort = c.Int("etcd-port")
+	cfg.EtcdQuota = c.Int64("etcd-quota-bytes")
+	return cfg
+}
+
+func dockerHost(flag string) string {
+	for _, host := range []string{flag, os.Getenv("DOCKER_HOST")} {
+		if host != "" {
+			return host
+		}
+	}
+	return "unix:///var/run/docker.sock"
+}
