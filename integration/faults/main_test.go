@@ -1,0 +1,89 @@
+//go:build faults
+
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+// patience is how long anything in these tests may take before it counts as never happening.
+var patience = seconds(60)
+
+// gantry is the binary under test.
+var gantry string
+
+// What this binary is when it was started by itself.
+const (
+	asEtcd  = "GANTRY_FAULTS_ETCD"  // etcd's own program
+	asTests = "GANTRY_FAULTS_NETNS" // the tests, in a network namespace of their own
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asEtcd) != "" {
+		etcdmain.Main(os.Args)
+		return
+	}
+	if os.Getenv(asTests) == "" {
+		os.Exit(again())
+	}
+	code, err := runTests(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "setting up the tests:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func again() int {
+	cmd := exec.Command(os.Args[0], os.Args[1:]...)
+	cmd.Env = append(os.Environ(), asTests+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	var exit *exec.ExitError
+	if err := cmd.Run(); errors.As(err, &exit) {
+		return exit.ExitCode()
+	} else if err != nil {
+		fmt.Fprintln(os.Stderr, "making a network namespace (are you root?):", err)
+		return 1
+	}
+	return 0
+}
+
+// runTests makes the wire that all machines are on and builds gantry, unless $GANTRY names one.
+func runTests(m *testing.M) (int, error) {
+	br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: wire}}
+	addr, err := netlink.ParseAddr(observer + "/24")
+	if err != nil {
+		return 1, err
+	}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return 1, err
+	}
+	if err := errors.Join(netlink.LinkSetUp(lo), netlink.LinkAdd(br), netlink.AddrAdd(br, addr), netlink.LinkSetUp(br)); err != nil {
+		return 1, err
+	}
+	dir, err := os.MkdirTemp("", "gantry-faults-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	if gantry = os.Getenv("GANTRY"); gantry == "" {
+		gantry = filepath.Join(dir, "gantry")
+		cmd := exec.Command("go", "build", "-o", gantry, "../../agents")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return 1, fmt.Errorf("building gantry: %w\n%s", err, text)
+		}
+	}
+	return m.Run(), nil
+}
