@@ -1,0 +1,36 @@
+# Recipes call the scripts, so that everything works without just, too.
+
+_usage:
+    @just --list --unsorted
+
+# build bin/gantry
+build:
+    go build -trimpath -o bin/gantry ./agents
+
+# start a cluster on this machine and show that it works
+up *args:
+    ./scripts/up {{args}}
+
+# remove it again
+down *args:
+    ./scripts/down {{args}}
+
+# every check and test
+test *args:
+    ./scripts/test {{args}}
+
+# what CI runs
+ci:
+    bash .ci/run
+
+# format
+fix:
+    gofmt -w agents registry schema scripts integration
+
+# break etcd, the network and the data under a running cluster (slow)
+faults *args:
+    ./scripts/faults {{args}}
+
+# measure a control plane beside raw floors (slow)
+bench *args:
+    ./scripts/bench {{args}}
