@@ -41,7 +41,8 @@ type cluster struct {
 	done    chan error
 }
 
-// newCluster starts one; change may alter its configuration.
+// newCluster starts one; change may alter its configuration. The gateway does not publish itself, so that a test's own
+// requests are all that move the revision.
 func newCluster(t testing.TB, change ...func(*Config)) *cluster {
 	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir(), done: make(chan error, 1)}
@@ -57,8 +58,9 @@ func newCluster(t testing.TB, change ...func(*Config)) *cluster {
 	}
 	c.store = registry.NewFake()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	service := netip.MustParsePrefix("10.96.0.0/16")
-	c.reg = registry.New(registry.Config{Store: c.store, Kinds: kinds.All, ServiceCIDR: service, Agent: "gateway", Log: log})
+	c.reg = registry.New(registry.Config{
+		Store: c.store, Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Agent: "gateway", Log: log,
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	run := make(chan error, 1)
 	go func() { run <- c.reg.Run(ctx) }()
@@ -67,7 +69,7 @@ func newCluster(t testing.TB, change ...func(*Config)) *cluster {
 		Registry: c.reg, BindAddress: netip.MustParseAddr("127.0.0.1"), AdvertiseAddress: netip.MustParseAddr("127.0.0.1"),
 		Certificate: serving.Certificate, ClientCAs: c.ca.Pool(), ClusterCA: c.ca.PEM,
 		KubeletClient: c.pair("to-kubelet", pki.Request{CommonName: "gantry-gateway"}).Certificate, KubeletCAs: c.ca.Pool(),
-		ServiceAccountKey: tokens, ServiceCIDR: service, Health: &daemon.Health{}, Log: log,
+		ServiceAccountKey: tokens, Health: &daemon.Health{}, Log: log,
 		Ready: func(a netip.AddrPort) { bound <- a },
 	}
 	for _, f := range change {

@@ -31,7 +31,7 @@ func (c *cluster) gateways() (all []string) {
 
 // TestGatewaysKnowEachOther publishes three gateways, one of which dies.
 func TestGatewaysKnowEachOther(t *testing.T) {
-	c := newCluster(t, func(cfg *Config) { cfg.ServiceCIDR = netip.Prefix{} }) // publish by hand
+	c := newCluster(t)
 	now := time.Now()
 	start := func(address string) *publisher {
 		cfg := c.gateway.cfg
