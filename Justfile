@@ -5,7 +5,7 @@ _usage:
 
 # build bin/gantry
 build:
-    go build -trimpath -o bin/gantry ./agents
+    CGO_ENABLED=0 go build -o bin/gantry ./agents
 
 # start a cluster on this machine and show that it works
 up *args:
