@@ -79,8 +79,9 @@ metadata: {namespace: shop, name: key}
 		t.Fatal(err)
 	}
 	c.until(func() string {
+		_, there := get[*corev1.Secret](c, "shop", "key") // before the pods are counted: they end meanwhile
 		pods := len(list[*corev1.Pod](c, "shop", ""))
-		if _, ok := get[*corev1.Secret](c, "shop", "key"); !ok && pods > 0 {
+		if !there && pods > 0 {
 			t.Fatalf("the secret is gone before %d pods", pods)
 		}
 		if _, ok := get[*corev1.Namespace](c, "", "shop"); ok {
