@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 
 	"gantry/schema"
 )
@@ -10,6 +12,34 @@ import (
 // It outlives compactions, reconnects and restarts of etcd: what was deleted meanwhile is reported as gone. f is called
 // on one goroutine and must not block: what it has not seen yet stays in memory. It returns only ctx's error.
 func (r *Registry) Follow(ctx context.Context, k *schema.Kind, f func(Change)) error {
+	return r.follow(ctx, k, f, func() {})
+}
+
+// FollowAll follows several kinds, each on a goroutine of its own as Follow does. It calls started when it has a first state
+// of every kind: a change of any of them to what is read from the cache after that is reported, so that whoever acts on what
+// is there misses nothing.
+func (r *Registry) FollowAll(ctx context.Context, kinds map[*schema.Kind]func(Change), started func()) error {
+	var all sync.WaitGroup
+	var waiting atomic.Int64
+	waiting.Store(int64(len(kinds)))
+	if len(kinds) == 0 {
+		started()
+	}
+	for k, f := range kinds {
+		all.Go(func() {
+			_ = r.follow(ctx, k, f, func() { // its only error is ctx's
+				if waiting.Add(-1) == 0 {
+					started()
+				}
+			})
+		})
+	}
+	all.Wait()
+	return ctx.Err()
+}
+
+// follow is Follow; pinned is called between the first state and f's first call.
+func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), pinned func()) error {
 	c := r.cache(k)
 	if c.await(ctx, 0) != nil {
 		<-ctx.Done() // where it is the registry that has ended, nothing will change any more
@@ -18,6 +48,7 @@ func (r *Registry) Follow(ctx context.Context, k *schema.Kind, f func(Change)) e
 	c.decoded.Store(true)
 	items, pos := c.pin()
 	defer c.unpin(pos)
+	pinned()
 	for _, it := range items {
 		f(Change{New: it})
 	}

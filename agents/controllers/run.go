@@ -59,11 +59,22 @@ type watch struct {
 	keys func(old, current schema.Object)
 }
 
-// lead runs one term of leadership.
+// lead runs one term of leadership. Nothing is looked at before every kind is followed: what changed after the look would not
+// be looked at again.
 func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logger) error {
 	g, ctx := errgroup.WithContext(ctx)
 	recorder := events.New(r, "controllers", "", log)
 	g.Go(func() error { return recorder.Run(ctx) })
+	started := make(chan struct{})
+	start := func(run func(context.Context) error) {
+		g.Go(func() error {
+			select {
+			case <-started:
+			case <-ctx.Done():
+			}
+			return run(ctx)
+		})
+	}
 	byKind := map[*schema.Kind][]func(old, current schema.Object){}
 	for _, c := range all() {
 		if !cfg.runs(c.name) {
@@ -83,14 +94,19 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 		for _, v := range w.watches {
 			byKind[v.kind] = append(byKind[v.kind], v.keys)
 		}
-		g.Go(func() error { return l.Run(ctx) })
+		start(l.Run)
 		if w.run != nil {
-			g.Go(func() error { return w.run(ctx) })
+			start(w.run)
 		}
 	}
+	kinds := map[*schema.Kind]func(registry.Change){}
 	for k, fs := range byKind {
-		g.Go(func() error { return follow(ctx, r, k, fs) })
+		kinds[k] = tell(fs)
 	}
+	g.Go(func() error {
+		_ = r.FollowAll(ctx, kinds, func() { close(started) }) // its only error is ctx's
+		return nil
+	})
 	return g.Wait()
 }
 
@@ -107,9 +123,9 @@ func source(controller string) string {
 	return controller + "-controller"
 }
 
-// follow hands every change of a kind to all who watch it: one cursor and one decoding for all.
-func follow(ctx context.Context, r *registry.Registry, k *schema.Kind, fs []func(old, current schema.Object)) error {
-	err := r.Follow(ctx, k, func(c registry.Change) {
+// tell hands every change of a kind to all who watch it: one cursor and one decoding for all.
+func tell(fs []func(old, current schema.Object)) func(registry.Change) {
+	return func(c registry.Change) {
 		var old, current schema.Object
 		if c.Old != nil {
 			old = c.Old.Object()
@@ -120,9 +136,5 @@ func follow(ctx context.Context, r *registry.Registry, k *schema.Kind, fs []func
 		for _, f := range fs {
 			f(old, current)
 		}
-	})
-	if ctx.Err() != nil {
-		return nil
 	}
-	return err
 }
