@@ -1,18 +1,92 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"time"
+	"unsafe"
 
-// Same tells whether two structs, to which a and b point, have the same JSON. Neither is changed. false also where there is none.
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// Same tells whether two structs, to which a and b point, have the same JSON. Neither is changed. Of what has no JSON it says false,
+// or true where it is the same in memory.
 func Same(a, b any) bool {
-	x, y := encoders.Get().(*encoder), encoders.Get().(*encoder)
 	p, at := planOf(a)
-	one := x.value(x.buf[:0], p, at)
-	p, at = planOf(b)
-	two := y.value(y.buf[:0], p, at)
+	q, to := planOf(b)
+	return p == q && alike(p, at, to, 0) || sameText(p, at, q, to)
+}
+
+// sameText compares by the JSON itself.
+func sameText(p *plan, at unsafe.Pointer, q *plan, to unsafe.Pointer) bool {
+	x, y := encoders.Get().(*encoder), encoders.Get().(*encoder)
+	one, two := x.value(x.buf[:0], p, at), y.value(y.buf[:0], q, to)
 	same := !x.failed && !y.failed && bytes.Equal(one, two)
 	x.keep(one)
 	y.keep(two)
 	return same
+}
+
+// alike tells whether the values at a and b are the same in memory, which takes a twentieth of writing their JSON. false says nothing:
+// what differs in memory, as an empty map and none, may be the same in JSON, and of some types it does not tell.
+func alike(p *plan, a, b unsafe.Pointer, depth int) bool {
+	switch p.kind {
+	case str:
+		return *(*string)(a) == *(*string)(b)
+	case boolean:
+		return *(*bool)(a) == *(*bool)(b)
+	case int8s:
+		return *(*int8)(a) == *(*int8)(b)
+	case int16s:
+		return *(*int16)(a) == *(*int16)(b)
+	case int32s:
+		return *(*int32)(a) == *(*int32)(b)
+	case int64s:
+		return *(*int64)(a) == *(*int64)(b)
+	case object:
+		for i := range p.fields {
+			f := &p.fields[i]
+			if !alike(f.plan, unsafe.Add(a, f.offset), unsafe.Add(b, f.offset), depth) {
+				return false
+			}
+		}
+		return true
+	case pointer:
+		x, y := *(*unsafe.Pointer)(a), *(*unsafe.Pointer)(b)
+		if x == nil || y == nil {
+			return x == y
+		}
+		return depth < maxDepth && alike(p.elem, x, y, depth+1)
+	case array:
+		x, y := (*header)(a), (*header)(b)
+		if x.len != y.len || (x.data == nil) != (y.data == nil) || depth == maxDepth {
+			return false
+		}
+		for i := range x.len {
+			at := uintptr(i) * p.elem.size
+			if !alike(p.elem, unsafe.Add(x.data, at), unsafe.Add(y.data, at), depth+1) {
+				return false
+			}
+		}
+		return true
+	case texts:
+		x, y := *(*[]string)(a), *(*[]string)(b)
+		return (x == nil) == (y == nil) && slices.Equal(x, y)
+	case stringMap:
+		x, y := *(*map[string]string)(a), *(*map[string]string)(b)
+		return (x == nil) == (y == nil) && maps.Equal(x, y)
+	case amountMap:
+		x, y := *(*map[string]resourceQuantity)(a), *(*map[string]resourceQuantity)(b)
+		return (x == nil) == (y == nil) && maps.Equal(x, y)
+	case amount:
+		return *(*resourceQuantity)(a) == *(*resourceQuantity)(b)
+	case intOrText:
+		return *(*intstr.IntOrString)(a) == *(*intstr.IntOrString)(b)
+	case timestamp, microTime:
+		return *(*time.Time)(a) == *(*time.Time)(b)
+	}
+	return false
 }
 
 // keep puts e back for the next, with the buffer that it has grown.
