@@ -95,6 +95,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		deep()
 		r.Request = r.WithContext(registry.WithWriter(r.Context(), r.user.Username)) // history tells who
 	}
 	handle, err := g.route(w, r)

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"strings"
+
 	"github.com/distribution/reference"
 	corev1 "k8s.io/api/core/v1"
 )
@@ -40,6 +42,12 @@ func defaultContainer(c *corev1.Container) {
 // pullPolicyOf is Always for an image without a fixed version: tagged latest, or neither tagged nor pinned by
 // digest. A reference that does not parse is IfNotPresent; pulling it fails in either case.
 func pullPolicyOf(image string) corev1.PullPolicy {
+	if tag, ok := plainTag(image); ok {
+		if tag == "" || tag == "latest" {
+			return corev1.PullAlways
+		}
+		return corev1.PullIfNotPresent
+	}
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
 		return corev1.PullIfNotPresent
@@ -50,6 +58,35 @@ func pullPolicyOf(image string) corev1.PullPolicy {
 		return corev1.PullAlways
 	}
 	return corev1.PullIfNotPresent
+}
+
+// plainTag is the tag of an image as most are written, "registry.k8s.io/pause:3.10"; the regular expression that all forms
+// need takes as long as the rest of a pod's defaults.
+func plainTag(image string) (tag string, ok bool) {
+	name, tag, tagged := strings.Cut(image, ":")
+	if tagged && !plainWord(tag, func(c byte) bool { return c == '_' || c == '.' || c == '-' || c >= 'A' && c <= 'Z' }) {
+		return "", false
+	}
+	separator := func(c byte) bool { return c == '.' || c == '-' || c == '/' }
+	for i := 1; i < len(name); i++ {
+		if separator(name[i-1]) && separator(name[i]) {
+			return "", false
+		}
+	}
+	return tag, plainWord(name, separator) && !separator(name[len(name)-1])
+}
+
+// plainWord is less than 64 small letters, digits and others, one of the former first.
+func plainWord(s string, other func(c byte) bool) bool {
+	if len(s) == 0 || len(s) >= 64 {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && (i == 0 || !other(c)) {
+			return false
+		}
+	}
+	return true
 }
 
 func defaultEnv(e *corev1.EnvVar) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/distribution/reference"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
@@ -78,4 +79,32 @@ func TestPullPolicyOf(t *testing.T) {
 			t.Errorf("pullPolicyOf(%q) = %s, want %s", tt.image, got, tt.want)
 		}
 	}
+}
+
+// FuzzPlainTag: what is taken for a plain image has the tag that the reference's grammar finds.
+func FuzzPlainTag(f *testing.F) {
+	for _, image := range []string{
+		"", "nginx", "nginx:1.27", "nginx:", ":1", "nginx:latest", "registry.k8s.io/pause:3.10", "a/b/c:V1", "a:_", "a:-", "a:B_.-", "a-b.c/d", "a--b", "a__b", "a_b",
+		"-a", "a-", "a-/b", "a/-b", "a./b", "a//b", "/a", "a/", "a..b", ".a", "localhost/a", "localhost:5000/a", "a.b:5000/c:1", "Nginx", "a:1:2", "a@b", "a b", "a\n",
+		strings.Repeat("a", 63), strings.Repeat("a", 64), strings.Repeat("0", 64), "a:" + strings.Repeat("b", 63), "a:" + strings.Repeat("b", 129),
+	} {
+		f.Add(image)
+	}
+	if tag, ok := plainTag("registry.k8s.io/pause:3.10"); !ok || tag != "3.10" {
+		f.Errorf("the usual is not plain: %q %v", tag, ok)
+	}
+	f.Fuzz(func(t *testing.T, image string) {
+		tag, ok := plainTag(image)
+		if !ok {
+			return
+		}
+		want := ""
+		named, err := reference.ParseNormalizedNamed(image)
+		if tagged, ok := named.(reference.Tagged); ok {
+			want = tagged.Tag()
+		}
+		if _, pinned := named.(reference.Digested); err != nil || pinned || tag != want {
+			t.Errorf("%q: tag %q, want %q, %v", image, tag, want, err)
+		}
+	})
 }
