@@ -165,7 +165,7 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*swap, *Item
 	if st.item == nil {
 		return r.decideUnreadable(ctx, w, st)
 	}
-	old := st.item.own()
+	old := st.item.Object() // not own: whoever follows the kind wants it next
 	obj, err := w.apply(st.item, old)
 	if err != nil {
 		return nil, nil, &again{err}

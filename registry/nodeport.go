@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,7 +56,8 @@ func (c *claims) fillPorts(ctx context.Context, r *Registry, asked corev1.Servic
 	if err := c.askPorts(ctx, r, asked, held); err != nil {
 		return err
 	}
-	given := map[int32]int32{} // by the port's own number
+	c.svc.Spec.Ports = slices.Clone(c.svc.Spec.Ports) // an update of the status has those of the old state
+	given := map[int32]int32{}                        // by the port's own number
 	for _, p := range asked.Ports {
 		if p.NodePort != 0 {
 			given[p.Port] = p.NodePort
