@@ -9,8 +9,8 @@ const stackRoom = 12 << 10
 //go:noinline
 func deep() byte {
 	var room [stackRoom]byte
-	return first(&room)
+	return touch(&room)
 }
 
 //go:noinline
-func first(b *[stackRoom]byte) byte { return b[0] }
+func touch(b *[stackRoom]byte) byte { return b[0] }

@@ -203,6 +203,9 @@ func TestOwnersInACircle(t *testing.T) {
 	owned := func(name, uid, owner, ownerUID string) string {
 		return fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":%q,"namespace":"default","uid":%q,"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":%q,"uid":%q,"blockOwnerDeletion":true}]}}`, name, uid, owner, ownerUID)
 	}
+	for n := range 10 { // an owner that is not there yet would be taken for one that is gone
+		e.put(fmt.Sprintf("/registry/configmaps/default/c%d", n), fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c%d","namespace":"default","uid":"u%d"}}`, n, n))
+	}
 	for n := range 10 {
 		e.put(fmt.Sprintf("/registry/configmaps/default/c%d", n), owned(fmt.Sprintf("c%d", n), fmt.Sprintf("u%d", n), fmt.Sprintf("c%d", (n+1)%10), fmt.Sprintf("u%d", (n+1)%10)))
 	}
