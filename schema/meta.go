@@ -24,14 +24,12 @@ func ValidateMeta(k *Kind, obj Object) field.ErrorList {
 // ValidateMetaUpdate returns every fault of obj's metadata replacing old's: what is immutable in metadata, and what
 // ValidateMeta checks save for the name. The caller has carried into obj what the server keeps (uid,
 // creationTimestamp, deletionTimestamp, generation) and, for an unconditional update, the resourceVersion.
-func ValidateMetaUpdate(_ *Kind, obj, old Object) field.ErrorList {
-	finalizers := obj.GetFinalizers()
+func ValidateMetaUpdate(_ *Kind, obj, old Object) (errs field.ErrorList) {
 	p := field.NewPath("metadata")
-	if plainUpdate(obj, old) {
-		return finalizerFaults(finalizers, old.GetFinalizers(), p.Child("finalizers"))
+	if !plainUpdate(obj, old) {
+		errs = apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, p)
 	}
-	errs := apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, p)
-	return append(errs, finalizerFaults(finalizers, old.GetFinalizers(), p.Child("finalizers"))...)
+	return append(errs, finalizerFaults(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))...)
 }
 
 // nameRule is the kind's rule for names; where it has none, whatever is one segment of a path.

@@ -5,6 +5,8 @@ import (
 
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/schema/internal/check"
 )
 
 // Nearly all metadata is free of faults, and apimachinery's functions match a regular expression against each of its texts to
@@ -15,7 +17,7 @@ func plainCreate(k *Kind, m Object) bool {
 	rule := nameRule(k)
 	return m.GetName() != "" && len(rule(m.GetName(), false)) == 0 &&
 		(m.GetGenerateName() == "" || len(rule(m.GetGenerateName(), true)) == 0) &&
-		(m.GetNamespace() != "") == k.Namespaced && (!k.Namespaced || plainLabel(m.GetNamespace())) &&
+		(m.GetNamespace() != "") == k.Namespaced && (!k.Namespaced || check.IsLabel(m.GetNamespace())) &&
 		m.GetGeneration() >= 0 && len(m.GetFinalizers()) == 0 && plainMeta(m)
 }
 
@@ -31,12 +33,12 @@ func plainUpdate(m, old Object) bool {
 func plainMeta(m Object) bool {
 	size := 0
 	for k, v := range m.GetLabels() {
-		if !plainKey(k) || v != "" && !plainName(v) {
+		if !check.IsQualified(k) || !check.IsLabelValue(v) {
 			return false
 		}
 	}
 	for k, v := range m.GetAnnotations() {
-		if size += len(k) + len(v); !plainKey(k) {
+		if size += len(k) + len(v); !check.IsQualified(k) {
 			return false
 		}
 	}
@@ -47,56 +49,6 @@ func plainMeta(m Object) bool {
 
 func plainOwner(o metav1.OwnerReference) bool {
 	group, version, grouped := strings.Cut(o.APIVersion, "/")
-	return (grouped && plainSubdomain(group) && plainLabel(version) || plainLabel(o.APIVersion)) &&
+	return (grouped && check.IsSubdomain(group) && check.IsLabel(version) || check.IsLabel(o.APIVersion)) &&
 		o.Kind != "" && o.Kind != "Event" && o.Name != "" && o.UID != ""
-}
-
-// plainKey is a label's or an annotation's key: a name, or one after a domain.
-func plainKey(s string) bool {
-	domain, name, both := strings.Cut(s, "/")
-	return both && plainSubdomain(domain) && plainName(name) || !both && plainName(s)
-}
-
-// plainName is up to 63 letters, digits, '-', '_' and '.', the first and the last a letter or digit.
-func plainName(s string) bool {
-	if len(s) == 0 || len(s) > 63 || !alphanumeric(s[0]) || !alphanumeric(s[len(s)-1]) {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; !alphanumeric(c) && c != '-' && c != '_' && c != '.' {
-			return false
-		}
-	}
-	return true
-}
-
-// plainSubdomain is labels between dots.
-func plainSubdomain(s string) bool {
-	if len(s) > 253 {
-		return false
-	}
-	for more := true; more; {
-		var label string
-		if label, s, more = strings.Cut(s, "."); !plainLabel(label) {
-			return false
-		}
-	}
-	return true
-}
-
-// plainLabel is up to 63 small letters, digits and '-', the first and the last no '-'.
-func plainLabel(s string) bool {
-	if len(s) == 0 || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
-		return false
-	}
-	for i := range len(s) {
-		if c := s[i]; (!alphanumeric(c) || c < 'a' && c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-func alphanumeric(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c >= 'A' && c <= 'Z'
 }

@@ -54,7 +54,7 @@ func (f *Faults) Set(p *Path, value string) bool {
 
 // Label requires value to be a DNS label, as names of containers and volumes are.
 func (f *Faults) Label(p *Path, value string) {
-	if plain(value, false) && len(value) <= validation.DNS1123LabelMaxLength {
+	if IsLabel(value) {
 		return
 	}
 	for _, m := range validation.IsDNS1123Label(value) {
@@ -64,7 +64,7 @@ func (f *Faults) Label(p *Path, value string) {
 
 // Subdomain requires value to be a DNS subdomain, as names of most objects are.
 func (f *Faults) Subdomain(p *Path, value string) {
-	if plain(value, true) && len(value) <= validation.DNS1123SubdomainMaxLength {
+	if IsSubdomain(value) {
 		return
 	}
 	for _, m := range validation.IsDNS1123Subdomain(value) {
@@ -72,26 +72,9 @@ func (f *Faults) Subdomain(p *Path, value string) {
 	}
 }
 
-// plain tells, without a regular expression, that value is a DNS label of any length, or labels with dots in between.
-func plain(value string, dots bool) bool {
-	inside := false // after a letter or digit of a label
-	for i := range len(value) {
-		switch b := value[i]; {
-		case 'a' <= b && b <= 'z' || '0' <= b && b <= '9':
-			inside = true
-		case b == '-' && i > 0 && value[i-1] != '.' && i+1 < len(value) && value[i+1] != '.':
-		case b == '.' && dots && inside:
-			inside = false
-		default:
-			return false
-		}
-	}
-	return inside
-}
-
 // Named requires the child of parent to be there and a DNS label. The path is made only for a fault.
 func (f *Faults) Named(parent *Path, child, value string) {
-	if plain(value, false) && len(value) <= validation.DNS1123LabelMaxLength {
+	if IsLabel(value) {
 		return
 	}
 	if p := parent.Child(child); f.Set(p, value) {
@@ -101,6 +84,9 @@ func (f *Faults) Named(parent *Path, child, value string) {
 
 // Qualified requires value to be a name with an optional domain, as label keys are.
 func (f *Faults) Qualified(p *Path, value string) {
+	if IsQualified(value) {
+		return
+	}
 	for _, m := range validation.IsQualifiedName(value) {
 		f.Add(field.Invalid(p, value, m))
 	}

@@ -1,15 +1,16 @@
 package check
 
 import (
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// TestPlain: the short way says what the regular expressions say, for every text of four of these letters.
+// TestPlain: the short way says what the regular expressions say, for every text of five of these letters.
 func TestPlain(t *testing.T) {
-	letters := []byte("a0-.A")
+	letters := []byte("a0-.A_/")
 	var text []byte
 	var try func(int)
 	try = func(left int) {
@@ -20,6 +21,12 @@ func TestPlain(t *testing.T) {
 		if got, want := plain(s, true), len(validation.IsDNS1123Subdomain(s)) == 0; got != want {
 			t.Errorf("plain(%q, true) = %v", s, got)
 		}
+		if got, want := IsQualified(s), len(validation.IsQualifiedName(s)) == 0; got != want {
+			t.Errorf("IsQualified(%q) = %v", s, got)
+		}
+		if got, want := IsLabelValue(s), len(validation.IsValidLabelValue(s)) == 0; got != want {
+			t.Errorf("IsLabelValue(%q) = %v", s, got)
+		}
 		for i := 0; left > 0 && i < len(letters); i++ {
 			text = append(text, letters[i])
 			try(left - 1)
@@ -27,6 +34,30 @@ func TestPlain(t *testing.T) {
 		}
 	}
 	try(5)
+}
+
+// TestLengths: texts that are just short enough, and too long by one.
+func TestLengths(t *testing.T) {
+	for _, n := range []int{63, 64, 253, 254} {
+		s := strings.Repeat("a", n)
+		for _, c := range []struct {
+			name string
+			is   func(string) bool
+			all  func(string) []string
+			text string
+		}{
+			{"IsLabel", IsLabel, validation.IsDNS1123Label, s},
+			{"IsSubdomain", IsSubdomain, validation.IsDNS1123Subdomain, s},
+			{"IsQualified", IsQualified, validation.IsQualifiedName, s},
+			{"IsQualified", IsQualified, validation.IsQualifiedName, s + "/a"},
+			{"IsQualified", IsQualified, validation.IsQualifiedName, "a/" + s},
+			{"IsLabelValue", IsLabelValue, validation.IsValidLabelValue, s},
+		} {
+			if got, want := c.is(c.text), len(c.all(c.text)) == 0; got != want {
+				t.Errorf("%s of %d bytes = %v", c.name, len(c.text), got)
+			}
+		}
+	}
 }
 
 func TestFaults(t *testing.T) {
