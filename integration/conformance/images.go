@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// testImage is a stand-in for an image of the suite, for no registry may be reachable: a shell script fills $root, from
+// the Debian root $debian and the built programs in $bin; docker import makes the image.
+type testImage struct {
+	names   []string
+	fill    string
+	changes []string // Dockerfile instructions of docker import
+}
+
+const e2e = "registry.k8s.io/e2e-test-images/"
+
+// testImages are those that conformance tests start. What they are upstream: k8s.io/kubernetes/test/images, and
+// test/utils/image/manifest.go for the names.
+var testImages = []testImage{
+	{
+		names:   []string{e2e + "agnhost:2.63.0", e2e + "agnhost:2.55"},
+		fill:    agnhost,
+		changes: []string{`ENTRYPOINT ["/agnhost"]`, `CMD ["pause"]`, `EXPOSE 80 8080 8081 9376 5000`},
+	},
+	{
+		names: []string{e2e + "nautilus:1.8"},
+		fill:  agnhost + `cp "$images"/nautilus/html/* "$root/"`, changes: []string{`ENTRYPOINT ["/agnhost"]`, `CMD ["test-webserver"]`},
+	},
+	{
+		names: []string{e2e + "kitten:1.8"},
+		fill:  agnhost + `cp "$images"/kitten/html/* "$root/"`, changes: []string{`ENTRYPOINT ["/agnhost"]`, `CMD ["test-webserver"]`},
+	},
+	{
+		names: []string{e2e + "glibc-dns-testing:2.0.0", e2e + "perl:5.26", e2e + "ipc-utils:1.4"},
+		fill:  `cp -a "$debian/." "$root/"`, changes: []string{`CMD ["bash"]`},
+	},
+	{
+		names: []string{e2e + "nginx:1.15-4", e2e + "nginx:1.27-0"},
+		fill: `cp -a "$debian/." "$root/"
+ln -sf /dev/stdout "$root/var/log/nginx/access.log"; ln -sf /dev/stderr "$root/var/log/nginx/error.log"
+mkdir -p "$root/usr/share/nginx/html"; echo '<title>Welcome to nginx!</title>' >"$root/var/www/html/index.html"`,
+		changes: []string{`CMD ["nginx", "-g", "daemon off;"]`, `EXPOSE 80`},
+	},
+	{names: []string{e2e + "busybox:1.37.0-1"}, fill: busybox, changes: []string{`CMD ["sh"]`}},
+	{names: []string{e2e + "nonroot:1.5"}, fill: busybox, changes: []string{`CMD ["sh"]`, `USER 1234`}},
+	{
+		names:   []string{e2e + "nonewprivs:1.4"},
+		fill:    busybox + `mkdir -p "$root/usr/local/bin"; cp "$bin/nnp" "$root/usr/local/bin/nnp"; chmod u+s,g+s "$root/usr/local/bin/nnp"`,
+		changes: []string{`CMD ["nnp"]`, `ENV PATH=/usr/local/bin:/bin`},
+	},
+	{names: []string{"registry.k8s.io/pause:3.10.2"}, fill: `cp "$bin/agnhost" "$root/pause"`, changes: []string{`ENTRYPOINT ["/pause", "pause"]`}},
+	{names: []string{e2e + "sample-apiserver:1.29.2"}, fill: `cp "$bin/sample-apiserver" "$root/"`, changes: []string{`ENTRYPOINT ["/sample-apiserver"]`}},
+}
+
+const agnhost = `cp -a "$debian/." "$root/"
+cp "$bin/agnhost" "$root/agnhost"; ln -s agnhost "$root/agnhost-2"
+mkdir -p "$root/uploads"; cp "$images"/agnhost/porter/localhost.* "$root/"
+chroot "$root" sh -c 'useradd -u 1000 -M user-defined-in-image; groupadd -g 50000 group-defined-in-image; usermod -aG group-defined-in-image user-defined-in-image'
+`
+
+// The shell is bash: Debian's busybox drops environment variables whose names have a hyphen, and tests set such.
+const busybox = `mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/root" "$root/usr"; chmod 1777 "$root/tmp"
+cp "$(command -v busybox)" "$root/bin/busybox"; cp /bin/bash-static "$root/bin/sh"
+for a in $("$root/bin/busybox" --list); do [ -e "$root/bin/$a" ] || ln -s busybox "$root/bin/$a"; done
+ln -s ../bin "$root/usr/bin"
+printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
+printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
+`
+
+// rootPackages are the tools that tests call in agnhost and its like.
+var rootPackages = []string{
+	"bash", "curl", "dnsutils", "netcat-openbsd", "iproute2", "iputils-ping", "nginx-light", "procps", "util-linux", "conntrack", "e2fsprogs", "perl",
+}
+
+// makeImages makes those images that the engine lacks.
+func (r *run) makeImages(ctx context.Context) error {
+	missing := slices.DeleteFunc(slices.Clone(testImages), func(i testImage) bool {
+		return !slices.ContainsFunc(i.names, func(n string) bool { return command(ctx, "docker", "image", "inspect", n).Run() != nil })
+	})
+	if len(missing) == 0 {
+		return nil
+	}
+	debian, err := r.debianRoot(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range missing {
+		say("making image %s", strings.Join(i.names, ", "))
+		if err := r.makeImage(ctx, i, debian); err != nil {
+			return fmt.Errorf("making image %s: %w", i.names[0], err)
+		}
+	}
+	return nil
+}
+
+func (r *run) makeImage(ctx context.Context, i testImage, debian string) error {
+	root, err := os.MkdirTemp(r.work, "root")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(root)
+	args := ""
+	for _, c := range i.changes {
+		args += " --change " + quote(c)
+	}
+	script := "set -e\n" + i.fill + "\nchmod 755 \"$root\"; tar -C \"$root\" -c . | docker import" + args + " - " + quote(i.names[0]) + "\n"
+	for _, n := range i.names[1:] {
+		script += "docker tag " + quote(i.names[0]) + " " + quote(n) + "\n"
+	}
+	c := command(ctx, "bash", "-c", script)
+	c.Env = append(c.Env, "root="+root, "debian="+debian, "bin="+r.bin, "images="+filepath.Join(r.suite, "test/images"))
+	return loud(c)
+}
+
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// debianRoot is a small Debian with rootPackages, made once.
+func (r *run) debianRoot(ctx context.Context) (string, error) {
+	root := filepath.Join(r.bin, "debian")
+	if _, err := os.Stat(filepath.Join(root, "usr/sbin/nginx")); err == nil {
+		return root, nil
+	}
+	for _, need := range []struct{ program, pkg string }{{"debootstrap", "debootstrap"}, {"busybox", "busybox-static"}, {"bash-static", "bash-static"}} {
+		if _, err := exec.LookPath(need.program); err == nil {
+			continue
+		}
+		if err := loud(command(ctx, "apt-get", "install", "-y", "--no-install-recommends", need.pkg)); err != nil {
+			return "", fmt.Errorf("installing %s: %w", need.pkg, err)
+		}
+	}
+	say("making a Debian root")
+	if err := os.RemoveAll(root); err != nil {
+		return "", err
+	}
+	return root, loud(command(ctx, "debootstrap", "--variant=minbase", "--include="+strings.Join(rootPackages, ","), "bookworm", root))
+}
