@@ -110,14 +110,19 @@ func (r resolver) String() string {
 	return b.String()
 }
 
+// The first lines of a pod's /etc/hosts, as kubelets write them: tools tell by them whose file it is.
+const (
+	hostsHeader     = "# Kubernetes-managed hosts file.\n"
+	hostsHeaderHost = "# Kubernetes-managed hosts file (host network).\n"
+)
+
 // hostsText is a pod's /etc/hosts; nodeHosts is the node's own, for pods in its network.
 func hostsText(pod *corev1.Pod, podIP netip.Addr, nodeHosts, domain string) string {
 	var b strings.Builder
-	b.WriteString("# written by gantry\n")
 	if pod.Spec.HostNetwork {
-		b.WriteString(strings.TrimRight(nodeHosts, "\n") + "\n")
+		b.WriteString(hostsHeaderHost + nodeHosts)
 	} else {
-		b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
+		b.WriteString(hostsHeader + "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
 			"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n")
 		if podIP.IsValid() {
 			names := hostname(pod)
@@ -128,7 +133,7 @@ func hostsText(pod *corev1.Pod, podIP netip.Addr, nodeHosts, domain string) stri
 		}
 	}
 	if len(pod.Spec.HostAliases) > 0 {
-		b.WriteString("\n# hostAliases\n")
+		b.WriteString("\n# Entries added by HostAliases.\n")
 		for _, a := range pod.Spec.HostAliases {
 			fmt.Fprintf(&b, "%s\t%s\n", a.IP, strings.Join(a.Hostnames, "\t"))
 		}

@@ -97,6 +97,31 @@ func TestPodResolver(t *testing.T) {
 	}
 }
 
+func TestHostsFile(t *testing.T) {
+	own := "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\n" +
+		"fe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n"
+	alias := []corev1.HostAlias{{IP: "192.0.2.7", Hostnames: []string{"friend", "mate"}}}
+	for _, tc := range []struct {
+		name string
+		then func(*corev1.PodSpec)
+		want string
+	}{
+		{"plain", func(s *corev1.PodSpec) {}, "# Kubernetes-managed hosts file.\n" + own + "10.0.0.5\tweb\n"},
+		{"with a subdomain", func(s *corev1.PodSpec) { s.Subdomain = "sub" }, "# Kubernetes-managed hosts file.\n" + own + "10.0.0.5\tweb.sub.default.svc.cluster.local\tweb\n"},
+		{"with aliases", func(s *corev1.PodSpec) { s.HostAliases = alias },
+			"# Kubernetes-managed hosts file.\n" + own + "10.0.0.5\tweb\n\n# Entries added by HostAliases.\n192.0.2.7\tfriend\tmate\n"},
+		{"host network", func(s *corev1.PodSpec) { s.HostNetwork = true }, "# Kubernetes-managed hosts file (host network).\n127.0.0.1 node\n\n"},
+		{"host network with aliases", func(s *corev1.PodSpec) { s.HostNetwork, s.HostAliases = true, alias },
+			"# Kubernetes-managed hosts file (host network).\n127.0.0.1 node\n\n\n# Entries added by HostAliases.\n192.0.2.7\tfriend\tmate\n"},
+	} {
+		pod := podOf(corev1.RestartPolicyAlways, "a")
+		tc.then(&pod.Spec)
+		if d := cmp.Diff(tc.want, hostsText(pod, netip.MustParseAddr("10.0.0.5"), "127.0.0.1 node\n\n", "cluster.local")); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, d)
+		}
+	}
+}
+
 func TestImageAuths(t *testing.T) {
 	secret := &corev1.Secret{Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{"auths":{
 		"https://index.docker.io/v1/":{"auth":"aHViOnB3"},
