@@ -91,9 +91,9 @@ func newKubelet(cfg Config, d docker) *kubelet {
 	k.prober = probe.New(probe.Config{
 		Exec:    k.exec,
 		Changed: func(pod *corev1.Pod) { k.nudge(string(pod.UID)) },
-		Unhealthy: func(pod *corev1.Pod, container, message string) {
+		Event: func(pod *corev1.Pod, container, reason, message string) {
 			if m, ok := memberNamed(pod, container); ok {
-				k.containerEvent(pod, m, corev1.EventTypeWarning, "Unhealthy", "%s", message)
+				k.containerEvent(pod, m, corev1.EventTypeWarning, reason, "%s", message)
 			}
 		},
 		Log: cfg.Log,

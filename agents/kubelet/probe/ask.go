@@ -25,8 +25,33 @@ import (
 // maxAnswer bounds how much of an answer is read and shown, in bytes.
 const maxAnswer = 10 << 10
 
-// once asks a container once; message says why it failed.
-func (p *Prober) once(ctx context.Context, t *target, spec *corev1.Probe) (ok bool, message string) {
+// answer is what a container said to one probe. A warning comes with success. err is set where nobody knows: the container
+// could not be asked.
+type answer struct {
+	ok               bool
+	message, warning string
+	err              error
+}
+
+func success() answer               { return answer{ok: true} }
+func failure(message string) answer { return answer{message: message} }
+func unknown(err error) answer      { return answer{err: err} }
+
+// askTries is how often a container that could not be asked is asked again at once.
+const askTries = 3
+
+// ask asks a container, again at once where it could not be asked.
+func (p *Prober) ask(ctx context.Context, t *target, spec *corev1.Probe) (a answer) {
+	for range askTries {
+		if a = p.once(ctx, t, spec); a.err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	return a
+}
+
+// once asks a container once.
+func (p *Prober) once(ctx context.Context, t *target, spec *corev1.Probe) answer {
 	timeout := time.Duration(max(spec.TimeoutSeconds, 1)) * time.Second
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -40,48 +65,64 @@ func (p *Prober) once(ctx context.Context, t *target, spec *corev1.Probe) (ok bo
 	case spec.GRPC != nil:
 		return askGRPC(ctx, t, spec.GRPC, timeout)
 	}
-	return false, "the probe has no action"
+	return unknown(fmt.Errorf("missing probe handler for %s_%s(%s):%s", t.Pod.Name, t.Pod.Namespace, t.Pod.UID, t.Container.Name))
 }
 
-func (p *Prober) askExec(ctx context.Context, t *target, command []string, timeout time.Duration) (bool, string) {
+func (p *Prober) askExec(ctx context.Context, t *target, command []string, timeout time.Duration) answer {
 	out, code, err := p.cfg.Exec(ctx, t.ID, command)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return false, fmt.Sprintf("command timed out: %q timed out after %s", strings.Join(command, " "), timeout)
+		return failure(fmt.Sprintf("command timed out: %q timed out after %s", strings.Join(command, " "), timeout))
 	case err != nil:
-		return false, err.Error()
+		return unknown(err)
+	case code != 0:
+		return failure(string(out[:min(len(out), maxAnswer)]))
 	}
-	return code == 0, string(out[:min(len(out), maxAnswer)])
+	return success()
 }
 
-func askHTTP(ctx context.Context, t *target, a *corev1.HTTPGetAction) (bool, string) {
+// maxRedirects is how many redirects on one host a probe follows.
+const maxRedirects = 10
+
+// followOnHost follows redirects on the probed host. One to another host could lead anywhere (SSRF): it ends the probe, which
+// counts as success with a warning. A chain that does not end is a failure.
+func followOnHost(next *http.Request, via []*http.Request) error {
+	if next.URL.Hostname() != via[0].URL.Hostname() {
+		return http.ErrUseLastResponse
+	}
+	if len(via) >= maxRedirects {
+		return fmt.Errorf("stopped after %d redirects", maxRedirects)
+	}
+	return nil
+}
+
+func askHTTP(ctx context.Context, t *target, a *corev1.HTTPGetAction) answer {
 	req, err := httpRequest(ctx, t, a)
 	if err != nil {
-		return false, err.Error()
+		return unknown(err)
 	}
 	client := &http.Client{
 		Transport: &http.Transport{
 			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // as Kubernetes: a probe asks for life, not identity
 			DisableKeepAlives: true, DisableCompression: true, Proxy: nil,
 		},
-		// A redirect to another host counts as success and is not followed: it could lead anywhere (SSRF).
-		CheckRedirect: func(next *http.Request, via []*http.Request) error {
-			if next.URL.Hostname() != req.URL.Hostname() || len(via) >= 10 {
-				return http.ErrUseLastResponse
-			}
-			return nil
-		},
+		CheckRedirect: followOnHost,
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return false, err.Error()
+		return failure(err.Error())
 	}
 	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // only the status counts
-	if resp.StatusCode >= 200 && resp.StatusCode < 400 {
-		return true, ""
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	switch {
+	case err != nil:
+		return unknown(err)
+	case resp.StatusCode < 200 || resp.StatusCode >= 400:
+		return failure(fmt.Sprintf("HTTP probe failed with statuscode: %d", resp.StatusCode))
+	case resp.StatusCode >= 300:
+		return answer{ok: true, warning: "Probe terminated redirects, Response body: " + string(body)}
 	}
-	return false, fmt.Sprintf("HTTP probe failed with statuscode: %d", resp.StatusCode)
+	return success()
 }
 
 func httpRequest(ctx context.Context, t *target, a *corev1.HTTPGetAction) (*http.Request, error) {
@@ -121,10 +162,10 @@ func httpRequest(ctx context.Context, t *target, a *corev1.HTTPGetAction) (*http
 	return req, nil
 }
 
-func askTCP(ctx context.Context, t *target, a *corev1.TCPSocketAction) (bool, string) {
+func askTCP(ctx context.Context, t *target, a *corev1.TCPSocketAction) answer {
 	port, err := portOf(t.Container, a.Port)
 	if err != nil {
-		return false, err.Error()
+		return unknown(err)
 	}
 	host := a.Host
 	if host == "" {
@@ -132,13 +173,13 @@ func askTCP(ctx context.Context, t *target, a *corev1.TCPSocketAction) (bool, st
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if err != nil {
-		return false, err.Error()
+		return failure(err.Error())
 	}
 	conn.Close()
-	return true, ""
+	return success()
 }
 
-func askGRPC(ctx context.Context, t *target, a *corev1.GRPCAction, timeout time.Duration) (bool, string) {
+func askGRPC(ctx context.Context, t *target, a *corev1.GRPCAction, timeout time.Duration) answer {
 	service := ""
 	if a.Service != nil {
 		service = *a.Service
@@ -146,21 +187,21 @@ func askGRPC(ctx context.Context, t *target, a *corev1.GRPCAction, timeout time.
 	addr := net.JoinHostPort(t.IP.String(), strconv.Itoa(int(a.Port)))
 	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUserAgent("kube-probe/1.36"))
 	if err != nil {
-		return false, err.Error()
+		return failure(err.Error())
 	}
 	defer conn.Close()
 	resp, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: service})
 	switch {
 	case status.Code(err) == codes.Unimplemented:
-		return false, fmt.Sprintf("this server does not implement the grpc health protocol (grpc.health.v1.Health): %s", status.Convert(err).Message())
+		return failure(fmt.Sprintf("this server does not implement the grpc health protocol (grpc.health.v1.Health): %s", status.Convert(err).Message()))
 	case status.Code(err) == codes.DeadlineExceeded:
-		return false, fmt.Sprintf("timeout: health rpc did not complete within %s", timeout)
+		return failure(fmt.Sprintf("timeout: health rpc did not complete within %s", timeout))
 	case err != nil:
-		return false, fmt.Sprintf("error: health rpc failed: %v", err)
+		return failure(fmt.Sprintf("error: health rpc failed: %v", err))
 	case resp.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING:
-		return false, fmt.Sprintf("service unhealthy (responded with %q)", resp.GetStatus())
+		return failure(fmt.Sprintf("service unhealthy (responded with %q)", resp.GetStatus()))
 	}
-	return true, ""
+	return success()
 }
 
 // portOf is a probe's port: a number, or the name of one of the container's.

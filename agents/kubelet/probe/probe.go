@@ -24,9 +24,10 @@ type Config struct {
 	Exec func(ctx context.Context, containerID string, command []string) (out []byte, code int, err error)
 	// Changed is called when a container's Result changed. It must not block.
 	Changed func(pod *corev1.Pod)
-	// Unhealthy is called for every failed probe, with the event's text ("Readiness probe failed: ...").
-	Unhealthy func(pod *corev1.Pod, container, message string)
-	Log       *slog.Logger
+	// Event is called for every probe that did not plainly succeed, with the event's reason and text (Unhealthy, "Readiness
+	// probe failed: ...").
+	Event func(pod *corev1.Pod, container, reason, message string)
+	Log   *slog.Logger
 }
 
 // Target is a running container to probe.
@@ -173,15 +174,12 @@ func (p *Prober) repeat(ctx context.Context, t *target, kind string, spec *corev
 			return false
 		case <-timer.C:
 		}
-		ok, message := p.once(ctx, t, spec)
+		a := p.ask(ctx, t, spec)
 		if ctx.Err() != nil {
 			return false
 		}
-		probesTotal.WithLabelValues(kind, resultLabel(ok)).Inc()
-		if !ok {
-			p.cfg.Unhealthy(t.Pod, t.Container.Name, fmt.Sprintf("%s probe failed: %s", kind, message))
-		}
-		if count.add(ok) {
+		p.tell(t, kind, a)
+		if a.err == nil && count.add(a.ok) { // what nobody knows counts neither way
 			p.report(t, kind, count.healthy)
 			if kind == "Startup" || kind == "Liveness" && !count.healthy {
 				return count.healthy
@@ -189,6 +187,23 @@ func (p *Prober) repeat(ctx context.Context, t *target, kind string, spec *corev
 		}
 		timer.Reset(time.Duration(max(spec.PeriodSeconds, 1)) * time.Second)
 	}
+}
+
+// tell counts an answer and makes an event of one that is not plain success.
+func (p *Prober) tell(t *target, kind string, a answer) {
+	event := func(reason, format string, args ...any) {
+		p.cfg.Event(t.Pod, t.Container.Name, reason, kind+" probe "+fmt.Sprintf(format, args...))
+	}
+	switch {
+	case a.err != nil:
+		event("Unhealthy", "errored and resulted in unknown state: %v", a.err)
+		return
+	case !a.ok:
+		event("Unhealthy", "failed: %s", a.message)
+	case a.warning != "":
+		event("ProbeWarning", "warning: %s", a.warning)
+	}
+	probesTotal.WithLabelValues(kind, resultLabel(a.ok)).Inc()
 }
 
 // report stores a probe's verdict and tells of a change.

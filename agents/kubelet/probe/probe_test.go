@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -65,7 +66,7 @@ func TestVerdictsOverTime(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{answers: tc.answers, asked: map[string]int{}}
-				p := New(Config{Exec: s.exec, Changed: func(*corev1.Pod) {}, Unhealthy: func(*corev1.Pod, string, string) {}, Log: slog.New(slog.DiscardHandler)})
+				p := New(Config{Exec: s.exec, Changed: func(*corev1.Pod) {}, Event: func(*corev1.Pod, string, string, string) {}, Log: slog.New(slog.DiscardHandler)})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error)
 				go func() { done <- p.Run(ctx) }()
@@ -96,7 +97,9 @@ func TestFailedProbesAreTold(t *testing.T) {
 		var told []string
 		s := &script{answers: map[string]string{"r": "1"}, asked: map[string]int{}}
 		p := New(Config{Exec: s.exec, Changed: func(*corev1.Pod) { t.Error("nothing changed") }, Log: slog.New(slog.DiscardHandler),
-			Unhealthy: func(_ *corev1.Pod, container, message string) { told = append(told, container+": "+message) }})
+			Event: func(_ *corev1.Pod, container, reason, message string) {
+				told = append(told, container+" "+reason+": "+message)
+			}})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- p.Run(ctx) }()
@@ -109,7 +112,7 @@ func TestFailedProbesAreTold(t *testing.T) {
 		time.Sleep(time.Minute)
 		cancel()
 		<-done
-		want := []string{"web: Readiness probe failed: said r", "web: Readiness probe failed: said r"}
+		want := []string{"web Unhealthy: Readiness probe failed: said r", "web Unhealthy: Readiness probe failed: said r"}
 		if diff := cmp.Diff(want, told); diff != "" {
 			t.Error(diff)
 		}
@@ -130,13 +133,23 @@ func TestHTTPAndTCP(t *testing.T) {
 			http.Redirect(w, req, "http://192.0.2.1/", http.StatusFound)
 		case "/here":
 			http.Redirect(w, req, "/bad", http.StatusFound)
+		case "/to-ok":
+			http.Redirect(w, req, "/ok", http.StatusFound)
+		case "/loop":
+			http.Redirect(w, req, "/loop", http.StatusFound)
+		case "/choices":
+			w.WriteHeader(http.StatusMultipleChoices)
+			_, _ = w.Write([]byte("one or two"))
+		case "/cut":
+			w.Header().Set("Content-Length", "100")
+			_, _ = w.Write([]byte("less"))
 		default:
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	}))
 	defer server.Close()
 	addr := server.Listener.Addr().(*net.TCPAddr)
-	target := &target{Target: Target{IP: netip.MustParseAddr("127.0.0.1"), Container: &corev1.Container{
+	target := &target{Target: Target{Pod: &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "pod", Namespace: "ns", UID: "u1"}}, IP: netip.MustParseAddr("127.0.0.1"), Container: &corev1.Container{
 		Name: "web", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: int32(addr.Port)}}}}}
 	http := func(path string, port intstr.IntOrString) corev1.ProbeHandler {
 		return corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: port, HTTPHeaders: []corev1.HTTPHeader{{Name: "X-A", Value: "b"}, {Name: "Host", Value: "name"}}}}
@@ -147,27 +160,80 @@ func TestHTTPAndTCP(t *testing.T) {
 	}
 	closed.Close()
 	closedPort := closed.Addr().(*net.TCPAddr).Port
+	refused := "dial tcp 127.0.0.1:" + strconv.Itoa(closedPort) + ": connect: connection refused"
 	cases := []struct {
 		name    string
 		handler corev1.ProbeHandler
-		ok      bool
-		message string
+		want    string // how it ends, then the end of the text
 	}{
-		{"http", http("/ok", intstr.FromString("http")), true, ""},
-		{"http 500", http("/bad?x=1", intstr.FromInt(addr.Port)), false, "HTTP probe failed with statuscode: 500"},
-		{"redirect to another host", http("/away", intstr.FromInt(addr.Port)), true, ""},
-		{"redirect on the host", http("/here", intstr.FromInt(addr.Port)), false, "HTTP probe failed with statuscode: 500"},
-		{"unknown port name", http("/ok", intstr.FromString("none")), false, `couldn't find port: none in container "web"`},
-		{"tcp", corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString("http")}}, true, ""},
-		{"tcp refused", corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt(closedPort)}}, false,
-			"dial tcp 127.0.0.1:" + strconv.Itoa(closedPort) + ": connect: connection refused"},
-		{"grpc refused", corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: int32(closedPort)}}, false, "connection refused"},
+		{"http", http("/ok", intstr.FromString("http")), "success"},
+		{"http 500", http("/bad?x=1", intstr.FromInt(addr.Port)), "failure: HTTP probe failed with statuscode: 500"},
+		{"redirect to another host", http("/away", intstr.FromInt(addr.Port)), "warning: Probe terminated redirects, Response body: <a href=\"http://192.0.2.1/\">Found</a>.\n\n"},
+		{"redirect on the host", http("/here", intstr.FromInt(addr.Port)), "failure: HTTP probe failed with statuscode: 500"},
+		{"redirect to what is well", http("/to-ok", intstr.FromInt(addr.Port)), "success"},
+		{"redirects without an end", http("/loop", intstr.FromInt(addr.Port)), "failure: Get \"/loop\": stopped after 10 redirects"},
+		{"300 without a place", http("/choices", intstr.FromInt(addr.Port)), "warning: Probe terminated redirects, Response body: one or two"},
+		{"an answer that breaks off", http("/cut", intstr.FromInt(addr.Port)), "unknown: unexpected EOF"},
+		{"unknown port name", http("/ok", intstr.FromString("none")), `unknown: couldn't find port: none in container "web"`},
+		{"tcp", corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString("http")}}, "success"},
+		{"tcp refused", corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromInt(closedPort)}}, "failure: " + refused},
+		{"tcp, unknown port name", corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString("none")}}, `unknown: couldn't find port: none in container "web"`},
+		{"grpc refused", corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: int32(closedPort)}}, "failure: error: health rpc failed: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: " + refused + "\""},
+		{"nothing to do", corev1.ProbeHandler{}, "unknown: missing probe handler for pod_ns(u1):web"},
 	}
 	for _, tc := range cases {
-		ok, message := (&Prober{}).once(t.Context(), target, &corev1.Probe{ProbeHandler: tc.handler})
-		if ok != tc.ok || !strings.Contains(message, tc.message) {
-			t.Errorf("%s: %v %q, want %v %q", tc.name, ok, message, tc.ok, tc.message)
+		a := (&Prober{}).ask(t.Context(), target, &corev1.Probe{ProbeHandler: tc.handler})
+		if got := describe(a); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
+	}
+}
+
+func describe(a answer) string {
+	switch {
+	case a.err != nil:
+		return "unknown: " + a.err.Error()
+	case !a.ok:
+		return "failure: " + a.message
+	case a.warning != "":
+		return "warning: " + a.warning
+	}
+	return "success"
+}
+
+// A container that cannot be asked is asked three times, an event tells of it, and its verdict stays.
+func TestProbeThatCannotAskDecidesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		asked := 0
+		p := New(Config{Changed: func(*corev1.Pod) { t.Error("the verdict changed") }, Log: slog.New(slog.DiscardHandler),
+			Exec: func(context.Context, string, []string) ([]byte, int, error) {
+				asked++
+				return nil, 0, errors.New("the engine is away")
+			},
+			Event: func(_ *corev1.Pod, _, reason, message string) { told = append(told, reason+": "+message) }})
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- p.Run(ctx) }()
+		p.Ensure(ctx, Target{Pod: &corev1.Pod{}, Container: &corev1.Container{Name: "web", LivenessProbe: execProbe("l", 10, 1)}, ID: "c", StartedAt: time.Now()})
+		time.Sleep(5 * time.Second) // the bubble's clock
+		synctest.Wait()
+		cancel()
+		<-done
+		want := []string{"Unhealthy: Liveness probe errored and resulted in unknown state: the engine is away"}
+		if diff := cmp.Diff(want, told); diff != "" || asked != askTries {
+			t.Errorf("asked %d times, want %d; events (-want +got):\n%s", asked, askTries, diff)
+		}
+	})
+}
+
+// A warning is told, and is success.
+func TestWarningIsSuccess(t *testing.T) {
+	var told []string
+	p := New(Config{Event: func(_ *corev1.Pod, _, reason, message string) { told = append(told, reason+": "+message) }})
+	p.tell(&target{Target: Target{Pod: &corev1.Pod{}, Container: &corev1.Container{}}}, "Readiness", answer{ok: true, warning: "Probe terminated redirects, Response body: x"})
+	if diff := cmp.Diff([]string{"ProbeWarning: Readiness probe warning: Probe terminated redirects, Response body: x"}, told); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -177,9 +243,9 @@ func TestExecTimeoutSaysSo(t *testing.T) {
 		return nil, 0, errors.Join(errors.New("stopped"), ctx.Err())
 	}})
 	synctest.Test(t, func(t *testing.T) {
-		ok, message := p.once(t.Context(), &target{Target: Target{ID: "c"}}, execProbe("slow", 1, 1))
-		if want := `command timed out: "slow" timed out after 1s`; ok || message != want {
-			t.Errorf("%v %q, want %q", ok, message, want)
+		a := p.ask(t.Context(), &target{Target: Target{ID: "c"}}, execProbe("slow", 1, 1))
+		if got, want := describe(a), `failure: command timed out: "slow" timed out after 1s`; got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	})
 }
