@@ -10,22 +10,40 @@ import (
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 )
 
-// admit decides once whether the node takes the pod; a pod with containers was taken before. A refused pod ends as Failed.
+// failure is why a pod ends by itself; it becomes its status.
+type failure struct {
+	reason, message string
+	// rejected: the node never took the pod, nothing of it has run.
+	rejected bool
+}
+
+func rejection(reason, format string, args ...any) *failure {
+	return &failure{reason: reason, message: fmt.Sprintf(format, args...), rejected: true}
+}
+
+// admit decides once whether the node takes the pod. A pod with containers was taken before; one that is deleted or has ended
+// already takes no room of its own. A refused pod ends as Failed; one that has to wait for room is asked about again.
 func (w *worker) admit() {
 	if w.admitted || w.failure != nil {
 		return
 	}
-	if isTerminal(w.pod) {
+	runs := len(w.found) > 0
+	if leaves(w.pod) {
 		w.admitted = true
-		w.k.leave(w.ref.uid)
+		if runs {
+			w.k.room.hold(w.pod)
+		}
 		return
 	}
-	fault := invalidPod(w.pod)
-	if fault == nil {
-		fault = w.k.enter(w.pod, len(w.found) > 0)
+	fault, wait := invalidPod(w.pod), false
+	if fault == nil && !runs {
+		fault = w.k.sysctls.refuse(w.pod)
 	}
 	if fault == nil {
-		w.admitted = true
+		fault, wait = w.k.room.enter(w.pod, runs, w.k.node.current(), w.nudge)
+	}
+	if fault == nil {
+		w.admitted = !wait
 		return
 	}
 	w.failure = fault
@@ -38,60 +56,27 @@ func invalidPod(pod *corev1.Pod) *failure {
 	seen := map[string]bool{}
 	for _, m := range members(pod) {
 		if len(validation.IsDNS1123Label(m.Name)) > 0 || seen[m.Name] {
-			return &failure{"InvalidPodSpec", fmt.Sprintf("Pod was rejected: container name %q is not a unique DNS label", m.Name)}
+			return rejection("InvalidPodSpec", "container name %q is not a unique DNS label", m.Name)
 		}
 		seen[m.Name] = true
 	}
 	for _, v := range pod.Spec.Volumes {
 		if len(validation.IsDNS1123Label(v.Name)) > 0 {
-			return &failure{"InvalidPodSpec", fmt.Sprintf("Pod was rejected: volume name %q is not a DNS label", v.Name)}
+			return rejection("InvalidPodSpec", "volume name %q is not a DNS label", v.Name)
 		}
 	}
 	return nil
 }
 
-// enter promises the pod its resources, or tells why the node cannot. A pod that runs already is never turned away.
-func (k *kubelet) enter(pod *corev1.Pod, runs bool) *failure {
-	node := k.node.current()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	others := make([]*corev1.Pod, 0, len(k.admitted))
-	for uid, p := range k.admitted {
-		if uid != string(pod.UID) {
-			others = append(others, p)
-		}
-	}
-	if !runs {
-		if f := refuse(pod, others, node); f != nil {
-			return f
-		}
-	}
-	k.admitted[string(pod.UID)] = pod
-	return nil
-}
-
-// leave gives the pod's resources back.
-func (k *kubelet) leave(uid string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	delete(k.admitted, uid)
-}
-
-// refuse checks what the scheduler checked, for pods that came by it or were bound while the node changed. node nil: it is
+// refuse checks what the scheduler checked, for pods that came past it or were bound while the node changed. node nil: it is
 // not known yet, nothing is checked. Pure.
 func refuse(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
 	if node == nil {
 		return nil
 	}
-	if match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); err != nil || !match {
-		return &failure{"NodeAffinity", "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"}
-	}
-	if port := hostPortTaken(pod, others); port != "" {
-		return &failure{"NodePorts", "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports: " + port}
-	}
 	allocatable := node.Status.Allocatable
 	if limit, ok := allocatable[corev1.ResourcePods]; ok && int64(len(others)+1) > limit.Value() {
-		return &failure{"OutOfpods", fmt.Sprintf("Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: %d, capacity: %d", len(others), limit.Value())}
+		return shortOf(corev1.ResourcePods, 1, int64(len(others)), limit.Value())
 	}
 	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
@@ -106,10 +91,20 @@ func refuse(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
 		}
 		have := amount(name, corev1.ResourceList{name: capacity})
 		if used+want > have {
-			return &failure{"OutOf" + string(name), fmt.Sprintf("Pod was rejected: Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d", name, want, used, have)}
+			return shortOf(name, want, used, have)
 		}
 	}
+	if match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); err != nil || !match {
+		return rejection("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+	}
+	if hostPortTaken(pod, others) != "" {
+		return rejection("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports")
+	}
 	return nil
+}
+
+func shortOf(name corev1.ResourceName, want, used, have int64) *failure {
+	return rejection("OutOf"+string(name), "Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d", name, want, used, have)
 }
 
 // amount is a resource in bytes, or in thousandths of a cpu.
@@ -162,7 +157,7 @@ func (w *worker) deadline(now time.Time) time.Duration {
 	if left > 0 {
 		return left
 	}
-	w.failure = &failure{"DeadlineExceeded", "Pod was active on the node longer than the specified deadline"}
+	w.failure = &failure{reason: "DeadlineExceeded", message: "Pod was active on the node longer than the specified deadline"}
 	w.k.podEvent(w.pod, corev1.EventTypeNormal, "DeadlineExceeded", "%s", w.failure.message)
 	w.nudge()
 	return 0

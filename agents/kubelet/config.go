@@ -55,6 +55,8 @@ type Config struct {
 	ClusterDomain string
 	// MaxPods is how many pods the node takes; default 110.
 	MaxPods int
+	// AllowedUnsafeSysctls are the sysctls that pods may set besides the safe ones, or beginnings of their names with a * for the rest.
+	AllowedUnsafeSysctls []string
 	// Network makes the pods' links; default podnet's.
 	Network Network
 	// Health gets the kubelet's checks.
@@ -87,6 +89,8 @@ func (c Config) Validate() error {
 	fault(!c.NodeIP.IsValid(), "--node-ip is not an address")
 	fault(c.DataDir != "" && !filepath.IsAbs(c.DataDir), "--data-dir %q is not an absolute path", c.DataDir)
 	fault(c.MaxPods < 0, "--max-pods %d is negative", c.MaxPods)
+	_, err := newSysctlList("", c.AllowedUnsafeSysctls)
+	fault(err != nil, "--allowed-unsafe-sysctls: %v", err)
 	fault(c.ServingCert != nil && c.ClientCAs == nil, "--client-ca-file is missing: nobody could call the node's port")
 	fault(c.Health == nil, "no health is given")
 	return errors.Join(faults...)

@@ -174,12 +174,7 @@ func renderSandbox(pod *corev1.Pod, node, image, domain string, attempt int, e e
 	if host.PidMode == "host" {
 		host.PidMode = "" // the pause program must be the first of its own
 	}
-	if p := pod.Spec.SecurityContext; p != nil && len(p.Sysctls) > 0 {
-		host.Sysctls = map[string]string{}
-		for _, s := range p.Sysctls {
-			host.Sysctls[s.Name] = s.Value
-		}
-	}
+	host.Sysctls = sysctls(pod)
 	return containerConfig{dockerName(pod, sandboxName, attempt), config, host}
 }
 

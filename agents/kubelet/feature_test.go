@@ -80,20 +80,6 @@ func TestHostNamespaces(t *testing.T) {
 	r.until("host", "gone", isGone)
 }
 
-func TestPodThatDoesNotFitIsRejected(t *testing.T) {
-	r := newRig(t).start()
-	r.run("first", nil, "run")
-	r.untilRunning("first") // the node's status is there by now, or comes before the next
-	r.untilNodeReady()
-	r.run("big", func(p *corev1.Pod) {
-		p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: quantity("5000")}
-	}, "run")
-	pod := r.until("big", "Failed", hasPhase(corev1.PodFailed))
-	if pod.Status.Reason != "OutOfcpu" || !strings.HasPrefix(pod.Status.Message, "Pod was rejected: Node didn't have enough resource: cpu, requested: 5000000, used: 0, capacity: ") {
-		t.Errorf("%s: %s", pod.Status.Reason, pod.Status.Message)
-	}
-}
-
 func TestNodeIsRegistered(t *testing.T) {
 	r := newRig(t).start()
 	n := r.untilNodeReady()

@@ -36,6 +36,8 @@ type kubelet struct {
 	images  *images
 	events  *events.Recorder
 	node    *node
+	room    *room
+	sysctls sysctlList
 	slots   chan struct{} // held by calls that make the engine work
 
 	// synced: the engine's containers have been listed, every one has its worker.
@@ -48,11 +50,10 @@ type kubelet struct {
 	// cidr is the node's podCIDR, nil until it has one.
 	cidr atomic.Pointer[netip.Prefix]
 
-	mu       sync.Mutex // guards workers, fresh, admitted
-	workers  map[string]*worker
-	fresh    []*worker // not yet started
-	hired    chan struct{}
-	admitted map[string]*corev1.Pod // what the node's resources are promised to, by UID
+	mu      sync.Mutex // guards workers, fresh
+	workers map[string]*worker
+	fresh   []*worker // not yet started
+	hired   chan struct{}
 }
 
 // Run runs the node's pods until ctx is done. Containers outlive it.
@@ -79,8 +80,9 @@ func newKubelet(cfg Config, d docker) *kubelet {
 		images: &images{docker: d},
 		slots:  make(chan struct{}, engineSlots), engineKnown: make(chan struct{}),
 		events:  events.New(cfg.Gateway, "kubelet", cfg.NodeName, cfg.Log),
-		workers: map[string]*worker{}, hired: make(chan struct{}, 1), admitted: map[string]*corev1.Pod{},
+		workers: map[string]*worker{}, hired: make(chan struct{}, 1), room: newRoom(),
 	}
+	k.sysctls, _ = newSysctlList(kernelRelease(), cfg.AllowedUnsafeSysctls) // Validate has looked at them
 	if k.network == nil {
 		k.network = &vethNetwork{}
 	}
@@ -145,6 +147,7 @@ func (k *kubelet) followPods(ctx context.Context) error {
 			pod = c.New.Object().(*corev1.Pod)
 		}
 		if old != nil && (pod == nil || pod.UID != old.UID) {
+			k.room.setDeleted(string(old.UID), true)
 			k.tell(refOf(old), false, func(in *inbox) { in.removed = true })
 		}
 		if pod == nil || pod.Spec.NodeName != k.cfg.NodeName {
@@ -154,6 +157,7 @@ func (k *kubelet) followPods(ctx context.Context) error {
 			k.log.Error("pod ignored", "ns", pod.Namespace, "name", pod.Name, "uid", string(pod.UID), "reason", "its uid cannot be one")
 			return
 		}
+		k.room.setDeleted(string(pod.UID), leaves(pod))
 		k.tell(refOf(pod), true, func(in *inbox) { in.pod, in.removed = pod, false })
 	}))
 }
@@ -211,7 +215,7 @@ func (k *kubelet) drop(w *worker) bool {
 		return false
 	}
 	delete(k.workers, w.ref.uid)
-	delete(k.admitted, w.ref.uid)
+	k.room.leave(w.ref.uid)
 	return true
 }
 

@@ -30,8 +30,11 @@ func (b *statusBuilder) phase(s corev1.PodStatus) corev1.PodPhase {
 	for _, c := range s.ContainerStatuses {
 		apps.add(c)
 	}
-	ended := b.ending() && len(b.running()) == 0 && len(b.busy) == 0
-	pendingInit, failedInit := b.initPhase(s, apps)
+	begun := apps.running+apps.stopped > 0
+	pendingInit, failedInit := b.initPhase(s, begun)
+	sidecars, pendingSidecar := b.sidecars(s)
+	running := apps.running + sidecars
+	ended := b.ending() && b.quiet()
 	switch {
 	case failedInit && policy == corev1.RestartPolicyNever:
 		return corev1.PodFailed
@@ -40,9 +43,9 @@ func (b *statusBuilder) phase(s corev1.PodStatus) corev1.PodPhase {
 			return corev1.PodSucceeded
 		}
 		return corev1.PodFailed
-	case pendingInit || apps.waiting > 0:
+	case pendingInit || pendingSidecar && !begun || apps.waiting > 0:
 		return corev1.PodPending
-	case apps.running > 0 || apps.stopped == 0:
+	case running > 0 || apps.stopped == 0:
 		return corev1.PodRunning
 	case policy == corev1.RestartPolicyAlways:
 		return corev1.PodRunning
@@ -54,24 +57,34 @@ func (b *statusBuilder) phase(s corev1.PodStatus) corev1.PodPhase {
 	return corev1.PodRunning
 }
 
-func (b *statusBuilder) running() []*found { return (&planner{view: b.view}).running() }
-
-// initPhase tells whether init containers hold the apps back, and whether one has failed.
-func (b *statusBuilder) initPhase(s corev1.PodStatus, apps tally) (pending, failed bool) {
-	begun := apps.running+apps.stopped > 0
+// initPhase tells whether init containers hold the apps back, and whether one has failed. Once the apps have begun neither is so.
+func (b *statusBuilder) initPhase(s corev1.PodStatus, begun bool) (pending, failed bool) {
 	for i, c := range s.InitContainerStatuses {
-		if isSidecar(&b.pod.Spec.InitContainers[i]) {
-			pending = pending || (!begun && !*c.Started)
+		if begun || isSidecar(&b.pod.Spec.InitContainers[i]) {
 			continue
 		}
 		t := c.State.Terminated
 		if t == nil {
 			t = c.LastTerminationState.Terminated
-			pending = pending || !begun
+			pending = true
 		}
-		failed = failed || (t != nil && t.ExitCode != 0 && !begun)
+		failed = failed || t != nil && t.ExitCode != 0
 	}
 	return pending, failed
+}
+
+// sidecars is how many sidecars run, and whether one is not started yet.
+func (b *statusBuilder) sidecars(s corev1.PodStatus) (running int, pending bool) {
+	for i, c := range s.InitContainerStatuses {
+		if !isSidecar(&b.pod.Spec.InitContainers[i]) {
+			continue
+		}
+		if c.State.Running != nil {
+			running++
+		}
+		pending = pending || !*c.Started
+	}
+	return running, pending
 }
 
 // qosClass is the pod's quality of service: Guaranteed when every container's cpu and memory limits are set and equal its

@@ -16,6 +16,8 @@ type view struct {
 	gone bool
 	// failure is set when the pod must end although nobody deleted it: rejected, past its deadline, evicted.
 	failure *failure
+	// waitsForRoom: other pods have to leave the node before this one may begin.
+	waitsForRoom bool
 	// addressed: the running sandbox has its network.
 	addressed bool
 	// networkReady: the node has what it takes to give addresses.
@@ -32,9 +34,6 @@ type view struct {
 	checks map[string]check
 	now    time.Time
 }
-
-// failure is why a pod ends by itself; it becomes its status.
-type failure struct{ reason, message string }
 
 // check is what the probes say of one running container.
 type check struct {
@@ -78,6 +77,7 @@ func plan(v view) (actions []action, after time.Duration) {
 	switch {
 	case p.ending():
 		p.stop()
+	case p.waitsForRoom:
 	default:
 		p.run()
 		p.prune()
@@ -112,6 +112,16 @@ func (p *planner) wait(t time.Time) bool {
 // ending tells whether the pod is to have no running container.
 func (p *planner) ending() bool {
 	return p.gone || p.pod.DeletionTimestamp != nil || p.failure != nil || isTerminal(p.pod) || finished(p.view)
+}
+
+// quiet tells whether no container of the pod runs, nor is being started or stopped.
+func (p *planner) quiet() bool {
+	for _, m := range members(p.pod) {
+		if p.busy[m.Name] {
+			return false
+		}
+	}
+	return len(p.running()) == 0
 }
 
 // stop ends the containers, sidecars last and in reverse; then the sandbox; then the pod.

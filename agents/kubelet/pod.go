@@ -70,9 +70,12 @@ func restarts(policy corev1.RestartPolicy, r role, code int) bool {
 func refOf(pod *corev1.Pod) podRef { return podRef{pod.Namespace, pod.Name, string(pod.UID)} }
 
 // isTerminal tells whether the pod has reached its end, after which nothing of it starts.
-func isTerminal(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-}
+func isTerminal(pod *corev1.Pod) bool { return isEnd(pod.Status.Phase) }
+
+func isEnd(p corev1.PodPhase) bool { return p == corev1.PodSucceeded || p == corev1.PodFailed }
+
+// leaves tells whether the API says that the pod is to end, or has.
+func leaves(pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil || isTerminal(pod) }
 
 // stopDeadline is how long the pod's containers may take to end, from now: what is left of the deletion's grace period,
 // else the spec's. Never below zero.

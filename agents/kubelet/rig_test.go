@@ -131,6 +131,7 @@ type rig struct {
 	docker  *client.Client
 	node    string
 	dataDir string
+	change  func(*Config) // what the kubelet's configuration has besides
 	stop    func()
 }
 
@@ -174,10 +175,14 @@ func (r *rig) start() *rig {
 	r.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	own := registry.New(registry.Config{Store: r.store, Kinds: kinds.All, Node: r.node, Agent: "kubelet"})
-	k := newKubelet(Config{
+	cfg := Config{
 		Registry: own, Gateway: gateway{r.api}, NodeName: r.node, NodeIP: netip.MustParseAddr("192.0.2.1"),
 		Network: testNetwork, DataDir: r.dataDir, LogDir: filepath.Join(r.dataDir, "log"), Health: &daemon.Health{}, Log: testLog(r),
-	}, r.docker)
+	}
+	if r.change != nil {
+		r.change(&cfg)
+	}
+	k := newKubelet(cfg, r.docker)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := own.Run(ctx); err != nil && ctx.Err() == nil {

@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -272,13 +273,12 @@ func TestInitContainersRunInOrderAndSidecarsStay(t *testing.T) {
 		}
 		p.Spec.Containers[0].VolumeMounts = shared
 	}, "stat", "/shared/first")
-	pod := r.until("web", "Succeeded", hasPhase(corev1.PodSucceeded))
+	pod := r.untilEnded("web", corev1.PodSucceeded)
 	for _, c := range pod.Status.InitContainerStatuses {
-		if c.Name != "side" && (c.State.Terminated == nil || c.State.Terminated.ExitCode != 0) {
+		if c.State.Terminated == nil || c.State.Terminated.ExitCode != 0 {
 			t.Errorf("init container: %+v", c)
 		}
 	}
-	r.until("web", "without its sidecar", func(p *corev1.Pod) bool { return p != nil && p.Status.InitContainerStatuses[1].State.Terminated != nil })
 }
 
 func TestEnvironmentAndFiles(t *testing.T) {
@@ -401,15 +401,36 @@ func TestForeignContainersAreLeftAlone(t *testing.T) {
 	}
 }
 
+// A pod past its deadline is Failed once its containers have ended, not before: who waits for its place would find it taken.
 func TestDeadlineOfAPod(t *testing.T) {
 	r := newRig(t).start()
-	r.run("slow", func(p *corev1.Pod) { one := int64(1); p.Spec.ActiveDeadlineSeconds = &one }, "run")
-	pod := r.until("slow", "Failed", hasPhase(corev1.PodFailed))
-	if pod.Status.Reason != "DeadlineExceeded" {
-		t.Errorf("reason %q", pod.Status.Reason)
+	r.run("slow", nil, "stubborn")
+	r.untilRunning("slow")
+	if _, err := registry.For[*corev1.Pod](r.api).Modify(t.Context(), "default", "slow", func(p *corev1.Pod) error {
+		one := int64(1) // it is over already, or soon
+		p.Spec.ActiveDeadlineSeconds = &one
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
-	r.until("slow", "ended", func(p *corev1.Pod) bool {
-		c := statuses(p)
-		return len(c) == 1 && (c[0].State.Terminated != nil || c[0].State.Waiting != nil)
+	pod := r.untilEnded("slow", corev1.PodFailed)
+	if pod.Status.Reason != "DeadlineExceeded" || pod.Status.Message != "Pod was active on the node longer than the specified deadline" {
+		t.Errorf("%s: %s", pod.Status.Reason, pod.Status.Message)
+	}
+}
+
+// untilEnded waits until a pod has ended, which no pod may with a container running.
+func (r *rig) untilEnded(name string, phase corev1.PodPhase) *corev1.Pod {
+	r.Helper()
+	return r.until(name, string(phase)+", nothing of it running", func(p *corev1.Pod) bool {
+		if p == nil || !isTerminal(p) {
+			return false
+		}
+		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			if c.State.Running != nil {
+				r.Fatalf("pod %s is %s while %s runs", name, p.Status.Phase, c.Name)
+			}
+		}
+		return p.Status.Phase == phase
 	})
 }

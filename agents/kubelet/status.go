@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -43,6 +44,12 @@ type facts struct {
 // resize...) is kept from the pod's last one. Pure.
 func podStatus(v view, x facts) corev1.PodStatus {
 	pod := v.pod
+	switch {
+	case v.failure != nil && v.failure.rejected:
+		return rejectedStatus(v, x)
+	case isTerminal(pod) && len(v.containers) == 0 && len(pod.Status.ContainerStatuses) == 0:
+		return *pod.Status.DeepCopy() // it ended before anything of it ran: rejected by an earlier kubelet, for instance
+	}
 	s := *pod.Status.DeepCopy()
 	b := &statusBuilder{view: v, facts: x}
 	s.InitContainerStatuses, s.ContainerStatuses = nil, nil
@@ -63,13 +70,27 @@ func podStatus(v view, x facts) corev1.PodStatus {
 	if s.QOSClass == "" {
 		s.QOSClass = qosClass(pod)
 	}
-	if s.StartTime == nil && !x.started.IsZero() {
-		s.StartTime = &metav1.Time{Time: x.started.Truncate(time.Second)}
-	}
+	s.StartTime = startTime(pod, x)
 	b.addresses(&s)
 	b.conditions(&s)
 	s.ObservedGeneration = pod.Generation
+	switch {
+	case !isEnd(s.Phase):
+	case b.quiet():
+		endContainers(pod, &s)
+	case !isTerminal(pod):
+		// The end is told when nothing runs: what the pod used is given away by then.
+		s.Phase, s.Reason, s.Message = cmp.Or(pod.Status.Phase, corev1.PodPending), pod.Status.Reason, pod.Status.Message
+	}
 	return s
+}
+
+// startTime is when the kubelet first saw the pod, once told never changed.
+func startTime(pod *corev1.Pod, x facts) *metav1.Time {
+	if pod.Status.StartTime != nil || x.started.IsZero() {
+		return pod.Status.StartTime.DeepCopy()
+	}
+	return &metav1.Time{Time: x.started.Truncate(time.Second)}
 }
 
 func (b *statusBuilder) addresses(s *corev1.PodStatus) {
@@ -158,9 +179,8 @@ func (b *statusBuilder) absent(s *corev1.ContainerStatus, m member, old *corev1.
 	case b.restartsLost(m):
 		s.State.Waiting = b.notStarted(m)
 	default:
-		s.State.Terminated = &corev1.ContainerStateTerminated{
-			ExitCode: lostCode, Reason: reasonStatusLost, Message: messageStatusLost, ContainerID: old.ContainerID,
-		}
+		s.State.Terminated = lostState()
+		s.State.Terminated.ContainerID = old.ContainerID
 		if old.State.Running != nil {
 			s.State.Terminated.StartedAt = old.State.Running.StartedAt
 		}
@@ -171,8 +191,9 @@ func (b *statusBuilder) restartsLost(m member) bool {
 	return !b.ending() && restarts(b.pod.Spec.RestartPolicy, m.role, lostCode)
 }
 
-// ending is planner.ending.
+// ending is planner.ending, quiet planner.quiet.
 func (b *statusBuilder) ending() bool { return (&planner{view: b.view}).ending() }
+func (b *statusBuilder) quiet() bool  { return (&planner{view: b.view}).quiet() }
 
 // notStarted is why a container that has not run yet waits.
 func (b *statusBuilder) notStarted(m member) *corev1.ContainerStateWaiting {

@@ -79,8 +79,42 @@ func TestPodStatus(t *testing.T) {
 		{name: "init done", in: viewOf(podOf(always, "+i", "a"), endedAgo("i", 0, 0, 0)), want: "Pending i=Error:0,ready a=PodInitializing" + notReady},
 		{name: "init fails for good", in: viewOf(podOf(never, "+i", "a"), endedAgo("i", 0, 1, 0)), want: "Failed i=Error:1 a=PodInitializing !Initialized(ContainersNotInitialized) !Ready(PodFailed) !ContainersReady(PodFailed)"},
 		{name: "init crashes", in: viewOf(podOf(always, "+i", "a"), endedAgo("i", 1, 1, 0)), want: "Pending i=CrashLoopBackOff<Error:1 a=PodInitializing !Initialized(ContainersNotInitialized)" + notReady},
-		{name: "rejected", in: viewOf(podOf(always, "a")), then: func(v *view, _ *facts) { noSandbox(v); v.failure = &failure{"OutOfcpu", "no"} },
-			want: "Failed/OutOfcpu a=ContainerCreating !PodReadyToStartContainers() !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "rejected", in: viewOf(podOf(always, "a")), then: func(v *view, _ *facts) { noSandbox(v); v.failure = rejection("OutOfcpu", "no") },
+			want: "Failed/OutOfcpu"},
+		{name: "rejected, with init containers", in: viewOf(podOf(always, "+i", "~s", "a")), then: func(v *view, _ *facts) { noSandbox(v); v.failure = rejection("SysctlForbidden", "no") },
+			want: "Failed/SysctlForbidden"},
+		{name: "rejected by a kubelet before", in: viewOf(podOf(always, "+i", "a")), then: func(v *view, _ *facts) {
+			noSandbox(v)
+			v.pod.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "OutOfcpu"}
+		}, want: "Failed/OutOfcpu"},
+		{name: "past its deadline, yet running", in: viewOf(podOf(always, "a"), runs("a", 0)), then: pastDeadline,
+			want: "Pending a=running,ready !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "past its deadline, yet running, told before", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view, x *facts) {
+			pastDeadline(v, x)
+			v.pod.Status.Phase = corev1.PodRunning
+		}, want: "Running a=running,ready !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "past its deadline, being started", in: viewOf(podOf(always, "a")), then: func(v *view, x *facts) { pastDeadline(v, x); v.busy["a"] = true },
+			want: "Pending a=ContainerCreating !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "past its deadline, ended", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 143, 0)), then: func(v *view, x *facts) { pastDeadline(v, x); v.busy[sandboxName] = true },
+			want: "Failed/DeadlineExceeded a=Error:143 !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "the app is done, its sidecar runs", in: viewOf(podOf(never, "~s", "a"), runs("s", 0), endedAgo("a", 0, 0, 0)),
+			want: "Running s=running,ready a=Error:0" + notReady},
+		{name: "init fails for good, a sidecar runs", in: viewOf(podOf(never, "~s", "+i", "a"), runs("s", 0), endedAgo("i", 0, 1, 0)),
+			want: "Pending s=running,ready i=Error:1 a=PodInitializing !Initialized(ContainersNotInitialized) !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "all have ended, the sidecar too", in: viewOf(podOf(never, "~s", "a"), endedAgo("s", 0, 143, 0), endedAgo("a", 0, 0, 0)),
+			want: "Succeeded s=Error:143 a=Error:0 !Ready(PodCompleted) !ContainersReady(PodCompleted)"},
+		{name: "past its deadline before anything ran", in: viewOf(podOf(always, "a")), then: pastDeadline,
+			want: "Failed/DeadlineExceeded a=ContainerStatusUnknown:137 !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "past its deadline before its init containers", in: viewOf(podOf(always, "+i", "+j", "a"), endedAgo("i", 0, 0, 0)), then: pastDeadline,
+			want: "Failed/DeadlineExceeded i=Error:0,ready j=PodInitializing a=PodInitializing !Initialized(ContainersNotInitialized) !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "past its deadline after its init containers", in: viewOf(podOf(always, "+i", "a"), endedAgo("i", 0, 0, 0)), then: pastDeadline,
+			want: "Failed/DeadlineExceeded i=Error:0,ready a=ContainerStatusUnknown:137 !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "deleted before anything ran", in: viewOf(podOf(always, "+i", "a")), then: func(v *view, _ *facts) { v.pod.DeletionTimestamp = &metav1.Time{Time: noon} },
+			want: "Failed i=ContainerStatusUnknown:137 a=PodInitializing !Initialized(ContainersNotInitialized) !Ready(PodFailed) !ContainersReady(PodFailed)"},
+		{name: "deleted, ended well, its sandbox goes", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 0, 0)), then: func(v *view, _ *facts) {
+			v.pod.DeletionTimestamp = &metav1.Time{Time: noon}
+			v.busy[sandboxName] = true
+		}, want: "Succeeded a=Error:0 !Ready(PodCompleted) !ContainersReady(PodCompleted)"},
 		{name: "deleted, ending", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view, _ *facts) { v.pod.DeletionTimestamp = &metav1.Time{Time: noon} },
 			want: "Running a=running,ready"},
 		{name: "deleted, ended well", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 0, 0)), then: func(v *view, _ *facts) { v.pod.DeletionTimestamp = &metav1.Time{Time: noon} },
@@ -106,6 +140,31 @@ func TestPodStatus(t *testing.T) {
 				t.Errorf("the status does not rest (-first +second):\n%s", d)
 			}
 		})
+	}
+}
+
+func pastDeadline(v *view, _ *facts) { v.failure = &failure{reason: "DeadlineExceeded"} }
+
+// A rejected pod's status is its reason alone: container statuses would be shown in its place.
+func TestRejectedStatus(t *testing.T) {
+	v := viewOf(podOf(corev1.RestartPolicyAlways, "+i", "a"))
+	noSandbox(&v)
+	v.failure = rejection("OutOfcpu", "Node didn't have enough resource: cpu")
+	v.pod.Generation = 3
+	v.pod.Status = corev1.PodStatus{
+		Phase: corev1.PodPending,
+		Conditions: []corev1.PodCondition{
+			{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}, {Type: "example.com/gate", Status: corev1.ConditionFalse},
+		},
+		ContainerStatuses: []corev1.ContainerStatus{{Name: "a"}},
+	}
+	want := corev1.PodStatus{
+		Phase: corev1.PodFailed, Reason: "OutOfcpu", Message: "Pod was rejected: Node didn't have enough resource: cpu",
+		QOSClass: corev1.PodQOSBestEffort, StartTime: &metav1.Time{Time: noon}, ObservedGeneration: 3,
+		Conditions: []corev1.PodCondition{{Type: "example.com/gate", Status: corev1.ConditionFalse}},
+	}
+	if d := cmp.Diff(want, podStatus(v, facts{started: noon})); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
 	}
 }
 

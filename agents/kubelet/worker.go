@@ -185,13 +185,15 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 	v := w.view(time.Now())
 	turn := w.backOffs(v)
 	x := w.facts()
+	p := &planner{view: v}
+	w.keepRoom(p) // before the status: it may tell the scheduler that there is room
 	status := podStatus(v, x)
 	if w.known && !w.gone {
 		v.settled = w.writeStatus(ctx, wg, status)
 	}
 	w.seen.Store(&snapshot{pod: w.pod, group: v.group, address: w.address, gone: w.gone, status: status})
 	w.account(status)
-	if (&planner{view: v}).ending() {
+	if p.ending() {
 		w.endStarts()
 	}
 	actions, after := plan(v)
@@ -207,14 +209,22 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 	return after, nil
 }
 
-// account measures a start at its end, and gives back what an ended pod was promised.
+// keepRoom holds the pod's share of the node until nothing of it runs any more.
+func (w *worker) keepRoom(p *planner) {
+	switch {
+	case !p.ending():
+	case p.quiet():
+		w.k.room.leave(w.ref.uid)
+	default:
+		w.k.room.setEnding(w.ref.uid)
+	}
+}
+
+// account measures a start at its end.
 func (w *worker) account(s corev1.PodStatus) {
 	if s.Phase == corev1.PodRunning && w.pod.Status.Phase != corev1.PodRunning && !w.counted {
 		w.counted = true
 		podStartSeconds.Observe(time.Since(w.hired).Seconds())
-	}
-	if isTerminal(w.pod) {
-		w.k.leave(w.ref.uid)
 	}
 }
 
@@ -275,7 +285,7 @@ func (w *worker) view(now time.Time) view {
 	g := groupFound(w.found)
 	v := view{
 		pod: w.pod, group: g, gone: w.gone, failure: w.failure, networkReady: w.k.podCIDR().IsValid(),
-		released: w.released, busy: busy, waits: w.waits, checks: map[string]check{}, now: now,
+		waitsForRoom: !w.admitted && w.failure == nil, released: w.released, busy: busy, waits: w.waits, checks: map[string]check{}, now: now,
 	}
 	if box := g.sandbox(); box != nil && box.state == stateRunning {
 		v.addressed = (w.address.IsValid() && w.boxID == box.id || w.pod.Spec.HostNetwork) && (w.volumes != nil || joined(g, box.id))

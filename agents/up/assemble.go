@@ -102,6 +102,6 @@ func (a assembly) kubelet(ctx context.Context) error {
 	return kubelet.Run(ctx, kubelet.Config{
 		Registry: a.own, Gateway: client, NodeName: a.NodeName, NodeIP: a.nodeIP, DockerHost: a.DockerHost,
 		DataDir: a.path("node"), Address: address, ServingCert: &a.keys.kubelet.Certificate, ClientCAs: a.keys.authority.Pool(),
-		Health: a.health, Log: a.Log,
+		AllowedUnsafeSysctls: a.UnsafeSysctls, Health: a.health, Log: a.Log,
 	})
 }

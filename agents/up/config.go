@@ -54,6 +54,8 @@ type Config struct {
 	DockerHost string
 	// KubeletPort is where the kubelet serves logs and exec.
 	KubeletPort int
+	// UnsafeSysctls are the sysctls, or patterns of them, that pods may set besides the safe ones.
+	UnsafeSysctls []string
 
 	// ClusterCIDR is the pods' range, ServiceCIDR that of cluster IPs.
 	ClusterCIDR, ServiceCIDR string
