@@ -26,9 +26,12 @@ func (w *worker) spawn(ctx context.Context, wg *sync.WaitGroup, key string, j *j
 	}
 	parent := ctx
 	ctx, j.cancel = context.WithCancel(ctx)
+	over := make(chan struct{})
+	j.over = over
 	w.jobs[key] = j
 	wg.Go(func() {
 		apply, err := work(ctx)
+		close(over)
 		finish := func() {
 			defer j.cancel()
 			if w.jobs[key] == j {
@@ -134,7 +137,7 @@ const (
 
 func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
 	box := v.sandbox()
-	in := startInput{pod: v.pod, action: a, sandbox: box.id, podIP: w.address, volumes: w.volumes, pulls: &w.pulls}
+	in := startInput{pod: v.pod, action: a, sandbox: box.id, podIP: w.address, volumes: w.volumes, pulls: &w.pulls, turn: w.turnOf(a.key)}
 	if v.pod.Spec.HostNetwork {
 		in.podIP = w.k.cfg.NodeIP
 	}

@@ -289,7 +289,7 @@ func (p *planner) initStep(box *found, m member) bool {
 	return false
 }
 
-// keepUp keeps an app or a sidecar running; true while it runs and is started.
+// keepUp keeps an app or a sidecar running; true while it runs and is started, its postStart handler over.
 func (p *planner) keepUp(box *found, m member) bool {
 	f := p.latest(m.Name)
 	switch {
@@ -310,7 +310,7 @@ func (p *planner) keepUp(box *found, m member) bool {
 	case p.checks[f.id].unhealthy != "":
 		p.stopOne(f, fmt.Sprintf("Container %s failed %s probe, will be restarted", m.Name, p.checks[f.id].unhealthy))
 	default:
-		return p.checks[f.id].started
+		return p.checks[f.id].started && !p.busy[m.Name]
 	}
 	return false
 }

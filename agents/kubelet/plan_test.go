@@ -98,6 +98,7 @@ func TestPlan(t *testing.T) {
 		{name: "or ends a pod that never restarts", in: viewOf(podOf(never, "+i", "a"), endedAgo("i", 0, 1, 0)), want: []string{"release POD 0"}},
 		{name: "a sidecar that runs lets the apps start", in: viewOf(podOf(always, "~s", "a"), runs("s", 0)), want: []string{"start a 0"}},
 		{name: "one that is not started does not", in: viewOf(podOf(always, "~s", "a"), runs("s", 0)), then: func(v *view) { v.checks["s0"] = check{} }},
+		{name: "nor one whose start is not over", in: viewOf(podOf(always, "~s", "a"), runs("s", 0)), then: func(v *view) { v.busy["s"] = true }},
 		{name: "a sidecar is restarted under running apps", in: viewOf(podOf(never, "~s", "a"), endedAgo("s", 0, 0, 0), runs("a", 0)), want: []string{"start s 1 10s"}},
 		{name: "when the apps have ended the sidecar is stopped", in: viewOf(podOf(never, "~s", "a"), runs("s", 0), endedAgo("a", 0, 0, 0)), want: []string{"stop s s0"}},
 		{name: "a removed init container does not run again", in: viewOf(podOf(always, "+i", "a"), runs("a", 0))},

@@ -25,6 +25,7 @@ type startInput struct {
 	podIP   netip.Addr
 	volumes map[string]volume // nil: mount them first
 	pulls   *pullBackoff
+	turn    turn
 }
 
 // startRetry is how soon a start that met a passing fault (a config map not there yet) is tried again.
@@ -36,6 +37,9 @@ func (k *kubelet) startContainer(ctx context.Context, in startInput) (id string,
 	c := in.action.container
 	image, err = k.ensureImage(ctx, in.pod, c, in.pulls)
 	if err != nil {
+		return "", image, err
+	}
+	if err := in.turn.untilCreate(ctx); err != nil {
 		return "", image, err
 	}
 	cfg, err := k.configure(ctx, in, image)
@@ -52,6 +56,9 @@ func (k *kubelet) startContainer(ctx context.Context, in startInput) (id string,
 		return "", image, &waitError{problem{reason: waitCreateError, message: err.Error()}, startRetry}
 	}
 	k.containerEvent(in.pod, c, corev1.EventTypeNormal, "Created", "Created container: %s", c.Name)
+	if err := in.turn.untilStart(ctx); err != nil {
+		return id, image, err
+	}
 	if err := k.start(ctx, id); err != nil {
 		if client.IsErrConnectionFailed(err) {
 			return id, image, err

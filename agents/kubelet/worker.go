@@ -66,8 +66,9 @@ type inbox struct {
 type job struct {
 	do     verb
 	cancel context.CancelFunc
-	hooked bool      // a start with a postStart handler, which is not over before that
-	until  time.Time // a stop's end of grace
+	hooked bool            // a start with a postStart handler, which is not over before that
+	over   <-chan struct{} // closed when it has been done
+	until  time.Time       // a stop's end of grace
 }
 
 // snapshot is what others may know of a worker's pod: read-only.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -47,6 +48,12 @@ func main() {
 		fmt.Println("up")
 		<-term
 	case "touch": // makes a file
+		if err := os.WriteFile(os.Args[2], nil, 0o644); err != nil {
+			fmt.Println(err)
+			os.Exit(65)
+		}
+	case "later": // makes a file after a while
+		time.Sleep(time.Second)
 		if err := os.WriteFile(os.Args[2], nil, 0o644); err != nil {
 			fmt.Println(err)
 			os.Exit(65)
