@@ -70,6 +70,8 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, f run, spdy serve
 		return
 	}
 	f = f.only(o)
+	w, r, cancel := untilClientGoes(w, r)
+	defer cancel()
 	switch {
 	case wantsV5(r):
 		s.serveV5(w, r, o, f)
@@ -115,17 +117,20 @@ func (s *server) runExec(ctx context.Context, id string, command []string, ses s
 	}
 	conn, err := s.cfg.Docker.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{Tty: ses.tty})
 	if err != nil {
-		return err
+		return errors.Join(err, EndExec(ctx, s.cfg.Docker, made.ID))
 	}
 	err = ses.join(ctx, conn, ses.tty, func(size container.ResizeOptions) error {
 		return s.cfg.Docker.ContainerExecResize(ctx, made.ID, size)
 	})
-	if err != nil {
-		return err
+	code := 0
+	if err == nil {
+		code, err = s.exitCode(ctx, made.ID)
 	}
-	code, err := s.exitCode(ctx, made.ID)
-	if err != nil || code == 0 {
-		return err
+	if err != nil {
+		return errors.Join(err, EndExec(ctx, s.cfg.Docker, made.ID)) // the client went
+	}
+	if code == 0 {
+		return nil
 	}
 	return utilexec.CodeExitError{Err: fmt.Errorf("command terminated with exit code %d", code), Code: code}
 }
@@ -145,12 +150,8 @@ func (s *server) exitCode(ctx context.Context, execID string) (int, error) {
 		if !e.Running {
 			return e.ExitCode, nil
 		}
-		t := time.NewTimer(exitPoll)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return 0, ctx.Err()
-		case <-t.C:
+		if err := pause(ctx, exitPoll); err != nil {
+			return 0, err
 		}
 	}
 	// The output is closed and the process goes on, in the background for instance.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"os/exec"
 	"sync"
 	"testing"
 
@@ -56,15 +58,59 @@ type fakeDocker struct {
 	size       container.ResizeOptions
 	resized    chan struct{}
 	execs      map[string]*fakeExec
+	// hanging gets the process of every command hang.
+	hanging chan *process
+	// group is what the fake's container is called: the beginning of the test's own control group, in which its processes are.
+	group string
 }
 
 type fakeExec struct {
 	container.ExecOptions
-	code int
+	code    int
+	process *process // of the command hang
+}
+
+// process is one of the host that lasts until it is killed.
+type process struct {
+	pid   int
+	ended chan struct{} // closed
+}
+
+func startProcess(t *testing.T) *process {
+	cmd := exec.Command("cat")
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd.Process.Pid, make(chan struct{})}
+	go func() {
+		_ = cmd.Wait()
+		close(p.ended)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-p.ended
+	})
+	return p
+}
+
+func (p *process) runs() bool {
+	select {
+	case <-p.ended:
+		return false
+	default:
+		return true
+	}
 }
 
 func newFakeDocker(t *testing.T) *fakeDocker {
-	return &fakeDocker{t: t, execs: map[string]*fakeExec{}, resized: make(chan struct{}, 1)}
+	group, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &fakeDocker{t: t, group: string(group), execs: map[string]*fakeExec{}, resized: make(chan struct{}, 1), hanging: make(chan *process, 1)}
 }
 
 func (d *fakeDocker) ContainerInspect(_ context.Context, id string) (container.InspectResponse, error) {
@@ -152,7 +198,7 @@ func (d *fakeDocker) ContainerExecCreate(_ context.Context, id string, o contain
 }
 
 // ContainerExecAttach runs one of the commands: echo (its input), both (writes to both outputs), exit N, size (waits for a
-// terminal's size), input (says whether it has one).
+// terminal's size), input (says whether it has one), hang (is a process that says nothing and does not end).
 func (d *fakeDocker) ContainerExecAttach(_ context.Context, id string, o container.ExecAttachOptions) (types.HijackedResponse, error) {
 	d.mu.Lock()
 	e := d.execs[id]
@@ -176,6 +222,13 @@ func (d *fakeDocker) ContainerExecAttach(_ context.Context, id string, o contain
 			d.mu.Lock()
 			_, _ = fmt.Fprintf(out, "%dx%d", d.size.Width, d.size.Height)
 			d.mu.Unlock()
+		case "hang":
+			p := startProcess(d.t)
+			d.mu.Lock()
+			e.process = p
+			d.mu.Unlock()
+			d.hanging <- p
+			<-p.ended
 		case "input":
 			_, _ = fmt.Fprint(out, e.AttachStdin, e.AttachStdout, e.AttachStderr)
 		}
@@ -189,5 +242,9 @@ func (d *fakeDocker) ContainerExecResize(ctx context.Context, id string, o conta
 func (d *fakeDocker) ContainerExecInspect(_ context.Context, id string) (container.ExecInspect, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return container.ExecInspect{ExitCode: d.execs[id].code}, nil
+	e := d.execs[id]
+	if e.process != nil && e.process.runs() {
+		return container.ExecInspect{Running: true, Pid: e.process.pid, ContainerID: d.group}, nil
+	}
+	return container.ExecInspect{ExitCode: e.code}, nil
 }

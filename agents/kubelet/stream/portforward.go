@@ -32,20 +32,27 @@ func (s *server) portForward(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The sandbox is looked up for every connection: it may be replaced while the client forwards.
-	f := forwarder(func() (int, error) { return s.cfg.Pods.SandboxPID(namespace, pod, uid) })
+	w, r, cancel := untilClientGoes(w, r)
+	defer cancel()
+	f := forwarder{r.Context(), func() (int, error) { return s.cfg.Pods.SandboxPID(namespace, pod, uid) }}
 	portforward.ServePortForward(w, r, f, namespace+"/"+pod, uid, o, idleTimeout, remotecommand.DefaultStreamCreationTimeout, portforward.SupportedProtocols)
 }
 
-// forwarder finds the process of the sandbox to dial in.
-type forwarder func() (pid int, err error)
+// forwarder finds the process of the sandbox to dial in. client ends with the client, of which a session's own ctx knows nothing.
+type forwarder struct {
+	client context.Context
+	pid    func() (int, error)
+}
 
 // dialTimeout bounds a connection to a pod's port.
 const dialTimeout = 10 * time.Second
 
-// PortForward makes forwarder a portforward.PortForwarder: it copies until both sides have ended.
-func (f forwarder) PortForward(ctx context.Context, pod, _ string, port int32, stream io.ReadWriteCloser) error {
+// PortForward makes forwarder a portforward.PortForwarder: it copies until both sides have ended, or the
+// client has gone.
+func (f forwarder) PortForward(_ context.Context, pod, _ string, port int32, stream io.ReadWriteCloser) error {
+	ctx := f.client
 	defer stream.Close()
-	pid, err := f()
+	pid, err := f.pid()
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,47 @@
+package kubelet
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+)
+
+// A command that nobody waits for any more is killed: a probe's, for instance, past its timeout.
+func TestExecEndsWithItsContext(t *testing.T) {
+	r := newRig(t).start()
+	r.run("web", nil, "run")
+	id := strings.TrimPrefix(r.untilRunning("web").Status.ContainerStatuses[0].ContainerID, "docker://")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	stream, errs := r.docker.Events(ctx, events.ListOptions{Filters: filters.NewArgs(filters.Arg("container", id))})
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		_, _, err := (&kubelet{docker: r.docker}).exec(running, id, []string{"/pod", "stubborn"})
+		ended <- err
+	}()
+	for {
+		select {
+		case m := <-stream:
+			switch {
+			case strings.HasPrefix(string(m.Action), "exec_start"):
+				stop()
+			case m.Action == events.ActionExecDie:
+				if err := <-ended; !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "ending") {
+					t.Errorf("exec: %v", err)
+				}
+				if m.Actor.Attributes["exitCode"] != "137" {
+					t.Errorf("exit code %s, want 137", m.Actor.Attributes["exitCode"])
+				}
+				return
+			}
+		case err := <-errs:
+			t.Fatalf("the command goes on: %v", err)
+		}
+	}
+}
