@@ -75,3 +75,45 @@ func reachedInit(list []corev1.ContainerStatus) []corev1.ContainerStatus {
 func begun(c corev1.ContainerStatus) bool {
 	return c.State.Waiting == nil || c.LastTerminationState.Terminated != nil
 }
+
+// finished tells whether the pod has come to its end: every app has ended for good, or an init container failed for good.
+func finished(v view) bool {
+	policy := v.pod.Spec.RestartPolicy
+	box := v.sandbox()
+	for _, m := range members(v.pod) {
+		f := v.latest(m.Name)
+		switch m.role {
+		case roleInit:
+			current := f != nil && (box == nil || f.sandboxID == box.id)
+			if current && f.state == stateExited && f.exit.code != 0 && policy == corev1.RestartPolicyNever {
+				return true
+			}
+		case roleApp:
+			code, ended := lostExit(v.pod, m.Name)
+			if f != nil {
+				code, ended = f.exit.code, f.state == stateExited
+			}
+			if !ended || restarts(policy, roleApp, code) {
+				return false
+			}
+		}
+	}
+	return len(v.pod.Spec.Containers) > 0
+}
+
+// lostCode is the exit code of a container that vanished: nobody knows how it ended.
+const lostCode = 137
+
+// lostExit tells whether the API knows a container that the engine may have lost, and how it ended.
+func lostExit(pod *corev1.Pod, name string) (code int, lost bool) {
+	s := statusNamed(pod, name)
+	switch {
+	case s == nil || s.ContainerID == "":
+		return 0, false
+	case s.State.Terminated != nil:
+		return int(s.State.Terminated.ExitCode), true
+	case s.State.Waiting != nil && s.LastTerminationState.Terminated != nil:
+		return int(s.LastTerminationState.Terminated.ExitCode), true
+	}
+	return lostCode, true
+}
