@@ -121,6 +121,8 @@ func partFor(t target, subresource string) (part, error) {
 		return part{k.PrepareUpdate, k.ValidateUpdate, true}, nil
 	case subresource == "status" && k.HasStatus:
 		return part{k.PrepareStatus, k.ValidateStatus, false}, nil
+	case subresource == "resize" && isPod(k):
+		return part{schema.Do2(core.PrepareResize), schema.Check2(core.ValidateResize), false}, nil
 	case subresource == "binding" && isPod(k):
 		return part{}, nil
 	case subresource == "finalize" && isNamespace(k):

@@ -79,7 +79,7 @@ func (g *gateway) subresource(r *request) (handler, error) {
 		return nil, notFoundPage()
 	}
 	switch r.subresource {
-	case "status":
+	case "status", "resize":
 		return byVerb(r, map[string]handler{"get": g.get, "update": g.update, "patch": g.patch})
 	case "scale":
 		return byVerb(r, map[string]handler{"get": g.getScale, "update": g.updateScale, "patch": g.patchScale})

@@ -100,7 +100,7 @@ func servedSubresource(k *schema.Kind, name string) bool {
 		return k.HasStatus
 	case "scale":
 		return k.Scale != nil
-	case "binding", "eviction", "token", "finalize", "log", "exec", "attach", "portforward":
+	case "binding", "eviction", "token", "finalize", "resize", "log", "exec", "attach", "portforward":
 		for _, s := range k.Subresources {
 			if s.Name == name {
 				return true

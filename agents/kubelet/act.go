@@ -63,7 +63,12 @@ func (w *worker) act(ctx context.Context, wg *sync.WaitGroup, v view, a action) 
 		w.spawn(ctx, wg, a.key, &job{do: a.do}, w.sandboxJob(v, a))
 	case doStart:
 		w.startJob(ctx, wg, v, a)
+	case doResize:
+		w.spawn(ctx, wg, a.key, &job{do: a.do}, w.resizeJob(a))
 	case doStop:
+		if a.again {
+			w.again[a.id] = true
+		}
 		w.stopJob(ctx, wg, v, a)
 	case doRemove:
 		id := a.id
@@ -173,6 +178,7 @@ func (w *worker) started(ctx context.Context, a action, id string, image heldIma
 	return func() {
 		if id != "" {
 			w.dirty[id] = true
+			w.given[id] = a.container.Resources
 		}
 		if image.id != "" {
 			w.images[image.id] = image.imageID()

@@ -31,7 +31,7 @@ func (w *worker) admit() {
 	if leaves(w.pod) {
 		w.admitted = true
 		if runs {
-			w.k.room.hold(w.pod)
+			w.k.room.hold(w.grantedPod())
 		}
 		return
 	}
@@ -40,7 +40,7 @@ func (w *worker) admit() {
 		fault = w.k.sysctls.refuse(w.pod)
 	}
 	if fault == nil {
-		fault, wait = w.k.room.enter(w.pod, runs, w.k.node.current(), w.nudge)
+		fault, wait = w.k.room.enter(w.grantedPod(), runs, w.k.node.current(), w.nudge)
 	}
 	if fault == nil {
 		w.admitted = !wait
@@ -78,6 +78,24 @@ func refuse(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
 	if limit, ok := allocatable[corev1.ResourcePods]; ok && int64(len(others)+1) > limit.Value() {
 		return shortOf(corev1.ResourcePods, 1, int64(len(others)), limit.Value())
 	}
+	if f := outOfResources(pod, others, node); f != nil {
+		return f
+	}
+	if match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); err != nil || !match {
+		return rejection("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+	}
+	if hostPortTaken(pod, others) != "" {
+		return rejection("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports")
+	}
+	return nil
+}
+
+// outOfResources tells which of the node's resources the pod and the others ask too much of.
+func outOfResources(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
+	if node == nil {
+		return nil
+	}
+	allocatable := node.Status.Allocatable
 	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 		capacity, known := allocatable[name]
@@ -93,12 +111,6 @@ func refuse(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
 		if used+want > have {
 			return shortOf(name, want, used, have)
 		}
-	}
-	if match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); err != nil || !match {
-		return rejection("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
-	}
-	if hostPortTaken(pod, others) != "" {
-		return rejection("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports")
 	}
 	return nil
 }

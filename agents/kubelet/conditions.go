@@ -31,6 +31,14 @@ func (b *statusBuilder) conditions(s *corev1.PodStatus) {
 	containers := b.containersReady(s)
 	set(b.readyCondition(s, containers))
 	set(containers)
+	resize := b.resizeConditions()
+	s.Conditions = slices.DeleteFunc(s.Conditions, func(o corev1.PodCondition) bool {
+		mine := o.Type == corev1.PodResizePending || o.Type == corev1.PodResizeInProgress
+		return mine && !slices.ContainsFunc(resize, func(c corev1.PodCondition) bool { return c.Type == o.Type })
+	})
+	for _, c := range resize {
+		set(c)
+	}
 	if i := slices.IndexFunc(s.Conditions, func(o corev1.PodCondition) bool { return o.Type == corev1.PodScheduled }); i < 0 || s.Conditions[i].Status != corev1.ConditionTrue {
 		set(condition(corev1.PodScheduled, true, "", ""))
 	}

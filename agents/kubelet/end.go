@@ -93,7 +93,7 @@ func finished(v view) bool {
 			if f != nil {
 				code, ended = f.exit.code, f.state == stateExited
 			}
-			if !ended || restarts(policy, roleApp, code) {
+			if !ended || f != nil && v.again[f.id] || restarts(policy, roleApp, code) {
 				return false
 			}
 		}

@@ -117,6 +117,11 @@ func (k *kubelet) listContainers(ctx context.Context) error {
 			w.tell(func(in *inbox) { in.resync = true })
 		}
 	}
+	if !k.synced.Load() {
+		for ref := range ids {
+			k.room.expect(ref.uid)
+		}
+	}
 	for ref, list := range ids {
 		k.tell(ref, true, func(in *inbox) {
 			in.resync = true

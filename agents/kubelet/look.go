@@ -61,6 +61,7 @@ func (w *worker) lookAt(ctx context.Context, id string) error {
 		w.messages[id] = w.k.terminationMessage(ctx, f)
 	}
 	if f.state == stateRunning {
+		w.adoptResources(f)
 		delete(w.problems, f.container)
 		w.nameImage(ctx, f)
 		w.probe(ctx, f)
@@ -75,6 +76,8 @@ func (w *worker) forget(id string) {
 	delete(w.found, id)
 	delete(w.messages, id)
 	delete(w.told, id)
+	delete(w.given, id)
+	delete(w.again, id)
 	w.k.prober.Forget(id)
 }
 

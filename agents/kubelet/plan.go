@@ -18,6 +18,9 @@ type view struct {
 	failure *failure
 	// waitsForRoom: other pods have to leave the node before this one may begin.
 	waitsForRoom bool
+	// given is what running containers were given last, again holds those that were stopped to start again; by ID.
+	given map[string]corev1.ResourceRequirements
+	again map[string]bool
 	// addressed: the running sandbox has its network.
 	addressed bool
 	// networkReady: the node has what it takes to give addresses.
@@ -49,6 +52,7 @@ type verb int
 const (
 	doSandbox verb = iota // make the sandbox, or complete it
 	doStart               // start a container, pulling its image first
+	doResize              // give a running container other resources
 	doStop                // stop a container with grace
 	doRemove              // remove a dead container
 	doRelease             // remove the sandbox, its link, the volumes
@@ -57,7 +61,7 @@ const (
 )
 
 func (v verb) String() string {
-	return [...]string{"sandbox", "start", "stop", "remove", "release", "delete", "forget"}[v]
+	return [...]string{"sandbox", "start", "resize", "stop", "remove", "release", "delete", "forget"}[v]
 }
 
 // action is one thing to do and why. Key is what it makes busy.
@@ -65,7 +69,8 @@ type action struct {
 	do        verb
 	key       string // a container's name, or sandboxName
 	container member // start, stop
-	id        string // stop, remove
+	id        string // resize, stop, remove
+	again     bool   // stop: start it again whatever the restart policy
 	attempt   int    // sandbox, start
 	backoff   time.Duration
 	reason    string
@@ -300,7 +305,9 @@ func (p *planner) keepUp(box *found, m member) bool {
 	case f.state == stateCreated:
 		p.start(m, f, "the container was not started")
 	case f.state == stateExited:
-		if restarts(p.pod.Spec.RestartPolicy, m.role, f.exit.code) && !p.wait(restartAt(f)) {
+		if p.again[f.id] {
+			p.start(m, f, "the container was resized")
+		} else if restarts(p.pod.Spec.RestartPolicy, m.role, f.exit.code) && !p.wait(restartAt(f)) {
 			p.start(m, f, fmt.Sprintf("the container ended with %d", f.exit.code))
 		}
 	case f.sandboxID != box.id:
@@ -310,6 +317,9 @@ func (p *planner) keepUp(box *found, m member) bool {
 	case p.checks[f.id].unhealthy != "":
 		p.stopOne(f, fmt.Sprintf("Container %s failed %s probe, will be restarted", m.Name, p.checks[f.id].unhealthy))
 	default:
+		if p.resizing(f, m) {
+			p.resize(f, m)
+		}
 		return p.checks[f.id].started && !p.busy[m.Name]
 	}
 	return false
@@ -328,6 +338,8 @@ func (p *planner) start(m member, last *found, reason string) {
 		}
 	case last.state == stateCreated:
 		a.attempt, a.backoff = last.attempt, last.backoff
+	case p.again[last.id]:
+		a.attempt, a.backoff = last.attempt+1, last.backoff
 	default:
 		a.attempt, a.backoff = last.attempt+1, nextBackoff(last)
 	}

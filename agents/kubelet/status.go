@@ -38,6 +38,9 @@ type facts struct {
 	nodeIP   netip.Addr
 	podIP    netip.Addr // not valid: none yet
 	started  time.Time  // when the kubelet first saw the pod
+	pending  pendingResize
+	// resizeFault is why a resize in progress is not done.
+	resizeFault string
 }
 
 // podStatus is the status of the pod as v shows it; what others own (conditions of schedulers and controllers, nominated node,
@@ -133,7 +136,12 @@ func (b *statusBuilder) container(m member) corev1.ContainerStatus {
 	if f.image != "" {
 		s.Image = f.image
 	}
-	s.Resources = &corev1.ResourceRequirements{Requests: m.Resources.Requests.DeepCopy(), Limits: m.Resources.Limits.DeepCopy()}
+	s.AllocatedResources = m.Resources.Requests.DeepCopy()
+	has := m.Resources
+	if b.resizing(f, m) {
+		has = b.given[f.id]
+	}
+	s.Resources = &corev1.ResourceRequirements{Requests: has.Requests.DeepCopy(), Limits: has.Limits.DeepCopy()}
 	if len(list) > 1 && list[1].state == stateExited {
 		s.LastTerminationState = b.terminated(list[1])
 	} else if old != nil && old.RestartCount == s.RestartCount {
@@ -208,6 +216,9 @@ func (b *statusBuilder) notStarted(m member) *corev1.ContainerStateWaiting {
 
 // waiting is why a container that ended is not running again yet; nil: it stays ended, or is about to start.
 func (b *statusBuilder) waiting(m member, f *found) *corev1.ContainerStateWaiting {
+	if b.again[f.id] && !b.ending() {
+		return &corev1.ContainerStateWaiting{Reason: waitCreating}
+	}
 	if b.ending() || !restarts(b.pod.Spec.RestartPolicy, m.role, f.exit.code) {
 		return nil
 	}

@@ -34,24 +34,31 @@ type worker struct {
 	back     *corev1.Pod // came again after it was gone: another worker's, once this one is done
 	failure  *failure
 	admitted bool
-	began    time.Time
-	dirty    map[string]bool // containers to look at
-	found    map[string]*found
-	address  netip.Addr
-	boxID    string // the sandbox that address belongs to
-	volumes  map[string]volume
-	released bool
-	jobs     map[string]*job
-	waits    map[string]time.Time
-	problems map[string]problem
-	messages map[string]string // by container ID
-	images   map[string]string // imageID of a status by the engine's ID
-	told     map[string]bool   // containers, by ID, whose back-off there was an event of
-	pulls    pullBackoff
-	boxFails int // sandboxes that failed in a row
-	hired    time.Time
-	counted  bool // its start has been measured
-	done     bool // nothing is left: run ends
+	granted  allocation // nil: not known yet
+	pending  pendingResize
+	// resizeFault is why the last resize of a container failed.
+	resizeFault string
+	resized     bool                                   // a resize is in progress
+	given       map[string]corev1.ResourceRequirements // what running containers were given last, by ID
+	again       map[string]bool                        // containers, by ID, that were stopped to start again whatever their policy
+	began       time.Time
+	dirty       map[string]bool // containers to look at
+	found       map[string]*found
+	address     netip.Addr
+	boxID       string // the sandbox that address belongs to
+	volumes     map[string]volume
+	released    bool
+	jobs        map[string]*job
+	waits       map[string]time.Time
+	problems    map[string]problem
+	messages    map[string]string // by container ID
+	images      map[string]string // imageID of a status by the engine's ID
+	told        map[string]bool   // containers, by ID, whose back-off there was an event of
+	pulls       pullBackoff
+	boxFails    int // sandboxes that failed in a row
+	hired       time.Time
+	counted     bool // its start has been measured
+	done        bool // nothing is left: run ends
 }
 
 // inbox is what others tell a worker.
@@ -86,6 +93,7 @@ func newWorker(k *kubelet, ref podRef) *worker {
 		wake: make(chan struct{}, 1), results: make(chan func(), 16),
 		dirty: map[string]bool{}, found: map[string]*found{}, jobs: map[string]*job{}, waits: map[string]time.Time{},
 		problems: map[string]problem{}, messages: map[string]string{}, images: map[string]string{}, told: map[string]bool{},
+		given: map[string]corev1.ResourceRequirements{}, again: map[string]bool{},
 	}
 }
 
@@ -183,7 +191,7 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 	if !w.gone {
 		w.admit()
 	}
-	v := w.view(time.Now())
+	v := w.view(w.allocate(), time.Now())
 	turn := w.backOffs(v)
 	x := w.facts()
 	p := &planner{view: v}
@@ -192,7 +200,7 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 	if w.known && !w.gone {
 		v.settled = w.writeStatus(ctx, wg, status)
 	}
-	w.seen.Store(&snapshot{pod: w.pod, group: v.group, address: w.address, gone: w.gone, status: status})
+	w.seen.Store(&snapshot{pod: v.pod, group: v.group, address: w.address, gone: w.gone, status: status})
 	w.account(status)
 	if p.ending() {
 		w.endStarts()
@@ -227,6 +235,7 @@ func (w *worker) account(s corev1.PodStatus) {
 		w.counted = true
 		podStartSeconds.Observe(time.Since(w.hired).Seconds())
 	}
+	w.reportResize(s)
 }
 
 func (w *worker) takeInbox() {
@@ -275,8 +284,8 @@ func (w *worker) endStarts() {
 	}
 }
 
-// view is what a plan looks at.
-func (w *worker) view(now time.Time) view {
+// view is what a plan looks at; pod is the pod as granted.
+func (w *worker) view(pod *corev1.Pod, now time.Time) view {
 	busy := make(map[string]bool, len(w.jobs))
 	for key := range w.jobs {
 		if key != statusKey {
@@ -285,7 +294,7 @@ func (w *worker) view(now time.Time) view {
 	}
 	g := groupFound(w.found)
 	v := view{
-		pod: w.pod, group: g, gone: w.gone, failure: w.failure, networkReady: w.k.podCIDR().IsValid(),
+		pod: pod, group: g, given: w.given, again: w.again, gone: w.gone, failure: w.failure, networkReady: w.k.podCIDR().IsValid(),
 		waitsForRoom: !w.admitted && w.failure == nil, released: w.released, busy: busy, waits: w.waits, checks: map[string]check{}, now: now,
 	}
 	if box := g.sandbox(); box != nil && box.state == stateRunning {
@@ -323,6 +332,6 @@ func (w *worker) facts() facts {
 	}
 	return facts{
 		problems: problems, starting: starting, messages: w.messages, images: w.images,
-		nodeIP: w.k.cfg.NodeIP, podIP: w.address, started: w.began,
+		nodeIP: w.k.cfg.NodeIP, podIP: w.address, started: w.began, pending: w.pending, resizeFault: w.resizeFault,
 	}
 }

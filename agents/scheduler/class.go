@@ -66,6 +66,7 @@ type template struct {
 	Spread       []corev1.TopologySpreadConstraint `json:",omitempty"`
 	Overhead     corev1.ResourceList               `json:",omitempty"`
 	Resources    *corev1.ResourceRequirements      `json:",omitempty"`
+	Resized      corev1.ResourceList               `json:",omitempty"` // see resizedRequests
 	Init         []templateContainer               `json:",omitempty"`
 	Containers   []templateContainer
 }
@@ -82,7 +83,7 @@ func signatureOf(pod *corev1.Pod) string {
 	t := template{
 		Namespace: pod.Namespace, Labels: pod.Labels, Owner: ownerOf(pod), Priority: priorityOf(pod), Preemption: s.PreemptionPolicy,
 		NodeSelector: s.NodeSelector, Affinity: s.Affinity, Tolerations: s.Tolerations, Spread: s.TopologySpreadConstraints,
-		Overhead: s.Overhead, Resources: s.Resources, Init: templateOf(s.InitContainers), Containers: templateOf(s.Containers),
+		Overhead: s.Overhead, Resources: s.Resources, Resized: resizedRequests(pod), Init: templateOf(s.InitContainers), Containers: templateOf(s.Containers),
 	}
 	text, err := json.Marshal(t)
 	if err != nil { // a type of ours that has no JSON: can't be

@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	helpers "k8s.io/component-helpers/resource"
 )
@@ -81,11 +82,31 @@ func (r resources) plus(d *resources) resources {
 }
 
 // requestsOf is what a pod takes of a node: its containers, the greatest of its init containers, sidecars and overhead,
-// as Kubernetes adds them up.
+// as Kubernetes adds them up. A pod that is being resized takes the most of what it has, was granted and asks for.
 func requestsOf(pod *corev1.Pod) resources {
-	r := resourcesOf(helpers.PodRequests(pod, helpers.PodResourcesOptions{}), maxRequest)
+	r := resourcesOf(helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true}), maxRequest)
 	r.pods = 1
 	return r
+}
+
+// resizedRequests are the requests of a pod that is being resized: the most of what its containers have, were granted and ask
+// for. nil: its spec says all.
+func resizedRequests(pod *corev1.Pod) corev1.ResourceList {
+	for _, list := range []struct {
+		containers []corev1.Container
+		statuses   []corev1.ContainerStatus
+	}{{pod.Spec.InitContainers, pod.Status.InitContainerStatuses}, {pod.Spec.Containers, pod.Status.ContainerStatuses}} {
+		for i, s := range list.statuses {
+			if s.Resources == nil || i >= len(list.containers) || list.containers[i].Name != s.Name {
+				continue
+			}
+			spec := list.containers[i].Resources.Requests
+			if !equality.Semantic.DeepEqual(s.Resources.Requests, spec) || s.AllocatedResources != nil && !equality.Semantic.DeepEqual(s.AllocatedResources, spec) {
+				return helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true})
+			}
+		}
+	}
+	return nil
 }
 
 // What a container without a request counts for when nodes are compared: else they would all look empty.
@@ -96,7 +117,7 @@ const (
 
 // weightOf is requestsOf with an assumption for every container that does not say what it needs.
 func weightOf(pod *corev1.Pod) (cpu, memory int64) {
-	list := helpers.PodRequests(pod, helpers.PodResourcesOptions{NonMissingContainerRequests: corev1.ResourceList{
+	list := helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true, NonMissingContainerRequests: corev1.ResourceList{
 		corev1.ResourceCPU: resource.MustParse(assumedCPU), corev1.ResourceMemory: resource.MustParse(assumedMemory),
 	}})
 	r := resourcesOf(list, maxRequest)

@@ -1,0 +1,158 @@
+package kubelet
+
+import (
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	resourcehelper "k8s.io/component-helpers/resource"
+)
+
+// allocation is what the kubelet granted a pod's containers, by name. A resize changes the spec; the allocation follows once
+// the node has room (KEP-1287). It is kept in the pod's status.
+type allocation map[string]corev1.ResourceRequirements
+
+// allocationOf is what the pod's status says was granted; a container that it does not know gets what its spec asks for.
+func allocationOf(pod *corev1.Pod) allocation {
+	a := allocation{}
+	for _, m := range members(pod) {
+		r := m.Resources
+		if s := statusNamed(pod, m.Name); s != nil && s.Resources != nil {
+			r.Requests, r.Limits = s.Resources.Requests, s.Resources.Limits
+			if s.AllocatedResources != nil {
+				r.Requests = s.AllocatedResources
+			}
+		}
+		a[m.Name] = r
+	}
+	return a
+}
+
+// specAllocation is what the pod's spec asks for.
+func specAllocation(pod *corev1.Pod) allocation {
+	a := allocation{}
+	for _, m := range members(pod) {
+		a[m.Name] = m.Resources
+	}
+	return a
+}
+
+// apply is the pod with what was granted in place of what its spec asks for: the pod itself where that is the same.
+func (a allocation) apply(pod *corev1.Pod) *corev1.Pod {
+	if equality.Semantic.DeepEqual(a, specAllocation(pod)) {
+		return pod
+	}
+	pod = pod.DeepCopy()
+	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range list {
+			if r, ok := a[list[i].Name]; ok {
+				list[i].Resources = r
+			}
+		}
+	}
+	return pod
+}
+
+// pendingResize is why the spec's resources are not granted: Deferred or Infeasible; the zero value: they are.
+type pendingResize struct{ reason, message string }
+
+// pendingOf is what the pod's status says.
+func pendingOf(pod *corev1.Pod) pendingResize {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodResizePending {
+			return pendingResize{c.Reason, c.Message}
+		}
+	}
+	return pendingResize{}
+}
+
+// infeasible tells why a node can never give a pod what it asks for. Pure.
+func infeasible(pod *corev1.Pod, node *corev1.Node) pendingResize {
+	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
+	for _, name := range []corev1.ResourceName{corev1.ResourceMemory, corev1.ResourceCPU} {
+		capacity, known := node.Status.Allocatable[name]
+		want, have := amount(name, requests), amount(name, corev1.ResourceList{name: capacity})
+		if known && want > have {
+			return pendingResize{corev1.PodReasonInfeasible, fmt.Sprintf("Node didn't have enough capacity: %s, requested: %d, capacity: %d", name, want, have)}
+		}
+	}
+	return pendingResize{}
+}
+
+// grantedPod is the pod with what the kubelet granted it.
+func (w *worker) grantedPod() *corev1.Pod {
+	if w.granted == nil {
+		w.granted, w.pending = allocationOf(w.pod), pendingOf(w.pod)
+	}
+	return w.granted.apply(w.pod)
+}
+
+// allocate grants a resized pod what its spec asks for, where the node has it, and returns the pod as granted.
+func (w *worker) allocate() *corev1.Pod {
+	granted := w.grantedPod()
+	if granted == w.pod || w.gone || isTerminal(w.pod) || w.pod.DeletionTimestamp != nil {
+		w.pending = pendingResize{}
+		return granted
+	}
+	pending, known := w.k.tryResize(w.pod, w.nudge)
+	if !known {
+		return granted
+	}
+	if pending.reason != "" {
+		if pending != w.pending {
+			w.k.podEvent(w.pod, corev1.EventTypeWarning, "Resize"+pending.reason, "Pod resize %s: %s", pending.reason, resizeSummary(w.pod, pending.message))
+		}
+		w.pending = pending
+		return granted
+	}
+	w.pending, w.granted, w.resizeFault = pendingResize{}, specAllocation(w.pod), ""
+	w.log.Info("pod resized", "generation", w.pod.Generation)
+	w.k.podEvent(w.pod, corev1.EventTypeNormal, "ResizeStarted", "Pod resize started: %s", resizeSummary(w.pod, ""))
+	return w.pod
+}
+
+// tryResize promises a pod what its spec asks for, or tells why not; known is false while that cannot be told: wake is called then.
+func (k *kubelet) tryResize(pod *corev1.Pod, wake func()) (pending pendingResize, known bool) {
+	node := k.node.current()
+	if node == nil {
+		return pendingResize{}, false // every worker is woken when it is known
+	}
+	if p := infeasible(pod, node); p.reason != "" {
+		return p, true
+	}
+	fault, known := k.room.resize(pod, node, wake)
+	if fault != nil {
+		pending = pendingResize{corev1.PodReasonDeferred, fault.message}
+	}
+	return pending, known
+}
+
+// resizeSummary is what events of a resize say, as kubelets write it:
+// {"containers":[{"name":"c1","resources":{...}}],"generation":2}.
+func resizeSummary(pod *corev1.Pod, fault string) string {
+	type container struct {
+		Name      string                      `json:"name"`
+		Resources corev1.ResourceRequirements `json:"resources"`
+	}
+	var s struct {
+		InitContainers []container `json:"initContainers,omitempty"`
+		Containers     []container `json:"containers,omitempty"`
+		Generation     int64       `json:"generation"`
+		Error          string      `json:"error,omitempty"`
+	}
+	s.Generation, s.Error = pod.Generation, fault
+	for _, m := range members(pod) {
+		c := container{m.Name, m.Resources}
+		if m.role == roleApp {
+			s.Containers = append(s.Containers, c)
+		} else {
+			s.InitContainers = append(s.InitContainers, c)
+		}
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return fault
+	}
+	return string(text)
+}

@@ -1,0 +1,155 @@
+package kubelet
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+)
+
+// resizeKey is the key of the job that resizes a container; no container can have that name.
+func resizeKey(name string) string { return name + "/resize" }
+
+// resizing tells whether a running container is to have other resources than those it was last given. What was given is compared,
+// not what the engine holds: a kubelet that computes shares in another way leaves old containers alone.
+func (v view) resizing(f *found, m member) bool {
+	given, known := v.given[f.id]
+	return known && m.role != roleInit && f.state == stateRunning && !equality.Semantic.DeepEqual(cpuAndMemory(given), cpuAndMemory(m.Resources))
+}
+
+// cpuAndMemory are the resources that a resize can change.
+func cpuAndMemory(r corev1.ResourceRequirements) [2]corev1.ResourceList {
+	only := func(l corev1.ResourceList) corev1.ResourceList {
+		out := corev1.ResourceList{}
+		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+			if q, ok := l[name]; ok {
+				out[name] = q
+			}
+		}
+		return out
+	}
+	return [2]corev1.ResourceList{only(r.Requests), only(r.Limits)}
+}
+
+// restartsToResize tells whether the container's resize policy asks for a restart to change what differs.
+func restartsToResize(given corev1.ResourceRequirements, m member) bool {
+	return slices.ContainsFunc(m.ResizePolicy, func(p corev1.ContainerResizePolicy) bool {
+		requests, limits := m.Resources.Requests[p.ResourceName], m.Resources.Limits[p.ResourceName]
+		return p.RestartPolicy == corev1.RestartContainer &&
+			(requests.Cmp(given.Requests[p.ResourceName]) != 0 || limits.Cmp(given.Limits[p.ResourceName]) != 0)
+	})
+}
+
+// resize asks for what brings a running container to the resources it was granted.
+func (p *planner) resize(f *found, m member) {
+	key := resizeKey(m.Name)
+	switch {
+	case restartsToResize(p.given[f.id], m):
+		p.add(action{
+			do: doStop, key: m.Name, container: m, id: f.id, again: true,
+			reason: fmt.Sprintf("Container %s resize requires restart", m.Name),
+		})
+	case !p.wait(p.waits[key]):
+		p.add(action{do: doResize, key: key, container: m, id: f.id, reason: "the container was granted other resources"})
+	}
+}
+
+// resizeRetry is how soon a resize that failed is tried again.
+const resizeRetry = 10 * time.Second
+
+func (w *worker) resizeJob(a action) func(context.Context) (func(), error) {
+	given, engine := w.given[a.id], w.k.engine
+	return func(ctx context.Context) (func(), error) {
+		err := w.k.resizeContainer(ctx, a, given, engine)
+		if notAFault(ctx, err) {
+			return nil, err
+		}
+		return func() {
+			if err == nil {
+				w.given[a.id] = a.container.Resources
+				delete(w.waits, a.key)
+				return
+			}
+			if fault := err.Error(); fault != w.resizeFault {
+				w.resizeFault = fault
+				w.log.Warn("container not resized", "container", a.container.Name, "after", resizeRetry, "err", err)
+				w.k.podEvent(w.pod, corev1.EventTypeWarning, "ResizeError", "Pod resize error: %s", resizeSummary(w.pod, fault))
+			}
+			w.waits[a.key] = time.Now().Add(resizeRetry)
+		}, nil
+	}
+}
+
+// resizeContainer gives a running container its resources.
+func (k *kubelet) resizeContainer(ctx context.Context, a action, given corev1.ResourceRequirements, e engine) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	c := a.container
+	limit, before := c.Resources.Limits.Memory().Value(), given.Limits.Memory().Value()
+	if limit > 0 && (before == 0 || limit < before) {
+		used, err := k.memoryUsage(ctx, a.id)
+		if err != nil {
+			return fmt.Errorf("missing container %q memory usage: %w", c.Name, err)
+		}
+		if used >= limit {
+			return fmt.Errorf("cannot decrease memory limits: attempting to set container %q memory limit (%d) below current usage (%d)", c.Name, limit, used)
+		}
+	}
+	_, err := k.docker.ContainerUpdate(ctx, a.id, container.UpdateConfig{Resources: renderResources(c.Container, e)})
+	return err
+}
+
+// memoryUsage is what a container's processes and page cache take, in bytes.
+func (k *kubelet) memoryUsage(ctx context.Context, id string) (int64, error) {
+	r, err := k.docker.ContainerStatsOneShot(ctx, id)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Body.Close()
+	var s container.StatsResponse
+	if err := json.NewDecoder(r.Body).Decode(&s); err != nil {
+		return 0, err
+	}
+	return int64(s.MemoryStats.Usage), nil
+}
+
+// resizeConditions are the conditions of a resize: pending until it is granted, in progress until the containers have it.
+func (b *statusBuilder) resizeConditions() []corev1.PodCondition {
+	var out []corev1.PodCondition
+	if b.pending.reason != "" {
+		out = append(out, condition(corev1.PodResizePending, true, b.pending.reason, b.pending.message))
+	}
+	for _, m := range members(b.pod) {
+		if f := b.latest(m.Name); f != nil && (b.resizing(f, m) || b.again[f.id]) {
+			reason := ""
+			if b.resizeFault != "" {
+				reason = corev1.PodReasonError
+			}
+			return append(out, condition(corev1.PodResizeInProgress, true, reason, b.resizeFault))
+		}
+	}
+	return out
+}
+
+// adoptResources notes what a container that this kubelet did not start was given last, as the API knows it.
+func (w *worker) adoptResources(f *found) {
+	s := statusNamed(w.pod, f.container)
+	if _, known := w.given[f.id]; known || s == nil || s.Resources == nil || s.ContainerID != "docker://"+f.id {
+		return
+	}
+	w.given[f.id] = *s.Resources
+}
+
+// reportResize says that a resize is done.
+func (w *worker) reportResize(s corev1.PodStatus) {
+	resizing := slices.ContainsFunc(s.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodResizeInProgress })
+	if w.resized && !resizing && !isEnd(s.Phase) {
+		w.k.podEvent(w.pod, corev1.EventTypeNormal, "ResizeCompleted", "Pod resize completed: %s", resizeSummary(w.grantedPod(), ""))
+	}
+	w.resized = resizing
+}
