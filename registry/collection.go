@@ -35,5 +35,6 @@ func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespa
 			return err
 		})
 	}
-	return list.Items, g.Wait()
+	err = g.Wait()
+	return list.Items, err
 }

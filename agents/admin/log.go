@@ -147,5 +147,6 @@ func tree(key string, v *registry.Version) (map[string]any, error) {
 
 func decoded(it *registry.Item) (map[string]any, error) {
 	var out map[string]any
-	return out, kjson.UnmarshalCaseSensitivePreserveInts(it.JSON, &out)
+	err := kjson.UnmarshalCaseSensitivePreserveInts(it.JSON, &out)
+	return out, err
 }

@@ -103,7 +103,8 @@ func (g *gateway) bindToken(r *request, req *authenticationv1.TokenRequest) (bou
 			return c, err
 		}
 		c.Pod = &objRef{ref.Name, item.UID()}
-		return c, g.bindPodToken(r, &c, item.Object().(*corev1.Pod))
+		err = g.bindPodToken(r, &c, item.Object().(*corev1.Pod))
+		return c, err
 	case "v1/Secret":
 		item, err := g.boundTo(r.Context(), core.Secret, r.scope(), ref)
 		if err != nil {

@@ -110,7 +110,8 @@ func readTrials(file string) (t trials, err error) {
 	if err != nil {
 		return t, err
 	}
-	return t, json.Unmarshal(text, &t)
+	err = json.Unmarshal(text, &t)
+	return t, err
 }
 
 func writeTrials(file string, t trials) error {

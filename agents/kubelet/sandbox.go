@@ -80,7 +80,8 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *found,
 		}
 		return k.writePodFiles(pod, r.address)
 	})
-	return r, g.Wait()
+	err = g.Wait()
+	return r, err
 }
 
 // startSandbox leaves the pod's pause container running; id is set too when it was made and did not start. A half-made one of before is made anew: it has nothing to lose.

@@ -72,7 +72,8 @@ func withKeys(s labels.Selector, own map[string]string, match, mismatch []string
 	if err := add(match, "in"); err != nil {
 		return nil, err
 	}
-	return s, add(mismatch, "notin")
+	err := add(mismatch, "notin")
+	return s, err
 }
 
 // matches tells whether pods of c are meant; namespaces are the labels of every namespace.

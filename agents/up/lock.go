@@ -85,7 +85,8 @@ func readState(file string) (state, error) {
 	if err != nil {
 		return s, err
 	}
-	return s, json.Unmarshal(text, &s)
+	err = json.Unmarshal(text, &s)
+	return s, err
 }
 
 // states reads every state of a data directory, by file.
