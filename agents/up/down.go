@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gantry/agents/internal/removetree"
 	"gantry/agents/kubelet"
 	"gantry/agents/network"
 	"gantry/agents/proxy"
@@ -63,7 +64,7 @@ func removeData(dataDir string) error {
 			return err
 		}
 		for _, f := range files {
-			if err := os.RemoveAll(f); err != nil {
+			if err := removetree.All(f); err != nil {
 				return fmt.Errorf("removing data: %w", err)
 			}
 		}
