@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/containerd/errdefs"
@@ -14,6 +13,7 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"golang.org/x/sync/errgroup"
 
+	"gantry/agents/internal/removetree"
 	"gantry/agents/kubelet/pause"
 	"gantry/agents/kubelet/podnet"
 	"gantry/agents/kubelet/volumes"
@@ -68,22 +68,25 @@ func Clean(ctx context.Context, dockerHost, node, dataDir string) error {
 	if _, err := d.ImageRemove(ctx, pause.Reference, image.RemoveOptions{}); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 		return fmt.Errorf("removing the pause image: %w", err)
 	}
-	return cleanData(dataDir)
+	return cleanData(ctx, dataDir)
 }
 
-func cleanData(dataDir string) error {
+func cleanData(ctx context.Context, dataDir string) error {
 	v := volumes.New(volumes.Config{Dir: filepath.Join(dataDir, "pods")})
 	uids, err := v.Pods()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("listing the pods' directories: %w", err)
 	}
 	for _, uid := range uids {
-		if err := errors.Join(podnet.Teardown(uid), v.Unmount(uid)); err != nil {
+		if err := errors.Join(podnet.Teardown(uid), v.Unmount(ctx, uid)); err != nil {
+			return err
+		}
+		if err := v.Remove(ctx, uid); err != nil {
 			return err
 		}
 	}
 	for _, name := range []string{"pods", trialsFile} {
-		if err := os.RemoveAll(filepath.Join(dataDir, name)); err != nil {
+		if err := removetree.All(filepath.Join(dataDir, name)); err != nil {
 			return fmt.Errorf("removing the node's data: %w", err)
 		}
 	}

@@ -11,10 +11,14 @@ import (
 
 	"github.com/docker/docker/api/types/mount"
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/volumes"
 )
 
 // podDir holds what the kubelet keeps of a pod: <data dir>/pods/<uid>.
-func (k *kubelet) podDir(uid string) string { return filepath.Join(k.cfg.DataDir, "pods", uid) }
+func (k *kubelet) podDir(uid string) (string, error) {
+	return volumes.Join(filepath.Join(k.cfg.DataDir, "pods"), uid)
+}
 
 // Files of a pod's directory, and where they appear in its containers.
 const (
@@ -25,8 +29,11 @@ const (
 
 // writePodFiles writes what every container of the pod sees below /etc. They are written in place: they may be mounted.
 func (k *kubelet) writePodFiles(pod *corev1.Pod, podIP netip.Addr) error {
-	dir := k.podDir(string(pod.UID))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	dir, err := k.podDir(string(pod.UID))
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755)
+	}
+	if err != nil {
 		return fmt.Errorf("making the pod's directory: %w", err)
 	}
 	hosts, err := os.ReadFile("/etc/hosts")
@@ -58,9 +65,8 @@ func hostResolver() resolver {
 	return r
 }
 
-// podFileMounts are the mounts of writePodFiles' files, but for places where the container mounts something itself.
-func (k *kubelet) podFileMounts(pod *corev1.Pod, c *corev1.Container) []mount.Mount {
-	dir := k.podDir(string(pod.UID))
+// podFileMounts are the mounts of writePodFiles' files in the pod's directory, but for places where the container mounts something itself.
+func podFileMounts(pod *corev1.Pod, c *corev1.Container, dir string) []mount.Mount {
 	var all []mount.Mount
 	add := func(file, at string) {
 		if !mounted(c, at) {
@@ -76,12 +82,15 @@ func (k *kubelet) podFileMounts(pod *corev1.Pod, c *corev1.Container) []mount.Mo
 }
 
 // messageMount makes the file behind an attempt's terminationMessagePath.
-func (k *kubelet) messageMount(pod *corev1.Pod, c *corev1.Container, attempt int) ([]mount.Mount, error) {
+func messageMount(c *corev1.Container, attempt int, podDir string) ([]mount.Mount, error) {
 	if c.TerminationMessagePath == "" || mounted(c, c.TerminationMessagePath) {
 		return nil, nil
 	}
-	dir := filepath.Join(k.podDir(string(pod.UID)), "containers", c.Name)
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	dir, err := volumes.Join(podDir, "containers", c.Name)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o750)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("making the container's directory: %w", err)
 	}
 	file := filepath.Join(dir, strconv.Itoa(attempt))
@@ -97,12 +106,10 @@ func (k *kubelet) messageMount(pod *corev1.Pod, c *corev1.Container, attempt int
 // maxMessage bounds a termination message, in bytes.
 const maxMessage = 4096
 
-// readMessage reads a termination message; "" where there is none. It never follows a link that the container left.
-func readMessage(file string) string {
-	if file == "" {
-		return ""
-	}
-	f, err := os.OpenFile(file, os.O_RDONLY|noFollow, 0)
+// readMessage reads a termination message; "" where there is none. Only files below the pods' directories are read: what else a
+// container mounts at its terminationMessagePath it may have changed for a link.
+func (k *kubelet) readMessage(file string) string {
+	f, err := k.volumes.OpenFile(file)
 	if err != nil {
 		return ""
 	}

@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/volumes"
 )
 
 // found is one container of ours as the engine tells it. It is a value: never changed once parsed.
@@ -64,9 +65,12 @@ func parseFound(in container.InspectResponse, node string) (f *found, ok bool) {
 	}
 	l := in.Config.Labels
 	attempt, err := strconv.Atoi(l[labelRestartCount])
-	names := l[labelPodNamespace] + l[labelPodName] + l[labelPodUID] + l[labelContainerName]
-	if l[labelNode] != node || l[labelPodUID] == "" || l[labelContainerName] == "" || err != nil || attempt < 0 || strings.Contains(names, "/") {
-		return nil, false // names become those of files: anyone with the engine's socket can set labels
+	if l[labelNode] != node || err != nil || attempt < 0 {
+		return nil, false
+	}
+	// Names become those of files, and anyone with the engine's socket can set labels.
+	if _, err := volumes.Join("", l[labelPodNamespace], l[labelPodName], l[labelPodUID], l[labelContainerName]); err != nil {
+		return nil, false
 	}
 	backoff, _ := strconv.Atoi(l[labelBackoff])
 	grace, err := strconv.ParseInt(l[labelPodGrace], 10, 64)

@@ -73,7 +73,7 @@ const (
 // terminationMessage is what a container that ended left to be read: its file, else, where its policy says so and it failed,
 // the end of its log.
 func (k *kubelet) terminationMessage(ctx context.Context, f *found) string {
-	text := readMessage(f.messageFile)
+	text := k.readMessage(f.messageFile)
 	if text != "" || f.messagePolicy != corev1.TerminationMessageFallbackToLogsOnError || f.exit.code == 0 {
 		return text
 	}

@@ -2,14 +2,15 @@ package kubelet
 
 import (
 	"fmt"
-	"syscall"
+	"path"
+	"slices"
+	"strings"
 
 	"github.com/docker/docker/api/types/mount"
 	corev1 "k8s.io/api/core/v1"
-)
 
-// noFollow keeps from following a link, and from waiting on a pipe, in the last segment of a path.
-const noFollow = syscall.O_NOFOLLOW | syscall.O_NONBLOCK
+	"gantry/agents/kubelet/volumes"
+)
 
 // volume is a pod's volume on the host.
 type volume struct {
@@ -17,12 +18,12 @@ type volume struct {
 	readOnly bool
 }
 
-// volumeMounts are a container's mounts of volumes. subPath makes the host's path of a part of a volume: nil where none is
-// asked for. Errors are worded for the container's status.
-func volumeMounts(c *corev1.Container, volumes map[string]volume, env *environment, subPath func(volume volume, index int, sub string) (string, error)) ([]mount.Mount, error) {
+// volumeMounts are a container's mounts of volumes. subPath makes the host's path of a part of a volume. Errors are worded for the
+// container's status; they say nothing of the host's files.
+func volumeMounts(c *corev1.Container, mounted map[string]volume, env *environment, subPath func(volume volume, index int, sub string) (string, error)) ([]mount.Mount, error) {
 	var all []mount.Mount
 	for i, m := range c.VolumeMounts {
-		v, ok := volumes[m.Name]
+		v, ok := mounted[m.Name]
 		if !ok {
 			return nil, fmt.Errorf("cannot find volume %q to mount into container %q", m.Name, c.Name)
 		}
@@ -30,15 +31,21 @@ func volumeMounts(c *corev1.Container, volumes map[string]volume, env *environme
 		if m.SubPathExpr != "" {
 			var err error
 			if sub, err = expandStrictly(m.SubPathExpr, env); err != nil {
-				return nil, fmt.Errorf("failed to prepare subPath for volumeMount %q of container %q: %w", m.Name, c.Name, err)
+				return nil, err
 			}
 		}
 		if sub != "" {
-			path, err := subPath(v, i, sub)
-			if err != nil {
-				return nil, fmt.Errorf("failed to prepare subPath for volumeMount %q of container %q: %w", m.Name, c.Name, err)
+			if err := checkSubPath(sub); err != nil {
+				return nil, err
 			}
-			source = path
+			place, err := subPath(v, i, sub)
+			if volumes.NotMade(err) {
+				return nil, fmt.Errorf("failed to create subPath directory for volumeMount %q of container %q", m.Name, c.Name)
+			}
+			if err != nil {
+				return nil, fmt.Errorf("failed to prepare subPath for volumeMount %q of container %q", m.Name, c.Name)
+			}
+			source = place
 		}
 		all = append(all, mount.Mount{
 			Type: mount.TypeBind, Source: source, Target: m.MountPath, ReadOnly: m.ReadOnly || v.readOnly,
@@ -59,18 +66,29 @@ func propagation(p *corev1.MountPropagationMode) mount.Propagation {
 	return mount.PropagationRPrivate
 }
 
-// expandStrictly is expand where every name must be known.
+func checkSubPath(sub string) error {
+	if path.IsAbs(sub) {
+		return fmt.Errorf("error SubPath `%s` must not be an absolute path", sub)
+	}
+	if slices.Contains(strings.Split(sub, "/"), "..") {
+		return fmt.Errorf("unable to provision SubPath `%s`: must not contain '..'", sub)
+	}
+	return nil
+}
+
+// expandStrictly is expand where every name must have a value.
 func expandStrictly(s string, env *environment) (string, error) {
-	var missing string
+	var missing []string
 	out := expand(s, func(name string) (string, bool) {
 		v, ok := env.get(name)
-		if !ok {
-			missing = name
+		if !ok || v == "" {
+			missing = append(missing, name)
 		}
 		return v, ok
 	})
-	if missing != "" {
-		return "", fmt.Errorf("missing value for %q", missing)
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return "", fmt.Errorf("missing value for %s", strings.Join(slices.Compact(missing), ", "))
 	}
 	return out, nil
 }

@@ -225,7 +225,7 @@ func (r *rig) removeAll() error {
 			return err
 		}
 	}
-	return cleanData(r.dataDir)
+	return cleanData(context.Background(), r.dataDir)
 }
 
 // containers are those that the node made, dead ones too.

@@ -205,5 +205,5 @@ func (k *kubelet) release(ctx context.Context, uid string, sandboxes []*found) e
 	if err := k.network.Teardown(uid); err != nil {
 		return err
 	}
-	return k.unmountVolumes(uid)
+	return k.removeVolumes(ctx, uid)
 }

@@ -84,17 +84,21 @@ func (k *kubelet) configure(ctx context.Context, in startInput, image heldImage)
 	if err != nil {
 		return containerConfig{}, err
 	}
-	mounts, err := volumeMounts(c, in.volumes, env, func(v volume, _ int, sub string) (string, error) {
-		return volumes.SubPath(v.path, sub)
+	mounts, err := volumeMounts(c, in.volumes, env, func(v volume, index int, sub string) (string, error) {
+		return k.mountSubPath(ctx, in.pod, volumes.SubPath{Volume: c.VolumeMounts[index].Name, Root: v.path, Container: c.Name, Index: index, Path: sub})
 	})
 	if err != nil {
 		return containerConfig{}, err
 	}
-	message, err := k.messageMount(in.pod, c, in.action.attempt)
+	dir, err := k.podDir(string(in.pod.UID))
 	if err != nil {
 		return containerConfig{}, err
 	}
-	for _, more := range [][]mount.Mount{k.podFileMounts(in.pod, c), message} {
+	message, err := messageMount(c, in.action.attempt, dir)
+	if err != nil {
+		return containerConfig{}, err
+	}
+	for _, more := range [][]mount.Mount{podFileMounts(in.pod, c, dir), message} {
 		mounts = append(mounts, more...)
 	}
 	return renderContainer(containerInput{
@@ -144,7 +148,22 @@ func (k *kubelet) mountVolumes(ctx context.Context, pod *corev1.Pod) (map[string
 	return out, nil
 }
 
-func (k *kubelet) unmountVolumes(uid string) error { return k.volumes.Unmount(uid) }
+// mountSubPath logs what went wrong: the pod's author is not told of the host's files.
+func (k *kubelet) mountSubPath(ctx context.Context, pod *corev1.Pod, s volumes.SubPath) (string, error) {
+	place, err := k.volumes.MountSubPath(ctx, pod, s)
+	if err != nil {
+		k.log.Warn("subPath not mounted", "ns", pod.Namespace, "name", pod.Name, "container", s.Container, "volume", s.Volume, "err", err)
+	}
+	return place, err
+}
+
+// removeVolumes unmounts a pod's volumes and removes its directory.
+func (k *kubelet) removeVolumes(ctx context.Context, uid string) error {
+	if err := k.volumes.Unmount(ctx, uid); err != nil {
+		return err
+	}
+	return k.volumes.Remove(ctx, uid)
+}
 
 // ensureImage makes sure the engine has the container's image, as its pull policy says.
 func (k *kubelet) ensureImage(ctx context.Context, pod *corev1.Pod, c member, back *pullBackoff) (heldImage, error) {

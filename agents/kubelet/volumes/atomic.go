@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"gantry/agents/internal/removetree"
 )
 
 // dataLink leads to the directory of the present content. The files of a volume are links through it:
@@ -28,12 +30,12 @@ func writeAll(dir string, files map[string]file, group int) error {
 		return err
 	}
 	if err := writeInto(fresh, files, group); err != nil {
-		return errors.Join(err, os.RemoveAll(fresh))
+		return errors.Join(err, removetree.All(fresh))
 	}
 	if err := replaceLink(filepath.Join(dir, dataLink), filepath.Base(fresh)); err != nil {
 		return err
 	}
-	return errors.Join(link(dir, files), clear(dir, filepath.Base(fresh), files))
+	return errors.Join(link(dir, files), removeOld(dir, filepath.Base(fresh), files))
 }
 
 func writeInto(dir string, files map[string]file, group int) error {
@@ -120,7 +122,7 @@ func tops(files map[string]file) []string {
 }
 
 func replaceLink(path, target string) error {
-	fresh := path + "_tmp"
+	fresh := filepath.Join(filepath.Dir(path), "..link_tmp") // no file of a volume can have that name
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -130,8 +132,8 @@ func replaceLink(path, target string) error {
 	return os.Rename(fresh, path)
 }
 
-// clear removes links and contents of before.
-func clear(dir, current string, files map[string]file) error {
+// removeOld removes links and contents of before.
+func removeOld(dir, current string, files map[string]file) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
@@ -140,7 +142,7 @@ func clear(dir, current string, files map[string]file) error {
 	var errs []error
 	for _, e := range entries {
 		if !slices.Contains(keep, e.Name()) {
-			errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
+			errs = append(errs, removetree.All(filepath.Join(dir, e.Name())))
 		}
 	}
 	return errors.Join(errs...)

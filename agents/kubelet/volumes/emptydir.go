@@ -11,8 +11,8 @@ import (
 
 // mountEmptyDir makes a directory or, for the medium Memory, a tmpfs, which anyone in the pod may write.
 func (v *Volumes) mountEmptyDir(pod *corev1.Pod, vol *corev1.Volume) (Mounted, error) {
-	path := v.path(pod, emptyDirType, vol.Name)
-	if err := os.MkdirAll(path, readWriteAll); err != nil {
+	path, err := v.makeDir(pod, emptyDirType, vol.Name)
+	if err != nil {
 		return Mounted{}, err
 	}
 	switch vol.EmptyDir.Medium {
@@ -65,13 +65,4 @@ func isTmpfs(path string) (bool, error) {
 	}
 	// A data directory may itself be on a tmpfs: only another device than the parent's is a mount.
 	return s.Type == unix.TMPFS_MAGIC && here.Dev != parent.Dev, nil
-}
-
-// detach unmounts what is mounted at path, if anything is.
-func detach(path string) error {
-	err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) { // not a mount point, or gone
-		return nil
-	}
-	return err
 }

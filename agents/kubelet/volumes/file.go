@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,8 +24,8 @@ type file struct {
 }
 
 // files collects the files of a volume made from objects, by path.
-func (v *Volumes) files(ctx context.Context, pod *corev1.Pod, vol *corev1.Volume) (map[string]file, error) {
-	c := collector{Volumes: v, ctx: ctx, pod: pod, volume: vol.Name, files: map[string]file{}}
+func (v *Volumes) files(ctx context.Context, p *podState, pod *corev1.Pod, vol *corev1.Volume) (map[string]file, error) {
+	c := collector{Volumes: v, ctx: ctx, state: p, pod: pod, volume: vol.Name, files: map[string]file{}}
 	switch {
 	case vol.ConfigMap != nil:
 		s := vol.ConfigMap
@@ -57,6 +56,7 @@ func modeOr(mode *int32) fs.FileMode {
 type collector struct {
 	*Volumes
 	ctx    context.Context // of the one call that made the collector
+	state  *podState
 	pod    *corev1.Pod
 	volume string
 	mode   fs.FileMode
@@ -65,14 +65,20 @@ type collector struct {
 
 // add puts a file at a path that some user wrote: it may not leave the volume.
 func (c *collector) add(name string, data []byte, mode *int32) error {
-	if !fs.ValidPath(name) || name == "." || strings.HasPrefix(name, "..") {
-		return fmt.Errorf("path %q leaves the volume", name)
+	clean, err := Local(name)
+	switch {
+	case err != nil:
+		return err
+	case clean == ".":
+		return fmt.Errorf("invalid path: must name a file: %s", name)
+	case strings.HasPrefix(clean, ".."): // such names are the swap's own
+		return fmt.Errorf("invalid path: must not start with '..': %s", name)
 	}
 	f := file{data, c.mode}
 	if mode != nil {
 		f.mode = modeOr(mode)
 	}
-	c.files[name] = f
+	c.files[clean] = f
 	return nil
 }
 
@@ -133,7 +139,7 @@ func (c *collector) keys(kind, name string, data map[string][]byte, items []core
 			return fmt.Errorf("references non-existent %s key: %s in %q", kind, item.Key, name)
 		}
 		if ok {
-			if err := c.add(path.Clean(item.Path), content, item.Mode); err != nil {
+			if err := c.add(item.Path, content, item.Mode); err != nil {
 				return err
 			}
 		}
@@ -147,7 +153,7 @@ func (c *collector) downward(items []corev1.DownwardAPIVolumeFile) error {
 		if err != nil {
 			return err
 		}
-		if err := c.add(path.Clean(item.Path), []byte(text), item.Mode); err != nil {
+		if err := c.add(item.Path, []byte(text), item.Mode); err != nil {
 			return err
 		}
 	}

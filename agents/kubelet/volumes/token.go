@@ -2,8 +2,6 @@ package volumes
 
 import (
 	"fmt"
-	"path"
-	"strings"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -26,19 +24,15 @@ const (
 // token adds the file of a service account token. It is kept in memory too, so that a refresh asks for a new one
 // only when the old one is near its end.
 func (c *collector) token(s *corev1.ServiceAccountTokenProjection) error {
-	key := fmt.Sprintf("%s/%s/%s/%s", c.pod.UID, c.volume, s.Audience, s.Path)
-	c.mu.Lock()
-	have, ok := c.tokens[key]
-	c.mu.Unlock()
+	key := fmt.Sprintf("%q/%q/%q", c.volume, s.Audience, s.Path)
+	have, ok := c.state.tokens[key]
 	if !ok || !c.cfg.Now().Before(have.renew) {
 		fresh, err := c.askToken(s)
 		if err != nil {
 			return fmt.Errorf("failed to fetch token: %w", err)
 		}
 		have = fresh
-		c.mu.Lock()
-		c.tokens[key] = fresh
-		c.mu.Unlock()
+		c.state.tokens[key] = fresh
 	}
 	mode := int32(0o600) // a pod that runs as somebody else owns it by fsGroup or reads it by its own id
 	if readers := c.pod.Spec.SecurityContext; readers == nil || readers.FSGroup == nil {
@@ -46,7 +40,7 @@ func (c *collector) token(s *corev1.ServiceAccountTokenProjection) error {
 	} else {
 		mode |= 0o040
 	}
-	return c.add(path.Clean(s.Path), []byte(have.token), &mode)
+	return c.add(s.Path, []byte(have.token), &mode)
 }
 
 func (c *collector) askToken(s *corev1.ServiceAccountTokenProjection) (issued, error) {
@@ -68,14 +62,4 @@ func (c *collector) askToken(s *corev1.ServiceAccountTokenProjection) (issued, e
 	now := c.cfg.Now()
 	left := got.Status.ExpirationTimestamp.Sub(now)
 	return issued{got.Status.Token, now.Add(min(left*renewPercent/100, renewAfter))}, nil
-}
-
-func (v *Volumes) forgetTokens(podUID string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for key := range v.tokens {
-		if strings.HasPrefix(key, podUID+"/") {
-			delete(v.tokens, key)
-		}
-	}
 }

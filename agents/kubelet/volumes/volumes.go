@@ -2,7 +2,9 @@
 //
 // A pod's directory is <Dir>/<pod uid>/volumes/kubernetes.io~<type>/<volume name>, as kubelets lay it out. Contents made from
 // objects (configMap, secret, downwardAPI, projected) are swapped as a whole by one rename, so that a
-// reader sees the old or the new state (atomic.go). Nothing here follows a link that a pod may have made.
+// reader sees the old or the new state (atomic.go). A subPath is opened once, beneath its volume, and mounted at
+// <Dir>/<pod uid>/volume-subpaths (subpath.go). Nothing here follows a link that a pod may have made out of its volume, and
+// nothing is removed that is mounted below a pod's directory.
 package volumes
 
 import (
@@ -11,13 +13,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/internal/removetree"
 	"gantry/registry"
 )
 
@@ -37,12 +39,12 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Volumes keeps the volumes of a node's pods. Calls for different pods may run at the same time.
+// Volumes keeps the volumes of a node's pods. Its methods may be called at the same time; those for one pod take turns.
 type Volumes struct {
 	cfg Config
 
-	mu     sync.Mutex // guards tokens
-	tokens map[string]issued
+	mu   sync.Mutex // guards pods, and parts of a podState
+	pods map[string]*podState
 }
 
 // Mounted is a volume on disk.
@@ -58,16 +60,25 @@ func New(cfg Config) *Volumes {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Volumes{cfg: cfg, tokens: map[string]issued{}}
+	return &Volumes{cfg: cfg, pods: map[string]*podState{}}
 }
 
 // Mount makes or refreshes every volume of pod and returns them by name. It is idempotent: what a restarted
 // kubelet finds mounted stays as it is. Errors name the volume in the kubelet's words.
 func (v *Volumes) Mount(ctx context.Context, pod *corev1.Pod) (map[string]Mounted, error) {
+	if _, err := Join(v.cfg.Dir, string(pod.UID)); err != nil {
+		return nil, fmt.Errorf("mounting volumes: the pod's uid: %w", err)
+	}
+	ctx, p, unlock, err := v.lock(ctx, string(pod.UID), false)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	v.mark(p, false, false)
 	mounted := map[string]Mounted{}
 	for i := range pod.Spec.Volumes {
 		vol := &pod.Spec.Volumes[i]
-		m, err := v.mount(ctx, pod, vol)
+		m, err := v.mount(ctx, p, pod, vol)
 		if err != nil {
 			return nil, fmt.Errorf("MountVolume.SetUp failed for volume %q : %w", vol.Name, err)
 		}
@@ -77,40 +88,72 @@ func (v *Volumes) Mount(ctx context.Context, pod *corev1.Pod) (map[string]Mounte
 }
 
 // Refresh brings volumes made from objects up to date and renews tokens near their end. Volumes whose objects are
-// away keep their last content.
+// away keep their last content. A pod whose volumes are unmounted stays so.
 func (v *Volumes) Refresh(ctx context.Context, pod *corev1.Pod) error {
+	dir, err := Join(v.cfg.Dir, string(pod.UID))
+	if err != nil {
+		return fmt.Errorf("refreshing volumes: the pod's uid: %w", err)
+	}
+	ctx, p, unlock, err := v.lock(ctx, string(pod.UID), false)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if v.isUnmounted(p) {
+		return nil
+	}
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		v.mark(p, true, true)
+		return nil
+	}
 	var errs []error
 	for i := range pod.Spec.Volumes {
 		vol := &pod.Spec.Volumes[i]
 		if sourceType(vol) == "" {
 			continue
 		}
-		if _, err := v.mount(ctx, pod, vol); err != nil {
+		if _, err := v.mount(ctx, p, pod, vol); err != nil && !errors.Is(context.Cause(ctx), errUnmounted) {
 			errs = append(errs, fmt.Errorf("refreshing volume %q: %w", vol.Name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Unmount removes everything of a pod's volumes and its directory. An absent pod is no error.
-func (v *Volumes) Unmount(podUID string) error {
-	if podUID == "" || podUID != filepath.Base(podUID) || podUID == ".." {
-		return fmt.Errorf("unmounting volumes: %q is no pod's uid", podUID)
+// Unmount unmounts everything of a pod's volumes: after it nothing is mounted below the pod's directory, and Refresh does nothing.
+// An absent pod is no error.
+func (v *Volumes) Unmount(ctx context.Context, podUID string) error {
+	if _, err := Join(v.cfg.Dir, podUID); err != nil {
+		return fmt.Errorf("unmounting volumes: the pod's uid: %w", err)
 	}
-	v.forgetTokens(podUID)
-	dir := filepath.Join(v.cfg.Dir, podUID)
-	tmpfs, err := filepath.Glob(filepath.Join(dir, "volumes", emptyDirType, "*"))
+	_, p, unlock, err := v.lock(ctx, podUID, true)
 	if err != nil {
 		return err
 	}
-	for _, path := range tmpfs {
-		if err := detach(path); err != nil {
-			return fmt.Errorf("unmounting %s: %w", path, err)
-		}
+	defer unlock()
+	v.mark(p, true, false)
+	clear(p.tokens)
+	return detachBelow(v.cfg.Dir, podUID)
+}
+
+// Remove removes a pod's directory, whose volumes are unmounted. While something is mounted below it that is an error and nothing is
+// removed. An absent pod is no error.
+func (v *Volumes) Remove(ctx context.Context, podUID string) error {
+	dir, err := Join(v.cfg.Dir, podUID)
+	if err != nil {
+		return fmt.Errorf("removing a pod's directory: the pod's uid: %w", err)
 	}
-	if err := os.RemoveAll(dir); err != nil {
+	_, p, unlock, err := v.lock(ctx, podUID, true)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := checkNotMounted(v.cfg.Dir, podUID); err != nil {
 		return fmt.Errorf("removing a pod's directory: %w", err)
 	}
+	if err := removetree.All(dir); err != nil {
+		return fmt.Errorf("removing a pod's directory: %w", err)
+	}
+	v.mark(p, true, true)
 	return nil
 }
 
@@ -133,20 +176,25 @@ const (
 )
 
 // mount makes one volume.
-func (v *Volumes) mount(ctx context.Context, pod *corev1.Pod, vol *corev1.Volume) (Mounted, error) {
+func (v *Volumes) mount(ctx context.Context, p *podState, pod *corev1.Pod, vol *corev1.Volume) (Mounted, error) {
 	switch {
 	case vol.EmptyDir != nil:
 		return v.mountEmptyDir(pod, vol)
 	case vol.HostPath != nil:
 		return Mounted{Path: vol.HostPath.Path}, checkHostPath(vol.HostPath)
 	case sourceType(vol) != "":
-		return v.mountFiles(ctx, pod, vol)
+		return v.mountFiles(ctx, p, pod, vol)
 	}
 	return Mounted{}, errors.New("volume type is not supported by this node")
 }
 
-func (v *Volumes) path(pod *corev1.Pod, kind, name string) string {
-	return filepath.Join(v.cfg.Dir, string(pod.UID), "volumes", kind, name)
+// makeDir makes a volume's directory.
+func (v *Volumes) makeDir(pod *corev1.Pod, kind, name string) (string, error) {
+	path, err := Join(v.cfg.Dir, string(pod.UID), "volumes", kind, name)
+	if err != nil {
+		return "", err
+	}
+	return path, os.MkdirAll(path, 0o755)
 }
 
 // sourceType is the directory name of volumes made from objects, "" for the others.
@@ -165,13 +213,13 @@ func sourceType(vol *corev1.Volume) string {
 }
 
 // mountFiles writes the files of a volume made from objects.
-func (v *Volumes) mountFiles(ctx context.Context, pod *corev1.Pod, vol *corev1.Volume) (Mounted, error) {
-	dir := v.path(pod, sourceType(vol), vol.Name)
-	files, err := v.files(ctx, pod, vol)
+func (v *Volumes) mountFiles(ctx context.Context, p *podState, pod *corev1.Pod, vol *corev1.Volume) (Mounted, error) {
+	files, err := v.files(ctx, p, pod, vol)
 	if err != nil {
 		return Mounted{}, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	dir, err := v.makeDir(pod, sourceType(vol), vol.Name)
+	if err != nil {
 		return Mounted{}, err
 	}
 	if err := writeAll(dir, files, fsGroup(pod)); err != nil {
