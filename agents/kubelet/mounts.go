@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -39,7 +40,7 @@ func volumeMounts(c *corev1.Container, mounted map[string]volume, env *environme
 				return nil, err
 			}
 			place, err := subPath(v, i, sub)
-			if volumes.NotMade(err) {
+			if errors.Is(err, volumes.ErrNotMade) {
 				return nil, fmt.Errorf("failed to create subPath directory for volumeMount %q of container %q", m.Name, c.Name)
 			}
 			if err != nil {

@@ -48,7 +48,7 @@ func openOrMake(root int, name string, mode uint32) (int, error) {
 		next, err := mkdirBeneath(fd, segment, mode)
 		_ = unix.Close(fd)
 		if err != nil {
-			return -1, &notMadeError{err}
+			return -1, fmt.Errorf("%w: %w", ErrNotMade, err)
 		}
 		fd = next
 	}
@@ -73,17 +73,8 @@ func mkdirBeneath(parent int, name string, mode uint32) (int, error) {
 	return fd, nil
 }
 
-// notMadeError tells that a directory below a volume could not be made.
-type notMadeError struct{ err error }
-
-func (e *notMadeError) Error() string { return "making a directory: " + e.err.Error() }
-func (e *notMadeError) Unwrap() error { return e.err }
-
-// NotMade tells whether err is that of a directory that could not be made.
-func NotMade(err error) bool {
-	var e *notMadeError
-	return errors.As(err, &e)
-}
+// ErrNotMade tells that a directory below a volume could not be made.
+var ErrNotMade = errors.New("making a directory")
 
 // OpenFile opens a file below Dir for reading, by its full path. No link is followed, a pipe is not waited for.
 func (v *Volumes) OpenFile(file string) (*os.File, error) {
