@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,8 +9,12 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/agents/kubelet/volumes"
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/core"
 )
 
 func TestTerminationMessageIsReadFromThePodsDirectoriesOnly(t *testing.T) {
@@ -65,5 +70,51 @@ func TestHostileNamesMakeNoFiles(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
 		t.Errorf("made: %v", left)
+	}
+}
+
+// What stands in etcd may have been put there by anyone: names that lead out of the kubelet's directories lead nowhere.
+func TestHostileCopiesMakeNothing(t *testing.T) {
+	r := newRig(t).start()
+	web := r.run("web", nil, "run")
+	r.untilRunning("web")
+	outside := filepath.Join(filepath.Dir(r.dataDir), "outside")
+	up := "../../../../../../../../../../../.." + outside
+	emptyDir := corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}
+	for name, change := range map[string]func(*corev1.Pod){
+		"uid":       func(p *corev1.Pod) { p.UID = types.UID(up) },
+		"dots":      func(p *corev1.Pod) { p.UID = ".." },
+		"volume":    func(p *corev1.Pod) { p.Spec.Volumes = []corev1.Volume{{Name: up, VolumeSource: emptyDir}} },
+		"container": func(p *corev1.Pod) { p.Spec.Containers[0].Name = up },
+	} {
+		pod := web.DeepCopy()
+		pod.Name, pod.UID, pod.Status = name, types.UID(fmt.Sprintf("%08x-0000-4000-8000-000000000000", len(name))), corev1.PodStatus{}
+		change(pod)
+		core.Pod.Stamp(pod)
+		text, err := schema.Encode(pod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var puts []registry.Put
+		for _, key := range []string{"/registry/pods/default/" + name, "/gantry/bynode/" + r.node + "/pods/default/" + name} {
+			puts = append(puts, registry.Put{Key: key, Value: text})
+		}
+		if _, err := r.store.Commit(t.Context(), registry.Txn{Puts: puts}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.untilEvent("volume", "InvalidPodSpec")
+	r.untilEvent("container", "InvalidPodSpec")
+	for _, c := range r.containers() {
+		if name := c.Labels[labelPodName]; name != "web" {
+			t.Errorf("the pod %s has the container %s", name, c.Names)
+		}
+	}
+	if exists(outside) {
+		t.Errorf("%s was made", outside)
+	}
+	r.stop()
+	if dirs, err := os.ReadDir(filepath.Join(r.dataDir, "pods")); err != nil || len(dirs) != 1 || dirs[0].Name() != string(web.UID) {
+		t.Errorf("directories of pods: %v, %v", dirs, err)
 	}
 }
