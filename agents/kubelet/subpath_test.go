@@ -124,13 +124,16 @@ func TestSubPathOfAPod(t *testing.T) {
 			{Name: "disk", MountPath: "/one", SubPath: "a/b/file", ReadOnly: true},
 		}
 		p.Spec.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: command("stat", "/part/well"), PeriodSeconds: 1, FailureThreshold: 1, TimeoutSeconds: 5}
-		p.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: command("stat", "/part/file", "/one", "/all/a/b/file").Exec}}
+		p.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: command("stat", "/part/file").Exec}}
 	}, "run")
 	r.until("parts", "restarted", func(p *corev1.Pod) bool { c := statuses(p); return len(c) == 1 && c[0].RestartCount > 0 })
 	r.stop()
 	places, _ := filepath.Glob(filepath.Join(r.dataDir, "pods", string(pod.UID), "volume-subpaths/disk/*/*"))
 	if len(places) != 3 {
-		t.Errorf("places: %q", places)
+		t.Fatalf("places: %q", places)
+	}
+	if info, err := os.Lstat(filepath.Join(filepath.Dir(places[1]), "2")); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("the place of a file: %v, %v", info, err)
 	}
 	if err := os.WriteFile(filepath.Join(r.dataDir, "pods", string(pod.UID), "volumes/kubernetes.io~empty-dir/disk/a/b/well"), nil, 0o644); err != nil {
 		t.Fatal(err)
