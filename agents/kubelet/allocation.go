@@ -84,6 +84,9 @@ func infeasible(pod *corev1.Pod, node *corev1.Node) pendingResize {
 func (w *worker) grantedPod() *corev1.Pod {
 	if w.granted == nil {
 		w.granted, w.pending = allocationOf(w.pod), pendingOf(w.pod)
+		for _, f := range w.found {
+			w.adoptResources(f)
+		}
 	}
 	return w.granted.apply(w.pod)
 }

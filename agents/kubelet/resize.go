@@ -139,7 +139,7 @@ func (b *statusBuilder) resizeConditions() []corev1.PodCondition {
 // adoptResources notes what a container that this kubelet did not start was given last, as the API knows it.
 func (w *worker) adoptResources(f *found) {
 	if w.pod == nil {
-		return // an orphan's, see orphan
+		return // not known yet: grantedPod comes back to it
 	}
 	s := statusNamed(w.pod, f.container)
 	if _, known := w.given[f.id]; known || s == nil || s.Resources == nil || s.ContainerID != "docker://"+f.id {

@@ -141,5 +141,12 @@ func TestResizeThatTheNodeLacks(t *testing.T) {
 		t.Errorf("allocated: %v, want %v", got, want)
 	}
 	r.delete("other", nil)
-	r.until("web", "resized when the other has left", resized)
+	pod = r.until("web", "resized when the other has left", resized)
+	in, err := r.docker.ContainerInspect(t.Context(), strings.TrimPrefix(statuses(pod)[0].ContainerID, "docker://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := in.HostConfig.CPUShares, cpuShares(pod.Spec.Containers[0].Resources.Requests.Cpu().MilliValue()); got != want {
+		t.Errorf("cpu shares of the container: %d, want %d", got, want)
+	}
 }
