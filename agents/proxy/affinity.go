@@ -1,21 +1,44 @@
 package proxy
 
 import (
-	"encoding/binary"
+	"cmp"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 )
 
-// remap brings the clients' remembered slots up to date when the slots of a key mean other endpoints than before: a client
-// keeps its endpoint under its new number, and forgets one that is gone.
-func (k *kernel) remap(before, now map[key]*front) error {
-	if !slices.ContainsFunc(mapValues(before), func(f *front) bool {
-		return f.sticky && (now[f.key] == nil || !slices.Equal(f.slots, now[f.key].slots))
-	}) {
+// affinityNumber is what clients of one port of a service are remembered by, whichever of its fronts they come by; k is the
+// port's first cluster IP. It is no slot's number. Two ports that share one, of 1<<31, share clients' slot numbers too: no
+// client is led to another service by it.
+func affinityNumber(k key) uint32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(k.words()))
+	return h.Sum32() | 1<<31
+}
+
+// remembered are the slots that the numbers of affinity stand for. Of two fronts of one port the one with more counts: the other's are
+// the first of them. (They are not while every endpoint here only drains and others are ready: then each front is true to itself.)
+func remembered(fronts map[key]*front) map[uint32][]netip.AddrPort {
+	out := map[uint32][]netip.AddrPort{}
+	for _, f := range fronts {
+		was := out[f.sticky]
+		if f.sticky != 0 && cmp.Or(cmp.Compare(len(f.slots), len(was)), slices.CompareFunc(f.slots, was, netip.AddrPort.Compare)) > 0 {
+			out[f.sticky] = f.slots
+		}
+	}
+	return out
+}
+
+// remap brings the clients' remembered slots up to date when the slots of a port mean other endpoints than before: a client
+// keeps its endpoint under its new number, and forgets one that is gone. before and now are of remembered.
+func (k *kernel) remap(before, now map[uint32][]netip.AddrPort) error {
+	if maps.EqualFunc(before, now, slices.Equal) {
 		return nil
 	}
 	if err := k.open(); err != nil {
@@ -28,7 +51,7 @@ func (k *kernel) remap(before, now map[key]*front) error {
 	}
 	for _, e := range found {
 		to, stays := move(e, before, now)
-		if stays && to == slotNumber(e) {
+		if stays && number(to) == string(e.Val) {
 			continue
 		}
 		if err := k.replaceAffinity(e, to, stays); err != nil {
@@ -45,7 +68,7 @@ func (k *kernel) replaceAffinity(e nftables.SetElement, to uint32, stays bool) e
 	}
 	err := k.conn.SetDeleteElements(k.layout.affinity, []nftables.SetElement{{Key: e.Key}})
 	if err == nil && stays {
-		next := nftables.SetElement{Key: e.Key, Val: binary.NativeEndian.AppendUint32(nil, to), Timeout: e.Timeout}
+		next := nftables.SetElement{Key: e.Key, Val: []byte(number(to)), Timeout: e.Timeout}
 		err = k.conn.SetAddElements(k.layout.affinity, []nftables.SetElement{next})
 	}
 	if err == nil {
@@ -61,34 +84,18 @@ func (k *kernel) replaceAffinity(e nftables.SetElement, to uint32, stays bool) e
 }
 
 // move is the slot that an entry of the affinity map should have: stays is false when its endpoint is gone. Pure.
-func move(e nftables.SetElement, before, now map[key]*front) (to uint32, stays bool) {
-	slot := slotNumber(e)
-	if len(e.Key) < 4+keyWords {
+func move(e nftables.SetElement, before, now map[uint32][]netip.AddrPort) (to uint32, stays bool) {
+	if len(e.Key) != 8 || len(e.Val) != 4 {
+		return 0, false
+	}
+	slot, number := readNumber(string(e.Val)), readNumber(string(e.Key[4:]))
+	was, known := before[number]
+	if !known {
+		return slot, true // of a port that is new, or gone since long
+	}
+	if int(slot) >= len(was) {
 		return slot, false
 	}
-	k, _ := readKey(string(e.Key[4:]))
-	was, is := before[k], now[k]
-	if was == nil {
-		return slot, true // not among what changed
-	}
-	if is == nil || !is.sticky || int(slot) >= len(was.slots) {
-		return slot, false
-	}
-	i := slices.Index(is.slots, was.slots[slot])
+	i := slices.Index(now[number], was[slot])
 	return uint32(i), i >= 0
-}
-
-func slotNumber(e nftables.SetElement) uint32 {
-	if len(e.Val) < 4 {
-		return noSlot
-	}
-	return binary.NativeEndian.Uint32(e.Val)
-}
-
-func mapValues(m map[key]*front) []*front {
-	out := make([]*front, 0, len(m))
-	for _, f := range m {
-		out = append(out, f)
-	}
-	return out
 }

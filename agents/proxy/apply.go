@@ -44,7 +44,10 @@ func (k *kernel) build(want elements) error {
 	k.conn.AddTable(l.table)
 	k.conn.DelTable(l.table)
 	k.conn.AddTable(l.table)
-	for _, s := range []*nftables.Set{l.sets[services], l.sets[slots], l.sets[unserved], l.affinity, l.sets[masqKeys], l.sets[hairpins], l.sets[clusterAddrs]} {
+	for _, s := range []*nftables.Set{
+		l.sets[services], l.sets[slots], l.sets[unserved], l.sets[stickyKeys], l.affinity,
+		l.sets[masqKeys], l.sets[hairpins], l.sets[clusterAddrs], l.sets[loopbackKeys], l.sets[loopbackPods],
+	} {
 		if err := k.conn.AddSet(s, nil); err != nil {
 			return err
 		}

@@ -17,8 +17,11 @@ type setID int
 const (
 	hairpins setID = iota
 	clusterAddrs
+	loopbackPods
 	slots
 	masqKeys
+	loopbackKeys
+	stickyKeys
 	unserved
 	services
 	setCount
@@ -30,8 +33,14 @@ type element struct {
 	key string
 }
 
-// elements maps keys to their data: an address and port, the name of a chain, or nothing.
+// elements maps keys to their data: an address, an address and port, a number, the name of a chain, or nothing.
 type elements map[element]string
+
+// sharedElement is an element that several fronts may need, with its data.
+type sharedElement struct {
+	element
+	data string
+}
 
 // words is a concatenation: every part begins at 4 bytes and is filled up with zeros.
 func words(parts ...[]byte) string {
@@ -56,23 +65,28 @@ const keyWords = 12
 
 // group is what elements must change together in one transaction: those of one key.
 func (e element) group() string {
-	if e.set == hairpins || e.set == clusterAddrs {
+	if e.set == hairpins || e.set == clusterAddrs || e.set == loopbackPods {
 		return ""
 	}
 	return e.key[:min(len(e.key), keyWords)]
 }
 
 // shared are the elements of f that other fronts may need too. f may be nil.
-func (f *front) shared() []element {
+func (f *front) shared() []sharedElement {
 	if f == nil {
 		return nil
 	}
-	var out []element
+	var out []sharedElement
 	if f.cluster {
-		out = append(out, element{clusterAddrs, words(addrBytes(f.key.addr))})
+		out = append(out, sharedElement{element{clusterAddrs, words(addrBytes(f.key.addr))}, ""})
 	}
 	for _, a := range f.hairpin {
-		out = append(out, element{hairpins, words(addrBytes(a), addrBytes(a))})
+		out = append(out, sharedElement{element{hairpins, words(addrBytes(a), addrBytes(a))}, ""})
+	}
+	if f.source.IsValid() {
+		for _, ep := range f.slots {
+			out = append(out, sharedElement{element{loopbackPods, words(addrBytes(ep.Addr()))}, words(addrBytes(f.source))})
+		}
 	}
 	return out
 }
@@ -91,14 +105,23 @@ func (f *front) add(es elements) {
 	if f.masq {
 		es[element{masqKeys, k}] = ""
 	}
+	if f.source.IsValid() {
+		es[element{loopbackKeys, k}] = words(addrBytes(f.source))
+	}
+	if f.sticky != 0 {
+		es[element{stickyKeys, k}] = number(f.sticky)
+	}
 	for i, ep := range f.slots {
-		// The mark is numgen's number, in the host's byte order.
-		n := binary.NativeEndian.AppendUint32(nil, uint32(i))
-		es[element{slots, k + string(n)}] = words(addrBytes(ep.Addr()), portBytes(ep.Port()))
+		es[element{slots, k + number(uint32(i))}] = words(addrBytes(ep.Addr()), portBytes(ep.Port()))
 	}
 }
 
-// readFronts is what elements say of their keys: chains and slots. Pure.
+// number is a mark, as numgen and the packet's priority have it: in the host's byte order.
+func number(n uint32) string { return string(binary.NativeEndian.AppendUint32(nil, n)) }
+
+func readNumber(s string) uint32 { return binary.NativeEndian.Uint32([]byte(s)) }
+
+// readFronts is what elements say of their keys: chains, slots and the numbers of affinity. Pure.
 func readFronts(es elements) map[key]*front {
 	out := map[key]*front{}
 	at := func(e element) *front {
@@ -114,15 +137,16 @@ func readFronts(es elements) map[key]*front {
 	for e, data := range es {
 		switch e.set {
 		case services:
-			f := at(e)
-			f.chain = data
-			c, _ := parseChain(data)
-			f.sticky = c.timeout > 0
+			at(e).chain = data
+		case stickyKeys:
+			if len(data) == 4 {
+				at(e).sticky = readNumber(data)
+			}
 		case slots:
 			if len(e.key) != keyWords+4 || len(data) != 8 {
 				continue
 			}
-			n := binary.NativeEndian.Uint32([]byte(e.key[keyWords:]))
+			n := readNumber(e.key[keyWords:])
 			if f := at(e); n < 1<<16 {
 				f.slots = append(f.slots, make([]netip.AddrPort, max(0, int(n)+1-len(f.slots)))...)
 				f.slots[n] = netip.AddrPortFrom(netip.AddrFrom4([4]byte([]byte(data[:4]))), binary.BigEndian.Uint16([]byte(data[4:6])))
@@ -145,7 +169,7 @@ func (e element) nft(data string) nftables.SetElement {
 	switch e.set {
 	case services, unserved:
 		out.VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: data}
-	case slots:
+	case slots, loopbackKeys, loopbackPods, stickyKeys:
 		out.Val = []byte(data)
 	}
 	return out
@@ -158,7 +182,7 @@ func readElement(set setID, e nftables.SetElement) (key element, data string, ok
 	case services, unserved:
 		data, ok = readGoto(e.Val)
 		return key, data, ok
-	case slots:
+	case slots, loopbackKeys, loopbackPods, stickyKeys:
 		return key, string(e.Val), true
 	}
 	return key, "", true

@@ -39,8 +39,11 @@ type front struct {
 	slots []netip.AddrPort
 	// masq tells that a source outside of the cluster is replaced by this node's address.
 	masq bool
-	// sticky tells that the chain remembers clients.
-	sticky bool
+	// sticky is the number by which the chain remembers clients; the fronts of one port of a service have the same. 0:
+	// clients are not remembered.
+	sticky uint32
+	// source is set where key.addr is a loopback address: packets to it have this source on their way to the pod.
+	source netip.Addr
 	// hairpin are the slots' addresses on this node, which may meet themselves.
 	hairpin []netip.Addr
 }
@@ -76,7 +79,10 @@ func compile(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *node) []*
 		if !ok || p.Port < 1 || p.Port > 65535 {
 			continue
 		}
-		b := builder{svc: svc, node: n, proto: proto, backends: backends(eps, p, n)}
+		b := builder{svc: svc, node: n, backends: backends(eps, p, n)}
+		if svc.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
+			b.sticky = affinityNumber(key{vips[0], proto, uint16(p.Port)})
+		}
 		for _, ip := range vips {
 			if !n.owns(ip) {
 				fronts = append(fronts, b.internal(key{ip, proto, uint16(p.Port)}))
@@ -95,13 +101,13 @@ var protocols = map[corev1.Protocol]uint8{"": unix.IPPROTO_TCP, corev1.ProtocolT
 type builder struct {
 	svc      *corev1.Service
 	node     *node
-	proto    uint8
 	backends []backend
+	sticky   uint32 // see front
 }
 
 func (b builder) internal(k key) *front {
 	f := &front{key: k, owner: name(b.svc), cluster: true, masq: true}
-	all := choose(b.backends, b.node)
+	all := b.all()
 	if p := b.svc.Spec.InternalTrafficPolicy; p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal {
 		some := len(all) > 0
 		if all = choose(local(b.backends), b.node); len(all) == 0 && some {
@@ -115,7 +121,7 @@ func (b builder) internal(k key) *front {
 
 func (b builder) external(k key) *front {
 	f := &front{key: k, owner: name(b.svc), masq: true}
-	all := choose(b.backends, b.node)
+	all := b.all()
 	if b.svc.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal {
 		b.serve(f, all, len(all))
 		return f
@@ -123,11 +129,28 @@ func (b builder) external(k key) *front {
 	// Clients outside see only the endpoints here, with their own addresses; those inside see all.
 	f.masq = false
 	here := choose(local(b.backends), b.node)
-	rest := slices.DeleteFunc(slices.Clone(all), func(x backend) bool {
-		return slices.ContainsFunc(here, func(y backend) bool { return x.addr == y.addr })
-	})
-	b.serve(f, append(slices.Clone(here), rest...), len(here))
+	b.serve(f, append(slices.Clone(here), filter(all, notIn(here))...), len(here))
 	return f
+}
+
+// all are the backends for clients that may have every one. With affinity those on this node come first, as in external:
+// a remembered slot is to be the same backend for every front.
+func (b builder) all() []backend {
+	all := choose(b.backends, b.node)
+	if b.sticky == 0 {
+		return all
+	}
+	others := notIn(choose(local(b.backends), b.node))
+	here := func(x backend) bool { return !others(x) }
+	return append(filter(all, here), filter(all, others)...)
+}
+
+func notIn(these []backend) func(backend) bool {
+	in := make(map[netip.AddrPort]bool, len(these))
+	for _, x := range these {
+		in[x.addr] = true
+	}
+	return func(x backend) bool { return !in[x.addr] }
 }
 
 // serve fills f with backends, of which the first here are for clients outside of the cluster.
@@ -137,9 +160,9 @@ func (b builder) serve(f *front, all []backend, here int) {
 		return
 	}
 	timeout := 0
-	if b.svc.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
+	if b.sticky != 0 {
 		timeout = affinitySeconds(b.svc)
-		f.sticky = true
+		f.sticky = b.sticky
 	}
 	f.chain = chainName(len(all), here, timeout, !f.cluster && !f.masq)
 	for _, x := range all {

@@ -20,6 +20,9 @@ func (f *front) text() string {
 	if f.masq && f.chain != "" {
 		parts = append(parts, "masq")
 	}
+	if f.source.IsValid() {
+		parts = append(parts, "source="+f.source.String())
+	}
 	for _, a := range f.hairpin {
 		parts = append(parts, "hairpin="+a.String())
 	}
@@ -68,6 +71,12 @@ func TestCompile(t *testing.T) {
 		}), nil, ""},
 		{"hostile ports", service("s", "10.96.0.12", port("a", 0, 0), port("b", 70000, 0), port("c", -1, 0)), nil, ""},
 		{"sticky", sticky(web()), eps(slice("web", "", 8080, "10.244.2.2@n2")), "10.96.0.12:80/tcp sticky-1-10800 10.244.2.2:8080 masq"},
+		{"sticky fronts number their endpoints alike", sticky(nodePort()), eps(slice("web", "", 8080, "10.244.1.2@n2", "10.244.1.9@n1")),
+			"10.96.0.12:80/tcp sticky-2-10800 10.244.1.9:8080 10.244.1.2:8080 masq hairpin=10.244.1.9\n" +
+				"192.0.2.10:30080/tcp sticky-2-10800 10.244.1.9:8080 10.244.1.2:8080 masq hairpin=10.244.1.9"},
+		{"also where some are for clients inside only", with(sticky(nodePort()), localOnly), eps(slice("web", "", 8080, "10.244.1.2@n2", "10.244.1.9@n1")),
+			"10.96.0.12:80/tcp sticky-2-10800 10.244.1.9:8080 10.244.1.2:8080 masq hairpin=10.244.1.9\n" +
+				"192.0.2.10:30080/tcp local-1-2-10800 10.244.1.9:8080 10.244.1.2:8080 hairpin=10.244.1.9"},
 		{"sticky for a minute", with(sticky(web()), func(s *corev1.Service) {
 			minute := int32(60)
 			s.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: &minute}}

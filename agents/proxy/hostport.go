@@ -57,10 +57,16 @@ func compilePod(pod *corev1.Pod, n *node) (fronts []*front, left []clash) {
 			left = append(left, clash{key: key{a, proto, uint16(p.HostPort)}, loser: podName(pod), reason: reason})
 		}
 		for _, a := range addrs {
-			fronts = append(fronts, &front{
+			f := &front{
 				key: key{a, proto, uint16(p.HostPort)}, owner: podName(pod), chain: chainName(1, 1, 0, false),
-				slots: []netip.AddrPort{netip.AddrPortFrom(to, uint16(p.ContainerPort))}, hairpin: []netip.Addr{to},
-			})
+				slots: []netip.AddrPort{netip.AddrPortFrom(to, uint16(p.ContainerPort))},
+			}
+			if a.IsLoopback() {
+				f.masq, f.source = true, n.addrs[0]
+			} else {
+				f.hairpin = []netip.Addr{to}
+			}
+			fronts = append(fronts, f)
 		}
 	}
 	return fronts, left
@@ -74,12 +80,12 @@ func (n *node) hostAddrs(hostIP string) (addrs []netip.Addr, reason string) {
 	}
 	a, err := netip.ParseAddr(hostIP)
 	switch {
-	case err == nil && a.IsLoopback():
-		// The kernel sends nothing from 127.0.0.1 to a pod unless route_localnet is set, which opens
-		// loopback to the network (CVE-2020-8558).
-		return nil, "host ports do not answer on loopback"
 	case err != nil || !a.Is4():
 		return nil, "its hostIP is not an IPv4 address"
+	case a.IsLoopback() && len(n.addrs) == 0:
+		return nil, "this node has no address yet"
+	case a.IsLoopback():
+		return []netip.Addr{a}, ""
 	}
 	if _, ok := unicast(hostIP); !ok || (!slices.Contains(n.addrs, a) && (n.local == nil || !n.local(a))) {
 		return nil, "its hostIP is not an address of this node"

@@ -81,8 +81,8 @@ func TestCompilePod(t *testing.T) {
 		{"the node's host IP", pod(nil, at("192.0.2.10")...), served},
 		{"another of this host", pod(nil, at("192.0.2.11")...), "192.0.2.11:18080/tcp pick-1 10.244.1.2:8080 hairpin=10.244.1.2"},
 		{"somebody else's host IP", pod(nil, at("198.51.100.7")...), "198.51.100.7:18080/tcp left out: its hostIP is not an address of this node"},
-		{"loopback", pod(nil, at("127.0.0.1")...), "127.0.0.1:18080/tcp left out: host ports do not answer on loopback"},
-		{"loopback of IPv6", pod(nil, at("::1")...), "::1:18080/tcp left out: host ports do not answer on loopback"},
+		{"loopback", pod(nil, at("127.0.0.1")...), "127.0.0.1:18080/tcp pick-1 10.244.1.2:8080 masq source=192.0.2.10"},
+		{"loopback of IPv6", pod(nil, at("::1")...), "::1:18080/tcp left out: its hostIP is not an IPv4 address"},
 		{"any of IPv6", pod(nil, at("::")...), ":::18080/tcp left out: its hostIP is not an IPv4 address"},
 		{"rubbish", pod(nil, at("x")...), "invalid IP:18080/tcp left out: its hostIP is not an IPv4 address"},
 	}

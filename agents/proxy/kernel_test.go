@@ -67,8 +67,12 @@ const wantTable = `table ip gantry {
 		elements = { 10.96.0.13 . udp . 53 : goto refuse }
 	}
 
+	map sticky {
+		type ipv4_addr . inet_proto . inet_service : mark
+	}
+
 	map affinity {
-		type ipv4_addr . ipv4_addr . inet_proto . inet_service : mark
+		type ipv4_addr . mark : mark
 		size 262144
 		flags dynamic,timeout
 	}
@@ -88,6 +92,14 @@ const wantTable = `table ip gantry {
 		elements = { 10.96.0.12, 10.96.0.13 }
 	}
 
+	map loopback {
+		type ipv4_addr . inet_proto . inet_service : ipv4_addr
+	}
+
+	map loopback-pods {
+		type ipv4_addr : ipv4_addr
+	}
+
 	chain refuse {
 		reject with tcp reset
 		reject
@@ -104,6 +116,7 @@ const wantTable = `table ip gantry {
 
 	chain prerouting {
 		type nat hook prerouting priority dstnat; policy accept;
+		ip daddr 127.0.0.0/8 return comment "loopback is for this host alone"
 		ip saddr != 10.244.0.0/16 ip daddr . meta l4proto . th dport @masquerades meta mark set meta mark | 0x00004000 comment "from outside of the cluster"
 		ip daddr . meta l4proto . th dport vmap @services
 	}
@@ -133,6 +146,22 @@ const wantTable = `table ip gantry {
 	chain filter-output {
 		type filter hook output priority filter - 10; policy accept;
 		ct state new jump unserved-check comment "services without an endpoint"
+	}
+
+	chain loopback-output {
+		type filter hook output priority mangle; policy accept;
+		ct state new ip saddr 127.0.0.1 ip saddr set ip daddr . meta l4proto . th dport map @loopback comment "to a pod"
+		ct status dnat ct direction original ip saddr 127.0.0.1 ip saddr set ip daddr . meta l4proto . th dport map @loopback comment "to a pod"
+	}
+
+	chain loopback-prerouting {
+		type filter hook prerouting priority dstnat + 10; policy accept;
+		ip daddr 127.0.0.1 iifname != "lo" ct status dnat ct direction reply ip daddr set ip saddr map @loopback-pods meta mark set meta mark | 0x00004000 comment "a pod's answer"
+	}
+
+	chain loopback-input {
+		type filter hook input priority 110; policy accept;
+		ip saddr 127.0.0.0/8 iifname != "lo" meta mark & 0x00004000 == 0x00004000 meta mark set meta mark & 0xffffbfff ip daddr set 127.0.0.1 comment "a pod's answer"
 	}
 
 	chain pick-3 {
@@ -180,9 +209,9 @@ func TestEveryChainCanBeListed(t *testing.T) { // nft aborts on what it cannot r
 	p := newTestProgram(t)
 	p.compiled["default/a"] = &compiled{obj: service("a", "10.96.0.12"), fronts: []*front{
 		{key: key{vip, 6, 1}, owner: "default/a", chain: "pick-2", slots: twoSlots},
-		{key: key{vip, 6, 2}, owner: "default/a", chain: "sticky-2-10800", slots: twoSlots, sticky: true},
+		{key: key{vip, 6, 2}, owner: "default/a", chain: "sticky-2-10800", slots: twoSlots, sticky: 1 << 31},
 		{key: key{vip, 6, 3}, owner: "default/a", chain: "local-1-2", slots: twoSlots},
-		{key: key{vip, 6, 4}, owner: "default/a", chain: "local-0-2-60", slots: twoSlots, sticky: true},
+		{key: key{vip, 6, 4}, owner: "default/a", chain: "local-0-2-60", slots: twoSlots, sticky: 1 << 31},
 		{key: key{vip, 6, 5}, owner: "default/a", unserved: ignore},
 	}}
 	p.must(t)
@@ -191,12 +220,11 @@ func TestEveryChainCanBeListed(t *testing.T) { // nft aborts on what it cannot r
 		"10.96.0.77 . tcp . 4 : goto local-0-2-60",
 		"10.96.0.77 . tcp . 5 : goto ignore",
 		"\tchain sticky-2-10800 {\n" +
-			"\t\tmeta priority set root comment \"no slot yet\"\n" +
-			"\t\tmeta priority set ip saddr . ip daddr . meta l4proto . th dport map @affinity comment \"a client's slot\"\n" +
-			"\t\tmeta priority root meta priority set numgen random mod 2 comment \"a new client's\"\n" +
-			"\t\tupdate @affinity { ip saddr . ip daddr . meta l4proto . th dport timeout 3h : meta priority } comment \"remembered\"\n" +
+			"\t\tmeta priority set ip daddr . meta l4proto . th dport map @sticky comment \"the port of a service\"\n" +
+			"\t\tupdate @affinity { ip saddr . meta priority timeout 3h : numgen random mod 2 } comment \"its client, a new one with a slot\"\n" +
+			"\t\tmeta priority set ip saddr . meta priority map @affinity comment \"the client's slot\"\n" +
 			"\t\tdnat ip to ip daddr . meta l4proto . th dport . meta priority map @slots\n" +
-			"\t\tdnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @slots comment \"that slot is just gone\"\n\t}",
+			"\t\tdnat ip to ip daddr . meta l4proto . th dport . jhash ip saddr mod 2 map @slots comment \"that slot is not among these\"\n\t}",
 		"\tchain local-1-2 {\n" +
 			"\t\tip saddr 10.244.0.0/16 goto pick-2 comment \"pods\"\n" +
 			"\t\tfib saddr type local goto pick-2 comment \"this host\"\n" +

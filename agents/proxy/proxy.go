@@ -7,9 +7,12 @@
 //	services   address . protocol . port            : goto a chain
 //	slots      address . protocol . port . number   : endpoint
 //	unserved   address . protocol . port            : goto refuse or ignore
+//	sticky     address . protocol . port            : number by which affinity remembers clients
+//	affinity   client . number                      : slot
 //
 // say what happens to a packet; the chains are few and constant, one for each number of endpoints: pick-3
-// takes a random one of three slots, sticky-3-10800 remembers a client's slot for 10800 seconds, local-1-3 gives
+// takes a random one of three slots, sticky-3-10800 remembers a client's slot for 10800 seconds, the same for a service's cluster IP and
+// node port, local-1-3 gives
 // clients outside of the cluster the first one only (externalTrafficPolicy: Local). Sets beside them tell which
 // keys need the client's address replaced (masquerades), which pods may meet themselves (hairpins), and which addresses are
 // cluster IPs, so that a port nobody has is refused.
@@ -21,8 +24,8 @@
 // address the older has it.
 //
 // A host port is a key on this node's addresses with one endpoint, the pod, which sees its clients' own addresses. It answers from
-// this host, from pods and from outside; hostIP restricts it to one of this host's addresses; loopback is left out, because
-// the kernel needs route_localnet for it. Where a service has the key, the service wins.
+// this host, from pods and from outside; hostIP restricts it to one of this host's addresses, a loopback one to this
+// host's own clients (loopback.go). Where a service has the key, the service wins.
 package proxy
 
 import (

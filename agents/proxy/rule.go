@@ -28,6 +28,7 @@ func word(first uint32, n uint32) uint32 {
 
 // Offsets in the headers.
 const (
+	ipChecksum       = 10
 	ipSource, ipDest = 12, 16
 	portDest         = 2
 )
@@ -54,9 +55,15 @@ func loadSlotKey(n int) []expr.Any {
 	return append(loadKey(), &expr.Numgen{Register: word(reg1, 3), Modulus: uint32(n), Type: unix.NFT_NG_RANDOM})
 }
 
-// loadClientKey is `ip saddr . ip daddr . meta l4proto . th dport`.
-func loadClientKey() []expr.Any {
-	return []expr.Any{loadIP(ipSource, reg1), loadIP(ipDest, word(reg1, 1)), loadProto(word(reg1, 2)), loadPort(word(reg1, 3))}
+// loadHashedSlotKey is `ip daddr . meta l4proto . th dport . jhash ip saddr mod n`.
+func loadHashedSlotKey(n int) []expr.Any {
+	return append(loadKey(), loadIP(ipSource, reg2),
+		&expr.Hash{SourceRegister: reg2, DestRegister: word(reg1, 3), Length: 4, Modulus: uint32(n), Type: expr.HashTypeJenkins})
+}
+
+// loadClient is `ip saddr . meta priority`.
+func loadClient() []expr.Any {
+	return []expr.Any{loadIP(ipSource, reg1), &expr.Meta{Key: expr.MetaKeyPRIORITY, Register: word(reg1, 1)}}
 }
 
 func loadDest() []expr.Any { return []expr.Any{loadIP(ipDest, reg1)} }
@@ -80,14 +87,7 @@ func dnat() []expr.Any {
 	return []expr.Any{&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg1, RegProtoMin: word(reg1, 1)}}
 }
 
-// noSlot is a priority that is no slot's number.
-const noSlot = 0xffffffff
-
-// setPriority is `meta priority set v`.
-func setPriority(v uint32) []expr.Any {
-	return concat([]expr.Any{&expr.Immediate{Register: reg1, Data: binaryutil.NativeEndian.PutUint32(v)}}, storePriority())
-}
-
+// storePriority is `meta priority set` what is loaded.
 func storePriority() []expr.Any {
 	return []expr.Any{&expr.Meta{Key: expr.MetaKeyPRIORITY, Register: reg1, SourceRegister: true}}
 }
@@ -96,21 +96,16 @@ func loadPriority(reg uint32) []expr.Any {
 	return []expr.Any{&expr.Meta{Key: expr.MetaKeyPRIORITY, Register: reg}}
 }
 
-// priorityIs is `meta priority v`.
-func priorityIs(v uint32) []expr.Any {
-	return concat(loadPriority(reg1), []expr.Any{&expr.Cmp{Op: expr.CmpOpEq, Register: reg1, Data: binaryutil.NativeEndian.PutUint32(v)}})
-}
-
-func randomSlot(n int) []expr.Any {
-	return []expr.Any{&expr.Numgen{Register: reg1, Modulus: uint32(n), Type: unix.NFT_NG_RANDOM}}
-}
-
-// update is `update @affinity { <client key> timeout t : <slot in reg2> }`.
-func update(seconds int) []expr.Any {
-	return []expr.Any{&expr.Dynset{
-		SrcRegKey: reg1, SrcRegData: reg2, SetName: affinitySet,
-		Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: time.Duration(seconds) * time.Second,
-	}}
+// remember is `update @affinity { <what is loaded> timeout t : numgen random mod n }`: where there is an entry, the kernel
+// keeps its data and only renews its timeout.
+func remember(n, seconds int) []expr.Any {
+	return []expr.Any{
+		&expr.Numgen{Register: reg2, Modulus: uint32(n), Type: unix.NFT_NG_RANDOM},
+		&expr.Dynset{
+			SrcRegKey: reg1, SrcRegData: reg2, SetName: affinitySet,
+			Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: time.Duration(seconds) * time.Second,
+		},
+	}
 }
 
 func jump(chain string) []expr.Any { return jumpTo(expr.VerdictJump, chain) }
@@ -170,22 +165,46 @@ func marked() []expr.Any {
 	}
 }
 
-// notLoopback is `oifname != "lo"`.
-func notLoopback() []expr.Any {
+// notLoopback is `oifname != "lo"` or, with MetaKeyIIFNAME, `iifname != "lo"`.
+func notLoopback(which expr.MetaKey) []expr.Any {
 	name := make([]byte, unix.IFNAMSIZ)
 	copy(name, "lo")
-	return []expr.Any{&expr.Meta{Key: expr.MetaKeyOIFNAME, Register: reg1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: reg1, Data: name}}
+	return []expr.Any{&expr.Meta{Key: which, Register: reg1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: reg1, Data: name}}
 }
 
-func notFrom(p netip.Prefix) []expr.Any { return from(p, expr.CmpOpNeq) }
+func notFrom(p netip.Prefix) []expr.Any { return address(ipSource, p, expr.CmpOpNeq) }
 
-// from is `ip saddr p` or, with CmpOpNeq, `ip saddr != p`.
-func from(p netip.Prefix, op expr.CmpOp) []expr.Any {
+func from(p netip.Prefix) []expr.Any { return address(ipSource, p, expr.CmpOpEq) }
+
+func to(p netip.Prefix) []expr.Any { return address(ipDest, p, expr.CmpOpEq) }
+
+// address is `ip saddr p`, `ip daddr != p` and so on.
+func address(offset uint32, p netip.Prefix, op expr.CmpOp) []expr.Any {
 	return []expr.Any{
-		loadIP(ipSource, reg1),
+		loadIP(offset, reg1),
 		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: net.CIDRMask(p.Bits(), 32), Xor: make([]byte, 4)},
 		&expr.Cmp{Op: op, Register: reg1, Data: p.Masked().Addr().AsSlice()},
 	}
+}
+
+// rewriteAddress is `ip saddr set` or `ip daddr set` what is loaded.
+func rewriteAddress(offset uint32) []expr.Any {
+	return []expr.Any{&expr.Payload{
+		OperationType: expr.PayloadWrite, SourceRegister: reg1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 4,
+		CsumType: expr.CsumTypeInet, CsumOffset: ipChecksum, CsumFlags: unix.NFT_PAYLOAD_L4CSUM_PSEUDOHDR,
+	}}
+}
+
+func constant(a netip.Addr) []expr.Any {
+	return []expr.Any{&expr.Immediate{Register: reg1, Data: a.AsSlice()}}
+}
+
+// Directions of a packet in its flow.
+const original, reply = 0, 1
+
+// direction is `ct direction d`.
+func direction(d byte) []expr.Any {
+	return []expr.Any{&expr.Ct{Key: expr.CtKeyDIRECTION, Register: reg1}, &expr.Cmp{Op: expr.CmpOpEq, Register: reg1, Data: []byte{d}}}
 }
 
 // fromHost is `fib saddr type local`.

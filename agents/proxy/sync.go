@@ -16,7 +16,7 @@ type program struct {
 	// fronts are those programmed last.
 	fronts map[key]*front
 	// refs counts the fronts that need a shared element.
-	refs    map[element]int
+	refs    map[sharedElement]int
 	clashes []clash
 	// unsure tells that the kernel may have something else than fronts: at the start, after an error, after another program's
 	// change. Then the table is read.
@@ -24,7 +24,7 @@ type program struct {
 }
 
 func newProgram(k *kernel, log *slog.Logger) *program {
-	return &program{kernel: k, log: log, compiled: map[string]*compiled{}, fronts: map[key]*front{}, refs: map[element]int{}, unsure: true}
+	return &program{kernel: k, log: log, compiled: map[string]*compiled{}, fronts: map[key]*front{}, refs: map[sharedElement]int{}, unsure: true}
 }
 
 // sync makes the kernel do what compiled says. It returns how many elements were changed.
@@ -49,7 +49,7 @@ func (p *program) sync() (int, error) {
 		return 0, nil
 	}
 	have, next := elements{}, elements{}
-	shared := map[element]int{}
+	shared := map[sharedElement]int{}
 	for k := range touched {
 		p.fronts[k].add(have)
 		want[k].add(next)
@@ -66,9 +66,9 @@ func (p *program) sync() (int, error) {
 		p.unsure = true
 		return n, err
 	}
-	before := pick(p.fronts, touched)
+	before := p.fronts
 	p.fronts = want
-	return n, p.forget(before, pick(want, touched))
+	return n, p.forget(before, want, touched)
 }
 
 // syncAll reads the table and changes what differs.
@@ -78,7 +78,7 @@ func (p *program) syncAll(want map[key]*front) (int, error) {
 	for _, f := range want {
 		f.add(es)
 		for _, e := range f.shared() {
-			es[e] = ""
+			es[e.element] = e.data
 			p.refs[e]++
 		}
 	}
@@ -87,16 +87,27 @@ func (p *program) syncAll(want map[key]*front) (int, error) {
 		return n, err
 	}
 	p.fronts, p.unsure = want, false
-	return n, p.forget(readFronts(have), want)
+	return n, p.forget(readFronts(have), want, nil)
 }
 
-// forget ends what the kernel remembers of endpoints that are gone: clients' affinity and flows of UDP.
-func (p *program) forget(before, now map[key]*front) error {
-	if err := p.kernel.remap(before, now); err != nil {
-		p.unsure = true
-		return err
+// forget ends what the kernel remembers of endpoints that are gone: clients' affinity and flows of UDP. touched are the keys
+// that changed; nil: any may have.
+func (p *program) forget(before, now map[key]*front, touched map[key]bool) error {
+	changed, to := before, now
+	if touched != nil {
+		changed, to = pick(before, touched), pick(now, touched)
 	}
-	return deleteStale(staleUDP(before, now))
+	for _, f := range changed {
+		if f.sticky == 0 {
+			continue
+		}
+		if err := p.kernel.remap(remembered(before), remembered(now)); err != nil {
+			p.unsure = true
+			return err
+		}
+		break
+	}
+	return deleteStale(staleUDP(changed, to))
 }
 
 func (p *program) warn(clashes []clash) {
@@ -116,16 +127,16 @@ func (p *program) warn(clashes []clash) {
 
 // count keeps the number of fronts that need each shared element, and puts into have those nobody needs any more
 // and into next those needed for the first time.
-func (p *program) count(delta map[element]int, have, next elements) {
+func (p *program) count(delta map[sharedElement]int, have, next elements) {
 	for e, d := range delta {
 		before := p.refs[e]
 		p.refs[e] = before + d
 		switch {
 		case before > 0 && before+d == 0:
-			have[e] = ""
+			have[e.element] = e.data
 			delete(p.refs, e)
 		case before == 0 && d > 0:
-			next[e] = ""
+			next[e.element] = e.data
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 // TableName is the proxy's table of family ip: no other process writes it.
 const TableName = "gantry"
 
-// affinitySet remembers clients: client, service address, protocol, port -> slot.
+// affinitySet remembers clients: client, affinityNumber -> slot.
 const affinitySet = "affinity"
 
 // affinitySize bounds it. A map that rules write to must have a bound: without one the kernel takes none as 0.
@@ -25,7 +25,7 @@ var (
 	slotType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeMark)
 	destType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
 	pairType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr)
-	affType  = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
+	affType  = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeMark)
 )
 
 // layout is the constant part of the table: sets, base chains and their rules.
@@ -43,7 +43,7 @@ type chain struct {
 }
 
 // layoutVersion counts changes of the sets' types, which no rule shows.
-const layoutVersion = 1
+const layoutVersion = 2
 
 // does is a rule with what to tell the reader of `nft list`.
 func does(exprs []expr.Any, comment string) nft.Rule {
@@ -68,23 +68,32 @@ func newLayout(clusterCIDR netip.Prefix) *layout {
 	l.sets[masqKeys] = set("masquerades", keyType)
 	l.sets[clusterAddrs] = set("cluster-ips", nftables.TypeIPAddr)
 	l.sets[hairpins] = set("hairpins", pairType)
+	l.sets[stickyKeys] = mapOf("sticky", keyType, nftables.TypeMark)
+	l.sets[loopbackKeys] = mapOf("loopback", keyType, nftables.TypeIPAddr)
+	l.sets[loopbackPods] = mapOf("loopback-pods", nftables.TypeIPAddr, nftables.TypeIPAddr)
 	l.affinity = mapOf(affinitySet, affType, nftables.TypeMark)
 	l.affinity.Dynamic, l.affinity.HasTimeout, l.affinity.Size = true, true, affinitySize
-	l.chains = l.baseChains(clusterCIDR)
+	l.chains = append(l.baseChains(clusterCIDR), l.loopbackChains()...)
 	return l
 }
 
+// base is a chain that a hook of the kernel leads to.
+func (l *layout) base(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority int, rules ...nft.Rule) *chain {
+	return &chain{&nftables.Chain{
+		Table: l.table, Name: name, Type: kind, Hooknum: hook,
+		Priority: nftables.ChainPriorityRef(nftables.ChainPriority(priority)),
+	}, rules}
+}
+
+// The priorities of the kernel's NAT, beside which our chains are put.
+const natDest, natSource = -100, 100
+
 func (l *layout) baseChains(clusterCIDR netip.Prefix) []*chain {
-	base := func(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority int, rules ...nft.Rule) *chain {
-		return &chain{&nftables.Chain{
-			Table: l.table, Name: name, Type: kind, Hooknum: hook,
-			Priority: nftables.ChainPriorityRef(nftables.ChainPriority(priority)),
-		}, rules}
-	}
+	base := l.base
 	mark := does(concat(notFrom(clusterCIDR), loadKey(), isIn("masquerades"), setMark(true)), "from outside of the cluster")
 	lookup := does(concat(loadKey(), vmap("services")), "")
 	check := does(concat(newFlow(), jump("unserved-check")), "services without an endpoint")
-	const natDest, natSource, beforeFilter = -100, 100, -10
+	const beforeFilter = -10
 	chains := []*chain{
 		l.chain(refuse,
 			does(concat(isTCP(), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}), ""),
@@ -93,11 +102,12 @@ func (l *layout) baseChains(clusterCIDR netip.Prefix) []*chain {
 		l.chain("unserved-check",
 			does(concat(loadKey(), vmap("unserved")), ""),
 			does(concat(loadDest(), isIn("cluster-ips"), jumpTo(expr.VerdictGoto, refuse)), "no such port")),
-		base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, natDest, mark, lookup),
+		base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, natDest,
+			does(concat(to(loopbackRange), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}), "loopback is for this host alone"), mark, lookup),
 		base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, natDest, mark, lookup),
 		base("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, natSource,
 			does(concat(wasDNAT(), loadPair(), isIn("hairpins"), masquerade()), "a pod that meets itself"),
-			does(concat(notLoopback(), marked(), setMark(false), masquerade()), "from outside of the cluster")),
+			does(concat(notLoopback(expr.MetaKeyOIFNAME), marked(), setMark(false), masquerade()), "from outside of the cluster")),
 	}
 	// Before the chains of priority filter: Docker's forward chain drops.
 	return append(chains,
@@ -118,14 +128,13 @@ func (l *layout) picker(name string, clusterCIDR netip.Prefix) *chain {
 	c, _ := parseChain(name)
 	switch c.kind {
 	case "sticky":
-		// A rule's registers end with it, so the slot's number travels in the packet's priority: from here to dnat.
+		// A rule's registers end with it, so the numbers travel in the packet's priority: from here to dnat.
 		return l.chain(name,
-			does(setPriority(noSlot), "no slot yet"),
-			does(concat(loadClientKey(), lookupMap(affinitySet, reg1), storePriority()), "a client's slot"),
-			does(concat(priorityIs(noSlot), randomSlot(c.n), storePriority()), "a new client's"),
-			does(concat(loadClientKey(), loadPriority(reg2), update(c.timeout)), "remembered"),
+			does(concat(loadKey(), lookupMap("sticky", reg1), storePriority()), "the port of a service"),
+			does(concat(loadClient(), remember(c.n, c.timeout)), "its client, a new one with a slot"),
+			does(concat(loadClient(), lookupMap(affinitySet, reg1), storePriority()), "the client's slot"),
 			does(concat(loadKey(), loadPriority(word(reg1, 3)), lookupMap("slots", reg1), dnat()), ""),
-			does(concat(loadSlotKey(c.n), lookupMap("slots", reg1), dnat()), "that slot is just gone"))
+			does(concat(loadHashedSlotKey(c.n), lookupMap("slots", reg1), dnat()), "that slot is not among these"))
 	case "local":
 		all := chainName(c.n, c.n, c.timeout, false)
 		outside := jumpTo(expr.VerdictGoto, ignore)
@@ -133,7 +142,7 @@ func (l *layout) picker(name string, clusterCIDR netip.Prefix) *chain {
 			outside = jumpTo(expr.VerdictGoto, chainName(c.here, c.here, c.timeout, false))
 		}
 		return l.chain(name,
-			does(concat(from(clusterCIDR, expr.CmpOpEq), jumpTo(expr.VerdictGoto, all)), "pods"),
+			does(concat(from(clusterCIDR), jumpTo(expr.VerdictGoto, all)), "pods"),
 			does(concat(fromHost(), jumpTo(expr.VerdictGoto, all)), "this host"),
 			does(outside, "everybody else"))
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/netip"
 	"os"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -152,43 +151,6 @@ func TestExternalTrafficPolicyLocal(t *testing.T) {
 	answers(t, w.host, "tcp", "192.0.2.10:30080", "a", "b")
 	answers(t, w.c, "tcp", "192.0.2.10:30080", "a", "b")
 	answers(t, w.outside, "tcp", "10.96.0.12:80", "a", "b")
-}
-
-func TestAffinity(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
-	svc := sticky(service("web", "10.96.0.12", port("", 80, 0)))
-	set(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n1"))
-	p.must(t)
-	first, _, err := netnstest.Ask(t, w.a, "tcp", "10.96.0.12:80")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stays := func(who string) {
-		t.Helper()
-		for range 20 {
-			if n, _, err := netnstest.Ask(t, w.a, "tcp", "10.96.0.12:80"); n != who || err != nil {
-				t.Fatalf("%s answered (%v), want %s", n, err, who)
-			}
-		}
-	}
-	stays(first)
-	addrs := map[string]string{"a": addrA, "b": addrB, "c": addrC}
-	others := map[string]string{"a": "b", "b": "c", "c": "a"}
-	// Another endpoint goes: the client's one gets another number and is kept.
-	keep := []string{addrs[first] + "@n1", addrs[others[others[first]]] + "@n1"}
-	set(p, svc, slice("web", "", 8080, keep...))
-	p.must(t)
-	stays(first)
-	// Its own goes: it gets another one, and is kept there.
-	set(p, svc, slice("web", "", 8080, keep[1]))
-	p.must(t)
-	stays(others[others[first]])
-	set(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n1"))
-	p.must(t)
-	stays(others[others[first]])
-	if got := run(t, "nft", "list", "map", "ip", TableName, affinitySet); !strings.Contains(got, "10.244.1.2 . 10.96.0.12 . tcp . 80 timeout 3h") {
-		t.Errorf("affinity map:\n%s", got)
-	}
 }
 
 func TestUDPFlowsFollow(t *testing.T) {
