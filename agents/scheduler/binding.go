@@ -44,7 +44,7 @@ func (l *leader) notBound(ctx context.Context, d decision, cause error) {
 			l.changes.put(func(now time.Time) { l.brain.failed(d.pod, now) })
 			if !errors.Is(cause, registry.Conflict) {
 				l.log.Warn("pod not bound", "ns", pod.Namespace, "name", pod.Name, "uid", pod.UID, "node", d.name, "attempt", d.attempt, "err", cause)
-				l.reports.put(report{pod: pod, reason: corev1.PodReasonSchedulerError, text: cause.Error(), event: true})
+				l.reports.put(report{pod: pod, by: d.pod, reason: corev1.PodReasonSchedulerError, text: cause.Error(), event: true})
 			}
 			return
 		}

@@ -89,7 +89,9 @@ func (b *brain) update(p *pod, object *corev1.Pod) (changed bool) {
 		b.queue.move(p, at)
 	}
 	p.object = object
-	b.world.setLeaving(p, object.DeletionTimestamp != nil)
+	deleted := object.DeletionTimestamp != nil
+	p.evicted = p.evicted && !deleted
+	b.world.setLeaving(p, deleted || p.evicted)
 	return changed
 }
 
@@ -148,6 +150,11 @@ func (b *brain) freed(p *pod, now time.Time) {
 	b.world.take(p)
 	p.assumed = false
 	b.wake(now, func(o *class) bool { return len(c.anti) > 0 || o.looksFar() || b.world.fitsAlone(o, n) })
+	for o := range n.nominated {
+		if o.place == parked && !b.waits(o) { // nobody leaves any more: it fits, or is to evict others
+			b.queue.retry(o, now)
+		}
+	}
 }
 
 // decision is what is to be done with one pod.
@@ -192,6 +199,17 @@ func (b *brain) failed(p *pod, now time.Time) {
 	b.freed(p, now)
 	b.waiting(p, false)
 	if p.place == active {
+		b.queue.retry(p, now)
+	}
+}
+
+// untold takes in that a pod's condition was not written: the pod is tried again after its back-off, and told of then.
+func (b *brain) untold(p *pod, now time.Time) {
+	if b.world.pods[p.key] != p {
+		return
+	}
+	p.told = ""
+	if p.place == parked {
 		b.queue.retry(p, now)
 	}
 }

@@ -187,34 +187,3 @@ func TestPodsOfAnUnknownNode(t *testing.T) {
 		t.Error("a pod that was there before its node is not accounted for")
 	}
 }
-
-func TestPreemption(t *testing.T) {
-	pods := []*corev1.Pod{
-		aPod("a", requests("cpu", "2"), priority(1), on("n1")), aPod("b", requests("cpu", "2"), priority(5), on("n1")),
-		aPod("c", requests("cpu", "4"), priority(2), on("n2")),
-	}
-	b := situation(plainNodes(2), pods...)
-	b.pod(aPod("p", requests("cpu", "2"), priority(10)), start)
-	d := mustNext(t, b, start)
-	if d.evict.node != "n1" || len(d.evict.victims) != 1 || d.evict.victims[0].Name != "a" {
-		t.Fatalf("eviction %+v, want a of n1", d.evict)
-	}
-	b.pod(aPod("q", requests("cpu", "2"), priority(3)), start)
-	if d = mustNext(t, b, start); d.evict.node != "n2" {
-		t.Errorf("the second pod evicts %+v, want c of n2", d.evict)
-	}
-	b.gone("default", "a", start.Add(time.Minute))
-	b.pod(aPod("thief", requests("cpu", "2"), priority(4)), start.Add(time.Minute))
-	for {
-		d, ok := b.next(start.Add(time.Minute))
-		if !ok {
-			break
-		}
-		if d.node != nil && (d.object.Name != "p" || d.name != "n1") {
-			t.Errorf("%s took the room on %s", d.object.Name, d.name)
-		}
-	}
-	if n := b.world.pods["default/p"].node; n == nil || n.name != "n1" {
-		t.Errorf("p is not on n1")
-	}
-}

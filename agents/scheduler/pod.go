@@ -17,7 +17,9 @@ type pod struct {
 	node   *node // where it is accounted for; nil: it waits
 	// assumed: the choice of node is ours and the watch has not confirmed it yet.
 	assumed bool
-	leaving bool // being deleted
+	leaving bool // being deleted, or evicted
+	// evicted: its deletion is ours and the watch has not confirmed it yet.
+	evicted bool
 
 	seq       int64     // of arrival
 	queued    time.Time // for the first time

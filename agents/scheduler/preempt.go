@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +17,7 @@ import (
 // eviction makes room for a pod on a node by deleting others.
 type eviction struct {
 	pod     *corev1.Pod
+	by      *pod // whose object pod is
 	node    string
 	victims []corev1.ObjectReference
 }
@@ -43,15 +46,43 @@ func (b *brain) preempt(p *pod, why *explanation) (e eviction) {
 	}
 	if at == nil {
 		why.preemption, why.vain = why.noVictims(), true
+		b.world.nominate(p, nil) // what was made room for it on does not do any more
 		return eviction{}
 	}
-	e = eviction{pod: p.object, node: at.name}
+	e = eviction{pod: p.object, by: p, node: at.name}
 	for _, v := range best {
 		e.victims = append(e.victims, v.ref())
+		v.evicted = true
 		b.world.setLeaving(v, true) // no other pod may count on the same ones
 	}
 	b.world.nominate(p, at)
 	return e
+}
+
+// notEvicted takes in that some victims of an eviction were not deleted: they stay, as far as is known, and the pod is tried again
+// after its back-off.
+func (b *brain) notEvicted(e eviction, victims []corev1.ObjectReference, now time.Time) {
+	least := int32(math.MaxInt32)
+	for _, v := range victims {
+		o := b.world.pods[keyOf(v.Namespace, v.Name)]
+		if o == nil || o.uid != v.UID || !o.evicted {
+			continue // the watch has told what became of it
+		}
+		o.evicted = false
+		b.world.setLeaving(o, false)
+		least = min(least, o.class.priority)
+	}
+	b.wake(now, func(c *class) bool { return c.priority > least && !c.neverPreempt })
+	p := e.by
+	if b.world.pods[p.key] != p || p.node != nil {
+		return
+	}
+	if !b.waits(p) {
+		b.world.nominate(p, nil)
+	}
+	if p.place == parked {
+		b.queue.retry(p, now)
+	}
 }
 
 // waits tells whether pods are leaving the node that p is to have.
@@ -123,29 +154,44 @@ func cheaper(a, b []*pod) bool {
 	) < 0
 }
 
-// evict deletes the victims, each with a condition that says why.
+// evict deletes the victims. Where one can't be deleted the others are spared.
 func (l *leader) evict(ctx context.Context, e eviction) {
 	preemptionAttempts.Inc()
 	preemptionVictims.Observe(float64(len(e.victims)))
-	for _, v := range e.victims {
-		text := l.name + ": preempting to accommodate a higher priority pod"
-		_, err := l.pods.ModifyStatus(ctx, v.Namespace, v.Name, func(p *corev1.Pod) error {
-			disrupt(p, text, metav1.Now())
-			return nil
-		})
-		if err == nil {
-			err = l.pods.Delete(ctx, v.Namespace, v.Name, registry.DeleteOptions{UID: string(v.UID)})
-		}
+	for i, v := range e.victims {
+		err := l.evictOne(ctx, v)
 		switch {
 		case err == nil:
 			l.log.Info("pod preempted", "ns", v.Namespace, "name", v.Name, "uid", v.UID, "node", e.node, "reason", e.pod.Namespace+"/"+e.pod.Name)
 			l.recorder.Ref(v, corev1.EventTypeNormal, "Preempted", "Preempted by pod %s on node %s", e.pod.UID, e.node)
-		case errors.Is(err, registry.NotFound), errors.Is(err, registry.Conflict), ctx.Err() != nil:
+		case errors.Is(err, registry.NotFound), errors.Is(err, errOtherPod): // it is gone, and the watch says so
 		default:
-			l.log.Warn("pod not preempted", "ns", v.Namespace, "name", v.Name, "uid", v.UID, "node", e.node, "err", err)
+			if ctx.Err() == nil {
+				l.log.Warn("pod not preempted", "ns", v.Namespace, "name", v.Name, "uid", v.UID, "node", e.node, "err", err)
+			}
+			l.changes.put(func(now time.Time) { l.brain.notEvicted(e, e.victims[i:], now) })
+			return
 		}
 	}
 }
+
+// evictOne deletes a pod with a condition that says why.
+func (l *leader) evictOne(ctx context.Context, v corev1.ObjectReference) error {
+	text := l.name + ": preempting to accommodate a higher priority pod"
+	_, err := l.pods.ModifyStatus(ctx, v.Namespace, v.Name, func(p *corev1.Pod) error {
+		if p.UID != v.UID {
+			return errOtherPod
+		}
+		disrupt(p, text, metav1.Now())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return l.pods.Delete(ctx, v.Namespace, v.Name, registry.DeleteOptions{UID: string(v.UID)})
+}
+
+var errOtherPod = errors.New("another pod has the name now")
 
 func disrupt(p *corev1.Pod, text string, now metav1.Time) {
 	c := corev1.PodCondition{

@@ -17,8 +17,10 @@ import (
 type report struct {
 	pod          *corev1.Pod
 	reason, text string
-	nominated    string // the node where room is being made for it; "": none
+	nominated    string // the node where room is being made for it; "": as it was
+	unnominated  bool   // no room is being made for it any more
 	event        bool
+	by           *pod // whose object pod is
 }
 
 // repeat is how often an event repeats what changes only in its details.
@@ -30,14 +32,15 @@ func (l *leader) explain(d decision, now time.Time) {
 	if d.evict.node != "" {
 		l.evicts.put(d.evict)
 	}
-	r := report{pod: p.object, reason: corev1.PodReasonUnschedulable, text: d.why.String(), nominated: d.evict.node}
+	r := report{pod: p.object, by: p, reason: corev1.PodReasonUnschedulable, text: d.why.String(), nominated: d.evict.node}
+	r.unnominated = p.nominated == nil && p.object.Status.NominatedNodeName != ""
 	if d.why.fault != nil {
 		r.reason = corev1.PodReasonSchedulerError
 	}
-	if r.text == p.told && r.nominated == "" {
+	if r.text == p.told && r.nominated == "" && !r.unnominated {
 		return
 	}
-	r.event = p.told == "" || now.Sub(p.toldAt) >= repeat || r.nominated != ""
+	r.event = now.Sub(p.toldAt) >= repeat || r.nominated != ""
 	if r.event {
 		p.toldAt = now
 		l.log.Info("pod not placed", "ns", p.object.Namespace, "name", p.object.Name, "uid", p.object.UID, "reason", r.text, "attempt", p.attempts)
@@ -55,16 +58,17 @@ func (l *leader) report(ctx context.Context, r report) {
 		if p.UID != r.pod.UID || p.Spec.NodeName != "" {
 			return errNotWaiting
 		}
-		if r.nominated != "" {
+		if r.nominated != "" || r.unnominated {
 			p.Status.NominatedNodeName = r.nominated
 		}
 		setCondition(p, r, metav1.Now())
 		return nil
 	})
 	switch {
-	case err == nil, ctx.Err() != nil, errors.Is(err, errNotWaiting), errors.Is(err, registry.NotFound), errors.Is(err, registry.Conflict):
+	case err == nil, ctx.Err() != nil, errors.Is(err, errNotWaiting), errors.Is(err, registry.NotFound):
 	default:
 		l.log.Warn("condition not written", "ns", r.pod.Namespace, "name", r.pod.Name, "uid", r.pod.UID, "err", err)
+		l.changes.put(func(now time.Time) { l.brain.untold(r.by, now) })
 	}
 }
 
