@@ -1,8 +1,10 @@
 package controllers
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +40,7 @@ func (o *rollout) revise(create bool) {
 	for _, rs := range o.olds {
 		last = max(last, revisionOf(rs))
 	}
+	last = min(last, math.MaxInt64-1)
 	if o.current == nil {
 		if !create {
 			return
@@ -71,10 +74,10 @@ func (o *rollout) reviseDeployment() {
 
 func revisionOf(rs *appsv1.ReplicaSet) int64 {
 	n, err := strconv.ParseInt(rs.Annotations[revisionAnnotation], 10, 64)
-	if err != nil || n < 0 || n > 1<<60 {
+	if err != nil {
 		return 0
 	}
-	return n
+	return max(n, 0)
 }
 
 // annotate copies the deployment's annotations and raises the revision, remembering the former one.
@@ -135,7 +138,7 @@ func (o *rollout) cleanup() {
 		return rs.DeletionTimestamp != nil
 	})
 	surplus := len(idle) - int(max(*o.d.Spec.RevisionHistoryLimit, 0))
-	slices.SortStableFunc(idle, func(a, b *appsv1.ReplicaSet) int { return int(max(min(revisionOf(a)-revisionOf(b), 1), -1)) })
+	slices.SortStableFunc(idle, func(a, b *appsv1.ReplicaSet) int { return cmp.Compare(revisionOf(a), revisionOf(b)) })
 	for i := 0; i < surplus; i++ {
 		rs := idle[i]
 		if rs.Status.Replicas != 0 || size(rs) != 0 || rs.Generation > rs.Status.ObservedGeneration {
