@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"sync"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"gantry/agents/internal/loop"
 	"gantry/registry"
 	"gantry/schema"
 )
@@ -35,6 +40,8 @@ type action struct {
 	event *note
 	// bulk actions of the same verb that follow each other run side by side.
 	bulk bool
+	// quiet ones have no line in the log of their own: their plan's maker writes one for all.
+	quiet bool
 	// options are those of a delete; the uid seen is always a precondition.
 	options registry.DeleteOptions
 }
@@ -138,7 +145,11 @@ func (e *env) executeOne(ctx context.Context, a action, w *writes) error {
 		}
 		w.mu.Unlock()
 	}
-	e.log.Info("object "+pastTense[a.do], "kind", a.kind.Kind, "ns", a.obj.GetNamespace(), "name", a.obj.GetName(), "reason", a.reason)
+	level := slog.LevelInfo
+	if a.quiet {
+		level = slog.LevelDebug
+	}
+	e.log.Log(ctx, level, "object "+pastTense[a.do], "kind", a.kind.Kind, "ns", a.obj.GetNamespace(), "name", a.obj.GetName(), "reason", a.reason)
 	if n := a.event; n != nil {
 		e.record(n)
 	}
@@ -180,4 +191,25 @@ func (e *env) write(ctx context.Context, a action, w *writes) (*registry.Item, e
 		o.Subresource = "status"
 	}
 	return e.r.Update(ctx, a.kind, obj, o)
+}
+
+// namespaceEnds tells that an object could not be made because its namespace is being deleted: every repetition gets the same
+// answer.
+func namespaceEnds(err error) bool {
+	var e *registry.Error
+	return errors.As(err, &e) && slices.ContainsFunc(e.Causes, func(c metav1.StatusCause) bool { return c.Type == corev1.NamespaceTerminatingCause })
+}
+
+// endingRecheck is when a key whose namespace is being deleted is looked at again: the namespace may have been made anew since.
+const endingRecheck = time.Minute
+
+// untilNamespaceEnds is reconcile, but that the answer of namespaceEnds is the end of the work, not a failure.
+func untilNamespaceEnds(reconcile loop.Reconcile) loop.Reconcile {
+	return func(ctx context.Context, key string) (time.Duration, error) {
+		after, err := reconcile(ctx, key)
+		if namespaceEnds(err) {
+			return endingRecheck, nil
+		}
+		return after, err
+	}
 }

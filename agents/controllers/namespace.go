@@ -140,7 +140,7 @@ func (c *namespaces) emptyKind(ctx context.Context, k *schema.Kind, ns string) (
 	var plan []action
 	for _, it := range list.Items {
 		if obj := it.Object(); obj.GetDeletionTimestamp() == nil {
-			plan = append(plan, action{do: remove, kind: k, obj: obj, bulk: true, reason: "its namespace is being deleted", options: registry.DeleteOptions{Propagation: "Background"}})
+			plan = append(plan, action{do: remove, kind: k, obj: obj, bulk: true, quiet: true, reason: "its namespace is being deleted", options: registry.DeleteOptions{Propagation: "Background"}})
 		}
 	}
 	if len(plan) == 0 {
@@ -149,6 +149,7 @@ func (c *namespaces) emptyKind(ctx context.Context, k *schema.Kind, ns string) (
 	if err := c.execute(ctx, plan); err != nil {
 		return remainsOf(k, list.Items), err
 	}
+	c.log.Info("objects deleted", "kind", k.Kind, "ns", ns, "count", len(plan), "reason", "their namespace is being deleted")
 	if list, err = c.r.List(ctx, k, ns, registry.ListOptions{}); err != nil {
 		return nil, fmt.Errorf("listing %s of namespace %s: %w", k.Plural, ns, err)
 	}

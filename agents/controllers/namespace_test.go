@@ -1,11 +1,19 @@
 package controllers
 
 import (
+	"bytes"
+	"context"
 	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
 	"gantry/schema/apps"
@@ -135,4 +143,103 @@ func TestNamespaceDeletionSaysWhatHoldsIt(t *testing.T) {
 		}
 		return ""
 	}, core.Namespace)
+}
+
+// logBuffer keeps what is logged.
+type logBuffer struct {
+	mu   sync.Mutex // guards text
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// lines are the lines with every one of parts.
+func (b *logBuffer) lines(parts ...string) (out []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for line := range strings.Lines(b.text.String()) {
+		all := true
+		for _, p := range parts {
+			all = all && strings.Contains(line, p)
+		}
+		if all {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// TestNamespaceDeletionIsQuiet: the replica set of a namespace being deleted misses its pods and may make none. That is no
+// failure, and what the emptying deletes is a line for each kind.
+func TestNamespaceDeletionIsQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := &logBuffer{}
+		c := start(t, func(cfg *Config) { cfg.Log = slog.New(slog.NewTextHandler(log, nil)) })
+		c.ready()
+		c.apply(shop)
+		time.Sleep(time.Minute)
+		c.apply(strings.Replace(strings.Replace(set, "default", "shop", 1), "replicas: 2", "replicas: 8", 1))
+		time.Sleep(time.Minute)
+		if pods, events := len(list[*corev1.Pod](c, "shop", "")), len(list[*corev1.Event](c, "shop", "")); pods != 8 || events < 8 {
+			t.Fatalf("%d pods and %d events, want 8", pods, events)
+		}
+		held := list[*corev1.Pod](c, "shop", "")[0].Name
+		hold := func(finalizers ...string) {
+			_, err := registry.For[*corev1.Pod](c.r).Modify(c.ctx, "shop", held, func(p *corev1.Pod) error { p.Finalizers = finalizers; return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		hold("example.com/hold") // while it is there the rest stays, its replica set too
+		if err := registry.For[*corev1.Namespace](c.r).Delete(c.ctx, "", "shop", registry.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if rs, ok := get[*appsv1.ReplicaSet](c, "shop", "web"); !ok || rs.Status.Replicas != 0 || len(rs.Status.Conditions) != 0 {
+			t.Errorf("the replica set's status is %+v, want no pods and no failure", rs.Status)
+		}
+		hold()
+		time.Sleep(5 * time.Minute)
+		if _, ok := get[*corev1.Namespace](c, "", "shop"); ok {
+			t.Errorf("the namespace is still there:\n%s", c.dump())
+		}
+		if lines := log.lines("reconcile failed"); len(lines) > 0 {
+			t.Errorf("failures are logged:\n%s", lines)
+		}
+		for _, kind := range []string{"Event", "Pod"} {
+			if lines := log.lines(`msg="object deleted"`, "kind="+kind+" "); len(lines) > 0 {
+				t.Errorf("%d lines for single objects: %s", len(lines), lines[0])
+			}
+			if lines := log.lines(`msg="objects deleted"`, "kind="+kind+" ", "ns=shop"); len(lines) != 1 {
+				t.Errorf("%d lines for the objects of kind %s, want 1: %s", len(lines), kind, lines)
+			}
+		}
+	})
+}
+
+// TestEndingNamespaceIsLookedAtAgain: a namespace may have been made anew under its name.
+func TestEndingNamespaceIsLookedAtAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := start(t, nil)
+		c.ready()
+		e := &env{r: c.r, log: slog.New(slog.DiscardHandler)}
+		c.apply(shop)
+		c.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: shop, name: held, finalizers: [example.com/hold]}\n")
+		if err := registry.For[*corev1.Namespace](c.r).Delete(c.ctx, "", "shop", registry.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		var seen error
+		after, err := untilNamespaceEnds(func(ctx context.Context, _ string) (time.Duration, error) {
+			seen = e.execute(ctx, []action{{do: create, kind: core.Secret, reason: "a test",
+				obj: &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "s"}}}})
+			return 0, seen
+		})(c.ctx, "shop/s")
+		if seen == nil || err != nil || after != endingRecheck {
+			t.Errorf("the creation says %v; again after %s, %v", seen, after, err)
+		}
+	})
 }

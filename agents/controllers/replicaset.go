@@ -65,7 +65,7 @@ func (c replicaSets) reconcile(ctx context.Context, key string) (time.Duration, 
 	if err != nil {
 		return 0, err
 	}
-	mine, plan, err := c.observe(ctx, rs)
+	mine, done, plan, err := c.observe(ctx, rs)
 	if err != nil {
 		return 0, err
 	}
@@ -79,31 +79,50 @@ func (c replicaSets) reconcile(ctx context.Context, key string) (time.Duration, 
 	}
 	now := time.Now()
 	plan = planPods(rs, mine, related, now)
+	wait := time.Duration(0)
+	if len(plan) > 0 && plan[0].do == create {
+		if wait = refusalBackoff(mine, done, now); wait > 0 {
+			c.log.Info("pods not created yet", "ns", ns, "name", name, "reason", "nodes refused the last ones", "after", wait)
+			plan = nil
+		}
+	}
 	failed := c.execute(ctx, plan)
-	if failed != nil && len(plan) > 0 {
+	condition := failed
+	if namespaceEnds(failed) {
+		condition = nil // nobody needs to be told
+	}
+	if condition != nil && len(plan) > 0 {
 		c.report(rs, plan[0].do, failed)
 	}
-	status, after := planReplicaSetStatus(rs, mine, plan, failed, now)
+	status, after := planReplicaSetStatus(rs, mine, plan, condition, now)
+	if after == 0 || wait > 0 && wait < after {
+		after = wait
+	}
 	return after, errors.Join(failed, c.execute(ctx, status))
 }
 
-// observe finds the pods of a replica set and what there is to adopt and release.
-func (c replicaSets) observe(ctx context.Context, rs *appsv1.ReplicaSet) ([]*corev1.Pod, []action, error) {
+// observe finds the pods of a replica set, those that have ended apart, and what there is to adopt and release.
+func (c replicaSets) observe(ctx context.Context, rs *appsv1.ReplicaSet) (mine, done []*corev1.Pod, plan []action, err error) {
 	selector := selectorOf(rs.Spec.Selector)
 	if selector == nil {
-		return nil, nil, nil // planPods makes none either
+		return nil, nil, nil, nil // planPods makes none either
 	}
 	pods := registry.For[*corev1.Pod](c.r)
 	owned, err := pods.CachedOwned(ctx, string(rs.UID))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	selected, err := pods.CachedList(ctx, rs.Namespace, selector.String())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	mine, plan := claim(apps.ReplicaSet, rs, core.Pod, selector, living(union(owned, selected)))
-	return mine, plan, nil
+	for _, p := range owned {
+		if ended(p) {
+			done = append(done, p)
+		}
+	}
+	mine, plan = claim(apps.ReplicaSet, rs, core.Pod, selector, living(union(owned, selected)))
+	return mine, done, plan, nil
 }
 
 // living leaves out pods that have ended: they are neither counted nor adopted.

@@ -90,7 +90,7 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 			}
 		}
 		w := c.setup(e)
-		l = loop.New(c.name, c.workers, log, w.reconcile)
+		l = loop.New(c.name, c.workers, log, untilNamespaceEnds(w.reconcile))
 		for _, v := range w.watches {
 			byKind[v.kind] = append(byKind[v.kind], v.keys)
 		}
