@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"crypto"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"gantry/agents/internal/daemon"
+	"gantry/agents/internal/signtoken"
 	"gantry/registry"
 )
 
@@ -26,6 +28,9 @@ type Config struct {
 	NodeCIDRMask int
 	// RootCA is the PEM bundle that pods trust, put into kube-root-ca.crt in every namespace. Empty: none is put.
 	RootCA []byte
+	// ServiceAccountKey signs the tokens in Secrets of type kubernetes.io/service-account-token: an RSA or ECDSA key, of which
+	// every gateway has the public half. nil: those Secrets stay as they are. --service-account-private-key-file
+	ServiceAccountKey crypto.Signer
 	// NodeMonitorGracePeriod is how long a node may be silent before it is taken for unreachable; 50 s.
 	NodeMonitorGracePeriod time.Duration
 	// TerminatedPodThreshold is how many pods that have ended are kept; 12500. Below 0: all.
@@ -70,6 +75,11 @@ func (c Config) Validate() error {
 	}
 	if c.ClusterCIDR.IsValid() && (c.NodeCIDRMask < c.ClusterCIDR.Bits() || c.NodeCIDRMask > c.ClusterCIDR.Addr().BitLen() || c.NodeCIDRMask-c.ClusterCIDR.Bits() > 16) {
 		fault("--node-cidr-mask-size %d does not fit --cluster-cidr %s: want %d to %d", c.NodeCIDRMask, c.ClusterCIDR, c.ClusterCIDR.Bits(), min(c.ClusterCIDR.Bits()+16, c.ClusterCIDR.Addr().BitLen()))
+	}
+	if c.ServiceAccountKey != nil {
+		if _, err := signtoken.New(c.ServiceAccountKey); err != nil {
+			fault("--service-account-private-key-file: %v", err)
+		}
 	}
 	if c.NodeMonitorGracePeriod < 0 {
 		fault("--node-monitor-grace-period %s is negative", c.NodeMonitorGracePeriod)

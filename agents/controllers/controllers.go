@@ -34,6 +34,7 @@ func all() []controller {
 		{"endpointslicemirroring", "endpoint slices of endpoints made by hand", k(core.Service, core.Endpoints, discovery.EndpointSlice), k(discovery.EndpointSlice), 1, setupMirroring},
 		{"namespace", "the first namespaces, and the emptying of those being deleted", kinds.All.All, kinds.All.All, 4, setupNamespace},
 		{"serviceaccount", "the service account default in every namespace", k(core.Namespace, core.ServiceAccount), k(core.ServiceAccount), 1, setupServiceAccount},
+		{"serviceaccounttoken", "tokens in the Secrets made for them, and those Secrets' end with their account", k(core.Secret, core.ServiceAccount), k(core.Secret, core.ServiceAccount), 2, setupAccountTokens},
 		{"rootca", "the config map kube-root-ca.crt in every namespace", k(core.Namespace, core.ConfigMap), k(core.ConfigMap), 1, setupRootCA},
 		{"garbage", "objects whose owners are gone, and owners that wait for or let go of theirs", kinds.All.All, kinds.All.All, 4, setupGarbage},
 		{"podgc", "pods that have ended, lost their node or never got one", k(core.Pod, core.Node), k(core.Pod), 1, setupPodGC},

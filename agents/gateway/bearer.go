@@ -29,6 +29,11 @@ func (g *gateway) readToken(ctx context.Context, text string, audiences []string
 	if err := g.alive(ctx, core.ServiceAccount, b.Namespace, b.ServiceAccount); err != nil {
 		return user, nil, err
 	}
+	if c.legacySecret != "" {
+		if err := g.checkLegacy(ctx, c, text); err != nil {
+			return user, nil, err
+		}
+	}
 	user = authenticationv1.UserInfo{
 		Username: c.Subject, UID: b.ServiceAccount.UID,
 		Groups: []string{groupServiceAccounts, groupServiceAccounts + ":" + b.Namespace},

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"gantry/agents/internal/signtoken"
 )
 
 // openidConfiguration says where the keys are that verify tokens.
@@ -37,7 +39,7 @@ func (g *gateway) jwks(w http.ResponseWriter, r *request) error {
 func (t *tokens) algorithms() []string {
 	var out []string
 	for _, key := range t.keys {
-		if m, err := signingMethod(key); err == nil {
+		if m, err := signtoken.Method(key); err == nil {
 			out = append(out, m.Alg())
 		}
 	}
@@ -48,7 +50,7 @@ func (t *tokens) algorithms() []string {
 // webKey is a key as RFC 7517 writes it. Keys of other types never get into tokens.keys with a method.
 func webKey(id string, key crypto.PublicKey) map[string]string {
 	out := map[string]string{"use": "sig", "kid": id}
-	if m, err := signingMethod(key); err == nil {
+	if m, err := signtoken.Method(key); err == nil {
 		out["alg"] = m.Alg()
 	}
 	enc := base64.RawURLEncoding.EncodeToString

@@ -2,11 +2,8 @@ package gateway
 
 import (
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,14 +11,14 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"gantry/agents/internal/signtoken"
 )
 
 // tokens signs and reads service account tokens.
 type tokens struct {
 	issuer string
-	signer crypto.Signer // nil: no tokens
-	method jwt.SigningMethod
-	id     string                      // of signer's public half
+	signer *signtoken.Signer           // nil: no tokens
 	keys   map[string]crypto.PublicKey // by id
 }
 
@@ -29,6 +26,8 @@ type tokens struct {
 type claims struct {
 	jwt.RegisteredClaims
 	Kubernetes boundClaims `json:"kubernetes.io"`
+	// legacySecret is the Secret that a token of signtoken.LegacyIssuer is in; "" for every other.
+	legacySecret string
 }
 
 // boundClaims name what a token is bound to: it holds while all of it is there.
@@ -48,20 +47,17 @@ type objRef struct {
 }
 
 func newTokens(cfg Config) (*tokens, error) {
-	t := &tokens{issuer: cfg.Issuer, signer: cfg.ServiceAccountKey, keys: map[string]crypto.PublicKey{}}
+	t := &tokens{issuer: cfg.Issuer, keys: map[string]crypto.PublicKey{}}
 	public := slices.Clone(cfg.ServiceAccountKeys)
-	if t.signer != nil {
+	if cfg.ServiceAccountKey != nil {
 		var err error
-		if t.method, err = signingMethod(t.signer.Public()); err != nil {
+		if t.signer, err = signtoken.New(cfg.ServiceAccountKey); err != nil {
 			return nil, err
 		}
-		if t.id, err = keyID(t.signer.Public()); err != nil {
-			return nil, err
-		}
-		public = append(public, t.signer.Public())
+		public = append(public, cfg.ServiceAccountKey.Public())
 	}
 	for _, key := range public {
-		id, err := keyID(key)
+		id, err := signtoken.KeyID(key)
 		if err != nil {
 			return nil, err
 		}
@@ -70,47 +66,15 @@ func newTokens(cfg Config) (*tokens, error) {
 	return t, nil
 }
 
-func signingMethod(key crypto.PublicKey) (jwt.SigningMethod, error) {
-	switch k := key.(type) {
-	case *rsa.PublicKey:
-		return jwt.SigningMethodRS256, nil
-	case *ecdsa.PublicKey:
-		switch k.Curve.Params().BitSize {
-		case 256:
-			return jwt.SigningMethodES256, nil
-		case 384:
-			return jwt.SigningMethodES384, nil
-		case 521:
-			return jwt.SigningMethodES512, nil
-		}
-	}
-	return nil, fmt.Errorf("choosing how to sign tokens: a key of type %T does not fit, want RSA or ECDSA", key)
-}
-
-// keyID is the name of a key in tokens and in the key set: the hash of its public half.
-func keyID(key crypto.PublicKey) (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		return "", fmt.Errorf("naming a token key: %w", err)
-	}
-	sum := sha256.Sum256(der)
-	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
-}
-
 // sign makes the text of a token.
 func (t *tokens) sign(c claims) (string, error) {
 	if t.signer == nil {
 		return "", errors.New("signing a token: there is no service account key")
 	}
-	token := jwt.NewWithClaims(t.method, c)
-	token.Header["kid"] = t.id
-	delete(token.Header, "typ")
-	text, err := token.SignedString(t.signer)
-	if err != nil {
-		return "", fmt.Errorf("signing a token: %w", err)
-	}
-	return text, nil
+	return t.signer.Sign(c)
 }
+
+var validMethods = jwt.WithValidMethods([]string{"RS256", "ES256", "ES384", "ES512"})
 
 // maxToken bounds what is looked at.
 const maxToken = 16 << 10 // bytes
@@ -121,9 +85,10 @@ func (t *tokens) read(text string, audiences []string) (*claims, error) {
 		return nil, errors.New("reading a token: it is too long")
 	}
 	c := &claims{}
-	_, err := jwt.ParseWithClaims(text, c, t.key,
-		jwt.WithValidMethods([]string{"RS256", "ES256", "ES384", "ES512"}),
-		jwt.WithIssuer(t.issuer), jwt.WithExpirationRequired(), jwt.WithLeeway(time.Second))
+	_, err := jwt.ParseWithClaims(text, c, t.key, validMethods, jwt.WithIssuer(t.issuer), jwt.WithExpirationRequired(), jwt.WithLeeway(time.Second))
+	if errors.Is(err, jwt.ErrTokenInvalidIssuer) { // its signature is right
+		c, err = t.readLegacy(text)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading a token: %w", err)
 	}

@@ -2,6 +2,8 @@ package up
 
 import (
 	"crypto"
+	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 
@@ -14,8 +16,8 @@ type certs struct {
 	gateway   pki.Pair       // serves the API
 	toKubelet pki.Pair       // the gateway's to kubelets
 	admin     pki.Pair
-	kubelet   pki.Pair // serves 10250 and is the node's identity at the gateway
-	tokens    crypto.Signer
+	kubelet   pki.Pair      // serves 10250 and is the node's identity at the gateway
+	tokens    crypto.Signer // nil where there is none
 
 	etcdAuthority *pki.Authority
 	etcdServer    pki.Pair
@@ -33,6 +35,11 @@ func ensureCerts(c Config, nodeIP netip.Addr) (*certs, error) {
 	if err := k.ensureEtcd(c); err != nil {
 		return nil, err
 	}
+	if c.runs("gateway") || c.runs("controllers") {
+		if err := k.ensureTokens(c); err != nil {
+			return nil, err
+		}
+	}
 	if c.runs("gateway") {
 		if err := k.ensureGateway(c, nodeIP); err != nil {
 			return nil, err
@@ -47,10 +54,17 @@ func ensureCerts(c Config, nodeIP netip.Addr) (*certs, error) {
 	return k, err
 }
 
-func (k *certs) ensureGateway(c Config, nodeIP netip.Addr) (err error) {
-	if k.tokens, err = pki.SigningKey(c.path("pki", "sa.key"), true); err != nil {
-		return err
+// ensureTokens loads the key of service account tokens. A gateway's machine makes it; controllers of another machine do without
+// where nobody has copied it there.
+func (k *certs) ensureTokens(c Config) (err error) {
+	k.tokens, err = pki.SigningKey(c.path("pki", "sa.key"), c.runs("gateway"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
+	return err
+}
+
+func (k *certs) ensureGateway(c Config, nodeIP netip.Addr) (err error) {
 	if k.admin, err = k.authority.Ensure("admin", pki.Request{CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}}); err != nil {
 		return err
 	}
