@@ -32,7 +32,7 @@ func (t *tokens) readLegacy(text string) (*claims, error) {
 // checkLegacy tells whether the Secret that a token names has it still. The cache is asked first; what it does not know may
 // be newer than it.
 func (g *gateway) checkLegacy(ctx context.Context, c *claims, text string) error {
-	invalid := errors.New("Token has been invalidated")
+	invalid := errors.New("Token has been invalidated") //lint:ignore ST1005 the client sees this sentence as Kubernetes writes it
 	for _, revision := range []string{"0", ""} {
 		item, err := g.reg.Get(ctx, core.Secret, c.Kubernetes.Namespace, c.legacySecret, revision)
 		switch {
@@ -46,7 +46,7 @@ func (g *gateway) checkLegacy(ctx context.Context, c *claims, text string) error
 		case secret.DeletionTimestamp != nil:
 			return invalid
 		case subtle.ConstantTimeCompare(secret.Data[corev1.ServiceAccountTokenKey], []byte(text)) != 1:
-			invalid = errors.New("Token does not match server's copy")
+			invalid = errors.New("Token does not match server's copy") //lint:ignore ST1005 the client sees this sentence as Kubernetes writes it
 			continue
 		case secret.Labels[invalidSince] != "":
 			return fmt.Errorf("the token in secret %s/%s for service account %s/%s has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based tokens, "+
