@@ -203,8 +203,8 @@ func (b *brain) failed(p *pod, now time.Time) {
 	}
 }
 
-// untold takes in that a pod's condition was not written: the pod is tried again after its back-off, and told of then.
-func (b *brain) untold(p *pod, now time.Time) {
+// conditionNotWritten takes in that a pod's condition was not written: the pod is tried again after its back-off, and told of then.
+func (b *brain) conditionNotWritten(p *pod, now time.Time) {
 	if b.world.pods[p.key] != p {
 		return
 	}

@@ -68,7 +68,7 @@ func (l *leader) report(ctx context.Context, r report) {
 	case err == nil, ctx.Err() != nil, errors.Is(err, errNotWaiting), errors.Is(err, registry.NotFound):
 	default:
 		l.log.Warn("condition not written", "ns", r.pod.Namespace, "name", r.pod.Name, "uid", r.pod.UID, "err", err)
-		l.changes.put(func(now time.Time) { l.brain.untold(r.by, now) })
+		l.changes.put(func(now time.Time) { l.brain.conditionNotWritten(r.by, now) })
 	}
 }
 
