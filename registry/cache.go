@@ -51,7 +51,7 @@ func newCache(r *Registry, k *schema.Kind) *cache {
 	c := &cache{
 		kind: k, prefix: r.prefix(k), store: r.store, reads: r.reads,
 		log: r.cfg.Log.With("agent", r.cfg.Agent, "kind", k.Kind), bad: newQuarantine(r, k), own: r.writes.get, disown: r.writes.forget,
-		view: newView(), ring: ring{pins: map[*int64]struct{}{}, limit: ringEntries},
+		view: newView(), ring: ring{cursors: map[*cursor]struct{}{}, limit: ringEntries},
 		moved: make(chan struct{}), news: make(chan struct{}),
 	}
 	if r.cfg.Node == "" {

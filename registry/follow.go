@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -10,7 +12,8 @@ import (
 
 // Follow calls f for every object there is (Old nil) and then for every change, in order, until ctx is done.
 // It outlives compactions, reconnects and restarts of etcd: what was deleted meanwhile is reported as gone. f is called
-// on one goroutine and must not block: what it has not seen yet stays in memory. It returns only ctx's error.
+// on one goroutine. It may take its time, and holds nobody up: where it falls behind the history that the cache keeps, it is
+// told the difference between what it knows and what there is, and not the states between. It returns only ctx's error.
 func (r *Registry) Follow(ctx context.Context, k *schema.Kind, f func(Change)) error {
 	return r.follow(ctx, k, f, func() {})
 }
@@ -46,22 +49,18 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 		return ctx.Err()
 	}
 	c.decoded.Store(true)
-	items, pos := c.pin()
-	defer c.unpin(pos)
+	items, at := c.startCursor()
+	defer c.endCursor(at)
 	pinned()
 	for _, it := range items {
 		f(Change{New: it})
 	}
 	for ctx.Err() == nil {
-		entries, news := c.since(pos)
-		for _, e := range entries {
-			ch := Change{Old: e.prev, New: e.item}
-			if e.gone {
-				ch.New = nil
-			}
+		changes, news := c.since(at)
+		for _, ch := range changes {
 			f(ch)
 		}
-		if len(entries) > 0 {
+		if len(changes) > 0 {
 			continue
 		}
 		select {
@@ -72,27 +71,91 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 	return ctx.Err()
 }
 
-// pin returns the state and a position after it that the ring keeps until unpin.
-func (c *cache) pin() ([]*Item, *int64) {
+// cursor is a follower's position in the ring. Its owner moves it under the cache's read lock, the ring under the write lock.
+type cursor struct {
+	pos int64
+	// missed is what the ring forgot before the follower came to it, by key: as much as there are objects, at most, however many
+	// changes that were.
+	missed map[string]Change
+}
+
+// startCursor returns the state and a cursor after it.
+func (c *cache) startCursor() ([]*Item, *cursor) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.view.flush()
-	pos := c.ring.end()
-	c.ring.pins[&pos] = struct{}{}
-	return c.view.sorted, &pos
+	at := &cursor{pos: c.ring.end()}
+	c.ring.cursors[at] = struct{}{}
+	return c.view.sorted, at
 }
 
-func (c *cache) unpin(pos *int64) {
+func (c *cache) endCursor(at *cursor) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.ring.pins, pos)
+	delete(c.ring.cursors, at)
 }
 
-// since copies the entries from a pinned position on and moves it there.
-func (c *cache) since(pos *int64) ([]entry, <-chan struct{}) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	entries := append([]entry(nil), c.ring.from(*pos)...)
-	*pos = c.ring.end()
-	return entries, c.news
+// miss takes in what the ring is about to forget; base is the position of the first.
+func (at *cursor) miss(entries []entry, base int64) {
+	end := base + int64(len(entries))
+	if at.pos >= end {
+		return
+	}
+	if at.missed == nil {
+		at.missed = map[string]Change{}
+	}
+	for _, e := range entries[at.pos-base:] {
+		rest, next := e.item.rest, e.change()
+		if known, ok := at.missed[rest]; ok {
+			next.Old = known.Old
+		}
+		if next.Old == nil && next.New == nil {
+			delete(at.missed, rest) // it came and went
+		} else {
+			at.missed[rest] = next
+		}
+	}
+	at.pos = end
+}
+
+// change is an entry as followers see it.
+func (e entry) change() Change {
+	if e.gone {
+		return Change{Old: e.prev}
+	}
+	return Change{Old: e.prev, New: e.item}
+}
+
+// since returns the changes that a follower has not seen and moves its cursor behind them.
+func (c *cache) since(at *cursor) ([]Change, <-chan struct{}) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	entries := c.ring.from(at.pos)
+	changes := at.takeMissed(len(entries))
+	for _, e := range entries {
+		changes = append(changes, e.change())
+	}
+	at.pos = c.ring.end()
+	return changes, c.news
+}
+
+// takeMissed returns what was missed, with room for more: first what is gone, then what is new or changed in order of
+// revision. An object that was deleted and made again is both.
+func (at *cursor) takeMissed(room int) []Change {
+	changes := make([]Change, 0, 2*len(at.missed)+room)
+	var there []Change
+	for _, ch := range at.missed {
+		switch {
+		case ch.New == nil:
+			changes = append(changes, ch)
+		case ch.Old != nil && ch.Old.uid != ch.New.uid:
+			changes = append(changes, Change{Old: ch.Old})
+			there = append(there, Change{New: ch.New})
+		default:
+			there = append(there, ch)
+		}
+	}
+	at.missed = nil
+	slices.SortFunc(there, func(a, b Change) int { return cmp.Compare(a.New.Revision, b.New.Revision) })
+	return append(changes, there...)
 }

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -39,31 +42,26 @@ func (r *Registry) RepairByNode(ctx context.Context, onHold func(text string)) e
 		log: r.cfg.Log.With("agent", r.cfg.Agent, "controller", "bynode"), onHold: onHold,
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	changes := make(chan deskChange, 1024)
-	send := func(c deskChange) {
-		select {
-		case changes <- c:
-		case <-ctx.Done():
-		}
-	}
 	g.Go(func() error {
-		_ = r.Follow(ctx, k, func(c Change) { send(podChange(c)) }) // its only error is ctx's
+		_ = r.Follow(ctx, k, func(c Change) { d.take(podChange(c), time.Now()) }) // its only error is ctx's
 		return nil
 	})
-	g.Go(func() error { return r.followCopies(ctx, send, d.log) })
-	g.Go(func() error { return r.repairCopies(ctx, target{kind: k}, d, changes) })
+	g.Go(func() error { return r.followCopies(ctx, d) })
+	g.Go(func() error { return r.repairCopies(ctx, target{kind: k}, d) })
 	return g.Wait()
 }
 
-// copyDesk is what one goroutine knows of pods and copies.
+// copyDesk is what is known of pods and copies. Both watches write it, and do not wait for a repair.
 type copyDesk struct {
+	onHold func(text string) // reports the brake; may be nil
+	log    *slog.Logger
+	held   time.Time // when the brake was last reported
+
+	mu       sync.Mutex                  // guards all below
 	pods     map[string]podCopy          // by "<ns>/<name>"
 	copies   map[string]map[string]int64 // by "<ns>/<name>": the revisions of its copies by key
 	suspects map[string]time.Time        // by "<ns>/<name>": since when something does not fit
 	listed   bool                        // copies is complete
-	held     time.Time                   // when the brake was last reported
-	onHold   func(text string)           // reports it; may be nil
-	log      *slog.Logger
 }
 
 // podCopy is the copy a pod should have.
@@ -91,14 +89,14 @@ func podChange(c Change) deskChange {
 	return deskChange{rest: c.New.Namespace + "/" + c.New.Name, pod: pod}
 }
 
-// followCopies tells of every copy and every change of one. It lists again after whatever goes wrong.
-func (r *Registry) followCopies(ctx context.Context, send func(deskChange), log *slog.Logger) error {
+// followCopies tells d of every copy and every change of one. It lists again after whatever goes wrong.
+func (r *Registry) followCopies(ctx context.Context, d *copyDesk) error {
 	for {
-		err := r.streamCopies(ctx, send)
+		err := r.streamCopies(ctx, func(c deskChange) { d.take(c, time.Now()) })
 		if ctx.Err() != nil {
 			return nil
 		}
-		log.Warn("watch of by-node copies lost", "after", lastRewatch, "err", err)
+		d.log.Warn("watch of by-node copies lost", "after", lastRewatch, "err", err)
 		select {
 		case <-time.After(lastRewatch):
 		case <-ctx.Done():
@@ -153,14 +151,12 @@ func copyRest(key string) (string, bool) {
 	return parts[2] + "/" + parts[3], true
 }
 
-// repairCopies takes the news in and looks at what has not fitted for a while.
-func (r *Registry) repairCopies(ctx context.Context, t target, d *copyDesk, changes <-chan deskChange) error {
+// repairCopies looks at what has not fitted for a while.
+func (r *Registry) repairCopies(ctx context.Context, t target, d *copyDesk) error {
 	tick := time.NewTicker(repairTick)
 	defer tick.Stop()
 	for {
 		select {
-		case c := <-changes:
-			d.take(c, time.Now())
 		case <-tick.C:
 			for _, rest := range d.due(time.Now()) {
 				if err := r.repairCopy(ctx, t, rest, d); err != nil && ctx.Err() == nil {
@@ -179,6 +175,8 @@ func nameOf(rest string) string { _, name, _ := strings.Cut(rest, "/"); return n
 
 // take brings one change in.
 func (d *copyDesk) take(c deskChange, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	switch {
 	case c.forget:
 		d.copies, d.listed = map[string]map[string]int64{}, false
@@ -206,7 +204,7 @@ func (d *copyDesk) take(c deskChange, now time.Time) {
 	d.judge(c.rest, now)
 }
 
-// judge makes a pod that does not fit its copies a suspect, and one that does none.
+// judge makes a pod that does not fit its copies a suspect, and one that does none; d.mu is held.
 func (d *copyDesk) judge(rest string, now time.Time) {
 	if d.fits(rest) {
 		delete(d.suspects, rest)
@@ -224,9 +222,25 @@ func (d *copyDesk) fits(rest string) bool {
 }
 
 // due are the suspects that are old enough to act on. While the brake holds, those without a pod are left out.
-func (d *copyDesk) due(now time.Time) (rests []string) {
+func (d *copyDesk) due(now time.Time) []string {
+	rests, held := d.overdue(now)
+	if held > 0 && now.Sub(d.held) > time.Minute {
+		d.held = now
+		d.log.Error("pods vanished from etcd, their containers are kept", "pods", held,
+			"reason", "many pods were deleted past the API; restore them, or delete their keys below "+bynodePrefix)
+		if d.onHold != nil {
+			d.onHold(fmt.Sprintf("%d pods vanished from etcd without being deleted through the API: their containers are kept until they are restored, or their keys below %s are deleted", held, bynodePrefix))
+		}
+	}
+	return rests
+}
+
+// overdue is due, and how many pods the brake holds.
+func (d *copyDesk) overdue(now time.Time) (rests []string, held int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if !d.listed {
-		return nil
+		return nil, 0
 	}
 	orphans := 0
 	for rest := range d.suspects {
@@ -235,21 +249,32 @@ func (d *copyDesk) due(now time.Time) (rests []string) {
 		}
 	}
 	brake := orphans > brakeCount && float64(orphans) > brakeShare*float64(len(d.copies))
-	if brake && now.Sub(d.held) > time.Minute {
-		d.held = now
-		d.log.Error("pods vanished from etcd, their containers are kept", "pods", orphans,
-			"reason", "many pods were deleted past the API; restore them, or delete their keys below "+bynodePrefix)
-		if d.onHold != nil {
-			d.onHold(fmt.Sprintf("%d pods vanished from etcd without being deleted through the API: their containers are kept until they are restored, or their keys below %s are deleted", orphans, bynodePrefix))
-		}
-	}
 	for rest, since := range d.suspects {
 		_, is := d.pods[rest]
 		if now.Sub(since) >= repairAge && (is || !brake) {
 			rests = append(rests, rest)
 		}
 	}
-	return rests
+	if !brake {
+		orphans = 0
+	}
+	return rests, orphans
+}
+
+// lookLater puts off the next look at a suspect: what was done about it is news that is on its way.
+func (d *copyDesk) lookLater(rest string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, is := d.suspects[rest]; is {
+		d.suspects[rest] = time.Now()
+	}
+}
+
+// copiesOf are the keys of a pod's copies.
+func (d *copyDesk) copiesOf(rest string) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Keys(d.copies[rest]))
 }
 
 // repairCopy looks at a pod and its copies in the store, and puts them right.
@@ -262,7 +287,7 @@ func (r *Registry) repairCopy(ctx context.Context, t target, rest string, d *cop
 	}
 	st := r.stateOf(t, kv)
 	if st.bad != nil {
-		d.suspects[rest] = time.Now() // the copy is the last that could be read: the node goes on with it
+		d.lookLater(rest) // the copy is the last that could be read: the node goes on with it
 		return nil
 	}
 	txn := Txn{Compares: []Compare{{Key: t.key, Revision: st.rev}}}
@@ -279,20 +304,20 @@ func (r *Registry) repairCopy(ctx context.Context, t target, rest string, d *cop
 			txn.Puts = []Put{{Key: t.key, Value: kv.Value}, {Key: want, Value: kv.Value}}
 		}
 	}
-	for key := range d.copies[rest] {
+	for _, key := range d.copiesOf(rest) {
 		if key != want {
 			txn.Deletes = append(txn.Deletes, key)
 		}
 	}
 	if len(txn.Puts) == 0 && len(txn.Deletes) == 0 {
-		d.suspects[rest] = time.Now() // all is well, the news of it is on its way
+		d.lookLater(rest) // all is well
 		return nil
 	}
 	res, err := r.store.Commit(ctx, txn)
 	if err != nil {
 		return fmt.Errorf("writing the copy of pod %s: %w", rest, err)
 	}
-	d.suspects[rest] = time.Now()
+	d.lookLater(rest)
 	if res.Done {
 		d.log.Info("by-node copy repaired", "ns", t.namespace, "name", t.name, "node", node, "rv", res.Revision)
 	}

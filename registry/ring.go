@@ -25,7 +25,7 @@ type ring struct {
 	floor   int64   // every change after this revision is in entries
 	gap     int64   // what stands before this position is for Follow only: history is missing there
 	bytes   int     // about what the entries keep alive
-	pins    map[*int64]struct{}
+	cursors map[*cursor]struct{}
 	limit   int // of entries
 }
 
@@ -57,16 +57,12 @@ func (e entry) size() int {
 	return n
 }
 
-// trim forgets what is beyond the bounds, but nothing that a pinned reader has yet to see and never a part of a
-// revision.
+// trim forgets what is beyond the bounds, but never a part of a revision. A follower that has not seen it keeps what it
+// misses itself.
 func (g *ring) trim(now time.Time) {
-	oldest := g.end()
-	for p := range g.pins {
-		oldest = min(oldest, *p)
-	}
 	old := now.Add(-ringAge).Unix()
 	n := 0
-	for n < len(g.entries) && g.base+int64(n) < oldest {
+	for n < len(g.entries) {
 		if len(g.entries)-n <= g.limit && g.bytes <= ringBytes && g.times[n] > old {
 			break
 		}
@@ -81,6 +77,9 @@ func (g *ring) trim(now time.Time) {
 	}
 	if n == 0 {
 		return
+	}
+	for c := range g.cursors {
+		c.miss(g.entries[:n], g.base)
 	}
 	// Readers index under the lock, so what is dropped can be cleared for the collector at once.
 	clear(g.entries[:n])
