@@ -26,6 +26,8 @@ type cache struct {
 	own    func(key string) *Item // what this process wrote there last, where that is remembered
 	disown func()                 // forgets all of that
 
+	backfill *backfill
+
 	asked   atomic.Bool // for a start
 	decoded atomic.Bool // somebody here wants objects: keep them when they come in
 
@@ -54,6 +56,7 @@ func newCache(r *Registry, k *schema.Kind) *cache {
 		view: newView(), ring: ring{cursors: map[*cursor]struct{}{}, limit: ringEntries},
 		moved: make(chan struct{}), news: make(chan struct{}),
 	}
+	c.backfill = newBackfill(c)
 	if r.cfg.Node == "" {
 		c.gauge = storedObjects.WithLabelValues(k.GR().String())
 	}
@@ -239,6 +242,7 @@ func (c *cache) recant() {
 	c.log.Warn("etcd went back in time, listing again", "rv", c.rev)
 	c.stale, c.forked, c.newest = true, true, change{}
 	c.disown()
+	c.backfill.reset()
 	if c.cancel != nil {
 		c.cancel()
 	}
@@ -349,8 +353,10 @@ func (c *cache) decode(rest string, kv *KV) *Item {
 func (c *cache) tidy() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ring.trim(time.Now())
+	now := time.Now()
+	c.ring.trim(now)
 	c.dropPages(0)
+	c.backfill.tidy(now)
 }
 
 // goodRevision is that of what is served at rest; 0: nothing.

@@ -43,7 +43,7 @@
 //
 // Ordered by revision, unique, reliable (nothing between two events is missed), atomic, resumable from any
 // revision not yet compacted, bookmarkable. A slow reader never blocks the source: it lags behind, then is
-// ended with Expired. DELETED carries the last state under the deletion's revision. An object that leaves a
+// ended with Expired. What is older than a cache's ring is read from etcd once for all who resume there (backfill.go). DELETED carries the last state under the deletion's revision. An object that leaves a
 // selector is DELETED for that watcher, one that enters it is ADDED.
 //
 // # Trust

@@ -85,8 +85,12 @@ func (e *Etcd) Watch(ctx context.Context, start, end string, from int64, prev bo
 		if ctx.Err() != nil {
 			return
 		}
+		last := WatchBatch{Err: err}
+		if errors.Is(err, Expired) {
+			last.Revision = w.compacted
+		}
 		select {
-		case out <- WatchBatch{Err: err}:
+		case out <- last:
 		case <-ctx.Done():
 		}
 	}()

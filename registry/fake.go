@@ -294,7 +294,7 @@ func (f *Fake) pull(start, end string, next int64, cut int, asked *int) (WatchBa
 		return WatchBatch{Err: &Error{Kind: Unavailable, Reason: "the watch was cut"}}, nil
 	}
 	if next < f.compacted {
-		return WatchBatch{Err: errCompacted}, nil
+		return WatchBatch{Err: errCompacted, Revision: f.compacted}, nil
 	}
 	var b WatchBatch
 	first := sort.Search(len(f.log), func(i int) bool { return f.log[i].KV.ModRevision >= next })

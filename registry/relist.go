@@ -61,6 +61,9 @@ func (c *cache) replace(found map[string]*Item, rev int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	again := c.filled
+	if c.forked {
+		c.backfill.reset()
+	}
 	for _, ch := range c.difference(found, rev) {
 		if ch.item != nil {
 			c.newest = ch

@@ -78,6 +78,7 @@ func (r *Registry) Run(ctx context.Context) error {
 			select {
 			case c := <-r.reads.wanted:
 				g.Go(func() error { return c.run(ctx) })
+				g.Go(func() error { return c.backfill.run(ctx) })
 			case <-ctx.Done():
 				return nil
 			}

@@ -21,7 +21,7 @@ type Store interface {
 	// Watch streams the changes of [start, end) after revision from-1, until ctx is done or an error ends it:
 	// batches of events in revision order, at most a few hundred each, never parting the events of one
 	// revision; an empty batch with a Revision is progress. The channel is closed at the end; the last batch has Err
-	// (Expired when from is compacted). prev asks for the state before each change, which costs etcd a read of it.
+	// (Expired when from is compacted; Revision is then the oldest that is not, 0 where that is not known). prev asks for the state before each change, which costs etcd a read of it.
 	Watch(ctx context.Context, start, end string, from int64, prev bool) <-chan WatchBatch
 	// Revision is the store's current revision, linearizable (a read-index round trip).
 	Revision(ctx context.Context) (int64, error)

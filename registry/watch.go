@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -79,12 +78,8 @@ func (w *Watcher) openAt(ctx context.Context, rev int64) error {
 	if err := w.c.await(ctx, 0); err != nil {
 		return err
 	}
-	w.c.mu.RLock()
-	defer w.c.mu.RUnlock()
-	w.start, w.rev, w.pos = rev, rev, -1
-	if pos, ok := w.c.ring.after(rev); ok {
-		w.pos = pos
-	}
+	w.rev, w.pos = rev, -1
+	w.enterRing()
 	return nil
 }
 
@@ -218,70 +213,49 @@ func (w *Watcher) bookmark() (Event, bool) {
 
 // catchUp appends changes from etcd's own history, up to where the ring begins.
 func (w *Watcher) catchUp(ctx context.Context, buf []Event) ([]Event, error) {
+	b := w.c.backfill
 	n := len(buf)
-	wctx, cancel := context.WithCancel(ctx)
-	batches := w.c.store.Watch(wctx, w.c.prefix, rangeEnd(w.c.prefix), w.rev+1, true)
-	defer func() {
-		cancel()
-		for range batches { // until the store has ended it
-		}
-	}()
-	for len(buf)-n < watchBatch {
-		w.c.mu.RLock()
-		pos, ok := w.c.ring.after(w.rev)
-		now := w.c.rev
-		w.c.mu.RUnlock()
-		if ok {
-			w.pos = pos
+	for !w.enterRing() {
+		var came bool
+		if buf, came = b.take(w, buf); len(buf) > n {
 			return buf, nil
 		}
-		if err := w.c.store.Progress(ctx, w.c.prefix); err != nil {
-			return buf, err
+		if came {
+			continue
 		}
-		select {
-		case b, more := <-batches:
-			switch {
-			case errors.Is(b.Err, Expired):
-				return buf, tooOld(w.rev, w.c.floor())
-			case b.Err != nil:
-				return buf, b.Err
-			case !more:
-				return buf, ctx.Err()
-			}
-			for _, e := range b.Events {
-				if e, ok := w.c.past(e); ok {
-					buf = w.offer(buf, e)
-				}
-			}
-			w.rev = max(w.rev, min(b.Revision, max(now, b.lastRevision())))
-		case <-time.After(lastProgress): // the progress asked for may have been too early
-		case <-ctx.Done():
-			return buf, ctx.Err()
+		if err := w.awaitPast(ctx, b); err != nil {
+			return buf, err
 		}
 	}
 	return buf, nil
 }
 
-func (b WatchBatch) lastRevision() int64 {
-	if len(b.Events) == 0 {
-		return 0
+// awaitPast waits until the backfill or the ring may have what comes next.
+func (w *Watcher) awaitPast(ctx context.Context, b *backfill) error {
+	news, err := b.wait(w)
+	if err != nil {
+		return err
 	}
-	return b.Events[len(b.Events)-1].KV.ModRevision
+	defer b.leave(w)
+	select {
+	case <-news:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.c.reads.done:
+		return errEnded
+	}
 }
 
-// past makes a change of etcd's history an entry; ok is false where nobody can see it.
-func (c *cache) past(ev StoreEvent) (e entry, ok bool) {
-	e = newEntry(ev.KV.ModRevision)
-	if ev.Prev != nil {
-		e.prev = c.itemAt(ev.Prev)
+// enterRing goes on in the ring, where that has everything after the watcher's revision.
+func (w *Watcher) enterRing() bool {
+	w.c.mu.RLock()
+	defer w.c.mu.RUnlock()
+	pos, ok := w.c.ring.after(w.rev)
+	if ok {
+		w.pos, w.start = pos, w.rev // the cache may have yet to see what etcd's history told already
 	}
-	if !ev.Delete {
-		e.item = c.itemAt(ev.KV)
-	}
-	if e.item == nil && e.prev != nil {
-		e.item, e.gone = e.prev.at(e.rev), true
-	}
-	return e, e.item != nil
+	return ok
 }
 
 func (c *cache) floor() int64 {

@@ -238,8 +238,10 @@ func testCompacted(t *testing.T, s Env) {
 	if kv, _, err := s.Get(within(t), "/r/a", b); err != nil || kv == nil || string(kv.Value) != "2" {
 		t.Errorf("Get at the compacted revision itself = %v, %v", kv, err)
 	}
-	for b := range s.Watch(within(t), "/r/", "/r0", a, false) {
-		wantKind(t, "Watch", b.Err, registry.Expired)
+	for batch := range s.Watch(within(t), "/r/", "/r0", a, false) {
+		if wantKind(t, "Watch", batch.Err, registry.Expired); batch.Revision != b {
+			t.Errorf("Watch says that %d is the oldest revision, want %d", batch.Revision, b)
+		}
 	}
 }
 

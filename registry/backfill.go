@@ -1,0 +1,336 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// backfill is the part of a kind's history before the ring that was read last, for the watchers that resume there. However many
+// they are, one watch of etcd reads for all of them: from the oldest revision that is wanted up to the ring. Who resumes before
+// what is there waits for the next round; who is too slow for what is kept falls behind it and does so too. The next round
+// begins when this one has come to the ring, so that an old revision, asked for again and again, keeps nobody waiting for ever.
+type backfill struct {
+	c    *cache
+	wake chan struct{} // has a token when somebody waits
+
+	mu         sync.RWMutex // guards all below; it is taken after the cache's
+	entries    []entry      // every change after floor up to rev
+	floor, rev int64
+	bytes      int
+	limit      int                // of entries
+	waiting    map[*Watcher]int64 // those who need to be served, and the revision each of them is at
+	compacted  int64              // etcd has no changes before this revision any more, as far as is known
+	reached    bool               // the last round is over: the ring followed on entries
+	round      int                // counts what makes entries begin anew
+	ended      time.Time          // the last watch of etcd
+	news       chan struct{}      // closed and replaced when any of this changes
+	awaited    int64              // what passed was when the first reader began to be waited for
+	patient    time.Time          // until when it is
+
+	passed atomic.Int64 // the revision that the first of the readers of entries has come to
+}
+
+// What a backfill keeps of what the first reader has passed, and how far it reads ahead of that one.
+const (
+	backfillEntries = 16384
+	backfillBytes   = 32 << 20
+	readAhead       = 4096
+	// readerPatience is how long entries stay for a reader who is to come back for more.
+	readerPatience = time.Second
+)
+
+func newBackfill(c *cache) *backfill {
+	return &backfill{
+		c: c, wake: make(chan struct{}, 1), limit: backfillEntries, reached: true,
+		waiting: map[*Watcher]int64{}, news: make(chan struct{}),
+	}
+}
+
+// take appends what is there for a watcher; came tells that the watcher is further now, though nothing may have been for it.
+func (b *backfill) take(w *Watcher, buf []Event) (_ []Event, came bool) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if !b.has(w.rev) {
+		return buf, false
+	}
+	n := len(buf)
+	defer func() { b.pass(w.rev) }()
+	for _, e := range b.entries[b.after(w.rev):] {
+		if len(buf)-n >= watchBatch && e.rev != w.rev {
+			return buf, true
+		}
+		buf, w.rev = w.offer(buf, e), e.rev
+	}
+	w.rev = b.rev
+	return buf, true
+}
+
+// pass notes that a reader has come to a revision.
+func (b *backfill) pass(rev int64) {
+	for was := b.passed.Load(); was < rev && !b.passed.CompareAndSwap(was, rev); was = b.passed.Load() {
+	}
+}
+
+// has tells whether something is known of what follows a revision; b.mu is held.
+func (b *backfill) has(rev int64) bool { return b.floor <= rev && rev < b.rev }
+
+// after is the index of the first entry after a revision.
+func (b *backfill) after(rev int64) int {
+	return sort.Search(len(b.entries), func(i int) bool { return b.entries[i].rev > rev })
+}
+
+// wait asks for what comes after the watcher's revision and returns what is closed when it may be there. It is Expired where
+// that will never come.
+func (b *backfill) wait(w *Watcher) (<-chan struct{}, error) {
+	ringFloor := b.c.floor()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case w.rev+1 < b.compacted:
+		return nil, tooOld(w.rev, ringFloor)
+	case b.has(w.rev):
+		return closedNews, nil
+	}
+	b.waiting[w] = w.rev
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+	return b.news, nil
+}
+
+// closedNews is for those who need not wait.
+var closedNews = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// leave ends a wait.
+func (b *backfill) leave(w *Watcher) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.waiting, w)
+}
+
+// run reads for those who wait, until ctx is done.
+func (b *backfill) run(ctx context.Context) error {
+	pause := firstRewatch
+	for {
+		round, wanted, later := b.next(time.Now())
+		if !wanted {
+			var due <-chan time.Time
+			if later > 0 {
+				due = time.After(later)
+			}
+			select {
+			case <-b.wake:
+			case <-due:
+			case <-ctx.Done():
+				return nil
+			}
+			continue
+		}
+		err := b.read(ctx, round)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			pause = firstRewatch
+			continue
+		}
+		b.c.log.Warn("reading etcd's history put off", "after", pause, "err", err)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
+		}
+		pause = min(2*pause, lastRewatch)
+	}
+}
+
+// next tells whether there is something to read, and makes entries begin, or go on, where; later is when to ask again.
+func (b *backfill) next(now time.Time) (round int, wanted bool, later time.Duration) {
+	ringFloor := b.c.floor()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	from := b.oldest(ringFloor)
+	if from < 0 {
+		return b.round, false, 0
+	}
+	if from != b.rev && !b.reached {
+		if passed := b.passed.Load(); passed != b.awaited {
+			b.awaited, b.patient = passed, now.Add(readerPatience)
+		}
+		if wait := b.patient.Sub(now); wait > 0 {
+			return b.round, false, wait
+		}
+	}
+	if from != b.rev {
+		b.restart(from)
+	}
+	b.reached = false
+	return b.round, true, 0
+}
+
+// oldest is the revision to read on from: of those who wait ahead, until the round is over; -1: nobody waits. b.mu is held.
+func (b *backfill) oldest(ringFloor int64) int64 {
+	before, ahead := int64(-1), int64(-1)
+	for _, rev := range b.waiting {
+		switch {
+		case rev >= ringFloor || b.has(rev) || rev+1 < b.compacted: // it has been woken up
+		case rev < b.floor && (before < 0 || rev < before):
+			before = rev
+		case rev >= b.rev && (ahead < 0 || rev < ahead):
+			ahead = rev
+		}
+	}
+	if ahead < 0 || b.reached && before >= 0 {
+		return before
+	}
+	return ahead
+}
+
+// restart forgets the entries and begins at a revision; b.mu is held.
+func (b *backfill) restart(from int64) {
+	b.entries, b.bytes, b.floor, b.rev = nil, 0, from, from
+	b.passed.Store(from)
+	b.round++
+}
+
+// reset forgets everything: it may be another history than etcd's.
+func (b *backfill) reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.restart(0)
+	b.compacted, b.reached = 0, true
+	b.tell()
+}
+
+// tell wakes those who wait; b.mu is held.
+func (b *backfill) tell() {
+	close(b.news)
+	b.news = make(chan struct{})
+}
+
+// read goes on in etcd's history until the ring is reached or nobody wants more for now.
+func (b *backfill) read(ctx context.Context, round int) error {
+	defer b.c.reads.progress.ask(b.c.prefix)()
+	ctx, cancel := context.WithCancel(ctx)
+	b.mu.RLock()
+	from := b.rev + 1
+	b.mu.RUnlock()
+	latest := map[string]*Item{}
+	batches := b.c.store.Watch(ctx, b.c.prefix, rangeEnd(b.c.prefix), from, true)
+	defer func() {
+		cancel()
+		for range batches { // until the store has ended it
+		}
+	}()
+	for batch := range batches {
+		switch {
+		case errors.Is(batch.Err, Expired):
+			b.expire(from-1, batch.Revision)
+			return nil
+		case batch.Err != nil:
+			return batch.Err
+		}
+		entries := make([]entry, 0, len(batch.Events))
+		for _, ev := range batch.Events {
+			if e, ok := b.c.past(ev, latest); ok {
+				entries = append(entries, e)
+			}
+		}
+		if enough := b.add(round, entries, batch.Revision); enough {
+			return nil
+		}
+	}
+	return errors.New("the watch ended")
+}
+
+// expire notes that etcd has not what follows rev; compacted is the oldest revision that it has, 0: it did not say.
+func (b *backfill) expire(rev, compacted int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.compacted = max(b.compacted, compacted, rev+2)
+	b.reached, b.ended = true, time.Now()
+	b.tell()
+}
+
+// add appends the changes up to a revision and tells whether that is enough for now.
+func (b *backfill) add(round int, entries []entry, rev int64) (enough bool) {
+	ringFloor := b.c.floor()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.round != round {
+		return true
+	}
+	b.entries = append(b.entries, entries...)
+	for _, e := range entries {
+		b.bytes += e.pastSize()
+	}
+	b.rev = max(b.rev, rev)
+	b.trim()
+	b.reached = b.rev >= ringFloor
+	b.ended = time.Now()
+	b.tell()
+	return b.reached || b.full(len(b.entries)) || len(b.entries)-b.after(b.passed.Load()) >= readAhead
+}
+
+// full tells whether as many entries are more than are kept; b.mu is held.
+func (b *backfill) full(n int) bool { return n > b.limit || b.bytes > backfillBytes }
+
+// trim forgets the oldest revisions beyond the bounds, as far as a reader has passed them: so one gets on at least. b.mu is held.
+func (b *backfill) trim() {
+	n, passed := 0, b.passed.Load()
+	for n < len(b.entries) && b.full(len(b.entries)-n) && b.entries[n].rev <= passed {
+		b.floor = b.entries[n].rev
+		for n < len(b.entries) && b.entries[n].rev == b.floor {
+			b.bytes -= b.entries[n].pastSize()
+			n++
+		}
+	}
+	clear(b.entries[:n])
+	b.entries = b.entries[n:]
+}
+
+// pastSize is size for an entry whose item no cache holds.
+func (e entry) pastSize() int { return e.size() + len(e.item.JSON) }
+
+// tidy forgets what nobody has wanted for a while.
+func (b *backfill) tidy(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.waiting) == 0 && now.Sub(b.ended) > ringAge {
+		b.restart(0)
+	}
+}
+
+// maxLatest bounds the states that past remembers.
+const maxLatest = 4096
+
+// past makes a change of etcd's history an entry; ok is false where nobody can see it. latest are the states that the changes
+// before it made, by key: they need not be read twice.
+func (c *cache) past(ev StoreEvent, latest map[string]*Item) (e entry, ok bool) {
+	e = newEntry(ev.KV.ModRevision)
+	rest := strings.TrimPrefix(ev.KV.Key, c.prefix)
+	if ev.Prev != nil {
+		if e.prev = latest[rest]; e.prev == nil || e.prev.Revision != ev.Prev.ModRevision {
+			e.prev = c.itemAt(ev.Prev)
+		}
+	}
+	if !ev.Delete {
+		e.item = c.itemAt(ev.KV)
+	}
+	if delete(latest, rest); e.item != nil {
+		if len(latest) >= maxLatest {
+			clear(latest)
+		}
+		latest[rest] = e.item
+	}
+	if e.item == nil && e.prev != nil {
+		e.item, e.gone = e.prev.at(e.rev), true
+	}
+	return e, e.item != nil
+}
