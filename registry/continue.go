@@ -101,10 +101,8 @@ func (c *cache) dropPages(rev int64) {
 
 // stateAt is the whole state at rev, where the cache still has it.
 func (c *cache) stateAt(rev int64) ([]*Item, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	defer c.lockClean("")()
 	if c.filled && c.last <= rev && rev <= c.rev {
-		c.view.flush()
 		return c.view.sorted, true
 	}
 	for _, p := range c.pages {

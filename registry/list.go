@@ -46,21 +46,8 @@ func (c *cache) list(ctx context.Context, s selector, o ListOptions) (List, erro
 // present returns what may match of the state as it is, the whole state in order, and the state's revision. What
 // is returned never changes.
 func (c *cache) present(s *selector) (items, sorted []*Item, rev int64) {
-	term, value, indexed := s.exact()
-	c.mu.RLock()
-	if len(c.view.dirty) == 0 && (!indexed || c.view.byTerm[term] != nil) {
-		defer c.mu.RUnlock()
-		return c.presentLocked(s, term, value)
-	}
-	c.mu.RUnlock()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.view.flush()
-	return c.presentLocked(s, term, value)
-}
-
-// presentLocked is present's body; c.mu is held, for writing where the index of term is to be made.
-func (c *cache) presentLocked(s *selector, term, value string) (items, sorted []*Item, rev int64) {
+	term, value, _ := s.exact()
+	defer c.lockClean(term)()
 	sorted, rev = c.view.sorted, c.rev
 	items = sorted
 	if term != "" {
@@ -72,27 +59,39 @@ func (c *cache) presentLocked(s *selector, term, value string) (items, sorted []
 	return span(items, lo, hi), sorted, rev
 }
 
+// lockClean locks the cache with its items in order and, where it may have one, an index of term ("": none is needed). It takes
+// the write lock only where there is something to do.
+func (c *cache) lockClean(term string) (unlock func()) {
+	c.mu.RLock()
+	lacks := false
+	if term != "" {
+		_, lacks = c.view.lacks(term)
+	}
+	if c.view.clean() && !lacks {
+		return c.mu.RUnlock
+	}
+	c.mu.RUnlock()
+	c.mu.Lock()
+	c.view.flush()
+	if term != "" {
+		c.view.ensure(term)
+	}
+	return c.mu.Unlock
+}
+
 // owned returns the items that name uid among their owners, in key order.
 func (c *cache) owned(uid string) []*Item {
 	c.mu.RLock()
-	built := c.view.byTerm[ownerTerm] != nil
-	if built {
-		defer c.mu.RUnlock()
-	} else {
+	if c.view.byTerm[ownerTerm] == nil {
 		c.mu.RUnlock()
 		c.mu.Lock()
-		defer c.mu.Unlock()
+		c.view.ensure(ownerTerm)
+		c.mu.Unlock()
+		c.mu.RLock()
 	}
-	items, ok := c.view.lookup(ownerTerm, uid)
-	if ok {
-		return slices.Clone(items)
-	}
-	for _, it := range c.view.sorted {
-		if slices.Contains(it.owners, uid) {
-			items = append(items, it)
-		}
-	}
-	return items
+	defer c.mu.RUnlock()
+	items, _ := c.view.lookup(ownerTerm, uid)
+	return slices.Clone(items)
 }
 
 // pageOf makes a page of items (in key order, of the wanted namespace) after the key start.

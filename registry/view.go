@@ -1,9 +1,12 @@
 package registry
 
 import (
+	"math"
 	"slices"
 	"sort"
 	"strings"
+	"sync/atomic"
+	"time"
 )
 
 // view is a cache's present state: the items by key, in order, and by what is asked for. Its methods are
@@ -21,10 +24,16 @@ type view struct {
 type index struct {
 	terms func(*Item) []string
 	items map[string][]*Item // in key order
+	used  atomic.Int64       // when last, in unix seconds
 }
 
-// maxIndexes bounds what odd selectors can make a cache hold; selectors beyond it are matched item by item.
-const maxIndexes = 32
+// maxIndexes bounds what odd selectors can make a cache hold, without the one by owner. The one that was not used for the longest
+// time makes room for another, but none that was used in the last seconds: else selectors in turn would have an index made for
+// every list, under the write lock. What has no index is matched item by item, which needs no lock.
+const (
+	maxIndexes = 32
+	indexRest  = 10 // seconds
+)
 
 func newView() view {
 	return view{byKey: map[string]*Item{}, dirty: map[string]struct{}{}, byTerm: map[string]*index{}}
@@ -48,7 +57,10 @@ func (v *view) set(rest string, it *Item) (old *Item) {
 	return old
 }
 
-// flush brings sorted up to date.
+// clean tells whether sorted is up to date.
+func (v *view) clean() bool { return len(v.dirty) == 0 }
+
+// flush brings sorted up to date; the cache's lock is held for writing.
 func (v *view) flush() {
 	if len(v.dirty) == 0 {
 		return
@@ -92,16 +104,50 @@ func namespaceSpan(namespace string) (lo, hi string) {
 	return namespace + "/", namespace + "0" // '0' follows '/'
 }
 
-// lookup returns the items that have value under term, in key order, and whether an index could tell.
+// lookup returns the items that have value under term, in key order, and whether there is an index that can tell.
 func (v *view) lookup(term, value string) ([]*Item, bool) {
 	x := v.byTerm[term]
 	if x == nil {
-		if len(v.byTerm) >= maxIndexes && term != ownerTerm {
-			return nil, false
-		}
-		x = v.build(term)
+		return nil, false
+	}
+	if now := time.Now().Unix(); x.used.Load() != now {
+		x.used.Store(now)
 	}
 	return x.items[value], true
+}
+
+// lacks tells whether there is no index of a term and one may be made; victim is what has to go for it.
+func (v *view) lacks(term string) (victim string, lacks bool) {
+	if v.byTerm[term] != nil {
+		return "", false
+	}
+	if term == ownerTerm {
+		return "", true
+	}
+	n, oldest := 0, int64(math.MaxInt64)
+	for t, x := range v.byTerm {
+		if t == ownerTerm {
+			continue
+		}
+		n++
+		if used := x.used.Load(); used < oldest {
+			victim, oldest = t, used
+		}
+	}
+	if n < maxIndexes {
+		return "", true
+	}
+	return victim, time.Now().Unix()-oldest > indexRest
+}
+
+// ensure makes the index of a term where it is lacking; the cache's lock is held for writing.
+func (v *view) ensure(term string) {
+	victim, lacks := v.lacks(term)
+	if !lacks {
+		return
+	}
+	delete(v.byTerm, victim)
+	v.byTerm[term] = v.build(term)
 }
 
 func (v *view) build(term string) *index {
@@ -112,7 +158,6 @@ func (v *view) build(term string) *index {
 			x.items[t] = append(x.items[t], it)
 		}
 	}
-	v.byTerm[term] = x
 	return x
 }
 

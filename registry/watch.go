@@ -62,14 +62,16 @@ func (w *Watcher) open(ctx context.Context, o WatchOptions, rev int64) error {
 	if _, err := w.c.freshen(ctx, o.ResourceVersion, rev); err != nil {
 		return err
 	}
-	w.c.mu.Lock()
-	defer w.c.mu.Unlock()
-	w.rev, w.pos = w.c.rev, w.c.ring.end()
-	if initial {
-		w.c.view.flush()
-		lo, hi := namespaceSpan(w.sel.namespace)
-		w.initial = span(w.c.view.sorted, lo, hi)
+	if !initial {
+		w.c.mu.RLock()
+		defer w.c.mu.RUnlock()
+		w.rev, w.pos = w.c.rev, w.c.ring.end()
+		return nil
 	}
+	defer w.c.lockClean("")()
+	w.rev, w.pos = w.c.rev, w.c.ring.end()
+	lo, hi := namespaceSpan(w.sel.namespace)
+	w.initial = span(w.c.view.sorted, lo, hi)
 	return nil
 }
 
