@@ -1,10 +1,12 @@
 package registry
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -28,8 +30,21 @@ type quarantine struct {
 }
 
 type badValue struct {
-	rev int64
-	err error
+	rev      int64
+	err      error
+	good     int64 // the last revision that could be read; 0: none is known
+	at       time.Time
+	recorded bool // there is a record of this revision
+}
+
+// maxFault bounds what is kept of a fault's text, in bytes: it may quote the value.
+const maxFault = 1024
+
+func shortFault(err error) error {
+	if text := err.Error(); len(text) > maxFault {
+		return errors.New(strings.ToValidUTF8(text[:maxFault], "") + "...")
+	}
+	return err
 }
 
 func newQuarantine(r *Registry, k *schema.Kind) *quarantine {
@@ -43,15 +58,48 @@ func newQuarantine(r *Registry, k *schema.Kind) *quarantine {
 // put notes that the value at rest cannot be read; good is the revision of the last one that could; 0: none is known.
 func (q *quarantine) put(rest string, kv *KV, good int64, err error) {
 	q.mu.Lock()
-	known := q.bad[rest].rev == kv.ModRevision
-	q.bad[rest] = badValue{kv.ModRevision, err}
-	q.count()
-	q.mu.Unlock()
-	if known {
+	if q.bad[rest].rev == kv.ModRevision {
+		q.mu.Unlock()
 		return
 	}
-	q.log.Warn("value quarantined", "kind", q.kind.Kind, "key", kv.Key, "rv", kv.ModRevision, "err", err)
-	q.record.put(q.kind, rest, badRecord{Key: kv.Key, Revision: kv.ModRevision, Error: err.Error(), LastGood: good})
+	bad := badValue{rev: kv.ModRevision, err: shortFault(err), good: good, at: time.Now()}
+	q.bad[rest] = bad
+	q.count()
+	q.mu.Unlock()
+	q.log.Warn("value quarantined", "kind", q.kind.Kind, "key", kv.Key, "rv", kv.ModRevision, "err", bad.err)
+	if q.record.add(q, rest); !q.record.write {
+		q.record.tell(q, rest, bad)
+	}
+}
+
+// look returns what is wrong with the value at rest; false: nothing is.
+func (q *quarantine) look(rest string) (badValue, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	bad, is := q.bad[rest]
+	return bad, is
+}
+
+// noteRecord notes that the fault of a revision is written down.
+func (q *quarantine) noteRecord(rest string, rev int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if bad, is := q.bad[rest]; is && bad.rev == rev {
+		bad.recorded = true
+		q.bad[rest] = bad
+	}
+}
+
+// unrecorded are the keys of which there is no record yet.
+func (q *quarantine) unrecorded() (rests []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for rest, bad := range q.bad {
+		if !bad.recorded {
+			rests = append(rests, rest)
+		}
+	}
+	return rests
 }
 
 // clear forgets that the value at rest was bad.
@@ -63,7 +111,7 @@ func (q *quarantine) clear(rest string) {
 	q.mu.Unlock()
 	if was {
 		q.log.Info("value left quarantine", "kind", q.kind.Kind, "key", q.prefix+rest)
-		q.record.remove(q.prefix + rest)
+		q.record.add(q, rest)
 	}
 }
 
@@ -77,7 +125,7 @@ func (q *quarantine) sweep(found map[string]bool) {
 	}
 	q.count()
 	q.mu.Unlock()
-	q.record.sweep(q.prefix, func(key string) bool { return q.fault(strings.TrimPrefix(key, q.prefix)) != nil })
+	q.record.add(q, "")
 }
 
 func (q *quarantine) count() {

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -21,114 +20,177 @@ type badRecord struct {
 	Time     time.Time `json:"time"`
 }
 
-// recorder writes down what is under quarantine, in a process that may (Config.Quarantine).
+// recorder writes down what is under quarantine, in a process that may (Config.Quarantine). It is told which keys to look at, not
+// what to write: that is what the quarantine says when their turn comes, so a key that changes often is written once.
 type recorder struct {
 	store Store
 	on    func(k *schema.Kind, namespace, name string, err error)
 	write bool
-	wake  chan struct{}
+	wake  chan struct{} // has a token while something waits
 
-	mu   sync.Mutex // guards jobs
-	jobs []func(ctx context.Context) error
+	mu      sync.Mutex // guards all below
+	waiting map[recordJob]struct{}
+	queue   []recordJob // what waits, in the order it came
 }
+
+// recordJob is a key to look at; rest "": all of the kind.
+type recordJob struct {
+	of   *quarantine
+	rest string
+}
+
+// maxRecords bounds the keys that wait. Beyond it, all of a kind is looked at instead.
+const maxRecords = 1024
+
+// The pause between two rounds of writing, which is what a key that flaps is written in, and after a round that failed.
+const (
+	recordPause = 100 * time.Millisecond
+	lastRecord  = 30 * time.Second
+)
 
 func newRecorder(cfg Config, s Store) *recorder {
-	return &recorder{store: s, on: cfg.OnBad, write: cfg.Quarantine, wake: make(chan struct{}, 1)}
+	return &recorder{
+		store: s, on: cfg.OnBad, write: cfg.Quarantine, wake: make(chan struct{}, 1), waiting: map[recordJob]struct{}{},
+	}
 }
 
-func (q *recorder) add(job func(ctx context.Context) error) {
-	if !q.write {
+// add asks for a look at a key of a kind, or at all of them.
+func (r *recorder) add(of *quarantine, rest string) {
+	if !r.write {
 		return
 	}
-	q.mu.Lock()
-	q.jobs = append(q.jobs, job)
-	q.mu.Unlock()
+	r.mu.Lock()
+	if rest != "" && len(r.queue) >= maxRecords {
+		rest = ""
+	}
+	job := recordJob{of, rest}
+	if _, waits := r.waiting[job]; !waits {
+		r.waiting[job] = struct{}{}
+		r.queue = append(r.queue, job)
+	}
+	r.mu.Unlock()
 	select {
-	case q.wake <- struct{}{}:
+	case r.wake <- struct{}{}:
 	default:
 	}
 }
 
-// run writes, one after the other, and repeats what fails, until ctx is done.
-func (q *recorder) run(ctx context.Context) error {
+// take empties the queue.
+func (r *recorder) take() []recordJob {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	jobs := r.queue
+	r.queue = nil
+	clear(r.waiting)
+	return jobs
+}
+
+// run writes what waits, round by round, and repeats what fails, until ctx is done.
+func (r *recorder) run(ctx context.Context) error {
+	pause := recordPause
 	for {
-		q.mu.Lock()
-		var job func(ctx context.Context) error
-		if len(q.jobs) > 0 {
-			job, q.jobs = q.jobs[0], q.jobs[1:]
+		select {
+		case <-r.wake:
+		case <-ctx.Done():
+			return nil
 		}
-		q.mu.Unlock()
-		if job == nil {
-			select {
-			case <-q.wake:
+		jobs := r.take()
+		for i, job := range jobs {
+			if err := r.do(ctx, job); err == nil {
+				pause = recordPause
 				continue
-			case <-ctx.Done():
-				return nil
 			}
+			for _, job := range append(jobs[i+1:], job) { // the one that failed comes last
+				r.add(job.of, job.rest)
+			}
+			pause = min(2*pause, lastRecord)
+			break
 		}
-		for job(ctx) != nil {
-			select {
-			case <-time.After(lastCampaign):
-			case <-ctx.Done():
-				return nil
-			}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil
 		}
 	}
 }
 
-// put writes a record, unless one of that revision is there, and tells OnBad: once in the whole cluster where all who
-// write records do.
-func (q *recorder) put(k *schema.Kind, rest string, b badRecord) {
-	tell := func() {
-		if q.on != nil {
-			namespace, name, _ := splitKey(k, rest)
-			q.on(k, namespace, name, errors.New(b.Error))
-		}
+func (r *recorder) do(ctx context.Context, job recordJob) error {
+	if job.rest == "" {
+		return r.sweep(ctx, job.of)
 	}
-	if !q.write {
-		tell()
-		return
+	return r.record(ctx, job.of, job.rest)
+}
+
+// tell tells OnBad of a bad value.
+func (r *recorder) tell(of *quarantine, rest string, bad badValue) {
+	if r.on != nil {
+		namespace, name, _ := splitKey(of.kind, rest)
+		r.on(of.kind, namespace, name, bad.err)
 	}
-	b.Time = time.Now().UTC().Truncate(time.Second)
-	q.add(func(ctx context.Context) error {
-		kv, _, err := q.store.Get(ctx, quarantineKey(b.Key), 0)
-		if err != nil {
-			return err
-		}
-		var old badRecord
-		var rev int64
-		if kv != nil {
-			rev = kv.ModRevision
-			if json.Unmarshal(kv.Value, &old) == nil && old.Revision >= b.Revision {
-				return nil
-			}
-		}
-		if b.LastGood == 0 {
-			b.LastGood = max(old.LastGood, q.lastGood(ctx, k, rest, b))
-		}
-		value, err := json.Marshal(b)
-		if err != nil {
-			return nil // cannot happen
-		}
-		res, err := q.store.Commit(ctx, Txn{
-			Compares: []Compare{{Key: quarantineKey(b.Key), Revision: rev}},
-			Puts:     []Put{{Key: quarantineKey(b.Key), Value: value}},
-		})
-		if err == nil && res.Done {
-			tell()
-		}
+}
+
+// record makes the record of a key what the quarantine says. Where it writes one, it tells OnBad: once in the whole
+// cluster where all who write records do.
+func (r *recorder) record(ctx context.Context, of *quarantine, rest string) error {
+	key := quarantineKey(of.prefix + rest)
+	kv, _, err := r.store.Get(ctx, key, 0)
+	if err != nil {
 		return err
+	}
+	bad, is := of.look(rest)
+	if !is {
+		return r.remove(ctx, kv)
+	}
+	b := badRecord{Key: of.prefix + rest, Revision: bad.rev, Error: bad.err.Error(), LastGood: bad.good, Time: bad.at.UTC().Truncate(time.Second)}
+	var old badRecord
+	var rev int64
+	if kv != nil {
+		rev = kv.ModRevision
+		if json.Unmarshal(kv.Value, &old) == nil && old.Revision >= b.Revision {
+			of.noteRecord(rest, b.Revision)
+			return nil
+		}
+	}
+	if b.LastGood == 0 {
+		b.LastGood = max(old.LastGood, r.lastGood(ctx, of.kind, rest, b))
+	}
+	value, err := json.Marshal(b)
+	if err != nil {
+		return nil // cannot happen
+	}
+	res, err := r.store.Commit(ctx, Txn{
+		Compares: []Compare{{Key: key, Revision: rev}},
+		Puts:     []Put{{Key: key, Value: value}},
 	})
+	switch {
+	case err != nil:
+		return err
+	case res.Done:
+		of.noteRecord(rest, b.Revision)
+		r.tell(of, rest, bad)
+	default: // another process was quicker, perhaps with an older value
+		r.add(of, rest)
+	}
+	return nil
+}
+
+// remove takes a record away, as it was read; nil: there is none.
+func (r *recorder) remove(ctx context.Context, kv *KV) error {
+	if kv == nil {
+		return nil
+	}
+	_, err := r.store.Commit(ctx, Txn{Compares: []Compare{{Key: kv.Key, Revision: kv.ModRevision}}, Deletes: []string{kv.Key}})
+	return err
 }
 
 // maxLook bounds how many bad values in a row are looked behind.
 const maxLook = 16
 
 // lastGood looks in etcd's history for the last value before b that can be read; 0: there is none any more.
-func (q *recorder) lastGood(ctx context.Context, k *schema.Kind, rest string, b badRecord) int64 {
+func (r *recorder) lastGood(ctx context.Context, k *schema.Kind, rest string, b badRecord) int64 {
 	rev := b.Revision
 	for range maxLook {
-		kv, _, err := q.store.Get(ctx, b.Key, rev-1)
+		kv, _, err := r.store.Get(ctx, b.Key, rev-1)
 		if err != nil || kv == nil {
 			return 0
 		}
@@ -140,24 +202,32 @@ func (q *recorder) lastGood(ctx context.Context, k *schema.Kind, rest string, b 
 	return 0
 }
 
-// remove takes a record away.
-func (q *recorder) remove(key string) {
-	q.add(func(ctx context.Context) error {
-		_, err := q.store.Commit(ctx, Txn{Deletes: []string{quarantineKey(key)}})
-		return err
-	})
-}
-
-// sweep takes the records of a prefix away whose key is no longer bad.
-func (q *recorder) sweep(prefix string, bad func(key string) bool) {
-	q.add(func(ctx context.Context) error {
-		start := quarantineKey(prefix)
-		kvs, _, _, err := q.store.List(ctx, start, rangeEnd(start), 0, 0)
+// sweep makes all records of a kind what its quarantine says.
+func (r *recorder) sweep(ctx context.Context, of *quarantine) error {
+	start := quarantineKey(of.prefix)
+	end := rangeEnd(start)
+	for {
+		kvs, count, _, err := r.store.List(ctx, start, end, listPage, 0)
+		if err != nil {
+			return err
+		}
 		for _, kv := range kvs {
-			if key := "/" + strings.TrimPrefix(kv.Key, quarantinePrefix); !bad(key) {
-				q.remove(key)
+			if _, is := of.look(strings.TrimPrefix(kv.Key, quarantineKey(of.prefix))); is {
+				continue
+			}
+			if err := r.remove(ctx, kv); err != nil {
+				return err
 			}
 		}
-		return err
-	})
+		if int64(len(kvs)) == count || len(kvs) == 0 {
+			break
+		}
+		start = kvs[len(kvs)-1].Key + "\x00"
+	}
+	for _, rest := range of.unrecorded() {
+		if err := r.record(ctx, of, rest); err != nil {
+			return err
+		}
+	}
+	return nil
 }

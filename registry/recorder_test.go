@@ -1,0 +1,163 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gantry/schema"
+)
+
+// recording is a registry that records on a store, with the quarantine of pods; nothing of it runs.
+func recording(s Store, on func()) (*recorder, *quarantine) {
+	r := New(Config{Store: s, Kinds: testKinds, Quarantine: true, Log: slog.New(slog.DiscardHandler),
+		OnBad: func(*schema.Kind, string, string, error) { on() }})
+	return r.reads.recorder, r.cache(podKind).bad
+}
+
+func badAt(i int, rev int64) (rest string, kv *KV) {
+	rest = fmt.Sprintf("n/p%d", i)
+	return rest, &KV{Key: "/registry/pods/" + rest, ModRevision: rev}
+}
+
+// queued is how many keys wait.
+func (r *recorder) queued() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.queue)
+}
+
+// records are those of pods, by key.
+func records(t *testing.T, s Store) map[string]badRecord {
+	t.Helper()
+	kvs, _, _, err := s.List(context.Background(), "/gantry/quarantine/registry/pods/", "/gantry/quarantine/registry/pods0", 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]badRecord{}
+	for _, kv := range kvs {
+		var b badRecord
+		if err := json.Unmarshal(kv.Value, &b); err != nil {
+			t.Fatal(err)
+		}
+		out[b.Key] = b
+	}
+	return out
+}
+
+// TestRecorderOfManyBadValues: however many values are bad, a bounded number of keys waits, and all are recorded in the end.
+func TestRecorderOfManyBadValues(t *testing.T) {
+	t.Run("100000 come", func(t *testing.T) { manyBadValues(t, 100_000, false) })
+	t.Run("3000 come and go", func(t *testing.T) { manyBadValues(t, 3000, true) })
+}
+
+func manyBadValues(t *testing.T, values int, leave bool) {
+	synctest.Test(t, func(t *testing.T) {
+		s := NewFake()
+		var told atomic.Int64
+		r, q := recording(s, func() { told.Add(1) })
+		for i := range values {
+			rest, kv := badAt(i, int64(i+2))
+			q.put(rest, kv, 1, errors.New("rubbish"))
+		}
+		bounded := func() {
+			t.Helper()
+			if n := r.queued(); n > maxRecords+1 {
+				t.Errorf("%d keys wait", n)
+			}
+		}
+		bounded()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.run(ctx) }()
+		time.Sleep(time.Minute) // of the bubble's time
+		if n := len(records(t, s)); n != values || int(told.Load()) != values {
+			t.Errorf("%d values are recorded and %d told of %d", n, told.Load(), values)
+		}
+		for i := range values {
+			if rest, _ := badAt(i, 0); leave {
+				q.clear(rest)
+			}
+		}
+		bounded()
+		time.Sleep(time.Minute)
+		if n := len(records(t, s)); leave && n != 0 || int(told.Load()) != values {
+			t.Errorf("%d records are left, %d told", n, told.Load())
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// failing is a store that fails while it is told to, and counts transactions.
+type failing struct {
+	*Fake
+	fails   atomic.Bool
+	commits atomic.Int64
+}
+
+func (s *failing) Commit(ctx context.Context, t Txn) (TxnResult, error) {
+	s.commits.Add(1)
+	if s.fails.Load() {
+		return TxnResult{}, &Error{Kind: Unavailable, Reason: "etcd is away"}
+	}
+	return s.Fake.Commit(ctx, t)
+}
+
+// TestRecorderOfAFlappingKey: what is written of a key that changes all the time is what it is in the end, with pauses between,
+// and fewer and fewer tries while etcd is away.
+func TestRecorderOfAFlappingKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &failing{Fake: NewFake()}
+		r, q := recording(s, func() {})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.run(ctx) }()
+		rev := int64(10)
+		flap := func(n int, every time.Duration) {
+			for range n {
+				rest, kv := badAt(1, rev)
+				q.put(rest, kv, rev-1, fmt.Errorf("rubbish %d", rev))
+				time.Sleep(every)
+				q.clear(rest)
+				rev += 2
+			}
+			rest, kv := badAt(1, rev)
+			q.put(rest, kv, rev-1, errors.New(strings.Repeat("long ", 1000)))
+		}
+		flap(10_000, time.Millisecond) // 10 s
+		time.Sleep(time.Second)
+		if n := s.commits.Load(); n > 210 {
+			t.Errorf("%d writes in 11 s", n)
+		}
+		isLast := func() {
+			t.Helper()
+			b := records(t, s)["/registry/pods/n/p1"]
+			if b.Revision != rev || b.LastGood != rev-1 || len(b.Error) > maxFault+3 || !strings.HasPrefix(b.Error, "long long") {
+				t.Errorf("the record is %+v, want that of revision %d", b, rev)
+			}
+		}
+		isLast()
+		s.fails.Store(true)
+		s.commits.Store(0)
+		flap(1000, time.Second) // a quarter of an hour
+		if n := s.commits.Load(); n > 100 {
+			t.Errorf("%d tries in 1000 s while etcd was away", n)
+		}
+		if n := r.queued(); n > 1 {
+			t.Errorf("one key waits %d times", n)
+		}
+		s.fails.Store(false)
+		time.Sleep(lastRecord + time.Second)
+		isLast()
+		cancel()
+		<-ended
+	})
+}
