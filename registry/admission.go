@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"gantry/registry/admit"
 	"gantry/schema"
@@ -14,14 +15,18 @@ func (r *Registry) admit(ctx context.Context, q *admit.Request) error {
 	if r.cfg.Node != "" {
 		return nil
 	}
-	err := admit.Run(ctx, finder{r}, q)
+	return refused(ctx, q.Kind, q.Name, admit.Run(ctx, finder{r}, q))
+}
+
+// refused is a rule's error as the registry's; nil stays nil.
+func refused(ctx context.Context, k *schema.Kind, name string, err error) error {
 	var denied *admit.Denied
 	var missing *admit.Missing
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &denied):
-		e := fault(q.Kind, q.Name, Forbidden, "")
+		e := fault(k, name, Forbidden, "")
 		e.Reason, e.Causes = denied.Reason, denied.Causes
 		return e
 	case errors.As(err, &missing):
@@ -33,7 +38,55 @@ func (r *Registry) admit(ctx context.Context, q *admit.Request) error {
 	if errors.As(err, &e) {
 		return err
 	}
-	return &Error{Kind: Unavailable, Group: q.Kind.Group, Resource: q.Kind.Plural, KindName: q.Kind.Kind, Name: q.Name, Cause: err}
+	return &Error{Kind: Unavailable, Group: k.Group, Resource: k.Plural, KindName: k.Kind, Name: name, Cause: err}
+}
+
+// hold is an object that must be at a revision when another is written, as what was decided stands on it.
+type hold struct {
+	target
+	rev   int64
+	again func(name string, obj schema.Object) error // the decision on another state; nil: it is gone
+}
+
+// holds are those of a request that the rules have taken.
+func (r *Registry) holds(q *admit.Request) []hold {
+	var out []hold
+	for _, h := range q.Held {
+		k := finder{r}.kind(h.Group, h.Plural)
+		rev, err := strconv.ParseInt(h.ResourceVersion, 10, 64)
+		if k == nil || err != nil {
+			continue // cannot happen: it was found
+		}
+		out = append(out, hold{target{k, h.Namespace, h.Name, objectKey(k, h.Namespace, h.Name)}, rev, h.Again})
+	}
+	return out
+}
+
+// renew looks at the holds of a transaction that did not run although the object was as expected: moved tells that one was at
+// another revision, and is held there now. It is an error where the decision is another one there.
+func (r *Registry) renew(ctx context.Context, s *swap) (moved bool, err error) {
+	for i := range s.holds {
+		h := &s.holds[i]
+		met, err := r.read(ctx, h.target)
+		if err != nil {
+			return false, about(s.kind, s.name, err)
+		}
+		if met.rev == h.rev {
+			continue
+		}
+		h.rev, moved = met.rev, true
+		var obj schema.Object
+		if met.item != nil {
+			obj = met.item.Object()
+			r.writes.keep(h.key, met.item) // the next write knows it, should the cache be behind for longer
+		} else if met.rev != 0 {
+			return true, &Error{Kind: Unreadable, Group: h.kind.Group, Resource: h.kind.Plural, KindName: h.kind.Kind, Name: h.name, Cause: met.bad}
+		}
+		if err := refused(ctx, s.kind, s.name, h.again(h.name, obj)); err != nil {
+			return true, err
+		}
+	}
+	return moved, nil
 }
 
 // finder is the rules' view of other objects: the cache, and etcd for what the cache does not have (yet).
@@ -50,6 +103,19 @@ func (f finder) Find(ctx context.Context, group, plural, namespace, name string)
 	}
 	f.r.cache(k).use() // what one write asks for, the next one will
 	st, err := f.r.guess(ctx, target{k, namespace, name, objectKey(k, namespace, name)})
+	if err != nil || st.item == nil {
+		return nil, false, err
+	}
+	return st.item.Object(), true, nil
+}
+
+// Latest is admit.Reader's Latest.
+func (f finder) Latest(ctx context.Context, group, plural, namespace, name string) (schema.Object, bool, error) {
+	k := f.kind(group, plural)
+	if k == nil || !keyable(k, namespace, name) {
+		return nil, false, nil
+	}
+	st, err := f.r.read(ctx, target{k, namespace, name, objectKey(k, namespace, name)})
 	if err != nil || st.item == nil {
 		return nil, false, err
 	}

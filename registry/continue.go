@@ -101,7 +101,7 @@ func (c *cache) dropPages(rev int64) {
 
 // stateAt is the whole state at rev, where the cache still has it.
 func (c *cache) stateAt(rev int64) ([]*Item, bool) {
-	defer c.lockClean("")()
+	defer c.unlock(c.lockClean(""))
 	if c.filled && c.last <= rev && rev <= c.rev {
 		return c.view.sorted, true
 	}

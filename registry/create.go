@@ -44,7 +44,8 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 
 // create stores obj, which is the registry's own and has its name.
 func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
-	if err := r.prepareCreate(ctx, k, obj); err != nil {
+	holds, err := r.prepareCreate(ctx, k, obj)
+	if err != nil {
 		return nil, err
 	}
 	t, err := targetOf(k, obj.GetNamespace(), obj.GetName())
@@ -52,7 +53,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 		return nil, err
 	}
 	o.warn(k, obj, nil)
-	s := &swap{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}}
+	s := &swap{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, holds: holds}
 	if o.DryRun {
 		now, err := r.read(ctx, t)
 		if err != nil {
@@ -72,25 +73,26 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	return it, nil
 }
 
-// prepareCreate makes of what a client wants what is stored, or says every fault of it.
-func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object) error {
+// prepareCreate makes of what a client wants what is stored, or says every fault of it. It returns what must hold when that is
+// done.
+func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object) ([]hold, error) {
 	createMeta(obj, time.Now())
 	call(k.Default, obj)
 	call(k.PrepareCreate, obj)
 	faults := schema.ValidateMeta(k, obj)
+	var holds []hold
 	if keyable(k, obj.GetNamespace(), obj.GetName()) {
-		err := r.admit(ctx, &admit.Request{
-			Op: admit.Create, Kind: k, Namespace: obj.GetNamespace(), Name: obj.GetName(), Obj: obj,
-		})
-		if err != nil {
-			return err
+		q := &admit.Request{Op: admit.Create, Kind: k, Namespace: obj.GetNamespace(), Name: obj.GetName(), Obj: obj}
+		if err := r.admit(ctx, q); err != nil {
+			return nil, err
 		}
+		holds = r.holds(q)
 	}
 	faults = append(faults, ipFamilies(obj)...)
 	if k.Validate != nil {
 		faults = append(faults, k.Validate(obj)...)
 	}
-	return invalid(k, obj.GetName(), faults)
+	return holds, invalid(k, obj.GetName(), faults)
 }
 
 // exists says that a name is taken; by an object on its way out, Kubernetes says so.

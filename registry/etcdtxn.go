@@ -63,6 +63,9 @@ func txnRequest(t Txn) *pb.TxnRequest {
 			cmp.Target, cmp.TargetUnion = pb.Compare_MOD, &pb.Compare_ModRevision{ModRevision: c.Revision}
 		}
 		req.Compare = append(req.Compare, cmp)
+		if c.Unread {
+			continue
+		}
 		req.Failure = append(req.Failure, &pb.RequestOp{Request: &pb.RequestOp_RequestRange{RequestRange: &pb.RangeRequest{Key: cmp.Key}}})
 	}
 	for _, p := range t.Puts {

@@ -184,7 +184,9 @@ func (f *Fake) Commit(ctx context.Context, t Txn) (TxnResult, error) {
 		if !holds(c, f.at(c.Key, f.rev)) {
 			current := map[string]*KV{}
 			for _, c := range t.Compares {
-				current[c.Key] = f.at(c.Key, f.rev)
+				if !c.Unread {
+					current[c.Key] = f.at(c.Key, f.rev)
+				}
 			}
 			return TxnResult{Revision: f.rev, Current: current}, nil
 		}

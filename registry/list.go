@@ -47,7 +47,7 @@ func (c *cache) list(ctx context.Context, s selector, o ListOptions) (List, erro
 // is returned never changes.
 func (c *cache) present(s *selector) (items, sorted []*Item, rev int64) {
 	term, value, _ := s.exact()
-	defer c.lockClean(term)()
+	defer c.unlock(c.lockClean(term))
 	sorted, rev = c.view.sorted, c.rev
 	items = sorted
 	if term != "" {
@@ -60,15 +60,15 @@ func (c *cache) present(s *selector) (items, sorted []*Item, rev int64) {
 }
 
 // lockClean locks the cache with its items in order and, where it may have one, an index of term ("": none is needed). It takes
-// the write lock only where there is something to do.
-func (c *cache) lockClean(term string) (unlock func()) {
+// the write lock only where there is something to do; unlock needs to know that.
+func (c *cache) lockClean(term string) (write bool) {
 	c.mu.RLock()
 	lacks := false
 	if term != "" {
 		_, lacks = c.view.lacks(term)
 	}
 	if c.view.clean() && !lacks {
-		return c.mu.RUnlock
+		return false
 	}
 	c.mu.RUnlock()
 	c.mu.Lock()
@@ -76,7 +76,15 @@ func (c *cache) lockClean(term string) (unlock func()) {
 	if term != "" {
 		c.view.ensure(term)
 	}
-	return c.mu.Unlock
+	return true
+}
+
+func (c *cache) unlock(write bool) {
+	if write {
+		c.mu.Unlock()
+	} else {
+		c.mu.RUnlock()
+	}
 }
 
 // owned returns the items that name uid among their owners, in key order.

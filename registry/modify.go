@@ -211,13 +211,14 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*s
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := r.prepareCreate(ctx, w.kind, obj); err != nil {
+	holds, err := r.prepareCreate(ctx, w.kind, obj)
+	if err != nil {
 		return nil, nil, err
 	}
 	if w.want.uid != "" {
 		obj.SetUID(types.UID(w.want.uid)) // the same object as before the value was spoilt
 	}
-	return &swap{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded}, nil, nil
+	return &swap{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, holds: holds}, nil, nil
 }
 
 // The pause of a beaten writer before it tries again: within a process writers queue, this is between processes.

@@ -50,11 +50,13 @@ type Txn struct {
 	Deletes []string
 }
 
-// Compare holds when the key's ModRevision (or CreateRevision, where Create is set) is Revision; 0: absent.
+// Compare holds when the key's ModRevision (or CreateRevision, where Create is set) is Revision; 0: absent. Unread spares the
+// store the key's state in a result that is not Done.
 type Compare struct {
 	Key      string
 	Revision int64
 	Create   bool
+	Unread   bool
 }
 
 // Put is one write; Lease 0 is none.
@@ -68,7 +70,7 @@ type Put struct {
 type TxnResult struct {
 	Done     bool
 	Revision int64          // of the store after it
-	Current  map[string]*KV // when not Done: the compared keys' state; absent keys are nil
+	Current  map[string]*KV // when not Done: the compared keys' state, but of those Unread; absent keys are nil
 }
 
 // WatchBatch is some changes, in order.

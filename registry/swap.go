@@ -23,6 +23,7 @@ type swap struct {
 	dryRun bool
 	// decoded tells that obj is as it will be read again, see WriteOptions.
 	decoded bool
+	holds   []hold
 }
 
 // run stores s: the object and its companions in one transaction. lost is the state that was met instead of s.old; it
@@ -32,7 +33,7 @@ func (r *Registry) run(ctx context.Context, s *swap) (it *Item, lost *state, err
 	if err != nil {
 		return nil, nil, about(s.kind, s.name, err)
 	}
-	for {
+	for moves := 0; ; {
 		if err := claims.fill(ctx, r); err != nil {
 			return nil, nil, about(s.kind, s.name, err)
 		}
@@ -64,7 +65,18 @@ func (r *Registry) run(ctx context.Context, s *swap) (it *Item, lost *state, err
 			r.writes.met(s.key, met.item)
 			return nil, &met, nil
 		}
-		claims.clashed(res.Current) // the object was as expected, an address or port was not
+		moved, err := r.renew(ctx, s)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !moved {
+			claims.clashed(res.Current) // all was as expected but an address or port
+			continue
+		}
+		moves++
+		if err := pause(ctx, moves); err != nil {
+			return nil, nil, err
+		}
 	}
 }
 
@@ -118,7 +130,10 @@ func (s *swap) item(value []byte, revision int64) *Item {
 
 // commit runs the transaction of s.
 func (r *Registry) commit(ctx context.Context, s *swap, value []byte, claims *claims) (TxnResult, error) {
-	t := Txn{Compares: []Compare{{Key: s.key, Revision: s.old.rev}}}
+	t := Txn{Compares: append(make([]Compare, 0, 1+len(s.holds)), Compare{Key: s.key, Revision: s.old.rev})}
+	for _, h := range s.holds {
+		t.Compares = append(t.Compares, Compare{Key: h.key, Revision: h.rev, Unread: true})
+	}
 	by := r.stampOf(ctx, s.old.rev)
 	if s.remove {
 		t.Deletes = append(t.Deletes, s.key)

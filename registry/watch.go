@@ -68,7 +68,7 @@ func (w *Watcher) open(ctx context.Context, o WatchOptions, rev int64) error {
 		w.rev, w.pos = w.c.rev, w.c.ring.end()
 		return nil
 	}
-	defer w.c.lockClean("")()
+	defer w.c.unlock(w.c.lockClean(""))
 	w.rev, w.pos = w.c.rev, w.c.ring.end()
 	lo, hi := namespaceSpan(w.sel.namespace)
 	w.initial = span(w.c.view.sorted, lo, hi)

@@ -35,6 +35,17 @@ type Request struct {
 	Obj schema.Object
 	// Old is what it replaces, read-only; nil on a create.
 	Old schema.Object
+	// Held is what the rules' decisions stand on: it must be the same when Obj is written.
+	Held []Held
+}
+
+// Held is an object that a rule has found.
+type Held struct {
+	Group, Plural, Namespace, Name string
+	// ResourceVersion is the object's as it was found.
+	ResourceVersion string
+	// Again is the rule's decision on another state of the object of that name; nil: it is gone.
+	Again func(name string, obj schema.Object) error
 }
 
 // is tells whether the request is about the main resource of a core kind.
@@ -50,12 +61,14 @@ func (q *Request) is(kind string, ops ...Op) bool {
 	return false
 }
 
-// Reader finds other objects: shared, read-only. What was written before the request began is found.
+// Reader finds other objects: shared, read-only.
 type Reader interface {
 	// Serves tells whether there are such objects at all.
 	Serves(group, plural string) bool
-	// Find returns an object; ok is false where there is none, or no such kind is served.
+	// Find returns an object; ok is false where there is none, or no such kind is served. It may be an earlier state.
 	Find(ctx context.Context, group, plural, namespace, name string) (obj schema.Object, ok bool, err error)
+	// Latest is Find that asks the store.
+	Latest(ctx context.Context, group, plural, namespace, name string) (obj schema.Object, ok bool, err error)
 }
 
 // Rule is one rule.

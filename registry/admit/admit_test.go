@@ -27,6 +27,10 @@ func (w world) Find(_ context.Context, _, plural, namespace, name string) (schem
 	return obj, ok, nil
 }
 
+func (w world) Latest(ctx context.Context, group, plural, namespace, name string) (schema.Object, bool, error) {
+	return w.Find(ctx, group, plural, namespace, name)
+}
+
 func cluster() world {
 	return world{
 		"namespaces//default":             &corev1.Namespace{},

@@ -225,6 +225,13 @@ func testCommitManyKeys(t *testing.T, s Env) {
 	if err != nil || res.Done || len(res.Current) != 2 || res.Current["/r/a"] == nil || res.Current["/r/b"] == nil {
 		t.Errorf("a half-true compare = %+v, %v", res, err)
 	}
+	res, err = s.Commit(within(t), registry.Txn{
+		Compares: []registry.Compare{{Key: "/r/b", Unread: true}, {Key: "/r/a", Revision: rev}},
+		Puts:     []registry.Put{{Key: "/r/c", Value: []byte("3")}},
+	})
+	if _, there := res.Current["/r/b"]; err != nil || res.Done || there || res.Current["/r/a"] == nil {
+		t.Errorf("a compare without a look = %+v, %v", res, err)
+	}
 }
 
 func testCompacted(t *testing.T, s Env) {
