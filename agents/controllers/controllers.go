@@ -33,6 +33,7 @@ func all() []controller {
 		{"endpoints", "endpoints of services that have a selector", k(core.Service, core.Pod, core.Endpoints), k(core.Endpoints), 2, setupEndpoints},
 		{"endpointslicemirroring", "endpoint slices of endpoints made by hand", k(core.Service, core.Endpoints, discovery.EndpointSlice), k(discovery.EndpointSlice), 1, setupMirroring},
 		{"namespace", "the first namespaces, and the emptying of those being deleted", kinds.All.All, kinds.All.All, 4, setupNamespace},
+		{"namespacegc", "what is left in namespaces that were deleted past the API", kinds.All.All, kinds.All.All, 1, setupNamespaceGC},
 		{"serviceaccount", "the service account default in every namespace", k(core.Namespace, core.ServiceAccount), k(core.ServiceAccount), 1, setupServiceAccount},
 		{"serviceaccounttoken", "tokens in the Secrets made for them, and those Secrets' end with their account", k(core.Secret, core.ServiceAccount), k(core.Secret, core.ServiceAccount), 2, setupAccountTokens},
 		{"rootca", "the config map kube-root-ca.crt in every namespace", k(core.Namespace, core.ConfigMap), k(core.ConfigMap), 1, setupRootCA},
