@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -114,23 +115,27 @@ func findEtcd(dataDir string) (admin.Etcd, error) {
 	}, err
 }
 
-// runEtcdctl is etcd's own etcdctl with the cluster's endpoints and certificates. GANTRY_DATA_DIR names the data
-// directory: all arguments are etcdctl's.
+// runEtcdctl is etcd's own etcdctl with the cluster's endpoints and certificates: those of --data-dir, else those of the
+// environment, else those of GANTRY_DATA_DIR. All other arguments are etcdctl's.
 func runEtcdctl(c *cli.Context) error {
-	dataDir := os.Getenv("GANTRY_DATA_DIR")
-	if dataDir == "" {
-		dataDir = up.DefaultDataDir
+	dataDir, args, err := admin.TakeDataDir(c.Args().Slice())
+	if err != nil {
+		return err
+	}
+	named := dataDir != ""
+	if !named {
+		dataDir = cmp.Or(os.Getenv("GANTRY_DATA_DIR"), up.DefaultDataDir)
 	}
 	vars, err := up.Env(dataDir)
-	if err != nil && os.Getenv("ETCDCTL_ENDPOINTS") == "" {
+	if err != nil && (named || os.Getenv("ETCDCTL_ENDPOINTS") == "") {
 		return err
 	}
 	for _, v := range vars {
-		if name, value, _ := strings.Cut(v, "="); os.Getenv(name) == "" {
+		if name, value, _ := strings.Cut(v, "="); named || os.Getenv(name) == "" {
 			os.Setenv(name, value)
 		}
 	}
-	os.Args = append([]string{"etcdctl"}, c.Args().Slice()...)
+	os.Args = append([]string{"etcdctl"}, args...)
 	ctlv3.MustStart()
 	return nil
 }

@@ -210,7 +210,7 @@ func TestEtcdctlIsAUser(t *testing.T) {
 			t.Errorf("etcdctl get does not list %s:\n%s", want, keys)
 		}
 	}
-	value := c.etcdctl("", "get", "/registry/deployments/default/web", "--print-value-only")
+	value := c.etcdctl("", "--data-dir", c.dir, "get", "/registry/deployments/default/web", "--print-value-only")
 	var d map[string]any
 	if err := json.Unmarshal([]byte(value), &d); err != nil {
 		t.Fatalf("a value is not JSON: %v\n%s", err, value)

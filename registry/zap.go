@@ -2,15 +2,24 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"google.golang.org/grpc/codes"
 )
 
 // zapOver is a zap logger, which etcd insists on, that writes warnings and errors to log.
 func zapOver(log *slog.Logger) *zap.Logger {
 	return zap.New(zapCore{log.With("agent", "etcd")})
+}
+
+// ClientLog is the logger for a client of etcd, with log's format.
+func ClientLog(log *slog.Logger) *zap.Logger {
+	return zap.New(zapCore{log.With("agent", "etcd client")})
 }
 
 // zapCore is a zapcore.Core over slog.
@@ -22,6 +31,14 @@ var harmless = map[string]bool{
 	"simple token is not cryptographically signed":                                         true,
 	"Failed to detect schema version":                                                      true,
 	"failed to update storage version":                                                     true,
+}
+
+// returned is what etcd's client warns of and returns to its caller too, who tells it better.
+var returned = map[string]bool{
+	"retrying of unary invoker failed":        true,
+	"retrying RecvMsg":                        true,
+	"streamer failed to create ClientStream":  true,
+	"failed reestablishStreamAndResendBuffer": true,
 }
 
 // Enabled tells whether a level is logged.
@@ -43,11 +60,22 @@ func (c zapCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Check
 // Write logs an entry.
 func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	level := slog.LevelWarn
-	if e.Level > zapcore.WarnLevel {
+	switch {
+	case returned[e.Message] || slices.ContainsFunc(fields, cancelled):
+		level = slog.LevelDebug
+	case e.Level > zapcore.WarnLevel:
 		level = slog.LevelError
 	}
-	c.log.Log(context.Background(), level, e.Message, zapArgs(fields)...)
+	if ctx := context.Background(); c.log.Enabled(ctx, level) {
+		c.log.Log(ctx, level, e.Message, zapArgs(fields)...)
+	}
 	return nil
+}
+
+// cancelled tells an error that means that the caller wanted no more.
+func cancelled(f zapcore.Field) bool {
+	err, is := f.Interface.(error)
+	return is && f.Type == zapcore.ErrorType && (errors.Is(err, context.Canceled) || codeOf(err) == codes.Canceled)
 }
 
 // Sync has nothing to do: slog keeps nothing back.
@@ -59,11 +87,12 @@ func zapArgs(fields []zapcore.Field) []any {
 	for _, f := range fields {
 		f.AddTo(enc)
 	}
-	for k, v := range enc.Fields {
+	for _, k := range slices.Sorted(maps.Keys(enc.Fields)) {
+		name := k
 		if k == "error" {
-			k = "err"
+			name = "err"
 		}
-		args = append(args, k, v)
+		args = append(args, name, enc.Fields[k])
 	}
 	return args
 }

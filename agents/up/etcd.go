@@ -47,7 +47,7 @@ func overEtcd(ctx context.Context, c Config, keys *certs, work func(context.Cont
 
 func (c Config) dial() (*clientv3.Client, error) {
 	cfg := clientv3.Config{
-		Endpoints: c.EtcdServers, DialTimeout: 5 * time.Second,
+		Endpoints: c.EtcdServers, DialTimeout: 5 * time.Second, Logger: registry.ClientLog(c.Log),
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 3 * time.Second, // also TCP's for what is not acknowledged: a member that is cut off is left after that
 	}
