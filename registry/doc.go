@@ -18,7 +18,8 @@
 // # Writes
 //
 // default -> prepare -> admit -> validate -> encode -> compare-and-swap. There is no other write path. Admission comes
-// before validation, as in Kubernetes, so that what it fills in is validated too; see package admit.
+// before validation, as in Kubernetes, so that what it fills in is validated too; see package admit. What a rule's decision
+// stands on (the namespace of a new object) is compared in the object's transaction.
 //
 // # Companions
 //
@@ -43,8 +44,12 @@
 //
 // Ordered by revision, unique, reliable (nothing between two events is missed), atomic, resumable from any
 // revision not yet compacted, bookmarkable. A slow reader never blocks the source: it lags behind, then is
-// ended with Expired. What is older than a cache's ring is read from etcd once for all who resume there (backfill.go). DELETED carries the last state under the deletion's revision. An object that leaves a
-// selector is DELETED for that watcher, one that enters it is ADDED.
+// ended with Expired. What is older than a cache's ring is read from etcd once, for all who resume there (backfill.go).
+// DELETED carries the last state under the deletion's revision. An object that leaves a selector is DELETED for that
+// watcher, one that enters it is ADDED.
+//
+// Follow is for agents, which want to know what is and not what was: one that is slow is told the difference. Nothing is
+// kept for it but that.
 //
 // # Trust
 //

@@ -1,0 +1,91 @@
+//go:build faults
+
+package faults
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// pausedFor is longer than every lease, grace period and timeout that could be taken for a death.
+const pausedFor = 150 * time.Second
+
+// Case 52: the whole machine stands still and goes on, as a virtual machine that was paused: etcd and every process of Gantry are
+// stopped, and continued at once. Clients are elsewhere and go on all the time, and so do containers.
+func TestEverythingPaused(t *testing.T) {
+	const replicas = 6
+	e := startEtcd(t, 1)
+	a := startPlane(t, "a", e.urls())
+	leads(t, e, "a")
+	b := newPlane(t, "b", e.urls())
+	b.share(a)
+	b.run()
+	b.connect()
+	image := buildImage(t)
+	n := startNodeAgents(t, a, e)
+	a.ok("POST", deployments, strings.Replace(deployment("web", replicas), `"image":"i"`, fmt.Sprintf(`"image":%q,"imagePullPolicy":"Never","args":["serve","8080"]`, image), 1))
+	containers := running(t, a, n, "web", replicas)
+	settled(t, e)
+	i, stop := b.follow(maps)
+	defer stop()
+	l := startLoad(t, a, "counter")
+	acknowledged := func() int {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.acked
+	}
+	eventually(t, "some writes", patience, func() (bool, string) { return acknowledged() > 20, fmt.Sprint(acknowledged()) })
+
+	before, terms := e.revision(), e.terms()
+	all := []*process{a.process, b.process, n.process, e.members[0].process}
+	for _, p := range all {
+		p.signal(syscall.SIGSTOP)
+	}
+	written := acknowledged()
+	<-time.After(pausedFor)
+	for _, p := range all {
+		p.signal(syscall.SIGCONT)
+	}
+	woken := time.Now()
+	back := eventually(t, "clients write", patience, func() (bool, string) {
+		return acknowledged() > written+20, fmt.Sprintf("%d, before the pause %d", acknowledged(), written)
+	})
+	eventually(t, "both elections are won anew", patience, func() (bool, string) {
+		now := e.terms()
+		return now["controllers"] > terms["controllers"] && now["scheduler"] > terms["scheduler"], fmt.Sprintf("%v, before the pause %v", now, terms)
+	})
+	led := time.Since(woken)
+	<-time.After(seconds(20)) // time for wrong decisions
+	untouched(t, e, before)
+	sameContainers(t, n, containers)
+	if now := containersOf(t, n); len(now) != len(containers) {
+		t.Errorf("%d containers run, before the pause %d", len(now), len(containers))
+	}
+	l.mu.Lock()
+	l.hung = nil // nobody can answer while everything stands still
+	l.mu.Unlock()
+	l.end(t)
+	i.check(t, e, "/registry/configmaps/default/")
+	a.ok("PATCH", deployments+"/web", fmt.Sprintf(`{"spec":{"replicas":%d}}`, replicas+2), "Content-Type", "application/merge-patch+json")
+	began := time.Now()
+	running(t, a, n, "web", replicas+2)
+	t.Logf("after %s clients wrote again within %s, leaders were lost and won within %s; a scaling took %s",
+		pausedFor, back.Round(time.Millisecond), led.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+}
+
+// terms are the create revisions of the leaders' keys, by election; 0: nobody leads.
+func (e *etcd) terms() map[string]int64 {
+	e.t.Helper()
+	all := map[string]int64{}
+	for _, election := range []string{"controllers", "scheduler"} {
+		for _, kv := range e.get("/gantry/election/"+election+"/", withPrefix()...).Kvs {
+			if all[election] == 0 || kv.CreateRevision < all[election] {
+				all[election] = kv.CreateRevision
+			}
+		}
+	}
+	return all
+}
