@@ -97,7 +97,7 @@ func TestEmbeddedForEtcdctl(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
 	endpoint := fmt.Sprintf("https://127.0.0.1:%d", cfg.Port)
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, TLS: config})
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, TLS: config, Logger: ClientLog(slog.New(slog.DiscardHandler))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestEtcdRestarts(t *testing.T) {
 	}
 	t.Cleanup(func() { e.Close() })
 	dial := func() *clientv3.Client {
-		client, err := clientv3.New(clientv3.Config{Endpoints: []string{fmt.Sprintf("https://127.0.0.1:%d", cfg.Port)}, TLS: config})
+		client, err := clientv3.New(clientv3.Config{Endpoints: []string{fmt.Sprintf("https://127.0.0.1:%d", cfg.Port)}, TLS: config, Logger: ClientLog(slog.New(slog.DiscardHandler))})
 		if err != nil {
 			t.Fatal(err)
 		}

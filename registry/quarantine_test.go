@@ -65,11 +65,15 @@ func TestHostileValues(t *testing.T) {
 			// Another process that starts now sees the same, and does not write the record again.
 			r2 := runRegistry(t, Config{Store: s, Kinds: testKinds, Quarantine: true, Log: slog.New(slog.DiscardHandler)})
 			isBad(t, ctx, s, r2, rev, was, tt.want)
-			mu.Lock()
-			if len(told) != 1 || !strings.Contains(told[0], "Pod n/bad ") {
+			said := func() []string {
+				mu.Lock()
+				defer mu.Unlock()
+				return told
+			}
+			_ = waitFor(ctx, func() bool { return len(said()) > 0 }) // it is told after the record is there
+			if told := said(); len(told) != 1 || !strings.Contains(told[0], "Pod n/bad ") {
 				t.Errorf("OnBad was told %q", told)
 			}
-			mu.Unlock()
 			again := put(t, s, "/registry/pods/n/bad", good)
 			put(t, s, "/registry/pods/n/good", podJSON("n", "good", `"x":"y"`))
 			if got, want := fmt.Sprint(show(next(t, w, 2))), fmt.Sprintf("[ADDED bad %d MODIFIED good %d]", again, again+1); again > first && got != want &&

@@ -80,7 +80,7 @@ func TestMemberStandsStill(t *testing.T) {
 	t.Cleanup(e.Close)
 	still := startRelay(t, cfg.Port)
 	dial := func(endpoints ...string) *clientv3.Client {
-		client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: config})
+		client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: config, Logger: ClientLog(slog.New(slog.DiscardHandler))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,6 +102,9 @@ func TestMemberStandsStill(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := r.List(ctx, core.ConfigMap, "n", ListOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watches.Get(ctx, "/"); err != nil { // so that the client has begun to connect, which it does not guard against the next
 		t.Fatal(err)
 	}
 	watches.SetEndpoints(other, there)
