@@ -36,12 +36,12 @@ func (g *gateway) stream(w http.ResponseWriter, r *request) error {
 		// SPDY inside a WebSocket is not spoken: a client that offers it falls back to plain SPDY on this answer.
 		return apierrors.NewBadRequest("unable to upgrade: the only subprotocol offered is not supported")
 	}
-	u, err := g.kubeletOf(r.Context(), pod.Spec.NodeName)
+	ctx, u, err := g.kubeletOf(r.Context(), pod.Spec.NodeName)
 	if err != nil {
 		return err
 	}
 	u.Path, u.RawQuery = path, q.Encode()
-	ctx, cancel := context.WithCancel(r.Context())
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(stopping(ctx), cancel)()
 	g.kubeletProxy(r, u).ServeHTTP(w, r.WithContext(ctx))
@@ -51,7 +51,7 @@ func (g *gateway) stream(w http.ResponseWriter, r *request) error {
 // kubeletProxy passes one request on to u.
 func (g *gateway) kubeletProxy(r *request, u *url.URL) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport: g.transport,
+		Transport: g.nodes.transport,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL, p.Out.Host = u, u.Host
 			for _, name := range []string{"Authorization", "Cookie", "Origin", "Accept-Encoding"} {
@@ -67,7 +67,7 @@ func (g *gateway) kubeletProxy(r *request, u *url.URL) *httputil.ReverseProxy {
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			var status *apierrors.StatusError
 			if !errors.As(err, &status) {
-				err = apierrors.NewInternalError(fmt.Errorf("error dialing backend: %w", err))
+				err = unreachedKubelet(r.Context(), u.Host, err)
 			}
 			g.sendError(w, r, err)
 		},

@@ -3,13 +3,14 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"strconv"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,53 +23,81 @@ import (
 // kubeletPort is where a kubelet listens that does not say otherwise.
 const kubeletPort = 10250
 
-// kubelets is how the nodes' kubelets are reached: the one edge between agents.
+// kubelets is how the nodes' kubelets are reached: the one edge between agents. A URL's host is the node's name: dial knows where
+// that is, and connections are kept by it.
 type kubelets struct {
 	transport *http.Transport
-	loopback  bool // this gateway is itself on loopback, so its nodes may be
+	tls       *tls.Config
+	// own is where this gateway listens; services is the range of cluster IPs.
+	own      netip.AddrPort
+	services netip.Prefix
 }
 
-func newKubelets(cfg Config) kubelets {
-	t := &tls.Config{RootCAs: cfg.KubeletCAs, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+func newKubelets(cfg Config) *kubelets {
+	k := &kubelets{
+		tls:      &tls.Config{RootCAs: cfg.KubeletCAs, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
+		own:      netip.AddrPortFrom(cfg.AdvertiseAddress, uint16(cfg.SecurePort)),
+		services: cfg.ServiceCIDR,
+	}
 	if len(cfg.KubeletClient.Certificate) > 0 {
-		t.Certificates = []tls.Certificate{cfg.KubeletClient}
+		k.tls.Certificates = []tls.Certificate{cfg.KubeletClient}
 	}
-	return kubelets{
-		transport: &http.Transport{
-			TLSClientConfig:     t,
-			DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 10 * time.Second,
-			// A container's log may be long in coming, but the head of the answer is not.
-			ResponseHeaderTimeout: 30 * time.Second,
-			MaxIdleConnsPerHost:   4, IdleConnTimeout: 90 * time.Second,
-			TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, // connections are upgraded: HTTP/1.1 only
-		},
-		loopback: cfg.AdvertiseAddress.IsLoopback(),
+	k.transport = &http.Transport{
+		DialTLSContext: k.dial,
+		// A container's log may be long in coming, but the head of the answer is not.
+		ResponseHeaderTimeout: 30 * time.Second,
+		MaxIdleConnsPerHost:   4, IdleConnTimeout: 90 * time.Second,
 	}
+	return k
 }
 
-// kubeletOf is the address of the kubelet of a pod's node.
-func (g *gateway) kubeletOf(ctx context.Context, nodeName string) (*url.URL, error) {
-	item, err := g.reg.Get(ctx, core.Node, "", nodeName, "0")
-	if errors.Is(err, registry.NotFound) {
-		item, err = g.reg.Get(ctx, core.Node, "", nodeName, "")
-	}
+// A kubelet is given so long to be connected with, and to shake hands.
+const kubeletDialTime = 10 * time.Second
+
+// kubeletKey is the context's key of the *corev1.Node whose kubelet is asked.
+type kubeletKey struct{}
+
+// dial connects with the kubelet of the context's node. The node itself wrote where that is, so whoever answers must show the
+// node's certificate, for that address, before it gets to see anything.
+func (k *kubelets) dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	node := ctx.Value(kubeletKey{}).(*corev1.Node)
+	to, err := k.address(node)
 	if err != nil {
 		return nil, err
 	}
-	host, err := kubeletAddress(item.Object().(*corev1.Node), g.loopback)
+	ctx, cancel := context.WithTimeout(ctx, kubeletDialTime)
+	defer cancel()
+	raw, err := (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(ctx, network, to.String())
 	if err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
+		return nil, err
 	}
-	return &url.URL{Scheme: "https", Host: host}, nil
+	t := k.tls.Clone()
+	t.ServerName = to.Addr().String()
+	t.VerifyConnection = func(s tls.ConnectionState) error { return isKubelet(s.PeerCertificates, node.Name) }
+	conn := tls.Client(raw, t)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(err, raw.Close())
+	}
+	return conn, nil
 }
 
-// kubeletAddress is where a node says its kubelet is. A node writes its own addresses, so those that would lead a
-// request back into this machine or to a cloud's metadata are refused.
-func kubeletAddress(node *corev1.Node, loopback bool) (string, error) {
-	port := int(node.Status.DaemonEndpoints.KubeletEndpoint.Port)
+// isKubelet holds a verified chain against a node's name.
+func isKubelet(chain []*x509.Certificate, node string) error {
+	if len(chain) > 0 && chain[0].Subject.CommonName == prefixNode+node && slices.Contains(chain[0].Subject.Organization, groupNodes) {
+		return nil
+	}
+	return fmt.Errorf("the certificate is not that of %s%s in %s", prefixNode, node, groupNodes)
+}
+
+// address is where a node says its kubelet is: the first of its internal addresses. One that leads back into this machine, to this
+// gateway or a service, or to a cloud's metadata is refused.
+func (k *kubelets) address(node *corev1.Node) (netip.AddrPort, error) {
+	port := node.Status.DaemonEndpoints.KubeletEndpoint.Port
 	if port == 0 {
 		port = kubeletPort
+	}
+	if port < 1 || port > 65535 {
+		return netip.AddrPort{}, fmt.Errorf("port %d of node %q is not allowed", port, node.Name)
 	}
 	for _, a := range node.Status.Addresses {
 		if a.Type != corev1.NodeInternalIP {
@@ -78,13 +107,75 @@ func kubeletAddress(node *corev1.Node, loopback bool) (string, error) {
 		if err != nil {
 			continue
 		}
-		addr = addr.Unmap()
-		if addr.IsUnspecified() || addr.IsMulticast() || addr.IsLinkLocalUnicast() || addr.Zone() != "" || addr.IsLoopback() && !loopback {
-			return "", fmt.Errorf("address %s of node %q is not allowed", addr, node.Name)
+		to := netip.AddrPortFrom(addr.Unmap(), uint16(port))
+		if !k.allowed(to) {
+			return netip.AddrPort{}, fmt.Errorf("address %s of node %q is not allowed", to, node.Name)
 		}
-		return net.JoinHostPort(addr.String(), strconv.Itoa(port)), nil
+		return to, nil
 	}
-	return "", fmt.Errorf("no preferred addresses found; known addresses: %v", node.Status.Addresses)
+	return netip.AddrPort{}, fmt.Errorf("no preferred addresses found; known addresses: %v", node.Status.Addresses)
+}
+
+func (k *kubelets) allowed(to netip.AddrPort) bool {
+	addr := to.Addr()
+	switch {
+	case addr.Zone() != "":
+		return false
+	case addr.IsLoopback():
+		// A gateway that is itself on loopback is that of one machine, whose nodes may be there too.
+		return k.own.Addr().IsLoopback() && to.Port() != k.own.Port()
+	case to.Port() == k.own.Port() && (addr == k.own.Addr() || ownAddress(addr)):
+		return false
+	}
+	return addr.IsGlobalUnicast() && !k.services.Contains(addr)
+}
+
+// ownAddress tells the addresses of this machine.
+func ownAddress(addr netip.Addr) bool {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return true // what cannot be told is refused
+	}
+	return slices.ContainsFunc(all, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Addr().Unmap() == addr
+	})
+}
+
+// kubeletOf prepares a request to the kubelet of a pod's node: its URL, without a path, and its context.
+func (g *gateway) kubeletOf(ctx context.Context, nodeName string) (context.Context, *url.URL, error) {
+	item, err := g.reg.Get(ctx, core.Node, "", nodeName, "0")
+	if errors.Is(err, registry.NotFound) {
+		item, err = g.reg.Get(ctx, core.Node, "", nodeName, "")
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return context.WithValue(ctx, kubeletKey{}, item.Object().(*corev1.Node)), &url.URL{Scheme: "https", Host: nodeName}, nil
+}
+
+// unreached is that a kubelet could not be asked. Its text is for the log; a client learns no more than that, or a node could
+// look around with the gateway's eyes by writing one address after the other.
+type unreached struct {
+	node  string
+	cause error
+}
+
+// unreachedKubelet is the error of a request to a node's kubelet that got no answer.
+func unreachedKubelet(ctx context.Context, node string, cause error) error {
+	if ctx.Err() != nil {
+		return ctx.Err() // its client left
+	}
+	return &unreached{node, cause}
+}
+
+func (e *unreached) Error() string {
+	return fmt.Sprintf("asking the kubelet of node %q: %v", e.node, e.cause)
+}
+
+// Unwrap is what the client is told.
+func (e *unreached) Unwrap() error {
+	return apierrors.NewInternalError(fmt.Errorf("error dialing backend: the kubelet of node %q cannot be reached", e.node))
 }
 
 // podOf reads the pod that a stream is about.

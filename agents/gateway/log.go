@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/streaming/pkg/httpstream/wsstream"
 )
 
 // log streams a container's log from the pod's kubelet.
@@ -27,31 +29,44 @@ func (g *gateway) log(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", "text/plain")
 	if pod.Spec.NodeName == "" {
-		w.WriteHeader(http.StatusOK) // nothing has run, so nothing was written
-		return nil
+		return sendLog(w, r, http.NoBody) // nothing has run, so nothing was written
 	}
-	u, err := g.kubeletOf(r.Context(), pod.Spec.NodeName)
+	ctx, u, err := g.kubeletOf(r.Context(), pod.Spec.NodeName)
 	if err != nil {
 		return err
 	}
 	u.Path = "/containerLogs/" + pod.Namespace + "/" + pod.Name + "/" + container
 	u.RawQuery = q.Encode()
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, u.String(), nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return err
 	}
-	resp, err := g.transport.RoundTrip(req) // not a Client: redirects are never followed
+	resp, err := g.nodes.transport.RoundTrip(req) // not a Client: redirects are never followed
 	if err != nil {
-		return apierrors.NewInternalError(err)
+		return unreachedKubelet(r.Context(), pod.Spec.NodeName, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		return kubeletError(r, resp)
 	}
+	return sendLog(w, r, resp.Body)
+}
+
+// sendLog writes a log as text, or as the messages of a WebSocket where that was asked for.
+func sendLog(w http.ResponseWriter, r *request, from io.ReadCloser) error {
+	if wsstream.IsWebSocketRequest(r.Request) {
+		return sendMessages(w, r.Request, from)
+	}
+	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(http.StatusOK)
-	copyFlushing(w, resp.Body, flag(r.query, "follow"))
+	follow := flag(r.query, "follow")
+	if follow && http.NewResponseController(w).Flush() != nil {
+		return nil // its client left
+	}
+	copyFlushing(w, from, follow)
 	return nil
 }
 

@@ -48,6 +48,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return errors.Join(fmt.Errorf("reading the address listened on: %w", err), l.Close())
 	}
 	g.cfg.SecurePort = int(bound.Port())
+	g.nodes.own = netip.AddrPortFrom(g.cfg.AdvertiseAddress, bound.Port())
 	cfg.Health.Ready("registry", cfg.Registry.Ready)
 	if cfg.Ready != nil {
 		cfg.Ready(bound)

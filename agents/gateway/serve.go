@@ -11,6 +11,7 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
@@ -20,17 +21,27 @@ import (
 
 // gateway is the handlers and what they share.
 type gateway struct {
-	cfg    Config
-	reg    *registry.Registry
-	kinds  *schema.Set
-	tokens *tokens
-	may    authorizer
-	node   *nodeAuthorizer
-	docs   *documents
-	reads  chan struct{} // in flight
-	writes chan struct{}
-	kubelets
+	cfg      Config
+	reg      objects
+	kinds    *schema.Set
+	tokens   *tokens
+	may      authorizer
+	node     *nodeAuthorizer
+	docs     *documents
+	reads    chan struct{} // in flight
+	writes   chan struct{}
+	nodes    *kubelets
 	watchers atomic.Int64 // streams open
+}
+
+// objects is what the handlers ask of the registry: nothing that is not in a request's target, and so permitted.
+type objects interface {
+	registry.API
+	List(ctx context.Context, k *schema.Kind, namespace string, o registry.ListOptions) (registry.List, error)
+	Watch(ctx context.Context, k *schema.Kind, namespace string, o registry.WatchOptions) (*registry.Watcher, error)
+	Patch(ctx context.Context, k *schema.Kind, namespace, name string, change func(current *registry.Item) (schema.Object, error), o registry.WriteOptions) (*registry.Item, error)
+	DeleteCollection(ctx context.Context, k *schema.Kind, namespace string, o registry.DeleteOptions, l registry.ListOptions) ([]*registry.Item, error)
+	Bind(ctx context.Context, namespace, name string, binding *corev1.Binding, o registry.WriteOptions) (*registry.Item, error)
 }
 
 // newGateway builds the handlers; it starts nothing.
@@ -43,10 +54,10 @@ func newGateway(cfg Config) (*gateway, error) {
 	g := &gateway{
 		cfg: cfg, reg: cfg.Registry, kinds: cfg.Registry.Kinds(), tokens: tokens,
 		reads: make(chan struct{}, cfg.MaxReads), writes: make(chan struct{}, cfg.MaxWrites),
-		kubelets: newKubelets(cfg),
+		nodes: newKubelets(cfg),
 	}
 	g.docs = newDocuments(g.kinds)
-	g.node = &nodeAuthorizer{reg: g.reg}
+	g.node = &nodeAuthorizer{reg: cfg.Registry}
 	g.may = firstOf{masters{}, g.node, everyone{}}
 	return g, nil
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,8 +30,9 @@ import (
 	"gantry/registry"
 )
 
-// echoes is a kubelet whose every container writes back what it reads.
-type echoes struct{}
+// echoes is a kubelet whose every container writes back what it reads. arrived, where set, is told of each request for a log that
+// is followed and has not begun; it ends with its client.
+type echoes struct{ arrived chan<- struct{} }
 
 func (echoes) ExecInContainer(_ context.Context, _, _, _ string, cmd []string, in io.Reader, out, _ io.WriteCloser, _ bool, _ <-chan criexec.TerminalSize, _ time.Duration) error {
 	fmt.Fprintf(out, "%s:", strings.Join(cmd, " "))
@@ -61,6 +63,9 @@ func (e echoes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			http.Error(w, `container "c" in pod "p" is waiting to start: ContainerCreating`, http.StatusBadRequest)
 		case "2":
 			http.Redirect(w, req, "/elsewhere", http.StatusFound)
+		case "3":
+			e.arrived <- struct{}{}
+			<-req.Context().Done()
 		default:
 			fmt.Fprintf(w, "log of %s %s\n", strings.Join(parts[2:], "/"), req.URL.RawQuery)
 		}
@@ -84,9 +89,16 @@ func (e echoes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 func withKubelet(t *testing.T) *cluster {
 	t.Helper()
 	c := newCluster(t)
-	server := httptest.NewUnstartedServer(echoes{})
+	c.startKubelet(echoes{})
+	return c
+}
+
+func (c *cluster) startKubelet(e echoes) {
+	t := c.t
+	t.Helper()
+	server := httptest.NewUnstartedServer(e)
 	server.TLS = &tls.Config{
-		Certificates: []tls.Certificate{c.pair("kubelet", pki.Request{CommonName: "system:node:n1", Server: true, IPs: []net.IP{{127, 0, 0, 1}}}).Certificate},
+		Certificates: []tls.Certificate{c.pair("kubelet", pki.Request{CommonName: "system:node:n1", Organizations: []string{"system:nodes"}, Server: true, IPs: []net.IP{{127, 0, 0, 1}}}).Certificate},
 		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: c.ca.Pool(),
 	}
 	server.StartTLS()
@@ -115,7 +127,6 @@ func withKubelet(t *testing.T) *cluster {
 			t.Fatal(err)
 		}
 	}
-	return c
 }
 
 const podPath = "/api/v1/namespaces/default/pods/p"
@@ -268,24 +279,46 @@ func TestPortForward(t *testing.T) {
 }
 
 func TestKubeletAddress(t *testing.T) {
+	const away, home = "10.0.0.9:6443", "127.0.0.1:6443"
 	for _, tt := range []struct {
-		address  string
-		loopback bool
-		want     string
+		address string
+		port    int32
+		own     string // where the gateway listens
+		want    string
 	}{
-		{"10.0.0.1", false, "10.0.0.1:10250"},
-		{"fd00::1", false, "[fd00::1]:10250"},
-		{"127.0.0.1", false, ""},
-		{"127.0.0.1", true, "127.0.0.1:10250"},
-		{"169.254.169.254", true, ""},
-		{"::ffff:169.254.169.254", true, ""},
-		{"0.0.0.0", true, ""},
-		{"fe80::1%eth0", false, ""},
-		{"node.example.com", false, ""},
+		{"10.0.0.1", 0, away, "10.0.0.1:10250"},
+		{"10.0.0.1", 6443, away, "10.0.0.1:6443"},
+		{"fd00::1", 0, away, "[fd00::1]:10250"},
+		{"::ffff:10.0.0.1", 0, away, "10.0.0.1:10250"},
+		{"10.0.0.9", 0, away, "10.0.0.9:10250"},
+		{"10.0.0.9", 6443, away, ""},
+		{"::ffff:10.0.0.9", 6443, away, ""},
+		{"127.0.0.1", 0, away, ""},
+		{"127.0.0.1", 0, home, "127.0.0.1:10250"},
+		{"127.0.0.1", 6443, home, ""},
+		{"127.9.9.9", 6443, home, ""},
+		{"::1", 0, away, ""},
+		{"10.96.0.1", 0, away, ""},
+		{"10.0.0.1", -1, away, ""},
+		{"10.0.0.1", 65536 + 443, away, ""},
+		{"169.254.169.254", 0, home, ""},
+		{"::ffff:169.254.169.254", 0, home, ""},
+		{"224.0.0.1", 0, home, ""},
+		{"255.255.255.255", 0, home, ""},
+		{"0.0.0.0", 0, home, ""},
+		{"::", 0, home, ""},
+		{"fe80::1", 0, away, ""},
+		{"fe80::1%eth0", 0, away, ""},
+		{"node.example.com", 0, away, ""},
 	} {
-		node := &corev1.Node{Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: tt.address}}}}
-		if got, err := kubeletAddress(node, tt.loopback); got != tt.want || (err == nil) != (tt.want != "") {
-			t.Errorf("%s: got %q %v, want %q", tt.address, got, err, tt.want)
+		k := kubelets{own: netip.MustParseAddrPort(tt.own), services: netip.MustParsePrefix("10.96.0.0/16")}
+		node := &corev1.Node{Status: corev1.NodeStatus{
+			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: tt.address}},
+			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: tt.port}},
+		}}
+		got, err := k.address(node)
+		if (err == nil) != (tt.want != "") || err == nil && got.String() != tt.want {
+			t.Errorf("%s port %d from %s: got %v %v, want %q", tt.address, tt.port, tt.own, got, err, tt.want)
 		}
 	}
 }
