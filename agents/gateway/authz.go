@@ -20,7 +20,7 @@ type attributes struct {
 	group, version, plural string
 	subresource            string
 	namespace, name        string
-	fields                 string // the field selector of a list, watch or deletecollection
+	fields                 string // the field selector of a list, watch or deletecollection, which those handlers apply
 	path                   string
 }
 
@@ -104,13 +104,21 @@ func discoveryPath(path string) bool {
 	return strings.HasPrefix(path, "/api/") || strings.HasPrefix(path, "/apis/") || strings.HasPrefix(path, "/openapi/")
 }
 
-// attributes are what the request needs permission for.
+// attributes are what the request needs permission for. The name is that of the path, or the one that its collection is
+// narrowed to.
 func (r *request) attributes() attributes {
-	return attributes{
+	a := attributes{
 		user: r.user, verb: r.verb, resource: r.resource, group: r.group, version: r.version, plural: r.plural,
 		subresource: r.subresource, namespace: r.namespace, name: r.name, path: r.path,
-		fields: r.query.Get("fieldSelector"),
 	}
+	switch a.verb {
+	case "list", "watch":
+		a.name = r.selected
+		a.fields = r.query.Get("fieldSelector")
+	case "deletecollection":
+		a.fields = r.query.Get("fieldSelector")
+	}
+	return a
 }
 
 // authorize refuses what the request's user may not do.

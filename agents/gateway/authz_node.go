@@ -53,13 +53,9 @@ func (n *nodeAuthorizer) authorize(ctx context.Context, a attributes) (decision,
 	case "coordination.k8s.io/leases":
 		return ownLease(node, a)
 	case "/nodes":
-		if a.verb != "create" && a.name != node {
-			return noOpinion, fmt.Sprintf("node '%s' cannot read '%s', only its own Node object", node, a.name), nil
-		}
+		return ownNode(node, a)
 	case "/pods":
-		if slices.Contains([]string{"get", "list", "watch"}, a.verb) {
-			return n.pods(ctx, node, a)
-		}
+		return n.pods(ctx, node, a)
 	}
 	if slices.Contains(nodeRules[a.group+"/"+a.plural+"/"+a.subresource], a.verb) {
 		return allowed, "", nil
@@ -69,20 +65,31 @@ func (n *nodeAuthorizer) authorize(ctx context.Context, a attributes) (decision,
 
 // nodeRules are the verbs that every node has on "group/plural/subresource".
 var nodeRules = map[string][]string{
-	"/nodes/":                             {"create", "get", "list", "watch", "update", "patch"},
-	"/nodes/status":                       {"get", "update", "patch"},
-	"/pods/":                              {"create", "get", "list", "watch", "delete"},
-	"/pods/status":                        {"get", "update", "patch"},
-	"/pods/eviction":                      {"create"},
-	"/services/":                          {"get", "list", "watch"},
-	"/endpoints/":                         {"get", "list", "watch"},
-	"/events/":                            {"create", "update", "patch"},
-	"events.k8s.io/events/":               {"create", "update", "patch"},
-	"/namespaces/":                        {"get", "list", "watch"},
-	"discovery.k8s.io/endpointslices/":    {"get", "list", "watch"},
-	"authentication.k8s.io/tokenreviews/": {"create"},
+	"/services/":                                      {"get", "list", "watch"},
+	"/endpoints/":                                     {"get", "list", "watch"},
+	"/events/":                                        {"create", "update", "patch"},
+	"events.k8s.io/events/":                           {"create", "update", "patch"},
+	"/namespaces/":                                    {"get", "list", "watch"},
+	"discovery.k8s.io/endpointslices/":                {"get", "list", "watch"},
+	"authentication.k8s.io/tokenreviews/":             {"create"},
 	"authorization.k8s.io/subjectaccessreviews/":      {"create"},
 	"authorization.k8s.io/localsubjectaccessreviews/": {"create"},
+}
+
+// ownNode lets a node read and write the Node of its own name. A create's name is in its body: restrict.go looks.
+func ownNode(node string, a attributes) (decision, string, error) {
+	switch {
+	case a.verb == "create" && a.subresource == "":
+		return allowed, "", nil
+	case a.name == "":
+		return noOpinion, fmt.Sprintf("node '%s' cannot read all nodes, only its own Node object", node), nil
+	case a.name != node:
+		return noOpinion, fmt.Sprintf("node '%s' cannot read '%s', only its own Node object", node, a.name), nil
+	case a.subresource == "" && slices.Contains([]string{"get", "list", "watch", "update", "patch"}, a.verb),
+		a.subresource == "status" && (a.verb == "update" || a.verb == "patch"):
+		return allowed, "", nil
+	}
+	return noOpinion, "", nil
 }
 
 const ownLeaseNamespace = "kube-node-lease"
@@ -100,26 +107,50 @@ func ownLease(node string, a attributes) (decision, string, error) {
 	return allowed, "", nil
 }
 
-// referenced lets a node read an object that a pod bound to it names.
+// referenced lets a node read an object that a pod bound to it names. A name without a namespace is every namespace's object of
+// that name: no pod names those.
 func (n *nodeAuthorizer) referenced(ctx context.Context, node string, a attributes) (decision, string, error) {
-	if a.subresource != "" || !slices.Contains([]string{"get", "list", "watch"}, a.verb) || a.name == "" {
+	switch {
+	case !slices.Contains([]string{"get", "list", "watch"}, a.verb):
 		return noOpinion, "can only read resources of this type", nil
+	case a.subresource != "":
+		return noOpinion, "cannot read subresource", nil
+	case a.namespace == "":
+		return noOpinion, "can only read namespaced object of this type", nil
+	case a.name == "":
+		return noOpinion, "No Object name found", nil
 	}
-	ok, err := n.anyPod(ctx, node, a.namespace, func(pod *corev1.Pod) bool {
+	return n.related(ctx, node, a, func(pod *corev1.Pod) bool {
 		if a.plural == "secrets" {
 			return slices.Contains(secretsOf(pod), a.name)
 		}
 		return slices.Contains(configMapsOf(pod), a.name)
 	})
-	if ok {
-		return allowed, "", err
-	}
-	return noOpinion, fmt.Sprintf("no relationship found between node '%s' and this object", node), err
 }
 
-// pods lets a node read the pods bound to it: one of them, or those that it selects by their node.
+// account lets a node read the accounts of its pods and get tokens for them.
+func (n *nodeAuthorizer) account(ctx context.Context, node string, a attributes) (decision, string, error) {
+	switch {
+	case a.namespace == "":
+		return noOpinion, "can only read namespaced object of this type", nil
+	case a.verb == "get" && a.subresource == "" && a.name != "":
+	case a.verb != "create" || a.name == "":
+		return noOpinion, "can only create tokens for individual service accounts", nil
+	case a.subresource != "token":
+		return noOpinion, "can only create token subresource of serviceaccount", nil
+	}
+	return n.related(ctx, node, a, func(pod *corev1.Pod) bool { return pod.Spec.ServiceAccountName == a.name })
+}
+
+// pods lets a node read the pods bound to it, one of them or those that it selects by their node, and write what restrict.go
+// judges.
 func (n *nodeAuthorizer) pods(ctx context.Context, node string, a attributes) (decision, string, error) {
-	if a.verb != "get" {
+	switch a.subresource + "/" + a.verb {
+	case "/create", "/delete", "status/update", "status/patch", "eviction/create":
+		return allowed, "", nil
+	case "/get":
+		return n.pod(ctx, node, a)
+	case "/list", "/watch":
 		if s, err := fields.ParseSelector(a.fields); err == nil {
 			if name, ok := s.RequiresExactMatch("spec.nodeName"); ok && name == node {
 				return allowed, "", nil
@@ -127,33 +158,42 @@ func (n *nodeAuthorizer) pods(ctx context.Context, node string, a attributes) (d
 		}
 		return noOpinion, "can only list/watch pods with spec.nodeName field selector", nil
 	}
+	return noOpinion, "", nil
+}
+
+// pod lets a node read one pod that is bound to it.
+func (n *nodeAuthorizer) pod(ctx context.Context, node string, a attributes) (decision, string, error) {
+	if a.namespace == "" || a.name == "" {
+		return noOpinion, "No Object name found", nil
+	}
 	for _, revision := range []string{"0", ""} {
 		item, err := n.reg.Get(ctx, core.Pod, a.namespace, a.name, revision)
-		if err == nil && item.Object().(*corev1.Pod).Spec.NodeName == node || errors.Is(err, registry.NotFound) && revision == "" {
+		if err == nil && item.Field("spec.nodeName") == node || errors.Is(err, registry.NotFound) && revision == "" {
 			return allowed, "", nil // that there is no such pod is no secret: the kubelet must learn it
 		}
 		if err != nil && !errors.Is(err, registry.NotFound) {
 			return noOpinion, "", err
 		}
 	}
-	return noOpinion, fmt.Sprintf("no relationship found between node '%s' and this object", node), nil
+	return unrelated(node)
 }
 
-// account lets a node read the accounts of its pods and get tokens for them.
-func (n *nodeAuthorizer) account(ctx context.Context, node string, a attributes) (decision, string, error) {
-	token := a.verb == "create" && a.subresource == "token"
-	if !token && !(a.verb == "get" && a.subresource == "") || a.name == "" {
-		return noOpinion, "can only create tokens for individual service accounts", nil
-	}
-	ok, err := n.anyPod(ctx, node, a.namespace, func(pod *corev1.Pod) bool { return accountOf(pod) == a.name })
+// related allows what a pod bound to the node stands for.
+func (n *nodeAuthorizer) related(ctx context.Context, node string, a attributes, f func(*corev1.Pod) bool) (decision, string, error) {
+	ok, err := n.anyPod(ctx, node, a.namespace, f)
 	if ok {
 		return allowed, "", err
 	}
-	return noOpinion, fmt.Sprintf("no relationship found between node '%s' and this object", node), err
+	d, reason, _ := unrelated(node)
+	return d, reason, err
 }
 
-// anyPod tells whether f holds for a pod of a namespace that is bound to node. The cache is asked first: what it
-// does not know may be newer than it.
+func unrelated(node string) (decision, string, error) {
+	return noOpinion, fmt.Sprintf("no relationship found between node '%s' and this object", node), nil
+}
+
+// anyPod tells whether f holds for a pod of a namespace that is bound to node. A mirror pod counts for nothing: nodes make them.
+// The cache is asked first: what it does not know may be newer than it.
 func (n *nodeAuthorizer) anyPod(ctx context.Context, node, namespace string, f func(*corev1.Pod) bool) (bool, error) {
 	for _, revision := range []string{"0", ""} {
 		l, err := n.reg.List(ctx, core.Pod, namespace, registry.ListOptions{ResourceVersion: revision, Fields: "spec.nodeName=" + node})
@@ -161,12 +201,18 @@ func (n *nodeAuthorizer) anyPod(ctx context.Context, node, namespace string, f f
 			return false, err
 		}
 		for _, it := range l.Items {
-			if pod := it.Object().(*corev1.Pod); !ended(pod) && f(pod) {
+			if pod := it.Object().(*corev1.Pod); !ended(pod) && !isMirror(pod) && f(pod) {
 				return true, nil
 			}
 		}
 	}
 	return false, nil
+}
+
+// isMirror tells the image of a static pod.
+func isMirror(pod *corev1.Pod) bool {
+	_, ok := pod.Annotations[corev1.MirrorPodAnnotationKey]
+	return ok
 }
 
 // ended tells a pod that will never run again: it gives no access any more.

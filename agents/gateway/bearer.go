@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
 	"gantry/schema"
@@ -76,16 +78,23 @@ func (g *gateway) readToken(ctx context.Context, text string, audiences []string
 	return user, held, nil
 }
 
-// alive tells whether an object with this name and uid exists. The cache is asked first; what it does not know may
-// be newer than it.
+// deletedLeeway is how long a token outlives the time that what it is bound to was to be deleted by.
+const deletedLeeway = time.Minute
+
+// alive tells whether an object with this name and uid exists, and was not to be deleted more than deletedLeeway ago. The cache
+// is asked first; what it does not know may be newer than it.
 func (g *gateway) alive(ctx context.Context, k *schema.Kind, namespace string, ref objRef) error {
 	for _, revision := range []string{"0", ""} {
 		item, err := g.reg.Get(ctx, k, namespace, ref.Name, revision)
-		if err == nil && item.UID() == ref.UID {
-			return nil
-		}
-		if err != nil && !errors.Is(err, registry.NotFound) {
+		switch {
+		case errors.Is(err, registry.NotFound):
+		case err != nil:
 			return err
+		case item.UID() != ref.UID:
+		case item.Deleting() && item.Object().GetDeletionTimestamp().Before(&metav1.Time{Time: time.Now().Add(-deletedLeeway)}):
+			return fmt.Errorf("reading a token: %s %s/%s has been deleted", k.Singular, namespace, ref.Name)
+		default:
+			return nil
 		}
 	}
 	return fmt.Errorf("reading a token: %s %s/%s with uid %s does not exist", k.Singular, namespace, ref.Name, ref.UID)

@@ -11,7 +11,9 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +26,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
+	"gantry/schema"
 	"gantry/schema/kinds"
 )
 
@@ -216,4 +219,31 @@ func (c *cluster) kubectl(stdin string, args ...string) string {
 		c.t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out.String())
 	}
 	return out.String()
+}
+
+func (c *cluster) kindOf(obj schema.Object) *schema.Kind {
+	return c.reg.Kinds().Of(reflect.TypeOf(obj))
+}
+
+// put changes an object as it can only be changed in etcd, and waits until the cache knows.
+func (c *cluster) put(k *schema.Kind, namespace, name string, change func(schema.Object)) {
+	c.t.Helper()
+	item, err := c.reg.Get(c.t.Context(), k, namespace, name, "")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	obj := item.Object().DeepCopyObject().(schema.Object)
+	change(obj)
+	obj.SetResourceVersion("")
+	value, err := schema.Encode(obj)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	key := "/registry/" + path.Join(k.Prefix, namespace, name)
+	if _, err := c.store.Commit(c.t.Context(), registry.Txn{Puts: []registry.Put{{Key: key, Value: value}}}); err != nil {
+		c.t.Fatal(err)
+	}
+	if _, err := c.reg.Get(c.t.Context(), k, namespace, name, ""); err != nil {
+		c.t.Fatal(err)
+	}
 }

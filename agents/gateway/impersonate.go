@@ -64,7 +64,8 @@ func impersonated(h http.Header) (user authenticationv1.UserInfo, asked bool, er
 	}
 	if user.Username == "" {
 		if len(user.Groups) > 0 || len(user.Extra) > 0 || user.UID != "" {
-			return user, true, apierrors.NewInternalError(fmt.Errorf("requested [{Group  %s  }] without impersonating a user", strings.Join(user.Groups, ",")))
+			return user, true, apierrors.NewBadRequest(fmt.Sprintf("requested &user.DefaultInfo{Name:%q, UID:%q, Groups:%#v, Extra:%#v} without impersonating a user name",
+				user.Username, user.UID, user.Groups, plainExtra(user.Extra)))
 		}
 		return user, false, nil
 	}
@@ -75,6 +76,17 @@ func impersonated(h http.Header) (user authenticationv1.UserInfo, asked bool, er
 		return withGroup(user, groupUnauthenticated), true, nil
 	}
 	return withGroup(user, groupAuthenticated), true, nil
+}
+
+// plainExtra is extra as Kubernetes' text shows it.
+func plainExtra(extra map[string]authenticationv1.ExtraValue) (plain map[string][]string) {
+	for key, values := range extra {
+		if plain == nil {
+			plain = map[string][]string{}
+		}
+		plain[key] = values
+	}
+	return plain
 }
 
 // serviceAccountOf takes system:serviceaccount:<namespace>:<name> apart.

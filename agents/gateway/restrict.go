@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"gantry/registry"
 	"gantry/schema"
 )
 
@@ -31,25 +33,33 @@ func (g *gateway) restrict(r *request, obj, old schema.Object) error {
 		err = restrictNode(node, r.subresource, o, before)
 	case *corev1.Pod:
 		before, _ := old.(*corev1.Pod)
-		err = restrictPod(node, o, before)
+		if before == nil {
+			err = g.restrictMirror(r, node, o)
+		} else {
+			err = restrictPodStatus(node, o, before)
+		}
 	case *coordinationv1.Lease:
 		if o.Name != node {
 			err = fmt.Errorf("can only access node lease with the same name as the requesting node")
 		}
 	}
-	if err != nil {
-		return apierrors.NewForbidden(r.gr(), obj.GetName(), err)
+	if err == nil || errors.Is(err, registry.NotFound) {
+		return err
 	}
-	return nil
+	return apierrors.NewForbidden(r.gr(), obj.GetName(), err)
 }
 
-// restrictDelete refuses what a node may not delete.
+// restrictDelete refuses what a node may not delete, or evict.
 func (g *gateway) restrictDelete(r *request, old schema.Object) error {
 	node := nodeOf(r.user)
-	if pod, ok := old.(*corev1.Pod); ok && pod.Spec.NodeName != node {
-		return apierrors.NewForbidden(r.gr(), r.name, fmt.Errorf("node %q can only delete pods with spec.nodeName set to itself", node))
+	pod, ok := old.(*corev1.Pod)
+	if !ok || pod.Spec.NodeName == node {
+		return nil
 	}
-	return nil
+	if r.subresource == "eviction" {
+		return apierrors.NewForbidden(r.gr(), r.name, fmt.Errorf("node %s can only evict pods with spec.nodeName set to itself", node))
+	}
+	return apierrors.NewForbidden(r.gr(), r.name, fmt.Errorf("node %q can only delete pods with spec.nodeName set to itself", node))
 }
 
 // restrictNode: a node writes only its own Node, and neither its taints nor the labels and owners that decide where
@@ -58,27 +68,34 @@ func restrictNode(node, subresource string, obj, old *corev1.Node) error {
 	if obj.Name != node {
 		return fmt.Errorf("node %q is not allowed to modify node %q", node, obj.Name)
 	}
-	if obj.Spec.ConfigSource != nil && (old == nil || !equality.Semantic.DeepEqual(obj.Spec.ConfigSource, old.Spec.ConfigSource)) {
+	if old == nil {
+		return restrictNewNode(node, obj)
+	}
+	if obj.Spec.ConfigSource != nil && !equality.Semantic.DeepEqual(obj.Spec.ConfigSource, old.Spec.ConfigSource) {
 		return fmt.Errorf("node %q is not allowed to update configSource to a new non-nil configSource", node)
 	}
-	var before corev1.Node
-	if old != nil {
-		before = *old
-	}
-	if bad := forbiddenLabels(obj.Labels, before.Labels); len(bad) > 0 {
+	if bad := forbiddenLabels(obj.Labels, old.Labels); len(bad) > 0 {
 		return fmt.Errorf("is not allowed to modify labels: %s", strings.Join(bad, ", "))
-	}
-	if old == nil {
-		if len(obj.OwnerReferences) > 0 {
-			return fmt.Errorf("node %q is not allowed to modify ownerReferences", node)
-		}
-		return nil // taints given at registration are a node's own protection
 	}
 	if !equality.Semantic.DeepEqual(obj.OwnerReferences, old.OwnerReferences) {
 		return fmt.Errorf("node %q is not allowed to modify ownerReferences", node)
 	}
 	if subresource == "" && !equality.Semantic.DeepEqual(obj.Spec.Taints, old.Spec.Taints) {
 		return fmt.Errorf("node %q is not allowed to modify taints", node)
+	}
+	return nil
+}
+
+// restrictNewNode: taints given at registration are a node's own protection.
+func restrictNewNode(node string, obj *corev1.Node) error {
+	if obj.Spec.ConfigSource != nil {
+		return fmt.Errorf("node %q is not allowed to create pods with a non-nil configSource", node)
+	}
+	if bad := forbiddenLabels(obj.Labels, nil); len(bad) > 0 {
+		return fmt.Errorf("node %q is not allowed to set the following labels: %s", node, strings.Join(bad, ", "))
+	}
+	if len(obj.OwnerReferences) > 0 {
+		return fmt.Errorf("node %q is not allowed to modify ownerReferences", node)
 	}
 	return nil
 }
@@ -127,43 +144,4 @@ func forbiddenLabel(key string) bool {
 		return false
 	}
 	return !slices.Contains(kubeletLabels, key)
-}
-
-// restrictPod: a node changes the status of the pods bound to it, and creates only mirrors of its static pods,
-// which refer to nothing.
-func restrictPod(node string, pod, old *corev1.Pod) error {
-	if old != nil {
-		if old.Spec.NodeName != node {
-			return fmt.Errorf("node %q can only update pod status for pods with spec.nodeName set to itself", node)
-		}
-		if !maps.Equal(pod.Labels, old.Labels) {
-			return fmt.Errorf("node %q can not update labels through pod status", node)
-		}
-		return nil
-	}
-	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; !mirror {
-		return fmt.Errorf("pod does not have %q annotation, node %q can only create mirror pods", corev1.MirrorPodAnnotationKey, node)
-	}
-	if pod.Spec.NodeName != node {
-		return fmt.Errorf("node %q can only create pods with spec.nodeName set to itself", node)
-	}
-	if len(pod.OwnerReferences) > 1 || len(pod.OwnerReferences) == 1 && (pod.OwnerReferences[0].Kind != "Node" || pod.OwnerReferences[0].Name != node) {
-		return fmt.Errorf("node %q can only create pods with an owner reference set to itself", node)
-	}
-	switch {
-	case pod.Spec.ServiceAccountName != "":
-		return fmt.Errorf("node %q can not create pods that reference a service account", node)
-	case len(secretsOf(pod)) > 0:
-		return fmt.Errorf("node %q can not create pods that reference secrets", node)
-	case len(configMapsOf(pod)) > 0:
-		return fmt.Errorf("node %q can not create pods that reference configmaps", node)
-	case len(pod.Spec.ResourceClaims) > 0:
-		return fmt.Errorf("node %q can not create pods that reference resourceclaims", node)
-	}
-	for _, v := range pod.Spec.Volumes {
-		if v.PersistentVolumeClaim != nil || v.Projected != nil {
-			return fmt.Errorf("node %q can not create pods that reference persistentvolumeclaims or projected volumes", node)
-		}
-	}
-	return nil
 }

@@ -31,43 +31,54 @@ func (g *gateway) resource(r *request) (handler, error) {
 		return nil, notFoundPage()
 	}
 	if v := g.virtual(k); v != nil {
+		if r.name != "" || k.Namespaced != r.fixedNamespace {
+			return nil, notFoundPage()
+		}
 		return only(r, "create", v)
 	}
 	if r.subresource != "" {
 		return g.subresource(r)
 	}
 	if k.Namespaced && !r.fixedNamespace {
-		switch r.verb {
-		case "list", "watch":
-		case "get", "update", "patch", "delete":
+		if r.name != "" {
 			return nil, notFoundPage()
-		default:
+		}
+		if r.verb != "list" && r.verb != "watch" {
 			return nil, notAllowed()
 		}
 	}
+	if r.name == "" {
+		return g.collection(r)
+	}
+	return g.object(r)
+}
+
+// collection finds the handler of a collection's path.
+func (g *gateway) collection(r *request) (handler, error) {
 	switch r.verb {
-	case "get":
-		return g.get, nil
 	case "list":
 		return g.list, nil
 	case "watch":
 		return g.watch, nil
 	case "create":
-		if r.name == "" {
-			return g.create, nil
-		}
-	case "update":
-		if r.name != "" {
-			return g.update, nil
-		}
-	case "patch":
-		if r.name != "" {
-			return g.patch, nil
-		}
-	case "delete":
-		return g.delete, nil
+		return g.create, nil
 	case "deletecollection":
 		return g.deleteCollection, nil
+	}
+	return nil, notAllowed()
+}
+
+// object finds the handler of an object's path.
+func (g *gateway) object(r *request) (handler, error) {
+	switch r.verb {
+	case "get":
+		return g.get, nil
+	case "update":
+		return g.update, nil
+	case "patch":
+		return g.patch, nil
+	case "delete":
+		return g.delete, nil
 	}
 	return nil, notAllowed()
 }

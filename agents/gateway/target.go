@@ -13,10 +13,11 @@ import (
 	"gantry/schema"
 )
 
-// target is what a request is about.
+// target is what a request is about. It is the one reading of path, method and query: permission is asked for it (attributes),
+// the handler is chosen by it (route) and acts on it.
 type target struct {
-	// verb is get, list, watch, create, update, patch, delete or deletecollection for a resource, else the HTTP
-	// method in lower case.
+	// verb is get, update, patch or delete of the object that the path names, list, watch, deletecollection or create in the
+	// collection that it names, "" for a method that resources do not have; without a resource it is the HTTP method in lower case.
 	verb string
 	// resource tells that the path names a resource, known or not.
 	resource bool
@@ -24,6 +25,7 @@ type target struct {
 	kind                         *schema.Kind
 	group, version, plural       string
 	namespace, name, subresource string
+	selected                     string // the one name that a list or watch selects by its field selector
 	rest                         string // what follows the subresource, without a leading slash
 	path                         string // as asked
 	door                         bool   // it came by /registry/
@@ -50,13 +52,16 @@ func parseTarget(req *http.Request, query url.Values, kinds *schema.Set) target 
 		t.kind = virtualKind(t.group, t.version, t.plural)
 	}
 	t.verb = resourceVerb(req.Method, t.name != "", query)
-	if t.name == "" && (t.verb == "list" || t.verb == "watch" || t.verb == "deletecollection") {
+	if t.verb == "list" || t.verb == "watch" {
 		// A collection narrowed to one name is permitted like that object, as the kubelet asks for its node.
 		if s, err := fields.ParseSelector(query.Get("fieldSelector")); err == nil {
 			if name, ok := s.RequiresExactMatch("metadata.name"); ok && len(path.IsValidPathSegmentName(name)) == 0 {
-				t.name = name
+				t.selected = name
 			}
 		}
+	}
+	if t.group == "" && t.plural == "namespaces" && t.name != "" {
+		t.namespace = t.name // permission for a namespace is asked inside it, as Kubernetes does
 	}
 	return t
 }
@@ -64,7 +69,7 @@ func parseTarget(req *http.Request, query url.Values, kinds *schema.Set) target 
 // parseResource reads [namespaces/<ns>/]<plural>[/<name>[/<subresource>[/<rest>]]].
 func (t *target) parseResource(group, version string, parts []string) {
 	t.resource, t.group, t.version = true, group, version
-	if parts[0] == "namespaces" && len(parts) > 2 && !(group == "" && (parts[2] == "status" || parts[2] == "finalize")) {
+	if parts[0] == "namespaces" && len(parts) > 2 && parts[2] != "status" && parts[2] != "finalize" {
 		t.namespace, t.fixedNamespace = parts[1], true
 		parts = parts[2:]
 	}
@@ -75,9 +80,6 @@ func (t *target) parseResource(group, version string, parts []string) {
 	if len(parts) > 2 {
 		t.subresource = parts[2]
 		t.rest = strings.Join(parts[3:], "/")
-	}
-	if group == "" && t.plural == "namespaces" && t.name != "" {
-		t.namespace = t.name // permission for a namespace is asked inside it, as Kubernetes does
 	}
 }
 
@@ -92,7 +94,8 @@ func (t *target) parseKey(key string, kinds *schema.Set) {
 	t.namespace, t.name, t.fixedNamespace = namespace, name, namespace != ""
 }
 
-// resourceVerb is Kubernetes' name for a method on a resource.
+// resourceVerb is Kubernetes' name for a method on an object (named) or a collection. A named object is never watched: its path
+// with ?watch=1 is a get.
 func resourceVerb(method string, named bool, query url.Values) string {
 	switch method {
 	case http.MethodPost:
@@ -108,14 +111,14 @@ func resourceVerb(method string, named bool, query url.Values) string {
 		return "deletecollection"
 	case http.MethodGet, http.MethodHead:
 		switch {
-		case flag(query, "watch"):
-			return "watch"
 		case named:
 			return "get"
+		case flag(query, "watch"):
+			return "watch"
 		}
 		return "list"
 	}
-	return strings.ToLower(method)
+	return "" // a method of the client's own may not become a verb: "WATCH", "list"
 }
 
 // scope is the namespace to read and write in: "" for a cluster-scoped kind.

@@ -48,11 +48,12 @@ func (g *gateway) createToken(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	asked := req.Spec.Audiences
 	g.defaultToken(req)
 	if faults := tokenFaults(&req.Spec); len(faults) > 0 {
 		return apierrors.NewInvalid(tokenRequestKind.GVK().GroupKind(), r.name, faults)
 	}
-	bound, err := g.bindToken(r, req)
+	bound, err := g.bindToken(r, req.Spec.BoundObjectRef, asked)
 	if err != nil {
 		return err
 	}
@@ -86,12 +87,16 @@ func tokenFaults(s *authenticationv1.TokenRequestSpec) (faults field.ErrorList) 
 	return faults
 }
 
-// bindToken looks up what the token is to be bound to.
-func (g *gateway) bindToken(r *request, req *authenticationv1.TokenRequest) (boundClaims, error) {
+// bindToken looks up what the token is to be bound to; audiences are those that were asked for.
+func (g *gateway) bindToken(r *request, ref *authenticationv1.BoundObjectReference, audiences []string) (boundClaims, error) {
 	var c boundClaims
-	ref := req.Spec.BoundObjectRef
-	if isNode(r.user) && (ref == nil || ref.Kind != "Pod" || ref.UID == "") {
-		return c, apierrors.NewForbidden(r.gr(), r.name, fmt.Errorf("node requested token not bound to a pod"))
+	if isNode(r.user) {
+		switch {
+		case ref == nil || ref.APIVersion != "v1" || ref.Kind != "Pod" || ref.Name == "":
+			return c, apierrors.NewForbidden(r.gr(), r.name, errors.New("node requested token not bound to a pod"))
+		case ref.UID == "":
+			return c, apierrors.NewForbidden(r.gr(), r.name, errors.New("node requested token with a pod binding without a uid"))
+		}
 	}
 	if ref == nil {
 		return c, nil
@@ -103,7 +108,7 @@ func (g *gateway) bindToken(r *request, req *authenticationv1.TokenRequest) (bou
 			return c, err
 		}
 		c.Pod = &objRef{ref.Name, item.UID()}
-		err = g.bindPodToken(r, &c, item.Object().(*corev1.Pod))
+		err = g.bindPodToken(r, audiences, &c, item.Object().(*corev1.Pod))
 		return c, err
 	case "v1/Secret":
 		item, err := g.boundTo(r.Context(), core.Secret, r.scope(), ref)
@@ -124,13 +129,18 @@ func (g *gateway) bindToken(r *request, req *authenticationv1.TokenRequest) (bou
 	return c, nil
 }
 
-// bindPodToken checks that the pod uses the account, and that a node asks for its own pods only.
-func (g *gateway) bindPodToken(r *request, c *boundClaims, pod *corev1.Pod) error {
-	if pod.Spec.ServiceAccountName != r.name && accountOf(pod) != r.name {
+// bindPodToken checks that the pod uses the account, and that a node asks for its own pods only and for what they mount.
+func (g *gateway) bindPodToken(r *request, audiences []string, c *boundClaims, pod *corev1.Pod) error {
+	if pod.Spec.ServiceAccountName != r.name {
 		return apierrors.NewBadRequest(fmt.Sprintf("cannot bind token for serviceaccount %q to pod running with different serviceaccount name.", r.name))
 	}
-	if isNode(r.user) && pod.Spec.NodeName != nodeOf(r.user) {
-		return apierrors.NewForbidden(r.gr(), r.name, fmt.Errorf("node requested token bound to a pod scheduled on a different node"))
+	if isNode(r.user) {
+		if pod.Spec.NodeName != nodeOf(r.user) {
+			return apierrors.NewForbidden(r.gr(), r.name, errors.New("node requested token bound to a pod scheduled on a different node"))
+		}
+		if err := g.checkAudience(r, pod, audiences); err != nil {
+			return apierrors.NewForbidden(r.gr(), r.name, err)
+		}
 	}
 	if pod.Spec.NodeName == "" {
 		return nil
@@ -144,6 +154,40 @@ func (g *gateway) bindPodToken(r *request, c *boundClaims, pod *corev1.Pod) erro
 		c.Node.UID = node.UID()
 	}
 	return nil
+}
+
+// checkAudience refuses a node an audience that no token volume of the pod names, unless the node has the permission
+// request-serviceaccounts-token-audience for it: such a token would act for the pod where the pod itself cannot.
+func (g *gateway) checkAudience(r *request, pod *corev1.Pod, audiences []string) error {
+	audience := ""
+	switch len(audiences) {
+	case 0:
+	case 1:
+		audience = audiences[0]
+	default:
+		return errors.New("node may only request 0 or 1 audiences")
+	}
+	for _, v := range pod.Spec.Volumes {
+		if v.Projected == nil {
+			continue
+		}
+		for _, s := range v.Projected.Sources {
+			if s.ServiceAccountToken != nil && s.ServiceAccountToken.Audience == audience {
+				return nil
+			}
+		}
+	}
+	d, _, err := g.may.authorize(r.Context(), attributes{
+		user: r.user, verb: "request-serviceaccounts-token-audience", resource: true, version: "v1", plural: audience,
+		namespace: r.namespace, name: r.name,
+	})
+	switch {
+	case d == allowed:
+		return nil
+	case err != nil:
+		return fmt.Errorf("audience %q not found in pod spec volume, error authorizing %s to request tokens for this audience: %w", audience, r.user.Username, err)
+	}
+	return fmt.Errorf("audience %q not found in pod spec volume, %s is not authorized to request tokens for this audience", audience, r.user.Username)
 }
 
 // boundTo reads the object that a reference names; its uid, where given, must be the object's.
