@@ -116,6 +116,9 @@ type WriteOptions struct {
 	// Warn, where set, is told what is valid in the object and yet most likely not meant (Kind.Warnings), before it is
 	// stored; again where that has to be repeated.
 	Warn func(texts []string)
+	// Create, where set, is asked before an update of a kind that is created by it (Kind.CreateOnUpdate) creates: its error is
+	// the update's.
+	Create func() error
 }
 
 // warn tells o.Warn of an object that is to replace old (nil: nothing).

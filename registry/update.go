@@ -40,6 +40,11 @@ func (r *Registry) createAbsent(ctx context.Context, w *write, obj schema.Object
 	if w.want.uid != "" {
 		return nil, w.fault(Conflict, "uid mismatch: the provided object specified uid %s, and no existing object was found", w.want.uid)
 	}
+	if w.options.Create != nil {
+		if err := w.options.Create(); err != nil {
+			return nil, err
+		}
+	}
 	return r.create(ctx, w.kind, own(obj), w.options)
 }
 

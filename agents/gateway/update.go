@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -25,7 +24,13 @@ func (g *gateway) update(w http.ResponseWriter, r *request) error {
 	if err := nameObject(r, obj); err != nil {
 		return err
 	}
-	if r.Header.Get("If-None-Match") == "*" { // the second door's create
+	if r.Header.Get("If-None-Match") == "*" { // only where there is none yet
+		if r.subresource != "" {
+			return apierrors.NewBadRequest(fmt.Sprintf("a write of %s does not make an object: If-None-Match may not be *", r.subresource))
+		}
+		if err := g.mayCreate(r); err != nil {
+			return err
+		}
 		obj.SetResourceVersion("")
 		return g.createObject(w, r, obj, o)
 	}
@@ -48,21 +53,47 @@ func (g *gateway) update(w http.ResponseWriter, r *request) error {
 			obj.SetResourceVersion(strconv.FormatInt(old.Revision, 10))
 		}
 	}
-	if r.kind.CreateOnUpdate && r.subresource == "" && obj.GetResourceVersion() == "" && obj.GetUID() == "" {
-		_, err := g.reg.Get(r.Context(), r.kind, r.scope(), r.name, "")
-		if errors.Is(err, registry.NotFound) {
-			return g.createObject(w, r, obj, o)
-		}
-	}
 	var texts []string
-	item, err := g.reg.Update(r.Context(), r.kind, obj, registry.WriteOptions{
-		Subresource: r.subresource, DryRun: o.dryRun, ResourceVersion: match, Decoded: true, Warn: into(&texts),
-	})
+	opts := registry.WriteOptions{Subresource: r.subresource, DryRun: o.dryRun, ResourceVersion: match, Decoded: true, Warn: into(&texts)}
+	created := g.createOnUpdate(r, obj, &opts)
+	item, err := g.reg.Update(r.Context(), r.kind, obj, opts)
 	if err != nil {
 		return err
 	}
 	warnAll(w, texts)
-	return g.sendItem(w, r, http.StatusOK, item)
+	code := http.StatusOK
+	if created != nil && *created {
+		code = http.StatusCreated
+	}
+	return g.sendItem(w, r, code, item)
+}
+
+// createOnUpdate lets an update create where its kind is created by it and its user may create; created, nil for other kinds,
+// tells afterwards that it did.
+func (g *gateway) createOnUpdate(r *request, obj schema.Object, o *registry.WriteOptions) (created *bool) {
+	if !r.kind.CreateOnUpdate || r.subresource != "" {
+		return nil
+	}
+	done := new(bool)
+	o.Create = func() error {
+		*done = true
+		if err := g.mayCreate(r); err != nil {
+			return err
+		}
+		return g.restrict(r, obj, nil)
+	}
+	return done
+}
+
+// mayCreate refuses an update that is to create, unless its user may create too.
+func (g *gateway) mayCreate(r *request) error {
+	a := r.attributes()
+	a.verb = "create"
+	d, reason, err := g.may.authorize(r.Context(), a)
+	if d == allowed {
+		return nil
+	}
+	return forbidden(a, reason, err)
 }
 
 // nameObject gives an object without a name the path's in the second door; by the first it must have it.

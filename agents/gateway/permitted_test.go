@@ -1,0 +1,357 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+
+	"gantry/agents/internal/pki"
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/patch"
+)
+
+// reached is one thing that a handler asked of the registry.
+type reached struct {
+	do, plural, namespace, name, subresource, fields string
+}
+
+// spy notes what is permitted and what is touched. Reads of single objects are answered; nothing is written.
+type spy struct {
+	objects
+	granted []attributes
+	touched []reached
+	deny    bool
+}
+
+func (s *spy) authorize(_ context.Context, a attributes) (decision, string, error) {
+	if s.deny {
+		return noOpinion, "", nil
+	}
+	s.granted = append(s.granted, a)
+	return allowed, "", nil
+}
+
+func (s *spy) note(do string, k *schema.Kind, namespace, name, subresource, fields string) error {
+	s.touched = append(s.touched, reached{do, k.Plural, namespace, name, subresource, fields})
+	return &registry.Error{Kind: registry.Conflict, Resource: k.Plural, Name: name}
+}
+
+func (s *spy) Get(ctx context.Context, k *schema.Kind, namespace, name, revision string) (*registry.Item, error) {
+	_ = s.note("get", k, namespace, name, "", "")
+	return s.objects.Get(ctx, k, namespace, name, revision)
+}
+
+func (s *spy) List(_ context.Context, k *schema.Kind, namespace string, o registry.ListOptions) (registry.List, error) {
+	return registry.List{}, s.note("list", k, namespace, "", "", o.Fields)
+}
+
+func (s *spy) Watch(_ context.Context, k *schema.Kind, namespace string, o registry.WatchOptions) (*registry.Watcher, error) {
+	return nil, s.note("watch", k, namespace, "", "", o.Fields)
+}
+
+func (s *spy) Create(_ context.Context, k *schema.Kind, obj schema.Object, o registry.WriteOptions) (*registry.Item, error) {
+	return nil, s.note("create", k, obj.GetNamespace(), obj.GetName(), o.Subresource, "")
+}
+
+// Update also does what the registry does where a kind is created by an update and the object is absent.
+func (s *spy) Update(_ context.Context, k *schema.Kind, obj schema.Object, o registry.WriteOptions) (*registry.Item, error) {
+	err := s.note("update", k, obj.GetNamespace(), obj.GetName(), o.Subresource, "")
+	if k.CreateOnUpdate && o.Subresource == "" && (o.Create == nil || o.Create() == nil) {
+		return nil, s.note("create", k, obj.GetNamespace(), obj.GetName(), "", "")
+	}
+	return nil, err
+}
+
+func (s *spy) Modify(_ context.Context, k *schema.Kind, namespace, name string, _ func(schema.Object) (schema.Object, error), _ registry.WriteOptions) (*registry.Item, error) {
+	return nil, s.note("scale", k, namespace, name, "scale", "")
+}
+
+func (s *spy) Patch(_ context.Context, k *schema.Kind, namespace, name string, _ func(*registry.Item) (schema.Object, error), o registry.WriteOptions) (*registry.Item, error) {
+	return nil, s.note("patch", k, namespace, name, o.Subresource, "")
+}
+
+func (s *spy) Delete(_ context.Context, k *schema.Kind, namespace, name string, _ registry.DeleteOptions) (*registry.Item, bool, error) {
+	return nil, false, s.note("delete", k, namespace, name, "", "")
+}
+
+func (s *spy) DeleteCollection(_ context.Context, k *schema.Kind, namespace string, _ registry.DeleteOptions, l registry.ListOptions) ([]*registry.Item, error) {
+	return nil, s.note("deletecollection", k, namespace, "", "", l.Fields)
+}
+
+func (s *spy) Bind(_ context.Context, namespace, name string, _ *corev1.Binding, _ registry.WriteOptions) (*registry.Item, error) {
+	s.touched = append(s.touched, reached{"bind", "pods", namespace, name, "binding", ""})
+	return nil, &registry.Error{Kind: registry.Conflict, Resource: "pods", Name: name}
+}
+
+// covers tells whether a permission is one for what was reached. scoped: the kind has namespaces.
+func covers(a attributes, at reached, scoped bool) bool {
+	namespace := a.namespace
+	if !scoped {
+		namespace = ""
+	}
+	if !a.resource || namespace != at.namespace {
+		return false
+	}
+	if at.do == "bind" {
+		return a.verb == "create" && (a.plural == "bindings" && a.name == "" || a.plural == "pods" && a.subresource == "binding" && a.name == at.name)
+	}
+	if a.plural != at.plural {
+		return false
+	}
+	exact := a.name == at.name && a.subresource == at.subresource
+	switch at.do {
+	case "get": // of what the permitted verb is about, whatever it does with it
+		return a.name == at.name && a.name != ""
+	case "list", "watch":
+		if a.name != "" { // then nothing else may be read
+			s, err := fields.ParseSelector(at.fields)
+			if err != nil {
+				return false
+			}
+			if name, ok := s.RequiresExactMatch("metadata.name"); !ok || name != a.name {
+				return false
+			}
+		}
+		return a.verb == at.do && a.subresource == "" && a.fields == at.fields
+	case "deletecollection":
+		return a.verb == at.do && exact && a.fields == at.fields
+	case "create":
+		return a.verb == "create" && a.subresource == at.subresource && (a.name == "" || a.name == at.name)
+	case "scale":
+		return exact && (a.verb == "update" || a.verb == "patch")
+	case "delete":
+		return a.name == at.name && (a.verb == "delete" && a.subresource == "" || a.verb == "create" && a.subresource == "eviction")
+	}
+	return a.verb == at.do && exact
+}
+
+// beside are the kinds that a subresource's handler reads for itself: a stream the pod's node, a token what it is bound to.
+var beside = map[string][]string{
+	"log": {"nodes"}, "exec": {"nodes"}, "attach": {"nodes"}, "portforward": {"nodes"}, "token": {"pods", "nodes", "secrets"},
+}
+
+// routes are the paths of a kind: by both doors, with and without a namespace, of collections, objects and subresources.
+func routes(k *schema.Kind) (paths []string) {
+	base := "/apis/" + k.Group + "/" + k.Version
+	if k.Group == "" {
+		base = "/api/" + k.Version
+	}
+	subs := []string{"status", "scale", "finalize", "proxy", "bogus", "log/more"}
+	for _, s := range k.Subresources {
+		subs = append(subs, s.Name)
+	}
+	for _, prefix := range []string{base, base + "/namespaces/a"} {
+		paths = append(paths, prefix+"/"+k.Plural, prefix+"/"+k.Plural+"/x")
+		for _, s := range subs {
+			paths = append(paths, prefix+"/"+k.Plural+"/x/"+s)
+		}
+	}
+	if k.Prefix != "" {
+		for _, rest := range []string{"/", "/a/", "/x", "/a/x", "/x/", "/a/x/status"} {
+			paths = append(paths, "/registry/"+k.Prefix+rest)
+		}
+	}
+	return paths
+}
+
+// shapes are the methods with the queries, and one header, that they are tried with.
+func shapes() (out [][3]string) {
+	const named, other = "fieldSelector=metadata.name%3Dx", "fieldSelector=metadata.name%3Dy"
+	reads := []string{
+		"", "watch=1", "watch", "watch=false&watch=1", named, other, "watch=1&" + named, "watch=true&" + other, named + "&" + other,
+		"fieldSelector=metadata.name%21%3Dx", "fieldSelector=metadata.namespace%3Db", "watch=1&fieldSelector=metadata.name%3D%3Dx%2Cmetadata.namespace%3Db",
+	}
+	for _, q := range reads {
+		out = append(out, [3]string{"GET", q})
+	}
+	out = append(out, [3]string{"HEAD", ""}, [3]string{"HEAD", "watch=1"}, [3]string{"HEAD", named})
+	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} {
+		for _, q := range []string{"", "watch=1", named} {
+			out = append(out, [3]string{method, q})
+		}
+		out = append(out, [3]string{method, "", "If-None-Match: *"})
+	}
+	// What is no method of HTTP may not become a verb.
+	for _, method := range []string{"get", "list", "WATCH", "watch", "create", "deletecollection", "OPTIONS"} {
+		out = append(out, [3]string{method, named})
+	}
+	return out
+}
+
+func leafOf(t *testing.T, p pki.Pair) *x509.Certificate {
+	t.Helper()
+	leaf, err := x509.ParseCertificate(p.Certificate.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
+}
+
+// ask gives the handlers alone one request.
+func (c *cluster) ask(leaf *x509.Certificate, method, path, body string, headers ...string) answer {
+	req := httptest.NewRequestWithContext(withPeer(c.t.Context(), nil), method, path, strings.NewReader(body))
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
+	req.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}
+	w := httptest.NewRecorder()
+	c.gateway.ServeHTTP(w, req)
+	return answer{w.Code, w.Header(), w.Body.String()}
+}
+
+// try gives the handlers a request of a shape: method, query and header.
+func (c *cluster) try(leaf *x509.Certificate, shape [3]string, path string) int {
+	body, contentType := "", jsonType
+	switch shape[0] {
+	case http.MethodPatch:
+		body, contentType = `{}`, patch.Merge
+	case http.MethodPost, http.MethodPut:
+		body = bodyFor(path)
+	}
+	headers := []string{"Content-Type: " + contentType}
+	if shape[2] != "" {
+		headers = append(headers, shape[2])
+	}
+	return c.ask(leaf, shape[0], path+"?"+shape[1], body, headers...).code
+}
+
+// bodyFor is an object of the path's name; of other kinds than what it is read as it has what they need.
+func bodyFor(path string) string {
+	switch {
+	case strings.HasSuffix(path, "/x/binding"), strings.HasSuffix(path, "/bindings"):
+		return `{"metadata":{"name":"x"},"target":{"name":"n"}}`
+	case strings.HasSuffix(path, "/token"), strings.HasSuffix(path, "/eviction"):
+		return `{}`
+	}
+	return `{"metadata":{"name":"x"}}`
+}
+
+// TestPermittedIsDone tries every route with every method and shape of query and compares what was permitted with what the
+// handler touched.
+func TestPermittedIsDone(t *testing.T) {
+	c := newCluster(t)
+	c.namespaces("a", "x")
+	for _, obj := range []schema.Object{
+		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "x"}},
+		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "x"}},
+		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "x"}, Spec: corev1.PodSpec{
+			NodeName: "x", ServiceAccountName: "x", Containers: []corev1.Container{{Name: "c", Image: "img"}}}},
+	} {
+		c.make(obj)
+	}
+	s := &spy{objects: c.gateway.reg}
+	c.gateway.reg, c.gateway.may = s, s
+	scoped := map[string]bool{}
+	for _, k := range c.gateway.kinds.All {
+		scoped[k.Plural] = k.Namespaced
+	}
+	users := map[string]*x509.Certificate{
+		"jane":   leafOf(t, c.pair("jane", pki.Request{CommonName: "jane"})),
+		"a node": leafOf(t, c.node("x")),
+	}
+	tried, did := 0, map[string]int{}
+	for _, k := range slices.Concat(c.gateway.kinds.All, virtualKinds) {
+		for _, path := range routes(k) {
+			for _, shape := range shapes() {
+				for who, leaf := range users {
+					tried++
+					s.granted, s.touched, s.deny = nil, nil, false
+					code := c.try(leaf, shape, path)
+					what := fmt.Sprintf("%s %s?%s %s as %s (%d)", shape[0], path, shape[1], shape[2], who, code)
+					for _, at := range s.touched {
+						did[at.do]++
+						if !slices.ContainsFunc(s.granted, func(a attributes) bool {
+							return covers(a, at, scoped[at.plural]) || at.do == "get" && slices.Contains(beside[a.subresource], at.plural) || at.do == "get" && who == "a node" && at.plural == "nodes"
+						}) {
+							t.Errorf("%s: touched %+v, permitted %+v", what, at, s.granted)
+						}
+					}
+					if code == http.StatusInternalServerError && !slices.Contains([]string{"log", "exec", "attach", "portforward"}, path[strings.LastIndex(path, "/")+1:]) {
+						t.Errorf("%s: an error of the server's", what)
+					}
+					if who != "jane" {
+						continue
+					}
+					s.touched, s.deny = nil, true
+					if c.try(leaf, shape, path); len(s.touched) > 0 {
+						t.Errorf("%s: denied, and touched %+v", what, s.touched)
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d requests: %v", tried, did)
+	for _, do := range []string{"get", "list", "watch", "create", "update", "patch", "scale", "delete", "deletecollection", "bind"} {
+		if did[do] == 0 {
+			t.Errorf("no request came to %s anything", do)
+		}
+	}
+}
+
+// verbs is an authorizer that allows what it names.
+type verbs []string
+
+func (v verbs) authorize(_ context.Context, a attributes) (decision, string, error) {
+	if slices.Contains(v, a.verb) {
+		return allowed, "", nil
+	}
+	return noOpinion, "not by these rules", nil
+}
+
+// TestCreatingByPut: a PUT that makes an object needs the right to create besides that to update, and makes none at a
+// subresource.
+func TestCreatingByPut(t *testing.T) {
+	c := newCluster(t)
+	jane := leafOf(t, c.pair("jane", pki.Request{CommonName: "jane"}))
+	const (
+		maps, leases, pods = "/api/v1/namespaces/default/configmaps/", "/apis/coordination.k8s.io/v1/namespaces/default/leases/", "/api/v1/namespaces/default/pods/"
+		key                = "/registry/configmaps/default/"
+	)
+	all, update, create := verbs{"create", "update"}, verbs{"update"}, verbs{"create"}
+	denied := `User \"jane\" cannot create resource \"%s\" in API group \"%s\" in the namespace \"default\": not by these rules`
+	noMaps, noLeases := fmt.Sprintf(denied, "configmaps", ""), fmt.Sprintf(denied, "leases", "coordination.k8s.io")
+	for i, tt := range []struct {
+		may        verbs
+		path, none string // none: the value of If-None-Match
+		code       int
+		want       string
+	}{
+		{all, maps + "a", "*", 201, ""},
+		{all, maps + "a", "*", 409, ""},
+		{update, maps + "b", "*", 403, noMaps},
+		{update, key + "b", "*", 403, noMaps},
+		{update, maps + "a", "*", 403, noMaps},
+		{create, maps + "c", "*", 403, "cannot update"},
+		{all, key + "c", "*", 201, ""},
+		{update, maps + "absent", "", 404, ""},
+		{update, leases + "a", "", 403, noLeases},
+		{update, "/registry/leases/default/a", "", 403, noLeases},
+		{all, leases + "a", "", 201, ""},
+		{update, leases + "a", "", 422, "must be specified for an update"},
+		{all, pods + "a/status", "*", 400, "a write of status does not make an object: If-None-Match may not be *"},
+		{all, pods + "a/status", "", 404, ""},
+	} {
+		c.gateway.may = tt.may
+		name := strings.Split(strings.TrimSuffix(tt.path, "/status"), "/")
+		var headers []string
+		if tt.none != "" {
+			headers = []string{"If-None-Match: " + tt.none}
+		}
+		a := c.ask(jane, "PUT", tt.path, `{"metadata":{"name":"`+name[len(name)-1]+`"}}`, headers...)
+		if a.code != tt.code || !strings.Contains(a.body, tt.want) {
+			t.Errorf("%d: with %v PUT %s %s: got %d %s\nwant %d %s", i, tt.may, tt.path, tt.none, a.code, a.body, tt.code, tt.want)
+		}
+	}
+}
