@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,14 +22,24 @@ import (
 // maxBody bounds a request's body, as Kubernetes does; etcd takes half of it.
 const maxBody = 3 << 20 // bytes
 
-// readBody reads the whole body within its bound.
+// readBody reads the whole body within its bound. That it cannot be read, in broken chunks or cut off, is the client's fault,
+// unless the request's time is over.
 func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 	if req.ContentLength > maxBody {
 		return nil, &http.MaxBytesError{Limit: maxBody}
 	}
 	b := bytes.NewBuffer(make([]byte, 0, max(0, req.ContentLength)+bytes.MinRead)) // with less left it grows before it finds the end
 	_, err := io.Copy(b, http.MaxBytesReader(w, req.Body, maxBody))
-	return b.Bytes(), err
+	var large *http.MaxBytesError
+	switch {
+	case err == nil:
+		return b.Bytes(), nil
+	case errors.As(err, &large):
+		return nil, err
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(req.Context().Err(), context.DeadlineExceeded):
+		return nil, context.DeadlineExceeded
+	}
+	return nil, apierrors.NewBadRequest(fmt.Sprintf("error reading the request body: %v", err))
 }
 
 // content is a body with its media type; YAML has become JSON.
@@ -35,27 +48,55 @@ type content struct {
 	protobuf bool
 }
 
-// readContent reads a body of a type that objects are written in.
+// readContent reads a body of a type that objects are written in. The types that a page of another site may send without asking
+// (forms, plain text) are none of them.
 func readContent(w http.ResponseWriter, req *http.Request) (content, error) {
-	media, _, err := mediaType(req.Header.Get("Content-Type"))
+	media, err := contentMedia(req)
 	if err != nil {
-		return content{}, unsupportedMedia(jsonType, yamlType, protobufType)
+		return content{}, err
 	}
-	switch media {
-	case "", jsonType, "application/x-www-form-urlencoded": // what curl -d says of any body
-		b, err := readBody(w, req)
-		return content{data: b}, err
-	case yamlType, "text/yaml", "application/x-yaml":
-		b, err := readBody(w, req)
-		if err == nil && len(b) > 0 {
-			b, err = yamlToJSON(b)
+	b, err := readBody(w, req)
+	if err != nil {
+		return content{}, err
+	}
+	return contentOf(media, b)
+}
+
+// readContentIfAny is readContent where a request may do without a body, whose type is then of no matter.
+func readContentIfAny(w http.ResponseWriter, req *http.Request) (content, error) {
+	b, err := readBody(w, req)
+	if err != nil || len(bytes.TrimSpace(b)) == 0 {
+		return content{}, err
+	}
+	media, err := contentMedia(req)
+	if err != nil {
+		return content{}, err
+	}
+	return contentOf(media, b)
+}
+
+// contentMedia is the media type of a body; none is JSON.
+func contentMedia(req *http.Request) (string, error) {
+	media, _, err := mediaType(req.Header.Get("Content-Type"))
+	if err == nil {
+		switch media {
+		case "":
+			return jsonType, nil
+		case jsonType, yamlType, protobufType:
+			return media, nil
 		}
-		return content{data: b}, err
-	case protobufType:
-		b, err := readBody(w, req)
-		return content{data: b, protobuf: true}, err
 	}
-	return content{}, unsupportedMedia(jsonType, yamlType, protobufType)
+	return "", unsupportedMedia(jsonType, yamlType, protobufType)
+}
+
+func contentOf(media string, body []byte) (content, error) {
+	if media == yamlType && len(body) > 0 {
+		var err error
+		if body, err = yamlToJSON(body); err != nil {
+			return content{}, err
+		}
+	}
+	return content{data: body, protobuf: media == protobufType}, nil
 }
 
 // readKind reads the body as an object of kind k.

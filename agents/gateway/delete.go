@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -85,12 +84,12 @@ func (g *gateway) deleteCollection(w http.ResponseWriter, r *request) error {
 
 // readDelete reads DeleteOptions from the body or, without one, from the parameters; dryRun from either.
 func readDelete(w http.ResponseWriter, r *request) (registry.DeleteOptions, *metav1.DeleteOptions, error) {
-	body, err := readContent(w, r.Request)
+	body, err := readContentIfAny(w, r.Request)
 	if err != nil {
 		return registry.DeleteOptions{}, nil, err
 	}
 	o := &metav1.DeleteOptions{}
-	if len(bytes.TrimSpace(body.data)) > 0 {
+	if len(body.data) > 0 {
 		err = decodeDelete(body, o)
 	} else {
 		err = deleteParameters(r, o)

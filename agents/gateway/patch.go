@@ -17,11 +17,7 @@ import (
 
 // patch changes an object, or its status, by a JSON, merge or strategic merge patch.
 func (g *gateway) patch(w http.ResponseWriter, r *request) error {
-	o, err := writeOptions(r.query, "PatchOptions")
-	if err != nil {
-		return err
-	}
-	body, err := readPatch(w, r)
+	body, o, err := readPatch(w, r)
 	if err != nil {
 		return err
 	}
@@ -57,13 +53,19 @@ func (g *gateway) patch(w http.ResponseWriter, r *request) error {
 	return g.sendItem(w, r, http.StatusOK, item)
 }
 
-// readPatch reads the body of a patch whose type is understood.
-func readPatch(w http.ResponseWriter, r *request) ([]byte, error) {
-	switch media, _, _ := mediaType(r.Header.Get("Content-Type")); media {
-	case patch.JSON, patch.Merge, patch.Strategic:
-		return readBody(w, r.Request)
+// readPatch reads the body and the options of a patch. Its type is judged before anything else: an option may belong to a type that
+// is not understood.
+func readPatch(w http.ResponseWriter, r *request) ([]byte, writing, error) {
+	media, _, err := mediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != patch.JSON && media != patch.Merge && media != patch.Strategic {
+		return nil, writing{}, unsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
 	}
-	return nil, unsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
+	o, err := writeOptions(r.query, "PatchOptions")
+	if err != nil {
+		return nil, writing{}, err
+	}
+	body, err := readBody(w, r.Request)
+	return body, o, err
 }
 
 // identity is what a patch may not change.
@@ -74,7 +76,7 @@ type identity struct{ namespace, name, resourceVersion string }
 func patchObject(r *request, current identity, data, body []byte, o writing) (obj schema.Object, notes []string, err error) {
 	patched, err := patch.Apply(r.kind, r.Header.Get("Content-Type"), data, body)
 	if err != nil {
-		return nil, nil, patchError(r, err)
+		return nil, nil, patchError(err)
 	}
 	obj, notes, err = schema.Decode(r.kind, patched)
 	if err != nil {
@@ -96,7 +98,7 @@ func patchObject(r *request, current identity, data, body []byte, o writing) (ob
 }
 
 // patchError words what package patch found.
-func patchError(r *request, err error) error {
+func patchError(err error) error {
 	switch {
 	case errors.Is(err, patch.ErrUnsupported):
 		return unsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
@@ -105,7 +107,7 @@ func patchError(r *request, err error) error {
 	case errors.Is(err, patch.ErrTooLarge):
 		return apierrors.NewRequestEntityTooLargeError(err.Error())
 	case errors.Is(err, patch.ErrConflict):
-		return apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", r.gr(), r.name, err.Error(), 0, false)
+		return apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", kschema.GroupResource{}, "", err.Error(), 0, false)
 	}
 	return err
 }

@@ -53,11 +53,7 @@ func (g *gateway) updateScale(w http.ResponseWriter, r *request) error {
 }
 
 func (g *gateway) patchScale(w http.ResponseWriter, r *request) error {
-	o, err := writeOptions(r.query, "PatchOptions")
-	if err != nil {
-		return err
-	}
-	body, err := readPatch(w, r)
+	body, o, err := readPatch(w, r)
 	if err != nil {
 		return err
 	}

@@ -44,6 +44,9 @@ func TestApply(t *testing.T) {
 		{name: "strategic: a string where a list belongs", contentType: Strategic, current: pod, patch: `{"metadata":{"$patch":"nonsense"}}`, wantErr: ErrConflict},
 		{name: "strategic: bad order directive", contentType: Strategic, current: pod, patch: `{"metadata":{"$setElementOrder/finalizers":"x","finalizers":["a"]}}`, wantErr: ErrConflict},
 		{name: "strategic: bad retainKeys", contentType: Strategic, current: pod, patch: `{"spec":{"$retainKeys":"x"}}`, wantErr: ErrMalformed},
+		{name: "strategic: another kind's name", contentType: Strategic, current: pod,
+			patch: `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"labels":{"a":null}}}`,
+			want:  strings.Replace(pod, `"a":"1",`, "", 1)},
 		{name: "unknown type", contentType: "application/json", current: pod, patch: `{}`, wantErr: ErrUnsupported},
 		{name: "no type", contentType: "", current: pod, patch: `{}`, wantErr: ErrUnsupported},
 	}

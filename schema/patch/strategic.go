@@ -18,6 +18,9 @@ func applyStrategic(k *schema.Kind, current, patch []byte) ([]byte, error) {
 	if n := longest(from); n > maxElements {
 		return nil, failure(ErrTooLarge, fmt.Errorf("a list of the patch has %d elements, limit is %d", n, maxElements))
 	}
+	// What the object is does not change, whatever the patch calls it: clients scale with {"kind":"Deployment",...}.
+	delete(from, "kind")
+	delete(from, "apiVersion")
 	merged, err := strategicpatch.StrategicMergeMapPatch(into, from, k.New())
 	if err != nil {
 		return nil, failure(strategicKind(err), err)
