@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
@@ -64,9 +65,10 @@ func podLogDir(dir string, p podRef) string {
 	return filepath.Join(dir, "pods", fmt.Sprintf("%s_%s_%s", p.namespace, p.name, p.uid))
 }
 
-// How much of a log stands in for a termination message.
+// How much of a log stands in for a termination message. The engine counts records, of which a long line has several: one more is
+// asked for, so that a whole record of a line whose end comes first is there, which alone has more than messageBytes.
 const (
-	messageLines = "80"
+	messageLines = 80
 	messageBytes = 2048
 )
 
@@ -77,7 +79,7 @@ func (k *kubelet) terminationMessage(ctx context.Context, f *found) string {
 	if text != "" || f.messagePolicy != corev1.TerminationMessageFallbackToLogsOnError || f.exit.code == 0 {
 		return text
 	}
-	r, err := k.docker.ContainerLogs(ctx, f.id, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: messageLines})
+	r, err := k.docker.ContainerLogs(ctx, f.id, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(messageLines + 1)})
 	if err != nil {
 		return ""
 	}
@@ -86,6 +88,17 @@ func (k *kubelet) terminationMessage(ctx context.Context, f *found) string {
 	if _, err := stdcopy.StdCopy(&b, &b, r); err != nil {
 		return ""
 	}
-	all := b.Bytes()
-	return string(bytes.ToValidUTF8(all[max(0, len(all)-messageBytes):], nil))
+	return endOfLog(b.Bytes())
+}
+
+// endOfLog is the last lines of a log, no more than messageLines and messageBytes.
+func endOfLog(all []byte) string {
+	all = all[max(0, len(all)-messageBytes):]
+	from := len(bytes.TrimSuffix(all, []byte("\n")))
+	for range messageLines {
+		if from = bytes.LastIndexByte(all[:max(from, 0)], '\n'); from < 0 {
+			break
+		}
+	}
+	return string(bytes.ToValidUTF8(all[from+1:], nil))
 }

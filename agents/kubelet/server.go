@@ -98,9 +98,12 @@ func (p *podIndex) Container(namespace, pod, uid, container string, previous boo
 	reason := waitCreating
 	if c := namedIn(s.status, container); c != nil && c.State.Waiting != nil {
 		reason = c.State.Waiting.Reason
-		if m := c.State.Waiting.Message; m != "" && reason != waitCreating {
-			return "", badContainer(pod, fmt.Sprintf("container %q in pod %q is waiting to start: %s", container, pod, m))
-		}
+	}
+	switch reason { // the status has the engine's own words
+	case waitImagePull:
+		reason = "image can't be pulled"
+	case waitImageBackOff:
+		reason = "trying and failing to pull image"
 	}
 	return "", badContainer(pod, fmt.Sprintf("container %q in pod %q is waiting to start: %s", container, pod, reason))
 }

@@ -31,18 +31,37 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, fmt.Errorf("inspecting container %s: %w", id, err))
 		return
 	}
+	tty := c.Config != nil && c.Config.Tty
+	lines := &lineWriter{stamps: q.options.Timestamps, spare: spareRecords}
+	if q.lines > 0 {
+		begin, err := s.lastLines(r.Context(), id, q.options, tty, q.lines)
+		if err != nil {
+			s.fail(w, r, fmt.Errorf("reading log of container %s: %w", id, err))
+			return
+		}
+		q.options.Tail, lines.skip = strconv.Itoa(begin.records), begin.stamp
+	}
+	q.options.Timestamps = lines.stamps || lines.skip != ""
 	from, err := s.cfg.Docker.ContainerLogs(r.Context(), id, q.options)
 	if err != nil {
 		s.fail(w, r, fmt.Errorf("reading log of container %s: %w", id, err))
 		return
 	}
 	defer from.Close()
+	to := &logWriter{w: w, conn: http.NewResponseController(w), left: q.limit, eager: q.options.Follow}
+	lines.to = to
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(http.StatusOK)
-	to := &logWriter{w: w, conn: http.NewResponseController(w), left: q.limit, eager: q.options.Follow}
-	if c.Config != nil && c.Config.Tty {
+	if to.eager {
+		err = to.conn.Flush() // the log may be long in coming
+	}
+	switch {
+	case err != nil:
+	case q.options.Timestamps:
+		err = readRecords(from, tty, lines.write)
+	case tty:
 		_, err = io.Copy(to, from)
-	} else {
+	default:
 		_, err = stdcopy.StdCopy(to, to, from) // streams not asked for never come
 	}
 	if err != nil && !errors.Is(err, errLimit) && r.Context().Err() == nil {
@@ -54,6 +73,7 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) {
 type logQuery struct {
 	options  container.LogsOptions
 	previous bool
+	lines    int   // the last of them; 0: as options.Tail says
 	limit    int64 // bytes; -1: none
 }
 
@@ -80,7 +100,7 @@ func parseLogQuery(v url.Values, now time.Time) (logQuery, error) {
 	}
 	q.options.Follow, q.options.Timestamps, q.previous = flag("follow"), flag("timestamps"), flag("previous")
 	if n, ok := number("tailLines", 0); ok {
-		q.options.Tail = strconv.FormatInt(n, 10)
+		q.options.Tail, q.lines = "0", int(n)
 	}
 	if n, ok := number("limitBytes", 1); ok {
 		q.limit = n

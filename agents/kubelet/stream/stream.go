@@ -133,6 +133,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		code = http.StatusNotFound
 	case errors.Is(err, registry.BadRequest), errdefs.IsInvalidArgument(err), errdefs.IsConflict(err):
 		code = http.StatusBadRequest
+	case r.Context().Err() != nil: // the client left
 	default:
 		s.cfg.Log.Warn("stream failed", "agent", "kubelet", "path", r.URL.Path, "err", err)
 	}

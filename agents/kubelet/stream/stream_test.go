@@ -177,8 +177,8 @@ func TestLogs(t *testing.T) {
 func TestLogQuery(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	q, err := parseLogQuery(url.Values{"follow": {"true"}, "timestamps": {"true"}, "tailLines": {"7"}, "sinceSeconds": {"90"}}, now)
-	want := container.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: true, Timestamps: true, Tail: "7", Since: "2026-05-01T11:58:30Z"}
-	if diff := cmp.Diff(want, q.options); diff != "" || err != nil || q.limit != -1 {
+	want := container.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: true, Timestamps: true, Tail: "0", Since: "2026-05-01T11:58:30Z"}
+	if diff := cmp.Diff(want, q.options); diff != "" || err != nil || q.limit != -1 || q.lines != 7 {
 		t.Errorf("%v %+v\n%s", err, q, diff)
 	}
 }
