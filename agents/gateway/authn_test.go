@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -124,6 +125,9 @@ func TestTokens(t *testing.T) {
 	}
 	zero := int64(0)
 	if err := admin.CoreV1().Pods("default").Delete(t.Context(), "p", metav1.DeleteOptions{GracePeriodSeconds: &zero}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.reg.Get(t.Context(), core.Pod, "default", "p", ""); !errors.Is(err, registry.NotFound) { // and the cache knows
 		t.Fatal(err)
 	}
 	if s := review(); s.Authenticated {

@@ -22,6 +22,7 @@ import (
 
 	"gantry/agents/internal/pki"
 	"gantry/registry"
+	"gantry/schema/core"
 )
 
 // TestLogsBySocket reads logs as the messages of a WebSocket, as browsers do.
@@ -184,6 +185,9 @@ func TestOnlyTheNodesKubelet(t *testing.T) {
 			n.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(at.Port())
 			return nil
 		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.reg.Get(t.Context(), core.Node, "", "n1", ""); err != nil { // then the cache knows
 			t.Fatal(err)
 		}
 		for path, headers := range map[string][]string{podPath + "/log": nil, podPath + "/exec?command=id&stdout=1": upgrade, podPath + "/portforward": upgrade} {

@@ -28,6 +28,7 @@ import (
 
 	"gantry/agents/internal/pki"
 	"gantry/registry"
+	"gantry/schema/core"
 )
 
 // echoes is a kubelet whose every container writes back what it reads. arrived, where set, is told of each request for a log that
@@ -120,6 +121,9 @@ func (c *cluster) startKubelet(e echoes) {
 		n1.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(n)
 		return nil
 	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.reg.Get(t.Context(), core.Node, "", "n1", ""); err != nil { // then the cache knows
 		t.Fatal(err)
 	}
 	for name, node := range map[string]string{"p": "n1", "waiting": ""} {
