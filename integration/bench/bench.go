@@ -29,6 +29,8 @@ type bench struct {
 	floorAddr string
 	floorPool []*h2
 
+	node *node // nil until a row starts pods
+
 	seeded *fleet
 	notes  map[string]string
 }
@@ -67,7 +69,7 @@ func (b *bench) open() (err error) {
 func (b *bench) close() error {
 	b.floor.end()
 	b.plane.end()
-	return nil
+	return b.node.remove(b.gantry)
 }
 
 const controlPlane = "gateway,controllers"

@@ -21,6 +21,14 @@ type measurement struct {
 
 func (m measurement) rate() float64 { return float64(m.ops) / m.elapsed.Seconds() }
 
+// perSecond is a rate as text: a slow one with its tenths.
+func perSecond(rate float64) string {
+	if rate < 100 {
+		return fmt.Sprintf("%.1f", rate)
+	}
+	return fmt.Sprintf("%.0f", rate)
+}
+
 // perOp is the CPU time of one operation.
 func (m measurement) perOp() time.Duration {
 	if m.ops == 0 {
@@ -29,11 +37,19 @@ func (m measurement) perOp() time.Duration {
 	return m.cpu / time.Duration(m.ops)
 }
 
+// perPlace is the time from the end of one operation to that of the next.
+func (m measurement) perPlace() time.Duration {
+	if m.ops == 0 {
+		return 0
+	}
+	return m.elapsed / time.Duration(m.ops)
+}
+
 func (m measurement) String() string {
 	if m.unit != "" {
 		return fmt.Sprintf("%.3g %s %s", m.value, m.unit, m.note)
 	}
-	return fmt.Sprintf("%.0f/s, p50 %v, p99 %v, CPU %v %s", m.rate(), short(m.p50), short(m.p99), short(m.perOp()), m.note)
+	return fmt.Sprintf("%s/s, p50 %v, p99 %v, CPU %v %s", perSecond(m.rate()), short(m.p50), short(m.p99), short(m.perOp()), m.note)
 }
 
 // drive runs op by n clients at once for the length of a measurement, and charges the CPU time of p.

@@ -84,6 +84,9 @@ func run(o options, names []string) (err error) {
 	if err != nil {
 		return err
 	}
+	if done, err := isolate(picked); done || err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "gantry-bench-")
 	if err != nil {
 		return err

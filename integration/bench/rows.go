@@ -19,6 +19,12 @@ type row struct {
 	goal time.Duration
 	// scaled goals are for 3,000 pods and grow with -pods.
 	scaled bool
+	// by is what is compared with the floor; nil: the CPU time of an operation.
+	by func(measurement) time.Duration
+	// within is the goal as a multiple of the floor; 0: none.
+	within float64
+	// node: it starts pods, by a cluster in a network namespace of its own.
+	node bool
 	// once: not in every round, and last, because it starts control planes of its own.
 	once  bool
 	floor func(*bench) (measurement, error)
@@ -53,6 +59,10 @@ var rows = []*row{
 	{name: "watch-200", doc: "event to one of 200 watchers, some slow, some stalled", goal: 8 * us, floor: floorWatch(200), run: watchers(200)},
 	{name: "watch-1000", doc: "event to one of 1,000 watchers, the same", goal: 8 * us, floor: floorWatch(1000), run: watchers(1000)},
 	{name: "cas-storm", doc: "100 clients increment one object", floor: floorStorm, run: casStorm},
+	{name: "pod-start", doc: "POST of a pod until a watcher sees it Running, one after the other", node: true, within: 1.1,
+		by: func(m measurement) time.Duration { return m.p50 }, floor: rawPods(5, 1), run: runPods(5, 1)},
+	{name: "pod-burst", doc: "the same, 30 at once", node: true, within: 1.1,
+		by: measurement.perPlace, floor: rawPods(burst, rawParallel), run: runPods(burst, burst)},
 	{name: "memory", doc: "resident bytes of one cached pod", run: memory},
 	{name: "start-5000", doc: "start with 5,000 pods, until a list is answered", once: true, run: start(5000, controlPlane)},
 	{name: "start-gateway", doc: "the same, the gateway without controllers", once: true, run: start(5000, "gateway")},

@@ -53,26 +53,33 @@ func (b *bench) print(out io.Writer, picked []*row, results map[*row]*series) {
 		rate, _ := median(s.own, measurement.rate)
 		p50, _ := median(s.own, func(m measurement) time.Duration { return m.p50 })
 		p99, _ := median(s.own, func(m measurement) time.Duration { return m.p99 })
-		floor, _ := median(s.floor, perOp)
-		of, goal, reached := "", "", ""
-		if floor > 0 && cpu > 0 {
-			of = fmt.Sprintf("%.0f %%", 100*float64(floor)/float64(cpu))
+		by := perOp
+		if r.by != nil {
+			by = r.by
 		}
-		if r.goal > 0 {
-			limit := b.goal(r)
+		value, _ := median(s.own, by)
+		floor, _ := median(s.floor, by)
+		of, goal, reached := "", "", ""
+		if floor > 0 && value > 0 {
+			of = fmt.Sprintf("%.0f %%", 100*float64(floor)/float64(value))
+		}
+		if limit := b.goal(r, floor); limit > 0 {
 			goal, reached = short(limit), "no"
-			if cpu <= limit {
+			if value <= limit {
 				reached = "yes"
 			}
 		}
-		fmt.Fprintf(w, "%s\t%.0f\t%s\t%s\t%s\t%.0f %%\t%s\t%s\t%s\t%s\t%s\n",
-			r.name, rate, short(p50), short(p99), short(cpu), 100*spread, short(floor), of, goal, reached, last.note)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.0f %%\t%s\t%s\t%s\t%s\t%s\n",
+			r.name, perSecond(rate), short(p50), short(p99), short(cpu), 100*spread, short(floor), of, goal, reached, last.note)
 	}
 	w.Flush()
 }
 
-// goal is a row's for this many pods.
-func (b *bench) goal(r *row) time.Duration {
+// goal is a row's for this many pods and its floor.
+func (b *bench) goal(r *row, floor time.Duration) time.Duration {
+	if r.within > 0 {
+		return time.Duration(r.within * float64(floor))
+	}
 	if r.scaled {
 		return r.goal * time.Duration(b.pods) / 3000
 	}
