@@ -8,6 +8,8 @@ import (
 
 // Network makes the links of sandboxes. Every call can be repeated.
 type Network interface {
+	// Reserve promises a pod, before its sandbox runs, the address that Setup will give it. Teardown ends the promise.
+	Reserve(podUID string, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error)
 	// Setup gives the sandbox whose process is pid an address of cidr; one that has its network keeps it. taken (may be nil)
 	// tells of addresses in use beyond those that links show.
 	Setup(podUID string, pid int, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error)
@@ -21,5 +23,3 @@ type Network interface {
 type vethNetwork struct{ podnet.Network }
 
 func (n *vethNetwork) Address(pid int) (netip.Addr, error) { return podnet.Address(pid) }
-
-func (n *vethNetwork) Teardown(podUID string) error { return podnet.Teardown(podUID) }

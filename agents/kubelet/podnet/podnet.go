@@ -6,7 +6,7 @@
 // one node pass the host's IP stack too: service addresses and network policies work there whether or not the host has
 // br_netfilter.
 //
-// The kernel is the only memory. The host's end is named gt<hash of the pod's uid>, and its alias is "<uid>
+// The kernel is the only memory of what is in use. The host's end is named gt<hash of the pod's uid>, and its alias is "<uid>
 // <address>": what is in use can be listed after any crash, without entering a namespace. An address stays in
 // use until its link is gone: by Teardown, or with the sandbox's namespace.
 package podnet
@@ -35,8 +35,9 @@ var ErrFull = errors.New("no address is free")
 
 // Network makes and removes the networks of a node's pods. The zero value is ready for use, by many at once.
 type Network struct {
-	mu   sync.Mutex // held from choosing an address until the kernel shows it; guards last
-	last netip.Addr
+	mu       sync.Mutex // guards what follows
+	last     netip.Addr
+	reserved map[string]netip.Addr // by pod, until the kernel shows it
 }
 
 // Link is a pod's link as the host sees it.
@@ -64,8 +65,8 @@ func (n *Network) Setup(podUID string, pid int, cidr netip.Prefix, taken func(ne
 }
 
 func (n *Network) setup(podUID string, pid int, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error) {
-	if podUID == "" || strings.ContainsAny(podUID, " \n") || len(podUID) > 128 {
-		return netip.Addr{}, fmt.Errorf("uid %q cannot be a pod's", podUID)
+	if err := checkUID(podUID); err != nil {
+		return netip.Addr{}, err
 	}
 	if err := bridge.Ensure(cidr, 0); err != nil {
 		return netip.Addr{}, err
@@ -75,8 +76,6 @@ func (n *Network) setup(podUID string, pid int, cidr netip.Prefix, taken func(ne
 		return netip.Addr{}, err
 	}
 	defer box.close()
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	links, err := List()
 	if err != nil {
 		return netip.Addr{}, err
@@ -84,18 +83,72 @@ func (n *Network) setup(podUID string, pid int, cidr netip.Prefix, taken func(ne
 	if addr, err := box.address(); err == nil && complete(links, podUID, addr) {
 		return addr, nil
 	}
+	addr, err := n.reserve(podUID, cidr, taken)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	if err := connect(podUID, addr, box, bridge.Gateway(cidr)); err != nil {
+		_ = remove(LinkName(podUID)) // what is left is found by List, too
+		return netip.Addr{}, err
+	}
+	n.forget(podUID)
+	return addr, nil
+}
+
+// Reserve promises a pod the address that Setup will give it: that of its link, else a free one of cidr. Calling it again
+// promises the same. The promise ends with Teardown or this process. The error is ErrFull when the podCIDR is used up.
+func (n *Network) Reserve(podUID string, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error) {
+	err := errors.Join(checkUID(podUID), bridge.Check(cidr))
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return n.reserve(podUID, cidr, taken)
+}
+
+func (n *Network) reserve(podUID string, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if a := n.reserved[podUID]; cidr.Contains(a) {
+		return a, nil
+	}
+	links, err := List() // under the lock: a promise is forgotten once its link is there
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	for _, l := range links {
+		if l.PodUID == podUID && cidr.Contains(l.Address) {
+			return l.Address, nil
+		}
+	}
+	given := map[netip.Addr]bool{}
+	for uid, a := range n.reserved {
+		given[a] = uid != podUID
+	}
 	addr, err := next(cidr, n.start(links), func(a netip.Addr) bool {
-		return inUse(links, podUID, a) || (taken != nil && taken(a))
+		return given[a] || inUse(links, a) || (taken != nil && taken(a))
 	})
 	if err != nil {
 		return netip.Addr{}, fmt.Errorf("choosing an address of %s: %w", cidr, err)
 	}
-	if err := connect(podUID, addr, box, bridge.Gateway(cidr)); err != nil {
-		_ = Teardown(podUID) // what is left is found by List, too
-		return netip.Addr{}, err
+	if n.reserved == nil {
+		n.reserved = map[string]netip.Addr{}
 	}
-	n.last = addr
+	n.reserved[podUID], n.last = addr, addr
 	return addr, nil
+}
+
+// forget ends a promise.
+func (n *Network) forget(podUID string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.reserved, podUID)
+}
+
+func checkUID(podUID string) error {
+	if podUID == "" || strings.ContainsAny(podUID, " \n") || len(podUID) > 128 {
+		return fmt.Errorf("uid %q cannot be a pod's", podUID)
+	}
+	return nil
 }
 
 // Address reads the address of the sandbox whose process is pid; ErrNoAddress where it has none.
@@ -108,7 +161,16 @@ func Address(pid int) (netip.Addr, error) {
 	return box.address()
 }
 
-// Teardown removes the pod's link, and with it its end in the sandbox. An absent one is no fault.
+// Teardown removes the pod's link, and with it its end in the sandbox, and the promise of an address. An absent one is no fault.
+func (n *Network) Teardown(podUID string) error {
+	err := Teardown(podUID)
+	if err == nil {
+		n.forget(podUID)
+	}
+	return err
+}
+
+// Teardown removes the pod's link for a process without a Network.
 func Teardown(podUID string) error { return remove(LinkName(podUID)) }
 
 // Remove removes a link that List returned, for links no pod owns any more.
@@ -179,9 +241,9 @@ func complete(links []Link, podUID string, addr netip.Addr) bool {
 	return false
 }
 
-func inUse(links []Link, podUID string, a netip.Addr) bool {
+func inUse(links []Link, a netip.Addr) bool {
 	for _, l := range links {
-		if l.Address == a && l.PodUID != podUID {
+		if l.Address == a {
 			return true
 		}
 	}

@@ -213,6 +213,48 @@ func TestAddressesOfManyPodsDiffer(t *testing.T) {
 	}
 }
 
+// What is promised before a sandbox runs is what it gets, and nobody else gets it meanwhile.
+func TestReservedAddressIsThePods(t *testing.T) {
+	clean(t)
+	var n Network
+	reserve := func(n *Network, uid string) netip.Addr {
+		t.Helper()
+		a, err := n.Reserve(uid, podCIDR, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	first := reserve(&n, "uid-1")
+	if again := reserve(&n, "uid-1"); again != first {
+		t.Errorf("the second promise is %s, want %s", again, first)
+	}
+	if other := setup(t, &n, "uid-2", netnstest.Pod(t)); other == first {
+		t.Errorf("the promised address %s was given to another pod", other)
+	}
+	pid := netnstest.Pod(t)
+	if got := setup(t, &n, "uid-1", pid); got != first {
+		t.Errorf("Setup gave %s, want the promised %s", got, first)
+	}
+	for name, n := range map[string]*Network{"this process": &n, "the next": new(Network)} {
+		if again := reserve(n, "uid-1"); again != first {
+			t.Errorf("%s promises %s to a pod whose link has %s", name, again, first)
+		}
+	}
+	if len(n.reserved) > 0 {
+		t.Errorf("promises are kept beside their links: %v", n.reserved)
+	}
+	reserve(&n, "uid-3")
+	for _, uid := range []string{"uid-1", "uid-3"} {
+		if err := n.Teardown(uid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(n.reserved) > 0 {
+		t.Errorf("promises outlive their pods: %v", n.reserved)
+	}
+}
+
 func TestSetupRefusesTheHostsNamespace(t *testing.T) {
 	clean(t)
 	var n Network
