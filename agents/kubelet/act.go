@@ -89,6 +89,8 @@ func (w *worker) act(ctx context.Context, wg *sync.WaitGroup, v view, a action) 
 
 func (w *worker) sandboxJob(v view, a action) func(context.Context) (func(), error) {
 	pod, have := v.pod, v.sandbox()
+	s := newSandboxStart()
+	w.making = s
 	return func(ctx context.Context) (func(), error) {
 		begin := time.Now()
 		if have != nil && have.state == stateExited && a.attempt > have.attempt {
@@ -97,14 +99,13 @@ func (w *worker) sandboxJob(v view, a action) func(context.Context) (func(), err
 				return nil, err
 			}
 		}
-		r, err := w.k.makeSandbox(ctx, pod, have, a.attempt)
-		if err != nil {
-			return w.sandboxFailed(ctx, pod, r.id, err), nil
+		if err := w.k.makeSandbox(ctx, pod, have, a.attempt, s); err != nil {
+			return w.sandboxFailed(ctx, pod, s.id, err), nil
 		}
 		sandboxSeconds.Observe(time.Since(begin).Seconds())
 		return func() {
-			w.dirty[r.id] = true
-			w.boxID, w.address, w.volumes, w.released = r.id, r.address, r.volumes, false
+			w.dirty[s.id] = true
+			w.boxID, w.address, w.volumes, w.released = s.id, s.address, s.volumes, false
 			delete(w.waits, sandboxName)
 			w.boxFails = 0
 		}, nil
@@ -141,8 +142,12 @@ const (
 )
 
 func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
-	box := v.sandbox()
-	in := startInput{pod: v.pod, action: a, sandbox: box.id, podIP: w.address, volumes: w.volumes, pulls: &w.pulls, turn: w.turnOf(a.key)}
+	in := startInput{pod: v.pod, action: a, pulls: &w.pulls, turn: w.turnOf(a.key)}
+	if a.early {
+		in.making = w.making
+	} else {
+		in.sandbox, in.podIP, in.volumes = v.sandbox().id, w.address, w.volumes
+	}
 	if v.pod.Spec.HostNetwork {
 		in.podIP = w.k.cfg.NodeIP
 	}
@@ -153,7 +158,7 @@ func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v view, a act
 	hook := a.container.Lifecycle
 	j := &job{do: doStart, hooked: hook != nil && hook.PostStart != nil}
 	w.spawn(ctx, wg, a.key, j, func(ctx context.Context) (func(), error) {
-		id, image, err := w.k.startContainer(ctx, in)
+		id, image, err := w.k.startContainer(ctx, &in)
 		if err == nil && j.hooked {
 			err = w.postStart(ctx, in, id)
 		}
@@ -164,6 +169,13 @@ func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v view, a act
 // started is what a start leads to.
 func (w *worker) started(ctx context.Context, a action, id string, image heldImage, err error) (func(), error) {
 	var wait *waitError
+	if errors.Is(err, errNoSandbox) { // told of by the sandbox's job
+		return func() {
+			if id != "" {
+				w.dirty[id] = true
+			}
+		}, nil
+	}
 	if err != nil && !errors.As(err, &wait) {
 		return func() {
 			if id != "" {

@@ -165,6 +165,9 @@ func renderSandbox(pod *corev1.Pod, node, image, domain string, attempt int, e e
 	if pod.Spec.HostNetwork {
 		host.NetworkMode = "host"
 	} else {
+		// The engine then makes an empty network namespace and does nothing else for it: no sandbox of libnetwork, no hook that runs
+		// dockerd again. It makes no hosts and resolv.conf either: see podFileMounts.
+		config.NetworkDisabled = true
 		config.Hostname = hostname(pod)
 		if d := podDomain(pod); d != "" && pod.Spec.SetHostnameAsFQDN != nil && *pod.Spec.SetHostnameAsFQDN {
 			config.Hostname += "." + d + "." + domain

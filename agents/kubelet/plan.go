@@ -72,6 +72,7 @@ type action struct {
 	id        string // resize, stop, remove
 	again     bool   // stop: start it again whatever the restart policy
 	attempt   int    // sandbox, start
+	early     bool   // start: made beside the sandbox that is begun with it
 	backoff   time.Duration
 	reason    string
 }
@@ -263,6 +264,18 @@ func (p *planner) makeSandbox(box *found) {
 		reason = "the pod's sandbox is not complete"
 	}
 	p.add(action{do: doSandbox, key: sandboxName, attempt: attempt, reason: reason})
+	if box == nil && len(p.containers) == 0 {
+		p.startEarly()
+	}
+}
+
+// startEarly begins the first container of a new pod together with its sandbox: most of what it takes needs no running sandbox.
+func (p *planner) startEarly() {
+	for _, m := range members(p.pod)[:1] {
+		if _, lost := lostExit(p.pod, m.Name); !lost && !p.wait(p.waits[m.Name]) {
+			p.add(action{do: doStart, key: m.Name, container: m, early: true, reason: "the pod is new"})
+		}
+	}
 }
 
 // networkRetry is how soon a pod looks again whether the node has its podCIDR; it is also woken by it.

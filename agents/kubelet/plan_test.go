@@ -77,7 +77,14 @@ func TestPlan(t *testing.T) {
 		want  []string
 		after time.Duration
 	}{
-		{name: "a new pod gets a sandbox", in: viewOf(podOf(always, "a")), then: noSandbox, want: []string{"sandbox POD 0"}},
+		{name: "a new pod gets a sandbox", in: viewOf(podOf(always, "a")), then: noSandbox, want: []string{"sandbox POD 0", "start a 0 early"}},
+		{name: "its first container alone starts beside it", in: viewOf(podOf(always, "+i", "+j", "a")), then: noSandbox, want: []string{"sandbox POD 0", "start i 0 early"}},
+		{name: "not while it waits", in: viewOf(podOf(always, "a")), then: func(v *view) { noSandbox(v); v.waits["a"] = noon.Add(time.Second) }, want: []string{"sandbox POD 0"}, after: time.Second},
+		{name: "nor when the API knows one", in: viewOf(podOf(always, "a")), then: func(v *view) {
+			noSandbox(v)
+			v.pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "a", ContainerID: "docker://x"}}
+		}, want: []string{"sandbox POD 0"}},
+		{name: "nor when the engine has one", in: viewOf(podOf(always, "a"), onlyCreated("a")), then: noSandbox, want: []string{"sandbox POD 0"}},
 		{name: "without a podCIDR it waits", in: viewOf(podOf(always, "a")), then: func(v *view) { noSandbox(v); v.networkReady = false }, after: networkRetry},
 		{name: "a sandbox without address is completed", in: viewOf(podOf(always, "a")), then: func(v *view) { v.addressed = false }, want: []string{"sandbox POD 0"}},
 		{name: "apps start together", in: viewOf(podOf(always, "a", "b")), want: []string{"start a 0", "start b 0"}},
@@ -137,6 +144,9 @@ func TestPlan(t *testing.T) {
 				text := fmt.Sprintf("%s %s %d", a.do, a.key, a.attempt)
 				if a.id != "" {
 					text = fmt.Sprintf("%s %s %s", a.do, a.key, a.id)
+				}
+				if a.early {
+					text += " early"
 				}
 				if a.backoff > 0 {
 					text += " " + a.backoff.String()

@@ -41,11 +41,40 @@ func loadPause(ctx context.Context, d docker, goarch string) error {
 	return nil
 }
 
-// sandboxResult is what a complete sandbox has.
-type sandboxResult struct {
+// sandboxStart is a sandbox that is being made. The pod's first container is made beside it.
+type sandboxStart struct {
 	id      string
 	address netip.Addr // not valid: the pod lives in the node's network
 	volumes map[string]volume
+	made    chan struct{} // closed when the fields above are set and the pod's files are there: containers can be made, not started
+
+	err  error         // why there is no complete sandbox
+	done chan struct{} // closed at the end; err is nil: containers can be started
+}
+
+func newSandboxStart() *sandboxStart {
+	return &sandboxStart{made: make(chan struct{}), done: make(chan struct{})}
+}
+
+// errNoSandbox tells a container's start that the sandbox it follows could not be made.
+var errNoSandbox = errors.New("the pod's sandbox could not be made")
+
+// await waits until the sandbox is made or done, whichever channel is given. A nil sandboxStart is one of before: it is complete.
+func (s *sandboxStart) await(ctx context.Context, at <-chan struct{}) error {
+	select {
+	case <-at:
+	case <-s.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-s.done:
+		if s.err != nil {
+			return errNoSandbox
+		}
+	default:
+	}
+	return nil
 }
 
 // sandboxFault says which part of a sandbox could not be made.
@@ -57,38 +86,52 @@ type sandboxFault struct {
 func (f *sandboxFault) Error() string { return f.err.Error() }
 func (f *sandboxFault) Unwrap() error { return f.err }
 
-// makeSandbox makes the pod's sandbox, or completes what there is of it: the pause container, its network, and the pod's
-// volumes beside it.
-func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *found, attempt int) (r sandboxResult, err error) {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		v, err := k.mountVolumes(ctx, pod)
-		if err != nil {
+// makeSandbox makes the pod's sandbox, or completes what there is of it: the pause container and its network, and beside them the
+// pod's volumes and files. It fills s as it goes; s.id is set too when the pause container was made and something else failed.
+func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *found, attempt int, s *sandboxStart) error {
+	defer close(s.done)
+	parts, partsCtx := errgroup.WithContext(ctx)
+	var pause errgroup.Group
+	parts.Go(func() (err error) {
+		if s.volumes, err = k.mountVolumes(partsCtx, pod); err != nil {
 			return &sandboxFault{volumes: true, err: err}
 		}
-		r.volumes = v
 		return nil
 	})
-	g.Go(func() error {
-		id, err := k.startSandbox(ctx, pod, have, attempt)
-		r.id = id
-		if err == nil {
-			r.address, err = k.connect(ctx, pod, id)
-		}
-		if err != nil {
+	parts.Go(func() (err error) {
+		if s.address, err = k.reserve(pod); err != nil {
 			return &sandboxFault{err: err}
 		}
-		return k.writePodFiles(pod, r.address)
+		return k.writePodFiles(pod, s.address)
 	})
-	err = g.Wait()
-	return r, err
+	parts.Go(func() (err error) {
+		if have != nil && have.state == stateRunning {
+			s.id = have.id
+			pause.Go(func() error { return k.connect(ctx, pod, s.id) })
+			return nil
+		}
+		if s.id, err = k.createSandbox(ctx, pod, attempt); err != nil {
+			return &sandboxFault{err: err}
+		}
+		pause.Go(func() error {
+			if err := k.start(ctx, s.id); err != nil {
+				return fmt.Errorf("starting the sandbox: %w", err)
+			}
+			return k.connect(ctx, pod, s.id)
+		})
+		return nil
+	})
+	if s.err = parts.Wait(); s.err == nil {
+		close(s.made)
+	}
+	if err := pause.Wait(); err != nil && s.err == nil {
+		s.err = &sandboxFault{err: err}
+	}
+	return s.err
 }
 
-// startSandbox leaves the pod's pause container running; id is set too when it was made and did not start. A half-made one of before is made anew: it has nothing to lose.
-func (k *kubelet) startSandbox(ctx context.Context, pod *corev1.Pod, have *found, attempt int) (id string, err error) {
-	if have != nil && have.state == stateRunning {
-		return have.id, nil
-	}
+// createSandbox makes the pod's pause container. A half-made one of before is made anew: it has nothing to lose.
+func (k *kubelet) createSandbox(ctx context.Context, pod *corev1.Pod, attempt int) (id string, err error) {
 	cfg := renderSandbox(pod, k.cfg.NodeName, pause.Reference, k.cfg.ClusterDomain, attempt, k.engine)
 	id, err = k.create(ctx, cfg)
 	if errdefs.IsNotFound(err) { // someone removed the image
@@ -99,9 +142,6 @@ func (k *kubelet) startSandbox(ctx context.Context, pod *corev1.Pod, have *found
 	}
 	if err != nil {
 		return "", fmt.Errorf("creating the sandbox: %w", err)
-	}
-	if err := k.start(ctx, id); err != nil {
-		return id, fmt.Errorf("starting the sandbox: %w", err)
 	}
 	return id, nil
 }
@@ -177,7 +217,23 @@ func (k *kubelet) removeNow(ctx context.Context, id string) error {
 var errNoPodCIDR = errors.New("the node has no podCIDR yet")
 
 // connect gives a running sandbox its network.
-func (k *kubelet) connect(ctx context.Context, pod *corev1.Pod, id string) (netip.Addr, error) {
+func (k *kubelet) connect(ctx context.Context, pod *corev1.Pod, id string) error {
+	if pod.Spec.HostNetwork {
+		return nil
+	}
+	in, err := k.docker.ContainerInspect(ctx, id)
+	if err != nil {
+		return fmt.Errorf("inspecting the sandbox: %w", err)
+	}
+	if in.State == nil || in.State.Pid == 0 {
+		return errors.New("the sandbox ended at once")
+	}
+	_, err = k.network.Setup(string(pod.UID), in.State.Pid, k.podCIDR(), nil)
+	return err
+}
+
+// reserve promises the pod an address; none in the node's network.
+func (k *kubelet) reserve(pod *corev1.Pod) (netip.Addr, error) {
 	if pod.Spec.HostNetwork {
 		return netip.Addr{}, nil
 	}
@@ -185,14 +241,7 @@ func (k *kubelet) connect(ctx context.Context, pod *corev1.Pod, id string) (neti
 	if !cidr.IsValid() {
 		return netip.Addr{}, errNoPodCIDR
 	}
-	in, err := k.docker.ContainerInspect(ctx, id)
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("inspecting the sandbox: %w", err)
-	}
-	if in.State == nil || in.State.Pid == 0 {
-		return netip.Addr{}, errors.New("the sandbox ended at once")
-	}
-	return k.network.Setup(string(pod.UID), in.State.Pid, cidr, nil)
+	return k.network.Reserve(string(pod.UID), cidr, nil)
 }
 
 // release removes the sandbox, its link and the pod's volumes.

@@ -21,28 +21,59 @@ import (
 type startInput struct {
 	pod     *corev1.Pod
 	action  action
-	sandbox string // ID
+	making  *sandboxStart // of an early start: what follows comes from it
+	sandbox string        // ID
 	podIP   netip.Addr
 	volumes map[string]volume // nil: mount them first
 	pulls   *pullBackoff
 	turn    turn
 }
 
+// untilMade waits until the container can be made in its sandbox, and it is its turn to be.
+func (in *startInput) untilMade(ctx context.Context) error {
+	if in.making != nil {
+		if err := in.making.await(ctx, in.making.made); err != nil {
+			return err
+		}
+		in.sandbox, in.volumes = in.making.id, in.making.volumes
+		if !in.pod.Spec.HostNetwork {
+			in.podIP = in.making.address
+		}
+	}
+	return in.turn.untilCreate(ctx)
+}
+
+// untilReady waits until its sandbox is complete.
+func (in *startInput) untilReady(ctx context.Context) error {
+	if in.making == nil {
+		return nil
+	}
+	return in.making.await(ctx, in.making.done)
+}
+
+// untilItsTurn waits until the container can be started.
+func (in *startInput) untilItsTurn(ctx context.Context) error {
+	if err := in.untilReady(ctx); err != nil {
+		return err
+	}
+	return in.turn.untilStart(ctx)
+}
+
 // startRetry is how soon a start that met a passing fault (a config map not there yet) is tried again.
 const startRetry = 10 * time.Second
 
 // startContainer brings one attempt of a container up: image, volumes, environment, create, start, postStart. The error is a
-// *waitError where it is the container's affair, else the engine's.
-func (k *kubelet) startContainer(ctx context.Context, in startInput) (id string, image heldImage, err error) {
+// *waitError where it is the container's affair, errNoSandbox where the sandbox beside it fails, else the engine's.
+func (k *kubelet) startContainer(ctx context.Context, in *startInput) (id string, image heldImage, err error) {
 	c := in.action.container
-	image, err = k.ensureImage(ctx, in.pod, c, in.pulls)
+	image, err = k.ensureImage(ctx, in)
+	if err == nil {
+		err = in.untilMade(ctx)
+	}
 	if err != nil {
 		return "", image, err
 	}
-	if err := in.turn.untilCreate(ctx); err != nil {
-		return "", image, err
-	}
-	cfg, err := k.configure(ctx, in, image)
+	cfg, err := k.configure(ctx, *in, image)
 	if err != nil {
 		k.containerEvent(in.pod, c, corev1.EventTypeWarning, "Failed", "Error: %v", err)
 		return "", image, &waitError{problem{reason: waitConfigError, message: err.Error()}, startRetry}
@@ -56,7 +87,7 @@ func (k *kubelet) startContainer(ctx context.Context, in startInput) (id string,
 		return "", image, &waitError{problem{reason: waitCreateError, message: err.Error()}, startRetry}
 	}
 	k.containerEvent(in.pod, c, corev1.EventTypeNormal, "Created", "Created container: %s", c.Name)
-	if err := in.turn.untilStart(ctx); err != nil {
+	if err := in.untilItsTurn(ctx); err != nil {
 		return id, image, err
 	}
 	if err := k.start(ctx, id); err != nil {
@@ -166,7 +197,8 @@ func (k *kubelet) removeVolumes(ctx context.Context, uid string) error {
 }
 
 // ensureImage makes sure the engine has the container's image, as its pull policy says.
-func (k *kubelet) ensureImage(ctx context.Context, pod *corev1.Pod, c member, back *pullBackoff) (heldImage, error) {
+func (k *kubelet) ensureImage(ctx context.Context, in *startInput) (heldImage, error) {
+	pod, c := in.pod, in.action.container
 	ref, err := parseImage(c.Image)
 	if err != nil {
 		k.containerEvent(pod, c, corev1.EventTypeWarning, "InspectFailed", "%v", err)
@@ -188,7 +220,10 @@ func (k *kubelet) ensureImage(ctx context.Context, pod *corev1.Pod, c member, ba
 		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitNeverPull)
 		return heldImage{}, &waitError{problem{reason: waitNeverPull, message: message}, startRetry}
 	}
-	return k.pullImage(ctx, pod, c, ref, back)
+	if err := in.untilReady(ctx); err != nil { // a pull is long, and in vain without a sandbox
+		return heldImage{}, err
+	}
+	return k.pullImage(ctx, pod, c, ref, in.pulls)
 }
 
 func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, c member, ref string, back *pullBackoff) (heldImage, error) {

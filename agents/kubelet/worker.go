@@ -45,7 +45,8 @@ type worker struct {
 	dirty       map[string]bool // containers to look at
 	found       map[string]*found
 	address     netip.Addr
-	boxID       string // the sandbox that address belongs to
+	boxID       string        // the sandbox that address belongs to
+	making      *sandboxStart // the last one begun
 	volumes     map[string]volume
 	released    bool
 	jobs        map[string]*job
