@@ -19,11 +19,16 @@ import (
 // trials is what only an attempt tells of the engine. It is kept in a file: the answer changes with the engine or
 // a reboot alone.
 type trials struct {
-	Engine      string `json:"engine"`
-	Boot        string `json:"boot"`
-	NegativeOOM bool   `json:"negativeOOM"`
-	Privileged  bool   `json:"privileged"`
+	Version      int    `json:"version"` // trialsVersion
+	Engine       string `json:"engine"`
+	Boot         string `json:"boot"`
+	NegativeOOM  bool   `json:"negativeOOM"`
+	Privileged   bool   `json:"privileged"`
+	PauseSeccomp bool   `json:"pauseSeccomp"`
 }
+
+// trialsVersion changes with the questions.
+const trialsVersion = 2
 
 const (
 	trialsFile = "engine.json"
@@ -41,17 +46,22 @@ func detect(ctx context.Context, d docker, node, dataDir, image string) (engine,
 	// The engine is taken to lack what this process lacks: both are services of one host.
 	e.missing = missingCapabilities(string(status))
 	boot, _ := os.ReadFile(bootIDFile)
-	t := trials{Engine: info.ID + " " + info.ServerVersion, Boot: strings.TrimSpace(string(boot))}
+	t := trials{Version: trialsVersion, Engine: info.ID + " " + info.ServerVersion, Boot: strings.TrimSpace(string(boot))}
 	file := filepath.Join(dataDir, trialsFile)
-	if have, err := readTrials(file); err == nil && have.Engine == t.Engine && have.Boot == t.Boot {
-		e.negativeOOM, e.privileged = have.NegativeOOM, have.Privileged
+	if have, err := readTrials(file); err == nil && have.Version == t.Version && have.Engine == t.Engine && have.Boot == t.Boot {
+		have.tell(&e)
 		return e, nil
 	}
 	if err := t.run(ctx, d, node, image); err != nil {
 		return engine{}, err
 	}
-	e.negativeOOM, e.privileged = t.NegativeOOM, t.Privileged
+	t.tell(&e)
 	return e, writeTrials(file, t)
+}
+
+// tell puts the answers into e.
+func (t trials) tell(e *engine) {
+	e.negativeOOM, e.privileged, e.pauseSeccomp = t.NegativeOOM, t.Privileged, t.PauseSeccomp
 }
 
 // engineOf is what the engine says of itself.
@@ -77,13 +87,14 @@ func (t *trials) run(ctx context.Context, d docker, node, image string) error {
 	}
 	try(&t.NegativeOOM, "oom", &container.HostConfig{NetworkMode: "none", OomScoreAdj: oomSandbox})
 	try(&t.Privileged, "privileged", &container.HostConfig{NetworkMode: "none", Privileged: true})
+	try(&t.PauseSeccomp, "seccomp", confinePause(&container.HostConfig{NetworkMode: "none"}))
 	return g.Wait()
 }
 
 func tryStart(ctx context.Context, d docker, name, image string, h *container.HostConfig) (ok bool, err error) {
 	force := container.RemoveOptions{Force: true}
 	// As root: another user has no capability to be refused.
-	c := &container.Config{Image: image, User: "0:0", Labels: map[string]string{labelTrial: "true"}}
+	c := &container.Config{Image: image, User: "0:0", NetworkDisabled: true, Labels: map[string]string{labelTrial: "true"}}
 	made, err := d.ContainerCreate(ctx, c, h, nil, nil, name)
 	if errdefs.IsConflict(err) { // left by a crash
 		if err := d.ContainerRemove(ctx, name, force); err != nil && !errdefs.IsNotFound(err) {

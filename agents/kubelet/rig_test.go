@@ -129,6 +129,7 @@ type rig struct {
 	api     *registry.Registry
 	store   *registry.Fake
 	docker  *client.Client
+	engine  docker // what the kubelet is given
 	node    string
 	dataDir string
 	change  func(*Config) // what the kubelet's configuration has besides
@@ -153,7 +154,7 @@ func newRig(t *testing.T) *rig {
 	}
 	api, store := registrytest.New(t)
 	r := &rig{
-		TB: t, api: api, store: store, docker: d, dataDir: t.TempDir(),
+		TB: t, api: api, store: store, docker: d, engine: d, dataDir: t.TempDir(),
 		node: fmt.Sprintf("kt-%d-%s", os.Getpid(), strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))),
 	}
 	t.Cleanup(func() { r.clean() })
@@ -182,7 +183,7 @@ func (r *rig) start() *rig {
 	if r.change != nil {
 		r.change(&cfg)
 	}
-	k := newKubelet(cfg, r.docker)
+	k := newKubelet(cfg, r.engine)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := own.Run(ctx); err != nil && ctx.Err() == nil {

@@ -174,10 +174,18 @@ func (b *bench) startProfile(r *row, round int) (stop func()) {
 	if b.profile == "" || round > 0 {
 		return func() {}
 	}
+	api, conf := b.api, b.tls
+	if r.node {
+		n, err := b.startNode()
+		if err != nil {
+			return func() {} // the row tells
+		}
+		api, conf = n.api, n.tls
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c, err := dial(b.api, b.tls)
+		c, err := dial(api, conf)
 		if err != nil {
 			return
 		}

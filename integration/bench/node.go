@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -20,6 +21,8 @@ type node struct {
 	plane *child
 	dir   string
 	name  string
+	api   string // host:port
+	tls   *tls.Config
 	conns []*h2
 
 	mu   sync.Mutex // guards what follows
@@ -54,11 +57,11 @@ func (b *bench) startNode() (n *node, err error) {
 		return nil, err
 	}
 	b.node = n // close removes it
-	conf, err := clientTLS(n.dir)
-	if err != nil {
+	n.api = "127.0.0.1:" + ports[0]
+	if n.tls, err = clientTLS(n.dir); err != nil {
 		return nil, err
 	}
-	if n.conns, err = dialAll("127.0.0.1:"+ports[0], conf, b.conns); err != nil {
+	if n.conns, err = dialAll(n.api, n.tls, b.conns); err != nil {
 		return nil, err
 	}
 	if err := b.waitForAccount(n.conns[0]); err != nil {
