@@ -166,9 +166,7 @@ func renderSandbox(pod *corev1.Pod, node, image, domain string, attempt int, e e
 	if e.pauseSeccomp {
 		confinePause(host)
 	}
-	if e.cpuShares {
-		host.CPUShares = minShares
-	}
+	// No CPU shares: the program only waits, and with the least of them its start waits for everybody on a busy machine.
 	if pod.Spec.HostNetwork {
 		host.NetworkMode = "host"
 	} else {

@@ -144,8 +144,17 @@ func (b *bench) waitForAccount(c *h2) error {
 	return fmt.Errorf("the default service account was not made")
 }
 
-// measure runs a row once, its floor first.
+// measure runs a row for a round, its floor first.
 func (b *bench) measure(r *row, round int, results map[*row]*series) error {
+	for range max(1, r.repeat) {
+		if err := b.measureOnce(r, round, results); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) measureOnce(r *row, round int, results map[*row]*series) error {
 	s := results[r]
 	if s == nil {
 		s = &series{}
