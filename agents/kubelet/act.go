@@ -105,6 +105,9 @@ func (w *worker) sandboxJob(v view, a action) func(context.Context) (func(), err
 		sandboxSeconds.Observe(time.Since(begin).Seconds())
 		return func() {
 			w.dirty[s.id] = true
+			for id := range w.found { // the first container, whose probes want the address
+				w.dirty[id] = true
+			}
 			w.boxID, w.address, w.volumes, w.released = s.id, s.address, s.volumes, false
 			delete(w.waits, sandboxName)
 			w.boxFails = 0

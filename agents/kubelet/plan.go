@@ -238,6 +238,9 @@ func (p *planner) run() {
 // makeSandbox asks for a sandbox once nothing runs in the last one any more. A sandbox that died takes its pod's containers with
 // it: they would have no network.
 func (p *planner) makeSandbox(box *found) {
+	if p.busy[sandboxName] { // its first container may be seen before it
+		return
+	}
 	attempt := 0
 	if box != nil {
 		attempt = box.attempt

@@ -85,6 +85,7 @@ func TestPlan(t *testing.T) {
 			v.pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "a", ContainerID: "docker://x"}}
 		}, want: []string{"sandbox POD 0"}},
 		{name: "nor when the engine has one", in: viewOf(podOf(always, "a"), onlyCreated("a")), then: noSandbox, want: []string{"sandbox POD 0"}},
+		{name: "a container that is seen before its sandbox stays", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { noSandbox(v); v.busy[sandboxName] = true }},
 		{name: "without a podCIDR it waits", in: viewOf(podOf(always, "a")), then: func(v *view) { noSandbox(v); v.networkReady = false }, after: networkRetry},
 		{name: "a sandbox without address is completed", in: viewOf(podOf(always, "a")), then: func(v *view) { v.addressed = false }, want: []string{"sandbox POD 0"}},
 		{name: "apps start together", in: viewOf(podOf(always, "a", "b")), want: []string{"start a 0", "start b 0"}},
