@@ -272,11 +272,14 @@ func (p *planner) makeSandbox(box *found) {
 	}
 }
 
-// startEarly begins the first container of a new pod together with its sandbox: most of what it takes needs no running sandbox.
+// startEarly begins a new pod's first containers together with its sandbox: most of what they take needs no running sandbox.
 func (p *planner) startEarly() {
-	for _, m := range members(p.pod)[:1] {
+	for _, m := range members(p.pod) {
 		if _, lost := lostExit(p.pod, m.Name); !lost && !p.wait(p.waits[m.Name]) {
 			p.add(action{do: doStart, key: m.Name, container: m, early: true, reason: "the pod is new"})
+		}
+		if m.role != roleApp { // what follows waits for it
+			return
 		}
 	}
 }

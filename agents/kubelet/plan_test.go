@@ -78,7 +78,9 @@ func TestPlan(t *testing.T) {
 		after time.Duration
 	}{
 		{name: "a new pod gets a sandbox", in: viewOf(podOf(always, "a")), then: noSandbox, want: []string{"sandbox POD 0", "start a 0 early"}},
-		{name: "its first container alone starts beside it", in: viewOf(podOf(always, "+i", "+j", "a")), then: noSandbox, want: []string{"sandbox POD 0", "start i 0 early"}},
+		{name: "its apps start beside it", in: viewOf(podOf(always, "a", "b")), then: noSandbox, want: []string{"sandbox POD 0", "start a 0 early", "start b 0 early"}},
+		{name: "or its first init container alone", in: viewOf(podOf(always, "+i", "+j", "a")), then: noSandbox, want: []string{"sandbox POD 0", "start i 0 early"}},
+		{name: "or its first sidecar", in: viewOf(podOf(always, "~s", "a")), then: noSandbox, want: []string{"sandbox POD 0", "start s 0 early"}},
 		{name: "not while it waits", in: viewOf(podOf(always, "a")), then: func(v *view) { noSandbox(v); v.waits["a"] = noon.Add(time.Second) }, want: []string{"sandbox POD 0"}, after: time.Second},
 		{name: "nor when the API knows one", in: viewOf(podOf(always, "a")), then: func(v *view) {
 			noSandbox(v)

@@ -41,7 +41,7 @@ func loadPause(ctx context.Context, d docker, goarch string) error {
 	return nil
 }
 
-// sandboxStart is a sandbox that is being made. The pod's first container is made beside it.
+// sandboxStart is a sandbox that is being made. The pod's first containers are made beside it.
 type sandboxStart struct {
 	id      string
 	address netip.Addr // not valid: the pod lives in the node's network
