@@ -59,12 +59,14 @@ func main() {
 	}
 }
 
-// pick is the rows named, all where none is.
+// pick is the rows named; where none is, all that need no node.
 func pick(names []string) ([]*row, error) {
-	if len(names) == 0 {
-		return rows, nil
-	}
 	var out []*row
+	for _, r := range rows {
+		if len(names) == 0 && !r.node {
+			out = append(out, r)
+		}
+	}
 	for _, name := range names {
 		found := false
 		for _, r := range rows {
