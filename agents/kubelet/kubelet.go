@@ -39,6 +39,8 @@ type kubelet struct {
 	room    *room
 	sysctls sysctlList
 	slots   chan struct{} // held by calls that make the engine work
+	// sandboxes is held by pause containers on their way up: begun pods are finished before more are begun.
+	sandboxes chan struct{}
 
 	// synced: the engine's containers have been listed, every one has its worker.
 	synced atomic.Bool
@@ -78,7 +80,7 @@ func newKubelet(cfg Config, d docker) *kubelet {
 	k := &kubelet{
 		cfg: cfg, log: cfg.Log, docker: d, goarch: runtime.GOARCH, network: cfg.Network,
 		images: &images{docker: d},
-		slots:  make(chan struct{}, engineSlots), engineKnown: make(chan struct{}),
+		slots:  make(chan struct{}, engineSlots), sandboxes: make(chan struct{}, engineSlots), engineKnown: make(chan struct{}),
 		events:  events.New(cfg.Gateway, "kubelet", cfg.NodeName, cfg.Log),
 		workers: map[string]*worker{}, hired: make(chan struct{}, 1), room: newRoom(),
 	}

@@ -91,7 +91,7 @@ func (f *sandboxFault) Unwrap() error { return f.err }
 func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *found, attempt int, s *sandboxStart) error {
 	defer close(s.done)
 	parts, partsCtx := errgroup.WithContext(ctx)
-	var pause errgroup.Group
+	var starting errgroup.Group
 	parts.Go(func() (err error) {
 		if s.volumes, err = k.mountVolumes(partsCtx, pod); err != nil {
 			return &sandboxFault{volumes: true, err: err}
@@ -104,30 +104,42 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *found,
 		}
 		return k.writePodFiles(pod, s.address)
 	})
-	parts.Go(func() (err error) {
+	parts.Go(func() error {
 		if have != nil && have.state == stateRunning {
 			s.id = have.id
-			pause.Go(func() error { return k.connect(ctx, pod, s.id) })
+			starting.Go(func() error { return k.connect(ctx, pod, s.id) })
 			return nil
 		}
-		if s.id, err = k.createSandbox(ctx, pod, attempt); err != nil {
-			return &sandboxFault{err: err}
-		}
-		pause.Go(func() error {
-			if err := k.start(ctx, s.id); err != nil {
-				return fmt.Errorf("starting the sandbox: %w", err)
-			}
-			return k.connect(ctx, pod, s.id)
-		})
-		return nil
+		return k.makePause(ctx, pod, attempt, s, &starting)
 	})
 	if s.err = parts.Wait(); s.err == nil {
 		close(s.made)
 	}
-	if err := pause.Wait(); err != nil && s.err == nil {
+	if err := starting.Wait(); err != nil && s.err == nil {
 		s.err = &sandboxFault{err: err}
 	}
 	return s.err
+}
+
+// makePause makes the pod's pause container; its start and its network follow in g.
+func (k *kubelet) makePause(ctx context.Context, pod *corev1.Pod, attempt int, s *sandboxStart, g *errgroup.Group) (err error) {
+	select {
+	case k.sandboxes <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if s.id, err = k.createSandbox(ctx, pod, attempt); err != nil {
+		<-k.sandboxes
+		return &sandboxFault{err: err}
+	}
+	g.Go(func() error {
+		defer func() { <-k.sandboxes }()
+		if err := k.start(ctx, s.id); err != nil {
+			return fmt.Errorf("starting the sandbox: %w", err)
+		}
+		return k.connect(ctx, pod, s.id)
+	})
+	return nil
 }
 
 // createSandbox makes the pod's pause container. A half-made one of before is made anew: it has nothing to lose.
