@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gantry/registry/safely"
 	"gantry/schema"
 )
 
@@ -27,7 +28,10 @@ func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespa
 			if one.UID == "" {
 				one.UID = it.uid
 			}
-			_, _, err := r.Delete(gctx, k, it.Namespace, it.Name, one)
+			err := safely.Call(func() error {
+				_, _, err := r.Delete(gctx, k, it.Namespace, it.Name, one)
+				return err
+			})
 			remade := o.UID == "" && o.ResourceVersion == "" && errors.Is(err, Conflict)
 			if errors.Is(err, NotFound) || remade {
 				return nil

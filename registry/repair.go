@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"gantry/registry/safely"
 )
 
 const (
@@ -50,8 +52,12 @@ func (r *Registry) RepairByNode(ctx context.Context, onHold func(text string)) e
 		_ = r.Follow(ctx, k, func(c Change) { send(podChange(c)) }) // its only error is ctx's
 		return nil
 	})
-	g.Go(func() error { return r.followCopies(ctx, send, d.log) })
-	g.Go(func() error { return r.repairCopies(ctx, target{kind: k}, d, changes) })
+	g.Go(func() error {
+		return safely.Keep(ctx, d.log, "following by-node copies", func(ctx context.Context) error { return r.followCopies(ctx, send, d.log) })
+	})
+	g.Go(func() error {
+		return safely.Keep(ctx, d.log, "repairing by-node copies", func(ctx context.Context) error { return r.repairCopies(ctx, target{kind: k}, d, changes) })
+	})
 	return g.Wait()
 }
 

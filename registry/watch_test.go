@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,8 +45,14 @@ func testContext(t *testing.T) context.Context {
 }
 
 func podJSON(namespace, name, labels string) string {
-	return fmt.Sprintf(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":%q,"namespace":%q,"uid":"u-%s","labels":{%s}},"spec":{"containers":[{"name":"c","image":"i"}]},"status":{}}`,
-		name, namespace, name, labels)
+	return fmt.Sprintf(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":%q,"namespace":%q,"uid":%q,"labels":{%s}},"spec":{"containers":[{"name":"c","image":"i"}]},"status":{}}`,
+		name, namespace, uidOf(name), labels)
+}
+
+// uidOf is a uid by name.
+func uidOf(name string) string {
+	x := md5.Sum([]byte(name))
+	return fmt.Sprintf("%x-%x-%x-%x-%x", x[:4], x[4:6], x[6:8], x[8:10], x[10:])
 }
 
 // put writes a raw value, as etcdctl does, and returns its revision.
