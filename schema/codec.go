@@ -117,3 +117,12 @@ func encode(obj Object) (data []byte, exact bool, err error) {
 	}
 	return bytes.TrimRight(b.Bytes(), "\n"), false, nil
 }
+
+// CheckProtobuf returns a *ValueError where data, the protobuf form of an object of obj's type, has values whose decoding would cost
+// without bound. It is asked before data is decoded.
+func CheckProtobuf(obj Object, data []byte) error {
+	if faults := wire.ExcessiveProtobuf(data, obj); len(faults) > 0 {
+		return &ValueError{faults}
+	}
+	return nil
+}
