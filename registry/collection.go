@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"golang.org/x/sync/errgroup"
-
 	"gantry/registry/safely"
 	"gantry/schema"
 )
@@ -20,7 +18,7 @@ func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespa
 	if err != nil {
 		return nil, err
 	}
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := safely.WithContext(ctx)
 	g.SetLimit(deleters)
 	for _, it := range list.Items {
 		g.Go(func() error {
@@ -28,10 +26,7 @@ func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespa
 			if one.UID == "" {
 				one.UID = it.uid
 			}
-			err := safely.Call(func() error {
-				_, _, err := r.Delete(gctx, k, it.Namespace, it.Name, one)
-				return err
-			})
+			_, _, err := r.Delete(gctx, k, it.Namespace, it.Name, one)
 			remade := o.UID == "" && o.ResourceVersion == "" && errors.Is(err, Conflict)
 			if errors.Is(err, NotFound) || remade {
 				return nil

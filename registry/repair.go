@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"gantry/registry/safely"
 )
 
@@ -40,7 +38,7 @@ func (r *Registry) RepairByNode(ctx context.Context, onHold func(text string)) e
 		pods: map[string]podCopy{}, copies: map[string]map[string]int64{}, suspects: map[string]time.Time{},
 		log: r.cfg.Log.With("agent", r.cfg.Agent, "controller", "bynode"), onHold: onHold,
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := safely.WithContext(ctx)
 	changes := make(chan deskChange, 1024)
 	send := func(c deskChange) {
 		select {

@@ -11,10 +11,11 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/pause"
+
+	"gantry/registry/safely"
 )
 
 // callTimeout bounds one short call of the engine: beyond it the engine hangs, and the step is tried again.
@@ -60,7 +61,7 @@ func (f *sandboxFault) Unwrap() error { return f.err }
 // makeSandbox makes the pod's sandbox, or completes what there is of it: the pause container, its network, and the pod's
 // volumes beside it.
 func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *found, attempt int) (r sandboxResult, err error) {
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := safely.WithContext(ctx)
 	g.Go(func() error {
 		v, err := k.mountVolumes(ctx, pod)
 		if err != nil {

@@ -47,3 +47,13 @@ func TestKeepRunsAgainWhatPanics(t *testing.T) {
 		}
 	})
 }
+
+func TestAPanicInAGroupIsItsError(t *testing.T) {
+	g, ctx := WithContext(t.Context())
+	g.SetLimit(1)
+	g.Go(func() error { hostile(); return nil })
+	g.Go(func() error { <-ctx.Done(); return nil })
+	if err := g.Wait(); err == nil || !strings.Contains(err.Error(), "panic: hostile") {
+		t.Errorf("got %v", err)
+	}
+}
