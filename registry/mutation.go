@@ -15,9 +15,15 @@ import (
 // mutations are the objects handed out that are looked after; nil: none are.
 var mutations atomic.Pointer[mutationDetector]
 
-// DetectMutations makes sure from here on that nobody changes the decoded form of an item. It is for tests: what is
+// DetectMutations has it detected from here on, or no longer, that somebody changes the decoded form of an item. It is for tests: what is
 // looked after takes memory and time.
-func DetectMutations() { mutations.CompareAndSwap(nil, new(mutationDetector)) }
+func DetectMutations(on bool) {
+	if on {
+		mutations.CompareAndSwap(nil, new(mutationDetector))
+	} else {
+		mutations.Store(nil)
+	}
+}
 
 // Mutations says which objects were changed that were handed out since the last call, by kind and key; nil: none.
 func Mutations() error {

@@ -24,6 +24,12 @@ func testRegistry(t *testing.T, s Store) *Registry {
 
 func runRegistry(t *testing.T, cfg Config) *Registry {
 	t.Helper()
+	DetectMutations(true)
+	t.Cleanup(func() {
+		if err := Mutations(); err != nil {
+			t.Error(err)
+		}
+	})
 	r := New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
