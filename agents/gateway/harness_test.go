@@ -24,6 +24,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
+	"gantry/registry/registrytest"
 	"gantry/schema/kinds"
 )
 
@@ -56,6 +57,7 @@ func newCluster(t testing.TB, change ...func(*Config)) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
+	registrytest.DetectMutations(t)
 	c.store = registry.NewFake()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	c.reg = registry.New(registry.Config{
