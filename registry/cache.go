@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"gantry/registry/safely"
 	"gantry/schema"
 )
 
@@ -151,7 +152,7 @@ func (c *cache) run(ctx context.Context) error {
 	pause := firstRewatch
 	for {
 		before := c.revision()
-		err := c.stream(ctx)
+		err := safely.Call(func() error { return c.stream(ctx) })
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -337,16 +338,29 @@ func (c *cache) read(ctx context.Context, e StoreEvent) change {
 
 // decode makes an item; nil: the value is bad and under quarantine now.
 func (c *cache) decode(rest string, kv *KV) *Item {
-	if own := c.own(kv.Key); own != nil && own.Revision == kv.ModRevision {
-		return own // this process wrote it: it is in its final form already
-	}
-	it, err := itemAt(c.kind, rest, kv, c.decoded.Load())
+	it, err := c.final(rest, kv)
 	if err != nil {
 		c.bad.put(rest, kv, c.goodRevision(rest), err)
 		return nil
 	}
 	c.bad.clear(rest)
 	return it
+}
+
+// final makes an item, or takes the one that this process wrote, which is in its final form already. Where objects are wanted it is
+// decoded now, not by whoever wants it.
+func (c *cache) final(rest string, kv *KV) (*Item, error) {
+	keep := c.decoded.Load()
+	own := c.own(kv.Key)
+	if own == nil || own.Revision != kv.ModRevision {
+		return itemAt(c.kind, rest, kv, keep)
+	}
+	if keep {
+		if _, err := own.object(); err != nil {
+			return nil, err
+		}
+	}
+	return own, nil
 }
 
 // tidy forgets history and states for paging whose time is over.

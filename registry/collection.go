@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"golang.org/x/sync/errgroup"
-
+	"gantry/registry/safely"
 	"gantry/schema"
 )
 
@@ -19,7 +18,7 @@ func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespa
 	if err != nil {
 		return nil, err
 	}
-	g, gctx := errgroup.WithContext(ctx)
+	g, gctx := safely.WithContext(ctx)
 	g.SetLimit(deleters)
 	for _, it := range list.Items {
 		g.Go(func() error {

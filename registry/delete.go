@@ -82,8 +82,11 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 	if st.item == nil {
 		return removeUnreadable(t, st, o), nil
 	}
-	obj := st.item.own()
-	err := r.admit(ctx, &admit.Request{Op: admit.Delete, Kind: t.kind, Namespace: t.namespace, Name: t.name, Obj: obj})
+	obj, err := st.item.own()
+	if err != nil {
+		return nil, err
+	}
+	err = r.admit(ctx, &admit.Request{Op: admit.Delete, Kind: t.kind, Namespace: t.namespace, Name: t.name, Obj: obj})
 	if err != nil {
 		return nil, err
 	}

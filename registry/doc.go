@@ -53,8 +53,12 @@
 //
 // # Trust
 //
-// A value in etcd is hostile input: what cannot be decoded or does not match its key is skipped and put
+// A value in etcd is hostile input: what cannot be decoded, does not match its key, has a uid that is no UUID, or holds what
+// could not be written again (a time out of RFC 3339's years, a quantity out of range) is skipped and put
 // under quarantine (/gantry/quarantine/<key>), never handed out, and stops nothing.
+//
+// The write path is held to the same: what it accepts is read by every process as it was answered, else it is Invalid. UIDs are the
+// server's: none is taken from an object that is written, also not where it replaces a value under quarantine.
 //
 // Nothing is served in its place: watchers see its last good state DELETED, a Get is Unreadable (not NotFound: nobody
 // may take what belongs to it for orphaned). The record is removed when the value is put right or deleted.

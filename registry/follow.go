@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"gantry/registry/safely"
 	"gantry/schema"
 )
 
@@ -43,7 +44,7 @@ func (r *Registry) FollowAll(ctx context.Context, kinds map[*schema.Kind]func(Ch
 
 // follow is Follow; pinned is called between the first state and f's first call.
 func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), pinned func()) error {
-	c := r.cache(k)
+	c, f := r.cache(k), r.recovering(k, f)
 	if c.await(ctx, 0) != nil {
 		<-ctx.Done() // where it is the registry that has ended, nothing will change any more
 		return ctx.Err()
@@ -69,6 +70,24 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 		}
 	}
 	return ctx.Err()
+}
+
+// recovering is f, but a panic of it is logged and the next change comes.
+func (r *Registry) recovering(k *schema.Kind, f func(Change)) func(Change) {
+	return func(ch Change) {
+		err := safely.Call(func() error {
+			f(ch)
+			return nil
+		})
+		if err == nil {
+			return
+		}
+		it := ch.New
+		if it == nil {
+			it = ch.Old
+		}
+		r.cfg.Log.Error("panic recovered", "agent", r.cfg.Agent, "reason", "following", "kind", k.Kind, "ns", it.Namespace, "name", it.Name, "rv", it.Revision, "err", err)
+	}
 }
 
 // cursor is a follower's position in the ring. Its owner moves it under the cache's read lock, the ring under the write lock.

@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -87,4 +88,39 @@ func TestFollowAllOfNothingStarts(t *testing.T) {
 		t.Error("it says that ctx is not done")
 	}
 	<-ctx.Done()
+}
+
+// TestAFollowersPanicIsRecovered: whoever follows panics at one object, and hears of the next all the same.
+func TestAFollowersPanicIsRecovered(t *testing.T) {
+	var log bytes.Buffer
+	r := registry.New(registry.Config{Store: registry.NewFake(), Kinds: kinds.All, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	ctx, cancel := context.WithCancel(testContext(t))
+	ended := make(chan error, 2)
+	go func() { ended <- r.Run(ctx) }()
+	heard := make(chan string, 8)
+	go func() {
+		ended <- r.Follow(ctx, core.Namespace, func(c registry.Change) {
+			heard <- c.New.Name
+			if c.New.Name == "hostile" {
+				panic("a follower's")
+			}
+		})
+	}()
+	for _, name := range []string{"hostile", "next"} {
+		must(t)(r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, registry.WriteOptions{}))
+		select {
+		case got := <-heard:
+			if got != name {
+				t.Errorf("heard of %s, want %s", got, name)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%s was not heard of", name)
+		}
+	}
+	cancel()
+	<-ended
+	<-ended
+	if text := log.String(); !strings.Contains(text, "name=hostile") || !strings.Contains(text, "TestAFollowersPanicIsRecovered") {
+		t.Errorf("logged %s, want the object and the stack", text)
+	}
 }

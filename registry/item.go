@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 	"weak"
 
+	"gantry/registry/safely"
 	"gantry/schema"
 )
 
@@ -28,33 +29,53 @@ type item struct {
 }
 
 // Object is the item decoded: shared, read-only. It is kept until the next garbage collection and then decoded anew on use:
-// decoded objects take several times the memory of their JSON. Items that cannot be decoded never leave the cache, so it
-// never fails.
+// decoded objects take several times the memory of their JSON. What cannot be decoded is under quarantine and no item: a panic of it is
+// a fault of this package.
 func (i *Item) Object() schema.Object {
+	obj, err := i.object()
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// object is Object, or why the item cannot be decoded.
+func (i *Item) object() (schema.Object, error) {
+	if obj := i.kept(); obj != nil {
+		return obj, nil
+	}
+	obj, err := i.decode()
+	if err == nil {
+		i.remember(obj)
+	}
+	return obj, err
+}
+
+// kept is the decoded form where it is still known.
+func (i *Item) kept() schema.Object {
 	if p := i.obj.Load(); p != nil {
 		if obj := p.Value(); obj != nil {
 			return *obj
 		}
 	}
-	obj := i.decode()
-	i.remember(obj)
-	return obj
+	return nil
 }
 
-func (i *Item) decode() schema.Object {
-	obj, err := schema.Unmarshal(i.Kind, i.JSON)
+func (i *Item) decode() (obj schema.Object, err error) {
+	err = safely.Call(func() error {
+		obj, err = schema.Unmarshal(i.Kind, i.JSON)
+		return err
+	})
 	if err != nil {
-		panic(fmt.Sprintf("registry: decoding an item of the cache, %s: %v", i.rest, err))
+		return nil, &Error{Kind: Unreadable, Group: i.Kind.Group, Resource: i.Kind.Plural, KindName: i.Kind.Kind, Name: i.Name, Cause: err}
 	}
-	return obj
+	return obj, nil
 }
 
 // own is the object decoded for a caller who may change it.
-func (i *Item) own() schema.Object {
-	if p := i.obj.Load(); p != nil {
-		if obj := p.Value(); obj != nil {
-			return own(*obj)
-		}
+func (i *Item) own() (schema.Object, error) {
+	if obj := i.kept(); obj != nil {
+		return own(obj), nil
 	}
 	return i.decode()
 }
@@ -63,6 +84,7 @@ func (i *Item) own() schema.Object {
 func (i *Item) remember(obj schema.Object) {
 	p := weak.Make(&obj)
 	i.obj.Store(&p)
+	guard(i, obj)
 }
 
 // Deleting tells that the object is on its way out.
@@ -164,11 +186,14 @@ func (r *Registry) itemFrom(k *schema.Kind, kv *KV) (*Item, error) {
 }
 
 func itemAt(k *schema.Kind, rest string, kv *KV, keep bool) (it *Item, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			it, err = nil, fmt.Errorf("reading the value panicked: %v", p)
-		}
-	}()
+	err = safely.Call(func() error {
+		it, err = itemOfStored(k, rest, kv, keep)
+		return err
+	})
+	return it, err
+}
+
+func itemOfStored(k *schema.Kind, rest string, kv *KV, keep bool) (*Item, error) {
 	obj, value, err := decodeStored(k, rest, unstamped(kv.Value))
 	if err != nil {
 		return nil, err
@@ -186,7 +211,7 @@ func itemAt(k *schema.Kind, rest string, kv *KV, keep bool) (it *Item, err error
 func decodeStored(k *schema.Kind, rest string, value []byte) (schema.Object, []byte, error) {
 	obj, err := schema.Unmarshal(k, value)
 	if err == nil && obj.GetResourceVersion() == "" && checkStored(k, rest, obj) == nil {
-		if form, err := servedForm(k, obj); err == nil && bytes.Equal(form, value) {
+		if obj, form, err := servedForm(k, obj); err == nil && bytes.Equal(form, value) {
 			return obj, value, nil
 		}
 	}
@@ -197,19 +222,18 @@ func decodeStored(k *schema.Kind, rest string, value []byte) (schema.Object, []b
 	if err := checkStored(k, rest, obj); err != nil {
 		return nil, nil, err
 	}
-	form, err := servedForm(k, obj)
-	return obj, form, err
+	return servedForm(k, obj)
 }
 
-func servedForm(k *schema.Kind, obj schema.Object) ([]byte, error) {
+func servedForm(k *schema.Kind, obj schema.Object) (schema.Object, []byte, error) {
 	if gvk := obj.GetObjectKind().GroupVersionKind(); gvk != k.GVK() {
-		return nil, fmt.Errorf("%s in the body is not a %s", gvk, k.Kind)
+		return nil, nil, fmt.Errorf("%s in the body is not a %s", gvk, k.Kind)
 	}
 	if k.Default != nil {
 		k.Default(obj)
 	}
 	obj.SetResourceVersion("")
-	return schema.Encode(obj)
+	return schema.EncodeStored(k, obj)
 }
 
 // decodeHandwritten decodes a value of which nothing is known.
@@ -247,6 +271,8 @@ func checkStored(k *schema.Kind, rest string, obj schema.Object) error {
 		return fmt.Errorf("metadata.namespace is %q, the key says %q", obj.GetNamespace(), namespace)
 	case obj.GetUID() == "":
 		return fmt.Errorf("metadata.uid is missing")
+	case !isUUID(string(obj.GetUID())):
+		return fmt.Errorf("metadata.uid is no UUID: %.64q", obj.GetUID())
 	}
 	if k.Scale != nil {
 		if spec, _, _ := k.Scale.Get(obj); spec < 0 {
@@ -257,6 +283,26 @@ func checkStored(k *schema.Kind, rest string, obj schema.Object) error {
 		return fmt.Errorf("metadata.deletionGracePeriodSeconds is negative: %d", *s)
 	}
 	return nil
+}
+
+// isUUID tells whether a uid has the form that the server gives uids: "0f8fad5b-d9cb-469f-a165-70867728950e". Node agents name files by it.
+func isUUID(uid string) bool {
+	if len(uid) != 36 {
+		return false
+	}
+	for i := range len(uid) {
+		c := uid[i]
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return false
+			}
+		case c >= '0' && c <= '9', c|' ' >= 'a' && c|' ' <= 'f':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // at is the item as of another revision: what a deletion carries.

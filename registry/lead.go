@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"gantry/registry/safely"
 )
 
 // leaseTTL is how long a leader that is gone without a word stays leader, in seconds.
@@ -157,7 +159,7 @@ func (t *term) serve(ctx context.Context, lead func(ctx context.Context, r *Regi
 	lctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- lead(lctx, &led) }()
+	go func() { done <- safely.Call(func() error { return lead(lctx, &led) }) }()
 	deposed := make(chan struct{})
 	go func() {
 		defer close(deposed)

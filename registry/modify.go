@@ -165,7 +165,10 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*swap, *Item
 	if st.item == nil {
 		return r.decideUnreadable(ctx, w, st)
 	}
-	old := st.item.Object() // not own: whoever follows the kind wants it next
+	old, err := st.item.object() // not own: whoever follows the kind wants it next
+	if err != nil {
+		return nil, nil, &again{err}
+	}
 	obj, err := w.apply(st.item, old)
 	if err != nil {
 		return nil, nil, &again{err}
@@ -205,8 +208,16 @@ func (r *Registry) decideAbsent(w *write) (*swap, *Item, error) {
 	return nil, it, err
 }
 
-// decideUnreadable puts an object in the place of a value that is none, as if it were new.
+// decideUnreadable puts an object in the place of a value that is none, as if it were new; with the uid that it had before the value
+// was spoilt, where the store knows it. No other uid is taken from the writer.
 func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*swap, *Item, error) {
+	uid, err := r.lastUID(ctx, w.key, st.rev)
+	if err != nil {
+		return nil, nil, about(w.kind, w.name, err)
+	}
+	if w.want.uid != "" && w.want.uid != uid {
+		return nil, nil, w.fault(Conflict, uidMismatch, w.want.uid, uid)
+	}
 	obj, err := w.change(nil)
 	if err != nil {
 		return nil, nil, err
@@ -215,8 +226,8 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*s
 	if err != nil {
 		return nil, nil, err
 	}
-	if w.want.uid != "" {
-		obj.SetUID(types.UID(w.want.uid)) // the same object as before the value was spoilt
+	if uid != "" {
+		obj.SetUID(types.UID(uid))
 	}
 	return &swap{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, holds: holds}, nil, nil
 }

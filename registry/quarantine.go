@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -151,4 +153,26 @@ func (q *quarantine) unreadable(rest, name string) error {
 		Kind: Unreadable, Group: q.kind.Group, Resource: q.kind.Plural, KindName: q.kind.Kind, Name: name, Cause: err,
 		Reason: fmt.Sprintf("the value stored at %s%s cannot be read: %v", q.prefix, rest, err),
 	}
+}
+
+// lastUID is the uid of the object whose value at rev cannot be read: what that value says, or the last before it that says any.
+// "": the store does not know it.
+func (r *Registry) lastUID(ctx context.Context, key string, rev int64) (string, error) {
+	for range maxLook {
+		kv, _, err := r.store.Get(ctx, key, rev)
+		switch {
+		case errors.Is(err, Expired):
+			return "", nil
+		case err != nil || kv == nil:
+			return "", err
+		}
+		var v struct {
+			Metadata struct{ UID string }
+		}
+		if json.Unmarshal(kv.Value, &v) == nil && isUUID(v.Metadata.UID) {
+			return v.Metadata.UID, nil
+		}
+		rev = kv.ModRevision - 1
+	}
+	return "", nil
 }

@@ -34,7 +34,14 @@ func TestHostileValues(t *testing.T) {
 		{"other namespace", podJSON("m", "bad", ""), `metadata.namespace is "m"`},
 		{"other kind", strings.Replace(good, `"Pod"`, `"Node"`, 1), "is not a v1 Pod"},
 		{"other version", strings.Replace(good, `"v1"`, `"v2"`, 1), "is not a v1 Pod"},
-		{"no uid", strings.Replace(good, `"uid":"u-bad",`, "", 1), "metadata.uid is missing"},
+		{"no uid", strings.Replace(good, `"uid":"`+uidOf("bad")+`",`, "", 1), "metadata.uid is missing"},
+		{"a path as uid", strings.Replace(good, uidOf("bad"), "../../../tmp/x", 1), `metadata.uid is no UUID: "../../../tmp/x"`},
+		{"half a uid", strings.Replace(good, uidOf("bad"), uidOf("bad")[:35], 1), "metadata.uid is no UUID"},
+		{"a time after 9999", strings.Replace(good, `"status":{`, `"status":{"startTime":"9999-12-31T23:59:59-01:00"`, 1), "status.startTime: Invalid value"},
+		{"a time that was written as year 10000", strings.Replace(good, `"status":{`, `"status":{"startTime":"10000-01-01T00:59:59Z"`, 1), "parsing time"},
+		{"a quantity of many digits", strings.Replace(good, `"image":"i"`, `"image":"i","resources":{"limits":{"cpu":"1e-2147483648"}}`, 1), "spec.containers[0].resources.limits[cpu]: Invalid value"},
+		{"a quantity beyond 2^63", strings.Replace(good, `"image":"i"`, `"image":"i","resources":{"limits":{"cpu":"1e19"}}`, 1), "spec.containers[0].resources.limits[cpu]: Invalid value"},
+		{"deeply nested", strings.Replace(good, `"labels"`, `"managedFields":[{"fieldsV1":`+strings.Repeat(`{"a":`, 5000)+"1"+strings.Repeat("}", 5000)+`}],"labels"`, 1), "must not nest deeper"},
 		{"duplicate key", strings.Replace(good, `"uid":`, `"uid":"x","uid":`, 1), "duplicate field"},
 		{"wrong type", strings.Replace(good, `"spec":{`, `"spec":{"containers":"x",`, 1), "cannot unmarshal"},
 	}
@@ -117,10 +124,10 @@ func TestHandWrittenValues(t *testing.T) {
 	s := NewFake()
 	r := testRegistry(t, s)
 	tests := []struct{ name, value string }{
-		{"pretty-printed, other order", "{\n  \"metadata\": {\n    \"uid\": \"u\", \"name\": \"a\",\n \"namespace\": \"n\"\n  },\n  \"apiVersion\": \"v1\", \"spec\": {},\n  \"kind\": \"Pod\"\n}\n"},
-		{"a resourceVersion of its own", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"99"},"spec":{}}`},
-		{"without kind and apiVersion", `{"metadata":{"name":"a","namespace":"n","uid":"u"},"spec":{}}`},
-		{"unknown fields", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"u","foo":1},"spec":{"bar":{}}}`},
+		{"pretty-printed, other order", "{\n  \"metadata\": {\n    \"uid\": \"0f8fad5b-d9cb-469f-a165-70867728950e\", \"name\": \"a\",\n \"namespace\": \"n\"\n  },\n  \"apiVersion\": \"v1\", \"spec\": {},\n  \"kind\": \"Pod\"\n}\n"},
+		{"a resourceVersion of its own", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e","resourceVersion":"99"},"spec":{}}`},
+		{"without kind and apiVersion", `{"metadata":{"name":"a","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e"},"spec":{}}`},
+		{"unknown fields", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e","foo":1},"spec":{"bar":{}}}`},
 	}
 	for _, tt := range tests {
 		rev := put(t, s, "/registry/pods/n/a", tt.value)
@@ -129,18 +136,18 @@ func TestHandWrittenValues(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
 		}
-		want := fmt.Sprintf(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"%d"`, rev)
+		want := fmt.Sprintf(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e","resourceVersion":"%d"`, rev)
 		pod := it.Object().(*corev1.Pod)
 		if !strings.HasPrefix(string(it.JSON), want) || pod.ResourceVersion != fmt.Sprint(rev) || pod.Spec.RestartPolicy != corev1.RestartPolicyAlways {
 			t.Errorf("%s: %s, want %s and the defaults", tt.name, it.JSON, want)
 		}
 	}
-	put(t, s, "/registry/deployments/n/d", `{"metadata":{"name":"d","namespace":"n","uid":"u"},"spec":{"replicas":5}}`)
+	put(t, s, "/registry/deployments/n/d", `{"metadata":{"name":"d","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e"},"spec":{"replicas":5}}`)
 	it, err := r.Get(testContext(t), deploymentKind, "n", "d", "")
 	if err != nil || *it.Object().(*appsv1.Deployment).Spec.Replicas != 5 {
 		t.Errorf("a scaled deployment: %v, %v", it, err)
 	}
-	put(t, s, "/registry/deployments/n/d", `{"metadata":{"name":"d","namespace":"n","uid":"u"},"spec":{"replicas":-5}}`)
+	put(t, s, "/registry/deployments/n/d", `{"metadata":{"name":"d","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e"},"spec":{"replicas":-5}}`)
 	if _, err := r.Get(testContext(t), deploymentKind, "n", "d", ""); !errors.Is(err, Unreadable) {
 		t.Errorf("negative replicas: %v", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
+	"gantry/registry/safely"
 )
 
 const (
@@ -41,13 +41,17 @@ func (r *Registry) RepairByNode(ctx context.Context, onHold func(text string)) e
 		pods: map[string]podCopy{}, copies: map[string]map[string]int64{}, suspects: map[string]time.Time{},
 		log: r.cfg.Log.With("agent", r.cfg.Agent, "controller", "bynode"), onHold: onHold,
 	}
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := safely.WithContext(ctx)
 	g.Go(func() error {
 		_ = r.Follow(ctx, k, func(c Change) { d.take(podChange(c), time.Now()) }) // its only error is ctx's
 		return nil
 	})
-	g.Go(func() error { return r.followCopies(ctx, d) })
-	g.Go(func() error { return r.repairCopies(ctx, target{kind: k}, d) })
+	g.Go(func() error {
+		return safely.Keep(ctx, d.log, "following by-node copies", func(ctx context.Context) error { return r.followCopies(ctx, d) })
+	})
+	g.Go(func() error {
+		return safely.Keep(ctx, d.log, "repairing by-node copies", func(ctx context.Context) error { return r.repairCopies(ctx, target{kind: k}, d) })
+	})
 	return g.Wait()
 }
 

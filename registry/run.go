@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gantry/registry/safely"
 	"gantry/schema"
 )
 
@@ -71,7 +72,9 @@ func (r *Registry) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return r.reads.trips.run(ctx) })
 	g.Go(func() error { return r.reads.progress.run(ctx) })
-	g.Go(func() error { return r.reads.recorder.run(ctx) })
+	g.Go(func() error {
+		return safely.Keep(ctx, r.cfg.Log, "recording what is under quarantine", r.reads.recorder.run)
+	})
 	g.Go(func() error { return r.look(ctx) })
 	g.Go(func() error {
 		for {

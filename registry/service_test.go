@@ -215,9 +215,9 @@ func TestAbandonedClaimIsTakenOver(t *testing.T) {
 func TestAnothersClaimIsNotFreed(t *testing.T) {
 	r, store := registrytest.New(t)
 	ctx := testContext(t)
-	must(t)(r.Create(ctx, core.Service, asks("web", "10.96.0.10"), registry.WriteOptions{}))
+	web := must(t)(r.Create(ctx, core.Service, asks("web", "10.96.0.10"), registry.WriteOptions{}))
 	value, _ := stored(t, store, "/registry/services/specs/default/web")
-	thief := strings.NewReplacer(`"name":"web"`, `"name":"thief"`, `"uid":"`, `"uid":"x`).Replace(value)
+	thief := strings.NewReplacer(`"name":"web"`, `"name":"thief"`, web.UID(), "0f8fad5b-d9cb-469f-a165-70867728950e").Replace(value)
 	raw(t, store, "/registry/services/specs/default/thief", thief)
 	if _, _, err := r.Delete(ctx, core.Service, "default", "thief", registry.DeleteOptions{}); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"gantry/schema"
 )
@@ -19,6 +20,7 @@ type swap struct {
 	target
 	old    state
 	obj    schema.Object // what replaces old; its resourceVersion does not count
+	stored schema.Object // obj as it is read again; set by encode
 	remove bool          // obj is what is deleted, in its last state
 	dryRun bool
 	// decoded tells that obj is as it will be read again, see WriteOptions.
@@ -99,10 +101,15 @@ func (r *Registry) confirm(ctx context.Context, s *swap) (*Item, *state, error) 
 func (s *swap) encode() ([]byte, error) {
 	s.kind.Stamp(s.obj)
 	s.obj.SetResourceVersion("")
-	value, err := schema.Encode(s.obj)
-	if err != nil {
+	stored, value, err := schema.EncodeStored(s.kind, s.obj)
+	var bad *schema.ValueError
+	switch {
+	case errors.As(err, &bad):
+		return nil, invalid(s.kind, s.name, bad.Faults)
+	case err != nil:
 		return nil, s.fault(BadRequest, "encoding the object: %v", err)
 	}
+	s.stored = stored
 	limit := maxRequest
 	if isPod(s.kind) {
 		limit = maxPod
@@ -125,7 +132,7 @@ func (s *swap) item(value []byte, revision int64) *Item {
 			data = final
 		}
 	}
-	return itemOf(s.kind, s.obj, data, revision, s.decoded)
+	return itemOf(s.kind, s.stored, data, revision, s.decoded)
 }
 
 // commit runs the transaction of s.

@@ -111,13 +111,19 @@ func typed[T schema.Object](it *Item, err error) (obj T, _ error) {
 	if err != nil {
 		return obj, err
 	}
-	return it.Object().(T), nil
+	o, err := it.object()
+	if err != nil {
+		return obj, err
+	}
+	return o.(T), nil
 }
 
 func objects[T schema.Object](items []*Item) []T {
-	out := make([]T, len(items))
-	for i, it := range items {
-		out[i] = it.Object().(T)
+	out := make([]T, 0, len(items))
+	for _, it := range items {
+		if o, err := it.object(); err == nil {
+			out = append(out, o.(T))
+		}
 	}
 	return out
 }

@@ -29,7 +29,10 @@ func (r *Registry) PutBack(ctx context.Context, it *Item, o WriteOptions) (*Item
 	if err != nil {
 		return nil, about(t.kind, t.name, err)
 	}
-	obj := it.own()
+	obj, err := it.own()
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case st.rev == 0:
 		return r.createAgain(ctx, t, obj, o)

@@ -229,12 +229,58 @@ func TestUnreadableValueCanBeReplacedAndDeleted(t *testing.T) {
 	wantError(t, err, registry.Unreadable, "")
 	_, err = r.Create(ctx, core.ConfigMap, config("bad"), registry.WriteOptions{})
 	wantError(t, err, registry.Exists, "")
-	it := must(t)(r.Update(ctx, core.ConfigMap, config("bad", "k", "v"), registry.WriteOptions{UID: "u-1"}))
-	if it.UID() != "u-1" {
-		t.Errorf("uid %q", it.UID())
-	}
+	must(t)(r.Update(ctx, core.ConfigMap, config("bad", "k", "v"), registry.WriteOptions{}))
 	raw(t, store, "/registry/configmaps/default/bad", "rubbish")
 	if _, gone, err := r.Delete(ctx, core.ConfigMap, "default", "bad", registry.DeleteOptions{}); err != nil || !gone {
 		t.Errorf("gone %v, %v", gone, err)
+	}
+}
+
+// TestUIDsAreTheServers: no body makes an object have a uid of its writer's choice, not even where nobody can read what it replaces.
+func TestUIDsAreTheServers(t *testing.T) {
+	r, store := registrytest.New(t)
+	ctx := testContext(t)
+	const key, chosen = "/registry/configmaps/default/bad", "../../../tmp/x"
+	with := func(uid string) *corev1.ConfigMap {
+		cm := config("bad", "k", uid)
+		cm.UID = types.UID(uid)
+		return cm
+	}
+	first := must(t)(r.Create(ctx, core.ConfigMap, with(chosen), registry.WriteOptions{}))
+	if uid := first.UID(); len(uid) != 36 {
+		t.Errorf("created with the uid %q", uid)
+	}
+	_, err := r.Update(ctx, core.ConfigMap, with(chosen), registry.WriteOptions{})
+	wantError(t, err, registry.Conflict, "Precondition failed: UID in precondition: ../../../tmp/x, UID in object meta: "+first.UID())
+	_, err = r.Modify(ctx, core.ConfigMap, "default", "bad", func(schema.Object) (schema.Object, error) { return with(chosen), nil }, registry.WriteOptions{})
+	wantError(t, err, registry.Conflict, "Precondition failed")
+
+	spoilt := map[string]string{
+		"rubbish":      "rubbish",
+		"a good uid":   `{"metadata":{"name":"bad","namespace":"default","uid":"` + first.UID() + `"},"data":[]}`,
+		"another uid":  `{"metadata":{"name":"bad","namespace":"default","uid":"` + chosen + `"}}`,
+		"no uid":       `{"metadata":{"name":"bad","namespace":"default"}}`,
+		"another name": `{"metadata":{"name":"else","namespace":"default"}}`,
+	}
+	for name, value := range spoilt {
+		raw(t, store, key, value)
+		_, err := r.Update(ctx, core.ConfigMap, with(chosen), registry.WriteOptions{})
+		wantError(t, err, registry.Conflict, "Precondition failed: UID in precondition: ../../../tmp/x, UID in object meta: "+first.UID())
+		for _, uid := range []string{"", first.UID()} {
+			raw(t, store, key, value)
+			if it := must(t)(r.Update(ctx, core.ConfigMap, with(uid), registry.WriteOptions{})); it.UID() != first.UID() {
+				t.Errorf("%s: replaced by %q it has the uid %q, want %q as before", name, uid, it.UID(), first.UID())
+			}
+		}
+	}
+
+	raw(t, store, "/registry/configmaps/default/new", spoilt["another uid"])
+	unknown := with(chosen)
+	unknown.Name = "new"
+	_, err = r.Update(ctx, core.ConfigMap, unknown, registry.WriteOptions{})
+	wantError(t, err, registry.Conflict, "Precondition failed: UID in precondition: ../../../tmp/x, UID in object meta: ")
+	unknown.UID = ""
+	if it := must(t)(r.Update(ctx, core.ConfigMap, unknown, registry.WriteOptions{})); len(it.UID()) != 36 {
+		t.Errorf("replaced it has the uid %q", it.UID())
 	}
 }

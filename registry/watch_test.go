@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"crypto/md5"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,12 @@ func testRegistry(t *testing.T, s Store) *Registry {
 
 func runRegistry(t *testing.T, cfg Config) *Registry {
 	t.Helper()
+	DetectMutations(true)
+	t.Cleanup(func() {
+		if err := Mutations(); err != nil {
+			t.Error(err)
+		}
+	})
 	r := New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -44,8 +51,14 @@ func testContext(t *testing.T) context.Context {
 }
 
 func podJSON(namespace, name, labels string) string {
-	return fmt.Sprintf(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":%q,"namespace":%q,"uid":"u-%s","labels":{%s}},"spec":{"containers":[{"name":"c","image":"i"}]},"status":{}}`,
-		name, namespace, name, labels)
+	return fmt.Sprintf(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":%q,"namespace":%q,"uid":%q,"labels":{%s}},"spec":{"containers":[{"name":"c","image":"i"}]},"status":{}}`,
+		name, namespace, uidOf(name), labels)
+}
+
+// uidOf is a uid by name.
+func uidOf(name string) string {
+	x := md5.Sum([]byte(name))
+	return fmt.Sprintf("%x-%x-%x-%x-%x", x[:4], x[4:6], x[6:8], x[8:10], x[10:])
 }
 
 // put writes a raw value, as etcdctl does, and returns its revision.

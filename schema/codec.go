@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 
 	"gantry/schema/internal/wire"
@@ -22,6 +23,9 @@ func Decode(k *Kind, data []byte) (obj Object, warnings []string, err error) {
 	}
 	obj, ok := plain(k, data)
 	if !ok {
+		if faults := wire.Excessive(data, obj); len(faults) > 0 {
+			return nil, nil, &ValueError{faults}
+		}
 		if obj, warnings, err = decodeStrict(k, data); err != nil {
 			return nil, nil, err
 		}
@@ -59,17 +63,66 @@ func decodeStrict(k *Kind, data []byte) (obj Object, warnings []string, err erro
 // through the API need not take it off.
 const storedUnknown = `unknown field "$by"`
 
+// ValueError is the error of an object with values that may not be stored: times that no reader could read again, amounts and
+// numbers out of their range, JSON that nests too deep.
+type ValueError struct{ Faults field.ErrorList }
+
+func (e *ValueError) Error() string { return e.Faults.ToAggregate().Error() }
+
 // Encode writes obj as it is stored and served: compact JSON, kind and apiVersion first, no HTML escapes.
 // Whoever stores it has cleared metadata.resourceVersion. The slice has no room to spare: it may be kept for long.
+// What could not be read again is a *ValueError.
 func Encode(obj Object) ([]byte, error) {
-	if data, ok := wire.Encode(obj); ok {
-		return data, nil
+	data, _, err := encode(obj)
+	return data, err
+}
+
+// maxLosses is how often an object may change by being written and read: a part of a second goes first, then a pointer to what is a
+// zero time without it.
+const maxLosses = 4
+
+// EncodeStored is Encode for what will be read again. It returns also what readers get: obj itself or, where JSON does not tell all
+// of it (a part of a second, text that is not UTF-8, white space within raw JSON), another object. Slices and maps that are
+// empty may be nil in one and not in the other.
+func EncodeStored(k *Kind, obj Object) (Object, []byte, error) {
+	data, exact, err := encode(obj)
+	for range maxLosses {
+		if err != nil || exact {
+			return obj, data, err
+		}
+		if obj, err = Unmarshal(k, data); err != nil {
+			return nil, nil, err
+		}
+		last := data
+		data, exact, err = encode(obj)
+		exact = exact || bytes.Equal(data, last)
+	}
+	return nil, nil, fmt.Errorf("what is written and read is another object each time")
+}
+
+// encode is Encode; exact tells that who decodes the result gets what obj is.
+func encode(obj Object) (data []byte, exact bool, err error) {
+	data, exact, ok := wire.Encode(obj)
+	if ok {
+		return data, exact, nil
+	}
+	if faults := wire.Unreadable(obj); len(faults) > 0 {
+		return nil, false, &ValueError{faults}
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(obj); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return bytes.TrimRight(b.Bytes(), "\n"), nil
+	return bytes.TrimRight(b.Bytes(), "\n"), false, nil
+}
+
+// CheckProtobuf returns a *ValueError where data, the protobuf form of an object of obj's type, has values whose decoding would cost
+// without bound. It is asked before data is decoded.
+func CheckProtobuf(obj Object, data []byte) error {
+	if faults := wire.ExcessiveProtobuf(data, obj); len(faults) > 0 {
+		return &ValueError{faults}
+	}
+	return nil
 }

@@ -25,5 +25,8 @@ func Unmarshal(k *Kind, data []byte) (Object, error) {
 		return obj, nil
 	}
 	obj := k.New()
+	if faults := wire.Excessive(data, obj); len(faults) > 0 {
+		return nil, &ValueError{faults}
+	}
 	return obj, kjson.UnmarshalCaseSensitivePreserveInts(data, obj)
 }

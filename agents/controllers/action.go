@@ -15,6 +15,7 @@ import (
 
 	"gantry/agents/internal/loop"
 	"gantry/registry"
+	"gantry/registry/safely"
 	"gantry/schema"
 )
 
@@ -118,7 +119,9 @@ func (e *env) executeBatch(ctx context.Context, batch []action, w *writes) error
 	errs := make([]error, len(batch))
 	var wg sync.WaitGroup
 	for i, a := range batch {
-		wg.Go(func() { errs[i] = e.executeOne(ctx, a, w) })
+		wg.Go(func() {
+			errs[i] = safely.Call(func() error { return e.executeOne(ctx, a, w) })
+		})
 	}
 	wg.Wait()
 	for _, err := range errs {

@@ -19,6 +19,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
+	"gantry/registry/registrytest"
 	"gantry/schema"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
@@ -39,6 +40,7 @@ const deadline = time.Minute
 // start runs the controllers named ("*": all). Everything has ended when the test ends.
 func start(t *testing.T, change func(*Config)) *cluster {
 	t.Helper()
+	registrytest.DetectMutations(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	r := registry.New(registry.Config{Store: registry.NewFake(), Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
 	cfg := Config{Registry: r, Identity: "test", ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16"), RootCA: []byte("the CA"),

@@ -18,6 +18,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
+	"gantry/registry/registrytest"
 	"gantry/schema/kinds"
 )
 
@@ -177,6 +178,7 @@ type bubble struct {
 
 func inBubble(t *testing.T, nodes int, story func(b *bubble)) {
 	synctest.Test(t, func(t *testing.T) {
+		registrytest.DetectMutations(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		store := registry.NewFake()
 		b := &bubble{t: t, store: store, stop: map[string]context.CancelFunc{},

@@ -5,11 +5,10 @@ import (
 	"log/slog"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"gantry/agents/internal/events"
 	"gantry/agents/internal/loop"
 	"gantry/registry"
+	"gantry/registry/safely"
 	"gantry/schema"
 )
 
@@ -62,9 +61,9 @@ type watch struct {
 // lead runs one term of leadership. Nothing is looked at before every kind is followed: what changed after the look would not
 // be looked at again.
 func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logger) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := safely.WithContext(ctx)
 	recorder := events.New(r, "controllers", "", log)
-	g.Go(func() error { return recorder.Run(ctx) })
+	g.Go(func() error { return safely.Keep(ctx, log, "writing events", recorder.Run) })
 	started := make(chan struct{})
 	start := func(run func(context.Context) error) {
 		g.Go(func() error {
@@ -96,7 +95,7 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 		}
 		start(l.Run)
 		if w.run != nil {
-			start(w.run)
+			start(func(ctx context.Context) error { return safely.Keep(ctx, e.log, "working beside the queue", w.run) })
 		}
 	}
 	kinds := map[*schema.Kind]func(registry.Change){}

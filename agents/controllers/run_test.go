@@ -13,6 +13,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
+	"gantry/registry/registrytest"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
 )
@@ -68,6 +69,7 @@ func TestTableIsWhole(t *testing.T) {
 
 // Two processes: one leads; when it ends, the other goes on with the work.
 func TestRunFailsOver(t *testing.T) {
+	registrytest.DetectMutations(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	store := registry.NewFake()

@@ -151,13 +151,20 @@ func decode(w http.ResponseWriter, k *schema.Kind, body []byte, o writing) (sche
 
 // unreadable words what keeps a body from being a k.
 func unreadable(k *schema.Kind, body []byte, err error) error {
-	var head metav1.TypeMeta
+	var head struct {
+		metav1.TypeMeta
+		Metadata struct{ Name string }
+	}
 	if faults := kjson.UnmarshalCaseSensitivePreserveInts(body, &head); faults != nil {
 		return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %v (%s)",
 			k.Kind, faults, summary(body)))
 	}
 	if head.APIVersion != "" && head.APIVersion != k.APIVersion() {
 		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", head.APIVersion, k.APIVersion()))
+	}
+	var values *schema.ValueError
+	if errors.As(err, &values) {
+		return apierrors.NewInvalid(k.GVK().GroupKind(), head.Metadata.Name, values.Faults)
 	}
 	if head.Kind == "" {
 		head.Kind = k.Kind

@@ -26,6 +26,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
+	"gantry/registry/registrytest"
 	"gantry/schema"
 	"gantry/schema/kinds"
 )
@@ -59,6 +60,7 @@ func newCluster(t testing.TB, change ...func(*Config)) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
+	registrytest.DetectMutations(t)
 	c.store = registry.NewFake()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	c.reg = registry.New(registry.Config{

@@ -24,8 +24,12 @@ type unmarshaler interface{ Unmarshal(data []byte) error }
 // decodeProtobuf reads an object of kind k.
 func decodeProtobuf(k *schema.Kind, body []byte) (schema.Object, error) {
 	obj := k.New()
-	head, err := unwrapProtobuf(body, obj)
-	if err != nil {
+	head, err := unwrapProtobuf(body, &checked{obj})
+	var values *schema.ValueError
+	switch {
+	case errors.As(err, &values):
+		return nil, apierrors.NewInvalid(k.GVK().GroupKind(), "", values.Faults)
+	case err != nil:
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", k.Kind, err, summary(body)))
 	}
 	switch {
@@ -36,6 +40,22 @@ func decodeProtobuf(k *schema.Kind, body []byte) (schema.Object, error) {
 	}
 	k.Stamp(obj)
 	return obj, nil
+}
+
+// checked is an object whose bytes are looked at before they are decoded.
+type checked struct {
+	obj schema.Object
+}
+
+func (c *checked) Unmarshal(data []byte) error {
+	u, ok := c.obj.(unmarshaler)
+	if !ok {
+		return errors.New("this kind has no protobuf form")
+	}
+	if err := schema.CheckProtobuf(c.obj, data); err != nil {
+		return err
+	}
+	return u.Unmarshal(data)
 }
 
 // unwrapProtobuf reads into from body and returns what the body says it is.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"gantry/registry/safely"
 )
 
 // The bounds of a connection. Go's server lets a TLS handshake take no longer than headers may.
@@ -58,7 +60,9 @@ func Run(ctx context.Context, cfg Config) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serve(ctx, g.server(ctx), l) })
 	if cfg.ServiceCIDR.IsValid() {
-		group.Go(func() error { return newPublisher(g.cfg).run(ctx) })
+		group.Go(func() error {
+			return safely.Keep(ctx, cfg.Log, "publishing the gateways' addresses", newPublisher(g.cfg).run)
+		})
 	}
 	return group.Wait()
 }

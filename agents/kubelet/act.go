@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/registry"
+	"gantry/registry/safely"
 	"gantry/schema/core"
 )
 
@@ -30,7 +31,11 @@ func (w *worker) spawn(ctx context.Context, wg *sync.WaitGroup, key string, j *j
 	j.over = over
 	w.jobs[key] = j
 	wg.Go(func() {
-		apply, err := work(ctx)
+		var apply func()
+		err := safely.Call(func() (err error) {
+			apply, err = work(ctx)
+			return err
+		})
 		close(over)
 		finish := func() {
 			defer j.cancel()
@@ -38,7 +43,7 @@ func (w *worker) spawn(ctx context.Context, wg *sync.WaitGroup, key string, j *j
 				delete(w.jobs, key)
 			}
 			if apply != nil {
-				apply()
+				safely.Do(w.log, "applying what job "+key+" found", apply)
 			}
 			if err != nil && ctx.Err() == nil {
 				w.log.Warn("pod job failed", "job", key, "after", stepRetry, "err", err)

@@ -123,10 +123,16 @@ func shortOf(name corev1.ResourceName, want, used, have int64) *failure {
 func amount(name corev1.ResourceName, list corev1.ResourceList) int64 {
 	q := list[name]
 	if name == corev1.ResourceCPU {
-		return q.MilliValue()
+		return milli(q)
+	}
+	if q.CmpInt64(maxBytes) >= 0 {
+		return maxBytes
 	}
 	return q.Value()
 }
+
+// maxBytes is more than any machine has, and little enough to add up over a node's pods.
+const maxBytes = int64(1) << 53
 
 // hostPortTaken is a host port that the pod wants and another has: "80/TCP", "" where there is none.
 func hostPortTaken(pod *corev1.Pod, others []*corev1.Pod) string {

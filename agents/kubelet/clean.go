@@ -11,12 +11,13 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
-	"golang.org/x/sync/errgroup"
 
 	"gantry/agents/internal/removetree"
 	"gantry/agents/kubelet/pause"
 	"gantry/agents/kubelet/podnet"
 	"gantry/agents/kubelet/volumes"
+
+	"gantry/registry/safely"
 )
 
 // cleaners is how many containers Clean removes at a time.
@@ -39,7 +40,7 @@ func Clean(ctx context.Context, dockerHost, node, dataDir string) error {
 	}
 	// Apps before sandboxes, whose namespaces they live in.
 	for _, kind := range []string{typeContainer, typeSandbox} {
-		g, ctx := errgroup.WithContext(ctx)
+		g, ctx := safely.WithContext(ctx)
 		g.SetLimit(cleaners)
 		for _, c := range list {
 			if c.Labels[labelDockerType] != kind {

@@ -139,7 +139,7 @@ func renderResources(c *corev1.Container, e engine) container.Resources {
 	if e.cpuShares {
 		r.CPUShares = cpuShares(requestMilli(c))
 	}
-	if q := cpuQuota(c.Resources.Limits.Cpu().MilliValue()); q > 0 && e.cpuQuota {
+	if q := cpuQuota(milli(*c.Resources.Limits.Cpu())); q > 0 && e.cpuQuota {
 		r.CPUPeriod, r.CPUQuota = cpuPeriod, q
 	}
 	if m := c.Resources.Limits.Memory().Value(); m > 0 && e.memoryLimit {

@@ -13,7 +13,8 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/system"
-	"golang.org/x/sync/errgroup"
+
+	"gantry/registry/safely"
 )
 
 // trials is what only an attempt tells of the engine. It is kept in a file: the answer changes with the engine or
@@ -78,7 +79,7 @@ func engineOf(info system.Info) engine {
 // run starts and removes a container for each question. A container that cannot be made at all is an error, one that cannot
 // be started is a no.
 func (t *trials) run(ctx context.Context, d docker, node, image string) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := safely.WithContext(ctx)
 	try := func(answer *bool, name string, h *container.HostConfig) {
 		g.Go(func() (err error) {
 			*answer, err = tryStart(ctx, d, fmt.Sprintf("gantry-trial-%s-%s", node, name), image, h)

@@ -15,6 +15,8 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/registry"
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry/safely"
 )
 
 // Reasons of a container that waits for its image.
@@ -123,7 +125,7 @@ func (i *images) fetch(ctx context.Context, ref string, auths []registry.AuthCon
 		}
 		i.pulls[ref] = p
 		go func() { // ends when its last waiter has left or the engine is done
-			p.err = i.pull(pctx, ref, auths)
+			p.err = safely.Call(func() error { return i.pull(pctx, ref, auths) })
 			i.mu.Lock()
 			delete(i.pulls, ref)
 			i.mu.Unlock()

@@ -13,13 +13,13 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/internal/events"
 	"gantry/agents/kubelet/probe"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
+	"gantry/registry/safely"
 	"gantry/schema/core"
 )
 
@@ -115,18 +115,19 @@ func (k *kubelet) run(ctx context.Context) error {
 		return fmt.Errorf("making the pods' directory: %w", err)
 	}
 	k.cfg.Health.Ready("kubelet", func(context.Context) error { return k.fault() })
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := safely.WithContext(ctx)
 	// Events and probes first: the workers use them. The engine's list comes before the pods, whoever asks first: no worker acts
 	// until it is there (synced).
-	g.Go(func() error { return k.events.Run(ctx) })
-	g.Go(func() error { return k.prober.Run(ctx) })
-	g.Go(func() error { return k.runWorkers(ctx) })
-	g.Go(func() error { return k.watchEngine(ctx) })
-	g.Go(func() error { return k.node.run(ctx) })
-	g.Go(func() error { return k.followPods(ctx) })
-	g.Go(func() error { return k.refreshVolumes(ctx) })
-	g.Go(func() error { return k.sweep(ctx) })
-	g.Go(func() error { return k.serve(ctx) })
+	for _, part := range []struct {
+		doing string
+		run   func(context.Context) error
+	}{
+		{"writing events", k.events.Run}, {"probing", k.prober.Run}, {"running workers", k.runWorkers}, {"watching the engine", k.watchEngine},
+		{"keeping the node", k.node.run}, {"following pods", k.followPods}, {"refreshing volumes", k.refreshVolumes}, {"sweeping", k.sweep},
+		{"serving", k.serve},
+	} {
+		g.Go(func() error { return safely.Keep(ctx, k.log, part.doing, part.run) })
+	}
 	return ended(ctx, g.Wait())
 }
 

@@ -8,12 +8,12 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/safely"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -55,10 +55,10 @@ func (n *node) current() *corev1.Node {
 }
 
 func (n *node) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return n.follow(ctx) })
-	g.Go(func() error { return n.write(ctx) })
-	g.Go(func() error { return n.k.renewLease(ctx) })
+	g, ctx := safely.WithContext(ctx)
+	g.Go(func() error { return safely.Keep(ctx, n.k.log, "following the node", n.follow) })
+	g.Go(func() error { return safely.Keep(ctx, n.k.log, "writing the node", n.write) })
+	g.Go(func() error { return safely.Keep(ctx, n.k.log, "renewing the lease", n.k.renewLease) })
 	return g.Wait()
 }
 

@@ -29,12 +29,23 @@ func cpuQuota(milli int64) int64 {
 	return max(milli*cpuPeriod/1000, minCPUQuota)
 }
 
+// maxMilli is more cpu than any machine has, in thousandths, and little enough to calculate with.
+const maxMilli = int64(1) << 40
+
+// milli is q in thousandths, at most maxMilli: MilliValue of a large amount overflows.
+func milli(q resource.Quantity) int64 {
+	if q.CmpInt64(maxMilli/1000) >= 0 {
+		return maxMilli
+	}
+	return q.MilliValue()
+}
+
 // requestMilli is what a container asks of cpu; a limit without a request is one.
 func requestMilli(c *corev1.Container) int64 {
 	if q, ok := c.Resources.Requests[corev1.ResourceCPU]; ok {
-		return q.MilliValue()
+		return milli(q)
 	}
-	return c.Resources.Limits.Cpu().MilliValue()
+	return milli(*c.Resources.Limits.Cpu())
 }
 
 // The kernel's order of killing when memory is short; as Kubernetes sets it.
@@ -61,7 +72,7 @@ func oomScore(pod *corev1.Pod, c *corev1.Container, memory int64) int {
 	if memory <= 0 {
 		return oomBestEffort - 1
 	}
-	score := 1000 - int(1000*c.Resources.Requests.Memory().Value()/memory)
+	score := 1000 - int(1000*min(c.Resources.Requests.Memory().Value(), memory)/memory)
 	return min(max(score, 1000+oomCritical), oomBestEffort-1)
 }
 

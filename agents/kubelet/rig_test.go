@@ -32,6 +32,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
+	"gantry/registry/leaktest"
 	"gantry/registry/registrytest"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
@@ -54,7 +55,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	code := m.Run()
+	code := leaktest.Run(m)
 	removeTestImage()
 	os.Exit(code)
 }

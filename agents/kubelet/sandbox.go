@@ -11,10 +11,10 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/client"
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/pause"
+	"gantry/registry/safely"
 )
 
 // callTimeout bounds one short call of the engine: beyond it the engine hangs, and the step is tried again.
@@ -90,8 +90,8 @@ func (f *sandboxFault) Unwrap() error { return f.err }
 // pod's volumes and files. It fills s as it goes; s.id is set too when the pause container was made and something else failed.
 func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *found, attempt int, s *sandboxStart) error {
 	defer close(s.done)
-	parts, partsCtx := errgroup.WithContext(ctx)
-	var starting errgroup.Group
+	parts, partsCtx := safely.WithContext(ctx)
+	starting, _ := safely.WithContext(ctx)
 	parts.Go(func() (err error) {
 		if s.volumes, err = k.mountVolumes(partsCtx, pod); err != nil {
 			return &sandboxFault{volumes: true, err: err}
@@ -110,7 +110,7 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *found,
 			starting.Go(func() error { return k.connect(ctx, pod, s.id) })
 			return nil
 		}
-		return k.makePause(ctx, pod, attempt, s, &starting)
+		return k.makePause(ctx, pod, attempt, s, starting)
 	})
 	if s.err = parts.Wait(); s.err == nil {
 		close(s.made)
@@ -122,7 +122,7 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *found,
 }
 
 // makePause makes the pod's pause container; its start and its network follow in g.
-func (k *kubelet) makePause(ctx context.Context, pod *corev1.Pod, attempt int, s *sandboxStart, g *errgroup.Group) (err error) {
+func (k *kubelet) makePause(ctx context.Context, pod *corev1.Pod, attempt int, s *sandboxStart, g *safely.Group) (err error) {
 	select {
 	case k.sandboxes <- struct{}{}:
 	case <-ctx.Done():

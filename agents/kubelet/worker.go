@@ -2,16 +2,16 @@ package kubelet
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry/safely"
 )
 
 // worker owns everything known of one pod. Its fields below the inbox belong to the goroutine of run.
@@ -165,12 +165,11 @@ func (w *worker) run(ctx context.Context) {
 
 // safely turns a panic into an error with its stack: one bad pod stops only itself.
 func (w *worker) safely(ctx context.Context, wg *sync.WaitGroup) (after time.Duration, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return w.step(ctx, wg)
+	err = safely.Call(func() error {
+		after, err = w.step(ctx, wg)
+		return err
+	})
+	return after, err
 }
 
 // step looks at everything and starts what is to be done.

@@ -19,13 +19,13 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/internal/bridge"
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/nft"
 	"gantry/registry"
+	"gantry/registry/safely"
 )
 
 // Config is what the network agent needs.
@@ -87,7 +87,7 @@ func Run(ctx context.Context, cfg Config) error {
 		defer a.mu.Unlock()
 		return a.fault
 	})
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := safely.WithContext(ctx)
 	g.Go(func() error {
 		err := registry.For[*corev1.Node](cfg.Registry).Follow(ctx, a.node)
 		if ctx.Err() != nil {
@@ -95,8 +95,8 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 		return err
 	})
-	g.Go(func() error { return a.listenTables(ctx) })
-	g.Go(func() error { return a.listenLinks(ctx) })
+	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "listening to tables", a.listenTables) })
+	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "listening to links", a.listenLinks) })
 	g.Go(func() error { return a.loop(ctx) })
 	return g.Wait()
 }
@@ -183,7 +183,7 @@ func (a *agent) loop(ctx context.Context) error {
 	retry := firstRetry
 	for {
 		wait := recheck
-		err := a.sync()
+		err := safely.Call(a.sync)
 		if err != nil {
 			wait = retry
 			retry = min(2*retry, recheck)
@@ -222,11 +222,15 @@ func (a *agent) report(err error) {
 	a.told = text
 }
 
+func (a *agent) plan() (plan, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return makePlan(a.nodes, a.cfg.NodeName, a.cfg.ClusterCIDR)
+}
+
 // sync looks at everything and changes what is not right. One part's fault does not keep the others from being looked at.
 func (a *agent) sync() error {
-	a.mu.Lock()
-	p, err := makePlan(a.nodes, a.cfg.NodeName, a.cfg.ClusterCIDR)
-	a.mu.Unlock()
+	p, err := a.plan()
 	if err != nil {
 		return err
 	}

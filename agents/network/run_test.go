@@ -12,6 +12,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
+	"gantry/registry/registrytest"
 	"gantry/schema/kinds"
 )
 
@@ -36,6 +37,7 @@ func eventually(t *testing.T, what, want, line string) {
 func TestRun(t *testing.T) {
 	clean(t)
 	run(t, "iptables -P FORWARD DROP")
+	registrytest.DetectMutations(t)
 	log := slog.New(slog.DiscardHandler)
 	r := registry.New(registry.Config{Store: registry.NewFake(), Kinds: kinds.All, Log: log})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -9,12 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"gantry/agents/internal/bridge"
 	"gantry/registry"
+	"gantry/registry/safely"
 )
 
 // inventory is what the watches told: services, their slices, the nodes and the pods with host ports, and which services
@@ -41,7 +41,7 @@ func newInventory() *inventory {
 // follow keeps the inventory until ctx is done.
 func (inv *inventory) follow(ctx context.Context, cfg Config) error {
 	r := cfg.Registry
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := safely.WithContext(ctx)
 	g.Go(func() error { return registry.For[*corev1.Service](r).Follow(ctx, inv.service) })
 	g.Go(func() error { return registry.For[*discoveryv1.EndpointSlice](r).Follow(ctx, inv.slice) })
 	g.Go(func() error { return registry.For[*corev1.Node](r).Follow(ctx, inv.node) })

@@ -36,10 +36,10 @@ import (
 	"net/http"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/nft"
+
+	"gantry/registry/safely"
 )
 
 const (
@@ -64,11 +64,11 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 		return nil
 	})
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := safely.WithContext(ctx)
 	g.Go(func() error { return quiet(ctx, a.inv.follow(ctx, cfg)) })
-	g.Go(func() error { return a.listen(ctx) })
+	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "listening to tables", a.listen) })
 	g.Go(func() error { return a.serveHealth(ctx) })
-	g.Go(func() error { return a.loop(ctx) })
+	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "programming services", a.loop) })
 	return g.Wait()
 }
 

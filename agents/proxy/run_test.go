@@ -17,6 +17,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
+	"gantry/registry/registrytest"
 	"gantry/schema"
 	"gantry/schema/kinds"
 )
@@ -42,6 +43,7 @@ func newCluster(t *testing.T) *cluster {
 // start runs a registry and a proxy until stop or the end of the test.
 func (c *cluster) start() {
 	c.t.Helper()
+	registrytest.DetectMutations(c.t)
 	log := slog.New(slog.DiscardHandler)
 	c.r = registry.New(registry.Config{Store: c.store, Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: log})
 	own := registry.New(registry.Config{Store: c.store, Kinds: kinds.All, Node: "n1", Log: log})

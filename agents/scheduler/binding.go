@@ -10,16 +10,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/safely"
 	"gantry/schema/core"
 )
 
 // bind carries out the decision that a pod goes to a node.
 func (l *leader) bind(ctx context.Context, d decision) {
 	pod := d.object
-	_, err := l.registry.Bind(ctx, pod.Namespace, pod.Name, &corev1.Binding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
-		Target:     corev1.ObjectReference{Kind: "Node", Name: d.name},
-	}, registry.WriteOptions{})
+	err := safely.Call(func() error {
+		_, err := l.registry.Bind(ctx, pod.Namespace, pod.Name, &corev1.Binding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID},
+			Target:     corev1.ObjectReference{Kind: "Node", Name: d.name},
+		}, registry.WriteOptions{})
+		return err
+	})
 	if err == nil {
 		l.log.Info("pod bound", "ns", pod.Namespace, "name", pod.Name, "uid", pod.UID, "node", d.name, "attempt", d.attempt)
 		l.recorder.Event(core.Pod, pod, corev1.EventTypeNormal, "Scheduled", "Successfully assigned %s/%s to %s", pod.Namespace, pod.Name, d.name)

@@ -2,7 +2,10 @@ package scheduler
 
 import (
 	"context"
+	"log/slog"
 	"sync"
+
+	"gantry/registry/safely"
 )
 
 // mailbox is an unbounded queue between goroutines: put never blocks.
@@ -59,8 +62,8 @@ func (m *mailbox[T]) take(ctx context.Context) (item T, ok bool) {
 	}
 }
 
-// work takes items with some workers until ctx is done and all of them have returned.
-func (m *mailbox[T]) work(ctx context.Context, workers int, do func(context.Context, T)) {
+// work takes items with some workers until ctx is done and all of them have returned. A panic of do is logged.
+func (m *mailbox[T]) work(ctx context.Context, log *slog.Logger, doing string, workers int, do func(context.Context, T)) {
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
@@ -69,7 +72,7 @@ func (m *mailbox[T]) work(ctx context.Context, workers int, do func(context.Cont
 				if !ok {
 					return
 				}
-				do(ctx, item)
+				safely.Do(log, doing, func() { do(ctx, item) })
 			}
 		})
 	}

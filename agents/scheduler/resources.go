@@ -31,32 +31,30 @@ func resourcesOf(list corev1.ResourceList, limit int64) resources {
 	for name, q := range list {
 		switch name {
 		case corev1.ResourceCPU:
-			r.cpu = clamp(milli(q), limit)
+			r.cpu = clamp(q, resource.Milli, limit)
 		case corev1.ResourceMemory:
-			r.memory = clamp(q.Value(), limit)
+			r.memory = clamp(q, 0, limit)
 		case corev1.ResourceEphemeralStorage:
-			r.storage = clamp(q.Value(), limit)
+			r.storage = clamp(q, 0, limit)
 		case corev1.ResourcePods:
-			r.pods = clamp(q.Value(), limit)
+			r.pods = clamp(q, 0, limit)
 		default:
 			if r.extended == nil {
 				r.extended = map[corev1.ResourceName]int64{}
 			}
-			r.extended[name] = clamp(q.Value(), limit)
+			r.extended[name] = clamp(q, 0, limit)
 		}
 	}
 	return r
 }
 
-// milli is q's MilliValue without its overflow.
-func milli(q resource.Quantity) int64 {
-	if q.Value() > maxRequest {
-		return maxRequest
+// clamp is q in units of a scale, within [0, limit]. The sum of a pod's containers may be more than an int64 holds.
+func clamp(q resource.Quantity, scale resource.Scale, limit int64) int64 {
+	if q.CmpInt64(maxRequest) >= 0 {
+		return limit
 	}
-	return q.MilliValue()
+	return max(0, min(q.ScaledValue(scale), limit))
 }
-
-func clamp(v, limit int64) int64 { return max(0, min(v, limit)) }
 
 // move adds d to r n times; n may be negative.
 func (r *resources) move(d *resources, n int64) {

@@ -7,12 +7,12 @@ import (
 	"log/slog"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/agents/internal/events"
 	"gantry/registry"
+	"gantry/registry/safely"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -66,18 +66,18 @@ func newLeader(cfg Config, r *registry.Registry) *leader {
 
 // run works until ctx is done and everything it started has ended.
 func (l *leader) run(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, ctx := safely.WithContext(ctx)
 	follow := func(k *schema.Kind, f func(registry.Change)) {
 		g.Go(func() error { return l.registry.Follow(ctx, k, f) })
 	}
 	follow(core.Node, l.seeNode)
 	follow(core.Namespace, l.seeNamespace)
 	follow(core.Pod, l.seePod)
-	g.Go(func() error { return l.recorder.Run(ctx) })
-	g.Go(func() error { l.binds.work(ctx, binders, l.bind); return nil })
-	g.Go(func() error { l.reports.work(ctx, reporters, l.report); return nil })
-	g.Go(func() error { l.evicts.work(ctx, evictors, l.evict); return nil })
-	g.Go(func() error { return l.decide(ctx) })
+	g.Go(func() error { return safely.Keep(ctx, l.log, "writing events", l.recorder.Run) })
+	g.Go(func() error { l.binds.work(ctx, l.log, "binding", binders, l.bind); return nil })
+	g.Go(func() error { l.reports.work(ctx, l.log, "reporting", reporters, l.report); return nil })
+	g.Go(func() error { l.evicts.work(ctx, l.log, "evicting", evictors, l.evict); return nil })
+	g.Go(func() error { return safely.Keep(ctx, l.log, "deciding", l.decide) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -152,7 +152,7 @@ func (l *leader) decide(ctx context.Context) error {
 
 func (l *leader) takeIn(now time.Time) {
 	for _, change := range l.changes.drain() {
-		change(now)
+		safely.Do(l.log, "taking a change in", func() { change(now) })
 	}
 }
 
@@ -160,16 +160,21 @@ func (l *leader) takeIn(now time.Time) {
 func (l *leader) decideSome(now time.Time) bool {
 	for range batch {
 		began := time.Now()
-		d, ok := l.brain.next(now)
-		if !ok {
+		some := true
+		safely.Do(l.log, "deciding on a pod", func() {
+			var d decision
+			if d, some = l.brain.next(now); !some {
+				return
+			}
+			l.attempted(d, time.Since(began))
+			if d.node != nil {
+				l.binds.put(d)
+			} else {
+				l.explain(d, now)
+			}
+		})
+		if !some {
 			return false
-		}
-		l.attempted(d, time.Since(began))
-		switch {
-		case d.node != nil:
-			l.binds.put(d)
-		default:
-			l.explain(d, now)
 		}
 	}
 	return true

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
@@ -17,6 +16,7 @@ import (
 	"gantry/agents/internal/events"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
+	"gantry/registry/safely"
 	"gantry/schema"
 	"gantry/schema/kinds"
 )
@@ -82,7 +82,7 @@ func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, st
 	health.Ready("etcd", shared.Ready)
 	a := assembly{Config: c, keys: keys, nodeIP: nodeIP, registry: shared, store: store, health: health}
 	return under(ctx, shared.Run, a.ownPods(func(ctx context.Context) error {
-		g, ctx := errgroup.WithContext(ctx)
+		g, ctx := safely.WithContext(ctx)
 		for _, name := range c.Agents {
 			// Until the agent says itself how it is, under the same name.
 			health.Ready(name, func(context.Context) error { return errors.New("starting") })
@@ -94,7 +94,7 @@ func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, st
 			})
 		}
 		if c.controls() {
-			g.Go(func() error { return recorder.Run(ctx) })
+			g.Go(func() error { return safely.Keep(ctx, c.Log, "writing events", recorder.Run) })
 			g.Go(func() error { return c.tellNotices(ctx, recorder) })
 		}
 		g.Go(func() error { return daemon.Serve(ctx, c.HealthzAddress, health) })

@@ -27,8 +27,8 @@ func startNode(t *testing.T, p *plane, e *etcd, name string) {
 		tick := time.NewTicker(2 * time.Second)
 		defer tick.Stop()
 		for n := 0; ctx.Err() == nil; n++ {
-			value := fmt.Sprintf(`{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":%q,"namespace":"kube-node-lease","uid":"lease-%s"},"spec":{"holderIdentity":%q,"leaseDurationSeconds":40,"renewTime":%q}}`,
-				name, name, name, time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"))
+			value := fmt.Sprintf(`{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":%q,"namespace":"kube-node-lease","uid":%q},"spec":{"holderIdentity":%q,"leaseDurationSeconds":40,"renewTime":%q}}`,
+				name, uidOf(name), name, time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"))
 			pctx, pcancel := context.WithTimeout(ctx, 5*time.Second)
 			_, _ = e.Put(pctx, lease, value) // a store that is away is what the tests are about
 			pcancel()

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"crypto/md5"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -20,9 +21,18 @@ type hostile struct {
 	bad string
 }
 
+// badUID is the uid of the values here.
+const badUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+// uidOf is a uid by name.
+func uidOf(name string) string {
+	x := md5.Sum([]byte(name))
+	return fmt.Sprintf("%x-%x-%x-%x-%x", x[:4], x[4:6], x[6:8], x[8:10], x[10:])
+}
+
 const (
-	podA  = `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"u-bad"},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"i"}]}}`
-	deplA = `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"bad","namespace":"default","uid":"u-bad"},"spec":{"replicas":1,"selector":{"matchLabels":{"app":"bad"}},"template":{"metadata":{"labels":{"app":"bad"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}`
+	podA  = `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"` + badUID + `"},"spec":{"nodeName":"n1","containers":[{"name":"c","image":"i"}]}}`
+	deplA = `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"bad","namespace":"default","uid":"` + badUID + `"},"spec":{"replicas":1,"selector":{"matchLabels":{"app":"bad"}},"template":{"metadata":{"labels":{"app":"bad"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}`
 )
 
 // hostileValues are cases 16, 17, 20, 21 and 24.
@@ -50,14 +60,20 @@ func hostileValues() []hostile {
 		{"other namespace", pod, strings.Replace(podA, `"default"`, `"kube-system"`, 1), "metadata.namespace"},
 		{"other kind", pod, deplA, "is not a v1 Pod"},
 		{"duplicate keys", pod, meta(podA, `"uid":"x"`), "duplicate"},
-		{"no uid", pod, strings.Replace(podA, `,"uid":"u-bad"`, "", 1), "uid is missing"},
+		{"no uid", pod, strings.Replace(podA, `,"uid":"`+badUID+`"`, "", 1), "uid is missing"},
+		{"a path as uid", pod, strings.Replace(podA, badUID, "../../../tmp/x", 1), "metadata.uid is no UUID"},
+		{"a time after 9999", pod, meta(podA, `"creationTimestamp":"9999-12-31T23:59:59-01:00"`), "creationTimestamp"},
+		{"a time before the year 0", pod, meta(podA, `"creationTimestamp":"0000-01-01T00:00:00+01:00"`), "creationTimestamp"},
+		{"a time of year 10000", pod, meta(podA, `"creationTimestamp":"10000-01-01T00:59:59Z"`), "parsing time"},
+		{"an exponent of ten digits", pod, strings.Replace(podA, `"image":"i"`, `"image":"i","resources":{"limits":{"cpu":"1e-2147483648"}}`, 1), "resources.limits[cpu]"},
+		{"1e308 cpus", pod, strings.Replace(podA, `"image":"i"`, `"image":"i","resources":{"limits":{"cpu":"1e308"}}`, 1), "resources.limits[cpu]"},
 		{"replicas as text", depl, strings.Replace(deplA, `"replicas":1`, `"replicas":"3"`, 1), "cannot unmarshal"},
 		{"negative replicas", depl, strings.Replace(deplA, `"replicas":1`, `"replicas":-3`, 1), "replicas"},
 		{"selector of others", depl, strings.Replace(deplA, `"matchLabels":{"app":"bad"}`, `"matchLabels":{"app":"web"}`, 1), ""},
-		{"1.4 MiB", "/registry/configmaps/default/bad", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"u"},"data":{"x":"` + strings.Repeat("x", 1400<<10) + `"}}`, ""},
-		{"100,000 labels", "/registry/configmaps/default/bad", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"u","labels":{` + strings.Join(labels, ",") + `}}}`, ""},
-		{"annotation key of 64 KiB", "/registry/configmaps/default/bad", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"u","annotations":{"` + strings.Repeat("k", 64<<10) + `":"v"}}}`, ""},
-		{"resourceVersion and generation of its own", "/registry/configmaps/default/bad", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"u","resourceVersion":"99999999","generation":77}}`, ""},
+		{"1.4 MiB", "/registry/configmaps/default/bad", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"` + badUID + `"},"data":{"x":"` + strings.Repeat("x", 1400<<10) + `"}}`, ""},
+		{"100,000 labels", "/registry/configmaps/default/bad", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"` + badUID + `","labels":{` + strings.Join(labels, ",") + `}}}`, ""},
+		{"annotation key of 64 KiB", "/registry/configmaps/default/bad", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"` + badUID + `","annotations":{"` + strings.Repeat("k", 64<<10) + `":"v"}}}`, ""},
+		{"resourceVersion and generation of its own", "/registry/configmaps/default/bad", `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"` + badUID + `","resourceVersion":"99999999","generation":77}}`, ""},
 	}
 }
 
@@ -73,7 +89,7 @@ func TestHostileValues(t *testing.T) {
 			rest := strings.TrimPrefix(h.key, "/registry/")
 			plural := strings.Split(rest, "/")[0]
 			path := map[string]string{"pods": pods, "deployments": deployments, "configmaps": maps}[plural]
-			good := map[string]string{"pods": podA, "deployments": deplA, "configmaps": `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"u"}}`}[plural]
+			good := map[string]string{"pods": podA, "deployments": deplA, "configmaps": `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"bad","namespace":"default","uid":"` + badUID + `"}}`}[plural]
 			defer func() { e.del(h.key) }()
 			first := e.put(h.key, good)
 			set := ""
@@ -200,16 +216,16 @@ func undo(t *testing.T, e *etcd, key string) {
 func TestOwnersInACircle(t *testing.T) {
 	e := startEtcd(t, 1)
 	p := startPlane(t, "p", e.urls())
-	owned := func(name, uid, owner, ownerUID string) string {
-		return fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":%q,"namespace":"default","uid":%q,"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":%q,"uid":%q,"blockOwnerDeletion":true}]}}`, name, uid, owner, ownerUID)
+	owned := func(name, owner string) string {
+		return fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":%q,"namespace":"default","uid":%q,"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":%q,"uid":%q,"blockOwnerDeletion":true}]}}`, name, uidOf(name), owner, uidOf(owner))
 	}
 	for n := range 10 { // an owner that is not there yet would be taken for one that is gone
-		e.put(fmt.Sprintf("/registry/configmaps/default/c%d", n), fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c%d","namespace":"default","uid":"u%d"}}`, n, n))
+		e.put(fmt.Sprintf("/registry/configmaps/default/c%d", n), fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c%d","namespace":"default","uid":%q}}`, n, uidOf(fmt.Sprint("c", n))))
 	}
 	for n := range 10 {
-		e.put(fmt.Sprintf("/registry/configmaps/default/c%d", n), owned(fmt.Sprintf("c%d", n), fmt.Sprintf("u%d", n), fmt.Sprintf("c%d", (n+1)%10), fmt.Sprintf("u%d", (n+1)%10)))
+		e.put(fmt.Sprintf("/registry/configmaps/default/c%d", n), owned(fmt.Sprintf("c%d", n), fmt.Sprintf("c%d", (n+1)%10)))
 	}
-	e.put("/registry/configmaps/default/self", owned("self", "us", "self", "us"))
+	e.put("/registry/configmaps/default/self", owned("self", "self"))
 	settled(t, e)
 	if n := e.count("/registry/configmaps/default/c"); n != 10 {
 		t.Errorf("%d of a circle of 10 are left", n)
@@ -254,7 +270,7 @@ func TestFatFinger(t *testing.T) {
 	t.Run("unknown finalizer, deleted in past and future", func(t *testing.T) {
 		for name, when := range map[string]string{"past": "2001-01-01T00:00:00Z", "future": "2101-01-01T00:00:00Z"} {
 			key := "/registry/pods/default/" + name
-			e.put(key, strings.NewReplacer(`"name":"bad"`, `"name":"`+name+`"`, `"uid":"u-bad"`, `"uid":"u-`+name+`","finalizers":["example.com/unknown"],"deletionGracePeriodSeconds":1,"deletionTimestamp":"`+when+`"`).Replace(podA))
+			e.put(key, strings.NewReplacer(`"name":"bad"`, `"name":"`+name+`"`, badUID+`"`, uidOf(name)+`","finalizers":["example.com/unknown"],"deletionGracePeriodSeconds":1,"deletionTimestamp":"`+when+`"`).Replace(podA))
 		}
 		<-time.After(seconds(5))
 		for _, name := range []string{"past", "future"} {

@@ -195,10 +195,10 @@ func TestNodeOutlivesFaults(t *testing.T) {
 
 	t.Run("hijacks past the API", func(t *testing.T) {
 		slice := func(name, ip string) {
-			e.put("/registry/endpointslices/default/"+name, fmt.Sprintf(`{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":%[1]q,"namespace":"default","uid":"u-%[1]s","labels":{"kubernetes.io/service-name":"web"}},"addressType":"IPv4","endpoints":[{"addresses":[%[2]q]}],"ports":[{"port":8080}]}`, name, ip))
+			e.put("/registry/endpointslices/default/"+name, fmt.Sprintf(`{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":%[1]q,"namespace":"default","uid":%[3]q,"labels":{"kubernetes.io/service-name":"web"}},"addressType":"IPv4","endpoints":[{"addresses":[%[2]q]}],"ports":[{"port":8080}]}`, name, ip, uidOf(name)))
 		}
 		service := func(name, ip, more string) {
-			e.put("/registry/services/specs/default/"+name, fmt.Sprintf(`{"kind":"Service","apiVersion":"v1","metadata":{"name":%[1]q,"namespace":"default","uid":"u-%[1]s","creationTimestamp":"2090-01-01T00:00:00Z"},"spec":{"type":"ClusterIP","clusterIP":%[2]q,"clusterIPs":[%[2]q]%[3]s,"ports":[{"port":80,"protocol":"TCP","targetPort":6666}]}}`, name, ip, more))
+			e.put("/registry/services/specs/default/"+name, fmt.Sprintf(`{"kind":"Service","apiVersion":"v1","metadata":{"name":%[1]q,"namespace":"default","uid":%[4]q,"creationTimestamp":"2090-01-01T00:00:00Z"},"spec":{"type":"ClusterIP","clusterIP":%[2]q,"clusterIPs":[%[2]q]%[3]s,"ports":[{"port":80,"protocol":"TCP","targetPort":6666}]}}`, name, ip, more, uidOf(name)))
 		}
 		bridge := parse[struct{ Spec struct{ PodCIDR string } }](t, p.ok("GET", "/api/v1/nodes/"+n.machine.name, "").body).Spec.PodCIDR
 		bridge = strings.TrimSuffix(bridge, "0/24") + "1"

@@ -213,7 +213,7 @@ func TestManyLists(t *testing.T) {
 	<-time.After(seconds(2))
 	pad := strings.Repeat("x", 4500)
 	for n := range 5000 {
-		e.put(fmt.Sprintf("/registry/pods/default/p%d", n), strings.NewReplacer(`"name":"bad"`, fmt.Sprintf(`"name":"p%d","annotations":{"pad":"%s"}`, n, pad), `"u-bad"`, fmt.Sprintf(`"u%d"`, n), `"nodeName":"n1",`, "").Replace(podA))
+		e.put(fmt.Sprintf("/registry/pods/default/p%d", n), strings.NewReplacer(`"name":"bad"`, fmt.Sprintf(`"name":"p%d","annotations":{"pad":"%s"}`, n, pad), badUID, uidOf(fmt.Sprint("p", n)), `"nodeName":"n1",`, "").Replace(podA))
 	}
 	first := p.ok("GET", pods, "")
 	rev := asObject(first.body).Metadata.ResourceVersion

@@ -26,9 +26,11 @@ func New(t testing.TB) (*registry.Registry, *registry.Fake) {
 	return r, store
 }
 
-// On returns a registry of all kinds on a store, running until the test ends.
+// On returns a registry of all kinds on a store, running until the test ends. A test (no benchmark) fails where somebody changed an
+// object that a registry's cache handed out.
 func On(t testing.TB, store registry.Store) *registry.Registry {
 	t.Helper()
+	DetectMutations(t)
 	r := registry.New(registry.Config{
 		Store: store, Kinds: kinds.All, Agent: "test",
 		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
@@ -43,6 +45,17 @@ func On(t testing.TB, store registry.Store) *registry.Registry {
 		}
 	})
 	return r
+}
+
+// DetectMutations makes a test fail at its end where somebody changed an object that a registry's cache handed out.
+func DetectMutations(t testing.TB) {
+	_, test := t.(*testing.T)
+	registry.DetectMutations(test)
+	t.Cleanup(func() {
+		if err := registry.Mutations(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Namespace creates a namespace and its default service account.

@@ -5,15 +5,14 @@ package loop
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
 
 	"gantry/registry"
+	"gantry/registry/safely"
 )
 
 // Reconcile looks at what key names now and acts. after > 0 asks for another look then. An error is logged
@@ -108,10 +107,9 @@ func (l *Loop) step(ctx context.Context) bool {
 
 // safely turns a panic into an error with its stack: one bad object stops only itself.
 func (l *Loop) safely(ctx context.Context, key string) (after time.Duration, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return l.reconcile(ctx, key)
+	err = safely.Call(func() error {
+		after, err = l.reconcile(ctx, key)
+		return err
+	})
+	return after, err
 }

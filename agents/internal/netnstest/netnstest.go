@@ -15,6 +15,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+
+	"gantry/registry/leaktest"
 )
 
 // inside marks the process that runs in the new namespace; pod marks a Pod's process.
@@ -31,7 +33,7 @@ func Main(m *testing.M) {
 		if lo, err := netlink.LinkByName("lo"); err == nil {
 			_ = netlink.LinkSetUp(lo)
 		}
-		os.Exit(m.Run())
+		os.Exit(leaktest.Run(m))
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Env = append(os.Environ(), inside+"=1")

@@ -16,6 +16,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry/safely"
 )
 
 // Config is what a Prober needs.
@@ -174,19 +176,32 @@ func (p *Prober) repeat(ctx context.Context, t *target, kind string, spec *corev
 			return false
 		case <-timer.C:
 		}
-		a := p.ask(ctx, t, spec)
-		if ctx.Err() != nil {
+		over := false
+		safely.Do(p.cfg.Log.With("ns", t.Pod.Namespace, "pod", t.Pod.Name, "container", t.Container.Name), "probing", func() {
+			over = p.round(ctx, t, kind, spec, &count)
+		})
+		switch {
+		case ctx.Err() != nil:
 			return false
-		}
-		p.tell(t, kind, a)
-		if a.err == nil && count.add(a.ok) { // what nobody knows counts neither way
-			p.report(t, kind, count.healthy)
-			if kind == "Startup" || kind == "Liveness" && !count.healthy {
-				return count.healthy
-			}
+		case over:
+			return count.healthy
 		}
 		timer.Reset(time.Duration(max(spec.PeriodSeconds, 1)) * time.Second)
 	}
+}
+
+// round probes once and tells whether that was the last time.
+func (p *Prober) round(ctx context.Context, t *target, kind string, spec *corev1.Probe, count *counter) (over bool) {
+	a := p.ask(ctx, t, spec)
+	if ctx.Err() != nil {
+		return false
+	}
+	p.tell(t, kind, a)
+	if a.err != nil || !count.add(a.ok) { // what nobody knows counts neither way
+		return false
+	}
+	p.report(t, kind, count.healthy)
+	return kind == "Startup" || kind == "Liveness" && !count.healthy
 }
 
 // tell counts an answer and makes an event of one that is not plain success.

@@ -178,11 +178,14 @@ func (d *fakeDocker) ContainerAttach(_ context.Context, id string, o container.A
 	}), nil
 }
 
-func (d *fakeDocker) ContainerResize(_ context.Context, _ string, o container.ResizeOptions) error {
+func (d *fakeDocker) ContainerResize(ctx context.Context, _ string, o container.ResizeOptions) error {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.size = o
-	d.resized <- struct{}{}
+	d.mu.Unlock()
+	select {
+	case d.resized <- struct{}{}:
+	case <-ctx.Done():
+	}
 	return nil
 }
 

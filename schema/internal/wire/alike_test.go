@@ -35,9 +35,12 @@ func asWanted(t testing.TB, data []byte, got any) bool {
 // encodedAlike encodes v. If that is done, the outcome must be what encoding/json writes.
 func encodedAlike(t testing.TB, v any) (done bool) {
 	t.Helper()
-	got, done := wire.Encode(v)
+	got, _, done := wire.Encode(v)
 	if !done {
 		return false
+	}
+	if faults := wire.Unreadable(v); len(faults) > 0 {
+		t.Errorf("encoded although it could not be read again: %v\n%s", faults, got)
 	}
 	want, err := encoded(v)
 	if err != nil {

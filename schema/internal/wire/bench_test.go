@@ -54,7 +54,7 @@ func BenchmarkEncode(b *testing.B) {
 		b.Run(name+"/wire", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, ok := wire.Encode(pod); !ok {
+				if _, _, ok := wire.Encode(pod); !ok {
 					b.Fatal("it is not encoded")
 				}
 			}

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"time"
 	"unsafe"
 )
 
@@ -14,6 +15,7 @@ import (
 type encoder struct {
 	buf    []byte
 	failed bool // the outcome is worth nothing
+	loose  bool // what is read from it again is not quite the value
 	depth  int
 
 	keys     []string         // of the map being written
@@ -25,7 +27,7 @@ type encoder struct {
 func (e *encoder) value(b []byte, p *plan, at unsafe.Pointer) []byte {
 	switch p.kind {
 	case str:
-		return appendText(b, *(*string)(at))
+		return e.text(b, *(*string)(at))
 	case object:
 		return e.object(b, p, at)
 	case pointer:
@@ -33,7 +35,7 @@ func (e *encoder) value(b []byte, p *plan, at unsafe.Pointer) []byte {
 	case array:
 		return e.array(b, p, at)
 	case texts:
-		return appendTexts(b, *(*[]string)(at))
+		return e.texts(b, *(*[]string)(at))
 	case boolean:
 		return strconv.AppendBool(b, *(*bool)(at))
 	case int32s:
@@ -83,7 +85,7 @@ func (e *encoder) object(b []byte, p *plan, at unsafe.Pointer) []byte {
 		f := &p.fields[i]
 		b = append(b, f.key...)
 		if to := unsafe.Add(at, f.offset); f.kind == str {
-			b = appendText(b, *(*string)(to))
+			b = e.text(b, *(*string)(to))
 		} else {
 			b = e.value(b, f.plan, to)
 		}
@@ -126,6 +128,9 @@ func (e *encoder) pointer(b []byte, p *plan, at unsafe.Pointer) []byte {
 	}
 	b = e.value(b, p.elem, to)
 	e.depth--
+	if (p.elem.kind == timestamp || p.elem.kind == microTime) && (*time.Time)(to).IsZero() {
+		e.loose = true // null, which is read as no pointer
+	}
 	return b
 }
 
@@ -150,7 +155,7 @@ func (e *encoder) array(b []byte, p *plan, at unsafe.Pointer) []byte {
 	return append(b, ']')
 }
 
-func appendTexts(b []byte, all []string) []byte {
+func (e *encoder) texts(b []byte, all []string) []byte {
 	if all == nil {
 		return append(b, "null"...)
 	}
@@ -159,7 +164,7 @@ func appendTexts(b []byte, all []string) []byte {
 	}
 	start := len(b)
 	for _, text := range all {
-		b = appendText(append(b, ','), text)
+		b = e.text(append(b, ','), text)
 	}
 	b[start] = '['
 	return append(b, ']')
@@ -181,10 +186,10 @@ func (e *encoder) done(keys []string) {
 	e.keys = e.keys[:len(e.keys)-len(keys)]
 }
 
-// appendKey appends a member's name. The first one's comma is made the brace.
-func appendKey(b []byte, key string) []byte {
+// key appends a member's name. The first one's comma is made the brace.
+func (e *encoder) key(b []byte, key string) []byte {
 	b = append(b, ',')
-	b = appendText(b, key)
+	b = e.text(b, key)
 	return append(b, ':')
 }
 
@@ -203,7 +208,7 @@ func (e *encoder) stringMap(b []byte, m map[string]string) []byte {
 	}
 	start, keys := len(b), sorted(e, m)
 	for _, key := range keys {
-		b = appendText(appendKey(b, key), m[key])
+		b = e.text(e.key(b, key), m[key])
 	}
 	e.done(keys)
 	return closed(b, start)
@@ -216,7 +221,7 @@ func (e *encoder) amountMap(b []byte, m map[string]resourceQuantity) []byte {
 	start, keys := len(b), sorted(e, m)
 	for _, key := range keys {
 		e.quantity = m[key]
-		b = e.amount(appendKey(b, key), &e.quantity)
+		b = e.amount(e.key(b, key), &e.quantity)
 	}
 	e.quantity = resourceQuantity{}
 	e.done(keys)
@@ -229,7 +234,7 @@ func (e *encoder) bytesMap(b []byte, m map[string][]byte) []byte {
 	}
 	start, keys := len(b), sorted(e, m)
 	for _, key := range keys {
-		b = appendBytes(appendKey(b, key), m[key])
+		b = appendBytes(e.key(b, key), m[key])
 	}
 	e.done(keys)
 	return closed(b, start)
@@ -252,7 +257,7 @@ func (e *encoder) anyMap(b []byte, p *plan, m reflect.Value) []byte {
 	elem := reflect.New(p.elem.typ)
 	for _, key := range keys {
 		elem.Elem().Set(m.MapIndex(key))
-		b = e.value(appendKey(b, key.String()), p.elem, elem.UnsafePointer())
+		b = e.value(e.key(b, key.String()), p.elem, elem.UnsafePointer())
 	}
 	e.depth--
 	return closed(b, start)

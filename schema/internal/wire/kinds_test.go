@@ -41,10 +41,10 @@ func TestRandomObjects(t *testing.T) {
 		t.Run(k.Kind, func(t *testing.T) {
 			randomly(k, 5, 40, func(obj schema.Object) {
 				want, err := encoded(obj)
-				if done := encodedAlike(t, obj); done != (err == nil) {
+				if done := encodedAlike(t, obj); done != (err == nil) && len(wire.Unreadable(obj)) == 0 {
 					t.Errorf("encoded: %v, encoding/json says %v", done, err)
 				}
-				if err != nil {
+				if err != nil || len(wire.Unreadable(obj)) > 0 {
 					return // a random Quantity, say, that has no text
 				}
 				if got := k.New(); !wire.Decode(want, got) {

@@ -94,6 +94,6 @@ func (e *encoder) keep(b []byte) {
 	if cap(b) <= maxKept {
 		e.buf = b
 	}
-	e.failed, e.depth = false, 0
+	e.failed, e.loose, e.depth = false, false, 0
 	encoders.Put(e)
 }

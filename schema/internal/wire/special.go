@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"time"
+	"unicode/utf8"
 	"unsafe"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -63,7 +64,10 @@ func (d *decoder) amount(to *resource.Quantity, i int) int {
 	} else if after = number(d.s, i); after >= 0 {
 		text = d.s[i:after]
 	}
-	q, err := resource.ParseQuantity(strings.TrimSpace(text))
+	if text = strings.TrimSpace(text); !boundedAmount(text) {
+		return -1
+	}
+	q, err := resource.ParseQuantity(text)
 	if err != nil {
 		return -1
 	}
@@ -83,7 +87,7 @@ func (d *decoder) intOrText(to *intstr.IntOrString, i int) (after int) {
 // method has a type read its JSON, null too.
 func (d *decoder) method(p *plan, at unsafe.Pointer, i int) int {
 	a := anything{s: d.s, buf: d.buf}
-	after := a.value(i, maxDepth)
+	after := a.value(i, maxDepth-d.depth)
 	d.buf = a.buf
 	if after < 0 || reflect.NewAt(p.typ, at).Interface().(json.Unmarshaler).UnmarshalJSON(d.data[i:after:after]) != nil {
 		return -1
@@ -95,9 +99,9 @@ func (d *decoder) method(p *plan, at unsafe.Pointer, i int) int {
 func (e *encoder) special(b []byte, k kind, at unsafe.Pointer) []byte {
 	switch k {
 	case timestamp:
-		return appendTime(b, (*metav1.Time)(at).Time, time.RFC3339)
+		return e.time(b, (*metav1.Time)(at).Time, time.RFC3339, time.Second)
 	case microTime:
-		return appendTime(b, (*metav1.MicroTime)(at).Time, metav1.RFC3339Micro)
+		return e.time(b, (*metav1.MicroTime)(at).Time, metav1.RFC3339Micro, time.Microsecond)
 	case amount:
 		return e.amount(b, (*resource.Quantity)(at))
 	case intOrText:
@@ -107,10 +111,17 @@ func (e *encoder) special(b []byte, k kind, at unsafe.Pointer) []byte {
 	return b
 }
 
-// appendTime: a zero time is null. No layout gives a byte that JSON escapes.
-func appendTime(b []byte, t time.Time, layout string) []byte {
+// time: a zero time is null. No layout gives a byte that JSON escapes. What is below the unit is not written.
+func (e *encoder) time(b []byte, t time.Time, layout string, unit time.Duration) []byte {
 	if t.IsZero() {
 		return append(b, "null"...)
+	}
+	if !timeFits(t) {
+		e.failed = true
+		return b
+	}
+	if t.Nanosecond()%int(unit) != 0 {
+		e.loose = true
 	}
 	b = append(b, '"')
 	b = t.UTC().AppendFormat(b, layout)
@@ -132,7 +143,12 @@ var powers = [...]string{"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"}
 // amount appends what q's MarshalJSON gives. That needs memory for an integer in BinarySI, as nearly every memory is.
 func (e *encoder) amount(b []byte, q *resource.Quantity) []byte {
 	b = append(b, '"')
-	if text := *(*string)(unsafe.Add(unsafe.Pointer(q), amountText)); text != "" {
+	text := *(*string)(unsafe.Add(unsafe.Pointer(q), amountText))
+	if !amountFits(q, text) {
+		e.failed = true
+		return b
+	}
+	if text != "" {
 		b = append(b, text...)
 		return append(b, '"')
 	}
@@ -153,10 +169,13 @@ func (e *encoder) amount(b []byte, q *resource.Quantity) []byte {
 func (e *encoder) intOrText(b []byte, v *intstr.IntOrString) []byte {
 	switch {
 	case v.Type == intstr.Int:
+		e.loose = e.loose || v.StrVal != ""
 		return appendInt(b, int64(v.IntVal))
 	case v.Type == intstr.String && !strings.ContainsAny(v.StrVal, "<>&"): // its method escapes these
-		return appendText(b, v.StrVal)
+		e.loose = e.loose || v.IntVal != 0
+		return e.text(b, v.StrVal)
 	}
+	e.loose = true
 	return e.method(b, reflect.ValueOf(v).Interface().(json.Marshaler))
 }
 
@@ -168,12 +187,13 @@ func (e *encoder) method(b []byte, m json.Marshaler) []byte {
 		return b
 	}
 	a := anything{s: unsafe.String(unsafe.SliceData(text), len(text)), buf: e.scratch}
-	compact := a.value(0, maxDepth) == len(text) && !a.space
+	compact := a.value(0, maxDepth-e.depth) == len(text) && !a.space
 	e.scratch = a.buf
-	if compact {
+	if compact && text[0] != 'n' {
 		return append(b, text...)
 	}
+	e.loose = true
 	out := bytes.NewBuffer(b)
-	e.failed = json.Compact(out, text) != nil || e.failed
+	e.failed = e.failed || !utf8.Valid(text) || nesting(a.s) > maxDepth-e.depth || json.Compact(out, text) != nil
 	return out.Bytes()
 }

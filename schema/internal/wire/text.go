@@ -6,19 +6,19 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// appendText appends a string as encoding/json writes it without HTML escapes.
-func appendText(b []byte, s string) []byte {
+// text appends a string as encoding/json writes it without HTML escapes.
+func (e *encoder) text(b []byte, s string) []byte {
 	b = append(b, '"')
 	i := plainRun(s, 0)
 	if i < len(s) {
-		b, s = appendOdd(b, s, i)
+		b, s = e.odd(b, s, i)
 	}
 	b = append(b, s...)
 	return append(b, '"')
 }
 
-// appendOdd appends s, in which the byte at i is odd, up to and with its last odd byte; rest comes after that.
-func appendOdd(b []byte, s string, i int) (out []byte, rest string) {
+// odd appends s, in which the byte at i is odd, up to and with its last odd byte; rest comes after that.
+func (e *encoder) odd(b []byte, s string, i int) (out []byte, rest string) {
 	done := 0 // s before it is in b
 	for ; i < len(s); i = plainRun(s, i) {
 		c := s[i]
@@ -32,6 +32,7 @@ func appendOdd(b []byte, s string, i int) (out []byte, rest string) {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
+			e.loose = true
 			b = append(b, s[done:i]...)
 			b = append(b, `\ufffd`...)
 			done = i + size

@@ -8,7 +8,8 @@
 // the caller asks sigs.k8s.io/json. So it never has to word an error, and when in doubt it refuses. Input is hostile: no
 // bytes make it panic, read outside them or nest without bound.
 //
-// Encode writes what encoding/json writes without HTML escapes, byte for byte, or says false.
+// Encode writes what encoding/json writes without HTML escapes, byte for byte, or says false: also where that could not be
+// read again or would cost more than its bytes to read, see limits.go.
 package wire
 
 import (
@@ -47,20 +48,19 @@ const maxKept = 1 << 18
 
 var encoders = sync.Pool{New: func() any { return &encoder{scratch: make([]byte, 0, 64)} }}
 
-// Encode returns what v points to, a struct, as compact JSON in a slice of just its length. false: v holds
-// what this package does not encode, or what has no JSON; encoding/json says which.
-func Encode(v any) ([]byte, bool) {
+// Encode returns what v points to, a struct, as compact JSON in a slice of just its length. ok false: v holds
+// what this package does not encode, or what has no JSON, or what could not be read again; Unreadable names the last.
+// exact tells that who decodes the JSON gets what v is, but for slices and maps that are empty or nil.
+func Encode(v any) (data []byte, exact, ok bool) {
 	p, at := planOf(v)
 	e := encoders.Get().(*encoder)
 	b := e.value(e.buf[:0], p, at)
-	var out []byte
-	ok := !e.failed
-	if ok {
-		out = make([]byte, len(b))
-		copy(out, b)
+	if ok, exact = !e.failed, !e.failed && !e.loose; ok {
+		data = make([]byte, len(b))
+		copy(data, b)
 	}
 	e.keep(b)
-	return out, ok
+	return data, exact, ok
 }
 
 // planOf returns the plan of what v points to, and its address.

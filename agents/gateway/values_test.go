@@ -1,0 +1,113 @@
+package gateway
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// TestValuesOutOfRange are refused with 422 and the field's name at every door, and nobody is the worse for it.
+func TestValuesOutOfRange(t *testing.T) {
+	c := newCluster(t)
+	const maps, nodes, pods = "/api/v1/namespaces/default/configmaps", "/api/v1/nodes", "/api/v1/namespaces/default/pods"
+	entry := func(members string) string {
+		return `{"metadata":{"name":"a","managedFields":[{"manager":"m","operation":"Apply","apiVersion":"v1","fieldsType":"FieldsV1",` + members + `}]}}`
+	}
+	late, early := `"9999-12-31T23:59:59-01:00"`, `"0000-01-01T00:00:00+01:00"`
+	condition := func(at string) string {
+		return `{"metadata":{"name":"n1"},"status":{"conditions":[{"type":"X","status":"True","lastHeartbeatTime":` + at + `}]}}`
+	}
+	pod := func(cpu string) string {
+		return `{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"i","resources":{"limits":{"cpu":` + cpu + `}}}]}}`
+	}
+	for path, body := range map[string]string{maps: cm, nodes: `{"metadata":{"name":"n1"}}`} {
+		if a := c.as("POST", path, body); a.code != 201 {
+			t.Fatalf("%d %s", a.code, a.body)
+		}
+	}
+	const merge, strategic, jsonPatch = "Content-Type: application/merge-patch+json", "Content-Type: application/strategic-merge-patch+json", "Content-Type: application/json-patch+json"
+	for _, tt := range []struct{ name, method, path, body, header, field string }{
+		{"a node's status", "PUT", nodes + "/n1/status", condition(late), "", "status.conditions[0].lastHeartbeatTime"},
+		{"before the year 0", "PUT", nodes + "/n1/status", condition(early), "", "status.conditions[0].lastHeartbeatTime"},
+		{"a dry run", "PUT", nodes + "/n1/status?dryRun=All", condition(early), "", "status.conditions[0].lastHeartbeatTime"},
+		{"a merge patch", "PATCH", nodes + "/n1/status", condition(late), merge, "status.conditions"},
+		{"a strategic merge patch", "PATCH", nodes + "/n1/status", condition(late), strategic, "status.conditions"},
+		{"a JSON patch", "PATCH", nodes + "/n1/status", `[{"op":"add","path":"/status/conditions","value":[{"type":"X","status":"True","lastHeartbeatTime":` + late + `}]}]`, jsonPatch, "status.conditions"},
+		{"managed fields", "POST", maps, strings.Replace(entry(`"time":`+late), `"a"`, `"b"`, 1), "", "metadata.managedFields[0].time"},
+		{"managed fields of what is there", "PUT", maps + "/a", entry(`"time":` + early), "", "metadata.managedFields[0].time"},
+		{"in YAML", "PUT", maps + "/a", entry(`"time":` + late), "Content-Type: application/yaml", "metadata.managedFields[0].time"},
+		{"deep fields", "PUT", maps + "/a", entry(`"fieldsV1":` + strings.Repeat(`{"a":`, 5000) + `{}` + strings.Repeat(`}`, 5000)), "", "metadata.managedFields[0].fieldsV1"},
+		{"a long exponent", "POST", pods, pod(`"1e-2147483648"`), "", "spec.containers[0].resources.limits[cpu]"},
+		{"a number with a long exponent", "POST", pods, pod(`1e-10000000`), "", "spec.containers[0].resources.limits[cpu]"},
+		{"a large exponent", "POST", pods, pod(`"1e308"`), "", "spec.containers[0].resources.limits[cpu]"},
+		{"more than 2^63", "POST", pods, pod(`"1e19"`), "", "spec.containers[0].resources.limits[cpu]"},
+		{"a million digits", "POST", pods, pod("1" + strings.Repeat("0", 1<<20)), "", "spec.containers[0].resources.limits[cpu]"},
+		{"a capacity by patch", "PATCH", nodes + "/n1/status", `{"status":{"capacity":{"cpu":"1e-2147483648"}}}`, merge, "status.capacity[cpu]"},
+		{"a port", "POST", "/api/v1/namespaces/default/services", `{"metadata":{"name":"s"},"spec":{"ports":[{"port":80,"targetPort":4294967376}]}}`, "", "spec.ports[0].targetPort"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			header := tt.header
+			if header == "" {
+				header = "Content-Type: application/json"
+			}
+			refused(t, c.as(tt.method, tt.path, tt.body, header), tt.field)
+		})
+	}
+	for _, path := range []string{maps, nodes} {
+		if a := c.as("GET", path, ""); a.code != 200 || !strings.Contains(a.body, `"items":[{`) {
+			t.Errorf("afterwards: %d %s", a.code, a.body)
+		}
+	}
+}
+
+// TestProtobufValuesOutOfRange: a time in protobuf is a number of seconds, of which there are more than years.
+func TestProtobufValuesOutOfRange(t *testing.T) {
+	c := newCluster(t)
+	body := func(p *corev1.Pod, was, is string) string {
+		p.Name, p.Spec.Containers = "p", append(p.Spec.Containers, corev1.Container{Name: "c", Image: "i"})
+		raw, err := p.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		unknown := runtime.Unknown{TypeMeta: runtime.TypeMeta{Kind: "Pod", APIVersion: "v1"}, Raw: bytes.Replace(raw, []byte(was), []byte(is), 1)}
+		data, err := unknown.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(protobufMark) + string(data)
+	}
+	timed := func(at time.Time, raw string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{
+			Manager: "m", Operation: "Apply", APIVersion: "v1", FieldsType: "FieldsV1", Time: &metav1.Time{Time: at}, FieldsV1: &metav1.FieldsV1{Raw: []byte(raw)},
+		}}}}
+	}
+	costly := &corev1.Pod{Spec: corev1.PodSpec{Overhead: corev1.ResourceList{"cpu": resource.MustParse("123456789m")}}}
+	for _, tt := range []struct{ name, body, field string }{
+		{"after the year 9999", body(timed(time.Unix(1<<40, 0), `{}`), "", ""), "metadata.managedFields[0].time"},
+		{"at the end of time", body(timed(time.Unix(1<<62, 0), `{}`), "", ""), "metadata.managedFields[0].time"},
+		{"before the year 0", body(timed(time.Unix(-1<<40, 0), `{}`), "", ""), "metadata.managedFields[0].time"},
+		{"fields that are no JSON", body(timed(time.Unix(0, 0), `{`), "", ""), "metadata.managedFields[0].fieldsV1"},
+		{"fields that are no UTF-8", body(timed(time.Unix(0, 0), "{\"\xff\":{}}"), "", ""), "metadata.managedFields[0].fieldsV1"},
+		{"an exponent", body(costly, "123456789m", "1e-9999999"), "spec.overhead[cpu]"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			refused(t, c.as("POST", "/api/v1/namespaces/default/pods", tt.body, "Content-Type: "+protobufType), tt.field)
+		})
+	}
+}
+
+// refused holds an answer to be 422 with the name of a field.
+func refused(t *testing.T, a answer, field string) {
+	t.Helper()
+	var s metav1.Status
+	if err := json.Unmarshal([]byte(a.body), &s); err != nil || a.code != 422 || s.Reason != metav1.StatusReasonInvalid || !strings.Contains(s.Message, field) {
+		t.Errorf("%d %.500s, want 422 that names %s", a.code, a.body, field)
+	}
+}
