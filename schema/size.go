@@ -1,0 +1,35 @@
+package schema
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// MaxObjects is how many objects and nulls one document from a client may have. Each becomes a Go struct of up to some
+// hundred bytes, however short its text is: three bytes are enough for a container. etcd takes no object of which so many
+// parts say anything.
+const MaxObjects = 50_000
+
+// CheckSize refuses JSON with more than MaxObjects objects and nulls. The data need not be valid.
+func CheckSize(data []byte) error {
+	const shortest = len("{},")
+	if len(data) < shortest*MaxObjects || bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("null")) <= MaxObjects {
+		return nil
+	}
+	n, text := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == 'n':
+			n++
+		}
+	}
+	if n > MaxObjects {
+		return fmt.Errorf("the document has %d objects, limit is %d", n, MaxObjects)
+	}
+	return nil
+}
