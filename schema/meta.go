@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"slices"
 	"strings"
 
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -43,8 +42,18 @@ func nameRule(k *Kind) apivalidation.ValidateNameFunc {
 // finalizerFaults finds finalizers without a domain that are none of Kubernetes' own: they would be nobody's to
 // remove. One that is there already, written by hand perhaps, does not keep the object from being changed.
 func finalizerFaults(names, old []string, p *field.Path) (errs field.ErrorList) {
+	var had map[string]bool
 	for i, name := range names {
-		if !strings.Contains(name, "/") && !StandardFinalizer(name) && !slices.Contains(old, name) {
+		if strings.Contains(name, "/") || StandardFinalizer(name) {
+			continue
+		}
+		if had == nil {
+			had = make(map[string]bool, len(old))
+			for _, o := range old {
+				had[o] = true
+			}
+		}
+		if !had[name] {
 			errs = append(errs, field.Invalid(p.Index(i), name, "name is neither a standard finalizer name nor is it fully qualified"))
 		}
 	}
