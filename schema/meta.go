@@ -17,6 +17,7 @@ func ValidateMeta(k *Kind, obj Object) field.ErrorList {
 	}
 	p := field.NewPath("metadata")
 	errs := apivalidation.ValidateObjectMetaAccessor(obj, k.Namespaced, nameRule(k), p)
+	errs = append(errs, managedFaults(obj.GetManagedFields(), p.Child("managedFields"))...)
 	return append(errs, finalizerFaults(obj.GetFinalizers(), nil, p.Child("finalizers"))...)
 }
 
@@ -27,6 +28,9 @@ func ValidateMetaUpdate(_ *Kind, obj, old Object) (errs field.ErrorList) {
 	p := field.NewPath("metadata")
 	if !plainUpdate(obj, old) {
 		errs = apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, p)
+		if fields := p.Child("managedFields"); len(managedFaults(old.GetManagedFields(), fields)) == 0 {
+			errs = append(errs, managedFaults(obj.GetManagedFields(), fields)...)
+		}
 	}
 	return append(errs, finalizerFaults(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))...)
 }
@@ -55,6 +59,20 @@ func finalizerFaults(names, old []string, p *field.Path) (errs field.ErrorList) 
 		}
 		if !had[name] {
 			errs = append(errs, field.Invalid(p.Index(i), name, "name is neither a standard finalizer name nor is it fully qualified"))
+		}
+	}
+	return errs
+}
+
+// managedFaults finds managed fields that are nested too deep. They are kept as they are written, and an object that has them
+// already can be changed.
+func managedFaults(entries []metav1.ManagedFieldsEntry, p *field.Path) (errs field.ErrorList) {
+	for i, e := range entries {
+		if e.FieldsV1 == nil {
+			continue
+		}
+		if err := CheckDepth(e.FieldsV1.Raw); err != nil {
+			errs = append(errs, field.Invalid(p.Index(i).Child("fieldsV1"), "", err.Error()))
 		}
 	}
 	return errs

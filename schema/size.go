@@ -33,3 +33,28 @@ func CheckSize(data []byte) error {
 	}
 	return nil
 }
+
+// MaxDepth is how deep objects and lists may be nested where a client's JSON is kept as it is (managed fields) and where a patch
+// is applied. The types themselves are a tenth as deep.
+const MaxDepth = 200
+
+// CheckDepth refuses JSON that is nested deeper than MaxDepth. The data need not be valid.
+func CheckDepth(data []byte) error {
+	level, text := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			if level++; level > MaxDepth {
+				return fmt.Errorf("nested deeper than %d levels", MaxDepth)
+			}
+		case c == '}' || c == ']':
+			level--
+		}
+	}
+	return nil
+}

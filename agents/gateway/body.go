@@ -7,11 +7,11 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 
 	"gantry/schema"
 )
@@ -78,20 +78,11 @@ func mediaType(header string) (media string, params map[string]string, err error
 	return mime.ParseMediaType(header)
 }
 
-// yamlToJSON refuses what grows: aliases are bounded by the parser, the result here.
-func yamlToJSON(b []byte) ([]byte, error) {
-	j, err := yaml.YAMLToJSON(b)
-	if err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error converting YAML to JSON: %v", err))
-	}
-	if len(j) > 2*maxBody {
-		return nil, &http.MaxBytesError{Limit: maxBody}
-	}
-	return j, nil
-}
-
 // decode reads an object of kind k from JSON; unknown and duplicate fields become warnings or, strict, an error.
 func decode(w http.ResponseWriter, k *schema.Kind, body []byte, o writing) (schema.Object, error) {
+	if err := schema.CheckSize(body); err != nil {
+		return nil, apierrors.NewRequestEntityTooLargeError(err.Error())
+	}
 	obj, unknown, err := schema.Decode(k, body)
 	if err != nil {
 		return nil, unreadable(k, body, err)
@@ -137,14 +128,7 @@ func summary(body []byte) string {
 }
 
 func strictText(unknown []string) string {
-	text := "strict decoding error: "
-	for i, u := range unknown {
-		if i > 0 {
-			text += ", "
-		}
-		text += u
-	}
-	return text
+	return "strict decoding error: " + strings.Join(unknown, ", ")
 }
 
 // Warnings are bounded, so that a body cannot make a header of its own size.

@@ -25,6 +25,9 @@ type unmarshaler interface{ Unmarshal(data []byte) error }
 func decodeProtobuf(k *schema.Kind, body []byte) (schema.Object, error) {
 	obj := k.New()
 	head, err := unwrapProtobuf(body, obj)
+	if apierrors.IsRequestEntityTooLargeError(err) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", k.Kind, err, summary(body)))
 	}
@@ -47,6 +50,9 @@ func unwrapProtobuf(body []byte, into any) (runtime.TypeMeta, error) {
 	var u runtime.Unknown
 	if err := u.Unmarshal(rest); err != nil {
 		return runtime.TypeMeta{}, err
+	}
+	if err := checkMessages(u.Raw, into); err != nil {
+		return u.TypeMeta, apierrors.NewRequestEntityTooLargeError(err.Error())
 	}
 	p, ok := into.(unmarshaler)
 	if !ok {

@@ -2,7 +2,7 @@
 // merge patch (RFC 7386) and strategic merge patch. It neither defaults nor validates: the caller decodes the
 // result as it would decode a PUT.
 //
-// A patch is hostile input. Its bytes, depth, number of operations and of objects are bounded, and so are the copies
+// A patch is hostile input. Its bytes, depth (schema.MaxDepth), number of operations and of objects are bounded, and so are the copies
 // that it makes and the document that it leaves. Within those bounds the work is in proportion to the size of the patch and
 // the object together.
 package patch
@@ -25,7 +25,6 @@ const (
 // The bounds of a patch and of what it makes.
 const (
 	maxBytes      = 3 << 20 // of the patch, of JSON patch's copies together, and of the result
-	maxDepth      = 200     // of nested objects and lists, in the patch and the object
 	maxOperations = 10_000  // of a JSON patch
 )
 
@@ -45,7 +44,7 @@ func Apply(k *schema.Kind, contentType string, current, patch []byte) (patched [
 	if err := schema.CheckSize(patch); err != nil {
 		return nil, failure(ErrTooLarge, err)
 	}
-	if err := depth(current); err != nil {
+	if err := schema.CheckDepth(current); err != nil {
 		return nil, failure(ErrConflict, err)
 	}
 	defer func() {
@@ -100,33 +99,11 @@ func applier(contentType string) (func(k *schema.Kind, current, patch []byte) ([
 
 // shallow tells whether data is JSON that is not nested too deeply.
 func shallow(data []byte) error {
-	if err := depth(data); err != nil {
+	if err := schema.CheckDepth(data); err != nil {
 		return err
 	}
 	if !json.Valid(data) {
 		return fmt.Errorf("invalid JSON document")
-	}
-	return nil
-}
-
-// depth refuses JSON that is nested too deeply: several steps below are recursive, and one of them reads a document once
-// for each level of it.
-func depth(data []byte) error {
-	level, text := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case text && c == '\\':
-			i++
-		case c == '"':
-			text = !text
-		case text:
-		case c == '{' || c == '[':
-			if level++; level > maxDepth {
-				return fmt.Errorf("nested deeper than %d levels", maxDepth)
-			}
-		case c == '}' || c == ']':
-			level--
-		}
 	}
 	return nil
 }
