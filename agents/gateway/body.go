@@ -1,9 +1,7 @@
 package gateway
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"strconv"
@@ -19,14 +17,12 @@ import (
 // maxBody bounds a request's body, as Kubernetes does; etcd takes half of it.
 const maxBody = 3 << 20 // bytes
 
-// readBody reads the whole body within its bound.
-func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
-	if req.ContentLength > maxBody {
-		return nil, &http.MaxBytesError{Limit: maxBody}
+// readBody is the body that was received.
+func readBody(_ http.ResponseWriter, req *http.Request) ([]byte, error) {
+	if body, ok := req.Body.(*received); ok {
+		return body.data, nil
 	}
-	b := bytes.NewBuffer(make([]byte, 0, max(0, req.ContentLength)+bytes.MinRead)) // with less left it grows before it finds the end
-	_, err := io.Copy(b, http.MaxBytesReader(w, req.Body, maxBody))
-	return b.Bytes(), err
+	return nil, nil // there was none
 }
 
 // content is a body with its media type; YAML has become JSON.

@@ -37,6 +37,9 @@ func (g *gateway) patch(w http.ResponseWriter, r *request) error {
 		return badPatch(body, strictText(twice))
 	}
 	item, err := g.reg.Patch(r.Context(), r.kind, r.scope(), r.name, func(current *registry.Item) (schema.Object, error) {
+		if err := r.Context().Err(); err != nil {
+			return nil, err
+		}
 		patched, notes, err := patchObject(r, identity{current.Namespace, current.Name, strconv.FormatInt(current.Revision, 10)}, current.JSON, body, o)
 		if err != nil {
 			return nil, err

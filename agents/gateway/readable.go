@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"slices"
@@ -52,11 +53,11 @@ func indent(body []byte) ([]byte, error) {
 
 // toYAML writes JSON as YAML in blocks, members in the order of their names. What would grow out of proportion stays JSON, which
 // is YAML too. sigs.k8s.io/yaml needs 250 bytes of memory for each byte, this one the text alone.
-func toYAML(body []byte) ([]byte, error) {
+func toYAML(ctx context.Context, body []byte) ([]byte, error) {
 	if !indentable(body) {
 		return body, nil
 	}
-	e := emitter{in: json.NewDecoder(bytes.NewReader(body)), out: make([]byte, 0, len(body)+len(body)/4)}
+	e := emitter{stop: ctx.Err, in: json.NewDecoder(bytes.NewReader(body)), out: make([]byte, 0, len(body)+len(body)/4)}
 	e.in.UseNumber()
 	if err := e.value(0); err != nil {
 		return nil, err
@@ -66,8 +67,9 @@ func toYAML(body []byte) ([]byte, error) {
 
 // emitter writes the values of a JSON text as YAML.
 type emitter struct {
-	in  *json.Decoder
-	out []byte
+	stop func() error // why, or nil
+	in   *json.Decoder
+	out  []byte
 }
 
 // value writes the next value; column is where the lines after its first begin.
@@ -200,6 +202,9 @@ func (e *emitter) list(column int) error {
 		}
 		e.out = append(e.out, "- "...)
 		if err := e.value(column + 2); err != nil {
+			return err
+		}
+		if err := e.stop(); err != nil {
 			return err
 		}
 	}

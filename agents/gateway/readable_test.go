@@ -44,7 +44,7 @@ func TestYAMLIsReadBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out, err := toYAML(body)
+		out, err := toYAML(t.Context(), body)
 		if err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}
@@ -77,7 +77,7 @@ metadata:
   labels: {}
   name: a
 `
-	got, err := toYAML([]byte(body))
+	got, err := toYAML(t.Context(), []byte(body))
 	if err != nil || string(got) != want {
 		t.Errorf("%s (%v)\nwant\n%s", got, err, want)
 	}
@@ -86,7 +86,7 @@ metadata:
 // TestDeepValuesStayCompact: what is nested deep does not become white space.
 func TestDeepValuesStayCompact(t *testing.T) {
 	deep := []byte(`{"a":` + strings.Repeat(`{"f:x":`, 5000) + `{}` + strings.Repeat(`}`, 5000) + `}`)
-	for name, write := range map[string]func([]byte) ([]byte, error){"pretty": indent, "yaml": toYAML} {
+	for name, write := range map[string]func([]byte) ([]byte, error){"pretty": indent, "yaml": func(body []byte) ([]byte, error) { return toYAML(t.Context(), body) }} {
 		out, err := write(deep)
 		if err != nil || !bytes.Equal(out, deep) {
 			t.Errorf("%s: %d bytes became %d (%v)", name, len(deep), len(out), err)

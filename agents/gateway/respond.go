@@ -48,7 +48,7 @@ func (g *gateway) sendBytes(w http.ResponseWriter, r *request, code int, body []
 	var err error
 	switch {
 	case r.shape.yaml:
-		body, err = toYAML(body)
+		body, err = toYAML(r.Context(), body)
 	case r.shape.pretty:
 		body, err = indent(body)
 	}
