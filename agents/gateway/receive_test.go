@@ -204,26 +204,30 @@ func TestWatchOutlivesTimeouts(t *testing.T) {
 	}
 }
 
-func TestReadAll(t *testing.T) {
+func TestReadBody(t *testing.T) {
 	for _, tt := range []struct{ length, promised int }{
 		{0, -1}, {1, 1}, {511, -1}, {512, -1}, {513, -1}, {smallBody, smallBody}, {smallBody + 1, smallBody + 1}, {1 << 20, 1 << 20}, {1 << 20, -1}, {maxBody, maxBody}, {maxBody, -1},
 	} {
 		want := bytes.Repeat([]byte("x"), tt.length)
-		var counted int64
-		more := func(n int64) bool { counted += n; return true }
 		for name, r := range map[string]io.Reader{"at once": bytes.NewReader(want), "in halves": iotest.HalfReader(bytes.NewReader(want))} {
-			counted = 0
-			got, err := readAll(r, tt.promised, more)
-			if err != nil || !bytes.Equal(got, want) || int64(cap(got))-counted > smallBody+8<<10 {
-				t.Errorf("%d bytes of %d promised, %s: got %d in %d, of which %d are counted (%v)", tt.length, tt.promised, name, len(got), cap(got), counted, err)
+			b := received{of: newBodies(1)}
+			err := b.read(r, tt.promised)
+			if err != nil || !bytes.Equal(b.data, want) || int64(cap(b.data))-b.counted > smallBody+8<<10 || b.counted != b.of.memory {
+				t.Errorf("%d bytes of %d promised, %s: got %d in %d, of which %d are counted (%v)", tt.length, tt.promised, name, len(b.data), cap(b.data), b.counted, err)
+			}
+			if b.release(); b.of.memory != 0 || len(b.of.by) != 0 {
+				t.Errorf("%d bytes are still counted", b.of.memory)
 			}
 		}
 	}
 	var large *http.MaxBytesError
-	if _, err := readAll(bytes.NewReader(make([]byte, maxBody+1)), -1, func(int64) bool { return true }); !errors.As(err, &large) {
+	b := received{of: newBodies(1)}
+	if err := b.read(bytes.NewReader(make([]byte, maxBody+1)), -1); !errors.As(err, &large) {
 		t.Errorf("a body of a byte too many: %v", err)
 	}
-	if _, err := readAll(bytes.NewReader(make([]byte, maxBody)), -1, func(n int64) bool { return n < 1<<20 }); err == nil {
+	b = received{of: newBodies(1)}
+	b.of.memory = bodyMemory - 1<<20
+	if err := b.read(bytes.NewReader(make([]byte, maxBody)), -1); err == nil {
 		t.Error("there is memory without end")
 	}
 }
@@ -241,8 +245,8 @@ func TestMemoryOfBodiesIsShared(t *testing.T) {
 	if !b.take("a", userMemory) || b.take("a", 1) || !b.take("b", userMemory) {
 		t.Error("a user's memory is not his own")
 	}
-	b.release("a", userMemory)
-	b.release("b", userMemory)
+	b.take("a", -userMemory)
+	b.take("b", -userMemory)
 	for _, user := range []string{"a", "a", "b"} {
 		b.arrived(user)
 	}

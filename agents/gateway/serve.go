@@ -103,8 +103,8 @@ func (g *gateway) serve(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	release, err := g.receive(w, r)
-	defer release()
+	body, err := g.receive(w, r)
+	defer body.release()
 	if err != nil {
 		return err
 	}
