@@ -76,6 +76,9 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 // prepareCreate makes of what a client wants what is stored, or says every fault of it. It returns what must hold when that is
 // done.
 func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object) ([]hold, error) {
+	if err := withinBounds(k, obj, nil); err != nil {
+		return nil, err
+	}
 	createMeta(obj, time.Now())
 	call(k.Default, obj)
 	call(k.PrepareCreate, obj)
@@ -127,6 +130,19 @@ func invalid(k *schema.Kind, name string, faults field.ErrorList) error {
 		return nil
 	}
 	e := fault(k, name, Invalid, "")
-	e.Fields = faults
+	e.Fields = schema.CutFaults(faults)
 	return e
+}
+
+// withinBounds is the error of an object with lists that are too long to be looked at. One that old has already, which may be
+// nil, does not keep it from being changed.
+func withinBounds(k *schema.Kind, obj, old schema.Object) error {
+	if k.Bound == nil {
+		return nil
+	}
+	faults := k.Bound(obj)
+	if len(faults) > 0 && old != nil && len(k.Bound(old)) > 0 {
+		return nil
+	}
+	return invalid(k, obj.GetName(), faults)
 }

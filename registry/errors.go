@@ -36,7 +36,7 @@ type Error struct {
 	Group, Resource, Name string
 	// KindName is the object's kind ("Pod"), which Kubernetes' texts for Invalid use.
 	KindName string
-	// Fields are the faults of an Invalid object.
+	// Fields are the faults of an Invalid object, as many as schema.CutFaults leaves.
 	Fields field.ErrorList
 	// Causes go into the Status' details as they are, before those of Fields.
 	Causes []metav1.StatusCause

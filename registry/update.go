@@ -145,6 +145,9 @@ func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.
 		return err
 	}
 	k := t.kind
+	if err := withinBounds(k, obj, old); err != nil {
+		return err
+	}
 	updateMeta(obj, old)
 	call(k.Default, obj)
 	if part.prepare != nil {

@@ -64,6 +64,9 @@ type Kind struct {
 	// After either, obj and old may share memory: both belong to one write.
 	PrepareStatus func(obj, old Object)
 
+	// Bound returns the faults of lists that are longer than anything that runs. An object with any is neither defaulted nor
+	// validated.
+	Bound func(obj Object) field.ErrorList
 	// Validate returns every fault of an object about to be created; field paths as Kubernetes writes them.
 	// metadata is validated by the caller (ValidateMeta).
 	Validate func(obj Object) field.ErrorList

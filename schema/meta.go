@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"slices"
 	"strings"
 
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -18,6 +17,7 @@ func ValidateMeta(k *Kind, obj Object) field.ErrorList {
 	}
 	p := field.NewPath("metadata")
 	errs := apivalidation.ValidateObjectMetaAccessor(obj, k.Namespaced, nameRule(k), p)
+	errs = append(errs, managedFaults(obj.GetManagedFields(), p.Child("managedFields"))...)
 	return append(errs, finalizerFaults(obj.GetFinalizers(), nil, p.Child("finalizers"))...)
 }
 
@@ -28,6 +28,9 @@ func ValidateMetaUpdate(_ *Kind, obj, old Object) (errs field.ErrorList) {
 	p := field.NewPath("metadata")
 	if !plainUpdate(obj, old) {
 		errs = apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, p)
+		if fields := p.Child("managedFields"); len(managedFaults(old.GetManagedFields(), fields)) == 0 {
+			errs = append(errs, managedFaults(obj.GetManagedFields(), fields)...)
+		}
 	}
 	return append(errs, finalizerFaults(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))...)
 }
@@ -43,9 +46,33 @@ func nameRule(k *Kind) apivalidation.ValidateNameFunc {
 // finalizerFaults finds finalizers without a domain that are none of Kubernetes' own: they would be nobody's to
 // remove. One that is there already, written by hand perhaps, does not keep the object from being changed.
 func finalizerFaults(names, old []string, p *field.Path) (errs field.ErrorList) {
+	var had map[string]bool
 	for i, name := range names {
-		if !strings.Contains(name, "/") && !StandardFinalizer(name) && !slices.Contains(old, name) {
+		if strings.Contains(name, "/") || StandardFinalizer(name) {
+			continue
+		}
+		if had == nil {
+			had = make(map[string]bool, len(old))
+			for _, o := range old {
+				had[o] = true
+			}
+		}
+		if !had[name] {
 			errs = append(errs, field.Invalid(p.Index(i), name, "name is neither a standard finalizer name nor is it fully qualified"))
+		}
+	}
+	return errs
+}
+
+// managedFaults finds managed fields that are nested too deep. They are kept as they are written, and an object that has them
+// already can be changed.
+func managedFaults(entries []metav1.ManagedFieldsEntry, p *field.Path) (errs field.ErrorList) {
+	for i, e := range entries {
+		if e.FieldsV1 == nil {
+			continue
+		}
+		if err := CheckDepth(e.FieldsV1.Raw); err != nil {
+			errs = append(errs, field.Invalid(p.Index(i).Child("fieldsV1"), "", err.Error()))
 		}
 	}
 	return errs

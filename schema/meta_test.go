@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,6 +31,9 @@ func TestValidateMeta(t *testing.T) {
 		{"a name that is a path", nodes, metav1.ObjectMeta{Name: "a/b"}, []string{`metadata.name: Invalid value: "a/b": may not contain '/'`}},
 		{"finalizer", nodes, metav1.ObjectMeta{Name: "a", Finalizers: []string{"mine", "x/y"}},
 			[]string{`metadata.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified`}},
+		{"deep managed fields", nodes, metav1.ObjectMeta{Name: "a", ManagedFields: []metav1.ManagedFieldsEntry{
+			{Operation: "Apply", FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: []byte(strings.Repeat(`{"f:a":`, MaxDepth) + "{}" + strings.Repeat("}", MaxDepth))}},
+		}}, []string{`metadata.managedFields[0].fieldsV1: Invalid value: "": nested deeper than 200 levels`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			obj := tt.kind.New()

@@ -2,19 +2,16 @@ package gateway
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
-	"os"
 	"strconv"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 
 	"gantry/schema"
 )
@@ -22,24 +19,12 @@ import (
 // maxBody bounds a request's body, as Kubernetes does; etcd takes half of it.
 const maxBody = 3 << 20 // bytes
 
-// readBody reads the whole body within its bound. That it cannot be read, in broken chunks or cut off, is the client's fault,
-// unless the request's time is over.
-func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
-	if req.ContentLength > maxBody {
-		return nil, &http.MaxBytesError{Limit: maxBody}
+// readBody is the body that was received.
+func readBody(req *http.Request) []byte {
+	if body, ok := req.Body.(*received); ok {
+		return body.data
 	}
-	b := bytes.NewBuffer(make([]byte, 0, max(0, req.ContentLength)+bytes.MinRead)) // with less left it grows before it finds the end
-	_, err := io.Copy(b, http.MaxBytesReader(w, req.Body, maxBody))
-	var large *http.MaxBytesError
-	switch {
-	case err == nil:
-		return b.Bytes(), nil
-	case errors.As(err, &large):
-		return nil, err
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(req.Context().Err(), context.DeadlineExceeded):
-		return nil, context.DeadlineExceeded
-	}
-	return nil, apierrors.NewBadRequest(fmt.Sprintf("error reading the request body: %v", err))
+	return nil // there was none
 }
 
 // content is a body with its media type; YAML has become JSON.
@@ -50,23 +35,19 @@ type content struct {
 
 // readContent reads a body of a type that objects are written in. The types that a page of another site may send without asking
 // (forms, plain text) are none of them.
-func readContent(w http.ResponseWriter, req *http.Request) (content, error) {
+func readContent(req *http.Request) (content, error) {
 	media, err := contentMedia(req)
 	if err != nil {
 		return content{}, err
 	}
-	b, err := readBody(w, req)
-	if err != nil {
-		return content{}, err
-	}
-	return contentOf(media, b)
+	return contentOf(media, readBody(req))
 }
 
 // readContentIfAny is readContent where a request may do without a body, whose type is then of no matter.
-func readContentIfAny(w http.ResponseWriter, req *http.Request) (content, error) {
-	b, err := readBody(w, req)
-	if err != nil || len(bytes.TrimSpace(b)) == 0 {
-		return content{}, err
+func readContentIfAny(req *http.Request) (content, error) {
+	b := readBody(req)
+	if len(bytes.TrimSpace(b)) == 0 {
+		return content{}, nil
 	}
 	media, err := contentMedia(req)
 	if err != nil {
@@ -101,7 +82,7 @@ func contentOf(media string, body []byte) (content, error) {
 
 // readKind reads the body as an object of kind k.
 func readKind(w http.ResponseWriter, req *http.Request, k *schema.Kind, o writing) (schema.Object, error) {
-	c, err := readContent(w, req)
+	c, err := readContent(req)
 	if err != nil {
 		return nil, err
 	}
@@ -119,20 +100,11 @@ func mediaType(header string) (media string, params map[string]string, err error
 	return mime.ParseMediaType(header)
 }
 
-// yamlToJSON refuses what grows: aliases are bounded by the parser, the result here.
-func yamlToJSON(b []byte) ([]byte, error) {
-	j, err := yaml.YAMLToJSON(b)
-	if err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error converting YAML to JSON: %v", err))
-	}
-	if len(j) > 2*maxBody {
-		return nil, &http.MaxBytesError{Limit: maxBody}
-	}
-	return j, nil
-}
-
 // decode reads an object of kind k from JSON; unknown and duplicate fields become warnings or, strict, an error.
 func decode(w http.ResponseWriter, k *schema.Kind, body []byte, o writing) (schema.Object, error) {
+	if err := schema.CheckSize(body); err != nil {
+		return nil, apierrors.NewRequestEntityTooLargeError(err.Error())
+	}
 	obj, unknown, err := schema.Decode(k, body)
 	if err != nil {
 		return nil, unreadable(k, body, err)
@@ -185,14 +157,7 @@ func summary(body []byte) string {
 }
 
 func strictText(unknown []string) string {
-	text := "strict decoding error: "
-	for i, u := range unknown {
-		if i > 0 {
-			text += ", "
-		}
-		text += u
-	}
-	return text
+	return "strict decoding error: " + strings.Join(unknown, ", ")
 }
 
 // Warnings are bounded, so that a body cannot make a header of its own size.

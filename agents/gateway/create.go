@@ -41,6 +41,9 @@ func (g *gateway) readObject(w http.ResponseWriter, r *request, o writing) (sche
 	if err != nil {
 		return nil, err
 	}
+	if err := r.Context().Err(); err != nil { // decoding takes time, and so does what is next
+		return nil, err
+	}
 	return obj, placeObject(obj, r.scope())
 }
 

@@ -84,7 +84,7 @@ func (g *gateway) deleteCollection(w http.ResponseWriter, r *request) error {
 
 // readDelete reads DeleteOptions from the body or, without one, from the parameters; dryRun from either.
 func readDelete(w http.ResponseWriter, r *request) (registry.DeleteOptions, *metav1.DeleteOptions, error) {
-	body, err := readContentIfAny(w, r.Request)
+	body, err := readContentIfAny(r.Request)
 	if err != nil {
 		return registry.DeleteOptions{}, nil, err
 	}

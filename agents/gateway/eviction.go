@@ -16,7 +16,7 @@ func (g *gateway) evict(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	body, err := readContent(w, r.Request)
+	body, err := readContent(r.Request)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 
 // patch changes an object, or its status, by a JSON, merge or strategic merge patch.
 func (g *gateway) patch(w http.ResponseWriter, r *request) error {
-	body, o, err := readPatch(w, r)
+	body, o, err := readPatch(r)
 	if err != nil {
 		return err
 	}
@@ -33,6 +33,9 @@ func (g *gateway) patch(w http.ResponseWriter, r *request) error {
 		return badPatch(body, strictText(twice))
 	}
 	item, err := g.reg.Patch(r.Context(), r.kind, r.scope(), r.name, func(current *registry.Item) (schema.Object, error) {
+		if err := r.Context().Err(); err != nil {
+			return nil, err
+		}
 		patched, notes, err := patchObject(r, identity{current.Namespace, current.Name, strconv.FormatInt(current.Revision, 10)}, current.JSON, body, o)
 		if err != nil {
 			return nil, err
@@ -55,7 +58,7 @@ func (g *gateway) patch(w http.ResponseWriter, r *request) error {
 
 // readPatch reads the body and the options of a patch. Its type is judged before anything else: an option may belong to a type that
 // is not understood.
-func readPatch(w http.ResponseWriter, r *request) ([]byte, writing, error) {
+func readPatch(r *request) ([]byte, writing, error) {
 	media, _, err := mediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != patch.JSON && media != patch.Merge && media != patch.Strategic {
 		return nil, writing{}, unsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
@@ -64,8 +67,7 @@ func readPatch(w http.ResponseWriter, r *request) ([]byte, writing, error) {
 	if err != nil {
 		return nil, writing{}, err
 	}
-	body, err := readBody(w, r.Request)
-	return body, o, err
+	return readBody(r.Request), o, nil
 }
 
 // identity is what a patch may not change.

@@ -24,11 +24,13 @@ type unmarshaler interface{ Unmarshal(data []byte) error }
 // decodeProtobuf reads an object of kind k.
 func decodeProtobuf(k *schema.Kind, body []byte) (schema.Object, error) {
 	obj := k.New()
-	head, err := unwrapProtobuf(body, &checked{obj})
+	head, err := unwrapProtobuf(body, obj)
 	var values *schema.ValueError
 	switch {
 	case errors.As(err, &values):
 		return nil, apierrors.NewInvalid(k.GVK().GroupKind(), "", values.Faults)
+	case apierrors.IsRequestEntityTooLargeError(err):
+		return nil, err
 	case err != nil:
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", k.Kind, err, summary(body)))
 	}
@@ -42,22 +44,6 @@ func decodeProtobuf(k *schema.Kind, body []byte) (schema.Object, error) {
 	return obj, nil
 }
 
-// checked is an object whose bytes are looked at before they are decoded.
-type checked struct {
-	obj schema.Object
-}
-
-func (c *checked) Unmarshal(data []byte) error {
-	u, ok := c.obj.(unmarshaler)
-	if !ok {
-		return errors.New("this kind has no protobuf form")
-	}
-	if err := schema.CheckProtobuf(c.obj, data); err != nil {
-		return err
-	}
-	return u.Unmarshal(data)
-}
-
 // unwrapProtobuf reads into from body and returns what the body says it is.
 func unwrapProtobuf(body []byte, into any) (runtime.TypeMeta, error) {
 	rest, ok := bytes.CutPrefix(body, protobufMark)
@@ -68,9 +54,17 @@ func unwrapProtobuf(body []byte, into any) (runtime.TypeMeta, error) {
 	if err := u.Unmarshal(rest); err != nil {
 		return runtime.TypeMeta{}, err
 	}
+	if err := checkMessages(u.Raw, into); err != nil {
+		return u.TypeMeta, apierrors.NewRequestEntityTooLargeError(err.Error())
+	}
 	p, ok := into.(unmarshaler)
 	if !ok {
 		return u.TypeMeta, errors.New("this kind has no protobuf form")
+	}
+	if obj, ok := into.(schema.Object); ok {
+		if err := schema.CheckProtobuf(obj, u.Raw); err != nil {
+			return u.TypeMeta, err
+		}
 	}
 	return u.TypeMeta, p.Unmarshal(u.Raw)
 }

@@ -1,15 +1,12 @@
 package gateway
 
 import (
-	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
-
-	"sigs.k8s.io/yaml"
 
 	"gantry/registry"
 )
@@ -48,20 +45,15 @@ func (g *gateway) sendObject(w http.ResponseWriter, r *request, code int, obj an
 
 // sendBytes writes JSON in the shape asked for.
 func (g *gateway) sendBytes(w http.ResponseWriter, r *request, code int, body []byte) error {
+	var err error
 	switch {
 	case r.shape.yaml:
-		b, err := yaml.JSONToYAML(body)
-		if err != nil {
-			return err
-		}
-		body = b
+		body, err = toYAML(r.Context(), body)
 	case r.shape.pretty:
-		var b bytes.Buffer
-		if err := json.Indent(&b, body, "", "  "); err != nil {
-			return err
-		}
-		b.WriteByte('\n')
-		body = b.Bytes()
+		body, err = indent(body)
+	}
+	if err != nil {
+		return err
 	}
 	h := w.Header()
 	h.Set("Content-Type", r.shape.contentType())

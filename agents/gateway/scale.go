@@ -53,7 +53,7 @@ func (g *gateway) updateScale(w http.ResponseWriter, r *request) error {
 }
 
 func (g *gateway) patchScale(w http.ResponseWriter, r *request) error {
-	body, o, err := readPatch(w, r)
+	body, o, err := readPatch(r)
 	if err != nil {
 		return err
 	}

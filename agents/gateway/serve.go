@@ -28,8 +28,9 @@ type gateway struct {
 	may      authorizer
 	node     *nodeAuthorizer
 	docs     *documents
-	reads    chan struct{} // in flight
-	writes   chan struct{}
+	reads    *places
+	writes   *places
+	bodies   *bodies
 	nodes    *kubelets
 	watchers atomic.Int64 // streams open
 }
@@ -53,7 +54,7 @@ func newGateway(cfg Config) (*gateway, error) {
 	}
 	g := &gateway{
 		cfg: cfg, reg: cfg.Registry, kinds: cfg.Registry.Kinds(), tokens: tokens,
-		reads: make(chan struct{}, cfg.MaxReads), writes: make(chan struct{}, cfg.MaxWrites),
+		reads: newPlaces(cfg.MaxReads), writes: newPlaces(cfg.MaxWrites), bodies: newBodies(cfg.MaxWrites),
 		nodes: newKubelets(cfg),
 	}
 	g.docs = newDocuments(g.kinds)
@@ -94,7 +95,7 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// serve finds out who asks, whether they may, and does it.
+// serve finds out who asks, whether they may, takes the body and a place, and does it.
 func (g *gateway) serve(w http.ResponseWriter, r *request) error {
 	if err := checkPath(r.URL); err != nil {
 		return err
@@ -113,36 +114,47 @@ func (g *gateway) serve(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return handle(w, r)
-}
-
-// bound gives a request its deadline and its place among those in flight; done gives them back. A long-running
-// one has neither.
-func (g *gateway) bound(w http.ResponseWriter, r *request) (done func(), err error) {
-	if r.longRunning() {
-		longRunning.WithLabelValues(r.labels()...).Inc()
-		return func() { longRunning.WithLabelValues(r.labels()...).Dec() }, nil
+	body, err := g.receive(w, r)
+	defer body.release()
+	if err != nil {
+		return err
 	}
-	limit := g.cfg.RequestTimeout
-	if v := r.query.Get("timeout"); v != "" && r.resource {
-		d, err := time.ParseDuration(v)
-		if err != nil {
-			return func() {}, apierrors.NewBadRequest(fmt.Sprintf("invalid timeout specified in the request URL: %v", err))
-		}
-		if d > 0 {
-			limit = min(d, limit)
-		}
+	if r.longRunning() {
+		return handle(w, r)
 	}
 	place, kind := g.reads, "readOnly"
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		place, kind = g.writes, "mutating"
 	}
-	select {
-	case place <- struct{}{}:
-	default:
-		return func() {}, apierrors.NewTooManyRequests(tooMany, 1)
+	if !place.enter(r.user.Username) {
+		return apierrors.NewTooManyRequests(tooMany, 1)
 	}
+	defer place.leave(r.user.Username)
 	inFlight.WithLabelValues(kind).Inc()
+	defer inFlight.WithLabelValues(kind).Dec()
+	return handle(w, r)
+}
+
+// bound gives a request its deadline; done gives it back. A long-running one has none.
+func (g *gateway) bound(w *recorder, r *request) (done func(), err error) {
+	if r.longRunning() {
+		w.stalls = r.ProtoMajor == 1
+		longRunning.WithLabelValues(r.labels()...).Inc()
+		return func() {
+			longRunning.WithLabelValues(r.labels()...).Dec()
+			endConnection(w, r)
+		}, nil
+	}
+	limit := g.cfg.RequestTimeout
+	if v := r.query.Get("timeout"); v != "" && r.resource {
+		d, err := time.ParseDuration(v)
+		if err != nil {
+			return func() { endConnection(w, r) }, apierrors.NewBadRequest(fmt.Sprintf("invalid timeout specified in the request URL: %v", err))
+		}
+		if d > 0 {
+			limit = min(d, limit)
+		}
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), limit)
 	r.Request = r.WithContext(ctx)
 	unblocked := make(chan struct{})
@@ -153,25 +165,35 @@ func (g *gateway) bound(w http.ResponseWriter, r *request) (done func(), err err
 	return func() {
 		if !stop() {
 			<-unblocked // w may not be used any more once the handler has returned
-			conn := http.NewResponseController(w)
-			_ = conn.SetReadDeadline(time.Time{}) // the connection's next request has its own time
-			_ = conn.SetWriteDeadline(time.Time{})
+		} else {
+			endConnection(w, r)
 		}
 		cancel()
-		inFlight.WithLabelValues(kind).Dec()
-		<-place
 	}, nil
 }
 
-// unblock ends, soon, a request whose time is over and that waits for its client: a body that trickles in or an answer
-// that nobody reads holds no place longer. Deadlines set ahead for every request would be the same, but in HTTP/2 each
+// endConnection bounds what net/http does with an HTTP/1 connection once the handler has returned: it waits for the rest of a body
+// that nobody has read, and for the client to take the end of the answer. The connection's next request has its own time. In
+// HTTP/2 the stream ends.
+func endConnection(w http.ResponseWriter, r *request) {
+	if r.ProtoMajor != 1 {
+		return
+	}
+	conn, now := http.NewResponseController(w), time.Now()
+	if _, all := r.Body.(*received); !all && r.ContentLength != 0 {
+		_ = conn.SetReadDeadline(now.Add(lateTime))
+	}
+	_ = conn.SetWriteDeadline(now.Add(2 * lateTime)) // the answer may go after the wait for the body
+}
+
+// unblock ends a request whose time is over and that waits for its client: a body that trickles in at once, an answer
+// that nobody reads soon. Deadlines set ahead for every request would be the same, but in HTTP/2 each
 // costs a message to the connection's goroutine. Not every ResponseWriter can do it (tests' recorders): then only the
 // context bounds.
 func unblock(w http.ResponseWriter) {
-	conn := http.NewResponseController(w)
-	end := time.Now().Add(lateTime)
-	_ = conn.SetReadDeadline(end)
-	_ = conn.SetWriteDeadline(end)
+	conn, now := http.NewResponseController(w), time.Now()
+	_ = conn.SetReadDeadline(now)
+	_ = conn.SetWriteDeadline(now.Add(lateTime))
 }
 
 // lateTime is what a request whose time is over has to answer that.
@@ -199,6 +221,8 @@ type recorder struct {
 	code  int
 	size  int64
 	wrote bool
+	// stalls tells to bound each write by watchStall, for an answer without an end in HTTP/1. In HTTP/2 the connection does.
+	stalls bool
 }
 
 // Unwrap lets http.ResponseController reach what this one wraps.
@@ -216,6 +240,9 @@ func (w *recorder) WriteHeader(code int) {
 func (w *recorder) Write(b []byte) (int, error) {
 	if !w.wrote {
 		w.code, w.wrote = http.StatusOK, true
+	}
+	if w.stalls {
+		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(watchStall))
 	}
 	n, err := w.ResponseWriter.Write(b)
 	w.size += int64(n)

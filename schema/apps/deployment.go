@@ -38,6 +38,7 @@ var Deployment = &schema.Kind{
 	PrepareCreate:  schema.Do(prepareDeploymentCreate),
 	PrepareUpdate:  schema.Do2(prepareDeploymentUpdate),
 	PrepareStatus:  schema.Do2(prepareDeploymentStatus),
+	Bound:          schema.Check(boundDeployment),
 	Validate:       schema.Check(validateDeployment),
 	ValidateUpdate: schema.Check2(validateDeploymentUpdate),
 	ValidateStatus: schema.Check2(validateDeploymentStatus),

@@ -36,6 +36,7 @@ var ReplicaSet = &schema.Kind{
 	PrepareCreate:  schema.Do(prepareReplicaSetCreate),
 	PrepareUpdate:  schema.Do2(prepareReplicaSetUpdate),
 	PrepareStatus:  schema.Do2(prepareReplicaSetStatus),
+	Bound:          schema.Check(boundReplicaSet),
 	Validate:       schema.Check(validateReplicaSet),
 	ValidateUpdate: schema.Check2(validateReplicaSetUpdate),
 	ValidateStatus: schema.Check2(validateReplicaSetStatus),

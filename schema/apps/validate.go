@@ -229,3 +229,13 @@ func templateWarnings(obj metav1.Object, t *corev1.PodTemplateSpec, create, same
 	}
 	return append(w, core.PodWarnings(&t.ObjectMeta, &t.Spec, field.NewPath("spec", "template"))...)
 }
+
+var templateSpec = field.NewPath("spec", "template", "spec")
+
+func boundDeployment(d *appsv1.Deployment) field.ErrorList {
+	return core.BoundPodSpec(&d.Spec.Template.Spec, templateSpec)
+}
+
+func boundReplicaSet(rs *appsv1.ReplicaSet) field.ErrorList {
+	return core.BoundPodSpec(&rs.Spec.Template.Spec, templateSpec)
+}

@@ -2,8 +2,8 @@ package core
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -86,19 +86,17 @@ func restartsAlways(ctr *corev1.Container) bool {
 var ephemeralLacks = []string{"Ports", "Resources", "ResizePolicy", "RestartPolicy", "RestartPolicyRules", "LivenessProbe", "ReadinessProbe", "StartupProbe", "Lifecycle"}
 
 func (c *podCheck) checkEphemeral(names map[string]bool, list *field.Path) {
-	var targets []string
-	if len(c.spec.EphemeralContainers) > 0 {
-		for name := range names {
-			targets = append(targets, name)
-		}
+	if len(c.spec.EphemeralContainers) == 0 {
+		return
 	}
+	targets := maps.Clone(names)
 	for i := range c.spec.EphemeralContainers {
 		e, at := &c.spec.EphemeralContainers[i], list.Index(i)
 		ctr := (*corev1.Container)(&e.EphemeralContainerCommon)
 		c.checkContainer(ctr, at)
 		c.checkImageSpace(ctr, at)
 		c.takeName(names, e.Name, at)
-		if e.TargetContainerName != "" && !slices.Contains(targets, e.TargetContainerName) {
+		if e.TargetContainerName != "" && !targets[e.TargetContainerName] {
 			c.NotFound(at.Child("targetContainerName"), e.TargetContainerName)
 		}
 		v := reflect.ValueOf(ctr).Elem()

@@ -91,6 +91,7 @@ func (c *podCheck) checkFileKey(r *corev1.FileKeySelector, p *field.Path) {
 
 // checkEnvFiles checks that files that variables come from are in an emptyDir.
 func (c *podCheck) checkEnvFiles(p *field.Path) {
+	var volumes map[string]*corev1.Volume // the first of each name
 	c.eachContainer(p, func(ctr *corev1.Container, at *field.Path) {
 		for i := range ctr.Env {
 			from := ctr.Env[i].ValueFrom
@@ -99,10 +100,15 @@ func (c *podCheck) checkEnvFiles(p *field.Path) {
 			}
 			name := from.FileKeyRef.VolumeName
 			volume := at.Child("env").Index(i).Child("valueFrom", "fileKeyRef", "volumeName")
-			j := slices.IndexFunc(c.spec.Volumes, func(v corev1.Volume) bool { return v.Name == name })
-			if j < 0 {
+			if volumes == nil {
+				volumes = make(map[string]*corev1.Volume, len(c.spec.Volumes))
+				for j := len(c.spec.Volumes) - 1; j >= 0; j-- {
+					volumes[c.spec.Volumes[j].Name] = &c.spec.Volumes[j]
+				}
+			}
+			if v := volumes[name]; v == nil {
 				c.NotFound(volume, name)
-			} else if c.spec.Volumes[j].EmptyDir == nil {
+			} else if v.EmptyDir == nil {
 				c.Invalid(volume, name, "referenced volume must be of type emptyDir")
 			}
 		}

@@ -19,16 +19,17 @@ func (c *podCheck) checkMounts(ctr *corev1.Container, p *field.Path) {
 	for _, d := range ctr.VolumeDevices {
 		devices[d.Name] = d.DevicePath
 	}
+	mountPaths, devicePaths := valuesOf(mounted), valuesOf(devices)
 	list, used := p.Child("volumeMounts"), map[string]bool{}
 	for i := range ctr.VolumeMounts {
 		m, at := &ctr.VolumeMounts[i], list.Index(i)
-		c.checkMount(m, at, used, devices)
+		c.checkMount(m, at, used, devices, devicePaths)
 		c.checkMountOptions(ctr, m, list, at)
 	}
-	c.checkDevices(ctr.VolumeDevices, p.Child("volumeDevices"), mounted)
+	c.checkDevices(ctr.VolumeDevices, p.Child("volumeDevices"), mounted, mountPaths)
 }
 
-func (c *podCheck) checkMount(m *corev1.VolumeMount, p *field.Path, used map[string]bool, devices map[string]string) {
+func (c *podCheck) checkMount(m *corev1.VolumeMount, p *field.Path, used map[string]bool, devices map[string]string, devicePaths map[string]bool) {
 	name, path := p.Child("name"), p.Child("mountPath")
 	c.Set(name, m.Name)
 	if c.volumes[m.Name] == nil {
@@ -42,18 +43,21 @@ func (c *podCheck) checkMount(m *corev1.VolumeMount, p *field.Path, used map[str
 	if _, ok := devices[m.Name]; ok {
 		c.Invalid(name, m.Name, "must not already exist in volumeDevices")
 	}
-	if hasValue(devices, m.MountPath) {
+	if devicePaths[m.MountPath] {
 		c.Invalid(path, m.MountPath, "must not already exist as a path in volumeDevices")
 	}
 }
 
-func hasValue(m map[string]string, value string) bool {
-	for _, v := range m {
-		if v == value {
-			return true
-		}
+// valuesOf is the set of a map's values; nil for none.
+func valuesOf(m map[string]string) map[string]bool {
+	if len(m) == 0 {
+		return nil
 	}
-	return false
+	set := make(map[string]bool, len(m))
+	for _, v := range m {
+		set[v] = true
+	}
+	return set
 }
 
 // checkMountOptions names the list, not the mount, where Kubernetes does.
@@ -98,7 +102,7 @@ func (c *podCheck) checkRecursiveReadOnly(m *corev1.VolumeMount, p *field.Path) 
 	}
 }
 
-func (c *podCheck) checkDevices(devices []corev1.VolumeDevice, list *field.Path, mounted map[string]string) {
+func (c *podCheck) checkDevices(devices []corev1.VolumeDevice, list *field.Path, mounted map[string]string, mountPaths map[string]bool) {
 	names, paths := map[string]bool{}, map[string]bool{}
 	for i, d := range devices {
 		name, path := list.Index(i).Child("name"), list.Index(i).Child("devicePath")
@@ -125,7 +129,7 @@ func (c *podCheck) checkDevices(devices []corev1.VolumeDevice, list *field.Path,
 		if _, ok := mounted[d.Name]; ok {
 			c.Invalid(name, d.Name, "must not already exist in volumeMounts")
 		}
-		if hasValue(mounted, d.DevicePath) {
+		if mountPaths[d.DevicePath] {
 			c.Invalid(path, d.DevicePath, "must not already exist as a path in volumeMounts")
 		}
 		if d.Name != "" {

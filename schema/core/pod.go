@@ -30,6 +30,7 @@ var Pod = &schema.Kind{
 	PrepareCreate:  schema.Do(preparePodCreate),
 	PrepareUpdate:  schema.Do2(preparePodUpdate),
 	PrepareStatus:  schema.Do2(preparePodStatus),
+	Bound:          schema.Check(boundPod),
 	Validate:       schema.Check(validatePod),
 	ValidateUpdate: schema.Check2(validatePodUpdate),
 	ValidateStatus: schema.Check2(validatePodStatus),

@@ -38,13 +38,18 @@ func (c *podCheck) podAnnotations(annotations map[string]string, p *field.Path) 
 	if cost, ok := annotations[corev1.PodDeletionCost]; ok && !isDeletionCost(cost) {
 		c.Invalid(p.Key(corev1.PodDeletionCost), cost, "must be a 32bit integer")
 	}
+	var containers map[string]bool
 	for _, key := range sortedKeys(annotations) {
 		value := annotations[key]
 		switch {
 		case key == seccompPodAnnotation || strings.HasPrefix(key, seccompAnnotation):
 			c.checkSeccompAnnotation(value, p.Child(key))
 		case strings.HasPrefix(key, appArmorAnnotation):
-			c.checkAppArmorAnnotation(key, value, p.Key(key))
+			if containers == nil {
+				containers = map[string]bool{}
+				c.eachContainer(nil, func(ctr *corev1.Container, _ *field.Path) { containers[ctr.Name] = true })
+			}
+			c.checkAppArmorAnnotation(key, value, containers, p.Key(key))
 		}
 	}
 }
@@ -65,11 +70,9 @@ func (c *podCheck) checkSeccompAnnotation(value string, p *field.Path) {
 	}
 }
 
-func (c *podCheck) checkAppArmorAnnotation(key, value string, p *field.Path) {
+func (c *podCheck) checkAppArmorAnnotation(key, value string, containers map[string]bool, p *field.Path) {
 	name := strings.TrimPrefix(key, appArmorAnnotation)
-	found := false
-	c.eachContainer(field.NewPath("spec"), func(ctr *corev1.Container, _ *field.Path) { found = found || ctr.Name == name })
-	if !found {
+	if !containers[name] {
 		c.Invalid(p, name, "container not found")
 	}
 	if value != "" && value != "runtime/default" && value != "unconfined" && !strings.HasPrefix(value, "localhost/") {

@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
+
+	"gantry/schema/internal/check"
 )
 
 // validatePodStatus checks a status that replaces old's.
@@ -56,17 +58,27 @@ func (c *podCheck) checkConditions(list []corev1.PodCondition, p *field.Path) {
 
 // checkEnded checks that a container that has ended for good does not run again.
 func (c *podCheck) checkEnded(list, old []corev1.ContainerStatus, spec *corev1.PodSpec, containers []corev1.Container, p *field.Path) {
+	if !slices.ContainsFunc(old, func(s corev1.ContainerStatus) bool { return s.State.Terminated != nil }) {
+		return
+	}
+	running, byName := map[string]bool{}, make(map[string]*corev1.Container, len(containers))
+	for i := range list {
+		if list[i].State.Terminated == nil {
+			running[list[i].Name] = true
+		}
+	}
+	for i := len(containers) - 1; i >= 0; i-- { // the first of a name counts
+		byName[containers[i].Name] = &containers[i]
+	}
 	for i := range old {
 		ended := old[i].State.Terminated
 		if ended == nil {
 			continue
 		}
-		j := slices.IndexFunc(list, func(s corev1.ContainerStatus) bool { return s.Name == old[i].Name && s.State.Terminated == nil })
-		if j < 0 {
+		if !running[old[i].Name] {
 			continue
 		}
-		k := slices.IndexFunc(containers, func(ctr corev1.Container) bool { return ctr.Name == old[i].Name })
-		if k < 0 || !restarts(&containers[k], spec.RestartPolicy, ended.ExitCode) {
+		if ctr := byName[old[i].Name]; ctr == nil || !restarts(ctr, spec.RestartPolicy, ended.ExitCode) {
 			c.Forbidden(p.Index(i).Child("state"), "may not be transitioned to non-terminated state")
 		}
 	}
@@ -107,10 +119,13 @@ func mayRestartAll(spec *corev1.PodSpec) bool {
 }
 
 func (c *podCheck) checkClaimStatuses(list []corev1.PodResourceClaimStatus, p *field.Path) {
-	seen := map[string]bool{}
+	seen, claims := map[string]bool{}, make(map[string]bool, len(c.spec.ResourceClaims))
+	for i := range c.spec.ResourceClaims {
+		claims[c.spec.ResourceClaims[i].Name] = true
+	}
 	for i, s := range list {
 		at := p.Index(i).Child("name")
-		if !slices.ContainsFunc(c.spec.ResourceClaims, func(r corev1.PodResourceClaim) bool { return r.Name == s.Name }) {
+		if !claims[s.Name] {
 			c.Invalid(at, s.Name, "must match the name of an entry in `spec.resourceClaims`")
 		}
 		if seen[s.Name] {
@@ -125,17 +140,13 @@ func (c *podCheck) checkClaimStatuses(list []corev1.PodResourceClaimStatus, p *f
 
 // checkAddresses checks podIPs and hostIPs: at most one of each family, and hostIP the first.
 func (c *podCheck) checkAddresses(s, old *corev1.PodStatus, p *field.Path) {
-	var ips, known, hosts, knownHosts []string
-	for _, ip := range old.PodIPs {
-		known = append(known, ip.IP)
-	}
-	for _, ip := range old.HostIPs {
-		knownHosts = append(knownHosts, ip.IP)
-	}
+	var ips, hosts []string
+	known := check.KnownOf(old.PodIPs, func(ip corev1.PodIP) string { return ip.IP })
+	knownHosts := check.KnownOf(old.HostIPs, func(ip corev1.HostIP) string { return ip.IP })
 	list := p.Child("podIPs")
 	for i, ip := range s.PodIPs {
 		ips = append(ips, ip.IP)
-		c.IP(list.Index(i), ip.IP, known...)
+		c.IPOrKnown(list.Index(i), ip.IP, known)
 	}
 	c.checkFamilies(ips, s.PodIPs, list)
 	list = p.Child("hostIPs")
@@ -144,7 +155,7 @@ func (c *podCheck) checkAddresses(s, old *corev1.PodStatus, p *field.Path) {
 	}
 	for i, ip := range s.HostIPs {
 		hosts = append(hosts, ip.IP)
-		c.IP(list.Index(i), ip.IP, knownHosts...)
+		c.IPOrKnown(list.Index(i), ip.IP, knownHosts)
 	}
 	c.checkFamilies(hosts, s.HostIPs, list)
 }

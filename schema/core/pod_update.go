@@ -1,6 +1,7 @@
 package core
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"strings"
@@ -48,9 +49,21 @@ func validatePodUpdate(pod, old *corev1.Pod) field.ErrorList {
 		c.gatedMayNarrow(rest, &old.Spec, spec)
 	}
 	if !equality.Semantic.DeepEqual(*rest, old.Spec) {
-		c.Forbidden(spec, fmt.Sprintf("pod updates may not change fields other than %s\n%v", changeable, diff.Diff(old.Spec, *rest)))
+		c.Forbidden(spec, fmt.Sprintf("pod updates may not change fields other than %s\n%v", changeable, difference(old.Spec, *rest)))
 	}
 	return c.List
+}
+
+// difference words what changed between two values. What compares lines of text takes the square of their number and more, so
+// of large values nothing is said.
+func difference(old, is any) string {
+	const most = 64 << 10 // bytes, as JSON
+	for _, v := range []any{old, is} {
+		if text, err := json.Marshal(v); err != nil || len(text) > most {
+			return ""
+		}
+	}
+	return diff.Diff(old, is)
 }
 
 // sameContainers is false where containers came or went: then there is nothing more to compare.
@@ -86,23 +99,18 @@ func (c *podCheck) deadlineShortens(seconds, old *int64, p *field.Path) bool {
 }
 
 func (c *podCheck) tolerationsAdded(list, old []corev1.Toleration, p *field.Path) {
+	has := make(map[corev1.Toleration]bool, len(list))
+	for _, t := range list {
+		t.TolerationSeconds = nil
+		has[t] = true
+	}
 	for _, o := range old {
-		if !hasToleration(list, o) {
+		if o.TolerationSeconds = nil; !has[o] {
 			c.Forbidden(p, "existing toleration can not be modified except its tolerationSeconds")
 			return
 		}
 	}
 	c.checkTolerations(list, p)
-}
-
-// hasToleration looks for o, whatever its seconds.
-func hasToleration(list []corev1.Toleration, o corev1.Toleration) bool {
-	for _, t := range list {
-		if t.TolerationSeconds = o.TolerationSeconds; t == o {
-			return true
-		}
-	}
-	return false
 }
 
 func (c *podCheck) gatesRemoved(gates, old []corev1.PodSchedulingGate, p *field.Path) {

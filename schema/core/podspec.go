@@ -20,8 +20,9 @@ type podCheck struct {
 	meta *metav1.ObjectMeta
 	// volumes are the valid ones by name.
 	volumes map[string]*corev1.VolumeSource
-	// claims are the names of resource claims.
-	claims map[string]bool
+	// claims are the names of resource claims; claimNames is the detail of faults that list them, once there is one.
+	claims     map[string]bool
+	claimNames string
 	// hostUsers is false where the pod has a user namespace of its own.
 	hostUsers bool
 	// old is what an update replaces, nil on a create; what it already got wrong stays allowed where Kubernetes

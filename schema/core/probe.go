@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -151,7 +152,7 @@ func (c *podCheck) checkStopSignal(s corev1.Signal, p *field.Path) {
 	}
 }
 
-func linuxSignals() sets.Set[corev1.Signal] {
+var linuxSignals = sync.OnceValue(func() sets.Set[corev1.Signal] {
 	all := sets.New(
 		corev1.SIGABRT, corev1.SIGALRM, corev1.SIGBUS, corev1.SIGCHLD, corev1.SIGCLD, corev1.SIGCONT, corev1.SIGFPE, corev1.SIGHUP,
 		corev1.SIGILL, corev1.SIGINT, corev1.SIGIO, corev1.SIGIOT, corev1.SIGKILL, corev1.SIGPIPE, corev1.SIGPOLL, corev1.SIGPROF,
@@ -165,4 +166,4 @@ func linuxSignals() sets.Set[corev1.Signal] {
 		}
 	}
 	return all
-}
+})

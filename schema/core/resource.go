@@ -162,7 +162,7 @@ func sortedNames(list corev1.ResourceList) []corev1.ResourceName {
 
 // checkClaimNames checks that a container's claims are the pod's, each named once: as a whole or request by request.
 func (c *podCheck) checkClaimNames(claims []corev1.ResourceClaim, list *field.Path) {
-	seen := map[string]bool{}
+	seen, parts := map[string]bool{}, map[string]int{}
 	for i, claim := range claims {
 		p := list.Index(i)
 		if claim.Name == "" {
@@ -172,7 +172,7 @@ func (c *podCheck) checkClaimNames(claims []corev1.ResourceClaim, list *field.Pa
 		if seen[claim.Name] {
 			c.Duplicate(p, claim.Name)
 		} else {
-			c.checkClaimRequest(claim, p, seen)
+			c.checkClaimRequest(claim, p, seen, parts)
 		}
 		if !c.claims[claim.Name] {
 			c.Add(c.unknownClaim(claim.Name, p))
@@ -180,7 +180,8 @@ func (c *podCheck) checkClaimNames(claims []corev1.ResourceClaim, list *field.Pa
 	}
 }
 
-func (c *podCheck) checkClaimRequest(claim corev1.ResourceClaim, p *field.Path, seen map[string]bool) {
+// checkClaimRequest notes in seen what is claimed, and in parts how many requests of a claim.
+func (c *podCheck) checkClaimRequest(claim corev1.ResourceClaim, p *field.Path, seen map[string]bool, parts map[string]int) {
 	key := claim.Name
 	if claim.Request != "" {
 		c.Label(p.Child("request"), claim.Request)
@@ -188,24 +189,30 @@ func (c *podCheck) checkClaimRequest(claim corev1.ResourceClaim, p *field.Path, 
 	}
 	if seen[key] {
 		c.Duplicate(p, key)
-	} else if claim.Request == "" {
-		for other := range seen {
-			if name, _, part := strings.Cut(other, "/"); part && name == claim.Name {
-				c.Duplicate(p, claim.Name)
-			}
-		}
+		return
 	}
 	seen[key] = true
+	if claim.Request == "" {
+		for range parts[claim.Name] {
+			c.Duplicate(p, claim.Name)
+		}
+	}
+	if name, _, part := strings.Cut(key, "/"); part {
+		parts[name]++
+	}
 }
 
 func (c *podCheck) unknownClaim(name string, p *field.Path) *field.Error {
-	err := field.NotFound(p, name)
-	err.Detail = "must be one of the names in pod.spec.resourceClaims"
-	if len(c.claims) == 0 {
-		err.Detail += " which is empty"
-	} else {
-		err.Detail += ": " + strings.Join(sets.List(sets.KeySet(c.claims)), ", ")
+	if c.claimNames == "" {
+		c.claimNames = "must be one of the names in pod.spec.resourceClaims"
+		if len(c.claims) == 0 {
+			c.claimNames += " which is empty"
+		} else {
+			c.claimNames += ": " + strings.Join(sets.List(sets.KeySet(c.claims)), ", ")
+		}
 	}
+	err := field.NotFound(p, name)
+	err.Detail = c.claimNames
 	return err
 }
 

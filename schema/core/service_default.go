@@ -162,9 +162,11 @@ func dropClusterIPs(spec, old *corev1.ServiceSpec) {
 }
 
 func addsNodePorts(ports, old []corev1.ServicePort) bool {
-	return slices.ContainsFunc(ports, func(p corev1.ServicePort) bool {
-		return p.NodePort != 0 && !slices.ContainsFunc(old, func(o corev1.ServicePort) bool { return o.NodePort == p.NodePort })
-	})
+	was := make(map[int32]bool, len(old))
+	for i := range old {
+		was[old[i].NodePort] = true
+	}
+	return slices.ContainsFunc(ports, func(p corev1.ServicePort) bool { return p.NodePort != 0 && !was[p.NodePort] })
 }
 
 func needsClusterIP(spec *corev1.ServiceSpec) bool {

@@ -60,9 +60,9 @@ func (c *serviceCheck) checkFamilies(p *field.Path) {
 
 // validIPs is false where an address is none at all: then there is nothing to compare.
 func (c *serviceCheck) validIPs(list *field.Path) bool {
-	var known []string
+	var known check.Known
 	if c.old != nil {
-		known = c.old.ClusterIPs
+		known = check.KnownOf(c.old.ClusterIPs, itself)
 	}
 	valid := true
 	for i, ip := range c.spec.ClusterIPs {
@@ -73,9 +73,9 @@ func (c *serviceCheck) validIPs(list *field.Path) bool {
 			}
 			continue
 		}
-		before := len(c.List)
-		c.IP(list.Index(i), ip, known...)
-		valid = valid && len(c.List) == before
+		before := c.Count()
+		c.IPOrKnown(list.Index(i), ip, known)
+		valid = valid && c.Count() == before
 	}
 	if len(c.spec.ClusterIPs) > 2 {
 		c.Invalid(list, c.spec.ClusterIPs, "may only hold up to 2 values")

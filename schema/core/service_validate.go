@@ -168,18 +168,20 @@ func (c *serviceCheck) checkSession(p *field.Path) {
 }
 
 func (c *serviceCheck) checkExternalIPs(list *field.Path) {
-	var known []string
+	var known check.Known
 	if c.old != nil {
-		known = c.old.ExternalIPs
+		known = check.KnownOf(c.old.ExternalIPs, itself)
 	}
 	for i, ip := range c.spec.ExternalIPs {
-		before := len(c.List)
-		c.IP(list.Index(i), ip, known...)
-		if len(c.List) == before {
+		before := c.Count()
+		c.IPOrKnown(list.Index(i), ip, known)
+		if c.Count() == before {
 			c.EndpointIP(list.Index(i), ip)
 		}
 	}
 }
+
+func itself(text string) string { return text }
 
 func (c *serviceCheck) checkLoadBalancer(p *field.Path) {
 	const only = "may only be used when `type` is 'LoadBalancer'"
@@ -211,14 +213,12 @@ func (c *serviceCheck) checkSourceRanges(p *field.Path, balanced bool, only stri
 		if !balanced {
 			c.Forbidden(at, only)
 		}
-		var known []string
+		var known check.Known
 		if c.old != nil {
-			for _, r := range c.old.LoadBalancerSourceRanges {
-				known = append(known, strings.TrimSpace(r))
-			}
+			known = check.KnownOf(c.old.LoadBalancerSourceRanges, strings.TrimSpace)
 		}
 		for i, r := range s.LoadBalancerSourceRanges {
-			c.CIDR(at.Index(i), strings.TrimSpace(r), known...)
+			c.CIDROrKnown(at.Index(i), strings.TrimSpace(r), known)
 		}
 	case annotated:
 		at := field.NewPath("metadata", "annotations").Key(annotation)
@@ -269,16 +269,11 @@ func validateServiceStatus(svc, old *corev1.Service) field.ErrorList {
 		f.Forbidden(list, "may only be used when `spec.type` is 'LoadBalancer'")
 		return f.List
 	}
-	var known []string
-	for _, in := range old.Status.LoadBalancer.Ingress {
-		if in.IP != "" {
-			known = append(known, in.IP)
-		}
-	}
+	known := check.KnownOf(old.Status.LoadBalancer.Ingress, func(in corev1.LoadBalancerIngress) string { return in.IP })
 	for i, in := range svc.Status.LoadBalancer.Ingress {
 		p := list.Index(i)
 		if in.IP != "" {
-			f.IP(p.Child("ip"), in.IP, known...)
+			f.IPOrKnown(p.Child("ip"), in.IP, known)
 		}
 		switch {
 		case in.IPMode == nil && in.IP != "":

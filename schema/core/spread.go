@@ -12,6 +12,14 @@ import (
 // checkSpread checks topology spread constraints; a pair of key and action is given once.
 func (c *podCheck) checkSpread(list *field.Path) {
 	constraints := c.spec.TopologySpreadConstraints
+	type pair struct {
+		key    string
+		action corev1.UnsatisfiableConstraintAction
+	}
+	left := make(map[pair]int, len(constraints))
+	for i := range constraints {
+		left[pair{constraints[i].TopologyKey, constraints[i].WhenUnsatisfiable}]++
+	}
 	for i := range constraints {
 		t, p := &constraints[i], list.Index(i)
 		c.Positive(p.Child("maxSkew"), int64(t.MaxSkew))
@@ -19,11 +27,9 @@ func (c *podCheck) checkSpread(list *field.Path) {
 			c.Required(p.Child("topologyKey"), "can not be empty")
 		}
 		check.OneOf(&c.Faults, p.Child("whenUnsatisfiable"), t.WhenUnsatisfiable, corev1.DoNotSchedule, corev1.ScheduleAnyway)
-		for _, later := range constraints[i+1:] {
-			if later.TopologyKey == t.TopologyKey && later.WhenUnsatisfiable == t.WhenUnsatisfiable {
-				c.Duplicate(p.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", t.TopologyKey, t.WhenUnsatisfiable))
-				break
-			}
+		own := pair{t.TopologyKey, t.WhenUnsatisfiable}
+		if left[own]--; left[own] > 0 {
+			c.Duplicate(p.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", t.TopologyKey, t.WhenUnsatisfiable))
 		}
 		if t.MinDomains != nil {
 			at := p.Child("minDomains")

@@ -22,13 +22,13 @@ func (c *podCheck) checkVolumes(list *field.Path) {
 	made := c.claimsMade()
 	for i := range c.spec.Volumes {
 		v, p := &c.spec.Volumes[i], list.Index(i)
-		before := len(c.List)
+		before := c.Count()
 		c.checkSource(v, p)
 		c.Named(p, "name", v.Name)
 		if c.volumes[v.Name] != nil {
 			c.Duplicate(p.Child("name"), v.Name)
 		}
-		if len(c.List) == before {
+		if c.Count() == before {
 			c.volumes[v.Name] = &v.VolumeSource
 		}
 		if pvc := v.PersistentVolumeClaim; pvc != nil && made[pvc.ClaimName] {

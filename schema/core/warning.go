@@ -49,8 +49,13 @@ type podWarner struct {
 	texts []string
 }
 
+// maxWarnings is how many warnings of a pod are told.
+const maxWarnings = 100
+
 func (w *podWarner) say(p *field.Path, format string, args ...any) {
-	w.texts = append(w.texts, fmt.Sprintf("%s: ", p)+fmt.Sprintf(format, args...))
+	if len(w.texts) < maxWarnings {
+		w.texts = append(w.texts, fmt.Sprintf("%s: ", p)+fmt.Sprintf(format, args...))
+	}
 }
 
 // oldLabels are the labels of nodes that have another name now.
@@ -187,7 +192,9 @@ func (w *podWarner) ports(c *podCheck) {
 					w.say(p, "dangerously ambiguous port definition with %s", o.p)
 				}
 			}
-			taken[key] = append(taken[key], place{p, port})
+			if len(taken[key]) < maxWarnings { // each is compared with each
+				taken[key] = append(taken[key], place{p, port})
+			}
 		}
 	})
 	c.eachContainer(w.spec, func(ctr *corev1.Container, at *field.Path) {

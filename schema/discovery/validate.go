@@ -113,7 +113,7 @@ func checkEndpoint(f *check.Faults, e *discoveryv1.Endpoint, family discoveryv1.
 }
 
 func checkAddress(f *check.Faults, a string, family discoveryv1.AddressType, list, p *field.Path) {
-	before := len(f.List)
+	before := f.Count()
 	switch family {
 	case discoveryv1.AddressTypeFQDN:
 		f.Add(validation.IsFullyQualifiedDomainName(p, a)...)
@@ -125,7 +125,7 @@ func checkAddress(f *check.Faults, a string, family discoveryv1.AddressType, lis
 	default:
 		return
 	}
-	if len(f.List) > before {
+	if f.Count() > before {
 		return
 	}
 	if six := netutils.IsIPv6String(a); six != (family == discoveryv1.AddressTypeIPv6) {

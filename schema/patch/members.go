@@ -8,70 +8,49 @@ type member struct{ name, value []byte }
 // members takes the text of a JSON object apart, which is known to be valid; false: it is none, or a name is not plain
 // text, or is there twice.
 func members(data []byte) (out []member, ok bool) {
-	at := 0
-	skip := func() byte {
-		for at < len(data) && (data[at] == ' ' || data[at] == '\t' || data[at] == '\r' || data[at] == '\n') {
-			at++
-		}
-		if at == len(data) {
-			return 0
-		}
-		return data[at]
-	}
-	if skip() != '{' {
+	s := scanner{data: data}
+	if s.next() != '{' {
 		return nil, false
 	}
-	for at++; ; at++ {
-		if skip() == '}' {
+	var known nameSet
+	for s.at++; ; s.at++ {
+		if s.next() == '}' {
 			return out, len(out) == 0
 		}
-		m := member{name: data[at : at+valueEnd(data[at:])]}
-		at += len(m.name)
-		if bytes.IndexByte(m.name, '\\') >= 0 || skip() != ':' {
+		m := member{name: s.take()}
+		if bytes.IndexByte(m.name, '\\') >= 0 || s.next() != ':' || known.has(out, m.name) {
 			return nil, false
 		}
-		at++
-		skip()
-		m.value = data[at : at+valueEnd(data[at:])]
-		at += len(m.value)
-		for _, other := range out {
-			if bytes.Equal(other.name, m.name) {
-				return nil, false
-			}
-		}
+		s.at++
+		m.value = s.take()
 		out = append(out, m)
-		if skip() != ',' {
+		if s.next() != ',' {
 			return out, true
 		}
 	}
 }
 
-// valueEnd is the length of the valid JSON value that data starts with.
-func valueEnd(data []byte) int {
-	depth, text := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case text && c == '\\':
-			i++
-		case c == '"':
-			if text = !text; !text && depth == 0 {
-				return i + 1
+// nameSet finds names among members: few by looking at each, more by a set that is made once.
+type nameSet map[string]struct{}
+
+// has tells whether one of list, which may have grown since the last call, has the name.
+func (s *nameSet) has(list []member, name []byte) bool {
+	if len(list) <= fewMembers {
+		for i := range list {
+			if bytes.Equal(list[i].name, name) {
+				return true
 			}
-		case text:
-		case c == '{' || c == '[':
-			depth++
-		case c == '}' || c == ']':
-			if depth == 0 {
-				return i // of a number or word
-			}
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		case depth == 0 && (c == ',' || c == ':' || c == ' ' || c == '\t' || c == '\r' || c == '\n'):
-			return i
 		}
+		return false
 	}
-	return len(data)
+	if *s == nil {
+		*s = make(nameSet, 2*len(list))
+	}
+	for i := len(*s); i < len(list); i++ {
+		(*s)[string(list[i].name)] = struct{}{}
+	}
+	_, ok := (*s)[string(name)]
+	return ok
 }
 
 // part is the JSON object of those members of current that patch names, and the others. The members of an object are
@@ -81,20 +60,19 @@ func part(current, patch []byte) (named []byte, others []member, ok bool) {
 	if !ok || len(touched) == 0 {
 		return nil, nil, false
 	}
+	for _, t := range touched {
+		if len(t.name) > 1 && t.name[1] == '$' {
+			return nil, nil, false
+		}
+	}
 	all, ok := members(current)
 	if !ok {
 		return nil, nil, false
 	}
 	b := []byte{'{'}
+	var known nameSet
 	for _, m := range all {
-		in := false
-		for _, t := range touched {
-			if len(t.name) > 1 && t.name[1] == '$' {
-				return nil, nil, false
-			}
-			in = in || bytes.Equal(t.name, m.name)
-		}
-		if in {
+		if known.has(touched, m.name) {
 			b = appendMember(b, m)
 		} else {
 			others = append(others, m)

@@ -61,18 +61,3 @@ func encode(doc map[string]any) ([]byte, error) {
 	}
 	return bytes.TrimRight(b.Bytes(), "\n"), nil
 }
-
-// Duplicates names the fields that a patch has twice, worded as schema.Decode words them. Apply takes the last
-// one; a client that asked for strict field validation is refused.
-func Duplicates(patch []byte) []string {
-	var doc any
-	strict, err := kjson.UnmarshalStrict(patch, &doc, kjson.DisallowDuplicateFields)
-	if err != nil {
-		return nil // Apply says what is wrong
-	}
-	var out []string
-	for _, e := range strict {
-		out = append(out, e.Error())
-	}
-	return out
-}

@@ -2,8 +2,9 @@
 // merge patch (RFC 7386) and strategic merge patch. It neither defaults nor validates: the caller decodes the
 // result as it would decode a PUT.
 //
-// A patch is hostile input. Its bytes, depth, number of operations and length of lists are bounded, and so are the copies
-// that it makes and the document that it leaves.
+// A patch is hostile input. Its bytes, depth (schema.MaxDepth), number of operations and of objects are bounded, and so are the copies
+// that it makes and the document that it leaves. Within those bounds the work is in proportion to the size of the patch and
+// the object together.
 package patch
 
 import (
@@ -24,9 +25,7 @@ const (
 // The bounds of a patch and of what it makes.
 const (
 	maxBytes      = 3 << 20 // of the patch, of JSON patch's copies together, and of the result
-	maxDepth      = 200     // of nested objects and lists, in the patch and the object
 	maxOperations = 10_000  // of a JSON patch
-	maxElements   = 5_000   // of a list in a strategic patch, which is searched once for each element
 )
 
 // Apply returns current, the JSON of an object of kind k as it is served, with patch applied. Neither is changed. Every error
@@ -42,11 +41,14 @@ func Apply(k *schema.Kind, contentType string, current, patch []byte) (patched [
 	if err := shallow(patch); err != nil {
 		return nil, failure(ErrMalformed, err)
 	}
-	if err := depth(current); err != nil {
+	if err := schema.CheckSize(patch); err != nil {
+		return nil, failure(ErrTooLarge, err)
+	}
+	if err := schema.CheckDepth(current); err != nil {
 		return nil, failure(ErrConflict, err)
 	}
 	defer func() {
-		// The libraries below have panicked on crafted patches before: one bad request must stay one.
+		// One bad request must stay one.
 		if p := recover(); p != nil {
 			patched, err = nil, failure(ErrMalformed, fmt.Errorf("applying the patch: %v", p))
 		}
@@ -57,6 +59,9 @@ func Apply(k *schema.Kind, contentType string, current, patch []byte) (patched [
 		return nil, err
 	case len(patched) > maxBytes:
 		return nil, failure(ErrTooLarge, fmt.Errorf("the patched object has %d bytes, limit is %d", len(patched), maxBytes))
+	}
+	if err := schema.CheckSize(patched); err != nil {
+		return nil, failure(ErrTooLarge, err)
 	}
 	return patched, nil
 }
@@ -94,33 +99,11 @@ func applier(contentType string) (func(k *schema.Kind, current, patch []byte) ([
 
 // shallow tells whether data is JSON that is not nested too deeply.
 func shallow(data []byte) error {
-	if err := depth(data); err != nil {
+	if err := schema.CheckDepth(data); err != nil {
 		return err
 	}
 	if !json.Valid(data) {
 		return fmt.Errorf("invalid JSON document")
-	}
-	return nil
-}
-
-// depth refuses JSON that is nested too deeply: several steps below are recursive, and one of them reads a document once
-// for each level of it.
-func depth(data []byte) error {
-	level, text := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case text && c == '\\':
-			i++
-		case c == '"':
-			text = !text
-		case text:
-		case c == '{' || c == '[':
-			if level++; level > maxDepth {
-				return fmt.Errorf("nested deeper than %d levels", maxDepth)
-			}
-		case c == '}' || c == ']':
-			level--
-		}
 	}
 	return nil
 }

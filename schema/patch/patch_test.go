@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gantry/schema"
 	"gantry/schema/core"
 )
 
@@ -73,7 +74,7 @@ func TestApplyIsBounded(t *testing.T) {
 		double = append(double, `{"op":"copy","from":"/x","path":"/x/-"}`)
 	}
 	var names []string
-	for i := range 20_000 {
+	for i := range schema.MaxObjects {
 		names = append(names, fmt.Sprintf(`{"name":"c%d"}`, i))
 	}
 	tests := []struct {
@@ -86,7 +87,7 @@ func TestApplyIsBounded(t *testing.T) {
 		{"too many operations", JSON, "[" + strings.Repeat(`{"op":"remove","path":"/a"},`, 10_000) + `{"op":"remove","path":"/a"}]`, ErrTooLarge},
 		{"copies that double", JSON, "[" + strings.Join(double, ",") + "]", ErrTooLarge},
 		{"too many bytes", Merge, `{"a":"` + strings.Repeat("a", 3<<20) + `"}`, ErrTooLarge},
-		{"long keyed lists", Strategic, `{"spec":{"containers":[` + strings.Join(names, ",") + `]}}`, ErrTooLarge},
+		{"too many objects", Strategic, `{"spec":{"containers":[` + strings.Join(names, ",") + `]}}`, ErrTooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

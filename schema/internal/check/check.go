@@ -16,11 +16,32 @@ type Path = field.Path
 
 // Faults is what is wrong with an object, in the order found. The zero value is ready.
 type Faults struct {
-	List field.ErrorList
+	// List has MaxFaults and one that stands for the others; Add alone appends to it.
+	List  field.ErrorList
+	count int // of all
 }
 
 // Add takes faults found elsewhere.
-func (f *Faults) Add(errs ...*field.Error) { f.List = append(f.List, errs...) }
+func (f *Faults) Add(errs ...*field.Error) {
+	for _, err := range errs {
+		n := weight(err)
+		f.count += n
+		switch {
+		case len(f.List) < MaxFaults && err.Field != unlisted:
+			f.List = append(f.List, err)
+		case len(f.List) > 0 && f.List[len(f.List)-1].Field == unlisted:
+			f.List[len(f.List)-1] = more(weight(f.List[len(f.List)-1]) + n)
+		default:
+			f.List = append(f.List, more(n))
+		}
+	}
+}
+
+// Count is how many faults were found.
+func (f *Faults) Count() int { return f.count }
+
+// Full tells that no more faults are listed: a text that takes time need not be made.
+func (f *Faults) Full() bool { return len(f.List) >= MaxFaults }
 
 // Required says that a field is absent; detail may be "".
 func (f *Faults) Required(p *Path, detail string) { f.Add(field.Required(p, detail)) }
@@ -118,14 +139,36 @@ func (f *Faults) Port(p *Path, n int32) {
 	}
 }
 
+// Known is what an update replaces, which stays allowed where Kubernetes came to forbid it later.
+type Known map[string]bool
+
+// KnownOf is what is known of a list; text is an element's.
+func KnownOf[T any](list []T, text func(T) string) Known {
+	k := make(Known, len(list))
+	for _, v := range list {
+		k[text(v)] = true
+	}
+	return k
+}
+
 // IP requires an address in its canonical form.
-func (f *Faults) IP(p *Path, value string, known ...string) {
-	f.Add(validation.IsValidIPForLegacyField(p, value, true, known)...)
+func (f *Faults) IP(p *Path, value string) { f.IPOrKnown(p, value, nil) }
+
+// IPOrKnown is IP for an address that is not known.
+func (f *Faults) IPOrKnown(p *Path, value string, known Known) {
+	if !known[value] {
+		f.Add(validation.IsValidIPForLegacyField(p, value, true, nil)...)
+	}
 }
 
 // CIDR requires a range in its canonical form.
-func (f *Faults) CIDR(p *Path, value string, known ...string) {
-	f.Add(validation.IsValidCIDRForLegacyField(p, value, true, known)...)
+func (f *Faults) CIDR(p *Path, value string) { f.CIDROrKnown(p, value, nil) }
+
+// CIDROrKnown is CIDR for a range that is not known.
+func (f *Faults) CIDROrKnown(p *Path, value string, known Known) {
+	if !known[value] {
+		f.Add(validation.IsValidCIDRForLegacyField(p, value, true, nil)...)
+	}
 }
 
 // EndpointIP requires an address that traffic may be sent to: none of the node's own or its link's.

@@ -1,0 +1,33 @@
+package registry_test
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry"
+	"gantry/registry/registrytest"
+	"gantry/schema/core"
+)
+
+// TestLongListsAreNotJudged: a list that nothing runs is refused as such, before the object is defaulted and validated.
+func TestLongListsAreNotJudged(t *testing.T) {
+	r, _ := registrytest.New(t)
+	p := pod("p")
+	p.Spec.Containers = make([]corev1.Container, 10_000)
+	_, err := r.Create(testContext(t), core.Pod, p, registry.WriteOptions{})
+	wantError(t, err, registry.Invalid, "spec.containers: Too many: 10000: must have at most 1000 items")
+	if strings.Contains(err.Error(), "Required") {
+		t.Errorf("the error %v says more", err)
+	}
+}
+
+// TestManyFaultsEnd: the list of faults of an object ends and says how many more there are.
+func TestManyFaultsEnd(t *testing.T) {
+	r, _ := registrytest.New(t)
+	p := pod("p")
+	p.Spec.Containers[0].Env = make([]corev1.EnvVar, 5_000)
+	_, err := r.Create(testContext(t), core.Pod, p, registry.WriteOptions{})
+	wantError(t, err, registry.Invalid, "...: Too many: 4500: more faults, which are not listed")
+}

@@ -1,0 +1,97 @@
+package patch
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The bounds of what Duplicates returns.
+const (
+	maxDuplicates = 100
+	maxPath       = 1 << 10 // bytes of one
+)
+
+// Duplicates names the fields that a patch has twice, worded as schema.Decode words them. Apply takes the last
+// one; a client that asked for strict field validation is refused.
+func Duplicates(patch []byte) []string {
+	if shallow(patch) != nil {
+		return nil // Apply says what is wrong
+	}
+	d := duplicates{scanner: scanner{data: patch}}
+	d.value()
+	return d.found
+}
+
+// duplicates looks for names that an object has twice.
+type duplicates struct {
+	scanner
+	path  []string // of the value that is next, in pieces
+	found []string
+}
+
+// value reads the value that is next.
+func (d *duplicates) value() {
+	switch d.next() {
+	case '{':
+		d.object()
+	case '[':
+		d.at++
+		for i := 0; d.next() != ']'; i++ {
+			d.path = append(d.path, "["+strconv.Itoa(i)+"]")
+			d.value()
+			d.path = d.path[:len(d.path)-1]
+			if d.next() == ',' {
+				d.at++
+			}
+		}
+		d.at++
+	default:
+		d.take()
+	}
+}
+
+func (d *duplicates) object() {
+	var all []member
+	var known nameSet
+	for d.at++; d.next() != '}'; {
+		quoted := d.take()
+		name := quoted[1 : len(quoted)-1]
+		if !plainName(quoted) {
+			name = []byte(unquote(quoted))
+		}
+		if known.has(all, name) {
+			d.report(string(name))
+		} else {
+			all = append(all, member{name: name})
+		}
+		d.next()
+		d.at++ // the colon
+		if c := d.next(); c == '{' || c == '[' {
+			d.path = append(d.path, "."+string(name))
+			d.value()
+			d.path = d.path[:len(d.path)-1]
+		} else {
+			d.take()
+		}
+		if d.next() == ',' {
+			d.at++
+		}
+	}
+	d.at++
+}
+
+func (d *duplicates) report(name string) {
+	if len(d.found) >= maxDuplicates {
+		return
+	}
+	var path strings.Builder
+	for _, piece := range append(d.path[:len(d.path):len(d.path)], "."+name) {
+		path.WriteString(piece[:min(len(piece), maxPath-path.Len())])
+	}
+	text := fmt.Sprintf("duplicate field %q", strings.TrimPrefix(path.String(), "."))
+	if !slices.Contains(d.found, text) {
+		d.found = append(d.found, text)
+	}
+}
