@@ -55,16 +55,22 @@ func (d *duplicates) value() {
 func (d *duplicates) object() {
 	var all []member
 	var known nameSet
+	var reported map[string]bool
 	for d.at++; d.next() != '}'; {
 		quoted := d.take()
 		name := quoted[1 : len(quoted)-1]
 		if !plainName(quoted) {
 			name = []byte(unquote(quoted))
 		}
-		if known.has(all, name) {
-			d.report(string(name))
-		} else {
+		switch {
+		case !known.has(all, name):
 			all = append(all, member{name: name})
+		case len(d.found) < maxDuplicates && !reported[string(name)]:
+			if reported == nil {
+				reported = map[string]bool{}
+			}
+			reported[string(name)] = true
+			d.report(string(name))
 		}
 		d.next()
 		d.at++ // the colon
@@ -83,9 +89,6 @@ func (d *duplicates) object() {
 }
 
 func (d *duplicates) report(name string) {
-	if len(d.found) >= maxDuplicates {
-		return
-	}
 	var path strings.Builder
 	for _, piece := range append(d.path[:len(d.path):len(d.path)], "."+name) {
 		path.WriteString(piece[:min(len(piece), maxPath-path.Len())])
