@@ -81,7 +81,7 @@ func (r *Registry) Run(ctx context.Context) error {
 			select {
 			case c := <-r.reads.wanted:
 				g.Go(func() error { return c.run(ctx) })
-				g.Go(func() error { return c.backfill.run(ctx) })
+				g.Go(func() error { return safely.Keep(ctx, c.log, "reading etcd's history", c.backfill.run) })
 			case <-ctx.Done():
 				return nil
 			}
