@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -70,15 +71,19 @@ func leaves(v any, at []func(any)) []func(any) {
 func TestEveryWriteIsWhatAReadGives(t *testing.T) {
 	writer, store := registrytest.New(t)
 	reader := registrytest.On(t, store)
-	ctx := testContext(t)
 	for _, k := range kinds.All.All {
 		t.Run(k.Kind, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
 			random, accepted := rand.New(rand.NewSource(1)), 0
 			const tries = 400
 			for n := range tries {
 				update := []string{"create", "", "status"}[n%3]
 				data := oddSample(t, k, fmt.Sprintf("%s-%d", strings.ToLower(k.Kind), n/3), random)
 				it, err := writeAs(ctx, writer, k, data, update)
+				if ctx.Err() != nil {
+					t.Fatalf("after %d tries: %v", n, err)
+				}
 				if err != nil {
 					continue
 				}
