@@ -30,11 +30,7 @@ func newResults(tests []string) *results {
 // add takes the cases of one part's report. Those the part did not choose are skipped in it without a message.
 func (r *results) add(cases []testCase) {
 	for _, c := range cases {
-		name := strings.TrimPrefix(c.Name, "[It] ")
-		if i := strings.LastIndex(name, " ["); i > 0 && !strings.Contains(name[i:], "Conformance") {
-			name = labels.ReplaceAllString(name, "") // ginkgo appends the labels, as in `... [Conformance, sig-node]`
-		}
-		name = r.known(name)
+		name := r.known(strings.TrimPrefix(c.Name, "[It] "))
 		if name == "" {
 			continue
 		}
@@ -53,7 +49,7 @@ func (r *results) add(cases []testCase) {
 
 var labels = regexp.MustCompile(` \[[^\[\]]*\]$`)
 
-// known returns the test that a report's name begins with, "" for none.
+// known returns the test that a report's name begins with, "" for none: ginkgo appends labels, as in `... [Conformance, sig-node]`.
 func (r *results) known(name string) string {
 	for {
 		if slices.Contains(r.tests, name) {
