@@ -15,8 +15,10 @@ import (
 	"syscall"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/adapter"
@@ -115,6 +117,24 @@ func OpenEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
 	e.client = v3client.New(e.etcd.Server)
 	e.client.KV = direct{e.client.KV, adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(e.etcd.Server)), e.etcd.Server}
 	return e, nil
+}
+
+// direct is the KV of the client of an embedded etcd, with what lies behind it. It is a store.InProcess.
+type direct struct {
+	clientv3.KV
+	kv     pb.KVClient
+	server *etcdserver.EtcdServer
+}
+
+// Direct is store.InProcess's Direct.
+func (d direct) Direct() pb.KVClient { return d.kv }
+
+// Revision is store.InProcess's Revision.
+func (d direct) Revision(ctx context.Context) (int64, error) {
+	if err := d.server.LinearizableReadNotify(ctx); err != nil {
+		return 0, err
+	}
+	return d.server.KV().Rev(), nil
 }
 
 // Client speaks to this etcd by function calls, with neither socket nor TLS. It ends with Run or Close.

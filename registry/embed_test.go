@@ -3,17 +3,9 @@ package registry
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,67 +15,6 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
-
-// testEtcd is a real etcd in this process, with a directory of its own.
-func testEtcd(t *testing.T) *Embedded {
-	t.Helper()
-	e, err := OpenEmbedded(EmbeddedConfig{Dir: t.TempDir(), NoSync: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return e
-}
-
-// testCerts makes one certificate that is CA, server and client in one.
-func testCerts(t *testing.T) (certFile, keyFile string, config *tls.Config) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "etcd"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	dir := t.TempDir()
-	certFile, keyFile = filepath.Join(dir, "crt"), filepath.Join(dir, "key")
-	for name, data := range map[string][]byte{certFile: certPEM, keyFile: keyPEM} {
-		if err := os.WriteFile(name, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	pair, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(certPEM)
-	return certFile, keyFile, &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // TestEmbeddedForEtcdctl: what etcdctl does, with a certificate and without; and the faults of a start.
 func TestEmbeddedForEtcdctl(t *testing.T) {
@@ -213,65 +144,4 @@ func writeUntilKilled(dir string) {
 		}
 		fmt.Println(now)
 	}
-}
-
-// TestEtcdRestarts: etcd is gone and back; what was deleted meanwhile is heard of, and nothing twice.
-func TestEtcdRestarts(t *testing.T) {
-	cert, key, config := testCerts(t)
-	cfg := EmbeddedConfig{Dir: t.TempDir(), Port: freePort(t), CertFile: cert, KeyFile: key, CAFile: cert, Log: slog.New(slog.DiscardHandler)}
-	e, err := OpenEmbedded(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { e.Close() })
-	dial := func() *clientv3.Client {
-		client, err := clientv3.New(clientv3.Config{Endpoints: []string{fmt.Sprintf("https://127.0.0.1:%d", cfg.Port)}, TLS: config, Logger: ClientLog(slog.New(slog.DiscardHandler))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { client.Close() })
-		return client
-	}
-	s := NewEtcd(dial(), dial())
-	put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
-	r := testRegistry(t, s)
-	changes := make(chan string, 100)
-	ctx, cancel := context.WithCancel(testContext(t))
-	followed := make(chan error, 1)
-	go func() {
-		followed <- r.Follow(ctx, podKind, func(c Change) {
-			switch {
-			case c.New == nil:
-				changes <- "- " + c.Old.Name
-			default:
-				changes <- "+ " + c.New.Name
-			}
-		})
-	}()
-	if got := <-changes; got != "+ a" {
-		t.Errorf("first %s", got)
-	}
-	w, err := r.Watch(ctx, podKind, "", WatchOptions{ResourceVersion: "0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	next(t, w, 1)
-	e.Close()
-	if e, err = OpenEmbedded(cfg); err != nil {
-		t.Fatal(err)
-	}
-	inside := NewEtcd(e.Client(), e.Client())
-	d := del(t, inside, "/registry/pods/n/a")
-	b := put(t, inside, "/registry/pods/n/b", podJSON("n", "b", ""))
-	if got, want := fmt.Sprint(show(next(t, w, 2))), fmt.Sprintf("[DELETED a %d ADDED b %d]", d, b); got != want {
-		t.Errorf("a watcher saw %s, want %s", got, want)
-	}
-	if got := <-changes + " " + <-changes; got != "- a + b" {
-		t.Errorf("Follow told %s", got)
-	}
-	if l, err := r.List(ctx, podKind, "", ListOptions{}); err != nil || names(l) != "b" {
-		t.Errorf("List = %s, %v", names(l), err)
-	}
-	cancel()
-	<-followed
 }

@@ -91,4 +91,14 @@ func codeOf(errs ...error) codes.Code {
 // noSpace tells that etcd takes deletions only.
 func noSpace(err error) bool { return errors.Is(err, rpctypes.ErrNoSpace) }
 
-func isCompacted(err error) bool { return errors.Is(rpctypes.Error(err), rpctypes.ErrCompacted) }
+var errCompacted = &Error{Kind: Expired, Reason: "etcdserver: mvcc: required revision has been compacted"}
+
+// contextError is the error of a call whose ctx is done.
+func contextError(ctx context.Context) error {
+	err := ctx.Err()
+	reason := "the request was cancelled"
+	if errors.Is(err, context.DeadlineExceeded) {
+		reason = "the request did not complete within its timeout"
+	}
+	return &Error{Kind: Timeout, Reason: reason, Cause: err}
+}

@@ -37,6 +37,9 @@ func NewFake() *Fake {
 
 var _ Store = (*Fake)(nil)
 
+// fakeBatch is how many events a batch of the fake has at most, but that no revision is parted.
+const fakeBatch = 512
+
 // Compact forgets the history before rev, as `etcdctl compact` does.
 func (f *Fake) Compact(rev int64) {
 	f.mu.Lock()
@@ -107,7 +110,7 @@ func (f *Fake) move() {
 func (f *Fake) check(ctx context.Context, revision int64) error {
 	switch {
 	case ctx.Err() != nil:
-		return ctxError(ctx)
+		return contextError(ctx)
 	case f.fault != nil:
 		return f.fault
 	case revision > f.rev:
@@ -301,7 +304,7 @@ func (f *Fake) pull(start, end string, next int64, cut int, asked *int) (WatchBa
 	var b WatchBatch
 	first := sort.Search(len(f.log), func(i int) bool { return f.log[i].KV.ModRevision >= next })
 	for _, e := range f.log[first:] {
-		if len(b.Events) >= watchBatch && e.KV.ModRevision != b.Revision {
+		if len(b.Events) >= fakeBatch && e.KV.ModRevision != b.Revision {
 			return b, nil
 		}
 		if e.KV.Key >= start && e.KV.Key < end {

@@ -3,14 +3,15 @@ package registry
 import (
 	"context"
 	"errors"
+	"time"
 
 	"gantry/schema"
 )
 
-var (
-	errCompacted = &Error{Kind: Expired, Reason: "etcdserver: mvcc: required revision has been compacted"}
-	errEnded     = &Error{Kind: Unavailable, Reason: "the registry is shutting down"}
-)
+// retryAfter is what a client is asked to wait where etcd does not answer.
+const retryAfter = time.Second
+
+var errEnded = &Error{Kind: Unavailable, Reason: "the registry is shutting down"}
 
 // ctxError is the error of a call whose ctx is done.
 func ctxError(ctx context.Context) error {

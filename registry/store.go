@@ -86,3 +86,6 @@ type StoreEvent struct {
 	Prev   *KV // the state before, where that was asked for; nil for a creation and where the store does not know it
 	Delete bool
 }
+
+// rangeEnd is the first key after all that start with prefix, which ends in a slash: '0' follows '/'.
+func rangeEnd(prefix string) string { return prefix[:len(prefix)-1] + "0" }

@@ -41,7 +41,7 @@ func (t *trips) revision(ctx context.Context, ended <-chan struct{}) (int64, err
 		return mine.rev, mine.err
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return 0, &Error{Kind: Timeout, Reason: "etcd did not answer in time", Cause: ctx.Err(), RetryAfter: etcdRetry}
+			return 0, &Error{Kind: Timeout, Reason: "etcd did not answer in time", Cause: ctx.Err(), RetryAfter: retryAfter}
 		}
 		return 0, ctxError(ctx)
 	case <-ended:
