@@ -7,26 +7,31 @@ import (
 	"testing"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"gantry/registry/embedded"
+	"gantry/registry/embedded/embeddedtest"
+	"gantry/registry/etcdlog"
+	"gantry/registry/store"
 )
 
 // TestEtcdRestarts: etcd is gone and back; what was deleted meanwhile is heard of, and nothing twice.
 func TestEtcdRestarts(t *testing.T) {
-	cert, key, config := testCerts(t)
-	cfg := EmbeddedConfig{Dir: t.TempDir(), Port: freePort(t), CertFile: cert, KeyFile: key, CAFile: cert, Log: slog.New(slog.DiscardHandler)}
-	e, err := OpenEmbedded(cfg)
+	cert, key, config := embeddedtest.Certs(t)
+	cfg := embedded.Config{Dir: t.TempDir(), Port: embeddedtest.FreePort(t), CertFile: cert, KeyFile: key, CAFile: cert, Log: slog.New(slog.DiscardHandler)}
+	e, err := embedded.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
 	dial := func() *clientv3.Client {
-		client, err := clientv3.New(clientv3.Config{Endpoints: []string{fmt.Sprintf("https://127.0.0.1:%d", cfg.Port)}, TLS: config, Logger: ClientLog(slog.New(slog.DiscardHandler))})
+		client, err := clientv3.New(clientv3.Config{Endpoints: []string{fmt.Sprintf("https://127.0.0.1:%d", cfg.Port)}, TLS: config, Logger: etcdlog.Client(slog.New(slog.DiscardHandler))})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { client.Close() })
 		return client
 	}
-	s := NewEtcd(dial(), dial())
+	s := store.NewEtcd(dial(), dial())
 	put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 	r := testRegistry(t, s)
 	changes := make(chan string, 100)
@@ -51,10 +56,10 @@ func TestEtcdRestarts(t *testing.T) {
 	}
 	next(t, w, 1)
 	e.Close()
-	if e, err = OpenEmbedded(cfg); err != nil {
+	if e, err = embedded.Open(cfg); err != nil {
 		t.Fatal(err)
 	}
-	inside := NewEtcd(e.Client(), e.Client())
+	inside := store.NewEtcd(e.Client(), e.Client())
 	d := del(t, inside, "/registry/pods/n/a")
 	b := put(t, inside, "/registry/pods/n/b", podJSON("n", "b", ""))
 	if got, want := fmt.Sprint(show(next(t, w, 2))), fmt.Sprintf("[DELETED a %d ADDED b %d]", d, b); got != want {

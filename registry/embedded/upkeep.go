@@ -1,4 +1,4 @@
-package registry
+package embedded
 
 import (
 	"context"
@@ -91,7 +91,7 @@ func (s dbState) room() bool { return float64(s.size) < (1-roomPart)*float64(s.q
 
 // upkeep looks after one embedded etcd.
 type upkeep struct {
-	e      *Embedded
+	e      *Etcd
 	log    *slog.Logger
 	tell   func(Notice)
 	every  time.Duration

@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -31,7 +31,7 @@ func NewEtcd(client, watchClient *clientv3.Client) *Etcd {
 var _ Store = (*Etcd)(nil)
 
 // versionKey holds the version of the rules that writers keep to. Every role may read it.
-const versionKey = "/gantry/version"
+const VersionKey = "/gantry/version"
 
 // etcdTimeout bounds a call whose ctx has no deadline of its own.
 const etcdTimeout = 10 * time.Second
@@ -77,7 +77,7 @@ func (e *Etcd) Revision(ctx context.Context) (int64, error) {
 			return rev, nil
 		} // else the read below says what is wrong
 	}
-	res, err := e.read(ctx, readPatience, versionKey, clientv3.WithCountOnly())
+	res, err := e.read(ctx, readPatience, VersionKey, clientv3.WithCountOnly())
 	if err != nil {
 		return 0, err
 	}
@@ -93,11 +93,11 @@ func (e *Etcd) Grant(ctx context.Context, ttl int64) (int64, <-chan struct{}, er
 	defer cancel()
 	res, err := e.client.Grant(gctx, ttl)
 	if err != nil {
-		return 0, nil, readFault(gctx, err)
+		return 0, nil, ReadError(gctx, err)
 	}
 	alive, err := e.client.KeepAlive(ctx, res.ID)
 	if err != nil {
-		return 0, nil, readFault(ctx, err)
+		return 0, nil, ReadError(ctx, err)
 	}
 	lost := make(chan struct{})
 	go func() { // ends with ctx or the lease

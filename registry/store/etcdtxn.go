@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -29,14 +29,14 @@ func behind(c *clientv3.Client) (pb.KVClient, InProcess) {
 // by reflection.
 func (e *Etcd) Commit(ctx context.Context, t Txn) (TxnResult, error) {
 	if ctx.Err() != nil { // etcd in this process may carry out what came too late
-		return TxnResult{}, readFault(ctx, ctx.Err())
+		return TxnResult{}, ReadError(ctx, ctx.Err())
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	req := txnRequest(t)
 	res, err := e.kv.Txn(ctx, req, grpc.MaxCallRecvMsgSize(math.MaxInt32)) // as clientv3 has it
 	if err != nil {
-		return TxnResult{}, writeFault(ctx, clientv3.ContextError(ctx, err))
+		return TxnResult{}, writeError(ctx, clientv3.ContextError(ctx, err))
 	}
 	out := TxnResult{Done: res.Succeeded, Revision: res.Header.Revision}
 	if out.Done {

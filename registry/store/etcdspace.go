@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 // full is the fault of an etcd that takes no writes, because its database has reached the quota or a member's data are
 // corrupt; nil also where that cannot be told.
-func (e *Etcd) full(ctx context.Context) error {
+func (e *Etcd) Full(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	endpoints := e.client.Endpoints()

@@ -1,4 +1,4 @@
-package registry
+package embedded_test
 
 import (
 	"bufio"
@@ -14,13 +14,18 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"gantry/registry/embedded"
+	"gantry/registry/embedded/embeddedtest"
+	"gantry/registry/etcdlog"
+	"gantry/registry/store"
 )
 
 // TestEmbeddedForEtcdctl: what etcdctl does, with a certificate and without; and the faults of a start.
 func TestEmbeddedForEtcdctl(t *testing.T) {
-	cert, key, config := testCerts(t)
-	cfg := EmbeddedConfig{Dir: filepath.Join(t.TempDir(), "etcd"), Port: freePort(t), CertFile: cert, KeyFile: key, CAFile: cert, NoSync: true, Log: slog.New(slog.DiscardHandler)}
-	e, err := OpenEmbedded(cfg)
+	cert, key, config := embeddedtest.Certs(t)
+	cfg := embedded.Config{Dir: filepath.Join(t.TempDir(), "etcd"), Port: embeddedtest.FreePort(t), CertFile: cert, KeyFile: key, CAFile: cert, NoSync: true, Log: slog.New(slog.DiscardHandler)}
+	e, err := embedded.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,17 +33,17 @@ func TestEmbeddedForEtcdctl(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- e.Run(ctx) }()
 	endpoint := fmt.Sprintf("https://127.0.0.1:%d", cfg.Port)
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, TLS: config, Logger: ClientLog(slog.New(slog.DiscardHandler))})
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, TLS: config, Logger: etcdlog.Client(slog.New(slog.DiscardHandler))})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	s := NewEtcd(client, client)
-	if err := s.check(ctx, true); err != nil {
+	s := store.NewEtcd(client, client)
+	if err := s.CheckVersion(ctx, true); err != nil {
 		t.Errorf("check: %v", err)
 	}
-	rev := put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
-	kv, _, err := NewEtcd(e.Client(), e.Client()).Get(ctx, "/registry/pods/n/a", 0)
+	rev := put(t, s, "/registry/pods/n/a", `{"kind":"Pod"}`)
+	kv, _, err := store.NewEtcd(e.Client(), e.Client()).Get(ctx, "/registry/pods/n/a", 0)
 	if err != nil || kv == nil || kv.ModRevision != rev {
 		t.Errorf("in process: %v, %v", kv, err)
 	}
@@ -53,16 +58,16 @@ func TestEmbeddedForEtcdctl(t *testing.T) {
 	if info, err := os.Stat(cfg.Dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the data directory: %v, %v", info.Mode(), err)
 	}
-	if _, err := OpenEmbedded(cfg); err == nil || !strings.Contains(err.Error(), "in use by another process") || !strings.Contains(err.Error(), "--data-dir") {
+	if _, err := embedded.Open(cfg); err == nil || !strings.Contains(err.Error(), "in use by another process") || !strings.Contains(err.Error(), "--data-dir") {
 		t.Errorf("a second etcd on the same directory: %v", err)
 	}
 	other := cfg
 	other.Dir = t.TempDir()
-	if _, err := OpenEmbedded(other); err == nil || !strings.Contains(err.Error(), "--etcd-port") {
+	if _, err := embedded.Open(other); err == nil || !strings.Contains(err.Error(), "--etcd-port") {
 		t.Errorf("a second etcd on the same port: %v", err)
 	}
-	other.Port = freePort(t)
-	beside, err := OpenEmbedded(other)
+	other.Port = embeddedtest.FreePort(t)
+	beside, err := embedded.Open(other)
 	if err != nil {
 		t.Fatalf("a second etcd beside the first: %v", err)
 	}
@@ -71,7 +76,7 @@ func TestEmbeddedForEtcdctl(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("Run: %v", err)
 	}
-	again, err := OpenEmbedded(cfg)
+	again, err := embedded.Open(cfg)
 	if err != nil {
 		t.Fatalf("starting again: %v", err)
 	}
@@ -79,7 +84,7 @@ func TestEmbeddedForEtcdctl(t *testing.T) {
 }
 
 func TestEmbeddedConfig(t *testing.T) {
-	err := EmbeddedConfig{Port: 70000, Quota: -1}.Validate()
+	err := embedded.Config{Port: 70000, Quota: -1}.Validate()
 	for _, want := range []string{"--data-dir", "--etcd-port 70000", "--etcd-quota-bytes"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Validate: %v, want %s", err, want)
@@ -117,12 +122,12 @@ func TestEmbeddedSurvivesKill(t *testing.T) {
 		}
 		_ = cmd.Wait()
 		began := time.Now()
-		e, err := OpenEmbedded(EmbeddedConfig{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+		e, err := embedded.Open(embedded.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatalf("starting after kill -9: %v", err)
 		}
 		t.Logf("ready %s after kill -9", time.Since(began))
-		kv, _, err := NewEtcd(e.Client(), e.Client()).Get(testContext(t), "/a", 0)
+		kv, _, err := store.NewEtcd(e.Client(), e.Client()).Get(testContext(t), "/a", 0)
 		if err != nil || kv == nil || len(kv.Value) < len(last) || len(kv.Value) == len(last) && string(kv.Value) < last {
 			t.Errorf("the last acknowledged write was %s, found %s, %v", last, kv.Value, err)
 		}
@@ -131,15 +136,15 @@ func TestEmbeddedSurvivesKill(t *testing.T) {
 }
 
 func writeUntilKilled(dir string) {
-	e, err := OpenEmbedded(EmbeddedConfig{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	e, err := embedded.Open(embedded.Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	s := NewEtcd(e.Client(), e.Client())
+	s := store.NewEtcd(e.Client(), e.Client())
 	for {
 		now := fmt.Sprint(time.Now().UnixNano())
-		if _, err := s.Commit(context.Background(), Txn{Puts: []Put{{Key: "/a", Value: []byte(now)}}}); err != nil {
+		if _, err := s.Commit(context.Background(), store.Txn{Puts: []store.Put{{Key: "/a", Value: []byte(now)}}}); err != nil {
 			return
 		}
 		fmt.Println(now)

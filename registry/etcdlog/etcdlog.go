@@ -1,4 +1,6 @@
-package registry
+// Package etcdlog makes etcd, its server and its client, log through the process' own logger: warnings and errors only, in that one's
+// format, without what is of no use to an admin.
+package etcdlog
 
 import (
 	"context"
@@ -15,12 +17,12 @@ import (
 )
 
 // zapOver is a zap logger, which etcd insists on, that writes warnings and errors to log.
-func zapOver(log *slog.Logger) *zap.Logger {
+func Server(log *slog.Logger) *zap.Logger {
 	return zap.New(zapCore{log.With("agent", "etcd")})
 }
 
 // ClientLog is the logger for a client of etcd, with log's format.
-func ClientLog(log *slog.Logger) *zap.Logger {
+func Client(log *slog.Logger) *zap.Logger {
 	return zap.New(zapCore{log.With("agent", "etcd client")})
 }
 

@@ -1,4 +1,5 @@
-package registry
+// Package embeddedtest gives tests a real etcd in their own process, and what a client of one that listens needs.
+package embeddedtest
 
 import (
 	"crypto/ecdsa"
@@ -15,12 +16,14 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"gantry/registry/embedded"
 )
 
-// testEtcd is a real etcd in this process, with a directory of its own.
-func testEtcd(t *testing.T) *Embedded {
+// Open starts a real etcd in this process, with a directory of its own. It ends with the test.
+func Open(t *testing.T) *embedded.Etcd {
 	t.Helper()
-	e, err := OpenEmbedded(EmbeddedConfig{Dir: t.TempDir(), NoSync: true, Log: slog.New(slog.DiscardHandler)})
+	e, err := embedded.Open(embedded.Config{Dir: t.TempDir(), NoSync: true, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,8 +31,8 @@ func testEtcd(t *testing.T) *Embedded {
 	return e
 }
 
-// testCerts makes one certificate that is CA, server and client in one.
-func testCerts(t *testing.T) (certFile, keyFile string, config *tls.Config) {
+// Certs makes one certificate that is CA, server and client in one.
+func Certs(t *testing.T) (certFile, keyFile string, config *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -68,7 +71,8 @@ func testCerts(t *testing.T) (certFile, keyFile string, config *tls.Config) {
 	return certFile, keyFile, &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool}
 }
 
-func freePort(t *testing.T) int {
+// FreePort is a port of 127.0.0.1 on which nobody listens just now.
+func FreePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
