@@ -65,7 +65,7 @@ func (r *Registry) holds(q *admit.Request) []hold {
 
 // renew looks at the holds of a transaction that did not run although the object was as expected: moved tells that one was at
 // another revision, and is held there now. It is an error where the decision is another one there.
-func (r *Registry) renew(ctx context.Context, s *swap) (moved bool, err error) {
+func (r *Registry) renew(ctx context.Context, s *guardedUpdate) (moved bool, err error) {
 	for i := range s.holds {
 		h := &s.holds[i]
 		met, err := r.read(ctx, h.target)

@@ -144,7 +144,7 @@ func (r *Registry) attempt(ctx context.Context, w *write, st state) (*Item, *sta
 }
 
 // decide is what to swap for a state; nil: there is nothing to swap, it or err is the result.
-func (r *Registry) decide(ctx context.Context, w *write, st state) (*swap, *Item, error) {
+func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpdate, *Item, error) {
 	switch {
 	case w.want.stale(st):
 		return nil, nil, w.fault(Conflict, modified)
@@ -184,8 +184,8 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*swap, *Item
 		return nil, nil, &again{err}
 	}
 	w.options.warn(w.kind, obj, old)
-	return &swap{
-		target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, remove: leaves(w.kind, obj, old),
+	return &guardedUpdate{
+		target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, remove: r.leaves(w.kind, obj, old),
 	}, nil, nil
 }
 
@@ -200,7 +200,7 @@ func (w *write) apply(current *Item, old schema.Object) (schema.Object, error) {
 	return w.change(own(old))
 }
 
-func (r *Registry) decideAbsent(w *write) (*swap, *Item, error) {
+func (r *Registry) decideAbsent(w *write) (*guardedUpdate, *Item, error) {
 	it, err := w.absent()
 	if errors.Is(err, Exists) && !w.options.DryRun {
 		return nil, nil, errRace
@@ -210,7 +210,7 @@ func (r *Registry) decideAbsent(w *write) (*swap, *Item, error) {
 
 // decideUnreadable puts an object in the place of a value that is none, as if it were new; with the uid that it had before the value
 // was spoilt, where the store knows it. No other uid is taken from the writer.
-func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*swap, *Item, error) {
+func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*guardedUpdate, *Item, error) {
 	uid, err := r.lastUID(ctx, w.key, st.rev)
 	if err != nil {
 		return nil, nil, about(w.kind, w.name, err)
@@ -229,7 +229,7 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*s
 	if uid != "" {
 		obj.SetUID(types.UID(uid))
 	}
-	return &swap{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, holds: holds}, nil, nil
+	return &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, holds: holds}, nil, nil
 }
 
 // The pause of a beaten writer before it tries again: within a process writers queue, this is between processes.

@@ -12,8 +12,8 @@ func quarantineKey(key string) string { return quarantinePrefix + strings.TrimPr
 
 // prefix is the range that objects of kind k are read from, with its trailing slash.
 func (r *Registry) prefix(k *schema.Kind) string {
-	if r.cfg.Node != "" && isPod(k) {
-		return byNodePrefix(r.cfg.Node)
+	if nodeRange := r.hooksOf(k).nodeRange; nodeRange != nil && r.cfg.Node != "" {
+		return nodeRange(r.cfg.Node)
 	}
 	return kindPrefix(k, "")
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"gantry/registry/safely"
 	"gantry/registry/store"
@@ -20,6 +21,7 @@ import (
 type Registry struct {
 	cfg    Config // with its defaults filled in
 	kinds  *schema.Set
+	hooks  map[kschema.GroupResource]*hooks
 	store  store.Store // what writes and reads of etcd go through
 	reads  *reads
 	rules  *versioned // store without a fence
@@ -46,7 +48,7 @@ func New(cfg Config) *Registry {
 	if cfg.NodePorts == [2]int{} {
 		cfg.NodePorts = [2]int{30000, 32767}
 	}
-	r := &Registry{cfg: cfg, kinds: cfg.Kinds, writes: &writes{}}
+	r := &Registry{cfg: cfg, kinds: cfg.Kinds, hooks: kindHooks, writes: &writes{}}
 	r.rules = &versioned{Store: cfg.Store, log: cfg.Log}
 	r.store = r.rules
 	r.reads = &reads{

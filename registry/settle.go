@@ -13,7 +13,7 @@ import (
 // trace is what a write leaves in the store. Its stamp is nobody else's (who, when to the nanosecond, after which
 // revision), so that a write whose answer is late or lost can be recognised.
 type trace struct {
-	s     *swap
+	s     *guardedUpdate
 	value []byte // what is put; a deletion leaves its stamp at deletedKey
 	by    Stamp
 }

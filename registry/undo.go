@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/registry/admit"
@@ -36,7 +35,7 @@ func (r *Registry) PutBack(ctx context.Context, it *Item, o WriteOptions) (*Item
 	}
 	switch {
 	case st.rev == 0:
-		return r.createAgain(ctx, t, obj, o)
+		return r.recreate(ctx, t, obj, o)
 	case st.item == nil:
 		return r.putBackWhole(ctx, t, st, obj, o)
 	}
@@ -47,11 +46,11 @@ func (r *Registry) PutBack(ctx context.Context, it *Item, o WriteOptions) (*Item
 	return r.Update(ctx, t.kind, obj, o)
 }
 
-func (r *Registry) createAgain(ctx context.Context, t target, obj schema.Object, o WriteOptions) (*Item, error) {
+func (r *Registry) recreate(ctx context.Context, t target, obj schema.Object, o WriteOptions) (*Item, error) {
 	obj.SetUID("")
 	obj.SetResourceVersion("")
-	if pod, ok := obj.(*corev1.Pod); ok {
-		pod.Spec.NodeName = ""
+	if prepare := r.hooksOf(t.kind).recreate; prepare != nil {
+		prepare(obj)
 	}
 	return r.Create(ctx, t.kind, obj, o)
 }
@@ -64,14 +63,17 @@ func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj sch
 	if err != nil {
 		return nil, err
 	}
-	faults := append(schema.ValidateMeta(t.kind, obj), ipFamilies(obj)...)
+	faults := schema.ValidateMeta(t.kind, obj)
+	if complete := r.hooksOf(t.kind).complete; complete != nil {
+		faults = append(faults, complete(obj)...)
+	}
 	if t.kind.Validate != nil {
 		faults = append(faults, t.kind.Validate(obj)...)
 	}
 	if err := invalid(t.kind, t.name, faults); err != nil {
 		return nil, err
 	}
-	it, lost, err := r.run(ctx, &swap{target: t, old: st, obj: obj, dryRun: o.DryRun})
+	it, lost, err := r.run(ctx, &guardedUpdate{target: t, old: st, obj: obj, dryRun: o.DryRun})
 	if err == nil && lost != nil {
 		return nil, t.fault(Conflict, modified)
 	}

@@ -4,12 +4,10 @@ import (
 	"context"
 	"strconv"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry/admit"
 	"gantry/schema"
-	"gantry/schema/core"
 )
 
 // Update replaces an object. Its metadata.resourceVersion, where set, must be the stored one, else Conflict.
@@ -118,29 +116,24 @@ type part struct {
 	admit    bool
 }
 
-// partFor is that of a subresource; "binding" is Bind's.
-func partFor(t target, subresource string) (part, error) {
+// partOf is that of a subresource; "": the object itself.
+func (r *Registry) partOf(t target, subresource string) (part, error) {
 	k := t.kind
 	switch {
 	case subresource == "":
 		return part{k.PrepareUpdate, k.ValidateUpdate, true}, nil
 	case subresource == "status" && k.HasStatus:
 		return part{k.PrepareStatus, k.ValidateStatus, false}, nil
-	case subresource == "resize" && isPod(k):
-		return part{schema.Do2(core.PrepareResize), schema.Check2(core.ValidateResize), false}, nil
-	case subresource == "binding" && isPod(k):
-		return part{}, nil
-	case subresource == "finalize" && isNamespace(k):
-		return part{schema.Do2(core.PrepareNamespaceFinalize), k.ValidateUpdate, false}, nil
+	}
+	if p, ok := r.hooksOf(k).subresources[subresource]; ok {
+		return p, nil
 	}
 	return part{}, fault(k, t.name, NotFound, "the server could not find the requested resource")
 }
 
-func isNamespace(k *schema.Kind) bool { return k.Group == "" && k.Kind == "Namespace" }
-
 // prepareUpdate makes of obj, which a client wants in old's place, what is stored, or says every fault of it.
 func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.Object, subresource string) error {
-	part, err := partFor(t, subresource)
+	part, err := r.partOf(t, subresource)
 	if err != nil {
 		return err
 	}
@@ -162,8 +155,8 @@ func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.
 		}
 	}
 	faults := schema.ValidateMetaUpdate(k, obj, old)
-	if subresource == "" {
-		faults = append(faults, ipFamilies(obj)...)
+	if complete := r.hooksOf(k).complete; complete != nil && subresource == "" {
+		faults = append(faults, complete(obj)...)
 	}
 	if part.validate != nil {
 		faults = append(faults, part.validate(obj, old)...)
@@ -172,11 +165,11 @@ func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.
 }
 
 // leaves tells whether an update takes from an object on its way out what held it: then it is deleted instead.
-func leaves(k *schema.Kind, obj, old schema.Object) bool {
+func (r *Registry) leaves(k *schema.Kind, obj, old schema.Object) bool {
 	if old.GetDeletionTimestamp() == nil || len(obj.GetFinalizers()) > 0 {
 		return false
 	}
-	if ns, ok := obj.(*corev1.Namespace); ok && len(ns.Spec.Finalizers) > 0 {
+	if keeps := r.hooksOf(k).keeps; keeps != nil && keeps(obj) {
 		return false
 	}
 	grace := old.GetDeletionGracePeriodSeconds()

@@ -1,4 +1,4 @@
-package registry
+package allocate
 
 import (
 	"math/rand/v2"

@@ -1,4 +1,4 @@
-package registry
+package allocate
 
 import (
 	"fmt"
@@ -8,9 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// fillFamilies sets ipFamilies and ipFamilyPolicy of a Service in a cluster of IPv4 alone, and names what such a
+// FillFamilies sets ipFamilies and ipFamilyPolicy of a Service in a cluster of IPv4 alone, and names what such a
 // cluster cannot give.
-func fillFamilies(svc *corev1.Service) (errs field.ErrorList) {
+func FillFamilies(svc *corev1.Service) (errs field.ErrorList) {
 	spec := &svc.Spec
 	if spec.Type == corev1.ServiceTypeExternalName {
 		return nil

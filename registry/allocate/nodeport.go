@@ -1,4 +1,4 @@
-package registry
+package allocate
 
 import (
 	"context"
@@ -11,10 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// A node port is claimed by the key /gantry/nodeports/<port>, whose value names the Service. Ports of one Service
-// may share a number under several protocols.
-
-// nodePorts are the distinct node ports that a Service's spec stands on.
+// nodePorts are the distinct node ports that a Service's spec claims. Its ports may share a number under several protocols.
 func nodePorts(spec corev1.ServiceSpec) []int32 {
 	if spec.Type != corev1.ServiceTypeNodePort && spec.Type != corev1.ServiceTypeLoadBalancer {
 		return nil
@@ -46,14 +43,14 @@ func wantsHealthPort(spec corev1.ServiceSpec) bool {
 
 // fillPorts gives the Service the node ports it asks for, and the ones it leaves open out of the range. Ports of one
 // number under several protocols get one node port.
-func (c *claims) fillPorts(ctx context.Context, r *Registry, asked corev1.ServiceSpec, had map[string]bool) error {
-	held := map[int32]bool{}
-	for key := range had {
+func (c *Claims) fillPorts(ctx context.Context) error {
+	asked, held := c.asked, map[int32]bool{}
+	for key := range c.had {
 		if p, ok := portOfKey(key); ok {
 			held[p] = true
 		}
 	}
-	if err := c.askPorts(ctx, r, asked, held); err != nil {
+	if err := c.takePorts(ctx, held); err != nil {
 		return err
 	}
 	c.svc.Spec.Ports = slices.Clone(c.svc.Spec.Ports) // an update of the status has those of the old state
@@ -68,7 +65,7 @@ func (c *claims) fillPorts(ctx context.Context, r *Registry, asked corev1.Servic
 			continue
 		}
 		if given[p.Port] == 0 {
-			n, err := c.drawPort(ctx, r)
+			n, err := c.drawPort(ctx)
 			if err != nil {
 				return err
 			}
@@ -77,7 +74,7 @@ func (c *claims) fillPorts(ctx context.Context, r *Registry, asked corev1.Servic
 		c.svc.Spec.Ports[i].NodePort = given[p.Port]
 	}
 	if wantsHealthPort(asked) && asked.HealthCheckNodePort == 0 {
-		n, err := c.drawPort(ctx, r)
+		n, err := c.drawPort(ctx)
 		if err != nil {
 			return err
 		}
@@ -86,43 +83,44 @@ func (c *claims) fillPorts(ctx context.Context, r *Registry, asked corev1.Servic
 	return nil
 }
 
-// askPorts takes the node ports that are named. held are those the Service has; they grow by what is taken.
-func (c *claims) askPorts(ctx context.Context, r *Registry, asked corev1.ServiceSpec, held map[int32]bool) error {
+// takePorts takes the node ports that are named. held are those the Service has; they grow by what is taken.
+func (c *Claims) takePorts(ctx context.Context, held map[int32]bool) error {
+	asked := c.asked
 	if nodePorts(asked) == nil {
 		return nil
 	}
 	for i, p := range asked.Ports {
 		path := field.NewPath("spec", "ports").Index(i).Child("nodePort")
-		why, err := c.askPort(ctx, r, p.NodePort, held)
+		why, err := c.takePort(ctx, p.NodePort, held)
 		if err != nil {
 			return err
 		}
 		if why != "" {
-			return c.invalid(path, p.NodePort, why)
+			return refuse(path, p.NodePort, why)
 		}
 	}
 	if p := asked.HealthCheckNodePort; wantsHealthPort(asked) {
-		why, err := c.askPort(ctx, r, p, held)
+		why, err := c.takePort(ctx, p, held)
 		if err != nil {
 			return err
 		}
 		if why != "" {
-			return c.invalid(field.NewPath("spec", "healthCheckNodePort"), p,
+			return refuse(field.NewPath("spec", "healthCheckNodePort"), p,
 				fmt.Sprintf("failed to allocate requested HealthCheck NodePort %d: %s", p, why))
 		}
 	}
 	return nil
 }
 
-// askPort takes one port; why is the reason of a refusal.
-func (c *claims) askPort(ctx context.Context, r *Registry, p int32, held map[int32]bool) (why string, err error) {
+// takePort takes one port; why is the reason of a refusal.
+func (c *Claims) takePort(ctx context.Context, p int32, held map[int32]bool) (why string, err error) {
 	if p == 0 || held[p] {
 		return "", nil
 	}
-	if lo, hi := r.cfg.NodePorts[0], r.cfg.NodePorts[1]; int(p) < lo || int(p) > hi {
+	if lo, hi := c.NodePorts[0], c.NodePorts[1]; int(p) < lo || int(p) > hi {
 		return fmt.Sprintf("provided port is not in the valid range. The range of valid ports is %d-%d", lo, hi), nil
 	}
-	ok, err := c.ask(ctx, r, nodePortKey(p))
+	ok, err := c.takeKey(ctx, nodePortKey(p))
 	if err != nil {
 		return "", err
 	}
@@ -130,13 +128,13 @@ func (c *claims) askPort(ctx context.Context, r *Registry, p int32, held map[int
 		return "provided port is already allocated", nil
 	}
 	held[p] = true
-	c.use(nodePortPrefix, int(p)-r.cfg.NodePorts[0])
+	c.use(nodePortPrefix, int(p)-c.NodePorts[0])
 	return "", nil
 }
 
-func (c *claims) drawPort(ctx context.Context, r *Registry) (int32, error) {
-	lo := r.cfg.NodePorts[0]
-	n, ok, err := c.draw(ctx, r, nodePortPrefix, ports(r.cfg.NodePorts),
+func (c *Claims) drawPort(ctx context.Context) (int32, error) {
+	lo := c.NodePorts[0]
+	n, ok, err := c.draw(ctx, nodePortPrefix, ports(c.NodePorts),
 		func(n int) string { return nodePortKey(int32(lo + n)) },
 		func(key string) (int, bool) {
 			p, ok := portOfKey(key)
@@ -146,7 +144,7 @@ func (c *claims) drawPort(ctx context.Context, r *Registry) (int32, error) {
 		return 0, err
 	}
 	if !ok {
-		return 0, c.full("nodePort")
+		return 0, usedUp("nodePort")
 	}
 	return int32(lo + n), nil
 }
