@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 	"weak"
 
+	"gantry/registry/history"
 	"gantry/registry/safely"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -195,7 +196,7 @@ func itemAt(k *schema.Kind, rest string, kv *store.KV, keep bool) (it *Item, err
 }
 
 func itemOfStored(k *schema.Kind, rest string, kv *store.KV, keep bool) (*Item, error) {
-	obj, value, err := decodeStored(k, rest, unstamped(kv.Value))
+	obj, value, err := decodeStored(k, rest, history.Strip(kv.Value))
 	if err != nil {
 		return nil, err
 	}

@@ -9,7 +9,6 @@ import (
 const (
 	registryPrefix   = "/registry/"
 	quarantinePrefix = "/gantry/quarantine/"
-	electionPrefix   = "/gantry/election/"
 )
 
 // objectKey is where an object of k lives.
@@ -19,6 +18,9 @@ func objectKey(k *schema.Kind, namespace, name string) string {
 	}
 	return registryPrefix + k.Prefix + "/" + name
 }
+
+// Key is where an object of k lives in etcd.
+func Key(k *schema.Kind, namespace, name string) string { return objectKey(k, namespace, name) }
 
 // kindPrefix is the range of a kind's objects in a namespace ("": all of them).
 func kindPrefix(k *schema.Kind, namespace string) string {

@@ -6,10 +6,6 @@ import (
 )
 
 var (
-	masterStatus = promauto.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "leader_election_master_status",
-		Help: "1 while this process leads the election, 0 otherwise.",
-	}, []string{"name"})
 	quarantined = promauto.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "gantry_quarantined_values",
 		Help: "Values in etcd that cannot be read and are served to nobody.",

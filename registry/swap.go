@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"gantry/registry/history"
 	"gantry/registry/store"
 	"gantry/schema"
 )
@@ -141,11 +142,11 @@ func (r *Registry) commit(ctx context.Context, s *guardedUpdate, value []byte, b
 	for _, h := range s.holds {
 		t.Compares = append(t.Compares, store.Compare{Key: h.key, Revision: h.rev, Unread: true})
 	}
-	by := r.stampOf(ctx, s.old.rev)
+	by := r.recordOf(ctx, s.old.rev)
 	if s.remove {
 		t.Deletes = append(t.Deletes, s.key)
 	} else {
-		value = stamped(value, by)
+		value = history.Append(value, by)
 		t.Puts = append(t.Puts, store.Put{Key: s.key, Value: value})
 	}
 	if beside != nil {
@@ -160,13 +161,13 @@ func (r *Registry) commit(ctx context.Context, s *guardedUpdate, value []byte, b
 
 // commitDeletion runs a transaction and, where it deletes the object, writes down who does. A full etcd takes
 // deletions but no puts: then that is left out.
-func (r *Registry) commitDeletion(ctx context.Context, s *guardedUpdate, t store.Txn, by Stamp) (store.TxnResult, error) {
+func (r *Registry) commitDeletion(ctx context.Context, s *guardedUpdate, t store.Txn, by history.Record) (store.TxnResult, error) {
 	if !s.remove {
 		return r.store.Commit(ctx, t)
 	}
-	text := deletion{Key: s.key, Stamp: by}.text()
+	text := history.Deletion{Key: s.key, Record: by}.Encode()
 	with := t
-	with.Puts = append(t.Puts[:len(t.Puts):len(t.Puts)], store.Put{Key: deletedKey, Value: text})
+	with.Puts = append(t.Puts[:len(t.Puts):len(t.Puts)], store.Put{Key: history.DeletedKey, Value: text})
 	res, err := r.store.Commit(ctx, with)
 	if !store.OutOfSpace(err) {
 		return res, err
@@ -174,7 +175,7 @@ func (r *Registry) commitDeletion(ctx context.Context, s *guardedUpdate, t store
 	res, err = r.store.Commit(ctx, t)
 	if err == nil && !res.Done && res.Current[s.key] == nil {
 		// The write that met the quota is done all the same, and then refused.
-		if kv, _, gerr := r.store.Get(ctx, deletedKey, 0); gerr == nil && kv != nil && bytes.Equal(kv.Value, text) {
+		if kv, _, gerr := r.store.Get(ctx, history.DeletedKey, 0); gerr == nil && kv != nil && bytes.Equal(kv.Value, text) {
 			return store.TxnResult{Done: true, Revision: kv.ModRevision}, nil
 		}
 	}

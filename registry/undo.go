@@ -3,11 +3,14 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/registry/admit"
+	"gantry/registry/history"
 	"gantry/registry/store"
 	"gantry/schema"
 )
@@ -114,4 +117,17 @@ func readBad(kv *store.KV) Quarantined {
 	}
 	b.Key = key
 	return b
+}
+
+// Read reads a version as the object that its key says; the error says what is wrong with the value.
+func Read(kinds *schema.Set, key string, v *history.Version) (*Item, error) {
+	k, _, _, ok := kinds.Key(strings.TrimPrefix(key, registryPrefix))
+	if !ok || !strings.HasPrefix(key, registryPrefix) {
+		return nil, fmt.Errorf("%s is the key of no kind of object", key)
+	}
+	if v.Value == nil {
+		return nil, errors.New("the key was deleted")
+	}
+	rest := strings.TrimPrefix(key, kindPrefix(k, ""))
+	return itemAt(k, rest, &store.KV{Key: key, Value: v.Value, ModRevision: v.Revision}, true)
 }
