@@ -79,7 +79,7 @@ func (r *Registry) renew(ctx context.Context, s *guardedUpdate) (moved bool, err
 		var obj schema.Object
 		if met.item != nil {
 			obj = met.item.Object()
-			r.writes.keep(h.key, met.item) // the next write knows it, should the cache be behind for longer
+			r.results.keep(h.key, met.item) // the next write knows it, should the cache be behind for longer
 		} else if met.rev != 0 {
 			return true, &Error{Kind: Unreadable, Group: h.kind.Group, Resource: h.kind.Plural, KindName: h.kind.Kind, Name: h.name, Cause: met.bad}
 		}
@@ -103,7 +103,7 @@ func (f finder) Find(ctx context.Context, group, plural, namespace, name string)
 		return nil, false, nil
 	}
 	f.r.cache(k).use() // what one write asks for, the next one will
-	st, err := f.r.guess(ctx, target{k, namespace, name, objectKey(k, namespace, name)})
+	st, err := f.r.known(ctx, target{k, namespace, name, objectKey(k, namespace, name)})
 	if err != nil || st.item == nil {
 		return nil, false, err
 	}

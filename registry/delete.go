@@ -26,7 +26,7 @@ func (r *Registry) Delete(ctx context.Context, k *schema.Kind, namespace, name s
 	if o.DryRun {
 		st, err = r.read(ctx, t)
 	} else {
-		st, err = r.guess(ctx, t)
+		st, err = r.known(ctx, t)
 	}
 	if err != nil {
 		return nil, false, about(k, name, err)

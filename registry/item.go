@@ -12,6 +12,7 @@ import (
 	"weak"
 
 	"gantry/registry/history"
+	"gantry/registry/mutation"
 	"gantry/registry/safely"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -86,7 +87,7 @@ func (i *Item) own() (schema.Object, error) {
 func (i *Item) remember(obj schema.Object) {
 	p := weak.Make(&obj)
 	i.obj.Store(&p)
-	guard(i, obj)
+	mutation.Watch(i.Kind, i.rest, obj)
 }
 
 // Deleting tells that the object is on its way out.

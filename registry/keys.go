@@ -1,14 +1,16 @@
 package registry
 
 import (
+	"fmt"
+	"strings"
+
 	"gantry/registry/store"
 	"gantry/schema"
 )
 
 // The places in etcd. A prefix ends in a slash.
 const (
-	registryPrefix   = "/registry/"
-	quarantinePrefix = "/gantry/quarantine/"
+	registryPrefix = "/registry/"
 )
 
 // objectKey is where an object of k lives.
@@ -33,4 +35,27 @@ func kindPrefix(k *schema.Kind, namespace string) string {
 // keyable tells whether an object of k with these names has a key, as opposed to one outside its prefix.
 func keyable(k *schema.Kind, namespace, name string) bool {
 	return store.IsSegment(name) && (!k.Namespaced && namespace == "" || k.Namespaced && store.IsSegment(namespace))
+}
+
+// prefix is the range that objects of kind k are read from, with its trailing slash.
+func (r *Registry) prefix(k *schema.Kind) string {
+	if nodeRange := r.hooksOf(k).nodeRange; nodeRange != nil && r.cfg.Node != "" {
+		return nodeRange(r.cfg.Node)
+	}
+	return kindPrefix(k, "")
+}
+
+// splitKey takes the part of a key after its kind's prefix apart: "default/web".
+func splitKey(k *schema.Kind, rest string) (namespace, name string, err error) {
+	name = rest
+	if k.Namespaced {
+		var ok bool
+		if namespace, name, ok = strings.Cut(rest, "/"); !ok || namespace == "" {
+			return "", "", fmt.Errorf("the key has no namespace")
+		}
+	}
+	if name == "" || strings.Contains(name, "/") {
+		return "", "", fmt.Errorf("the key is no key of a %s", k.Kind)
+	}
+	return namespace, name, nil
 }

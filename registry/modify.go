@@ -68,21 +68,23 @@ func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
 	}()
 	queue := func() (err error) {
 		if leave == nil && w.want.rev == 0 {
-			leave, err = r.writes.enter(ctx, w.key)
+			if leave, err = r.queues.Enter(ctx, w.key); err != nil {
+				return ctxError(ctx)
+			}
 		}
-		return err
+		return nil
 	}
-	if r.writes.contended(w.key) {
+	if r.queues.Contended(w.key) {
 		if err := queue(); err != nil {
 			return nil, err
 		}
 	}
 	if w.want.rev != 0 {
-		land, err := r.writes.takeOff(ctx, w.key, w.want.rev)
+		release, err := r.queues.Acquire(ctx, w.key, w.want.rev)
 		if err != nil {
-			return nil, err
+			return nil, ctxError(ctx)
 		}
-		defer land()
+		defer release()
 	}
 	st, err := r.first(ctx, w)
 	if err != nil {
@@ -111,7 +113,7 @@ func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
 			if err := queue(); err != nil {
 				return nil, err
 			}
-			if newer := r.writes.get(w.key); newer != nil && newer.Revision > st.rev {
+			if newer := r.results.get(w.key); newer != nil && newer.Revision > st.rev {
 				st = state{item: newer, rev: newer.Revision} // those before us in the queue were here meanwhile
 			}
 		}
@@ -123,7 +125,7 @@ func (r *Registry) first(ctx context.Context, w *write) (state, error) {
 	if w.options.DryRun {
 		return r.read(ctx, w.target) // nothing will check what is decided
 	}
-	return r.guess(ctx, w.target)
+	return r.known(ctx, w.target)
 }
 
 // errRace makes a write start over: an object came into being while it was about to be created.

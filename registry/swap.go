@@ -59,15 +59,15 @@ func (r *Registry) run(ctx context.Context, s *guardedUpdate) (it *Item, lost *s
 		if res.Done {
 			it := s.item(value, res.Revision)
 			if s.remove {
-				r.writes.drop(s.key)
+				r.results.drop(s.key)
 			} else {
-				r.writes.keep(s.key, it)
+				r.results.keep(s.key, it)
 			}
 			return it, nil, nil
 		}
 		met := r.stateOf(s.target, res.Current[s.key])
 		if met.rev != s.old.rev {
-			r.writes.met(s.key, met.item)
+			r.results.met(s.key, met.item)
 			return nil, &met, nil
 		}
 		moved, err := r.renew(ctx, s)

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -81,42 +80,6 @@ func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj sch
 		return nil, t.fault(Conflict, modified)
 	}
 	return it, err
-}
-
-// Quarantined is a value that cannot be read, as it is recorded at /gantry/quarantine/<key>.
-type Quarantined = badRecord
-
-// ListQuarantined returns what is under quarantine, in the order of keys.
-func ListQuarantined(ctx context.Context, s store.Store) ([]Quarantined, error) {
-	kvs, _, _, err := s.List(ctx, quarantinePrefix, store.RangeEnd(quarantinePrefix), 0, 0)
-	if err != nil {
-		return nil, err
-	}
-	var out []Quarantined
-	for _, kv := range kvs {
-		out = append(out, readBad(kv))
-	}
-	return out, nil
-}
-
-// QuarantineOf returns the record of one key; false: it is not under quarantine.
-func QuarantineOf(ctx context.Context, s store.Store, key string) (Quarantined, bool, error) {
-	kv, _, err := s.Get(ctx, quarantineKey(key), 0)
-	if err != nil || kv == nil {
-		return Quarantined{}, false, err
-	}
-	return readBad(kv), true, nil
-}
-
-// readBad reads a record; like every value in etcd it may be anything.
-func readBad(kv *store.KV) Quarantined {
-	var b Quarantined
-	key := "/" + strings.TrimPrefix(kv.Key, quarantinePrefix)
-	if json.Unmarshal(kv.Value, &b) != nil {
-		return Quarantined{Key: key, Error: "the record itself cannot be read"}
-	}
-	b.Key = key
-	return b
 }
 
 // Read reads a version as the object that its key says; the error says what is wrong with the value.

@@ -74,7 +74,7 @@ func Commands(cfg Config) []*cli.Command {
 				&cli.BoolFlag{Name: "dry-run", Usage: "do everything but store"}),
 			Action: run(undo),
 		},
-		{Name: "quarantine", Usage: "list the values in etcd that cannot be read, and how to mend them", Flags: etcd, Action: run(quarantine)},
+		{Name: "quarantine", Usage: "list the values in etcd that cannot be read, and how to mend them", Flags: etcd, Action: run(listQuarantine)},
 		{Name: "backup", Usage: "save all of etcd to a file", ArgsUsage: "FILE", Flags: etcd, Action: run(backup)},
 		{
 			Name: "restore", Usage: "replace the embedded etcd of a data directory by a backup", ArgsUsage: "FILE",

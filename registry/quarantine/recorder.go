@@ -1,4 +1,4 @@
-package registry
+package quarantine
 
 import (
 	"context"
@@ -11,22 +11,13 @@ import (
 	"gantry/schema"
 )
 
-// badRecord is what stands at /gantry/quarantine/<key>.
-type badRecord struct {
-	Key      string `json:"key"`
-	Revision int64  `json:"revision"`
-	Error    string `json:"error"`
-	// LastGood is the last revision whose value could be read; 0: none is known.
-	LastGood int64     `json:"lastGoodRevision,omitempty"`
-	Time     time.Time `json:"time"`
-}
-
-// recorder writes down what is under quarantine, in a process that may (Config.Quarantine). It is told which keys to look at, not
-// what to write: that is what the quarantine says when their turn comes, so a key that changes often is written once.
-type recorder struct {
+// Recorder writes down what is under quarantine. It is told which keys to look at, not what to write: that is what the Set says when their turn
+// comes, so a key that changes often is written once.
+type Recorder struct {
 	store store.Store
-	on    func(k *schema.Kind, namespace, name string, err error)
 	write bool
+	check func(k *schema.Kind, rest string, kv *store.KV) error
+	onBad func(k *schema.Kind, rest string, err error)
 	wake  chan struct{} // has a token while something waits
 
 	mu      sync.Mutex // guards all below
@@ -36,12 +27,15 @@ type recorder struct {
 
 // recordJob is a key to look at; rest "": all of the kind.
 type recordJob struct {
-	of   *quarantine
+	of   *Set
 	rest string
 }
 
 // maxRecords bounds the keys that wait. Beyond it, all of a kind is looked at instead.
 const maxRecords = 1024
+
+// listPage is how many records are read from etcd at a time.
+const listPage = 1000
 
 // The pause between two rounds of writing, which is what a key that flaps is written in, and after a round that failed.
 const (
@@ -49,14 +43,16 @@ const (
 	lastRecord  = 30 * time.Second
 )
 
-func newRecorder(cfg Config, s store.Store) *recorder {
-	return &recorder{
-		store: s, on: cfg.OnBad, write: cfg.Quarantine, wake: make(chan struct{}, 1), waiting: map[recordJob]struct{}{},
+// NewRecorder returns a recorder; write: this process may write records, and Run does. check says what is wrong with a value, for the last good
+// one to be found. onBad, where it is not nil, is told of every bad value, once a revision.
+func NewRecorder(s store.Store, write bool, check func(k *schema.Kind, rest string, kv *store.KV) error, onBad func(k *schema.Kind, rest string, err error)) *Recorder {
+	return &Recorder{
+		store: s, write: write, check: check, onBad: onBad, wake: make(chan struct{}, 1), waiting: map[recordJob]struct{}{},
 	}
 }
 
 // add asks for a look at a key of a kind, or at all of them.
-func (r *recorder) add(of *quarantine, rest string) {
+func (r *Recorder) add(of *Set, rest string) {
 	if !r.write {
 		return
 	}
@@ -77,7 +73,7 @@ func (r *recorder) add(of *quarantine, rest string) {
 }
 
 // take empties the queue.
-func (r *recorder) take() []recordJob {
+func (r *Recorder) take() []recordJob {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	jobs := r.queue
@@ -86,8 +82,8 @@ func (r *recorder) take() []recordJob {
 	return jobs
 }
 
-// run writes what waits, round by round, and repeats what fails, until ctx is done.
-func (r *recorder) run(ctx context.Context) error {
+// Run writes what waits, round by round, and repeats what fails, until ctx is done.
+func (r *Recorder) Run(ctx context.Context) error {
 	pause := recordPause
 	for {
 		select {
@@ -115,35 +111,34 @@ func (r *recorder) run(ctx context.Context) error {
 	}
 }
 
-func (r *recorder) do(ctx context.Context, job recordJob) error {
+func (r *Recorder) do(ctx context.Context, job recordJob) error {
 	if job.rest == "" {
 		return r.sweep(ctx, job.of)
 	}
 	return r.record(ctx, job.of, job.rest)
 }
 
-// tell tells OnBad of a bad value.
-func (r *recorder) tell(of *quarantine, rest string, bad badValue) {
-	if r.on != nil {
-		namespace, name, _ := splitKey(of.kind, rest)
-		r.on(of.kind, namespace, name, bad.err)
+// report tells onBad of a bad value.
+func (r *Recorder) report(of *Set, rest string, bad badValue) {
+	if r.onBad != nil {
+		r.onBad(of.kind, rest, bad.err)
 	}
 }
 
-// record makes the record of a key what the quarantine says. Where it writes one, it tells OnBad: once in the whole
+// record makes the record of a key what the quarantine says. Where it writes one, it tells onBad: once in the whole
 // cluster where all who write records do.
-func (r *recorder) record(ctx context.Context, of *quarantine, rest string) error {
-	key := quarantineKey(of.prefix + rest)
+func (r *Recorder) record(ctx context.Context, of *Set, rest string) error {
+	key := recordKey(of.prefix + rest)
 	kv, _, err := r.store.Get(ctx, key, 0)
 	if err != nil {
 		return err
 	}
-	bad, is := of.look(rest)
+	bad, is := of.get(rest)
 	if !is {
 		return r.remove(ctx, kv)
 	}
-	b := badRecord{Key: of.prefix + rest, Revision: bad.rev, Error: bad.err.Error(), LastGood: bad.good, Time: bad.at.UTC().Truncate(time.Second)}
-	var old badRecord
+	b := Record{Key: of.prefix + rest, Revision: bad.rev, Error: bad.err.Error(), LastGood: bad.good, Time: bad.at.UTC().Truncate(time.Second)}
+	var old Record
 	var rev int64
 	if kv != nil {
 		rev = kv.ModRevision
@@ -168,7 +163,7 @@ func (r *recorder) record(ctx context.Context, of *quarantine, rest string) erro
 		return err
 	case res.Done:
 		of.noteRecord(rest, b.Revision)
-		r.tell(of, rest, bad)
+		r.report(of, rest, bad)
 	default: // another process was quicker, perhaps with an older value
 		r.add(of, rest)
 	}
@@ -176,7 +171,7 @@ func (r *recorder) record(ctx context.Context, of *quarantine, rest string) erro
 }
 
 // remove takes a record away, as it was read; nil: there is none.
-func (r *recorder) remove(ctx context.Context, kv *store.KV) error {
+func (r *Recorder) remove(ctx context.Context, kv *store.KV) error {
 	if kv == nil {
 		return nil
 	}
@@ -184,18 +179,18 @@ func (r *recorder) remove(ctx context.Context, kv *store.KV) error {
 	return err
 }
 
-// maxLook bounds how many bad values in a row are looked behind.
-const maxLook = 16
+// maxBad bounds how many bad values in a row are read to find the last good one.
+const maxBad = 16
 
-// lastGood looks in etcd's history for the last value before b that can be read; 0: there is none any more.
-func (r *recorder) lastGood(ctx context.Context, k *schema.Kind, rest string, b badRecord) int64 {
+// lastGood searches etcd's history for the last value before b that can be read; 0: there is none any more.
+func (r *Recorder) lastGood(ctx context.Context, k *schema.Kind, rest string, b Record) int64 {
 	rev := b.Revision
-	for range maxLook {
+	for range maxBad {
 		kv, _, err := r.store.Get(ctx, b.Key, rev-1)
 		if err != nil || kv == nil {
 			return 0
 		}
-		if _, err := itemAt(k, rest, kv, false); err == nil {
+		if r.check(k, rest, kv) == nil {
 			return kv.ModRevision
 		}
 		rev = kv.ModRevision
@@ -204,8 +199,8 @@ func (r *recorder) lastGood(ctx context.Context, k *schema.Kind, rest string, b 
 }
 
 // sweep makes all records of a kind what its quarantine says.
-func (r *recorder) sweep(ctx context.Context, of *quarantine) error {
-	start := quarantineKey(of.prefix)
+func (r *Recorder) sweep(ctx context.Context, of *Set) error {
+	start := recordKey(of.prefix)
 	end := store.RangeEnd(start)
 	for {
 		kvs, count, _, err := r.store.List(ctx, start, end, listPage, 0)
@@ -213,7 +208,7 @@ func (r *recorder) sweep(ctx context.Context, of *quarantine) error {
 			return err
 		}
 		for _, kv := range kvs {
-			if _, is := of.look(strings.TrimPrefix(kv.Key, quarantineKey(of.prefix))); is {
+			if _, is := of.get(strings.TrimPrefix(kv.Key, recordKey(of.prefix))); is {
 				continue
 			}
 			if err := r.remove(ctx, kv); err != nil {

@@ -1,27 +1,26 @@
-package registry
+package store
 
 import (
 	"context"
 	"sync"
 	"time"
-
-	"gantry/registry/store"
 )
 
-// progress makes quiet watches tell how far they are, while somebody waits for that.
-type progress struct {
-	store store.Store
+// ProgressRequests make quiet watches tell how far they are, while somebody waits for that.
+type ProgressRequests struct {
+	store Store
 	wake  chan struct{}
 	mu    sync.Mutex     // guards waits
-	waits map[string]int // by prefix, those who wait
+	waits map[string]int // by the start of a watch, those who wait
 }
 
-func newProgress(s store.Store) *progress {
-	return &progress{store: s, wake: make(chan struct{}, 1), waits: map[string]int{}}
+// NewProgressRequests returns those of a store. Run makes them.
+func NewProgressRequests(s Store) *ProgressRequests {
+	return &ProgressRequests{store: s, wake: make(chan struct{}, 1), waits: map[string]int{}}
 }
 
-// ask begins a wait; the caller calls the result when it is over.
-func (p *progress) ask(prefix string) (over func()) {
+// Wait begins a wait for the watches that begin at prefix; the caller calls the result when it is over.
+func (p *ProgressRequests) Wait(prefix string) (over func()) {
 	p.mu.Lock()
 	p.waits[prefix]++
 	p.mu.Unlock()
@@ -38,7 +37,7 @@ func (p *progress) ask(prefix string) (over func()) {
 	}
 }
 
-func (p *progress) waiting() []string {
+func (p *ProgressRequests) waiting() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var out []string
@@ -54,7 +53,8 @@ const (
 	lastProgress  = 200 * time.Millisecond
 )
 
-func (p *progress) run(ctx context.Context) error {
+// Run makes the requests until ctx is done.
+func (p *ProgressRequests) Run(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	pause := firstProgress
@@ -69,7 +69,7 @@ func (p *progress) run(ctx context.Context) error {
 		}
 		prefixes := p.waiting()
 		for _, prefix := range prefixes {
-			pctx, cancel := context.WithTimeout(ctx, tripTimeout)
+			pctx, cancel := context.WithTimeout(ctx, ReadTimeout)
 			_ = p.store.Progress(pctx, prefix) // a failure shows in the watch itself; the next try comes soon
 			cancel()
 		}

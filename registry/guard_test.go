@@ -20,7 +20,7 @@ func TestOlderBinaryStandsAside(t *testing.T) {
 	if err := write(); err != nil {
 		t.Fatal(err)
 	}
-	put(t, s, "/gantry/version", fmt.Sprintf(`{"rules":%d}`, rulesVersion+1))
+	put(t, s, "/gantry/version", fmt.Sprintf(`{"rules":%d}`, store.RulesVersion+1))
 	err := write()
 	if !errors.Is(err, Unavailable) || !strings.Contains(err.Error(), "stands aside") {
 		t.Errorf("a write under newer rules: %v", err)

@@ -1,4 +1,4 @@
-package registry
+package quarantine
 
 import (
 	"context"
@@ -14,13 +14,14 @@ import (
 
 	"gantry/registry/store"
 	"gantry/schema"
+	"gantry/schema/core"
 )
 
-// recording is a registry that records on a store, with the quarantine of pods; nothing of it runs.
-func recording(s store.Store, on func()) (*recorder, *quarantine) {
-	r := New(Config{Store: s, Kinds: testKinds, Quarantine: true, Log: slog.New(slog.DiscardHandler),
-		OnBad: func(*schema.Kind, string, string, error) { on() }})
-	return r.reads.recorder, r.cache(podKind).bad
+// recording is a recorder on a store, with the set of pods; nothing of it runs.
+func recording(s store.Store, onBad func()) (*Recorder, *Set) {
+	check := func(*schema.Kind, string, *store.KV) error { return errors.New("rubbish") }
+	r := NewRecorder(s, true, check, func(*schema.Kind, string, error) { onBad() })
+	return r, NewSet(core.Pod, "/registry/pods/", r, slog.New(slog.DiscardHandler), false)
 }
 
 func badAt(i int, rev int64) (rest string, kv *store.KV) {
@@ -29,22 +30,22 @@ func badAt(i int, rev int64) (rest string, kv *store.KV) {
 }
 
 // queued is how many keys wait.
-func (r *recorder) queued() int {
+func (r *Recorder) queued() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.queue)
 }
 
 // records are those of pods, by key.
-func records(t *testing.T, s store.Store) map[string]badRecord {
+func records(t *testing.T, s store.Store) map[string]Record {
 	t.Helper()
 	kvs, _, _, err := s.List(context.Background(), "/gantry/quarantine/registry/pods/", "/gantry/quarantine/registry/pods0", 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]badRecord{}
+	out := map[string]Record{}
 	for _, kv := range kvs {
-		var b badRecord
+		var b Record
 		if err := json.Unmarshal(kv.Value, &b); err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +67,7 @@ func manyBadValues(t *testing.T, values int, leave bool) {
 		r, q := recording(s, func() { told.Add(1) })
 		for i := range values {
 			rest, kv := badAt(i, int64(i+2))
-			q.put(rest, kv, 1, errors.New("rubbish"))
+			q.Put(rest, kv, 1, errors.New("rubbish"))
 		}
 		bounded := func() {
 			t.Helper()
@@ -77,14 +78,14 @@ func manyBadValues(t *testing.T, values int, leave bool) {
 		bounded()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- r.run(ctx) }()
+		go func() { ended <- r.Run(ctx) }()
 		time.Sleep(time.Minute) // of the bubble's time
 		if n := len(records(t, s)); n != values || int(told.Load()) != values {
 			t.Errorf("%d values are recorded and %d told of %d", n, told.Load(), values)
 		}
 		for i := range values {
 			if rest, _ := badAt(i, 0); leave {
-				q.clear(rest)
+				q.Clear(rest)
 			}
 		}
 		bounded()
@@ -120,18 +121,18 @@ func TestRecorderOfAFlappingKey(t *testing.T) {
 		r, q := recording(s, func() {})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- r.run(ctx) }()
+		go func() { ended <- r.Run(ctx) }()
 		rev := int64(10)
 		flap := func(n int, every time.Duration) {
 			for range n {
 				rest, kv := badAt(1, rev)
-				q.put(rest, kv, rev-1, fmt.Errorf("rubbish %d", rev))
+				q.Put(rest, kv, rev-1, fmt.Errorf("rubbish %d", rev))
 				time.Sleep(every)
-				q.clear(rest)
+				q.Clear(rest)
 				rev += 2
 			}
 			rest, kv := badAt(1, rev)
-			q.put(rest, kv, rev-1, errors.New(strings.Repeat("long ", 1000)))
+			q.Put(rest, kv, rev-1, errors.New(strings.Repeat("long ", 1000)))
 		}
 		flap(10_000, time.Millisecond) // 10 s
 		time.Sleep(time.Second)
