@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry/admit"
+	"gantry/registry/safely"
 	"gantry/schema"
 )
 
@@ -224,4 +226,34 @@ func setPropagation(obj schema.Object, o DeleteOptions) (changed bool) {
 	}
 	obj.SetFinalizers(finalizers)
 	return true
+}
+
+// parallelDeletes is how many objects of a collection are deleted at a time.
+const parallelDeletes = 8
+
+// DeleteCollection deletes every object that l selects and returns them as they were. One that was deleted or made
+// again meanwhile is left alone.
+func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespace string, o DeleteOptions, l ListOptions) ([]*Item, error) {
+	list, err := r.List(ctx, k, namespace, l)
+	if err != nil {
+		return nil, err
+	}
+	g, gctx := safely.WithContext(ctx)
+	g.SetLimit(parallelDeletes)
+	for _, it := range list.Items {
+		g.Go(func() error {
+			one := o
+			if one.UID == "" {
+				one.UID = it.uid
+			}
+			_, _, err := r.Delete(gctx, k, it.Namespace, it.Name, one)
+			remade := o.UID == "" && o.ResourceVersion == "" && errors.Is(err, Conflict)
+			if errors.Is(err, NotFound) || remade {
+				return nil
+			}
+			return err
+		})
+	}
+	err = g.Wait()
+	return list.Items, err
 }
