@@ -30,7 +30,7 @@ type backfill struct {
 	reached    bool               // the last round is over: the ring followed on entries
 	round      int                // counts what makes entries begin anew
 	ended      time.Time          // the last watch of etcd
-	news       chan struct{}      // closed and replaced when any of this changes
+	changed    chan struct{}      // closed and replaced when any of this changes
 	awaited    int64              // what passed was when the first reader began to be waited for
 	patient    time.Time          // until when it is
 
@@ -49,7 +49,7 @@ const (
 func newBackfill(c *cache) *backfill {
 	return &backfill{
 		c: c, wake: make(chan struct{}, 1), limit: backfillEntries, reached: true,
-		waiting: map[*Watcher]int64{}, news: make(chan struct{}),
+		waiting: map[*Watcher]int64{}, changed: make(chan struct{}),
 	}
 }
 
@@ -96,18 +96,18 @@ func (b *backfill) wait(w *Watcher) (<-chan struct{}, error) {
 	case w.rev+1 < b.compacted:
 		return nil, tooOld(w.rev, ringFloor)
 	case b.has(w.rev):
-		return closedNews, nil
+		return closedChannel, nil
 	}
 	b.waiting[w] = w.rev
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
-	return b.news, nil
+	return b.changed, nil
 }
 
 // closedNews is for those who need not wait.
-var closedNews = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
+var closedChannel = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // leave ends a wait.
 func (b *backfill) leave(w *Watcher) {
@@ -207,13 +207,13 @@ func (b *backfill) reset() {
 	defer b.mu.Unlock()
 	b.restart(0)
 	b.compacted, b.reached = 0, true
-	b.tell()
+	b.notify()
 }
 
 // tell wakes those who wait; b.mu is held.
-func (b *backfill) tell() {
-	close(b.news)
-	b.news = make(chan struct{})
+func (b *backfill) notify() {
+	close(b.changed)
+	b.changed = make(chan struct{})
 }
 
 // read goes on in etcd's history until the ring is reached or nobody wants more for now.
@@ -240,7 +240,7 @@ func (b *backfill) read(ctx context.Context, round int) error {
 		}
 		entries := make([]entry, 0, len(batch.Events))
 		for _, ev := range batch.Events {
-			if e, ok := b.c.past(ev, latest); ok {
+			if e, ok := b.c.pastEntry(ev, latest); ok {
 				entries = append(entries, e)
 			}
 		}
@@ -257,7 +257,7 @@ func (b *backfill) expire(rev, compacted int64) {
 	defer b.mu.Unlock()
 	b.compacted = max(b.compacted, compacted, rev+2)
 	b.reached, b.ended = true, time.Now()
-	b.tell()
+	b.notify()
 }
 
 // add appends the changes up to a revision and tells whether that is enough for now.
@@ -276,7 +276,7 @@ func (b *backfill) add(round int, entries []entry, rev int64) (enough bool) {
 	b.trim()
 	b.reached = b.rev >= ringFloor
 	b.ended = time.Now()
-	b.tell()
+	b.notify()
 	return b.reached || b.full(len(b.entries)) || len(b.entries)-b.after(b.passed.Load()) >= readAhead
 }
 
@@ -301,7 +301,7 @@ func (b *backfill) trim() {
 func (e entry) pastSize() int { return e.size() + len(e.item.JSON) }
 
 // tidy forgets what nobody has wanted for a while.
-func (b *backfill) tidy(now time.Time) {
+func (b *backfill) dropUnused(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.waiting) == 0 && now.Sub(b.ended) > ringAge {
@@ -314,7 +314,7 @@ const maxLatest = 4096
 
 // past makes a change of etcd's history an entry; ok is false where nobody can see it. latest are the states that the changes
 // before it made, by key: they need not be read twice.
-func (c *cache) past(ev store.Event, latest map[string]*Item) (e entry, ok bool) {
+func (c *cache) pastEntry(ev store.Event, latest map[string]*Item) (e entry, ok bool) {
 	e = newEntry(ev.KV.ModRevision)
 	rest := strings.TrimPrefix(ev.KV.Key, c.prefix)
 	if ev.Prev != nil {
@@ -332,7 +332,7 @@ func (c *cache) past(ev store.Event, latest map[string]*Item) (e entry, ok bool)
 		latest[rest] = e.item
 	}
 	if e.item == nil && e.prev != nil {
-		e.item, e.gone = e.prev.at(e.rev), true
+		e.item, e.gone = e.prev.atRevision(e.rev), true
 	}
 	return e, e.item != nil
 }

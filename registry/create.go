@@ -22,12 +22,12 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 	}
 	if obj.GetName() != "" || obj.GetGenerateName() == "" {
 		if !o.Decoded {
-			obj = own(obj)
+			obj = deepCopy(obj)
 		}
 		return r.create(ctx, k, obj, o)
 	}
 	for try := 1; ; try++ {
-		named := own(obj)
+		named := deepCopy(obj)
 		named.SetName(generateName(obj.GetGenerateName()))
 		it, err := r.create(ctx, k, named, o)
 		switch {
@@ -42,7 +42,7 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 
 // create stores obj, which is the registry's own and has its name.
 func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
-	holds, err := r.prepareCreate(ctx, k, obj)
+	dependencies, err := r.prepareCreate(ctx, k, obj)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 		return nil, err
 	}
 	o.warn(k, obj, nil)
-	s := &guardedUpdate{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, holds: holds}
+	u := &guardedUpdate{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, dependencies: dependencies}
 	if o.DryRun {
 		now, err := r.read(ctx, t)
 		if err != nil {
@@ -61,33 +61,33 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 			return nil, exists(t, now)
 		}
 	}
-	it, lost, err := r.run(ctx, s)
+	it, conflict, err := r.execute(ctx, u)
 	switch {
 	case err != nil:
 		return nil, err
-	case lost != nil:
-		return nil, exists(t, *lost)
+	case conflict != nil:
+		return nil, exists(t, *conflict)
 	}
 	return it, nil
 }
 
 // prepareCreate makes of what a client wants what is stored, or says every fault of it. It returns what must hold when that is
 // done.
-func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object) ([]hold, error) {
+func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object) ([]dependency, error) {
 	if err := withinBounds(k, obj, nil); err != nil {
 		return nil, err
 	}
 	createMeta(obj, time.Now())
-	call(k.Default, obj)
-	call(k.PrepareCreate, obj)
+	applyTo(k.Default, obj)
+	applyTo(k.PrepareCreate, obj)
 	faults := schema.ValidateMeta(k, obj)
-	var holds []hold
+	var dependencies []dependency
 	if keyable(k, obj.GetNamespace(), obj.GetName()) {
 		q := &admit.Request{Op: admit.Create, Kind: k, Namespace: obj.GetNamespace(), Name: obj.GetName(), Obj: obj}
 		if err := r.admit(ctx, q); err != nil {
 			return nil, err
 		}
-		holds = r.holds(q)
+		dependencies = r.dependenciesOf(q)
 	}
 	if complete := r.hooksOf(k).complete; complete != nil {
 		faults = append(faults, complete(obj)...)
@@ -95,7 +95,7 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	if k.Validate != nil {
 		faults = append(faults, k.Validate(obj)...)
 	}
-	return holds, invalid(k, obj.GetName(), faults)
+	return dependencies, invalid(k, obj.GetName(), faults)
 }
 
 // exists says that a name is taken; by an object on its way out, Kubernetes says so.
@@ -107,10 +107,10 @@ func exists(t target, by state) error {
 	return e
 }
 
-// own is a deep copy: what callers hand in or caches hold is not changed.
-func own(obj schema.Object) schema.Object { return obj.DeepCopyObject().(schema.Object) }
+// deepCopy is for objects that are not the registry's: what callers hand in or caches hold is not changed.
+func deepCopy(obj schema.Object) schema.Object { return obj.DeepCopyObject().(schema.Object) }
 
-func call(f func(schema.Object), obj schema.Object) {
+func applyTo(f func(schema.Object), obj schema.Object) {
 	if f != nil {
 		f(obj)
 	}

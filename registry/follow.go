@@ -155,7 +155,7 @@ func (c *cache) since(at *cursor) ([]Change, <-chan struct{}) {
 		changes = append(changes, e.change())
 	}
 	at.pos = c.ring.end()
-	return changes, c.news
+	return changes, c.changed
 }
 
 // takeMissed returns what was missed, with room for more: first what is gone, then what is new or changed in order of

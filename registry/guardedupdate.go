@@ -13,7 +13,7 @@ import (
 // maxRequest is how large the values of one transaction may be together, in bytes: what etcd takes in one request (1.5 MiB) less the keys.
 const maxRequest = 1536<<10 - 16<<10
 
-// swap is one compare-and-swap of one object, decided and ready to be stored.
+// guardedUpdate is one write of one object that is decided and ready to be stored: obj replaces old in a transaction that compares old's revision.
 type guardedUpdate struct {
 	target
 	old    state
@@ -22,150 +22,150 @@ type guardedUpdate struct {
 	remove bool          // obj is what is deleted, in its last state
 	dryRun bool
 	// decoded tells that obj is as it will be read again, see WriteOptions.
-	decoded bool
-	holds   []hold
+	decoded      bool
+	dependencies []dependency
 }
 
-// run stores s: the object and its companions in one transaction. lost is the state that was met instead of s.old; it
-// is nil when the swap was made (or not needed: what is stored equals obj).
-func (r *Registry) run(ctx context.Context, s *guardedUpdate) (it *Item, lost *state, err error) {
-	var beside companions
-	h := r.hooksOf(s.kind)
+// execute stores the object and its companions in one transaction. conflict is the state that was found instead of u.old; it is nil where
+// the object is stored, or need not be: what is stored equals obj.
+func (r *Registry) execute(ctx context.Context, u *guardedUpdate) (it *Item, conflict *state, err error) {
+	var comp companions
+	h := r.hooksOf(u.kind)
 	if h.companions != nil {
-		if beside, err = h.companions(ctx, r, s); err != nil {
-			return nil, nil, about(s.kind, s.name, err)
+		if comp, err = h.companions(ctx, r, u); err != nil {
+			return nil, nil, about(u.kind, u.name, err)
 		}
 	}
-	for moves := 0; ; {
-		if beside != nil {
-			if err := beside.fill(ctx); err != nil {
-				return nil, nil, about(s.kind, s.name, err)
+	for attempts := 0; ; {
+		if comp != nil {
+			if err := comp.fill(ctx); err != nil {
+				return nil, nil, about(u.kind, u.name, err)
 			}
 		}
-		value, err := s.encode(maxRequest / max(1, h.copies))
+		value, err := u.encode(maxRequest / max(1, h.copies))
 		if err != nil {
 			return nil, nil, err
 		}
-		if !s.remove && s.unchanged(value) {
-			return r.confirm(ctx, s)
+		if !u.remove && u.unchanged(value) {
+			return r.confirm(ctx, u)
 		}
-		if s.dryRun {
-			return s.item(value, s.old.rev), nil, nil
+		if u.dryRun {
+			return u.item(value, u.old.rev), nil, nil
 		}
-		res, err := r.commit(ctx, s, value, beside)
+		res, err := r.commit(ctx, u, value, comp)
 		if err != nil {
-			return nil, nil, about(s.kind, s.name, err)
+			return nil, nil, about(u.kind, u.name, err)
 		}
 		if res.Done {
-			it := s.item(value, res.Revision)
-			if s.remove {
-				r.results.drop(s.key)
+			it := u.item(value, res.Revision)
+			if u.remove {
+				r.results.drop(u.key)
 			} else {
-				r.results.keep(s.key, it)
+				r.results.keep(u.key, it)
 			}
 			return it, nil, nil
 		}
-		met := r.stateOf(s.target, res.Current[s.key])
-		if met.rev != s.old.rev {
-			r.results.met(s.key, met.item)
-			return nil, &met, nil
+		found := r.stateOf(u.target, res.Current[u.key])
+		if found.rev != u.old.rev {
+			r.results.replaced(u.key, found.item)
+			return nil, &found, nil
 		}
-		moved, err := r.renew(ctx, s)
+		changed, err := r.recheck(ctx, u)
 		if err != nil {
 			return nil, nil, err
 		}
-		if !moved {
-			if beside != nil {
-				beside.clashed(res.Current) // all was as expected but a companion
+		if !changed {
+			if comp != nil {
+				comp.clashed(res.Current) // only a companion was not as expected
 			}
 			continue
 		}
-		moves++
-		if err := pause(ctx, moves); err != nil {
+		attempts++
+		if err := pause(ctx, attempts); err != nil {
 			return nil, nil, err
 		}
 	}
 }
 
-// confirm ends a swap that changes nothing: true only if that is what the store holds now.
-func (r *Registry) confirm(ctx context.Context, s *guardedUpdate) (*Item, *state, error) {
-	if s.old.live {
-		return s.old.item, nil, nil
+// confirm ends an update that changes nothing. The result stands only where the store has that state now.
+func (r *Registry) confirm(ctx context.Context, u *guardedUpdate) (*Item, *state, error) {
+	if u.old.live {
+		return u.old.item, nil, nil
 	}
-	now, err := r.read(ctx, s.target)
+	now, err := r.read(ctx, u.target)
 	if err != nil {
-		return nil, nil, about(s.kind, s.name, err)
+		return nil, nil, about(u.kind, u.name, err)
 	}
-	if now.rev == s.old.rev {
-		return s.old.item, nil, nil
+	if now.rev == u.old.rev {
+		return u.old.item, nil, nil
 	}
 	return nil, &now, nil
 }
 
 // encode is the value to store; limit is how many bytes it may have.
-func (s *guardedUpdate) encode(limit int) ([]byte, error) {
-	s.kind.Stamp(s.obj)
-	s.obj.SetResourceVersion("")
-	stored, value, err := schema.EncodeStored(s.kind, s.obj)
+func (u *guardedUpdate) encode(limit int) ([]byte, error) {
+	u.kind.Stamp(u.obj)
+	u.obj.SetResourceVersion("")
+	stored, value, err := schema.EncodeStored(u.kind, u.obj)
 	var bad *schema.ValueError
 	switch {
 	case errors.As(err, &bad):
-		return nil, invalid(s.kind, s.name, bad.Faults)
+		return nil, invalid(u.kind, u.name, bad.Faults)
 	case err != nil:
-		return nil, s.fault(BadRequest, "encoding the object: %v", err)
+		return nil, u.fault(BadRequest, "encoding the object: %v", err)
 	}
-	s.stored = stored
-	if len(value) > limit && !s.remove {
-		return nil, s.fault(TooLarge, "the object takes %d bytes as JSON, limit is %d", len(value), limit)
+	u.stored = stored
+	if len(value) > limit && !u.remove {
+		return nil, u.fault(TooLarge, "the object takes %d bytes as JSON, limit is %d", len(value), limit)
 	}
 	return value, nil
 }
 
-func (s *guardedUpdate) unchanged(value []byte) bool {
-	return s.old.item != nil && sameBut(value, s.old.item.JSON)
+func (u *guardedUpdate) unchanged(value []byte) bool {
+	return u.old.item != nil && sameBut(value, u.old.item.JSON)
 }
 
 // item is the object as it is served at a revision; 0 (a dry run's creation): without one.
-func (s *guardedUpdate) item(value []byte, revision int64) *Item {
+func (u *guardedUpdate) item(value []byte, revision int64) *Item {
 	data := value
 	if revision != 0 {
 		if final, ok := setRevision(value, revision); ok {
 			data = final
 		}
 	}
-	return itemOf(s.kind, s.stored, data, revision, s.decoded)
+	return itemOf(u.kind, u.stored, data, revision, u.decoded)
 }
 
-// commit runs the transaction of s.
-func (r *Registry) commit(ctx context.Context, s *guardedUpdate, value []byte, beside companions) (store.TxnResult, error) {
-	t := store.Txn{Compares: append(make([]store.Compare, 0, 1+len(s.holds)), store.Compare{Key: s.key, Revision: s.old.rev})}
-	for _, h := range s.holds {
+// commit runs the transaction of u.
+func (r *Registry) commit(ctx context.Context, u *guardedUpdate, value []byte, comp companions) (store.TxnResult, error) {
+	t := store.Txn{Compares: append(make([]store.Compare, 0, 1+len(u.dependencies)), store.Compare{Key: u.key, Revision: u.old.rev})}
+	for _, h := range u.dependencies {
 		t.Compares = append(t.Compares, store.Compare{Key: h.key, Revision: h.rev, Unread: true})
 	}
-	by := r.recordOf(ctx, s.old.rev)
-	if s.remove {
-		t.Deletes = append(t.Deletes, s.key)
+	by := r.recordOf(ctx, u.old.rev)
+	if u.remove {
+		t.Deletes = append(t.Deletes, u.key)
 	} else {
 		value = history.Append(value, by)
-		t.Puts = append(t.Puts, store.Put{Key: s.key, Value: value})
+		t.Puts = append(t.Puts, store.Put{Key: u.key, Value: value})
 	}
-	if beside != nil {
-		if err := beside.add(&t, value); err != nil {
+	if comp != nil {
+		if err := comp.add(&t, value); err != nil {
 			return store.TxnResult{}, err
 		}
 	}
-	return r.settled(ctx, trace{s: s, value: value, by: by}, func(ctx context.Context) (store.TxnResult, error) {
-		return r.commitDeletion(ctx, s, t, by)
+	return r.resolveOutcome(ctx, expectedWrite{u: u, value: value, by: by}, func(ctx context.Context) (store.TxnResult, error) {
+		return r.commitRecorded(ctx, u, t, by)
 	})
 }
 
-// commitDeletion runs a transaction and, where it deletes the object, writes down who does. A full etcd takes
-// deletions but no puts: then that is left out.
-func (r *Registry) commitDeletion(ctx context.Context, s *guardedUpdate, t store.Txn, by history.Record) (store.TxnResult, error) {
-	if !s.remove {
+// commitRecorded runs the transaction. Where it deletes the object, it writes the record of that as well, which a full etcd does not take: it takes
+// deletions and no puts. The record is then left out.
+func (r *Registry) commitRecorded(ctx context.Context, u *guardedUpdate, t store.Txn, by history.Record) (store.TxnResult, error) {
+	if !u.remove {
 		return r.store.Commit(ctx, t)
 	}
-	text := history.Deletion{Key: s.key, Record: by}.Encode()
+	text := history.Deletion{Key: u.key, Record: by}.Encode()
 	with := t
 	with.Puts = append(t.Puts[:len(t.Puts):len(t.Puts)], store.Put{Key: history.DeletedKey, Value: text})
 	res, err := r.store.Commit(ctx, with)
@@ -173,7 +173,7 @@ func (r *Registry) commitDeletion(ctx context.Context, s *guardedUpdate, t store
 		return res, err
 	}
 	res, err = r.store.Commit(ctx, t)
-	if err == nil && !res.Done && res.Current[s.key] == nil {
+	if err == nil && !res.Done && res.Current[u.key] == nil {
 		// The write that met the quota is done all the same, and then refused.
 		if kv, _, gerr := r.store.Get(ctx, history.DeletedKey, 0); gerr == nil && kv != nil && bytes.Equal(kv.Value, text) {
 			return store.TxnResult{Done: true, Revision: kv.ModRevision}, nil

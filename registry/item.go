@@ -76,9 +76,9 @@ func (i *Item) decode() (obj schema.Object, err error) {
 }
 
 // own is the object decoded for a caller who may change it.
-func (i *Item) own() (schema.Object, error) {
+func (i *Item) copyObject() (schema.Object, error) {
 	if obj := i.kept(); obj != nil {
-		return own(obj), nil
+		return deepCopy(obj), nil
 	}
 	return i.decode()
 }
@@ -309,16 +309,16 @@ func isUUID(uid string) bool {
 }
 
 // at is the item as of another revision: what a deletion carries.
-func (i *Item) at(revision int64) *Item {
+func (i *Item) atRevision(revision int64) *Item {
 	data, ok := setRevision(i.JSON, revision)
 	if !ok {
 		data = i.JSON // cannot happen: the cache's bytes are Encode's
 	}
-	return i.bare(revision, data)
+	return i.copyWith(revision, data)
 }
 
 // bare is a copy of the item with other bytes and without its decoded form.
-func (i *Item) bare(revision int64, data []byte) *Item {
+func (i *Item) copyWith(revision int64, data []byte) *Item {
 	it := &Item{Kind: i.Kind, Namespace: i.Namespace, Name: i.Name, Revision: revision, JSON: data}
 	it.rest, it.uid, it.labels, it.fields, it.owners = i.rest, i.uid, i.labels, i.fields, i.owners
 	it.deleting = i.deleting

@@ -11,24 +11,24 @@ import (
 	"gantry/registry/store"
 )
 
-// trace is what a write leaves in the store. Its stamp is nobody else's (who, when to the nanosecond, after which
-// revision), so that a write whose answer is late or lost can be recognised.
-type trace struct {
-	s     *guardedUpdate
-	value []byte // what is put; a deletion leaves its stamp at history.DeletedKey
+// expectedWrite is what a write leaves in the store. No other write has its record (who, when to the nanosecond, after which
+// revision), so a write whose answer is late or lost can be found.
+type expectedWrite struct {
+	u     *guardedUpdate
+	value []byte // what is put; a deletion leaves its record at history.DeletedKey
 	by    history.Record
 }
 
-// found looks for the trace; false: it is not there, or it is not there any more, or nobody could tell.
-func (w trace) found(ctx context.Context, etcd store.Store) (store.TxnResult, bool) {
-	kv, _, err := etcd.Get(ctx, w.s.key, 0)
+// readBack reads whether the write was made; false: it was not, or it was replaced since, or the store does not answer.
+func (w expectedWrite) readBack(ctx context.Context, etcd store.Store) (store.TxnResult, bool) {
+	kv, _, err := etcd.Get(ctx, w.u.key, 0)
 	want := w.value
-	if w.s.remove {
+	if w.u.remove {
 		if err != nil || kv != nil {
 			return store.TxnResult{}, false
 		}
 		kv, _, err = etcd.Get(ctx, history.DeletedKey, 0)
-		want = history.Deletion{Key: w.s.key, Record: w.by}.Encode()
+		want = history.Deletion{Key: w.u.key, Record: w.by}.Encode()
 	}
 	if err != nil || kv == nil || !bytes.Equal(kv.Value, want) {
 		return store.TxnResult{}, false
@@ -36,28 +36,28 @@ func (w trace) found(ctx context.Context, etcd store.Store) (store.TxnResult, bo
 	return store.TxnResult{Done: true, Revision: kv.ModRevision}, true
 }
 
-// firstLook is when a write that has no answer yet is looked for: the member that it was sent to may be unable to tell (it
+// firstProbe is when a write that has no answer yet is read back: the member that it was sent to may be unable to tell (it
 // is being defragmented, say) what all others know.
-const firstLook = time.Second
+const firstProbe = time.Second
 
-// settleTimeout bounds the look at what became of a write whose answer was lost; lateTimeout where the time of the request
+// probeTimeout bounds reading back a write whose answer was lost; lateProbeTimeout where the time of the request
 // is over already.
 const (
-	settleTimeout = 2 * time.Second
-	lateTimeout   = 300 * time.Millisecond
+	probeTimeout     = 2 * time.Second
+	lateProbeTimeout = 300 * time.Millisecond
 )
 
-// settled runs commit. Where that has no answer or one that leaves the outcome unknown, it looks for what was written. Not to find
-// it proves nothing: it may still come, or have been replaced; then the outcome stays unknown.
-func (r *Registry) settled(ctx context.Context, w trace, commit func(context.Context) (store.TxnResult, error)) (store.TxnResult, error) {
+// resolveOutcome runs commit. Where that has no answer, or one that leaves the outcome unknown, it reads back what was written. Where that is not
+// found, it may still come, or have been replaced: the outcome stays unknown.
+func (r *Registry) resolveOutcome(ctx context.Context, w expectedWrite, commit func(context.Context) (store.TxnResult, error)) (store.TxnResult, error) {
 	cctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var seen atomic.Pointer[store.TxnResult]
 	over := make(chan struct{})
-	looker := time.AfterFunc(firstLook, func() {
+	prober := time.AfterFunc(firstProbe, func() {
 		defer close(over)
-		for pause := firstLook; cctx.Err() == nil; pause *= 2 {
-			if res, ok := w.found(cctx, r.store); ok {
+		for pause := firstProbe; cctx.Err() == nil; pause *= 2 {
+			if res, ok := w.readBack(cctx, r.store); ok {
 				seen.Store(&res)
 				cancel()
 				return
@@ -70,7 +70,7 @@ func (r *Registry) settled(ctx context.Context, w trace, commit func(context.Con
 	})
 	res, err := commit(cctx)
 	cancel()
-	if !looker.Stop() {
+	if !prober.Stop() {
 		<-over
 	}
 	if err == nil {
@@ -83,13 +83,13 @@ func (r *Registry) settled(ctx context.Context, w trace, commit func(context.Con
 	if !errors.As(err, &e) || !e.UnknownOutcome {
 		return store.TxnResult{}, err
 	}
-	limit := settleTimeout
+	limit := probeTimeout
 	if ctx.Err() != nil {
-		limit = lateTimeout
+		limit = lateProbeTimeout
 	}
 	sctx, stop := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer stop()
-	if res, ok := w.found(sctx, r.store); ok {
+	if res, ok := w.readBack(sctx, r.store); ok {
 		return res, nil
 	}
 	return store.TxnResult{}, err

@@ -9,11 +9,11 @@ import (
 // entry is one change in a kind's history. item is the state after it; where the object went (gone), it is the last
 // state under the revision of the deletion. prev is the state before; nil: there was none.
 type entry struct {
-	rev  int64
-	item *Item
-	prev *Item
-	gone bool
-	left *atomic.Pointer[Item] // prev under this revision, made for the first watcher whose selector prev left
+	rev       int64
+	item      *Item
+	prev      *Item
+	gone      bool
+	leftState *atomic.Pointer[Item] // prev under this revision, made for the first watcher whose selector prev left
 }
 
 // ring is the recent history of a kind, append-only: a watcher is a position in it. Its methods are called
@@ -44,7 +44,7 @@ func (g *ring) add(e entry, now time.Time) {
 	g.bytes += e.size()
 }
 
-func newEntry(rev int64) entry { return entry{rev: rev, left: new(atomic.Pointer[Item])} }
+func newEntry(rev int64) entry { return entry{rev: rev, leftState: new(atomic.Pointer[Item])} }
 
 func (e entry) size() int {
 	n := 96

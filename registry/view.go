@@ -58,7 +58,7 @@ func (v *view) set(rest string, it *Item) (old *Item) {
 }
 
 // clean tells whether sorted is up to date.
-func (v *view) clean() bool { return len(v.dirty) == 0 }
+func (v *view) isSorted() bool { return len(v.dirty) == 0 }
 
 // flush brings sorted up to date; the cache's lock is held for writing.
 func (v *view) flush() {
@@ -117,7 +117,7 @@ func (v *view) lookup(term, value string) ([]*Item, bool) {
 }
 
 // lacks tells whether there is no index of a term and one may be made; victim is what has to go for it.
-func (v *view) lacks(term string) (victim string, lacks bool) {
+func (v *view) needsIndex(term string) (victim string, lacks bool) {
 	if v.byTerm[term] != nil {
 		return "", false
 	}
@@ -141,16 +141,16 @@ func (v *view) lacks(term string) (victim string, lacks bool) {
 }
 
 // ensure makes the index of a term where it is lacking; the cache's lock is held for writing.
-func (v *view) ensure(term string) {
-	victim, lacks := v.lacks(term)
+func (v *view) ensureIndex(term string) {
+	victim, lacks := v.needsIndex(term)
 	if !lacks {
 		return
 	}
 	delete(v.byTerm, victim)
-	v.byTerm[term] = v.build(term)
+	v.byTerm[term] = v.buildIndex(term)
 }
 
-func (v *view) build(term string) *index {
+func (v *view) buildIndex(term string) *index {
 	x := &index{terms: termsOf(term), items: map[string][]*Item{}}
 	v.flush()
 	for _, it := range v.sorted {

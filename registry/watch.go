@@ -68,7 +68,7 @@ func (w *Watcher) open(ctx context.Context, o WatchOptions, rev int64) error {
 		w.rev, w.pos = w.c.rev, w.c.ring.end()
 		return nil
 	}
-	defer w.c.unlock(w.c.lockClean(""))
+	defer w.c.unlock(w.c.lockSorted(""))
 	w.rev, w.pos = w.c.rev, w.c.ring.end()
 	lo, hi := namespaceSpan(w.sel.namespace)
 	w.initial = span(w.c.view.sorted, lo, hi)
@@ -150,7 +150,7 @@ func (w *Watcher) take(buf []Event) ([]Event, <-chan struct{}, error) {
 	if len(buf) == n {
 		w.rev = max(w.rev, c.rev)
 	}
-	return buf, c.news, nil
+	return buf, c.changed, nil
 }
 
 // offer appends what a change is for this watcher.
@@ -172,11 +172,11 @@ func (w *Watcher) offer(buf []Event, e entry) []Event {
 
 // leaving is the state that a watcher's selector no longer matches, under the revision of the change.
 func (e entry) leaving() *Item {
-	if it := e.left.Load(); it != nil {
+	if it := e.leftState.Load(); it != nil {
 		return it
 	}
-	e.left.CompareAndSwap(nil, e.prev.at(e.rev))
-	return e.left.Load()
+	e.leftState.CompareAndSwap(nil, e.prev.atRevision(e.rev))
+	return e.leftState.Load()
 }
 
 // wait waits for news; a bookmark may be due before.
