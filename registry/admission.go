@@ -58,7 +58,7 @@ func (r *Registry) dependenciesOf(q *admit.Request) []dependency {
 		if k == nil || err != nil {
 			continue // cannot happen: it was found
 		}
-		out = append(out, dependency{target{k, h.Namespace, h.Name, objectKey(k, h.Namespace, h.Name)}, rev, h.Again})
+		out = append(out, dependency{target{k, h.Namespace, h.Name, Key(k, h.Namespace, h.Name)}, rev, h.Again})
 	}
 	return out
 }
@@ -103,7 +103,7 @@ func (o objectReader) Find(ctx context.Context, group, plural, namespace, name s
 		return nil, false, nil
 	}
 	o.r.cache(k).start() // what one write asks for, the next one will
-	st, err := o.r.latestKnown(ctx, target{k, namespace, name, objectKey(k, namespace, name)})
+	st, err := o.r.latestKnown(ctx, target{k, namespace, name, Key(k, namespace, name)})
 	if err != nil || st.item == nil {
 		return nil, false, err
 	}
@@ -116,7 +116,7 @@ func (o objectReader) Latest(ctx context.Context, group, plural, namespace, name
 	if k == nil || !keyable(k, namespace, name) {
 		return nil, false, nil
 	}
-	st, err := o.r.read(ctx, target{k, namespace, name, objectKey(k, namespace, name)})
+	st, err := o.r.read(ctx, target{k, namespace, name, Key(k, namespace, name)})
 	if err != nil || st.item == nil {
 		return nil, false, err
 	}

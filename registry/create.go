@@ -40,7 +40,7 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 	}
 }
 
-// create stores obj, which is the registry's own and has its name.
+// create stores obj, which belongs to the registry and has its name.
 func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
 	dependencies, err := r.prepareCreate(ctx, k, obj)
 	if err != nil {
@@ -71,8 +71,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	return it, nil
 }
 
-// prepareCreate makes of what a client wants what is stored, or says every fault of it. It returns what must hold when that is
-// done.
+// prepareCreate makes obj, as a client sent it, what is stored, or names every fault of it. It returns what the decision depends on.
 func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object) ([]dependency, error) {
 	if err := withinBounds(k, obj, nil); err != nil {
 		return nil, err
@@ -98,7 +97,7 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	return dependencies, invalid(k, obj.GetName(), faults)
 }
 
-// exists says that a name is taken; by an object on its way out, Kubernetes says so.
+// exists is the error of a name that is taken. It says so where the object is being deleted, as Kubernetes does.
 func exists(t target, by state) error {
 	e := t.fault(Exists, "")
 	if by.item != nil && by.item.deleting {
@@ -126,8 +125,8 @@ func invalid(k *schema.Kind, name string, faults field.ErrorList) error {
 	return e
 }
 
-// withinBounds is the error of an object with lists that are too long to be looked at. One that old has already, which may be
-// nil, does not keep it from being changed.
+// withinBounds is the error of an object with lists that are too long to be validated. Where old, which may be nil, has
+// such a list already, the object can still be changed.
 func withinBounds(k *schema.Kind, obj, old schema.Object) error {
 	if k.Bound == nil {
 		return nil

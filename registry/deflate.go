@@ -27,10 +27,10 @@ const (
 	blockMost = 64
 )
 
-// serials number the items that are made: a block knows its items by them, without keeping them alive.
+// serials number the items that are made: a block names its items by them, without keeping them alive.
 var serials atomic.Uint64
 
-// begins tells whether an item begins a block. It depends on the key alone, so blocks stay what they are when other objects
+// startsBlock tells whether an item is the first of a block. It depends on the key alone, so blocks stay what they are when other objects
 // come and go.
 func startsBlock(rest string) bool {
 	h := uint32(2166136261)

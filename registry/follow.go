@@ -13,15 +13,15 @@ import (
 
 // Follow calls f for every object there is (Old nil) and then for every change, in order, until ctx is done.
 // It outlives compactions, reconnects and restarts of etcd: what was deleted meanwhile is reported as gone. f is called
-// on one goroutine. It may take its time, and holds nobody up: where it falls behind the history that the cache keeps, it is
-// told the difference between what it knows and what there is, and not the states between. It returns only ctx's error.
+// on one goroutine. A slow f delays no other: where it falls behind the history that the cache keeps, it gets
+// the difference between the state that it knows and the current one, without the states between. It returns only ctx's error.
 func (r *Registry) Follow(ctx context.Context, k *schema.Kind, f func(Change)) error {
 	return r.follow(ctx, k, f, func() {})
 }
 
 // FollowAll follows several kinds, each on a goroutine of its own as Follow does. It calls started when it has a first state
-// of every kind: a change of any of them to what is read from the cache after that is reported, so that whoever acts on what
-// is there misses nothing.
+// of every kind: a change of any of them to what is read from the cache after that is reported, so that one who acts on what
+// is cached misses nothing.
 func (r *Registry) FollowAll(ctx context.Context, kinds map[*schema.Kind]func(Change), started func()) error {
 	var all sync.WaitGroup
 	var waiting atomic.Int64
@@ -46,7 +46,7 @@ func (r *Registry) FollowAll(ctx context.Context, kinds map[*schema.Kind]func(Ch
 func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), pinned func()) error {
 	c, f := r.cache(k), r.recovering(k, f)
 	if c.await(ctx, 0) != nil {
-		<-ctx.Done() // where it is the registry that has ended, nothing will change any more
+		<-ctx.Done() // where the registry has ended, nothing changes any more
 		return ctx.Err()
 	}
 	c.decoded.Store(true)
@@ -72,7 +72,7 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 	return ctx.Err()
 }
 
-// recovering is f, but a panic of it is logged and the next change comes.
+// recovering is f, except that a panic of it is logged and f is called for the next change.
 func (r *Registry) recovering(k *schema.Kind, f func(Change)) func(Change) {
 	return func(ch Change) {
 		err := safely.Call(func() error {
@@ -93,8 +93,8 @@ func (r *Registry) recovering(k *schema.Kind, f func(Change)) func(Change) {
 // cursor is a follower's position in the ring. Its owner moves it under the cache's read lock, the ring under the write lock.
 type cursor struct {
 	pos int64
-	// missed is what the ring forgot before the follower came to it, by key: as much as there are objects, at most, however many
-	// changes that were.
+	// missed is what the ring dropped before the follower reached it, by key: at most as much as there are objects, however many
+	// changes there were.
 	missed map[string]Change
 }
 
@@ -114,7 +114,7 @@ func (c *cache) endCursor(at *cursor) {
 	delete(c.ring.cursors, at)
 }
 
-// miss takes in what the ring is about to forget; base is the position of the first.
+// miss keeps what the ring is about to drop; base is the position of the first.
 func (at *cursor) miss(entries []entry, base int64) {
 	end := base + int64(len(entries))
 	if at.pos >= end {
@@ -129,7 +129,7 @@ func (at *cursor) miss(entries []entry, base int64) {
 			next.Old = known.Old
 		}
 		if next.Old == nil && next.New == nil {
-			delete(at.missed, rest) // it came and went
+			delete(at.missed, rest) // created and deleted
 		} else {
 			at.missed[rest] = next
 		}
@@ -145,7 +145,7 @@ func (e entry) change() Change {
 	return Change{Old: e.prev, New: e.item}
 }
 
-// since returns the changes that a follower has not seen and moves its cursor behind them.
+// since returns the changes that a follower has not seen and moves its cursor after them.
 func (c *cache) since(at *cursor) ([]Change, <-chan struct{}) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()

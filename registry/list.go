@@ -43,7 +43,7 @@ func (c *cache) list(ctx context.Context, s selector, o ListOptions) (List, erro
 	return l, nil
 }
 
-// present returns what may match of the state as it is, the whole state in order, and the state's revision. What
+// snapshot returns what may match of the current state, the whole state in order, and the state's revision. What
 // is returned never changes.
 func (c *cache) snapshot(s *selector) (items, sorted []*Item, rev int64) {
 	term, value, _ := s.exact()
@@ -59,7 +59,7 @@ func (c *cache) snapshot(s *selector) (items, sorted []*Item, rev int64) {
 	return span(items, lo, hi), sorted, rev
 }
 
-// lockClean locks the cache with its items in order and, where it may have one, an index of term ("": none is needed). It takes
+// lockSorted locks the cache with its items in order and, where it may have one, an index of term ("": none is needed). It takes
 // the write lock only where there is something to do; unlock needs to know that.
 func (c *cache) lockSorted(term string) (write bool) {
 	c.mu.RLock()

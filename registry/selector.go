@@ -18,7 +18,7 @@ type selector struct {
 	labels    labels.Selector
 	fields    fields.Selector
 	all       bool // nothing is selected but by the namespace
-	// hopeless: nothing can match, as when metadata.namespace= names another namespace.
+	// matchesNothing: no item can match, as when metadata.namespace= names another namespace.
 	matchesNothing bool
 }
 

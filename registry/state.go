@@ -29,7 +29,7 @@ func targetOf(k *schema.Kind, namespace, name string) (target, error) {
 	if !keyable(k, namespace, name) {
 		return target{}, fault(k, name, BadRequest, "%q is no name of a %s in namespace %q", name, k.Kind, namespace)
 	}
-	return target{k, namespace, name, objectKey(k, namespace, name)}, nil
+	return target{k, namespace, name, Key(k, namespace, name)}, nil
 }
 
 func (t target) fault(kind ErrorKind, reason string, args ...any) *Error {

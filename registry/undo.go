@@ -19,8 +19,8 @@ import (
 //
 //   - Where a readable object stands, it is updated: what may not change does not (Invalid names it), and what it observes,
 //     its status, stays.
-//   - Where a value stands that nobody can read, the whole state comes back, uid and status too: to everyone it is the same
-//     object as before.
+//   - Where a value stands that nobody can read, the whole state is stored again, uid and status too: it is the same object
+//     as before.
 //   - Where nothing stands, it is created anew, with another uid and no status; a pod is scheduled again.
 func (r *Registry) PutBack(ctx context.Context, it *Item, o WriteOptions) (*Item, error) {
 	t, err := targetOf(it.Kind, it.Namespace, it.Name)

@@ -131,7 +131,7 @@ func (r *Registry) partOf(t target, subresource string) (part, error) {
 	return part{}, fault(k, t.name, NotFound, "the server could not find the requested resource")
 }
 
-// prepareUpdate makes of obj, which a client wants in old's place, what is stored, or says every fault of it.
+// prepareUpdate makes obj, which is to replace old, what is stored, or names every fault of it.
 func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.Object, subresource string) error {
 	part, err := r.partOf(t, subresource)
 	if err != nil {

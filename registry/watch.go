@@ -202,7 +202,7 @@ func (w *Watcher) wait(ctx context.Context, news <-chan struct{}, buf []Event) (
 	return buf, nil
 }
 
-// bookmark tells how far the cache is, where this watcher has nothing to come before that.
+// bookmark is one of the cache's revision, where no event for this watcher is due before.
 func (w *Watcher) bookmark() (Event, bool) {
 	w.c.mu.RLock()
 	defer w.c.mu.RUnlock()
@@ -213,7 +213,7 @@ func (w *Watcher) bookmark() (Event, bool) {
 	return Event{Type: Bookmark, Revision: w.rev}, true
 }
 
-// catchUp appends changes from etcd's own history, up to where the ring begins.
+// catchUp appends changes from etcd's own history, up to the beginning of the ring.
 func (w *Watcher) catchUp(ctx context.Context, buf []Event) ([]Event, error) {
 	b := w.c.backfill
 	n := len(buf)
@@ -249,13 +249,13 @@ func (w *Watcher) awaitPast(ctx context.Context, b *backfill) error {
 	}
 }
 
-// enterRing goes on in the ring, where that has everything after the watcher's revision.
+// enterRing makes the watcher continue in the ring, where that has everything after its revision.
 func (w *Watcher) enterRing() bool {
 	w.c.mu.RLock()
 	defer w.c.mu.RUnlock()
 	pos, ok := w.c.ring.after(w.rev)
 	if ok {
-		w.pos, w.start = pos, w.rev // the cache may have yet to see what etcd's history told already
+		w.pos, w.start = pos, w.rev // the cache may not have seen yet what was read from etcd's history
 	}
 	return ok
 }
