@@ -136,7 +136,7 @@ type DeleteOptions struct {
 	Propagation          string // "", "Orphan", "Background", "Foreground"
 }
 
-// API is access to one object at a time. *Registry implements it, and remote.Client does through a gateway; the suite in registrytest/apitest runs
+// API is access to one object at a time. *Registry implements it, and remote.Client does through a gateway; the suite in apitest runs
 // on both.
 type API interface {
 	Get(ctx context.Context, k *schema.Kind, namespace, name string, resourceVersion string) (*Item, error)
