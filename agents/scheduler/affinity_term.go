@@ -9,19 +9,19 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// term is one affinity term: pods that match it attract or repel within one value of a node label.
-type term struct {
-	key        string // of the node label
-	pods       labels.Selector
-	namespaces []string
-	of         labels.Selector // of namespaces; nil: none
-	weight     int64
+// affinityTerm is a parsed term of pod affinity or anti-affinity.
+type affinityTerm struct {
+	topologyKey       string
+	selector          labels.Selector
+	namespaces        []string
+	namespaceSelector labels.Selector // nil: none
+	weight            int64           // of a preferred term; negative: anti-affinity
 }
 
-func termsOf(pod *corev1.Pod, list []corev1.PodAffinityTerm) ([]term, error) {
-	var all []term
+func affinityTermsOf(pod *corev1.Pod, list []corev1.PodAffinityTerm) ([]affinityTerm, error) {
+	var all []affinityTerm
 	for i := range list {
-		t, err := termOf(pod, &list[i])
+		t, err := affinityTermOf(pod, &list[i])
 		if err != nil {
 			return nil, err
 		}
@@ -30,29 +30,30 @@ func termsOf(pod *corev1.Pod, list []corev1.PodAffinityTerm) ([]term, error) {
 	return all, nil
 }
 
-func termOf(pod *corev1.Pod, a *corev1.PodAffinityTerm) (term, error) {
-	t := term{key: a.TopologyKey, namespaces: a.Namespaces}
+func affinityTermOf(pod *corev1.Pod, a *corev1.PodAffinityTerm) (affinityTerm, error) {
+	t := affinityTerm{topologyKey: a.TopologyKey, namespaces: a.Namespaces}
 	var err error
-	if t.pods, err = metav1.LabelSelectorAsSelector(a.LabelSelector); err != nil {
-		return term{}, fmt.Errorf("parsing the label selector of an affinity term: %w", err)
+	if t.selector, err = metav1.LabelSelectorAsSelector(a.LabelSelector); err != nil {
+		return affinityTerm{}, fmt.Errorf("parsing the label selector of an affinity term: %w", err)
 	}
-	if t.pods, err = withKeys(t.pods, pod.Labels, a.MatchLabelKeys, a.MismatchLabelKeys); err != nil {
-		return term{}, err
+	if t.selector, err = withMatchLabelKeys(t.selector, pod.Labels, a.MatchLabelKeys, a.MismatchLabelKeys); err != nil {
+		return affinityTerm{}, err
 	}
 	if a.NamespaceSelector != nil {
-		if t.of, err = metav1.LabelSelectorAsSelector(a.NamespaceSelector); err != nil {
-			return term{}, fmt.Errorf("parsing the namespace selector of an affinity term: %w", err)
+		if t.namespaceSelector, err = metav1.LabelSelectorAsSelector(a.NamespaceSelector); err != nil {
+			return affinityTerm{}, fmt.Errorf("parsing the namespace selector of an affinity term: %w", err)
 		}
 	}
-	if len(t.namespaces) == 0 && t.of == nil {
+	if len(t.namespaces) == 0 && t.namespaceSelector == nil {
 		t.namespaces = []string{pod.Namespace}
 	}
 	return t, nil
 }
 
-// withKeys narrows a selector to the pod's own values of some labels, and to others than its values of some more.
-func withKeys(s labels.Selector, own map[string]string, match, mismatch []string) (labels.Selector, error) {
-	if _, selectable := s.Requirements(); !selectable { // it matches nothing, and stays so
+// withMatchLabelKeys adds requirements to a selector: the pod's own values of the labels match, and other values than its own of the labels
+// mismatch.
+func withMatchLabelKeys(s labels.Selector, own map[string]string, match, mismatch []string) (labels.Selector, error) {
+	if _, selectable := s.Requirements(); !selectable { // it matches nothing
 		return s, nil
 	}
 	add := func(keys []string, op string) error {
@@ -76,18 +77,18 @@ func withKeys(s labels.Selector, own map[string]string, match, mismatch []string
 	return s, err
 }
 
-// matches tells whether pods of c are meant; namespaces are the labels of every namespace.
-func (t *term) matches(c *class, namespaces map[string]labels.Set) bool {
-	if !slices.Contains(t.namespaces, c.namespace) && (t.of == nil || !t.of.Matches(namespaces[c.namespace])) {
+// matches returns whether the term selects pods of sig; namespaces are the labels of every namespace.
+func (t *affinityTerm) matches(sig *podSignature, namespaces map[string]labels.Set) bool {
+	if !slices.Contains(t.namespaces, sig.namespace) && (t.namespaceSelector == nil || !t.namespaceSelector.Matches(namespaces[sig.namespace])) {
 		return false
 	}
-	return t.pods.Matches(c.labels)
+	return t.selector.Matches(sig.labels)
 }
 
-// matchesAll tells whether every term means pods of c; false for no terms.
-func matchesAll(terms []term, c *class, namespaces map[string]labels.Set) bool {
+// allTermsMatch returns whether every term selects pods of sig; false for no terms.
+func allTermsMatch(terms []affinityTerm, sig *podSignature, namespaces map[string]labels.Set) bool {
 	for i := range terms {
-		if !terms[i].matches(c, namespaces) {
+		if !terms[i].matches(sig, namespaces) {
 			return false
 		}
 	}

@@ -9,72 +9,71 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// world is what the scheduler knows: every node, every pod that has not ended, and where it runs. Not safe for concurrent
-// use.
-type world struct {
+// clusterState holds every node, every pod that has not ended, and the node it is accounted for on. Not safe for concurrent use.
+type clusterState struct {
 	nodes      map[string]*node
-	order      []*node // those with an object, by name
+	nodeList   []*node // those with an object, by name
 	pods       map[string]*pod
-	classes    map[string]*class
+	signatures map[string]*podSignature
 	namespaces map[string]labels.Set
-	images     map[string]int // nodes that have an image
+	images     map[string]int // number of nodes that have an image
 	// version grows with every change that could let a pod fit that did not.
 	version   int64
-	freeSlots []int // below the number of nodes ever known at once
-	turn      int   // where the search for a node begins, so that equal nodes take turns
+	freeSlots []int // slots of nodes that are gone
+	nextStart int   // index in nodeList where the next search begins, so that equal nodes take turns
 
-	recent     []*class    // those whose findings are kept, the latest first
-	candidates []candidate // scratch of choose
+	recentSignatures []*podSignature // those that keep a pre-filter state and node results, the latest used first
+	feasible         []feasibleNode  // scratch space of selectNode
 }
 
-// recentMax bounds the memory of findings: each class keeps something for every node.
-const recentMax = 32
+// maxRecentSignatures bounds the memory of pre-filter states and node results, which grow with the number of nodes.
+const maxRecentSignatures = 32
 
-func newWorld() *world {
-	return &world{
-		nodes: map[string]*node{}, pods: map[string]*pod{}, classes: map[string]*class{},
+func newClusterState() *clusterState {
+	return &clusterState{
+		nodes: map[string]*node{}, pods: map[string]*pod{}, signatures: map[string]*podSignature{},
 		namespaces: map[string]labels.Set{}, images: map[string]int{},
 	}
 }
 
-// node is the node of a name, made where it is not known.
-func (w *world) node(name string) *node {
-	n := w.nodes[name]
+// nodeNamed returns the node of a name and adds it where it is missing.
+func (c *clusterState) nodeNamed(name string) *node {
+	n := c.nodes[name]
 	if n == nil {
 		n = newNode(name)
-		w.nodes[name] = n
-		w.giveSlot(n)
+		c.nodes[name] = n
+		c.assignSlot(n)
 	}
 	return n
 }
 
-// setNode takes over a node's object, nil: it is gone. It tells whether that may matter to any pod.
-func (w *world) setNode(name string, object *corev1.Node) bool {
-	n := w.node(name)
+// setNode sets a node's object; nil: it was deleted. It returns whether that may matter to any pod.
+func (c *clusterState) setNode(name string, object *corev1.Node) bool {
+	n := c.nodeNamed(name)
 	old := n.object
 	if old != nil && object != nil && sameForPods(old, object) {
 		n.object = object
 		return false
 	}
-	w.version++
+	c.version++
 	for image := range n.images {
-		count(w.images, image, -1)
+		count(c.images, image, -1)
 	}
 	n.set(object)
 	for image := range n.images {
-		count(w.images, image, 1)
+		count(c.images, image, 1)
 	}
 	if (old == nil) != (object == nil) {
-		w.reorder()
+		c.sortNodes()
 	}
-	w.forgetNode(n)
+	c.dropUnusedNode(n)
 	if old == nil || object == nil || !maps.Equal(old.Labels, object.Labels) || !equality.Semantic.DeepEqual(old.Spec.Taints, object.Spec.Taints) {
-		w.dropCycles()
+		c.dropPreFilterStates()
 	}
 	return true
 }
 
-// sameForPods tells whether two states of a node are alike to every filter and score. A heartbeat makes such states.
+// sameForPods returns whether every filter and score gives the same for both states of a node, as after a heartbeat.
 func sameForPods(a, b *corev1.Node) bool {
 	return a.Spec.Unschedulable == b.Spec.Unschedulable &&
 		maps.Equal(a.Labels, b.Labels) &&
@@ -83,196 +82,196 @@ func sameForPods(a, b *corev1.Node) bool {
 		equality.Semantic.DeepEqual(a.Status.Images, b.Status.Images)
 }
 
-func (w *world) reorder() {
-	w.order = w.order[:0]
-	for _, name := range slices.Sorted(maps.Keys(w.nodes)) {
-		if n := w.nodes[name]; n.object != nil {
-			w.order = append(w.order, n)
+func (c *clusterState) sortNodes() {
+	c.nodeList = c.nodeList[:0]
+	for _, name := range slices.Sorted(maps.Keys(c.nodes)) {
+		if n := c.nodes[name]; n.object != nil {
+			c.nodeList = append(c.nodeList, n)
 		}
 	}
 }
 
-// forgetNode drops a node that has neither object nor pods.
-func (w *world) forgetNode(n *node) {
+// dropUnusedNode drops a node that has no object, no pods and no nominated pods.
+func (c *clusterState) dropUnusedNode(n *node) {
 	if n.object == nil && len(n.pods)+len(n.nominated) == 0 {
-		delete(w.nodes, n.name)
-		w.freeSlots = append(w.freeSlots, n.slot)
+		delete(c.nodes, n.name)
+		c.freeSlots = append(c.freeSlots, n.slot)
 	}
 }
 
-func (w *world) giveSlot(n *node) {
-	n.slot = len(w.nodes) - 1
-	if last := len(w.freeSlots) - 1; last >= 0 {
-		n.slot, w.freeSlots = w.freeSlots[last], w.freeSlots[:last]
+func (c *clusterState) assignSlot(n *node) {
+	n.slot = len(c.nodes) - 1
+	if last := len(c.freeSlots) - 1; last >= 0 {
+		n.slot, c.freeSlots = c.freeSlots[last], c.freeSlots[:last]
 	}
 }
 
-// setNamespace takes over a namespace's labels; nil: it is gone.
-func (w *world) setNamespace(name string, set labels.Set) bool {
-	if old, ok := w.namespaces[name]; ok && set != nil && maps.Equal(old, set) {
+// setNamespace sets a namespace's labels; nil: it was deleted. It returns whether they changed.
+func (c *clusterState) setNamespace(name string, set labels.Set) bool {
+	if old, ok := c.namespaces[name]; ok && set != nil && maps.Equal(old, set) {
 		return false
 	}
 	if set == nil {
-		delete(w.namespaces, name)
+		delete(c.namespaces, name)
 	} else {
-		w.namespaces[name] = set
+		c.namespaces[name] = set
 	}
-	w.version++
-	w.dropCycles()
+	c.version++
+	c.dropPreFilterStates()
 	return true
 }
 
-func (w *world) dropCycles() {
-	for _, c := range w.recent {
-		c.cycle = nil
+func (c *clusterState) dropPreFilterStates() {
+	for _, sig := range c.recentSignatures {
+		sig.preFilterState = nil
 	}
 }
 
-// use keeps the findings of c and drops those of the class that was used longest ago.
-func (w *world) use(c *class) *cycle {
-	if i := slices.Index(w.recent, c); i > 0 {
-		w.recent = slices.Delete(w.recent, i, i+1)
-		w.recent = slices.Insert(w.recent, 0, c)
+// preFilter returns the pre-filter state of a signature, makes it where it is missing, and drops that of the least recently used.
+func (c *clusterState) preFilter(sig *podSignature) *preFilterState {
+	if i := slices.Index(c.recentSignatures, sig); i > 0 {
+		c.recentSignatures = slices.Delete(c.recentSignatures, i, i+1)
+		c.recentSignatures = slices.Insert(c.recentSignatures, 0, sig)
 	} else if i < 0 {
-		w.recent = slices.Insert(w.recent, 0, c)
+		c.recentSignatures = slices.Insert(c.recentSignatures, 0, sig)
 	}
-	if len(w.recent) > recentMax {
-		w.drop(w.recent[recentMax])
+	if len(c.recentSignatures) > maxRecentSignatures {
+		c.dropResults(c.recentSignatures[maxRecentSignatures])
 	}
-	if c.cycle == nil {
-		c.cycle = newCycle(w, c)
+	if sig.preFilterState == nil {
+		sig.preFilterState = newPreFilterState(c, sig)
 	}
-	return c.cycle
+	return sig.preFilterState
 }
 
-// drop forgets the findings of c.
-func (w *world) drop(c *class) {
-	c.verdicts, c.cycle = nil, nil
-	if i := slices.Index(w.recent, c); i >= 0 {
-		w.recent = slices.Delete(w.recent, i, i+1)
+// dropResults drops the node results and the pre-filter state of a signature.
+func (c *clusterState) dropResults(sig *podSignature) {
+	sig.nodeResults, sig.preFilterState = nil, nil
+	if i := slices.Index(c.recentSignatures, sig); i >= 0 {
+		c.recentSignatures = slices.Delete(c.recentSignatures, i, i+1)
 	}
 }
 
-// fitsAlone tells whether a pod of c fits n as far as the node alone decides.
-func (w *world) fitsAlone(c *class, n *node) bool {
-	if n.object == nil || c.fault != nil {
+// passesNodeFilters returns whether a pod of sig passes the filters that look at n alone.
+func (c *clusterState) passesNodeFilters(sig *podSignature, n *node) bool {
+	if n.object == nil || sig.fault != nil {
 		return false
 	}
-	if c.cycle != nil {
-		return c.cycle.verdict(n).reasons == nil
+	if sig.preFilterState != nil {
+		return sig.preFilterState.nodeResult(n).reasons == nil
 	}
-	y := cycle{w: w, c: c}
-	v := y.judge(n)
-	return v.reasons == nil
+	state := preFilterState{cluster: c, signature: sig}
+	result := state.evaluate(n)
+	return result.reasons == nil
 }
 
-// classOf is the class of a pod, made where it is not known. The caller holds it by setClass.
-func (w *world) classOf(object *corev1.Pod) *class {
-	signature := signatureOf(object)
-	c := w.classes[signature]
-	if c == nil {
-		c = newClass(signature, object)
-		w.classes[signature] = c
+// signatureOf returns the signature of a pod and adds it where it is missing. It is kept while setSignature gives it to a pod.
+func (c *clusterState) signatureOf(object *corev1.Pod) *podSignature {
+	text := signatureText(object)
+	sig := c.signatures[text]
+	if sig == nil {
+		sig = newPodSignature(text, object)
+		c.signatures[text] = sig
 	}
-	return c
+	return sig
 }
 
-// setClass changes what class a pod is of; nil lets go of it.
-func (w *world) setClass(p *pod, c *class) {
-	if p.class == c {
+// setSignature sets a pod's signature; nil: it has none any more. A signature without pods is dropped.
+func (c *clusterState) setSignature(p *pod, sig *podSignature) {
+	if p.signature == sig {
 		return
 	}
-	at := p.node
-	w.take(p)
-	if c != nil {
-		c.pods++
+	n := p.node
+	c.removePod(p)
+	if sig != nil {
+		sig.members++
 	}
-	if old := p.class; old != nil {
-		if old.pods--; old.pods == 0 {
-			w.forgetClass(old)
+	if old := p.signature; old != nil {
+		if old.members--; old.members == 0 {
+			c.dropSignature(old)
 		}
 	}
-	p.class = c
-	if at != nil && c != nil {
-		w.put(p, at)
+	p.signature = sig
+	if n != nil && sig != nil {
+		c.addPod(p, n)
 	}
 }
 
-func (w *world) forgetClass(c *class) {
-	delete(w.classes, c.signature)
-	w.drop(c)
-	for _, other := range w.recent {
-		if other.cycle != nil {
-			delete(other.cycle.relations, c)
+func (c *clusterState) dropSignature(sig *podSignature) {
+	delete(c.signatures, sig.text)
+	c.dropResults(sig)
+	for _, other := range c.recentSignatures {
+		if other.preFilterState != nil {
+			delete(other.preFilterState.matches, sig)
 		}
 	}
 }
 
-// put accounts for a pod on a node.
-func (w *world) put(p *pod, n *node) {
-	w.take(p)
-	if w.nodes[n.name] == nil { // taking its last pod has dropped it
-		w.nodes[n.name] = n
-		w.giveSlot(n)
+// addPod accounts for a pod on a node.
+func (c *clusterState) addPod(p *pod, n *node) {
+	c.removePod(p)
+	if c.nodes[n.name] == nil { // removing its last pod dropped it
+		c.nodes[n.name] = n
+		c.assignSlot(n)
 	}
 	p.node = n
 	n.add(p)
-	w.version++
-	w.moved(n, p, 1)
+	c.version++
+	c.updatePreFilterStates(n, p, 1)
 }
 
-// take stops accounting for a pod on its node, if it has one.
-func (w *world) take(p *pod) {
+// removePod stops accounting for a pod on its node, if it has one.
+func (c *clusterState) removePod(p *pod) {
 	n := p.node
 	if n == nil {
 		return
 	}
 	n.remove(p)
 	p.node = nil
-	w.version++
-	w.moved(n, p, -1)
-	w.forgetNode(n)
+	c.version++
+	c.updatePreFilterStates(n, p, -1)
+	c.dropUnusedNode(n)
 }
 
-// nominate keeps room for p on n, nil: nowhere, from pods of lower priority.
-func (w *world) nominate(p *pod, n *node) {
+// nominate reserves what p requests on n against pods of lower priority; nil: on no node.
+func (c *clusterState) nominate(p *pod, n *node) {
 	if p.nominated == n {
 		return
 	}
 	if old := p.nominated; old != nil {
 		delete(old.nominated, p)
 		old.generation++
-		w.version++
-		w.forgetNode(old)
+		c.version++
+		c.dropUnusedNode(old)
 	}
 	if p.nominated = n; n != nil {
 		n.nominated[p] = true
 		n.generation++
-		w.version++
+		c.version++
 	}
 }
 
-// setLeaving notes that a pod is being deleted.
-func (w *world) setLeaving(p *pod, leaving bool) {
-	if p.leaving == leaving {
+// setTerminating sets whether a pod is being deleted.
+func (c *clusterState) setTerminating(p *pod, terminating bool) {
+	if p.terminating == terminating {
 		return
 	}
-	at := p.node
-	w.take(p)
-	p.leaving = leaving
-	if at != nil {
-		w.put(p, at)
+	n := p.node
+	c.removePod(p)
+	p.terminating = terminating
+	if n != nil {
+		c.addPod(p, n)
 	}
 }
 
-// moved keeps the counts of every class up to date that has any.
-func (w *world) moved(n *node, p *pod, by int) {
+// updatePreFilterStates adds p to (by 1) or removes it from (by -1) the counts of every pre-filter state.
+func (c *clusterState) updatePreFilterStates(n *node, p *pod, by int) {
 	if n.object == nil {
 		return
 	}
-	for _, c := range w.recent {
-		if c.cycle != nil {
-			c.cycle.move(n, p.class, by, p.leaving)
+	for _, sig := range c.recentSignatures {
+		if sig.preFilterState != nil {
+			sig.preFilterState.updateCounts(n, p.signature, by, p.terminating)
 		}
 	}
 }

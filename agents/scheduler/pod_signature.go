@@ -11,50 +11,38 @@ import (
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 )
 
-// class is what pods of one template have in common: all that decides where a pod may run. Pods of a class share its
-// parsed form and what was found out about each node.
-type class struct {
-	signature string
-	namespace string
-	labels    labels.Set
-	owner     string // uid of the controller; "": none
-	priority  int32
-	pod       *corev1.Pod // one of the class's; read-only
-	fault     error       // what can't be understood in the pod
+// podSignature is what decides where a pod may run. Pods with equal signatures, as those of one template, share it: its fields
+// are parsed once, and what filters and scores returned for a node holds for all of them.
+type podSignature struct {
+	text       string
+	namespace  string
+	labels     labels.Set
+	controller string // uid of the controller; "": none
+	priority   int32
+	pod        *corev1.Pod // one of its pods; read-only
+	fault      error       // the pod can't be parsed and fits no node
 
-	requests             resources
-	weightCPU, weightMem int64
-	ports                []hostPort
-	tolerations          []corev1.Toleration
-	required             nodeaffinity.RequiredNodeAffinity
-	preferred            *nodeaffinity.PreferredSchedulingTerms // nil: none
-	affinity, anti       []term                                 // required
-	likes                []term                                 // preferred; a negative weight repels
-	spread               []constraint
-	images               []string
-	neverPreempt         bool
-	pods                 int // of the class, known; at 0 it is forgotten
+	requests                               resources
+	scoredCPU, scoredMemory                int64
+	ports                                  []hostPort
+	tolerations                            []corev1.Toleration
+	requiredNodeAffinity                   nodeaffinity.RequiredNodeAffinity
+	preferredNodeAffinity                  *nodeaffinity.PreferredSchedulingTerms // nil: none
+	requiredAffinity, requiredAntiAffinity []affinityTerm                         // required
+	preferredAffinity                      []affinityTerm                         // preferred; a negative weight repels
+	spreadConstraints                      []spreadConstraint
+	images                                 []string
+	neverPreempt                           bool
+	members                                int // number of pods; at 0 the signature is dropped
 
-	verdicts []verdict    // while pods are pending
-	cycle    *cycle       // while pods are pending
-	stuck    *explanation // of the last failure, true while the world's version is stuckAt
-	stuckAt  int64
+	nodeResults        []nodeResult    // by slot; nil: dropped
+	preFilterState     *preFilterState // nil: dropped
+	lastFailure        *explanation    // holds while the cluster's version is lastFailureVersion
+	lastFailureVersion int64
 }
 
-// hostPort is one port of a node. An empty ip is every address.
-type hostPort struct {
-	ip       string
-	protocol corev1.Protocol
-	port     int32
-}
-
-// clash tells whether two pods can't have both ports on one node.
-func (p hostPort) clash(q hostPort) bool {
-	return p.port == q.port && p.protocol == q.protocol && (p.ip == q.ip || p.ip == "" || q.ip == "")
-}
-
-// template is what makes up a signature.
-type template struct {
+// signedFields are the fields of a pod that make up its signature, beside its host ports.
+type signedFields struct {
 	Namespace    string
 	Labels       map[string]string                 `json:",omitempty"`
 	Owner        string                            `json:",omitempty"`
@@ -67,65 +55,65 @@ type template struct {
 	Overhead     corev1.ResourceList               `json:",omitempty"`
 	Resources    *corev1.ResourceRequirements      `json:",omitempty"`
 	Resized      corev1.ResourceList               `json:",omitempty"` // see resizedRequests
-	Init         []templateContainer               `json:",omitempty"`
-	Containers   []templateContainer
+	Init         []signedContainer                 `json:",omitempty"`
+	Containers   []signedContainer
 }
 
-type templateContainer struct {
+type signedContainer struct {
 	Image    string
 	Requests corev1.ResourceList            `json:",omitempty"`
 	Restart  *corev1.ContainerRestartPolicy `json:",omitempty"`
 }
 
-// signatureOf is equal for pods of one class.
-func signatureOf(pod *corev1.Pod) string {
+// signatureText is equal for pods that filters and scores treat alike.
+func signatureText(pod *corev1.Pod) string {
 	s := &pod.Spec
-	t := template{
+	t := signedFields{
 		Namespace: pod.Namespace, Labels: pod.Labels, Owner: ownerOf(pod), Priority: priorityOf(pod), Preemption: s.PreemptionPolicy,
 		NodeSelector: s.NodeSelector, Affinity: s.Affinity, Tolerations: s.Tolerations, Spread: s.TopologySpreadConstraints,
-		Overhead: s.Overhead, Resources: s.Resources, Resized: resizedRequests(pod), Init: templateOf(s.InitContainers), Containers: templateOf(s.Containers),
+		Overhead: s.Overhead, Resources: s.Resources, Resized: resizedRequests(pod), Init: signedContainers(s.InitContainers), Containers: signedContainers(s.Containers),
 	}
 	text, err := json.Marshal(t)
-	if err != nil { // a type of ours that has no JSON: can't be
+	if err != nil { // every field has a JSON form
 		panic(err)
 	}
 	return string(text) + fmt.Sprint(portsOf(pod))
 }
 
-func templateOf(containers []corev1.Container) []templateContainer {
-	all := make([]templateContainer, len(containers))
+func signedContainers(containers []corev1.Container) []signedContainer {
+	all := make([]signedContainer, len(containers))
 	for i := range containers {
 		c := &containers[i]
-		all[i] = templateContainer{Image: c.Image, Requests: c.Resources.Requests, Restart: c.RestartPolicy}
+		all[i] = signedContainer{Image: c.Image, Requests: c.Resources.Requests, Restart: c.RestartPolicy}
 	}
 	return all
 }
 
-// looksFar tells whether pods elsewhere decide where a pod of c may run.
-func (c *class) looksFar() bool {
-	return len(c.affinity)+len(c.anti) > 0 || slices.ContainsFunc(c.spread, func(t constraint) bool { return t.hard })
+// dependsOnOtherPods returns whether a filter of sig counts pods on other nodes.
+func (sig *podSignature) dependsOnOtherPods() bool {
+	return len(sig.requiredAffinity)+len(sig.requiredAntiAffinity) > 0 || slices.ContainsFunc(sig.spreadConstraints, func(t spreadConstraint) bool { return t.hard })
 }
 
-func newClass(signature string, pod *corev1.Pod) *class {
-	c := &class{
-		signature: signature, namespace: pod.Namespace, labels: pod.Labels, owner: ownerOf(pod), priority: priorityOf(pod), pod: pod,
+func newPodSignature(signature string, pod *corev1.Pod) *podSignature {
+	sig := &podSignature{
+		text: signature, namespace: pod.Namespace, labels: pod.Labels, controller: ownerOf(pod), priority: priorityOf(pod), pod: pod,
 		requests: requestsOf(pod), ports: portsOf(pod), tolerations: pod.Spec.Tolerations,
-		required:     nodeaffinity.GetRequiredNodeAffinity(pod),
-		neverPreempt: pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == corev1.PreemptNever,
+		requiredNodeAffinity: nodeaffinity.GetRequiredNodeAffinity(pod),
+		neverPreempt:         pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == corev1.PreemptNever,
 	}
-	c.weightCPU, c.weightMem = weightOf(pod)
+	sig.scoredCPU, sig.scoredMemory = scoredRequestsOf(pod)
 	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for i := range list {
-			c.images = append(c.images, list[i].Image)
+			sig.images = append(sig.images, list[i].Image)
 		}
 	}
-	c.fault = c.parse(pod)
-	return c
+	sig.fault = sig.parse(pod)
+	return sig
 }
 
 // parse reads the parts that can be wrong.
-func (c *class) parse(pod *corev1.Pod) (err error) {
-	if c.spread, err = constraintsOf(pod, c.owner); err != nil {
+func (sig *podSignature) parse(pod *corev1.Pod) (err error) {
+	if sig.spreadConstraints, err = spreadConstraintsOf(pod, sig.controller); err != nil {
 		return err
 	}
 	a := pod.Spec.Affinity
@@ -133,32 +121,32 @@ func (c *class) parse(pod *corev1.Pod) (err error) {
 		return nil
 	}
 	if a.NodeAffinity != nil && len(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution) > 0 {
-		if c.preferred, err = nodeaffinity.NewPreferredSchedulingTerms(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution); err != nil {
+		if sig.preferredNodeAffinity, err = nodeaffinity.NewPreferredSchedulingTerms(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution); err != nil {
 			return err
 		}
 	}
 	if a.PodAffinity != nil {
-		if c.affinity, err = termsOf(pod, a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution); err != nil {
+		if sig.requiredAffinity, err = affinityTermsOf(pod, a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution); err != nil {
 			return err
 		}
-		if c.likes, err = c.prefers(pod, a.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution, 1); err != nil {
+		if sig.preferredAffinity, err = sig.withPreferredTerms(pod, a.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution, 1); err != nil {
 			return err
 		}
 	}
 	if a.PodAntiAffinity != nil {
-		if c.anti, err = termsOf(pod, a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution); err != nil {
+		if sig.requiredAntiAffinity, err = affinityTermsOf(pod, a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution); err != nil {
 			return err
 		}
-		c.likes, err = c.prefers(pod, a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution, -1)
+		sig.preferredAffinity, err = sig.withPreferredTerms(pod, a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution, -1)
 	}
 	return err
 }
 
-// prefers are c.likes with weighted terms added.
-func (c *class) prefers(pod *corev1.Pod, weighted []corev1.WeightedPodAffinityTerm, sign int64) ([]term, error) {
-	all := c.likes
+// withPreferredTerms returns sig.preferredAffinity with weighted terms added.
+func (sig *podSignature) withPreferredTerms(pod *corev1.Pod, weighted []corev1.WeightedPodAffinityTerm, sign int64) ([]affinityTerm, error) {
+	all := sig.preferredAffinity
 	for i := range weighted {
-		t, err := termOf(pod, &weighted[i].PodAffinityTerm)
+		t, err := affinityTermOf(pod, &weighted[i].PodAffinityTerm)
 		if err != nil {
 			return nil, err
 		}
@@ -166,40 +154,6 @@ func (c *class) prefers(pod *corev1.Pod, weighted []corev1.WeightedPodAffinityTe
 		all = append(all, t)
 	}
 	return all, nil
-}
-
-func portsOf(pod *corev1.Pod) []hostPort {
-	var all []hostPort
-	add := func(containers []corev1.Container, sidecarsOnly bool) {
-		for i := range containers {
-			c := &containers[i]
-			if sidecarsOnly && (c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways) {
-				continue
-			}
-			for _, p := range c.Ports {
-				if p.HostPort > 0 {
-					all = append(all, hostPort{anyAddress(p.HostIP), protocolOf(p.Protocol), p.HostPort})
-				}
-			}
-		}
-	}
-	add(pod.Spec.InitContainers, true)
-	add(pod.Spec.Containers, false)
-	return all
-}
-
-func anyAddress(ip string) string {
-	if slices.Contains([]string{"0.0.0.0", "::"}, ip) {
-		return ""
-	}
-	return ip
-}
-
-func protocolOf(p corev1.Protocol) corev1.Protocol {
-	if p == "" {
-		return corev1.ProtocolTCP
-	}
-	return p
 }
 
 func ownerOf(pod *corev1.Pod) string {

@@ -1,226 +1,148 @@
 package scheduler
 
-import "math"
+// topologyCounts are counts by node label and value.
+type topologyCounts map[string]map[string]int64
 
-// tally counts by node label and its value.
-type tally map[string]map[string]int64
-
-func (t tally) add(key, value string, by int64) {
-	if t[key] == nil {
-		t[key] = map[string]int64{}
+func (counts topologyCounts) add(key, value string, by int64) {
+	if counts[key] == nil {
+		counts[key] = map[string]int64{}
 	}
-	t[key][value] += by
+	counts[key][value] += by
 }
 
-// cycle is what filters and scores that look beyond one node need to know for a class: counts over all nodes. It is made
-// once and then kept up to date as pods come and go; a change of nodes or namespaces drops it.
-type cycle struct {
-	w *world
-	c *class
+// preFilterState holds, for one pod signature, the counts over all nodes that topology spreading and inter-pod affinity need. It is made
+// once and kept up to date as pods come and go; a change of nodes or namespaces drops it.
+type preFilterState struct {
+	cluster   *clusterState
+	signature *podSignature
 
-	spread []domains // by constraint
-	theirs tally     // pods there that do not bear c
-	ours   tally     // pods there that c does not bear
-	wanted []map[string]int
-	friend int // pods that match all required affinity terms
-	liking tally
+	topology                   []topologyDomains // by spread constraint
+	existingAntiAffinityCounts topologyCounts    // pods whose required anti-affinity matches the signature
+	antiAffinityCounts         topologyCounts    // pods that the signature's required anti-affinity matches
+	affinityCounts             []map[string]int  // by required affinity term: pods that match all terms, by label value
+	affinityMatches            int               // sum of affinityCounts
+	topologyScores             topologyCounts    // weights of preferred affinity, both ways
 
-	relations map[*class]*relation
+	matches map[*podSignature]*signatureMatch
 }
 
-// domains are a constraint's counts by value of its label.
-type domains struct {
-	counts  []int
-	counted []bool // domains that have a node whose pods count; the others matter to no one
-	number  int    // of them
-	at      []int  // the domain of each node, by slot; -1: the node lacks the label
-	where   []bool // nodes whose pods count, by slot
-	least   int
-	stale   bool // least is to be found anew
-	weight  float64
+// signatureMatch is what a pod of another signature counts for.
+type signatureMatch struct {
+	spreadConstraints    []int    // indexes of the constraints that count it
+	existingAntiAffinity []string // topology keys of its anti-affinity terms that match
+	antiAffinity         []string // topology keys of the signature's anti-affinity terms that match it
+	requiredAffinity     bool     // it matches all required affinity terms
+	preferred            []weightedKey
 }
 
-// relation is what one pod of another class on a node means to a pod of c.
-type relation struct {
-	spread []int    // constraints that count it
-	theirs []string // keys
-	ours   []string
-	wanted bool
-	likes  []like
-}
-
-type like struct {
+type weightedKey struct {
 	key    string
 	weight int64
 }
 
-// hardAffinityWeight is what a required affinity of a pod that runs counts as a preference of the pods it wants.
+// hardAffinityWeight is the weight of an existing pod's required affinity in the score of a pod that it matches.
 const hardAffinityWeight = 1
 
-func newCycle(w *world, c *class) *cycle {
-	y := &cycle{w: w, c: c, theirs: tally{}, ours: tally{}, liking: tally{}, relations: map[*class]*relation{}}
-	for range c.affinity {
-		y.wanted = append(y.wanted, map[string]int{})
+func newPreFilterState(c *clusterState, sig *podSignature) *preFilterState {
+	state := &preFilterState{cluster: c, signature: sig, existingAntiAffinityCounts: topologyCounts{}, antiAffinityCounts: topologyCounts{}, topologyScores: topologyCounts{}, matches: map[*podSignature]*signatureMatch{}}
+	for range sig.requiredAffinity {
+		state.affinityCounts = append(state.affinityCounts, map[string]int{})
 	}
-	for i := range c.spread {
-		y.spread = append(y.spread, y.domainsOf(&c.spread[i]))
+	for i := range sig.spreadConstraints {
+		state.topology = append(state.topology, state.newTopologyDomains(&sig.spreadConstraints[i]))
 	}
-	for _, n := range w.order {
-		for d, count := range n.classes {
-			y.move(n, d, count-n.leaving[d], false)
-			y.move(n, d, n.leaving[d], true)
+	for _, n := range c.nodeList {
+		for other, count := range n.signatures {
+			state.updateCounts(n, other, count-n.terminating[other], false)
+			state.updateCounts(n, other, n.terminating[other], true)
 		}
 	}
-	return y
+	return state
 }
 
-func (y *cycle) domainsOf(t *constraint) domains {
-	slots := len(y.w.nodes) + len(y.w.freeSlots)
-	d := domains{at: make([]int, slots), where: make([]bool, slots), stale: true}
-	values := map[string]int{}
-	for _, n := range y.w.order {
-		value, ok := n.label(t.key)
-		if !ok {
-			d.at[n.slot] = -1
-			continue
-		}
-		at, known := values[value]
-		if !known {
-			at = len(d.counts)
-			values[value] = at
-			d.counts, d.counted = append(d.counts, 0), append(d.counted, false)
-		}
-		d.at[n.slot] = at
-		if y.eligible(t, n) {
-			d.where[n.slot] = true
-			if !d.counted[at] {
-				d.counted[at] = true
-				d.number++
-			}
-		}
-	}
-	d.weight = math.Log(float64(d.number + 2))
-	return d
-}
-
-// eligible tells whether pods on n count for a constraint.
-func (y *cycle) eligible(t *constraint, n *node) bool {
-	if t.implied {
-		return true
-	}
-	for i := range y.c.spread {
-		o := &y.c.spread[i]
-		if _, ok := n.label(o.key); !ok && o.hard == t.hard {
-			return false
-		}
-	}
-	if !t.ignoreNodes {
-		if ok, err := y.c.required.Match(n.object); !ok || err != nil {
-			return false
-		}
-	}
-	return !t.honourTaints || untolerated(n.object.Spec.Taints, y.c.tolerations) == nil
-}
-
-// move counts pods of class d that came to n (by > 0) or left it.
-func (y *cycle) move(n *node, d *class, by int, leaving bool) {
-	r := y.relation(d)
+// updateCounts counts pods of another signature that were added to n (by > 0) or removed from it.
+func (state *preFilterState) updateCounts(n *node, other *podSignature, by int, terminating bool) {
+	r := state.matchOf(other)
 	if r == nil || by == 0 {
 		return
 	}
-	if !leaving {
-		for _, i := range r.spread {
-			if s := &y.spread[i]; n.slot < len(s.where) && s.where[n.slot] {
-				s.counts[s.at[n.slot]] += by
+	if !terminating {
+		for _, i := range r.spreadConstraints {
+			if s := &state.topology[i]; n.slot < len(s.countedNodes) && s.countedNodes[n.slot] {
+				s.counts[s.ofNode[n.slot]] += by
 				s.stale = true
 			}
 		}
 	}
-	for _, key := range r.theirs {
+	for _, key := range r.existingAntiAffinity {
 		if value, ok := n.label(key); ok {
-			y.theirs.add(key, value, int64(by))
+			state.existingAntiAffinityCounts.add(key, value, int64(by))
 		}
 	}
-	for _, key := range r.ours {
+	for _, key := range r.antiAffinity {
 		if value, ok := n.label(key); ok {
-			y.ours.add(key, value, int64(by))
+			state.antiAffinityCounts.add(key, value, int64(by))
 		}
 	}
-	if r.wanted {
-		for i := range y.c.affinity {
-			if value, ok := n.label(y.c.affinity[i].key); ok {
-				count(y.wanted[i], value, by)
-				y.friend += by
+	if r.requiredAffinity {
+		for i := range state.signature.requiredAffinity {
+			if value, ok := n.label(state.signature.requiredAffinity[i].topologyKey); ok {
+				count(state.affinityCounts[i], value, by)
+				state.affinityMatches += by
 			}
 		}
 	}
-	for _, l := range r.likes {
+	for _, l := range r.preferred {
 		if value, ok := n.label(l.key); ok {
-			y.liking.add(l.key, value, int64(by)*l.weight)
+			state.topologyScores.add(l.key, value, int64(by)*l.weight)
 		}
 	}
 }
 
-// relation is nil where pods of d mean nothing to c.
-func (y *cycle) relation(d *class) *relation {
-	r, known := y.relations[d]
+// matchOf returns nil where pods of other count for nothing.
+func (state *preFilterState) matchOf(other *podSignature) *signatureMatch {
+	r, known := state.matches[other]
 	if !known {
-		r = y.relate(d)
-		y.relations[d] = r
+		r = state.newSignatureMatch(other)
+		state.matches[other] = r
 	}
 	return r
 }
 
-func (y *cycle) relate(d *class) *relation {
-	c, namespaces := y.c, y.w.namespaces
-	r := &relation{wanted: matchesAll(c.affinity, d, namespaces)}
-	for i := range c.spread {
-		if c.spread[i].counts(c, d) {
-			r.spread = append(r.spread, i)
+func (state *preFilterState) newSignatureMatch(other *podSignature) *signatureMatch {
+	sig, namespaces := state.signature, state.cluster.namespaces
+	r := &signatureMatch{requiredAffinity: allTermsMatch(sig.requiredAffinity, other, namespaces)}
+	for i := range sig.spreadConstraints {
+		if sig.spreadConstraints[i].counts(sig, other) {
+			r.spreadConstraints = append(r.spreadConstraints, i)
 		}
 	}
-	for i := range d.anti {
-		if d.anti[i].matches(c, namespaces) {
-			r.theirs = append(r.theirs, d.anti[i].key)
+	for i := range other.requiredAntiAffinity {
+		if other.requiredAntiAffinity[i].matches(sig, namespaces) {
+			r.existingAntiAffinity = append(r.existingAntiAffinity, other.requiredAntiAffinity[i].topologyKey)
 		}
 	}
-	for i := range c.anti {
-		if c.anti[i].matches(d, namespaces) {
-			r.ours = append(r.ours, c.anti[i].key)
+	for i := range sig.requiredAntiAffinity {
+		if sig.requiredAntiAffinity[i].matches(other, namespaces) {
+			r.antiAffinity = append(r.antiAffinity, sig.requiredAntiAffinity[i].topologyKey)
 		}
 	}
-	add := func(t *term, other *class, weight int64) {
+	add := func(t *affinityTerm, other *podSignature, weight int64) {
 		if t.matches(other, namespaces) {
-			r.likes = append(r.likes, like{t.key, weight})
+			r.preferred = append(r.preferred, weightedKey{t.topologyKey, weight})
 		}
 	}
-	for i := range c.likes {
-		add(&c.likes[i], d, c.likes[i].weight)
+	for i := range sig.preferredAffinity {
+		add(&sig.preferredAffinity[i], other, sig.preferredAffinity[i].weight)
 	}
-	for i := range d.likes {
-		add(&d.likes[i], c, d.likes[i].weight)
+	for i := range other.preferredAffinity {
+		add(&other.preferredAffinity[i], sig, other.preferredAffinity[i].weight)
 	}
-	for i := range d.affinity {
-		add(&d.affinity[i], c, hardAffinityWeight)
+	for i := range other.requiredAffinity {
+		add(&other.requiredAffinity[i], sig, hardAffinityWeight)
 	}
-	if !r.wanted && len(r.spread)+len(r.theirs)+len(r.ours)+len(r.likes) == 0 {
+	if !r.requiredAffinity && len(r.spreadConstraints)+len(r.existingAntiAffinity)+len(r.antiAffinity)+len(r.preferred) == 0 {
 		return nil
 	}
 	return r
-}
-
-// low is the count of the emptiest domain, 0 where there are fewer domains than wanted.
-func (d *domains) low(minDomains int) int {
-	if d.number < minDomains {
-		return 0
-	}
-	if d.stale {
-		d.least, d.stale = math.MaxInt, false
-		for i, n := range d.counts {
-			if d.counted[i] {
-				d.least = min(d.least, n)
-			}
-		}
-	}
-	return d.least
 }

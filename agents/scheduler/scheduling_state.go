@@ -7,209 +7,213 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// brain takes in changes and decides: which pod is next and where it goes. It does nothing itself and reads no
-// clock. Not safe for concurrent use.
-type brain struct {
+// schedulingState applies changes and chooses the next pod and its node. It has no side effects and reads no clock. Not safe for
+// concurrent use.
+type schedulingState struct {
 	schedulerName string
-	world         *world
+	cluster       *clusterState
 	queue         *queue
 	arrivals      int64
 }
 
-func newBrain(schedulerName string) *brain {
-	return &brain{schedulerName: schedulerName, world: newWorld(), queue: newQueue()}
+func newSchedulingState(schedulerName string) *schedulingState {
+	return &schedulingState{schedulerName: schedulerName, cluster: newClusterState(), queue: newQueue()}
 }
 
-// namespace takes in a namespace's labels; nil: it is gone.
-func (b *brain) namespace(name string, set labels.Set, now time.Time) {
-	if b.world.setNamespace(name, set) {
-		b.wake(now, (*class).looksFar)
+// setNamespace sets a namespace's labels; nil: it was deleted.
+func (s *schedulingState) setNamespace(name string, set labels.Set, now time.Time) {
+	if s.cluster.setNamespace(name, set) {
+		s.requeueUnschedulable(now, (*podSignature).dependsOnOtherPods)
 	}
 }
 
-// node takes in a node; nil: it is gone.
-func (b *brain) node(name string, object *corev1.Node, now time.Time) {
-	if !b.world.setNode(name, object) {
+// setNode sets a node's object; nil: it was deleted.
+func (s *schedulingState) setNode(name string, object *corev1.Node, now time.Time) {
+	if !s.cluster.setNode(name, object) {
 		return
 	}
-	n := b.world.nodes[name]
-	b.wake(now, func(c *class) bool { return c.looksFar() || n != nil && b.world.fitsAlone(c, n) })
+	n := s.cluster.nodes[name]
+	s.requeueUnschedulable(now, func(sig *podSignature) bool {
+		return sig.dependsOnOtherPods() || n != nil && s.cluster.passesNodeFilters(sig, n)
+	})
 }
 
-// wake retries the parked pods of every class for which something changed that might help.
-func (b *brain) wake(now time.Time, helps func(c *class) bool) {
-	for c := range b.queue.parked {
-		if helps(c) {
-			b.queue.wake(c, now)
+// requeueUnschedulable requeues the unschedulable pods of every signature that a change may help.
+func (s *schedulingState) requeueUnschedulable(now time.Time, helps func(sig *podSignature) bool) {
+	for sig := range s.queue.unschedulable {
+		if helps(sig) {
+			s.queue.requeueSignature(sig, now)
 		}
 	}
 }
 
-// pod takes in a pod's state.
-func (b *brain) pod(object *corev1.Pod, now time.Time) {
+// setPod sets a pod's object.
+func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 	key := keyOf(object.Namespace, object.Name)
-	p := b.world.pods[key]
+	p := s.cluster.pods[key]
 	if p != nil && p.uid != object.UID {
-		b.gone(object.Namespace, object.Name, now)
+		s.deletePod(object.Namespace, object.Name, now)
 		p = nil
 	}
-	if ended(object) {
-		b.gone(object.Namespace, object.Name, now)
+	if hasEnded(object) {
+		s.deletePod(object.Namespace, object.Name, now)
 		return
 	}
 	if p == nil {
-		b.arrivals++
-		p = &pod{key: key, uid: object.UID, object: object, seq: b.arrivals, queued: now}
-		b.world.pods[key] = p
+		s.arrivals++
+		p = &pod{key: key, uid: object.UID, object: object, arrival: s.arrivals, queuedAt: now}
+		s.cluster.pods[key] = p
 	}
-	changed := b.update(p, object)
-	if n := b.world.nodes[object.Status.NominatedNodeName]; n != nil && p.attempts == 0 && object.Spec.NodeName == "" {
-		b.world.nominate(p, n) // by the leader before
+	changed := s.updatePod(p, object)
+	if n := s.cluster.nodes[object.Status.NominatedNodeName]; n != nil && p.attempts == 0 && object.Spec.NodeName == "" {
+		s.cluster.nominate(p, n) // by the former leader
 	}
 	switch {
 	case object.Spec.NodeName != "":
-		b.bound(p, object.Spec.NodeName, now)
+		s.podBound(p, object.Spec.NodeName, now)
 	case p.assumed:
-	case p.node != nil: // a hand took the node out of it
-		b.freed(p, now)
-		b.queue.move(p, active)
+	case p.node != nil: // spec.nodeName was emptied by hand in etcd
+		s.removeFromNode(p, now)
+		s.queue.move(p, active)
 	default:
-		b.waiting(p, changed)
+		s.enqueue(p, changed)
 	}
 }
 
-// update gives p its new state and tells whether it is of another class now.
-func (b *brain) update(p *pod, object *corev1.Pod) (changed bool) {
-	c := b.world.classOf(object)
-	if changed = p.class != c; changed {
-		at := p.place
-		b.queue.move(p, nowhere)
+// updatePod sets p's object and returns whether its signature changed.
+func (s *schedulingState) updatePod(p *pod, object *corev1.Pod) (changed bool) {
+	sig := s.cluster.signatureOf(object)
+	if changed = p.signature != sig; changed {
+		was := p.subqueue
+		s.queue.move(p, notQueued)
 		p.object = object
-		b.world.setClass(p, c)
-		b.queue.move(p, at)
+		s.cluster.setSignature(p, sig)
+		s.queue.move(p, was)
 	}
 	p.object = object
 	deleted := object.DeletionTimestamp != nil
-	p.evicted = p.evicted && !deleted
-	b.world.setLeaving(p, deleted || p.evicted)
+	p.evicting = p.evicting && !deleted
+	s.cluster.setTerminating(p, deleted || p.evicting)
 	return changed
 }
 
-// bound accounts for a pod that has a node.
-func (b *brain) bound(p *pod, name string, now time.Time) {
-	b.queue.move(p, nowhere)
+// podBound accounts for a pod whose spec.nodeName is set.
+func (s *schedulingState) podBound(p *pod, name string, now time.Time) {
+	s.queue.move(p, notQueued)
 	p.assumed, p.object = false, nil
 	if p.node != nil && p.node.name == name {
 		return
 	}
 	if p.node != nil {
-		b.freed(p, now)
+		s.removeFromNode(p, now)
 	}
-	b.place(p, b.world.node(name), now)
+	s.addToNode(p, s.cluster.nodeNamed(name), now)
 }
 
-// waiting puts a pod that has no node where it belongs.
-func (b *brain) waiting(p *pod, changed bool) {
+// enqueue moves a pod without a node to the subqueue it belongs to.
+func (s *schedulingState) enqueue(p *pod, changed bool) {
 	switch {
-	case p.object.DeletionTimestamp != nil || p.object.Spec.SchedulerName != b.schedulerName:
-		b.queue.move(p, nowhere)
-		b.world.nominate(p, nil)
+	case p.object.DeletionTimestamp != nil || p.object.Spec.SchedulerName != s.schedulerName:
+		s.queue.move(p, notQueued)
+		s.cluster.nominate(p, nil)
 	case len(p.object.Spec.SchedulingGates) > 0:
-		b.queue.move(p, gated)
-	case p.place == nowhere || p.place == gated || changed:
-		b.queue.move(p, active)
+		s.queue.move(p, gated)
+	case p.subqueue == notQueued || p.subqueue == gated || changed:
+		s.queue.move(p, active)
 	}
 }
 
-// gone takes in that a pod is gone or has ended.
-func (b *brain) gone(namespace, name string, now time.Time) {
+// deletePod forgets a pod that was deleted or has ended.
+func (s *schedulingState) deletePod(namespace, name string, now time.Time) {
 	key := keyOf(namespace, name)
-	p := b.world.pods[key]
+	p := s.cluster.pods[key]
 	if p == nil {
 		return
 	}
-	b.queue.move(p, nowhere)
-	b.world.nominate(p, nil)
-	delete(b.world.pods, key)
+	s.queue.move(p, notQueued)
+	s.cluster.nominate(p, nil)
+	delete(s.cluster.pods, key)
 	if p.node != nil {
-		b.freed(p, now)
+		s.removeFromNode(p, now)
 	}
-	b.world.setClass(p, nil)
+	s.cluster.setSignature(p, nil)
 }
 
-// place accounts for p on n and wakes the pods that want it near.
-func (b *brain) place(p *pod, n *node, now time.Time) {
-	b.world.nominate(p, nil)
-	b.world.put(p, n)
-	b.wake(now, (*class).looksFar)
+// addToNode accounts for p on n and requeues the pods whose affinity or spreading that may satisfy.
+func (s *schedulingState) addToNode(p *pod, n *node, now time.Time) {
+	s.cluster.nominate(p, nil)
+	s.cluster.addPod(p, n)
+	s.requeueUnschedulable(now, (*podSignature).dependsOnOtherPods)
 }
 
-// freed takes p off its node and wakes the pods that its room or its absence helps.
-func (b *brain) freed(p *pod, now time.Time) {
-	n, c := p.node, p.class
-	b.world.take(p)
+// removeFromNode stops accounting for p on its node and requeues the pods that this may help.
+func (s *schedulingState) removeFromNode(p *pod, now time.Time) {
+	n, removed := p.node, p.signature
+	s.cluster.removePod(p)
 	p.assumed = false
-	b.wake(now, func(o *class) bool { return len(c.anti) > 0 || o.looksFar() || b.world.fitsAlone(o, n) })
+	s.requeueUnschedulable(now, func(sig *podSignature) bool {
+		return len(removed.requiredAntiAffinity) > 0 || sig.dependsOnOtherPods() || s.cluster.passesNodeFilters(sig, n)
+	})
 	for o := range n.nominated {
-		if o.place == parked && !b.waits(o) { // nobody leaves any more: it fits, or is to evict others
-			b.queue.retry(o, now)
+		if o.subqueue == unschedulable && !s.waitsForVictims(o) { // its victims are gone: it fits now, or preempts others
+			s.queue.requeueAfterBackoff(o, now)
 		}
 	}
 }
 
-// decision is what is to be done with one pod.
+// decision is the result of scheduling one pod.
 type decision struct {
 	pod     *pod
-	object  *corev1.Pod  // the pod as it was decided on
-	node    *node        // where it goes, accounted for already; nil: nowhere
+	object  *corev1.Pod  // as it was when the decision was made
+	node    *node        // the chosen node, where the pod is assumed; nil: no node fits
 	name    string       // of the node
-	why     *explanation // where it does not fit
-	evict   eviction     // of others for it, where that helps
+	why     *explanation // nil: a node was chosen
+	evict   eviction     // the victims of preemption; empty: none
 	attempt int
 	since   time.Time // when it was first queued
 }
 
-// next decides on the first active pod; ok is false where none is active.
-func (b *brain) next(now time.Time) (d decision, ok bool) {
-	p := b.queue.pop()
+// scheduleOne takes the first active pod and chooses a node for it; ok is false where no pod is active.
+func (s *schedulingState) scheduleOne(now time.Time) (d decision, ok bool) {
+	p := s.queue.pop()
 	if p == nil {
 		return decision{}, false
 	}
 	p.attempts++
-	p.tried = now
-	d = decision{pod: p, object: p.object, attempt: p.attempts, since: p.queued}
-	d.node, d.why = b.world.choose(p.class)
+	p.attemptedAt = now
+	d = decision{pod: p, object: p.object, attempt: p.attempts, since: p.queuedAt}
+	d.node, d.why = s.cluster.selectNode(p.signature)
 	if d.node == nil {
-		d.evict = b.preempt(p, d.why)
-		b.queue.move(p, parked)
+		d.evict = s.preempt(p, d.why)
+		s.queue.move(p, unschedulable)
 		return d, true
 	}
 	p.assumed = true
 	d.name = d.node.name
-	b.place(p, d.node, now)
+	s.addToNode(p, d.node, now)
 	return d, true
 }
 
-// failed takes in that a decision could not be carried out: the pod is tried again after its back-off, unless the watch has
-// said otherwise meanwhile.
-func (b *brain) failed(p *pod, now time.Time) {
-	if b.world.pods[p.key] != p || !p.assumed {
+// bindFailed forgets an assumed pod whose binding failed and retries it after its back-off. It does nothing where the watch
+// reported the pod as bound, deleted or replaced meanwhile.
+func (s *schedulingState) bindFailed(p *pod, now time.Time) {
+	if s.cluster.pods[p.key] != p || !p.assumed {
 		return
 	}
-	b.freed(p, now)
-	b.waiting(p, false)
-	if p.place == active {
-		b.queue.retry(p, now)
+	s.removeFromNode(p, now)
+	s.enqueue(p, false)
+	if p.subqueue == active {
+		s.queue.requeueAfterBackoff(p, now)
 	}
 }
 
-// conditionNotWritten takes in that a pod's condition was not written: the pod is tried again after its back-off, and told of then.
-func (b *brain) conditionNotWritten(p *pod, now time.Time) {
-	if b.world.pods[p.key] != p {
+// conditionNotWritten retries an unschedulable pod whose condition was not written after its back-off; it is reported again then.
+func (s *schedulingState) conditionNotWritten(p *pod, now time.Time) {
+	if s.cluster.pods[p.key] != p {
 		return
 	}
-	p.told = ""
-	if p.place == parked {
-		b.queue.retry(p, now)
+	p.reportedText = ""
+	if p.subqueue == unschedulable {
+		s.queue.requeueAfterBackoff(p, now)
 	}
 }

@@ -8,62 +8,61 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// constraint is one topology spread constraint: the pods it counts are to be spread over the values of a node label.
-type constraint struct {
-	key        string
-	maxSkew    int
-	minDomains int
-	hard       bool // DoNotSchedule
-	// implied constraints are the ones every pod of a controller gets that states none; a node without the label
-	// is then as good as any.
-	implied      bool
-	pods         labels.Selector // nil: those of owner
-	owner        string
-	ignoreNodes  bool // count on nodes that the pod's node affinity excludes
-	honourTaints bool // don't count on nodes whose taints the pod does not tolerate
+// spreadConstraint is a parsed topology spread constraint.
+type spreadConstraint struct {
+	topologyKey string
+	maxSkew     int
+	minDomains  int
+	hard        bool // DoNotSchedule
+	// systemDefault constraints are those of a controller's pod that states none; a node without the label is not excluded by them.
+	systemDefault      bool
+	selector           labels.Selector // nil: the pods of controller
+	controller         string          // uid
+	ignoreNodeAffinity bool            // nodeAffinityPolicy: Ignore
+	honourTaints       bool            // nodeTaintsPolicy: Honor
 }
 
-// The spreading of a controller's pods that nobody asked for.
-var impliedKeys = []struct {
+// systemDefaultConstraints are those of kube-scheduler's defaultingType System.
+var systemDefaultConstraints = []struct {
 	key     string
 	maxSkew int
 }{{corev1.LabelHostname, 3}, {corev1.LabelTopologyZone, 5}}
 
-func constraintsOf(pod *corev1.Pod, owner string) ([]constraint, error) {
-	var all []constraint
+func spreadConstraintsOf(pod *corev1.Pod, owner string) ([]spreadConstraint, error) {
+	var all []spreadConstraint
 	for i := range pod.Spec.TopologySpreadConstraints {
 		t := &pod.Spec.TopologySpreadConstraints[i]
 		s, err := metav1.LabelSelectorAsSelector(t.LabelSelector)
 		if err != nil {
 			return nil, fmt.Errorf("parsing the selector of a topology spread constraint: %w", err)
 		}
-		if s, err = withKeys(s, pod.Labels, t.MatchLabelKeys, nil); err != nil {
+		if s, err = withMatchLabelKeys(s, pod.Labels, t.MatchLabelKeys, nil); err != nil {
 			return nil, err
 		}
-		c := constraint{key: t.TopologyKey, maxSkew: int(t.MaxSkew), minDomains: 1, hard: t.WhenUnsatisfiable == corev1.DoNotSchedule, pods: s}
+		c := spreadConstraint{topologyKey: t.TopologyKey, maxSkew: int(t.MaxSkew), minDomains: 1, hard: t.WhenUnsatisfiable == corev1.DoNotSchedule, selector: s}
 		if t.MinDomains != nil {
 			c.minDomains = int(*t.MinDomains)
 		}
-		c.ignoreNodes = t.NodeAffinityPolicy != nil && *t.NodeAffinityPolicy == corev1.NodeInclusionPolicyIgnore
+		c.ignoreNodeAffinity = t.NodeAffinityPolicy != nil && *t.NodeAffinityPolicy == corev1.NodeInclusionPolicyIgnore
 		c.honourTaints = t.NodeTaintsPolicy != nil && *t.NodeTaintsPolicy == corev1.NodeInclusionPolicyHonor
 		all = append(all, c)
 	}
 	if len(all) > 0 || owner == "" {
 		return all, nil
 	}
-	for _, i := range impliedKeys {
-		all = append(all, constraint{key: i.key, maxSkew: i.maxSkew, minDomains: 1, implied: true, owner: owner})
+	for _, i := range systemDefaultConstraints {
+		all = append(all, spreadConstraint{topologyKey: i.key, maxSkew: i.maxSkew, minDomains: 1, systemDefault: true, controller: owner})
 	}
 	return all, nil
 }
 
-// counts tells whether pods of d are counted for a pod of c.
-func (t *constraint) counts(c, d *class) bool {
-	if d.namespace != c.namespace {
+// counts returns whether pods of other are counted for a pod of sig.
+func (t *spreadConstraint) counts(sig, other *podSignature) bool {
+	if other.namespace != sig.namespace {
 		return false
 	}
-	if t.pods == nil {
-		return d.owner == t.owner
+	if t.selector == nil {
+		return other.controller == t.controller
 	}
-	return t.pods.Matches(d.labels)
+	return t.selector.Matches(other.labels)
 }

@@ -8,67 +8,67 @@ import (
 	"gantry/registry/safely"
 )
 
-// mailbox is an unbounded queue between goroutines: put never blocks.
-type mailbox[T any] struct {
+// workQueue is an unbounded queue between goroutines: put never blocks.
+type workQueue[T any] struct {
 	mu    sync.Mutex // guards items
 	items []T
-	news  chan struct{} // has a token while items may be there
+	ready chan struct{} // has a token while items may be there
 }
 
-func newMailbox[T any]() *mailbox[T] { return &mailbox[T]{news: make(chan struct{}, 1)} }
+func newWorkQueue[T any]() *workQueue[T] { return &workQueue[T]{ready: make(chan struct{}, 1)} }
 
-func (m *mailbox[T]) put(item T) {
-	m.mu.Lock()
-	m.items = append(m.items, item)
-	m.mu.Unlock()
-	m.ring()
+func (q *workQueue[T]) put(item T) {
+	q.mu.Lock()
+	q.items = append(q.items, item)
+	q.mu.Unlock()
+	q.signal()
 }
 
-func (m *mailbox[T]) ring() {
+func (q *workQueue[T]) signal() {
 	select {
-	case m.news <- struct{}{}:
+	case q.ready <- struct{}{}:
 	default:
 	}
 }
 
-// drain takes everything there is.
-func (m *mailbox[T]) drain() []T {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	items := m.items
-	m.items = nil
+// drain removes and returns all items.
+func (q *workQueue[T]) drain() []T {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	items := q.items
+	q.items = nil
 	return items
 }
 
-// take waits for one item; ok is false when ctx is done. Many may take.
-func (m *mailbox[T]) take(ctx context.Context) (item T, ok bool) {
+// take waits for one item; ok is false when ctx is done. Safe for concurrent use.
+func (q *workQueue[T]) take(ctx context.Context) (item T, ok bool) {
 	for {
-		m.mu.Lock()
-		if len(m.items) > 0 {
-			item, m.items = m.items[0], m.items[1:]
-			more := len(m.items) > 0
-			m.mu.Unlock()
+		q.mu.Lock()
+		if len(q.items) > 0 {
+			item, q.items = q.items[0], q.items[1:]
+			more := len(q.items) > 0
+			q.mu.Unlock()
 			if more {
-				m.ring()
+				q.signal()
 			}
 			return item, ctx.Err() == nil
 		}
-		m.mu.Unlock()
+		q.mu.Unlock()
 		select {
-		case <-m.news:
+		case <-q.ready:
 		case <-ctx.Done():
 			return item, false
 		}
 	}
 }
 
-// work takes items with some workers until ctx is done and all of them have returned. A panic of do is logged.
-func (m *mailbox[T]) work(ctx context.Context, log *slog.Logger, doing string, workers int, do func(context.Context, T)) {
+// runWorkers calls do for every item on some goroutines until ctx is done and all of them have returned. A panic of do is logged.
+func (q *workQueue[T]) runWorkers(ctx context.Context, log *slog.Logger, doing string, workers int, do func(context.Context, T)) {
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
 			for {
-				item, ok := m.take(ctx)
+				item, ok := q.take(ctx)
 				if !ok {
 					return
 				}

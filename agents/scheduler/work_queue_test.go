@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// TestAWorkersPanicIsRecovered: what panics on one item is there for the next.
-func TestAWorkersPanicIsRecovered(t *testing.T) {
-	m := newMailbox[int]()
-	m.put(1)
-	m.put(2)
+// TestWorkerPanicIsRecovered: a worker that panicked on one item handles the next.
+func TestWorkerPanicIsRecovered(t *testing.T) {
+	q := newWorkQueue[int]()
+	q.put(1)
+	q.put(2)
 	ctx, cancel := context.WithCancel(t.Context())
 	var seen []int
-	m.work(ctx, slog.New(slog.DiscardHandler), "testing", 1, func(_ context.Context, n int) {
+	q.runWorkers(ctx, slog.New(slog.DiscardHandler), "testing", 1, func(_ context.Context, n int) {
 		if seen = append(seen, n); n == 1 {
 			panic("hostile")
 		}

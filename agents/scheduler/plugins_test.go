@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestExplanations reads what a user is told about a pod that fits nowhere, or the node where it fits.
+// TestExplanations compares the explanation of a pod that fits no node, or the node that it fits.
 func TestExplanations(t *testing.T) {
 	zoned := func(name, zone string) *corev1.Node { return aNode(name, nodeLabel(corev1.LabelTopologyZone, zone)) }
 	web := podLabel("app", "web")
@@ -66,9 +66,9 @@ func TestExplanations(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := situation(tt.nodes, tt.pods...)
-			b.pod(tt.pod, start)
-			d := mustNext(t, b, start)
+			s := newTestState(tt.nodes, tt.pods...)
+			s.setPod(tt.pod, start)
+			d := mustScheduleOne(t, s, start)
 			got := "-> " + d.name
 			if d.node == nil {
 				got = d.why.String()
@@ -110,9 +110,9 @@ func TestChoice(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			b := situation(tt.nodes, tt.pods...)
-			b.pod(tt.pod, start)
-			if d := mustNext(t, b, start); d.name != tt.want {
+			s := newTestState(tt.nodes, tt.pods...)
+			s.setPod(tt.pod, start)
+			if d := mustScheduleOne(t, s, start); d.name != tt.want {
 				t.Errorf("chose %q, want %q", d.name, tt.want)
 			}
 		})
