@@ -3,6 +3,7 @@ package controllers
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +25,8 @@ import (
 type accountTokens struct {
 	*env
 	signer *signtoken.Signer
+	// rootCA is the PEM bundle that goes into the Secrets beside the token; may be empty.
+	rootCA []byte
 }
 
 // secretKey has what is needed when the Secret is gone: "secret <namespace> <name> <uid> <account> <uid of the account>", the last
@@ -37,16 +40,18 @@ func accountKey(a *corev1.ServiceAccount) string {
 	return strings.Join([]string{"account", a.Namespace, a.Name, string(a.UID)}, " ")
 }
 
-func setupAccountTokens(e *env) wiring {
-	if e.cfg.ServiceAccountKey == nil {
-		return wiring{reconcile: func(context.Context, string) (time.Duration, error) { return 0, nil }}
+func setupAccountTokens(key crypto.Signer, rootCA []byte) func(*env) wiring {
+	return func(e *env) wiring {
+		if key == nil {
+			return wiring{reconcile: func(context.Context, string) (time.Duration, error) { return 0, nil }}
+		}
+		signer, err := signtoken.New(key)
+		if err != nil {
+			panic("controllers: a key that Validate refuses: " + err.Error())
+		}
+		c := accountTokens{e, signer, rootCA}
+		return wiring{reconcile: c.reconcile, watches: []watch{{core.Secret, c.ofSecret}, {core.ServiceAccount, c.ofAccount}}}
 	}
-	signer, err := signtoken.New(e.cfg.ServiceAccountKey)
-	if err != nil {
-		panic("controllers: a key that Validate refuses: " + err.Error())
-	}
-	c := accountTokens{e, signer}
-	return wiring{reconcile: c.reconcile, watches: []watch{{core.Secret, c.ofSecret}, {core.ServiceAccount, c.ofAccount}}}
 }
 
 func isAccountToken(s *corev1.Secret) bool {
@@ -158,7 +163,7 @@ func (c accountTokens) account(ctx context.Context, ns, name string, uid types.U
 
 // planToken completes a Secret: the cluster's CA, the namespace, the token, and the account's uid in an annotation.
 func (c accountTokens) planToken(s *corev1.Secret, account *corev1.ServiceAccount) ([]action, error) {
-	ca := c.cfg.RootCA
+	ca := c.rootCA
 	needsCA := len(ca) > 0 && !bytes.Equal(s.Data[corev1.ServiceAccountRootCAKey], ca)
 	needsNamespace, needsToken := len(s.Data[corev1.ServiceAccountNamespaceKey]) == 0, len(s.Data[corev1.ServiceAccountTokenKey]) == 0
 	if !needsCA && !needsNamespace && !needsToken {

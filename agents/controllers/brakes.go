@@ -70,7 +70,9 @@ func zoneLimit(zone, suspect string, all []*corev1.Node) rate.Limit {
 		}
 		if zoneOf(n) == zone {
 			inZone++
-			down += int(1 - bit(ok))
+			if !ok {
+				down++
+			}
 		}
 	}
 	switch {

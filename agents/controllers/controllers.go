@@ -9,22 +9,8 @@ import (
 	"gantry/schema/kinds"
 )
 
-// controller is one loop, as a value.
-type controller struct {
-	// name is what --controllers, logs and metrics call it.
-	name string
-	// doc is one line of what it is for.
-	doc string
-	// reads and writes are the kinds it looks at and the kinds it changes.
-	reads, writes []*schema.Kind
-	// workers look at different keys at the same time.
-	workers int
-	// setup makes what one term of leadership needs; it starts nothing.
-	setup func(e *env) wiring
-}
-
-// all is the table of every controller there is. Order means nothing.
-func all() []controller {
+// table is every controller there is. Order means nothing.
+func table(cfg Config) []controller {
 	k := func(kinds ...*schema.Kind) []*schema.Kind { return kinds }
 	return []controller{
 		{"deployment", "replica sets of deployments: rolling updates, history, status", k(apps.Deployment, apps.ReplicaSet, core.Pod), k(apps.Deployment, apps.ReplicaSet), 4, setupDeployment},
@@ -35,14 +21,14 @@ func all() []controller {
 		{"namespace", "the first namespaces, and the emptying of those being deleted", kinds.All.All, kinds.All.All, 4, setupNamespace},
 		{"namespacegc", "what is left in namespaces that were deleted past the API", kinds.All.All, kinds.All.All, 1, setupNamespaceGC},
 		{"serviceaccount", "the service account default in every namespace", k(core.Namespace, core.ServiceAccount), k(core.ServiceAccount), 1, setupServiceAccount},
-		{"serviceaccounttoken", "tokens in the Secrets made for them, and those Secrets' end with their account", k(core.Secret, core.ServiceAccount), k(core.Secret, core.ServiceAccount), 2, setupAccountTokens},
-		{"rootca", "the config map kube-root-ca.crt in every namespace", k(core.Namespace, core.ConfigMap), k(core.ConfigMap), 1, setupRootCA},
+		{"serviceaccounttoken", "tokens in the Secrets made for them, and those Secrets' end with their account", k(core.Secret, core.ServiceAccount), k(core.Secret, core.ServiceAccount), 2, setupAccountTokens(cfg.ServiceAccountKey, cfg.RootCA)},
+		{"rootca", "the config map kube-root-ca.crt in every namespace", k(core.Namespace, core.ConfigMap), k(core.ConfigMap), 1, setupRootCA(cfg.RootCA)},
 		{"garbage", "objects whose owners are gone, and owners that wait for or let go of theirs", kinds.All.All, kinds.All.All, 4, setupGarbage},
-		{"podgc", "pods that have ended, lost their node or never got one", k(core.Pod, core.Node), k(core.Pod), 1, setupPodGC},
+		{"podgc", "pods that have ended, lost their node or never got one", k(core.Pod, core.Node), k(core.Pod), 1, setupPodGC(cfg.TerminatedPodThreshold)},
 		{"eventgc", "events that last happened more than an hour ago", k(core.Event), k(core.Event), 1, setupEventGC},
-		{"nodelifecycle", "silent nodes: their conditions, taints and the pods on them", k(core.Node, coordination.Lease, core.Pod), k(core.Node, core.Pod), 4, setupNodeLifecycle},
+		{"nodelifecycle", "silent nodes: their conditions, taints and the pods on them", k(core.Node, coordination.Lease, core.Pod), k(core.Node, core.Pod), 4, setupNodeLifecycle(cfg.NodeMonitorGracePeriod)},
 		{"taint", "eviction of pods that do not tolerate a NoExecute taint", k(core.Node, core.Pod), k(core.Pod), 4, setupTaint},
-		{"nodeipam", "a part of the cluster's pod addresses for each node", k(core.Node), k(core.Node), 1, setupNodeIPAM},
+		{"nodeipam", "a part of the cluster's pod addresses for each node", k(core.Node), k(core.Node), 1, setupNodeIPAM(cfg.ClusterCIDR, cfg.NodeCIDRMask)},
 		{"bynode", "repair of the pods' copies that nodes read", k(core.Pod), nil, 1, setupByNode},
 		{"claims", "repair of the claims on cluster IPs and node ports", k(core.Service), nil, 1, setupClaims},
 	}

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"gantry/registry"
 	"gantry/schema"
@@ -40,23 +41,6 @@ func (c deployments) ofDeployment(old, current schema.Object) {
 	}
 	c.index.set(current, selectorOf(current.(*appsv1.Deployment).Spec.Selector))
 	c.add(nameOf(current), 0)
-}
-
-// ofOwned asks for a look at the controllers (of kind) of an object and, for an orphan, at all that select it.
-func (e *env) ofOwned(kind string, index *selectors, old, current schema.Object) {
-	for _, obj := range []schema.Object{old, current} {
-		if obj == nil {
-			continue
-		}
-		ref := metav1.GetControllerOfNoCopy(obj)
-		switch {
-		case ref != nil && ref.Kind == kind:
-			key := obj.GetNamespace() + "/" + ref.Name
-			e.add(key, index.gather(key))
-		case ref == nil && current != nil:
-			index.each(obj.GetNamespace(), obj.GetLabels(), func(key string) { e.add(key, index.gather(key)) })
-		}
-	}
 }
 
 // reconcile looks at one deployment.
@@ -93,21 +77,6 @@ func (c deployments) reconcile(ctx context.Context, key string) (time.Duration, 
 	}
 	plan, after := planDeployment(seen, mine, running, time.Now())
 	return after, c.settle(ctx, seen, c.execute(ctx, plan), plan)
-}
-
-// again asks for another look at once.
-const again = time.Millisecond
-
-// adoptAs executes a plan of adoptions and releases, after making sure that the owner is still there and wanted.
-func (e *env) adoptAs(ctx context.Context, k *schema.Kind, owner schema.Object, plan []action) error {
-	item, err := e.r.Get(ctx, k, owner.GetNamespace(), owner.GetName(), "")
-	if err != nil {
-		return err
-	}
-	if o := item.Object(); o.GetUID() != owner.GetUID() || o.GetDeletionTimestamp() != nil {
-		return nil
-	}
-	return e.execute(ctx, plan)
 }
 
 // running counts the pods of each replica set that may still run; only Recreate needs to know. Each of them going is seen
@@ -163,8 +132,8 @@ func indexOfCreate(plan []action) int {
 // collide counts a replica set of somebody else under our name, so that the next name is another.
 func (c deployments) collide(ctx context.Context, d *appsv1.Deployment) error {
 	_, err := registry.For[*appsv1.Deployment](c.r).ModifyStatus(ctx, d.Namespace, d.Name, func(m *appsv1.Deployment) error {
-		n := value(m.Status.CollisionCount, 0)
-		if m.UID == d.UID && n == value(d.Status.CollisionCount, 0) {
+		n := ptr.Deref(m.Status.CollisionCount, 0)
+		if m.UID == d.UID && n == ptr.Deref(d.Status.CollisionCount, 0) {
 			n++
 			m.Status.CollisionCount = &n
 		}
@@ -183,17 +152,4 @@ func (c deployments) cannotCreate(ctx context.Context, d *appsv1.Deployment, rs 
 		return nil
 	})
 	return err
-}
-
-// value is *p, or otherwise where p is nil.
-func value[T any](p *T, otherwise T) T {
-	if p == nil {
-		return otherwise
-	}
-	return *p
-}
-
-// ended tells a pod whose containers will not run again.
-func ended(p *corev1.Pod) bool {
-	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }

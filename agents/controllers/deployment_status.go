@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"gantry/schema/apps"
 )
@@ -93,7 +94,7 @@ func (o *rollout) calculate() appsv1.DeploymentStatus {
 	if o.current != nil {
 		s.UpdatedReplicas = o.current.Status.Replicas
 	}
-	terminating := sum(sets, func(rs *appsv1.ReplicaSet) int32 { return value(rs.Status.TerminatingReplicas, 0) })
+	terminating := sum(sets, func(rs *appsv1.ReplicaSet) int32 { return ptr.Deref(rs.Status.TerminatingReplicas, 0) })
 	s.TerminatingReplicas = &terminating
 	s.UnavailableReplicas = max(sum(sets, size)-s.AvailableReplicas, 0)
 	_, unavailable := o.fence()

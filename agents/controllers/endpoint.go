@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 )
 
 // endpoint is a pod behind a service, with the ports at which it serves.
@@ -115,7 +117,7 @@ func targetPort(p *corev1.Pod, sp *corev1.ServicePort) (int32, bool) {
 func portKey(ports []discoveryv1.EndpointPort) string {
 	keys := make([]string, len(ports))
 	for i, p := range ports {
-		keys[i] = strings.Join([]string{value(p.Name, ""), string(value(p.Protocol, corev1.ProtocolTCP)), itoa(value(p.Port, 0)), value(p.AppProtocol, "")}, "\x00")
+		keys[i] = strings.Join([]string{ptr.Deref(p.Name, ""), string(ptr.Deref(p.Protocol, corev1.ProtocolTCP)), strconv.Itoa(int(ptr.Deref(p.Port, 0))), ptr.Deref(p.AppProtocol, "")}, "\x00")
 	}
 	slices.Sort(keys)
 	return strings.Join(keys, "\x01")

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
 
 	"gantry/registry"
 	"gantry/schema"
@@ -43,12 +44,12 @@ func setupEndpoints(e *env) wiring {
 		reconcile: c.reconcile,
 		watches: []watch{
 			{core.Service, func(old, current schema.Object) {
-				c.ofService(c.index, old, current)
+				ofService(c.env, c.index, old, current)
 				if current == nil {
 					c.add(goneMark+nameOf(old), 0)
 				}
 			}},
-			{core.Pod, func(old, current schema.Object) { c.ofBackend(c.index, old, current) }},
+			{core.Pod, func(old, current schema.Object) { ofBackend(c.env, c.index, old, current) }},
 			{core.Endpoints, c.ofEndpoints},
 		},
 	}
@@ -103,14 +104,14 @@ func planEndpoints(svc *corev1.Service, pods []*corev1.Pod, was *corev1.Endpoint
 		next = was.DeepCopy()
 	}
 	next.Subsets = subsets
-	next.Labels = with(svc.Labels, endpointsManagedBy, endpointsManager)
+	next.Labels = labels.Merge(svc.Labels, labels.Set{endpointsManagedBy: endpointsManager})
 	delete(next.Labels, corev1.IsHeadlessService)
 	if headless(svc) {
 		next.Labels[corev1.IsHeadlessService] = ""
 	}
 	delete(next.Annotations, corev1.EndpointsOverCapacity)
 	if cut {
-		next.Annotations = with(next.Annotations, corev1.EndpointsOverCapacity, "truncated")
+		next.Annotations = labels.Merge(next.Annotations, labels.Set{corev1.EndpointsOverCapacity: "truncated"})
 	}
 	switch {
 	case was == nil:
@@ -127,12 +128,12 @@ func subsetsOf(svc *corev1.Service, wanted []endpoint) (subsets []corev1.Endpoin
 	if cut = len(wanted) > maxEndpoints; cut {
 		// Serving addresses are worth more than the others.
 		slices.SortStableFunc(wanted, func(a, b endpoint) int {
-			return int(bit(value(b.endpoint.Conditions.Ready, false)) - bit(value(a.endpoint.Conditions.Ready, false)))
+			return cmp.Compare(notReadyRank(a), notReadyRank(b))
 		})
 		wanted = wanted[:maxEndpoints]
 	}
 	for _, e := range wanted {
-		if value(e.endpoint.Conditions.Terminating, false) && !svc.Spec.PublishNotReadyAddresses {
+		if ptr.Deref(e.endpoint.Conditions.Terminating, false) && !svc.Spec.PublishNotReadyAddresses {
 			continue
 		}
 		if len(e.ports) == 0 && !headless(svc) {
@@ -144,7 +145,7 @@ func subsetsOf(svc *corev1.Service, wanted []endpoint) (subsets []corev1.Endpoin
 			g = &corev1.EndpointSubset{Ports: corePorts(e.ports)}
 			groups[key] = g
 		}
-		a := corev1.EndpointAddress{IP: e.endpoint.Addresses[0], NodeName: e.endpoint.NodeName, Hostname: value(e.endpoint.Hostname, ""), TargetRef: e.endpoint.TargetRef}
+		a := corev1.EndpointAddress{IP: e.endpoint.Addresses[0], NodeName: e.endpoint.NodeName, Hostname: ptr.Deref(e.endpoint.Hostname, ""), TargetRef: e.endpoint.TargetRef}
 		if *e.endpoint.Conditions.Ready {
 			g.Addresses = append(g.Addresses, a)
 		} else {
@@ -160,6 +161,14 @@ func subsetsOf(svc *corev1.Service, wanted []endpoint) (subsets []corev1.Endpoin
 	return subsets, cut
 }
 
+// notReadyRank sorts endpoints that are ready before the others.
+func notReadyRank(e endpoint) int {
+	if ptr.Deref(e.endpoint.Conditions.Ready, false) {
+		return 0
+	}
+	return 1
+}
+
 func compareAddresses(a, b corev1.EndpointAddress) int {
 	return cmp.Or(cmp.Compare(a.IP, b.IP), cmp.Compare(a.TargetRef.UID, b.TargetRef.UID))
 }
@@ -167,7 +176,7 @@ func compareAddresses(a, b corev1.EndpointAddress) int {
 func corePorts(ports []discoveryv1.EndpointPort) []corev1.EndpointPort {
 	var out []corev1.EndpointPort
 	for _, p := range ports {
-		out = append(out, corev1.EndpointPort{Name: value(p.Name, ""), Port: value(p.Port, 0), Protocol: value(p.Protocol, corev1.ProtocolTCP), AppProtocol: p.AppProtocol})
+		out = append(out, corev1.EndpointPort{Name: ptr.Deref(p.Name, ""), Port: ptr.Deref(p.Port, 0), Protocol: ptr.Deref(p.Protocol, corev1.ProtocolTCP), AppProtocol: p.AppProtocol})
 	}
 	slices.SortFunc(out, func(a, b corev1.EndpointPort) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))

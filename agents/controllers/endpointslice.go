@@ -30,15 +30,15 @@ func setupEndpointSlice(e *env) wiring {
 	return wiring{
 		reconcile: c.reconcile,
 		watches: []watch{
-			{core.Service, func(old, current schema.Object) { c.ofService(c.index, old, current) }},
-			{core.Pod, func(old, current schema.Object) { c.ofBackend(c.index, old, current) }},
-			{discovery.EndpointSlice, func(old, current schema.Object) { c.ofSlice(sliceManager, old, current) }},
+			{core.Service, func(old, current schema.Object) { ofService(c.env, c.index, old, current) }},
+			{core.Pod, func(old, current schema.Object) { ofBackend(c.env, c.index, old, current) }},
+			{discovery.EndpointSlice, func(old, current schema.Object) { ofSlice(c.env, sliceManager, old, current) }},
 		},
 	}
 }
 
 // ofService asks for a look at a service and remembers what it selects.
-func (e *env) ofService(index *selectors, old, current schema.Object) {
+func ofService(e *env, index *selectors, old, current schema.Object) {
 	if current == nil {
 		index.set(old, nil)
 		e.add(nameOf(old), 0)
@@ -53,7 +53,7 @@ func (e *env) ofService(index *selectors, old, current schema.Object) {
 }
 
 // ofBackend asks for a look at the services that select a pod, or did, when something changed that they show.
-func (e *env) ofBackend(index *selectors, old, current schema.Object) {
+func ofBackend(e *env, index *selectors, old, current schema.Object) {
 	if old != nil && current != nil && sameBackend(old.(*corev1.Pod), current.(*corev1.Pod)) {
 		return
 	}
@@ -74,7 +74,7 @@ func sameBackend(a, b *corev1.Pod) bool {
 }
 
 // ofSlice asks for a look at the service of a slice of this manager that somebody changed.
-func (e *env) ofSlice(manager string, old, current schema.Object) {
+func ofSlice(e *env, manager string, old, current schema.Object) {
 	for _, obj := range []schema.Object{old, current} {
 		if obj == nil || obj.GetLabels()[discoveryv1.LabelManagedBy] != manager {
 			continue
@@ -100,7 +100,7 @@ func (c endpointSlices) reconcile(ctx context.Context, key string) (time.Duratio
 		return 0, err
 	}
 	c.index.selected(key, len(pods))
-	existing, err := c.managed(ctx, ns, name, sliceManager)
+	existing, err := managed(ctx, c.env, ns, name, sliceManager)
 	if err != nil {
 		return 0, err
 	}
@@ -108,7 +108,7 @@ func (c endpointSlices) reconcile(ctx context.Context, key string) (time.Duratio
 }
 
 // managed are the slices of a service that a manager made.
-func (e *env) managed(ctx context.Context, ns, service, manager string) ([]*discoveryv1.EndpointSlice, error) {
+func managed(ctx context.Context, e *env, ns, service, manager string) ([]*discoveryv1.EndpointSlice, error) {
 	return registry.For[*discoveryv1.EndpointSlice](e.r).CachedList(ctx, ns,
 		labels.Set{discoveryv1.LabelServiceName: service, discoveryv1.LabelManagedBy: manager}.String())
 }
@@ -136,7 +136,7 @@ func planSlices(svc *corev1.Service, pods []*corev1.Pod, existing []*discoveryv1
 
 // sliceLabels are the service's labels and the ones that slices are found by.
 func sliceLabels(svc *corev1.Service) map[string]string {
-	out := with(svc.Labels, discoveryv1.LabelServiceName, svc.Name)
+	out := labels.Merge(svc.Labels, labels.Set{discoveryv1.LabelServiceName: svc.Name})
 	out[discoveryv1.LabelManagedBy] = sliceManager
 	delete(out, corev1.IsHeadlessService)
 	if headless(svc) {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"gantry/registry"
 	"gantry/schema"
@@ -159,7 +160,7 @@ func (c *garbage) release(ctx context.Context, k *schema.Kind, obj schema.Object
 
 func blocks(obj metav1.Object, owner types.UID) bool {
 	return slices.ContainsFunc(obj.GetOwnerReferences(), func(r metav1.OwnerReference) bool {
-		return r.UID == owner && value(r.BlockOwnerDeletion, false)
+		return r.UID == owner && ptr.Deref(r.BlockOwnerDeletion, false)
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/registry"
 	"gantry/schema"
@@ -39,7 +40,7 @@ func setupMirroring(e *env) wiring {
 				}
 			}},
 			{core.Service, both},
-			{discovery.EndpointSlice, func(old, current schema.Object) { c.ofSlice(mirrorManager, old, current) }},
+			{discovery.EndpointSlice, func(old, current schema.Object) { ofSlice(c.env, mirrorManager, old, current) }},
 		},
 	}
 }
@@ -55,7 +56,7 @@ func (c mirroring) reconcile(ctx context.Context, key string) (time.Duration, er
 	if err != nil && !errors.Is(err, registry.NotFound) {
 		return 0, err
 	}
-	existing, err := c.managed(ctx, ns, name, mirrorManager)
+	existing, err := managed(ctx, c.env, ns, name, mirrorManager)
 	if err != nil {
 		return 0, err
 	}
@@ -72,15 +73,15 @@ func planMirror(svc *corev1.Service, ep *corev1.Endpoints, existing []*discovery
 		}
 		return plan
 	}
-	labels := with(ep.Labels, discoveryv1.LabelServiceName, ep.Name)
-	labels[discoveryv1.LabelManagedBy] = mirrorManager
+	set := labels.Merge(ep.Labels, labels.Set{discoveryv1.LabelServiceName: ep.Name})
+	set[discoveryv1.LabelManagedBy] = mirrorManager
 	annotations := maps.Clone(ep.Annotations)
 	delete(annotations, corev1.LastAppliedConfigAnnotation)
 	delete(annotations, corev1.EndpointsLastChangeTriggerTime)
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	s := slicing{owner: ep, ownerKind: core.Endpoints, prefix: ep.Name, labels: labels, annotations: annotations}
+	s := slicing{owner: ep, ownerKind: core.Endpoints, prefix: ep.Name, labels: set, annotations: annotations}
 	return s.plan(existing, mirrorEndpoints(ep))
 }
 

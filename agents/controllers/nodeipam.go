@@ -15,19 +15,25 @@ import (
 	"gantry/schema/core"
 )
 
-type nodeIPAM struct{ *env }
+type nodeIPAM struct {
+	*env
+	clusterCIDR netip.Prefix
+	maskSize    int // the length of a node's prefix
+}
 
 // setupNodeIPAM must keep one worker: two at a time could give out one range twice.
-func setupNodeIPAM(e *env) wiring {
-	c := nodeIPAM{e}
-	if !e.cfg.ClusterCIDR.IsValid() {
-		return wiring{reconcile: func(context.Context, string) (time.Duration, error) { return 0, nil }}
-	}
-	return wiring{reconcile: c.reconcile, watches: []watch{{core.Node, func(old, current schema.Object) {
-		if current != nil && current.(*corev1.Node).Spec.PodCIDR == "" {
-			c.add(current.GetName(), 0)
+func setupNodeIPAM(clusterCIDR netip.Prefix, maskSize int) func(*env) wiring {
+	return func(e *env) wiring {
+		c := nodeIPAM{e, clusterCIDR, maskSize}
+		if !clusterCIDR.IsValid() {
+			return wiring{reconcile: func(context.Context, string) (time.Duration, error) { return 0, nil }}
 		}
-	}}}}
+		return wiring{reconcile: c.reconcile, watches: []watch{{core.Node, func(old, current schema.Object) {
+			if current != nil && current.(*corev1.Node).Spec.PodCIDR == "" {
+				c.add(current.GetName(), 0)
+			}
+		}}}}
+	}
 }
 
 // exhausted is how long a node waits for a range of another node to become free.
@@ -47,7 +53,7 @@ func (c nodeIPAM) reconcile(ctx context.Context, name string) (time.Duration, er
 	if err != nil {
 		return 0, err
 	}
-	free, ok := freeCIDR(c.cfg.ClusterCIDR, c.cfg.NodeCIDRMask, all)
+	free, ok := freeCIDR(c.clusterCIDR, c.maskSize, all)
 	if !ok {
 		c.events.Event(core.Node, node, "Warning", "CIDRNotAvailable", "Node %s status is now: CIDRNotAvailable", name)
 		return exhausted, nil

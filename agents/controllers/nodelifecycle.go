@@ -20,6 +20,8 @@ import (
 type nodeLifecycle struct {
 	*env
 	brakes *brakes
+	// gracePeriod is how long a node may be silent.
+	gracePeriod time.Duration
 
 	mu    sync.Mutex // guards what follows
 	nodes map[string]*heard
@@ -34,15 +36,17 @@ type heard struct {
 	ready           bool      // what it was at the last look
 }
 
-func setupNodeLifecycle(e *env) wiring {
-	c := &nodeLifecycle{env: e, nodes: map[string]*heard{}, brakes: newBrakes()}
-	return wiring{
-		reconcile: c.reconcile,
-		run:       c.watchStore,
-		watches: []watch{
-			{core.Node, c.ofNode},
-			{coordination.Lease, c.ofLease},
-		},
+func setupNodeLifecycle(gracePeriod time.Duration) func(*env) wiring {
+	return func(e *env) wiring {
+		c := &nodeLifecycle{env: e, gracePeriod: gracePeriod, nodes: map[string]*heard{}, brakes: newBrakes()}
+		return wiring{
+			reconcile: c.reconcile,
+			run:       c.watchStore,
+			watches: []watch{
+				{core.Node, c.ofNode},
+				{coordination.Lease, c.ofLease},
+			},
+		}
 	}
 }
 
@@ -202,7 +206,7 @@ func (c *nodeLifecycle) remaining(name string) time.Duration {
 	if c.blind.After(last) {
 		last = c.blind
 	}
-	return c.cfg.NodeMonitorGracePeriod - time.Since(last)
+	return c.gracePeriod - time.Since(last)
 }
 
 // planPods takes the pods of a node that went away for not ready, so that no service leads there.

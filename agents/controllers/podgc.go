@@ -9,7 +9,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
 	"gantry/schema"
@@ -26,33 +25,36 @@ const (
 // podGC has one key: everything.
 type podGC struct {
 	*env
-	mu sync.Mutex // guards lost
+	threshold int        // how many pods that have ended are kept; below 0: all
+	mu        sync.Mutex // guards lost
 	// lost is since when a node that pods name has been missing.
 	lost map[string]time.Time
 }
 
-func setupPodGC(e *env) wiring {
-	c := &podGC{env: e, lost: map[string]time.Time{}}
-	const everything = "everything"
-	return wiring{
-		reconcile: c.reconcile,
-		run: func(ctx context.Context) error {
-			c.add(everything, 0)
-			<-ctx.Done()
-			return nil
-		},
-		watches: []watch{
-			{core.Node, func(old, current schema.Object) {
-				if current == nil {
-					c.add(everything, lostFor)
-				}
-			}},
-			{core.Pod, func(old, current schema.Object) {
-				if p, ok := current.(*corev1.Pod); ok && p.DeletionTimestamp != nil && p.Spec.NodeName == "" {
-					c.add(everything, coalesce)
-				}
-			}},
-		},
+func setupPodGC(threshold int) func(*env) wiring {
+	return func(e *env) wiring {
+		c := &podGC{env: e, threshold: threshold, lost: map[string]time.Time{}}
+		const everything = "everything"
+		return wiring{
+			reconcile: c.reconcile,
+			run: func(ctx context.Context) error {
+				c.add(everything, 0)
+				<-ctx.Done()
+				return nil
+			},
+			watches: []watch{
+				{core.Node, func(old, current schema.Object) {
+					if current == nil {
+						c.add(everything, lostFor)
+					}
+				}},
+				{core.Pod, func(old, current schema.Object) {
+					if p, ok := current.(*corev1.Pod); ok && p.DeletionTimestamp != nil && p.Spec.NodeName == "" {
+						c.add(everything, coalesce)
+					}
+				}},
+			},
+		}
 	}
 }
 
@@ -73,7 +75,7 @@ func (c *podGC) reconcile(ctx context.Context, _ string) (time.Duration, error) 
 	if err != nil {
 		return podGCEvery, err
 	}
-	return podGCEvery, c.execute(ctx, planPodGC(suspects(pods.Items, known, lost), known, lost, c.cfg.TerminatedPodThreshold, time.Now()))
+	return podGCEvery, c.execute(ctx, planPodGC(suspects(pods.Items, known, lost), known, lost, c.threshold, time.Now()))
 }
 
 // suspects are the pods that could be forgotten. The others, nearly all, run on a node that is there: they are not even
@@ -168,19 +170,4 @@ func giveUp(p *corev1.Pod, message string, now time.Time) []action {
 
 func atOnce(p *corev1.Pod, reason string) action {
 	return action{do: remove, kind: core.Pod, obj: p, reason: reason, options: registry.DeleteOptions{GracePeriodSeconds: new(int64)}}
-}
-
-// setPodCondition replaces a condition of a pod; the same status keeps the time of its transition.
-func setPodCondition(p *corev1.Pod, t corev1.PodConditionType, status corev1.ConditionStatus, reason, message string, now time.Time) {
-	c := corev1.PodCondition{Type: t, Status: status, Reason: reason, Message: message, LastTransitionTime: metav1.NewTime(now), ObservedGeneration: p.Generation}
-	for i, was := range p.Status.Conditions {
-		if was.Type == t {
-			if was.Status == status {
-				c.LastTransitionTime = was.LastTransitionTime
-			}
-			p.Status.Conditions[i] = c
-			return
-		}
-	}
-	p.Status.Conditions = append(p.Status.Conditions, c)
 }

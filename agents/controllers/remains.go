@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ func (r remains) conditions(was []corev1.NamespaceCondition, failed error, now t
 	})
 	failure := ""
 	if failed != nil {
-		failure = "Failed to delete all resource types, " + itoa(strings.Count(failed.Error(), "\n")+1) + " remaining: " + failed.Error()
+		failure = "Failed to delete all resource types, " + strconv.Itoa(strings.Count(failed.Error(), "\n")+1) + " remaining: " + failed.Error()
 	}
 	set := func(t corev1.NamespaceConditionType, bad, badReason, goodReason, good string) {
 		c := corev1.NamespaceCondition{Type: t, Status: corev1.ConditionFalse, Reason: goodReason, Message: good, LastTransitionTime: metav1.NewTime(now)}

@@ -137,18 +137,3 @@ func hasLabels(p *corev1.Pod, want map[string]string) bool {
 	}
 	return true
 }
-
-// readySince is when the pod became ready; zero where it is not.
-func readySince(p *corev1.Pod) time.Time {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
-			if c.LastTransitionTime.IsZero() {
-				return time.Unix(1, 0) // ready, and nobody said since when: since long ago
-			}
-			return c.LastTransitionTime.Time
-		}
-	}
-	return time.Time{}
-}
-
-func isReady(p *corev1.Pod) bool { return !readySince(p).IsZero() }

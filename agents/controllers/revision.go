@@ -11,6 +11,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/registry"
 	"gantry/schema/apps"
@@ -68,7 +69,7 @@ func (o *rollout) revise(create bool) {
 func (o *rollout) reviseDeployment() {
 	revision := o.current.Annotations[revisionAnnotation]
 	if o.d.Annotations[revisionAnnotation] != revision {
-		o.d.Annotations = with(o.d.Annotations, revisionAnnotation, revision)
+		o.d.Annotations = labels.Merge(o.d.Annotations, labels.Set{revisionAnnotation: revision})
 	}
 }
 
@@ -120,7 +121,7 @@ func (o *rollout) annotateSize(rs *appsv1.ReplicaSet) (changed bool) {
 	if rs.Annotations[desiredAnnotation] == desired && rs.Annotations[maxAnnotation] == most {
 		return false
 	}
-	rs.Annotations = with(with(rs.Annotations, desiredAnnotation, desired), maxAnnotation, most)
+	rs.Annotations = labels.Merge(rs.Annotations, labels.Set{desiredAnnotation: desired, maxAnnotation: most})
 	return true
 }
 

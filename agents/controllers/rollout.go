@@ -8,8 +8,10 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 
 	"gantry/schema/apps"
 )
@@ -83,10 +85,10 @@ func (o *rollout) all() []*appsv1.ReplicaSet {
 	return append(slices.Clip(o.olds), o.current)
 }
 
-func (o *rollout) replicas() int32 { return max(value(o.d.Spec.Replicas, 1), 0) }
+func (o *rollout) replicas() int32 { return max(ptr.Deref(o.d.Spec.Replicas, 1), 0) }
 
 // size is how many pods a replica set is to have.
-func size(rs *appsv1.ReplicaSet) int32 { return max(value(rs.Spec.Replicas, 1), 0) }
+func size(rs *appsv1.ReplicaSet) int32 { return max(ptr.Deref(rs.Spec.Replicas, 1), 0) }
 
 // available is how many of them serve. What has been taken off the size is not counted any more: those pods are
 // about to go.
@@ -248,9 +250,9 @@ func (o *rollout) scaled(rs *appsv1.ReplicaSet, from, to int32) *note {
 func (o *rollout) create(revision int64) {
 	hash := templateHash(&o.d.Spec.Template, o.d.Status.CollisionCount)
 	template := *o.d.Spec.Template.DeepCopy()
-	template.Labels = with(template.Labels, appsv1.DefaultDeploymentUniqueLabelKey, hash)
+	template.Labels = labels.Merge(template.Labels, labels.Set{appsv1.DefaultDeploymentUniqueLabelKey: hash})
 	selector := o.d.Spec.Selector.DeepCopy()
-	selector.MatchLabels = with(selector.MatchLabels, appsv1.DefaultDeploymentUniqueLabelKey, hash)
+	selector.MatchLabels = labels.Merge(selector.MatchLabels, labels.Set{appsv1.DefaultDeploymentUniqueLabelKey: hash})
 	rs := &appsv1.ReplicaSet{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: o.d.Name + "-" + hash, Namespace: o.d.Namespace, Labels: template.Labels,
@@ -271,14 +273,4 @@ func (o *rollout) create(revision int64) {
 	}
 	o.plan = append(o.plan, a)
 	o.current = rs.DeepCopy()
-}
-
-func with(m map[string]string, key, value string) map[string]string {
-	out := map[string]string{key: value}
-	for k, v := range m {
-		if k != key {
-			out[k] = v
-		}
-	}
-	return out
 }

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"pgregory.net/rapid"
@@ -60,7 +61,7 @@ func (s shortSet) expand(d *appsv1.Deployment) *appsv1.ReplicaSet {
 	rs := &appsv1.ReplicaSet{
 		ObjectMeta: metav1.ObjectMeta{Namespace: d.Namespace, Name: s.Name, UID: types.UID("uid-" + s.Name),
 			CreationTimestamp: metav1.NewTime(now.Add(-time.Duration(s.Age) * time.Minute)),
-			Annotations:       with(s.Annotations, revisionAnnotation, s.Revision)},
+			Annotations:       labels.Merge(s.Annotations, labels.Set{revisionAnnotation: s.Revision})},
 		Spec:   appsv1.ReplicaSetSpec{Replicas: &s.Replicas, Template: *template},
 		Status: appsv1.ReplicaSetStatus{Replicas: s.Pods, ReadyReplicas: s.Ready, AvailableReplicas: s.Available},
 	}

@@ -31,33 +31,6 @@ func Run(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// env is what a controller works with during one term of leadership.
-type env struct {
-	cfg    Config
-	r      *registry.Registry
-	events *events.Recorder
-	log    *slog.Logger
-	// add asks for a look at a key after a while; 0 is now. It never blocks.
-	add func(key string, after time.Duration)
-}
-
-// wiring is what a controller's setup makes.
-type wiring struct {
-	// watches say which keys a change asks to look at.
-	watches []watch
-	// reconcile looks at one key; see loop.Reconcile.
-	reconcile loop.Reconcile
-	// run is work beside the queue, until ctx is done; may be nil.
-	run func(ctx context.Context) error
-}
-
-// watch turns the changes of a kind into keys. keys runs on the one goroutine that follows the kind: it must not
-// block. old is nil for a new object, current for one that is gone.
-type watch struct {
-	kind *schema.Kind
-	keys func(old, current schema.Object)
-}
-
 // lead runs one term of leadership. Nothing is looked at before every kind is followed: what changed after the look would not
 // be looked at again.
 func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logger) error {
@@ -75,11 +48,11 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 		})
 	}
 	byKind := map[*schema.Kind][]func(old, current schema.Object){}
-	for _, c := range all() {
+	for _, c := range table(cfg) {
 		if !cfg.runs(c.name) {
 			continue
 		}
-		e := &env{cfg: cfg, r: r, events: recorder.As(source(c.name)), log: log.With("controller", c.name)}
+		e := &env{r: r, events: recorder.As(source(c.name)), log: log.With("controller", c.name)}
 		var l *loop.Loop
 		e.add = func(key string, after time.Duration) {
 			if after > 0 {

@@ -56,7 +56,7 @@ func TestControllersArePicked(t *testing.T) {
 
 func TestTableIsWhole(t *testing.T) {
 	var names []string
-	for _, c := range all() {
+	for _, c := range table(Config{}) {
 		names = append(names, c.name)
 		if c.doc == "" || c.workers < 1 || c.setup == nil || len(c.reads) == 0 {
 			t.Errorf("the row of %s has a gap", c.name)

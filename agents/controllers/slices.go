@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"gantry/schema"
 	"gantry/schema/discovery"
@@ -17,8 +17,6 @@ import (
 
 // maxPerSlice is how many endpoints a slice holds.
 const maxPerSlice = 100
-
-func itoa[T int | int32](n T) string { return strconv.Itoa(int(n)) }
 
 // slicing describes the slices of one owner (a Service or an Endpoints).
 type slicing struct {
@@ -131,7 +129,10 @@ func (g *sliceGroup) topUp(kept []*discoveryv1.EndpointSlice, rest []string) []s
 	}
 	slices.SortStableFunc(order, func(a, b *discoveryv1.EndpointSlice) int {
 		if was[a.Name] != was[b.Name] {
-			return int(bit(was[b.Name]) - bit(was[a.Name]))
+			if was[a.Name] {
+				return -1
+			}
+			return 1
 		}
 		return len(b.Endpoints) - len(a.Endpoints)
 	})
@@ -206,7 +207,9 @@ func (s slicing) dress(es *discoveryv1.EndpointSlice) {
 func changeOf(was, is *discoveryv1.EndpointSlice) string {
 	ready := func(es *discoveryv1.EndpointSlice) (n int) {
 		for _, e := range es.Endpoints {
-			n += int(bit(value(e.Conditions.Ready, true)))
+			if ptr.Deref(e.Conditions.Ready, true) {
+				n++
+			}
 		}
 		return n
 	}

@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
 	"pgregory.net/rapid"
 )
 
@@ -135,7 +136,7 @@ func TestSlicesOfHeadlessService(t *testing.T) {
 	if _, ok := es.Labels[corev1.IsHeadlessService]; !ok {
 		t.Errorf("labels %v, want %s", es.Labels, corev1.IsHeadlessService)
 	}
-	if len(es.Endpoints) != 1 || value(es.Endpoints[0].Hostname, "") != "web-0" || len(es.Ports) != 0 {
+	if len(es.Endpoints) != 1 || ptr.Deref(es.Endpoints[0].Hostname, "") != "web-0" || len(es.Ports) != 0 {
 		t.Errorf("endpoints %v and ports %v, want one named web-0 and none", es.Endpoints, es.Ports)
 	}
 }
