@@ -43,7 +43,7 @@ func startWithKey(t *testing.T) (*cluster, *ecdsa.PrivateKey) {
 }
 
 // filled waits for a Secret's token and returns the Secret.
-func (c *cluster) filled(name string) (s *corev1.Secret) {
+func filled(c *cluster, name string) (s *corev1.Secret) {
 	c.t.Helper()
 	c.until(func() string {
 		var ok bool
@@ -55,7 +55,7 @@ func (c *cluster) filled(name string) (s *corev1.Secret) {
 	return s
 }
 
-func (c *cluster) goneSecret(name string) {
+func goneSecret(c *cluster, name string) {
 	c.t.Helper()
 	c.until(func() string {
 		if _, ok := get[*corev1.Secret](c, "default", name); ok {
@@ -70,7 +70,7 @@ func TestAccountTokensAreFilled(t *testing.T) {
 	c.apply(robot)
 	account, _ := get[*corev1.ServiceAccount](c, "default", "robot")
 	c.apply(tokenSecret("key", "robot"))
-	s := c.filled("key")
+	s := filled(c, "key")
 	got := map[string]string{"uid": s.Annotations[corev1.ServiceAccountUIDKey], "ca.crt": string(s.Data["ca.crt"]), "namespace": string(s.Data["namespace"])}
 	if diff := cmp.Diff(map[string]string{"uid": string(account.UID), "ca.crt": "the CA", "namespace": "default"}, got); diff != "" {
 		t.Errorf("the Secret (-want +got):\n%s", diff)
@@ -95,7 +95,7 @@ func TestAccountTokensAreFilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := c.filled("key"); string(s.Data["ca.crt"]) != "the CA" || string(s.Data["mine"]) != "x" || string(s.Data["namespace"]) != "default" {
+	if s := filled(c, "key"); string(s.Data["ca.crt"]) != "the CA" || string(s.Data["mine"]) != "x" || string(s.Data["namespace"]) != "default" {
 		t.Errorf("the Secret has %q", s.Data)
 	}
 }
@@ -106,10 +106,10 @@ func TestAccountTokensGoWithTheirAccount(t *testing.T) {
 	c.apply(tokenSecret("key", "robot"))
 	c.apply(tokenSecret("second", "robot"))
 	c.apply("apiVersion: v1\nkind: Secret\nmetadata: {namespace: default, name: plain, annotations: {kubernetes.io/service-account.name: robot}}\n")
-	c.filled("key")
-	c.filled("second")
+	filled(c, "key")
+	filled(c, "second")
 	c.apply(tokenSecret("nobodys", "nobody"))
-	c.goneSecret("nobodys")
+	goneSecret(c, "nobodys")
 	// The Secret goes: its account names it no more.
 	if err := registry.For[*corev1.Secret](c.r).Delete(c.ctx, "default", "key", registry.DeleteOptions{}); err != nil {
 		t.Fatal(err)
@@ -126,12 +126,12 @@ func TestAccountTokensGoWithTheirAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.apply(robot)
-	c.goneSecret("second")
+	goneSecret(c, "second")
 	if _, ok := get[*corev1.Secret](c, "default", "plain"); !ok {
 		t.Error("a Secret of another type is gone too")
 	}
 	c.apply(tokenSecret("second", "robot"))
-	c.filled("second")
+	filled(c, "second")
 }
 
 func TestImmutableAccountTokenIsGivenUp(t *testing.T) {

@@ -48,7 +48,6 @@ func start(t *testing.T, change func(*Config)) *cluster {
 	if change != nil {
 		change(&cfg)
 	}
-	cfg = cfg.withDefaults()
 	c := &cluster{t: t, ctx: ctx, r: r}
 	done := make(chan struct{}, 3)
 	run := func(name string, f func(context.Context) error) {
@@ -60,7 +59,7 @@ func start(t *testing.T, change func(*Config)) *cluster {
 		}()
 	}
 	run("registry", r.Run)
-	run("controllers", func(ctx context.Context) error { return lead(ctx, cfg, r, cfg.Log) })
+	run("controllers", func(ctx context.Context) error { return Run(ctx, cfg) })
 	run("node", c.node)
 	t.Cleanup(func() {
 		cancel()
@@ -123,7 +122,7 @@ func (c *cluster) serve(ctx context.Context, p *corev1.Pod, n *atomic.Uint32) {
 			m.Status.PodIP = fmt.Sprintf("10.244.%d.%d", i/250, 2+i%250)
 			m.Status.PodIPs = []corev1.PodIP{{IP: m.Status.PodIP}}
 			m.Status.HostIP = "192.0.2.1"
-			setReady(m, corev1.ConditionTrue, time.Now())
+			setPodCondition(m, corev1.PodReady, corev1.ConditionTrue, "", "", time.Now())
 			return nil
 		})
 	}
@@ -244,3 +243,40 @@ func (c *cluster) events(name string) (said []string) {
 	slices.Sort(said)
 	return said
 }
+
+// withNode is what every cluster of these tests has.
+const withNode = `apiVersion: v1
+kind: Node
+metadata: {name: n1, labels: {topology.kubernetes.io/zone: z1}}
+`
+
+func (c *cluster) ready() {
+	c.t.Helper()
+	c.until(func() string {
+		for _, ns := range []string{"default", "kube-system", "kube-public", "kube-node-lease"} {
+			if _, ok := get[*corev1.ServiceAccount](c, ns, "default"); !ok {
+				return "the service account of " + ns
+			}
+		}
+		return ""
+	}, core.Namespace, core.ServiceAccount)
+	c.apply(withNode)
+}
+
+// set is a replica set of two pods labelled app=web.
+const set = `apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {namespace: default, name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: "web:1"}]}
+`
+
+// shop is a namespace.
+const shop = `apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+`

@@ -1,36 +1,27 @@
 package controllers
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
 	"gantry/schema/apps"
 	"gantry/schema/core"
 )
 
-const shop = `apiVersion: v1
-kind: Namespace
-metadata: {name: shop}
-`
-
-func (c *cluster) furnished(ns string) {
+func furnished(c *cluster, ns string) {
 	c.t.Helper()
 	c.until(func() string {
 		_, account := get[*corev1.ServiceAccount](c, ns, "default")
-		ca, ok := get[*corev1.ConfigMap](c, ns, rootCAName)
-		if !account || !ok || ca.Data[rootCAKey] != "the CA" {
+		ca, ok := get[*corev1.ConfigMap](c, ns, "kube-root-ca.crt")
+		if !account || !ok || ca.Data["ca.crt"] != "the CA" {
 			return "the service account and the CA of " + ns
 		}
 		return ""
@@ -40,29 +31,29 @@ func (c *cluster) furnished(ns string) {
 func TestNamespacesAreFurnished(t *testing.T) {
 	c := start(t, nil)
 	c.ready()
-	for _, ns := range firstNamespaces {
-		c.furnished(ns)
+	for _, ns := range []string{"default", "kube-system", "kube-public", "kube-node-lease"} {
+		furnished(c, ns)
 	}
 	c.apply(shop)
-	c.furnished("shop")
+	furnished(c, "shop")
 	if err := registry.For[*corev1.ServiceAccount](c.r).Delete(c.ctx, "shop", "default", registry.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := registry.For[*corev1.ConfigMap](c.r).Modify(c.ctx, "shop", rootCAName, func(m *corev1.ConfigMap) error {
-		m.Data[rootCAKey] = "another"
+	_, err := registry.For[*corev1.ConfigMap](c.r).Modify(c.ctx, "shop", "kube-root-ca.crt", func(m *corev1.ConfigMap) error {
+		m.Data["ca.crt"] = "another"
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.furnished("shop")
+	furnished(c, "shop")
 }
 
 func TestNamespaceDeletionTakesPodsFirst(t *testing.T) {
 	c := start(t, nil)
 	c.ready()
 	c.apply(shop)
-	c.furnished("shop")
+	furnished(c, "shop")
 	c.apply(`apiVersion: apps/v1
 kind: Deployment
 metadata: {namespace: shop, name: web}
@@ -98,14 +89,14 @@ metadata: {namespace: shop, name: key}
 		return ""
 	}, core.Namespace, core.Pod, core.Secret)
 	c.apply(shop) // and again
-	c.furnished("shop")
+	furnished(c, "shop")
 }
 
 func TestNamespaceDeletionSaysWhatHoldsIt(t *testing.T) {
 	c := start(t, nil)
 	c.ready()
 	c.apply(shop)
-	c.furnished("shop")
+	furnished(c, "shop")
 	c.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: shop, name: held, finalizers: [example.com/hold]}\n")
 	if err := registry.For[*corev1.Namespace](c.r).Delete(c.ctx, "", "shop", registry.DeleteOptions{}); err != nil {
 		t.Fatal(err)
@@ -143,34 +134,6 @@ func TestNamespaceDeletionSaysWhatHoldsIt(t *testing.T) {
 		}
 		return ""
 	}, core.Namespace)
-}
-
-// logBuffer keeps what is logged.
-type logBuffer struct {
-	mu   sync.Mutex // guards text
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-// lines are the lines with every one of parts.
-func (b *logBuffer) lines(parts ...string) (out []string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for line := range strings.Lines(b.text.String()) {
-		all := true
-		for _, p := range parts {
-			all = all && strings.Contains(line, p)
-		}
-		if all {
-			out = append(out, line)
-		}
-	}
-	return out
 }
 
 // TestNamespaceDeletionIsQuiet: the replica set of a namespace being deleted misses its pods and may make none. That is no
@@ -217,29 +180,6 @@ func TestNamespaceDeletionIsQuiet(t *testing.T) {
 			if lines := log.lines(`msg="objects deleted"`, "kind="+kind+" ", "ns=shop"); len(lines) != 1 {
 				t.Errorf("%d lines for the objects of kind %s, want 1: %s", len(lines), kind, lines)
 			}
-		}
-	})
-}
-
-// TestEndingNamespaceIsLookedAtAgain: a namespace may have been made anew under its name.
-func TestEndingNamespaceIsLookedAtAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := start(t, nil)
-		c.ready()
-		e := &env{r: c.r, log: slog.New(slog.DiscardHandler)}
-		c.apply(shop)
-		c.apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: shop, name: held, finalizers: [example.com/hold]}\n")
-		if err := registry.For[*corev1.Namespace](c.r).Delete(c.ctx, "", "shop", registry.DeleteOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		var seen error
-		after, err := untilNamespaceEnds(func(ctx context.Context, _ string) (time.Duration, error) {
-			seen = e.execute(ctx, []action{{do: create, kind: core.Secret, reason: "a test",
-				obj: &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "s"}}}})
-			return 0, seen
-		})(c.ctx, "shop/s")
-		if seen == nil || err != nil || after != endingRecheck {
-			t.Errorf("the creation says %v; again after %s, %v", seen, after, err)
 		}
 	})
 }

@@ -1,0 +1,50 @@
+package controllers
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestRankingMissesTheLeastFirst(t *testing.T) {
+	youngerReady := func(p *corev1.Pod) {
+		setPodCondition(p, corev1.PodReady, corev1.ConditionFalse, "", "", now)
+		setReady(p, corev1.ConditionTrue, now.Add(-time.Minute))
+	}
+	cheap := func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.PodDeletionCost: "-1"} }
+	dear := func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.PodDeletionCost: "10"} }
+	restarted := func(p *corev1.Pod) { p.Status.ContainerStatuses = []corev1.ContainerStatus{{RestartCount: 3}} }
+	young := func(p *corev1.Pod) { p.CreationTimestamp = metav1.NewTime(now.Add(-time.Minute)) }
+	tests := []struct {
+		name    string
+		in      []*corev1.Pod
+		related map[string]int
+		want    string
+	}{
+		{"unscheduled before scheduled", []*corev1.Pod{makePod("a", notReady), makePod("b", unscheduled)}, nil, "b a"},
+		{"pending before running", []*corev1.Pod{makePod("a", notReady), makePod("b", phase(corev1.PodPending), notReady)}, nil, "b a"},
+		{"unknown between", []*corev1.Pod{makePod("a", notReady), makePod("b", phase(corev1.PodUnknown), notReady), makePod("c", phase(corev1.PodPending), notReady)}, nil, "c b a"},
+		{"not ready before ready", []*corev1.Pod{makePod("a"), makePod("b", notReady)}, nil, "b a"},
+		{"cheaper first", []*corev1.Pod{makePod("a", dear), makePod("b"), makePod("c", cheap)}, nil, "c b a"},
+		{"the fuller node first", []*corev1.Pod{makePod("a"), makePod("b", onNode("n2"))}, map[string]int{"n1": 1, "n2": 2}, "b a"},
+		{"cost outweighs spreading", []*corev1.Pod{makePod("a", cheap), makePod("b", onNode("n2"))}, map[string]int{"n1": 1, "n2": 2}, "a b"},
+		{"ready for less time first", []*corev1.Pod{makePod("a"), makePod("b", youngerReady)}, nil, "b a"},
+		{"restarted more often first", []*corev1.Pod{makePod("a"), makePod("b", restarted)}, nil, "b a"},
+		{"younger first", []*corev1.Pod{makePod("a"), makePod("b", young)}, nil, "b a"},
+		{"else by uid", []*corev1.Pod{makePod("b"), makePod("a")}, nil, "a b"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var got []string
+			for _, p := range rankForDeletion(tt.in, tt.related, now) {
+				got = append(got, p.Name)
+			}
+			if s := strings.Join(got, " "); s != tt.want {
+				t.Errorf("order %q, want %q", s, tt.want)
+			}
+		})
+	}
+}
