@@ -46,9 +46,9 @@ func TestControllersArePicked(t *testing.T) {
 func TestTableIsWhole(t *testing.T) {
 	var names []string
 	for _, c := range table(Config{}) {
-		names = append(names, c.name)
-		if c.doc == "" || c.workers < 1 || c.setup == nil || len(c.reads) == 0 {
-			t.Errorf("the row of %s has a gap", c.name)
+		names = append(names, c.Name)
+		if c.Doc == "" || c.Workers < 1 || c.New == nil || len(c.Reads) == 0 {
+			t.Errorf("the row of %s has a gap", c.Name)
 		}
 	}
 	if unique := slices.Compact(slices.Sorted(slices.Values(names))); len(unique) != len(names) {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"gantry/agents/controllers/controller"
 	"gantry/agents/internal/events"
 	"gantry/agents/internal/loop"
 	"gantry/registry"
@@ -49,26 +50,26 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 	}
 	byKind := map[*schema.Kind][]func(old, current schema.Object){}
 	for _, c := range table(cfg) {
-		if !cfg.runs(c.name) {
+		if !cfg.runs(c.Name) {
 			continue
 		}
-		e := &env{r: r, events: recorder.As(source(c.name)), log: log.With("controller", c.name)}
+		e := &controller.Env{Registry: r, Events: recorder.As(source(c.Name)), Log: log.With("controller", c.Name)}
 		var l *loop.Loop
-		e.add = func(key string, after time.Duration) {
+		e.Enqueue = func(key string, after time.Duration) {
 			if after > 0 {
 				l.AddAfter(key, after)
 			} else {
 				l.Add(key)
 			}
 		}
-		w := c.setup(e)
-		l = loop.New(c.name, c.workers, log, untilNamespaceEnds(w.reconcile))
-		for _, v := range w.watches {
-			byKind[v.kind] = append(byKind[v.kind], v.keys)
+		w := c.New(e)
+		l = loop.New(c.Name, c.Workers, log, controller.IgnoreNamespaceTerminating(w.Reconcile))
+		for _, v := range w.Watches {
+			byKind[v.Kind] = append(byKind[v.Kind], v.Keys)
 		}
 		start(l.Run)
-		if w.run != nil {
-			start(func(ctx context.Context) error { return safely.Keep(ctx, e.log, "working beside the queue", w.run) })
+		if w.Run != nil {
+			start(func(ctx context.Context) error { return safely.Keep(ctx, e.Log, "working beside the queue", w.Run) })
 		}
 	}
 	kinds := map[*schema.Kind]func(registry.Change){}

@@ -1,4 +1,4 @@
-package controllers
+package controllers_test
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/controllers"
+	"gantry/agents/controllers/controllertest"
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
 	"gantry/registry/registrytest"
@@ -29,13 +31,13 @@ func TestRunFailsOver(t *testing.T) {
 		r := registry.New(registry.Config{Store: store, Kinds: kinds.All, Log: log})
 		go func() { ended <- r.Run(ctx) }()
 		go func() {
-			ended <- Run(ctx, Config{Registry: r, Identity: name, Health: &daemon.Health{}, Log: log, ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16")})
+			ended <- controllers.Run(ctx, controllers.Config{Registry: r, Identity: name, Health: &daemon.Health{}, Log: log, ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16")})
 		}()
 		return r, cancel
 	}
 	r1, stop1 := process("one")
-	c := &cluster{t: t, ctx: ctx, r: r1}
-	c.ready()
+	c := &controllertest.Cluster{T: t, Context: ctx, Registry: r1}
+	c.Ready()
 	r2, stop2 := process("two")
 	defer stop2()
 	stop1()
@@ -45,14 +47,14 @@ func TestRunFailsOver(t *testing.T) {
 			if err != nil {
 				t.Fatalf("a process that was told to end says: %v", err)
 			}
-		case <-time.After(deadline):
+		case <-time.After(controllertest.Deadline):
 			t.Fatal("the first process does not end")
 		}
 	}
-	c = &cluster{t: t, ctx: ctx, r: r2}
-	c.apply(set)
-	c.until(func() string {
-		if n := len(list[*corev1.Pod](c, "default", "app=web")); n != 2 {
+	c = &controllertest.Cluster{T: t, Context: ctx, Registry: r2}
+	c.Apply(controllertest.ReplicaSet)
+	c.Until(func() string {
+		if n := len(controllertest.List[*corev1.Pod](c, "default", "app=web")); n != 2 {
 			return "two pods made by the second process"
 		}
 		return ""
