@@ -14,6 +14,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
 )
@@ -23,12 +24,12 @@ func TestRunFailsOver(t *testing.T) {
 	registrytest.DetectMutations(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	store := registry.NewFake()
+	etcd := store.NewFake()
 	log := slog.New(slog.DiscardHandler)
 	ended := make(chan error, 4)
 	process := func(name string) (*registry.Registry, context.CancelFunc) {
 		ctx, cancel := context.WithCancel(ctx)
-		r := registry.New(registry.Config{Store: store, Kinds: kinds.All, Log: log})
+		r := registry.New(registry.Config{Store: etcd, Kinds: kinds.All, Log: log})
 		go func() { ended <- r.Run(ctx) }()
 		go func() {
 			ended <- controllers.Run(ctx, controllers.Config{Registry: r, Identity: name, Health: &daemon.Health{}, Log: log, ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16")})

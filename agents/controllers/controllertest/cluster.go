@@ -22,6 +22,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
@@ -44,7 +45,7 @@ func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
 	t.Helper()
 	registrytest.DetectMutations(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	r := registry.New(registry.Config{Store: registry.NewFake(), Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
+	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
 	cfg := controllers.Config{Registry: r, Identity: "test", ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16"), RootCA: []byte("the CA"),
 		Health: &daemon.Health{}, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))}
 	if change != nil {

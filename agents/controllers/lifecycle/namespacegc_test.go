@@ -15,6 +15,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
 )
@@ -27,7 +28,7 @@ const (
 
 func TestNamespacesDeletedPastTheAPIAreEmptied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, store := registrytest.New(t)
+		r, etcd := registrytest.New(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cfg := controllers.Config{Registry: r, Identity: "test", Controllers: []string{"namespacegc"}, Health: &daemon.Health{}, Log: slog.New(slog.DiscardHandler)}
 		ended := make(chan error, 1)
@@ -36,11 +37,11 @@ func TestNamespacesDeletedPastTheAPIAreEmptied(t *testing.T) {
 			registrytest.Namespace(t, r, fmt.Sprintf("ns%d", i))
 		}
 		vanish := func(names ...string) {
-			var txn registry.Txn
+			var txn store.Txn
 			for _, name := range names {
 				txn.Deletes = append(txn.Deletes, "/registry/namespaces/"+name)
 			}
-			if _, err := store.Commit(ctx, txn); err != nil {
+			if _, err := etcd.Commit(ctx, txn); err != nil {
 				t.Fatal(err)
 			}
 		}

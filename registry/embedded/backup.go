@@ -1,4 +1,4 @@
-package registry
+package embedded
 
 import (
 	"context"
@@ -16,6 +16,8 @@ import (
 	"go.etcd.io/etcd/etcdutl/v3/snapshot"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"gantry/registry/store"
 )
 
 // BackupInfo says what a backup holds.
@@ -58,7 +60,7 @@ func download(ctx context.Context, client *clientv3.Client, file string) error {
 	}
 	r, err := client.Snapshot(ctx)
 	if err != nil {
-		return readFault(ctx, err)
+		return store.ReadError(ctx, err)
 	}
 	defer r.Close()
 	if _, err := io.Copy(f, r); err != nil {
@@ -136,7 +138,7 @@ func Restore(file, dir string) (RestoreInfo, error) {
 		return RestoreInfo{}, fmt.Errorf("restoring: %w", err)
 	}
 	defer os.RemoveAll(fresh)
-	c := etcdConfig(EmbeddedConfig{Dir: dir, Log: slog.New(slog.DiscardHandler)})
+	c := etcdConfig(Config{Dir: dir, Log: slog.New(slog.DiscardHandler)})
 	err = snapshot.NewV3(zap.NewNop()).Restore(snapshot.RestoreConfig{
 		SnapshotPath: file, Name: c.Name, OutputDataDir: fresh,
 		PeerURLs: []string{c.AdvertisePeerUrls[0].String()}, InitialCluster: c.InitialCluster, InitialClusterToken: c.InitialClusterToken,

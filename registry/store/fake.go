@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -15,7 +15,7 @@ type Fake struct {
 	rev       int64
 	compacted int64 // revisions below it are gone
 	keys      map[string][]version
-	log       []StoreEvent // every change after compacted, in order of revision
+	log       []Event // every change after compacted, in order of revision
 	leases    map[int64]chan struct{}
 	nextLease int64
 	cut       int            // counts Cut calls
@@ -37,12 +37,15 @@ func NewFake() *Fake {
 
 var _ Store = (*Fake)(nil)
 
+// fakeBatch is how many events a batch of the fake has at most, but that no revision is parted.
+const fakeBatch = 512
+
 // Compact forgets the history before rev, as `etcdctl compact` does.
 func (f *Fake) Compact(rev int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.compacted = max(f.compacted, min(rev, f.rev))
-	f.log = slices.DeleteFunc(f.log, func(e StoreEvent) bool { return e.KV.ModRevision < f.compacted })
+	f.log = slices.DeleteFunc(f.log, func(e Event) bool { return e.KV.ModRevision < f.compacted })
 	for key, vs := range f.keys {
 		first := sort.Search(len(vs), func(i int) bool { return vs[i].rev > f.compacted }) - 1
 		if first < 0 {
@@ -88,7 +91,7 @@ func (f *Fake) Rewind(rev int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.rev = rev
-	f.log = slices.DeleteFunc(f.log, func(e StoreEvent) bool { return e.KV.ModRevision > rev })
+	f.log = slices.DeleteFunc(f.log, func(e Event) bool { return e.KV.ModRevision > rev })
 	for key, vs := range f.keys {
 		f.keys[key] = slices.DeleteFunc(vs, func(v version) bool { return v.rev > rev })
 		if len(f.keys[key]) == 0 {
@@ -107,7 +110,7 @@ func (f *Fake) move() {
 func (f *Fake) check(ctx context.Context, revision int64) error {
 	switch {
 	case ctx.Err() != nil:
-		return ctxError(ctx)
+		return ContextError(ctx)
 	case f.fault != nil:
 		return f.fault
 	case revision > f.rev:
@@ -216,7 +219,7 @@ func (f *Fake) apply(puts []Put, deletes []string) {
 			kv.CreateRevision = prev.CreateRevision
 		}
 		f.keys[p.Key] = append(f.keys[p.Key], version{next, kv})
-		f.log = append(f.log, StoreEvent{KV: kv, Prev: prev})
+		f.log = append(f.log, Event{KV: kv, Prev: prev})
 		changed = true
 	}
 	for _, key := range deletes {
@@ -225,7 +228,7 @@ func (f *Fake) apply(puts []Put, deletes []string) {
 			continue
 		}
 		f.keys[key] = append(f.keys[key], version{next, nil})
-		f.log = append(f.log, StoreEvent{KV: &KV{Key: key, ModRevision: next}, Prev: prev, Delete: true})
+		f.log = append(f.log, Event{KV: &KV{Key: key, ModRevision: next}, Prev: prev, Delete: true})
 		changed = true
 	}
 	if changed {
@@ -301,7 +304,7 @@ func (f *Fake) pull(start, end string, next int64, cut int, asked *int) (WatchBa
 	var b WatchBatch
 	first := sort.Search(len(f.log), func(i int) bool { return f.log[i].KV.ModRevision >= next })
 	for _, e := range f.log[first:] {
-		if len(b.Events) >= watchBatch && e.KV.ModRevision != b.Revision {
+		if len(b.Events) >= fakeBatch && e.KV.ModRevision != b.Revision {
 			return b, nil
 		}
 		if e.KV.Key >= start && e.KV.Key < end {

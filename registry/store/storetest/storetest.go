@@ -12,11 +12,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gantry/registry"
+	"gantry/registry/store"
 )
 
 // Env is a fresh, empty store and what the suite does to it from outside.
 type Env struct {
-	registry.Store
+	store.Store
 	// Compact forgets the history before rev.
 	Compact func(rev int64)
 }
@@ -60,15 +61,15 @@ func within(t *testing.T) context.Context {
 
 func put(t *testing.T, s Env, key, value string) int64 {
 	t.Helper()
-	return commit(t, s, registry.Txn{Puts: []registry.Put{{Key: key, Value: []byte(value)}}})
+	return commit(t, s, store.Txn{Puts: []store.Put{{Key: key, Value: []byte(value)}}})
 }
 
 func del(t *testing.T, s Env, key string) int64 {
 	t.Helper()
-	return commit(t, s, registry.Txn{Deletes: []string{key}})
+	return commit(t, s, store.Txn{Deletes: []string{key}})
 }
 
-func commit(t *testing.T, s Env, txn registry.Txn) int64 {
+func commit(t *testing.T, s Env, txn store.Txn) int64 {
 	t.Helper()
 	res, err := s.Commit(within(t), txn)
 	if err != nil || !res.Done {
@@ -98,12 +99,12 @@ func testGet(t *testing.T, s Env) {
 	if err != nil || rev != b {
 		t.Fatalf("Get = %v, %d, %v", kv, rev, err)
 	}
-	same(t, "latest", kv, &registry.KV{Key: "/r/a", Value: []byte("2"), ModRevision: b, CreateRevision: a})
+	same(t, "latest", kv, &store.KV{Key: "/r/a", Value: []byte("2"), ModRevision: b, CreateRevision: a})
 	kv, _, err = s.Get(within(t), "/r/a", a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "old", kv, &registry.KV{Key: "/r/a", Value: []byte("1"), ModRevision: a, CreateRevision: a})
+	same(t, "old", kv, &store.KV{Key: "/r/a", Value: []byte("1"), ModRevision: a, CreateRevision: a})
 	kv, rev, err = s.Get(within(t), "/r/none", 0)
 	if kv != nil || rev != b || err != nil {
 		t.Errorf("Get of an absent key = %v, %d, %v", kv, rev, err)
@@ -144,11 +145,11 @@ func testList(t *testing.T, s Env) {
 
 func testCommit(t *testing.T, s Env) {
 	a := put(t, s, "/r/a", "1")
-	swap := func(rev int64, value string) registry.TxnResult {
+	swap := func(rev int64, value string) store.TxnResult {
 		t.Helper()
-		res, err := s.Commit(within(t), registry.Txn{
-			Compares: []registry.Compare{{Key: "/r/a", Revision: rev}},
-			Puts:     []registry.Put{{Key: "/r/a", Value: []byte(value)}},
+		res, err := s.Commit(within(t), store.Txn{
+			Compares: []store.Compare{{Key: "/r/a", Revision: rev}},
+			Puts:     []store.Put{{Key: "/r/a", Value: []byte(value)}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -162,7 +163,7 @@ func testCommit(t *testing.T, s Env) {
 	if res.Done || res.Revision != a+1 {
 		t.Errorf("stale swap = %+v", res)
 	}
-	same(t, "current", res.Current, map[string]*registry.KV{
+	same(t, "current", res.Current, map[string]*store.KV{
 		"/r/a": {Key: "/r/a", Value: []byte("2"), ModRevision: a + 1, CreateRevision: a}})
 	if res := swap(0, "3"); res.Done {
 		t.Errorf("swap of a present key as absent = %+v", res)
@@ -175,7 +176,7 @@ func testCommit(t *testing.T, s Env) {
 	if res := swap(0, "4"); !res.Done || res.Revision != d+1 {
 		t.Errorf("creation = %+v", res)
 	}
-	res, err := s.Commit(within(t), registry.Txn{Deletes: []string{"/r/none"}})
+	res, err := s.Commit(within(t), store.Txn{Deletes: []string{"/r/none"}})
 	if err != nil || !res.Done || res.Revision != d+1 {
 		t.Errorf("deleting an absent key = %+v, %v: want the revision unchanged", res, err)
 	}
@@ -186,9 +187,9 @@ func testCommitCreate(t *testing.T, s Env) {
 	put(t, s, "/r/a", "2")
 	guarded := func(create int64) bool {
 		t.Helper()
-		res, err := s.Commit(within(t), registry.Txn{
-			Compares: []registry.Compare{{Key: "/r/a", Revision: create, Create: true}},
-			Puts:     []registry.Put{{Key: "/r/b", Value: []byte("x")}},
+		res, err := s.Commit(within(t), store.Txn{
+			Compares: []store.Compare{{Key: "/r/a", Revision: create, Create: true}},
+			Puts:     []store.Put{{Key: "/r/b", Value: []byte("x")}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -209,25 +210,25 @@ func testCommitCreate(t *testing.T, s Env) {
 
 func testCommitManyKeys(t *testing.T, s Env) {
 	put(t, s, "/r/old", "x")
-	rev := commit(t, s, registry.Txn{
-		Compares: []registry.Compare{{Key: "/r/a"}, {Key: "/r/b"}},
-		Puts:     []registry.Put{{Key: "/r/a", Value: []byte("1")}, {Key: "/r/b", Value: []byte("2")}},
+	rev := commit(t, s, store.Txn{
+		Compares: []store.Compare{{Key: "/r/a"}, {Key: "/r/b"}},
+		Puts:     []store.Put{{Key: "/r/a", Value: []byte("1")}, {Key: "/r/b", Value: []byte("2")}},
 		Deletes:  []string{"/r/old"},
 	})
 	kvs, _, _, err := s.List(within(t), "/r/", "/r0", 0, 0)
 	if err != nil || len(kvs) != 2 || kvs[0].ModRevision != rev || kvs[1].ModRevision != rev {
 		t.Errorf("List = %v, %v: want both keys at %d", kvs, err, rev)
 	}
-	res, err := s.Commit(within(t), registry.Txn{
-		Compares: []registry.Compare{{Key: "/r/a", Revision: rev}, {Key: "/r/b"}},
-		Puts:     []registry.Put{{Key: "/r/c", Value: []byte("3")}},
+	res, err := s.Commit(within(t), store.Txn{
+		Compares: []store.Compare{{Key: "/r/a", Revision: rev}, {Key: "/r/b"}},
+		Puts:     []store.Put{{Key: "/r/c", Value: []byte("3")}},
 	})
 	if err != nil || res.Done || len(res.Current) != 2 || res.Current["/r/a"] == nil || res.Current["/r/b"] == nil {
 		t.Errorf("a half-true compare = %+v, %v", res, err)
 	}
-	res, err = s.Commit(within(t), registry.Txn{
-		Compares: []registry.Compare{{Key: "/r/b", Unread: true}, {Key: "/r/a", Revision: rev}},
-		Puts:     []registry.Put{{Key: "/r/c", Value: []byte("3")}},
+	res, err = s.Commit(within(t), store.Txn{
+		Compares: []store.Compare{{Key: "/r/b", Unread: true}, {Key: "/r/a", Revision: rev}},
+		Puts:     []store.Put{{Key: "/r/c", Value: []byte("3")}},
 	})
 	if _, there := res.Current["/r/b"]; err != nil || res.Done || there || res.Current["/r/a"] == nil {
 		t.Errorf("a compare without a look = %+v, %v", res, err)
@@ -263,7 +264,7 @@ func testCancelled(t *testing.T, s Env) {
 	cancel()
 	_, err := s.Revision(ctx)
 	wantKind(t, "Revision", err, registry.Timeout)
-	_, err = s.Commit(ctx, registry.Txn{Puts: []registry.Put{{Key: "/r/a"}}})
+	_, err = s.Commit(ctx, store.Txn{Puts: []store.Put{{Key: "/r/a"}}})
 	wantKind(t, "Commit", err, registry.Timeout)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("Commit: %v does not wrap the ctx's error", err)
@@ -280,7 +281,7 @@ func testLease(t *testing.T, s Env) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rev := commit(t, s, registry.Txn{Puts: []registry.Put{{Key: "/r/a", Value: []byte("x"), Lease: lease}}})
+	rev := commit(t, s, store.Txn{Puts: []store.Put{{Key: "/r/a", Value: []byte("x"), Lease: lease}}})
 	kv, _, err := s.Get(within(t), "/r/a", 0)
 	if err != nil || kv == nil || kv.Lease != lease {
 		t.Fatalf("Get = %+v, %v", kv, err)
@@ -296,6 +297,6 @@ func testLease(t *testing.T, s Env) {
 	case <-within(t).Done():
 		t.Error("lost is not closed")
 	}
-	_, err = s.Commit(within(t), registry.Txn{Puts: []registry.Put{{Key: "/r/a", Lease: lease}}})
+	_, err = s.Commit(within(t), store.Txn{Puts: []store.Put{{Key: "/r/a", Lease: lease}}})
 	wantKind(t, "a put under a revoked lease", err, registry.NotFound)
 }

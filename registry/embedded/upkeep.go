@@ -1,12 +1,14 @@
-package registry
+package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -89,7 +91,7 @@ func (s dbState) room() bool { return float64(s.size) < (1-roomPart)*float64(s.q
 
 // upkeep looks after one embedded etcd.
 type upkeep struct {
-	e      *Embedded
+	e      *Etcd
 	log    *slog.Logger
 	tell   func(Notice)
 	every  time.Duration
@@ -232,3 +234,5 @@ func (u *upkeep) disarm(ctx context.Context, s dbState) error {
 
 // size is bytes for people.
 func size(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
+
+func isCompacted(err error) bool { return errors.Is(rpctypes.Error(err), rpctypes.ErrCompacted) }

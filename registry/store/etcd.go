@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -7,14 +7,13 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/etcdserver"
 )
 
 // Etcd is the Store on a real etcd.
 type Etcd struct {
 	client  *clientv3.Client
-	kv      pb.KVClient            // of client, see Commit
-	server  *etcdserver.EtcdServer // nil: not in this process
+	kv      pb.KVClient // of client, see Commit
+	inside  InProcess   // nil: etcd is another process
 	watcher *clientv3.Client
 	members int        // that are known
 	mu      sync.Mutex // guards open and count
@@ -25,11 +24,14 @@ type Etcd struct {
 // NewEtcd returns a Store on etcd. Watches have a client of their own, because a big list starves the watches that
 // share its connection; in process both may be the same. It starts nothing; the clients stay the caller's.
 func NewEtcd(client, watchClient *clientv3.Client) *Etcd {
-	kv, server := behind(client)
-	return &Etcd{client: client, kv: kv, server: server, watcher: watchClient, members: len(client.Endpoints()), open: map[*openWatch]struct{}{}}
+	kv, inside := behind(client)
+	return &Etcd{client: client, kv: kv, inside: inside, watcher: watchClient, members: len(client.Endpoints()), open: map[*openWatch]struct{}{}}
 }
 
 var _ Store = (*Etcd)(nil)
+
+// versionKey holds the version of the rules that writers keep to. Every role may read it.
+const VersionKey = "/gantry/version"
 
 // etcdTimeout bounds a call whose ctx has no deadline of its own.
 const etcdTimeout = 10 * time.Second
@@ -68,14 +70,14 @@ func (e *Etcd) List(ctx context.Context, start, end string, limit, revision int6
 
 // Revision is Store's Revision. It reads a key that every role may read.
 func (e *Etcd) Revision(ctx context.Context) (int64, error) {
-	if e.server != nil && ctx.Err() == nil {
+	if e.inside != nil && ctx.Err() == nil {
 		rctx, cancel := bounded(ctx)
 		defer cancel()
-		if e.server.LinearizableReadNotify(rctx) == nil {
-			return e.server.KV().Rev(), nil
+		if rev, err := e.inside.Revision(rctx); err == nil {
+			return rev, nil
 		} // else the read below says what is wrong
 	}
-	res, err := e.read(ctx, readPatience, versionKey, clientv3.WithCountOnly())
+	res, err := e.read(ctx, readPatience, VersionKey, clientv3.WithCountOnly())
 	if err != nil {
 		return 0, err
 	}
@@ -91,11 +93,11 @@ func (e *Etcd) Grant(ctx context.Context, ttl int64) (int64, <-chan struct{}, er
 	defer cancel()
 	res, err := e.client.Grant(gctx, ttl)
 	if err != nil {
-		return 0, nil, readFault(gctx, err)
+		return 0, nil, ReadError(gctx, err)
 	}
 	alive, err := e.client.KeepAlive(ctx, res.ID)
 	if err != nil {
-		return 0, nil, readFault(ctx, err)
+		return 0, nil, ReadError(ctx, err)
 	}
 	lost := make(chan struct{})
 	go func() { // ends with ctx or the lease

@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -75,14 +75,17 @@ type TxnResult struct {
 
 // WatchBatch is some changes, in order.
 type WatchBatch struct {
-	Events   []StoreEvent
+	Events   []Event
 	Revision int64 // everything up to it has been delivered
 	Err      error
 }
 
 // StoreEvent is one change of one key. Delete: KV has only Key and ModRevision (the deletion's).
-type StoreEvent struct {
+type Event struct {
 	KV     *KV
 	Prev   *KV // the state before, where that was asked for; nil for a creation and where the store does not know it
 	Delete bool
 }
+
+// rangeEnd is the first key after all that start with prefix, which ends in a slash: '0' follows '/'.
+func RangeEnd(prefix string) string { return prefix[:len(prefix)-1] + "0" }

@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -6,21 +6,21 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/etcdserver"
 	"google.golang.org/grpc"
 )
 
-// direct is the KV of a client of an embedded etcd, with what lies behind it.
-type direct struct {
-	clientv3.KV
-	remote pb.KVClient
-	server *etcdserver.EtcdServer
+// InProcess is what the KV of a client has besides where its etcd runs in this process.
+type InProcess interface {
+	// Direct is the etcd without a connection between.
+	Direct() pb.KVClient
+	// Revision is the store's revision, linearizable.
+	Revision(ctx context.Context) (int64, error)
 }
 
-// behind is what a client sends its transactions by, and the etcd that it embeds; nil: it is elsewhere.
-func behind(c *clientv3.Client) (pb.KVClient, *etcdserver.EtcdServer) {
-	if d, ok := c.KV.(direct); ok {
-		return d.remote, d.server
+// behind is what a client sends its transactions by, and the etcd in this process; nil: it is elsewhere.
+func behind(c *clientv3.Client) (pb.KVClient, InProcess) {
+	if in, ok := c.KV.(InProcess); ok {
+		return in.Direct(), in
 	}
 	return clientv3.RetryKVClient(c), nil
 }
@@ -29,14 +29,14 @@ func behind(c *clientv3.Client) (pb.KVClient, *etcdserver.EtcdServer) {
 // by reflection.
 func (e *Etcd) Commit(ctx context.Context, t Txn) (TxnResult, error) {
 	if ctx.Err() != nil { // etcd in this process may carry out what came too late
-		return TxnResult{}, readFault(ctx, ctx.Err())
+		return TxnResult{}, ReadError(ctx, ctx.Err())
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	req := txnRequest(t)
 	res, err := e.kv.Txn(ctx, req, grpc.MaxCallRecvMsgSize(math.MaxInt32)) // as clientv3 has it
 	if err != nil {
-		return TxnResult{}, writeFault(ctx, clientv3.ContextError(ctx, err))
+		return TxnResult{}, writeError(ctx, clientv3.ContextError(ctx, err))
 	}
 	out := TxnResult{Done: res.Succeeded, Revision: res.Header.Revision}
 	if out.Done {

@@ -1,4 +1,4 @@
-package registry
+package embedded
 
 import (
 	"encoding/binary"

@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 // full is the fault of an etcd that takes no writes, because its database has reached the quota or a member's data are
 // corrupt; nil also where that cannot be told.
-func (e *Etcd) full(ctx context.Context) error {
+func (e *Etcd) Full(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	endpoints := e.client.Endpoints()
@@ -26,7 +26,7 @@ func (e *Etcd) full(ctx context.Context) error {
 				return fmt.Errorf("etcd's member %s has found its data corrupt; etcd takes no writes until the member is replaced and the alarm disarmed", e.memberName(ctx, strings.TrimSpace(strings.TrimPrefix(id, "memberID:"))))
 			}
 			if strings.Contains(fault, "NOSPACE") {
-				return fmt.Errorf("etcd has no space left: its database takes %s of a quota of %s; it takes deletions only until there is room (gantry's own etcd makes room by itself)", size(s.DbSize), size(s.DbSizeQuota))
+				return fmt.Errorf("etcd has no space left: its database takes %s of a quota of %s; it takes deletions only until there is room (gantry's own etcd makes room by itself)", mebibytes(s.DbSize), mebibytes(s.DbSizeQuota))
 			}
 		}
 		return nil
@@ -52,3 +52,6 @@ func (e *Etcd) memberName(ctx context.Context, id string) string {
 	}
 	return hex
 }
+
+// mebibytes is bytes for people.
+func mebibytes(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }

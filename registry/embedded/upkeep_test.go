@@ -1,4 +1,4 @@
-package registry
+package embedded
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/registry"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -46,24 +48,25 @@ func TestUpkeepDecides(t *testing.T) {
 // TestFullEtcdRecovers: at NOSPACE a write says so, readiness says so, deletions go on; upkeep makes room, of history first, and
 // where objects are what fills etcd, as soon as enough of them are deleted. FAULTS case 9.
 func TestFullEtcdRecovers(t *testing.T) {
-	ctx := testContext(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
 	notices := make(chan Notice, 10)
-	e, err := OpenEmbedded(EmbeddedConfig{
+	e, err := Open(Config{
 		Dir: t.TempDir(), NoSync: true, Quota: 8 << 20, Log: slog.New(slog.DiscardHandler), Notice: func(n Notice) { notices <- n },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.upkeep.every = 10 * time.Millisecond
-	s := NewEtcd(e.Client(), e.Client())
-	r := New(Config{Store: s, Kinds: schema.NewSet(core.Namespace, core.ConfigMap), Agent: "test", Log: slog.New(slog.DiscardHandler)})
-	if _, err := r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, WriteOptions{}); err != nil {
+	s := store.NewEtcd(e.Client(), e.Client())
+	r := registry.New(registry.Config{Store: s, Kinds: schema.NewSet(core.Namespace, core.ConfigMap), Agent: "test", Log: slog.New(slog.DiscardHandler)})
+	if _, err := r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, registry.WriteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	configMap := func(name string) error {
 		_, err := r.Create(ctx, core.ConfigMap, &corev1.ConfigMap{
 			ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name}, Data: map[string]string{"a": strings.Repeat("x", 256<<10)},
-		}, WriteOptions{})
+		}, registry.WriteOptions{})
 		return err
 	}
 	fillWith := func(write func(i int) error) {
@@ -73,8 +76,10 @@ func TestFullEtcdRecovers(t *testing.T) {
 			if err == nil {
 				continue
 			}
-			var fault *Error
-			if !errors.Is(err, Unavailable) || !strings.Contains(err.Error(), "no space") || !errors.As(err, &fault) || fault.RetryAfter == 0 {
+			var fault *registry.Error
+			var raw *store.Error
+			patient := errors.As(err, &fault) && fault.RetryAfter > 0 || errors.As(err, &raw) && raw.RetryAfter > 0
+			if !errors.Is(err, registry.Unavailable) || !strings.Contains(err.Error(), "no space") || !patient {
 				t.Fatalf("write %d to a full etcd: %v", i, err)
 			}
 			return
@@ -85,20 +90,20 @@ func TestFullEtcdRecovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	fillWith(func(int) error {
-		_, err := s.Commit(ctx, Txn{Puts: []Put{{Key: "/x", Value: bytes.Repeat([]byte("x"), 256<<10)}}})
+		_, err := s.Commit(ctx, store.Txn{Puts: []store.Put{{Key: "/x", Value: bytes.Repeat([]byte("x"), 256<<10)}}})
 		return err
 	})
 	if err := r.Ready(ctx); err == nil || !strings.Contains(err.Error(), "no space left") || !strings.Contains(err.Error(), "8.0 MiB") {
 		t.Errorf("Ready of a full etcd: %v", err)
 	}
-	if _, gone, err := r.Delete(ctx, core.ConfigMap, "n", "keep", DeleteOptions{}); err != nil || !gone {
+	if _, gone, err := r.Delete(ctx, core.ConfigMap, "n", "keep", registry.DeleteOptions{}); err != nil || !gone {
 		t.Errorf("deleting while etcd is full: %v, %v", gone, err)
 	}
 	run, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- e.Run(run) }()
 	awaitNotice(t, notices)
-	if err := s.full(ctx); err != nil {
+	if err := s.Full(ctx); err != nil {
 		t.Errorf("full after the recovery: %v", err)
 	}
 	if err := configMap("again"); err != nil {
@@ -108,7 +113,7 @@ func TestFullEtcdRecovers(t *testing.T) {
 	n := 0
 	fillWith(func(i int) error { n = i; return configMap(fmt.Sprintf("c%d", i)) })
 	for i := range n {
-		if _, _, err := r.Delete(ctx, core.ConfigMap, "n", fmt.Sprintf("c%d", i), DeleteOptions{}); err != nil {
+		if _, _, err := r.Delete(ctx, core.ConfigMap, "n", fmt.Sprintf("c%d", i), registry.DeleteOptions{}); err != nil {
 			t.Fatalf("deleting while etcd is full: %v", err)
 		}
 	}
@@ -123,16 +128,21 @@ func TestFullEtcdRecovers(t *testing.T) {
 
 // TestShorten: near the quota the older half of history goes, before writes are refused; the newer half stays.
 func TestShorten(t *testing.T) {
-	ctx := testContext(t)
-	e, err := OpenEmbedded(EmbeddedConfig{Dir: t.TempDir(), NoSync: true, Quota: 16 << 20, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	e, err := Open(Config{Dir: t.TempDir(), NoSync: true, Quota: 16 << 20, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
-	s := NewEtcd(e.Client(), e.Client())
+	s := store.NewEtcd(e.Client(), e.Client())
 	var first, last int64
 	for range 100 {
-		last = put(t, s, "/x", "v")
+		res, err := s.Commit(ctx, store.Txn{Puts: []store.Put{{Key: "/x", Value: []byte("v")}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = res.Revision
 		if first == 0 {
 			first = last
 		}
@@ -140,11 +150,11 @@ func TestShorten(t *testing.T) {
 	if err := e.upkeep.shorten(ctx, dbState{}); err != nil {
 		t.Fatal(err)
 	}
-	oldest, err := Oldest(ctx, s)
+	oldest, err := registry.Oldest(ctx, s)
 	if err != nil || oldest <= first || oldest >= last {
 		t.Errorf("the oldest revision is %d, %v, want one between %d and %d", oldest, err, first, last)
 	}
-	versions, err := History(ctx, s, "/x", 0)
+	versions, err := registry.History(ctx, s, "/x", 0)
 	if err != nil || len(versions) != int(last-oldest)+1 || !versions[0].First {
 		t.Errorf("%d versions, %v, want those from %d to %d", len(versions), err, oldest, last)
 	}

@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -56,7 +56,7 @@ func (e *Etcd) Progress(ctx context.Context, start string) error {
 	e.mu.Unlock()
 	for _, o := range asked {
 		if err := e.ask(ctx, o); err != nil {
-			return readFault(ctx, err)
+			return ReadError(ctx, err)
 		}
 	}
 	return nil
@@ -128,7 +128,7 @@ func (w *etcdWatch) run(ctx context.Context, responses clientv3.WatchChan) error
 			return errCompacted
 		}
 		if err := res.Err(); err != nil {
-			return readFault(ctx, err)
+			return ReadError(ctx, err)
 		}
 		b := w.batch(&res)
 		if len(b.Events) == 0 && b.Revision == 0 {
@@ -153,12 +153,12 @@ func (w *etcdWatch) batch(res *clientv3.WatchResponse) WatchBatch {
 		}
 		return WatchBatch{Revision: res.Header.Revision}
 	}
-	b := WatchBatch{Events: make([]StoreEvent, 0, len(res.Events))}
+	b := WatchBatch{Events: make([]Event, 0, len(res.Events))}
 	for _, ev := range res.Events {
 		if ev.Kv.ModRevision < w.from {
 			continue
 		}
-		e := StoreEvent{KV: fromEtcd(ev.Kv), Delete: ev.Type == clientv3.EventTypeDelete}
+		e := Event{KV: fromEtcd(ev.Kv), Delete: ev.Type == clientv3.EventTypeDelete}
 		if ev.PrevKv != nil {
 			e.Prev = fromEtcd(ev.PrevKv)
 		}

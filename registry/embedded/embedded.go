@@ -1,4 +1,10 @@
-package registry
+// Package embedded runs a single-member etcd inside of this process and looks after it.
+//
+//   - Open starts it on its data directory, which one process alone uses. Its files are checked first: etcd itself panics where its
+//     database cannot be read. Client speaks to it without a socket; with Config.Port it listens on 127.0.0.1 for etcdctl as well.
+//   - Etcd.Run defragments the database, shortens history near the quota and gets etcd out of the state NOSPACE (upkeep.go).
+//   - Backup writes a snapshot of any etcd to a file, Restore replaces the data of an embedded one by it.
+package embedded
 
 import (
 	"cmp"
@@ -15,15 +21,19 @@ import (
 	"syscall"
 	"time"
 
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/adapter"
+
+	"gantry/registry/etcdlog"
 )
 
 // EmbeddedConfig is what the etcd inside of this process needs.
-type EmbeddedConfig struct {
+type Config struct {
 	// Dir is etcd's data directory, as etcdutl takes it; it is made with mode 0700.
 	Dir string
 	// Port is where etcdctl reaches it, on 127.0.0.1; 0: nowhere, the process alone uses it.
@@ -43,7 +53,7 @@ type EmbeddedConfig struct {
 }
 
 // Validate lists every fault.
-func (c EmbeddedConfig) Validate() error {
+func (c Config) Validate() error {
 	var faults []error
 	if c.Dir == "" {
 		faults = append(faults, errors.New("--data-dir is empty"))
@@ -68,7 +78,7 @@ const (
 )
 
 // Embedded is a running single-member etcd inside of this process.
-type Embedded struct {
+type Etcd struct {
 	etcd   *embed.Etcd
 	client *clientv3.Client
 	lock   *os.File
@@ -78,7 +88,7 @@ type Embedded struct {
 
 // OpenEmbedded starts etcd on its data and returns when it serves. Run or Close must follow. There is no peer
 // listener: several instances live side by side on a machine, each with its own directory and port.
-func OpenEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
+func Open(cfg Config) (*Etcd, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -93,7 +103,7 @@ func OpenEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
 		lock.Close()
 		return nil, err
 	}
-	e := &Embedded{lock: lock, quota: cmp.Or(cfg.Quota, defaultQuota)}
+	e := &Etcd{lock: lock, quota: cmp.Or(cfg.Quota, defaultQuota)}
 	e.upkeep = &upkeep{e: e, log: cfg.Log.With("agent", "etcd"), tell: cfg.Notice, every: upkeepEvery}
 	if e.etcd, err = embed.StartEtcd(etcdConfig(cfg)); err != nil {
 		lock.Close()
@@ -117,11 +127,29 @@ func OpenEmbedded(cfg EmbeddedConfig) (*Embedded, error) {
 	return e, nil
 }
 
+// direct is the KV of the client of an embedded etcd, with what lies behind it. It is a store.InProcess.
+type direct struct {
+	clientv3.KV
+	kv     pb.KVClient
+	server *etcdserver.EtcdServer
+}
+
+// Direct is store.InProcess's Direct.
+func (d direct) Direct() pb.KVClient { return d.kv }
+
+// Revision is store.InProcess's Revision.
+func (d direct) Revision(ctx context.Context) (int64, error) {
+	if err := d.server.LinearizableReadNotify(ctx); err != nil {
+		return 0, err
+	}
+	return d.server.KV().Rev(), nil
+}
+
 // Client speaks to this etcd by function calls, with neither socket nor TLS. It ends with Run or Close.
-func (e *Embedded) Client() *clientv3.Client { return e.client }
+func (e *Etcd) Client() *clientv3.Client { return e.client }
 
 // Run looks after etcd until ctx is done or etcd fails, and closes it.
-func (e *Embedded) Run(ctx context.Context) error {
+func (e *Etcd) Run(ctx context.Context) error {
 	defer e.Close()
 	var kept sync.WaitGroup
 	defer kept.Wait()
@@ -139,7 +167,7 @@ func (e *Embedded) Run(ctx context.Context) error {
 }
 
 // Close ends etcd; what uses its client must have ended before. It may be called again.
-func (e *Embedded) Close() {
+func (e *Etcd) Close() {
 	if e.lock == nil {
 		return
 	}
@@ -171,7 +199,7 @@ func lockDir(dir string) (*os.File, error) {
 	return lock, nil
 }
 
-func startFault(cfg EmbeddedConfig, err error) error {
+func startFault(cfg Config, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("starting etcd: port %d of 127.0.0.1 is in use by another process (--etcd-port chooses another): %w", cfg.Port, err)
 	}
@@ -179,7 +207,7 @@ func startFault(cfg EmbeddedConfig, err error) error {
 }
 
 // etcdConfig is etcd's own configuration for one member with little memory.
-func etcdConfig(cfg EmbeddedConfig) *embed.Config {
+func etcdConfig(cfg Config) *embed.Config {
 	c := embed.NewConfig()
 	c.Name = "gantry"
 	c.Dir = cfg.Dir
@@ -203,6 +231,6 @@ func etcdConfig(cfg EmbeddedConfig) *embed.Config {
 	c.MaxWalFiles = 2
 	c.EnableGRPCGateway = false
 	c.UnsafeNoFsync = cfg.NoSync
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zapOver(cfg.Log))
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(etcdlog.Server(cfg.Log))
 	return c
 }

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"gantry/registry"
+	"gantry/registry/store"
 )
 
 // text is an event in one line: "put a=1@5 (was 0)".
-func text(e registry.StoreEvent) string {
+func text(e store.Event) string {
 	was := ""
 	if e.Prev != nil {
 		was = fmt.Sprintf(" was %s@%d", e.Prev.Value, e.Prev.ModRevision)
@@ -22,7 +22,7 @@ func text(e registry.StoreEvent) string {
 }
 
 // collect reads n events.
-func collect(t *testing.T, batches <-chan registry.WatchBatch, n int) []string {
+func collect(t *testing.T, batches <-chan store.WatchBatch, n int) []string {
 	t.Helper()
 	var out []string
 	for len(out) < n {
@@ -89,9 +89,9 @@ func testWatchWhole(t *testing.T, s Env) {
 		t.Fatal(err)
 	}
 	for range 12 {
-		var txn registry.Txn
+		var txn store.Txn
 		for i := range wholeKeys {
-			txn.Puts = append(txn.Puts, registry.Put{Key: fmt.Sprintf("/r/%d", i), Value: make([]byte, 2000)})
+			txn.Puts = append(txn.Puts, store.Put{Key: fmt.Sprintf("/r/%d", i), Value: make([]byte, 2000)})
 		}
 		commit(t, s, txn)
 	}
@@ -122,7 +122,7 @@ func testWatchWhole(t *testing.T, s Env) {
 }
 
 // progressTo asks for progress until a watch says it is at rev.
-func progressTo(t *testing.T, s Env, start string, batches <-chan registry.WatchBatch, rev int64) {
+func progressTo(t *testing.T, s Env, start string, batches <-chan store.WatchBatch, rev int64) {
 	t.Helper()
 	ctx := within(t)
 	if err := s.Progress(ctx, start); err != nil {

@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -9,13 +9,13 @@ import (
 )
 
 // OldEtcdError tells that a member of etcd is too old to be safe.
-type OldEtcdError struct {
+type OldVersionError struct {
 	Endpoint, Version string
 	// Node tells that it is a node that asks.
 	Node bool
 }
 
-func (e *OldEtcdError) Error() string {
+func (e *OldVersionError) Error() string {
 	why := "it can answer reads with old data (etcd#20418)"
 	if e.Node {
 		why = "it shows the holder of a node's role keys that are not the node's (GHSA-xg4h-6gfc-h4m8)"
@@ -37,14 +37,14 @@ func floorText(node bool) string {
 }
 
 // check asks every member for its version. In process there is no other than the one compiled in.
-func (e *Etcd) check(ctx context.Context, node bool) error {
+func (e *Etcd) CheckVersion(ctx context.Context, node bool) error {
 	var faults []error
 	reached := false
 	endpoints := e.client.Endpoints()
 	for _, endpoint := range endpoints {
 		s, err := e.client.Status(ctx, endpoint)
 		if err != nil {
-			if err = readFault(ctx, err); errors.Is(err, Forbidden) {
+			if err = ReadError(ctx, err); errors.Is(err, Forbidden) {
 				reached = true // a role that may not ask; who made it chose the version
 			}
 			faults = append(faults, err)
@@ -52,7 +52,7 @@ func (e *Etcd) check(ctx context.Context, node bool) error {
 		}
 		reached = true
 		if !safeEtcd(s.Version, node) {
-			return &OldEtcdError{Endpoint: endpoint, Version: s.Version, Node: node}
+			return &OldVersionError{Endpoint: endpoint, Version: s.Version, Node: node}
 		}
 	}
 	if reached || len(endpoints) == 0 {

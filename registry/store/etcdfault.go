@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -48,12 +48,12 @@ var etcdFaults = map[error]struct {
 // etcdRetry is what a client is asked to wait when etcd is away.
 const etcdRetry = time.Second
 
-func readFault(ctx context.Context, err error) error { return etcdFault(ctx, err, false) }
+func ReadError(ctx context.Context, err error) error { return classify(ctx, err, false) }
 
-func writeFault(ctx context.Context, err error) error { return etcdFault(ctx, err, true) }
+func writeError(ctx context.Context, err error) error { return classify(ctx, err, true) }
 
 // etcdFault classifies an error of etcd's client, once, here at the edge.
-func etcdFault(ctx context.Context, err error, write bool) error {
+func classify(ctx context.Context, err error, write bool) error {
 	clean := rpctypes.Error(err)
 	if f, ok := etcdFaults[clean]; ok {
 		e := &Error{Kind: f.kind, Reason: f.reason, Cause: clean, UnknownOutcome: write && f.unknown}
@@ -89,6 +89,16 @@ func codeOf(errs ...error) codes.Code {
 }
 
 // noSpace tells that etcd takes deletions only.
-func noSpace(err error) bool { return errors.Is(err, rpctypes.ErrNoSpace) }
+func OutOfSpace(err error) bool { return errors.Is(err, rpctypes.ErrNoSpace) }
 
-func isCompacted(err error) bool { return errors.Is(rpctypes.Error(err), rpctypes.ErrCompacted) }
+var errCompacted = &Error{Kind: Expired, Reason: "etcdserver: mvcc: required revision has been compacted"}
+
+// contextError is the error of a call whose ctx is done.
+func ContextError(ctx context.Context) error {
+	err := ctx.Err()
+	reason := "the request was cancelled"
+	if errors.Is(err, context.DeadlineExceeded) {
+		reason = "the request did not complete within its timeout"
+	}
+	return &Error{Kind: Timeout, Reason: reason, Cause: err}
+}

@@ -1,4 +1,4 @@
-package registry
+package store
 
 import (
 	"context"
@@ -19,7 +19,7 @@ const (
 // read reads keys.
 func (e *Etcd) read(ctx context.Context, patience time.Duration, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	if ctx.Err() != nil {
-		return nil, readFault(ctx, ctx.Err())
+		return nil, ReadError(ctx, ctx.Err())
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -34,7 +34,7 @@ func (e *Etcd) read(ctx context.Context, patience time.Duration, key string, opt
 		return e.readAnywhere(ctx, patience, key, opts...)
 	}
 	if err != nil {
-		return nil, readFault(ctx, err)
+		return nil, ReadError(ctx, err)
 	}
 	return res, nil
 }
@@ -69,11 +69,11 @@ func (e *Etcd) readAnywhere(ctx context.Context, patience time.Duration, key str
 			if a.err == nil {
 				return a.res, nil
 			}
-			if err := readFault(ctx, a.err); !errors.Is(err, Unavailable) && !errors.Is(err, Timeout) {
+			if err := ReadError(ctx, a.err); !errors.Is(err, Unavailable) && !errors.Is(err, Timeout) {
 				return nil, err // any member's answer
 			}
 		case <-ctx.Done():
-			return nil, readFault(ctx, ctx.Err())
+			return nil, ReadError(ctx, ctx.Err())
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package registry
+package etcdlog
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"gantry/registry/store"
 )
 
 // TestEtcdLogsLikeTheProcess: what etcd's client and server say has the process' format, and a call that its caller gave up is no
@@ -39,7 +41,7 @@ func TestEtcdLogsLikeTheProcess(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			tt.say(ClientLog(slog.New(slog.NewTextHandler(&out, nil))))
+			tt.say(Client(slog.New(slog.NewTextHandler(&out, nil))))
 			line := out.String()
 			if tt.level == "" && line != "" || tt.level != "" && !strings.Contains(line, "level="+tt.level+" ") {
 				t.Errorf("logged %q, want level %q", line, tt.level)
@@ -48,7 +50,7 @@ func TestEtcdLogsLikeTheProcess(t *testing.T) {
 				t.Errorf("logged %q", line)
 			}
 			out.Reset()
-			tt.say(ClientLog(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))))
+			tt.say(Client(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))))
 			if tt.name != "news" && strings.Count(out.String(), "\n") != 1 {
 				t.Errorf("with -v it logs %q", out.String())
 			}
@@ -60,12 +62,12 @@ func TestEtcdLogsLikeTheProcess(t *testing.T) {
 func TestCancelledCallsAreSilent(t *testing.T) {
 	var out bytes.Buffer
 	client, err := clientv3.New(clientv3.Config{
-		Endpoints: []string{"http://127.0.0.1:1"}, Logger: ClientLog(slog.New(slog.NewTextHandler(&out, nil))),
+		Endpoints: []string{"http://127.0.0.1:1"}, Logger: Client(slog.New(slog.NewTextHandler(&out, nil))),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewEtcd(client, client)
+	s := store.NewEtcd(client, client)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	if _, err := s.Revision(ctx); err == nil {
 		t.Error("nobody answered")
@@ -73,7 +75,7 @@ func TestCancelledCallsAreSilent(t *testing.T) {
 	cancel()
 	ctx, cancel = context.WithCancel(context.Background())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	if _, err := s.Commit(ctx, Txn{Puts: []Put{{Key: "/x"}}}); err == nil {
+	if _, err := s.Commit(ctx, store.Txn{Puts: []store.Put{{Key: "/x"}}}); err == nil {
 		t.Error("nobody answered")
 	}
 	for range s.Watch(ctx, "/x", "/y", 1, false) {

@@ -1,4 +1,6 @@
-package registry
+// Package etcdlog makes etcd, its server and its client, log through the process' own logger: warnings and errors only, in that one's
+// format, without what is of no use to an admin.
+package etcdlog
 
 import (
 	"context"
@@ -7,18 +9,20 @@ import (
 	"maps"
 	"slices"
 
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // zapOver is a zap logger, which etcd insists on, that writes warnings and errors to log.
-func zapOver(log *slog.Logger) *zap.Logger {
+func Server(log *slog.Logger) *zap.Logger {
 	return zap.New(zapCore{log.With("agent", "etcd")})
 }
 
 // ClientLog is the logger for a client of etcd, with log's format.
-func ClientLog(log *slog.Logger) *zap.Logger {
+func Client(log *slog.Logger) *zap.Logger {
 	return zap.New(zapCore{log.With("agent", "etcd client")})
 }
 
@@ -75,7 +79,11 @@ func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 // cancelled tells an error that means that the caller wanted no more.
 func cancelled(f zapcore.Field) bool {
 	err, is := f.Interface.(error)
-	return is && f.Type == zapcore.ErrorType && (errors.Is(err, context.Canceled) || codeOf(err) == codes.Canceled)
+	if !is || f.Type != zapcore.ErrorType {
+		return false
+	}
+	var known rpctypes.EtcdError
+	return errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled || errors.As(err, &known) && known.Code() == codes.Canceled
 }
 
 // Sync has nothing to do: slog keeps nothing back.

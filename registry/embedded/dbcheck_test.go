@@ -1,4 +1,4 @@
-package registry
+package embedded
 
 import (
 	"context"
@@ -14,7 +14,7 @@ import (
 func TestCheckFiles(t *testing.T) {
 	made := func(t *testing.T, keys int) (dir string) {
 		dir = filepath.Join(t.TempDir(), "etcd")
-		e, err := OpenEmbedded(EmbeddedConfig{Dir: dir, NoSync: true, Log: slog.New(slog.DiscardHandler)})
+		e, err := Open(Config{Dir: dir, NoSync: true, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
 			t.Fatal(err)
 		}
