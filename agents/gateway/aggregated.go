@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"crypto/sha512"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -19,12 +18,12 @@ const (
 
 // discover answers with plain, or with everything that in selects at once where the client prefers that. in is nil
 // for paths that have only the plain form.
-func (g *gateway) discover(w http.ResponseWriter, r *request, in func(kschema.GroupVersion) bool, plain any) error {
+func (d *documents) discover(w http.ResponseWriter, r *request, in func(kschema.GroupVersion) bool, plain any) error {
 	w.Header().Add("Vary", "Accept")
 	for _, c := range parseAccept(r.Header.Values("Accept")) {
 		if in != nil && c.media == jsonType && c.params["g"] == discoveryGroup && c.params["as"] == discoveryList {
 			if v := c.params["v"]; v == "v2" || v == "v2beta1" {
-				return g.sendDiscovery(w, r, v, in)
+				return d.sendDiscovery(w, r, v, in)
 			}
 		}
 	}
@@ -32,29 +31,17 @@ func (g *gateway) discover(w http.ResponseWriter, r *request, in func(kschema.Gr
 	if r.shape, err = negotiate(r.Request, wantsPretty(r), func(shape) bool { return false }, false); err != nil {
 		return err
 	}
-	return g.sendObject(w, r, http.StatusOK, plain)
+	return sendObject(w, r, http.StatusOK, plain)
 }
 
 // sendDiscovery writes the aggregated form with its ETag.
-func (g *gateway) sendDiscovery(w http.ResponseWriter, r *request, version string, in func(kschema.GroupVersion) bool) error {
-	body, err := json.Marshal(g.docs.aggregated(version, in))
+func (d *documents) sendDiscovery(w http.ResponseWriter, r *request, version string, in func(kschema.GroupVersion) bool) error {
+	body, err := json.Marshal(d.aggregated(version, in))
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", fmt.Sprintf("%s;g=%s;v=%s;as=%s", jsonType, discoveryGroup, version, discoveryList))
 	return sendCached(w, r.Request, body)
-}
-
-// sendCached writes a document under its hash as ETag, or that it has not changed.
-func sendCached(w http.ResponseWriter, req *http.Request, body []byte) error {
-	tag := fmt.Sprintf("\"%X\"", sha512.Sum512(body))
-	w.Header().Set("ETag", tag)
-	w.Header().Set("Cache-Control", "public")
-	if strings.Contains(req.Header.Get("If-None-Match"), tag) {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	return sendWhole(w, req, http.StatusOK, body)
 }
 
 // aggregated lists the groups that in selects with their resources and subresources. Both versions have one form.
@@ -70,7 +57,7 @@ func (d *documents) aggregated(version string, in func(kschema.GroupVersion) boo
 		list.Items = append(list.Items, apidiscoveryv2.APIGroupDiscovery{
 			ObjectMeta: metav1.ObjectMeta{Name: gv.Group},
 			Versions: []apidiscoveryv2.APIVersionDiscovery{{
-				Version: gv.Version, Resources: discoveryRows(gv, d.resources[gv].APIResources), Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
+				Version: gv.Version, Resources: discoveryRows(gv, d.lists[gv].APIResources), Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
 			}},
 		})
 	}

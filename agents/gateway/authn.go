@@ -2,33 +2,41 @@ package gateway
 
 import (
 	"context"
+	"crypto/x509"
+	"log/slog"
 	"net/http"
-	"slices"
+	"net/netip"
 	"strings"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"gantry/registry"
+	"gantry/schema"
 )
 
-// Names and groups that mean something to the API.
-const (
-	groupMasters         = "system:masters"
-	groupNodes           = "system:nodes"
-	groupAuthenticated   = "system:authenticated"
-	groupUnauthenticated = "system:unauthenticated"
-	groupServiceAccounts = "system:serviceaccounts"
-	userAnonymous        = "system:anonymous"
-	prefixNode           = "system:node:"
-	prefixServiceAccount = "system:serviceaccount:"
-)
+// authenticator says who asks.
+type authenticator struct {
+	reg        reader
+	may        authorizer // is asked for impersonation
+	tokens     *tokens
+	clientCAs  *x509.CertPool
+	advertised func() netip.AddrPort // where others reach this gateway: "10.0.0.1:6443"
+	log        *slog.Logger
+}
+
+// reader is what is read of the registry to check what a token is bound to.
+type reader interface {
+	Get(ctx context.Context, k *schema.Kind, namespace, name, revision string) (*registry.Item, error)
+}
 
 // authenticate says who asks: by client certificate, by bearer token, or nobody in particular where that is
 // enough. Credentials that do not hold are refused, never ignored.
-func (g *gateway) authenticate(r *request) error {
-	user, known, err := g.identify(r.Context(), r.Request)
+func (n *authenticator) authenticate(r *request) error {
+	user, known, err := n.identify(r.Context(), r.Request)
 	switch {
 	case err != nil:
-		g.cfg.Log.Debug("credentials refused", "path", r.path, "err", err)
+		n.log.Debug("credentials refused", "path", r.path, "err", err)
 		return apierrors.NewUnauthorized("Unauthorized")
 	case known:
 		r.user = user
@@ -37,13 +45,13 @@ func (g *gateway) authenticate(r *request) error {
 	default:
 		return apierrors.NewUnauthorized("Unauthorized")
 	}
-	return g.impersonate(r)
+	return n.impersonate(r)
 }
 
 // identify finds the user that a request's credentials name; known is false where there are none.
-func (g *gateway) identify(ctx context.Context, req *http.Request) (user authenticationv1.UserInfo, known bool, err error) {
+func (n *authenticator) identify(ctx context.Context, req *http.Request) (user authenticationv1.UserInfo, known bool, err error) {
 	if req.TLS != nil && len(req.TLS.PeerCertificates) > 0 {
-		user, err = peerOf(ctx).verify(req.TLS.PeerCertificates, g.cfg.ClientCAs)
+		user, err = peerOf(ctx).verify(req.TLS.PeerCertificates, n.clientCAs)
 		if err == nil {
 			return withGroup(user, groupAuthenticated), true, nil
 		}
@@ -52,7 +60,7 @@ func (g *gateway) identify(ctx context.Context, req *http.Request) (user authent
 	if !ok {
 		return user, false, err
 	}
-	user, err = g.verifyToken(ctx, token)
+	user, err = n.verifyToken(ctx, token)
 	if err != nil {
 		return user, false, err
 	}
@@ -67,16 +75,4 @@ func bearer(req *http.Request) (string, bool) {
 	}
 	token = strings.TrimSpace(token)
 	return token, token != ""
-}
-
-func withGroup(u authenticationv1.UserInfo, group string) authenticationv1.UserInfo {
-	if !slices.Contains(u.Groups, group) {
-		u.Groups = append(slices.Clone(u.Groups), group)
-	}
-	return u
-}
-
-// anonymousPath tells what anybody may read: health, and the version as Kubernetes' public-info-viewer may.
-func anonymousPath(path string) bool {
-	return isHealth(path) || path == "/version" || path == "/version/"
 }

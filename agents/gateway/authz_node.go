@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
@@ -21,18 +19,6 @@ import (
 //   - read secrets and config maps, by name, that a pod bound to it refers to; get tokens for its pods' accounts;
 //   - keep its lease in kube-node-lease; write events; ask for reviews of who calls it.
 type nodeAuthorizer struct{ reg *registry.Registry }
-
-// nodeOf is the name of the node that a user is; "" for any other user.
-func nodeOf(u authenticationv1.UserInfo) string {
-	if !slices.Contains(u.Groups, groupNodes) {
-		return ""
-	}
-	return strings.TrimPrefix(u.Username, prefixNode) // a name without the prefix is no node's: see isNode
-}
-
-func isNode(u authenticationv1.UserInfo) bool {
-	return slices.Contains(u.Groups, groupNodes) && strings.HasPrefix(u.Username, prefixNode) && len(u.Username) > len(prefixNode)
-}
 
 func (n *nodeAuthorizer) authorize(ctx context.Context, a attributes) (decision, string, error) {
 	if !slices.Contains(a.user.Groups, groupNodes) {

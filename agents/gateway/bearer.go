@@ -15,24 +15,24 @@ import (
 )
 
 // verifyToken says whom a service account token names, when it holds for this API.
-func (g *gateway) verifyToken(ctx context.Context, text string) (authenticationv1.UserInfo, error) {
-	user, _, err := g.readToken(ctx, text, []string{g.cfg.Issuer})
+func (n *authenticator) verifyToken(ctx context.Context, text string) (authenticationv1.UserInfo, error) {
+	user, _, err := n.readToken(ctx, text, []string{n.tokens.issuer})
 	return user, err
 }
 
 // readToken says whom a token names and for which of audiences it holds. Everything it is bound to must be there
 // still: the account, its pod, node or secret, each under the uid that the token says.
-func (g *gateway) readToken(ctx context.Context, text string, audiences []string) (user authenticationv1.UserInfo, held []string, err error) {
-	c, err := g.tokens.read(text, audiences)
+func (n *authenticator) readToken(ctx context.Context, text string, audiences []string) (user authenticationv1.UserInfo, held []string, err error) {
+	c, err := n.tokens.read(text, audiences)
 	if err != nil {
 		return user, nil, err
 	}
 	b := c.Kubernetes
-	if err := g.alive(ctx, core.ServiceAccount, b.Namespace, b.ServiceAccount); err != nil {
+	if err := n.alive(ctx, core.ServiceAccount, b.Namespace, b.ServiceAccount); err != nil {
 		return user, nil, err
 	}
 	if c.legacySecret != "" {
-		if err := g.checkLegacy(ctx, c, text); err != nil {
+		if err := n.checkLegacy(ctx, c, text); err != nil {
 			return user, nil, err
 		}
 	}
@@ -59,7 +59,7 @@ func (g *gateway) readToken(ctx context.Context, text string, audiences []string
 		}
 		// A pod's token also names its node, which may go before the pod does: that ends nothing.
 		if bound.kind != core.Node || b.Pod == nil {
-			if err := g.alive(ctx, bound.kind, bound.namespace, *bound.ref); err != nil {
+			if err := n.alive(ctx, bound.kind, bound.namespace, *bound.ref); err != nil {
 				return user, nil, err
 			}
 		}
@@ -83,9 +83,9 @@ const deletedLeeway = time.Minute
 
 // alive tells whether an object with this name and uid exists, and was not to be deleted more than deletedLeeway ago. The cache
 // is asked first; what it does not know may be newer than it.
-func (g *gateway) alive(ctx context.Context, k *schema.Kind, namespace string, ref objRef) error {
+func (n *authenticator) alive(ctx context.Context, k *schema.Kind, namespace string, ref objRef) error {
 	for _, revision := range []string{"0", ""} {
-		item, err := g.reg.Get(ctx, k, namespace, ref.Name, revision)
+		item, err := n.reg.Get(ctx, k, namespace, ref.Name, revision)
 		switch {
 		case errors.Is(err, registry.NotFound):
 		case err != nil:

@@ -30,7 +30,7 @@ func (g *gateway) bind(w http.ResponseWriter, r *request) error {
 	if _, err := g.reg.Bind(r.Context(), r.namespace, name, b, registry.WriteOptions{DryRun: o.dryRun}); err != nil {
 		return err
 	}
-	return g.sendObject(w, r, http.StatusCreated, success(http.StatusCreated))
+	return sendObject(w, r, http.StatusCreated, success(http.StatusCreated))
 }
 
 // success is the Status of something done that has no object to show.

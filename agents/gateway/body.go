@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,8 +20,8 @@ const maxBody = 3 << 20 // bytes
 
 // readBody is the body that was received.
 func readBody(req *http.Request) []byte {
-	if body, ok := req.Body.(*received); ok {
-		return body.data
+	if body, ok := req.Body.(interface{ Bytes() []byte }); ok {
+		return body.Bytes()
 	}
 	return nil // there was none
 }
@@ -160,19 +159,10 @@ func strictText(unknown []string) string {
 	return "strict decoding error: " + strings.Join(unknown, ", ")
 }
 
-// Warnings are bounded, so that a body cannot make a header of its own size.
-const (
-	maxWarnings    = 50
-	maxWarningText = 512 // bytes
-)
-
-// warn adds a Warning header.
-func warn(w http.ResponseWriter, text string) {
-	if len(w.Header()["Warning"]) >= maxWarnings {
-		return
-	}
-	if len(text) > maxWarningText {
-		text = text[:maxWarningText]
-	}
-	w.Header().Add("Warning", "299 - "+strconv.QuoteToGraphic(text))
+// unsupportedMedia is the answer to a body of a type that is not understood.
+func unsupportedMedia(accepted ...string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
+		Message: "the body of the request was in an unknown format - accepted media types include: " + strings.Join(accepted, ", "),
+	}}
 }

@@ -21,12 +21,12 @@ func (g *gateway) delete(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if g.restricted(r) {
+	if g.nodes.restricted(r) {
 		old, err := g.reg.Get(r.Context(), r.kind, r.scope(), r.name, "")
 		if err != nil {
 			return err
 		}
-		if err := g.restrictDelete(r, old.Object()); err != nil {
+		if err := g.nodes.restrictDelete(r, old.Object()); err != nil {
 			return err
 		}
 	}
@@ -39,9 +39,9 @@ func (g *gateway) delete(w http.ResponseWriter, r *request) error {
 		code = http.StatusAccepted
 	}
 	if gone && !returnsDeleted[r.kind.Kind] || item == nil {
-		return g.sendObject(w, r, code, deletedStatus(r, item))
+		return sendObject(w, r, code, deletedStatus(r, item))
 	}
-	return g.sendItem(w, r, code, item)
+	return sendItem(w, r, code, item)
 }
 
 // returnsDeleted names the kinds whose delete answers with the object even when it is gone.
@@ -79,7 +79,7 @@ func (g *gateway) deleteCollection(w http.ResponseWriter, r *request) error {
 	for _, it := range items {
 		list.Revision = max(list.Revision, it.Revision)
 	}
-	return g.sendList(w, r, list)
+	return sendList(w, r, list)
 }
 
 // readDelete reads DeleteOptions from the body or, without one, from the parameters; dryRun from either.

@@ -4,39 +4,44 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
 
 	"gantry/schema"
 )
 
 // documents are what describes the API itself: made once, of the kinds that are served.
 type documents struct {
-	kinds     *schema.Set
-	versions  []kschema.GroupVersion // in the order of the kinds
-	resources map[kschema.GroupVersion]*metav1.APIResourceList
-	openapi   openapiCache
+	kinds    *schema.Set
+	versions []kschema.GroupVersion // in the order of the kinds
+	lists    map[kschema.GroupVersion]*metav1.APIResourceList
+	openapi  openapiCache
+	spoken   version.Info
+	// advertised is where others reach this gateway: "10.0.0.1:6443".
+	advertised func() netip.AddrPort
 }
 
-func newDocuments(kinds *schema.Set) *documents {
-	d := &documents{kinds: kinds, resources: map[kschema.GroupVersion]*metav1.APIResourceList{}}
-	for _, k := range slices.Concat(kinds.All, virtualKinds) {
+func newDocuments(kinds *schema.Set, virtual []*schema.Kind, served func(k *schema.Kind, subresource string) bool, advertised func() netip.AddrPort, spoken version.Info) *documents {
+	d := &documents{kinds: kinds, advertised: advertised, spoken: spoken, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
+	for _, k := range slices.Concat(kinds.All, virtual) {
 		gv := k.GVK().GroupVersion()
-		l := d.resources[gv]
+		l := d.lists[gv]
 		if l == nil {
 			l = &metav1.APIResourceList{
 				TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv.String(),
 			}
-			d.resources[gv] = l
+			d.lists[gv] = l
 			d.versions = append(d.versions, gv)
 		}
-		l.APIResources = append(l.APIResources, resourcesOf(k)...)
+		l.APIResources = append(l.APIResources, resourcesOf(k, served)...)
 	}
 	// Evictions and scales are asked for by their groups' names, which have no resources of their own.
-	for _, l := range d.resources {
+	for _, l := range d.lists {
 		slices.SortFunc(l.APIResources, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return d
@@ -49,12 +54,12 @@ var (
 )
 
 // resourcesOf are the rows of discovery of a kind: itself and its subresources.
-func resourcesOf(k *schema.Kind) []metav1.APIResource {
+func resourcesOf(k *schema.Kind, served func(k *schema.Kind, subresource string) bool) []metav1.APIResource {
 	row := metav1.APIResource{
 		Name: k.Plural, SingularName: k.Singular, Namespaced: k.Namespaced, Kind: k.Kind,
 		Verbs: virtualVerbs, ShortNames: k.ShortNames, Categories: k.Categories,
 	}
-	if virtualKind(k.Group, k.Version, k.Plural) == nil {
+	if k.Prefix != "" {
 		row.Verbs = storedVerbs
 		row.StorageVersionHash = storageHash(k)
 	}
@@ -63,7 +68,7 @@ func resourcesOf(k *schema.Kind) []metav1.APIResource {
 	}
 	rows := []metav1.APIResource{row}
 	for _, s := range k.Subresources {
-		if !servedSubresource(k, s.Name) {
+		if !served(k, s.Name) {
 			continue
 		}
 		rows = append(rows, metav1.APIResource{
@@ -81,25 +86,25 @@ func storageHash(k *schema.Kind) string {
 }
 
 // coreVersions answers /api.
-func (g *gateway) coreVersions(w http.ResponseWriter, r *request) error {
-	return g.discover(w, r, func(gv kschema.GroupVersion) bool { return gv.Group == "" }, &metav1.APIVersions{
+func (d *documents) coreVersions(w http.ResponseWriter, r *request) error {
+	return d.discover(w, r, func(gv kschema.GroupVersion) bool { return gv.Group == "" }, &metav1.APIVersions{
 		TypeMeta: metav1.TypeMeta{Kind: "APIVersions"},
 		Versions: []string{"v1"},
 		ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{
-			{ClientCIDR: "0.0.0.0/0", ServerAddress: g.advertised()},
+			{ClientCIDR: "0.0.0.0/0", ServerAddress: d.advertised().String()},
 		},
 	})
 }
 
 // groups answers /apis.
-func (g *gateway) groups(w http.ResponseWriter, r *request) error {
+func (d *documents) groups(w http.ResponseWriter, r *request) error {
 	list := &metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
-	for _, gv := range g.docs.versions {
+	for _, gv := range d.versions {
 		if gv.Group != "" {
 			list.Groups = append(list.Groups, groupOf(gv))
 		}
 	}
-	return g.discover(w, r, func(gv kschema.GroupVersion) bool { return gv.Group != "" }, list)
+	return d.discover(w, r, func(gv kschema.GroupVersion) bool { return gv.Group != "" }, list)
 }
 
 // groupOf is a group; every group has one version yet.
@@ -109,13 +114,13 @@ func groupOf(gv kschema.GroupVersion) metav1.APIGroup {
 }
 
 // group answers /apis/<group>; nil where there is none.
-func (g *gateway) group(name string) handler {
-	for _, gv := range g.docs.versions {
+func (d *documents) group(name string) handler {
+	for _, gv := range d.versions {
 		if gv.Group == name && name != "" {
 			return func(w http.ResponseWriter, r *request) error {
 				one := groupOf(gv)
 				one.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
-				return g.discover(w, r, nil, one)
+				return d.discover(w, r, nil, one)
 			}
 		}
 	}
@@ -123,10 +128,10 @@ func (g *gateway) group(name string) handler {
 }
 
 // resources answers /api/v1 and /apis/<group>/<version>; nil where there is none.
-func (g *gateway) resources(group, version string) handler {
-	l := g.docs.resources[kschema.GroupVersion{Group: group, Version: version}]
+func (d *documents) resources(group, version string) handler {
+	l := d.lists[kschema.GroupVersion{Group: group, Version: version}]
 	if l == nil {
 		return nil
 	}
-	return func(w http.ResponseWriter, r *request) error { return g.discover(w, r, nil, l) }
+	return func(w http.ResponseWriter, r *request) error { return d.discover(w, r, nil, l) }
 }

@@ -38,19 +38,19 @@ func (g *gateway) evict(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	opts.DryRun = opts.DryRun || o.dryRun
-	if g.restricted(r) {
+	if g.nodes.restricted(r) {
 		old, err := g.reg.Get(r.Context(), r.kind, r.scope(), r.name, "")
 		if err != nil {
 			return err
 		}
-		if err := g.restrictDelete(r, old.Object()); err != nil {
+		if err := g.nodes.restrictDelete(r, old.Object()); err != nil {
 			return err
 		}
 	}
 	if _, _, err := g.reg.Delete(r.Context(), r.kind, r.scope(), r.name, opts); err != nil {
 		return err
 	}
-	return g.sendObject(w, r, http.StatusCreated, success(http.StatusCreated))
+	return sendObject(w, r, http.StatusCreated, success(http.StatusCreated))
 }
 
 // decodeEviction also takes the policy/v1beta1 form, which has the same fields.

@@ -2,11 +2,14 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -14,11 +17,34 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
+// streamsConfig is what streams need.
+type streamsConfig struct {
+	reg reader
+	// client is shown to kubelets; cas verify them.
+	client tls.Certificate
+	cas    *x509.CertPool
+	// own is where this gateway listens; services is the range of cluster IPs.
+	own      func() netip.AddrPort
+	services netip.Prefix
+	log      *slog.Logger
+}
+
+// streams are the handlers of what a pod's kubelet answers.
+type streams struct {
+	reg      reader
+	kubelets *kubelets
+	log      *slog.Logger
+}
+
+func newStreams(cfg streamsConfig) *streams {
+	return &streams{reg: cfg.reg, kubelets: newKubelets(cfg), log: cfg.log}
+}
+
 // stream connects a client with the kubelet of a pod for exec, attach or portforward. The client asks for an upgrade to SPDY or
 // WebSocket; the kubelet's 101 makes the two connections one. Any other answer of the kubelet is an answer and
 // nothing more: redirects are not followed and no connection stays half upgraded.
-func (g *gateway) stream(w http.ResponseWriter, r *request) error {
-	pod, err := g.podOf(r.Context(), r)
+func (s *streams) stream(w http.ResponseWriter, r *request) error {
+	pod, err := s.podOf(r.Context(), r)
 	if err != nil {
 		return err
 	}
@@ -36,7 +62,7 @@ func (g *gateway) stream(w http.ResponseWriter, r *request) error {
 		// SPDY inside a WebSocket is not spoken: a client that offers it falls back to plain SPDY on this answer.
 		return apierrors.NewBadRequest("unable to upgrade: the only subprotocol offered is not supported")
 	}
-	ctx, u, err := g.kubeletOf(r.Context(), pod.Spec.NodeName)
+	ctx, u, err := s.kubeletOf(r.Context(), pod.Spec.NodeName)
 	if err != nil {
 		return err
 	}
@@ -44,14 +70,14 @@ func (g *gateway) stream(w http.ResponseWriter, r *request) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(stopping(ctx), cancel)()
-	g.kubeletProxy(r, u).ServeHTTP(w, r.WithContext(ctx))
+	s.kubeletProxy(r, u).ServeHTTP(w, r.WithContext(ctx))
 	return nil
 }
 
 // kubeletProxy passes one request on to u.
-func (g *gateway) kubeletProxy(r *request, u *url.URL) *httputil.ReverseProxy {
+func (s *streams) kubeletProxy(r *request, u *url.URL) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
-		Transport: g.nodes.transport,
+		Transport: s.kubelets.transport,
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL, p.Out.Host = u, u.Host
 			for _, name := range []string{"Authorization", "Cookie", "Origin", "Accept-Encoding"} {
@@ -69,9 +95,9 @@ func (g *gateway) kubeletProxy(r *request, u *url.URL) *httputil.ReverseProxy {
 			if !errors.As(err, &status) {
 				err = unreachedKubelet(r.Context(), u.Host, err)
 			}
-			g.sendError(w, r, err)
+			sendError(s.log, w, r, err)
 		},
-		ErrorLog: slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelDebug),
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 }
 

@@ -12,7 +12,7 @@ func (g *gateway) finalize(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	obj, err := g.readObject(w, r, o)
+	obj, err := readObject(w, r, o)
 	if err != nil {
 		return err
 	}
@@ -23,5 +23,5 @@ func (g *gateway) finalize(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return g.sendItem(w, r, http.StatusOK, item)
+	return sendItem(w, r, http.StatusOK, item)
 }

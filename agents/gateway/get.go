@@ -16,5 +16,5 @@ func (g *gateway) get(w http.ResponseWriter, r *request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	return g.sendItem(w, r, http.StatusOK, item)
+	return sendItem(w, r, http.StatusOK, item)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // impersonate makes the request another user's where its headers ask for that and its user may.
-func (g *gateway) impersonate(r *request) error {
+func (n *authenticator) impersonate(r *request) error {
 	if !mentionsImpersonation(r.Header) {
 		return nil
 	}
@@ -21,12 +21,11 @@ func (g *gateway) impersonate(r *request) error {
 		return err
 	}
 	for _, a := range impersonations(r.user, wanted) {
-		decision, reason, err := g.may.authorize(r.Context(), a)
-		if err != nil || decision != allowed {
-			return forbidden(a, reason, err)
+		if err := require(r.Context(), n.may, a); err != nil {
+			return err
 		}
 	}
-	g.cfg.Log.Info("request impersonated", "name", wanted.Username, "by", r.user.Username, "path", r.path)
+	n.log.Info("request impersonated", "name", wanted.Username, "by", r.user.Username, "path", r.path)
 	r.user = wanted
 	r.Header = r.Header.Clone()
 	for name := range r.Header {
@@ -87,16 +86,6 @@ func plainExtra(extra map[string]authenticationv1.ExtraValue) (plain map[string]
 		plain[key] = values
 	}
 	return plain
-}
-
-// serviceAccountOf takes system:serviceaccount:<namespace>:<name> apart.
-func serviceAccountOf(username string) (namespace, name string, ok bool) {
-	rest, ok := strings.CutPrefix(username, prefixServiceAccount)
-	if !ok {
-		return "", "", false
-	}
-	namespace, name, ok = strings.Cut(rest, ":")
-	return namespace, name, ok && namespace != "" && name != "" && !strings.Contains(name, ":")
 }
 
 // impersonations are the permissions that taking wanted's place needs.

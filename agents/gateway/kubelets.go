@@ -29,18 +29,18 @@ type kubelets struct {
 	transport *http.Transport
 	tls       *tls.Config
 	// own is where this gateway listens; services is the range of cluster IPs.
-	own      netip.AddrPort
+	own      func() netip.AddrPort
 	services netip.Prefix
 }
 
-func newKubelets(cfg Config) *kubelets {
+func newKubelets(cfg streamsConfig) *kubelets {
 	k := &kubelets{
-		tls:      &tls.Config{RootCAs: cfg.KubeletCAs, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
-		own:      netip.AddrPortFrom(cfg.AdvertiseAddress, uint16(cfg.SecurePort)),
-		services: cfg.ServiceCIDR,
+		tls:      &tls.Config{RootCAs: cfg.cas, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}},
+		own:      cfg.own,
+		services: cfg.services,
 	}
-	if len(cfg.KubeletClient.Certificate) > 0 {
-		k.tls.Certificates = []tls.Certificate{cfg.KubeletClient}
+	if len(cfg.client.Certificate) > 0 {
+		k.tls.Certificates = []tls.Certificate{cfg.client}
 	}
 	k.transport = &http.Transport{
 		DialTLSContext: k.dial,
@@ -123,8 +123,8 @@ func (k *kubelets) allowed(to netip.AddrPort) bool {
 		return false
 	case addr.IsLoopback():
 		// A gateway that is itself on loopback is that of one machine, whose nodes may be there too.
-		return k.own.Addr().IsLoopback() && to.Port() != k.own.Port()
-	case to.Port() == k.own.Port() && (addr == k.own.Addr() || ownAddress(addr)):
+		return k.own().Addr().IsLoopback() && to.Port() != k.own().Port()
+	case to.Port() == k.own().Port() && (addr == k.own().Addr() || ownAddress(addr)):
 		return false
 	}
 	return addr.IsGlobalUnicast() && !k.services.Contains(addr)
@@ -143,10 +143,10 @@ func ownAddress(addr netip.Addr) bool {
 }
 
 // kubeletOf prepares a request to the kubelet of a pod's node: its URL, without a path, and its context.
-func (g *gateway) kubeletOf(ctx context.Context, nodeName string) (context.Context, *url.URL, error) {
-	item, err := g.reg.Get(ctx, core.Node, "", nodeName, "0")
+func (s *streams) kubeletOf(ctx context.Context, nodeName string) (context.Context, *url.URL, error) {
+	item, err := s.reg.Get(ctx, core.Node, "", nodeName, "0")
 	if errors.Is(err, registry.NotFound) {
-		item, err = g.reg.Get(ctx, core.Node, "", nodeName, "")
+		item, err = s.reg.Get(ctx, core.Node, "", nodeName, "")
 	}
 	if err != nil {
 		return nil, nil, err
@@ -179,8 +179,8 @@ func (e *unreached) Unwrap() error {
 }
 
 // podOf reads the pod that a stream is about.
-func (g *gateway) podOf(ctx context.Context, r *request) (*corev1.Pod, error) {
-	item, err := g.reg.Get(ctx, r.kind, r.scope(), r.name, "")
+func (s *streams) podOf(ctx context.Context, r *request) (*corev1.Pod, error) {
+	item, err := s.reg.Get(ctx, r.kind, r.scope(), r.name, "")
 	if err != nil {
 		return nil, err
 	}

@@ -31,10 +31,10 @@ func (t *tokens) readLegacy(text string) (*claims, error) {
 
 // checkLegacy tells whether the Secret that a token names has it still. The cache is asked first; what it does not know may
 // be newer than it.
-func (g *gateway) checkLegacy(ctx context.Context, c *claims, text string) error {
+func (n *authenticator) checkLegacy(ctx context.Context, c *claims, text string) error {
 	invalid := errors.New("Token has been invalidated") //lint:ignore ST1005 the client sees this sentence as Kubernetes writes it
 	for _, revision := range []string{"0", ""} {
-		item, err := g.reg.Get(ctx, core.Secret, c.Kubernetes.Namespace, c.legacySecret, revision)
+		item, err := n.reg.Get(ctx, core.Secret, c.Kubernetes.Namespace, c.legacySecret, revision)
 		switch {
 		case errors.Is(err, registry.NotFound):
 			continue

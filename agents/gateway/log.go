@@ -16,12 +16,12 @@ import (
 )
 
 // log streams a container's log from the pod's kubelet.
-func (g *gateway) log(w http.ResponseWriter, r *request) error {
+func (s *streams) Log(w http.ResponseWriter, r *request) error {
 	q, err := logParameters(r)
 	if err != nil {
 		return err
 	}
-	pod, err := g.podOf(r.Context(), r)
+	pod, err := s.podOf(r.Context(), r)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (g *gateway) log(w http.ResponseWriter, r *request) error {
 	if pod.Spec.NodeName == "" {
 		return sendLog(w, r, http.NoBody) // nothing has run, so nothing was written
 	}
-	ctx, u, err := g.kubeletOf(r.Context(), pod.Spec.NodeName)
+	ctx, u, err := s.kubeletOf(r.Context(), pod.Spec.NodeName)
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (g *gateway) log(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	resp, err := g.nodes.transport.RoundTrip(req) // not a Client: redirects are never followed
+	resp, err := s.kubelets.transport.RoundTrip(req) // not a Client: redirects are never followed
 	if err != nil {
 		return unreachedKubelet(r.Context(), pod.Spec.NodeName, err)
 	}

@@ -1,12 +1,10 @@
 package gateway
 
 import (
-	"bufio"
 	"context"
 	"encoding/base64"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 
 	"golang.org/x/net/websocket"
@@ -73,13 +71,4 @@ func copyMessages(ws *websocket.Conn, from io.Reader, text bool) {
 			return
 		}
 	}
-}
-
-// Hijack hands the connection over, as websocket.Server asks for it.
-func (w *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buf, err := http.NewResponseController(w.ResponseWriter).Hijack()
-	if err == nil {
-		w.code, w.wrote = http.StatusSwitchingProtocols, true
-	}
-	return conn, buf, err
 }

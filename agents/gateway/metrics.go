@@ -40,7 +40,7 @@ var (
 )
 
 // labels are a request's, from closed lists: what a client makes up is not a label.
-func (r *request) labels() []string {
+func labelsOf(r *request) []string {
 	verb := strings.ToUpper(r.verb)
 	switch {
 	case !r.resource:
@@ -76,7 +76,7 @@ func (r *request) labels() []string {
 
 // observe counts a request that has been answered.
 func observe(w *recorder, r *request) {
-	labels := r.labels()
+	labels := labelsOf(r)
 	dryRun := ""
 	if len(r.query["dryRun"]) > 0 {
 		dryRun = "All"

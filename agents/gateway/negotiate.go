@@ -8,13 +8,18 @@ import (
 	"strconv"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // The media types spoken.
 const (
 	jsonType = "application/json"
 	yamlType = "application/yaml"
+	// protobufType is how client-go 0.32 and later, and so kubectl, send the bodies of built-in kinds. Answers are JSON,
+	// which those clients list after it.
+	protobufType = runtime.ContentTypeProtobuf
 )
 
 // shape is how an answer is to look.
@@ -125,4 +130,12 @@ func wantsPretty(r *request) bool {
 	}
 	agent := r.UserAgent()
 	return strings.HasPrefix(agent, "curl") || strings.HasPrefix(agent, "Wget") || strings.HasPrefix(agent, "Mozilla/5.0")
+}
+
+// notAcceptable is the answer to an Accept header that nothing fits.
+func notAcceptable(accepted ...string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable,
+		Message: "only the following media types are accepted: " + strings.Join(accepted, ", "),
+	}}
 }

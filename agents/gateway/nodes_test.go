@@ -51,8 +51,8 @@ func TestTarget(t *testing.T) {
 	} {
 		req := httptest.NewRequest(tt.method, tt.path, nil)
 		r := &request{Request: req, query: req.URL.Query()}
-		r.target = parseTarget(req, r.query, c.gateway.kinds)
-		a := r.attributes()
+		r.target = parseTarget(req, r.query, c.gateway.served)
+		a := attributesOf(r)
 		got := fmt.Sprintf("%s %s %s %s %s %s", a.verb, a.namespace, a.plural, a.name, a.subresource, a.fields)
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s %s (-want +got):\n%s", tt.method, tt.path, diff)

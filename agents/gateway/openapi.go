@@ -42,7 +42,7 @@ func (c *openapiCache) get(name string, build func() ([]byte, error)) ([]byte, e
 }
 
 // openapiV2 answers /openapi/v2.
-func (g *gateway) openapiV2(w http.ResponseWriter, r *request) error {
+func (d *documents) openapiV2(w http.ResponseWriter, r *request) error {
 	w.Header().Add("Vary", "Accept")
 	kind, err := openapiKind(r.Request)
 	if err != nil {
@@ -52,7 +52,7 @@ func (g *gateway) openapiV2(w http.ResponseWriter, r *request) error {
 	if kind != jsonType {
 		build = openapi.V2Protobuf
 	}
-	body, err := g.docs.openapi.get("v2 "+kind, func() ([]byte, error) { return build(g.kinds) })
+	body, err := d.openapi.get("v2 "+kind, func() ([]byte, error) { return build(d.kinds) })
 	if err != nil {
 		return err
 	}
@@ -82,8 +82,8 @@ func openapiKind(req *http.Request) (string, error) {
 }
 
 // openapiIndex answers /openapi/v3.
-func (g *gateway) openapiIndex(w http.ResponseWriter, r *request) error {
-	body, err := g.docs.openapi.get("v3", func() ([]byte, error) { return openapi.V3Index(g.kinds) })
+func (d *documents) openapiIndex(w http.ResponseWriter, r *request) error {
+	body, err := d.openapi.get("v3", func() ([]byte, error) { return openapi.V3Index(d.kinds) })
 	if err != nil {
 		return err
 	}
@@ -93,13 +93,13 @@ func (g *gateway) openapiIndex(w http.ResponseWriter, r *request) error {
 
 // openapiV3 answers /openapi/v3/<path of a group version>. The index's URLs carry a hash of the content, so what is
 // asked for by it never changes.
-func (g *gateway) openapiV3(w http.ResponseWriter, r *request) error {
+func (d *documents) openapiV3(w http.ResponseWriter, r *request) error {
 	path := strings.TrimPrefix(strings.TrimSuffix(r.path, "/"), "/openapi/v3/")
-	if !g.servesVersion(path) {
+	if !d.servesVersion(path) {
 		return notFoundPage()
 	}
-	body, err := g.docs.openapi.get("v3/"+path, func() ([]byte, error) {
-		body, ok := openapi.V3(g.kinds, path)
+	body, err := d.openapi.get("v3/"+path, func() ([]byte, error) {
+		body, ok := openapi.V3(d.kinds, path)
 		if !ok {
 			return nil, notFoundPage()
 		}
@@ -113,8 +113,8 @@ func (g *gateway) openapiV3(w http.ResponseWriter, r *request) error {
 }
 
 // servesVersion tells whether path ("api/v1", "apis/apps/v1") is one that is served, so that only those are cached.
-func (g *gateway) servesVersion(path string) bool {
-	for _, gv := range g.docs.versions {
+func (d *documents) servesVersion(path string) bool {
+	for _, gv := range d.versions {
 		if gv.Group == "" && path == "api/"+gv.Version || path == "apis/"+gv.String() {
 			return true
 		}

@@ -15,25 +15,25 @@ import (
 )
 
 // openidConfiguration says where the keys are that verify tokens.
-func (g *gateway) openidConfiguration(w http.ResponseWriter, r *request) error {
+func (n *authenticator) openidConfiguration(w http.ResponseWriter, r *request) error {
 	w.Header().Set("Cache-Control", "public, max-age=3600")
-	return g.sendObject(w, r, http.StatusOK, map[string]any{
-		"issuer":                                g.cfg.Issuer,
-		"jwks_uri":                              "https://" + g.advertised() + "/openid/v1/jwks",
+	return sendObject(w, r, http.StatusOK, map[string]any{
+		"issuer":                                n.tokens.issuer,
+		"jwks_uri":                              "https://" + n.advertised().String() + "/openid/v1/jwks",
 		"response_types_supported":              []string{"id_token"},
 		"subject_types_supported":               []string{"public"},
-		"id_token_signing_alg_values_supported": g.tokens.algorithms(),
+		"id_token_signing_alg_values_supported": n.tokens.algorithms(),
 	})
 }
 
 // jwks hands out the public keys that verify tokens.
-func (g *gateway) jwks(w http.ResponseWriter, r *request) error {
+func (n *authenticator) jwks(w http.ResponseWriter, r *request) error {
 	keys := []map[string]string{}
-	for _, id := range slices.Sorted(maps.Keys(g.tokens.keys)) {
-		keys = append(keys, webKey(id, g.tokens.keys[id]))
+	for _, id := range slices.Sorted(maps.Keys(n.tokens.keys)) {
+		keys = append(keys, webKey(id, n.tokens.keys[id]))
 	}
 	w.Header().Set("Cache-Control", "public, max-age=3600")
-	return g.sendTyped(w, r, "application/jwk-set+json", map[string]any{"keys": keys})
+	return sendTyped(w, r, "application/jwk-set+json", map[string]any{"keys": keys})
 }
 
 func (t *tokens) algorithms() []string {

@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"fmt"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -123,26 +121,3 @@ func writeOptions(q url.Values, kind string) (writing, error) {
 func invalidOptions(kind string, faults field.ErrorList) error {
 	return apierrors.NewInvalid(kschema.GroupKind{Group: metav1.GroupName, Kind: kind}, "", faults)
 }
-
-// ifMatch is the resourceVersion that an If-Match header asks for; "" where there is none.
-func ifMatch(req *http.Request) (string, error) {
-	v := strings.TrimSpace(req.Header.Get("If-Match"))
-	if v == "" || v == "*" {
-		return "", nil
-	}
-	rv, ok := unquoteETag(v)
-	if !ok {
-		return "", apierrors.NewBadRequest(fmt.Sprintf("the If-Match header %q is not one ETag", v))
-	}
-	return rv, nil
-}
-
-func unquoteETag(v string) (string, bool) {
-	v = strings.TrimPrefix(v, "W/")
-	if len(v) < 3 || v[0] != '"' || v[len(v)-1] != '"' || strings.Contains(v[1:len(v)-1], `"`) {
-		return "", false
-	}
-	return v[1 : len(v)-1], true
-}
-
-func etag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }

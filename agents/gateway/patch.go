@@ -41,10 +41,10 @@ func (g *gateway) patch(w http.ResponseWriter, r *request) error {
 			return nil, err
 		}
 		unknown = notes
-		if !g.restricted(r) {
+		if !g.nodes.restricted(r) {
 			return patched, nil
 		}
-		return patched, g.restrict(r, patched, current.Object())
+		return patched, g.nodes.restrict(r, patched, current.Object())
 	}, registry.WriteOptions{Subresource: r.subresource, DryRun: o.dryRun, ResourceVersion: match, Decoded: true, Warn: into(&texts)})
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (g *gateway) patch(w http.ResponseWriter, r *request) error {
 		warnAll(w, append(twice, unknown...))
 	}
 	warnAll(w, texts)
-	return g.sendItem(w, r, http.StatusOK, item)
+	return sendItem(w, r, http.StatusOK, item)
 }
 
 // readPatch reads the body and the options of a patch. Its type is judged before anything else: an option may belong to a type that

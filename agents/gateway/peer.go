@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -20,10 +21,7 @@ type peer struct {
 	until time.Time // zero: not verified yet
 }
 
-type (
-	peerKey     struct{}
-	stoppingKey struct{}
-)
+type peerKey struct{}
 
 // withPeer is http.Server's ConnContext.
 func withPeer(ctx context.Context, _ net.Conn) context.Context {
@@ -36,14 +34,6 @@ func peerOf(ctx context.Context) *peer {
 		return p
 	}
 	return &peer{}
-}
-
-// stopping is the context that ends when the server is told to stop: long-running requests end then, others go on.
-func stopping(ctx context.Context) context.Context {
-	if s, ok := ctx.Value(stoppingKey{}).(context.Context); ok {
-		return s
-	}
-	return context.Background()
 }
 
 // peerRecheck bounds how long a verification is believed.
@@ -85,4 +75,9 @@ func verifyChain(chain []*x509.Certificate, roots *x509.CertPool, now time.Time)
 			"authentication.kubernetes.io/credential-id": {fmt.Sprintf("X509SHA256=%x", fingerprint(leaf))},
 		},
 	}, nil
+}
+
+func fingerprint(c *x509.Certificate) []byte {
+	sum := sha256.Sum256(c.Raw)
+	return sum[:]
 }

@@ -198,6 +198,16 @@ func leafOf(t *testing.T, p pki.Pair) *x509.Certificate {
 	return leaf
 }
 
+// rebuild makes the handlers anew, over another registry and authorizer.
+func (c *cluster) rebuild(reg objects, may authorizer) {
+	c.t.Helper()
+	g, err := assemble(c.gateway.cfg, reg, may)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.gateway = g
+}
+
 // ask gives the handlers alone one request.
 func (c *cluster) ask(leaf *x509.Certificate, method, path, body string, headers ...string) answer {
 	req := httptest.NewRequestWithContext(withPeer(c.t.Context(), nil), method, path, strings.NewReader(body))
@@ -252,7 +262,7 @@ func TestPermittedIsDone(t *testing.T) {
 		c.make(obj)
 	}
 	s := &spy{objects: c.gateway.reg}
-	c.gateway.reg, c.gateway.may = s, s
+	c.rebuild(s, s)
 	scoped := map[string]bool{}
 	for _, k := range c.gateway.kinds.All {
 		scoped[k.Plural] = k.Namespaced
@@ -343,7 +353,7 @@ func TestCreatingByPut(t *testing.T) {
 		{all, pods + "a/status", "*", 400, "a write of status does not make an object: If-None-Match may not be *"},
 		{all, pods + "a/status", "", 404, ""},
 	} {
-		c.gateway.may = tt.may
+		c.rebuild(c.gateway.reg, tt.may)
 		name := strings.Split(strings.TrimSuffix(tt.path, "/status"), "/")
 		var headers []string
 		if tt.none != "" {

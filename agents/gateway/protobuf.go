@@ -11,10 +11,6 @@ import (
 	"gantry/schema"
 )
 
-// protobufType is how client-go 0.32 and later, and so kubectl, send the bodies of built-in kinds. Answers are JSON,
-// which those clients list after it.
-const protobufType = runtime.ContentTypeProtobuf
-
 // protobufMark stands before every object in this form; a runtime.Unknown follows.
 var protobufMark = []byte("k8s\x00")
 

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"compress/gzip"
+	"crypto/sha512"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,7 +17,7 @@ import (
 const gzipFrom = 128 << 10 // bytes
 
 // sendItem writes one object: its cached bytes, unless another shape was asked for.
-func (g *gateway) sendItem(w http.ResponseWriter, r *request, code int, item *registry.Item) error {
+func sendItem(w http.ResponseWriter, r *request, code int, item *registry.Item) error {
 	w.Header().Set("ETag", etag(item.Revision))
 	switch r.shape.as {
 	case "Table":
@@ -23,28 +25,28 @@ func (g *gateway) sendItem(w http.ResponseWriter, r *request, code int, item *re
 		if err != nil {
 			return err
 		}
-		return g.sendBytes(w, r, code, b)
+		return sendBytes(w, r, code, b)
 	case "PartialObjectMetadata":
 		b, err := appendPartial(nil, item.JSON, r.shape.version)
 		if err != nil {
 			return err
 		}
-		return g.sendBytes(w, r, code, b)
+		return sendBytes(w, r, code, b)
 	}
-	return g.sendBytes(w, r, code, item.JSON)
+	return sendBytes(w, r, code, item.JSON)
 }
 
 // sendObject writes a Go object: a Status, a review, a Scale.
-func (g *gateway) sendObject(w http.ResponseWriter, r *request, code int, obj any) error {
+func sendObject(w http.ResponseWriter, r *request, code int, obj any) error {
 	b, err := json.Marshal(obj)
 	if err != nil {
 		return err
 	}
-	return g.sendBytes(w, r, code, b)
+	return sendBytes(w, r, code, b)
 }
 
 // sendBytes writes JSON in the shape asked for.
-func (g *gateway) sendBytes(w http.ResponseWriter, r *request, code int, body []byte) error {
+func sendBytes(w http.ResponseWriter, r *request, code int, body []byte) error {
 	var err error
 	switch {
 	case r.shape.yaml:
@@ -104,11 +106,23 @@ func acceptsGzip(req *http.Request) bool {
 }
 
 // sendTyped writes a JSON document of a media type of its own.
-func (g *gateway) sendTyped(w http.ResponseWriter, r *request, contentType string, obj any) error {
+func sendTyped(w http.ResponseWriter, r *request, contentType string, obj any) error {
 	b, err := json.Marshal(obj)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", contentType)
 	return sendWhole(w, r.Request, http.StatusOK, b)
+}
+
+// sendCached writes a document under its hash as ETag, or that it has not changed.
+func sendCached(w http.ResponseWriter, req *http.Request, body []byte) error {
+	tag := fmt.Sprintf("\"%X\"", sha512.Sum512(body))
+	w.Header().Set("ETag", tag)
+	w.Header().Set("Cache-Control", "public")
+	if strings.Contains(req.Header.Get("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return sendWhole(w, req, http.StatusOK, body)
 }

@@ -16,13 +16,18 @@ import (
 	"gantry/schema"
 )
 
+// nodeRestriction is the admission of what nodes write.
+type nodeRestriction struct{ reg reader }
+
 // restricted tells whether the request's user is a node, whose writes are looked at one by one. These are Kubernetes'
 // NodeRestriction rules; nodeAuthorizer lets through only what can be judged here.
-func (g *gateway) restricted(r *request) bool { return slices.Contains(r.user.Groups, groupNodes) }
+func (n nodeRestriction) restricted(r *request) bool {
+	return slices.Contains(r.user.Groups, groupNodes)
+}
 
 // restrict refuses what a node may not write; old is nil for a create.
-func (g *gateway) restrict(r *request, obj, old schema.Object) error {
-	if !g.restricted(r) || slices.Contains(r.user.Groups, groupMasters) {
+func (n nodeRestriction) restrict(r *request, obj, old schema.Object) error {
+	if !n.restricted(r) || slices.Contains(r.user.Groups, groupMasters) {
 		return nil
 	}
 	node := nodeOf(r.user)
@@ -34,7 +39,7 @@ func (g *gateway) restrict(r *request, obj, old schema.Object) error {
 	case *corev1.Pod:
 		before, _ := old.(*corev1.Pod)
 		if before == nil {
-			err = g.restrictMirror(r, node, o)
+			err = n.restrictMirror(r, node, o)
 		} else {
 			err = restrictPodStatus(node, o, before)
 		}
@@ -50,7 +55,7 @@ func (g *gateway) restrict(r *request, obj, old schema.Object) error {
 }
 
 // restrictDelete refuses what a node may not delete, or evict.
-func (g *gateway) restrictDelete(r *request, old schema.Object) error {
+func (n nodeRestriction) restrictDelete(r *request, old schema.Object) error {
 	node := nodeOf(r.user)
 	pod, ok := old.(*corev1.Pod)
 	if !ok || pod.Spec.NodeName == node {

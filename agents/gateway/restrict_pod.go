@@ -31,7 +31,7 @@ func restrictPodStatus(node string, pod, old *corev1.Pod) error {
 //   - the mirror annotation is there and the pod is bound to the node;
 //   - its one owner is the Node, by its uid, as controller, and does not block the Node's deletion;
 //   - no other object of the API is named, so that the node gets no right to read one by a pod of its own making.
-func (g *gateway) restrictMirror(r *request, node string, pod *corev1.Pod) error {
+func (n nodeRestriction) restrictMirror(r *request, node string, pod *corev1.Pod) error {
 	switch {
 	case !isMirror(pod):
 		return fmt.Errorf("pod does not have %q annotation, node %q can only create mirror pods", corev1.MirrorPodAnnotationKey, node)
@@ -51,7 +51,7 @@ func (g *gateway) restrictMirror(r *request, node string, pod *corev1.Pod) error
 	case owner.BlockOwnerDeletion != nil && *owner.BlockOwnerDeletion:
 		return fmt.Errorf("node %q must not set blockOwnerDeletion on an owner reference", node)
 	}
-	item, err := g.reg.Get(r.Context(), core.Node, "", node, "")
+	item, err := n.reg.Get(r.Context(), core.Node, "", node, "")
 	switch {
 	case errors.Is(err, registry.NotFound):
 		return err

@@ -8,63 +8,14 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"gantry/schema"
 )
 
-// readReview reads the body of a review.
-func (g *gateway) readReview(w http.ResponseWriter, r *request) (schema.Object, error) {
-	o, err := writeOptions(r.query, "CreateOptions")
-	if err != nil {
-		return nil, err
-	}
-	obj, err := readKind(w, r.Request, r.kind, o)
-	if err != nil {
-		return nil, err
-	}
-	return obj, placeObject(obj, r.scope())
-}
-
-// reviewToken says whom a token names.
-func (g *gateway) reviewToken(w http.ResponseWriter, r *request) error {
-	obj, err := g.readReview(w, r)
-	if err != nil {
-		return err
-	}
-	review := obj.(*authenticationv1.TokenReview)
-	if review.Spec.Token == "" {
-		return apierrors.NewBadRequest("token is required for TokenReview in authentication")
-	}
-	audiences := review.Spec.Audiences
-	if len(audiences) == 0 {
-		audiences = []string{g.cfg.Issuer}
-	}
-	user, held, err := g.readToken(r.Context(), review.Spec.Token, audiences)
-	review.Status = authenticationv1.TokenReviewStatus{}
-	if err != nil {
-		review.Status.Error = "[invalid bearer token, " + err.Error() + "]"
-	} else {
-		review.Status.Authenticated = true
-		review.Status.User = withGroup(user, groupAuthenticated)
-		review.Status.Audiences = held
-	}
-	return g.sendObject(w, r, http.StatusCreated, review)
-}
-
-// reviewSelf says who asks.
-func (g *gateway) reviewSelf(w http.ResponseWriter, r *request) error {
-	obj, err := g.readReview(w, r)
-	if err != nil {
-		return err
-	}
-	review := obj.(*authenticationv1.SelfSubjectReview)
-	review.Status = authenticationv1.SelfSubjectReviewStatus{UserInfo: r.user}
-	return g.sendObject(w, r, http.StatusCreated, review)
-}
+// reviews answer what somebody may do.
+type reviews struct{ may authorizer }
 
 // reviewAccess says whether somebody may do something.
-func (g *gateway) reviewAccess(w http.ResponseWriter, r *request) error {
-	obj, err := g.readReview(w, r)
+func (v reviews) reviewAccess(w http.ResponseWriter, r *request) error {
+	obj, err := readReview(w, r)
 	if err != nil {
 		return err
 	}
@@ -72,13 +23,13 @@ func (g *gateway) reviewAccess(w http.ResponseWriter, r *request) error {
 	if faults := accessFaults(&review.Spec); len(faults) > 0 {
 		return apierrors.NewInvalid(r.kind.GVK().GroupKind(), "", faults)
 	}
-	review.Status = g.decide(r, reviewUser(&review.Spec), review.Spec.ResourceAttributes, review.Spec.NonResourceAttributes)
-	return g.sendObject(w, r, http.StatusCreated, review)
+	review.Status = v.decide(r, reviewUser(&review.Spec), review.Spec.ResourceAttributes, review.Spec.NonResourceAttributes)
+	return sendObject(w, r, http.StatusCreated, review)
 }
 
 // reviewLocalAccess is reviewAccess within a namespace.
-func (g *gateway) reviewLocalAccess(w http.ResponseWriter, r *request) error {
-	obj, err := g.readReview(w, r)
+func (v reviews) reviewLocalAccess(w http.ResponseWriter, r *request) error {
+	obj, err := readReview(w, r)
 	if err != nil {
 		return err
 	}
@@ -93,13 +44,13 @@ func (g *gateway) reviewLocalAccess(w http.ResponseWriter, r *request) error {
 	if len(faults) > 0 {
 		return apierrors.NewInvalid(r.kind.GVK().GroupKind(), "", faults)
 	}
-	review.Status = g.decide(r, reviewUser(&review.Spec), review.Spec.ResourceAttributes, nil)
-	return g.sendObject(w, r, http.StatusCreated, review)
+	review.Status = v.decide(r, reviewUser(&review.Spec), review.Spec.ResourceAttributes, nil)
+	return sendObject(w, r, http.StatusCreated, review)
 }
 
 // reviewSelfAccess says whether the asker may do something.
-func (g *gateway) reviewSelfAccess(w http.ResponseWriter, r *request) error {
-	obj, err := g.readReview(w, r)
+func (v reviews) reviewSelfAccess(w http.ResponseWriter, r *request) error {
+	obj, err := readReview(w, r)
 	if err != nil {
 		return err
 	}
@@ -107,8 +58,8 @@ func (g *gateway) reviewSelfAccess(w http.ResponseWriter, r *request) error {
 	if (review.Spec.ResourceAttributes == nil) == (review.Spec.NonResourceAttributes == nil) {
 		return apierrors.NewInvalid(r.kind.GVK().GroupKind(), "", field.ErrorList{oneOfAttributes(review.Spec.NonResourceAttributes)})
 	}
-	review.Status = g.decide(r, r.user, review.Spec.ResourceAttributes, review.Spec.NonResourceAttributes)
-	return g.sendObject(w, r, http.StatusCreated, review)
+	review.Status = v.decide(r, r.user, review.Spec.ResourceAttributes, review.Spec.NonResourceAttributes)
+	return sendObject(w, r, http.StatusCreated, review)
 }
 
 func accessFaults(s *authorizationv1.SubjectAccessReviewSpec) (faults field.ErrorList) {
@@ -140,7 +91,7 @@ func reviewUser(s *authorizationv1.SubjectAccessReviewSpec) authenticationv1.Use
 }
 
 // decide asks the authorizer on behalf of user.
-func (g *gateway) decide(r *request, user authenticationv1.UserInfo, res *authorizationv1.ResourceAttributes, path *authorizationv1.NonResourceAttributes) authorizationv1.SubjectAccessReviewStatus {
+func (v reviews) decide(r *request, user authenticationv1.UserInfo, res *authorizationv1.ResourceAttributes, path *authorizationv1.NonResourceAttributes) authorizationv1.SubjectAccessReviewStatus {
 	a := attributes{user: user}
 	if res != nil {
 		a.resource, a.verb, a.group, a.version, a.plural = true, res.Verb, res.Group, res.Version, res.Resource
@@ -148,7 +99,7 @@ func (g *gateway) decide(r *request, user authenticationv1.UserInfo, res *author
 	} else {
 		a.verb, a.path = path.Verb, path.Path
 	}
-	d, reason, err := g.may.authorize(r.Context(), a)
+	d, reason, err := v.may.authorize(r.Context(), a)
 	s := authorizationv1.SubjectAccessReviewStatus{Allowed: d == allowed, Reason: reason}
 	if err != nil {
 		s.EvaluationError = err.Error()
@@ -157,8 +108,8 @@ func (g *gateway) decide(r *request, user authenticationv1.UserInfo, res *author
 }
 
 // reviewRules lists what the asker may do, as far as that can be listed.
-func (g *gateway) reviewRules(w http.ResponseWriter, r *request) error {
-	obj, err := g.readReview(w, r)
+func (v reviews) reviewRules(w http.ResponseWriter, r *request) error {
+	obj, err := readReview(w, r)
 	if err != nil {
 		return err
 	}
@@ -167,7 +118,7 @@ func (g *gateway) reviewRules(w http.ResponseWriter, r *request) error {
 		return apierrors.NewBadRequest("no namespace on request")
 	}
 	review.Status = rulesOf(r.user)
-	return g.sendObject(w, r, http.StatusCreated, review)
+	return sendObject(w, r, http.StatusCreated, review)
 }
 
 func rulesOf(user authenticationv1.UserInfo) authorizationv1.SubjectRulesReviewStatus {

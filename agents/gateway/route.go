@@ -99,13 +99,13 @@ func (g *gateway) subresource(r *request) (handler, error) {
 	case "eviction":
 		return only(r, "create", g.evict)
 	case "token":
-		return only(r, "create", g.createToken)
+		return only(r, "create", g.authn.createToken)
 	case "finalize":
 		return only(r, "update", g.finalize)
 	case "log":
-		return only(r, "get", g.log)
+		return only(r, "get", g.streams.Log)
 	case "exec", "attach", "portforward":
-		return byVerb(r, map[string]handler{"get": g.stream, "create": g.stream})
+		return byVerb(r, map[string]handler{"get": g.streams.stream, "create": g.streams.stream})
 	}
 	return nil, notFoundPage()
 }
@@ -142,23 +142,23 @@ func (g *gateway) page(r *request) (handler, error) {
 func (g *gateway) findPage(path string) handler {
 	switch path {
 	case "":
-		return g.paths
+		return g.docs.paths
 	case "/api":
-		return g.coreVersions
+		return g.docs.coreVersions
 	case "/apis":
-		return g.groups
+		return g.docs.groups
 	case "/version":
-		return g.version
+		return g.docs.version
 	case "/metrics":
 		return g.metrics
 	case "/openapi/v2":
-		return g.openapiV2
+		return g.docs.openapiV2
 	case "/openapi/v3":
-		return g.openapiIndex
+		return g.docs.openapiIndex
 	case "/.well-known/openid-configuration":
-		return g.openidConfiguration
+		return g.authn.openidConfiguration
 	case "/openid/v1/jwks":
-		return g.jwks
+		return g.authn.jwks
 	}
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	switch {
@@ -167,19 +167,13 @@ func (g *gateway) findPage(path string) handler {
 	case path == "/debug/pprof" || strings.HasPrefix(path, "/debug/pprof/"):
 		return g.debug
 	case strings.HasPrefix(path, "/openapi/v3/"):
-		return g.openapiV3
+		return g.docs.openapiV3
 	case parts[0] == "api" && len(parts) == 2:
-		return g.resources("", parts[1])
+		return g.docs.resources("", parts[1])
 	case parts[0] == "apis" && len(parts) == 2:
-		return g.group(parts[1])
+		return g.docs.group(parts[1])
 	case parts[0] == "apis" && len(parts) == 3:
-		return g.resources(parts[1], parts[2])
+		return g.docs.resources(parts[1], parts[2])
 	}
 	return nil
-}
-
-// isHealth tells the paths that anybody may read.
-func isHealth(path string) bool {
-	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return first == "healthz" || first == "livez" || first == "readyz"
 }

@@ -50,7 +50,6 @@ func Run(ctx context.Context, cfg Config) error {
 		return errors.Join(fmt.Errorf("reading the address listened on: %w", err), l.Close())
 	}
 	g.cfg.SecurePort = int(bound.Port())
-	g.nodes.own = netip.AddrPortFrom(g.cfg.AdvertiseAddress, bound.Port())
 	cfg.Health.Ready("registry", cfg.Registry.Ready)
 	if cfg.Ready != nil {
 		cfg.Ready(bound)
@@ -92,7 +91,7 @@ func (g *gateway) server(stop context.Context) *http.Server {
 		},
 		ConnContext: withPeer,
 		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.Background(), stoppingKey{}, stop)
+			return withStopping(context.Background(), stop)
 		},
 		ErrorLog: slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelDebug), // handshakes that clients break off
 	}
@@ -125,6 +124,6 @@ func serve(ctx context.Context, s *http.Server, l net.Listener) error {
 }
 
 // advertised is where others reach this gateway, "10.0.0.1:6443".
-func (g *gateway) advertised() string {
-	return netip.AddrPortFrom(g.cfg.AdvertiseAddress, uint16(g.cfg.SecurePort)).String()
+func (g *gateway) advertised() netip.AddrPort {
+	return netip.AddrPortFrom(g.cfg.AdvertiseAddress, uint16(g.cfg.SecurePort))
 }

@@ -34,7 +34,7 @@ func (g *gateway) getScale(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return g.sendObject(w, r, http.StatusOK, scaleOf(r.kind, item.Object()))
+	return sendObject(w, r, http.StatusOK, scaleOf(r.kind, item.Object()))
 }
 
 func (g *gateway) updateScale(w http.ResponseWriter, r *request) error {
@@ -96,5 +96,5 @@ func (g *gateway) setScale(w http.ResponseWriter, r *request, o writing, wanted 
 	if err != nil {
 		return err
 	}
-	return g.sendObject(w, r, http.StatusOK, scaleOf(r.kind, item.Object()))
+	return sendObject(w, r, http.StatusOK, scaleOf(r.kind, item.Object()))
 }

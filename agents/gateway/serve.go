@@ -5,12 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -24,14 +22,16 @@ type gateway struct {
 	cfg      Config
 	reg      objects
 	kinds    *schema.Set
-	tokens   *tokens
+	served   resources
 	may      authorizer
-	node     *nodeAuthorizer
+	authn    *authenticator
+	reviews  reviews
+	nodes    nodeRestriction
 	docs     *documents
+	streams  *streams
 	reads    *places
 	writes   *places
 	bodies   *bodies
-	nodes    *kubelets
 	watchers atomic.Int64 // streams open
 }
 
@@ -47,39 +47,36 @@ type objects interface {
 
 // newGateway builds the handlers; it starts nothing.
 func newGateway(cfg Config) (*gateway, error) {
+	may := firstOf{masters{}, &nodeAuthorizer{reg: cfg.Registry}, everyone{}}
+	return assemble(cfg, cfg.Registry, may)
+}
+
+// assemble is newGateway with the registry that the handlers ask and the authorizer.
+func assemble(cfg Config, reg objects, may authorizer) (*gateway, error) {
 	cfg = cfg.withDefaults()
-	tokens, err := newTokens(cfg)
+	g := &gateway{
+		cfg: cfg, reg: reg, kinds: cfg.Registry.Kinds(), served: served{cfg.Registry.Kinds()}, may: may, reviews: reviews{may: may},
+		nodes: nodeRestriction{reg: reg},
+		reads: newPlaces(cfg.MaxReads), writes: newPlaces(cfg.MaxWrites), bodies: newBodies(cfg.MaxWrites),
+	}
+	tokens, err := newTokens(cfg.Issuer, cfg.ServiceAccountKey, cfg.ServiceAccountKeys)
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{
-		cfg: cfg, reg: cfg.Registry, kinds: cfg.Registry.Kinds(), tokens: tokens,
-		reads: newPlaces(cfg.MaxReads), writes: newPlaces(cfg.MaxWrites), bodies: newBodies(cfg.MaxWrites),
-		nodes: newKubelets(cfg),
-	}
-	g.docs = newDocuments(g.kinds)
-	g.node = &nodeAuthorizer{reg: cfg.Registry}
-	g.may = firstOf{masters{}, g.node, everyone{}}
+	g.authn = &authenticator{reg: reg, may: may, tokens: tokens, clientCAs: cfg.ClientCAs, advertised: g.advertised, log: cfg.Log}
+	g.docs = newDocuments(g.kinds, virtualKinds, servedSubresource, g.advertised, cfg.Version)
+	g.streams = newStreams(streamsConfig{
+		reg: reg, client: cfg.KubeletClient, cas: cfg.KubeletCAs, services: cfg.ServiceCIDR,
+		own: g.advertised, log: cfg.Log,
+	})
 	return g, nil
 }
-
-// request is one request and what was found out about it.
-type request struct {
-	*http.Request
-	target
-	query url.Values
-	user  authenticationv1.UserInfo
-	shape shape
-}
-
-// handler serves a request. It writes an answer and returns nil, or returns an error and has written nothing.
-type handler func(w http.ResponseWriter, r *request) error
 
 // ServeHTTP is the chain that every request goes through.
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	w := &recorder{ResponseWriter: rw, start: time.Now()}
 	r := &request{Request: req, query: req.URL.Query()}
-	r.target = parseTarget(req, r.query, g.kinds)
+	r.target = parseTarget(req, r.query, g.served)
 	h := w.Header()
 	h.Set("Audit-Id", string(uuid.NewUUID()))
 	h.Set("Cache-Control", "no-cache, private")
@@ -91,7 +88,7 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 		err = g.serve(w, r)
 	}
 	if err != nil && !w.wrote {
-		g.sendError(w, r, err)
+		sendError(g.cfg.Log, w, r, err)
 	}
 }
 
@@ -100,10 +97,10 @@ func (g *gateway) serve(w http.ResponseWriter, r *request) error {
 	if err := checkPath(r.URL); err != nil {
 		return err
 	}
-	if err := g.authenticate(r); err != nil {
+	if err := g.authn.authenticate(r); err != nil {
 		return err
 	}
-	if err := g.authorize(r); err != nil {
+	if err := require(r.Context(), g.may, attributesOf(r)); err != nil {
 		return err
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -139,9 +136,9 @@ func (g *gateway) serve(w http.ResponseWriter, r *request) error {
 func (g *gateway) bound(w *recorder, r *request) (done func(), err error) {
 	if r.longRunning() {
 		w.stalls = r.ProtoMajor == 1
-		longRunning.WithLabelValues(r.labels()...).Inc()
+		longRunning.WithLabelValues(labelsOf(r)...).Inc()
 		return func() {
-			longRunning.WithLabelValues(r.labels()...).Dec()
+			longRunning.WithLabelValues(labelsOf(r)...).Dec()
 			endConnection(w, r)
 		}, nil
 	}
@@ -210,41 +207,6 @@ func (g *gateway) recoverPanic(w *recorder, r *request) {
 	}
 	g.cfg.Log.Error("request panicked", "verb", r.verb, "path", r.path, "err", p, "stack", string(debug.Stack()))
 	if !w.wrote {
-		g.sendError(w, r, fmt.Errorf("this request caused apiserver to panic. Look in the logs for details"))
+		sendError(g.cfg.Log, w, r, fmt.Errorf("this request caused apiserver to panic. Look in the logs for details"))
 	}
-}
-
-// recorder notes what was answered, for metrics.
-type recorder struct {
-	http.ResponseWriter
-	start time.Time
-	code  int
-	size  int64
-	wrote bool
-	// stalls tells to bound each write by watchStall, for an answer without an end in HTTP/1. In HTTP/2 the connection does.
-	stalls bool
-}
-
-// Unwrap lets http.ResponseController reach what this one wraps.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// WriteHeader notes the code.
-func (w *recorder) WriteHeader(code int) {
-	if !w.wrote {
-		w.code, w.wrote = code, code >= 200 || code == http.StatusSwitchingProtocols
-	}
-	w.ResponseWriter.WriteHeader(code)
-}
-
-// Write notes the size.
-func (w *recorder) Write(b []byte) (int, error) {
-	if !w.wrote {
-		w.code, w.wrote = http.StatusOK, true
-	}
-	if w.stalls {
-		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(watchStall))
-	}
-	n, err := w.ResponseWriter.Write(b)
-	w.size += int64(n)
-	return n, err
 }

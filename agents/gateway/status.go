@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -76,7 +77,6 @@ const (
 	modified       = "the object has been modified; please apply your changes to the latest version and try again"
 	tooMany        = "Too many requests, please try again later."
 	futureRevision = "Too large resource version"
-	noResource     = "the server could not find the requested resource"
 )
 
 // statusOf words any error as Kubernetes does. It never returns nil.
@@ -114,47 +114,16 @@ func text(e *registry.Error, general string) string {
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
 // sendError writes err as a Status, in YAML where that was asked for.
-func (g *gateway) sendError(w http.ResponseWriter, r *request, err error) {
+func sendError(log *slog.Logger, w http.ResponseWriter, r *request, err error) {
 	s := statusOf(err)
 	if s.Details != nil && s.Details.RetryAfterSeconds > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(s.Details.RetryAfterSeconds)))
 	}
 	w.Header().Del("ETag")
 	if s.Code >= http.StatusInternalServerError && s.Reason == metav1.StatusReasonInternalError {
-		g.cfg.Log.Error("request failed", "verb", r.verb, "path", r.path, "err", err)
+		log.Error("request failed", "verb", r.verb, "path", r.path, "err", err)
 	}
-	if err := g.sendObject(w, r, int(s.Code), s); err != nil {
-		g.cfg.Log.Debug("response not written", "path", r.path, "err", err)
+	if err := sendObject(w, r, int(s.Code), s); err != nil {
+		log.Debug("response not written", "path", r.path, "err", err)
 	}
-}
-
-// notFoundPage is the answer to a path that means nothing.
-func notFoundPage() error {
-	return apierrors.NewGenericServerResponse(http.StatusNotFound, "", kschema.GroupResource{}, "", noResource, 0, false)
-}
-
-// notAllowed is the answer to a method that the path does not have.
-func notAllowed() error {
-	return apierrors.NewGenericServerResponse(http.StatusMethodNotAllowed, "", kschema.GroupResource{}, "", "", 0, false)
-}
-
-// unsupportedMedia is the answer to a body of a type that is not understood.
-func unsupportedMedia(accepted ...string) error {
-	return &apierrors.StatusError{ErrStatus: metav1.Status{
-		Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
-		Message: "the body of the request was in an unknown format - accepted media types include: " + strings.Join(accepted, ", "),
-	}}
-}
-
-// notAcceptable is the answer to an Accept header that nothing fits.
-func notAcceptable(accepted ...string) error {
-	return &apierrors.StatusError{ErrStatus: metav1.Status{
-		Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable,
-		Message: "only the following media types are accepted: " + strings.Join(accepted, ", "),
-	}}
-}
-
-// gr is the group and resource, as errors name it.
-func (t *target) gr() kschema.GroupResource {
-	return kschema.GroupResource{Group: t.group, Resource: t.plural}
 }

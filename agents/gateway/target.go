@@ -1,14 +1,13 @@
 package gateway
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/fields"
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"gantry/schema"
 )
@@ -32,8 +31,16 @@ type target struct {
 	fixedNamespace               bool   // the path has a namespace segment
 }
 
+// resources find the kind that a path names.
+type resources interface {
+	// Resource finds a kind, stored or virtual, by its place in the API; nil where there is none.
+	Resource(group, version, plural string) *schema.Kind
+	// Key takes an etcd key below /registry/ apart.
+	Key(rel string) (k *schema.Kind, namespace, name string, ok bool)
+}
+
 // parseTarget takes a request's path apart. The path has been checked by checkPath.
-func parseTarget(req *http.Request, query url.Values, kinds *schema.Set) target {
+func parseTarget(req *http.Request, query url.Values, kinds resources) target {
 	t := target{path: req.URL.Path, verb: strings.ToLower(req.Method)}
 	parts := strings.Split(strings.Trim(t.path, "/"), "/")
 	switch {
@@ -48,9 +55,6 @@ func parseTarget(req *http.Request, query url.Values, kinds *schema.Set) target 
 		return t
 	}
 	t.kind = kinds.Resource(t.group, t.version, t.plural)
-	if t.kind == nil {
-		t.kind = virtualKind(t.group, t.version, t.plural)
-	}
 	t.verb = resourceVerb(req.Method, t.name != "", query)
 	if t.verb == "list" || t.verb == "watch" {
 		// A collection narrowed to one name is permitted like that object, as the kubelet asks for its node.
@@ -84,7 +88,7 @@ func (t *target) parseResource(group, version string, parts []string) {
 }
 
 // parseKey reads an etcd key below /registry/.
-func (t *target) parseKey(key string, kinds *schema.Set) {
+func (t *target) parseKey(key string, kinds resources) {
 	k, namespace, name, ok := kinds.Key(key)
 	if !ok {
 		return
@@ -141,23 +145,7 @@ func (t *target) longRunning() bool {
 	return t.verb == "watch"
 }
 
-// checkPath refuses paths that could mean two things: an encoded slash, NUL, dot segments, empty segments.
-func checkPath(u *url.URL) error {
-	escaped := strings.ToLower(u.EscapedPath())
-	if strings.Contains(escaped, "%2f") || strings.Contains(escaped, "%00") || strings.Contains(escaped, "%25") {
-		return apierrors.NewBadRequest(fmt.Sprintf("invalid path %q: it may not contain an encoded '/', '%%' or NUL", u.EscapedPath()))
-	}
-	segments := strings.Split(strings.TrimPrefix(u.Path, "/"), "/")
-	for i, s := range segments {
-		if s == "" && i < len(segments)-1 {
-			return apierrors.NewBadRequest(fmt.Sprintf("invalid path %q: it may not contain an empty segment", u.Path))
-		}
-		if s == "" {
-			continue
-		}
-		if faults := path.IsValidPathSegmentName(s); len(faults) > 0 {
-			return apierrors.NewBadRequest(fmt.Sprintf("invalid resource name %q: %v", s, faults))
-		}
-	}
-	return nil
+// gr is the group and resource, as errors name it.
+func (t *target) gr() kschema.GroupResource {
+	return kschema.GroupResource{Group: t.group, Resource: t.plural}
 }

@@ -27,8 +27,14 @@ const (
 	maxTokenLife = 1 << 32 // seconds
 )
 
+// tokenRequestKind is the kind of the body.
+var tokenRequestKind = &schema.Kind{
+	Group: "authentication.k8s.io", Version: "v1", Kind: "TokenRequest", Namespaced: true,
+	New: func() schema.Object { return &authenticationv1.TokenRequest{} },
+}
+
 // createToken makes a token of a service account: POST serviceaccounts/<name>/token.
-func (g *gateway) createToken(w http.ResponseWriter, r *request) error {
+func (n *authenticator) createToken(w http.ResponseWriter, r *request) error {
 	o, err := writeOptions(r.query, "CreateOptions")
 	if err != nil {
 		return err
@@ -44,31 +50,31 @@ func (g *gateway) createToken(w http.ResponseWriter, r *request) error {
 	if err := placeObject(req, r.scope()); err != nil {
 		return err
 	}
-	account, err := g.reg.Get(r.Context(), r.kind, r.scope(), r.name, "")
+	account, err := n.reg.Get(r.Context(), r.kind, r.scope(), r.name, "")
 	if err != nil {
 		return err
 	}
 	asked := req.Spec.Audiences
-	g.defaultToken(req)
+	n.defaultToken(req)
 	if faults := tokenFaults(&req.Spec); len(faults) > 0 {
 		return apierrors.NewInvalid(tokenRequestKind.GVK().GroupKind(), r.name, faults)
 	}
-	bound, err := g.bindToken(r, req.Spec.BoundObjectRef, asked)
+	bound, err := n.bindToken(r, req.Spec.BoundObjectRef, asked)
 	if err != nil {
 		return err
 	}
 	bound.Namespace = r.scope()
 	bound.ServiceAccount = objRef{Name: r.name, UID: account.UID()}
-	if err := g.issue(req, bound); err != nil {
+	if err := n.issue(req, bound); err != nil {
 		return err
 	}
 	req.ObjectMeta = metav1.ObjectMeta{Name: r.name, Namespace: r.scope(), CreationTimestamp: metav1.Now()}
-	return g.sendObject(w, r, http.StatusCreated, req)
+	return sendObject(w, r, http.StatusCreated, req)
 }
 
-func (g *gateway) defaultToken(req *authenticationv1.TokenRequest) {
+func (n *authenticator) defaultToken(req *authenticationv1.TokenRequest) {
 	if len(req.Spec.Audiences) == 0 {
-		req.Spec.Audiences = []string{g.cfg.Issuer}
+		req.Spec.Audiences = []string{n.tokens.issuer}
 	}
 	if req.Spec.ExpirationSeconds == nil {
 		life := int64(tokenLife / time.Second)
@@ -88,7 +94,7 @@ func tokenFaults(s *authenticationv1.TokenRequestSpec) (faults field.ErrorList) 
 }
 
 // bindToken looks up what the token is to be bound to; audiences are those that were asked for.
-func (g *gateway) bindToken(r *request, ref *authenticationv1.BoundObjectReference, audiences []string) (boundClaims, error) {
+func (n *authenticator) bindToken(r *request, ref *authenticationv1.BoundObjectReference, audiences []string) (boundClaims, error) {
 	var c boundClaims
 	if isNode(r.user) {
 		switch {
@@ -103,21 +109,21 @@ func (g *gateway) bindToken(r *request, ref *authenticationv1.BoundObjectReferen
 	}
 	switch ref.APIVersion + "/" + ref.Kind {
 	case "v1/Pod":
-		item, err := g.boundTo(r.Context(), core.Pod, r.scope(), ref)
+		item, err := n.boundTo(r.Context(), core.Pod, r.scope(), ref)
 		if err != nil {
 			return c, err
 		}
 		c.Pod = &objRef{ref.Name, item.UID()}
-		err = g.bindPodToken(r, audiences, &c, item.Object().(*corev1.Pod))
+		err = n.bindPodToken(r, audiences, &c, item.Object().(*corev1.Pod))
 		return c, err
 	case "v1/Secret":
-		item, err := g.boundTo(r.Context(), core.Secret, r.scope(), ref)
+		item, err := n.boundTo(r.Context(), core.Secret, r.scope(), ref)
 		if err != nil {
 			return c, err
 		}
 		c.Secret = &objRef{ref.Name, item.UID()}
 	case "v1/Node":
-		item, err := g.boundTo(r.Context(), core.Node, "", ref)
+		item, err := n.boundTo(r.Context(), core.Node, "", ref)
 		if err != nil {
 			return c, err
 		}
@@ -130,7 +136,7 @@ func (g *gateway) bindToken(r *request, ref *authenticationv1.BoundObjectReferen
 }
 
 // bindPodToken checks that the pod uses the account, and that a node asks for its own pods only and for what they mount.
-func (g *gateway) bindPodToken(r *request, audiences []string, c *boundClaims, pod *corev1.Pod) error {
+func (n *authenticator) bindPodToken(r *request, audiences []string, c *boundClaims, pod *corev1.Pod) error {
 	if pod.Spec.ServiceAccountName != r.name {
 		return apierrors.NewBadRequest(fmt.Sprintf("cannot bind token for serviceaccount %q to pod running with different serviceaccount name.", r.name))
 	}
@@ -138,7 +144,7 @@ func (g *gateway) bindPodToken(r *request, audiences []string, c *boundClaims, p
 		if pod.Spec.NodeName != nodeOf(r.user) {
 			return apierrors.NewForbidden(r.gr(), r.name, errors.New("node requested token bound to a pod scheduled on a different node"))
 		}
-		if err := g.checkAudience(r, pod, audiences); err != nil {
+		if err := n.checkAudience(r, pod, audiences); err != nil {
 			return apierrors.NewForbidden(r.gr(), r.name, err)
 		}
 	}
@@ -146,7 +152,7 @@ func (g *gateway) bindPodToken(r *request, audiences []string, c *boundClaims, p
 		return nil
 	}
 	c.Node = &objRef{Name: pod.Spec.NodeName}
-	node, err := g.reg.Get(r.Context(), core.Node, "", pod.Spec.NodeName, "0")
+	node, err := n.reg.Get(r.Context(), core.Node, "", pod.Spec.NodeName, "0")
 	if err != nil && !errors.Is(err, registry.NotFound) {
 		return err
 	}
@@ -158,7 +164,7 @@ func (g *gateway) bindPodToken(r *request, audiences []string, c *boundClaims, p
 
 // checkAudience refuses a node an audience that no token volume of the pod names, unless the node has the permission
 // request-serviceaccounts-token-audience for it: such a token would act for the pod where the pod itself cannot.
-func (g *gateway) checkAudience(r *request, pod *corev1.Pod, audiences []string) error {
+func (n *authenticator) checkAudience(r *request, pod *corev1.Pod, audiences []string) error {
 	audience := ""
 	switch len(audiences) {
 	case 0:
@@ -177,7 +183,7 @@ func (g *gateway) checkAudience(r *request, pod *corev1.Pod, audiences []string)
 			}
 		}
 	}
-	d, _, err := g.may.authorize(r.Context(), attributes{
+	d, _, err := n.may.authorize(r.Context(), attributes{
 		user: r.user, verb: "request-serviceaccounts-token-audience", resource: true, version: "v1", plural: audience,
 		namespace: r.namespace, name: r.name,
 	})
@@ -191,8 +197,8 @@ func (g *gateway) checkAudience(r *request, pod *corev1.Pod, audiences []string)
 }
 
 // boundTo reads the object that a reference names; its uid, where given, must be the object's.
-func (g *gateway) boundTo(ctx context.Context, k *schema.Kind, namespace string, ref *authenticationv1.BoundObjectReference) (*registry.Item, error) {
-	item, err := g.reg.Get(ctx, k, namespace, ref.Name, "")
+func (n *authenticator) boundTo(ctx context.Context, k *schema.Kind, namespace string, ref *authenticationv1.BoundObjectReference) (*registry.Item, error) {
+	item, err := n.reg.Get(ctx, k, namespace, ref.Name, "")
 	if err != nil {
 		return nil, err
 	}
@@ -204,12 +210,12 @@ func (g *gateway) boundTo(ctx context.Context, k *schema.Kind, namespace string,
 }
 
 // issue signs the token and writes it into the request's status.
-func (g *gateway) issue(req *authenticationv1.TokenRequest, bound boundClaims) error {
+func (n *authenticator) issue(req *authenticationv1.TokenRequest, bound boundClaims) error {
 	now := time.Now()
 	expires := now.Add(time.Duration(*req.Spec.ExpirationSeconds) * time.Second)
-	text, err := g.tokens.sign(claims{
+	text, err := n.tokens.sign(claims{
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: g.cfg.Issuer, Subject: serviceAccountUser(bound.Namespace, bound.ServiceAccount.Name), Audience: req.Spec.Audiences,
+			Issuer: n.tokens.issuer, Subject: serviceAccountUser(bound.Namespace, bound.ServiceAccount.Name), Audience: req.Spec.Audiences,
 			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires), ID: string(uuid.NewUUID()),
 		},
 		Kubernetes: bound,

@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"crypto"
-	"crypto/sha256"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,15 +44,15 @@ type objRef struct {
 	UID  string `json:"uid"`
 }
 
-func newTokens(cfg Config) (*tokens, error) {
-	t := &tokens{issuer: cfg.Issuer, keys: map[string]crypto.PublicKey{}}
-	public := slices.Clone(cfg.ServiceAccountKeys)
-	if cfg.ServiceAccountKey != nil {
+func newTokens(issuer string, signing crypto.Signer, verifying []crypto.PublicKey) (*tokens, error) {
+	t := &tokens{issuer: issuer, keys: map[string]crypto.PublicKey{}}
+	public := slices.Clone(verifying)
+	if signing != nil {
 		var err error
-		if t.signer, err = signtoken.New(cfg.ServiceAccountKey); err != nil {
+		if t.signer, err = signtoken.New(signing); err != nil {
 			return nil, err
 		}
-		public = append(public, cfg.ServiceAccountKey.Public())
+		public = append(public, signing.Public())
 	}
 	for _, key := range public {
 		id, err := signtoken.KeyID(key)
@@ -110,13 +108,4 @@ func (t *tokens) key(token *jwt.Token) (any, error) {
 		}
 	}
 	return nil, errors.New("it is signed with an unknown key")
-}
-
-func serviceAccountUser(namespace, name string) string {
-	return prefixServiceAccount + namespace + ":" + name
-}
-
-func fingerprint(c *x509.Certificate) []byte {
-	sum := sha256.Sum256(c.Raw)
-	return sum[:]
 }

@@ -17,7 +17,7 @@ func (g *gateway) update(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	obj, err := g.readObject(w, r, o)
+	obj, err := readObject(w, r, o)
 	if err != nil {
 		return err
 	}
@@ -41,12 +41,12 @@ func (g *gateway) update(w http.ResponseWriter, r *request) error {
 	if match != "" {
 		obj.SetResourceVersion(match)
 	}
-	if g.restricted(r) {
+	if g.nodes.restricted(r) {
 		old, err := g.reg.Get(r.Context(), r.kind, r.scope(), r.name, "")
 		if err != nil {
 			return err
 		}
-		if err := g.restrict(r, obj, old.Object()); err != nil {
+		if err := g.nodes.restrict(r, obj, old.Object()); err != nil {
 			return err
 		}
 		if obj.GetResourceVersion() == "" { // what was judged is what is replaced
@@ -65,7 +65,7 @@ func (g *gateway) update(w http.ResponseWriter, r *request) error {
 	if created != nil && *created {
 		code = http.StatusCreated
 	}
-	return g.sendItem(w, r, code, item)
+	return sendItem(w, r, code, item)
 }
 
 // createOnUpdate lets an update create where its kind is created by it and its user may create; created, nil for other kinds,
@@ -80,32 +80,14 @@ func (g *gateway) createOnUpdate(r *request, obj schema.Object, o *registry.Writ
 		if err := g.mayCreate(r); err != nil {
 			return err
 		}
-		return g.restrict(r, obj, nil)
+		return g.nodes.restrict(r, obj, nil)
 	}
 	return done
 }
 
 // mayCreate refuses an update that is to create, unless its user may create too.
 func (g *gateway) mayCreate(r *request) error {
-	a := r.attributes()
+	a := attributesOf(r)
 	a.verb = "create"
-	d, reason, err := g.may.authorize(r.Context(), a)
-	if d == allowed {
-		return nil
-	}
-	return forbidden(a, reason, err)
-}
-
-// nameObject gives an object without a name the path's in the second door; by the first it must have it.
-func nameObject(r *request, obj schema.Object) error {
-	switch {
-	case obj.GetName() == r.name:
-	case obj.GetName() == "" && r.door:
-		obj.SetName(r.name)
-	case obj.GetName() == "":
-		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", r.name))
-	default:
-		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), r.name))
-	}
-	return nil
+	return require(r.Context(), g.may, a)
 }

@@ -1,0 +1,24 @@
+package gateway
+
+import (
+	"net/http"
+	"slices"
+)
+
+// paths lists what can be asked.
+func (d *documents) paths(w http.ResponseWriter, r *request) error {
+	all := []string{
+		"/.well-known/openid-configuration", "/api", "/apis", "/healthz", "/healthz/ping", "/livez", "/livez/ping",
+		"/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/readyz", "/readyz/ping", "/registry/", "/version",
+	}
+	for _, gv := range d.versions {
+		if gv.Group == "" {
+			all = append(all, "/api/"+gv.Version)
+			continue
+		}
+		all = append(all, "/apis/"+gv.Group, "/apis/"+gv.String())
+	}
+	slices.Sort(all)
+	r.shape.pretty = true
+	return sendObject(w, r, http.StatusOK, map[string][]string{"paths": slices.Compact(all)})
+}
