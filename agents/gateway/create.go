@@ -3,32 +3,35 @@ package gateway
 import (
 	"net/http"
 
+	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
 	"gantry/registry"
 	"gantry/schema"
 )
 
 // create stores the body as a new object.
-func (g *gateway) create(w http.ResponseWriter, r *request) error {
-	o, err := writeOptions(r.query, "CreateOptions")
+func (g *gateway) create(w http.ResponseWriter, r *request.Request) error {
+	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
 	if err != nil {
 		return err
 	}
-	obj, err := readObject(w, r, o)
+	obj, err := decode.Object(w, r, o)
 	if err != nil {
 		return err
 	}
 	return g.createObject(w, r, obj, o)
 }
 
-func (g *gateway) createObject(w http.ResponseWriter, r *request, obj schema.Object, o writing) error {
-	if err := g.nodes.restrict(r, obj, nil); err != nil {
+func (g *gateway) createObject(w http.ResponseWriter, r *request.Request, obj schema.Object, o request.WriteOptions) error {
+	if err := g.nodes.Check(r, obj, nil); err != nil {
 		return err
 	}
 	var texts []string
-	item, err := g.reg.Create(r.Context(), r.kind, obj, registry.WriteOptions{DryRun: o.dryRun, Decoded: true, Warn: into(&texts)})
+	item, err := g.reg.Create(r.Context(), r.Kind, obj, registry.WriteOptions{DryRun: o.DryRun, Decoded: true, Warn: encode.CollectWarnings(&texts)})
 	if err != nil {
 		return err
 	}
-	warnAll(w, texts)
-	return sendItem(w, r, http.StatusCreated, item)
+	encode.Warnings(w, texts)
+	return encode.Item(w, r, http.StatusCreated, item)
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
 	"gantry/registry"
 )
 
@@ -37,7 +39,7 @@ func (s *eventStream) close() {
 }
 
 // run copies events until the watch ends or the client does.
-func (s *eventStream) run(ctx context.Context, watcher *registry.Watcher, f *framer) {
+func (s *eventStream) run(ctx context.Context, watcher *registry.Watcher, f *encode.EventFramer) {
 	var events []registry.Event
 	for {
 		s.pause(ctx)
@@ -58,7 +60,7 @@ func (s *eventStream) run(ctx context.Context, watcher *registry.Watcher, f *fra
 			return
 		}
 		switch {
-		case ctx.Err() != nil || stopping(ctx).Err() != nil: // the registry may end with the gateway, and be noticed first
+		case ctx.Err() != nil || request.Stopping(ctx).Err() != nil: // the registry may end with the gateway, and be noticed first
 			return
 		case err != nil:
 			s.fail(err)
@@ -108,17 +110,17 @@ func (s *eventStream) write() error {
 // add puts an event into the buffer, which it sends off where it has grown large. A large object is not copied there: its
 // bytes are everybody's, and a watcher that does not read must hold no copy. cut is why the client cannot be reached, err why
 // the event cannot be framed.
-func (s *eventStream) add(f *framer, ev *registry.Event) (cut, err error) {
-	if f.shaped() || ev.Item == nil || len(ev.Item.JSON) < watchCopy {
-		if s.buf, err = f.frame(s.buf, ev); err != nil || len(s.buf) < watchBuffer {
+func (s *eventStream) add(f *encode.EventFramer, ev *registry.Event) (cut, err error) {
+	if f.Shaped() || ev.Item == nil || len(ev.Item.JSON) < watchCopy {
+		if s.buf, err = f.Append(s.buf, ev); err != nil || len(s.buf) < watchBuffer {
 			return nil, err
 		}
 		return s.send(s.buf), nil
 	}
-	if cut = s.send(appendHead(s.buf, string(ev.Type))); cut == nil {
+	if cut = s.send(encode.AppendEventHead(s.buf, string(ev.Type))); cut == nil {
 		cut = s.send(ev.Item.JSON)
 	}
-	s.buf = append(s.buf, frameEnd...)
+	s.buf = append(s.buf, encode.EventEnd...)
 	return cut, nil
 }
 
@@ -157,10 +159,10 @@ func (s *eventStream) cut() {
 
 // fail ends the stream with an ERROR event: the status line has long been sent.
 func (s *eventStream) fail(err error) {
-	status, jsonErr := json.Marshal(statusOf(err))
+	status, jsonErr := json.Marshal(encode.StatusOf(err))
 	if jsonErr != nil {
 		return
 	}
-	s.buf = appendFrame(s.buf, "ERROR", status)
+	s.buf = encode.AppendEvent(s.buf, "ERROR", status)
 	_ = s.write() // it is the last thing said, and nobody is left to tell
 }

@@ -2,17 +2,20 @@ package gateway
 
 import (
 	"net/http"
+
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
 )
 
 // list answers with a collection, or a page of it.
-func (g *gateway) list(w http.ResponseWriter, r *request) error {
-	o, err := listOptions(r.query)
+func (g *gateway) list(w http.ResponseWriter, r *request.Request) error {
+	o, err := request.ReadListOptions(r.Query)
 	if err != nil {
 		return err
 	}
-	l, err := g.reg.List(r.Context(), r.kind, r.scope(), o)
+	l, err := g.reg.List(r.Context(), r.Kind, r.Scope(), o)
 	if err != nil {
 		return err
 	}
-	return sendList(w, r, l)
+	return encode.List(w, r, l)
 }

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gantry/agents/gateway/authenticate"
+	"gantry/agents/gateway/request"
 	"gantry/registry/safely"
 )
 
@@ -75,7 +77,7 @@ func (g *gateway) server(stop context.Context) *http.Server {
 			GetCertificate: g.cfg.GetCertificate,
 			MinVersion:     tls.VersionTLS12,
 			NextProtos:     []string{"h2", "http/1.1"},
-			// Asked for, and judged in authn.go: a bad one is 401, not a broken handshake.
+			// Asked for, and judged by authenticate: a bad one is 401, not a broken handshake.
 			ClientAuth: tls.RequestClientCert,
 			ClientCAs:  g.cfg.ClientCAs,
 		},
@@ -89,9 +91,9 @@ func (g *gateway) server(stop context.Context) *http.Server {
 			PingTimeout:          15 * time.Second,
 			WriteByteTimeout:     30 * time.Second,
 		},
-		ConnContext: withPeer,
+		ConnContext: authenticate.WithPeer,
 		BaseContext: func(net.Listener) context.Context {
-			return withStopping(context.Background(), stop)
+			return request.WithStopping(context.Background(), stop)
 		},
 		ErrorLog: slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelDebug), // handshakes that clients break off
 	}

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 
+	"gantry/agents/gateway/request"
 	"gantry/schema"
 )
 
@@ -80,22 +81,22 @@ func (s served) Resource(group, version, plural string) *schema.Kind {
 }
 
 // virtual is the handler of a virtual kind; nil for a stored one.
-func (g *gateway) virtual(k *schema.Kind) handler {
+func (g *gateway) virtual(k *schema.Kind) request.Handler {
 	switch k {
 	case bindingKind:
 		return g.bind
 	case tokenReviewKind:
-		return g.authn.reviewToken
+		return g.authn.ReviewToken
 	case selfReviewKind:
-		return g.authn.reviewSelf
+		return g.authn.ReviewSelf
 	case accessReviewKind:
-		return g.reviews.reviewAccess
+		return g.reviews.ReviewAccess
 	case selfAccessReviewKind:
-		return g.reviews.reviewSelfAccess
+		return g.reviews.ReviewSelfAccess
 	case rulesReviewKind:
-		return g.reviews.reviewRules
+		return g.reviews.ReviewRules
 	case localAccessReviewKind:
-		return g.reviews.reviewLocalAccess
+		return g.reviews.ReviewLocalAccess
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"time"
 
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
 	"gantry/registry"
 )
 
@@ -24,12 +26,12 @@ const (
 
 // watch streams the changes of a collection. One goroutine serves it: it takes every event that is due, writes them in one
 // piece and flushes once.
-func (g *gateway) watch(w http.ResponseWriter, r *request) error {
-	o, life, err := watchOptions(r.query)
+func (g *gateway) watch(w http.ResponseWriter, r *request.Request) error {
+	o, life, err := request.ReadWatchOptions(r.Query)
 	if err != nil {
 		return err
 	}
-	framer, err := newFramer(r)
+	framer, err := encode.NewEventFramer(r)
 	if err != nil {
 		return err
 	}
@@ -38,14 +40,14 @@ func (g *gateway) watch(w http.ResponseWriter, r *request) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), life)
 	defer cancel()
-	defer context.AfterFunc(stopping(ctx), cancel)()
-	watcher, err := g.reg.Watch(ctx, r.kind, r.scope(), o)
+	defer context.AfterFunc(request.Stopping(ctx), cancel)()
+	watcher, err := g.reg.Watch(ctx, r.Kind, r.Scope(), o)
 	if err != nil && !errors.Is(err, registry.Expired) {
 		return err
 	}
 	s := newEventStream(w, &g.watchers)
 	defer s.close()
-	w.Header().Set("Content-Type", jsonType)
+	w.Header().Set("Content-Type", request.JSONType)
 	w.WriteHeader(http.StatusOK)
 	if s.Flush() != nil {
 		return nil
