@@ -1,6 +1,10 @@
 package scheduler
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/schema/pods"
+)
 
 // The weights of the scores, each of which is 0 to maxNodeScore.
 const (
@@ -55,7 +59,7 @@ func (state *preFilterState) evaluate(n *node) nodeResult {
 		weightBalanced*balancedAllocation(n.requested.cpu+state.signature.requests.cpu, n.requested.memory+state.signature.requests.memory, &n.allocatable) +
 		weightImages*state.imageScore(n)
 	for i := range n.object.Spec.Taints {
-		if t := &n.object.Spec.Taints[i]; t.Effect == corev1.TaintEffectPreferNoSchedule && !tolerates(state.signature.tolerations, t) {
+		if t := &n.object.Spec.Taints[i]; t.Effect == corev1.TaintEffectPreferNoSchedule && !pods.Tolerates(state.signature.tolerations, t) {
 			result.taints++
 		}
 	}

@@ -40,8 +40,3 @@ func (p *pod) ref() corev1.ObjectReference {
 }
 
 func keyOf(namespace, name string) string { return namespace + "/" + name }
-
-// hasEnded returns whether a pod's phase is terminal.
-func hasEnded(p *corev1.Pod) bool {
-	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
-}

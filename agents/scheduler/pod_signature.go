@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+
+	"gantry/schema/pods"
 )
 
 // podSignature is what decides where a pod may run. Pods with equal signatures, as those of one template, share it: its fields
@@ -24,7 +26,7 @@ type podSignature struct {
 
 	requests                               resources
 	scoredCPU, scoredMemory                int64
-	ports                                  []hostPort
+	ports                                  []pods.HostPort
 	tolerations                            []corev1.Toleration
 	requiredNodeAffinity                   nodeaffinity.RequiredNodeAffinity
 	preferredNodeAffinity                  *nodeaffinity.PreferredSchedulingTerms // nil: none
@@ -77,7 +79,7 @@ func signatureText(pod *corev1.Pod) string {
 	if err != nil { // every field has a JSON form
 		panic(err)
 	}
-	return string(text) + fmt.Sprint(portsOf(pod))
+	return string(text) + fmt.Sprint(pods.HostPorts(&pod.Spec))
 }
 
 func signedContainers(containers []corev1.Container) []signedContainer {
@@ -97,14 +99,14 @@ func (sig *podSignature) dependsOnOtherPods() bool {
 func newPodSignature(signature string, pod *corev1.Pod) *podSignature {
 	sig := &podSignature{
 		text: signature, namespace: pod.Namespace, labels: pod.Labels, controller: ownerOf(pod), priority: priorityOf(pod), pod: pod,
-		requests: requestsOf(pod), ports: portsOf(pod), tolerations: pod.Spec.Tolerations,
+		requests: requestsOf(pod), ports: pods.HostPorts(&pod.Spec), tolerations: pod.Spec.Tolerations,
 		requiredNodeAffinity: nodeaffinity.GetRequiredNodeAffinity(pod),
 		neverPreempt:         pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == corev1.PreemptNever,
 	}
 	sig.scoredCPU, sig.scoredMemory = scoredRequestsOf(pod)
-	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for i := range list {
-			sig.images = append(sig.images, list[i].Image)
+	for kind, c := range pods.Containers(&pod.Spec) {
+		if kind != pods.EphemeralContainer {
+			sig.images = append(sig.images, c.Image)
 		}
 	}
 	sig.fault = sig.parse(pod)

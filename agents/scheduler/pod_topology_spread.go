@@ -2,6 +2,8 @@ package scheduler
 
 import (
 	"math"
+
+	"gantry/schema/pods"
 )
 
 func filterSpread(state *preFilterState, n *node) ([]string, bool) {
@@ -102,7 +104,7 @@ func (state *preFilterState) eligible(t *spreadConstraint, n *node) bool {
 			return false
 		}
 	}
-	return !t.honourTaints || untolerated(n.object.Spec.Taints, state.signature.tolerations) == nil
+	return !t.honourTaints || pods.UntoleratedForScheduling(n.object.Spec.Taints, state.signature.tolerations) == nil
 }
 
 // minMatch is the least count of the eligible domains, 0 where there are fewer than minDomains.

@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
+
+	"gantry/schema/pods"
 )
 
 // TestNeverOvercommits runs events in any order. After each decision it checks against sums computed again that the chosen node has room,
@@ -145,13 +147,13 @@ func (g *model) decide(t *rapid.T) {
 	}
 	g.inFlight = append(g.inFlight, d)
 	var used resources
-	ports := map[hostPort]int{}
+	ports := map[pods.HostPort]int{}
 	for _, p := range g.state.cluster.pods {
 		if p.node == d.node {
 			object := g.stored[p.ref().Name]
 			r := requestsOf(object)
 			used.add(&r, 1)
-			for _, hp := range portsOf(object) {
+			for _, hp := range pods.HostPorts(&object.Spec) {
 				ports[hp]++
 			}
 		}
@@ -162,9 +164,9 @@ func (g *model) decide(t *rapid.T) {
 			t.Fatalf("%s has %+v and is given %+v", d.name, have, used)
 		}
 	}
-	for _, hp := range portsOf(d.object) {
+	for _, hp := range pods.HostPorts(&d.object.Spec) {
 		if ports[hp] > 1 {
-			t.Fatalf("%s has port %d twice", d.name, hp.port)
+			t.Fatalf("%s has port %d twice", d.name, hp.Port)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"gantry/registry/safely"
 	"gantry/schema"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
 // Run schedules pods while this process is the leader, until ctx is done.
@@ -248,7 +249,7 @@ func (l *leader) hasApplied(it *registry.Item) bool {
 		return c.namespaces[it.Name] != nil
 	case *corev1.Pod:
 		p := c.pods[keyOf(it.Namespace, it.Name)]
-		return hasEnded(obj) || p != nil && (obj.Spec.NodeName == "" || p.node != nil)
+		return pods.IsTerminal(obj) || p != nil && (obj.Spec.NodeName == "" || p.node != nil)
 	}
 	return true
 }

@@ -5,6 +5,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"gantry/schema/pods"
 )
 
 // schedulingState applies changes and chooses the next pod and its node. It has no side effects and reads no clock. Not safe for
@@ -55,7 +57,7 @@ func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 		s.deletePod(object.Namespace, object.Name, now)
 		p = nil
 	}
-	if hasEnded(object) {
+	if pods.IsTerminal(object) {
 		s.deletePod(object.Namespace, object.Name, now)
 		return
 	}
