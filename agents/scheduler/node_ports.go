@@ -1,6 +1,6 @@
 package scheduler
 
-func filterPorts(state *preFilterState, n *node) ([]string, bool) {
+func filterNodePorts(state *preFilterState, _ any, n *node) ([]string, bool) {
 	for _, want := range state.signature.ports {
 		for have := range n.ports {
 			if want.ConflictsWith(have) {

@@ -6,7 +6,7 @@ import (
 	"gantry/schema/pods"
 )
 
-func filterUnschedulable(state *preFilterState, n *node) ([]string, bool) {
+func filterNodeUnschedulable(state *preFilterState, _ any, n *node) ([]string, bool) {
 	taint := corev1.Taint{Key: corev1.TaintNodeUnschedulable, Effect: corev1.TaintEffectNoSchedule}
 	if n.object.Spec.Unschedulable && !pods.Tolerates(state.signature.tolerations, &taint) {
 		return []string{"node(s) were unschedulable"}, true

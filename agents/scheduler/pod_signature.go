@@ -38,6 +38,7 @@ type podSignature struct {
 	members                                int // number of pods; at 0 the signature is dropped
 
 	nodeResults        []nodeResult    // by slot; nil: dropped
+	nodeScores         []float64       // by slot and row of pluginSet.nodeScores
 	preFilterState     *preFilterState // nil: dropped
 	lastFailure        *explanation    // holds while the cluster's version is lastFailureVersion
 	lastFailureVersion int64
@@ -59,6 +60,7 @@ type signedFields struct {
 	Resized      corev1.ResourceList               `json:",omitempty"` // see resizedRequests
 	Init         []signedContainer                 `json:",omitempty"`
 	Containers   []signedContainer
+	Plugins      map[string]any `json:",omitempty"`
 }
 
 type signedContainer struct {
@@ -67,13 +69,13 @@ type signedContainer struct {
 	Restart  *corev1.ContainerRestartPolicy `json:",omitempty"`
 }
 
-// signatureText is equal for pods that filters and scores treat alike.
-func signatureText(pod *corev1.Pod) string {
+// signatureText is equal for pods that filters and scores treat alike. plugins is what plug-ins sign.
+func signatureText(pod *corev1.Pod, plugins map[string]any) string {
 	s := &pod.Spec
 	t := signedFields{
 		Namespace: pod.Namespace, Labels: pod.Labels, Owner: ownerOf(pod), Priority: priorityOf(pod), Preemption: s.PreemptionPolicy,
 		NodeSelector: s.NodeSelector, Affinity: s.Affinity, Tolerations: s.Tolerations, Spread: s.TopologySpreadConstraints,
-		Overhead: s.Overhead, Resources: s.Resources, Resized: resizedRequests(pod), Init: signedContainers(s.InitContainers), Containers: signedContainers(s.Containers),
+		Overhead: s.Overhead, Resources: s.Resources, Resized: resizedRequests(pod), Init: signedContainers(s.InitContainers), Containers: signedContainers(s.Containers), Plugins: plugins,
 	}
 	text, err := json.Marshal(t)
 	if err != nil { // every field has a JSON form
