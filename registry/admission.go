@@ -102,7 +102,9 @@ func (o objectReader) Find(ctx context.Context, group, plural, namespace, name s
 	if k == nil || !keyable(k, namespace, name) {
 		return nil, false, nil
 	}
-	o.r.cache(k).start() // what one write asks for, the next one will
+	if c := o.r.reads.caches.of(k); c != nil {
+		c.start() // what one write asks for, the next one will
+	}
 	st, err := o.r.latestKnown(ctx, target{k, namespace, name, Key(k, namespace, name)})
 	if err != nil || st.item == nil {
 		return nil, false, err
@@ -124,10 +126,5 @@ func (o objectReader) Latest(ctx context.Context, group, plural, namespace, name
 }
 
 func (o objectReader) kind(group, plural string) *schema.Kind {
-	for _, k := range o.r.kinds.All {
-		if k.Group == group && k.Plural == plural {
-			return k
-		}
-	}
-	return nil
+	return o.r.kinds.Set().Resource(group, plural)
 }

@@ -25,6 +25,8 @@ func (c *cache) await(ctx context.Context, rev int64) error {
 		case <-advanced:
 		case <-ctx.Done():
 			return c.timeoutError(ctx)
+		case <-c.removed:
+			return notServed(c.kind)
 		case <-c.reads.done:
 			return errEnded
 		}

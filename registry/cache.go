@@ -32,8 +32,9 @@ type cache struct {
 
 	backfill *backfill
 
-	asked   atomic.Bool // to start
-	decoded atomic.Bool // objects are wanted in this process: keep them when they are decoded
+	asked   atomic.Bool   // to start
+	removed chan struct{} // closed when the kind is not served any more
+	decoded atomic.Bool   // objects are wanted in this process: keep them when they are decoded
 
 	mu         sync.RWMutex // guards all below
 	filled     bool
@@ -51,6 +52,7 @@ type cache struct {
 	pages      []page
 	cancel     context.CancelFunc // ends the open watch; nil: there was none yet, or it is ended
 	opened     time.Time          // the watch
+	stop       context.CancelFunc // ends run; nil: it has not begun
 }
 
 func newCache(r *Registry, k *schema.Kind) *cache {
@@ -58,7 +60,7 @@ func newCache(r *Registry, k *schema.Kind) *cache {
 		kind: k, prefix: r.prefix(k), store: r.store, reads: r.reads,
 		log: r.cfg.Log.With("agent", r.cfg.Agent, "kind", k.Kind), bad: r.newQuarantine(k), written: r.results.get, forgetWritten: r.results.forget,
 		view: newView(), ring: ring{cursors: map[*cursor]struct{}{}, limit: ringEntries},
-		advanced: make(chan struct{}), changed: make(chan struct{}),
+		advanced: make(chan struct{}), changed: make(chan struct{}), removed: make(chan struct{}),
 	}
 	c.backfill = newBackfill(c)
 	if r.cfg.Node == "" {
@@ -77,7 +79,7 @@ func (c *cache) count() {
 // start makes the cache start, if it has not.
 func (c *cache) start() {
 	if !c.asked.Load() && c.asked.CompareAndSwap(false, true) {
-		c.reads.wanted <- c // has room for every kind once
+		c.reads.starts.add(c)
 	}
 }
 
@@ -305,7 +307,7 @@ func (c *cache) decode(rest string, kv *store.KV) *Item {
 func (c *cache) final(rest string, kv *store.KV) (*Item, error) {
 	keep := c.decoded.Load()
 	known := c.written(kv.Key)
-	if known == nil || known.Revision != kv.ModRevision {
+	if known == nil || known.Revision != kv.ModRevision || known.Kind != c.kind {
 		return itemAt(c.kind, rest, kv, keep)
 	}
 	if keep {

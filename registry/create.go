@@ -42,6 +42,9 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 
 // create stores obj, which belongs to the registry and has its name.
 func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
+	if err := r.checkServed(k); err != nil {
+		return nil, err
+	}
 	dependencies, err := r.prepareCreate(ctx, k, obj)
 	if err != nil {
 		return nil, err

@@ -104,9 +104,9 @@ func (r *Registry) confirm(ctx context.Context, u *guardedUpdate) (*Item, *state
 
 // encode is the value to store; limit is how many bytes it may have.
 func (u *guardedUpdate) encode(limit int) ([]byte, error) {
-	u.kind.Stamp(u.obj)
+	u.kind.SetTypeMeta(u.obj)
 	u.obj.SetResourceVersion("")
-	stored, value, err := schema.EncodeStored(u.kind, u.obj)
+	stored, value, err := schema.EncodeStored(u.kind.Stored(), u.obj)
 	var bad *schema.ValueError
 	switch {
 	case errors.As(err, &bad):

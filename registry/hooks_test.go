@@ -66,7 +66,7 @@ func (c *ticket) clashed(map[string]*store.KV) { c.n, c.tried = (c.n+1)%2, c.tri
 // TestHooksOfAKind: a row for another kind is all that the write path needs to treat its objects in a way of their own.
 func TestHooksOfAKind(t *testing.T) {
 	s := store.NewFake()
-	r := New(Config{Store: s, Kinds: schema.NewSet(core.Namespace, core.ConfigMap), Agent: "test", Log: slog.New(slog.DiscardHandler)})
+	r := New(Config{Store: s, Kinds: schema.NewKinds(schema.NewSet(core.Namespace, core.ConfigMap)), Agent: "test", Log: slog.New(slog.DiscardHandler)})
 	r.hooks = maps.Clone(kindHooks)
 	r.hooks[kschema.GroupResource{Resource: "configmaps"}] = &hooks{
 		copies: 2,

@@ -18,7 +18,7 @@ import (
 // TestALeadersRegistryIsFenced: its writes fail from the moment on at which its election key is gone.
 func TestALeadersRegistryIsFenced(t *testing.T) {
 	s := store.NewFake()
-	r := New(Config{Store: s, Kinds: schema.NewSet(core.Namespace), Agent: "gantry", Log: slog.New(slog.DiscardHandler)})
+	r := New(Config{Store: s, Kinds: schema.NewKinds(schema.NewSet(core.Namespace)), Agent: "gantry", Log: slog.New(slog.DiscardHandler)})
 	namespace := func(name string) *corev1.Namespace {
 		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	}

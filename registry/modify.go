@@ -60,6 +60,9 @@ type write struct {
 // write decides on the latest state known without asking the store and makes the guarded update; after a conflict it goes on from the state that
 // was found. An error that was decided on anything but a live state is decided again on one.
 func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
+	if err := r.checkServed(w.kind); err != nil {
+		return nil, err
+	}
 	var leave func()
 	defer func() {
 		if leave != nil {

@@ -6,14 +6,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/schema"
-	"gantry/schema/core"
 )
 
 // namespaceHooks: a namespace is kept by the finalizers of its spec until it is empty.
 var namespaceHooks = hooks{
-	subresources: map[string]part{
-		"finalize": {schema.Do2(core.PrepareNamespaceFinalize), core.Namespace.ValidateUpdate, false},
-	},
 	deletion: planNamespace,
 	keeps:    func(obj schema.Object) bool { return len(obj.(*corev1.Namespace).Spec.Finalizers) > 0 },
 }

@@ -9,7 +9,6 @@ import (
 	"gantry/registry/bynode"
 	"gantry/registry/store"
 	"gantry/schema"
-	"gantry/schema/core"
 )
 
 // podHooks: a pod that is bound to a node has a copy by node, which that node reads.
@@ -18,7 +17,6 @@ var podHooks = hooks{
 	copies:     2,
 	companions: func(_ context.Context, _ *Registry, u *guardedUpdate) (companions, error) { return nodeCopy{u}, nil },
 	subresources: map[string]part{
-		"resize":  {schema.Do2(core.PrepareResize), schema.Check2(core.ValidateResize), false},
 		"binding": {}, // Bind prepares and admits
 	},
 	recreate: func(obj schema.Object) { obj.(*corev1.Pod).Spec.NodeName = "" }, // it is scheduled again
@@ -57,7 +55,7 @@ func copyKey(pod *Item) string {
 // RepairByNode keeps the by-node copies in step with pods that were written past the registry, until ctx is done. A leader runs it. report,
 // where set, is told in a sentence that copies without pods are kept; see bynode.Repairer.
 func (r *Registry) RepairByNode(ctx context.Context, report func(text string)) error {
-	k := r.kinds.Resource("", "v1", "pods")
+	k := r.kinds.Set().Resource("", "pods")
 	if k == nil {
 		return errors.New("repairing by-node copies: pods are not served")
 	}

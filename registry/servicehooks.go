@@ -59,7 +59,7 @@ func (c serviceClaims) clashed(current map[string]*store.KV) { c.Clashed(current
 
 // allocator is the Services as their claims need them.
 func (r *Registry) allocator() allocate.Services {
-	k := r.kinds.Resource("", "v1", "services")
+	k := r.kinds.Set().Resource("", "services")
 	return allocate.Services{
 		Store: r.store, CIDR: r.cfg.ServiceCIDR, NodePorts: r.cfg.NodePorts,
 		Get: func(ctx context.Context, name types.NamespacedName) (*corev1.Service, int64, error) {
@@ -87,7 +87,7 @@ func (r *Registry) allocator() allocate.Services {
 // RepairClaims keeps the claims on cluster IPs and node ports in step with Services that were written past the registry, until ctx is done. A
 // leader runs it; see allocate.Services.Repair.
 func (r *Registry) RepairClaims(ctx context.Context) error {
-	if r.kinds.Resource("", "v1", "services") == nil {
+	if r.kinds.Set().Resource("", "services") == nil {
 		<-ctx.Done()
 		return nil
 	}

@@ -57,7 +57,7 @@ func (r *Registry) read(ctx context.Context, t target) (state, error) {
 // latestKnown is the latest state known without asking the store; it asks where nothing is known.
 func (r *Registry) latestKnown(ctx context.Context, t target) (state, error) {
 	it := r.cached(t.kind, t.namespace, t.name)
-	if last := r.results.get(t.key); last != nil {
+	if last := r.results.get(t.key); last != nil && last.Kind == t.kind {
 		if it != nil && it.Revision >= last.Revision {
 			r.results.drop(t.key)
 		} else {
@@ -126,7 +126,7 @@ func (rs *results) drop(key string) { rs.keep(key, nil) }
 
 // cached is what a cache in use holds; nil: nothing, or nothing is cached.
 func (r *Registry) cached(k *schema.Kind, namespace, name string) *Item {
-	c := r.reads.caches[k]
+	c := r.reads.caches.of(k)
 	if c == nil {
 		return nil
 	}

@@ -119,11 +119,11 @@ type part struct {
 // partOf is that of a subresource; "": the object itself.
 func (r *Registry) partOf(t target, subresource string) (part, error) {
 	k := t.kind
-	switch {
-	case subresource == "":
+	if subresource == "" {
 		return part{k.PrepareUpdate, k.ValidateUpdate, true}, nil
-	case subresource == "status" && k.HasStatus:
-		return part{k.PrepareStatus, k.ValidateStatus, false}, nil
+	}
+	if s := k.Subresource(subresource); s != nil && s.IsPart() {
+		return part{s.Prepare, s.Validate, false}, nil
 	}
 	if p, ok := r.hooksOf(k).subresources[subresource]; ok {
 		return p, nil

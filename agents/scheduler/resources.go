@@ -4,9 +4,9 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
-	helpers "k8s.io/component-helpers/resource"
+
+	"gantry/schema/pods"
 )
 
 // resources are amounts that pods ask for and nodes have.
@@ -56,8 +56,8 @@ func clamp(q resource.Quantity, scale resource.Scale, limit int64) int64 {
 	return max(0, min(q.ScaledValue(scale), limit))
 }
 
-// move adds d to r n times; n may be negative.
-func (r *resources) move(d *resources, n int64) {
+// add adds d to r n times; n may be negative.
+func (r *resources) add(d *resources, n int64) {
 	r.cpu += n * d.cpu
 	r.memory += n * d.memory
 	r.storage += n * d.storage
@@ -72,52 +72,34 @@ func (r *resources) move(d *resources, n int64) {
 	}
 }
 
-// plus is the sum; r and d stay as they are.
-func (r resources) plus(d *resources) resources {
+// sum returns r plus d; both stay as they are.
+func (r resources) sum(d *resources) resources {
 	r.extended = maps.Clone(r.extended)
-	r.move(d, 1)
+	r.add(d, 1)
 	return r
 }
 
-// requestsOf is what a pod takes of a node: its containers, the greatest of its init containers, sidecars and overhead,
-// as Kubernetes adds them up. A pod that is being resized takes the most of what it has, was granted and asks for.
+// requestsOf returns what a pod takes of a node.
 func requestsOf(pod *corev1.Pod) resources {
-	r := resourcesOf(helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true}), maxRequest)
+	r := resourcesOf(pods.Requests(pod), maxRequest)
 	r.pods = 1
 	return r
 }
 
-// resizedRequests are the requests of a pod that is being resized: the most of what its containers have, were granted and ask
-// for. nil: its spec says all.
+// resizedRequests returns the requests of a pod that is being resized; nil: it is not, its spec says all.
 func resizedRequests(pod *corev1.Pod) corev1.ResourceList {
-	for _, list := range []struct {
-		containers []corev1.Container
-		statuses   []corev1.ContainerStatus
-	}{{pod.Spec.InitContainers, pod.Status.InitContainerStatuses}, {pod.Spec.Containers, pod.Status.ContainerStatuses}} {
-		for i, s := range list.statuses {
-			if s.Resources == nil || i >= len(list.containers) || list.containers[i].Name != s.Name {
-				continue
-			}
-			spec := list.containers[i].Resources.Requests
-			if !equality.Semantic.DeepEqual(s.Resources.Requests, spec) || s.AllocatedResources != nil && !equality.Semantic.DeepEqual(s.AllocatedResources, spec) {
-				return helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true})
-			}
-		}
+	if !pods.IsBeingResized(pod) {
+		return nil
 	}
-	return nil
+	return pods.Requests(pod)
 }
 
-// What a container without a request counts for when nodes are compared: else they would all look empty.
-const (
-	assumedCPU    = "100m"
-	assumedMemory = "200Mi"
-)
+// defaultRequests count for containers that request nothing when nodes are scored: otherwise a node full of such containers would
+// score as empty.
+var defaultRequests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("200Mi")}
 
-// weightOf is requestsOf with an assumption for every container that does not say what it needs.
-func weightOf(pod *corev1.Pod) (cpu, memory int64) {
-	list := helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true, NonMissingContainerRequests: corev1.ResourceList{
-		corev1.ResourceCPU: resource.MustParse(assumedCPU), corev1.ResourceMemory: resource.MustParse(assumedMemory),
-	}})
-	r := resourcesOf(list, maxRequest)
+// scoredRequestsOf returns the requests of a pod with defaultRequests.
+func scoredRequestsOf(pod *corev1.Pod) (cpu, memory int64) {
+	r := resourcesOf(pods.RequestsWithDefaults(pod, defaultRequests), maxRequest)
 	return r.cpu, r.memory
 }

@@ -138,6 +138,13 @@ func (q *Set) count() {
 	}
 }
 
+// End takes the set out of the metrics: the kind is not served any more.
+func (q *Set) End() {
+	if q.gauge != nil {
+		quarantinedValues.DeleteLabelValues(q.kind.GR().String())
+	}
+}
+
 // Fault is what is wrong with the value at rest; nil: nothing.
 func (q *Set) Fault(rest string) error {
 	q.mu.Lock()

@@ -68,7 +68,7 @@ func gatewayTo(t *testing.T, r *registry.Registry) *remote.Client {
 	select {
 	case at := <-bound:
 		admin := pair("admin", pki.Request{CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}})
-		return remote.New([]string{"https://" + at.String()}, &tls.Config{RootCAs: ca.Pool(), Certificates: []tls.Certificate{admin}}, kinds.All)
+		return remote.New([]string{"https://" + at.String()}, &tls.Config{RootCAs: ca.Pool(), Certificates: []tls.Certificate{admin}}, kinds.New())
 	case err := <-ended:
 		t.Fatalf("the gateway ended with %v", err)
 		return nil
