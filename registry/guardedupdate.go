@@ -181,3 +181,15 @@ func (r *Registry) commitRecorded(ctx context.Context, u *guardedUpdate, t store
 	}
 	return res, err
 }
+
+// recordOf says who replaces revision after now.
+func (r *Registry) recordOf(ctx context.Context, after int64) history.Record {
+	user, _ := ctx.Value(writerKey{}).(string)
+	if user == "" {
+		user = r.cfg.Agent
+		if r.cfg.Node != "" {
+			user += "/" + r.cfg.Node
+		}
+	}
+	return history.Record{User: user, Time: history.Now(), After: after}
+}

@@ -1,10 +1,72 @@
 package registry
 
 import (
+	"context"
 	"fmt"
+
+	"gantry/schema"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
+
+// ListOptions are those of Kubernetes' API concepts page; the zero value is a consistent list of everything.
+type ListOptions struct {
+	ResourceVersion      string // "": consistent; "0": the cache as it is; N: see Match
+	ResourceVersionMatch string // "", "Exact", "NotOlderThan"
+	Limit                int64
+	Continue             string
+	Labels               string // selector text, "app=web,tier!=db"
+	Fields               string // selector text, "spec.nodeName=n1"
+}
+
+// WatchOptions are those of Kubernetes' API concepts page.
+type WatchOptions struct {
+	ResourceVersion      string
+	ResourceVersionMatch string
+	Labels, Fields       string
+	Bookmarks            bool // allowWatchBookmarks
+	SendInitialEvents    *bool
+}
+
+// WriteOptions steer a create, update or modify.
+type WriteOptions struct {
+	// Subresource is "", "status", or one of the kind's own ("resize" of pods).
+	Subresource string
+	// DryRun does everything but store.
+	DryRun bool
+	// UID and ResourceVersion, when set, must match the stored object: else Conflict.
+	UID, ResourceVersion string
+	// Decoded tells that the object was read from JSON and its owner is done with it: the result may hold it as its
+	// decoded form. (An object made in Go may differ from what is read again, in parts of a second, say.)
+	Decoded bool
+	// Warn, where set, is called with what is valid in the object and yet probably a mistake (Kind.Warnings), before it is
+	// stored, and again when that is repeated.
+	Warn func(texts []string)
+	// Create, where set, is called before an update creates the object (Kind.CreateOnUpdate); its error becomes the update's.
+	Create func() error
+}
+
+// warn calls o.Warn for an object that is to replace old (nil: nothing).
+func (o WriteOptions) warn(k *schema.Kind, obj, old schema.Object) {
+	if o.Warn != nil && o.Subresource == "" && k.Warnings != nil {
+		o.Warn(k.Warnings(obj, old))
+	}
+}
+
+// DeleteOptions steer a delete.
+type DeleteOptions struct {
+	DryRun               bool
+	GracePeriodSeconds   *int64
+	UID, ResourceVersion string // preconditions
+	Propagation          string // "", "Orphan", "Background", "Foreground"
+}
+
+type writerKey struct{}
+
+// WithWriter names the user on whose behalf a write is made; it defaults to the agent. History tells it.
+func WithWriter(ctx context.Context, user string) context.Context {
+	return context.WithValue(ctx, writerKey{}, user)
+}
 
 const (
 	matchExact = "Exact"
