@@ -123,7 +123,7 @@ func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
 	}
 }
 
-// first is the state a write starts from.
+// startState is the state a write starts from.
 func (r *Registry) startState(ctx context.Context, w *write) (state, error) {
 	if w.options.DryRun {
 		return r.read(ctx, w.target) // nothing will check what is decided

@@ -121,7 +121,7 @@ type RestoreInfo struct {
 	Next int64
 }
 
-// Restore replaces the data of the embedded etcd in dir (EmbeddedConfig.Dir), which must not run, by a backup. The old
+// Restore replaces the data of the embedded etcd in dir (Config.Dir), which must not run, by a backup. The old
 // data are moved aside, to <dir>.before-restore-<time>. Watches and reads from any earlier revision will be Expired.
 func Restore(file, dir string) (RestoreInfo, error) {
 	info, err := inspect(file)

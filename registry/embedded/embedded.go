@@ -32,7 +32,7 @@ import (
 	"gantry/registry/etcdlog"
 )
 
-// EmbeddedConfig is what the etcd inside of this process needs.
+// Config is what the etcd inside of this process needs.
 type Config struct {
 	// Dir is etcd's data directory, as etcdutl takes it; it is made with mode 0700.
 	Dir string
@@ -77,7 +77,7 @@ const (
 	startTimeout = 2 * time.Minute
 )
 
-// Embedded is a running single-member etcd inside of this process.
+// Etcd is a running single-member etcd inside of this process.
 type Etcd struct {
 	etcd   *embed.Etcd
 	client *clientv3.Client
@@ -86,7 +86,7 @@ type Etcd struct {
 	upkeep *upkeep
 }
 
-// OpenEmbedded starts etcd on its data and returns when it serves. Run or Close must follow. There is no peer
+// Open starts etcd on its data and returns when it serves. Run or Close must follow. There is no peer
 // listener: several instances live side by side on a machine, each with its own directory and port.
 func Open(cfg Config) (*Etcd, error) {
 	if err := cfg.Validate(); err != nil {

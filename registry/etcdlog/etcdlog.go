@@ -16,12 +16,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// zapOver is a zap logger, which etcd insists on, that writes warnings and errors to log.
+// Server is a zap logger, which etcd insists on, that writes warnings and errors to log.
 func Server(log *slog.Logger) *zap.Logger {
 	return zap.New(zapCore{log.With("agent", "etcd")})
 }
 
-// ClientLog is the logger for a client of etcd, with log's format.
+// Client is the logger for a client of etcd, with log's format.
 func Client(log *slog.Logger) *zap.Logger {
 	return zap.New(zapCore{log.With("agent", "etcd client")})
 }

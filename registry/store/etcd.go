@@ -30,7 +30,7 @@ func NewEtcd(client, watchClient *clientv3.Client) *Etcd {
 
 var _ Store = (*Etcd)(nil)
 
-// versionKey holds the version of the rules that writers keep to. Every role may read it.
+// VersionKey holds the version of the rules that writers keep to. Every role may read it.
 const VersionKey = "/gantry/version"
 
 // etcdTimeout bounds a call whose ctx has no deadline of its own.

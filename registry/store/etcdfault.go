@@ -48,11 +48,12 @@ var etcdFaults = map[error]struct {
 // etcdRetry is what a client is asked to wait when etcd is away.
 const etcdRetry = time.Second
 
+// ReadError makes an error of etcd's client, which a read returned, one of the store.
 func ReadError(ctx context.Context, err error) error { return classify(ctx, err, false) }
 
 func writeError(ctx context.Context, err error) error { return classify(ctx, err, true) }
 
-// etcdFault classifies an error of etcd's client, once, here at the edge.
+// classify makes an error of etcd's client one of the store.
 func classify(ctx context.Context, err error, write bool) error {
 	clean := rpctypes.Error(err)
 	if f, ok := etcdFaults[clean]; ok {
@@ -88,12 +89,12 @@ func codeOf(errs ...error) codes.Code {
 	return codes.Unknown
 }
 
-// noSpace tells that etcd takes deletions only.
+// OutOfSpace tells that etcd takes deletions only.
 func OutOfSpace(err error) bool { return errors.Is(err, rpctypes.ErrNoSpace) }
 
 var errCompacted = &Error{Kind: Expired, Reason: "etcdserver: mvcc: required revision has been compacted"}
 
-// contextError is the error of a call whose ctx is done.
+// ContextError is the error of a call whose ctx is done.
 func ContextError(ctx context.Context) error {
 	err := ctx.Err()
 	reason := "the request was cancelled"

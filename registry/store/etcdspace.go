@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// full is the fault of an etcd that takes no writes, because its database has reached the quota or a member's data are
+// Full is the error of an etcd that takes no writes, because its database has reached the quota or a member's data are
 // corrupt; nil also where that cannot be told.
 func (e *Etcd) Full(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)

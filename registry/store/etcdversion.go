@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// OldEtcdError tells that a member of etcd is too old to be safe.
+// OldVersionError tells that a member of etcd is too old to be safe.
 type OldVersionError struct {
 	Endpoint, Version string
 	// Node tells that it is a node that asks.
@@ -36,7 +36,7 @@ func floorText(node bool) string {
 	return "3.7.0, 3.6.9 or 3.5.33"
 }
 
-// check asks every member for its version. In process there is no other than the one compiled in.
+// CheckVersion asks every member for its version. In process there is no other than the one compiled in.
 func (e *Etcd) CheckVersion(ctx context.Context, node bool) error {
 	var faults []error
 	reached := false

@@ -44,7 +44,7 @@ type KV struct {
 	Lease          int64
 }
 
-// Txn is a compare-and-swap with companions.
+// Txn is a transaction: compares, and what is written where all of them hold.
 type Txn struct {
 	Compares []Compare
 	Puts     []Put
@@ -82,14 +82,14 @@ type WatchBatch struct {
 	Err      error
 }
 
-// StoreEvent is one change of one key. Delete: KV has only Key and ModRevision (the deletion's).
+// Event is one change of one key. Delete: KV has only Key and ModRevision (the deletion's).
 type Event struct {
 	KV     *KV
 	Prev   *KV // the state before, where that was asked for; nil for a creation and where the store does not know it
 	Delete bool
 }
 
-// rangeEnd is the first key after all that start with prefix, which ends in a slash: '0' follows '/'.
+// RangeEnd is the first key after all that start with prefix, which ends in a slash: '0' follows '/'.
 func RangeEnd(prefix string) string { return prefix[:len(prefix)-1] + "0" }
 
 // IsSegment tells whether s can be one segment of a key. Nothing else may be built into one.
