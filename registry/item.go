@@ -184,7 +184,7 @@ func pack(texts []string) {
 // the name and namespace of its key and has a uid. What somebody who writes by hand may leave out or write in another way is
 // normalized: defaults, order, white space, a resourceVersion in the body.
 func (r *Registry) itemFrom(k *schema.Kind, kv *store.KV) (*Item, error) {
-	return itemAt(k, strings.TrimPrefix(kv.Key, r.prefix(k)), kv, true)
+	return itemAt(k, strings.TrimPrefix(kv.Key, kindPrefix(k, "")), kv, true)
 }
 
 func itemAt(k *schema.Kind, rest string, kv *store.KV, keep bool) (it *Item, err error) {
