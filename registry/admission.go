@@ -65,7 +65,7 @@ func (r *Registry) holds(q *admit.Request) []hold {
 
 // renew looks at the holds of a transaction that did not run although the object was as expected: moved tells that one was at
 // another revision, and is held there now. It is an error where the decision is another one there.
-func (r *Registry) renew(ctx context.Context, s *swap) (moved bool, err error) {
+func (r *Registry) renew(ctx context.Context, s *guardedUpdate) (moved bool, err error) {
 	for i := range s.holds {
 		h := &s.holds[i]
 		met, err := r.read(ctx, h.target)
@@ -79,7 +79,7 @@ func (r *Registry) renew(ctx context.Context, s *swap) (moved bool, err error) {
 		var obj schema.Object
 		if met.item != nil {
 			obj = met.item.Object()
-			r.writes.keep(h.key, met.item) // the next write knows it, should the cache be behind for longer
+			r.results.keep(h.key, met.item) // the next write knows it, should the cache be behind for longer
 		} else if met.rev != 0 {
 			return true, &Error{Kind: Unreadable, Group: h.kind.Group, Resource: h.kind.Plural, KindName: h.kind.Kind, Name: h.name, Cause: met.bad}
 		}
@@ -105,7 +105,7 @@ func (f finder) Find(ctx context.Context, group, plural, namespace, name string)
 	if c := f.r.reads.caches.of(k); c != nil {
 		c.use() // what one write asks for, the next one will
 	}
-	st, err := f.r.guess(ctx, target{k, namespace, name, objectKey(k, namespace, name)})
+	st, err := f.r.known(ctx, target{k, namespace, name, objectKey(k, namespace, name)})
 	if err != nil || st.item == nil {
 		return nil, false, err
 	}

@@ -218,7 +218,7 @@ func (b *backfill) tell() {
 
 // read goes on in etcd's history until the ring is reached or nobody wants more for now.
 func (b *backfill) read(ctx context.Context, round int) error {
-	defer b.c.reads.progress.ask(b.c.prefix)()
+	defer b.c.reads.progress.Wait(b.c.prefix)()
 	ctx, cancel := context.WithCancel(ctx)
 	b.mu.RLock()
 	from := b.rev + 1

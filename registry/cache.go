@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"gantry/registry/quarantine"
 	"gantry/registry/safely"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -24,7 +26,7 @@ type cache struct {
 	store  store.Store
 	reads  *reads
 	log    *slog.Logger
-	bad    *quarantine
+	bad    *quarantine.Set
 	own    func(key string) *Item // what this process wrote there last, where that is remembered
 	disown func()                 // forgets all of that
 
@@ -32,7 +34,7 @@ type cache struct {
 
 	asked   atomic.Bool   // for a start
 	removed chan struct{} // closed when the kind is not served any more
-	decoded atomic.Bool // somebody here wants objects: keep them when they come in
+	decoded atomic.Bool   // somebody here wants objects: keep them when they come in
 
 	mu     sync.RWMutex // guards all below
 	filled bool
@@ -56,7 +58,7 @@ type cache struct {
 func newCache(r *Registry, k *schema.Kind) *cache {
 	c := &cache{
 		kind: k, prefix: r.prefix(k), store: r.store, reads: r.reads,
-		log: r.cfg.Log.With("agent", r.cfg.Agent, "kind", k.Kind), bad: newQuarantine(r, k), own: r.writes.get, disown: r.writes.forget,
+		log: r.cfg.Log.With("agent", r.cfg.Agent, "kind", k.Kind), bad: r.newQuarantine(k), own: r.results.get, disown: r.results.forget,
 		view: newView(), ring: ring{cursors: map[*cursor]struct{}{}, limit: ringEntries},
 		moved: make(chan struct{}), news: make(chan struct{}), removed: make(chan struct{}),
 	}
@@ -106,7 +108,7 @@ func (c *cache) await(ctx context.Context, rev int64) error {
 			return nil
 		}
 		if filled && over == nil {
-			over = c.reads.progress.ask(c.prefix)
+			over = c.reads.progress.Wait(c.prefix)
 			defer over()
 		}
 		select {
@@ -136,7 +138,7 @@ func (c *cache) late(ctx context.Context) error {
 func (c *cache) consistent(ctx context.Context) (int64, error) {
 	c.use()
 	before := c.revision()
-	rev, err := c.reads.trips.revision(ctx, c.reads.done)
+	rev, err := c.reads.index.Revision(ctx, c.reads.done)
 	if err != nil {
 		return 0, err
 	}
@@ -333,7 +335,7 @@ func (c *cache) read(ctx context.Context, e store.Event) change {
 	rest := strings.TrimPrefix(e.KV.Key, c.prefix)
 	ch := change{rest: rest, rev: e.KV.ModRevision}
 	if e.Delete {
-		c.bad.clear(rest)
+		c.bad.Clear(rest)
 		ch.deleted = true
 		return ch
 	}
@@ -345,10 +347,10 @@ func (c *cache) read(ctx context.Context, e store.Event) change {
 func (c *cache) decode(rest string, kv *store.KV) *Item {
 	it, err := c.final(rest, kv)
 	if err != nil {
-		c.bad.put(rest, kv, c.goodRevision(rest), err)
+		c.bad.Put(rest, kv, c.goodRevision(rest), err)
 		return nil
 	}
-	c.bad.clear(rest)
+	c.bad.Clear(rest)
 	return it
 }
 
@@ -402,3 +404,8 @@ func (c *cache) step(ch change, now time.Time) {
 		c.ring.add(entry{rev: ch.rev, item: old.at(ch.rev), prev: old, gone: true}, now)
 	}
 }
+
+var storedObjects = promauto.NewGaugeVec(prometheus.GaugeOpts{
+	Name: "apiserver_storage_objects",
+	Help: "Objects in the cache, by resource.",
+}, []string{"resource"})

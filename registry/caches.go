@@ -139,7 +139,7 @@ func (c *cache) end() {
 	}
 	if c.gauge != nil {
 		storedObjects.DeleteLabelValues(c.kind.GR().String())
-		quarantined.DeleteLabelValues(c.kind.GR().String())
+		c.bad.RemoveGauge()
 	}
 }
 

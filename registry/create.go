@@ -8,8 +8,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"gantry/registry/admit"
 	"gantry/schema"
 )
@@ -56,7 +54,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 		return nil, err
 	}
 	o.warn(k, obj, nil)
-	s := &swap{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, holds: holds}
+	s := &guardedUpdate{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, holds: holds}
 	if o.DryRun {
 		now, err := r.read(ctx, t)
 		if err != nil {
@@ -94,7 +92,9 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 		}
 		holds = r.holds(q)
 	}
-	faults = append(faults, ipFamilies(obj)...)
+	if complete := r.hooksOf(k).complete; complete != nil {
+		faults = append(faults, complete(obj)...)
+	}
 	if k.Validate != nil {
 		faults = append(faults, k.Validate(obj)...)
 	}
@@ -108,14 +108,6 @@ func exists(t target, by state) error {
 		e.Reason = fmt.Sprintf("object is being deleted: %s %q already exists", t.kind.GR(), t.name)
 	}
 	return e
-}
-
-// ipFamilies fills what Services of this cluster have and names what they cannot have.
-func ipFamilies(obj schema.Object) field.ErrorList {
-	if svc, ok := obj.(*corev1.Service); ok {
-		return fillFamilies(svc)
-	}
-	return nil
 }
 
 // own is a deep copy: what callers hand in or caches hold is not changed.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -30,7 +29,7 @@ func (r *Registry) Delete(ctx context.Context, k *schema.Kind, namespace, name s
 	if o.DryRun {
 		st, err = r.read(ctx, t)
 	} else {
-		st, err = r.guess(ctx, t)
+		st, err = r.known(ctx, t)
 	}
 	if err != nil {
 		return nil, false, about(k, name, err)
@@ -75,7 +74,7 @@ func checkDelete(t target, o DeleteOptions) error {
 }
 
 // decideDelete is what to swap for a state; nil: the object is on its way out as it should be.
-func (r *Registry) decideDelete(ctx context.Context, t target, st state, o DeleteOptions) (*swap, error) {
+func (r *Registry) decideDelete(ctx context.Context, t target, st state, o DeleteOptions) (*guardedUpdate, error) {
 	if st.rev == 0 {
 		return nil, notFound(t.kind, t.name)
 	}
@@ -93,11 +92,11 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 	if err != nil {
 		return nil, err
 	}
-	fate := plan(t.kind, obj, o, time.Now())
-	if fate == kept {
+	plan := r.hooksOf(t.kind).planDelete(t.kind, obj, o, time.Now())
+	if plan == kept {
 		return nil, nil
 	}
-	return &swap{target: t, old: st, obj: obj, remove: fate == removed, dryRun: o.DryRun}, nil
+	return &guardedUpdate{target: t, old: st, obj: obj, remove: plan == removed, dryRun: o.DryRun}, nil
 }
 
 // matches holds the preconditions against what is stored.
@@ -112,26 +111,26 @@ func matches(t target, st state, o DeleteOptions) error {
 }
 
 // removeUnreadable deletes a value that nobody can read; what is said of it is its name.
-func removeUnreadable(t target, st state, o DeleteOptions) *swap {
+func removeUnreadable(t target, st state, o DeleteOptions) *guardedUpdate {
 	obj := t.kind.New()
 	obj.SetNamespace(t.namespace)
 	obj.SetName(t.name)
-	return &swap{target: t, old: st, obj: obj, remove: true, dryRun: o.DryRun}
+	return &guardedUpdate{target: t, old: st, obj: obj, remove: true, dryRun: o.DryRun}
 }
 
-// fate is what a deletion makes of an object.
-type fate int
+// deletionPlan is what a deletion makes of an object.
+type deletionPlan int
 
 const (
-	kept    fate = iota // it is on its way out already and nothing changes
-	marked              // it stays, with a deletionTimestamp
-	removed             // it goes
+	kept    deletionPlan = iota // it is on its way out already and nothing changes
+	marked                      // it stays, with a deletionTimestamp
+	removed                     // it goes
 )
 
-// plan decides a deletion and marks obj accordingly. It is pure.
-func plan(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) fate {
-	if ns, ok := obj.(*corev1.Namespace); ok {
-		return planNamespace(ns, o, now)
+// planDelete decides a deletion and marks obj accordingly. It is pure.
+func (h *hooks) planDelete(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
+	if h.deletion != nil {
+		return h.deletion(obj, o, now)
 	}
 	if k.Grace == nil {
 		return planHeld(obj, o, now)
@@ -140,7 +139,7 @@ func plan(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) fat
 }
 
 // planHeld: finalizers alone can hold the object.
-func planHeld(obj schema.Object, o DeleteOptions, now time.Time) fate {
+func planHeld(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
 	changed := setPropagation(obj, o)
 	if len(obj.GetFinalizers()) == 0 {
 		return removed
@@ -161,7 +160,7 @@ func planHeld(obj schema.Object, o DeleteOptions, now time.Time) fate {
 }
 
 // planGraceful: a grace period and finalizers can hold the object. A second deletion can only shorten the period.
-func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) fate {
+func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
 	was, grace := obj.GetDeletionTimestamp(), obj.GetDeletionGracePeriodSeconds()
 	switch {
 	case was == nil:
@@ -192,21 +191,6 @@ func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.T
 		return removed
 	}
 	return marked
-}
-
-// planNamespace: the first deletion makes it Terminating; who empties it takes the finalizers of its spec away.
-func planNamespace(ns *corev1.Namespace, o DeleteOptions, now time.Time) fate {
-	if ns.DeletionTimestamp == nil {
-		setPropagation(ns, o)
-		mark(ns, now, 0)
-		ns.DeletionGracePeriodSeconds = nil
-		ns.Status.Phase = corev1.NamespaceTerminating
-		return marked
-	}
-	if len(ns.Spec.Finalizers) > 0 {
-		return kept
-	}
-	return planHeld(ns, o, now)
 }
 
 // mark sets the deletion's time, seconds from now, and tells by the generation that the wanted state changed.

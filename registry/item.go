@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 	"weak"
 
+	"gantry/registry/history"
+	"gantry/registry/mutation"
 	"gantry/registry/safely"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -85,7 +87,7 @@ func (i *Item) own() (schema.Object, error) {
 func (i *Item) remember(obj schema.Object) {
 	p := weak.Make(&obj)
 	i.obj.Store(&p)
-	guard(i, obj)
+	mutation.Watch(i.Kind, i.rest, obj)
 }
 
 // Deleting tells that the object is on its way out.
@@ -195,7 +197,7 @@ func itemAt(k *schema.Kind, rest string, kv *store.KV, keep bool) (it *Item, err
 }
 
 func itemOfStored(k *schema.Kind, rest string, kv *store.KV, keep bool) (*Item, error) {
-	obj, value, err := decodeStored(k, rest, unstamped(kv.Value))
+	obj, value, err := decodeStored(k, rest, history.Strip(kv.Value))
 	if err != nil {
 		return nil, err
 	}

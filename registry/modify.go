@@ -71,21 +71,23 @@ func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
 	}()
 	queue := func() (err error) {
 		if leave == nil && w.want.rev == 0 {
-			leave, err = r.writes.enter(ctx, w.key)
+			if leave, err = r.queues.Enter(ctx, w.key); err != nil {
+				return ctxError(ctx)
+			}
 		}
-		return err
+		return nil
 	}
-	if r.writes.contended(w.key) {
+	if r.queues.Contended(w.key) {
 		if err := queue(); err != nil {
 			return nil, err
 		}
 	}
 	if w.want.rev != 0 {
-		land, err := r.writes.takeOff(ctx, w.key, w.want.rev)
+		release, err := r.queues.Acquire(ctx, w.key, w.want.rev)
 		if err != nil {
-			return nil, err
+			return nil, ctxError(ctx)
 		}
-		defer land()
+		defer release()
 	}
 	st, err := r.first(ctx, w)
 	if err != nil {
@@ -114,7 +116,7 @@ func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
 			if err := queue(); err != nil {
 				return nil, err
 			}
-			if newer := r.writes.get(w.key); newer != nil && newer.Revision > st.rev {
+			if newer := r.results.get(w.key); newer != nil && newer.Revision > st.rev {
 				st = state{item: newer, rev: newer.Revision} // those before us in the queue were here meanwhile
 			}
 		}
@@ -126,7 +128,7 @@ func (r *Registry) first(ctx context.Context, w *write) (state, error) {
 	if w.options.DryRun {
 		return r.read(ctx, w.target) // nothing will check what is decided
 	}
-	return r.guess(ctx, w.target)
+	return r.known(ctx, w.target)
 }
 
 // errRace makes a write start over: an object came into being while it was about to be created.
@@ -147,7 +149,7 @@ func (r *Registry) attempt(ctx context.Context, w *write, st state) (*Item, *sta
 }
 
 // decide is what to swap for a state; nil: there is nothing to swap, it or err is the result.
-func (r *Registry) decide(ctx context.Context, w *write, st state) (*swap, *Item, error) {
+func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpdate, *Item, error) {
 	switch {
 	case w.want.stale(st):
 		return nil, nil, w.fault(Conflict, modified)
@@ -187,8 +189,8 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*swap, *Item
 		return nil, nil, &again{err}
 	}
 	w.options.warn(w.kind, obj, old)
-	return &swap{
-		target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, remove: leaves(w.kind, obj, old),
+	return &guardedUpdate{
+		target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, remove: r.leaves(w.kind, obj, old),
 	}, nil, nil
 }
 
@@ -203,7 +205,7 @@ func (w *write) apply(current *Item, old schema.Object) (schema.Object, error) {
 	return w.change(own(old))
 }
 
-func (r *Registry) decideAbsent(w *write) (*swap, *Item, error) {
+func (r *Registry) decideAbsent(w *write) (*guardedUpdate, *Item, error) {
 	it, err := w.absent()
 	if errors.Is(err, Exists) && !w.options.DryRun {
 		return nil, nil, errRace
@@ -213,7 +215,7 @@ func (r *Registry) decideAbsent(w *write) (*swap, *Item, error) {
 
 // decideUnreadable puts an object in the place of a value that is none, as if it were new; with the uid that it had before the value
 // was spoilt, where the store knows it. No other uid is taken from the writer.
-func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*swap, *Item, error) {
+func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*guardedUpdate, *Item, error) {
 	uid, err := r.lastUID(ctx, w.key, st.rev)
 	if err != nil {
 		return nil, nil, about(w.kind, w.name, err)
@@ -232,7 +234,7 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*s
 	if uid != "" {
 		obj.SetUID(types.UID(uid))
 	}
-	return &swap{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, holds: holds}, nil, nil
+	return &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, holds: holds}, nil, nil
 }
 
 // The pause of a beaten writer before it tries again: within a process writers queue, this is between processes.

@@ -41,7 +41,7 @@ func (c *cache) relist(ctx context.Context) (rev int64, err error) {
 		start = kvs[len(kvs)-1].Key + "\x00"
 	}
 	c.replace(found, rev)
-	c.bad.sweep(bad)
+	c.bad.Sweep(bad)
 	return rev, nil
 }
 

@@ -7,15 +7,16 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gantry/registry/history"
 	"gantry/registry/store"
 )
 
 // trace is what a write leaves in the store. Its stamp is nobody else's (who, when to the nanosecond, after which
 // revision), so that a write whose answer is late or lost can be recognised.
 type trace struct {
-	s     *swap
-	value []byte // what is put; a deletion leaves its stamp at deletedKey
-	by    Stamp
+	s     *guardedUpdate
+	value []byte // what is put; a deletion leaves its stamp at history.DeletedKey
+	by    history.Record
 }
 
 // found looks for the trace; false: it is not there, or it is not there any more, or nobody could tell.
@@ -26,8 +27,8 @@ func (w trace) found(ctx context.Context, etcd store.Store) (store.TxnResult, bo
 		if err != nil || kv != nil {
 			return store.TxnResult{}, false
 		}
-		kv, _, err = etcd.Get(ctx, deletedKey, 0)
-		want = deletion{Key: w.s.key, Stamp: w.by}.text()
+		kv, _, err = etcd.Get(ctx, history.DeletedKey, 0)
+		want = history.Deletion{Key: w.s.key, Record: w.by}.Encode()
 	}
 	if err != nil || kv == nil || !bytes.Equal(kv.Value, want) {
 		return store.TxnResult{}, false

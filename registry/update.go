@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry/admit"
@@ -117,8 +116,8 @@ type part struct {
 	admit    bool
 }
 
-// partFor is that of a subresource; "binding" is Bind's.
-func partFor(t target, subresource string) (part, error) {
+// partOf is that of a subresource; "": the object itself.
+func (r *Registry) partOf(t target, subresource string) (part, error) {
 	k := t.kind
 	if subresource == "" {
 		return part{k.PrepareUpdate, k.ValidateUpdate, true}, nil
@@ -126,17 +125,15 @@ func partFor(t target, subresource string) (part, error) {
 	if s := k.Subresource(subresource); s != nil && s.IsPart() {
 		return part{s.Prepare, s.Validate, false}, nil
 	}
-	if subresource == "binding" && isPod(k) {
-		return part{}, nil
+	if p, ok := r.hooksOf(k).subresources[subresource]; ok {
+		return p, nil
 	}
 	return part{}, fault(k, t.name, NotFound, "the server could not find the requested resource")
 }
 
-func isNamespace(k *schema.Kind) bool { return k.Group == "" && k.Kind == "Namespace" }
-
 // prepareUpdate makes of obj, which a client wants in old's place, what is stored, or says every fault of it.
 func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.Object, subresource string) error {
-	part, err := partFor(t, subresource)
+	part, err := r.partOf(t, subresource)
 	if err != nil {
 		return err
 	}
@@ -158,8 +155,8 @@ func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.
 		}
 	}
 	faults := schema.ValidateMetaUpdate(k, obj, old)
-	if subresource == "" {
-		faults = append(faults, ipFamilies(obj)...)
+	if complete := r.hooksOf(k).complete; complete != nil && subresource == "" {
+		faults = append(faults, complete(obj)...)
 	}
 	if part.validate != nil {
 		faults = append(faults, part.validate(obj, old)...)
@@ -168,11 +165,11 @@ func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.
 }
 
 // leaves tells whether an update takes from an object on its way out what held it: then it is deleted instead.
-func leaves(k *schema.Kind, obj, old schema.Object) bool {
+func (r *Registry) leaves(k *schema.Kind, obj, old schema.Object) bool {
 	if old.GetDeletionTimestamp() == nil || len(obj.GetFinalizers()) > 0 {
 		return false
 	}
-	if ns, ok := obj.(*corev1.Namespace); ok && len(ns.Spec.Finalizers) > 0 {
+	if keeps := r.hooksOf(k).keeps; keeps != nil && keeps(obj) {
 		return false
 	}
 	grace := old.GetDeletionGracePeriodSeconds()
