@@ -91,7 +91,7 @@ func bind(pod *corev1.Pod, b *corev1.Binding, now time.Time) error {
 	pod.Spec.NodeName = b.Target.Name
 	pod.Annotations = merged(pod.Annotations, b.Annotations)
 	pod.Labels = merged(pod.Labels, b.Labels)
-	setScheduled(pod, stamp(now))
+	setScheduled(pod, metaTime(now))
 	return nil
 }
 

@@ -23,7 +23,7 @@ type hooks struct {
 	// complete gives an object what objects of the kind have in this cluster, and names what they cannot have. It runs after admission and
 	// before validation.
 	complete func(obj schema.Object) field.ErrorList
-	// subresources are those that an update may name, besides status.
+	// subresources are those that an update may name besides the parts of the object that its kind has (schema.Subresource).
 	subresources map[string]part
 	// deletion decides what a deletion makes of an object, where finalizers and the kind's grace period are not all; see planDelete.
 	deletion func(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan

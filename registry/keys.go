@@ -8,21 +8,16 @@ import (
 	"gantry/schema"
 )
 
-// The places in etcd. A prefix ends in a slash.
-const (
-	registryPrefix = "/registry/"
-)
+// registryPrefix is the range of all objects. Prefixes of keys end in a slash.
+const registryPrefix = "/registry/"
 
-// objectKey is where an object of k lives.
-func objectKey(k *schema.Kind, namespace, name string) string {
+// Key is where an object of k lives in etcd.
+func Key(k *schema.Kind, namespace, name string) string {
 	if k.Namespaced {
 		return registryPrefix + k.Prefix + "/" + namespace + "/" + name
 	}
 	return registryPrefix + k.Prefix + "/" + name
 }
-
-// Key is where an object of k lives in etcd.
-func Key(k *schema.Kind, namespace, name string) string { return objectKey(k, namespace, name) }
 
 // kindPrefix is the range of a kind's objects in a namespace ("": all of them).
 func kindPrefix(k *schema.Kind, namespace string) string {
@@ -32,7 +27,7 @@ func kindPrefix(k *schema.Kind, namespace string) string {
 	return registryPrefix + k.Prefix + "/"
 }
 
-// keyable tells whether an object of k with these names has a key, as opposed to one outside its prefix.
+// keyable tells whether an object of k with these names has a key below the kind's prefix.
 func keyable(k *schema.Kind, namespace, name string) bool {
 	return store.IsSegment(name) && (!k.Namespaced && namespace == "" || k.Namespaced && store.IsSegment(namespace))
 }

@@ -19,7 +19,7 @@ func planNamespace(obj schema.Object, o DeleteOptions, now time.Time) deletionPl
 	ns := obj.(*corev1.Namespace)
 	if ns.DeletionTimestamp == nil {
 		setPropagation(ns, o)
-		mark(ns, now, 0)
+		markDeleted(ns, now, 0)
 		ns.DeletionGracePeriodSeconds = nil
 		ns.Status.Phase = corev1.NamespaceTerminating
 		return marked

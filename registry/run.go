@@ -39,7 +39,7 @@ type reads struct {
 	index    *store.ReadIndex
 	progress *store.ProgressRequests
 	recorder *quarantine.Recorder
-	old      chan struct{} // a place for each page of history that is being read from etcd
+	old      chan struct{} // has an element for each list of history that is being read from etcd
 	running  atomic.Bool
 }
 
@@ -78,7 +78,7 @@ func (r *Registry) Run(ctx context.Context) error {
 	g.Go(func() error {
 		return safely.Keep(ctx, r.cfg.Log, "recording what is under quarantine", r.reads.recorder.Run)
 	})
-	g.Go(func() error { return r.look(ctx) })
+	g.Go(func() error { return r.maintain(ctx) })
 	g.Go(func() error { return r.reads.starts.run(ctx, g) })
 	g.Go(func() error {
 		r.reads.caches.follow(ctx)
@@ -108,14 +108,14 @@ func (r *Registry) Ready(ctx context.Context) error {
 	return nil
 }
 
-// lookEvery is how often quiet caches learn how far they are, so that a lost watch can go on from there, and whether
-// etcd went back in time.
-const lookEvery = 20 * time.Second
+// refreshEvery is how often progress is requested for quiet caches, so that a lost watch can go on from there, and how often it is checked that
+// etcd was not restored to an earlier state.
+const refreshEvery = 20 * time.Second
 
-// look checks etcd once at the start, until that succeeds, and then looks after the caches.
-func (r *Registry) look(ctx context.Context) error {
+// maintain checks etcd at the start, until that succeeds, and then refreshes the caches.
+func (r *Registry) maintain(ctx context.Context) error {
 	for pause := firstRewatch; ; pause = min(2*pause, lastRewatch) {
-		err := r.greet(ctx)
+		err := r.checkEtcd(ctx)
 		var old *store.OldVersionError
 		if errors.As(err, &old) {
 			return err
@@ -133,7 +133,7 @@ func (r *Registry) look(ctx context.Context) error {
 			return nil
 		}
 	}
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -145,8 +145,8 @@ func (r *Registry) look(ctx context.Context) error {
 	}
 }
 
-// greet checks etcd's version and the version of the rules.
-func (r *Registry) greet(ctx context.Context) error {
+// checkEtcd checks etcd's version and the version of the rules.
+func (r *Registry) checkEtcd(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, store.ReadTimeout)
 	defer cancel()
 	if e, ok := r.cfg.Store.(*store.Etcd); ok {
@@ -164,14 +164,14 @@ func (r *Registry) greet(ctx context.Context) error {
 	return err
 }
 
-// refresh asks every cache's watch for its progress and finds out whether etcd went back in time.
+// refresh requests the progress of every cache's watch and checks that etcd was not restored to an earlier state.
 func (r *Registry) refresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, store.ReadTimeout)
 	defer cancel()
 	seen := map[*cache]int64{}
 	for _, c := range r.reads.caches.all() {
 		if rev := c.revision(); rev > 0 {
-			c.tidy()
+			c.dropExpired()
 			seen[c] = rev
 		}
 	}
@@ -185,22 +185,22 @@ func (r *Registry) refresh(ctx context.Context) {
 		}
 		_ = r.store.Progress(ctx, c.prefix)
 	}
-	if c := r.newest(); c != nil && !c.remembers(ctx) {
+	if c := r.latestCache(); c != nil && !c.historyMatches(ctx) {
 		for c := range seen {
 			c.mu.Lock()
-			c.recant()
+			c.distrust()
 			c.mu.Unlock()
 		}
 	}
 }
 
-// newest is the cache that knows the latest change of all; nil: none knows any.
-func (r *Registry) newest() (found *cache) {
+// latestCache is the cache that has seen the latest change of all; nil: none has seen any.
+func (r *Registry) latestCache() (found *cache) {
 	latest := int64(0)
 	for _, c := range r.reads.caches.all() {
 		c.mu.RLock()
-		if c.newest.rev > latest {
-			found, latest = c, c.newest.rev
+		if c.lastChange.rev > latest {
+			found, latest = c, c.lastChange.rev
 		}
 		c.mu.RUnlock()
 	}

@@ -66,7 +66,7 @@ func (r *Registry) allocator() allocate.Services {
 			if k == nil {
 				return nil, 0, nil
 			}
-			st, err := r.read(ctx, target{k, name.Namespace, name.Name, objectKey(k, name.Namespace, name.Name)})
+			st, err := r.read(ctx, target{k, name.Namespace, name.Name, Key(k, name.Namespace, name.Name)})
 			if err != nil || st.item == nil {
 				return nil, st.rev, err
 			}

@@ -12,7 +12,7 @@ import (
 type state struct {
 	item *Item // nil: absent, or unreadable
 	rev  int64 // the key's mod revision, 0: absent
-	// live tells that the store said so during this very write. What is decided on anything older, save a swap that
+	// live tells that the store said so during this very write. What is decided on anything older, save an update that
 	// the store checks, must be decided again on a live state: a cache may be behind.
 	live bool
 	bad  error // why item is nil although the key is there
@@ -29,7 +29,7 @@ func targetOf(k *schema.Kind, namespace, name string) (target, error) {
 	if !keyable(k, namespace, name) {
 		return target{}, fault(k, name, BadRequest, "%q is no name of a %s in namespace %q", name, k.Kind, namespace)
 	}
-	return target{k, namespace, name, objectKey(k, namespace, name)}, nil
+	return target{k, namespace, name, Key(k, namespace, name)}, nil
 }
 
 func (t target) fault(kind ErrorKind, reason string, args ...any) *Error {
@@ -54,9 +54,9 @@ func (r *Registry) read(ctx context.Context, t target) (state, error) {
 	return r.stateOf(t, kv), nil
 }
 
-// known is the latest state known without asking the store; it asks where nothing is known.
-func (r *Registry) known(ctx context.Context, t target) (state, error) {
-	it := r.peek(t.kind, t.namespace, t.name)
+// latestKnown is the latest state known without asking the store; it asks where nothing is known.
+func (r *Registry) latestKnown(ctx context.Context, t target) (state, error) {
+	it := r.cached(t.kind, t.namespace, t.name)
 	if last := r.results.get(t.key); last != nil && last.Kind == t.kind {
 		if it != nil && it.Revision >= last.Revision {
 			r.results.drop(t.key)
@@ -103,9 +103,9 @@ func (rs *results) keep(key string, it *Item) {
 	rs.items[key] = it
 }
 
-// met remembers what the store holds in place of what a writer expected. Where that is older than what is remembered,
-// either another writer was quicker, or the store was put back to an earlier state: nothing is remembered then.
-func (rs *results) met(key string, it *Item) {
+// replaced remembers what the store has in place of what a writer expected. Where that is older than what is remembered,
+// either another writer was first, or the store was restored to an earlier state: nothing is remembered then.
+func (rs *results) replaced(key string, it *Item) {
 	rs.mu.Lock()
 	prev := rs.items[key]
 	rs.mu.Unlock()
@@ -124,8 +124,8 @@ func (rs *results) forget() {
 
 func (rs *results) drop(key string) { rs.keep(key, nil) }
 
-// peek is what a cache in use holds; nil: nothing, or nothing is cached.
-func (r *Registry) peek(k *schema.Kind, namespace, name string) *Item {
+// cached is what a cache in use holds; nil: nothing, or nothing is cached.
+func (r *Registry) cached(k *schema.Kind, namespace, name string) *Item {
 	c := r.reads.caches.of(k)
 	if c == nil {
 		return nil

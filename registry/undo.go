@@ -15,12 +15,12 @@ import (
 )
 
 // PutBack makes an earlier state of an object (Read) the current one, by the way of every write: it is admitted,
-// validated, compared and swapped, with its companions.
+// validated, and stored in a guarded transaction with its companions.
 //
 //   - Where a readable object stands, it is updated: what may not change does not (Invalid names it), and what it observes,
 //     its status, stays.
-//   - Where a value stands that nobody can read, the whole state comes back, uid and status too: to everyone it is the same
-//     object as before.
+//   - Where a value stands that nobody can read, the whole state is stored again, uid and status too: it is the same object
+//     as before.
 //   - Where nothing stands, it is created anew, with another uid and no status; a pod is scheduled again.
 func (r *Registry) PutBack(ctx context.Context, it *Item, o WriteOptions) (*Item, error) {
 	t, err := targetOf(it.Kind, it.Namespace, it.Name)
@@ -31,7 +31,7 @@ func (r *Registry) PutBack(ctx context.Context, it *Item, o WriteOptions) (*Item
 	if err != nil {
 		return nil, about(t.kind, t.name, err)
 	}
-	obj, err := it.own()
+	obj, err := it.copyObject()
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +58,9 @@ func (r *Registry) recreate(ctx context.Context, t target, obj schema.Object, o 
 }
 
 func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj schema.Object, o WriteOptions) (*Item, error) {
-	call(t.kind.Default, obj)
+	applyTo(t.kind.Default, obj)
 	err := r.admit(ctx, &admit.Request{
-		Op: admit.Update, Kind: t.kind, Namespace: t.namespace, Name: t.name, Obj: obj, Old: own(obj),
+		Op: admit.Update, Kind: t.kind, Namespace: t.namespace, Name: t.name, Obj: obj, Old: deepCopy(obj),
 	})
 	if err != nil {
 		return nil, err
@@ -75,8 +75,8 @@ func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj sch
 	if err := invalid(t.kind, t.name, faults); err != nil {
 		return nil, err
 	}
-	it, lost, err := r.run(ctx, &guardedUpdate{target: t, old: st, obj: obj, dryRun: o.DryRun})
-	if err == nil && lost != nil {
+	it, conflict, err := r.execute(ctx, &guardedUpdate{target: t, old: st, obj: obj, dryRun: o.DryRun})
+	if err == nil && conflict != nil {
 		return nil, t.fault(Conflict, modified)
 	}
 	return it, err

@@ -138,18 +138,18 @@ func (q *Set) count() {
 	}
 }
 
+// End takes the set out of the metrics: the kind is not served any more.
+func (q *Set) End() {
+	if q.gauge != nil {
+		quarantinedValues.DeleteLabelValues(q.kind.GR().String())
+	}
+}
+
 // Fault is what is wrong with the value at rest; nil: nothing.
 func (q *Set) Fault(rest string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.bad[rest].err
-}
-
-// RemoveGauge ends the metric of the kind, which is not served any more.
-func (q *Set) RemoveGauge() {
-	if q.gauge != nil {
-		quarantinedValues.DeleteLabelValues(q.kind.GR().String())
-	}
 }
 
 var quarantinedValues = promauto.NewGaugeVec(prometheus.GaugeOpts{

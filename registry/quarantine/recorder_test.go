@@ -113,9 +113,9 @@ func (s *failing) Commit(ctx context.Context, t store.Txn) (store.TxnResult, err
 	return s.Fake.Commit(ctx, t)
 }
 
-// TestRecorderOfAFlappingKey: what is written of a key that changes all the time is what it is in the end, with pauses between,
+// TestRecorderOfAKeyThatChangesOften: what is written of a key that changes all the time is what it is in the end, with pauses between,
 // and fewer and fewer tries while etcd is away.
-func TestRecorderOfAFlappingKey(t *testing.T) {
+func TestRecorderOfAKeyThatChangesOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &failing{Fake: store.NewFake()}
 		r, q := recording(s, func() {})

@@ -72,9 +72,9 @@ func (r *relay) answer(client io.Writer, server io.Reader) {
 	}
 }
 
-// TestMemberStandsStill: one of two members takes what it is asked and does not answer. Every write and every consistent read
+// TestStalledMember: one of two members takes what it is asked and does not answer. Every write and every consistent read
 // goes well within the time of a request, and no write is made twice.
-func TestMemberStandsStill(t *testing.T) {
+func TestStalledMember(t *testing.T) {
 	cert, key, config := embeddedtest.Certs(t)
 	cfg := embedded.Config{Dir: t.TempDir(), Port: embeddedtest.FreePort(t), CertFile: cert, KeyFile: key, CAFile: cert, NoSync: true, Log: slog.New(slog.DiscardHandler)}
 	e, err := embedded.Open(cfg)
