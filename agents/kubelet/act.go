@@ -275,9 +275,12 @@ func (w *worker) hurry(v view) {
 }
 
 func (w *worker) releaseJob(v view) func(context.Context) (func(), error) {
-	boxes := v.Sandboxes
+	pod, boxes := v.pod, v.Sandboxes
 	return func(ctx context.Context) (func(), error) {
 		if err := w.k.release(ctx, w.ref.UID, boxes); err != nil {
+			if errors.Is(err, errVolumesLeft) && ctx.Err() == nil {
+				w.k.podEvent(pod, corev1.EventTypeWarning, "FailedUnMount", "%v", err)
+			}
 			return func() { w.waits[engine.SandboxName] = time.Now().Add(sandboxRetry) }, err
 		}
 		return func() {

@@ -86,10 +86,7 @@ func newKubelet(cfg Config, e engine.Engine) *kubelet {
 	if k.network == nil {
 		k.network = &vethNetwork{}
 	}
-	k.volumes = volumes.New(volumes.Config{
-		Dir: filepath.Join(cfg.DataDir, "pods"), API: cfg.Gateway, Token: cfg.Gateway.Token,
-		Field: k.volumeField, Resource: k.volumeResource,
-	})
+	k.volumes = k.newVolumes(nil)
 	k.prober = probe.New(probe.Config{
 		Exec:    k.exec,
 		Changed: func(pod *corev1.Pod) { k.nudge(string(pod.UID)) },
@@ -104,6 +101,14 @@ func newKubelet(cfg Config, e engine.Engine) *kubelet {
 	unknown := errors.New("the docker engine has not answered yet")
 	k.engineFault.Store(&unknown)
 	return k
+}
+
+// newVolumes returns the volumes of the node's pods, with plug-ins for more sources.
+func (k *kubelet) newVolumes(plugins []volumes.Plugin) *volumes.Volumes {
+	return volumes.New(volumes.Config{
+		Dir: filepath.Join(k.cfg.DataDir, "pods"), API: k.cfg.Gateway, Token: k.cfg.Gateway.Token,
+		Field: k.volumeField, Resource: k.volumeResource, Plugins: plugins,
+	})
 }
 
 func (k *kubelet) run(ctx context.Context) error {

@@ -32,6 +32,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
 	"gantry/registry/leaktest"
 	"gantry/registry/registrytest"
@@ -134,7 +135,8 @@ type rig struct {
 	engineAPI engine.API // what the kubelet is given
 	node      string
 	dataDir   string
-	change    func(*Config) // what the kubelet's configuration has besides
+	change    func(*Config)    // what the kubelet's configuration has besides
+	plugins   []volumes.Plugin // volume sources that the kubelet has besides
 	stop      func()
 }
 
@@ -186,6 +188,9 @@ func (r *rig) start() *rig {
 		r.change(&cfg)
 	}
 	k := newKubelet(cfg, r.engine())
+	if len(r.plugins) > 0 {
+		k.volumes = k.newVolumes(r.plugins)
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := own.Run(ctx); err != nil && ctx.Err() == nil {

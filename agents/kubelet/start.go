@@ -200,12 +200,19 @@ func (k *kubelet) mountSubPath(ctx context.Context, pod *corev1.Pod, s volumes.S
 	return place, err
 }
 
+// errVolumesLeft tells that a pod's volumes are not unmounted: its directory stays, and nothing in it is removed.
+var errVolumesLeft = errors.New("volumes are left")
+
 // removeVolumes unmounts a pod's volumes and removes its directory.
 func (k *kubelet) removeVolumes(ctx context.Context, uid string) error {
-	if err := k.volumes.Unmount(ctx, uid); err != nil {
-		return err
+	err := k.volumes.Unmount(ctx, uid)
+	if err == nil {
+		err = k.volumes.Remove(ctx, uid)
 	}
-	return k.volumes.Remove(ctx, uid)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errVolumesLeft, err)
+	}
+	return nil
 }
 
 // ensureImage makes sure the engine has the container's image, as its pull policy says.

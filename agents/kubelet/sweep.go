@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -53,14 +54,16 @@ func (k *kubelet) sweepOnce(ctx context.Context) error {
 	for _, w := range k.allWorkers() {
 		known[w.ref.UID] = true
 	}
+	var errs []error
 	for _, uid := range uids {
 		if known[uid] || !validUID.MatchString(uid) {
 			continue
 		}
 		if err := k.release(ctx, uid, nil); err != nil {
-			return err
+			errs = append(errs, fmt.Errorf("removing the directory of pod %s: %w", uid, err))
+			continue
 		}
 		k.log.Info("pod directory swept", "uid", uid)
 	}
-	return nil
+	return errors.Join(errs...)
 }
