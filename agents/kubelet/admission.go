@@ -40,7 +40,7 @@ func (w *worker) admit() {
 		fault = w.k.sysctls.refuse(w.pod)
 	}
 	if fault == nil {
-		fault, wait = w.k.room.enter(w.grantedPod(), runs, w.k.node.current(), w.nudge)
+		fault, wait = w.k.room.enter(w.grantedPod(), runs, w.k.node.Current(), w.nudge)
 	}
 	if fault == nil {
 		w.admitted = !wait

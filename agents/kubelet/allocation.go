@@ -117,7 +117,7 @@ func (w *worker) allocate() *corev1.Pod {
 
 // tryResize promises a pod what its spec asks for, or tells why not; known is false while that cannot be told: wake is called then.
 func (k *kubelet) tryResize(pod *corev1.Pod, wake func()) (pending pendingResize, known bool) {
-	node := k.node.current()
+	node := k.node.Current()
 	if node == nil {
 		return pendingResize{}, false // every worker is woken when it is known
 	}

@@ -27,7 +27,7 @@ func (k *kubelet) watchEngine(ctx context.Context) error {
 			wait = engineFirstRetry
 		}
 		k.setEngineFault(err)
-		k.node.look()
+		k.node.Wake()
 		k.log.Warn("engine lost", "after", wait, "err", err)
 		select {
 		case <-time.After(wait):
@@ -55,7 +55,7 @@ func (k *kubelet) engineSession(ctx context.Context) error {
 			k.log.Info("engine adopted", "pods", len(k.allWorkers()))
 		}
 		k.nudgeAll()
-		k.node.look()
+		k.node.Wake()
 		return nil
 	}
 	// What changes between the first event and the list is seen twice, never missed.

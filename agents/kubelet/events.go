@@ -27,10 +27,4 @@ func (k *kubelet) containerEvent(pod *corev1.Pod, c member, kind, reason, format
 	}, kind, reason, format, args...)
 }
 
-// nodeEvent tells what happened to the node.
-func (k *kubelet) nodeEvent(kind, reason, format string, args ...any) {
-	name := k.cfg.NodeName
-	k.events.Ref(corev1.ObjectReference{APIVersion: core.Node.APIVersion(), Kind: core.Node.Kind, Name: name, UID: ""}, kind, reason, format, args...)
-}
-
 func isNotFound(err error) bool { return errors.Is(err, registry.NotFound) }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/node"
 )
 
 func command(args ...string) corev1.ProbeHandler {
@@ -86,7 +88,7 @@ func TestNodeIsRegistered(t *testing.T) {
 	if n.Labels[corev1.LabelHostname] != r.node || n.Labels[corev1.LabelOSStable] != "linux" || n.Labels[corev1.LabelArchStable] == "" {
 		t.Errorf("labels: %v", n.Labels)
 	}
-	if !strings.HasPrefix(n.Status.NodeInfo.ContainerRuntimeVersion, "docker://") || n.Status.NodeInfo.KubeletVersion != version {
+	if !strings.HasPrefix(n.Status.NodeInfo.ContainerRuntimeVersion, "docker://") || n.Status.NodeInfo.KubeletVersion != node.Version {
 		t.Errorf("info: %+v", n.Status.NodeInfo)
 	}
 	if n.Status.Capacity.Cpu().IsZero() || n.Status.Capacity.Memory().IsZero() || n.Status.Capacity.Pods().Value() != 110 || n.Status.DaemonEndpoints.KubeletEndpoint.Port != Port {

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -17,6 +15,7 @@ import (
 
 	"gantry/agents/internal/events"
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/node"
 	"gantry/agents/kubelet/probe"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
@@ -29,13 +28,12 @@ type kubelet struct {
 	cfg     Config
 	log     *slog.Logger
 	engine  engine.Engine
-	goarch  string
 	network Network
 	volumes *volumes.Volumes
 	prober  *probe.Prober
 	images  *images
 	events  *events.Recorder
-	node    *node
+	node    *node.Node
 	room    *room
 	sysctls sysctlList
 	// sandboxes is held by pause containers on their way up: begun pods are finished before more are begun.
@@ -48,8 +46,6 @@ type kubelet struct {
 	// engineKnown is closed when the engine has answered, or has been found away, for the first time.
 	engineKnown     chan struct{}
 	engineKnownOnce sync.Once
-	// cidr is the node's podCIDR, nil until it has one.
-	cidr atomic.Pointer[netip.Prefix]
 
 	mu      sync.Mutex // guards workers, fresh
 	workers map[string]*worker
@@ -76,7 +72,7 @@ const startingSandboxes = 8
 func newKubelet(cfg Config, e engine.Engine) *kubelet {
 	cfg = cfg.withDefaults()
 	k := &kubelet{
-		cfg: cfg, log: cfg.Log, engine: e, goarch: runtime.GOARCH, network: cfg.Network,
+		cfg: cfg, log: cfg.Log, engine: e, network: cfg.Network,
 		images:    &images{engine: e},
 		sandboxes: make(chan struct{}, startingSandboxes), engineKnown: make(chan struct{}),
 		events:  events.New(cfg.Gateway, "kubelet", cfg.NodeName, cfg.Log),
@@ -97,7 +93,11 @@ func newKubelet(cfg Config, e engine.Engine) *kubelet {
 		},
 		Log: cfg.Log,
 	})
-	k.node = newNode(k)
+	k.node = node.New(node.Config{
+		Registry: cfg.Registry, Gateway: cfg.Gateway, Name: cfg.NodeName, IP: cfg.NodeIP, Labels: cfg.NodeLabels, Taints: cfg.NodeTaints,
+		Port: int32(cfg.Address.Port()), MaxPods: cfg.MaxPods, DataDir: cfg.DataDir, Engine: e, EngineKnown: k.engineKnown,
+		Fault: k.fault, CIDRChanged: k.nudgeAll, Events: k.events, Log: cfg.Log,
+	})
 	unknown := errors.New("the docker engine has not answered yet")
 	k.engineFault.Store(&unknown)
 	return k
@@ -126,7 +126,7 @@ func (k *kubelet) run(ctx context.Context) error {
 		run   func(context.Context) error
 	}{
 		{"writing events", k.events.Run}, {"probing", k.prober.Run}, {"running workers", k.runWorkers}, {"watching the engine", k.watchEngine},
-		{"keeping the node", k.node.run}, {"following pods", k.followPods}, {"refreshing volumes", k.refreshVolumes}, {"sweeping", k.sweep},
+		{"keeping the node", k.node.Run}, {"following pods", k.followPods}, {"refreshing volumes", k.refreshVolumes}, {"sweeping", k.sweep},
 		{"serving", k.serve},
 	} {
 		g.Go(func() error { return safely.Keep(ctx, k.log, part.doing, part.run) })
@@ -263,14 +263,6 @@ func (k *kubelet) fault() error {
 func (k *kubelet) setEngineFault(err error) {
 	k.engineFault.Store(&err)
 	k.engineKnownOnce.Do(func() { close(k.engineKnown) })
-}
-
-// podCIDR is the node's range of pod addresses; not valid until it has one.
-func (k *kubelet) podCIDR() netip.Prefix {
-	if p := k.cidr.Load(); p != nil {
-		return *p
-	}
-	return netip.Prefix{}
 }
 
 // check is what the probes say of a running container; one without probes is well.

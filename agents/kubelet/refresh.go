@@ -45,7 +45,7 @@ func (k *kubelet) volumeField(pod *corev1.Pod, path string) (string, error) {
 }
 
 func (k *kubelet) volumeResource(pod *corev1.Pod, c *corev1.Container, ref *corev1.ResourceFieldSelector) (string, error) {
-	return resourceValue(pod, c, ref, k.allocatable())
+	return resourceValue(pod, c, ref, k.node.Allocatable())
 }
 
 // formatMap is a map as the downward API writes it: key="value", sorted, a line each.

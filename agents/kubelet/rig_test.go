@@ -32,6 +32,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/node"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
 	"gantry/registry/leaktest"
@@ -340,7 +341,7 @@ func (r *rig) untilNodeReady() *corev1.Node {
 			return
 		}
 		last = c.New.Object().(*corev1.Node)
-		if n := conditionOf(last.Status.Conditions, corev1.NodeReady); n != nil && n.Status == corev1.ConditionTrue {
+		if n := node.Condition(last.Status.Conditions, corev1.NodeReady); n != nil && n.Status == corev1.ConditionTrue {
 			ready = true
 			cancel()
 		}

@@ -140,7 +140,7 @@ func (k *kubelet) connect(ctx context.Context, pod *corev1.Pod, id string) error
 	if box.PID == 0 {
 		return errors.New("the sandbox ended at once")
 	}
-	_, err = k.network.Setup(string(pod.UID), box.PID, k.podCIDR(), nil)
+	_, err = k.network.Setup(string(pod.UID), box.PID, k.node.PodCIDR(), nil)
 	return err
 }
 
@@ -149,7 +149,7 @@ func (k *kubelet) reserve(pod *corev1.Pod) (netip.Addr, error) {
 	if pod.Spec.HostNetwork {
 		return netip.Addr{}, nil
 	}
-	cidr := k.podCIDR()
+	cidr := k.node.PodCIDR()
 	if !cidr.IsValid() {
 		return netip.Addr{}, errNoPodCIDR
 	}

@@ -162,7 +162,7 @@ func (k *kubelet) envSources(ctx context.Context, pod *corev1.Pod, podIP netip.A
 		services:    serviceEnv(pod, k.services(ctx)),
 		nodeIP:      k.cfg.NodeIP,
 		podIP:       podIP,
-		allocatable: k.allocatable(),
+		allocatable: k.node.Allocatable(),
 	}
 }
 

@@ -295,7 +295,7 @@ func (w *worker) view(pod *corev1.Pod, now time.Time) view {
 	}
 	g := engine.NewPodStatus(w.found)
 	v := view{
-		pod: pod, PodStatus: g, given: w.given, again: w.again, gone: w.gone, failure: w.failure, networkReady: w.k.podCIDR().IsValid(),
+		pod: pod, PodStatus: g, given: w.given, again: w.again, gone: w.gone, failure: w.failure, networkReady: w.k.node.PodCIDR().IsValid(),
 		waitsForRoom: !w.admitted && w.failure == nil, released: w.released, busy: busy, waits: w.waits, checks: map[string]check{}, now: now,
 	}
 	if box := g.Sandbox(); box != nil && box.State == engine.StateRunning {

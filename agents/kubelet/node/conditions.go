@@ -1,4 +1,4 @@
-package kubelet
+package node
 
 import (
 	"errors"
@@ -12,16 +12,16 @@ import (
 // errNetworkNotReady is worded as Kubernetes words a node whose network is not there yet.
 var errNetworkNotReady = errors.New("container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message: the node has no podCIDR yet")
 
-// nodeReasons are the events' reasons of a condition that becomes a status.
-var nodeReasons = map[corev1.NodeConditionType]map[corev1.ConditionStatus]string{
+// conditionReasons are the events' reasons of a condition that becomes a status.
+var conditionReasons = map[corev1.NodeConditionType]map[corev1.ConditionStatus]string{
 	corev1.NodeReady:          {corev1.ConditionTrue: "NodeReady", corev1.ConditionFalse: "NodeNotReady"},
 	corev1.NodeMemoryPressure: {corev1.ConditionTrue: "NodeHasInsufficientMemory", corev1.ConditionFalse: "NodeHasSufficientMemory"},
 	corev1.NodeDiskPressure:   {corev1.ConditionTrue: "NodeHasDiskPressure", corev1.ConditionFalse: "NodeHasNoDiskPressure"},
 	corev1.NodePIDPressure:    {corev1.ConditionTrue: "NodeHasInsufficientPID", corev1.ConditionFalse: "NodeHasSufficientPID"},
 }
 
-// nodeConditions are the kubelet's conditions, without times.
-func nodeConditions(r readings) []corev1.NodeCondition {
+// conditions are the conditions that kubelets set, without times.
+func conditions(r readings) []corev1.NodeCondition {
 	is := func(t corev1.NodeConditionType, yes bool, yesReason, yesText, noReason, noText string) corev1.NodeCondition {
 		if yes {
 			return corev1.NodeCondition{Type: t, Status: corev1.ConditionTrue, Reason: yesReason, Message: yesText}

@@ -1,4 +1,4 @@
-package kubelet
+package node
 
 import (
 	"cmp"
@@ -15,8 +15,8 @@ import (
 	"gantry/agents/kubelet/engine"
 )
 
-// version is the Kubernetes version whose kubelet this one behaves as.
-const version = "v1.36.3"
+// Version is the Kubernetes version whose kubelet this one behaves as.
+const Version = "v1.36.3"
 
 // What is kept back of a node: below it the node is under pressure.
 const (
@@ -24,7 +24,7 @@ const (
 	diskReserve   = 10        // percent
 	inodeReserve  = 5         // percent
 	pidReserve    = 1000      // processes
-	maxNodeImages = 50
+	maxImages     = 50
 )
 
 // readings are what a node's status is made of. Fields of an engine that is away are zero.
@@ -40,40 +40,40 @@ type readings struct {
 	machineID string
 }
 
-// status looks at the node.
-func (n *node) status(ctx context.Context) corev1.NodeStatus {
-	r := readings{fault: n.k.fault(), memory: availableMemory(), pids: freePIDs(), bootID: line("/proc/sys/kernel/random/boot_id"), machineID: line("/etc/machine-id")}
+// status reads the node.
+func (n *Node) status(ctx context.Context) corev1.NodeStatus {
+	r := readings{fault: n.cfg.Fault(), memory: availableMemory(), pids: freePIDs(), bootID: line("/proc/sys/kernel/random/boot_id"), machineID: line("/etc/machine-id")}
 	if r.fault == nil {
-		r.info, r.fault = n.k.engine.Info(ctx)
-		r.images, _ = n.k.engine.Images(ctx)
+		r.info, r.fault = n.cfg.Engine.Info(ctx)
+		r.images, _ = n.cfg.Engine.Images(ctx)
 	}
-	if r.fault == nil && !n.k.podCIDR().IsValid() {
+	if r.fault == nil && !n.PodCIDR().IsValid() {
 		r.fault = errNetworkNotReady
 	}
-	if err := os.MkdirAll(n.k.cfg.DataDir, 0o755); err == nil {
-		r.diskKnown = syscall.Statfs(n.k.cfg.DataDir, &r.disk) == nil
+	if err := os.MkdirAll(n.cfg.DataDir, 0o755); err == nil {
+		r.diskKnown = syscall.Statfs(n.cfg.DataDir, &r.disk) == nil
 	}
 	var before corev1.NodeStatus
-	if obj := n.current(); obj != nil {
+	if obj := n.Current(); obj != nil {
 		before = obj.Status
 	}
-	return nodeStatus(n.k.cfg, r, before, n.k.goarch, int32(n.k.cfg.Address.Port()))
+	return statusOf(n.cfg, r, before, n.goarch)
 }
 
-// nodeStatus is the status that readings make; what an engine that is away cannot say stays as before. The conditions'
-// times are left to mergeNodeStatus. Pure.
-func nodeStatus(cfg Config, r readings, before corev1.NodeStatus, goarch string, port int32) corev1.NodeStatus {
+// statusOf is the status that readings make; what an engine that is away cannot say stays as before. The conditions'
+// times are left to mergeStatus. Pure.
+func statusOf(cfg Config, r readings, before corev1.NodeStatus, goarch string) corev1.NodeStatus {
 	s := corev1.NodeStatus{
 		Addresses: []corev1.NodeAddress{
-			{Type: corev1.NodeInternalIP, Address: cfg.NodeIP.String()},
-			{Type: corev1.NodeHostName, Address: cfg.NodeName},
+			{Type: corev1.NodeInternalIP, Address: cfg.IP.String()},
+			{Type: corev1.NodeHostName, Address: cfg.Name},
 		},
-		DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: port}},
+		DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: cfg.Port}},
 		NodeInfo: corev1.NodeSystemInfo{
-			MachineID: r.machineID, SystemUUID: r.machineID, BootID: r.bootID, KubeletVersion: version,
+			MachineID: r.machineID, SystemUUID: r.machineID, BootID: r.bootID, KubeletVersion: Version,
 			OperatingSystem: "linux", Architecture: goarch,
 		},
-		Conditions: nodeConditions(r),
+		Conditions: conditions(r),
 		Capacity:   before.Capacity, Allocatable: before.Allocatable, Images: before.Images,
 	}
 	if r.info.Version == "" {
@@ -84,7 +84,7 @@ func nodeStatus(cfg Config, r readings, before corev1.NodeStatus, goarch string,
 	s.NodeInfo.KernelVersion, s.NodeInfo.OSImage = r.info.KernelVersion, r.info.OperatingSystem
 	s.NodeInfo.ContainerRuntimeVersion = engine.URI(r.info.Version)
 	s.Capacity, s.Allocatable = resources(r, cfg.MaxPods)
-	s.Images = nodeImages(r.images)
+	s.Images = biggestImages(r.images)
 	return s
 }
 
@@ -105,8 +105,8 @@ func resources(r readings, maxPods int) (capacity, allocatable corev1.ResourceLi
 	return capacity, allocatable
 }
 
-// nodeImages are the biggest images, as the scheduler wants them.
-func nodeImages(all []engine.Image) []corev1.ContainerImage {
+// biggestImages are the biggest images, as the scheduler wants them.
+func biggestImages(all []engine.Image) []corev1.ContainerImage {
 	var out []corev1.ContainerImage
 	for _, i := range all {
 		names := slices.DeleteFunc(slices.Concat(i.Digests, i.Tags), func(s string) bool { return strings.Contains(s, "<none>") })
@@ -117,18 +117,18 @@ func nodeImages(all []engine.Image) []corev1.ContainerImage {
 	slices.SortFunc(out, func(a, b corev1.ContainerImage) int {
 		return cmp.Or(cmp.Compare(b.SizeBytes, a.SizeBytes), slices.Compare(a.Names, b.Names))
 	})
-	return out[:min(len(out), maxNodeImages)]
+	return out[:min(len(out), maxImages)]
 }
 
-// mergeNodeStatus is the kubelet's status over what is stored: others' conditions are kept, and a condition's transition
+// mergeStatus is the kubelet's status over what is stored: others' conditions are kept, and a condition's transition
 // time moves with its status.
-func mergeNodeStatus(ours, stored corev1.NodeStatus, now metav1.Time) corev1.NodeStatus {
+func mergeStatus(ours, stored corev1.NodeStatus, now metav1.Time) corev1.NodeStatus {
 	s := *stored.DeepCopy()
 	s.Capacity, s.Allocatable, s.Addresses = ours.Capacity, ours.Allocatable, ours.Addresses
 	s.DaemonEndpoints, s.NodeInfo, s.Images = ours.DaemonEndpoints, ours.NodeInfo, ours.Images
 	for _, c := range ours.Conditions {
 		c.LastHeartbeatTime, c.LastTransitionTime = now, now
-		old := conditionOf(s.Conditions, c.Type)
+		old := Condition(s.Conditions, c.Type)
 		if old == nil {
 			s.Conditions = append(s.Conditions, c)
 			continue
@@ -141,7 +141,8 @@ func mergeNodeStatus(ours, stored corev1.NodeStatus, now metav1.Time) corev1.Nod
 	return s
 }
 
-func conditionOf(list []corev1.NodeCondition, t corev1.NodeConditionType) *corev1.NodeCondition {
+// Condition is the one of that type, nil where there is none.
+func Condition(list []corev1.NodeCondition, t corev1.NodeConditionType) *corev1.NodeCondition {
 	for i := range list {
 		if list[i].Type == t {
 			return &list[i]
