@@ -18,7 +18,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/agents/kubelet/engine"
-	"gantry/agents/kubelet/stream"
+	"gantry/agents/kubelet/server"
 	"gantry/registry"
 )
 
@@ -99,7 +99,7 @@ func TestLongLogLines(t *testing.T) {
 // answer is what the node's server answers for a container's log; until, where set, is when it has been read enough of.
 func (r *rig) answer(containerID, query, until string) string {
 	r.Helper()
-	h, err := stream.New(stream.Config{Pods: oneContainer(strings.TrimPrefix(containerID, "docker://")), Engine: r.engine(), Health: &daemon.Health{}, Log: testLog(r)})
+	h, err := server.New(server.Config{Pods: oneContainer(strings.TrimPrefix(containerID, "docker://")), Engine: r.engine(), Health: &daemon.Health{}, Log: testLog(r)})
 	if err != nil {
 		r.Fatal(err)
 	}

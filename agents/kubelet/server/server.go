@@ -1,4 +1,4 @@
-// Package stream is the node's HTTP interface on port 10250: logs, exec, attach and port-forward of its pods, for the
+// Package server is the node's HTTP interface on port 10250: logs, exec, attach and port-forward of its pods, for the
 // gateway's identity alone.
 //
 //	GET      /containerLogs/{namespace}/{pod}/{container}   follow, tailLines, previous, sinceSeconds, sinceTime, timestamps, limitBytes, stream
@@ -10,7 +10,7 @@
 //
 // exec, attach and port-forward speak SPDY and WebSocket; exec and attach over WebSocket also v5, in which a client can end
 // its input.
-package stream
+package server
 
 import (
 	"context"
