@@ -3,9 +3,13 @@ package kubelet
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/env"
 )
 
 // refreshEvery is how often volumes made from objects are brought up to date.
@@ -41,17 +45,17 @@ func (k *kubelet) volumeField(pod *corev1.Pod, path string) (string, error) {
 	case "metadata.annotations":
 		return formatMap(pod.Annotations), nil
 	}
-	return fieldValue(pod, path, envSources{nodeIP: k.cfg.NodeIP})
+	return env.FieldValue(pod, path, env.Sources{NodeIP: k.cfg.NodeIP})
 }
 
 func (k *kubelet) volumeResource(pod *corev1.Pod, c *corev1.Container, ref *corev1.ResourceFieldSelector) (string, error) {
-	return resourceValue(pod, c, ref, k.node.Allocatable())
+	return env.ResourceValue(pod, c, ref, k.node.Allocatable())
 }
 
 // formatMap is a map as the downward API writes it: key="value", sorted, a line each.
 func formatMap(m map[string]string) string {
 	text := ""
-	for i, key := range sortedKeys(m) {
+	for i, key := range slices.Sorted(maps.Keys(m)) {
 		if i > 0 {
 			text += "\n"
 		}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -406,7 +407,7 @@ func names(list []container.Summary) []string {
 	for _, c := range list {
 		all[c.Names[0]+" "+c.Status] = true
 	}
-	return sortedKeys(maps.Clone(all))
+	return slices.Sorted(maps.Keys(all))
 }
 
 // untilLog waits until a container has written text, and returns all it wrote.

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/dns"
 	"gantry/agents/kubelet/engine"
 	"gantry/registry/safely"
 )
@@ -117,7 +118,7 @@ func (k *kubelet) makePause(ctx context.Context, pod *corev1.Pod, attempt int, s
 func (k *kubelet) createSandbox(ctx context.Context, pod *corev1.Pod, attempt int) (id string, err error) {
 	c := engine.SandboxConfig{Pod: pod, Attempt: attempt, Grace: specGrace(pod), Sysctls: sysctls(pod)}
 	if !pod.Spec.HostNetwork {
-		c.Hostname = sandboxHostname(pod, k.cfg.ClusterDomain)
+		c.Hostname = dns.SandboxHostname(pod, k.cfg.ClusterDomain)
 	}
 	if id, err = k.engine.CreateSandbox(ctx, c); err != nil {
 		return "", fmt.Errorf("creating the sandbox: %w", err)

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/env"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
 	"gantry/schema"
@@ -112,11 +113,11 @@ func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Im
 		}
 		in.volumes = v
 	}
-	env, err := resolveEnv(in.pod, c, k.envSources(ctx, in.pod, in.podIP))
+	vars, err := env.Resolve(in.pod, c, k.envSources(ctx, in.pod, in.podIP))
 	if err != nil {
 		return engine.ContainerConfig{}, err
 	}
-	mounts, err := volumeMounts(c, in.volumes, env, func(v volume, index int, sub string) (string, error) {
+	mounts, err := volumeMounts(c, in.volumes, vars, func(v volume, index int, sub string) (string, error) {
 		return k.mountSubPath(ctx, in.pod, volumes.SubPath{Volume: c.VolumeMounts[index].Name, Root: v.path, Container: c.Name, Index: index, Path: sub})
 	})
 	if err != nil {
@@ -133,11 +134,11 @@ func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Im
 	for _, more := range [][]engine.Mount{podFileMounts(in.pod, c, dir), message} {
 		mounts = append(mounts, more...)
 	}
-	return containerConfig(in, image, env, mounts)
+	return containerConfig(in, image, vars, mounts)
 }
 
 // containerConfig is what the container of a start is created from.
-func containerConfig(in startInput, image *engine.Image, env *environment, mounts []engine.Mount) (engine.ContainerConfig, error) {
+func containerConfig(in startInput, image *engine.Image, vars *env.Environment, mounts []engine.Mount) (engine.ContainerConfig, error) {
 	c := in.action.container.Container
 	security := securityOf(in.pod, c)
 	if err := checkNonRoot(in.pod, c, security, image.User); err != nil {
@@ -145,24 +146,24 @@ func containerConfig(in startInput, image *engine.Image, env *environment, mount
 	}
 	return engine.ContainerConfig{
 		Pod: in.pod, Container: c, Sandbox: in.sandbox, Attempt: in.action.attempt, Backoff: in.action.backoff, Grace: specGrace(in.pod),
-		Image: image, Env: env.list(), Command: expandAll(c.Command, env.get), Args: expandAll(c.Args, env.get), Mounts: mounts,
+		Image: image, Env: vars.List(), Command: env.ExpandAll(c.Command, vars.Get), Args: env.ExpandAll(c.Args, vars.Get), Mounts: mounts,
 		Security: security, QOS: qosClass(in.pod), Resources: engineResources(c),
 	}, nil
 }
 
 // envSources reads what environment variables refer to, through the gateway: a node may not read it in etcd.
-func (k *kubelet) envSources(ctx context.Context, pod *corev1.Pod, podIP netip.Addr) envSources {
-	return envSources{
-		configMap: func(name string) (*corev1.ConfigMap, bool, error) {
+func (k *kubelet) envSources(ctx context.Context, pod *corev1.Pod, podIP netip.Addr) env.Sources {
+	return env.Sources{
+		ConfigMap: func(name string) (*corev1.ConfigMap, bool, error) {
 			return read[*corev1.ConfigMap](ctx, k.cfg.Gateway, core.ConfigMap, pod.Namespace, name)
 		},
-		secret: func(name string) (*corev1.Secret, bool, error) {
+		Secret: func(name string) (*corev1.Secret, bool, error) {
 			return read[*corev1.Secret](ctx, k.cfg.Gateway, core.Secret, pod.Namespace, name)
 		},
-		services:    serviceEnv(pod, k.services(ctx)),
-		nodeIP:      k.cfg.NodeIP,
-		podIP:       podIP,
-		allocatable: k.node.Allocatable(),
+		Services:    env.ServiceVariables(pod, k.services(ctx)),
+		NodeIP:      k.cfg.NodeIP,
+		PodIP:       podIP,
+		Allocatable: k.node.Allocatable(),
 	}
 }
 

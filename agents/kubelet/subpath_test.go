@@ -15,11 +15,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/env"
 	"gantry/agents/kubelet/volumes"
 )
 
 func TestVolumeMountErrors(t *testing.T) {
-	env := &environment{values: map[string]string{"A": "a", "UP": "..", "ROOT": "/x", "EMPTY": ""}}
+	vars, err := env.Resolve(nil, &corev1.Container{Env: []corev1.EnvVar{{Name: "A", Value: "a"}, {Name: "UP", Value: ".."}, {Name: "ROOT", Value: "/x"}, {Name: "EMPTY"}}}, env.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	noPlace, notMade := errors.New("of the host"), fmt.Errorf("%w: of the host", volumes.ErrNotMade)
 	for _, tc := range []struct {
 		m    corev1.VolumeMount
@@ -35,7 +39,7 @@ func TestVolumeMountErrors(t *testing.T) {
 		{corev1.VolumeMount{Name: "v", SubPath: "x"}, notMade, `failed to create subPath directory for volumeMount "v" of container "c"`},
 	} {
 		c := &corev1.Container{Name: "c", VolumeMounts: []corev1.VolumeMount{tc.m}}
-		_, err := volumeMounts(c, map[string]volume{"v": {path: "/v"}}, env, func(volume, int, string) (string, error) { return "/place", tc.err })
+		_, err := volumeMounts(c, map[string]volume{"v": {path: "/v"}}, vars, func(volume, int, string) (string, error) { return "/place", tc.err })
 		if err == nil || err.Error() != tc.want {
 			t.Errorf("%+v: error %v, want %s", tc.m, err, tc.want)
 		}

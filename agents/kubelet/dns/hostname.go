@@ -1,4 +1,4 @@
-package kubelet
+package dns
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 // maxHostname is Linux' limit, in bytes.
 const maxHostname = 63
 
-// hostname is the pod's name of itself.
-func hostname(pod *corev1.Pod) string {
+// Hostname is the pod's name of itself.
+func Hostname(pod *corev1.Pod) string {
 	name := pod.Name
 	if pod.Spec.HostnameOverride != nil && *pod.Spec.HostnameOverride != "" {
 		name = *pod.Spec.HostnameOverride
@@ -24,9 +24,9 @@ func hostname(pod *corev1.Pod) string {
 	return name
 }
 
-// sandboxHostname is the hostname of the pod's namespace: its full name where the pod asks for that. domain is the cluster's.
-func sandboxHostname(pod *corev1.Pod, domain string) string {
-	name := hostname(pod)
+// SandboxHostname is the hostname of the pod's namespace: its full name where the pod asks for that. domain is the cluster's.
+func SandboxHostname(pod *corev1.Pod, domain string) string {
+	name := Hostname(pod)
 	if d := podDomain(pod); d != "" && pod.Spec.SetHostnameAsFQDN != nil && *pod.Spec.SetHostnameAsFQDN {
 		name += "." + d + "." + domain
 	}

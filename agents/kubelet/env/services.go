@@ -1,4 +1,4 @@
-package kubelet
+package env
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// serviceEnv are the variables that a pod gets of services: the API's own always (default/kubernetes), those of its
+// ServiceVariables are the variables that a pod gets of services: the API's own always (default/kubernetes), those of its
 // namespace unless enableServiceLinks is false. Pure.
-func serviceEnv(pod *corev1.Pod, services []*corev1.Service) map[string]string {
+func ServiceVariables(pod *corev1.Pod, services []*corev1.Service) map[string]string {
 	links := pod.Spec.EnableServiceLinks == nil || *pod.Spec.EnableServiceLinks
 	env := map[string]string{}
 	var api *corev1.Service

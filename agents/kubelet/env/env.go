@@ -1,4 +1,6 @@
-package kubelet
+// Package env makes the environment variables of a container, as its pod's spec describes them, and expands $(NAME) in its command line.
+// It is pure: what is not in the pod comes from Sources.
+package env
 
 import (
 	"fmt"
@@ -10,39 +12,40 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// envSources is where environment variables come from besides the pod itself.
-type envSources struct {
-	// configMap and secret return an object of the pod's namespace; ok is false where there is none.
-	configMap func(name string) (c *corev1.ConfigMap, ok bool, err error)
-	secret    func(name string) (s *corev1.Secret, ok bool, err error)
-	// services are the variables of services.
-	services map[string]string
-	nodeIP   netip.Addr
-	podIP    netip.Addr
-	// allocatable stands in for limits that are not set.
-	allocatable corev1.ResourceList
+// Sources is where variables come from besides the pod itself.
+type Sources struct {
+	// ConfigMap and Secret return an object of the pod's namespace; ok is false where there is none.
+	ConfigMap func(name string) (c *corev1.ConfigMap, ok bool, err error)
+	Secret    func(name string) (s *corev1.Secret, ok bool, err error)
+	// Services are the variables of services.
+	Services map[string]string
+	NodeIP   netip.Addr
+	PodIP    netip.Addr
+	// Allocatable stands in for limits that are not set.
+	Allocatable corev1.ResourceList
 }
 
-// environment is a container's variables: order is that of the spec, values are final.
-type environment struct {
+// Environment is a container's variables: order is that of the spec, values are final.
+type Environment struct {
 	names  []string
 	values map[string]string
 }
 
-func (e *environment) set(name, value string) {
+func (e *Environment) set(name, value string) {
 	if _, ok := e.values[name]; !ok {
 		e.names = append(e.names, name)
 	}
 	e.values[name] = value
 }
 
-func (e *environment) get(name string) (string, bool) {
-	v, ok := e.values[name]
-	return v, ok
+// Get is a variable's value; ok is false where there is none.
+func (e *Environment) Get(name string) (value string, ok bool) {
+	value, ok = e.values[name]
+	return value, ok
 }
 
-// list is NAME=value, sorted where it comes from maps, else in the spec's order.
-func (e *environment) list() []string {
+// List is NAME=value, sorted where it comes from maps, else in the spec's order.
+func (e *Environment) List() []string {
 	out := make([]string, len(e.names))
 	for i, n := range e.names {
 		out[i] = n + "=" + e.values[n]
@@ -50,20 +53,20 @@ func (e *environment) list() []string {
 	return out
 }
 
-// resolveEnv makes the variables of a container: envFrom, then env, which may refer to what stands before it; services'
+// Resolve makes the variables of a container: envFrom, then env, which may refer to what stands before it; services'
 // variables where nothing else has their name. Its errors are worded for the container's status.
-func resolveEnv(pod *corev1.Pod, c *corev1.Container, src envSources) (*environment, error) {
-	e := &environment{values: map[string]string{}}
+func Resolve(pod *corev1.Pod, c *corev1.Container, src Sources) (*Environment, error) {
+	e := &Environment{values: map[string]string{}}
 	for _, from := range c.EnvFrom {
 		if err := e.addFrom(from, src); err != nil {
 			return nil, err
 		}
 	}
 	lookup := func(name string) (string, bool) {
-		if v, ok := e.get(name); ok {
+		if v, ok := e.Get(name); ok {
 			return v, true
 		}
-		v, ok := src.services[name]
+		v, ok := src.Services[name]
 		return v, ok
 	}
 	for _, v := range c.Env {
@@ -75,25 +78,25 @@ func resolveEnv(pod *corev1.Pod, c *corev1.Container, src envSources) (*environm
 			e.set(v.Name, value)
 		}
 	}
-	names := make([]string, 0, len(src.services))
-	for name := range src.services {
-		if _, ok := e.get(name); !ok {
+	names := make([]string, 0, len(src.Services))
+	for name := range src.Services {
+		if _, ok := e.Get(name); !ok {
 			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	for _, name := range names {
-		e.set(name, src.services[name])
+		e.set(name, src.Services[name])
 	}
 	return e, nil
 }
 
 // addFrom adds every valid key of a config map or secret.
-func (e *environment) addFrom(from corev1.EnvFromSource, src envSources) error {
+func (e *Environment) addFrom(from corev1.EnvFromSource, src Sources) error {
 	data := map[string]string{}
 	switch {
 	case from.ConfigMapRef != nil:
-		m, ok, err := src.configMap(from.ConfigMapRef.Name)
+		m, ok, err := src.ConfigMap(from.ConfigMapRef.Name)
 		if err != nil {
 			return err
 		}
@@ -104,7 +107,7 @@ func (e *environment) addFrom(from corev1.EnvFromSource, src envSources) error {
 			data[k] = v
 		}
 	case from.SecretRef != nil:
-		s, ok, err := src.secret(from.SecretRef.Name)
+		s, ok, err := src.Secret(from.SecretRef.Name)
 		if err != nil {
 			return err
 		}
@@ -137,16 +140,16 @@ func missing(kind, name string, optional *bool) error {
 }
 
 // envValue is one variable's value; ok is false for an optional source that is not there.
-func envValue(pod *corev1.Pod, c *corev1.Container, v corev1.EnvVar, src envSources, lookup func(string) (string, bool)) (value string, ok bool, err error) {
+func envValue(pod *corev1.Pod, c *corev1.Container, v corev1.EnvVar, src Sources, lookup func(string) (string, bool)) (value string, ok bool, err error) {
 	f := v.ValueFrom
 	switch {
 	case v.Value != "" || f == nil:
-		return expand(v.Value, lookup), true, nil
+		return Expand(v.Value, lookup), true, nil
 	case f.FieldRef != nil:
-		value, err = fieldValue(pod, f.FieldRef.FieldPath, src)
+		value, err = FieldValue(pod, f.FieldRef.FieldPath, src)
 		return value, err == nil, err
 	case f.ResourceFieldRef != nil:
-		value, err = resourceValue(pod, c, f.ResourceFieldRef, src.allocatable)
+		value, err = ResourceValue(pod, c, f.ResourceFieldRef, src.Allocatable)
 		return value, err == nil, err
 	case f.ConfigMapKeyRef != nil:
 		return configMapValue(pod, f.ConfigMapKeyRef, src)
@@ -156,8 +159,8 @@ func envValue(pod *corev1.Pod, c *corev1.Container, v corev1.EnvVar, src envSour
 	return "", false, fmt.Errorf("environment variable %q has a source that is not supported", v.Name)
 }
 
-func configMapValue(pod *corev1.Pod, ref *corev1.ConfigMapKeySelector, src envSources) (string, bool, error) {
-	m, ok, err := src.configMap(ref.Name)
+func configMapValue(pod *corev1.Pod, ref *corev1.ConfigMapKeySelector, src Sources) (string, bool, error) {
+	m, ok, err := src.ConfigMap(ref.Name)
 	if err != nil {
 		return "", false, err
 	}
@@ -173,8 +176,8 @@ func configMapValue(pod *corev1.Pod, ref *corev1.ConfigMapKeySelector, src envSo
 	return "", false, fmt.Errorf("couldn't find key %v in ConfigMap %v/%v", ref.Key, pod.Namespace, ref.Name)
 }
 
-func secretValue(pod *corev1.Pod, ref *corev1.SecretKeySelector, src envSources) (string, bool, error) {
-	s, ok, err := src.secret(ref.Name)
+func secretValue(pod *corev1.Pod, ref *corev1.SecretKeySelector, src Sources) (string, bool, error) {
+	s, ok, err := src.Secret(ref.Name)
 	if err != nil {
 		return "", false, err
 	}
@@ -190,8 +193,8 @@ func secretValue(pod *corev1.Pod, ref *corev1.SecretKeySelector, src envSources)
 	return "", false, fmt.Errorf("couldn't find key %v in Secret %v/%v", ref.Key, pod.Namespace, ref.Name)
 }
 
-// fieldValue is a field of the pod, as fieldRef names it.
-func fieldValue(pod *corev1.Pod, path string, src envSources) (string, error) {
+// FieldValue is a field of the pod, as fieldRef names it.
+func FieldValue(pod *corev1.Pod, path string, src Sources) (string, error) {
 	if base, key, ok := subscript(path); ok {
 		switch base {
 		case "metadata.labels":
@@ -212,9 +215,9 @@ func fieldValue(pod *corev1.Pod, path string, src envSources) (string, error) {
 	case "spec.serviceAccountName":
 		return pod.Spec.ServiceAccountName, nil
 	case "status.hostIP", "status.hostIPs":
-		return addrText(src.nodeIP), nil
+		return addrText(src.NodeIP), nil
 	case "status.podIP", "status.podIPs":
-		return addrText(src.podIP), nil
+		return addrText(src.PodIP), nil
 	}
 	return "", fmt.Errorf("unsupported fieldPath: %v", path)
 }

@@ -1,4 +1,5 @@
-package kubelet
+// Package dns makes what a pod's containers know of names: its hostname, /etc/hosts and /etc/resolv.conf. It is pure.
+package dns
 
 import (
 	"fmt"
@@ -9,12 +10,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// resolver is the content of a resolv.conf.
-type resolver struct{ servers, searches, options []string }
+// Resolver is the content of a resolv.conf.
+type Resolver struct{ servers, searches, options []string }
 
-// parseResolver reads a resolv.conf; lines it does not know are left out.
-func parseResolver(text string) resolver {
-	var r resolver
+// ParseResolver reads a resolv.conf; lines it does not know are left out.
+func ParseResolver(text string) Resolver {
+	var r Resolver
 	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if len(f) < 2 || strings.HasPrefix(f[0], "#") || strings.HasPrefix(f[0], ";") {
@@ -32,8 +33,8 @@ func parseResolver(text string) resolver {
 	return r
 }
 
-// onLoopback tells that only this host's own resolver is named, which a pod cannot reach.
-func (r resolver) onLoopback() bool {
+// OnLoopback tells whether only this host's own Resolver is named, which a pod cannot reach.
+func (r Resolver) OnLoopback() bool {
 	for _, s := range r.servers {
 		if a, err := netip.ParseAddr(s); err != nil || !a.IsLoopback() {
 			return false
@@ -42,9 +43,9 @@ func (r resolver) onLoopback() bool {
 	return len(r.servers) > 0
 }
 
-// podResolver is what a pod's resolv.conf says: host is the node's own.
-func podResolver(pod *corev1.Pod, host resolver, clusterDNS []netip.Addr, domain string) resolver {
-	var r resolver
+// PodResolver is what a pod's resolv.conf says: host is the node's own.
+func PodResolver(pod *corev1.Pod, host Resolver, clusterDNS []netip.Addr, domain string) Resolver {
+	var r Resolver
 	policy := pod.Spec.DNSPolicy
 	if policy == corev1.DNSClusterFirst && pod.Spec.HostNetwork || len(clusterDNS) == 0 && policy != corev1.DNSNone {
 		policy = corev1.DNSDefault
@@ -67,7 +68,7 @@ func podResolver(pod *corev1.Pod, host resolver, clusterDNS []netip.Addr, domain
 }
 
 // with adds a pod's dnsConfig: its options replace those of the same name.
-func (r resolver) with(c *corev1.PodDNSConfig) resolver {
+func (r Resolver) with(c *corev1.PodDNSConfig) Resolver {
 	r.servers = distinct(slices.Concat(r.servers, c.Nameservers))
 	r.searches = distinct(slices.Concat(r.searches, c.Searches))
 	options := slices.Clone(r.options)
@@ -96,7 +97,7 @@ func distinct(list []string) []string {
 	return out
 }
 
-func (r resolver) String() string {
+func (r Resolver) String() string {
 	var b strings.Builder
 	if len(r.searches) > 0 {
 		fmt.Fprintf(&b, "search %s\n", strings.Join(r.searches, " "))
@@ -116,8 +117,8 @@ const (
 	hostsHeaderHost = "# Kubernetes-managed hosts file (host network).\n"
 )
 
-// hostsText is a pod's /etc/hosts; nodeHosts is the node's own, for pods in its network.
-func hostsText(pod *corev1.Pod, podIP netip.Addr, nodeHosts, domain string) string {
+// HostsFile is a pod's /etc/hosts; nodeHosts is the node's own, for pods in its network.
+func HostsFile(pod *corev1.Pod, podIP netip.Addr, nodeHosts, domain string) string {
 	var b strings.Builder
 	if pod.Spec.HostNetwork {
 		b.WriteString(hostsHeaderHost + nodeHosts)
@@ -125,7 +126,7 @@ func hostsText(pod *corev1.Pod, podIP netip.Addr, nodeHosts, domain string) stri
 		b.WriteString(hostsHeader + "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
 			"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n")
 		if podIP.IsValid() {
-			names := hostname(pod)
+			names := Hostname(pod)
 			if d := podDomain(pod); d != "" {
 				names = fmt.Sprintf("%s.%s.%s\t%s", names, d, domain, names)
 			}
