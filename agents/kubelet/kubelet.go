@@ -15,6 +15,7 @@ import (
 
 	"gantry/agents/internal/events"
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/images"
 	"gantry/agents/kubelet/node"
 	"gantry/agents/kubelet/probe"
 	"gantry/agents/kubelet/volumes"
@@ -31,7 +32,7 @@ type kubelet struct {
 	network Network
 	volumes *volumes.Volumes
 	prober  *probe.Prober
-	images  *images
+	images  *images.Puller
 	events  *events.Recorder
 	node    *node.Node
 	room    *room
@@ -73,7 +74,7 @@ func newKubelet(cfg Config, e engine.Engine) *kubelet {
 	cfg = cfg.withDefaults()
 	k := &kubelet{
 		cfg: cfg, log: cfg.Log, engine: e, network: cfg.Network,
-		images:    &images{engine: e},
+		images:    images.NewPuller(e),
 		sandboxes: make(chan struct{}, startingSandboxes), engineKnown: make(chan struct{}),
 		events:  events.New(cfg.Gateway, "kubelet", cfg.NodeName, cfg.Log),
 		workers: map[string]*worker{}, hired: make(chan struct{}, 1), room: newRoom(),

@@ -11,6 +11,7 @@ import (
 
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/env"
+	"gantry/agents/kubelet/images"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
 	"gantry/schema"
@@ -25,7 +26,7 @@ type startInput struct {
 	sandbox string        // ID
 	podIP   netip.Addr
 	volumes map[string]volume // nil: mount them first
-	pulls   *pullBackoff
+	pulls   *images.Backoff
 	turn    turn
 }
 
@@ -214,76 +215,6 @@ func (k *kubelet) removeVolumes(ctx context.Context, uid string) error {
 		return fmt.Errorf("%w: %w", errVolumesLeft, err)
 	}
 	return nil
-}
-
-// ensureImage makes sure the engine has the container's image, as its pull policy says.
-func (k *kubelet) ensureImage(ctx context.Context, in *startInput) (*engine.Image, error) {
-	pod, c := in.pod, in.action.container
-	ref, err := parseImage(c.Image)
-	if err != nil {
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "InspectFailed", "%v", err)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitInvalidImage)
-		return nil, &waitError{problem{reason: waitInvalidImage, message: err.Error()}, maxBackoff}
-	}
-	image, err := k.engine.Image(ctx, ref)
-	present := err == nil
-	if !present && !errors.Is(err, engine.ErrNotFound) {
-		return nil, err
-	}
-	policy := pullPolicy(c.Container, ref)
-	switch {
-	case present && policy != corev1.PullAlways:
-		k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulled", presentMessage, c.Image)
-		return image, nil
-	case policy == corev1.PullNever:
-		message := fmt.Sprintf(neverPullMessage, c.Image)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, waitNeverPull, "%s", message)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitNeverPull)
-		return nil, &waitError{problem{reason: waitNeverPull, message: message}, startRetry}
-	}
-	if err := in.untilReady(ctx); err != nil { // a pull is long, and in vain without a sandbox
-		return nil, err
-	}
-	return k.pullImage(ctx, pod, c, ref, in.pulls)
-}
-
-func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, c member, ref string, back *pullBackoff) (*engine.Image, error) {
-	begin := time.Now()
-	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulling", "Pulling image %q", c.Image)
-	err := k.images.fetch(ctx, ref, k.pullSecrets(ctx, pod))
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	var image *engine.Image
-	if err == nil {
-		if image, err = k.engine.Image(ctx, ref); errors.Is(err, engine.ErrNotFound) {
-			err = fmt.Errorf("the engine does not have %s after its pull", ref)
-		}
-	}
-	if err != nil {
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", pullFailedMessage, c.Image, err)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitImagePull)
-		return nil, &waitError{problem{reason: waitImagePull, message: err.Error()}, back.next(ref)}
-	}
-	back.forget(ref)
-	took := time.Since(begin).Round(time.Millisecond)
-	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulled", pulledMessage, c.Image, took, took, image.Size)
-	return image, nil
-}
-
-// pullSecrets are the pod's imagePullSecrets that can be read; one that can't is no credential.
-func (k *kubelet) pullSecrets(ctx context.Context, pod *corev1.Pod) []*corev1.Secret {
-	var all []*corev1.Secret
-	for _, ref := range pod.Spec.ImagePullSecrets {
-		s, ok, err := read[*corev1.Secret](ctx, k.cfg.Gateway, core.Secret, pod.Namespace, ref.Name)
-		if err == nil && ok {
-			all = append(all, s)
-			continue
-		}
-		k.podEvent(pod, corev1.EventTypeWarning, "FailedToRetrieveImagePullSecret",
-			"Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", ref.Name)
-	}
-	return all
 }
 
 // notAFault tells errors that say nothing of the container: the engine is away or the kubelet ends.

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/images"
 	"gantry/registry/safely"
 )
 
@@ -56,7 +57,7 @@ type worker struct {
 	messages    map[string]string // by container ID
 	images      map[string]string // imageID of a status by the engine's ID
 	told        map[string]bool   // containers, by ID, whose back-off there was an event of
-	pulls       pullBackoff
+	pulls       images.Backoff
 	boxFails    int // sandboxes that failed in a row
 	hired       time.Time
 	counted     bool // its start has been measured
