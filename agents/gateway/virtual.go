@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 
+	"gantry/agents/gateway/request"
 	"gantry/schema"
 )
 
@@ -51,10 +52,6 @@ var (
 		Group: "policy", Version: "v1", Kind: "Eviction", Namespaced: true,
 		New: func() schema.Object { return &policyv1.Eviction{} },
 	}
-	tokenRequestKind = &schema.Kind{
-		Group: "authentication.k8s.io", Version: "v1", Kind: "TokenRequest", Namespaced: true,
-		New: func() schema.Object { return &authenticationv1.TokenRequest{} },
-	}
 )
 
 // virtualKinds are those with a path of their own; each can only be created.
@@ -72,23 +69,34 @@ func virtualKind(group, version, plural string) *schema.Kind {
 	return nil
 }
 
+// served are the kinds that have paths: stored and virtual ones.
+type served struct{ *schema.Set }
+
+// Resource finds a kind by its place in the API; nil where there is none.
+func (s served) Resource(group, version, plural string) *schema.Kind {
+	if k := s.Set.Resource(group, version, plural); k != nil {
+		return k
+	}
+	return virtualKind(group, version, plural)
+}
+
 // virtual is the handler of a virtual kind; nil for a stored one.
-func (g *gateway) virtual(k *schema.Kind) handler {
+func (g *gateway) virtual(k *schema.Kind) request.Handler {
 	switch k {
 	case bindingKind:
 		return g.bind
 	case tokenReviewKind:
-		return g.reviewToken
+		return g.authn.ReviewToken
 	case selfReviewKind:
-		return g.reviewSelf
+		return g.authn.ReviewSelf
 	case accessReviewKind:
-		return g.reviewAccess
+		return g.reviews.ReviewAccess
 	case selfAccessReviewKind:
-		return g.reviewSelfAccess
+		return g.reviews.ReviewSelfAccess
 	case rulesReviewKind:
-		return g.reviewRules
+		return g.reviews.ReviewRules
 	case localAccessReviewKind:
-		return g.reviewLocalAccess
+		return g.reviews.ReviewLocalAccess
 	}
 	return nil
 }
