@@ -10,12 +10,12 @@ import (
 	"gantry/schema/core"
 )
 
-// podEvent tells what happened to a pod.
+// podEvent records an event of a pod.
 func (k *kubelet) podEvent(pod *corev1.Pod, kind, reason, format string, args ...any) {
 	k.events.Event(core.Pod, pod, kind, reason, format, args...)
 }
 
-// containerEvent tells what happened to a container of a pod.
+// containerEvent records an event of a container of a pod.
 func (k *kubelet) containerEvent(pod *corev1.Pod, c member, kind, reason, format string, args ...any) {
 	list := "containers"
 	if c.role != roleApp {

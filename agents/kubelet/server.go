@@ -56,7 +56,7 @@ type podIndex kubelet
 func (p *podIndex) find(namespace, name, uid string) (*snapshot, error) {
 	var last *snapshot
 	for _, w := range (*kubelet)(p).allWorkers() {
-		s := w.seen.Load()
+		s := w.snapshot.Load()
 		if s == nil || w.ref.Namespace != namespace || w.ref.Name != name || uid != "" && w.ref.UID != uid {
 			continue
 		}
@@ -81,11 +81,11 @@ func (p *podIndex) Container(namespace, pod, uid, container string, previous boo
 	}
 	list := s.Containers[container]
 	if previous {
-		for i, f := range list {
+		for i, cs := range list {
 			// A container that ended and waits to be started again is the previous one of its next attempt.
 			waits := i == 0 && waitsAgain(s.status, container)
-			if f.State == engine.StateExited && (i > 0 || waits) {
-				return f.ID, nil
+			if cs.State == engine.StateExited && (i > 0 || waits) {
+				return cs.ID, nil
 			}
 		}
 		return "", badContainer(pod, fmt.Sprintf("previous terminated container %q in pod %q not found", container, pod))
@@ -128,8 +128,8 @@ func (p *podIndex) SandboxPID(namespace, pod, uid string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if box := s.Sandbox(); box != nil && box.State == engine.StateRunning {
-		return box.PID, nil
+	if sandbox := s.Sandbox(); sandbox != nil && sandbox.State == engine.StateRunning {
+		return sandbox.PID, nil
 	}
 	return 0, badContainer(pod, fmt.Sprintf("pod %q has no running sandbox", pod))
 }
@@ -138,7 +138,7 @@ func (p *podIndex) SandboxPID(namespace, pod, uid string) (int, error) {
 func (p *podIndex) List() []*corev1.Pod {
 	var all []*corev1.Pod
 	for _, w := range (*kubelet)(p).allWorkers() {
-		if s := w.seen.Load(); s != nil && !s.gone {
+		if s := w.snapshot.Load(); s != nil && !s.gone {
 			pod := s.pod.DeepCopy()
 			pod.Status = s.status
 			all = append(all, pod)

@@ -20,56 +20,56 @@ import (
 
 // startInput is what a start needs of its pod.
 type startInput struct {
-	pod     *corev1.Pod
-	action  action
-	making  *sandboxStart // of an early start: what follows comes from it
-	sandbox string        // ID
-	podIP   netip.Addr
-	volumes map[string]volume // nil: mount them first
-	pulls   *images.Backoff
-	turn    turn
+	pod      *corev1.Pod
+	action   action
+	starting *sandboxStart // of an early start: sandbox, podIP and volumes come from it
+	sandbox  string        // ID
+	podIP    netip.Addr
+	volumes  map[string]volume // nil: mount them first
+	pulls    *images.Backoff
+	order    startOrder
 }
 
-// untilMade waits until the container can be made in its sandbox, and it is its turn to be.
-func (in *startInput) untilMade(ctx context.Context) error {
-	if in.making != nil {
-		if err := in.making.await(ctx, in.making.made); err != nil {
+// untilCreatable waits until the container can be created in its sandbox, and in its order.
+func (in *startInput) untilCreatable(ctx context.Context) error {
+	if in.starting != nil {
+		if err := in.starting.await(ctx, in.starting.created); err != nil {
 			return err
 		}
-		in.sandbox, in.volumes = in.making.id, in.making.volumes
+		in.sandbox, in.volumes = in.starting.id, in.starting.volumes
 		if !in.pod.Spec.HostNetwork {
-			in.podIP = in.making.address
+			in.podIP = in.starting.address
 		}
 	}
-	return in.turn.untilCreate(ctx)
+	return in.order.untilCreate(ctx)
 }
 
 // untilReady waits until its sandbox is complete.
 func (in *startInput) untilReady(ctx context.Context) error {
-	if in.making == nil {
+	if in.starting == nil {
 		return nil
 	}
-	return in.making.await(ctx, in.making.done)
+	return in.starting.await(ctx, in.starting.done)
 }
 
-// untilItsTurn waits until the container can be started.
-func (in *startInput) untilItsTurn(ctx context.Context) error {
+// untilStartable waits until the container can be started.
+func (in *startInput) untilStartable(ctx context.Context) error {
 	if err := in.untilReady(ctx); err != nil {
 		return err
 	}
-	return in.turn.untilStart(ctx)
+	return in.order.untilStart(ctx)
 }
 
-// startRetry is how soon a start that met a passing fault (a config map not there yet) is tried again.
+// startRetry is how soon a start that met a temporary fault (a config map not there yet) is tried again.
 const startRetry = 10 * time.Second
 
-// startContainer brings one attempt of a container up: image, volumes, environment, create, start, postStart. The error is a
-// *waitError where it is the container's affair, errNoSandbox where the sandbox beside it fails, else the engine's.
+// startContainer starts one attempt of a container: image, volumes, environment, create, start, postStart. The error is a
+// *waitError where it concerns the container, errNoSandbox where the sandbox that is started meanwhile fails, else the engine's.
 func (k *kubelet) startContainer(ctx context.Context, in *startInput) (id string, image *engine.Image, err error) {
 	c := in.action.container
 	image, err = k.ensureImage(ctx, in)
 	if err == nil {
-		err = in.untilMade(ctx)
+		err = in.untilCreatable(ctx)
 	}
 	if err != nil {
 		return "", image, err
@@ -90,7 +90,7 @@ func (k *kubelet) startContainer(ctx context.Context, in *startInput) (id string
 		return "", image, &waitError{problem{reason: reason, message: err.Error()}, startRetry}
 	}
 	k.containerEvent(in.pod, c, corev1.EventTypeNormal, "Created", "Created container: %s", c.Name)
-	if err := in.untilItsTurn(ctx); err != nil {
+	if err := in.untilStartable(ctx); err != nil {
 		return id, image, err
 	}
 	if err := k.engine.Start(ctx, id); err != nil {
@@ -193,7 +193,7 @@ func (k *kubelet) mountVolumes(ctx context.Context, pod *corev1.Pod) (map[string
 	return out, nil
 }
 
-// mountSubPath logs what went wrong: the pod's author is not told of the host's files.
+// mountSubPath logs its error: the pod's status is not to name the host's files.
 func (k *kubelet) mountSubPath(ctx context.Context, pod *corev1.Pod, s volumes.SubPath) (string, error) {
 	place, err := k.volumes.MountSubPath(ctx, pod, s)
 	if err != nil {
@@ -217,7 +217,7 @@ func (k *kubelet) removeVolumes(ctx context.Context, uid string) error {
 	return nil
 }
 
-// notAFault tells errors that say nothing of the container: the engine is away or the kubelet ends.
-func notAFault(ctx context.Context, err error) bool {
+// isTransient tells errors that say nothing of the container: the engine is away or the kubelet ends.
+func isTransient(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, engine.ErrUnreachable) || errors.Is(err, engine.ErrUnavailable)
 }

@@ -50,7 +50,7 @@ func TestVolumeMountErrors(t *testing.T) {
 // after (CVE-2021-25741).
 func TestEngineMountsWhatTheKubeletOpened(t *testing.T) {
 	const starts = 8
-	r := newRig(t)
+	r := newTestCluster(t)
 	k := newKubelet(Config{
 		Gateway: gateway{r.api}, NodeName: r.node, Network: testNetwork, DataDir: r.dataDir, LogDir: noLinks, Log: testLog(r),
 	}, r.engine())
@@ -101,7 +101,7 @@ func TestEngineMountsWhatTheKubeletOpened(t *testing.T) {
 }
 
 // untilExit waits for a container's end and returns its code.
-func (r *rig) untilExit(id string) int64 {
+func (r *testCluster) untilExit(id string) int64 {
 	r.Helper()
 	codes, errs := r.docker.ContainerWait(r.Context(), id, container.WaitConditionNotRunning)
 	select {
@@ -115,7 +115,7 @@ func (r *rig) untilExit(id string) int64 {
 
 // A part of a volume is the same for all containers, across their restarts and the kubelet's; it goes with the pod.
 func TestSubPathOfAPod(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	pod := r.run("parts", func(p *corev1.Pod) {
 		p.Spec.Volumes = []corev1.Volume{{Name: "disk", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 		p.Spec.InitContainers = []corev1.Container{{Name: "first", Image: testImage, Args: []string{"touch", "/part/file"},
@@ -157,7 +157,7 @@ func TestSubPathOfAPod(t *testing.T) {
 
 // A subPath that a link leads out of the volume is refused, and the pod's author learns nothing of the host.
 func TestSubPathOutOfTheVolumeIsRefused(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	dir := t.TempDir()
 	if err := os.Symlink("/", dir+"/out"); err != nil {
 		t.Fatal(err)

@@ -15,13 +15,13 @@ import (
 )
 
 // podDirOf is where the kubelet keeps a pod's files.
-func (r *rig) podDirOf(pod *corev1.Pod) string {
+func (r *testCluster) podDirOf(pod *corev1.Pod) string {
 	return filepath.Join(r.dataDir, "pods", string(pod.UID))
 }
 
 // Somebody's directory, mounted below a volume of a pod, is unmounted at the pod's end and keeps its data.
 func TestForeignMountSurvivesTheEndOfThePod(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	foreign := t.TempDir()
 	canary := filepath.Join(foreign, "canary")
 	if err := os.WriteFile(canary, []byte("data"), 0o600); err != nil {
@@ -52,7 +52,7 @@ func TestForeignMountSurvivesTheEndOfThePod(t *testing.T) {
 func TestVolumeThatStaysMountedKeepsThePodsDirectory(t *testing.T) {
 	var busy atomic.Bool
 	busy.Store(true)
-	r := newRig(t)
+	r := newTestCluster(t)
 	r.plugins = []volumes.Plugin{{
 		Name: "example.com/memory", Is: func(vol *corev1.Volume) bool { return vol.CSI != nil },
 		Mount: func(_ context.Context, q volumes.Request) (volumes.Mounted, error) {

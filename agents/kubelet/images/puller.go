@@ -29,8 +29,8 @@ type pull struct {
 	err     error
 }
 
-// Pull pulls an image, joining a pull of it that is under way. With ctx done it returns at once; a pull that nobody waits
-// for any more is ended. secrets are the credentials of whoever begins it.
+// Pull pulls an image, joining a pull of it that is under way. With ctx done it returns at once; a pull without
+// waiters is cancelled. secrets are the credentials of the call that begins it.
 func (p *Puller) Pull(ctx context.Context, ref string, secrets []*corev1.Secret) error {
 	p.mu.Lock()
 	c := p.pulls[ref]

@@ -10,13 +10,13 @@ import (
 )
 
 // untilClientGoes returns the two of a request whose ctx and connection end together, even after the connection has been taken
-// over for a session: net/http looks at it no more then. cancel ends both at last.
+// over for a session: net/http does not read it any more then. cancel ends both.
 func untilClientGoes(w http.ResponseWriter, r *http.Request) (_ http.ResponseWriter, _ *http.Request, cancel context.CancelFunc) {
 	ctx, cancel := context.WithCancel(r.Context())
 	return watchedWriter{w, ctx, cancel}, r.WithContext(ctx), cancel
 }
 
-// watchedWriter hands over a connection that tells its end.
+// watchedWriter gives up its connection as one that reports its end.
 type watchedWriter struct {
 	http.ResponseWriter
 	ctx  context.Context

@@ -150,7 +150,7 @@ func short(text string) string {
 	return strconv.Quote(text[:min(len(text), 300)])
 }
 
-// TestTimesOfBothStreams: a time stands only where a line of the answer begins, whoever wrote it.
+// TestTimesOfBothStreams: a time comes only where a line of the answer begins, of either stream.
 func TestTimesOfBothStreams(t *testing.T) {
 	e := &logEngine{fakeDocker: newFakeDocker(t)}
 	long := strings.Repeat("l", pieceSize)

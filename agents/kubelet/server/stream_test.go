@@ -123,7 +123,7 @@ func (n *node) get(c *rest.Config, path string) (code int, body string) {
 
 func TestWhoMay(t *testing.T) {
 	n := newNode(t, 0)
-	nobody := &rest.Config{TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
+	anonymous := &rest.Config{TLSClientConfig: rest.TLSClientConfig{Insecure: true}}
 	tests := []struct {
 		name, path string
 		as         *rest.Config
@@ -133,9 +133,9 @@ func TestWhoMay(t *testing.T) {
 		{"admin", "/containerLogs/default/web/web", n.as("kubernetes-admin", "system:masters"), 200},
 		{"node", "/containerLogs/default/web/web", n.as("system:node:n1", "system:nodes"), 403},
 		{"name like ours", "/pods", n.as("gantry-gateway2"), 403},
-		{"nobody", "/containerLogs/default/web/web", nobody, 401},
-		{"nobody asks for exec", "/exec/default/web/web?command=id&output=1", nobody, 401},
-		{"health", "/healthz", nobody, 200},
+		{"anonymous", "/containerLogs/default/web/web", anonymous, 401},
+		{"anonymous exec", "/exec/default/web/web?command=id&output=1", anonymous, 401},
+		{"health", "/healthz", anonymous, 200},
 		{"no such path", "/run/default/web/web", n.as("gantry-gateway"), 404},
 	}
 	for _, tt := range tests {
@@ -351,7 +351,7 @@ func TestPortForward(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 5 { // connections in turn over one stream connection
+	for range 5 { // one connection after the other over one stream connection
 		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", ports[0].Local))
 		if err != nil {
 			t.Fatal(err)

@@ -19,10 +19,10 @@ type Plugin struct {
 	// Mount makes a volume and returns where it is. It is idempotent: what a restarted kubelet finds mounted stays as it is. What
 	// it mounts is below the directory of Request.MakeDir.
 	Mount func(ctx context.Context, r Request) (Mounted, error)
-	// Unmount undoes Mount for a volume's directory, which is there, except that data and directory stay. It is told nothing
-	// of the pod: that may be gone for long. It is idempotent; nothing is mounted at dir after it.
+	// Unmount undoes Mount for a volume's directory, which is there, except that data and directory stay. The pod is not
+	// known to it: that may be gone for long. It is idempotent; nothing is mounted at dir after it.
 	Unmount func(ctx context.Context, dir string) error
-	// Metrics reads what a mounted volume uses; nil: that cannot be told.
+	// Metrics reads what a mounted volume uses; nil: that is not known.
 	Metrics func(dir string) (Metrics, error)
 	// Refresh: Mount is called again while the pod runs, to bring the content up to date.
 	Refresh bool
@@ -45,7 +45,7 @@ type Request struct {
 	state   *podState
 }
 
-// MakeDir makes the volume's directory, below which nobody but the plug-in makes anything.
+// MakeDir makes the volume's directory, which is the plug-in's alone.
 func (r Request) MakeDir() (string, error) {
 	path, err := Join(r.volumes.cfg.Dir, string(r.Pod.UID), volumesDir, r.plugin.dirName(), r.Volume.Name)
 	if err != nil {
@@ -95,7 +95,7 @@ func unmountDir(_ context.Context, dir string) error { return detach(dir) }
 // Metrics is what a volume uses, in bytes.
 type Metrics struct{ Capacity, Used, Available int64 }
 
-// Metrics reads what a pod's mounted volumes use, by name. Volumes whose source cannot tell are left out.
+// Metrics reads what a pod's mounted volumes use, by name. Volumes of plug-ins without Metrics are left out.
 func (v *Volumes) Metrics(podUID string) (map[string]Metrics, error) {
 	all := map[string]Metrics{}
 	err := v.eachVolume(podUID, func(p *Plugin, name, dir string) error {

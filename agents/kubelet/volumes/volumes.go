@@ -41,7 +41,7 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Volumes keeps the volumes of a node's pods. Its methods may be called at the same time; those for one pod take turns.
+// Volumes keeps the volumes of a node's pods. Its methods may be called at the same time; those for one pod run one after the other.
 type Volumes struct {
 	cfg     Config
 	plugins []Plugin

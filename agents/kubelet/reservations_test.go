@@ -12,77 +12,77 @@ import (
 	"gantry/registry"
 )
 
-// A room with place for two pods, taken by "a" and "b".
-func TestRoomWaitsForThoseWhoLeave(t *testing.T) {
+// A node for two pods, which are "a" and "b".
+func TestPodWaitsForPodsThatTerminate(t *testing.T) {
 	node := &corev1.Node{Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{corev1.ResourcePods: quantity("2")}}}
 	podNamed := func(uid string) *corev1.Pod { return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{UID: types.UID(uid)}} }
 	for _, tc := range []struct {
 		name   string
-		before func(*room)
-		want   string // what becomes of c
-		after  func(*room)
+		before func(*reservations)
+		want   string // the answer to c
+		after  func(*reservations)
 		woken  int
-		then   string // what becomes of c when it asks again
+		then   string // the next answer to c
 	}{
 		{name: "full", want: "OutOfpods"},
-		{name: "one has left", before: func(r *room) { r.leave("a") }, want: "taken"},
-		{name: "one is deleted", before: func(r *room) { r.setDeleted("a", true) }, want: "waits",
-			after: func(r *room) { r.leave("a") }, woken: 1, then: "taken"},
-		{name: "one is ended by its worker", before: func(r *room) { r.setEnding("b") }, want: "waits",
-			after: func(r *room) { r.leave("b") }, woken: 1, then: "taken"},
-		{name: "one seemed deleted and was not", before: func(r *room) { r.setDeleted("a", true) }, want: "waits",
-			after: func(r *room) { r.setDeleted("a", false) }, woken: 1, then: "OutOfpods"},
-		{name: "its place is taken by another", before: func(r *room) { r.setDeleted("a", true) }, want: "waits",
-			after: func(r *room) { r.leave("a"); _, _ = r.enter(podNamed("d"), false, node, nil) }, woken: 1, then: "OutOfpods"},
-		{name: "it is deleted itself", before: func(r *room) { r.setDeleted("a", true) }, want: "waits",
-			after: func(r *room) { r.leave("c"); r.leave("a") }, woken: 0, then: "taken"},
-		{name: "one left on its own is held", before: func(r *room) { r.leave("a"); r.hold(podNamed("a")) }, want: "waits",
-			after: func(r *room) { r.leave("a") }, woken: 1, then: "taken"},
+		{name: "one has ended", before: func(r *reservations) { r.remove("a") }, want: "admitted"},
+		{name: "one is deleted", before: func(r *reservations) { r.setDeleted("a", true) }, want: "waits",
+			after: func(r *reservations) { r.remove("a") }, woken: 1, then: "admitted"},
+		{name: "one is ended by its worker", before: func(r *reservations) { r.setEnding("b") }, want: "waits",
+			after: func(r *reservations) { r.remove("b") }, woken: 1, then: "admitted"},
+		{name: "one was deleted and is not any more", before: func(r *reservations) { r.setDeleted("a", true) }, want: "waits",
+			after: func(r *reservations) { r.setDeleted("a", false) }, woken: 1, then: "OutOfpods"},
+		{name: "another pod is admitted instead", before: func(r *reservations) { r.setDeleted("a", true) }, want: "waits",
+			after: func(r *reservations) { r.remove("a"); _, _ = r.admit(podNamed("d"), false, node, nil) }, woken: 1, then: "OutOfpods"},
+		{name: "it is deleted itself", before: func(r *reservations) { r.setDeleted("a", true) }, want: "waits",
+			after: func(r *reservations) { r.remove("c"); r.remove("a") }, woken: 0, then: "admitted"},
+		{name: "one that is ending is kept", before: func(r *reservations) { r.remove("a"); r.keep(podNamed("a")) }, want: "waits",
+			after: func(r *reservations) { r.remove("a") }, woken: 1, then: "admitted"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r, woken := newRoom(), 0
-			ask := func() string {
-				f, wait := r.enter(podNamed("c"), false, node, func() { woken++ })
+			r, woken := newReservations(), 0
+			admit := func() string {
+				f, wait := r.admit(podNamed("c"), false, node, func() { woken++ })
 				switch {
 				case f != nil:
 					return f.reason
 				case wait:
 					return "waits"
 				}
-				return "taken"
+				return "admitted"
 			}
 			for _, uid := range []string{"a", "b"} {
-				if f, wait := r.enter(podNamed(uid), false, node, nil); f != nil || wait {
+				if f, wait := r.admit(podNamed(uid), false, node, nil); f != nil || wait {
 					t.Fatal(uid, f, wait)
 				}
 			}
 			if tc.before != nil {
 				tc.before(r)
 			}
-			if got := ask(); got != tc.want {
-				t.Errorf("asked: %s, want %s", got, tc.want)
+			if got := admit(); got != tc.want {
+				t.Errorf("first: %s, want %s", got, tc.want)
 			}
 			if tc.after == nil {
 				return
 			}
 			tc.after(r)
-			if got := ask(); got != tc.then || woken != tc.woken {
-				t.Errorf("asked again: %s, woken %d times; want %s, %d", got, woken, tc.then, tc.woken)
+			if got := admit(); got != tc.then || woken != tc.woken {
+				t.Errorf("then: %s, woken %d times; want %s, %d", got, woken, tc.then, tc.woken)
 			}
 		})
 	}
 }
 
-// A pod that runs is taken though it does not fit, and though another waits for its place.
-func TestRunningPodIsNeverTurnedAway(t *testing.T) {
-	r, node := newRoom(), &corev1.Node{Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{corev1.ResourcePods: quantity("0")}}}
-	if f, wait := r.enter(podOf(corev1.RestartPolicyAlways, "a"), true, node, nil); f != nil || wait {
+// A pod that runs is admitted though the node has no resources for it.
+func TestRunningPodIsAlwaysAdmitted(t *testing.T) {
+	r, node := newReservations(), &corev1.Node{Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{corev1.ResourcePods: quantity("0")}}}
+	if f, wait := r.admit(podOf(corev1.RestartPolicyAlways, "a"), true, node, nil); f != nil || wait {
 		t.Error(f, wait)
 	}
 }
 
 // The order is upstream's: resources, affinity, ports.
-func TestRefusalTexts(t *testing.T) {
+func TestAdmissionFailureTexts(t *testing.T) {
 	node := &corev1.Node{Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{
 		corev1.ResourcePods: quantity("2"), corev1.ResourceCPU: quantity("2"), corev1.ResourceMemory: quantity("1Gi")}}}
 	with := func(change func(*corev1.Pod)) *corev1.Pod {
@@ -114,7 +114,7 @@ func TestRefusalTexts(t *testing.T) {
 			"NodePorts: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"},
 	} {
 		got := ""
-		if f := refuse(tc.pod, tc.others, node); f != nil {
+		if f := admissionFailure(tc.pod, tc.others, node); f != nil {
 			got = fmt.Sprintf("%s: %s", f.reason, f.message)
 		}
 		if d := cmp.Diff(tc.want, got); d != "" {
@@ -123,10 +123,10 @@ func TestRefusalTexts(t *testing.T) {
 	}
 }
 
-// A pod that was deleted without grace leaves the API at once and runs on for a while. Who was bound to its place waits for
-// it, be it cpu or a host port.
-func TestNextPodWaitsForOneThatLeaves(t *testing.T) {
-	r := newRig(t).start()
+// A pod that was deleted without grace is removed from the API at once and runs on for a while. The next pod waits for its cpu or
+// host port.
+func TestNextPodWaitsForOneThatEnds(t *testing.T) {
+	r := newTestCluster(t).start()
 	cpu := r.untilNodeReady().Status.Allocatable[corev1.ResourceCPU]
 	whole := func(p *corev1.Pod) {
 		p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: cpu}
@@ -157,7 +157,7 @@ func TestNextPodWaitsForOneThatLeaves(t *testing.T) {
 // One who would not fit anyway is refused at once, and its status is why.
 func TestRefusedPodSaysWhy(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.untilNodeReady()
 	r.run("big", func(p *corev1.Pod) {
 		p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: quantity("5000")}

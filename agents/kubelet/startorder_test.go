@@ -12,16 +12,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-func TestTurn(t *testing.T) {
+func TestStartOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, c := make(chan struct{}), make(chan struct{}), make(chan struct{})
 		w := &worker{pod: podOf(corev1.RestartPolicyAlways, "a", "b", "c", "d"), jobs: map[string]*job{
-			"a": {do: doStart, over: a}, "b": {do: doStop, over: b}, "d": {do: doStart, over: c, hooked: true},
+			"a": {do: doStart, done: a}, "b": {do: doStop, done: b}, "d": {do: doStart, done: c, hooked: true},
 		}}
-		plain := w.turnOf("c") // b is being stopped, d comes later
+		plain := w.startOrderOf("c") // b is being stopped, d comes later
 		w.jobs["a"].hooked = true
-		hooked := w.turnOf("c")
-		for _, first := range []turn{plain, w.turnOf("a")} {
+		hooked := w.startOrderOf("c")
+		for _, first := range []startOrder{plain, w.startOrderOf("a")} {
 			if err := first.untilCreate(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -46,7 +46,7 @@ func TestTurn(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := (turn{earlier: []<-chan struct{}{b}}).untilStart(ctx); err == nil {
+		if err := (startOrder{earlier: []<-chan struct{}{b}}).untilStart(ctx); err == nil {
 			t.Error("a start that is not wanted any more goes on")
 		}
 	})
@@ -54,7 +54,7 @@ func TestTurn(t *testing.T) {
 
 // A container starts after the postStart handler of the one before it: it finds what that left.
 func TestContainersStartAfterTheHookBefore(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	shared := []corev1.VolumeMount{{Name: "shared", MountPath: "/shared"}}
 	r.run("web", func(p *corev1.Pod) {
 		p.Spec.RestartPolicy = corev1.RestartPolicyNever
@@ -70,14 +70,14 @@ func TestContainersStartAfterTheHookBefore(t *testing.T) {
 		return len(c) == 2 && c[1].State.Terminated != nil
 	})
 	if c := pod.Status.ContainerStatuses[1].State.Terminated; c.ExitCode != 0 {
-		t.Errorf("the second container ran before the first one's handler was over: %+v", c)
+		t.Errorf("the second container ran before the first one's handler was done: %+v", c)
 	}
 }
 
 // The same of a sidecar and what follows it.
 func TestInitContainersStartAfterTheHookOfASidecar(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	shared := []corev1.VolumeMount{{Name: "shared", MountPath: "/shared"}}
 	r.run("web", func(p *corev1.Pod) {
 		p.Spec.RestartPolicy = corev1.RestartPolicyNever
@@ -92,13 +92,13 @@ func TestInitContainersStartAfterTheHookOfASidecar(t *testing.T) {
 		return p != nil && len(p.Status.InitContainerStatuses) == 2 && p.Status.InitContainerStatuses[1].State.Terminated != nil
 	})
 	if c := pod.Status.InitContainerStatuses[1].State.Terminated; c.ExitCode != 0 {
-		t.Errorf("the init container ran before the sidecar's handler was over: %+v", c)
+		t.Errorf("the init container ran before the sidecar's handler was done: %+v", c)
 	}
 }
 
 // Containers start in the order of the spec. One that cannot start, or has no image, lets the next ones go on.
 func TestContainersStartInOrder(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", func(p *corev1.Pod) {
 		p.Spec.Containers = nil
 		for i := range 6 {

@@ -129,8 +129,8 @@ func (gateway) Token(context.Context, string, string, *authenticationv1.TokenReq
 	}}, nil
 }
 
-// rig is a cluster of one node: a store in memory, a registry in the gateway's place, a kubelet.
-type rig struct {
+// testCluster is a cluster of one node: a store in memory, a registry in the gateway's place, a kubelet.
+type testCluster struct {
 	testing.TB
 	api       *registry.Registry
 	store     *store.Fake
@@ -143,13 +143,13 @@ type rig struct {
 	stop      func()
 }
 
-// testCIDR is the podCIDR of every rig: links are known by pod, so that rigs can share a bridge.
+// testCIDR is the podCIDR of every test cluster: links are known by pod, so that clusters can share a bridge.
 const testCIDR = "10.213.0.0/24"
 
-// testNetwork is all rigs' network: one chooses addresses.
+// testNetwork is the network of all test clusters: one allocates addresses.
 var testNetwork = &vethNetwork{}
 
-func newRig(t *testing.T) *rig {
+func newTestCluster(t *testing.T) *testCluster {
 	t.Helper()
 	t.Parallel()
 	if err := buildTestImage(); err != nil {
@@ -160,7 +160,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	api, etcd := registrytest.New(t)
-	r := &rig{
+	r := &testCluster{
 		TB: t, api: api, store: etcd, docker: d, engineAPI: d, dataDir: t.TempDir(),
 		node: fmt.Sprintf("kt-%d-%s", os.Getpid(), strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))),
 	}
@@ -179,7 +179,7 @@ func newRig(t *testing.T) *rig {
 }
 
 // start runs a kubelet; r.stop ends it, as SIGTERM would.
-func (r *rig) start() *rig {
+func (r *testCluster) start() *testCluster {
 	r.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	own := registry.New(registry.Config{Store: r.store, Kinds: kinds.All, Node: r.node, Agent: "kubelet"})
@@ -214,7 +214,7 @@ func (r *rig) start() *rig {
 }
 
 // engine is the engine that the kubelet uses.
-func (r *rig) engine() *engine.Docker {
+func (r *testCluster) engine() *engine.Docker {
 	return engine.New(r.engineAPI, engine.Config{Node: r.node, DataDir: r.dataDir})
 }
 
@@ -225,7 +225,7 @@ func testLog(t testing.TB) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-func (r *rig) clean() {
+func (r *testCluster) clean() {
 	if r.stop != nil {
 		r.stop()
 	}
@@ -235,7 +235,7 @@ func (r *rig) clean() {
 	r.docker.Close()
 }
 
-func (r *rig) removeAll() error {
+func (r *testCluster) removeAll() error {
 	for _, c := range r.containers() {
 		if err := r.docker.ContainerRemove(context.Background(), c.ID, container.RemoveOptions{Force: true}); err != nil {
 			return err
@@ -245,7 +245,7 @@ func (r *rig) removeAll() error {
 }
 
 // containers are those that the node made, dead ones too.
-func (r *rig) containers() []container.Summary {
+func (r *testCluster) containers() []container.Summary {
 	r.Helper()
 	list, err := r.docker.ContainerList(context.Background(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", engine.LabelNode+"="+r.node))})
 	if err != nil {
@@ -255,7 +255,7 @@ func (r *rig) containers() []container.Summary {
 }
 
 // run creates a pod bound to the node; its containers run testdata/pod with args.
-func (r *rig) run(name string, change func(*corev1.Pod), args ...string) *corev1.Pod {
+func (r *testCluster) run(name string, change func(*corev1.Pod), args ...string) *corev1.Pod {
 	r.Helper()
 	grace := int64(5)
 	pod := &corev1.Pod{
@@ -279,7 +279,7 @@ func (r *rig) run(name string, change func(*corev1.Pod), args ...string) *corev1
 const patience = 30 * time.Second
 
 // until waits until a pod is as wanted; nil is passed for a pod that is gone.
-func (r *rig) until(name, what string, want func(*corev1.Pod) bool) *corev1.Pod {
+func (r *testCluster) until(name, what string, want func(*corev1.Pod) bool) *corev1.Pod {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
@@ -314,7 +314,7 @@ func describe(pod *corev1.Pod) string {
 	return fmt.Sprintf("%+v", pod.Status)
 }
 
-func (r *rig) untilRunning(name string) *corev1.Pod {
+func (r *testCluster) untilRunning(name string) *corev1.Pod {
 	r.Helper()
 	return r.until(name, "running and ready", isReady)
 }
@@ -332,7 +332,7 @@ func isReady(pod *corev1.Pod) bool {
 }
 
 // untilNodeReady waits until the node is Ready.
-func (r *rig) untilNodeReady() *corev1.Node {
+func (r *testCluster) untilNodeReady() *corev1.Node {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
@@ -355,7 +355,7 @@ func (r *rig) untilNodeReady() *corev1.Node {
 }
 
 // untilLease waits for the node's heartbeat.
-func (r *rig) untilLease() {
+func (r *testCluster) untilLease() {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
@@ -377,7 +377,7 @@ func exists(file string) bool {
 }
 
 // delete deletes a pod as kubectl does.
-func (r *rig) delete(name string, grace *int64) {
+func (r *testCluster) delete(name string, grace *int64) {
 	r.Helper()
 	if err := registry.For[*corev1.Pod](r.api).Delete(r.Context(), "default", name, registry.DeleteOptions{GracePeriodSeconds: grace}); err != nil {
 		r.Fatal(err)
@@ -385,7 +385,7 @@ func (r *rig) delete(name string, grace *int64) {
 }
 
 // untilNoContainers waits until the node has none.
-func (r *rig) untilNoContainers() {
+func (r *testCluster) untilNoContainers() {
 	r.Helper()
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
@@ -412,7 +412,7 @@ func names(list []container.Summary) []string {
 }
 
 // untilLog waits until a container has written text, and returns all it wrote.
-func (r *rig) untilLog(containerID, text string) string {
+func (r *testCluster) untilLog(containerID, text string) string {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
@@ -421,7 +421,7 @@ func (r *rig) untilLog(containerID, text string) string {
 		r.Fatal(err)
 	}
 	defer out.Close()
-	w := &watchedLog{text: text, found: cancel}
+	w := &watchedLog{text: text, contained: cancel}
 	_, err = stdcopy.StdCopy(w, w, out)
 	if !strings.Contains(w.String(), text) {
 		r.Fatalf("%q is not in the log (%v):\n%s", text, err, w)
@@ -429,17 +429,17 @@ func (r *rig) untilLog(containerID, text string) string {
 	return w.String()
 }
 
-// watchedLog keeps what is written and tells when it contains text.
+// watchedLog keeps what is written and calls contained when it contains text.
 type watchedLog struct {
 	bytes.Buffer
-	text  string
-	found func()
+	text      string
+	contained func()
 }
 
 func (w *watchedLog) Write(p []byte) (int, error) {
 	n, err := w.Buffer.Write(p)
 	if bytes.Contains(w.Bytes(), []byte(w.text)) {
-		w.found()
+		w.contained()
 	}
 	return n, err
 }
@@ -447,7 +447,7 @@ func (w *watchedLog) Write(p []byte) (int, error) {
 func quantity(s string) resource.Quantity { return resource.MustParse(s) }
 
 // untilEvent waits for an event of a pod.
-func (r *rig) untilEvent(pod, reason string) *corev1.Event {
+func (r *testCluster) untilEvent(pod, reason string) *corev1.Event {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()

@@ -10,15 +10,15 @@ import (
 	"gantry/schema/core"
 )
 
-// How often directories of pods that nobody knows any more are looked for.
+// How often directories of pods that are not known any more are searched for.
 const (
-	sweepEvery = 10 * time.Minute
-	sweepRetry = 10 * time.Second
+	orphanedDirsEvery = 10 * time.Minute
+	orphanedDirsRetry = 10 * time.Second
 )
 
-// sweep removes links and directories of pods that were gone before this kubelet began, containers and all.
-func (k *kubelet) sweep(ctx context.Context) error {
-	timer := time.NewTimer(sweepRetry)
+// removeOrphanedDirs removes links and directories of pods that were gone before this kubelet began, with no container left.
+func (k *kubelet) removeOrphanedDirs(ctx context.Context) error {
+	timer := time.NewTimer(orphanedDirsRetry)
 	defer timer.Stop()
 	for {
 		select {
@@ -26,16 +26,16 @@ func (k *kubelet) sweep(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		wait := sweepEvery
-		if err := k.sweepOnce(ctx); err != nil && ctx.Err() == nil {
-			wait = sweepRetry
-			k.log.Warn("sweep failed", "after", wait, "err", err)
+		wait := orphanedDirsEvery
+		if err := k.removeOrphanedDirsOnce(ctx); err != nil && ctx.Err() == nil {
+			wait = orphanedDirsRetry
+			k.log.Warn("orphaned pod directories not removed", "after", wait, "err", err)
 		}
 		timer.Reset(wait)
 	}
 }
 
-func (k *kubelet) sweepOnce(ctx context.Context) error {
+func (k *kubelet) removeOrphanedDirsOnce(ctx context.Context) error {
 	if !k.synced.Load() {
 		return nil
 	}
@@ -63,7 +63,7 @@ func (k *kubelet) sweepOnce(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("removing the directory of pod %s: %w", uid, err))
 			continue
 		}
-		k.log.Info("pod directory swept", "uid", uid)
+		k.log.Info("orphaned pod directory removed", "uid", uid)
 	}
 	return errors.Join(errs...)
 }

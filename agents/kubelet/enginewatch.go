@@ -13,8 +13,8 @@ const (
 	engineLastRetry  = 5 * time.Second
 )
 
-// watchEngine tells workers which containers changed, by one stream of the engine's events; whenever that begins anew,
-// everything is listed once.
+// watchEngine gives workers the IDs of containers that changed, by one stream of the engine's events; whenever that begins,
+// all containers are listed once.
 func (k *kubelet) watchEngine(ctx context.Context) error {
 	wait := engineFirstRetry
 	for {
@@ -54,17 +54,17 @@ func (k *kubelet) engineSession(ctx context.Context) error {
 		if !k.synced.Swap(true) {
 			k.log.Info("engine adopted", "pods", len(k.allWorkers()))
 		}
-		k.nudgeAll()
+		k.wakeWorkers()
 		k.node.Wake()
 		return nil
 	}
 	// What changes between the first event and the list is seen twice, never missed.
 	return k.engine.Watch(ctx, begin, func(ref engine.Ref) {
-		k.tell(ref.Pod, validUID.MatchString(ref.Pod.UID), func(in *inbox) { in.dirty[ref.ID] = true })
+		k.enqueue(ref.Pod, validUID.MatchString(ref.Pod.UID), func(in *inbox) { in.dirty[ref.ID] = true })
 	})
 }
 
-// listContainers tells every pod's worker of all its containers; what is not listed is gone.
+// listContainers gives every pod's worker the IDs of all its containers; what is not listed is gone.
 func (k *kubelet) listContainers(ctx context.Context) error {
 	list, err := k.engine.List(ctx)
 	if err != nil {
@@ -78,16 +78,16 @@ func (k *kubelet) listContainers(ctx context.Context) error {
 	}
 	for _, w := range k.allWorkers() {
 		if len(ids[w.ref]) == 0 {
-			w.tell(func(in *inbox) { in.resync = true })
+			w.enqueue(func(in *inbox) { in.resync = true })
 		}
 	}
 	if !k.synced.Load() {
 		for ref := range ids {
-			k.room.expect(ref.UID)
+			k.reservations.expect(ref.UID)
 		}
 	}
 	for ref, list := range ids {
-		k.tell(ref, true, func(in *inbox) {
+		k.enqueue(ref, true, func(in *inbox) {
 			in.resync = true
 			for _, id := range list {
 				in.dirty[id] = true

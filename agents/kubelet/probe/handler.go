@@ -22,53 +22,53 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// maxAnswer bounds how much of an answer is read and shown, in bytes.
-const maxAnswer = 10 << 10
+// maxOutput bounds how much of a response or output is read and shown, in bytes.
+const maxOutput = 10 << 10
 
-// answer is what a container said to one probe. A warning comes with success. err is set where nobody knows: the container
-// could not be asked.
-type answer struct {
+// result is that of one probe. A warning comes with success. err is set where the result is unknown: the container
+// could not be probed.
+type result struct {
 	ok               bool
 	message, warning string
 	err              error
 }
 
-func success() answer               { return answer{ok: true} }
-func failure(message string) answer { return answer{message: message} }
-func unknown(err error) answer      { return answer{err: err} }
+func success() result               { return result{ok: true} }
+func failure(message string) result { return result{message: message} }
+func unknown(err error) result      { return result{err: err} }
 
-// askTries is how often a container that could not be asked is asked again at once.
-const askTries = 3
+// maxTries is how often a probe whose result is unknown is run.
+const maxTries = 3
 
-// ask asks a container, again at once where it could not be asked.
-func (p *Prober) ask(ctx context.Context, t *target, spec *corev1.Probe) (a answer) {
-	for range askTries {
-		if a = p.once(ctx, t, spec); a.err == nil || ctx.Err() != nil {
+// runWithRetries probes a container, again at once where the result is unknown.
+func (p *Prober) runWithRetries(ctx context.Context, t *target, spec *corev1.Probe) (a result) {
+	for range maxTries {
+		if a = p.run(ctx, t, spec); a.err == nil || ctx.Err() != nil {
 			break
 		}
 	}
 	return a
 }
 
-// once asks a container once.
-func (p *Prober) once(ctx context.Context, t *target, spec *corev1.Probe) answer {
+// run probes a container once.
+func (p *Prober) run(ctx context.Context, t *target, spec *corev1.Probe) result {
 	timeout := time.Duration(max(spec.TimeoutSeconds, 1)) * time.Second
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	switch {
 	case spec.Exec != nil:
-		return p.askExec(ctx, t, spec.Exec.Command, timeout)
+		return p.probeExec(ctx, t, spec.Exec.Command, timeout)
 	case spec.HTTPGet != nil:
-		return askHTTP(ctx, t, spec.HTTPGet)
+		return probeHTTP(ctx, t, spec.HTTPGet)
 	case spec.TCPSocket != nil:
-		return askTCP(ctx, t, spec.TCPSocket)
+		return probeTCP(ctx, t, spec.TCPSocket)
 	case spec.GRPC != nil:
-		return askGRPC(ctx, t, spec.GRPC, timeout)
+		return probeGRPC(ctx, t, spec.GRPC, timeout)
 	}
 	return unknown(fmt.Errorf("missing probe handler for %s_%s(%s):%s", t.Pod.Name, t.Pod.Namespace, t.Pod.UID, t.Container.Name))
 }
 
-func (p *Prober) askExec(ctx context.Context, t *target, command []string, timeout time.Duration) answer {
+func (p *Prober) probeExec(ctx context.Context, t *target, command []string, timeout time.Duration) result {
 	out, code, err := p.cfg.Exec(ctx, t.ID, command)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -76,7 +76,7 @@ func (p *Prober) askExec(ctx context.Context, t *target, command []string, timeo
 	case err != nil:
 		return unknown(err)
 	case code != 0:
-		return failure(string(out[:min(len(out), maxAnswer)]))
+		return failure(string(out[:min(len(out), maxOutput)]))
 	}
 	return success()
 }
@@ -96,14 +96,14 @@ func followOnHost(next *http.Request, via []*http.Request) error {
 	return nil
 }
 
-func askHTTP(ctx context.Context, t *target, a *corev1.HTTPGetAction) answer {
+func probeHTTP(ctx context.Context, t *target, a *corev1.HTTPGetAction) result {
 	req, err := httpRequest(ctx, t, a)
 	if err != nil {
 		return unknown(err)
 	}
 	client := &http.Client{
 		Transport: &http.Transport{
-			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // as Kubernetes: a probe asks for life, not identity
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // as Kubernetes: a probe does not verify identity
 			DisableKeepAlives: true, DisableCompression: true, Proxy: nil,
 		},
 		CheckRedirect: followOnHost,
@@ -113,14 +113,14 @@ func askHTTP(ctx context.Context, t *target, a *corev1.HTTPGetAction) answer {
 		return failure(err.Error())
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxOutput))
 	switch {
 	case err != nil:
 		return unknown(err)
 	case resp.StatusCode < 200 || resp.StatusCode >= 400:
 		return failure(fmt.Sprintf("HTTP probe failed with statuscode: %d", resp.StatusCode))
 	case resp.StatusCode >= 300:
-		return answer{ok: true, warning: "Probe terminated redirects, Response body: " + string(body)}
+		return result{ok: true, warning: "Probe terminated redirects, Response body: " + string(body)}
 	}
 	return success()
 }
@@ -162,7 +162,7 @@ func httpRequest(ctx context.Context, t *target, a *corev1.HTTPGetAction) (*http
 	return req, nil
 }
 
-func askTCP(ctx context.Context, t *target, a *corev1.TCPSocketAction) answer {
+func probeTCP(ctx context.Context, t *target, a *corev1.TCPSocketAction) result {
 	port, err := portOf(t.Container, a.Port)
 	if err != nil {
 		return unknown(err)
@@ -179,7 +179,7 @@ func askTCP(ctx context.Context, t *target, a *corev1.TCPSocketAction) answer {
 	return success()
 }
 
-func askGRPC(ctx context.Context, t *target, a *corev1.GRPCAction, timeout time.Duration) answer {
+func probeGRPC(ctx context.Context, t *target, a *corev1.GRPCAction, timeout time.Duration) result {
 	service := ""
 	if a.Service != nil {
 		service = *a.Service

@@ -26,7 +26,7 @@ func (k *kubelet) refreshVolumes(ctx context.Context) error {
 		case <-t.C:
 		}
 		for _, w := range k.allWorkers() {
-			s := w.seen.Load()
+			s := w.snapshot.Load()
 			if s == nil || s.gone || isTerminal(s.pod) || s.pod.DeletionTimestamp != nil || len(s.Containers) == 0 {
 				continue
 			}

@@ -6,20 +6,19 @@ import (
 	"gantry/agents/kubelet/engine"
 )
 
-// rejectedStatus is the status of a pod that the node did not take: why, and nothing of its containers, which would be shown
-// instead.
+// rejectedStatus is the status of a pod that was not admitted: why, and no container statuses, which clients would show instead.
 func rejectedStatus(v view, x facts) corev1.PodStatus {
 	s := corev1.PodStatus{
 		Phase: corev1.PodFailed, Reason: v.failure.reason, Message: "Pod was rejected: " + v.failure.message,
 		QOSClass: qosClass(v.pod), StartTime: startTime(v.pod, x), ObservedGeneration: v.pod.Generation,
 	}
-	if isTerminal(v.pod) { // an end is never left, nor is its reason changed
+	if isTerminal(v.pod) { // a terminal phase never changes, nor does its reason
 		s.Phase, s.Reason, s.Message = v.pod.Status.Phase, v.pod.Status.Reason, v.pod.Status.Message
 	}
 	return mergeStatus(s, v.pod.Status)
 }
 
-// endContainers makes ends of the statuses of containers that wait in a pod that has ended: nothing will start them. Where
+// endContainers sets the statuses of containers that wait in a pod that has ended to terminated: nothing will start them. Where
 // the pod was never initialized its apps, and the init containers that were not reached, stay as they are.
 func endContainers(pod *corev1.Pod, s *corev1.PodStatus) {
 	end := func(list []corev1.ContainerStatus) {
@@ -35,7 +34,7 @@ func endContainers(pod *corev1.Pod, s *corev1.PodStatus) {
 	end(reachedInit(s.InitContainerStatuses))
 }
 
-// lostState is the end of a container of which nobody knows how it ended.
+// lostState is the state of a container whose end is not known.
 func lostState() *corev1.ContainerStateTerminated {
 	return &corev1.ContainerStateTerminated{ExitCode: lostCode, Reason: reasonStatusLost, Message: messageStatusLost}
 }
@@ -78,24 +77,24 @@ func begun(c corev1.ContainerStatus) bool {
 	return c.State.Waiting == nil || c.LastTerminationState.Terminated != nil
 }
 
-// finished tells whether the pod has come to its end: every app has ended for good, or an init container failed for good.
+// finished tells whether the pod has ended: every app has ended for good, or an init container failed for good.
 func finished(v view) bool {
 	policy := v.pod.Spec.RestartPolicy
-	box := v.Sandbox()
+	sandbox := v.Sandbox()
 	for _, m := range members(v.pod) {
-		f := v.Latest(m.Name)
+		cs := v.Latest(m.Name)
 		switch m.role {
 		case roleInit:
-			current := f != nil && (box == nil || f.SandboxID == box.ID)
-			if current && f.State == engine.StateExited && f.Exit.Code != 0 && policy == corev1.RestartPolicyNever {
+			current := cs != nil && (sandbox == nil || cs.SandboxID == sandbox.ID)
+			if current && cs.State == engine.StateExited && cs.Exit.Code != 0 && policy == corev1.RestartPolicyNever {
 				return true
 			}
 		case roleApp:
 			code, ended := lostExit(v.pod, m.Name)
-			if f != nil {
-				code, ended = f.Exit.Code, f.State == engine.StateExited
+			if cs != nil {
+				code, ended = cs.Exit.Code, cs.State == engine.StateExited
 			}
-			if !ended || f != nil && v.again[f.ID] || restarts(policy, roleApp, code) {
+			if !ended || cs != nil && v.resizeRestarts[cs.ID] || restarts(policy, roleApp, code) {
 				return false
 			}
 		}
@@ -103,10 +102,10 @@ func finished(v view) bool {
 	return len(v.pod.Spec.Containers) > 0
 }
 
-// lostCode is the exit code of a container that vanished: nobody knows how it ended.
+// lostCode is the exit code of a container whose end is not known.
 const lostCode = 137
 
-// lostExit tells whether the API knows a container that the engine may have lost, and how it ended.
+// lostExit is the exit code of a container that the API has a status of and that the engine may have lost; lost is false where it has none.
 func lostExit(pod *corev1.Pod, name string) (code int, lost bool) {
 	s := statusNamed(pod, name)
 	switch {

@@ -11,7 +11,7 @@ import (
 
 // A pod past its deadline is Failed once its containers have ended, not before: who waits for its place would find it taken.
 func TestDeadlineOfAPod(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("slow", nil, "stubborn")
 	r.untilRunning("slow")
 	if _, err := registry.For[*corev1.Pod](r.api).Modify(t.Context(), "default", "slow", func(p *corev1.Pod) error {
@@ -28,7 +28,7 @@ func TestDeadlineOfAPod(t *testing.T) {
 }
 
 // untilEnded waits until a pod has ended, which no pod may with a container running.
-func (r *rig) untilEnded(name string, phase corev1.PodPhase) *corev1.Pod {
+func (r *testCluster) untilEnded(name string, phase corev1.PodPhase) *corev1.Pod {
 	r.Helper()
 	return r.until(name, string(phase)+", nothing of it running", func(p *corev1.Pod) bool {
 		if p == nil || !isTerminal(p) {

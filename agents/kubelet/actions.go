@@ -21,15 +21,15 @@ const (
 )
 
 // spawn runs work beside the worker unless a job has the key already. What it returns is applied by the worker; an error is
-// logged and the worker looks again after stepRetry.
+// logged and the worker steps again after stepRetry.
 func (w *worker) spawn(ctx context.Context, wg *sync.WaitGroup, key string, j *job, work func(ctx context.Context) (apply func(), err error)) {
 	if w.jobs[key] != nil {
 		return
 	}
 	parent := ctx
 	ctx, j.cancel = context.WithCancel(ctx)
-	over := make(chan struct{})
-	j.over = over
+	done := make(chan struct{})
+	j.done = done
 	w.jobs[key] = j
 	wg.Go(func() {
 		var apply func()
@@ -37,20 +37,20 @@ func (w *worker) spawn(ctx context.Context, wg *sync.WaitGroup, key string, j *j
 			apply, err = work(ctx)
 			return err
 		})
-		close(over)
+		close(done)
 		finish := func() {
 			defer j.cancel()
 			if w.jobs[key] == j {
 				delete(w.jobs, key)
 			}
 			if apply != nil {
-				safely.Do(w.log, "applying what job "+key+" found", apply)
+				safely.Do(w.log, "applying the result of job "+key, apply)
 			}
 			if err != nil && ctx.Err() == nil {
 				w.log.Warn("pod job failed", "job", key, "after", stepRetry, "err", err)
 			}
 			if err != nil {
-				time.AfterFunc(stepRetry, w.nudge)
+				time.AfterFunc(stepRetry, w.wakeUp)
 			}
 		}
 		select {
@@ -61,8 +61,8 @@ func (w *worker) spawn(ctx context.Context, wg *sync.WaitGroup, key string, j *j
 	})
 }
 
-// act starts what an action says.
-func (w *worker) act(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
+// execute starts the job of an action.
+func (w *worker) execute(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
 	w.log.Debug("pod action", "do", a.do.String(), "container", a.key, "attempt", a.attempt, "reason", a.reason)
 	switch a.do {
 	case doSandbox:
@@ -73,7 +73,7 @@ func (w *worker) act(ctx context.Context, wg *sync.WaitGroup, v view, a action) 
 		w.spawn(ctx, wg, a.key, &job{do: a.do}, w.resizeJob(a))
 	case doStop:
 		if a.again {
-			w.again[a.id] = true
+			w.resizeRestarts[a.id] = true
 		}
 		w.stopJob(ctx, wg, v, a)
 	case doRemove:
@@ -94,39 +94,39 @@ func (w *worker) act(ctx context.Context, wg *sync.WaitGroup, v view, a action) 
 }
 
 func (w *worker) sandboxJob(v view, a action) func(context.Context) (func(), error) {
-	pod, have := v.pod, v.Sandbox()
+	pod, last := v.pod, v.Sandbox()
 	s := newSandboxStart()
-	w.making = s
+	w.startingSandbox = s
 	return func(ctx context.Context) (func(), error) {
 		begin := time.Now()
-		if have != nil && have.State == engine.StateExited && a.attempt > have.Attempt {
+		if last != nil && last.State == engine.StateExited && a.attempt > last.Attempt {
 			w.k.podEvent(pod, corev1.EventTypeNormal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
 			if err := w.k.network.Teardown(w.ref.UID); err != nil {
 				return nil, err
 			}
 		}
-		if err := w.k.makeSandbox(ctx, pod, have, a.attempt, s); err != nil {
+		if err := w.k.makeSandbox(ctx, pod, last, a.attempt, s); err != nil {
 			return w.sandboxFailed(ctx, pod, s.id, err), nil
 		}
 		sandboxSeconds.Observe(time.Since(begin).Seconds())
 		return func() {
 			w.dirty[s.id] = true
-			for id := range w.found { // the first container, whose probes want the address
+			for id := range w.statuses { // probes of the first containers need the address
 				w.dirty[id] = true
 			}
-			w.boxID, w.address, w.volumes, w.released = s.id, s.address, s.volumes, false
+			w.addressSandbox, w.address, w.volumes, w.released = s.id, s.address, s.volumes, false
 			delete(w.waits, engine.SandboxName)
-			w.boxFails = 0
+			w.sandboxFailures = 0
 		}, nil
 	}
 }
 
-// sandboxFailed tells the pod's readers and waits before the next try.
+// sandboxFailed records the event of a sandbox that failed. The function it returns sets when the next attempt may begin.
 func (w *worker) sandboxFailed(ctx context.Context, pod *corev1.Pod, id string, err error) func() {
 	if ctx.Err() == nil {
 		var fault *sandboxFault
 		switch {
-		case notAFault(ctx, err) || errors.Is(err, errNoPodCIDR):
+		case isTransient(ctx, err) || errors.Is(err, errNoPodCIDR):
 		case errors.As(err, &fault) && fault.volumes:
 			w.k.podEvent(pod, corev1.EventTypeWarning, "FailedMount", "%v", err)
 		default:
@@ -135,11 +135,11 @@ func (w *worker) sandboxFailed(ctx context.Context, pod *corev1.Pod, id string, 
 		w.log.Warn("sandbox failed", "err", err)
 	}
 	return func() {
-		wait := sandboxRetry << min(w.boxFails, sandboxDoublings)
-		w.boxFails++
+		wait := sandboxRetry << min(w.sandboxFailures, sandboxDoublings)
+		w.sandboxFailures++
 		w.waits[engine.SandboxName] = time.Now().Add(wait)
 		if id != "" {
-			w.dirty[id] = true // what was made before the fault is there
+			w.dirty[id] = true // it was created before the fault
 		}
 	}
 }
@@ -151,9 +151,9 @@ const (
 )
 
 func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
-	in := startInput{pod: v.pod, action: a, pulls: &w.pulls, turn: w.turnOf(a.key)}
+	in := startInput{pod: v.pod, action: a, pulls: &w.pulls, order: w.startOrderOf(a.key)}
 	if a.early {
-		in.making = w.making
+		in.starting = w.startingSandbox
 	} else {
 		in.sandbox, in.podIP, in.volumes = v.Sandbox().ID, w.address, w.volumes
 	}
@@ -175,10 +175,10 @@ func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v view, a act
 	})
 }
 
-// started is what a start leads to.
+// started returns how the worker applies the result of a start.
 func (w *worker) started(ctx context.Context, a action, id string, image *engine.Image, err error) (func(), error) {
 	var wait *waitError
-	if errors.Is(err, errNoSandbox) { // told of by the sandbox's job
+	if errors.Is(err, errNoSandbox) { // the sandbox's job has reported it
 		return func() {
 			if id != "" {
 				w.dirty[id] = true
@@ -199,7 +199,7 @@ func (w *worker) started(ctx context.Context, a action, id string, image *engine
 	return func() {
 		if id != "" {
 			w.dirty[id] = true
-			w.given[id] = a.container.Resources
+			w.actuated[id] = a.container.Resources
 		}
 		if image != nil {
 			w.images[image.ID] = image.StatusID()
@@ -248,7 +248,7 @@ func (w *worker) grace(v view, a action) time.Duration {
 		return grace
 	}
 	var p *corev1.Probe
-	switch v.checks[a.id].unhealthy {
+	switch v.probes[a.id].unhealthy {
 	case "liveness":
 		p = a.container.LivenessProbe
 	case "startup":
@@ -260,8 +260,8 @@ func (w *worker) grace(v view, a action) time.Duration {
 	return grace
 }
 
-// hurry stops anew what is being stopped with more grace than is left: someone deleted the pod with a shorter one.
-func (w *worker) hurry(v view) {
+// shortenStops stops again what is being stopped with more grace than is left: the pod was deleted again with a shorter one.
+func (w *worker) shortenStops(v view) {
 	if v.pod.DeletionTimestamp == nil {
 		return
 	}
@@ -269,25 +269,25 @@ func (w *worker) hurry(v view) {
 		if j.do == doStop && j.until.After(v.pod.DeletionTimestamp.Add(time.Second)) {
 			j.cancel()
 			delete(w.jobs, key)
-			w.nudge()
+			w.wakeUp()
 		}
 	}
 }
 
 func (w *worker) releaseJob(v view) func(context.Context) (func(), error) {
-	pod, boxes := v.pod, v.Sandboxes
+	pod, sandboxes := v.pod, v.Sandboxes
 	return func(ctx context.Context) (func(), error) {
-		if err := w.k.release(ctx, w.ref.UID, boxes); err != nil {
+		if err := w.k.release(ctx, w.ref.UID, sandboxes); err != nil {
 			if errors.Is(err, errVolumesLeft) && ctx.Err() == nil {
 				w.k.podEvent(pod, corev1.EventTypeWarning, "FailedUnMount", "%v", err)
 			}
 			return func() { w.waits[engine.SandboxName] = time.Now().Add(sandboxRetry) }, err
 		}
 		return func() {
-			for _, f := range boxes {
-				w.forget(f.ID)
+			for _, cs := range sandboxes {
+				w.forget(cs.ID)
 			}
-			w.released, w.volumes, w.boxID = true, nil, ""
+			w.released, w.volumes, w.addressSandbox = true, nil, ""
 		}, nil
 	}
 }
@@ -295,7 +295,7 @@ func (w *worker) releaseJob(v view) func(context.Context) (func(), error) {
 // deleteRetry is how soon a DELETE that did not lead to the pod's end is repeated.
 const deleteRetry = 5 * time.Second
 
-// deleteJob takes the pod out of the API: what is left of it is only its name.
+// deleteJob removes the pod from the API once nothing else is left of it.
 func (w *worker) deleteJob(pod *corev1.Pod) func(context.Context) (func(), error) {
 	return func(ctx context.Context) (func(), error) {
 		now := int64(0)
