@@ -38,6 +38,9 @@ type Config struct {
 	TerminatedPodThreshold int
 	// Controllers says which run: names, "*" for all, "-name" for not that one; "*".
 	Controllers []string
+	// Undeclared is told when a controller reads or writes a kind that its row does not declare, which is refused as well; tests fail
+	// by it. nil: it is logged.
+	Undeclared func(error)
 	// Health is where the agent reports. Not nil.
 	Health *daemon.Health
 	// Log defaults to slog.Default().
@@ -59,6 +62,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Undeclared == nil {
+		c.Undeclared = func(err error) { c.Log.Error("undeclared kind refused", "agent", "controllers", "err", err) }
 	}
 	return c
 }

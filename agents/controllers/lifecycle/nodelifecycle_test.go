@@ -17,7 +17,7 @@ import (
 
 	"gantry/agents/controllers"
 	"gantry/agents/controllers/controller"
-	"gantry/agents/internal/daemon"
+	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
 	"gantry/registry/registrytest"
 	"gantry/schema/kinds"
@@ -38,8 +38,8 @@ func inBubble(t *testing.T, nodes int, story func(b *bubble)) {
 		store := registry.NewFake()
 		b := &bubble{t: t, store: store, stop: map[string]context.CancelFunc{},
 			r: registry.New(registry.Config{Store: store, Kinds: kinds.All, Log: slog.New(slog.DiscardHandler)})}
-		cfg := controllers.Config{Registry: b.r, Identity: "test", Health: &daemon.Health{}, Log: slog.New(slog.DiscardHandler),
-			Controllers: []string{"namespace", "serviceaccount", "nodelifecycle", "taint"}}
+		cfg := controllertest.Config(t, b.r)
+		cfg.Controllers = []string{"namespace", "serviceaccount", "nodelifecycle", "taint"}
 		done := make(chan error, 2+nodes)
 		go func() { done <- b.r.Run(ctx) }()
 		go func() { done <- controllers.Run(ctx, cfg) }()

@@ -15,13 +15,13 @@ import (
 	"gantry/agents/controllers/controller"
 )
 
-// endpoint is a pod behind a service, with the ports at which it serves.
+// endpoint is a pod behind a Service, with the ports at which it serves.
 type endpoint struct {
 	ports    []discoveryv1.EndpointPort
 	endpoint discoveryv1.Endpoint
 }
 
-// wantedEndpoints are the endpoints of a service in one address family, by pod name. nodes gives the zone of a node.
+// wantedEndpoints are the endpoints of a service in one address family, by pod name. zone gives the zone of a node.
 func wantedEndpoints(svc *corev1.Service, pods []*corev1.Pod, family discoveryv1.AddressType, zone func(node string) string) []endpoint {
 	var out []endpoint
 	pods = slices.SortedFunc(slices.Values(pods), controller.ByName[*corev1.Pod])

@@ -12,7 +12,7 @@ import (
 	"gantry/agents/controllers/controller"
 )
 
-// rankForDeletion sorts the pods so that the first ones are missed least. In this order of weight, the first is:
+// rankForDeletion sorts the pods in the order in which they are to be deleted. In this order of weight, the first is:
 //   - not on a node
 //   - Pending, then Unknown, then Running
 //   - not ready

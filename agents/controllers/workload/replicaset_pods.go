@@ -16,8 +16,8 @@ import (
 	"gantry/schema/core"
 )
 
-// burst bounds how many pods one look makes or deletes; the next look goes on.
-const burst = 1000
+// burstReplicas bounds how many pods one reconciliation creates or deletes; the next one goes on.
+const burstReplicas = 1000
 
 // planPods decides which pods to create or to delete. pods are those of the replica set that have not ended; related
 // counts by node the pods of its deployment.
@@ -25,32 +25,31 @@ func planPods(rs *appsv1.ReplicaSet, pods []*corev1.Pod, related map[string]int,
 	if rs.DeletionTimestamp != nil || controller.SelectorOf(rs.Spec.Selector) == nil {
 		return nil
 	}
-	standing := slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
-	missing := int(size(rs)) - len(standing)
+	current := slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
+	missing := int(size(rs)) - len(current)
 	switch {
 	case missing > 0:
-		return createPods(rs, pods, min(missing, burst), fmt.Sprintf("%d of %d pods", len(standing), size(rs)), now)
+		return createPods(rs, pods, min(missing, burstReplicas), fmt.Sprintf("%d of %d pods", len(current), size(rs)), now)
 	case missing < 0:
-		return deletePods(rs, standing, related, min(-missing, burst), now)
+		return deletePods(rs, current, related, min(-missing, burstReplicas), now)
 	}
 	return nil
 }
 
 func createPods(rs *appsv1.ReplicaSet, pods []*corev1.Pod, n int, reason string, now time.Time) []controller.Action {
-	v := controller.NewNameSeed(rs)
+	seed := controller.NewNameSeed(rs)
 	taken := make(map[string]bool, len(pods))
 	for _, p := range pods {
-		v.Add(string(p.UID))
+		seed.Add(string(p.UID))
 		taken[p.Name] = true
 	}
 	// A pod that has ended keeps its name and is not in the view any more, but it changed the status. The minute lets us
 	// past a foreign pod that took a name.
-	v.Add(rs.ResourceVersion, now.Truncate(time.Minute).UTC().String())
+	seed.Add(rs.ResourceVersion, now.Truncate(time.Minute).UTC().String())
 	t := &rs.Spec.Template
 	owner := []metav1.OwnerReference{*metav1.NewControllerRef(rs, apps.ReplicaSet.GVK())}
-	base := rs.Name[:min(len(rs.Name), controller.MaxNameBase-1)] + "-"
 	plan := make([]controller.Action, n)
-	for i, name := range v.Names(base, n, taken) {
+	for i, name := range seed.Names(rs.Name, n, taken) {
 		pod := &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{
 				Name: name, GenerateName: rs.Name + "-", Namespace: rs.Namespace,
@@ -64,11 +63,11 @@ func createPods(rs *appsv1.ReplicaSet, pods []*corev1.Pod, n int, reason string,
 	return plan
 }
 
-func deletePods(rs *appsv1.ReplicaSet, standing []*corev1.Pod, related map[string]int, n int, now time.Time) []controller.Action {
-	ranked := rankForDeletion(standing, related, now)
+func deletePods(rs *appsv1.ReplicaSet, current []*corev1.Pod, related map[string]int, n int, now time.Time) []controller.Action {
+	ranked := rankForDeletion(current, related, now)
 	plan := make([]controller.Action, n)
 	for i, p := range ranked[:n] {
-		plan[i] = controller.Action{Do: controller.Delete, Kind: core.Pod, Object: p, Bulk: true, Reason: fmt.Sprintf("%d of %d pods", len(standing), size(rs)),
+		plan[i] = controller.Action{Do: controller.Delete, Kind: core.Pod, Object: p, Bulk: true, Reason: fmt.Sprintf("%d of %d pods", len(current), size(rs)),
 			DeleteOptions: registry.DeleteOptions{Propagation: "Background"},
 			Event:         &controller.Event{Kind: apps.ReplicaSet, About: rs, Reason: "SuccessfulDelete", Message: "Deleted pod: " + p.Name}}
 	}

@@ -194,9 +194,9 @@ func (s *sim) finish() {
 	}
 }
 
-func (s *sim) fence() (n, surge, unavailable int32) {
+func (s *sim) limits() (n, surge, unavailable int32) {
 	o := newRollout(s.d, s.sets, nil, plantest.Now)
-	surge, unavailable = o.fence()
+	surge, unavailable = o.limits()
 	return o.replicas(), surge, unavailable
 }
 
@@ -222,7 +222,7 @@ func TestRollingUpdateKeepsItsPromises(t *testing.T) {
 		}
 		// Once every pod becomes available the rollout ends.
 		s.finish()
-		n, _, _ := s.fence()
+		n, _, _ := s.limits()
 		if got := newRollout(s.d, s.sets, nil, plantest.Now); size(got.current) != n || sum(got.olds, size) != 0 {
 			t.Fatalf("the rollout did not end: current has %d of %d, old ones %d", size(got.current), n, sum(got.olds, size))
 		}
@@ -230,7 +230,7 @@ func TestRollingUpdateKeepsItsPromises(t *testing.T) {
 }
 
 func (s *sim) checkStep(t *rapid.T) {
-	n, surge, unavailable := s.fence()
+	n, surge, unavailable := s.limits()
 	totalBefore, before := sum(s.sets, size), sum(s.sets, available)
 	s.step()
 	total, after := sum(s.sets, size), sum(s.sets, available)
@@ -263,7 +263,7 @@ func TestProportionalScalingIsExact(t *testing.T) {
 			return
 		}
 		s.step()
-		_, surge, _ := s.fence()
+		_, surge, _ := s.limits()
 		if got := sum(s.sets, size); got != n+surge {
 			t.Fatalf("%d pods after scaling, want %d+%d", got, n, surge)
 		}
