@@ -27,6 +27,9 @@ type Config struct {
 	ClusterCIDR netip.Prefix
 	// NodeCIDRMask is the length of a node's prefix; 24.
 	NodeCIDRMask int
+	// ServiceCIDR is the range of cluster IPs; its first address is that of the Service kubernetes. Not valid: that Service is not kept.
+	// --service-cluster-ip-range
+	ServiceCIDR netip.Prefix
 	// RootCA is the PEM bundle that pods trust, put into kube-root-ca.crt in every namespace. Empty: none is put.
 	RootCA []byte
 	// ServiceAccountKey signs the tokens in Secrets of type kubernetes.io/service-account-token: an RSA or ECDSA key, of which

@@ -41,6 +41,12 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: network.NewEndpointSliceMirroring,
 		},
 		{
+			Name: "kubernetesservice", Doc: "the Service kubernetes, leading to the gateways whose identity leases are renewed",
+			Reads:   only(core.Namespace, core.Service, core.Endpoints, discovery.EndpointSlice, coordination.Lease),
+			Writes:  only(core.Service, core.Endpoints, discovery.EndpointSlice, coordination.Lease),
+			Workers: 1, New: network.NewKubernetesService(cfg.ServiceCIDR),
+		},
+		{
 			Name: "namespace", Doc: "the first namespaces, and the emptying of those being deleted",
 			Reads: every(), Writes: every(),
 			Workers: 4, New: lifecycle.NewNamespace,

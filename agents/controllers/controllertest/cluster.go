@@ -33,6 +33,8 @@ type Cluster struct {
 	T        *testing.T
 	Context  context.Context
 	Registry *registry.Registry
+	// Store is what Registry stands on; nil in a Cluster that Start did not make.
+	Store *registry.Fake
 	// Broken tells whether a pod never becomes ready; nil: all do.
 	Broken atomic.Pointer[func(*corev1.Pod) bool]
 }
@@ -43,7 +45,7 @@ const Deadline = time.Minute
 // Config is the configuration of the controllers on r. A test fails where a controller reads or writes a kind that its row does not declare.
 func Config(t *testing.T, r *registry.Registry) controllers.Config {
 	return controllers.Config{
-		Registry: r, Identity: "test", ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16"), RootCA: []byte("the CA"),
+		Registry: r, Identity: "test", ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), RootCA: []byte("the CA"),
 		Undeclared: func(err error) { t.Error(err) }, Health: &daemon.Health{},
 		Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
@@ -54,12 +56,13 @@ func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
 	t.Helper()
 	registrytest.DetectMutations(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	r := registry.New(registry.Config{Store: registry.NewFake(), Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
+	store := registry.NewFake()
+	r := registry.New(registry.Config{Store: store, Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
 	cfg := Config(t, r)
 	if change != nil {
 		change(&cfg)
 	}
-	c := &Cluster{T: t, Context: ctx, Registry: r}
+	c := &Cluster{T: t, Context: ctx, Registry: r, Store: store}
 	done := make(chan struct{}, 3)
 	run := func(name string, f func(context.Context) error) {
 		go func() {

@@ -22,12 +22,11 @@ type nodeLifecycle struct {
 	*controller.Env
 	limiter *evictionLimiter
 	// gracePeriod is how old a node's last heartbeat may be.
-	gracePeriod time.Duration
+	gracePeriod   time.Duration
+	interruptions controller.Interruptions
 
 	mu         sync.Mutex // guards what follows
 	heartbeats map[string]*heartbeat
-	// interrupted is when this process last could not read the store, or did not run: no heartbeat counts as older than that.
-	interrupted time.Time
 }
 
 // heartbeat is what is known of a node's heartbeat.
@@ -107,39 +106,14 @@ func (h *heartbeat) renew(l *coordinationv1.Lease) bool {
 	return true
 }
 
-const (
-	// checkEvery is how often a read checks that the store answers.
-	checkEvery = 5 * time.Second
-	// maxCheckGap is how long the checks may be apart, and a read may take: more counts as an interruption of this process.
-	maxCheckGap = 3 * checkEvery
-)
+// maxCheckGap is how long two checks that the store answers may be apart: more counts as an interruption of this process.
+const maxCheckGap = 15 * time.Second
 
-// watchStore notices interruptions: a store that does not answer, a process that was stopped.
 func (c *nodeLifecycle) watchStore(ctx context.Context) error {
-	t := time.NewTicker(checkEvery)
-	defer t.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-		}
-		err := c.checkStore(ctx)
-		now := time.Now()
-		if err != nil || now.Sub(last) > maxCheckGap {
-			c.mu.Lock()
-			c.interrupted = now
-			c.mu.Unlock()
-			c.Log.Warn("heartbeats not seen for a while", "took", now.Sub(last), "err", err)
-		}
-		last = now
-	}
+	return c.interruptions.Watch(ctx, c.Log, maxCheckGap, c.checkStore)
 }
 
 func (c *nodeLifecycle) checkStore(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, maxCheckGap)
-	defer cancel()
 	_, err := c.Registry.Get(ctx, core.Namespace, "", corev1.NamespaceNodeLease, "")
 	if errors.Is(err, registry.NotFound) {
 		return nil
@@ -205,11 +179,7 @@ func (c *nodeLifecycle) untilUnreachable(ctx context.Context, name string) (time
 func (c *nodeLifecycle) remaining(name string) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	seen := c.heartbeat(name).seen
-	if c.interrupted.After(seen) {
-		seen = c.interrupted
-	}
-	return c.gracePeriod - time.Since(seen)
+	return c.gracePeriod - c.interruptions.Age(c.heartbeat(name).seen)
 }
 
 // planPods sets the pods of a node to not ready when the node ceases to be ready, so that no service leads to them.
