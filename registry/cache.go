@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gantry/registry/safely"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -20,7 +21,7 @@ import (
 type cache struct {
 	kind   *schema.Kind
 	prefix string
-	store  Store
+	store  store.Store
 	reads  *reads
 	log    *slog.Logger
 	bad    *quarantine
@@ -29,7 +30,8 @@ type cache struct {
 
 	backfill *backfill
 
-	asked   atomic.Bool // for a start
+	asked   atomic.Bool   // for a start
+	removed chan struct{} // closed when the kind is not served any more
 	decoded atomic.Bool // somebody here wants objects: keep them when they come in
 
 	mu     sync.RWMutex // guards all below
@@ -48,6 +50,7 @@ type cache struct {
 	pages  []page
 	cancel context.CancelFunc // ends the open watch; nil: there was none yet, or it is ended
 	opened time.Time          // the watch
+	stop   context.CancelFunc // ends run; nil: it has not begun
 }
 
 func newCache(r *Registry, k *schema.Kind) *cache {
@@ -55,7 +58,7 @@ func newCache(r *Registry, k *schema.Kind) *cache {
 		kind: k, prefix: r.prefix(k), store: r.store, reads: r.reads,
 		log: r.cfg.Log.With("agent", r.cfg.Agent, "kind", k.Kind), bad: newQuarantine(r, k), own: r.writes.get, disown: r.writes.forget,
 		view: newView(), ring: ring{cursors: map[*cursor]struct{}{}, limit: ringEntries},
-		moved: make(chan struct{}), news: make(chan struct{}),
+		moved: make(chan struct{}), news: make(chan struct{}), removed: make(chan struct{}),
 	}
 	c.backfill = newBackfill(c)
 	if r.cfg.Node == "" {
@@ -74,7 +77,7 @@ func (c *cache) count() {
 // use makes the cache start.
 func (c *cache) use() {
 	if !c.asked.Load() && c.asked.CompareAndSwap(false, true) {
-		c.reads.wanted <- c // has room for every kind once
+		c.reads.starts.add(c)
 	}
 }
 
@@ -110,6 +113,8 @@ func (c *cache) await(ctx context.Context, rev int64) error {
 		case <-moved:
 		case <-ctx.Done():
 			return c.late(ctx)
+		case <-c.removed:
+			return notServed(c.kind)
 		case <-c.reads.done:
 			return errEnded
 		}
@@ -196,7 +201,7 @@ func (c *cache) stream(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c.follow(cancel)
-	for b := range c.store.Watch(ctx, c.prefix, rangeEnd(c.prefix), from+1, false) {
+	for b := range c.store.Watch(ctx, c.prefix, store.RangeEnd(c.prefix), from+1, false) {
 		if errors.Is(b.Err, Expired) {
 			c.log.Info("history of etcd compacted, listing again", "rv", c.revision())
 			c.forget()
@@ -290,7 +295,7 @@ func (c *cache) move() {
 }
 
 // apply brings a batch of changes in.
-func (c *cache) apply(ctx context.Context, b WatchBatch) {
+func (c *cache) apply(ctx context.Context, b store.WatchBatch) {
 	changes := make([]change, 0, len(b.Events))
 	for _, e := range b.Events {
 		changes = append(changes, c.read(ctx, e))
@@ -324,7 +329,7 @@ type change struct {
 }
 
 // read decodes an event outside of the lock.
-func (c *cache) read(ctx context.Context, e StoreEvent) change {
+func (c *cache) read(ctx context.Context, e store.Event) change {
 	rest := strings.TrimPrefix(e.KV.Key, c.prefix)
 	ch := change{rest: rest, rev: e.KV.ModRevision}
 	if e.Delete {
@@ -337,7 +342,7 @@ func (c *cache) read(ctx context.Context, e StoreEvent) change {
 }
 
 // decode makes an item; nil: the value is bad and under quarantine now.
-func (c *cache) decode(rest string, kv *KV) *Item {
+func (c *cache) decode(rest string, kv *store.KV) *Item {
 	it, err := c.final(rest, kv)
 	if err != nil {
 		c.bad.put(rest, kv, c.goodRevision(rest), err)
@@ -349,10 +354,10 @@ func (c *cache) decode(rest string, kv *KV) *Item {
 
 // final makes an item, or takes the one that this process wrote, which is in its final form already. Where objects are wanted it is
 // decoded now, not by whoever wants it.
-func (c *cache) final(rest string, kv *KV) (*Item, error) {
+func (c *cache) final(rest string, kv *store.KV) (*Item, error) {
 	keep := c.decoded.Load()
 	own := c.own(kv.Key)
-	if own == nil || own.Revision != kv.ModRevision {
+	if own == nil || own.Revision != kv.ModRevision || own.Kind != c.kind {
 		return itemAt(c.kind, rest, kv, keep)
 	}
 	if keep {

@@ -5,15 +5,16 @@ import (
 	"log/slog"
 	"net/netip"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
 // Config is what a Registry needs.
 type Config struct {
 	// Store holds the keys.
-	Store Store
-	// Kinds are the kinds served; kinds.All.
-	Kinds *schema.Set
+	Store store.Store
+	// Kinds are the kinds served; kinds.New().
+	Kinds *schema.Kinds
 	// Node, when set, makes pods be read from this node's by-node range alone, as a node's agents may.
 	Node string
 	// ServiceCIDR is the range of cluster IPs, given out in a Service's own transaction. Not valid: Services are

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -45,8 +46,8 @@ func TestStamp(t *testing.T) {
 // and reading it takes the short way.
 func TestStampsAreNotServed(t *testing.T) {
 	ctx := testContext(t)
-	s := NewFake()
-	cfg := Config{Store: s, Kinds: schema.NewSet(core.Namespace, core.ConfigMap), Agent: "test"}
+	s := store.NewFake()
+	cfg := Config{Store: s, Kinds: schema.NewKinds(schema.NewSet(core.Namespace, core.ConfigMap)), Agent: "test"}
 	writer, reader := runRegistry(t, cfg), runRegistry(t, cfg)
 	if _, err := writer.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, WriteOptions{}); err != nil {
 		t.Fatal(err)
@@ -75,7 +76,7 @@ func TestStampsAreNotServed(t *testing.T) {
 	if err != nil || string(form) != string(unstamped(kv.Value)) {
 		t.Errorf("decodeStored: %v, %s, %v", obj, form, err)
 	}
-	if _, warnings, err := schema.Decode(core.ConfigMap, kv.Value); err != nil || len(warnings) > 0 {
+	if _, warnings, err := schema.Decode(core.ConfigMap.Stored(), kv.Value); err != nil || len(warnings) > 0 {
 		t.Errorf("a value of etcd sent to the API: %v, %v", warnings, err)
 	}
 }

@@ -14,7 +14,7 @@ type Objects interface {
 	List(ctx context.Context, k *schema.Kind, namespace string, o ListOptions) (List, error)
 	Owned(ctx context.Context, k *schema.Kind, uid string) ([]*Item, error)
 	Follow(ctx context.Context, k *schema.Kind, f func(Change)) error
-	Kinds() *schema.Set
+	Kinds() *schema.Kinds
 }
 
 var _ Objects = (*Registry)(nil)
@@ -27,7 +27,7 @@ type Typed[T schema.Object] struct {
 
 // For returns the access to the kind whose Go type is T. A type of no kind is a programmer's error and panics.
 func For[T schema.Object](r Objects) Typed[T] {
-	k := r.Kinds().Of(reflect.TypeFor[T]())
+	k := r.Kinds().Set().Of(reflect.TypeFor[T]())
 	if k == nil {
 		panic(fmt.Sprintf("registry: no kind has the type %s", reflect.TypeFor[T]()))
 	}

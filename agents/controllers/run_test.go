@@ -12,6 +12,7 @@ import (
 	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
 )
@@ -21,12 +22,12 @@ func TestRunFailsOver(t *testing.T) {
 	registrytest.DetectMutations(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	store := registry.NewFake()
+	etcd := store.NewFake()
 	log := slog.New(slog.DiscardHandler)
 	ended := make(chan error, 4)
 	process := func(name string) (*registry.Registry, context.CancelFunc) {
 		ctx, cancel := context.WithCancel(ctx)
-		r := registry.New(registry.Config{Store: store, Kinds: kinds.All, Log: log})
+		r := registry.New(registry.Config{Store: etcd, Kinds: kinds.New(), Log: log})
 		go func() { ended <- r.Run(ctx) }()
 		go func() {
 			cfg := controllertest.Config(t, r)

@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/gateway/authenticate"
 	"gantry/registry"
 )
 
@@ -39,7 +40,7 @@ func BenchmarkServe(b *testing.B) {
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			b.ReportAllocs()
-			peer := withPeer(b.Context(), nil)
+			peer := authenticate.WithPeer(b.Context(), nil)
 			for b.Loop() {
 				req := httptest.NewRequestWithContext(peer, "GET", bm.path, http.NoBody)
 				req.Header.Set("Accept", bm.accept)

@@ -6,31 +6,34 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
 	"gantry/registry"
 )
 
 // bind gives a pod its node: POST pods/<name>/binding and POST bindings.
-func (g *gateway) bind(w http.ResponseWriter, r *request) error {
-	o, err := writeOptions(r.query, "CreateOptions")
+func (g *gateway) bind(w http.ResponseWriter, r *request.Request) error {
+	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
 	if err != nil {
 		return err
 	}
-	obj, err := readKind(w, r.Request, bindingKind, o)
+	obj, err := decode.Kind(w, r.Request, bindingKind, o)
 	if err != nil {
 		return err
 	}
-	if err := placeObject(obj, r.namespace); err != nil {
+	if err := decode.PlaceObject(obj, r.Namespace); err != nil {
 		return err
 	}
 	b := obj.(*corev1.Binding)
-	name := r.name
+	name := r.Name
 	if name == "" {
 		name = b.Name
 	}
-	if _, err := g.reg.Bind(r.Context(), r.namespace, name, b, registry.WriteOptions{DryRun: o.dryRun}); err != nil {
+	if _, err := g.reg.Bind(r.Context(), r.Namespace, name, b, registry.WriteOptions{DryRun: o.DryRun}); err != nil {
 		return err
 	}
-	return g.sendObject(w, r, http.StatusCreated, success(http.StatusCreated))
+	return encode.Object(w, r, http.StatusCreated, success(http.StatusCreated))
 }
 
 // success is the Status of something done that has no object to show.

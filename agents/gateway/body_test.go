@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gantry/agents/gateway/request"
 )
 
 // TestContentTypes: a body is read by what it is said to be; what a page of another site may send without asking is no object.
@@ -70,7 +72,7 @@ func TestBrokenBodies(t *testing.T) {
 				if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 					t.Fatal(err)
 				}
-				media := jsonType
+				media := request.JSONType
 				if strings.HasPrefix(route, "PATCH") {
 					media = "application/merge-patch+json"
 				}

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 
+	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/request"
 	"gantry/registry"
 )
 
@@ -61,67 +63,67 @@ func nest(head, open, middle, shut, tail string) func(n int) string {
 }
 
 var bombs = []bomb{
-	{"json/containers", "POST", allPods, jsonType, fill(podHead+`"spec":{"containers":[`, `{},`, `{}`, `]}}`)},
-	{"json/null containers", "POST", allPods, jsonType, fill(podHead+`"spec":{"containers":[`, `null,`, `null`, `]}}`)},
-	{"json/valid containers", "POST", allPods, jsonType, counting(podHead+`"spec":{"containers":[`, `{"name":"c%d","image":"i"},`, `{"name":"c","image":"i"}`, `]}}`)},
-	{"json/env", "POST", allPods, jsonType, fill(podHead+`"spec":{`+containerN+`"env":[`, `{},`, `{}`, `]}]}}`)},
-	{"json/valid env", "POST", allPods, jsonType, counting(podHead+`"spec":{`+containerN+`"env":[`, `{"name":"A%d"},`, `{"name":"A"}`, `]}]}}`)},
-	{"json/ports", "POST", allPods, jsonType, fill(podHead+`"spec":{`+containerN+`"ports":[`, `{"containerPort":80},`, `{"containerPort":81}`, `]}]}}`)},
-	{"json/mounts", "POST", allPods, jsonType, counting(podHead+`"spec":{`+containerN+`"volumeMounts":[`, `{"name":"v%[1]d","mountPath":"/%[1]d"},`, `{}`, `],"volumeDevices":[{"name":"d","devicePath":"/x"}]}]}}`)},
-	{"json/volumes", "POST", allPods, jsonType, fill(podHead+`"spec":{"volumes":[`, `{},`, `{}`, `]}}`)},
-	{"json/tolerations", "POST", allPods, jsonType, fill(podHead+`"spec":{"tolerations":[`, `{},`, `{}`, `]}}`)},
-	{"json/resources", "POST", allPods, jsonType, counting(podHead+`"spec":{`+containerN+`"resources":{"limits":{`, `"x/%d":"1",`, `"cpu":"1"`, `}}}]}}`)},
-	{"json/labels", "POST", allPods, jsonType, counting(`{"metadata":{"name":"bomb","labels":{`, `"/%d":"/",`, `"a":"b"`, `}}}`)},
-	{"json/owners", "POST", allPods, jsonType, fill(`{"metadata":{"name":"bomb","ownerReferences":[`, `{},`, `{}`, `]}}`)},
-	{"json/finalizers", "POST", allPods, jsonType, counting(`{"metadata":{"name":"bomb","finalizers":[`, `"f%d",`, `"f"`, `]}}`)},
-	{"json/unknown fields", "POST", allPods, jsonType, counting(`{"metadata":{"name":"bomb"},"spec":{`, `"x%d":1,`, `"x":1`, `}}`)},
-	{"json/unknown fields, strict", "POST", allPods + "?fieldValidation=Strict", jsonType, counting(`{"metadata":{"name":"bomb"},"spec":{`, `"x%d":1,`, `"x":1`, `}}`)},
-	{"json/fields again and again", "POST", allPods, jsonType, fill(`{"metadata":{"name":"bomb"},`, `"spec":{},`, `"spec":{}`, `}`)},
-	{"json/deep objects", "POST", allPods, jsonType, nest(`{"metadata":{"name":"bomb"},"x":`, `{"a":`, `1`, `}`, `}`)},
-	{"json/deep lists", "POST", allPods, jsonType, nest(`{"metadata":{"name":"bomb"},"x":`, `[`, `1`, `]`, `}`)},
-	{"json/brackets", "POST", allPods, jsonType, fill(``, `[`, ``, ``)},
-	{"json/long name", "POST", allPods, jsonType, fill(`{"metadata":{"name":"`, `X`, ``, `"}}`)},
-	{"json/long escapes", "POST", allPods, jsonType, fill(`{"metadata":{"name":"`, `\u0041`, ``, `"}}`)},
-	{"json/long number", "POST", allPods, jsonType, fill(`{"metadata":{"name":"bomb"},"spec":{"priority":`, `9`, ``, `}}`)},
-	{"json/image", "POST", allPods, jsonType, fill(podHead+`"spec":{"containers":[{"name":"c","image":"`, `a/`, `a`, `"}]}}`)},
-	{"json/spaces", "POST", allPods, jsonType, fill(``, ` `, `{}`, ``)},
-	{"json/managed fields", "POST", allPods, jsonType, nest(`{"metadata":{"name":"bomb","managedFields":[{"operation":"Apply","fieldsType":"FieldsV1","fieldsV1":`, `{"a":`, `{}`, `}`, `}]}}`)},
-	{"json/template", "POST", "/apis/apps/v1/namespaces/default/deployments", jsonType, fill(`{"metadata":{"name":"bomb"},"spec":{"template":{"spec":{"containers":[`, `{},`, `{}`, `]}}}}`)},
-	{"json/addresses", "POST", "/api/v1/namespaces/default/services", jsonType, fill(`{"metadata":{"name":"bomb"},"spec":{"externalIPs":[`, `"x",`, `"x"`, `]}}`)},
-	{"json/service ports", "POST", "/api/v1/namespaces/default/services", jsonType, fill(`{"metadata":{"name":"bomb"},"spec":{"ports":[`, `{},`, `{}`, `]}}`)},
-	{"json/endpoints", "POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", jsonType, fill(`{"metadata":{"name":"bomb"},"addressType":"IPv4","endpoints":[`, `{},`, `{}`, `]}`)},
-	{"json/keys", "POST", anyMap, jsonType, counting(`{"metadata":{"name":"bomb"},"data":{`, `"/%d":"",`, `"a":""`, `}}`)},
-	{"json/taints", "PUT", "/api/v1/nodes/n1/status", jsonType, fill(`{"metadata":{"name":"n1"},"spec":{"taints":[`, `{},`, `{}`, `]}}`)},
-	{"json/options", "DELETE", anyMap + "/none", jsonType, fill(`{"dryRun":[`, `"",`, `""`, `]}`)},
-	{"json/review", "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", jsonType, counting(`{"spec":{"user":"u","groups":[`, `"g%d",`, `"g"`, `]}}`)},
+	{"json/containers", "POST", allPods, request.JSONType, fill(podHead+`"spec":{"containers":[`, `{},`, `{}`, `]}}`)},
+	{"json/null containers", "POST", allPods, request.JSONType, fill(podHead+`"spec":{"containers":[`, `null,`, `null`, `]}}`)},
+	{"json/valid containers", "POST", allPods, request.JSONType, counting(podHead+`"spec":{"containers":[`, `{"name":"c%d","image":"i"},`, `{"name":"c","image":"i"}`, `]}}`)},
+	{"json/env", "POST", allPods, request.JSONType, fill(podHead+`"spec":{`+containerN+`"env":[`, `{},`, `{}`, `]}]}}`)},
+	{"json/valid env", "POST", allPods, request.JSONType, counting(podHead+`"spec":{`+containerN+`"env":[`, `{"name":"A%d"},`, `{"name":"A"}`, `]}]}}`)},
+	{"json/ports", "POST", allPods, request.JSONType, fill(podHead+`"spec":{`+containerN+`"ports":[`, `{"containerPort":80},`, `{"containerPort":81}`, `]}]}}`)},
+	{"json/mounts", "POST", allPods, request.JSONType, counting(podHead+`"spec":{`+containerN+`"volumeMounts":[`, `{"name":"v%[1]d","mountPath":"/%[1]d"},`, `{}`, `],"volumeDevices":[{"name":"d","devicePath":"/x"}]}]}}`)},
+	{"json/volumes", "POST", allPods, request.JSONType, fill(podHead+`"spec":{"volumes":[`, `{},`, `{}`, `]}}`)},
+	{"json/tolerations", "POST", allPods, request.JSONType, fill(podHead+`"spec":{"tolerations":[`, `{},`, `{}`, `]}}`)},
+	{"json/resources", "POST", allPods, request.JSONType, counting(podHead+`"spec":{`+containerN+`"resources":{"limits":{`, `"x/%d":"1",`, `"cpu":"1"`, `}}}]}}`)},
+	{"json/labels", "POST", allPods, request.JSONType, counting(`{"metadata":{"name":"bomb","labels":{`, `"/%d":"/",`, `"a":"b"`, `}}}`)},
+	{"json/owners", "POST", allPods, request.JSONType, fill(`{"metadata":{"name":"bomb","ownerReferences":[`, `{},`, `{}`, `]}}`)},
+	{"json/finalizers", "POST", allPods, request.JSONType, counting(`{"metadata":{"name":"bomb","finalizers":[`, `"f%d",`, `"f"`, `]}}`)},
+	{"json/unknown fields", "POST", allPods, request.JSONType, counting(`{"metadata":{"name":"bomb"},"spec":{`, `"x%d":1,`, `"x":1`, `}}`)},
+	{"json/unknown fields, strict", "POST", allPods + "?fieldValidation=Strict", request.JSONType, counting(`{"metadata":{"name":"bomb"},"spec":{`, `"x%d":1,`, `"x":1`, `}}`)},
+	{"json/fields again and again", "POST", allPods, request.JSONType, fill(`{"metadata":{"name":"bomb"},`, `"spec":{},`, `"spec":{}`, `}`)},
+	{"json/deep objects", "POST", allPods, request.JSONType, nest(`{"metadata":{"name":"bomb"},"x":`, `{"a":`, `1`, `}`, `}`)},
+	{"json/deep lists", "POST", allPods, request.JSONType, nest(`{"metadata":{"name":"bomb"},"x":`, `[`, `1`, `]`, `}`)},
+	{"json/brackets", "POST", allPods, request.JSONType, fill(``, `[`, ``, ``)},
+	{"json/long name", "POST", allPods, request.JSONType, fill(`{"metadata":{"name":"`, `X`, ``, `"}}`)},
+	{"json/long escapes", "POST", allPods, request.JSONType, fill(`{"metadata":{"name":"`, `\u0041`, ``, `"}}`)},
+	{"json/long number", "POST", allPods, request.JSONType, fill(`{"metadata":{"name":"bomb"},"spec":{"priority":`, `9`, ``, `}}`)},
+	{"json/image", "POST", allPods, request.JSONType, fill(podHead+`"spec":{"containers":[{"name":"c","image":"`, `a/`, `a`, `"}]}}`)},
+	{"json/spaces", "POST", allPods, request.JSONType, fill(``, ` `, `{}`, ``)},
+	{"json/managed fields", "POST", allPods, request.JSONType, nest(`{"metadata":{"name":"bomb","managedFields":[{"operation":"Apply","fieldsType":"FieldsV1","fieldsV1":`, `{"a":`, `{}`, `}`, `}]}}`)},
+	{"json/template", "POST", "/apis/apps/v1/namespaces/default/deployments", request.JSONType, fill(`{"metadata":{"name":"bomb"},"spec":{"template":{"spec":{"containers":[`, `{},`, `{}`, `]}}}}`)},
+	{"json/addresses", "POST", "/api/v1/namespaces/default/services", request.JSONType, fill(`{"metadata":{"name":"bomb"},"spec":{"externalIPs":[`, `"x",`, `"x"`, `]}}`)},
+	{"json/service ports", "POST", "/api/v1/namespaces/default/services", request.JSONType, fill(`{"metadata":{"name":"bomb"},"spec":{"ports":[`, `{},`, `{}`, `]}}`)},
+	{"json/endpoints", "POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", request.JSONType, fill(`{"metadata":{"name":"bomb"},"addressType":"IPv4","endpoints":[`, `{},`, `{}`, `]}`)},
+	{"json/keys", "POST", anyMap, request.JSONType, counting(`{"metadata":{"name":"bomb"},"data":{`, `"/%d":"",`, `"a":""`, `}}`)},
+	{"json/taints", "PUT", "/api/v1/nodes/n1/status", request.JSONType, fill(`{"metadata":{"name":"n1"},"spec":{"taints":[`, `{},`, `{}`, `]}}`)},
+	{"json/options", "DELETE", anyMap + "/none", request.JSONType, fill(`{"dryRun":[`, `"",`, `""`, `]}`)},
+	{"json/review", "POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", request.JSONType, counting(`{"spec":{"user":"u","groups":[`, `"g%d",`, `"g"`, `]}}`)},
 
-	{"yaml/aliases of a text", "POST", anyMap, yamlType, func(n int) string {
+	{"yaml/aliases of a text", "POST", anyMap, request.YAMLType, func(n int) string {
 		return "a: &x " + strings.Repeat("x", n/2) + "\nl: [" + strings.Repeat("*x,", n/6) + "]\n"
 	}},
-	{"yaml/aliases of aliases", "POST", anyMap, yamlType, counting("x0: &x0 [a,a,a,a,a,a,a,a]\n", "x%[1]d: &x%[1]d [*x0,*x0,*x0,*x0,*x0,*x0,*x0]\nx0: &x0 [*x%[1]d,*x%[1]d,*x%[1]d]\n", "", "")},
-	{"yaml/merges", "POST", anyMap, yamlType, func(n int) string {
+	{"yaml/aliases of aliases", "POST", anyMap, request.YAMLType, counting("x0: &x0 [a,a,a,a,a,a,a,a]\n", "x%[1]d: &x%[1]d [*x0,*x0,*x0,*x0,*x0,*x0,*x0]\nx0: &x0 [*x%[1]d,*x%[1]d,*x%[1]d]\n", "", "")},
+	{"yaml/merges", "POST", anyMap, request.YAMLType, func(n int) string {
 		return counting("a: &a {", "k%d: 1, ", "k: 1", "}\n")(n/2) + "b:\n  <<: [" + strings.Repeat("*a,", n/6) + "]\n"
 	}},
-	{"yaml/keys", "POST", anyMap, yamlType, counting("metadata: {name: bomb}\ndata:\n", "  k%d: v\n", "", "")},
-	{"yaml/dashes", "POST", anyMap, yamlType, fill("data:\n", "- \n", "", "")},
-	{"yaml/brackets", "POST", anyMap, yamlType, fill("", "[", "", "")},
-	{"yaml/deep", "POST", anyMap, yamlType, nest("", "[", "", "]", "\n")},
-	{"yaml/questions", "POST", anyMap, yamlType, fill("", "? ", "", "")},
-	{"yaml/comments", "POST", anyMap, yamlType, fill("", "#\n", "", "a: b\n")},
+	{"yaml/keys", "POST", anyMap, request.YAMLType, counting("metadata: {name: bomb}\ndata:\n", "  k%d: v\n", "", "")},
+	{"yaml/dashes", "POST", anyMap, request.YAMLType, fill("data:\n", "- \n", "", "")},
+	{"yaml/brackets", "POST", anyMap, request.YAMLType, fill("", "[", "", "")},
+	{"yaml/deep", "POST", anyMap, request.YAMLType, nest("", "[", "", "]", "\n")},
+	{"yaml/questions", "POST", anyMap, request.YAMLType, fill("", "? ", "", "")},
+	{"yaml/comments", "POST", anyMap, request.YAMLType, fill("", "#\n", "", "a: b\n")},
 
-	{"protobuf/containers", "POST", allPods, protobufType, wirePod(func(p *corev1.Pod, n int) { p.Spec.Containers = make([]corev1.Container, n/8) })},
-	{"protobuf/env", "POST", allPods, protobufType, wirePod(func(p *corev1.Pod, n int) {
+	{"protobuf/containers", "POST", allPods, request.ProtobufType, wirePod(func(p *corev1.Pod, n int) { p.Spec.Containers = make([]corev1.Container, n/8) })},
+	{"protobuf/env", "POST", allPods, request.ProtobufType, wirePod(func(p *corev1.Pod, n int) {
 		p.Spec.Containers = []corev1.Container{{Env: make([]corev1.EnvVar, n/8)}}
 	})},
-	{"protobuf/arguments", "POST", allPods, protobufType, wirePod(func(p *corev1.Pod, n int) {
+	{"protobuf/arguments", "POST", allPods, request.ProtobufType, wirePod(func(p *corev1.Pod, n int) {
 		p.Spec.Containers = []corev1.Container{{Args: make([]string, n/2)}}
 	})},
-	{"protobuf/owners", "POST", allPods, protobufType, wirePod(func(p *corev1.Pod, n int) { p.OwnerReferences = make([]metav1.OwnerReference, n/10) })},
-	{"protobuf/shortest messages", "POST", allPods, protobufType, func(n int) string {
+	{"protobuf/owners", "POST", allPods, request.ProtobufType, wirePod(func(p *corev1.Pod, n int) { p.OwnerReferences = make([]metav1.OwnerReference, n/10) })},
+	{"protobuf/shortest messages", "POST", allPods, request.ProtobufType, func(n int) string {
 		spec := strings.Repeat("\x12\x00", n/2) // spec.containers, empty
 		return unknown("v1", "Pod", append([]byte{0x12}, append(uvarint(len(spec)), spec...)...))
 	}},
-	{"protobuf/groups", "POST", allPods, protobufType, func(n int) string { return unknown("v1", "Pod", bytes.Repeat([]byte{0x0b}, n)) }},
+	{"protobuf/groups", "POST", allPods, request.ProtobufType, func(n int) string { return unknown("v1", "Pod", bytes.Repeat([]byte{0x0b}, n)) }},
 
 	{"merge/members", "PATCH", oneMap, mergeType, counting(`{`, `"m%d":1,`, `"m":1`, `}`)},
 	{"merge/keys", "PATCH", oneMap, mergeType, counting(`{"data":{`, `"k%d":"1",`, `"k":""`, `}}`)},
@@ -186,7 +188,7 @@ func unknown(apiVersion, kind string, raw []byte) string {
 		return append(append([]byte{tag}, uvarint(len(value))...), value...)
 	}
 	meta := append(field(0x0a, []byte(apiVersion)), field(0x12, []byte(kind))...)
-	return string(protobufMark) + string(field(0x0a, meta)) + string(field(0x12, raw))
+	return string(decode.ProtobufMark) + string(field(0x0a, meta)) + string(field(0x12, raw))
 }
 
 // TestBombsCostInProportion sends every sort of body in sizes from 1 KB to 3 MB and bounds what it costs in proportion to its size: with much

@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/version"
 
+	"gantry/agents/gateway/discovery"
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
 )
@@ -110,7 +111,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Log = c.Log.With("agent", "gateway")
 	if c.Version.GitVersion == "" {
-		c.Version = spokenVersion()
+		c.Version = discovery.SpokenVersion()
 	}
 	return c
 }

@@ -4,11 +4,13 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"strings"
+
+	"gantry/agents/gateway/request"
 )
 
 // debug serves Go's profiles at Kubernetes' place, /debug/pprof/. Nothing but system:masters is permitted there.
-func (g *gateway) debug(w http.ResponseWriter, r *request) error {
-	switch name := strings.TrimPrefix(r.path, "/debug/pprof/"); name {
+func (g *gateway) debug(w http.ResponseWriter, r *request.Request) error {
+	switch name := strings.TrimPrefix(r.Path, "/debug/pprof/"); name {
 	case "cmdline":
 		pprof.Cmdline(w, r.Request)
 	case "profile":

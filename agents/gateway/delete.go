@@ -12,25 +12,28 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	kjson "sigs.k8s.io/json"
 
+	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
 	"gantry/registry"
 )
 
 // delete deletes an object, or marks it where something holds it.
-func (g *gateway) delete(w http.ResponseWriter, r *request) error {
+func (g *gateway) delete(w http.ResponseWriter, r *request.Request) error {
 	o, opts, err := readDelete(w, r)
 	if err != nil {
 		return err
 	}
-	if g.restricted(r) {
-		old, err := g.reg.Get(r.Context(), r.kind, r.scope(), r.name, "")
+	if g.nodes.Applies(r) {
+		old, err := g.reg.Get(r.Context(), r.Kind, r.Scope(), r.Name, "")
 		if err != nil {
 			return err
 		}
-		if err := g.restrictDelete(r, old.Object()); err != nil {
+		if err := g.nodes.CheckDelete(r, old.Object()); err != nil {
 			return err
 		}
 	}
-	item, gone, err := g.reg.Delete(r.Context(), r.kind, r.scope(), r.name, o)
+	item, gone, err := g.reg.Delete(r.Context(), r.Kind, r.Scope(), r.Name, o)
 	if err != nil {
 		return err
 	}
@@ -38,17 +41,17 @@ func (g *gateway) delete(w http.ResponseWriter, r *request) error {
 	if !gone && opts.OrphanDependents != nil && !*opts.OrphanDependents {
 		code = http.StatusAccepted
 	}
-	if gone && !returnsDeleted[r.kind.Kind] || item == nil {
-		return g.sendObject(w, r, code, deletedStatus(r, item))
+	if gone && !returnsDeleted[r.Kind.Kind] || item == nil {
+		return encode.Object(w, r, code, deletedStatus(r, item))
 	}
-	return g.sendItem(w, r, code, item)
+	return encode.Item(w, r, code, item)
 }
 
 // returnsDeleted names the kinds whose delete answers with the object even when it is gone.
 var returnsDeleted = map[string]bool{"Pod": true, "Service": true, "ServiceAccount": true}
 
-func deletedStatus(r *request, item *registry.Item) *metav1.Status {
-	details := &metav1.StatusDetails{Name: r.name, Group: r.kind.Group, Kind: r.kind.Plural}
+func deletedStatus(r *request.Request, item *registry.Item) *metav1.Status {
+	details := &metav1.StatusDetails{Name: r.Name, Group: r.Kind.Group, Kind: r.Kind.Plural}
 	if item != nil {
 		details.UID = types.UID(item.UID())
 	}
@@ -59,19 +62,19 @@ func deletedStatus(r *request, item *registry.Item) *metav1.Status {
 }
 
 // deleteCollection deletes what a list with the same parameters would show, and answers with it.
-func (g *gateway) deleteCollection(w http.ResponseWriter, r *request) error {
+func (g *gateway) deleteCollection(w http.ResponseWriter, r *request.Request) error {
 	o, _, err := readDelete(w, r)
 	if err != nil {
 		return err
 	}
-	l, err := listOptions(r.query)
+	l, err := request.ReadListOptions(r.Query)
 	if err != nil {
 		return err
 	}
 	if o.UID != "" || o.ResourceVersion != "" {
 		return apierrors.NewBadRequest("preconditions may not be set for a collection")
 	}
-	items, err := g.reg.DeleteCollection(r.Context(), r.kind, r.scope(), o, l)
+	items, err := g.reg.DeleteCollection(r.Context(), r.Kind, r.Scope(), o, l)
 	if err != nil {
 		return err
 	}
@@ -79,17 +82,17 @@ func (g *gateway) deleteCollection(w http.ResponseWriter, r *request) error {
 	for _, it := range items {
 		list.Revision = max(list.Revision, it.Revision)
 	}
-	return g.sendList(w, r, list)
+	return encode.List(w, r, list)
 }
 
 // readDelete reads DeleteOptions from the body or, without one, from the parameters; dryRun from either.
-func readDelete(w http.ResponseWriter, r *request) (registry.DeleteOptions, *metav1.DeleteOptions, error) {
-	body, err := readContentIfAny(r.Request)
+func readDelete(w http.ResponseWriter, r *request.Request) (registry.DeleteOptions, *metav1.DeleteOptions, error) {
+	body, err := decode.ReadContentIfAny(r.Request)
 	if err != nil {
 		return registry.DeleteOptions{}, nil, err
 	}
 	o := &metav1.DeleteOptions{}
-	if len(body.data) > 0 {
+	if len(body.Data) > 0 {
 		err = decodeDelete(body, o)
 	} else {
 		err = deleteParameters(r, o)
@@ -97,29 +100,29 @@ func readDelete(w http.ResponseWriter, r *request) (registry.DeleteOptions, *met
 	if err != nil {
 		return registry.DeleteOptions{}, nil, err
 	}
-	if v := r.query["dryRun"]; len(v) > 0 && len(o.DryRun) == 0 {
+	if v := r.Query["dryRun"]; len(v) > 0 && len(o.DryRun) == 0 {
 		o.DryRun = v
 	}
 	if faults := validation.ValidateDeleteOptions(o); len(faults) > 0 {
-		return registry.DeleteOptions{}, nil, invalidOptions("DeleteOptions", faults)
+		return registry.DeleteOptions{}, nil, request.InvalidOptions("DeleteOptions", faults)
 	}
 	out, err := registryDelete(r, o)
 	return out, o, err
 }
 
 // decodeDelete reads DeleteOptions from a body.
-func decodeDelete(body content, o *metav1.DeleteOptions) error {
+func decodeDelete(body decode.Content, o *metav1.DeleteOptions) error {
 	var err error
-	if body.protobuf {
+	if body.Protobuf {
 		var head runtime.TypeMeta
-		head, err = unwrapProtobuf(body.data, o)
+		head, err = decode.UnwrapProtobuf(body.Data, o)
 		o.Kind = head.Kind
 	} else {
-		err = kjson.UnmarshalCaseSensitivePreserveInts(body.data, o)
+		err = kjson.UnmarshalCaseSensitivePreserveInts(body.Data, o)
 	}
 	switch {
 	case err != nil:
-		return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type DeleteOptions): %v (%s)", err, summary(body.data)))
+		return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type DeleteOptions): %v (%s)", err, decode.Summary(body.Data)))
 	case o.Kind != "" && o.Kind != "DeleteOptions":
 		return apierrors.NewBadRequest("decoded object cannot be converted to DeleteOptions")
 	}
@@ -127,17 +130,17 @@ func decodeDelete(body content, o *metav1.DeleteOptions) error {
 }
 
 // deleteParameters reads DeleteOptions from the query.
-func deleteParameters(r *request, o *metav1.DeleteOptions) error {
-	grace, err := number(r.query, "gracePeriodSeconds")
+func deleteParameters(r *request.Request, o *metav1.DeleteOptions) error {
+	grace, err := request.Number(r.Query, "gracePeriodSeconds")
 	if err != nil {
 		return err
 	}
 	o.GracePeriodSeconds = grace
-	if v := r.query.Get("propagationPolicy"); v != "" {
+	if v := r.Query.Get("propagationPolicy"); v != "" {
 		policy := metav1.DeletionPropagation(v)
 		o.PropagationPolicy = &policy
 	}
-	if v := r.query.Get("orphanDependents"); v != "" {
+	if v := r.Query.Get("orphanDependents"); v != "" {
 		orphan, err := strconv.ParseBool(v)
 		if err != nil {
 			return apierrors.NewBadRequest(err.Error())
@@ -148,7 +151,7 @@ func deleteParameters(r *request, o *metav1.DeleteOptions) error {
 }
 
 // registryDelete is o as the registry takes it.
-func registryDelete(r *request, o *metav1.DeleteOptions) (registry.DeleteOptions, error) {
+func registryDelete(r *request.Request, o *metav1.DeleteOptions) (registry.DeleteOptions, error) {
 	out := registry.DeleteOptions{DryRun: len(o.DryRun) > 0, GracePeriodSeconds: o.GracePeriodSeconds}
 	if o.PropagationPolicy != nil {
 		out.Propagation = string(*o.PropagationPolicy)
@@ -166,7 +169,7 @@ func registryDelete(r *request, o *metav1.DeleteOptions) (registry.DeleteOptions
 			out.ResourceVersion = *p.ResourceVersion
 		}
 	}
-	match, err := ifMatch(r.Request)
+	match, err := request.IfMatch(r.Request)
 	if match != "" {
 		out.ResourceVersion = match
 	}

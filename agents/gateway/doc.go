@@ -6,8 +6,19 @@
 // # A request
 //
 // ServeHTTP (serve.go) is the whole chain, top to bottom: bound it (deadline, in-flight budget), take its path apart
-// (target.go), say who asks (authn.go), whether they may (authz.go), find its handler (route.go), run it, and write
-// what it returned. A handler returns its error; status.go is the one table that words errors as Kubernetes does.
+// (request), say who asks (authenticate), whether they may (authorize), find its handler (route.go), receive its body, run the
+// handler, and write what it returned. A handler returns its error; encode/status.go is the one table that words errors as
+// Kubernetes does.
+//
+// # Packages
+//
+//   - request: what a request's head asks for: path, parameters, Accept
+//   - userinfo: the names of users and groups that mean something to the API
+//   - authenticate: certificates, tokens, impersonation; authorize: the authorizers, node restriction, access reviews
+//   - decode: bodies as objects; encode: objects, lists, watch events and errors as answers
+//   - discovery: groups, resources, OpenAPI, version; stream: exec, attach, port-forward and logs of a pod
+//
+// The verbs stand here, one file each: get.go, list.go, watch.go, create.go, update.go, patch.go, delete.go.
 //
 // # Bytes
 //

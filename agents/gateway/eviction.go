@@ -8,15 +8,19 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kjson "sigs.k8s.io/json"
+
+	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
 )
 
 // evict deletes a pod on behalf of somebody who empties its node. There are no disruption budgets to ask yet.
-func (g *gateway) evict(w http.ResponseWriter, r *request) error {
-	o, err := writeOptions(r.query, "CreateOptions")
+func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
+	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
 	if err != nil {
 		return err
 	}
-	body, err := readContent(r.Request)
+	body, err := decode.ReadContent(r.Request)
 	if err != nil {
 		return err
 	}
@@ -24,10 +28,10 @@ func (g *gateway) evict(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if ev.Name != "" && ev.Name != r.name {
+	if ev.Name != "" && ev.Name != r.Name {
 		return apierrors.NewBadRequest("name in URL does not match name in Eviction object")
 	}
-	if err := placeObject(ev, r.scope()); err != nil {
+	if err := decode.PlaceObject(ev, r.Scope()); err != nil {
 		return err
 	}
 	if ev.DeleteOptions == nil {
@@ -37,40 +41,40 @@ func (g *gateway) evict(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	opts.DryRun = opts.DryRun || o.dryRun
-	if g.restricted(r) {
-		old, err := g.reg.Get(r.Context(), r.kind, r.scope(), r.name, "")
+	opts.DryRun = opts.DryRun || o.DryRun
+	if g.nodes.Applies(r) {
+		old, err := g.reg.Get(r.Context(), r.Kind, r.Scope(), r.Name, "")
 		if err != nil {
 			return err
 		}
-		if err := g.restrictDelete(r, old.Object()); err != nil {
+		if err := g.nodes.CheckDelete(r, old.Object()); err != nil {
 			return err
 		}
 	}
-	if _, _, err := g.reg.Delete(r.Context(), r.kind, r.scope(), r.name, opts); err != nil {
+	if _, _, err := g.reg.Delete(r.Context(), r.Kind, r.Scope(), r.Name, opts); err != nil {
 		return err
 	}
-	return g.sendObject(w, r, http.StatusCreated, success(http.StatusCreated))
+	return encode.Object(w, r, http.StatusCreated, success(http.StatusCreated))
 }
 
 // decodeEviction also takes the policy/v1beta1 form, which has the same fields.
-func decodeEviction(w http.ResponseWriter, body content, o writing) (*policyv1.Eviction, error) {
-	if body.protobuf {
-		obj, err := decodeProtobuf(evictionKind, body.data)
+func decodeEviction(w http.ResponseWriter, body decode.Content, o request.WriteOptions) (*policyv1.Eviction, error) {
+	if body.Protobuf {
+		obj, err := decode.DecodeProtobuf(evictionKind, body.Data)
 		if err != nil {
 			return nil, err
 		}
 		return obj.(*policyv1.Eviction), nil
 	}
 	var head metav1.TypeMeta
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(body.data, &head); err == nil && head.APIVersion == "policy/v1beta1" && head.Kind == "Eviction" {
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(body.Data, &head); err == nil && head.APIVersion == "policy/v1beta1" && head.Kind == "Eviction" {
 		ev := &policyv1.Eviction{}
-		if err := kjson.UnmarshalCaseSensitivePreserveInts(body.data, ev); err != nil {
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(body.Data, ev); err != nil {
 			return nil, apierrors.NewBadRequest(fmt.Sprintf("Eviction in version \"v1beta1\" cannot be handled as a Eviction: %v", err))
 		}
 		return ev, nil
 	}
-	obj, err := decode(w, evictionKind, body.data, o)
+	obj, err := decode.Decode(w, evictionKind, body.Data, o)
 	if err != nil {
 		return nil, err
 	}

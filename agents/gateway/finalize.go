@@ -3,25 +3,28 @@ package gateway
 import (
 	"net/http"
 
+	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
 	"gantry/registry"
 )
 
 // finalize changes the finalizers of a namespace's spec, which nothing else may.
-func (g *gateway) finalize(w http.ResponseWriter, r *request) error {
-	o, err := writeOptions(r.query, "UpdateOptions")
+func (g *gateway) finalize(w http.ResponseWriter, r *request.Request) error {
+	o, err := request.ReadWriteOptions(r.Query, "UpdateOptions")
 	if err != nil {
 		return err
 	}
-	obj, err := g.readObject(w, r, o)
+	obj, err := decode.Object(w, r, o)
 	if err != nil {
 		return err
 	}
-	if err := nameObject(r, obj); err != nil {
+	if err := decode.NameObject(r, obj); err != nil {
 		return err
 	}
-	item, err := g.reg.Update(r.Context(), r.kind, obj, registry.WriteOptions{Subresource: "finalize", DryRun: o.dryRun})
+	item, err := g.reg.Update(r.Context(), r.Kind, obj, registry.WriteOptions{Subresource: "finalize", DryRun: o.DryRun})
 	if err != nil {
 		return err
 	}
-	return g.sendItem(w, r, http.StatusOK, item)
+	return encode.Item(w, r, http.StatusOK, item)
 }

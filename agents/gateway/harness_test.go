@@ -27,6 +27,7 @@ import (
 	"gantry/agents/internal/pki"
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/kinds"
 )
@@ -37,7 +38,7 @@ type cluster struct {
 	dir     string
 	url     string
 	reg     *registry.Registry
-	store   registry.Store
+	store   store.Store
 	ca      *pki.Authority
 	admin   pki.Pair
 	gateway *gateway // the handlers alone, with the same keys
@@ -61,10 +62,10 @@ func newCluster(t testing.TB, change ...func(*Config)) *cluster {
 		t.Fatal(err)
 	}
 	registrytest.DetectMutations(t)
-	c.store = registry.NewFake()
+	c.store = store.NewFake()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	c.reg = registry.New(registry.Config{
-		Store: c.store, Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Agent: "gateway", Log: log,
+		Store: c.store, Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Agent: "gateway", Log: log,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	run := make(chan error, 1)
@@ -224,7 +225,7 @@ func (c *cluster) kubectl(stdin string, args ...string) string {
 }
 
 func (c *cluster) kindOf(obj schema.Object) *schema.Kind {
-	return c.reg.Kinds().Of(reflect.TypeOf(obj))
+	return c.reg.Kinds().Set().Of(reflect.TypeOf(obj))
 }
 
 // put changes an object as it can only be changed in etcd, and waits until the cache knows.
@@ -242,7 +243,7 @@ func (c *cluster) put(k *schema.Kind, namespace, name string, change func(schema
 		c.t.Fatal(err)
 	}
 	key := "/registry/" + path.Join(k.Prefix, namespace, name)
-	if _, err := c.store.Commit(c.t.Context(), registry.Txn{Puts: []registry.Put{{Key: key, Value: value}}}); err != nil {
+	if _, err := c.store.Commit(c.t.Context(), store.Txn{Puts: []store.Put{{Key: key, Value: value}}}); err != nil {
 		c.t.Fatal(err)
 	}
 	if _, err := c.reg.Get(c.t.Context(), k, namespace, name, ""); err != nil {

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/gateway/authenticate"
 	"gantry/agents/internal/pki"
 	"gantry/agents/internal/signtoken"
 )
@@ -75,7 +76,7 @@ func TestTokensInSecrets(t *testing.T) {
 	if a := c.do(c.client(), "GET", "/api", "", "Authorization: Bearer "+token); a.code != 200 {
 		t.Errorf("the token gets %d %s", a.code, a.body)
 	}
-	update(func() { secret.Labels = map[string]string{invalidSince: "2026-01-01"} })
+	update(func() { secret.Labels = map[string]string{authenticate.InvalidSince: "2026-01-01"} })
 	refused("has been marked invalid")
 	update(func() { secret.Labels = nil })
 	if err := admin.CoreV1().ServiceAccounts("default").Delete(t.Context(), "robot", metav1.DeleteOptions{}); err != nil {

@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"gantry/agents/gateway/request"
 )
 
 // The labels that Kubernetes gives its request metrics.
@@ -40,18 +42,18 @@ var (
 )
 
 // labels are a request's, from closed lists: what a client makes up is not a label.
-func (r *request) labels() []string {
-	verb := strings.ToUpper(r.verb)
+func labelsOf(r *request.Request) []string {
+	verb := strings.ToUpper(r.Verb)
 	switch {
-	case !r.resource:
+	case !r.IsResource:
 		if verb != http.MethodGet && verb != http.MethodHead {
 			verb = "other"
 		}
 		return []string{verb, "", "", "", "", "", "apiserver"}
-	case r.kind == nil:
+	case r.Kind == nil:
 		return []string{"other", "", "", "", "", "", "apiserver"}
 	}
-	switch r.verb {
+	switch r.Verb {
 	case "create":
 		verb = "POST"
 	case "update":
@@ -60,38 +62,38 @@ func (r *request) labels() []string {
 	default:
 		verb = "other"
 	}
-	sub := r.subresource
-	if !servedSubresource(r.kind, sub) {
+	sub := r.Subresource
+	if !servedSubresource(r.Kind, sub) {
 		sub = ""
 	}
 	scope := "cluster"
 	switch {
-	case r.name != "":
+	case r.Name != "":
 		scope = "resource"
-	case r.namespace != "":
+	case r.Namespace != "":
 		scope = "namespace"
 	}
-	return []string{verb, r.kind.Group, r.kind.Version, r.kind.Plural, sub, scope, "apiserver"}
+	return []string{verb, r.Kind.Group, r.Kind.Version.Version, r.Kind.Plural, sub, scope, "apiserver"}
 }
 
 // observe counts a request that has been answered.
-func observe(w *recorder, r *request) {
-	labels := r.labels()
+func observe(w *responseWriter, r *request.Request) {
+	labels := labelsOf(r)
 	dryRun := ""
-	if len(r.query["dryRun"]) > 0 {
+	if len(r.Query["dryRun"]) > 0 {
 		dryRun = "All"
 	}
 	requestTotal.WithLabelValues(append(labels[:len(labels):len(labels)], strconv.Itoa(w.code), dryRun)...).Inc()
-	if r.longRunning() {
+	if r.LongRunning() {
 		return
 	}
 	requestSeconds.WithLabelValues(append(labels[:len(labels):len(labels)], dryRun)...).Observe(time.Since(w.start).Seconds())
-	if r.Method == http.MethodGet && r.resource {
+	if r.Method == http.MethodGet && r.IsResource {
 		responseBytes.WithLabelValues(labels...).Observe(float64(w.size))
 	}
 }
 
-func (g *gateway) metrics(w http.ResponseWriter, r *request) error {
+func (g *gateway) metrics(w http.ResponseWriter, r *request.Request) error {
 	promhttp.Handler().ServeHTTP(w, r.Request)
 	return nil
 }

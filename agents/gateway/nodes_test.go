@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/gateway/authorize"
+	"gantry/agents/gateway/request"
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/core"
@@ -50,10 +52,10 @@ func TestTarget(t *testing.T) {
 		{"list", "/api/v1/namespaces/a/secrets", " a secrets   "},
 	} {
 		req := httptest.NewRequest(tt.method, tt.path, nil)
-		r := &request{Request: req, query: req.URL.Query()}
-		r.target = parseTarget(req, r.query, c.gateway.kinds)
-		a := r.attributes()
-		got := fmt.Sprintf("%s %s %s %s %s %s", a.verb, a.namespace, a.plural, a.name, a.subresource, a.fields)
+		r := &request.Request{Request: req, Query: req.URL.Query()}
+		r.Info = request.ParseInfo(req, r.Query, c.gateway.served)
+		a := authorize.AttributesOf(r)
+		got := fmt.Sprintf("%s %s %s %s %s %s", a.Verb, a.Namespace, a.Plural, a.Name, a.Subresource, a.Fields)
 		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s %s (-want +got):\n%s", tt.method, tt.path, diff)
 		}

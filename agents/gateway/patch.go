@@ -10,29 +10,32 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/patch"
 )
 
 // patch changes an object, or its status, by a JSON, merge or strategic merge patch.
-func (g *gateway) patch(w http.ResponseWriter, r *request) error {
+func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 	body, o, err := readPatch(r)
 	if err != nil {
 		return err
 	}
-	match, err := ifMatch(r.Request)
+	match, err := request.IfMatch(r.Request)
 	if err != nil {
 		return err
 	}
 	var twice, unknown, texts []string
-	if !o.ignore {
+	if !o.Ignore {
 		twice = patch.Duplicates(body)
 	}
-	if o.strict && len(twice) > 0 {
-		return badPatch(body, strictText(twice))
+	if o.Strict && len(twice) > 0 {
+		return badPatch(body, decode.StrictText(twice))
 	}
-	item, err := g.reg.Patch(r.Context(), r.kind, r.scope(), r.name, func(current *registry.Item) (schema.Object, error) {
+	item, err := g.reg.Patch(r.Context(), r.Kind, r.Scope(), r.Name, func(current *registry.Item) (schema.Object, error) {
 		if err := r.Context().Err(); err != nil {
 			return nil, err
 		}
@@ -41,33 +44,33 @@ func (g *gateway) patch(w http.ResponseWriter, r *request) error {
 			return nil, err
 		}
 		unknown = notes
-		if !g.restricted(r) {
+		if !g.nodes.Applies(r) {
 			return patched, nil
 		}
-		return patched, g.restrict(r, patched, current.Object())
-	}, registry.WriteOptions{Subresource: r.subresource, DryRun: o.dryRun, ResourceVersion: match, Decoded: true, Warn: into(&texts)})
+		return patched, g.nodes.Check(r, patched, current.Object())
+	}, registry.WriteOptions{Subresource: r.Subresource, DryRun: o.DryRun, ResourceVersion: match, Decoded: true, Warn: encode.CollectWarnings(&texts)})
 	if err != nil {
 		return err
 	}
-	if !o.ignore {
-		warnAll(w, append(twice, unknown...))
+	if !o.Ignore {
+		encode.Warnings(w, append(twice, unknown...))
 	}
-	warnAll(w, texts)
-	return g.sendItem(w, r, http.StatusOK, item)
+	encode.Warnings(w, texts)
+	return encode.Item(w, r, http.StatusOK, item)
 }
 
 // readPatch reads the body and the options of a patch. Its type is judged before anything else: an option may belong to a type that
 // is not understood.
-func readPatch(r *request) ([]byte, writing, error) {
-	media, _, err := mediaType(r.Header.Get("Content-Type"))
+func readPatch(r *request.Request) ([]byte, request.WriteOptions, error) {
+	media, _, err := decode.MediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != patch.JSON && media != patch.Merge && media != patch.Strategic {
-		return nil, writing{}, unsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
+		return nil, request.WriteOptions{}, decode.UnsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
 	}
-	o, err := writeOptions(r.query, "PatchOptions")
+	o, err := request.ReadWriteOptions(r.Query, "PatchOptions")
 	if err != nil {
-		return nil, writing{}, err
+		return nil, request.WriteOptions{}, err
 	}
-	return readBody(r.Request), o, nil
+	return decode.Body(r.Request), o, nil
 }
 
 // identity is what a patch may not change.
@@ -75,25 +78,25 @@ type identity struct{ namespace, name, resourceVersion string }
 
 // patchObject applies a patch to the object whose JSON data is; notes are unknown fields that it set. A resourceVersion in
 // the patch must be the object's.
-func patchObject(r *request, current identity, data, body []byte, o writing) (obj schema.Object, notes []string, err error) {
-	patched, err := patch.Apply(r.kind, r.Header.Get("Content-Type"), data, body)
+func patchObject(r *request.Request, current identity, data, body []byte, o request.WriteOptions) (obj schema.Object, notes []string, err error) {
+	patched, err := patch.Apply(r.Kind.Stored(), r.Header.Get("Content-Type"), data, body)
 	if err != nil {
 		return nil, nil, patchError(err)
 	}
-	obj, notes, err = schema.Decode(r.kind, patched)
+	obj, notes, err = schema.Decode(r.Kind.Stored(), patched)
 	if err != nil {
 		return nil, nil, badPatch(body, err.Error())
 	}
-	if o.strict && len(notes) > 0 {
-		return nil, nil, badPatch(body, strictText(notes))
+	if o.Strict && len(notes) > 0 {
+		return nil, nil, badPatch(body, decode.StrictText(notes))
 	}
 	switch {
 	case obj.GetName() != current.name:
-		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), r.name))
+		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), r.Name))
 	case obj.GetNamespace() != current.namespace:
 		return nil, nil, apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 	case obj.GetResourceVersion() != "" && obj.GetResourceVersion() != current.resourceVersion:
-		return nil, nil, apierrors.NewConflict(r.gr(), r.name, errors.New(modified))
+		return nil, nil, apierrors.NewConflict(r.GR(), r.Name, errors.New(encode.Modified))
 	}
 	obj.SetResourceVersion(current.resourceVersion)
 	return obj, notes, nil
@@ -103,7 +106,7 @@ func patchObject(r *request, current identity, data, body []byte, o writing) (ob
 func patchError(err error) error {
 	switch {
 	case errors.Is(err, patch.ErrUnsupported):
-		return unsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
+		return decode.UnsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
 	case errors.Is(err, patch.ErrMalformed):
 		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 	case errors.Is(err, patch.ErrTooLarge):

@@ -15,6 +15,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
+	"gantry/agents/gateway/authenticate"
+	"gantry/agents/gateway/authorize"
+	"gantry/agents/gateway/request"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
 	"gantry/schema"
@@ -29,17 +32,17 @@ type reached struct {
 // spy notes what is permitted and what is touched. Reads of single objects are answered; nothing is written.
 type spy struct {
 	objects
-	granted []attributes
+	granted []authorize.Attributes
 	touched []reached
 	deny    bool
 }
 
-func (s *spy) authorize(_ context.Context, a attributes) (decision, string, error) {
+func (s *spy) Authorize(_ context.Context, a authorize.Attributes) (authorize.Decision, string, error) {
 	if s.deny {
-		return noOpinion, "", nil
+		return authorize.NoOpinion, "", nil
 	}
 	s.granted = append(s.granted, a)
-	return allowed, "", nil
+	return authorize.Allowed, "", nil
 }
 
 func (s *spy) note(do string, k *schema.Kind, namespace, name, subresource, fields string) error {
@@ -95,45 +98,45 @@ func (s *spy) Bind(_ context.Context, namespace, name string, _ *corev1.Binding,
 }
 
 // covers tells whether a permission is one for what was reached. scoped: the kind has namespaces.
-func covers(a attributes, at reached, scoped bool) bool {
-	namespace := a.namespace
+func covers(a authorize.Attributes, at reached, scoped bool) bool {
+	namespace := a.Namespace
 	if !scoped {
 		namespace = ""
 	}
-	if !a.resource || namespace != at.namespace {
+	if !a.IsResource || namespace != at.namespace {
 		return false
 	}
 	if at.do == "bind" {
-		return a.verb == "create" && (a.plural == "bindings" && a.name == "" || a.plural == "pods" && a.subresource == "binding" && a.name == at.name)
+		return a.Verb == "create" && (a.Plural == "bindings" && a.Name == "" || a.Plural == "pods" && a.Subresource == "binding" && a.Name == at.name)
 	}
-	if a.plural != at.plural {
+	if a.Plural != at.plural {
 		return false
 	}
-	exact := a.name == at.name && a.subresource == at.subresource
+	exact := a.Name == at.name && a.Subresource == at.subresource
 	switch at.do {
 	case "get": // of what the permitted verb is about, whatever it does with it
-		return a.name == at.name && a.name != ""
+		return a.Name == at.name && a.Name != ""
 	case "list", "watch":
-		if a.name != "" { // then nothing else may be read
+		if a.Name != "" { // then nothing else may be read
 			s, err := fields.ParseSelector(at.fields)
 			if err != nil {
 				return false
 			}
-			if name, ok := s.RequiresExactMatch("metadata.name"); !ok || name != a.name {
+			if name, ok := s.RequiresExactMatch("metadata.name"); !ok || name != a.Name {
 				return false
 			}
 		}
-		return a.verb == at.do && a.subresource == "" && a.fields == at.fields
+		return a.Verb == at.do && a.Subresource == "" && a.Fields == at.fields
 	case "deletecollection":
-		return a.verb == at.do && exact && a.fields == at.fields
+		return a.Verb == at.do && exact && a.Fields == at.fields
 	case "create":
-		return a.verb == "create" && a.subresource == at.subresource && (a.name == "" || a.name == at.name)
+		return a.Verb == "create" && a.Subresource == at.subresource && (a.Name == "" || a.Name == at.name)
 	case "scale":
-		return exact && (a.verb == "update" || a.verb == "patch")
+		return exact && (a.Verb == "update" || a.Verb == "patch")
 	case "delete":
-		return a.name == at.name && (a.verb == "delete" && a.subresource == "" || a.verb == "create" && a.subresource == "eviction")
+		return a.Name == at.name && (a.Verb == "delete" && a.Subresource == "" || a.Verb == "create" && a.Subresource == "eviction")
 	}
-	return a.verb == at.do && exact
+	return a.Verb == at.do && exact
 }
 
 // beside are the kinds that a subresource's handler reads for itself: a stream the pod's node, a token what it is bound to.
@@ -143,9 +146,9 @@ var beside = map[string][]string{
 
 // routes are the paths of a kind: by both doors, with and without a namespace, of collections, objects and subresources.
 func routes(k *schema.Kind) (paths []string) {
-	base := "/apis/" + k.Group + "/" + k.Version
+	base := "/apis/" + k.Group + "/" + k.Version.Version
 	if k.Group == "" {
-		base = "/api/" + k.Version
+		base = "/api/" + k.Version.Version
 	}
 	subs := []string{"status", "scale", "finalize", "proxy", "bogus", "log/more"}
 	for _, s := range k.Subresources {
@@ -198,9 +201,19 @@ func leafOf(t *testing.T, p pki.Pair) *x509.Certificate {
 	return leaf
 }
 
+// rebuild makes the handlers anew, over another registry and authorizer.
+func (c *cluster) rebuild(reg objects, may authorize.Authorizer) {
+	c.t.Helper()
+	g, err := assemble(c.gateway.cfg, reg, may)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.gateway = g
+}
+
 // ask gives the handlers alone one request.
 func (c *cluster) ask(leaf *x509.Certificate, method, path, body string, headers ...string) answer {
-	req := httptest.NewRequestWithContext(withPeer(c.t.Context(), nil), method, path, strings.NewReader(body))
+	req := httptest.NewRequestWithContext(authenticate.WithPeer(c.t.Context(), nil), method, path, strings.NewReader(body))
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
@@ -213,7 +226,7 @@ func (c *cluster) ask(leaf *x509.Certificate, method, path, body string, headers
 
 // try gives the handlers a request of a shape: method, query and header.
 func (c *cluster) try(leaf *x509.Certificate, shape [3]string, path string) int {
-	body, contentType := "", jsonType
+	body, contentType := "", request.JSONType
 	switch shape[0] {
 	case http.MethodPatch:
 		body, contentType = `{}`, patch.Merge
@@ -252,9 +265,9 @@ func TestPermittedIsDone(t *testing.T) {
 		c.make(obj)
 	}
 	s := &spy{objects: c.gateway.reg}
-	c.gateway.reg, c.gateway.may = s, s
+	c.rebuild(s, s)
 	scoped := map[string]bool{}
-	for _, k := range c.gateway.kinds.All {
+	for _, k := range c.gateway.kinds.Set().All {
 		scoped[k.Plural] = k.Namespaced
 	}
 	users := map[string]*x509.Certificate{
@@ -262,7 +275,7 @@ func TestPermittedIsDone(t *testing.T) {
 		"a node": leafOf(t, c.node("x")),
 	}
 	tried, did := 0, map[string]int{}
-	for _, k := range slices.Concat(c.gateway.kinds.All, virtualKinds) {
+	for _, k := range slices.Concat(c.gateway.kinds.Set().All, virtualKinds) {
 		for _, path := range routes(k) {
 			for _, shape := range shapes() {
 				for who, leaf := range users {
@@ -272,8 +285,8 @@ func TestPermittedIsDone(t *testing.T) {
 					what := fmt.Sprintf("%s %s?%s %s as %s (%d)", shape[0], path, shape[1], shape[2], who, code)
 					for _, at := range s.touched {
 						did[at.do]++
-						if !slices.ContainsFunc(s.granted, func(a attributes) bool {
-							return covers(a, at, scoped[at.plural]) || at.do == "get" && slices.Contains(beside[a.subresource], at.plural) || at.do == "get" && who == "a node" && at.plural == "nodes"
+						if !slices.ContainsFunc(s.granted, func(a authorize.Attributes) bool {
+							return covers(a, at, scoped[at.plural]) || at.do == "get" && slices.Contains(beside[a.Subresource], at.plural) || at.do == "get" && who == "a node" && at.plural == "nodes"
 						}) {
 							t.Errorf("%s: touched %+v, permitted %+v", what, at, s.granted)
 						}
@@ -303,11 +316,11 @@ func TestPermittedIsDone(t *testing.T) {
 // verbs is an authorizer that allows what it names.
 type verbs []string
 
-func (v verbs) authorize(_ context.Context, a attributes) (decision, string, error) {
-	if slices.Contains(v, a.verb) {
-		return allowed, "", nil
+func (v verbs) Authorize(_ context.Context, a authorize.Attributes) (authorize.Decision, string, error) {
+	if slices.Contains(v, a.Verb) {
+		return authorize.Allowed, "", nil
 	}
-	return noOpinion, "not by these rules", nil
+	return authorize.NoOpinion, "not by these rules", nil
 }
 
 // TestCreatingByPut: a PUT that makes an object needs the right to create besides that to update, and makes none at a
@@ -343,7 +356,7 @@ func TestCreatingByPut(t *testing.T) {
 		{all, pods + "a/status", "*", 400, "a write of status does not make an object: If-None-Match may not be *"},
 		{all, pods + "a/status", "", 404, ""},
 	} {
-		c.gateway.may = tt.may
+		c.rebuild(c.gateway.reg, tt.may)
 		name := strings.Split(strings.TrimSuffix(tt.path, "/status"), "/")
 		var headers []string
 		if tt.none != "" {

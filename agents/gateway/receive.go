@@ -12,6 +12,10 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
 )
 
 // A body is received before its request takes a place among those that are served: a client that promises one and does not send
@@ -95,6 +99,9 @@ type received struct {
 	counted int64 // of its memory
 }
 
+// Bytes is the body.
+func (b *received) Bytes() []byte { return b.data }
+
 // Close does nothing: the body belongs to the request until that has been served.
 func (*received) Close() error { return nil }
 
@@ -107,19 +114,19 @@ func (b *received) release() {
 
 // receive reads a request's body, where it has one that the gateway looks at. What it returns, nil for none, is to be released
 // when the request has been served, with an error as well.
-func (g *gateway) receive(w http.ResponseWriter, r *request) (*received, error) {
+func (g *gateway) receive(w http.ResponseWriter, r *request.Request) (*received, error) {
 	switch {
-	case r.ContentLength == 0 || upgrades(r.subresource):
+	case r.ContentLength == 0 || upgrades(r.Subresource):
 		return nil, nil
-	case r.ContentLength > maxBody:
-		return nil, &http.MaxBytesError{Limit: maxBody}
+	case r.ContentLength > decode.MaxBody:
+		return nil, &http.MaxBytesError{Limit: decode.MaxBody}
 	}
-	body := &received{of: g.bodies, user: r.user.Username}
+	body := &received{of: g.bodies, user: r.User.Username}
 	if !g.bodies.enter(body.user) {
-		return nil, apierrors.NewTooManyRequests(tooMany, 1)
+		return nil, apierrors.NewTooManyRequests(encode.TooMany, 1)
 	}
 	defer g.bodies.arrived(body.user)
-	if r.longRunning() { // it has no time of its own
+	if r.LongRunning() { // it has no time of its own
 		defer g.endBody(w)()
 	}
 	if err := body.read(r.Body, int(r.ContentLength)); err != nil {
@@ -173,8 +180,8 @@ func (b *received) read(from io.Reader, size int) error {
 		n, err := from.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
 		switch {
-		case len(data) > maxBody:
-			return &http.MaxBytesError{Limit: maxBody}
+		case len(data) > decode.MaxBody:
+			return &http.MaxBytesError{Limit: decode.MaxBody}
 		case err == io.EOF:
 			b.data = data
 			b.Reset(data)
@@ -185,13 +192,13 @@ func (b *received) read(from io.Reader, size int) error {
 		if len(data) < cap(data) {
 			continue
 		}
-		room := min(2*cap(data), maxBody+2*spare)
+		room := min(2*cap(data), decode.MaxBody+2*spare)
 		if size >= 0 {
 			room = min(room, max(size, len(data))+2*spare)
 		}
 		if more := int64(room - max(cap(data), smallBody)); more > 0 {
 			if !b.of.take(b.user, more) {
-				return apierrors.NewTooManyRequests(tooMany, 1)
+				return apierrors.NewTooManyRequests(encode.TooMany, 1)
 			}
 			b.counted += more
 		}

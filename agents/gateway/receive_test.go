@@ -18,6 +18,8 @@ import (
 	"testing/iotest"
 	"time"
 
+	"gantry/agents/gateway/authenticate"
+	"gantry/agents/gateway/decode"
 	"gantry/agents/internal/pki"
 )
 
@@ -43,7 +45,7 @@ func post(t *testing.T, p pki.Pair, path string, body io.Reader) *http.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequestWithContext(withPeer(t.Context(), nil), "POST", path, body)
+	r := httptest.NewRequestWithContext(authenticate.WithPeer(t.Context(), nil), "POST", path, body)
 	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}
 	r.Header.Set("Content-Type", "application/json")
 	return r
@@ -206,7 +208,7 @@ func TestWatchOutlivesTimeouts(t *testing.T) {
 
 func TestReadBody(t *testing.T) {
 	for _, tt := range []struct{ length, promised int }{
-		{0, -1}, {1, 1}, {511, -1}, {512, -1}, {513, -1}, {smallBody, smallBody}, {smallBody + 1, smallBody + 1}, {1 << 20, 1 << 20}, {1 << 20, -1}, {maxBody, maxBody}, {maxBody, -1},
+		{0, -1}, {1, 1}, {511, -1}, {512, -1}, {513, -1}, {smallBody, smallBody}, {smallBody + 1, smallBody + 1}, {1 << 20, 1 << 20}, {1 << 20, -1}, {decode.MaxBody, decode.MaxBody}, {decode.MaxBody, -1},
 	} {
 		want := bytes.Repeat([]byte("x"), tt.length)
 		for name, r := range map[string]io.Reader{"at once": bytes.NewReader(want), "in halves": iotest.HalfReader(bytes.NewReader(want))} {
@@ -222,12 +224,12 @@ func TestReadBody(t *testing.T) {
 	}
 	var large *http.MaxBytesError
 	b := received{of: newBodies(1)}
-	if err := b.read(bytes.NewReader(make([]byte, maxBody+1)), -1); !errors.As(err, &large) {
+	if err := b.read(bytes.NewReader(make([]byte, decode.MaxBody+1)), -1); !errors.As(err, &large) {
 		t.Errorf("a body of a byte too many: %v", err)
 	}
 	b = received{of: newBodies(1)}
 	b.of.memory = bodyMemory - 1<<20
-	if err := b.read(bytes.NewReader(make([]byte, maxBody)), -1); err == nil {
+	if err := b.read(bytes.NewReader(make([]byte, decode.MaxBody)), -1); err == nil {
 		t.Error("there is memory without end")
 	}
 }
@@ -258,7 +260,7 @@ func TestMemoryOfBodiesIsShared(t *testing.T) {
 // TestTimeoutEndsWork: a request whose time is over is not worked on.
 func TestTimeoutEndsWork(t *testing.T) {
 	c := newCluster(t)
-	ctx, cancel := context.WithCancel(withPeer(t.Context(), nil))
+	ctx, cancel := context.WithCancel(authenticate.WithPeer(t.Context(), nil))
 	cancel()
 	w := httptest.NewRecorder()
 	r := post(t, c.admin, configMaps, strings.NewReader(`{"metadata":{"name":"m"}}`)).WithContext(ctx)

@@ -4,58 +4,61 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"gantry/agents/gateway/authorize"
+	"gantry/agents/gateway/request"
 )
 
 // route finds what serves a request: a resource's handler with the shape its answer is to have, or a page.
-func (g *gateway) route(w http.ResponseWriter, r *request) (handler, error) {
-	if !r.resource {
+func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Handler, error) {
+	if !r.IsResource {
 		return g.page(r)
 	}
 	h, err := g.resource(r)
 	if err != nil {
 		return nil, err
 	}
-	if proxied(r.subresource) {
+	if proxied(r.Subresource) {
 		return h, nil
 	}
 	w.Header().Add("Vary", "Accept")
-	list := r.verb == "list" || r.verb == "deletecollection"
-	r.shape, err = negotiate(r.Request, wantsPretty(r), resourceShapes(list), r.verb == "watch")
+	list := r.Verb == "list" || r.Verb == "deletecollection"
+	r.Shape, err = request.Negotiate(r.Request, request.WantsPretty(r), request.ResourceShapes(list), r.Verb == "watch")
 	return h, err
 }
 
 // resource finds the handler of a request for a resource.
-func (g *gateway) resource(r *request) (handler, error) {
-	k := r.kind
-	if k == nil || r.fixedNamespace && !k.Namespaced {
-		return nil, notFoundPage()
+func (g *gateway) resource(r *request.Request) (request.Handler, error) {
+	k := r.Kind
+	if k == nil || r.HasNamespace && !k.Namespaced {
+		return nil, request.NotFound()
 	}
 	if v := g.virtual(k); v != nil {
-		if r.name != "" || k.Namespaced != r.fixedNamespace {
-			return nil, notFoundPage()
+		if r.Name != "" || k.Namespaced != r.HasNamespace {
+			return nil, request.NotFound()
 		}
 		return only(r, "create", v)
 	}
-	if r.subresource != "" {
+	if r.Subresource != "" {
 		return g.subresource(r)
 	}
-	if k.Namespaced && !r.fixedNamespace {
-		if r.name != "" {
-			return nil, notFoundPage()
+	if k.Namespaced && !r.HasNamespace {
+		if r.Name != "" {
+			return nil, request.NotFound()
 		}
-		if r.verb != "list" && r.verb != "watch" {
-			return nil, notAllowed()
+		if r.Verb != "list" && r.Verb != "watch" {
+			return nil, request.MethodNotAllowed()
 		}
 	}
-	if r.name == "" {
+	if r.Name == "" {
 		return g.collection(r)
 	}
 	return g.object(r)
 }
 
 // collection finds the handler of a collection's path.
-func (g *gateway) collection(r *request) (handler, error) {
-	switch r.verb {
+func (g *gateway) collection(r *request.Request) (request.Handler, error) {
+	switch r.Verb {
 	case "list":
 		return g.list, nil
 	case "watch":
@@ -65,12 +68,12 @@ func (g *gateway) collection(r *request) (handler, error) {
 	case "deletecollection":
 		return g.deleteCollection, nil
 	}
-	return nil, notAllowed()
+	return nil, request.MethodNotAllowed()
 }
 
 // object finds the handler of an object's path.
-func (g *gateway) object(r *request) (handler, error) {
-	switch r.verb {
+func (g *gateway) object(r *request.Request) (request.Handler, error) {
+	switch r.Verb {
 	case "get":
 		return g.get, nil
 	case "update":
@@ -80,34 +83,34 @@ func (g *gateway) object(r *request) (handler, error) {
 	case "delete":
 		return g.delete, nil
 	}
-	return nil, notAllowed()
+	return nil, request.MethodNotAllowed()
 }
 
 // subresource finds the handler of a subresource: those that the kind's table names and that are served.
-func (g *gateway) subresource(r *request) (handler, error) {
-	k := r.kind
-	if !servedSubresource(k, r.subresource) || r.rest != "" || k.Namespaced && !r.fixedNamespace {
-		return nil, notFoundPage()
+func (g *gateway) subresource(r *request.Request) (request.Handler, error) {
+	k := r.Kind
+	if !servedSubresource(k, r.Subresource) || r.Rest != "" || k.Namespaced && !r.HasNamespace {
+		return nil, request.NotFound()
 	}
-	switch r.subresource {
+	switch r.Subresource {
 	case "status", "resize":
-		return byVerb(r, map[string]handler{"get": g.get, "update": g.update, "patch": g.patch})
+		return byVerb(r, map[string]request.Handler{"get": g.get, "update": g.update, "patch": g.patch})
 	case "scale":
-		return byVerb(r, map[string]handler{"get": g.getScale, "update": g.updateScale, "patch": g.patchScale})
+		return byVerb(r, map[string]request.Handler{"get": g.getScale, "update": g.updateScale, "patch": g.patchScale})
 	case "binding":
 		return only(r, "create", g.bind)
 	case "eviction":
 		return only(r, "create", g.evict)
 	case "token":
-		return only(r, "create", g.createToken)
+		return only(r, "create", g.authn.CreateToken)
 	case "finalize":
 		return only(r, "update", g.finalize)
 	case "log":
-		return only(r, "get", g.log)
+		return only(r, "get", g.streams.Log)
 	case "exec", "attach", "portforward":
-		return byVerb(r, map[string]handler{"get": g.stream, "create": g.stream})
+		return byVerb(r, map[string]request.Handler{"get": g.streams.Stream, "create": g.streams.Stream})
 	}
-	return nil, notFoundPage()
+	return nil, request.NotFound()
 }
 
 // proxied tells the subresources that a kubelet answers: their bodies are not objects.
@@ -115,71 +118,65 @@ func proxied(subresource string) bool {
 	return slices.Contains([]string{"log", "exec", "attach", "portforward"}, subresource)
 }
 
-func only(r *request, verb string, h handler) (handler, error) {
-	return byVerb(r, map[string]handler{verb: h})
+func only(r *request.Request, verb string, h request.Handler) (request.Handler, error) {
+	return byVerb(r, map[string]request.Handler{verb: h})
 }
 
-func byVerb(r *request, handlers map[string]handler) (handler, error) {
-	if h := handlers[r.verb]; h != nil {
+func byVerb(r *request.Request, handlers map[string]request.Handler) (request.Handler, error) {
+	if h := handlers[r.Verb]; h != nil {
 		return h, nil
 	}
-	return nil, notAllowed()
+	return nil, request.MethodNotAllowed()
 }
 
 // page finds the handler of a path that names no resource.
-func (g *gateway) page(r *request) (handler, error) {
-	path := strings.TrimSuffix(r.path, "/")
+func (g *gateway) page(r *request.Request) (request.Handler, error) {
+	path := strings.TrimSuffix(r.Path, "/")
 	h := g.findPage(path)
 	if h == nil {
-		return nil, notFoundPage()
+		return nil, request.NotFound()
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return nil, notAllowed()
+		return nil, request.MethodNotAllowed()
 	}
 	return h, nil
 }
 
-func (g *gateway) findPage(path string) handler {
+func (g *gateway) findPage(path string) request.Handler {
 	switch path {
 	case "":
-		return g.paths
+		return g.docs.Paths
 	case "/api":
-		return g.coreVersions
+		return g.docs.CoreVersions
 	case "/apis":
-		return g.groups
+		return g.docs.Groups
 	case "/version":
-		return g.version
+		return g.docs.Version
 	case "/metrics":
 		return g.metrics
 	case "/openapi/v2":
-		return g.openapiV2
+		return g.docs.OpenAPIV2
 	case "/openapi/v3":
-		return g.openapiIndex
+		return g.docs.OpenAPIIndex
 	case "/.well-known/openid-configuration":
-		return g.openidConfiguration
+		return g.authn.OpenIDConfiguration
 	case "/openid/v1/jwks":
-		return g.jwks
+		return g.authn.JWKS
 	}
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	switch {
-	case isHealth(path):
+	case authorize.IsHealth(path):
 		return g.health
 	case path == "/debug/pprof" || strings.HasPrefix(path, "/debug/pprof/"):
 		return g.debug
 	case strings.HasPrefix(path, "/openapi/v3/"):
-		return g.openapiV3
+		return g.docs.OpenAPIV3
 	case parts[0] == "api" && len(parts) == 2:
-		return g.resources("", parts[1])
+		return g.docs.Resources("", parts[1])
 	case parts[0] == "apis" && len(parts) == 2:
-		return g.group(parts[1])
+		return g.docs.Group(parts[1])
 	case parts[0] == "apis" && len(parts) == 3:
-		return g.resources(parts[1], parts[2])
+		return g.docs.Resources(parts[1], parts[2])
 	}
 	return nil
-}
-
-// isHealth tells the paths that anybody may read.
-func isHealth(path string) bool {
-	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return first == "healthz" || first == "livez" || first == "readyz"
 }

@@ -14,6 +14,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gantry/agents/gateway/authenticate"
+	"gantry/agents/gateway/request"
 	"gantry/registry/safely"
 )
 
@@ -50,7 +52,6 @@ func Run(ctx context.Context, cfg Config) error {
 		return errors.Join(fmt.Errorf("reading the address listened on: %w", err), l.Close())
 	}
 	g.cfg.SecurePort = int(bound.Port())
-	g.nodes.own = netip.AddrPortFrom(g.cfg.AdvertiseAddress, bound.Port())
 	cfg.Health.Ready("registry", cfg.Registry.Ready)
 	if cfg.Ready != nil {
 		cfg.Ready(bound)
@@ -76,7 +77,7 @@ func (g *gateway) server(stop context.Context) *http.Server {
 			GetCertificate: g.cfg.GetCertificate,
 			MinVersion:     tls.VersionTLS12,
 			NextProtos:     []string{"h2", "http/1.1"},
-			// Asked for, and judged in authn.go: a bad one is 401, not a broken handshake.
+			// Asked for, and judged by authenticate: a bad one is 401, not a broken handshake.
 			ClientAuth: tls.RequestClientCert,
 			ClientCAs:  g.cfg.ClientCAs,
 		},
@@ -90,9 +91,9 @@ func (g *gateway) server(stop context.Context) *http.Server {
 			PingTimeout:          15 * time.Second,
 			WriteByteTimeout:     30 * time.Second,
 		},
-		ConnContext: withPeer,
+		ConnContext: authenticate.WithPeer,
 		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.Background(), stoppingKey{}, stop)
+			return request.WithStopping(context.Background(), stop)
 		},
 		ErrorLog: slog.NewLogLogger(g.cfg.Log.Handler(), slog.LevelDebug), // handshakes that clients break off
 	}
@@ -125,6 +126,6 @@ func serve(ctx context.Context, s *http.Server, l net.Listener) error {
 }
 
 // advertised is where others reach this gateway, "10.0.0.1:6443".
-func (g *gateway) advertised() string {
-	return netip.AddrPortFrom(g.cfg.AdvertiseAddress, uint16(g.cfg.SecurePort)).String()
+func (g *gateway) advertised() netip.AddrPort {
+	return netip.AddrPortFrom(g.cfg.AdvertiseAddress, uint16(g.cfg.SecurePort))
 }

@@ -11,13 +11,16 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
 	"gantry/registry"
 	"gantry/schema"
 )
 
 // scaleOf is an object as its Scale.
 func scaleOf(k *schema.Kind, obj schema.Object) *autoscalingv1.Scale {
-	spec, status, selector := k.Scale.Get(obj)
+	spec, status, selector := k.Scale().Get(obj)
 	return &autoscalingv1.Scale{
 		TypeMeta: metav1.TypeMeta{Kind: "Scale", APIVersion: "autoscaling/v1"},
 		ObjectMeta: metav1.ObjectMeta{
@@ -29,38 +32,38 @@ func scaleOf(k *schema.Kind, obj schema.Object) *autoscalingv1.Scale {
 	}
 }
 
-func (g *gateway) getScale(w http.ResponseWriter, r *request) error {
-	item, err := g.reg.Get(r.Context(), r.kind, r.scope(), r.name, r.query.Get("resourceVersion"))
+func (g *gateway) getScale(w http.ResponseWriter, r *request.Request) error {
+	item, err := g.reg.Get(r.Context(), r.Kind, r.Scope(), r.Name, r.Query.Get("resourceVersion"))
 	if err != nil {
 		return err
 	}
-	return g.sendObject(w, r, http.StatusOK, scaleOf(r.kind, item.Object()))
+	return encode.Object(w, r, http.StatusOK, scaleOf(r.Kind, item.Object()))
 }
 
-func (g *gateway) updateScale(w http.ResponseWriter, r *request) error {
-	o, err := writeOptions(r.query, "UpdateOptions")
+func (g *gateway) updateScale(w http.ResponseWriter, r *request.Request) error {
+	o, err := request.ReadWriteOptions(r.Query, "UpdateOptions")
 	if err != nil {
 		return err
 	}
-	obj, err := readKind(w, r.Request, scaleKind, o)
+	obj, err := decode.Kind(w, r.Request, scaleKind, o)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(nameObject(r, obj), placeObject(obj, r.scope())); err != nil {
+	if err := errors.Join(decode.NameObject(r, obj), decode.PlaceObject(obj, r.Scope())); err != nil {
 		return err
 	}
 	return g.setScale(w, r, o, func(schema.Object) (*autoscalingv1.Scale, error) { return obj.(*autoscalingv1.Scale), nil })
 }
 
-func (g *gateway) patchScale(w http.ResponseWriter, r *request) error {
+func (g *gateway) patchScale(w http.ResponseWriter, r *request.Request) error {
 	body, o, err := readPatch(r)
 	if err != nil {
 		return err
 	}
 	on := *r
-	on.kind = scaleKind
+	on.Kind = scaleKind
 	return g.setScale(w, r, o, func(current schema.Object) (*autoscalingv1.Scale, error) {
-		scale := scaleOf(r.kind, current)
+		scale := scaleOf(r.Kind, current)
 		data, err := schema.Encode(scale)
 		if err != nil {
 			return nil, err
@@ -74,27 +77,26 @@ func (g *gateway) patchScale(w http.ResponseWriter, r *request) error {
 }
 
 // setScale writes the replicas of the Scale that wanted makes of the current object.
-func (g *gateway) setScale(w http.ResponseWriter, r *request, o writing, wanted func(schema.Object) (*autoscalingv1.Scale, error)) error {
-	item, err := g.reg.Modify(r.Context(), r.kind, r.scope(), r.name, func(current schema.Object) (schema.Object, error) {
+func (g *gateway) setScale(w http.ResponseWriter, r *request.Request, o request.WriteOptions, wanted func(schema.Object) (*autoscalingv1.Scale, error)) error {
+	item, err := g.reg.Modify(r.Context(), r.Kind, r.Scope(), r.Name, func(current schema.Object) (schema.Object, error) {
 		scale, err := wanted(current)
 		if err != nil {
 			return nil, err
 		}
 		switch {
 		case scale.ResourceVersion != "" && scale.ResourceVersion != current.GetResourceVersion():
-			return nil, apierrors.NewConflict(r.gr(), r.name, errors.New(modified))
+			return nil, apierrors.NewConflict(r.GR(), r.Name, errors.New(encode.Modified))
 		case scale.UID != "" && scale.UID != current.GetUID():
 			//lint:ignore ST1005 the client sees this sentence as Kubernetes writes it
-			return nil, apierrors.NewConflict(r.gr(), r.name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", scale.UID, current.GetUID()))
+			return nil, apierrors.NewConflict(r.GR(), r.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", scale.UID, current.GetUID()))
 		case scale.Spec.Replicas < 0:
-			return nil, apierrors.NewInvalid(kschema.GroupKind{Group: "autoscaling", Kind: "Scale"}, r.name, field.ErrorList{
+			return nil, apierrors.NewInvalid(kschema.GroupKind{Group: "autoscaling", Kind: "Scale"}, r.Name, field.ErrorList{
 				field.Invalid(field.NewPath("spec", "replicas"), scale.Spec.Replicas, "must be greater than or equal to 0")})
 		}
-		r.kind.Scale.Set(current, scale.Spec.Replicas)
-		return current, nil
-	}, registry.WriteOptions{DryRun: o.dryRun})
+		return current, r.Kind.Scale().Set(current, scale.Spec.Replicas)
+	}, registry.WriteOptions{DryRun: o.DryRun})
 	if err != nil {
 		return err
 	}
-	return g.sendObject(w, r, http.StatusOK, scaleOf(r.kind, item.Object()))
+	return encode.Object(w, r, http.StatusOK, scaleOf(r.Kind, item.Object()))
 }

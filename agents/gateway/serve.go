@@ -5,16 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
+	"gantry/agents/gateway/authenticate"
+	"gantry/agents/gateway/authorize"
+	"gantry/agents/gateway/discovery"
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
+	"gantry/agents/gateway/stream"
 	"gantry/registry"
 	"gantry/schema"
 )
@@ -23,15 +27,17 @@ import (
 type gateway struct {
 	cfg      Config
 	reg      objects
-	kinds    *schema.Set
-	tokens   *tokens
-	may      authorizer
-	node     *nodeAuthorizer
-	docs     *documents
+	kinds    *schema.Kinds
+	served   request.Kinds
+	may      authorize.Authorizer
+	authn    *authenticate.Authenticator
+	reviews  authorize.Reviews
+	nodes    authorize.NodeRestriction
+	docs     *discovery.Documents
+	streams  *stream.Handlers
 	reads    *places
 	writes   *places
 	bodies   *bodies
-	nodes    *kubelets
 	watchers atomic.Int64 // streams open
 }
 
@@ -47,39 +53,36 @@ type objects interface {
 
 // newGateway builds the handlers; it starts nothing.
 func newGateway(cfg Config) (*gateway, error) {
+	may := authorize.Chain{authorize.Masters{}, &authorize.NodeAuthorizer{Registry: cfg.Registry}, authorize.Everyone{}}
+	return assemble(cfg, cfg.Registry, may)
+}
+
+// assemble is newGateway with the registry that the handlers ask and the authorizer.
+func assemble(cfg Config, reg objects, may authorize.Authorizer) (*gateway, error) {
 	cfg = cfg.withDefaults()
-	tokens, err := newTokens(cfg)
+	g := &gateway{
+		cfg: cfg, reg: reg, kinds: cfg.Registry.Kinds(), served: served{cfg.Registry.Kinds()}, may: may, reviews: authorize.Reviews{Authorizer: may},
+		nodes: authorize.NodeRestriction{Registry: reg},
+		reads: newPlaces(cfg.MaxReads), writes: newPlaces(cfg.MaxWrites), bodies: newBodies(cfg.MaxWrites),
+	}
+	tokens, err := authenticate.NewTokens(cfg.Issuer, cfg.ServiceAccountKey, cfg.ServiceAccountKeys)
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{
-		cfg: cfg, reg: cfg.Registry, kinds: cfg.Registry.Kinds(), tokens: tokens,
-		reads: newPlaces(cfg.MaxReads), writes: newPlaces(cfg.MaxWrites), bodies: newBodies(cfg.MaxWrites),
-		nodes: newKubelets(cfg),
-	}
-	g.docs = newDocuments(g.kinds)
-	g.node = &nodeAuthorizer{reg: cfg.Registry}
-	g.may = firstOf{masters{}, g.node, everyone{}}
+	g.authn = &authenticate.Authenticator{Registry: reg, Authorizer: may, Tokens: tokens, ClientCAs: cfg.ClientCAs, Advertised: g.advertised, Log: cfg.Log}
+	g.docs = discovery.New(g.kinds.Set(), virtualKinds, servedSubresource, g.advertised, cfg.Version)
+	g.streams = stream.New(stream.Config{
+		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDR,
+		Own: g.advertised, Log: cfg.Log,
+	})
 	return g, nil
 }
 
-// request is one request and what was found out about it.
-type request struct {
-	*http.Request
-	target
-	query url.Values
-	user  authenticationv1.UserInfo
-	shape shape
-}
-
-// handler serves a request. It writes an answer and returns nil, or returns an error and has written nothing.
-type handler func(w http.ResponseWriter, r *request) error
-
 // ServeHTTP is the chain that every request goes through.
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
-	w := &recorder{ResponseWriter: rw, start: time.Now()}
-	r := &request{Request: req, query: req.URL.Query()}
-	r.target = parseTarget(req, r.query, g.kinds)
+	w := &responseWriter{ResponseWriter: rw, start: time.Now()}
+	r := &request.Request{Request: req, Query: req.URL.Query()}
+	r.Info = request.ParseInfo(req, r.Query, g.served)
 	h := w.Header()
 	h.Set("Audit-Id", string(uuid.NewUUID()))
 	h.Set("Cache-Control", "no-cache, private")
@@ -91,24 +94,24 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 		err = g.serve(w, r)
 	}
 	if err != nil && !w.wrote {
-		g.sendError(w, r, err)
+		encode.Error(g.cfg.Log, w, r, err)
 	}
 }
 
 // serve finds out who asks, whether they may, takes the body and a place, and does it.
-func (g *gateway) serve(w http.ResponseWriter, r *request) error {
-	if err := checkPath(r.URL); err != nil {
+func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
+	if err := request.CheckPath(r.URL); err != nil {
 		return err
 	}
-	if err := g.authenticate(r); err != nil {
+	if err := g.authn.Authenticate(r); err != nil {
 		return err
 	}
-	if err := g.authorize(r); err != nil {
+	if err := authorize.Require(r.Context(), g.may, authorize.AttributesOf(r)); err != nil {
 		return err
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		deep()
-		r.Request = r.WithContext(registry.WithWriter(r.Context(), r.user.Username)) // history tells who
+		growStack()
+		r.Request = r.WithContext(registry.WithWriter(r.Context(), r.User.Username)) // history tells who
 	}
 	handle, err := g.route(w, r)
 	if err != nil {
@@ -119,34 +122,34 @@ func (g *gateway) serve(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if r.longRunning() {
+	if r.LongRunning() {
 		return handle(w, r)
 	}
 	place, kind := g.reads, "readOnly"
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		place, kind = g.writes, "mutating"
 	}
-	if !place.enter(r.user.Username) {
-		return apierrors.NewTooManyRequests(tooMany, 1)
+	if !place.enter(r.User.Username) {
+		return apierrors.NewTooManyRequests(encode.TooMany, 1)
 	}
-	defer place.leave(r.user.Username)
+	defer place.leave(r.User.Username)
 	inFlight.WithLabelValues(kind).Inc()
 	defer inFlight.WithLabelValues(kind).Dec()
 	return handle(w, r)
 }
 
 // bound gives a request its deadline; done gives it back. A long-running one has none.
-func (g *gateway) bound(w *recorder, r *request) (done func(), err error) {
-	if r.longRunning() {
+func (g *gateway) bound(w *responseWriter, r *request.Request) (done func(), err error) {
+	if r.LongRunning() {
 		w.stalls = r.ProtoMajor == 1
-		longRunning.WithLabelValues(r.labels()...).Inc()
+		longRunning.WithLabelValues(labelsOf(r)...).Inc()
 		return func() {
-			longRunning.WithLabelValues(r.labels()...).Dec()
+			longRunning.WithLabelValues(labelsOf(r)...).Dec()
 			endConnection(w, r)
 		}, nil
 	}
 	limit := g.cfg.RequestTimeout
-	if v := r.query.Get("timeout"); v != "" && r.resource {
+	if v := r.Query.Get("timeout"); v != "" && r.IsResource {
 		d, err := time.ParseDuration(v)
 		if err != nil {
 			return func() { endConnection(w, r) }, apierrors.NewBadRequest(fmt.Sprintf("invalid timeout specified in the request URL: %v", err))
@@ -175,7 +178,7 @@ func (g *gateway) bound(w *recorder, r *request) (done func(), err error) {
 // endConnection bounds what net/http does with an HTTP/1 connection once the handler has returned: it waits for the rest of a body
 // that nobody has read, and for the client to take the end of the answer. The connection's next request has its own time. In
 // HTTP/2 the stream ends.
-func endConnection(w http.ResponseWriter, r *request) {
+func endConnection(w http.ResponseWriter, r *request.Request) {
 	if r.ProtoMajor != 1 {
 		return
 	}
@@ -200,7 +203,7 @@ func unblock(w http.ResponseWriter) {
 const lateTime = 5 * time.Second
 
 // recoverPanic makes one bad request stay one.
-func (g *gateway) recoverPanic(w *recorder, r *request) {
+func (g *gateway) recoverPanic(w *responseWriter, r *request.Request) {
 	p := recover()
 	if p == nil {
 		return
@@ -208,43 +211,8 @@ func (g *gateway) recoverPanic(w *recorder, r *request) {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(p) // net/http's own way to cut a connection
 	}
-	g.cfg.Log.Error("request panicked", "verb", r.verb, "path", r.path, "err", p, "stack", string(debug.Stack()))
+	g.cfg.Log.Error("request panicked", "verb", r.Verb, "path", r.Path, "err", p, "stack", string(debug.Stack()))
 	if !w.wrote {
-		g.sendError(w, r, fmt.Errorf("this request caused apiserver to panic. Look in the logs for details"))
+		encode.Error(g.cfg.Log, w, r, fmt.Errorf("this request caused apiserver to panic. Look in the logs for details"))
 	}
-}
-
-// recorder notes what was answered, for metrics.
-type recorder struct {
-	http.ResponseWriter
-	start time.Time
-	code  int
-	size  int64
-	wrote bool
-	// stalls tells to bound each write by watchStall, for an answer without an end in HTTP/1. In HTTP/2 the connection does.
-	stalls bool
-}
-
-// Unwrap lets http.ResponseController reach what this one wraps.
-func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// WriteHeader notes the code.
-func (w *recorder) WriteHeader(code int) {
-	if !w.wrote {
-		w.code, w.wrote = code, code >= 200 || code == http.StatusSwitchingProtocols
-	}
-	w.ResponseWriter.WriteHeader(code)
-}
-
-// Write notes the size.
-func (w *recorder) Write(b []byte) (int, error) {
-	if !w.wrote {
-		w.code, w.wrote = http.StatusOK, true
-	}
-	if w.stalls {
-		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(watchStall))
-	}
-	n, err := w.ResponseWriter.Write(b)
-	w.size += int64(n)
-	return n, err
 }

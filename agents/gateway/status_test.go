@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gantry/agents/gateway/decode"
 )
 
 const cm = `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{"k":"v"}}`
@@ -63,7 +65,7 @@ func TestStatusBodies(t *testing.T) {
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json","reason":"UnsupportedMediaType","code":415}`},
 		{"protobuf only", "GET", maps + "/a", "", []string{"Accept: application/vnd.kubernetes.protobuf"}, 406,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"only the following media types are accepted: application/json, application/yaml","reason":"NotAcceptable","code":406}`},
-		{"large body", "POST", maps, `{"data":"` + strings.Repeat("x", maxBody) + `"}`, nil, 413,
+		{"large body", "POST", maps, `{"data":"` + strings.Repeat("x", decode.MaxBody) + `"}`, nil, 413,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Request entity too large: limit is 3145728","reason":"RequestEntityTooLarge","code":413}`},
 		{"bad selector", "GET", maps + "?fieldSelector=spec.foo%3Dx", "", nil, 400,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"\"spec.foo\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"","reason":"BadRequest","code":400}`},

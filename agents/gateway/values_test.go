@@ -11,6 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/request"
 )
 
 // TestValuesOutOfRange are refused with 422 and the field's name at every door, and nobody is the worse for it.
@@ -81,7 +84,7 @@ func TestProtobufValuesOutOfRange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return string(protobufMark) + string(data)
+		return string(decode.ProtobufMark) + string(data)
 	}
 	timed := func(at time.Time, raw string) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{ManagedFields: []metav1.ManagedFieldsEntry{{
@@ -98,7 +101,7 @@ func TestProtobufValuesOutOfRange(t *testing.T) {
 		{"an exponent", body(costly, "123456789m", "1e-9999999"), "spec.overhead[cpu]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			refused(t, c.as("POST", "/api/v1/namespaces/default/pods", tt.body, "Content-Type: "+protobufType), tt.field)
+			refused(t, c.as("POST", "/api/v1/namespaces/default/pods", tt.body, "Content-Type: "+request.ProtobufType), tt.field)
 		})
 	}
 }

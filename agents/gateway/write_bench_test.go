@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/gateway/authenticate"
 	"gantry/registry"
 )
 
@@ -25,7 +26,7 @@ func BenchmarkWrite(b *testing.B) {
 		b.Fatal(err)
 	}
 	const pods, patched = "/api/v1/namespaces/default/pods", "/api/v1/namespaces/default/pods/patched"
-	peer := withPeer(b.Context(), nil)
+	peer := authenticate.WithPeer(b.Context(), nil)
 	n := 0
 	for _, bm := range []struct{ name, method, path, media, body string }{
 		{"create", "POST", pods, "application/json", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p%d","labels":{"app":"web"}},"spec":{"containers":[{"name":"c","image":"nginx:1.25","env":[{"name":"A","value":"b"}],"resources":{"requests":{"cpu":"10m"}}}]}}`},

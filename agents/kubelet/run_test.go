@@ -13,11 +13,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/registry"
+	"gantry/registry/store"
 )
 
 func eventsOfNode(node string) events.ListOptions {
-	return events.ListOptions{Filters: filters.NewArgs(filters.Arg("type", "container"), filters.Arg("label", labelNode+"="+node))}
+	return events.ListOptions{Filters: filters.NewArgs(filters.Arg("type", "container"), filters.Arg("label", engine.LabelNode+"="+node))}
 }
 
 func TestPodRunsAndStops(t *testing.T) {
@@ -219,16 +221,16 @@ func TestPodThatComesBackRuns(t *testing.T) {
 // take deletes keys past the registry; the result puts their values back.
 func (r *rig) take(keys ...string) (put func()) {
 	r.Helper()
-	txn := registry.Txn{Deletes: keys}
-	var back registry.Txn
+	txn := store.Txn{Deletes: keys}
+	var back store.Txn
 	for _, key := range keys {
 		kv, _, err := r.store.Get(r.Context(), key, 0)
 		if err != nil || kv == nil {
 			r.Fatalf("%s: %v, %v", key, kv, err)
 		}
-		back.Puts = append(back.Puts, registry.Put{Key: key, Value: kv.Value})
+		back.Puts = append(back.Puts, store.Put{Key: key, Value: kv.Value})
 	}
-	commit := func(txn registry.Txn) {
+	commit := func(txn store.Txn) {
 		r.Helper()
 		if _, err := r.store.Commit(r.Context(), txn); err != nil {
 			r.Fatal(err)
@@ -243,7 +245,7 @@ func TestSandboxThatDiesIsMadeAnew(t *testing.T) {
 	r.run("web", nil, "run")
 	before := r.untilRunning("web")
 	for _, c := range r.containers() {
-		if c.Labels[labelDockerType] == typeSandbox {
+		if c.Labels[engine.LabelDockerType] == "podsandbox" {
 			if err := r.docker.ContainerKill(t.Context(), c.ID, "KILL"); err != nil {
 				t.Fatal(err)
 			}
@@ -385,7 +387,7 @@ func TestPrivilegedContainerStarts(t *testing.T) {
 
 func TestForeignContainersAreLeftAlone(t *testing.T) {
 	r := newRig(t)
-	made, err := r.docker.ContainerCreate(t.Context(), &container.Config{Image: testImage, Cmd: []string{"run"}, Labels: map[string]string{labelPodUID: "x", labelPodName: "x"}}, &container.HostConfig{NetworkMode: "none"}, nil, nil, "")
+	made, err := r.docker.ContainerCreate(t.Context(), &container.Config{Image: testImage, Cmd: []string{"run"}, Labels: map[string]string{engine.LabelPodUID: "x", engine.LabelPodName: "x"}}, &container.HostConfig{NetworkMode: "none"}, nil, nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}

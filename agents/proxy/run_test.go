@@ -18,6 +18,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/kinds"
 )
@@ -25,13 +26,13 @@ import (
 // cluster is a store with registry and proxy on it; each may be stopped and started.
 type cluster struct {
 	t     *testing.T
-	store *registry.Fake
+	store *store.Fake
 	r     *registry.Registry
 	stop  func()
 }
 
 func newCluster(t *testing.T) *cluster {
-	c := &cluster{t: t, store: registry.NewFake()}
+	c := &cluster{t: t, store: store.NewFake()}
 	t.Cleanup(func() {
 		if err := Clean(); err != nil {
 			t.Error(err)
@@ -45,8 +46,8 @@ func (c *cluster) start() {
 	c.t.Helper()
 	registrytest.DetectMutations(c.t)
 	log := slog.New(slog.DiscardHandler)
-	c.r = registry.New(registry.Config{Store: c.store, Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: log})
-	own := registry.New(registry.Config{Store: c.store, Kinds: kinds.All, Node: "n1", Log: log})
+	c.r = registry.New(registry.Config{Store: c.store, Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: log})
+	own := registry.New(registry.Config{Store: c.store, Kinds: kinds.New(), Node: "n1", Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 3)
 	go func() { done <- c.r.Run(ctx) }()

@@ -13,6 +13,7 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 )
 
 func TestPreemption(t *testing.T) {
@@ -159,17 +160,17 @@ func TestNominationEnds(t *testing.T) {
 
 // refusingStore is a store that refuses to write some keys.
 type refusingStore struct {
-	*registry.Fake
+	*store.Fake
 	key     atomic.Pointer[string] // part of the keys; nil: none is refused
 	refused atomic.Int32
 }
 
-func (s *refusingStore) Commit(ctx context.Context, t registry.Txn) (registry.TxnResult, error) {
+func (s *refusingStore) Commit(ctx context.Context, t store.Txn) (store.TxnResult, error) {
 	part := s.key.Load()
 	is := func(key string) bool { return part != nil && strings.Contains(key, *part) }
-	if slices.ContainsFunc(t.Deletes, is) || slices.ContainsFunc(t.Puts, func(p registry.Put) bool { return is(p.Key) }) {
+	if slices.ContainsFunc(t.Deletes, is) || slices.ContainsFunc(t.Puts, func(p store.Put) bool { return is(p.Key) }) {
 		s.refused.Add(1)
-		return registry.TxnResult{}, &registry.Error{Kind: registry.Unavailable, Reason: "no"}
+		return store.TxnResult{}, &store.Error{Kind: store.Unavailable, Reason: "no"}
 	}
 	return s.Fake.Commit(ctx, t)
 }
@@ -177,10 +178,10 @@ func (s *refusingStore) Commit(ctx context.Context, t registry.Txn) (registry.Tx
 // newRefusingCluster is newCluster on a store that can be made to refuse writes.
 func newRefusingCluster(t *testing.T) (cluster, *refusingStore) {
 	t.Helper()
-	store := &refusingStore{Fake: registry.NewFake()}
-	r := registrytest.On(t, store)
+	etcd := &refusingStore{Fake: store.NewFake()}
+	r := registrytest.On(t, etcd)
 	registrytest.Namespace(t, r, "default")
-	return cluster{r, registry.For[*corev1.Pod](r), registry.For[*corev1.Node](r)}, store
+	return cluster{r, registry.For[*corev1.Pod](r), registry.For[*corev1.Node](r)}, etcd
 }
 
 // awaitRefused waits until the store has refused n writes.
@@ -201,15 +202,15 @@ func (s *refusingStore) awaitRefused(t *testing.T, n int32) {
 func (s *refusingStore) refuse(part string) { s.key.Store(&part) }
 
 func TestRunEvictsInTheEnd(t *testing.T) {
-	c, store := newRefusingCluster(t)
+	c, etcd := newRefusingCluster(t)
 	c.addNode(t, aNode("n1"))
 	c.schedule(t, "a")
 	c.addPod(t, "low", requests("cpu", "4"))
 	c.await(t, "bound", hasNode, "low")
-	store.refuse("pods/default/low")
+	etcd.refuse("pods/default/low")
 	c.addPod(t, "high", requests("cpu", "3"), func(p *corev1.Pod) { p.Spec.PriorityClassName = "system-cluster-critical" })
-	store.awaitRefused(t, 2) // once more after its back-off
-	store.key.Store(nil)
+	etcd.awaitRefused(t, 2) // once more after its back-off
+	etcd.key.Store(nil)
 	c.await(t, "leaving", func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil }, "low")
 	zero := int64(0)
 	if err := c.pods.Delete(t.Context(), "default", "low", registry.DeleteOptions{GracePeriodSeconds: &zero}); err != nil {
@@ -219,12 +220,12 @@ func TestRunEvictsInTheEnd(t *testing.T) {
 }
 
 func TestRunExplainsInTheEnd(t *testing.T) {
-	c, store := newRefusingCluster(t)
+	c, etcd := newRefusingCluster(t)
 	c.addNode(t, aNode("n1"))
 	c.addPod(t, "big", requests("cpu", "5"))
-	store.refuse("pods/default/big")
+	etcd.refuse("pods/default/big")
 	c.schedule(t, "a")
-	store.awaitRefused(t, 1)
-	store.key.Store(nil)
+	etcd.awaitRefused(t, 1)
+	etcd.key.Store(nil)
 	c.await(t, "explained", func(p *corev1.Pod) bool { return len(p.Status.Conditions) > 0 }, "big")
 }

@@ -46,7 +46,7 @@ func (r *Registry) refuse(verb string, k *schema.Kind) error {
 }
 
 // Kinds are the kinds that are served.
-func (r *Registry) Kinds() *schema.Set { return r.registry.Kinds() }
+func (r *Registry) Kinds() *schema.Kinds { return r.registry.Kinds() }
 
 // Get is registry.Get.
 func (r *Registry) Get(ctx context.Context, k *schema.Kind, namespace, name, resourceVersion string) (*registry.Item, error) {

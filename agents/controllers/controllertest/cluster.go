@@ -23,6 +23,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
@@ -34,7 +35,7 @@ type Cluster struct {
 	Context  context.Context
 	Registry *registry.Registry
 	// Store is what Registry stands on; nil in a Cluster that Start did not make.
-	Store *registry.Fake
+	Store *store.Fake
 	// Broken tells whether a pod never becomes ready; nil: all do.
 	Broken atomic.Pointer[func(*corev1.Pod) bool]
 }
@@ -56,13 +57,13 @@ func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
 	t.Helper()
 	registrytest.DetectMutations(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	store := registry.NewFake()
-	r := registry.New(registry.Config{Store: store, Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
+	fake := store.NewFake()
+	r := registry.New(registry.Config{Store: fake, Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
 	cfg := Config(t, r)
 	if change != nil {
 		change(&cfg)
 	}
-	c := &Cluster{T: t, Context: ctx, Registry: r, Store: store}
+	c := &Cluster{T: t, Context: ctx, Registry: r, Store: fake}
 	done := make(chan struct{}, 3)
 	run := func(name string, f func(context.Context) error) {
 		go func() {
@@ -153,7 +154,7 @@ func (c *Cluster) Apply(text string) {
 		if err := yaml.Unmarshal([]byte(doc), &head); err != nil {
 			c.T.Fatal(err)
 		}
-		k := kinds.All.Kind(head.APIVersion, head.Kind)
+		k := kinds.BuiltIn().Kind(head.APIVersion, head.Kind)
 		if k == nil {
 			c.T.Fatalf("no kind %s", head.Kind)
 		}
@@ -211,7 +212,7 @@ func (c *Cluster) Until(check func() string, watched ...*schema.Kind) {
 // Dump is what there is, for the message of a failure.
 func (c *Cluster) Dump() string {
 	var b strings.Builder
-	for _, k := range kinds.All.All {
+	for _, k := range kinds.BuiltIn().All {
 		list, err := c.Registry.List(c.Context, k, "", registry.ListOptions{ResourceVersion: "0"})
 		if err != nil {
 			continue
@@ -236,7 +237,7 @@ func Get[T schema.Object](c *Cluster, ns, name string) (obj T, ok bool) {
 
 func List[T schema.Object](c *Cluster, ns, labels string) (out []T) {
 	c.T.Helper()
-	l, err := c.Registry.List(c.Context, kinds.All.Of(reflect.TypeFor[T]()), ns, registry.ListOptions{Labels: labels})
+	l, err := c.Registry.List(c.Context, kinds.BuiltIn().Of(reflect.TypeFor[T]()), ns, registry.ListOptions{Labels: labels})
 	if err != nil {
 		c.T.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func (c *garbage) reconcile(ctx context.Context, key string) (time.Duration, err
 		return 0, c.dependents(ctx, types.UID(uid), func(k *schema.Kind, obj schema.Object) { c.Enqueue(objectKey(k, obj), 0) })
 	}
 	f := strings.Split(key, " ")
-	k, _, _, ok := c.Registry.Kinds().Key(f[1] + "/")
+	k, _, _, ok := c.Registry.Kinds().Set().Key(f[1] + "/")
 	if !ok {
 		return 0, nil
 	}
@@ -106,7 +106,7 @@ func (c *garbage) reconcile(ctx context.Context, key string) (time.Duration, err
 
 // dependents calls f for every object that names uid among its owners, as the caches know it.
 func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schema.Kind, obj schema.Object)) error {
-	for _, k := range c.Registry.Kinds().All {
+	for _, k := range c.Registry.Kinds().Set().All {
 		items, err := c.Registry.Owned(ctx, k, string(uid))
 		if err != nil {
 			return fmt.Errorf("finding dependents among %s: %w", k.Plural, err)
@@ -121,7 +121,7 @@ func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schem
 // finalize orphans the dependents of an object being deleted, or waits until those that block it are deleted, and then removes the
 // finalizer.
 func (c *garbage) finalize(ctx context.Context, k *schema.Kind, obj schema.Object) error {
-	for _, k := range c.Registry.Kinds().All {
+	for _, k := range c.Registry.Kinds().Set().All {
 		// A consistent read brings the cache up to now: a dependent made a moment ago must not be missed.
 		if _, err := c.Registry.List(ctx, k, obj.GetNamespace(), registry.ListOptions{Limit: 1}); err != nil {
 			return fmt.Errorf("catching up with %s: %w", k.Plural, err)

@@ -105,7 +105,7 @@ func (c *namespaces) empty(ctx context.Context, ns *corev1.Namespace) (remaining
 		return remaining, err
 	}
 	var errs []error
-	for _, k := range c.Registry.Kinds().All {
+	for _, k := range c.Registry.Kinds().Set().All {
 		if !k.Namespaced || k == core.Pod {
 			continue
 		}

@@ -69,7 +69,7 @@ func (c *namespaceGC) reconcile(ctx context.Context, _ string) (time.Duration, e
 // withObjects are the namespaces that have objects.
 func (c *namespaceGC) withObjects(ctx context.Context) (map[string]bool, error) {
 	names := map[string]bool{}
-	for _, k := range c.Registry.Kinds().All {
+	for _, k := range c.Registry.Kinds().Set().All {
 		if !k.Namespaced {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
 )
@@ -26,7 +27,7 @@ const (
 
 func TestNamespacesDeletedPastTheAPIAreEmptied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, store := registrytest.New(t)
+		r, etcd := registrytest.New(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cfg := controllertest.Config(t, r)
 		cfg.Controllers = []string{"namespacegc"}
@@ -36,17 +37,17 @@ func TestNamespacesDeletedPastTheAPIAreEmptied(t *testing.T) {
 			registrytest.Namespace(t, r, fmt.Sprintf("ns%d", i))
 		}
 		vanish := func(names ...string) {
-			var txn registry.Txn
+			var txn store.Txn
 			for _, name := range names {
 				txn.Deletes = append(txn.Deletes, "/registry/namespaces/"+name)
 			}
-			if _, err := store.Commit(ctx, txn); err != nil {
+			if _, err := etcd.Commit(ctx, txn); err != nil {
 				t.Fatal(err)
 			}
 		}
 		empty := func(name string) bool {
 			t.Helper()
-			for _, k := range kinds.All.All {
+			for _, k := range kinds.BuiltIn().All {
 				if !k.Namespaced {
 					continue
 				}

@@ -20,6 +20,7 @@ import (
 	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema/kinds"
 )
 
@@ -27,7 +28,7 @@ import (
 type bubble struct {
 	t     *testing.T
 	r     *registry.Registry
-	store *registry.Fake
+	store *store.Fake
 	stop  map[string]context.CancelFunc
 }
 
@@ -35,9 +36,9 @@ func inBubble(t *testing.T, nodes int, story func(b *bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		registrytest.DetectMutations(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		store := registry.NewFake()
-		b := &bubble{t: t, store: store, stop: map[string]context.CancelFunc{},
-			r: registry.New(registry.Config{Store: store, Kinds: kinds.All, Log: slog.New(slog.DiscardHandler)})}
+		fake := store.NewFake()
+		b := &bubble{t: t, store: fake, stop: map[string]context.CancelFunc{},
+			r: registry.New(registry.Config{Store: fake, Kinds: kinds.New(), Log: slog.New(slog.DiscardHandler)})}
 		cfg := controllertest.Config(t, b.r)
 		cfg.Controllers = []string{"namespace", "serviceaccount", "nodelifecycle", "taint"}
 		done := make(chan error, 2+nodes)
@@ -174,7 +175,7 @@ func TestStoreAwayIsNotNodesSilent(t *testing.T) {
 	inBubble(t, 2, func(b *bubble) {
 		for away := 45 * time.Second; away < 3*time.Minute; away = away * 21 / 20 {
 			time.Sleep(time.Minute)
-			b.store.Fail(&registry.Error{Kind: registry.Unavailable, Resource: "etcd"})
+			b.store.Fail(&store.Error{Kind: store.Unavailable, Reason: "etcd"})
 			time.Sleep(away)
 			b.store.Fail(nil)
 			for range 60 {

@@ -101,7 +101,7 @@ func planOwned(k *schema.Kind, obj schema.Object, states []ownerState, dependent
 
 // owner returns what became of one owner of an object. Only a consistent read counts as evidence that it does not exist.
 func (c *garbage) owner(ctx context.Context, k *schema.Kind, obj schema.Object, ref metav1.OwnerReference) (ownerState, error) {
-	ok := c.Registry.Kinds().Kind(ref.APIVersion, ref.Kind)
+	ok := c.Registry.Kinds().Set().Kind(ref.APIVersion, ref.Kind)
 	if ok == nil {
 		return ownerSolid, nil
 	}

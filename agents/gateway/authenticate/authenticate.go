@@ -1,0 +1,81 @@
+package authenticate
+
+import (
+	"context"
+	"crypto/x509"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"gantry/agents/gateway/authorize"
+	"gantry/agents/gateway/request"
+	"gantry/agents/gateway/userinfo"
+	"gantry/registry"
+	"gantry/schema"
+)
+
+// Authenticator says who asks.
+type Authenticator struct {
+	Registry   reader
+	Authorizer authorize.Authorizer // is asked for impersonation
+	Tokens     *tokens
+	ClientCAs  *x509.CertPool
+	Advertised func() netip.AddrPort // where others reach this gateway: "10.0.0.1:6443"
+	Log        *slog.Logger
+}
+
+// reader is what is read of the registry to check what a token is bound to.
+type reader interface {
+	Get(ctx context.Context, k *schema.Kind, namespace, name, revision string) (*registry.Item, error)
+}
+
+// Authenticate says who asks: by client certificate, by bearer token, or nobody in particular where that is
+// enough. Credentials that do not hold are refused, never ignored.
+func (n *Authenticator) Authenticate(r *request.Request) error {
+	user, known, err := n.identify(r.Context(), r.Request)
+	switch {
+	case err != nil:
+		n.Log.Debug("credentials refused", "path", r.Path, "err", err)
+		return apierrors.NewUnauthorized("Unauthorized")
+	case known:
+		r.User = user
+	case authorize.AnonymousPath(r.Path) && !r.IsResource:
+		r.User = authenticationv1.UserInfo{Username: userinfo.UserAnonymous, Groups: []string{userinfo.GroupUnauthenticated}}
+	default:
+		return apierrors.NewUnauthorized("Unauthorized")
+	}
+	return n.impersonate(r)
+}
+
+// identify finds the user that a request's credentials name; known is false where there are none.
+func (n *Authenticator) identify(ctx context.Context, req *http.Request) (user authenticationv1.UserInfo, known bool, err error) {
+	if req.TLS != nil && len(req.TLS.PeerCertificates) > 0 {
+		user, err = peerOf(ctx).verify(req.TLS.PeerCertificates, n.ClientCAs)
+		if err == nil {
+			return userinfo.WithGroup(user, userinfo.GroupAuthenticated), true, nil
+		}
+	}
+	token, ok := bearer(req)
+	if !ok {
+		return user, false, err
+	}
+	user, err = n.verifyToken(ctx, token)
+	if err != nil {
+		return user, false, err
+	}
+	return userinfo.WithGroup(user, userinfo.GroupAuthenticated), true, nil
+}
+
+// bearer is the token of an Authorization header.
+func bearer(req *http.Request) (string, bool) {
+	scheme, token, ok := strings.Cut(strings.TrimSpace(req.Header.Get("Authorization")), " ")
+	if !ok || !strings.EqualFold(scheme, "bearer") {
+		return "", false
+	}
+	token = strings.TrimSpace(token)
+	return token, token != ""
+}

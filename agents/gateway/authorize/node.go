@@ -1,0 +1,208 @@
+package authorize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+
+	"gantry/agents/gateway/userinfo"
+	"gantry/registry"
+	"gantry/schema/core"
+)
+
+// NodeAuthorizer lets a node's agents do what running the node's pods takes, and no more:
+//   - read services, endpoints and endpoint slices; create, read and change its own Node;
+//   - get, list and watch the pods bound to it, change their status and delete them (NodeRestriction sees to that);
+//   - read secrets and config maps, by name, that a pod bound to it refers to; get tokens for its pods' accounts;
+//   - keep its lease in kube-node-lease; write events; ask for reviews of who calls it.
+type NodeAuthorizer struct{ Registry *registry.Registry }
+
+func (n *NodeAuthorizer) Authorize(ctx context.Context, a Attributes) (Decision, string, error) {
+	if !slices.Contains(a.User.Groups, userinfo.GroupNodes) {
+		return NoOpinion, "", nil
+	}
+	if !userinfo.IsNode(a.User) {
+		return NoOpinion, fmt.Sprintf("unknown node for user %q", a.User.Username), nil
+	}
+	if !a.IsResource {
+		return NoOpinion, "", nil
+	}
+	node := userinfo.NodeName(a.User)
+	switch a.Group + "/" + a.Plural {
+	case "/secrets", "/configmaps":
+		return n.referenced(ctx, node, a)
+	case "/serviceaccounts":
+		return n.account(ctx, node, a)
+	case "coordination.k8s.io/leases":
+		return ownLease(node, a)
+	case "/nodes":
+		return ownNode(node, a)
+	case "/pods":
+		return n.pods(ctx, node, a)
+	}
+	if slices.Contains(nodeRules[a.Group+"/"+a.Plural+"/"+a.Subresource], a.Verb) {
+		return Allowed, "", nil
+	}
+	return NoOpinion, "", nil
+}
+
+// nodeRules are the verbs that every node has on "group/plural/subresource".
+var nodeRules = map[string][]string{
+	"/services/":                                      {"get", "list", "watch"},
+	"/endpoints/":                                     {"get", "list", "watch"},
+	"/events/":                                        {"create", "update", "patch"},
+	"events.k8s.io/events/":                           {"create", "update", "patch"},
+	"/namespaces/":                                    {"get", "list", "watch"},
+	"discovery.k8s.io/endpointslices/":                {"get", "list", "watch"},
+	"authentication.k8s.io/tokenreviews/":             {"create"},
+	"authorization.k8s.io/subjectaccessreviews/":      {"create"},
+	"authorization.k8s.io/localsubjectaccessreviews/": {"create"},
+}
+
+// ownNode lets a node read and write the Node of its own name. A create's name is in its body: NodeRestriction looks.
+func ownNode(node string, a Attributes) (Decision, string, error) {
+	switch {
+	case a.Verb == "create" && a.Subresource == "":
+		return Allowed, "", nil
+	case a.Name == "":
+		return NoOpinion, fmt.Sprintf("node '%s' cannot read all nodes, only its own Node object", node), nil
+	case a.Name != node:
+		return NoOpinion, fmt.Sprintf("node '%s' cannot read '%s', only its own Node object", node, a.Name), nil
+	case a.Subresource == "" && slices.Contains([]string{"get", "list", "watch", "update", "patch"}, a.Verb),
+		a.Subresource == "status" && (a.Verb == "update" || a.Verb == "patch"):
+		return Allowed, "", nil
+	}
+	return NoOpinion, "", nil
+}
+
+const ownLeaseNamespace = "kube-node-lease"
+
+// ownLease lets a node keep the lease of its own name.
+func ownLease(node string, a Attributes) (Decision, string, error) {
+	switch {
+	case a.Subresource != "" || !slices.Contains([]string{"get", "create", "update", "patch", "delete"}, a.Verb):
+		return NoOpinion, "can only get, create, update, patch, or delete a node lease", nil
+	case a.Namespace != ownLeaseNamespace:
+		return NoOpinion, fmt.Sprintf("can only access leases in the %q system namespace", ownLeaseNamespace), nil
+	case a.Verb != "create" && a.Name != node: // a create's name is in its body: NodeRestriction looks
+		return NoOpinion, "can only access node lease with the same name as the requesting node", nil
+	}
+	return Allowed, "", nil
+}
+
+// referenced lets a node read an object that a pod bound to it names. A name without a namespace is every namespace's object of
+// that name: no pod names those.
+func (n *NodeAuthorizer) referenced(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+	switch {
+	case !slices.Contains([]string{"get", "list", "watch"}, a.Verb):
+		return NoOpinion, "can only read resources of this type", nil
+	case a.Subresource != "":
+		return NoOpinion, "cannot read subresource", nil
+	case a.Namespace == "":
+		return NoOpinion, "can only read namespaced object of this type", nil
+	case a.Name == "":
+		return NoOpinion, "No Object name found", nil
+	}
+	return n.related(ctx, node, a, func(pod *corev1.Pod) bool {
+		if a.Plural == "secrets" {
+			return slices.Contains(secretsOf(pod), a.Name)
+		}
+		return slices.Contains(configMapsOf(pod), a.Name)
+	})
+}
+
+// account lets a node read the accounts of its pods and get tokens for them.
+func (n *NodeAuthorizer) account(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+	switch {
+	case a.Namespace == "":
+		return NoOpinion, "can only read namespaced object of this type", nil
+	case a.Verb == "get" && a.Subresource == "" && a.Name != "":
+	case a.Verb != "create" || a.Name == "":
+		return NoOpinion, "can only create tokens for individual service accounts", nil
+	case a.Subresource != "token":
+		return NoOpinion, "can only create token subresource of serviceaccount", nil
+	}
+	return n.related(ctx, node, a, func(pod *corev1.Pod) bool { return pod.Spec.ServiceAccountName == a.Name })
+}
+
+// pods lets a node read the pods bound to it, one of them or those that it selects by their node, and write what NodeRestriction
+// judges.
+func (n *NodeAuthorizer) pods(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+	switch a.Subresource + "/" + a.Verb {
+	case "/create", "/delete", "status/update", "status/patch", "eviction/create":
+		return Allowed, "", nil
+	case "/get":
+		return n.pod(ctx, node, a)
+	case "/list", "/watch":
+		if s, err := fields.ParseSelector(a.Fields); err == nil {
+			if name, ok := s.RequiresExactMatch("spec.nodeName"); ok && name == node {
+				return Allowed, "", nil
+			}
+		}
+		return NoOpinion, "can only list/watch pods with spec.nodeName field selector", nil
+	}
+	return NoOpinion, "", nil
+}
+
+// pod lets a node read one pod that is bound to it.
+func (n *NodeAuthorizer) pod(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+	if a.Namespace == "" || a.Name == "" {
+		return NoOpinion, "No Object name found", nil
+	}
+	for _, revision := range []string{"0", ""} {
+		item, err := n.Registry.Get(ctx, core.Pod, a.Namespace, a.Name, revision)
+		if err == nil && item.Field("spec.nodeName") == node || errors.Is(err, registry.NotFound) && revision == "" {
+			return Allowed, "", nil // that there is no such pod is no secret: the kubelet must learn it
+		}
+		if err != nil && !errors.Is(err, registry.NotFound) {
+			return NoOpinion, "", err
+		}
+	}
+	return unrelated(node)
+}
+
+// related allows what a pod bound to the node stands for.
+func (n *NodeAuthorizer) related(ctx context.Context, node string, a Attributes, f func(*corev1.Pod) bool) (Decision, string, error) {
+	ok, err := n.anyPod(ctx, node, a.Namespace, f)
+	if ok {
+		return Allowed, "", err
+	}
+	d, reason, _ := unrelated(node)
+	return d, reason, err
+}
+
+func unrelated(node string) (Decision, string, error) {
+	return NoOpinion, fmt.Sprintf("no relationship found between node '%s' and this object", node), nil
+}
+
+// anyPod tells whether f holds for a pod of a namespace that is bound to node. A mirror pod counts for nothing: nodes make them.
+// The cache is asked first: what it does not know may be newer than it.
+func (n *NodeAuthorizer) anyPod(ctx context.Context, node, namespace string, f func(*corev1.Pod) bool) (bool, error) {
+	for _, revision := range []string{"0", ""} {
+		l, err := n.Registry.List(ctx, core.Pod, namespace, registry.ListOptions{ResourceVersion: revision, Fields: "spec.nodeName=" + node})
+		if err != nil {
+			return false, err
+		}
+		for _, it := range l.Items {
+			if pod := it.Object().(*corev1.Pod); !ended(pod) && !isMirror(pod) && f(pod) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// isMirror tells the image of a static pod.
+func isMirror(pod *corev1.Pod) bool {
+	_, ok := pod.Annotations[corev1.MirrorPodAnnotationKey]
+	return ok
+}
+
+// ended tells a pod that will never run again: it gives no access any more.
+func ended(pod *corev1.Pod) bool {
+	return pod.DeletionTimestamp != nil && (pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed)
+}

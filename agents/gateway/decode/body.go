@@ -1,0 +1,170 @@
+package decode
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kjson "sigs.k8s.io/json"
+
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
+	"gantry/schema"
+)
+
+// MaxBody bounds a request's body, as Kubernetes does; etcd takes half of it.
+const MaxBody = 3 << 20 // bytes
+
+// Body is the body that was received.
+func Body(req *http.Request) []byte {
+	if body, ok := req.Body.(interface{ Bytes() []byte }); ok {
+		return body.Bytes()
+	}
+	return nil // there was none
+}
+
+// Content is a body with its media type; YAML has become JSON.
+type Content struct {
+	Data     []byte
+	Protobuf bool
+}
+
+// ReadContent reads a body of a type that objects are written in. The types that a page of another site may send without asking
+// (forms, plain text) are none of them.
+func ReadContent(req *http.Request) (Content, error) {
+	media, err := contentMedia(req)
+	if err != nil {
+		return Content{}, err
+	}
+	return contentOf(media, Body(req))
+}
+
+// ReadContentIfAny is readContent where a request may do without a body, whose type is then of no matter.
+func ReadContentIfAny(req *http.Request) (Content, error) {
+	b := Body(req)
+	if len(bytes.TrimSpace(b)) == 0 {
+		return Content{}, nil
+	}
+	media, err := contentMedia(req)
+	if err != nil {
+		return Content{}, err
+	}
+	return contentOf(media, b)
+}
+
+// contentMedia is the media type of a body; none is JSON.
+func contentMedia(req *http.Request) (string, error) {
+	media, _, err := MediaType(req.Header.Get("Content-Type"))
+	if err == nil {
+		switch media {
+		case "":
+			return request.JSONType, nil
+		case request.JSONType, request.YAMLType, request.ProtobufType:
+			return media, nil
+		}
+	}
+	return "", UnsupportedMedia(request.JSONType, request.YAMLType, request.ProtobufType)
+}
+
+func contentOf(media string, body []byte) (Content, error) {
+	if media == request.YAMLType && len(body) > 0 {
+		var err error
+		if body, err = yamlToJSON(body); err != nil {
+			return Content{}, err
+		}
+	}
+	return Content{Data: body, Protobuf: media == request.ProtobufType}, nil
+}
+
+// Kind reads the body as an object of kind k.
+func Kind(w http.ResponseWriter, req *http.Request, k *schema.Kind, o request.WriteOptions) (schema.Object, error) {
+	c, err := ReadContent(req)
+	if err != nil {
+		return nil, err
+	}
+	if c.Protobuf {
+		return DecodeProtobuf(k, c.Data)
+	}
+	return Decode(w, k, c.Data, o)
+}
+
+// MediaType reads a Content-Type; "" is "".
+func MediaType(header string) (media string, params map[string]string, err error) {
+	if header == "" {
+		return "", nil, nil
+	}
+	return mime.ParseMediaType(header)
+}
+
+// Decode reads an object of kind k from JSON; unknown and duplicate fields become warnings or, strict, an error.
+func Decode(w http.ResponseWriter, k *schema.Kind, body []byte, o request.WriteOptions) (schema.Object, error) {
+	if err := schema.CheckSize(body); err != nil {
+		return nil, apierrors.NewRequestEntityTooLargeError(err.Error())
+	}
+	obj, unknown, err := schema.Decode(k.Stored(), body)
+	if err != nil {
+		return nil, unreadable(k, body, err)
+	}
+	if len(unknown) == 0 || o.Ignore {
+		return obj, nil
+	}
+	if o.Strict {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %s", k.Kind, k.Version.Version, k.Kind, StrictText(unknown)))
+	}
+	for _, u := range unknown {
+		encode.Warning(w, u)
+	}
+	return obj, nil
+}
+
+// unreadable words what keeps a body from being a k.
+func unreadable(k *schema.Kind, body []byte, err error) error {
+	var head struct {
+		metav1.TypeMeta
+		Metadata struct{ Name string }
+	}
+	if faults := kjson.UnmarshalCaseSensitivePreserveInts(body, &head); faults != nil {
+		return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %v (%s)",
+			k.Kind, faults, Summary(body)))
+	}
+	if head.APIVersion != "" && head.APIVersion != k.APIVersion() {
+		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", head.APIVersion, k.APIVersion()))
+	}
+	var values *schema.ValueError
+	if errors.As(err, &values) {
+		return apierrors.NewInvalid(k.GVK().GroupKind(), head.Metadata.Name, values.Faults)
+	}
+	if head.Kind == "" {
+		head.Kind = k.Kind
+	}
+	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", head.Kind, k.Version.Version, k.Kind, err))
+}
+
+// Summary is the start of a body in hexadecimal, as Kubernetes shows what it could not read.
+func Summary(body []byte) string {
+	const most = 30
+	switch {
+	case len(body) == 0:
+		return "<empty>"
+	case len(body) > most:
+		return fmt.Sprintf("%02x ...", body[:most])
+	}
+	return fmt.Sprintf("%02x", body)
+}
+
+func StrictText(unknown []string) string {
+	return "strict decoding error: " + strings.Join(unknown, ", ")
+}
+
+// UnsupportedMedia is the answer to a body of a type that is not understood.
+func UnsupportedMedia(accepted ...string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
+		Message: "the body of the request was in an unknown format - accepted media types include: " + strings.Join(accepted, ", "),
+	}}
+}

@@ -1,0 +1,62 @@
+package decode
+
+import (
+	"fmt"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"gantry/agents/gateway/request"
+	"gantry/schema"
+)
+
+// Object reads the body as an object of the request's kind, in the request's namespace.
+func Object(w http.ResponseWriter, r *request.Request, o request.WriteOptions) (schema.Object, error) {
+	obj, err := Kind(w, r.Request, r.Kind, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Context().Err(); err != nil { // decoding takes time, and so does what is next
+		return nil, err
+	}
+	return obj, PlaceObject(obj, r.Scope())
+}
+
+// PlaceObject puts an object without a namespace into the request's; any other must be in it.
+func PlaceObject(obj schema.Object, namespace string) error {
+	switch obj.GetNamespace() {
+	case namespace:
+	case "":
+		obj.SetNamespace(namespace)
+	default:
+		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+	}
+	return nil
+}
+
+// Review reads the body of a review.
+func Review(w http.ResponseWriter, r *request.Request) (schema.Object, error) {
+	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
+	if err != nil {
+		return nil, err
+	}
+	obj, err := Kind(w, r.Request, r.Kind, o)
+	if err != nil {
+		return nil, err
+	}
+	return obj, PlaceObject(obj, r.Scope())
+}
+
+// NameObject gives an object without a name the path's in the second door; by the first it must have it.
+func NameObject(r *request.Request, obj schema.Object) error {
+	switch {
+	case obj.GetName() == r.Name:
+	case obj.GetName() == "" && r.ByKey:
+		obj.SetName(r.Name)
+	case obj.GetName() == "":
+		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", r.Name))
+	default:
+		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), r.Name))
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package discovery
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
+)
+
+const (
+	discoveryGroup = "apidiscovery.k8s.io"
+	discoveryList  = "APIGroupDiscoveryList"
+)
+
+// discover answers with plain, or with everything that in selects at once where the client prefers that. in is nil
+// for paths that have only the plain form.
+func (d *Documents) discover(w http.ResponseWriter, r *request.Request, in func(kschema.GroupVersion) bool, plain any) error {
+	w.Header().Add("Vary", "Accept")
+	for _, c := range request.ParseAccept(r.Header.Values("Accept")) {
+		if in != nil && c.Media == request.JSONType && c.Params["g"] == discoveryGroup && c.Params["as"] == discoveryList {
+			if v := c.Params["v"]; v == "v2" || v == "v2beta1" {
+				return d.sendDiscovery(w, r, v, in)
+			}
+		}
+	}
+	var err error
+	if r.Shape, err = request.Negotiate(r.Request, request.WantsPretty(r), func(request.Shape) bool { return false }, false); err != nil {
+		return err
+	}
+	return encode.Object(w, r, http.StatusOK, plain)
+}
+
+// sendDiscovery writes the aggregated form with its ETag.
+func (d *Documents) sendDiscovery(w http.ResponseWriter, r *request.Request, version string, in func(kschema.GroupVersion) bool) error {
+	body, err := json.Marshal(d.aggregated(version, in))
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", fmt.Sprintf("%s;g=%s;v=%s;as=%s", request.JSONType, discoveryGroup, version, discoveryList))
+	return encode.Cached(w, r.Request, body)
+}
+
+// aggregated lists the groups that in selects with their resources and subresources. Both versions have one form.
+func (d *Documents) aggregated(version string, in func(kschema.GroupVersion) bool) *apidiscoveryv2.APIGroupDiscoveryList {
+	list := &apidiscoveryv2.APIGroupDiscoveryList{
+		TypeMeta: metav1.TypeMeta{Kind: discoveryList, APIVersion: discoveryGroup + "/" + version},
+		Items:    []apidiscoveryv2.APIGroupDiscovery{},
+	}
+	for _, gv := range d.versions {
+		if !in(gv) {
+			continue
+		}
+		list.Items = append(list.Items, apidiscoveryv2.APIGroupDiscovery{
+			ObjectMeta: metav1.ObjectMeta{Name: gv.Group},
+			Versions: []apidiscoveryv2.APIVersionDiscovery{{
+				Version: gv.Version, Resources: discoveryRows(gv, d.lists[gv].APIResources), Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
+			}},
+		})
+	}
+	return list
+}
+
+// discoveryRows turns plain rows (pods, pods/log) into nested ones. rows are sorted, so a resource stands before its
+// subresources.
+func discoveryRows(gv kschema.GroupVersion, rows []metav1.APIResource) []apidiscoveryv2.APIResourceDiscovery {
+	var out []apidiscoveryv2.APIResourceDiscovery
+	for _, row := range rows {
+		kind := metav1.GroupVersionKind{Group: gv.Group, Version: gv.Version, Kind: row.Kind}
+		if row.Version != "" {
+			kind.Group, kind.Version = row.Group, row.Version
+		}
+		resource, sub, nested := strings.Cut(row.Name, "/")
+		if nested {
+			if n := len(out); n > 0 && out[n-1].Resource == resource {
+				out[n-1].Subresources = append(out[n-1].Subresources, apidiscoveryv2.APISubresourceDiscovery{
+					Subresource: sub, ResponseKind: &kind, Verbs: row.Verbs,
+				})
+			}
+			continue
+		}
+		scope := apidiscoveryv2.ScopeCluster
+		if row.Namespaced {
+			scope = apidiscoveryv2.ScopeNamespace
+		}
+		out = append(out, apidiscoveryv2.APIResourceDiscovery{
+			Resource: row.Name, ResponseKind: &kind, Scope: scope, SingularResource: row.SingularName,
+			Verbs: row.Verbs, ShortNames: row.ShortNames, Categories: row.Categories,
+		})
+	}
+	return out
+}

@@ -1,0 +1,42 @@
+package discovery
+
+import (
+	"net/http"
+	"runtime"
+	"runtime/debug"
+
+	"k8s.io/apimachinery/pkg/version"
+
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
+)
+
+// SpokenVersion is the Kubernetes whose API is spoken; the build's own revision stands in gitCommit.
+func SpokenVersion() version.Info {
+	v := version.Info{
+		Major: "1", Minor: "36", GitVersion: "v1.36.3+gantry", GitTreeState: "clean",
+		GoVersion: runtime.Version(), Compiler: runtime.Compiler, Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	for _, s := range build.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			v.GitCommit = s.Value
+		case "vcs.time":
+			v.BuildDate = s.Value
+		case "vcs.modified":
+			if s.Value == "true" {
+				v.GitTreeState = "dirty"
+			}
+		}
+	}
+	return v
+}
+
+func (d *Documents) Version(w http.ResponseWriter, r *request.Request) error {
+	r.Shape.Pretty = true // as Kubernetes does
+	return encode.Object(w, r, http.StatusOK, d.spoken)
+}

@@ -1,0 +1,129 @@
+package encode
+
+import (
+	"compress/gzip"
+	"crypto/sha512"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"gantry/agents/gateway/request"
+	"gantry/registry"
+)
+
+// gzipFrom is the size from which an answer is deflated for clients that take it.
+const gzipFrom = 128 << 10 // bytes
+
+// Item writes one object: its cached bytes, unless another shape was asked for.
+func Item(w http.ResponseWriter, r *request.Request, code int, item *registry.Item) error {
+	w.Header().Set("ETag", request.ETag(item.Revision))
+	switch r.Shape.As {
+	case "Table":
+		b, err := tableOfItem(r, item)
+		if err != nil {
+			return err
+		}
+		return sendBytes(w, r, code, b)
+	case "PartialObjectMetadata":
+		b, err := appendPartial(nil, item.JSON, r.Shape.Version)
+		if err != nil {
+			return err
+		}
+		return sendBytes(w, r, code, b)
+	}
+	return sendBytes(w, r, code, item.JSON)
+}
+
+// Object writes a Go object: a Status, a review, a Scale.
+func Object(w http.ResponseWriter, r *request.Request, code int, obj any) error {
+	b, err := json.Marshal(obj)
+	if err != nil {
+		return err
+	}
+	return sendBytes(w, r, code, b)
+}
+
+// sendBytes writes JSON in the shape asked for.
+func sendBytes(w http.ResponseWriter, r *request.Request, code int, body []byte) error {
+	var err error
+	switch {
+	case r.Shape.YAML:
+		body, err = toYAML(r.Context(), body)
+	case r.Shape.Pretty:
+		body, err = indent(body)
+	}
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", r.Shape.ContentType())
+	return sendWhole(w, r.Request, code, body)
+}
+
+// sendWhole writes a body whose Content-Type is set, deflated where that pays.
+func sendWhole(w http.ResponseWriter, req *http.Request, code int, body []byte) error {
+	if len(body) >= gzipFrom && acceptsGzip(req) {
+		return sendGzip(w, code, func(z *gzip.Writer) error {
+			_, err := z.Write(body)
+			return err
+		})
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
+	_, err := w.Write(body)
+	return err
+}
+
+var deflaters = sync.Pool{New: func() any {
+	z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is a valid constant
+	return z
+}}
+
+// sendGzip writes what fill writes, deflated. The length is not known, so it goes in chunks.
+func sendGzip(w http.ResponseWriter, code int, fill func(*gzip.Writer) error) error {
+	w.Header().Set("Content-Encoding", "gzip")
+	w.Header().Add("Vary", "Accept-Encoding")
+	w.WriteHeader(code)
+	z := deflaters.Get().(*gzip.Writer)
+	defer deflaters.Put(z)
+	z.Reset(w)
+	if err := fill(z); err != nil {
+		return err
+	}
+	return z.Close()
+}
+
+func acceptsGzip(req *http.Request) bool {
+	for _, part := range strings.Split(req.Header.Get("Accept-Encoding"), ",") {
+		coding, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if coding == "gzip" && strings.ReplaceAll(params, " ", "") != "q=0" {
+			return true
+		}
+	}
+	return false
+}
+
+// Document writes a JSON document of a media type of its own.
+func Document(w http.ResponseWriter, r *request.Request, contentType string, obj any) error {
+	b, err := json.Marshal(obj)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", contentType)
+	return sendWhole(w, r.Request, http.StatusOK, b)
+}
+
+// Cached writes a document under its hash as ETag, or that it has not changed.
+func Cached(w http.ResponseWriter, req *http.Request, body []byte) error {
+	tag := fmt.Sprintf("\"%X\"", sha512.Sum512(body))
+	w.Header().Set("ETag", tag)
+	w.Header().Set("Cache-Control", "public")
+	if strings.Contains(req.Header.Get("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	return sendWhole(w, req, http.StatusOK, body)
+}

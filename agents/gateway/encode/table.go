@@ -1,0 +1,124 @@
+package encode
+
+import (
+	"encoding/json"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+
+	"gantry/agents/gateway/request"
+	"gantry/registry"
+	"gantry/schema"
+)
+
+// defaultColumns are those of a kind that names none.
+var defaultColumns = []metav1.TableColumnDefinition{
+	schema.NameColumn(),
+	{Name: "Created At", Type: "date", Description: metav1.ObjectMeta{}.SwaggerDoc()["creationTimestamp"]},
+}
+
+// tabler writes objects as the rows of a Table.
+type tabler struct {
+	kind    *schema.Kind
+	version string // of meta.k8s.io
+	include metav1.IncludeObjectPolicy
+	now     metav1.Time
+}
+
+// newTabler reads how the client wants its rows.
+func newTabler(r *request.Request) (*tabler, error) {
+	t := &tabler{kind: r.Kind, version: r.Shape.Version, now: metav1.Now(), include: metav1.IncludeMetadata}
+	if v := r.Query.Get("includeObject"); v != "" {
+		t.include = metav1.IncludeObjectPolicy(v)
+	}
+	if faults := validation.ValidateTableOptions(&metav1.TableOptions{IncludeObject: t.include}); len(faults) > 0 {
+		return nil, apierrors.NewBadRequest(faults.ToAggregate().Error())
+	}
+	return t, nil
+}
+
+func tableOfList(r *request.Request, l registry.List) ([]byte, error) {
+	t, err := newTabler(r)
+	if err != nil {
+		return nil, err
+	}
+	return t.table(nil, appendListMeta(nil, l), l.Items, true)
+}
+
+func tableOfItem(r *request.Request, item *registry.Item) ([]byte, error) {
+	t, err := newTabler(r)
+	if err != nil {
+		return nil, err
+	}
+	return t.table(nil, revisionMeta(item.Revision), []*registry.Item{item}, true)
+}
+
+func revisionMeta(revision int64) []byte {
+	return append(strconv.AppendInt([]byte(`{"resourceVersion":"`), revision, 10), `"}`...)
+}
+
+// table appends a Table of items to b; a stream names its columns only once.
+func (t *tabler) table(b, meta []byte, items []*registry.Item, columns bool) ([]byte, error) {
+	b = t.start(b, meta, columns)
+	for i, it := range items {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		var err error
+		if b, err = t.row(b, it); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, "]}"...), nil
+}
+
+// start appends everything before the first row.
+func (t *tabler) start(b, meta []byte, columns bool) []byte {
+	b = append(b, `{"kind":"Table","apiVersion":"meta.k8s.io/`...)
+	b = append(b, t.version...)
+	b = append(b, `","metadata":`...)
+	b = append(b, meta...)
+	b = append(b, `,"columnDefinitions":`...)
+	if columns {
+		definitions := t.kind.Columns
+		if t.kind.Row == nil {
+			definitions = defaultColumns
+		}
+		text, _ := json.Marshal(definitions) // plain strings always marshal
+		b = append(b, text...)
+	} else {
+		b = append(b, "null"...)
+	}
+	return append(b, `,"rows":[`...)
+}
+
+// row appends one row.
+func (t *tabler) row(b []byte, it *registry.Item) ([]byte, error) {
+	cells, err := json.Marshal(t.cells(it))
+	if err != nil {
+		return nil, err
+	}
+	b = append(append(b, `{"cells":`...), cells...)
+	switch t.include {
+	case metav1.IncludeNone:
+		b = append(b, `,"object":null`...)
+	case metav1.IncludeObject:
+		b = append(append(b, `,"object":`...), it.JSON...)
+	default:
+		b = append(b, `,"object":`...)
+		if b, err = appendPartial(b, it.JSON, t.version); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, '}'), nil
+}
+
+func (t *tabler) cells(it *registry.Item) []any {
+	obj := it.Object()
+	if t.kind.Row == nil {
+		return []any{obj.GetName(), obj.GetCreationTimestamp().UTC().Format("2006-01-02T15:04:05Z")}
+	}
+	return t.kind.Row(obj, t.now)
+}

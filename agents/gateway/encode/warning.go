@@ -1,0 +1,32 @@
+package encode
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// Warnings are bounded, so that a body cannot make a header of its own size.
+const (
+	maxWarnings    = 50
+	maxWarningText = 512 // bytes
+)
+
+// Warning adds a Warning header.
+func Warning(w http.ResponseWriter, text string) {
+	if len(w.Header()["Warning"]) >= maxWarnings {
+		return
+	}
+	if len(text) > maxWarningText {
+		text = text[:maxWarningText]
+	}
+	w.Header().Add("Warning", "299 - "+strconv.QuoteToGraphic(text))
+}
+
+// CollectWarnings collects the warnings of a write, which count once it has succeeded.
+func CollectWarnings(texts *[]string) func([]string) { return func(t []string) { *texts = t } }
+
+func Warnings(w http.ResponseWriter, texts []string) {
+	for _, text := range texts {
+		Warning(w, text)
+	}
+}

@@ -1,0 +1,168 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
+	"gantry/registry"
+)
+
+// eventStream writes frames to a client.
+type eventStream struct {
+	*http.ResponseController
+	w      http.ResponseWriter
+	buf    []byte
+	others *atomic.Int64 // streams open at the gateway
+	wrote  time.Time
+	stall  *time.Timer
+
+	mu    sync.Mutex // guards until
+	until time.Time  // a write going on is cut off then; zero: none is
+}
+
+func newEventStream(w http.ResponseWriter, others *atomic.Int64) *eventStream {
+	s := &eventStream{ResponseController: http.NewResponseController(w), w: w, others: others}
+	s.stall = time.AfterFunc(watchLife, s.cut)
+	others.Add(1)
+	return s
+}
+
+func (s *eventStream) close() {
+	s.stall.Stop()
+	s.others.Add(-1)
+}
+
+// run copies events until the watch ends or the client does.
+func (s *eventStream) run(ctx context.Context, watcher *registry.Watcher, f *encode.EventFramer) {
+	var events []registry.Event
+	for {
+		s.pause(ctx)
+		var err error
+		events, err = watcher.Next(ctx, events[:0])
+		for i := range events {
+			cut, bad := s.add(f, &events[i])
+			if cut != nil {
+				return
+			}
+			if bad != nil {
+				err = bad
+				break
+			}
+		}
+		clear(events) // the buffer must not keep objects alive while the watch waits
+		if len(s.buf) > 0 && s.write() != nil {
+			return
+		}
+		switch {
+		case ctx.Err() != nil || request.Stopping(ctx).Err() != nil: // the registry may end with the gateway, and be noticed first
+			return
+		case err != nil:
+			s.fail(err)
+			return
+		}
+	}
+}
+
+// A write to every watcher takes the machine about watchTurn for each of them. To begin a round before the one before can
+// have ended would only make more rounds of fewer events, each with a flush: so that long passes between two writes to one
+// watcher, but never more than watchPause. A few watchers wait for nothing.
+const (
+	watchTurn  = 25 * time.Microsecond
+	watchPause = 10 * time.Millisecond
+)
+
+func (s *eventStream) pause(ctx context.Context) {
+	turn := min(time.Duration(s.others.Load())*watchTurn, watchPause)
+	left := turn - time.Since(s.wrote)
+	if turn < time.Millisecond || left <= 0 {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// write sends what is in the buffer and flushes it.
+func (s *eventStream) write() error {
+	s.begin()
+	_, err := s.w.Write(s.buf)
+	if err == nil {
+		err = s.Flush()
+	}
+	s.end()
+	s.wrote = time.Now()
+	if cap(s.buf) > watchBuffer {
+		s.buf = nil
+	}
+	s.buf = s.buf[:0]
+	return err
+}
+
+// add puts an event into the buffer, which it sends off where it has grown large. A large object is not copied there: its
+// bytes are everybody's, and a watcher that does not read must hold no copy. cut is why the client cannot be reached, err why
+// the event cannot be framed.
+func (s *eventStream) add(f *encode.EventFramer, ev *registry.Event) (cut, err error) {
+	if f.Shaped() || ev.Item == nil || len(ev.Item.JSON) < watchCopy {
+		if s.buf, err = f.Append(s.buf, ev); err != nil || len(s.buf) < watchBuffer {
+			return nil, err
+		}
+		return s.send(s.buf), nil
+	}
+	if cut = s.send(encode.AppendEventHead(s.buf, string(ev.Type))); cut == nil {
+		cut = s.send(ev.Item.JSON)
+	}
+	s.buf = append(s.buf, encode.EventEnd...)
+	return cut, nil
+}
+
+// send writes a piece, of the buffer or of others, and leaves the buffer empty.
+func (s *eventStream) send(piece []byte) error {
+	s.begin()
+	_, err := s.w.Write(piece)
+	s.end()
+	s.buf = s.buf[:0]
+	return err
+}
+
+// begin and end bound a write. A deadline set for every write would do, but costs messages to the connection's goroutine.
+func (s *eventStream) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = time.Now().Add(watchStall)
+	s.stall.Reset(watchStall)
+}
+
+func (s *eventStream) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.until = time.Time{}
+	s.stall.Stop()
+}
+
+// cut ends a write that takes too long. It holds the lock, without which no write ends: so the stream is there still.
+func (s *eventStream) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.until.IsZero() && !time.Now().Before(s.until) {
+		_ = s.SetWriteDeadline(time.Now()) // where it cannot be set only the connection's own apply
+	}
+}
+
+// fail ends the stream with an ERROR event: the status line has long been sent.
+func (s *eventStream) fail(err error) {
+	status, jsonErr := json.Marshal(encode.StatusOf(err))
+	if jsonErr != nil {
+		return
+	}
+	s.buf = encode.AppendEvent(s.buf, "ERROR", status)
+	_ = s.write() // it is the last thing said, and nobody is left to tell
+}

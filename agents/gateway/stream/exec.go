@@ -1,0 +1,155 @@
+package stream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/request"
+)
+
+// Config is what streams need.
+type Config struct {
+	Registry reader
+	// Client is shown to kubelets; cas verify them.
+	Client     tls.Certificate
+	KubeletCAs *x509.CertPool
+	// Own is where this gateway listens; services is the range of cluster IPs.
+	Own      func() netip.AddrPort
+	Services netip.Prefix
+	Log      *slog.Logger
+}
+
+// Handlers are the handlers of what a pod's kubelet answers.
+type Handlers struct {
+	reg      reader
+	kubelets *kubelets
+	log      *slog.Logger
+}
+
+func New(cfg Config) *Handlers {
+	return &Handlers{reg: cfg.Registry, kubelets: newKubelets(cfg), log: cfg.Log}
+}
+
+// Stream connects a client with the kubelet of a pod for exec, attach or portforward. The client asks for an upgrade to SPDY or
+// WebSocket; the kubelet's 101 makes the two connections one. Any other answer of the kubelet is an answer and
+// nothing more: redirects are not followed and no connection stays half upgraded.
+func (s *Handlers) Stream(w http.ResponseWriter, r *request.Request) error {
+	pod, err := s.podOf(r.Context(), r)
+	if err != nil {
+		return err
+	}
+	path, q, err := streamTarget(pod, r.Subresource, r.Query)
+	if err != nil {
+		return err
+	}
+	if pod.Spec.NodeName == "" {
+		return apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", pod.Name))
+	}
+	if r.Header.Get("Upgrade") == "" || !strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade") {
+		return apierrors.NewBadRequest("Upgrade request required")
+	}
+	if tunnelled(r.Header) {
+		// SPDY inside a WebSocket is not spoken: a client that offers it falls back to plain SPDY on this answer.
+		return apierrors.NewBadRequest("unable to upgrade: the only subprotocol offered is not supported")
+	}
+	ctx, u, err := s.kubeletOf(r.Context(), pod.Spec.NodeName)
+	if err != nil {
+		return err
+	}
+	u.Path, u.RawQuery = path, q.Encode()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(request.Stopping(ctx), cancel)()
+	s.kubeletProxy(r, u).ServeHTTP(w, r.WithContext(ctx))
+	return nil
+}
+
+// kubeletProxy passes one request on to u.
+func (s *Handlers) kubeletProxy(r *request.Request, u *url.URL) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Transport: s.kubelets.transport,
+		Rewrite: func(p *httputil.ProxyRequest) {
+			p.Out.URL, p.Out.Host = u, u.Host
+			for _, name := range []string{"Authorization", "Cookie", "Origin", "Accept-Encoding"} {
+				p.Out.Header.Del(name) // the client's credentials are not the kubelet's to see
+			}
+		},
+		ModifyResponse: func(resp *http.Response) error {
+			if resp.StatusCode == http.StatusSwitchingProtocols {
+				return nil
+			}
+			return kubeletError(r, resp)
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			var status *apierrors.StatusError
+			if !errors.As(err, &status) {
+				err = unreachedKubelet(r.Context(), u.Host, err)
+			}
+			encode.Error(s.log, w, r, err)
+		},
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+}
+
+// streamTarget is the kubelet's path and parameters for a stream.
+func streamTarget(pod *corev1.Pod, subresource string, q url.Values) (string, url.Values, error) {
+	where := pod.Namespace + "/" + pod.Name
+	out := url.Values{}
+	if subresource == "portforward" {
+		if ports := q["ports"]; len(ports) > 0 {
+			out["port"] = ports
+		}
+		return "/portForward/" + where, out, nil
+	}
+	container, err := containerOf(pod, q.Get("container"))
+	if err != nil {
+		return "", nil, err
+	}
+	streams := 0
+	for mine, kubelets := range map[string]string{"stdin": "input", "stdout": "output", "stderr": "error", "tty": "tty"} {
+		if request.Flag(q, mine) {
+			out.Set(kubelets, "1")
+			if mine != "tty" {
+				streams++
+			}
+		}
+	}
+	if streams == 0 {
+		return "", nil, apierrors.NewBadRequest("you must specify at least 1 of stdin, stdout, stderr")
+	}
+	if subresource == "attach" {
+		return "/attach/" + where + "/" + container, out, nil
+	}
+	if len(q["command"]) == 0 {
+		return "", nil, apierrors.NewBadRequest("you must specify at least one command for the container")
+	}
+	out["command"] = q["command"]
+	return "/exec/" + where + "/" + container, out, nil
+}
+
+// tunnelled tells a WebSocket that offers nothing but SPDY inside it.
+func tunnelled(h http.Header) bool {
+	if !strings.EqualFold(h.Get("Upgrade"), "websocket") {
+		return false
+	}
+	offered := strings.Split(strings.Join(h.Values("Sec-Websocket-Protocol"), ","), ",")
+	for _, p := range offered {
+		if !strings.HasPrefix(strings.TrimSpace(p), "SPDY/3.1+") {
+			return false
+		}
+	}
+	return true
+}
