@@ -14,6 +14,7 @@ import (
 	"gantry/schema"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
 // nodeLifecycle watches heartbeats. How old a heartbeat is, is measured by this process's own monotonic clock, from the moment its
@@ -140,11 +141,11 @@ func (c *nodeLifecycle) reconcile(ctx context.Context, name string) (time.Durati
 	now, unreachable := time.Now(), remaining <= 0
 	allowed, after := c.limiter.allow(node, unreachable, all, now)
 	plan := planNode(node, unreachable, allowed, now)
-	pods, err := c.planPods(ctx, node, unreachable, now)
+	podList, err := c.planPods(ctx, node, unreachable, now)
 	if err != nil {
 		return 0, err
 	}
-	if err := c.Execute(ctx, append(plan, pods...)); err != nil {
+	if err := c.Execute(ctx, append(plan, podList...)); err != nil {
 		return 0, err
 	}
 	c.mu.Lock()
@@ -190,16 +191,16 @@ func (c *nodeLifecycle) planPods(ctx context.Context, node *corev1.Node, unreach
 	if !unreachable && (nodeReady(node) || !was) {
 		return nil, nil
 	}
-	pods, err := registry.For[*corev1.Pod](c.Registry).CachedSelect(ctx, "", "", "spec.nodeName="+node.Name)
+	podList, err := registry.For[*corev1.Pod](c.Registry).CachedSelect(ctx, "", "", "spec.nodeName="+node.Name)
 	if err != nil {
 		return nil, err
 	}
-	return planNotReady(pods, now), nil
+	return planNotReady(podList, now), nil
 }
 
-func planNotReady(pods []*corev1.Pod, now time.Time) (plan []controller.Action) {
-	for _, p := range pods {
-		if !controller.PodReady(p) || controller.PodEnded(p) {
+func planNotReady(podList []*corev1.Pod, now time.Time) (plan []controller.Action) {
+	for _, p := range podList {
+		if !pods.IsReady(p) || pods.IsTerminal(p) {
 			continue
 		}
 		c := p.DeepCopy()

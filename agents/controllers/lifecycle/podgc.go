@@ -14,6 +14,7 @@ import (
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
 const (
@@ -36,19 +37,19 @@ type podGC struct {
 func NewPodGC(threshold int) func(*controller.Env) controller.Reconciler {
 	return func(e *controller.Env) controller.Reconciler {
 		c := &podGC{Env: e, threshold: threshold, missing: map[string]time.Time{}}
-		const pods = "pods"
+		const allPods = "pods"
 		return controller.Reconciler{
 			Reconcile: c.reconcile,
-			Run:       c.EnqueueOnce(pods),
+			Run:       c.EnqueueOnce(allPods),
 			Watches: []controller.Watch{
 				{Kind: core.Node, Keys: func(old, current schema.Object) {
 					if current == nil {
-						c.Enqueue(pods, nodeMissingFor)
+						c.Enqueue(allPods, nodeMissingFor)
 					}
 				}},
 				{Kind: core.Pod, Keys: func(old, current schema.Object) {
 					if p, ok := current.(*corev1.Pod); ok && p.DeletionTimestamp != nil && p.Spec.NodeName == "" {
-						c.Enqueue(pods, controller.CoalesceDelay)
+						c.Enqueue(allPods, controller.CoalesceDelay)
 					}
 				}},
 			},
@@ -57,7 +58,7 @@ func NewPodGC(threshold int) func(*controller.Env) controller.Reconciler {
 }
 
 func (c *podGC) reconcile(ctx context.Context, _ string) (time.Duration, error) {
-	pods, err := c.Registry.List(ctx, core.Pod, "", registry.ListOptions{ResourceVersion: "0"})
+	podList, err := c.Registry.List(ctx, core.Pod, "", registry.ListOptions{ResourceVersion: "0"})
 	if err != nil {
 		return podGCEvery, err
 	}
@@ -69,32 +70,32 @@ func (c *podGC) reconcile(ctx context.Context, _ string) (time.Duration, error) 
 	for _, n := range nodes {
 		known[n.Name] = n
 	}
-	missing, err := c.missingNodes(ctx, pods.Items, known)
+	missing, err := c.missingNodes(ctx, podList.Items, known)
 	if err != nil {
 		return podGCEvery, err
 	}
-	return podGCEvery, c.Execute(ctx, planPodGC(candidates(pods.Items, known, missing), known, missing, c.threshold, time.Now()))
+	return podGCEvery, c.Execute(ctx, planPodGC(candidates(podList.Items, known, missing), known, missing, c.threshold, time.Now()))
 }
 
 // candidates are the pods that may have to be deleted. The others, nearly all, run on a node that exists: they are not even decoded.
-func candidates(items []*registry.Item, nodes map[string]*corev1.Node, missing map[string]bool) (pods []*corev1.Pod) {
+func candidates(items []*registry.Item, nodes map[string]*corev1.Node, missing map[string]bool) (podList []*corev1.Pod) {
 	for _, it := range items {
 		node, phase := it.Field("spec.nodeName"), corev1.PodPhase(it.Field("status.phase"))
 		waits := it.Deleting() && (node == "" || outOfService(nodes[node]))
 		if waits || missing[node] || phase == corev1.PodSucceeded || phase == corev1.PodFailed {
-			pods = append(pods, it.Object().(*corev1.Pod))
+			podList = append(podList, it.Object().(*corev1.Pod))
 		}
 	}
-	return pods
+	return podList
 }
 
 // missingNodes are the nodes that pods name and that have not existed for nodeMissingFor.
-func (c *podGC) missingNodes(ctx context.Context, pods []*registry.Item, known map[string]*corev1.Node) (map[string]bool, error) {
+func (c *podGC) missingNodes(ctx context.Context, podList []*registry.Item, known map[string]*corev1.Node) (map[string]bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	seen, out := map[string]time.Time{}, map[string]bool{}
-	for _, p := range pods {
+	for _, p := range podList {
 		name := p.Field("spec.nodeName")
 		if _, again := seen[name]; name == "" || known[name] != nil || again {
 			continue
@@ -119,9 +120,9 @@ func (c *podGC) missingNodes(ctx context.Context, pods []*registry.Item, known m
 
 // planPodGC decides which pods to delete: those whose node is missing, those whose deletion no kubelet will confirm, and
 // the oldest of those that ended where there are more than threshold.
-func planPodGC(pods []*corev1.Pod, nodes map[string]*corev1.Node, missing map[string]bool, threshold int, now time.Time) (plan []controller.Action) {
+func planPodGC(podList []*corev1.Pod, nodes map[string]*corev1.Node, missing map[string]bool, threshold int, now time.Time) (plan []controller.Action) {
 	var terminated []*corev1.Pod
-	for _, p := range pods {
+	for _, p := range podList {
 		switch {
 		case missing[p.Spec.NodeName]:
 			plan = append(plan, deleteFailed(p, "PodGC: node no longer exists", now)...)
@@ -129,7 +130,7 @@ func planPodGC(pods []*corev1.Pod, nodes map[string]*corev1.Node, missing map[st
 			plan = append(plan, deleteFailed(p, "", now)...)
 		case p.DeletionTimestamp != nil && outOfService(nodes[p.Spec.NodeName]):
 			plan = append(plan, deleteFailed(p, "PodGC: node is out of service", now)...)
-		case controller.PodEnded(p) && p.DeletionTimestamp == nil:
+		case pods.IsTerminal(p) && p.DeletionTimestamp == nil:
 			terminated = append(terminated, p)
 		}
 	}
@@ -155,7 +156,7 @@ func deleteFailed(p *corev1.Pod, message string, now time.Time) []controller.Act
 	var plan []controller.Action
 	if message != "" {
 		reason = message
-		if !controller.PodEnded(p) {
+		if !pods.IsTerminal(p) {
 			c := p.DeepCopy()
 			c.Status.Phase = corev1.PodFailed
 			controller.SetPodCondition(c, corev1.DisruptionTarget, corev1.ConditionTrue, "DeletionByPodGC", message, now)

@@ -9,12 +9,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/klog/v2"
 
 	"gantry/agents/controllers/controller"
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
 // taintEviction evicts pods from nodes with NoExecute taints. Its keys are names of nodes.
@@ -79,17 +79,17 @@ func (c *taintEviction) reconcile(ctx context.Context, name string) (time.Durati
 		c.mu.Unlock()
 		return 0, nil
 	}
-	pods, err := registry.For[*corev1.Pod](c.Registry).CachedSelect(ctx, "", "", "spec.nodeName="+name)
+	podList, err := registry.For[*corev1.Pod](c.Registry).CachedSelect(ctx, "", "", "spec.nodeName="+name)
 	if err != nil {
 		return 0, err
 	}
 	now := time.Now()
-	plan, after := planEviction(noExecute(node), pods, c.observe(node, pods, now), now)
+	plan, after := planEviction(noExecute(node), podList, c.observe(node, podList, now), now)
 	return after, c.Execute(ctx, plan)
 }
 
 // observe notes which taints and pods are new on a node.
-func (c *taintEviction) observe(node *corev1.Node, pods []*corev1.Pod, now time.Time) *taintedNode {
+func (c *taintEviction) observe(node *corev1.Node, podList []*corev1.Pod, now time.Time) *taintedNode {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.nodes[node.Name]
@@ -103,7 +103,7 @@ func (c *taintEviction) observe(node *corev1.Node, pods []*corev1.Pod, now time.
 			next.taints[t.Key] = since
 		}
 	}
-	for _, p := range pods {
+	for _, p := range podList {
 		next.pods[p.UID] = now
 		if since, ok := before.pods[p.UID]; ok {
 			next.pods[p.UID] = since
@@ -114,9 +114,9 @@ func (c *taintEviction) observe(node *corev1.Node, pods []*corev1.Pod, now time.
 }
 
 // planEviction decides which pods of a node to evict now; after is when the next one is due.
-func planEviction(on []corev1.Taint, pods []*corev1.Pod, since *taintedNode, now time.Time) (plan []controller.Action, after time.Duration) {
-	for _, p := range pods {
-		if p.DeletionTimestamp != nil || controller.PodEnded(p) {
+func planEviction(on []corev1.Taint, podList []*corev1.Pod, since *taintedNode, now time.Time) (plan []controller.Action, after time.Duration) {
+	for _, p := range podList {
+		if p.DeletionTimestamp != nil || pods.IsTerminal(p) {
 			continue
 		}
 		wait, key, evict := tolerationLeft(on, p, since, now)
@@ -136,7 +136,7 @@ func planEviction(on []corev1.Taint, pods []*corev1.Pod, since *taintedNode, now
 // tolerationLeft is how long a pod still tolerates the taints, and which of them it tolerates least; evict false: for ever.
 func tolerationLeft(on []corev1.Taint, p *corev1.Pod, since *taintedNode, now time.Time) (wait time.Duration, key string, evict bool) {
 	for _, t := range on {
-		d, endless := tolerationTime(p, t)
+		d, endless := pods.TolerationTime(p.Spec.Tolerations, &t)
 		if endless {
 			continue
 		}
@@ -149,25 +149,6 @@ func tolerationLeft(on []corev1.Taint, p *corev1.Pod, since *taintedNode, now ti
 		}
 	}
 	return wait, key, evict
-}
-
-// tolerationTime is for how long a pod tolerates a taint: the shortest of the tolerations that match, 0 where none does.
-func tolerationTime(p *corev1.Pod, t corev1.Taint) (d time.Duration, endless bool) {
-	matched := false
-	shortest := int64(-1)
-	for i := range p.Spec.Tolerations {
-		if !p.Spec.Tolerations[i].ToleratesTaint(klog.Logger{}, &t, true) {
-			continue
-		}
-		matched = true
-		if s := p.Spec.Tolerations[i].TolerationSeconds; s != nil && (shortest < 0 || *s < shortest) {
-			shortest = min(max(*s, 0), 1<<31)
-		}
-	}
-	if matched && shortest < 0 {
-		return 0, true
-	}
-	return time.Duration(max(shortest, 0)) * time.Second, false
 }
 
 func evictions(p *corev1.Pod, key string, now time.Time) []controller.Action {

@@ -81,12 +81,12 @@ func (c endpointsController) reconcile(ctx context.Context, key string) (time.Du
 	case svc.DeletionTimestamp != nil || len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName:
 		return 0, nil
 	}
-	pods, err := registry.For[*corev1.Pod](c.Registry).CachedList(ctx, ns, labels.SelectorFromSet(svc.Spec.Selector).String())
+	podList, err := registry.For[*corev1.Pod](c.Registry).CachedList(ctx, ns, labels.SelectorFromSet(svc.Spec.Selector).String())
 	if err != nil {
 		return 0, err
 	}
-	c.index.SetSize(serviceKey, len(pods))
-	return 0, c.Execute(ctx, planEndpoints(svc, pods, have))
+	c.index.SetSize(serviceKey, len(podList))
+	return 0, c.Execute(ctx, planEndpoints(svc, podList, have))
 }
 
 // planWithoutService deletes Endpoints without Service, if this controller made them or their Service was seen to be deleted.
@@ -98,9 +98,9 @@ func planWithoutService(have *corev1.Endpoints, deleted bool) []controller.Actio
 }
 
 // planEndpoints decides the Endpoints object of a Service; have is nil where there is none.
-func planEndpoints(svc *corev1.Service, pods []*corev1.Pod, have *corev1.Endpoints) []controller.Action {
+func planEndpoints(svc *corev1.Service, podList []*corev1.Pod, have *corev1.Endpoints) []controller.Action {
 	family := familiesOf(svc)[0]
-	subsets, truncated := subsetsOf(svc, wantedEndpoints(svc, pods, family, func(string) string { return "" }))
+	subsets, truncated := subsetsOf(svc, wantedEndpoints(svc, podList, family, func(string) string { return "" }))
 	next := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: svc.Namespace, Name: svc.Name}}
 	if have != nil {
 		next = have.DeepCopy()

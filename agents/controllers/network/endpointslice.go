@@ -17,6 +17,7 @@ import (
 	"gantry/schema"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/pods"
 )
 
 const sliceManager = "endpointslice-controller.k8s.io"
@@ -70,7 +71,7 @@ func onPod(e *controller.Env, index *controller.SelectorIndex, old, current sche
 }
 
 func samePod(a, b *corev1.Pod) bool {
-	return a.UID == b.UID && controller.PodEnded(a) == controller.PodEnded(b) && controller.PodReady(a) == controller.PodReady(b) && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
+	return a.UID == b.UID && pods.IsTerminal(a) == pods.IsTerminal(b) && pods.IsReady(a) == pods.IsReady(b) && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
 		a.Spec.NodeName == b.Spec.NodeName && a.Status.PodIP == b.Status.PodIP && equality.Semantic.DeepEqual(a.Status.PodIPs, b.Status.PodIPs) &&
 		maps.Equal(a.Labels, b.Labels)
 }
@@ -97,16 +98,16 @@ func (c endpointSlices) reconcile(ctx context.Context, key string) (time.Duratio
 	if err != nil || svc.DeletionTimestamp != nil || len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName {
 		return 0, err
 	}
-	pods, err := registry.For[*corev1.Pod](c.Registry).CachedList(ctx, ns, labels.SelectorFromSet(svc.Spec.Selector).String())
+	podList, err := registry.For[*corev1.Pod](c.Registry).CachedList(ctx, ns, labels.SelectorFromSet(svc.Spec.Selector).String())
 	if err != nil {
 		return 0, err
 	}
-	c.index.SetSize(key, len(pods))
+	c.index.SetSize(key, len(podList))
 	existing, err := managedSlices(ctx, c.Env, ns, name, sliceManager)
 	if err != nil {
 		return 0, err
 	}
-	return 0, c.Execute(ctx, planSlices(svc, pods, existing, c.zones(ctx)))
+	return 0, c.Execute(ctx, planSlices(svc, podList, existing, c.zones(ctx)))
 }
 
 // managedSlices are the slices of a service that a manager made.
@@ -127,10 +128,10 @@ func (c endpointSlices) zones(ctx context.Context) func(string) string {
 }
 
 // planSlices decides the slices of a service.
-func planSlices(svc *corev1.Service, pods []*corev1.Pod, existing []*discoveryv1.EndpointSlice, zone func(string) string) []controller.Action {
+func planSlices(svc *corev1.Service, podList []*corev1.Pod, existing []*discoveryv1.EndpointSlice, zone func(string) string) []controller.Action {
 	wanted := map[discoveryv1.AddressType][]endpoint{}
 	for _, family := range familiesOf(svc) {
-		wanted[family] = wantedEndpoints(svc, pods, family, zone)
+		wanted[family] = wantedEndpoints(svc, podList, family, zone)
 	}
 	s := slicing{owner: svc, ownerKind: core.Service, prefix: svc.Name, labels: sliceLabels(svc), placeholder: true}
 	return s.plan(existing, wanted)

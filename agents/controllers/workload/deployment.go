@@ -17,6 +17,7 @@ import (
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/apps"
+	"gantry/schema/pods"
 )
 
 type deployments struct {
@@ -88,12 +89,12 @@ func (c deployments) running(ctx context.Context, d *appsv1.Deployment, sets []*
 	}
 	out := map[types.UID]int{}
 	for _, rs := range sets {
-		pods, err := registry.For[*corev1.Pod](c.Registry).CachedOwned(ctx, string(rs.UID))
+		podList, err := registry.For[*corev1.Pod](c.Registry).CachedOwned(ctx, string(rs.UID))
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range pods {
-			if !controller.PodEnded(p) {
+		for _, p := range podList {
+			if !pods.IsTerminal(p) {
 				out[rs.UID]++
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"gantry/schema"
 	"gantry/schema/apps"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
 type replicaSets struct {
@@ -54,7 +55,7 @@ func (c replicaSets) onPod(old, current schema.Object) {
 
 func samePod(a, b *corev1.Pod) bool {
 	return a.UID == b.UID && a.Status.Phase == b.Status.Phase && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
-		controller.PodReadySince(a).Equal(controller.PodReadySince(b)) && equality.Semantic.DeepEqual(a.Labels, b.Labels) && equality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences)
+		pods.ReadySince(a).Equal(pods.ReadySince(b)) && equality.Semantic.DeepEqual(a.Labels, b.Labels) && equality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences)
 }
 
 // reconcile brings the pods of one replica set to its size, and then its status.
@@ -109,17 +110,17 @@ func (c replicaSets) observe(ctx context.Context, rs *appsv1.ReplicaSet) (childr
 	if selector == nil {
 		return nil, nil, nil, nil // planPods makes none either
 	}
-	pods := registry.For[*corev1.Pod](c.Registry)
-	owned, err := pods.CachedOwned(ctx, string(rs.UID))
+	podClient := registry.For[*corev1.Pod](c.Registry)
+	owned, err := podClient.CachedOwned(ctx, string(rs.UID))
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	selected, err := pods.CachedList(ctx, rs.Namespace, selector.String())
+	selected, err := podClient.CachedList(ctx, rs.Namespace, selector.String())
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	for _, p := range owned {
-		if controller.PodEnded(p) {
+		if pods.IsTerminal(p) {
 			ended = append(ended, p)
 		}
 	}
@@ -128,10 +129,10 @@ func (c replicaSets) observe(ctx context.Context, rs *appsv1.ReplicaSet) (childr
 }
 
 // activePods leaves out pods that have ended: they are neither counted nor adopted.
-func activePods(pods []*corev1.Pod) []*corev1.Pod {
+func activePods(podList []*corev1.Pod) []*corev1.Pod {
 	var out []*corev1.Pod
-	for _, p := range pods {
-		if !controller.PodEnded(p) {
+	for _, p := range podList {
+		if !pods.IsTerminal(p) {
 			out = append(out, p)
 		}
 	}
@@ -153,12 +154,12 @@ func (c replicaSets) related(ctx context.Context, rs *appsv1.ReplicaSet, childre
 		sets = siblings
 	}
 	for _, s := range sets {
-		pods, err := registry.For[*corev1.Pod](c.Registry).CachedOwned(ctx, string(s.UID))
+		podList, err := registry.For[*corev1.Pod](c.Registry).CachedOwned(ctx, string(s.UID))
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range pods {
-			if !controller.PodEnded(p) && p.DeletionTimestamp == nil {
+		for _, p := range podList {
+			if !pods.IsTerminal(p) && p.DeletionTimestamp == nil {
 				out[p.Spec.NodeName]++
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"gantry/registry"
 	"gantry/schema/apps"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
 // burstReplicas bounds how many pods one reconciliation creates or deletes; the next one goes on.
@@ -21,25 +22,25 @@ const burstReplicas = 1000
 
 // planPods decides which pods to create or to delete. pods are those of the replica set that have not ended; related
 // counts by node the pods of its deployment.
-func planPods(rs *appsv1.ReplicaSet, pods []*corev1.Pod, related map[string]int, now time.Time) []controller.Action {
+func planPods(rs *appsv1.ReplicaSet, podList []*corev1.Pod, related map[string]int, now time.Time) []controller.Action {
 	if rs.DeletionTimestamp != nil || controller.SelectorOf(rs.Spec.Selector) == nil {
 		return nil
 	}
-	current := slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
+	current := slices.DeleteFunc(slices.Clone(podList), func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
 	missing := int(size(rs)) - len(current)
 	switch {
 	case missing > 0:
-		return createPods(rs, pods, min(missing, burstReplicas), fmt.Sprintf("%d of %d pods", len(current), size(rs)), now)
+		return createPods(rs, podList, min(missing, burstReplicas), fmt.Sprintf("%d of %d pods", len(current), size(rs)), now)
 	case missing < 0:
 		return deletePods(rs, current, related, min(-missing, burstReplicas), now)
 	}
 	return nil
 }
 
-func createPods(rs *appsv1.ReplicaSet, pods []*corev1.Pod, n int, reason string, now time.Time) []controller.Action {
+func createPods(rs *appsv1.ReplicaSet, podList []*corev1.Pod, n int, reason string, now time.Time) []controller.Action {
 	seed := controller.NewNameSeed(rs)
-	taken := make(map[string]bool, len(pods))
-	for _, p := range pods {
+	taken := make(map[string]bool, len(podList))
+	for _, p := range podList {
 		seed.Add(string(p.UID))
 		taken[p.Name] = true
 	}
@@ -76,12 +77,12 @@ func deletePods(rs *appsv1.ReplicaSet, current []*corev1.Pod, related map[string
 
 // planReplicaSetStatus counts the pods that were observed and notes whether the plan for them failed. after is when a pod
 // becomes available by having been ready for long enough.
-func planReplicaSetStatus(rs *appsv1.ReplicaSet, pods []*corev1.Pod, pod []controller.Action, failed error, now time.Time) ([]controller.Action, time.Duration) {
+func planReplicaSetStatus(rs *appsv1.ReplicaSet, podList []*corev1.Pod, pod []controller.Action, failed error, now time.Time) ([]controller.Action, time.Duration) {
 	s := rs.Status.DeepCopy()
 	s.ObservedGeneration = rs.Generation
 	s.Replicas, s.FullyLabeledReplicas, s.ReadyReplicas, s.AvailableReplicas = 0, 0, 0, 0
 	terminating, after := int32(0), time.Duration(0)
-	for _, p := range pods {
+	for _, p := range podList {
 		if p.DeletionTimestamp != nil {
 			terminating++
 			continue
@@ -90,7 +91,7 @@ func planReplicaSetStatus(rs *appsv1.ReplicaSet, pods []*corev1.Pod, pod []contr
 		if hasLabels(p, rs.Spec.Template.Labels) {
 			s.FullyLabeledReplicas++
 		}
-		since := controller.PodReadySince(p)
+		since := pods.ReadySince(p)
 		if since.IsZero() {
 			continue
 		}

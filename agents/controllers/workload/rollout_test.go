@@ -178,8 +178,8 @@ func (s *sim) step() int {
 	return len(plan)
 }
 
-// pods lets the pods of a replica set follow its size; n of them are available.
-func pods(rs *appsv1.ReplicaSet, n int32) {
+// followSize lets the pods of a replica set follow its size; n of them are available.
+func followSize(rs *appsv1.ReplicaSet, n int32) {
 	rs.Status.Replicas = size(rs)
 	rs.Status.AvailableReplicas = min(n, size(rs))
 	rs.Status.ReadyReplicas = rs.Status.AvailableReplicas
@@ -189,7 +189,7 @@ func pods(rs *appsv1.ReplicaSet, n int32) {
 func (s *sim) finish() {
 	for steps := 1; steps > 0; steps = s.step() {
 		for _, rs := range s.sets {
-			pods(rs, size(rs))
+			followSize(rs, size(rs))
 		}
 	}
 }
@@ -214,7 +214,7 @@ func TestRollingUpdateKeepsItsPromises(t *testing.T) {
 			case 1, 2:
 				if len(s.sets) > 0 {
 					rs := s.sets[rapid.IntRange(0, len(s.sets)-1).Draw(t, "set")]
-					pods(rs, rapid.Int32Range(0, 25).Draw(t, "available"))
+					followSize(rs, rapid.Int32Range(0, 25).Draw(t, "available"))
 				}
 			default:
 				s.checkStep(t)
@@ -249,7 +249,7 @@ func TestProportionalScalingIsExact(t *testing.T) {
 		for range 3 {
 			s.step()
 			for _, rs := range s.sets {
-				pods(rs, size(rs))
+				followSize(rs, size(rs))
 			}
 			s.d.Spec.Template.Spec.Containers[0].Image = fmt.Sprintf("web:%d", rapid.IntRange(0, 3).Draw(t, "image"))
 		}
