@@ -11,19 +11,19 @@ import (
 	"gantry/registry"
 )
 
-// TestRefusedPodsComeSlower has a node that refuses every pod, for two minutes: a deployment leaves as many failed pods as
+// TestRejectedPodsAreReplacedWithBackoff has a node that rejects every pod, for two minutes: a deployment leaves as many failed pods as
 // the back-off allows. Then the node accepts.
-func TestRefusedPodsComeSlower(t *testing.T) {
+func TestRejectedPodsAreReplacedWithBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := controllertest.Start(t, nil)
-		refuse := func(p *corev1.Pod) bool {
+		reject := func(p *corev1.Pod) bool {
 			_, _ = registry.For[*corev1.Pod](c.Registry).ModifyStatus(c.Context, p.Namespace, p.Name, func(m *corev1.Pod) error {
 				m.Status.Phase, m.Status.Reason, m.Status.Message = corev1.PodFailed, "NodePorts", "Pod was rejected"
 				return nil
 			})
 			return true
 		}
-		c.Broken.Store(&refuse)
+		c.Broken.Store(&reject)
 		c.Ready()
 		c.Apply(controllertest.ReplicaSet)
 		failed := func() (n int) {
