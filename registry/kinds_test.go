@@ -44,5 +44,9 @@ var (
 		Plural: "deployments", Singular: "deployment", Namespaced: true, Prefix: "deployments",
 		Subresources: []schema.Subresource{schema.ScaleAt(".spec.replicas", ".status.replicas", ".spec.selector")},
 	}
-	testKinds = schema.NewKinds(schema.NewSet(podKind, nodeKind, deploymentKind))
 )
+
+// testKinds are kinds of a test's own: in a bubble, all that a registry waits for must be made there.
+func testKinds() *schema.Kinds {
+	return schema.NewKinds(schema.NewSet(podKind, nodeKind, deploymentKind))
+}
