@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -43,6 +44,11 @@ func (s *spy) Authorize(_ context.Context, a authorize.Attributes) (authorize.De
 	}
 	s.granted = append(s.granted, a)
 	return authorize.Allowed, "", nil
+}
+
+// Rules are not asked for.
+func (s *spy) Rules(context.Context, authenticationv1.UserInfo, string) (authorize.Rules, error) {
+	return authorize.Rules{}, nil
 }
 
 func (s *spy) note(do string, k *schema.Kind, namespace, name, subresource, fields string) error {
@@ -202,9 +208,9 @@ func leafOf(t *testing.T, p pki.Pair) *x509.Certificate {
 }
 
 // rebuild makes the handlers anew, over another registry and authorizer.
-func (c *cluster) rebuild(reg objects, may authorize.Authorizer) {
+func (c *cluster) rebuild(reg objects, authz authorize.Authorizer) {
 	c.t.Helper()
-	g, err := assemble(c.gateway.cfg, reg, may)
+	g, err := assemble(c.gateway.cfg, reg, authz)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -323,6 +329,11 @@ func (v verbs) Authorize(_ context.Context, a authorize.Attributes) (authorize.D
 	return authorize.NoOpinion, "not by these rules", nil
 }
 
+// Rules are not asked for.
+func (v verbs) Rules(context.Context, authenticationv1.UserInfo, string) (authorize.Rules, error) {
+	return authorize.Rules{}, nil
+}
+
 // TestCreatingByPut: a PUT that makes an object needs the right to create besides that to update, and makes none at a
 // subresource.
 func TestCreatingByPut(t *testing.T) {
@@ -336,7 +347,7 @@ func TestCreatingByPut(t *testing.T) {
 	denied := `User \"jane\" cannot create resource \"%s\" in API group \"%s\" in the namespace \"default\": not by these rules`
 	noMaps, noLeases := fmt.Sprintf(denied, "configmaps", ""), fmt.Sprintf(denied, "leases", "coordination.k8s.io")
 	for i, tt := range []struct {
-		may        verbs
+		authz      verbs
 		path, none string // none: the value of If-None-Match
 		code       int
 		want       string
@@ -356,7 +367,7 @@ func TestCreatingByPut(t *testing.T) {
 		{all, pods + "a/status", "*", 400, "a write of status does not make an object: If-None-Match may not be *"},
 		{all, pods + "a/status", "", 404, ""},
 	} {
-		c.rebuild(c.gateway.reg, tt.may)
+		c.rebuild(c.gateway.reg, tt.authz)
 		name := strings.Split(strings.TrimSuffix(tt.path, "/status"), "/")
 		var headers []string
 		if tt.none != "" {
@@ -364,7 +375,7 @@ func TestCreatingByPut(t *testing.T) {
 		}
 		a := c.ask(jane, "PUT", tt.path, `{"metadata":{"name":"`+name[len(name)-1]+`"}}`, headers...)
 		if a.code != tt.code || !strings.Contains(a.body, tt.want) {
-			t.Errorf("%d: with %v PUT %s %s: got %d %s\nwant %d %s", i, tt.may, tt.path, tt.none, a.code, a.body, tt.code, tt.want)
+			t.Errorf("%d: with %v PUT %s %s: got %d %s\nwant %d %s", i, tt.authz, tt.path, tt.none, a.code, a.body, tt.code, tt.want)
 		}
 	}
 }

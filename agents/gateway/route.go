@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"gantry/agents/gateway/authorize"
 	"gantry/agents/gateway/request"
 )
 
@@ -165,7 +164,7 @@ func (g *gateway) findPage(path string) request.Handler {
 	}
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	switch {
-	case authorize.IsHealth(path):
+	case isHealth(path):
 		return g.health
 	case path == "/debug/pprof" || strings.HasPrefix(path, "/debug/pprof/"):
 		return g.debug

@@ -29,7 +29,7 @@ type gateway struct {
 	reg      objects
 	kinds    *schema.Set
 	served   request.Kinds
-	may      authorize.Authorizer
+	authz    authorize.Authorizer
 	authn    *authenticate.Authenticator
 	reviews  authorize.Reviews
 	nodes    authorize.NodeRestriction
@@ -53,15 +53,14 @@ type objects interface {
 
 // newGateway builds the handlers; it starts nothing.
 func newGateway(cfg Config) (*gateway, error) {
-	may := authorize.Chain{authorize.Masters{}, &authorize.NodeAuthorizer{Registry: cfg.Registry}, authorize.Everyone{}}
-	return assemble(cfg, cfg.Registry, may)
+	return assemble(cfg, cfg.Registry, authorize.New(cfg.Registry))
 }
 
 // assemble is newGateway with the registry that the handlers ask and the authorizer.
-func assemble(cfg Config, reg objects, may authorize.Authorizer) (*gateway, error) {
+func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, error) {
 	cfg = cfg.withDefaults()
 	g := &gateway{
-		cfg: cfg, reg: reg, kinds: cfg.Registry.Kinds(), served: served{cfg.Registry.Kinds()}, may: may, reviews: authorize.Reviews{Authorizer: may},
+		cfg: cfg, reg: reg, kinds: cfg.Registry.Kinds(), served: served{cfg.Registry.Kinds()}, authz: authz, reviews: authorize.Reviews{Authorizer: authz},
 		nodes: authorize.NodeRestriction{Registry: reg},
 		reads: newPlaces(cfg.MaxReads), writes: newPlaces(cfg.MaxWrites), bodies: newBodies(cfg.MaxWrites),
 	}
@@ -69,7 +68,7 @@ func assemble(cfg Config, reg objects, may authorize.Authorizer) (*gateway, erro
 	if err != nil {
 		return nil, err
 	}
-	g.authn = &authenticate.Authenticator{Registry: reg, Authorizer: may, Tokens: tokens, ClientCAs: cfg.ClientCAs, Advertised: g.advertised, Log: cfg.Log}
+	g.authn = &authenticate.Authenticator{Registry: reg, Authorizer: authz, Tokens: tokens, ClientCAs: cfg.ClientCAs, Advertised: g.advertised, Log: cfg.Log}
 	g.docs = discovery.New(g.kinds, virtualKinds, servedSubresource, g.advertised, cfg.Version)
 	g.streams = stream.New(stream.Config{
 		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDR,
@@ -106,7 +105,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 	if err := g.authn.Authenticate(r); err != nil {
 		return err
 	}
-	if err := authorize.Require(r.Context(), g.may, authorize.AttributesOf(r)); err != nil {
+	if err := authorize.Require(r.Context(), g.authz, authorize.AttributesOf(r)); err != nil {
 		return err
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -93,5 +93,5 @@ func (g *gateway) createOnUpdate(r *request.Request, obj schema.Object, o *regis
 func (g *gateway) mayCreate(r *request.Request) error {
 	a := authorize.AttributesOf(r)
 	a.Verb = "create"
-	return authorize.Require(r.Context(), g.may, a)
+	return authorize.Require(r.Context(), g.authz, a)
 }

@@ -43,10 +43,11 @@ func (n *Authenticator) Authenticate(r *request.Request) error {
 		return apierrors.NewUnauthorized("Unauthorized")
 	case known:
 		r.User = user
-	case authorize.AnonymousPath(r.Path) && !r.IsResource:
-		r.User = authenticationv1.UserInfo{Username: userinfo.UserAnonymous, Groups: []string{userinfo.GroupUnauthenticated}}
 	default:
-		return apierrors.NewUnauthorized("Unauthorized")
+		r.User = authenticationv1.UserInfo{Username: userinfo.UserAnonymous, Groups: []string{userinfo.GroupUnauthenticated}}
+		if d, _, _ := n.Authorizer.Authorize(r.Context(), authorize.AttributesOf(r)); d != authorize.Allowed {
+			return apierrors.NewUnauthorized("Unauthorized")
+		}
 	}
 	return n.impersonate(r)
 }

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
@@ -14,14 +17,15 @@ import (
 	"gantry/schema/core"
 )
 
-// NodeAuthorizer lets a node's agents do what running the node's pods takes, and no more:
+// Node lets a node's agents do what running the node's pods takes, and no more:
 //   - read services, endpoints and endpoint slices; create, read and change its own Node;
 //   - get, list and watch the pods bound to it, change their status and delete them (NodeRestriction sees to that);
 //   - read secrets and config maps, by name, that a pod bound to it refers to; get tokens for its pods' accounts;
 //   - keep its lease in kube-node-lease; write events; ask for reviews of who calls it.
-type NodeAuthorizer struct{ Registry *registry.Registry }
+type Node struct{ reg *registry.Registry }
 
-func (n *NodeAuthorizer) Authorize(ctx context.Context, a Attributes) (Decision, string, error) {
+// Authorize allows a node what its pods, or its being a node, give it.
+func (n *Node) Authorize(ctx context.Context, a Attributes) (Decision, string, error) {
 	if !slices.Contains(a.User.Groups, userinfo.GroupNodes) {
 		return NoOpinion, "", nil
 	}
@@ -44,23 +48,39 @@ func (n *NodeAuthorizer) Authorize(ctx context.Context, a Attributes) (Decision,
 	case "/pods":
 		return n.pods(ctx, node, a)
 	}
-	if slices.Contains(nodeRules[a.Group+"/"+a.Plural+"/"+a.Subresource], a.Verb) {
+	if nodeRules.allow(a) {
 		return Allowed, "", nil
 	}
 	return NoOpinion, "", nil
 }
 
-// nodeRules are the verbs that every node has on "group/plural/subresource".
-var nodeRules = map[string][]string{
-	"/services/":                                      {"get", "list", "watch"},
-	"/endpoints/":                                     {"get", "list", "watch"},
-	"/events/":                                        {"create", "update", "patch"},
-	"events.k8s.io/events/":                           {"create", "update", "patch"},
-	"/namespaces/":                                    {"get", "list", "watch"},
-	"discovery.k8s.io/endpointslices/":                {"get", "list", "watch"},
-	"authentication.k8s.io/tokenreviews/":             {"create"},
-	"authorization.k8s.io/subjectaccessreviews/":      {"create"},
-	"authorization.k8s.io/localsubjectaccessreviews/": {"create"},
+// nodeRules are what every node may do, whatever its pods are.
+var nodeRules = Rules{Resources: []authorizationv1.ResourceRule{
+	{Verbs: []string{"get", "list", "watch"}, APIGroups: []string{""}, Resources: []string{"endpoints", "namespaces", "services"}},
+	{Verbs: []string{"get", "list", "watch"}, APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}},
+	{Verbs: []string{"create", "update", "patch"}, APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"events"}},
+	{Verbs: []string{"create"}, APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}},
+	{Verbs: []string{"create"}, APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"localsubjectaccessreviews", "subjectaccessreviews"}},
+}}
+
+// Rules are what every node may do, and what it may do with its own Node and lease. What its pods give it is not listed.
+func (n *Node) Rules(_ context.Context, user authenticationv1.UserInfo, namespace string) (Rules, error) {
+	if !userinfo.IsNode(user) {
+		return Rules{}, nil
+	}
+	own := []string{userinfo.NodeName(user)}
+	rules := Rules{Resources: append(slices.Clone(nodeRules.Resources),
+		authorizationv1.ResourceRule{Verbs: []string{"create"}, APIGroups: []string{""}, Resources: []string{"nodes"}},
+		authorizationv1.ResourceRule{Verbs: []string{"get", "list", "watch", "update", "patch"}, APIGroups: []string{""}, Resources: []string{"nodes"}, ResourceNames: own},
+		authorizationv1.ResourceRule{Verbs: []string{"update", "patch"}, APIGroups: []string{""}, Resources: []string{"nodes/status"}, ResourceNames: own},
+	)}
+	if namespace == ownLeaseNamespace {
+		rules.Resources = append(rules.Resources,
+			authorizationv1.ResourceRule{Verbs: []string{"create"}, APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}},
+			authorizationv1.ResourceRule{Verbs: []string{"get", "update", "patch", "delete"}, APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: own},
+		)
+	}
+	return rules, errors.New("what a node may do depends on its pods, which is not listed")
 }
 
 // ownNode lets a node read and write the Node of its own name. A create's name is in its body: NodeRestriction looks.
@@ -96,7 +116,7 @@ func ownLease(node string, a Attributes) (Decision, string, error) {
 
 // referenced lets a node read an object that a pod bound to it names. A name without a namespace is every namespace's object of
 // that name: no pod names those.
-func (n *NodeAuthorizer) referenced(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+func (n *Node) referenced(ctx context.Context, node string, a Attributes) (Decision, string, error) {
 	switch {
 	case !slices.Contains([]string{"get", "list", "watch"}, a.Verb):
 		return NoOpinion, "can only read resources of this type", nil
@@ -116,7 +136,7 @@ func (n *NodeAuthorizer) referenced(ctx context.Context, node string, a Attribut
 }
 
 // account lets a node read the accounts of its pods and get tokens for them.
-func (n *NodeAuthorizer) account(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+func (n *Node) account(ctx context.Context, node string, a Attributes) (Decision, string, error) {
 	switch {
 	case a.Namespace == "":
 		return NoOpinion, "can only read namespaced object of this type", nil
@@ -131,7 +151,7 @@ func (n *NodeAuthorizer) account(ctx context.Context, node string, a Attributes)
 
 // pods lets a node read the pods bound to it, one of them or those that it selects by their node, and write what NodeRestriction
 // judges.
-func (n *NodeAuthorizer) pods(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+func (n *Node) pods(ctx context.Context, node string, a Attributes) (Decision, string, error) {
 	switch a.Subresource + "/" + a.Verb {
 	case "/create", "/delete", "status/update", "status/patch", "eviction/create":
 		return Allowed, "", nil
@@ -149,12 +169,12 @@ func (n *NodeAuthorizer) pods(ctx context.Context, node string, a Attributes) (D
 }
 
 // pod lets a node read one pod that is bound to it.
-func (n *NodeAuthorizer) pod(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+func (n *Node) pod(ctx context.Context, node string, a Attributes) (Decision, string, error) {
 	if a.Namespace == "" || a.Name == "" {
 		return NoOpinion, "No Object name found", nil
 	}
 	for _, revision := range []string{"0", ""} {
-		item, err := n.Registry.Get(ctx, core.Pod, a.Namespace, a.Name, revision)
+		item, err := n.reg.Get(ctx, core.Pod, a.Namespace, a.Name, revision)
 		if err == nil && item.Field("spec.nodeName") == node || errors.Is(err, registry.NotFound) && revision == "" {
 			return Allowed, "", nil // that there is no such pod is no secret: the kubelet must learn it
 		}
@@ -166,7 +186,7 @@ func (n *NodeAuthorizer) pod(ctx context.Context, node string, a Attributes) (De
 }
 
 // related allows what a pod bound to the node stands for.
-func (n *NodeAuthorizer) related(ctx context.Context, node string, a Attributes, f func(*corev1.Pod) bool) (Decision, string, error) {
+func (n *Node) related(ctx context.Context, node string, a Attributes, f func(*corev1.Pod) bool) (Decision, string, error) {
 	ok, err := n.anyPod(ctx, node, a.Namespace, f)
 	if ok {
 		return Allowed, "", err
@@ -181,9 +201,9 @@ func unrelated(node string) (Decision, string, error) {
 
 // anyPod tells whether f holds for a pod of a namespace that is bound to node. A mirror pod counts for nothing: nodes make them.
 // The cache is asked first: what it does not know may be newer than it.
-func (n *NodeAuthorizer) anyPod(ctx context.Context, node, namespace string, f func(*corev1.Pod) bool) (bool, error) {
+func (n *Node) anyPod(ctx context.Context, node, namespace string, f func(*corev1.Pod) bool) (bool, error) {
 	for _, revision := range []string{"0", ""} {
-		l, err := n.Registry.List(ctx, core.Pod, namespace, registry.ListOptions{ResourceVersion: revision, Fields: "spec.nodeName=" + node})
+		l, err := n.reg.List(ctx, core.Pod, namespace, registry.ListOptions{ResourceVersion: revision, Fields: "spec.nodeName=" + node})
 		if err != nil {
 			return false, err
 		}
