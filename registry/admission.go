@@ -34,6 +34,7 @@ func refused(ctx context.Context, k *schema.Kind, name string, err error) error 
 	case ctx.Err() != nil:
 		return ctxError(ctx)
 	}
+	err = fromStore(err)
 	var e *Error
 	if errors.As(err, &e) {
 		return err

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"gantry/registry/store"
 )
 
 // backfill is the part of a kind's history before the ring that was read last, for the watchers that resume there. However many
@@ -222,7 +224,7 @@ func (b *backfill) read(ctx context.Context, round int) error {
 	from := b.rev + 1
 	b.mu.RUnlock()
 	latest := map[string]*Item{}
-	batches := b.c.store.Watch(ctx, b.c.prefix, rangeEnd(b.c.prefix), from, true)
+	batches := b.c.store.Watch(ctx, b.c.prefix, store.RangeEnd(b.c.prefix), from, true)
 	defer func() {
 		cancel()
 		for range batches { // until the store has ended it
@@ -312,7 +314,7 @@ const maxLatest = 4096
 
 // past makes a change of etcd's history an entry; ok is false where nobody can see it. latest are the states that the changes
 // before it made, by key: they need not be read twice.
-func (c *cache) past(ev StoreEvent, latest map[string]*Item) (e entry, ok bool) {
+func (c *cache) past(ev store.Event, latest map[string]*Item) (e entry, ok bool) {
 	e = newEntry(ev.KV.ModRevision)
 	rest := strings.TrimPrefix(ev.KV.Key, c.prefix)
 	if ev.Prev != nil {

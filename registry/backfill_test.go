@@ -11,22 +11,25 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gantry/registry/embedded/embeddedtest"
+	"gantry/registry/store"
 )
 
 // counted is a store that counts the watches of history that were opened, those open at a time, and what progress was asked for.
 type counted struct {
-	Store
+	store.Store
 	watches, progress, open, most atomic.Int64
 }
 
-func (s *counted) Watch(ctx context.Context, start, end string, from int64, prev bool) <-chan WatchBatch {
+func (s *counted) Watch(ctx context.Context, start, end string, from int64, prev bool) <-chan store.WatchBatch {
 	in := s.Store.Watch(ctx, start, end, from, prev)
 	if !prev {
 		return in
 	}
 	s.watches.Add(1)
 	s.most.Store(max(s.most.Load(), s.open.Add(1)))
-	out := make(chan WatchBatch)
+	out := make(chan store.WatchBatch)
 	go func() {
 		defer close(out)
 		defer s.open.Add(-1)
@@ -46,7 +49,7 @@ func (s *counted) Progress(ctx context.Context, start string) error {
 }
 
 // pastChanges makes history: n changes of 50 pods, with deletions and other keys between. It returns the revisions of pods' changes.
-func pastChanges(t *testing.T, s Store, n int) (revs []int64) {
+func pastChanges(t *testing.T, s store.Store, n int) (revs []int64) {
 	t.Helper()
 	for i := range n {
 		name := fmt.Sprintf("p%d", i%50)
@@ -67,11 +70,11 @@ func pastChanges(t *testing.T, s Store, n int) (revs []int64) {
 }
 
 // storesOfHistory are the stores that a test of history runs on.
-func storesOfHistory(t *testing.T, f func(t *testing.T, s Store)) {
-	t.Run("fake", func(t *testing.T) { f(t, NewFake()) })
+func storesOfHistory(t *testing.T, f func(t *testing.T, s store.Store)) {
+	t.Run("fake", func(t *testing.T) { f(t, store.NewFake()) })
 	t.Run("etcd", func(t *testing.T) {
-		e := testEtcd(t)
-		f(t, NewEtcd(e.Client(), e.Client()))
+		e := embeddedtest.Open(t)
+		f(t, store.NewEtcd(e.Client(), e.Client()))
 	})
 }
 
@@ -100,7 +103,7 @@ func resume(t *testing.T, r *Registry, rev int64, want []int64) error {
 
 // TestThousandResumingWatchers: after a restart of a gateway all its watchers resume at what each saw last.
 func TestThousandResumingWatchers(t *testing.T) {
-	storesOfHistory(t, func(t *testing.T, inner Store) {
+	storesOfHistory(t, func(t *testing.T, inner store.Store) {
 		const watchers = 1000
 		s := &counted{Store: inner}
 		revs := pastChanges(t, inner, 1500)
@@ -125,7 +128,7 @@ func TestThousandResumingWatchers(t *testing.T) {
 
 // TestBackfillIsBounded: watchers that resume far before what is kept all see everything, and it is not kept for them.
 func TestBackfillIsBounded(t *testing.T) {
-	storesOfHistory(t, func(t *testing.T, inner Store) {
+	storesOfHistory(t, func(t *testing.T, inner store.Store) {
 		s := &counted{Store: inner}
 		revs := pastChanges(t, inner, 3000)
 		r := testRegistry(t, s)
@@ -159,9 +162,9 @@ func TestBackfillIsBounded(t *testing.T) {
 
 // TestResumingInCompactedHistory: who resumes before what etcd still has is told so, all at the cost of one look.
 func TestResumingInCompactedHistory(t *testing.T) {
-	s := &counted{Store: NewFake()}
+	s := &counted{Store: store.NewFake()}
 	revs := pastChanges(t, s, 400)
-	s.Store.(*Fake).Compact(revs[300])
+	s.Store.(*store.Fake).Compact(revs[300])
 	r := testRegistry(t, s)
 	var wg sync.WaitGroup
 	for at := 1; at < 350; at++ {
@@ -183,7 +186,7 @@ func TestResumingInCompactedHistory(t *testing.T) {
 
 // TestResumingOutlivesLostWatches: etcd's connection is lost while history is read.
 func TestResumingOutlivesLostWatches(t *testing.T) {
-	s := &faulty{Store: NewFake(), cuts: map[int]context.CancelFunc{}}
+	s := &faulty{Store: store.NewFake(), cuts: map[int]context.CancelFunc{}}
 	revs := pastChanges(t, s, 2000)
 	r := testRegistry(t, s)
 	over := make(chan struct{})

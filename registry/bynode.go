@@ -3,6 +3,7 @@ package registry
 import (
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -13,7 +14,7 @@ import (
 func isPod(k *schema.Kind) bool { return k.Group == "" && k.Kind == "Pod" }
 
 // copyByNode adds to a pod's transaction what keeps its copy in step.
-func copyByNode(t *Txn, s *swap, value []byte) {
+func copyByNode(t *store.Txn, s *swap, value []byte) {
 	if !isPod(s.kind) {
 		return
 	}
@@ -29,7 +30,7 @@ func copyByNode(t *Txn, s *swap, value []byte) {
 		t.Deletes = append(t.Deletes, before)
 	}
 	if after != "" {
-		t.Puts = append(t.Puts, Put{Key: after, Value: value})
+		t.Puts = append(t.Puts, store.Put{Key: after, Value: value})
 	}
 }
 

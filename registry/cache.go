@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"gantry/registry/safely"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -20,7 +21,7 @@ import (
 type cache struct {
 	kind   *schema.Kind
 	prefix string
-	store  Store
+	store  store.Store
 	reads  *reads
 	log    *slog.Logger
 	bad    *quarantine
@@ -196,7 +197,7 @@ func (c *cache) stream(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c.follow(cancel)
-	for b := range c.store.Watch(ctx, c.prefix, rangeEnd(c.prefix), from+1, false) {
+	for b := range c.store.Watch(ctx, c.prefix, store.RangeEnd(c.prefix), from+1, false) {
 		if errors.Is(b.Err, Expired) {
 			c.log.Info("history of etcd compacted, listing again", "rv", c.revision())
 			c.forget()
@@ -290,7 +291,7 @@ func (c *cache) move() {
 }
 
 // apply brings a batch of changes in.
-func (c *cache) apply(ctx context.Context, b WatchBatch) {
+func (c *cache) apply(ctx context.Context, b store.WatchBatch) {
 	changes := make([]change, 0, len(b.Events))
 	for _, e := range b.Events {
 		changes = append(changes, c.read(ctx, e))
@@ -324,7 +325,7 @@ type change struct {
 }
 
 // read decodes an event outside of the lock.
-func (c *cache) read(ctx context.Context, e StoreEvent) change {
+func (c *cache) read(ctx context.Context, e store.Event) change {
 	rest := strings.TrimPrefix(e.KV.Key, c.prefix)
 	ch := change{rest: rest, rev: e.KV.ModRevision}
 	if e.Delete {
@@ -337,7 +338,7 @@ func (c *cache) read(ctx context.Context, e StoreEvent) change {
 }
 
 // decode makes an item; nil: the value is bad and under quarantine now.
-func (c *cache) decode(rest string, kv *KV) *Item {
+func (c *cache) decode(rest string, kv *store.KV) *Item {
 	it, err := c.final(rest, kv)
 	if err != nil {
 		c.bad.put(rest, kv, c.goodRevision(rest), err)
@@ -349,7 +350,7 @@ func (c *cache) decode(rest string, kv *KV) *Item {
 
 // final makes an item, or takes the one that this process wrote, which is in its final form already. Where objects are wanted it is
 // decoded now, not by whoever wants it.
-func (c *cache) final(rest string, kv *KV) (*Item, error) {
+func (c *cache) final(rest string, kv *store.KV) (*Item, error) {
 	keep := c.decoded.Load()
 	own := c.own(kv.Key)
 	if own == nil || own.Revision != kv.ModRevision {

@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/registry/store"
 )
 
 // A claim is a key that makes something unique: a cluster IP (clusterip.go) or a node port (nodeport.go). A Service
@@ -14,8 +16,8 @@ import (
 // Service is gone or uses something else by now, which only a raw write of etcd leaves behind, may be taken over.
 type claim struct {
 	key  string
-	rev  int64   // the key's revision as known; 0: absent
-	more Compare // what a take-over stands on besides; no key: nothing
+	rev  int64         // the key's revision as known; 0: absent
+	more store.Compare // what a take-over stands on besides; no key: nothing
 }
 
 // owner is the Service that a claim's value names.
@@ -99,13 +101,13 @@ func (c *claims) fill(ctx context.Context, r *Registry) error {
 }
 
 // add puts the claims into the Service's transaction.
-func (c *claims) add(t *Txn) error {
+func (c *claims) add(t *store.Txn) error {
 	for _, f := range c.free {
-		t.Compares = append(t.Compares, Compare{Key: f.key, Revision: f.rev})
+		t.Compares = append(t.Compares, store.Compare{Key: f.key, Revision: f.rev})
 		t.Deletes = append(t.Deletes, f.key)
 	}
 	for _, cl := range c.take {
-		t.Compares = append(t.Compares, Compare{Key: cl.key, Revision: cl.rev})
+		t.Compares = append(t.Compares, store.Compare{Key: cl.key, Revision: cl.rev})
 		if cl.more.Key != "" {
 			t.Compares = append(t.Compares, cl.more)
 		}
@@ -113,13 +115,13 @@ func (c *claims) add(t *Txn) error {
 		if err != nil {
 			return err
 		}
-		t.Puts = append(t.Puts, Put{Key: cl.key, Value: value})
+		t.Puts = append(t.Puts, store.Put{Key: cl.key, Value: value})
 	}
 	return nil
 }
 
 // clashed learns from a transaction that did not run although the Service was as expected.
-func (c *claims) clashed(current map[string]*KV) {
+func (c *claims) clashed(current map[string]*store.KV) {
 	if c.clashes++; c.clashes >= tries {
 		clear(c.taken)
 		clear(c.listed)
@@ -170,7 +172,7 @@ func (c *claims) ask(ctx context.Context, r *Registry, key string) (bool, error)
 		if err != nil || used {
 			return false, err
 		}
-		cl.more = Compare{Key: serviceKey(by), Revision: rev}
+		cl.more = store.Compare{Key: serviceKey(by), Revision: rev}
 	}
 	c.take = append(c.take, cl)
 	return true, nil
@@ -203,7 +205,7 @@ const tries = 2
 func (c *claims) draw(ctx context.Context, r *Registry, prefix string, p pool, key func(int) string, number func(string) (int, bool)) (int, bool, error) {
 	for {
 		if c.clashes >= tries && !c.listed[prefix] {
-			kvs, _, _, err := r.store.List(ctx, prefix, rangeEnd(prefix), 0, 0)
+			kvs, _, _, err := r.store.List(ctx, prefix, store.RangeEnd(prefix), 0, 0)
 			if err != nil {
 				return 0, false, err
 			}
@@ -250,7 +252,7 @@ type portClaim struct {
 }
 
 // ownerOf reads who holds a claim; the zero owner where the value does not say.
-func ownerOf(kv *KV) owner {
+func ownerOf(kv *store.KV) owner {
 	var v struct {
 		portClaim
 		Spec struct {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -178,7 +179,7 @@ func (c *cache) listStore(ctx context.Context, s selector, start string, limit, 
 		return List{}, ctxError(ctx)
 	}
 	lo, hi := namespaceSpan(s.namespace)
-	key, end := c.prefix+max(lo, start), rangeEnd(c.prefix)
+	key, end := c.prefix+max(lo, start), store.RangeEnd(c.prefix)
 	if hi != "" {
 		end = c.prefix + hi
 	}
@@ -233,7 +234,7 @@ func (c *cache) listPage(ctx context.Context, start, end string, limit, rev int6
 }
 
 // itemAt is an item of an old state; nil where its value is bad.
-func (c *cache) itemAt(kv *KV) *Item {
+func (c *cache) itemAt(kv *store.KV) *Item {
 	rest := strings.TrimPrefix(kv.Key, c.prefix)
 	if it := c.known(rest, kv.ModRevision); it != nil {
 		return it

@@ -13,11 +13,12 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema/core"
 )
 
 func TestCreateSetsWhatTheServerSets(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	in := config("a", "k", "v")
 	in.UID, in.SelfLink = "mine", "/x"
@@ -39,7 +40,7 @@ func TestCreateSetsWhatTheServerSets(t *testing.T) {
 	if in.UID != "mine" {
 		t.Error("the object handed in was changed")
 	}
-	value, rev := stored(t, store, "/registry/configmaps/default/a")
+	value, rev := stored(t, etcd, "/registry/configmaps/default/a")
 	if strings.Contains(value, "resourceVersion") || rev != it.Revision {
 		t.Errorf("stored at %d: %s", rev, value)
 	}
@@ -85,7 +86,7 @@ func TestCreateRefuses(t *testing.T) {
 }
 
 func TestGeneratedNames(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	in := config("")
 	in.GenerateName = "web-"
@@ -99,11 +100,11 @@ func TestGeneratedNames(t *testing.T) {
 	}
 
 	tries := 0
-	clash := registrytest.On(t, &faulty{Store: store, commit: func(ctx context.Context, s registry.Store, txn registry.Txn) (registry.TxnResult, error) {
+	clash := registrytest.On(t, &faulty{Store: etcd, commit: func(ctx context.Context, s store.Store, txn store.Txn) (store.TxnResult, error) {
 		tries++
 		if tries < 8 {
-			taken := &registry.KV{Key: txn.Compares[0].Key, ModRevision: 1, Value: []byte("{}")}
-			return registry.TxnResult{Current: map[string]*registry.KV{taken.Key: taken}}, nil
+			taken := &store.KV{Key: txn.Compares[0].Key, ModRevision: 1, Value: []byte("{}")}
+			return store.TxnResult{Current: map[string]*store.KV{taken.Key: taken}}, nil
 		}
 		return s.Commit(ctx, txn)
 	}})
@@ -118,11 +119,11 @@ func TestGeneratedNames(t *testing.T) {
 }
 
 func TestDryRunStoresNothing(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
 	must(t)(r.Create(ctx, core.Pod, pod("p"), registry.WriteOptions{}))
-	before, err := store.Revision(ctx)
+	before, err := etcd.Revision(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,14 +141,14 @@ func TestDryRunStoresNothing(t *testing.T) {
 	if _, gone, err := r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{DryRun: true}); err != nil || !gone {
 		t.Errorf("dry delete: gone %v, %v", gone, err)
 	}
-	after, err := store.Revision(ctx)
+	after, err := etcd.Revision(ctx)
 	if err != nil || after != before {
 		t.Errorf("revision went from %d to %d, %v", before, after, err)
 	}
 }
 
 func TestUnknownOutcomeOfACreate(t *testing.T) {
-	_, store := registrytest.New(t)
+	_, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	for _, c := range []struct {
 		name   string
@@ -158,15 +159,15 @@ func TestUnknownOutcomeOfACreate(t *testing.T) {
 		{"the write was lost", false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := &faulty{Store: store}
+			f := &faulty{Store: etcd}
 			r := registrytest.On(t, f)
-			f.commit = func(ctx context.Context, s registry.Store, txn registry.Txn) (registry.TxnResult, error) {
+			f.commit = func(ctx context.Context, s store.Store, txn store.Txn) (store.TxnResult, error) {
 				if c.lands {
 					if _, err := s.Commit(ctx, txn); err != nil {
-						return registry.TxnResult{}, err
+						return store.TxnResult{}, err
 					}
 				}
-				return registry.TxnResult{}, errLost
+				return store.TxnResult{}, errLost
 			}
 			name := strings.ReplaceAll(c.name, " ", "-")
 			it, err := r.Create(ctx, core.ConfigMap, config(name), registry.WriteOptions{})
@@ -177,7 +178,7 @@ func TestUnknownOutcomeOfACreate(t *testing.T) {
 			if err != nil && (!errors.As(err, &e) || !e.UnknownOutcome || e.Kind != registry.Timeout) {
 				t.Errorf("error %v", err)
 			}
-			if _, rev := stored(t, store, "/registry/configmaps/default/"+name); err == nil && rev != it.Revision {
+			if _, rev := stored(t, etcd, "/registry/configmaps/default/"+name); err == nil && rev != it.Revision {
 				t.Errorf("revision %d, stored at %d", it.Revision, rev)
 			}
 		})
@@ -187,12 +188,12 @@ func TestUnknownOutcomeOfACreate(t *testing.T) {
 // A write whose answer was lost is a success where the store has this very write, and unknown otherwise: another's may look
 // the same, one of two increments, say.
 func TestUnknownOutcomeOfAnUpdate(t *testing.T) {
-	lands := func(ctx context.Context, s registry.Store, txn registry.Txn) error {
+	lands := func(ctx context.Context, s store.Store, txn store.Txn) error {
 		_, err := s.Commit(ctx, txn)
 		return err
 	}
-	nothing := func(context.Context, registry.Store, registry.Txn) error { return nil }
-	others := func(ctx context.Context, s registry.Store, txn registry.Txn) error {
+	nothing := func(context.Context, store.Store, store.Txn) error { return nil }
+	others := func(ctx context.Context, s store.Store, txn store.Txn) error {
 		r := registrytest.On(t, s)
 		if len(txn.Deletes) > 0 {
 			_, _, err := r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{})
@@ -203,7 +204,7 @@ func TestUnknownOutcomeOfAnUpdate(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		what   func(context.Context, registry.Store, registry.Txn) error
+		what   func(context.Context, store.Store, store.Txn) error
 		wantOK bool
 	}{
 		{"it landed", lands, true},
@@ -211,16 +212,16 @@ func TestUnknownOutcomeOfAnUpdate(t *testing.T) {
 		{"another's landed", others, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := &faulty{Store: registry.NewFake()}
+			f := &faulty{Store: store.NewFake()}
 			r := registrytest.On(t, f)
 			registrytest.Namespace(t, r, "default")
 			ctx := testContext(t)
 			must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
-			f.commit = func(ctx context.Context, s registry.Store, txn registry.Txn) (registry.TxnResult, error) {
+			f.commit = func(ctx context.Context, s store.Store, txn store.Txn) (store.TxnResult, error) {
 				if err := c.what(ctx, s, txn); err != nil {
-					return registry.TxnResult{}, err
+					return store.TxnResult{}, err
 				}
-				return registry.TxnResult{}, errLost
+				return store.TxnResult{}, errLost
 			}
 			_, err := r.Update(ctx, core.ConfigMap, config("a", "n", "2"), registry.WriteOptions{})
 			if (err == nil) != c.wantOK {

@@ -6,28 +6,29 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/registry/store"
 )
 
-// ErrorKind is the closed list of what can go wrong. It is an error itself, for errors.Is.
-type ErrorKind string
+// ErrorKind is the closed list of what can go wrong. It is an error itself, for errors.Is. Those of a Store are the registry's as well:
+// errors.Is(err, registry.Expired) holds for errors of both.
+type ErrorKind = store.ErrorKind
 
 // The kinds of error, and the HTTP status the gateway gives them.
 const (
-	NotFound        ErrorKind = "not found"         // 404
-	Exists          ErrorKind = "already exists"    // 409 AlreadyExists
-	Conflict        ErrorKind = "conflict"          // 409 Conflict: a resourceVersion, uid or precondition does not match
-	Expired         ErrorKind = "expired"           // 410: the revision is compacted or the watcher lagged too far
-	BadRequest      ErrorKind = "bad request"       // 400: an option that cannot be understood
-	Invalid         ErrorKind = "invalid"           // 422: Fields names every fault
-	Forbidden       ErrorKind = "forbidden"         // 403
-	TooManyRequests ErrorKind = "too many requests" // 429
-	TooLarge        ErrorKind = "too large"         // 413
-	Unavailable     ErrorKind = "unavailable"       // 503: etcd is away or out of space
-	Timeout         ErrorKind = "timeout"           // 504: also a write whose outcome is unknown
-	Unreadable      ErrorKind = "unreadable"        // 500: the stored value is under quarantine
+	NotFound                  = store.NotFound        // 404
+	Exists          ErrorKind = "already exists"      // 409 AlreadyExists
+	Conflict                  = store.Conflict        // 409 Conflict: a resourceVersion, uid or precondition does not match
+	Expired                   = store.Expired         // 410: the revision is compacted or the watcher lagged too far
+	BadRequest                = store.BadRequest      // 400: an option that cannot be understood
+	Invalid         ErrorKind = "invalid"             // 422: Fields names every fault
+	Forbidden                 = store.Forbidden       // 403
+	TooManyRequests           = store.TooManyRequests // 429
+	TooLarge                  = store.TooLarge        // 413
+	Unavailable               = store.Unavailable     // 503: etcd is away or out of space
+	Timeout                   = store.Timeout         // 504: also a write whose outcome is unknown
+	Unreadable      ErrorKind = "unreadable"          // 500: the stored value is under quarantine
 )
-
-func (k ErrorKind) Error() string { return string(k) }
 
 // Error is every error of this package.
 type Error struct {

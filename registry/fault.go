@@ -3,14 +3,16 @@ package registry
 import (
 	"context"
 	"errors"
+	"time"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
-var (
-	errCompacted = &Error{Kind: Expired, Reason: "etcdserver: mvcc: required revision has been compacted"}
-	errEnded     = &Error{Kind: Unavailable, Reason: "the registry is shutting down"}
-)
+// retryAfter is what a client is asked to wait where etcd does not answer.
+const retryAfter = time.Second
+
+var errEnded = &Error{Kind: Unavailable, Reason: "the registry is shutting down"}
 
 // ctxError is the error of a call whose ctx is done.
 func ctxError(ctx context.Context) error {
@@ -22,8 +24,9 @@ func ctxError(ctx context.Context) error {
 	return &Error{Kind: Timeout, Reason: reason, Cause: err}
 }
 
-// about names what an error is about where that is not said yet.
+// about names what an error is about where that is not said yet. A store's error becomes one of this package.
 func about(k *schema.Kind, name string, err error) error {
+	err = fromStore(err)
 	var e *Error
 	if !errors.As(err, &e) || e.Resource != "" {
 		return err
@@ -31,6 +34,16 @@ func about(k *schema.Kind, name string, err error) error {
 	named := *e
 	named.Group, named.Resource, named.KindName, named.Name = k.Group, k.Plural, k.Kind, name
 	return &named
+}
+
+// fromStore makes a store's error one of this package; any other stays as it is.
+func fromStore(err error) error {
+	var known *Error
+	var e *store.Error
+	if errors.As(err, &known) || !errors.As(err, &e) {
+		return err
+	}
+	return &Error{Kind: e.Kind, Reason: e.Reason, RetryAfter: e.RetryAfter, UnknownOutcome: e.UnknownOutcome, Cause: e.Cause}
 }
 
 func notFound(k *schema.Kind, name string) error {

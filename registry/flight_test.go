@@ -10,19 +10,20 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema/core"
 )
 
 // Of many who replace the same revision at once one wins, and etcd does not hear of the others.
 func TestRivalsOfOneRevision(t *testing.T) {
-	store := &faulty{Store: registry.NewFake()}
-	r := registrytest.On(t, store)
+	etcd := &faulty{Store: store.NewFake()}
+	r := registrytest.On(t, etcd)
 	registrytest.Namespace(t, r, "default")
 	ctx := testContext(t)
 	first := must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "0"), registry.WriteOptions{}))
 	var commits atomic.Int64
 	held := make(chan struct{})
-	store.commit = func(ctx context.Context, s registry.Store, txn registry.Txn) (registry.TxnResult, error) {
+	etcd.commit = func(ctx context.Context, s store.Store, txn store.Txn) (store.TxnResult, error) {
 		commits.Add(1)
 		<-held
 		return s.Commit(ctx, txn)

@@ -9,13 +9,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gantry/registry/store"
 )
 
 // TestSlowFollowerHoldsNothing: what a follower has not seen is kept as the difference that it is told in the end, not as
 // history. The ring kept all of it before.
 func TestSlowFollowerHoldsNothing(t *testing.T) {
 	const ringLimit, pods, changes = 50, 20, 5000
-	s := NewFake()
+	s := store.NewFake()
 	for i := range pods {
 		put(t, s, fmt.Sprintf("/registry/pods/n/p%d", i), podJSON("n", fmt.Sprintf("p%d", i), ""))
 	}
@@ -79,12 +81,12 @@ func TestSlowFollowerHoldsNothing(t *testing.T) {
 
 // stoppedCommits is a store whose transactions wait.
 type stoppedCommits struct {
-	*Fake
+	*store.Fake
 	asked   chan struct{}
 	release chan struct{}
 }
 
-func (s stoppedCommits) Commit(ctx context.Context, t Txn) (TxnResult, error) {
+func (s stoppedCommits) Commit(ctx context.Context, t store.Txn) (store.TxnResult, error) {
 	select {
 	case s.asked <- struct{}{}:
 	default:
@@ -100,17 +102,17 @@ func (s stoppedCommits) Commit(ctx context.Context, t Txn) (TxnResult, error) {
 func TestRepairHoldsNoWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		store := stoppedCommits{NewFake(), make(chan struct{}, 1), make(chan struct{})}
-		r := New(Config{Store: store, Kinds: testKinds, Log: slog.New(slog.DiscardHandler)})
+		etcd := stoppedCommits{store.NewFake(), make(chan struct{}, 1), make(chan struct{})}
+		r := New(Config{Store: etcd, Kinds: testKinds, Log: slog.New(slog.DiscardHandler)})
 		ended := make(chan error, 2)
 		go func() { ended <- r.Run(ctx) }()
 		go func() { ended <- r.RepairByNode(ctx, nil) }()
 		bound := strings.Replace(podJSON("n", "p", ""), `"spec":{`, `"spec":{"nodeName":"n1",`, 1)
-		put(t, store.Fake, "/registry/pods/n/p", bound)
-		<-store.asked // to write the copy
+		put(t, etcd.Fake, "/registry/pods/n/p", bound)
+		<-etcd.asked // to write the copy
 		for range 3000 {
-			put(t, store.Fake, "/registry/pods/n/p", bound)
-			put(t, store.Fake, "/gantry/bynode/n2/pods/n/p", bound)
+			put(t, etcd.Fake, "/registry/pods/n/p", bound)
+			put(t, etcd.Fake, "/gantry/bynode/n2/pods/n/p", bound)
 		}
 		synctest.Wait()
 		c := r.cache(podKind)
@@ -121,10 +123,10 @@ func TestRepairHoldsNoWatch(t *testing.T) {
 			}
 		}
 		c.mu.RUnlock()
-		close(store.release)
+		close(etcd.release)
 		time.Sleep(5 * time.Second) // of the bubble's time
 		synctest.Wait()
-		kvs, _, _, err := store.List(ctx, "/gantry/bynode/", "/gantry/bynode0", 0, 0)
+		kvs, _, _, err := etcd.List(ctx, "/gantry/bynode/", "/gantry/bynode0", 0, 0)
 		if err != nil || len(kvs) != 1 || kvs[0].Key != "/gantry/bynode/n1/pods/n/p" {
 			t.Errorf("copies %v, %v", kvs, err)
 		}

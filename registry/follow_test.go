@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
@@ -20,12 +21,12 @@ import (
 
 // slowList is a store that gives the keys under a prefix only when released.
 type slowList struct {
-	registry.Store
+	store.Store
 	prefix  string
 	release chan struct{}
 }
 
-func (s slowList) List(ctx context.Context, start, end string, limit, revision int64) ([]*registry.KV, int64, int64, error) {
+func (s slowList) List(ctx context.Context, start, end string, limit, revision int64) ([]*store.KV, int64, int64, error) {
 	if strings.HasPrefix(start, s.prefix) {
 		<-s.release
 	}
@@ -37,8 +38,8 @@ func (s slowList) List(ctx context.Context, start, end string, limit, revision i
 func TestFollowAllStartsWhenAllHaveStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		store := slowList{registry.NewFake(), "/registry/configmaps/", make(chan struct{})}
-		r := registry.New(registry.Config{Store: store, Kinds: kinds.All, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		etcd := slowList{store.NewFake(), "/registry/configmaps/", make(chan struct{})}
+		r := registry.New(registry.Config{Store: etcd, Kinds: kinds.All, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 		ended := make(chan error, 2)
 		go func() { ended <- r.Run(ctx) }()
 		must(t)(r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, registry.WriteOptions{}))
@@ -63,7 +64,7 @@ func TestFollowAllStartsWhenAllHaveStarted(t *testing.T) {
 		if started {
 			t.Error("started before the config maps were listed")
 		}
-		close(store.release)
+		close(etcd.release)
 		synctest.Wait()
 		if !started {
 			t.Error("not started when both kinds were listed")
@@ -83,7 +84,7 @@ func TestFollowAllStartsWhenAllHaveStarted(t *testing.T) {
 
 func TestFollowAllOfNothingStarts(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	r := registry.New(registry.Config{Store: registry.NewFake(), Kinds: kinds.All})
+	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.All})
 	if err := r.FollowAll(ctx, nil, cancel); err == nil {
 		t.Error("it says that ctx is not done")
 	}
@@ -93,7 +94,7 @@ func TestFollowAllOfNothingStarts(t *testing.T) {
 // TestAFollowersPanicIsRecovered: whoever follows panics at one object, and hears of the next all the same.
 func TestAFollowersPanicIsRecovered(t *testing.T) {
 	var log bytes.Buffer
-	r := registry.New(registry.Config{Store: registry.NewFake(), Kinds: kinds.All, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.All, Log: slog.New(slog.NewTextHandler(&log, nil))})
 	ctx, cancel := context.WithCancel(testContext(t))
 	ended := make(chan error, 2)
 	go func() { ended <- r.Run(ctx) }()

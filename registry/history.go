@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -30,7 +31,7 @@ type Version struct {
 func Key(k *schema.Kind, namespace, name string) string { return objectKey(k, namespace, name) }
 
 // Oldest is the oldest revision that is not compacted.
-func Oldest(ctx context.Context, s Store) (int64, error) {
+func Oldest(ctx context.Context, s store.Store) (int64, error) {
 	now, err := s.Revision(ctx)
 	if err != nil {
 		return 0, err
@@ -38,7 +39,7 @@ func Oldest(ctx context.Context, s Store) (int64, error) {
 	low, high := int64(1), now
 	for low < high {
 		mid := low + (high-low)/2
-		_, _, err := s.Get(ctx, versionKey, mid)
+		_, _, err := s.Get(ctx, store.VersionKey, mid)
 		switch {
 		case err == nil:
 			high = mid
@@ -53,7 +54,7 @@ func Oldest(ctx context.Context, s Store) (int64, error) {
 
 // History is the newest `most` states of a key (0: all), oldest first, of what etcd still has; empty where it never heard of
 // the key.
-func History(ctx context.Context, s Store, key string, most int) ([]*Version, error) {
+func History(ctx context.Context, s store.Store, key string, most int) ([]*Version, error) {
 	for {
 		out, err := history(ctx, s, key, most)
 		if !errors.Is(err, Expired) {
@@ -62,7 +63,7 @@ func History(ctx context.Context, s Store, key string, most int) ([]*Version, er
 	}
 }
 
-func history(ctx context.Context, s Store, key string, most int) ([]*Version, error) {
+func history(ctx context.Context, s store.Store, key string, most int) ([]*Version, error) {
 	oldest, err := Oldest(ctx, s)
 	if err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func history(ctx context.Context, s Store, key string, most int) ([]*Version, er
 	if first != nil {
 		add(&Version{Revision: first.ModRevision, Value: first.Value, First: true})
 	}
-	err = changes(ctx, s, key, key+"\x00", oldest+1, now, func(e StoreEvent) bool {
+	err = changes(ctx, s, key, key+"\x00", oldest+1, now, func(e store.Event) bool {
 		v := &Version{Revision: e.KV.ModRevision}
 		if !e.Delete {
 			v.Value = e.KV.Value
@@ -108,7 +109,7 @@ func history(ctx context.Context, s Store, key string, most int) ([]*Version, er
 }
 
 // sign finds out who made a version.
-func (v *Version) sign(ctx context.Context, s Store, key string) error {
+func (v *Version) sign(ctx context.Context, s store.Store, key string) error {
 	before := int64(0)
 	if v.Previous != nil && v.Previous.Value != nil {
 		before = v.Previous.Revision
@@ -144,7 +145,7 @@ const progressEvery = 20 * time.Millisecond
 
 // changes hands every change of [start, end) from revision from up to at least revision to to see, until that returns
 // false.
-func changes(ctx context.Context, s Store, start, end string, from, to int64, see func(StoreEvent) bool) error {
+func changes(ctx context.Context, s store.Store, start, end string, from, to int64, see func(store.Event) bool) error {
 	if from > to {
 		return nil
 	}
@@ -185,7 +186,7 @@ const surroundings = 500
 
 // Between bounds the time of a revision by the stamps of the writes next to it, to any key: a node's heartbeat alone
 // is one in ten seconds. A zero time is a bound not known.
-func Between(ctx context.Context, s Store, revision int64) (after, before time.Time, err error) {
+func Between(ctx context.Context, s store.Store, revision int64) (after, before time.Time, err error) {
 	oldest, err := Oldest(ctx, s)
 	if err != nil {
 		return after, before, err
@@ -195,7 +196,7 @@ func Between(ctx context.Context, s Store, revision int64) (after, before time.T
 		return after, before, err
 	}
 	from, to := max(oldest+1, revision-surroundings), min(now, revision+surroundings)
-	err = changes(ctx, s, registryPrefix, rangeEnd(registryPrefix), from, to, func(e StoreEvent) bool {
+	err = changes(ctx, s, registryPrefix, store.RangeEnd(registryPrefix), from, to, func(e store.Event) bool {
 		replaced := int64(0)
 		if e.Prev != nil {
 			replaced = e.Prev.ModRevision
@@ -239,5 +240,5 @@ func Read(kinds *schema.Set, key string, v *Version) (*Item, error) {
 		return nil, errors.New("the key was deleted")
 	}
 	rest := strings.TrimPrefix(key, kindPrefix(k, ""))
-	return itemAt(k, rest, &KV{Key: key, Value: v.Value, ModRevision: v.Revision}, true)
+	return itemAt(k, rest, &store.KV{Key: key, Value: v.Value, ModRevision: v.Revision}, true)
 }

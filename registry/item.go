@@ -12,6 +12,7 @@ import (
 	"weak"
 
 	"gantry/registry/safely"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -181,11 +182,11 @@ func pack(texts []string) {
 // itemFrom makes an item of what etcd holds. The value is hostile: it must be one JSON object of kind k that says
 // the name and namespace of its key and has a uid. What a hand-writer may leave out or write his own way is put
 // right: defaults, order, white space, a resourceVersion in the body.
-func (r *Registry) itemFrom(k *schema.Kind, kv *KV) (*Item, error) {
+func (r *Registry) itemFrom(k *schema.Kind, kv *store.KV) (*Item, error) {
 	return itemAt(k, strings.TrimPrefix(kv.Key, r.prefix(k)), kv, true)
 }
 
-func itemAt(k *schema.Kind, rest string, kv *KV, keep bool) (it *Item, err error) {
+func itemAt(k *schema.Kind, rest string, kv *store.KV, keep bool) (it *Item, err error) {
 	err = safely.Call(func() error {
 		it, err = itemOfStored(k, rest, kv, keep)
 		return err
@@ -193,7 +194,7 @@ func itemAt(k *schema.Kind, rest string, kv *KV, keep bool) (it *Item, err error
 	return it, err
 }
 
-func itemOfStored(k *schema.Kind, rest string, kv *KV, keep bool) (*Item, error) {
+func itemOfStored(k *schema.Kind, rest string, kv *store.KV, keep bool) (*Item, error) {
 	obj, value, err := decodeStored(k, rest, unstamped(kv.Value))
 	if err != nil {
 		return nil, err

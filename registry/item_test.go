@@ -3,6 +3,7 @@ package registry
 import (
 	"testing"
 
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -11,8 +12,8 @@ const benchPod = `{"metadata":{"name":"web-5d5c6c7b8-abcde","generateName":"web-
 
 // BenchmarkItemFrom is what a change of another process costs: in the form that the registry writes, and in another.
 func BenchmarkItemFrom(b *testing.B) {
-	r := New(Config{Store: NewFake(), Kinds: schema.NewSet(core.Pod)})
-	kv := &KV{Key: "/registry/pods/default/web-5d5c6c7b8-abcde", Value: []byte(benchPod), ModRevision: 7}
+	r := New(Config{Store: store.NewFake(), Kinds: schema.NewSet(core.Pod)})
+	kv := &store.KV{Key: "/registry/pods/default/web-5d5c6c7b8-abcde", Value: []byte(benchPod), ModRevision: 7}
 	_, form, err := decodeStored(core.Pod, "default/web-5d5c6c7b8-abcde", kv.Value)
 	if err != nil {
 		b.Fatal(err)
@@ -20,7 +21,7 @@ func BenchmarkItemFrom(b *testing.B) {
 	for name, value := range map[string][]byte{"Canonical": form, "Handwritten": []byte(benchPod)} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			kv := &KV{Key: kv.Key, Value: value, ModRevision: 7}
+			kv := &store.KV{Key: kv.Key, Value: value, ModRevision: 7}
 			for b.Loop() {
 				if _, err := r.itemFrom(core.Pod, kv); err != nil {
 					b.Fatal(err)

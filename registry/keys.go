@@ -34,9 +34,6 @@ func kindPrefix(k *schema.Kind, namespace string) string {
 	return registryPrefix + k.Prefix + "/"
 }
 
-// rangeEnd is the first key after all that start with prefix, which ends in a slash: '0' follows '/'.
-func rangeEnd(prefix string) string { return prefix[:len(prefix)-1] + "0" }
-
 // byNodeKey is where the copy of a pod bound to node lives.
 func byNodeKey(node, namespace, name string) string {
 	return byNodePrefix(node) + namespace + "/" + name

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gantry/registry/safely"
+	"gantry/registry/store"
 )
 
 // leaseTTL is how long a leader that is gone without a word stays leader, in seconds.
@@ -87,9 +88,9 @@ func (t *term) win(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	res, err := t.r.store.Commit(ctx, Txn{
-		Compares: []Compare{{Key: t.key, Create: true}},
-		Puts:     []Put{{Key: t.key, Value: value, Lease: lease}},
+	res, err := t.r.store.Commit(ctx, store.Txn{
+		Compares: []store.Compare{{Key: t.key, Create: true}},
+		Puts:     []store.Put{{Key: t.key, Value: value, Lease: lease}},
 	})
 	if err != nil {
 		return fmt.Errorf("entering the election: %w", err)
@@ -111,7 +112,7 @@ func (t *term) win(ctx context.Context) error {
 
 // standing tells whether this candidate is the oldest at the revision returned.
 func (t *term) standing(ctx context.Context) (rev int64, first bool, err error) {
-	kvs, _, rev, err := t.r.store.List(ctx, t.prefix, rangeEnd(t.prefix), 0, 0)
+	kvs, _, rev, err := t.r.store.List(ctx, t.prefix, store.RangeEnd(t.prefix), 0, 0)
 	if err != nil {
 		return 0, false, fmt.Errorf("looking at the candidates: %w", err)
 	}
@@ -131,7 +132,7 @@ func (t *term) standing(ctx context.Context) (rev int64, first bool, err error) 
 func (t *term) awaitDeletion(ctx context.Context, rev int64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	batches := t.r.store.Watch(ctx, t.prefix, rangeEnd(t.prefix), rev+1, false)
+	batches := t.r.store.Watch(ctx, t.prefix, store.RangeEnd(t.prefix), rev+1, false)
 	for {
 		select {
 		case b, more := <-batches:
@@ -224,27 +225,27 @@ func (t *term) resign(ctx context.Context) {
 	if t.since != 0 {
 		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resignTimeout)
 		defer cancel()
-		_, _ = t.r.store.Commit(rctx, Txn{Compares: []Compare{{Key: t.key, Revision: t.since, Create: true}}, Deletes: []string{t.key}})
+		_, _ = t.r.store.Commit(rctx, store.Txn{Compares: []store.Compare{{Key: t.key, Revision: t.since, Create: true}}, Deletes: []string{t.key}})
 	}
 	t.end()
 }
 
 // fence is a Store whose every write holds only while a key has its create revision.
 type fence struct {
-	Store
+	store.Store
 	key   string
 	since int64
 }
 
 // Commit is Store's Commit; a deposed leader's is Conflict.
-func (f *fence) Commit(ctx context.Context, t Txn) (TxnResult, error) {
-	t.Compares = append(t.Compares[:len(t.Compares):len(t.Compares)], Compare{Key: f.key, Revision: f.since, Create: true})
+func (f *fence) Commit(ctx context.Context, t store.Txn) (store.TxnResult, error) {
+	t.Compares = append(t.Compares[:len(t.Compares):len(t.Compares)], store.Compare{Key: f.key, Revision: f.since, Create: true})
 	res, err := f.Store.Commit(ctx, t)
 	if err != nil || res.Done {
 		return res, err
 	}
 	if kv := res.Current[f.key]; kv == nil || kv.CreateRevision != f.since {
-		return TxnResult{}, &Error{Kind: Conflict, Reason: "this process is no longer the leader", Cause: errDeposed}
+		return store.TxnResult{}, &Error{Kind: Conflict, Reason: "this process is no longer the leader", Cause: errDeposed}
 	}
 	delete(res.Current, f.key)
 	return res, nil

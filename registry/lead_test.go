@@ -7,20 +7,23 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"gantry/registry/embedded/embeddedtest"
+	"gantry/registry/store"
 )
 
 // elections run on both stores.
-func elections(t *testing.T, run func(t *testing.T, s Store, expire func(key string))) {
+func elections(t *testing.T, run func(t *testing.T, s store.Store, expire func(key string))) {
 	t.Run("fake", func(t *testing.T) {
-		f := NewFake()
+		f := store.NewFake()
 		run(t, f, func(key string) {
 			kv, _, _ := f.Get(context.Background(), key, 0)
 			f.Expire(kv.Lease)
 		})
 	})
 	t.Run("etcd", func(t *testing.T) {
-		e := testEtcd(t)
-		s := NewEtcd(e.Client(), e.Client())
+		e := embeddedtest.Open(t)
+		s := store.NewEtcd(e.Client(), e.Client())
 		run(t, s, func(key string) {
 			kv, _, _ := s.Get(context.Background(), key, 0)
 			if _, err := e.Client().TimeToLive(context.Background(), 0); kv == nil || err != nil {
@@ -32,7 +35,7 @@ func elections(t *testing.T, run func(t *testing.T, s Store, expire func(key str
 }
 
 func TestLeadersFollowEachOther(t *testing.T) {
-	elections(t, func(t *testing.T, s Store, _ func(string)) {
+	elections(t, func(t *testing.T, s store.Store, _ func(string)) {
 		type tenure struct {
 			who string
 			r   *Registry
@@ -59,7 +62,7 @@ func TestLeadersFollowEachOther(t *testing.T) {
 		resignA := candidate("a")
 		first := <-leads
 		resignB := candidate("b")
-		if _, err := first.r.store.Commit(testContext(t), Txn{Puts: []Put{{Key: "/x", Value: []byte("1")}}}); err != nil {
+		if _, err := first.r.store.Commit(testContext(t), store.Txn{Puts: []store.Put{{Key: "/x", Value: []byte("1")}}}); err != nil {
 			t.Errorf("a leader's write: %v", err)
 		}
 		resignA()
@@ -67,11 +70,11 @@ func TestLeadersFollowEachOther(t *testing.T) {
 		if first.who != "a" || second.who != "b" {
 			t.Errorf("%s led, then %s", first.who, second.who)
 		}
-		_, err := first.r.store.Commit(testContext(t), Txn{Puts: []Put{{Key: "/x", Value: []byte("2")}}})
+		_, err := first.r.store.Commit(testContext(t), store.Txn{Puts: []store.Put{{Key: "/x", Value: []byte("2")}}})
 		if !errors.Is(err, Conflict) {
 			t.Errorf("a deposed leader's write: %v, want Conflict", err)
 		}
-		if _, err := second.r.store.Commit(testContext(t), Txn{Puts: []Put{{Key: "/x", Value: []byte("3")}}}); err != nil {
+		if _, err := second.r.store.Commit(testContext(t), store.Txn{Puts: []store.Put{{Key: "/x", Value: []byte("3")}}}); err != nil {
 			t.Errorf("the new leader's write: %v", err)
 		}
 		kv, _, err := s.Get(testContext(t), "/x", 0)
@@ -79,7 +82,7 @@ func TestLeadersFollowEachOther(t *testing.T) {
 			t.Errorf("the key holds %s, %v", kv.Value, err)
 		}
 		resignB()
-		kvs, _, _, err := s.List(testContext(t), electionPrefix, rangeEnd(electionPrefix), 0, 0)
+		kvs, _, _, err := s.List(testContext(t), electionPrefix, store.RangeEnd(electionPrefix), 0, 0)
 		if err != nil || len(kvs) != 0 {
 			t.Errorf("candidates left: %v, %v", kvs, err)
 		}
@@ -87,7 +90,7 @@ func TestLeadersFollowEachOther(t *testing.T) {
 }
 
 func TestDeposedLeaderCampaignsAgain(t *testing.T) {
-	elections(t, func(t *testing.T, s Store, expire func(string)) {
+	elections(t, func(t *testing.T, s store.Store, expire func(string)) {
 		ctx, cancel := context.WithCancel(context.Background())
 		r := New(Config{Store: s, Kinds: testKinds, Log: slog.New(slog.DiscardHandler)})
 		leads := make(chan *Registry)
@@ -105,7 +108,7 @@ func TestDeposedLeaderCampaignsAgain(t *testing.T) {
 			})
 		}()
 		first := <-leads
-		kvs, _, _, err := s.List(testContext(t), electionPrefix, rangeEnd(electionPrefix), 0, 0)
+		kvs, _, _, err := s.List(testContext(t), electionPrefix, store.RangeEnd(electionPrefix), 0, 0)
 		if err != nil || len(kvs) != 1 || !strings.HasPrefix(kvs[0].Key, "/gantry/election/controllers/") || string(kvs[0].Value) != `{"holder":"a"}` {
 			t.Fatalf("candidates %v, %v", kvs, err)
 		}
@@ -114,10 +117,10 @@ func TestDeposedLeaderCampaignsAgain(t *testing.T) {
 		}
 		expire(kvs[0].Key)
 		second := <-leads
-		if _, err := first.store.Commit(testContext(t), Txn{Puts: []Put{{Key: "/x"}}}); !errors.Is(err, Conflict) {
+		if _, err := first.store.Commit(testContext(t), store.Txn{Puts: []store.Put{{Key: "/x"}}}); !errors.Is(err, Conflict) {
 			t.Errorf("a write of the first term: %v, want Conflict", err)
 		}
-		if _, err := second.store.Commit(testContext(t), Txn{Puts: []Put{{Key: "/x"}}}); err != nil {
+		if _, err := second.store.Commit(testContext(t), store.Txn{Puts: []store.Put{{Key: "/x"}}}); err != nil {
 			t.Errorf("a write of the second term: %v", err)
 		}
 		cancel()
@@ -128,7 +131,7 @@ func TestDeposedLeaderCampaignsAgain(t *testing.T) {
 }
 
 func TestLeadReturnsItsError(t *testing.T) {
-	r := New(Config{Store: NewFake(), Kinds: testKinds, Log: slog.New(slog.DiscardHandler)})
+	r := New(Config{Store: store.NewFake(), Kinds: testKinds, Log: slog.New(slog.DiscardHandler)})
 	boom := errors.New("boom")
 	if err := r.Lead(testContext(t), "x", "a", func(context.Context, *Registry) error { return boom }); !errors.Is(err, boom) {
 		t.Errorf("Lead: %v", err)
@@ -136,10 +139,10 @@ func TestLeadReturnsItsError(t *testing.T) {
 }
 
 func TestOlderBinaryStandsAside(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	r := runRegistry(t, Config{Store: s, Kinds: testKinds, Quarantine: true, Log: slog.New(slog.DiscardHandler)})
 	write := func() error {
-		_, err := r.store.Commit(testContext(t), Txn{Puts: []Put{{Key: "/x"}}})
+		_, err := r.store.Commit(testContext(t), store.Txn{Puts: []store.Put{{Key: "/x"}}})
 		return err
 	}
 	if err := write(); err != nil {
@@ -163,16 +166,5 @@ func TestOlderBinaryStandsAside(t *testing.T) {
 	put(t, s, "/gantry/version", "rubbish")
 	if err := write(); err != nil {
 		t.Errorf("a write under rubbish: %v", err)
-	}
-}
-
-func TestEtcdVersions(t *testing.T) {
-	for version, want := range map[string][2]bool{ // for control-plane agents, for nodes
-		"3.4.30": {false, false}, "3.5.32": {false, false}, "3.5.33": {true, true}, "3.6.8": {false, false}, "3.6.9": {true, false},
-		"3.6.14": {true, true}, "3.7.0": {true, false}, "3.7.1": {true, true}, "3.7.3-rc.1": {true, true}, "3.8.0": {true, true}, "4.0.0": {true, true}, "x": {false, false},
-	} {
-		if got := [2]bool{safeEtcd(version, false), safeEtcd(version, true)}; got != want {
-			t.Errorf("%s: %v, want %v", version, got, want)
-		}
 	}
 }

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gantry/registry/embedded/embeddedtest"
+	"gantry/registry/store"
 )
 
 // names is a list in short: "a b c @7".
@@ -24,7 +27,7 @@ func names(l List) string {
 
 // TestListTable is the table of resourceVersion, resourceVersionMatch and limit of Kubernetes' API concepts page.
 func TestListTable(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	old := put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 	put(t, s, "/registry/pods/n/b", podJSON("n", "b", ""))
 	now := put(t, s, "/registry/pods/n/c", podJSON("n", "c", ""))
@@ -84,7 +87,7 @@ func TestListTable(t *testing.T) {
 
 func TestListOfTheFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewFake()
+		s := store.NewFake()
 		rev := put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 		r := testRegistry(t, s)
 		for _, match := range []string{"", "Exact", "NotOlderThan"} {
@@ -101,7 +104,7 @@ func TestListOfTheFuture(t *testing.T) {
 func TestListPages(t *testing.T) {
 	for _, from := range []string{"cache", "store"} {
 		t.Run(from, func(t *testing.T) {
-			s := NewFake()
+			s := store.NewFake()
 			for i := range 7 {
 				put(t, s, fmt.Sprintf("/registry/pods/n/p%d", i), podJSON("n", fmt.Sprintf("p%d", i), ""))
 			}
@@ -151,7 +154,7 @@ func TestListPages(t *testing.T) {
 }
 
 func TestContinueAfterCompaction(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	for i := range 5 {
 		put(t, s, fmt.Sprintf("/registry/pods/n/p%d", i), podJSON("n", fmt.Sprintf("p%d", i), ""))
 	}
@@ -186,7 +189,7 @@ func TestContinueAfterCompaction(t *testing.T) {
 }
 
 func TestBadTokens(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 	r := testRegistry(t, s)
 	enc := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
@@ -213,7 +216,7 @@ func TestBadTokens(t *testing.T) {
 }
 
 func TestSelectors(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	put(t, s, "/registry/pods/m/a", podJSON("m", "a", `"app":"web","tier":"1"`))
 	put(t, s, "/registry/pods/n/a", podJSON("n", "a", `"app":"web","tier":"2"`))
 	put(t, s, "/registry/pods/n/b", podJSON("n", "b", `"app":"db"`))
@@ -259,8 +262,8 @@ func TestSelectors(t *testing.T) {
 }
 
 func TestConsistentReadSeesEarlierWrites(t *testing.T) {
-	e := testEtcd(t)
-	s := NewEtcd(e.Client(), e.Client())
+	e := embeddedtest.Open(t)
+	s := store.NewEtcd(e.Client(), e.Client())
 	r := testRegistry(t, s)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

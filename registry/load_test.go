@@ -13,41 +13,43 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/registry"
+	"gantry/registry/embedded"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 )
 
 // realEtcd is an etcd in this process.
-func realEtcd(t *testing.T) registry.Store {
+func realEtcd(t *testing.T) store.Store {
 	t.Helper()
-	e, err := registry.OpenEmbedded(registry.EmbeddedConfig{Dir: t.TempDir(), NoSync: true, Log: slog.New(slog.DiscardHandler)})
+	e, err := embedded.Open(embedded.Config{Dir: t.TempDir(), NoSync: true, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
-	return registry.NewEtcd(e.Client(), e.Client())
+	return store.NewEtcd(e.Client(), e.Client())
 }
 
 func TestHundredIncrementersOnEtcd(t *testing.T) {
-	store := realEtcd(t)
-	raw := rawIncrements(t, store, 1000)
+	etcd := realEtcd(t)
+	raw := rawIncrements(t, etcd, 1000)
 	began := time.Now()
-	hundredIncrementers(t, store, 10)
+	hundredIncrementers(t, etcd, 10)
 	took := time.Since(began)
 	t.Logf("1000 increments by 100 clients of 4 processes in %s, raw by one client in %s", took, raw)
 }
 
 // rawIncrements is the floor: compare-and-put transactions one after the other.
-func rawIncrements(t *testing.T, store registry.Store, n int) time.Duration {
+func rawIncrements(t *testing.T, etcd store.Store, n int) time.Duration {
 	t.Helper()
 	ctx := testContext(t)
 	began := time.Now()
 	rev := int64(0)
 	for range n {
-		res, err := store.Commit(ctx, registry.Txn{
-			Compares: []registry.Compare{{Key: "/raw", Revision: rev}},
-			Puts:     []registry.Put{{Key: "/raw", Value: make([]byte, 300)}},
+		res, err := etcd.Commit(ctx, store.Txn{
+			Compares: []store.Compare{{Key: "/raw", Revision: rev}},
+			Puts:     []store.Put{{Key: "/raw", Value: make([]byte, 300)}},
 		})
 		if err != nil || !res.Done {
 			t.Fatal(res, err)
@@ -59,17 +61,17 @@ func rawIncrements(t *testing.T, store registry.Store, n int) time.Duration {
 
 // Kubernetes' watches resume after a revision: two objects of a type with one revision would lose an event.
 func TestRevisionsAreUniqueWithinAType(t *testing.T) {
-	for name, store := range map[string]registry.Store{"fake": registry.NewFake(), "etcd": realEtcd(t)} {
+	for name, etcd := range map[string]store.Store{"fake": store.NewFake(), "etcd": realEtcd(t)} {
 		t.Run(name, func(t *testing.T) {
 			ctx := testContext(t)
-			_, from, err := store.Get(ctx, "/", 0)
+			_, from, err := etcd.Get(ctx, "/", 0)
 			if err != nil {
 				t.Fatal(err)
 			}
-			one, two := registrytest.On(t, store), registrytest.On(t, store)
+			one, two := registrytest.On(t, etcd), registrytest.On(t, etcd)
 			registrytest.Namespace(t, one, "default")
 			churn(t, one, two)
-			checkHistory(t, store, from+1)
+			checkHistory(t, etcd, from+1)
 		})
 	}
 }
@@ -121,18 +123,18 @@ func life(ctx context.Context, r *registry.Registry, name string) error {
 }
 
 // checkHistory reads all that happened and looks at every transaction.
-func checkHistory(t *testing.T, store registry.Store, from int64) {
+func checkHistory(t *testing.T, etcd store.Store, from int64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(testContext(t))
 	defer cancel()
-	_, now, err := store.Get(ctx, "/", 0)
+	_, now, err := etcd.Get(ctx, "/", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	types := map[int64]map[string]string{} // by revision: the key of each type
 	copies := map[int64]int{}
 	events := 0
-	for b := range store.Watch(ctx, "/", "0", from, false) {
+	for b := range etcd.Watch(ctx, "/", "0", from, false) {
 		if b.Err != nil {
 			t.Fatal(b.Err)
 		}
@@ -168,10 +170,10 @@ func checkHistory(t *testing.T, store registry.Store, from int64) {
 
 // Two processes that give addresses out of a small range meet all the time: nobody gets another's.
 func TestAddressesAreUniqueUnderLoad(t *testing.T) {
-	store := realEtcd(t)
-	running := registrytest.On(t, store)
+	etcd := realEtcd(t)
+	running := registrytest.On(t, etcd)
 	registrytest.Namespace(t, running, "default")
-	cfg := registry.Config{Store: store, Kinds: running.Kinds(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/24")}
+	cfg := registry.Config{Store: etcd, Kinds: running.Kinds(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/24")}
 	one, two := registry.New(cfg), registry.New(cfg)
 	ctx := testContext(t)
 	var mu sync.Mutex

@@ -5,11 +5,13 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry/store"
 )
 
 // TestMutationsAreDetected: a change of an object that the cache handed out is told with its kind, key and what was changed.
 func TestMutationsAreDetected(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 	put(t, s, "/registry/pods/n/b", podJSON("n", "b", ""))
 	r := testRegistry(t, s)

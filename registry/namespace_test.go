@@ -12,22 +12,23 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 )
 
 // stillWatches is a store whose watches of a prefix hear nothing; it counts transactions.
 type stillWatches struct {
-	registry.Store
+	store.Store
 	prefix  string
 	commits atomic.Int64
 }
 
-func (s *stillWatches) Watch(ctx context.Context, start, end string, from int64, prev bool) <-chan registry.WatchBatch {
+func (s *stillWatches) Watch(ctx context.Context, start, end string, from int64, prev bool) <-chan store.WatchBatch {
 	if start != s.prefix {
 		return s.Store.Watch(ctx, start, end, from, prev)
 	}
-	out := make(chan registry.WatchBatch)
+	out := make(chan store.WatchBatch)
 	go func() {
 		<-ctx.Done()
 		close(out)
@@ -35,7 +36,7 @@ func (s *stillWatches) Watch(ctx context.Context, start, end string, from int64,
 	return out
 }
 
-func (s *stillWatches) Commit(ctx context.Context, t registry.Txn) (registry.TxnResult, error) {
+func (s *stillWatches) Commit(ctx context.Context, t store.Txn) (store.TxnResult, error) {
 	s.commits.Add(1)
 	return s.Store.Commit(ctx, t)
 }
@@ -81,12 +82,12 @@ func TestCreateByWhoIsBehind(t *testing.T) {
 		{name: "it is going still", before: []step{end}, after: []step{label}, want: registry.Forbidden, text: "because it is being terminated"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r, store := registrytest.New(t)
+			r, etcd := registrytest.New(t)
 			registrytest.Namespace(t, r, "shop")
 			for _, do := range c.before {
 				do(t, r)
 			}
-			still := &stillWatches{Store: store, prefix: "/registry/namespaces/"}
+			still := &stillWatches{Store: etcd, prefix: "/registry/namespaces/"}
 			behind := registrytest.On(t, still)
 			must(t)(behind.Get(testContext(t), core.Namespace, "", "shop", "0"))
 			for _, do := range c.after {
@@ -104,7 +105,7 @@ func TestCreateByWhoIsBehind(t *testing.T) {
 			if n := still.commits.Load(); n != c.commits {
 				t.Errorf("%d transactions, want %d", n, c.commits)
 			}
-			if found := keys(t, store, "/registry/configmaps/shop/"); (len(found) > 0) != (c.want == "") {
+			if found := keys(t, etcd, "/registry/configmaps/shop/"); (len(found) > 0) != (c.want == "") {
 				t.Errorf("in the namespace are %v", found)
 			}
 			if c.want != "" {
@@ -122,9 +123,9 @@ func TestCreateByWhoIsBehind(t *testing.T) {
 
 // TestCreateWhileTheNamespaceChanges: neither the object nor a Service's claims are lost for it.
 func TestCreateWhileTheNamespaceChanges(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
-	still := &stillWatches{Store: store, prefix: "/registry/namespaces/"}
+	still := &stillWatches{Store: etcd, prefix: "/registry/namespaces/"}
 	behind := registrytest.On(t, still)
 	for i, name := range []string{"s0", "s1", "s2"} {
 		must(t)(r.Modify(ctx, core.Namespace, "", "default", func(o schema.Object) (schema.Object, error) {
@@ -132,7 +133,7 @@ func TestCreateWhileTheNamespaceChanges(t *testing.T) {
 			return o, nil
 		}, registry.WriteOptions{}))
 		must(t)(behind.Create(ctx, core.Service, service(name), registry.WriteOptions{}))
-		if got := keys(t, store, addresses); len(got) != i+1 {
+		if got := keys(t, etcd, addresses); len(got) != i+1 {
 			t.Errorf("addresses %v", got)
 		}
 	}

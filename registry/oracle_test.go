@@ -12,17 +12,20 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"gantry/registry/embedded/embeddedtest"
+	"gantry/registry/store"
 )
 
 // faulty is a Store whose watches can be cut.
 type faulty struct {
-	Store
+	store.Store
 	mu   sync.Mutex
 	cuts map[int]context.CancelFunc
 	next int
 }
 
-func (f *faulty) Watch(ctx context.Context, start, end string, from int64, prev bool) <-chan WatchBatch {
+func (f *faulty) Watch(ctx context.Context, start, end string, from int64, prev bool) <-chan store.WatchBatch {
 	ctx, cancel := context.WithCancel(ctx)
 	f.mu.Lock()
 	f.next++
@@ -30,7 +33,7 @@ func (f *faulty) Watch(ctx context.Context, start, end string, from int64, prev 
 	f.cuts[id] = cancel
 	f.mu.Unlock()
 	inner := f.Store.Watch(ctx, start, end, from, prev)
-	out := make(chan WatchBatch)
+	out := make(chan store.WatchBatch)
 	go func() {
 		defer close(out)
 		defer cancel()
@@ -59,11 +62,11 @@ func (f *faulty) cut() {
 // world writes at random and knows what every watcher must have seen.
 type world struct {
 	t   *testing.T
-	s   Store
+	s   store.Store
 	rnd *rand.Rand
 
 	compacted int64
-	history   []StoreEvent // of pods, in order
+	history   []store.Event // of pods, in order
 }
 
 // step makes one change, or tries to.
@@ -76,14 +79,14 @@ func (w *world) step(i int) {
 		w.t.Error(err)
 		return
 	}
-	txn := Txn{Puts: []Put{{Key: key, Value: []byte(podJSON(ns, name, fmt.Sprintf(`"app":"%s","n":"%d"`, []string{"web", "db"}[w.rnd.Intn(2)], i)))}}}
+	txn := store.Txn{Puts: []store.Put{{Key: key, Value: []byte(podJSON(ns, name, fmt.Sprintf(`"app":"%s","n":"%d"`, []string{"web", "db"}[w.rnd.Intn(2)], i)))}}}
 	switch n := w.rnd.Intn(10); {
 	case n < 3:
-		txn = Txn{Deletes: []string{key}}
+		txn = store.Txn{Deletes: []string{key}}
 	case n == 3:
 		txn.Puts[0].Value = []byte(`{"rubbish":`)
 	case n == 4: // something else, so that revisions are not dense
-		txn = Txn{Puts: []Put{{Key: "/registry/minions/n", Value: []byte("{}")}}}
+		txn = store.Txn{Puts: []store.Put{{Key: "/registry/minions/n", Value: []byte("{}")}}}
 	}
 	res, err := w.s.Commit(context.Background(), txn)
 	if err != nil {
@@ -92,9 +95,9 @@ func (w *world) step(i int) {
 	}
 	switch {
 	case len(txn.Deletes) > 0 && kv != nil:
-		w.history = append(w.history, StoreEvent{KV: &KV{Key: key, ModRevision: res.Revision}, Delete: true})
+		w.history = append(w.history, store.Event{KV: &store.KV{Key: key, ModRevision: res.Revision}, Delete: true})
 	case len(txn.Puts) > 0 && txn.Puts[0].Key == key:
-		w.history = append(w.history, StoreEvent{KV: &KV{Key: key, Value: txn.Puts[0].Value, ModRevision: res.Revision}})
+		w.history = append(w.history, store.Event{KV: &store.KV{Key: key, Value: txn.Puts[0].Value, ModRevision: res.Revision}})
 	}
 }
 
@@ -225,12 +228,12 @@ func (f *follower) is(want map[string]int64) bool {
 
 func TestWatchersSeeHistory(t *testing.T) {
 	t.Run("fake", func(t *testing.T) {
-		f := NewFake()
+		f := store.NewFake()
 		oracle(t, f, f.Compact, 3000)
 	})
 	t.Run("etcd", func(t *testing.T) {
-		e := testEtcd(t)
-		oracle(t, NewEtcd(e.Client(), e.Client()), func(rev int64) {
+		e := embeddedtest.Open(t)
+		oracle(t, store.NewEtcd(e.Client(), e.Client()), func(rev int64) {
 			if _, err := e.Client().Compact(context.Background(), rev); err != nil {
 				t.Error(err)
 			}
@@ -240,7 +243,7 @@ func TestWatchersSeeHistory(t *testing.T) {
 
 // oracle compares what watchers and followers saw with the history of the store, under random writes, deletions,
 // rubbish, compactions and cut watches.
-func oracle(t *testing.T, inner Store, compact func(int64), steps int) {
+func oracle(t *testing.T, inner store.Store, compact func(int64), steps int) {
 	seed := time.Now().UnixNano()
 	t.Logf("seed %d", seed)
 	s := &faulty{Store: inner, cuts: map[int]context.CancelFunc{}}

@@ -7,9 +7,6 @@ import (
 	"gantry/schema"
 )
 
-// versionKey holds the version of the rules that writers keep to.
-const versionKey = "/gantry/version"
-
 // quarantineKey is where it is recorded what is wrong with the value of key.
 func quarantineKey(key string) string { return quarantinePrefix + strings.TrimPrefix(key, "/") }
 

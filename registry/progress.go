@@ -4,17 +4,19 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"gantry/registry/store"
 )
 
 // progress makes quiet watches tell how far they are, while somebody waits for that.
 type progress struct {
-	store Store
+	store store.Store
 	wake  chan struct{}
 	mu    sync.Mutex     // guards waits
 	waits map[string]int // by prefix, those who wait
 }
 
-func newProgress(s Store) *progress {
+func newProgress(s store.Store) *progress {
 	return &progress{store: s, wake: make(chan struct{}, 1), waits: map[string]int{}}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -58,7 +59,7 @@ func newQuarantine(r *Registry, k *schema.Kind) *quarantine {
 }
 
 // put notes that the value at rest cannot be read; good is the revision of the last one that could; 0: none is known.
-func (q *quarantine) put(rest string, kv *KV, good int64, err error) {
+func (q *quarantine) put(rest string, kv *store.KV, good int64, err error) {
 	q.mu.Lock()
 	if q.bad[rest].rev == kv.ModRevision {
 		q.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -47,7 +48,7 @@ func TestHostileValues(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := NewFake()
+			s := store.NewFake()
 			first := put(t, s, "/registry/pods/n/good", podJSON("n", "good", ""))
 			was := put(t, s, "/registry/pods/n/bad", good)
 			var mu sync.Mutex
@@ -100,7 +101,7 @@ func TestHostileValues(t *testing.T) {
 	}
 }
 
-func isBad(t *testing.T, ctx context.Context, s Store, r *Registry, rev, good int64, want string) {
+func isBad(t *testing.T, ctx context.Context, s store.Store, r *Registry, rev, good int64, want string) {
 	t.Helper()
 	l, err := r.List(ctx, podKind, "", ListOptions{})
 	if err != nil || names(l) != "good" {
@@ -121,7 +122,7 @@ func isBad(t *testing.T, ctx context.Context, s Store, r *Registry, rev, good in
 
 // TestHandWrittenValues: what a person writes with etcdctl just works, in whatever form.
 func TestHandWrittenValues(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	r := testRegistry(t, s)
 	tests := []struct{ name, value string }{
 		{"pretty-printed, other order", "{\n  \"metadata\": {\n    \"uid\": \"0f8fad5b-d9cb-469f-a165-70867728950e\", \"name\": \"a\",\n \"namespace\": \"n\"\n  },\n  \"apiVersion\": \"v1\", \"spec\": {},\n  \"kind\": \"Pod\"\n}\n"},

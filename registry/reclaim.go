@@ -6,6 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry/store"
 )
 
 // reclaimEvery is how often claims are compared with the Services.
@@ -34,9 +36,9 @@ func (r *Registry) reclaim(ctx context.Context, log *slog.Logger) error {
 	if k == nil {
 		return nil
 	}
-	held := map[string]*KV{}
+	held := map[string]*store.KV{}
 	for _, prefix := range []string{addressPrefix, nodePortPrefix} {
-		kvs, _, _, err := r.store.List(ctx, prefix, rangeEnd(prefix), 0, 0)
+		kvs, _, _, err := r.store.List(ctx, prefix, store.RangeEnd(prefix), 0, 0)
 		if err != nil {
 			return err
 		}
@@ -71,11 +73,11 @@ func (r *Registry) reclaim(ctx context.Context, log *slog.Logger) error {
 }
 
 // reclaimOne makes sure of one claim that a Service stands on.
-func (r *Registry) reclaimOne(ctx context.Context, log *slog.Logger, it *Item, o owner, key string, kv *KV) error {
-	txn := Txn{Compares: []Compare{{Key: serviceKey(o), Revision: it.Revision}}}
+func (r *Registry) reclaimOne(ctx context.Context, log *slog.Logger, it *Item, o owner, key string, kv *store.KV) error {
+	txn := store.Txn{Compares: []store.Compare{{Key: serviceKey(o), Revision: it.Revision}}}
 	switch {
 	case kv == nil:
-		txn.Compares = append(txn.Compares, Compare{Key: key})
+		txn.Compares = append(txn.Compares, store.Compare{Key: key})
 	case ownerOf(kv) == o:
 		return nil
 	default:
@@ -90,16 +92,16 @@ func (r *Registry) reclaimOne(ctx context.Context, log *slog.Logger, it *Item, o
 					"key", key, "holder", by.Namespace+"/"+by.Name)
 				return nil
 			}
-			txn.Compares = append(txn.Compares, Compare{Key: serviceKey(by), Revision: rev})
+			txn.Compares = append(txn.Compares, store.Compare{Key: serviceKey(by), Revision: rev})
 		}
-		txn.Compares = append(txn.Compares, Compare{Key: key, Revision: kv.ModRevision})
+		txn.Compares = append(txn.Compares, store.Compare{Key: key, Revision: kv.ModRevision})
 	}
 	c := &claims{owner: o}
 	value, err := c.value(key)
 	if err != nil {
 		return err
 	}
-	txn.Puts = []Put{{Key: key, Value: value}}
+	txn.Puts = []store.Put{{Key: key, Value: value}}
 	res, err := r.store.Commit(ctx, txn)
 	if err == nil && res.Done {
 		log.Info("claim made", "ns", o.Namespace, "name", o.Name, "key", key)
@@ -108,7 +110,7 @@ func (r *Registry) reclaimOne(ctx context.Context, log *slog.Logger, it *Item, o
 }
 
 // unclaim deletes a claim that nobody stands on.
-func (r *Registry) unclaim(ctx context.Context, log *slog.Logger, key string, kv *KV) error {
+func (r *Registry) unclaim(ctx context.Context, log *slog.Logger, key string, kv *store.KV) error {
 	o := ownerOf(kv)
 	if o == (owner{}) {
 		return nil // not a Service's; who asks for it by name gets it
@@ -117,8 +119,8 @@ func (r *Registry) unclaim(ctx context.Context, log *slog.Logger, key string, kv
 	if err != nil || uses {
 		return err
 	}
-	txn := Txn{
-		Compares: []Compare{{Key: key, Revision: kv.ModRevision}, {Key: serviceKey(o), Revision: rev}},
+	txn := store.Txn{
+		Compares: []store.Compare{{Key: key, Revision: kv.ModRevision}, {Key: serviceKey(o), Revision: rev}},
 		Deletes:  []string{key},
 	}
 	res, err := r.store.Commit(ctx, txn)

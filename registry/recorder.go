@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -23,7 +24,7 @@ type badRecord struct {
 // recorder writes down what is under quarantine, in a process that may (Config.Quarantine). It is told which keys to look at, not
 // what to write: that is what the quarantine says when their turn comes, so a key that changes often is written once.
 type recorder struct {
-	store Store
+	store store.Store
 	on    func(k *schema.Kind, namespace, name string, err error)
 	write bool
 	wake  chan struct{} // has a token while something waits
@@ -48,7 +49,7 @@ const (
 	lastRecord  = 30 * time.Second
 )
 
-func newRecorder(cfg Config, s Store) *recorder {
+func newRecorder(cfg Config, s store.Store) *recorder {
 	return &recorder{
 		store: s, on: cfg.OnBad, write: cfg.Quarantine, wake: make(chan struct{}, 1), waiting: map[recordJob]struct{}{},
 	}
@@ -158,9 +159,9 @@ func (r *recorder) record(ctx context.Context, of *quarantine, rest string) erro
 	if err != nil {
 		return nil // cannot happen
 	}
-	res, err := r.store.Commit(ctx, Txn{
-		Compares: []Compare{{Key: key, Revision: rev}},
-		Puts:     []Put{{Key: key, Value: value}},
+	res, err := r.store.Commit(ctx, store.Txn{
+		Compares: []store.Compare{{Key: key, Revision: rev}},
+		Puts:     []store.Put{{Key: key, Value: value}},
 	})
 	switch {
 	case err != nil:
@@ -175,11 +176,11 @@ func (r *recorder) record(ctx context.Context, of *quarantine, rest string) erro
 }
 
 // remove takes a record away, as it was read; nil: there is none.
-func (r *recorder) remove(ctx context.Context, kv *KV) error {
+func (r *recorder) remove(ctx context.Context, kv *store.KV) error {
 	if kv == nil {
 		return nil
 	}
-	_, err := r.store.Commit(ctx, Txn{Compares: []Compare{{Key: kv.Key, Revision: kv.ModRevision}}, Deletes: []string{kv.Key}})
+	_, err := r.store.Commit(ctx, store.Txn{Compares: []store.Compare{{Key: kv.Key, Revision: kv.ModRevision}}, Deletes: []string{kv.Key}})
 	return err
 }
 
@@ -205,7 +206,7 @@ func (r *recorder) lastGood(ctx context.Context, k *schema.Kind, rest string, b 
 // sweep makes all records of a kind what its quarantine says.
 func (r *recorder) sweep(ctx context.Context, of *quarantine) error {
 	start := quarantineKey(of.prefix)
-	end := rangeEnd(start)
+	end := store.RangeEnd(start)
 	for {
 		kvs, count, _, err := r.store.List(ctx, start, end, listPage, 0)
 		if err != nil {

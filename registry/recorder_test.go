@@ -12,19 +12,20 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
 // recording is a registry that records on a store, with the quarantine of pods; nothing of it runs.
-func recording(s Store, on func()) (*recorder, *quarantine) {
+func recording(s store.Store, on func()) (*recorder, *quarantine) {
 	r := New(Config{Store: s, Kinds: testKinds, Quarantine: true, Log: slog.New(slog.DiscardHandler),
 		OnBad: func(*schema.Kind, string, string, error) { on() }})
 	return r.reads.recorder, r.cache(podKind).bad
 }
 
-func badAt(i int, rev int64) (rest string, kv *KV) {
+func badAt(i int, rev int64) (rest string, kv *store.KV) {
 	rest = fmt.Sprintf("n/p%d", i)
-	return rest, &KV{Key: "/registry/pods/" + rest, ModRevision: rev}
+	return rest, &store.KV{Key: "/registry/pods/" + rest, ModRevision: rev}
 }
 
 // queued is how many keys wait.
@@ -35,7 +36,7 @@ func (r *recorder) queued() int {
 }
 
 // records are those of pods, by key.
-func records(t *testing.T, s Store) map[string]badRecord {
+func records(t *testing.T, s store.Store) map[string]badRecord {
 	t.Helper()
 	kvs, _, _, err := s.List(context.Background(), "/gantry/quarantine/registry/pods/", "/gantry/quarantine/registry/pods0", 0, 0)
 	if err != nil {
@@ -60,7 +61,7 @@ func TestRecorderOfManyBadValues(t *testing.T) {
 
 func manyBadValues(t *testing.T, values int, leave bool) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewFake()
+		s := store.NewFake()
 		var told atomic.Int64
 		r, q := recording(s, func() { told.Add(1) })
 		for i := range values {
@@ -98,15 +99,15 @@ func manyBadValues(t *testing.T, values int, leave bool) {
 
 // failing is a store that fails while it is told to, and counts transactions.
 type failing struct {
-	*Fake
+	*store.Fake
 	fails   atomic.Bool
 	commits atomic.Int64
 }
 
-func (s *failing) Commit(ctx context.Context, t Txn) (TxnResult, error) {
+func (s *failing) Commit(ctx context.Context, t store.Txn) (store.TxnResult, error) {
 	s.commits.Add(1)
 	if s.fails.Load() {
-		return TxnResult{}, &Error{Kind: Unavailable, Reason: "etcd is away"}
+		return store.TxnResult{}, &store.Error{Kind: store.Unavailable, Reason: "etcd is away"}
 	}
 	return s.Fake.Commit(ctx, t)
 }
@@ -115,7 +116,7 @@ func (s *failing) Commit(ctx context.Context, t Txn) (TxnResult, error) {
 // and fewer and fewer tries while etcd is away.
 func TestRecorderOfAFlappingKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &failing{Fake: NewFake()}
+		s := &failing{Fake: store.NewFake()}
 		r, q := recording(s, func() {})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)

@@ -5,13 +5,14 @@ import (
 	"log/slog"
 	"net/netip"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
 // Config is what a Registry needs.
 type Config struct {
 	// Store holds the keys.
-	Store Store
+	Store store.Store
 	// Kinds are the kinds served; kinds.All.
 	Kinds *schema.Set
 	// Node, when set, makes pods be read from this node's by-node range alone, as a node's agents may.

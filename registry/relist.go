@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gantry/registry/store"
 )
 
 // listPage is how many keys are read from etcd at a time.
@@ -14,7 +16,7 @@ const listPage = 1000
 // relist reads everything at one revision and brings the difference in.
 func (c *cache) relist(ctx context.Context) (rev int64, err error) {
 	found, bad := map[string]*Item{}, map[string]bool{}
-	start, end := c.prefix, rangeEnd(c.prefix)
+	start, end := c.prefix, store.RangeEnd(c.prefix)
 	for {
 		kvs, count, now, err := c.store.List(ctx, start, end, listPage, rev)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gantry/registry/safely"
+	"gantry/registry/store"
 )
 
 const (
@@ -111,7 +112,7 @@ func (r *Registry) followCopies(ctx context.Context, d *copyDesk) error {
 
 func (r *Registry) streamCopies(ctx context.Context, send func(deskChange)) error {
 	send(deskChange{forget: true})
-	start, end, rev := bynodePrefix, rangeEnd(bynodePrefix), int64(0)
+	start, end, rev := bynodePrefix, store.RangeEnd(bynodePrefix), int64(0)
 	for {
 		kvs, count, now, err := r.store.List(ctx, start, end, listPage, rev)
 		if err != nil {
@@ -294,7 +295,7 @@ func (r *Registry) repairCopy(ctx context.Context, t target, rest string, d *cop
 		d.lookLater(rest) // the copy is the last that could be read: the node goes on with it
 		return nil
 	}
-	txn := Txn{Compares: []Compare{{Key: t.key, Revision: st.rev}}}
+	txn := store.Txn{Compares: []store.Compare{{Key: t.key, Revision: st.rev}}}
 	want, node := "", ""
 	if st.item != nil {
 		want, node = st.item.nodeCopy(), st.item.Field("spec.nodeName")
@@ -305,7 +306,7 @@ func (r *Registry) repairCopy(ctx context.Context, t target, rest string, d *cop
 			return err
 		}
 		if held == nil || held.ModRevision != st.rev {
-			txn.Puts = []Put{{Key: t.key, Value: kv.Value}, {Key: want, Value: kv.Value}}
+			txn.Puts = []store.Put{{Key: t.key, Value: kv.Value}, {Key: want, Value: kv.Value}}
 		}
 	}
 	for _, key := range d.copiesOf(rest) {

@@ -10,17 +10,18 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema/core"
 )
 
 // repairing runs f in a bubble of fake time with a repairer beside it.
-func repairing(t *testing.T, repair func(*registry.Registry, context.Context) error, f func(t *testing.T, r *registry.Registry, store *registry.Fake)) {
+func repairing(t *testing.T, repair func(*registry.Registry, context.Context) error, f func(t *testing.T, r *registry.Registry, etcd *store.Fake)) {
 	synctest.Test(t, func(t *testing.T) {
-		r, store := registrytest.New(t)
+		r, etcd := registrytest.New(t)
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- repair(r, ctx) }()
-		f(t, r, store)
+		f(t, r, etcd)
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
@@ -45,44 +46,44 @@ func TestRepairByNode(t *testing.T) {
 	copyKey := func(node string) string { return "/gantry/bynode/" + node + "/pods/default/p" }
 	for _, c := range []struct {
 		name  string
-		spoil func(t *testing.T, store *registry.Fake, value string)
+		spoil func(t *testing.T, etcd *store.Fake, value string)
 		want  string // the node of the only copy; "": none
 	}{
-		{"a pod changed by hand", func(t *testing.T, s *registry.Fake, v string) {
+		{"a pod changed by hand", func(t *testing.T, s *store.Fake, v string) {
 			raw(t, s, podKey, strings.Replace(v, `"image":"i"`, `"image":"j"`, 1))
 		}, "n1"},
-		{"a pod moved by hand", func(t *testing.T, s *registry.Fake, v string) {
+		{"a pod moved by hand", func(t *testing.T, s *store.Fake, v string) {
 			raw(t, s, podKey, strings.ReplaceAll(v, `"nodeName":"n1"`, `"nodeName":"n2"`))
 		}, "n2"},
-		{"a pod deleted by hand", func(t *testing.T, s *registry.Fake, v string) {
-			if _, err := s.Commit(testContext(t), registry.Txn{Deletes: []string{podKey}}); err != nil {
+		{"a pod deleted by hand", func(t *testing.T, s *store.Fake, v string) {
+			if _, err := s.Commit(testContext(t), store.Txn{Deletes: []string{podKey}}); err != nil {
 				t.Fatal(err)
 			}
 		}, ""},
-		{"a copy changed by hand", func(t *testing.T, s *registry.Fake, v string) { raw(t, s, copyKey("n1"), "rubbish") }, "n1"},
-		{"a copy deleted by hand", func(t *testing.T, s *registry.Fake, v string) {
-			if _, err := s.Commit(testContext(t), registry.Txn{Deletes: []string{copyKey("n1")}}); err != nil {
+		{"a copy changed by hand", func(t *testing.T, s *store.Fake, v string) { raw(t, s, copyKey("n1"), "rubbish") }, "n1"},
+		{"a copy deleted by hand", func(t *testing.T, s *store.Fake, v string) {
+			if _, err := s.Commit(testContext(t), store.Txn{Deletes: []string{copyKey("n1")}}); err != nil {
 				t.Fatal(err)
 			}
 		}, "n1"},
-		{"a copy too many", func(t *testing.T, s *registry.Fake, v string) { raw(t, s, copyKey("n3"), v) }, "n1"},
+		{"a copy too many", func(t *testing.T, s *store.Fake, v string) { raw(t, s, copyKey("n3"), v) }, "n1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			repairing(t, repair, func(t *testing.T, r *registry.Registry, store *registry.Fake) {
+			repairing(t, repair, func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
 				boundPod(t, r, "p", "n1")
-				value, _ := stored(t, store, podKey)
-				c.spoil(t, store, value)
+				value, _ := stored(t, etcd, podKey)
+				c.spoil(t, etcd, value)
 				time.Sleep(5 * time.Second) // of the bubble's time
 				synctest.Wait()
-				value, rev := stored(t, store, podKey)
-				copies := keys(t, store, "/gantry/bynode/")
+				value, rev := stored(t, etcd, podKey)
+				copies := keys(t, etcd, "/gantry/bynode/")
 				if c.want == "" {
 					if len(copies) != 0 {
 						t.Errorf("copies %v", copies)
 					}
 					return
 				}
-				got, copied := stored(t, store, copyKey(c.want))
+				got, copied := stored(t, etcd, copyKey(c.want))
 				if len(copies) != 1 || got != value || copied != rev {
 					t.Errorf("copies %v; the pod at %d, its copy at %d", copies, rev, copied)
 				}
@@ -92,18 +93,18 @@ func TestRepairByNode(t *testing.T) {
 }
 
 func TestRepairLeavesGoodCopiesAlone(t *testing.T) {
-	repairing(t, repairByNode(nil), func(t *testing.T, r *registry.Registry, store *registry.Fake) {
+	repairing(t, repairByNode(nil), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
 		boundPod(t, r, "p", "n1")
-		_, rev := stored(t, store, podKey)
+		_, rev := stored(t, etcd, podKey)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if _, now := stored(t, store, podKey); now != rev {
+		if _, now := stored(t, etcd, podKey); now != rev {
 			t.Errorf("the pod was written again at %d, was at %d", now, rev)
 		}
-		raw(t, store, podKey, "rubbish")
+		raw(t, etcd, podKey, "rubbish")
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if copies := keys(t, store, "/gantry/bynode/"); len(copies) != 1 {
+		if copies := keys(t, etcd, "/gantry/bynode/"); len(copies) != 1 {
 			t.Errorf("copies %v of a pod that cannot be read just now", copies)
 		}
 	})
@@ -111,18 +112,18 @@ func TestRepairLeavesGoodCopiesAlone(t *testing.T) {
 
 func TestBrakeHoldsCopiesOfVanishedPods(t *testing.T) {
 	var told []string
-	repairing(t, repairByNode(func(text string) { told = append(told, text) }), func(t *testing.T, r *registry.Registry, store *registry.Fake) {
+	repairing(t, repairByNode(func(text string) { told = append(told, text) }), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
 		var all []string
 		for i := range 20 {
 			boundPod(t, r, fmt.Sprintf("p%d", i), "n1")
 			all = append(all, fmt.Sprintf("/registry/pods/default/p%d", i))
 		}
-		if _, err := store.Commit(testContext(t), registry.Txn{Deletes: all}); err != nil {
+		if _, err := etcd.Commit(testContext(t), store.Txn{Deletes: all}); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if copies := keys(t, store, "/gantry/bynode/"); len(copies) != 20 {
+		if copies := keys(t, etcd, "/gantry/bynode/"); len(copies) != 20 {
 			t.Errorf("%d copies are left of 20", len(copies))
 		}
 		if len(told) != 1 || !strings.HasPrefix(told[0], "20 pods vanished from etcd") {
@@ -132,17 +133,17 @@ func TestBrakeHoldsCopiesOfVanishedPods(t *testing.T) {
 }
 
 func TestRepairClaims(t *testing.T) {
-	repairing(t, (*registry.Registry).RepairClaims, func(t *testing.T, r *registry.Registry, store *registry.Fake) {
+	repairing(t, (*registry.Registry).RepairClaims, func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
 		ctx := testContext(t)
 		must(t)(r.Create(ctx, core.Service, asks("kept", "10.96.0.10"), registry.WriteOptions{}))
 		must(t)(r.Create(ctx, core.Service, asks("gone", "10.96.0.11"), registry.WriteOptions{}))
-		_, err := store.Commit(ctx, registry.Txn{Deletes: []string{addresses + "10.96.0.10", "/registry/services/specs/default/gone"}})
+		_, err := etcd.Commit(ctx, store.Txn{Deletes: []string{addresses + "10.96.0.10", "/registry/services/specs/default/gone"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if got := keys(t, store, addresses); len(got) != 1 || got[0] != "10.96.0.10" {
+		if got := keys(t, etcd, addresses); len(got) != 1 || got[0] != "10.96.0.10" {
 			t.Errorf("addresses %v", got)
 		}
 	})

@@ -8,13 +8,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gantry/registry/store"
 )
 
 // TestRestoredStoreOvertakes: etcd goes back in time and is then written beyond what was seen, so that its revision tells
 // nothing. One object is there again under a revision that was another's.
 func TestRestoredStoreOvertakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewFake()
+		s := store.NewFake()
 		a := put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 		r := New(Config{Store: s, Kinds: testKinds, Log: slog.New(slog.DiscardHandler)})
 		ctx, cancel := context.WithCancel(t.Context())

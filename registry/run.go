@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gantry/registry/safely"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -19,7 +20,7 @@ import (
 type Registry struct {
 	cfg    Config // with its defaults filled in
 	kinds  *schema.Set
-	store  Store // what writes and reads of etcd go through
+	store  store.Store // what writes and reads of etcd go through
 	reads  *reads
 	rules  *versioned // store without a fence
 	writes *writes
@@ -98,8 +99,8 @@ func (r *Registry) Ready(ctx context.Context) error {
 	if _, err := r.rules.look(ctx); err != nil {
 		return fmt.Errorf("asking etcd: %w", err)
 	}
-	if e, ok := r.cfg.Store.(*Etcd); ok {
-		if err := e.full(ctx); err != nil {
+	if e, ok := r.cfg.Store.(*store.Etcd); ok {
+		if err := e.Full(ctx); err != nil {
 			return err
 		}
 	}
@@ -128,7 +129,7 @@ const lookEvery = 20 * time.Second
 func (r *Registry) look(ctx context.Context) error {
 	for pause := firstRewatch; ; pause = min(2*pause, lastRewatch) {
 		err := r.greet(ctx)
-		var old *OldEtcdError
+		var old *store.OldVersionError
 		if errors.As(err, &old) {
 			return err
 		}
@@ -161,8 +162,8 @@ func (r *Registry) look(ctx context.Context) error {
 func (r *Registry) greet(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, tripTimeout)
 	defer cancel()
-	if e, ok := r.cfg.Store.(*Etcd); ok {
-		if err := e.check(ctx, r.cfg.Node != ""); err != nil {
+	if e, ok := r.cfg.Store.(*store.Etcd); ok {
+		if err := e.CheckVersion(ctx, r.cfg.Node != ""); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema/core"
 )
 
@@ -38,7 +39,7 @@ func asks(name, ip string) *corev1.Service {
 const addresses, nodePorts = "/registry/ipaddresses/", "/gantry/nodeports/"
 
 func TestServiceIsGivenAnAddress(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	it := must(t)(r.Create(testContext(t), core.Service, service("web"), registry.WriteOptions{}))
 	spec := it.Object().(*corev1.Service).Spec
 	ip := netip.MustParseAddr(spec.ClusterIP)
@@ -51,7 +52,7 @@ func TestServiceIsGivenAnAddress(t *testing.T) {
 	if *spec.IPFamilyPolicy != corev1.IPFamilyPolicySingleStack || !slices.Equal(spec.IPFamilies, []corev1.IPFamily{corev1.IPv4Protocol}) {
 		t.Errorf("families %v, policy %v", spec.IPFamilies, *spec.IPFamilyPolicy)
 	}
-	value, rev := stored(t, store, addresses+spec.ClusterIP)
+	value, rev := stored(t, etcd, addresses+spec.ClusterIP)
 	var claim networkingv1.IPAddress
 	if err := json.Unmarshal([]byte(value), &claim); err != nil || rev != it.Revision {
 		t.Fatalf("claim %s at %d, the service at %d: %v", value, rev, it.Revision, err)
@@ -63,7 +64,7 @@ func TestServiceIsGivenAnAddress(t *testing.T) {
 }
 
 func TestServiceAsksForAnAddress(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	must(t)(r.Create(ctx, core.Service, asks("one", "10.96.0.10"), registry.WriteOptions{}))
 	for ip, text := range map[string]string{
@@ -77,13 +78,13 @@ func TestServiceAsksForAnAddress(t *testing.T) {
 		wantError(t, err, registry.Invalid, text)
 	}
 	must(t)(r.Create(ctx, core.Service, asks("kubernetes", "10.96.0.1"), registry.WriteOptions{}))
-	if diff := cmp.Diff([]string{"10.96.0.1", "10.96.0.10"}, keys(t, store, addresses)); diff != "" {
+	if diff := cmp.Diff([]string{"10.96.0.1", "10.96.0.10"}, keys(t, etcd, addresses)); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestServicesWithoutAnAddress(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	must(t)(r.Create(ctx, core.Service, asks("headless", "None"), registry.WriteOptions{}))
 	manual := asks("manual", "None")
@@ -97,7 +98,7 @@ func TestServicesWithoutAnAddress(t *testing.T) {
 	if s := it.Object().(*corev1.Service).Spec; s.ClusterIP != "" || s.IPFamilyPolicy != nil {
 		t.Errorf("external name: %s", it.JSON)
 	}
-	if got := keys(t, store, addresses); len(got) != 0 {
+	if got := keys(t, etcd, addresses); len(got) != 0 {
 		t.Errorf("addresses %v", got)
 	}
 	dual := service("dual")
@@ -108,7 +109,7 @@ func TestServicesWithoutAnAddress(t *testing.T) {
 }
 
 func TestAddressFollowsTheType(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	must(t)(r.Create(ctx, core.Service, asks("web", "10.96.0.10"), registry.WriteOptions{}))
 	moved := asks("web", "10.96.0.11")
@@ -120,27 +121,27 @@ func TestAddressFollowsTheType(t *testing.T) {
 	}
 	external := &corev1.Service{ObjectMeta: meta("default", "web"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "example.com"}}
 	must(t)(r.Update(ctx, core.Service, external, registry.WriteOptions{}))
-	if got := keys(t, store, addresses); len(got) != 0 {
+	if got := keys(t, etcd, addresses); len(got) != 0 {
 		t.Errorf("addresses after the change to ExternalName: %v", got)
 	}
 	it = must(t)(r.Update(ctx, core.Service, service("web"), registry.WriteOptions{}))
-	if got := keys(t, store, addresses); len(got) != 1 || got[0] != it.Object().(*corev1.Service).Spec.ClusterIP {
+	if got := keys(t, etcd, addresses); len(got) != 1 || got[0] != it.Object().(*corev1.Service).Spec.ClusterIP {
 		t.Errorf("addresses after the change back: %v", got)
 	}
 	if _, gone, err := r.Delete(ctx, core.Service, "default", "web", registry.DeleteOptions{}); err != nil || !gone {
 		t.Fatal(err)
 	}
-	if got := keys(t, store, addresses); len(got) != 0 {
+	if got := keys(t, etcd, addresses); len(got) != 0 {
 		t.Errorf("addresses after the deletion: %v", got)
 	}
 }
 
 func TestSmallRangeIsUsedUp(t *testing.T) {
-	store := registry.NewFake()
-	registrytest.Namespace(t, registrytest.On(t, store), "default")
+	etcd := store.NewFake()
+	registrytest.Namespace(t, registrytest.On(t, etcd), "default")
 	ctx := testContext(t)
 	r := registry.New(registry.Config{
-		Store: store, Kinds: registrytest.On(t, store).Kinds(),
+		Store: etcd, Kinds: registrytest.On(t, etcd).Kinds(),
 		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/27"), NodePorts: [2]int{30000, 30029},
 	})
 	var wg sync.WaitGroup
@@ -154,7 +155,7 @@ func TestSmallRangeIsUsedUp(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if ips, ports := keys(t, store, addresses), keys(t, store, nodePorts); len(ips) != 29 || len(ports) != 29 {
+	if ips, ports := keys(t, etcd, addresses), keys(t, etcd, nodePorts); len(ips) != 29 || len(ports) != 29 {
 		t.Errorf("%d addresses, %d ports", len(ips), len(ports))
 	}
 	_, err := r.Create(ctx, core.Service, service("more"), registry.WriteOptions{})
@@ -162,7 +163,7 @@ func TestSmallRangeIsUsedUp(t *testing.T) {
 }
 
 func TestNodePorts(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	web := service("web")
 	web.Spec.Type = corev1.ServiceTypeNodePort
@@ -175,7 +176,7 @@ func TestNodePorts(t *testing.T) {
 	if got[0].NodePort != 30080 || got[1].NodePort < 30086 || got[1].NodePort > 32767 || got[1].NodePort != got[2].NodePort {
 		t.Errorf("ports %+v", got)
 	}
-	if diff := cmp.Diff([]string{"30080", fmt.Sprint(got[1].NodePort)}, keys(t, store, nodePorts)); diff != "" {
+	if diff := cmp.Diff([]string{"30080", fmt.Sprint(got[1].NodePort)}, keys(t, etcd, nodePorts)); diff != "" {
 		t.Error(diff)
 	}
 	for port, text := range map[int32]string{
@@ -188,41 +189,41 @@ func TestNodePorts(t *testing.T) {
 		_, err := r.Create(ctx, core.Service, other, registry.WriteOptions{})
 		wantError(t, err, registry.Invalid, text)
 	}
-	if ips := keys(t, store, addresses); len(ips) != 1 {
+	if ips := keys(t, etcd, addresses); len(ips) != 1 {
 		t.Errorf("a refused service left its address: %v", ips)
 	}
 	must(t)(r.Update(ctx, core.Service, service("web"), registry.WriteOptions{})) // ClusterIP again
-	if left := keys(t, store, nodePorts); len(left) != 0 {
+	if left := keys(t, etcd, nodePorts); len(left) != 0 {
 		t.Errorf("ports left: %v", left)
 	}
 }
 
 // A claim that a raw write left behind does not bind anybody.
 func TestAbandonedClaimIsTakenOver(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	must(t)(r.Create(ctx, core.Service, asks("gone", "10.96.0.10"), registry.WriteOptions{}))
-	if _, err := store.Commit(ctx, registry.Txn{Deletes: []string{"/registry/services/specs/default/gone"}}); err != nil {
+	if _, err := etcd.Commit(ctx, store.Txn{Deletes: []string{"/registry/services/specs/default/gone"}}); err != nil {
 		t.Fatal(err)
 	}
 	must(t)(r.Create(ctx, core.Service, asks("web", "10.96.0.10"), registry.WriteOptions{}))
-	value, _ := stored(t, store, addresses+"10.96.0.10")
+	value, _ := stored(t, etcd, addresses+"10.96.0.10")
 	if !strings.Contains(value, `"name":"web"`) {
 		t.Errorf("claim %s", value)
 	}
 }
 
 func TestAnothersClaimIsNotFreed(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	web := must(t)(r.Create(ctx, core.Service, asks("web", "10.96.0.10"), registry.WriteOptions{}))
-	value, _ := stored(t, store, "/registry/services/specs/default/web")
+	value, _ := stored(t, etcd, "/registry/services/specs/default/web")
 	thief := strings.NewReplacer(`"name":"web"`, `"name":"thief"`, web.UID(), "0f8fad5b-d9cb-469f-a165-70867728950e").Replace(value)
-	raw(t, store, "/registry/services/specs/default/thief", thief)
+	raw(t, etcd, "/registry/services/specs/default/thief", thief)
 	if _, _, err := r.Delete(ctx, core.Service, "default", "thief", registry.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if got := keys(t, store, addresses); len(got) != 1 {
+	if got := keys(t, etcd, addresses); len(got) != 1 {
 		t.Errorf("addresses %v: the thief freed what is web's", got)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"gantry/registry/store"
 )
 
 // trace is what a write leaves in the store. Its stamp is nobody else's (who, when to the nanosecond, after which
@@ -17,20 +19,20 @@ type trace struct {
 }
 
 // found looks for the trace; false: it is not there, or it is not there any more, or nobody could tell.
-func (w trace) found(ctx context.Context, store Store) (TxnResult, bool) {
-	kv, _, err := store.Get(ctx, w.s.key, 0)
+func (w trace) found(ctx context.Context, etcd store.Store) (store.TxnResult, bool) {
+	kv, _, err := etcd.Get(ctx, w.s.key, 0)
 	want := w.value
 	if w.s.remove {
 		if err != nil || kv != nil {
-			return TxnResult{}, false
+			return store.TxnResult{}, false
 		}
-		kv, _, err = store.Get(ctx, deletedKey, 0)
+		kv, _, err = etcd.Get(ctx, deletedKey, 0)
 		want = deletion{Key: w.s.key, Stamp: w.by}.text()
 	}
 	if err != nil || kv == nil || !bytes.Equal(kv.Value, want) {
-		return TxnResult{}, false
+		return store.TxnResult{}, false
 	}
-	return TxnResult{Done: true, Revision: kv.ModRevision}, true
+	return store.TxnResult{Done: true, Revision: kv.ModRevision}, true
 }
 
 // firstLook is when a write that has no answer yet is looked for: the member that it was sent to may be unable to tell (it
@@ -46,10 +48,10 @@ const (
 
 // settled runs commit. Where that has no answer or one that leaves the outcome unknown, it looks for what was written. Not to find
 // it proves nothing: it may still come, or have been replaced; then the outcome stays unknown.
-func (r *Registry) settled(ctx context.Context, w trace, commit func(context.Context) (TxnResult, error)) (TxnResult, error) {
+func (r *Registry) settled(ctx context.Context, w trace, commit func(context.Context) (store.TxnResult, error)) (store.TxnResult, error) {
 	cctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var seen atomic.Pointer[TxnResult]
+	var seen atomic.Pointer[store.TxnResult]
 	over := make(chan struct{})
 	looker := time.AfterFunc(firstLook, func() {
 		defer close(over)
@@ -76,9 +78,9 @@ func (r *Registry) settled(ctx context.Context, w trace, commit func(context.Con
 	if res := seen.Load(); res != nil {
 		return *res, nil
 	}
-	var e *Error
+	var e *store.Error
 	if !errors.As(err, &e) || !e.UnknownOutcome {
-		return TxnResult{}, err
+		return store.TxnResult{}, err
 	}
 	limit := settleTimeout
 	if ctx.Err() != nil {
@@ -89,5 +91,5 @@ func (r *Registry) settled(ctx context.Context, w trace, commit func(context.Con
 	if res, ok := w.found(sctx, r.store); ok {
 		return res, nil
 	}
-	return TxnResult{}, err
+	return store.TxnResult{}, err
 }

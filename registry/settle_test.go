@@ -13,6 +13,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/registry/embedded"
+	"gantry/registry/embedded/embeddedtest"
+	"gantry/registry/etcdlog"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -71,16 +75,16 @@ func (r *relay) answer(client io.Writer, server io.Reader) {
 // TestMemberStandsStill: one of two members takes what it is asked and does not answer. Every write and every consistent read
 // goes well within the time of a request, and no write is made twice.
 func TestMemberStandsStill(t *testing.T) {
-	cert, key, config := testCerts(t)
-	cfg := EmbeddedConfig{Dir: t.TempDir(), Port: freePort(t), CertFile: cert, KeyFile: key, CAFile: cert, NoSync: true, Log: slog.New(slog.DiscardHandler)}
-	e, err := OpenEmbedded(cfg)
+	cert, key, config := embeddedtest.Certs(t)
+	cfg := embedded.Config{Dir: t.TempDir(), Port: embeddedtest.FreePort(t), CertFile: cert, KeyFile: key, CAFile: cert, NoSync: true, Log: slog.New(slog.DiscardHandler)}
+	e, err := embedded.Open(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(e.Close)
 	still := startRelay(t, cfg.Port)
 	dial := func(endpoints ...string) *clientv3.Client {
-		client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: config, Logger: ClientLog(slog.New(slog.DiscardHandler))})
+		client, err := clientv3.New(clientv3.Config{Endpoints: endpoints, TLS: config, Logger: etcdlog.Client(slog.New(slog.DiscardHandler))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +94,7 @@ func TestMemberStandsStill(t *testing.T) {
 	there, other := fmt.Sprintf("https://127.0.0.1:%d", cfg.Port), "https://"+still.Addr().String()
 	// Watches are on the member that will stand still until they are told of the other.
 	client, watches := dial(there, other), dial(other)
-	r := runRegistry(t, Config{Store: NewEtcd(client, watches), Kinds: schema.NewSet(core.Namespace, core.ConfigMap), Agent: "test", Log: slog.New(slog.DiscardHandler)})
+	r := runRegistry(t, Config{Store: store.NewEtcd(client, watches), Kinds: schema.NewSet(core.Namespace, core.ConfigMap), Agent: "test", Log: slog.New(slog.DiscardHandler)})
 	ctx := testContext(t)
 	if _, err := r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, WriteOptions{}); err != nil {
 		t.Fatal(err)

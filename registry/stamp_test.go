@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -45,7 +46,7 @@ func TestStamp(t *testing.T) {
 // and reading it takes the short way.
 func TestStampsAreNotServed(t *testing.T) {
 	ctx := testContext(t)
-	s := NewFake()
+	s := store.NewFake()
 	cfg := Config{Store: s, Kinds: schema.NewSet(core.Namespace, core.ConfigMap), Agent: "test"}
 	writer, reader := runRegistry(t, cfg), runRegistry(t, cfg)
 	if _, err := writer.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, WriteOptions{}); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -36,7 +37,7 @@ func (t target) fault(kind ErrorKind, reason string, args ...any) *Error {
 }
 
 // stateOf reads what the store holds under a key; nil: nothing.
-func (r *Registry) stateOf(t target, kv *KV) state {
+func (r *Registry) stateOf(t target, kv *store.KV) state {
 	if kv == nil {
 		return state{live: true}
 	}

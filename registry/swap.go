@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -136,45 +137,45 @@ func (s *swap) item(value []byte, revision int64) *Item {
 }
 
 // commit runs the transaction of s.
-func (r *Registry) commit(ctx context.Context, s *swap, value []byte, claims *claims) (TxnResult, error) {
-	t := Txn{Compares: append(make([]Compare, 0, 1+len(s.holds)), Compare{Key: s.key, Revision: s.old.rev})}
+func (r *Registry) commit(ctx context.Context, s *swap, value []byte, claims *claims) (store.TxnResult, error) {
+	t := store.Txn{Compares: append(make([]store.Compare, 0, 1+len(s.holds)), store.Compare{Key: s.key, Revision: s.old.rev})}
 	for _, h := range s.holds {
-		t.Compares = append(t.Compares, Compare{Key: h.key, Revision: h.rev, Unread: true})
+		t.Compares = append(t.Compares, store.Compare{Key: h.key, Revision: h.rev, Unread: true})
 	}
 	by := r.stampOf(ctx, s.old.rev)
 	if s.remove {
 		t.Deletes = append(t.Deletes, s.key)
 	} else {
 		value = stamped(value, by)
-		t.Puts = append(t.Puts, Put{Key: s.key, Value: value})
+		t.Puts = append(t.Puts, store.Put{Key: s.key, Value: value})
 	}
 	copyByNode(&t, s, value)
 	if err := claims.add(&t); err != nil {
-		return TxnResult{}, err
+		return store.TxnResult{}, err
 	}
-	return r.settled(ctx, trace{s: s, value: value, by: by}, func(ctx context.Context) (TxnResult, error) {
+	return r.settled(ctx, trace{s: s, value: value, by: by}, func(ctx context.Context) (store.TxnResult, error) {
 		return r.commitDeletion(ctx, s, t, by)
 	})
 }
 
 // commitDeletion runs a transaction and, where it deletes the object, writes down who does. A full etcd takes
 // deletions but no puts: then that is left out.
-func (r *Registry) commitDeletion(ctx context.Context, s *swap, t Txn, by Stamp) (TxnResult, error) {
+func (r *Registry) commitDeletion(ctx context.Context, s *swap, t store.Txn, by Stamp) (store.TxnResult, error) {
 	if !s.remove {
 		return r.store.Commit(ctx, t)
 	}
 	text := deletion{Key: s.key, Stamp: by}.text()
 	with := t
-	with.Puts = append(t.Puts[:len(t.Puts):len(t.Puts)], Put{Key: deletedKey, Value: text})
+	with.Puts = append(t.Puts[:len(t.Puts):len(t.Puts)], store.Put{Key: deletedKey, Value: text})
 	res, err := r.store.Commit(ctx, with)
-	if !noSpace(err) {
+	if !store.OutOfSpace(err) {
 		return res, err
 	}
 	res, err = r.store.Commit(ctx, t)
 	if err == nil && !res.Done && res.Current[s.key] == nil {
 		// The write that met the quota is done all the same, and then refused.
 		if kv, _, gerr := r.store.Get(ctx, deletedKey, 0); gerr == nil && kv != nil && bytes.Equal(kv.Value, text) {
-			return TxnResult{Done: true, Revision: kv.ModRevision}, nil
+			return store.TxnResult{Done: true, Revision: kv.ModRevision}, nil
 		}
 	}
 	return res, err

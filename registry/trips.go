@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"gantry/registry/store"
 )
 
 // tripTimeout bounds one read-index round trip: a store that does not answer is Unavailable.
@@ -13,7 +15,7 @@ const tripTimeout = 5 * time.Second
 // trips shares read-index round trips among the reads that wait for one. A read joins only a trip that starts
 // after the read came: an earlier one may have missed a write that the reader knows of.
 type trips struct {
-	store Store
+	store store.Store
 	wake  chan struct{}
 	mu    sync.Mutex // guards next
 	next  *trip
@@ -25,7 +27,7 @@ type trip struct {
 	err  error
 }
 
-func newTrips(s Store) *trips { return &trips{store: s, wake: make(chan struct{}, 1)} }
+func newTrips(s store.Store) *trips { return &trips{store: s, wake: make(chan struct{}, 1)} }
 
 // revision is the store's revision at some moment after the call.
 func (t *trips) revision(ctx context.Context, ended <-chan struct{}) (int64, error) {
@@ -41,7 +43,7 @@ func (t *trips) revision(ctx context.Context, ended <-chan struct{}) (int64, err
 		return mine.rev, mine.err
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return 0, &Error{Kind: Timeout, Reason: "etcd did not answer in time", Cause: ctx.Err(), RetryAfter: etcdRetry}
+			return 0, &Error{Kind: Timeout, Reason: "etcd did not answer in time", Cause: ctx.Err(), RetryAfter: retryAfter}
 		}
 		return 0, ctxError(ctx)
 	case <-ended:

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/registry/admit"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -81,8 +82,8 @@ func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj sch
 type Quarantined = badRecord
 
 // ListQuarantined returns what is under quarantine, in the order of keys.
-func ListQuarantined(ctx context.Context, s Store) ([]Quarantined, error) {
-	kvs, _, _, err := s.List(ctx, quarantinePrefix, rangeEnd(quarantinePrefix), 0, 0)
+func ListQuarantined(ctx context.Context, s store.Store) ([]Quarantined, error) {
+	kvs, _, _, err := s.List(ctx, quarantinePrefix, store.RangeEnd(quarantinePrefix), 0, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func ListQuarantined(ctx context.Context, s Store) ([]Quarantined, error) {
 }
 
 // QuarantineOf returns the record of one key; false: it is not under quarantine.
-func QuarantineOf(ctx context.Context, s Store, key string) (Quarantined, bool, error) {
+func QuarantineOf(ctx context.Context, s store.Store, key string) (Quarantined, bool, error) {
 	kv, _, err := s.Get(ctx, quarantineKey(key), 0)
 	if err != nil || kv == nil {
 		return Quarantined{}, false, err
@@ -103,7 +104,7 @@ func QuarantineOf(ctx context.Context, s Store, key string) (Quarantined, bool, 
 }
 
 // readBad reads a record; like every value in etcd it may be anything.
-func readBad(kv *KV) Quarantined {
+func readBad(kv *store.KV) Quarantined {
 	var b Quarantined
 	key := "/" + strings.TrimPrefix(kv.Key, quarantinePrefix)
 	if json.Unmarshal(kv.Value, &b) != nil {

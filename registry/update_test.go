@@ -13,6 +13,7 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
@@ -70,15 +71,15 @@ func TestUpdateMustSayItsRevision(t *testing.T) {
 }
 
 func TestStaleUpdateMakesNoTrip(t *testing.T) {
-	f := &faulty{Store: registry.NewFake()}
+	f := &faulty{Store: store.NewFake()}
 	r := registrytest.On(t, f)
 	registrytest.Namespace(t, r, "default")
 	ctx := testContext(t)
 	first := must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
 	must(t)(r.Update(ctx, core.ConfigMap, config("a", "n", "2"), registry.WriteOptions{}))
-	f.commit = func(context.Context, registry.Store, registry.Txn) (registry.TxnResult, error) {
+	f.commit = func(context.Context, store.Store, store.Txn) (store.TxnResult, error) {
 		t.Error("etcd was asked")
-		return registry.TxnResult{}, errLost
+		return store.TxnResult{}, errLost
 	}
 	cm := config("a", "n", "3")
 	cm.ResourceVersion = revisionOf(t, first)
@@ -106,13 +107,13 @@ func TestEqualWritesNothing(t *testing.T) {
 
 // A second registry has nothing but the store in common: the first one's cache may be behind.
 func TestOldStateDecidesNothing(t *testing.T) {
-	r, store := registrytest.New(t)
-	other := registry.New(registry.Config{Store: store, Kinds: r.Kinds()}) // not running: always asks the store
+	r, etcd := registrytest.New(t)
+	other := registry.New(registry.Config{Store: etcd, Kinds: r.Kinds()}) // not running: always asks the store
 	ctx := testContext(t)
 	must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
 	must(t)(other.Update(ctx, core.ConfigMap, config("a", "n", "2"), registry.WriteOptions{}))
 	it := must(t)(r.Update(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
-	value, rev := stored(t, store, "/registry/configmaps/default/a")
+	value, rev := stored(t, etcd, "/registry/configmaps/default/a")
 	if !strings.Contains(value, `"n":"1"`) || it.Revision != rev {
 		t.Errorf("stored %s at %d, answered %d", value, rev, it.Revision)
 	}
@@ -182,15 +183,15 @@ func TestModifyHonoursWhatChangeReturns(t *testing.T) {
 }
 
 func TestHundredIncrementers(t *testing.T) {
-	hundredIncrementers(t, registry.NewFake(), 20)
+	hundredIncrementers(t, store.NewFake(), 20)
 }
 
 // hundredIncrementers lets 100 clients of 4 processes add to one number at once.
-func hundredIncrementers(t *testing.T, store registry.Store, each int) {
+func hundredIncrementers(t *testing.T, etcd store.Store, each int) {
 	t.Helper()
 	var rs []*registry.Registry
 	for range 4 {
-		rs = append(rs, registrytest.On(t, store))
+		rs = append(rs, registrytest.On(t, etcd))
 	}
 	registrytest.Namespace(t, rs[0], "default")
 	ctx := testContext(t)
@@ -222,15 +223,15 @@ func increment(o schema.Object) (schema.Object, error) {
 }
 
 func TestUnreadableValueCanBeReplacedAndDeleted(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
-	raw(t, store, "/registry/configmaps/default/bad", "rubbish")
+	raw(t, etcd, "/registry/configmaps/default/bad", "rubbish")
 	_, err := r.Modify(ctx, core.ConfigMap, "default", "bad", nothing, registry.WriteOptions{})
 	wantError(t, err, registry.Unreadable, "")
 	_, err = r.Create(ctx, core.ConfigMap, config("bad"), registry.WriteOptions{})
 	wantError(t, err, registry.Exists, "")
 	must(t)(r.Update(ctx, core.ConfigMap, config("bad", "k", "v"), registry.WriteOptions{}))
-	raw(t, store, "/registry/configmaps/default/bad", "rubbish")
+	raw(t, etcd, "/registry/configmaps/default/bad", "rubbish")
 	if _, gone, err := r.Delete(ctx, core.ConfigMap, "default", "bad", registry.DeleteOptions{}); err != nil || !gone {
 		t.Errorf("gone %v, %v", gone, err)
 	}
@@ -238,7 +239,7 @@ func TestUnreadableValueCanBeReplacedAndDeleted(t *testing.T) {
 
 // TestUIDsAreTheServers: no body makes an object have a uid of its writer's choice, not even where nobody can read what it replaces.
 func TestUIDsAreTheServers(t *testing.T) {
-	r, store := registrytest.New(t)
+	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	const key, chosen = "/registry/configmaps/default/bad", "../../../tmp/x"
 	with := func(uid string) *corev1.ConfigMap {
@@ -263,18 +264,18 @@ func TestUIDsAreTheServers(t *testing.T) {
 		"another name": `{"metadata":{"name":"else","namespace":"default"}}`,
 	}
 	for name, value := range spoilt {
-		raw(t, store, key, value)
+		raw(t, etcd, key, value)
 		_, err := r.Update(ctx, core.ConfigMap, with(chosen), registry.WriteOptions{})
 		wantError(t, err, registry.Conflict, "Precondition failed: UID in precondition: ../../../tmp/x, UID in object meta: "+first.UID())
 		for _, uid := range []string{"", first.UID()} {
-			raw(t, store, key, value)
+			raw(t, etcd, key, value)
 			if it := must(t)(r.Update(ctx, core.ConfigMap, with(uid), registry.WriteOptions{})); it.UID() != first.UID() {
 				t.Errorf("%s: replaced by %q it has the uid %q, want %q as before", name, uid, it.UID(), first.UID())
 			}
 		}
 	}
 
-	raw(t, store, "/registry/configmaps/default/new", spoilt["another uid"])
+	raw(t, etcd, "/registry/configmaps/default/new", spoilt["another uid"])
 	unknown := with(chosen)
 	unknown.Name = "new"
 	_, err = r.Update(ctx, core.ConfigMap, unknown, registry.WriteOptions{})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+
+	"gantry/registry/store"
 )
 
 // rulesVersion is the version of the rules that this binary's writes keep to. It rises when an older binary could
@@ -20,7 +22,7 @@ type rules struct {
 // versioned is a Store that writes only while /gantry/version names no newer rules than this binary's: every
 // transaction compares the key, so an older binary stands aside from the very moment a newer one has raised it.
 type versioned struct {
-	Store
+	store.Store
 	log *slog.Logger
 
 	mu    sync.Mutex // guards what follows
@@ -30,7 +32,7 @@ type versioned struct {
 }
 
 // see takes note of what the key holds.
-func (v *versioned) see(kv *KV) {
+func (v *versioned) see(kv *store.KV) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var now rules
@@ -38,16 +40,16 @@ func (v *versioned) see(kv *KV) {
 	if kv != nil {
 		v.rev = kv.ModRevision
 		if err := json.Unmarshal(kv.Value, &now); err != nil {
-			v.log.Warn("version of the rules not readable, ignored", "key", versionKey, "rv", kv.ModRevision, "err", err)
+			v.log.Warn("version of the rules not readable, ignored", "key", store.VersionKey, "rv", kv.ModRevision, "err", err)
 			now.Rules = 0
 		}
 	}
 	before := v.fault
 	if v.fault = nil; now.Rules > rulesVersion {
 		v.fault = &Error{Kind: Unavailable, Reason: fmt.Sprintf(
-			"the cluster is at version %d of the rules (%s), this gantry knows version %d: it stands aside, upgrade it", now.Rules, versionKey, rulesVersion)}
+			"the cluster is at version %d of the rules (%s), this gantry knows version %d: it stands aside, upgrade it", now.Rules, store.VersionKey, rulesVersion)}
 		if before == nil {
-			v.log.Error("newer rules found, this binary writes nothing", "key", versionKey, "rv", v.rev, "err", v.fault)
+			v.log.Error("newer rules found, this binary writes nothing", "key", store.VersionKey, "rv", v.rev, "err", v.fault)
 		}
 	}
 }
@@ -65,7 +67,7 @@ func (v *versioned) allowed(ctx context.Context) (int64, error) {
 
 // look reads the key.
 func (v *versioned) look(ctx context.Context) (int64, error) {
-	kv, _, err := v.Store.Get(ctx, versionKey, 0)
+	kv, _, err := v.Store.Get(ctx, store.VersionKey, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -83,21 +85,21 @@ func (v *versioned) standing() error {
 }
 
 // Commit is Store's Commit; Unavailable where this binary stands aside.
-func (v *versioned) Commit(ctx context.Context, t Txn) (TxnResult, error) {
+func (v *versioned) Commit(ctx context.Context, t store.Txn) (store.TxnResult, error) {
 	own := t.Compares
 	for {
 		rev, err := v.allowed(ctx)
 		if err != nil {
-			return TxnResult{}, err
+			return store.TxnResult{}, err
 		}
-		t.Compares = append(own[:len(own):len(own)], Compare{Key: versionKey, Revision: rev})
+		t.Compares = append(own[:len(own):len(own)], store.Compare{Key: store.VersionKey, Revision: rev})
 		res, err := v.Store.Commit(ctx, t)
 		if err != nil || res.Done {
 			return res, err
 		}
-		now := res.Current[versionKey]
+		now := res.Current[store.VersionKey]
 		if (now == nil && rev == 0) || (now != nil && now.ModRevision == rev) {
-			delete(res.Current, versionKey)
+			delete(res.Current, store.VersionKey)
 			return res, nil
 		}
 		v.see(now)
@@ -107,7 +109,7 @@ func (v *versioned) Commit(ctx context.Context, t Txn) (TxnResult, error) {
 // raise writes this binary's version where an older one, none or rubbish stands.
 func (v *versioned) raise(ctx context.Context) error {
 	for {
-		kv, _, err := v.Store.Get(ctx, versionKey, 0)
+		kv, _, err := v.Store.Get(ctx, store.VersionKey, 0)
 		if err != nil {
 			return err
 		}
@@ -124,15 +126,15 @@ func (v *versioned) raise(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		res, err := v.Store.Commit(ctx, Txn{
-			Compares: []Compare{{Key: versionKey, Revision: rev}},
-			Puts:     []Put{{Key: versionKey, Value: value}},
+		res, err := v.Store.Commit(ctx, store.Txn{
+			Compares: []store.Compare{{Key: store.VersionKey, Revision: rev}},
+			Puts:     []store.Put{{Key: store.VersionKey, Value: value}},
 		})
 		if err != nil {
 			return err
 		}
 		if res.Done {
-			v.see(&KV{Key: versionKey, Value: value, ModRevision: res.Revision})
+			v.see(&store.KV{Key: store.VersionKey, Value: value, ModRevision: res.Revision})
 			return nil
 		}
 	}

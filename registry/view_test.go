@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gantry/registry/store"
 )
 
 // TestIndexesGiveWay: odd selectors take the room for indexes only for a while, and what has no index is listed without the
@@ -14,7 +16,7 @@ import (
 func TestIndexesGiveWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		s := NewFake()
+		s := store.NewFake()
 		for i := range 100 {
 			put(t, s, fmt.Sprintf("/registry/pods/n/p%02d", i), podJSON("n", fmt.Sprintf("p%02d", i), fmt.Sprintf(`"app":"%d","odd40":"x"`, i%10)))
 		}

@@ -14,10 +14,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry/store"
 )
 
 // testRegistry is a running registry on a store; it ends with the test.
-func testRegistry(t *testing.T, s Store) *Registry {
+func testRegistry(t *testing.T, s store.Store) *Registry {
 	t.Helper()
 	return runRegistry(t, Config{Store: s, Kinds: testKinds, Agent: "test", Log: slog.New(slog.DiscardHandler)})
 }
@@ -62,18 +64,18 @@ func uidOf(name string) string {
 }
 
 // put writes a raw value, as etcdctl does, and returns its revision.
-func put(t *testing.T, s Store, key, value string) int64 {
+func put(t *testing.T, s store.Store, key, value string) int64 {
 	t.Helper()
-	res, err := s.Commit(testContext(t), Txn{Puts: []Put{{Key: key, Value: []byte(value)}}})
+	res, err := s.Commit(testContext(t), store.Txn{Puts: []store.Put{{Key: key, Value: []byte(value)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return res.Revision
 }
 
-func del(t *testing.T, s Store, keys ...string) int64 {
+func del(t *testing.T, s store.Store, keys ...string) int64 {
 	t.Helper()
-	res, err := s.Commit(testContext(t), Txn{Deletes: keys})
+	res, err := s.Commit(testContext(t), store.Txn{Deletes: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +110,7 @@ func next(t *testing.T, w *Watcher, n int) []Event {
 }
 
 func TestReadsOfTheFake(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	a := put(t, s, "/registry/pods/default/a", podJSON("default", "a", `"app":"web"`))
 	r := testRegistry(t, s)
 	ctx := testContext(t)
@@ -135,7 +137,7 @@ func TestReadsOfTheFake(t *testing.T) {
 }
 
 func TestWatchStarts(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	a := put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 	b := put(t, s, "/registry/pods/n/b", podJSON("n", "b", ""))
 	r := testRegistry(t, s)
@@ -187,7 +189,7 @@ func TestWatchStarts(t *testing.T) {
 }
 
 func TestWatchOptions(t *testing.T) {
-	r := testRegistry(t, NewFake())
+	r := testRegistry(t, store.NewFake())
 	yes := true
 	for want, o := range map[string]WatchOptions{
 		"resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan":          {SendInitialEvents: &yes},
@@ -206,7 +208,7 @@ func TestWatchOptions(t *testing.T) {
 }
 
 func TestWatchFromTheFuture(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	a := put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 	r := testRegistry(t, s)
 	w, err := r.Watch(testContext(t), podKind, "", WatchOptions{ResourceVersion: fmt.Sprint(a + 2)})
@@ -222,7 +224,7 @@ func TestWatchFromTheFuture(t *testing.T) {
 }
 
 func TestWatchFromBeforeTheCompaction(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	a := put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 	put(t, s, "/registry/pods/n/a", podJSON("n", "a", `"x":"y"`))
 	b := put(t, s, "/registry/pods/n/b", podJSON("n", "b", ""))
@@ -238,7 +240,7 @@ func TestWatchFromBeforeTheCompaction(t *testing.T) {
 }
 
 func TestSlowWatcherExpires(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	r := testRegistry(t, s)
 	r.cache(podKind).ring.limit = 10
 	w, err := r.Watch(testContext(t), podKind, "", WatchOptions{})
@@ -258,7 +260,7 @@ func TestSlowWatcherExpires(t *testing.T) {
 }
 
 func TestDeletedCarriesTheLastState(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	put(t, s, "/registry/pods/n/a", podJSON("n", "a", `"last":"state"`))
 	r := testRegistry(t, s)
 	w, err := r.Watch(testContext(t), podKind, "", WatchOptions{})
@@ -276,7 +278,7 @@ func TestDeletedCarriesTheLastState(t *testing.T) {
 
 func TestBookmarks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewFake()
+		s := store.NewFake()
 		r := New(Config{Store: s, Kinds: testKinds, Log: slog.New(slog.DiscardHandler)})
 		ctx, cancel := context.WithCancel(t.Context())
 		go r.Run(ctx)
@@ -300,7 +302,7 @@ func TestBookmarks(t *testing.T) {
 
 // TestRestoredStore: etcd goes back in time, as when a backup is restored without raising its revision.
 func TestRestoredStore(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	a := put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 	put(t, s, "/registry/pods/n/b", podJSON("n", "b", ""))
 	r := testRegistry(t, s)
@@ -334,13 +336,13 @@ func waitFor(ctx context.Context, f func() bool) error {
 
 // TestEtcdAway: reads that may be old go on, others say what is wrong and do not hang.
 func TestEtcdAway(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 	r := testRegistry(t, s)
 	if _, err := r.Get(testContext(t), podKind, "n", "a", ""); err != nil {
 		t.Fatal(err)
 	}
-	s.Fail(&Error{Kind: Unavailable, Reason: "etcd is away"})
+	s.Fail(&store.Error{Kind: store.Unavailable, Reason: "etcd is away"})
 	if _, err := r.Get(testContext(t), podKind, "n", "a", "0"); err != nil {
 		t.Errorf("an old read: %v", err)
 	}
@@ -367,7 +369,7 @@ func TestEtcdAway(t *testing.T) {
 
 // TestByNode: a node's registry reads its pods from the node's own range.
 func TestByNode(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 	rev := put(t, s, "/gantry/bynode/n1/pods/n/b", podJSON("n", "b", ""))
 	put(t, s, "/gantry/bynode/n10/pods/n/c", podJSON("n", "c", ""))
@@ -380,7 +382,7 @@ func TestByNode(t *testing.T) {
 
 // TestManyObjectsOfARevision: `etcdctl del --prefix` deletes all of them under one revision.
 func TestManyObjectsOfARevision(t *testing.T) {
-	s := NewFake()
+	s := store.NewFake()
 	var keys []string
 	for _, name := range []string{"a", "b", "c", "d"} {
 		keys = append(keys, "/registry/pods/n/"+name)

@@ -10,6 +10,7 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -43,10 +44,10 @@ func BenchmarkPodStatus(b *testing.B) {
 }
 
 func BenchmarkCreateService(b *testing.B) {
-	store := registry.NewFake()
-	running := registrytest.On(b, store)
+	etcd := store.NewFake()
+	running := registrytest.On(b, etcd)
 	registrytest.Namespace(b, running, "default")
-	r := registry.New(registry.Config{Store: store, Kinds: running.Kinds(), ServiceCIDR: netip.MustParsePrefix("10.0.0.0/8")})
+	r := registry.New(registry.Config{Store: etcd, Kinds: running.Kinds(), ServiceCIDR: netip.MustParsePrefix("10.0.0.0/8")})
 	for i := 0; b.Loop(); i++ {
 		if _, err := r.Create(context.Background(), core.Service, service(fmt.Sprintf("s%d", i)), registry.WriteOptions{}); err != nil {
 			b.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -61,7 +62,7 @@ func wantError(t *testing.T, err error, kind registry.ErrorKind, text string) {
 }
 
 // stored is a key's value; "" where it is absent.
-func stored(t *testing.T, s registry.Store, key string) (value string, revision int64) {
+func stored(t *testing.T, s store.Store, key string) (value string, revision int64) {
 	t.Helper()
 	kv, _, err := s.Get(testContext(t), key, 0)
 	if err != nil {
@@ -74,7 +75,7 @@ func stored(t *testing.T, s registry.Store, key string) (value string, revision 
 }
 
 // keys are those below a prefix.
-func keys(t *testing.T, s registry.Store, prefix string) []string {
+func keys(t *testing.T, s store.Store, prefix string) []string {
 	t.Helper()
 	kvs, _, _, err := s.List(testContext(t), prefix, prefix[:len(prefix)-1]+"0", 0, 0)
 	if err != nil {
@@ -88,9 +89,9 @@ func keys(t *testing.T, s registry.Store, prefix string) []string {
 }
 
 // raw writes a value past the registry, as etcdctl does.
-func raw(t *testing.T, s registry.Store, key, value string) {
+func raw(t *testing.T, s store.Store, key, value string) {
 	t.Helper()
-	if _, err := s.Commit(testContext(t), registry.Txn{Puts: []registry.Put{{Key: key, Value: []byte(value)}}}); err != nil {
+	if _, err := s.Commit(testContext(t), store.Txn{Puts: []store.Put{{Key: key, Value: []byte(value)}}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -115,15 +116,15 @@ func bindTo(ctx context.Context, r *registry.Registry, name, node string, o regi
 
 // faulty is a store whose Commit can lose its answer.
 type faulty struct {
-	registry.Store
-	commit func(ctx context.Context, s registry.Store, t registry.Txn) (registry.TxnResult, error)
+	store.Store
+	commit func(ctx context.Context, s store.Store, t store.Txn) (store.TxnResult, error)
 }
 
-func (f *faulty) Commit(ctx context.Context, t registry.Txn) (registry.TxnResult, error) {
+func (f *faulty) Commit(ctx context.Context, t store.Txn) (store.TxnResult, error) {
 	if f.commit != nil {
 		return f.commit(ctx, f.Store, t)
 	}
 	return f.Store.Commit(ctx, t)
 }
 
-var errLost = &registry.Error{Kind: registry.Timeout, Reason: "the answer was lost", UnknownOutcome: true}
+var errLost = &store.Error{Kind: store.Timeout, Reason: "the answer was lost", UnknownOutcome: true}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"gantry/registry"
+	"gantry/registry/embedded"
 )
 
 // backup saves etcd to a file.
@@ -15,7 +15,7 @@ func backup(c *cli.Context, s *session) error {
 		return fmt.Errorf("usage: gantry backup FILE")
 	}
 	file := c.Args().First()
-	b, err := registry.Backup(s.ctx, s.client, file)
+	b, err := embedded.Backup(s.ctx, s.client, file)
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func restore(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("--data-dir: %w", err)
 	}
-	b, err := registry.Restore(c.Args().First(), filepath.Join(dir, "etcd"))
+	b, err := embedded.Restore(c.Args().First(), filepath.Join(dir, "etcd"))
 	if err != nil {
 		return err
 	}

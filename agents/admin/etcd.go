@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"gantry/registry"
+	"gantry/registry/store"
 )
 
 // Etcd is how an etcd is reached.
@@ -40,7 +41,7 @@ func etcdFlags() []cli.Flag {
 type session struct {
 	ctx    context.Context
 	client *clientv3.Client
-	store  registry.Store
+	store  store.Store
 	out    io.Writer
 	notes  io.Writer // what is not the result itself
 	now    time.Time
@@ -74,7 +75,7 @@ func (cfg Config) over(c *cli.Context, f func(*cli.Context, *session) error) err
 	}
 	defer done()
 	return f(c, &session{
-		ctx: ctx, client: client, store: registry.NewEtcd(client, client),
+		ctx: ctx, client: client, store: store.NewEtcd(client, client),
 		out: c.App.Writer, notes: c.App.ErrWriter, now: time.Now(), local: time.Local,
 	})
 }
@@ -95,9 +96,9 @@ func dial(ctx context.Context, e Etcd) (*clientv3.Client, func(), error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
 	defer cancel()
-	if _, err := registry.NewEtcd(client, client).Revision(ctx); err != nil {
+	if _, err := store.NewEtcd(client, client).Revision(ctx); err != nil {
 		client.Close()
-		var fault *registry.Error
+		var fault *store.Error
 		if errors.As(err, &fault) && fault.Cause != nil && !errors.Is(err, registry.Forbidden) {
 			return nil, nil, fmt.Errorf("etcd at %s does not answer: is gantry (or that etcd) running? (%w)", strings.Join(e.Servers, ","), fault.Cause)
 		}

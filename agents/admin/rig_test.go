@@ -22,6 +22,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/embedded"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
@@ -33,8 +35,8 @@ var update = flag.Bool("update", false, "write testdata anew")
 type rig struct {
 	t     *testing.T
 	ctx   context.Context
-	etcd  *registry.Embedded
-	store *registry.Etcd
+	etcd  *embedded.Etcd
+	store *store.Etcd
 	reg   *registry.Registry
 	text  strings.Builder // of the commands so far
 }
@@ -44,11 +46,11 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	t.Setenv("SUDO_USER", "dora")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	e, err := registry.OpenEmbedded(registry.EmbeddedConfig{Dir: t.TempDir(), NoSync: true, Log: quiet()})
+	e, err := embedded.Open(embedded.Config{Dir: t.TempDir(), NoSync: true, Log: quiet()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, ctx: ctx, etcd: e, store: registry.NewEtcd(e.Client(), e.Client())}
+	r := &rig{t: t, ctx: ctx, etcd: e, store: store.NewEtcd(e.Client(), e.Client())}
 	r.reg = registry.New(registry.Config{
 		Store: r.store, Kinds: kinds.All, Agent: "controllers", Quarantine: true, Log: slog.New(slog.DiscardHandler),
 		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),

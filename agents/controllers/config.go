@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gantry/agents/controllers/controller"
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/signtoken"
 	"gantry/registry"
@@ -85,7 +86,7 @@ func (c Config) Validate() error {
 		fault("--node-monitor-grace-period %s is negative", c.NodeMonitorGracePeriod)
 	}
 	for _, name := range c.Controllers {
-		known := slices.ContainsFunc(all(), func(t controller) bool { return t.name == strings.TrimPrefix(name, "-") })
+		known := slices.ContainsFunc(table(c), func(t controller.Controller) bool { return t.Name == strings.TrimPrefix(name, "-") })
 		if name != "*" && !known {
 			fault("--controllers: %q is not a controller", name)
 		}

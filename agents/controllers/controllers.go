@@ -1,6 +1,10 @@
 package controllers
 
 import (
+	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/lifecycle"
+	"gantry/agents/controllers/network"
+	"gantry/agents/controllers/workload"
 	"gantry/schema"
 	"gantry/schema/apps"
 	"gantry/schema/coordination"
@@ -9,41 +13,27 @@ import (
 	"gantry/schema/kinds"
 )
 
-// controller is one loop, as a value.
-type controller struct {
-	// name is what --controllers, logs and metrics call it.
-	name string
-	// doc is one line of what it is for.
-	doc string
-	// reads and writes are the kinds it looks at and the kinds it changes.
-	reads, writes []*schema.Kind
-	// workers look at different keys at the same time.
-	workers int
-	// setup makes what one term of leadership needs; it starts nothing.
-	setup func(e *env) wiring
-}
-
-// all is the table of every controller there is. Order means nothing.
-func all() []controller {
+// table is every controller there is. Order means nothing.
+func table(cfg Config) []controller.Controller {
 	k := func(kinds ...*schema.Kind) []*schema.Kind { return kinds }
-	return []controller{
-		{"deployment", "replica sets of deployments: rolling updates, history, status", k(apps.Deployment, apps.ReplicaSet, core.Pod), k(apps.Deployment, apps.ReplicaSet), 4, setupDeployment},
-		{"replicaset", "pods of replica sets: as many as wanted, and their count in the status", k(apps.ReplicaSet, core.Pod), k(apps.ReplicaSet, core.Pod), 4, setupReplicaSet},
-		{"endpointslice", "endpoint slices of services that have a selector", k(core.Service, core.Pod, core.Node, discovery.EndpointSlice), k(discovery.EndpointSlice), 4, setupEndpointSlice},
-		{"endpoints", "endpoints of services that have a selector", k(core.Service, core.Pod, core.Endpoints), k(core.Endpoints), 2, setupEndpoints},
-		{"endpointslicemirroring", "endpoint slices of endpoints made by hand", k(core.Service, core.Endpoints, discovery.EndpointSlice), k(discovery.EndpointSlice), 1, setupMirroring},
-		{"namespace", "the first namespaces, and the emptying of those being deleted", kinds.All.All, kinds.All.All, 4, setupNamespace},
-		{"namespacegc", "what is left in namespaces that were deleted past the API", kinds.All.All, kinds.All.All, 1, setupNamespaceGC},
-		{"serviceaccount", "the service account default in every namespace", k(core.Namespace, core.ServiceAccount), k(core.ServiceAccount), 1, setupServiceAccount},
-		{"serviceaccounttoken", "tokens in the Secrets made for them, and those Secrets' end with their account", k(core.Secret, core.ServiceAccount), k(core.Secret, core.ServiceAccount), 2, setupAccountTokens},
-		{"rootca", "the config map kube-root-ca.crt in every namespace", k(core.Namespace, core.ConfigMap), k(core.ConfigMap), 1, setupRootCA},
-		{"garbage", "objects whose owners are gone, and owners that wait for or let go of theirs", kinds.All.All, kinds.All.All, 4, setupGarbage},
-		{"podgc", "pods that have ended, lost their node or never got one", k(core.Pod, core.Node), k(core.Pod), 1, setupPodGC},
-		{"eventgc", "events that last happened more than an hour ago", k(core.Event), k(core.Event), 1, setupEventGC},
-		{"nodelifecycle", "silent nodes: their conditions, taints and the pods on them", k(core.Node, coordination.Lease, core.Pod), k(core.Node, core.Pod), 4, setupNodeLifecycle},
-		{"taint", "eviction of pods that do not tolerate a NoExecute taint", k(core.Node, core.Pod), k(core.Pod), 4, setupTaint},
-		{"nodeipam", "a part of the cluster's pod addresses for each node", k(core.Node), k(core.Node), 1, setupNodeIPAM},
-		{"bynode", "repair of the pods' copies that nodes read", k(core.Pod), nil, 1, setupByNode},
-		{"claims", "repair of the claims on cluster IPs and node ports", k(core.Service), nil, 1, setupClaims},
+	return []controller.Controller{
+		{Name: "deployment", Doc: "replica sets of deployments: rolling updates, history, status", Reads: k(apps.Deployment, apps.ReplicaSet, core.Pod), Writes: k(apps.Deployment, apps.ReplicaSet), Workers: 4, New: workload.NewDeployment},
+		{Name: "replicaset", Doc: "pods of replica sets: as many as wanted, and their count in the status", Reads: k(apps.ReplicaSet, core.Pod), Writes: k(apps.ReplicaSet, core.Pod), Workers: 4, New: workload.NewReplicaSet},
+		{Name: "endpointslice", Doc: "endpoint slices of services that have a selector", Reads: k(core.Service, core.Pod, core.Node, discovery.EndpointSlice), Writes: k(discovery.EndpointSlice), Workers: 4, New: network.NewEndpointSlice},
+		{Name: "endpoints", Doc: "endpoints of services that have a selector", Reads: k(core.Service, core.Pod, core.Endpoints), Writes: k(core.Endpoints), Workers: 2, New: network.NewEndpoints},
+		{Name: "endpointslicemirroring", Doc: "endpoint slices of endpoints made by hand", Reads: k(core.Service, core.Endpoints, discovery.EndpointSlice), Writes: k(discovery.EndpointSlice), Workers: 1, New: network.NewEndpointSliceMirroring},
+		{Name: "namespace", Doc: "the first namespaces, and the emptying of those being deleted", Reads: kinds.All.All, Writes: kinds.All.All, Workers: 4, New: lifecycle.NewNamespace},
+		{Name: "namespacegc", Doc: "what is left in namespaces that were deleted past the API", Reads: kinds.All.All, Writes: kinds.All.All, Workers: 1, New: lifecycle.NewNamespaceGC},
+		{Name: "serviceaccount", Doc: "the service account default in every namespace", Reads: k(core.Namespace, core.ServiceAccount), Writes: k(core.ServiceAccount), Workers: 1, New: lifecycle.NewServiceAccount},
+		{Name: "serviceaccounttoken", Doc: "tokens in the Secrets made for them, and those Secrets' end with their account", Reads: k(core.Secret, core.ServiceAccount), Writes: k(core.Secret, core.ServiceAccount), Workers: 2, New: lifecycle.NewServiceAccountToken(cfg.ServiceAccountKey, cfg.RootCA)},
+		{Name: "rootca", Doc: "the config map kube-root-ca.crt in every namespace", Reads: k(core.Namespace, core.ConfigMap), Writes: k(core.ConfigMap), Workers: 1, New: lifecycle.NewRootCA(cfg.RootCA)},
+		{Name: "garbage", Doc: "objects whose owners are gone, and owners that wait for or let go of theirs", Reads: kinds.All.All, Writes: kinds.All.All, Workers: 4, New: lifecycle.NewGarbage},
+		{Name: "podgc", Doc: "pods that have ended, lost their node or never got one", Reads: k(core.Pod, core.Node), Writes: k(core.Pod), Workers: 1, New: lifecycle.NewPodGC(cfg.TerminatedPodThreshold)},
+		{Name: "eventgc", Doc: "events that last happened more than an hour ago", Reads: k(core.Event), Writes: k(core.Event), Workers: 1, New: lifecycle.NewEventGC},
+		{Name: "nodelifecycle", Doc: "silent nodes: their conditions, taints and the pods on them", Reads: k(core.Node, coordination.Lease, core.Pod), Writes: k(core.Node, core.Pod), Workers: 4, New: lifecycle.NewNodeLifecycle(cfg.NodeMonitorGracePeriod)},
+		{Name: "taint", Doc: "eviction of pods that do not tolerate a NoExecute taint", Reads: k(core.Node, core.Pod), Writes: k(core.Pod), Workers: 4, New: lifecycle.NewTaint},
+		{Name: "nodeipam", Doc: "a part of the cluster's pod addresses for each node", Reads: k(core.Node), Writes: k(core.Node), Workers: 1, New: network.NewNodeIPAM(cfg.ClusterCIDR, cfg.NodeCIDRMask)},
+		{Name: "bynode", Doc: "repair of the pods' copies that nodes read", Reads: k(core.Pod), Writes: nil, Workers: 1, New: lifecycle.NewByNode},
+		{Name: "claims", Doc: "repair of the claims on cluster IPs and node ports", Reads: k(core.Service), Writes: nil, Workers: 1, New: network.NewAddressClaims},
 	}
 }

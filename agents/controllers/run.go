@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"gantry/agents/controllers/controller"
 	"gantry/agents/internal/events"
 	"gantry/agents/internal/loop"
 	"gantry/registry"
@@ -31,33 +32,6 @@ func Run(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// env is what a controller works with during one term of leadership.
-type env struct {
-	cfg    Config
-	r      *registry.Registry
-	events *events.Recorder
-	log    *slog.Logger
-	// add asks for a look at a key after a while; 0 is now. It never blocks.
-	add func(key string, after time.Duration)
-}
-
-// wiring is what a controller's setup makes.
-type wiring struct {
-	// watches say which keys a change asks to look at.
-	watches []watch
-	// reconcile looks at one key; see loop.Reconcile.
-	reconcile loop.Reconcile
-	// run is work beside the queue, until ctx is done; may be nil.
-	run func(ctx context.Context) error
-}
-
-// watch turns the changes of a kind into keys. keys runs on the one goroutine that follows the kind: it must not
-// block. old is nil for a new object, current for one that is gone.
-type watch struct {
-	kind *schema.Kind
-	keys func(old, current schema.Object)
-}
-
 // lead runs one term of leadership. Nothing is looked at before every kind is followed: what changed after the look would not
 // be looked at again.
 func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logger) error {
@@ -75,27 +49,27 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 		})
 	}
 	byKind := map[*schema.Kind][]func(old, current schema.Object){}
-	for _, c := range all() {
-		if !cfg.runs(c.name) {
+	for _, c := range table(cfg) {
+		if !cfg.runs(c.Name) {
 			continue
 		}
-		e := &env{cfg: cfg, r: r, events: recorder.As(source(c.name)), log: log.With("controller", c.name)}
+		e := &controller.Env{Registry: r, Events: recorder.As(source(c.Name)), Log: log.With("controller", c.Name)}
 		var l *loop.Loop
-		e.add = func(key string, after time.Duration) {
+		e.Enqueue = func(key string, after time.Duration) {
 			if after > 0 {
 				l.AddAfter(key, after)
 			} else {
 				l.Add(key)
 			}
 		}
-		w := c.setup(e)
-		l = loop.New(c.name, c.workers, log, untilNamespaceEnds(w.reconcile))
-		for _, v := range w.watches {
-			byKind[v.kind] = append(byKind[v.kind], v.keys)
+		w := c.New(e)
+		l = loop.New(c.Name, c.Workers, log, controller.IgnoreNamespaceTerminating(w.Reconcile))
+		for _, v := range w.Watches {
+			byKind[v.Kind] = append(byKind[v.Kind], v.Keys)
 		}
 		start(l.Run)
-		if w.run != nil {
-			start(func(ctx context.Context) error { return safely.Keep(ctx, e.log, "working beside the queue", w.run) })
+		if w.Run != nil {
+			start(func(ctx context.Context) error { return safely.Keep(ctx, e.Log, "working beside the queue", w.Run) })
 		}
 	}
 	kinds := map[*schema.Kind]func(registry.Change){}

@@ -27,6 +27,7 @@ import (
 	"gantry/agents/internal/pki"
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/kinds"
 )
@@ -37,7 +38,7 @@ type cluster struct {
 	dir     string
 	url     string
 	reg     *registry.Registry
-	store   registry.Store
+	store   store.Store
 	ca      *pki.Authority
 	admin   pki.Pair
 	gateway *gateway // the handlers alone, with the same keys
@@ -61,7 +62,7 @@ func newCluster(t testing.TB, change ...func(*Config)) *cluster {
 		t.Fatal(err)
 	}
 	registrytest.DetectMutations(t)
-	c.store = registry.NewFake()
+	c.store = store.NewFake()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	c.reg = registry.New(registry.Config{
 		Store: c.store, Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Agent: "gateway", Log: log,
@@ -242,7 +243,7 @@ func (c *cluster) put(k *schema.Kind, namespace, name string, change func(schema
 		c.t.Fatal(err)
 	}
 	key := "/registry/" + path.Join(k.Prefix, namespace, name)
-	if _, err := c.store.Commit(c.t.Context(), registry.Txn{Puts: []registry.Put{{Key: key, Value: value}}}); err != nil {
+	if _, err := c.store.Commit(c.t.Context(), store.Txn{Puts: []store.Put{{Key: key, Value: value}}}); err != nil {
 		c.t.Fatal(err)
 	}
 	if _, err := c.reg.Get(c.t.Context(), k, namespace, name, ""); err != nil {

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/agents/kubelet/volumes"
-	"gantry/registry"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -95,11 +95,11 @@ func TestHostileCopiesMakeNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var puts []registry.Put
+		var puts []store.Put
 		for _, key := range []string{"/registry/pods/default/" + name, "/gantry/bynode/" + r.node + "/pods/default/" + name} {
-			puts = append(puts, registry.Put{Key: key, Value: text})
+			puts = append(puts, store.Put{Key: key, Value: text})
 		}
-		if _, err := r.store.Commit(t.Context(), registry.Txn{Puts: puts}); err != nil {
+		if _, err := r.store.Commit(t.Context(), store.Txn{Puts: puts}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -34,6 +34,7 @@ import (
 	"gantry/registry"
 	"gantry/registry/leaktest"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
@@ -128,7 +129,7 @@ func (gateway) Token(context.Context, string, string, *authenticationv1.TokenReq
 type rig struct {
 	testing.TB
 	api     *registry.Registry
-	store   *registry.Fake
+	store   *store.Fake
 	docker  *client.Client
 	engine  docker // what the kubelet is given
 	node    string
@@ -153,9 +154,9 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api, store := registrytest.New(t)
+	api, etcd := registrytest.New(t)
 	r := &rig{
-		TB: t, api: api, store: store, docker: d, engine: d, dataDir: t.TempDir(),
+		TB: t, api: api, store: etcd, docker: d, engine: d, dataDir: t.TempDir(),
 		node: fmt.Sprintf("kt-%d-%s", os.Getpid(), strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))),
 	}
 	t.Cleanup(func() { r.clean() })

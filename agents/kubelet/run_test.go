@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/store"
 )
 
 func eventsOfNode(node string) events.ListOptions {
@@ -219,16 +220,16 @@ func TestPodThatComesBackRuns(t *testing.T) {
 // take deletes keys past the registry; the result puts their values back.
 func (r *rig) take(keys ...string) (put func()) {
 	r.Helper()
-	txn := registry.Txn{Deletes: keys}
-	var back registry.Txn
+	txn := store.Txn{Deletes: keys}
+	var back store.Txn
 	for _, key := range keys {
 		kv, _, err := r.store.Get(r.Context(), key, 0)
 		if err != nil || kv == nil {
 			r.Fatalf("%s: %v, %v", key, kv, err)
 		}
-		back.Puts = append(back.Puts, registry.Put{Key: key, Value: kv.Value})
+		back.Puts = append(back.Puts, store.Put{Key: key, Value: kv.Value})
 	}
-	commit := func(txn registry.Txn) {
+	commit := func(txn store.Txn) {
 		r.Helper()
 		if _, err := r.store.Commit(r.Context(), txn); err != nil {
 			r.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/kinds"
 )
@@ -25,13 +26,13 @@ import (
 // cluster is a store with registry and proxy on it; each may be stopped and started.
 type cluster struct {
 	t     *testing.T
-	store *registry.Fake
+	store *store.Fake
 	r     *registry.Registry
 	stop  func()
 }
 
 func newCluster(t *testing.T) *cluster {
-	c := &cluster{t: t, store: registry.NewFake()}
+	c := &cluster{t: t, store: store.NewFake()}
 	t.Cleanup(func() {
 		if err := Clean(); err != nil {
 			t.Error(err)

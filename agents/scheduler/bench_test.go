@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// BenchmarkDecisions is the time to take in and decide on the pods of one template, without writing anything.
+// BenchmarkDecisions is the time to apply and schedule the pods of one template, without writing anything.
 func BenchmarkDecisions(b *testing.B) {
 	shapes := map[string][]func(*corev1.Pod){
 		"plain":  {ownedBy("rs")},
@@ -23,9 +23,9 @@ func BenchmarkDecisions(b *testing.B) {
 					pods = append(pods, aPod(fmt.Sprintf("p%d", i), append(shape, requests("cpu", "100m"))...))
 				}
 				for b.Loop() {
-					br := situation(nodes, pods...)
+					s := newTestState(nodes, pods...)
 					for range pods {
-						if d := mustNext(b, br, start); d.node == nil {
+						if d := mustScheduleOne(b, s, start); d.node == nil {
 							b.Fatal(d.why)
 						}
 					}
@@ -43,9 +43,9 @@ func BenchmarkUnplaceable(b *testing.B) {
 		pods = append(pods, aPod(fmt.Sprintf("p%d", i), requests("cpu", "100")))
 	}
 	for b.Loop() {
-		br := situation(nodes, pods...)
+		s := newTestState(nodes, pods...)
 		for range pods {
-			mustNext(b, br, start)
+			mustScheduleOne(b, s, start)
 		}
 	}
 }

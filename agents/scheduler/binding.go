@@ -14,7 +14,7 @@ import (
 	"gantry/schema/core"
 )
 
-// bind carries out the decision that a pod goes to a node.
+// bind writes the binding of a pod to its node.
 func (l *leader) bind(ctx context.Context, d decision) {
 	pod := d.object
 	err := safely.Call(func() error {
@@ -27,28 +27,28 @@ func (l *leader) bind(ctx context.Context, d decision) {
 	if err == nil {
 		l.log.Info("pod bound", "ns", pod.Namespace, "name", pod.Name, "uid", pod.UID, "node", d.name, "attempt", d.attempt)
 		l.recorder.Event(core.Pod, pod, corev1.EventTypeNormal, "Scheduled", "Successfully assigned %s/%s to %s", pod.Namespace, pod.Name, d.name)
-		scheduled(d, time.Now())
+		observeBound(d, time.Now())
 		return
 	}
-	l.notBound(ctx, d, fmt.Errorf("binding pod %s to %s: %w", d.pod.key, d.name, err))
+	l.bindingFailed(ctx, d, fmt.Errorf("binding pod %s to %s: %w", d.pod.key, d.name, err))
 }
 
-// notBound finds out what became of a pod whose binding failed: the write may have happened all the same. Until that is
-// known the pod stays accounted for.
-func (l *leader) notBound(ctx context.Context, d decision, cause error) {
+// bindingFailed reads a pod whose binding returned an error, because the write may have happened all the same. Until that is known the
+// pod stays assumed.
+func (l *leader) bindingFailed(ctx context.Context, d decision, cause error) {
 	pod := d.object
 	for ctx.Err() == nil {
 		current, err := l.pods.Get(ctx, pod.Namespace, pod.Name)
 		switch {
 		case errors.Is(err, registry.NotFound):
-			return // the watch says so too
+			return // the watch reports its deletion
 		case err == nil && (current.UID != pod.UID || current.Spec.NodeName != ""):
-			return // likewise
+			return // the watch reports it
 		case err == nil:
-			l.changes.put(func(now time.Time) { l.brain.failed(d.pod, now) })
+			l.changes.put(func(now time.Time) { l.state.bindFailed(d.pod, now) })
 			if !errors.Is(cause, registry.Conflict) {
 				l.log.Warn("pod not bound", "ns", pod.Namespace, "name", pod.Name, "uid", pod.UID, "node", d.name, "attempt", d.attempt, "err", cause)
-				l.reports.put(report{pod: pod, by: d.pod, reason: corev1.PodReasonSchedulerError, text: cause.Error(), event: true})
+				l.reportQueue.put(report{pod: pod, by: d.pod, reason: corev1.PodReasonSchedulerError, text: cause.Error(), event: true})
 			}
 			return
 		}

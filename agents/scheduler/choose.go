@@ -2,119 +2,119 @@ package scheduler
 
 import "math"
 
-// candidate is a node that fits, with its scores before they are made comparable.
-type candidate struct {
-	node   *node
-	at     int // in the world's order
-	v      *verdict
-	spread float64 // -1: the node lacks a label
-	pods   int64
-	own    bool // spread counts
+// feasibleNode is a node that passed all filters, with its raw scores.
+type feasibleNode struct {
+	node      *node
+	index     int // in nodeList
+	result    *nodeResult
+	spread    float64 // -1: the node lacks a label
+	pods      int64
+	hasSpread bool // false: spread is not scored
 }
 
-// choose finds the best node for a pod of c; without one it explains why. The result is decided by the world alone:
-// of equal nodes the first after the last chosen one wins.
-func (w *world) choose(c *class) (*node, *explanation) {
-	if c.fault != nil {
-		return nil, &explanation{fault: c.fault}
+// selectNode returns the best node for a pod of sig, or why none fits. It is deterministic: of nodes with equal scores the first one
+// after the last chosen wins.
+func (c *clusterState) selectNode(sig *podSignature) (*node, *explanation) {
+	if sig.fault != nil {
+		return nil, &explanation{fault: sig.fault}
 	}
-	if c.stuck != nil && c.stuckAt == w.version {
-		return nil, c.stuck
+	if sig.lastFailure != nil && sig.lastFailureVersion == c.version {
+		return nil, sig.lastFailure
 	}
-	why := w.filter(w.use(c))
-	if len(w.candidates) == 0 {
-		c.stuck, c.stuckAt = why, w.version
+	why := c.findFeasible(c.preFilter(sig))
+	if len(c.feasible) == 0 {
+		sig.lastFailure, sig.lastFailureVersion = why, c.version
 		return nil, why
 	}
-	return w.best(c), nil
+	return c.prioritize(sig), nil
 }
 
-// filter leaves the nodes that fit in w.candidates, in the order of turns, and returns why the others don't.
-func (w *world) filter(y *cycle) *explanation {
-	w.candidates = w.candidates[:0]
-	why := &explanation{nodes: len(w.order)}
-	for i := range w.order {
-		at := (w.turn + i) % len(w.order)
-		n := w.order[at]
-		v := y.verdict(n)
-		if v.reasons != nil {
-			why.add(v.reasons, v.hopeless)
+// findFeasible sets c.feasible to the nodes that pass all filters, from nextStart on, and returns why the others do not.
+func (c *clusterState) findFeasible(state *preFilterState) *explanation {
+	c.feasible = c.feasible[:0]
+	why := &explanation{nodes: len(c.nodeList)}
+	for i := range c.nodeList {
+		index := (c.nextStart + i) % len(c.nodeList)
+		n := c.nodeList[index]
+		result := state.nodeResult(n)
+		if result.reasons != nil {
+			why.add(result.reasons, result.unresolvable)
 			continue
 		}
-		if reasons, hopeless := y.beyond(n); reasons != nil {
-			why.add(reasons, hopeless)
+		if reasons, unresolvable := state.filterClusterWide(n); reasons != nil {
+			why.add(reasons, unresolvable)
 			continue
 		}
-		w.candidates = append(w.candidates, candidate{node: n, at: at, v: v})
+		c.feasible = append(c.feasible, feasibleNode{node: n, index: index, result: result})
 	}
 	return why
 }
 
-// beyond asks the filters that look further than the node.
-func (y *cycle) beyond(n *node) ([]string, bool) {
+// filterClusterWide runs the filters that look at more than the node.
+func (state *preFilterState) filterClusterWide(n *node) ([]string, bool) {
 	for i := range filters {
-		if !filters[i].beyond {
+		if !filters[i].clusterWide {
 			continue
 		}
-		if reasons, hopeless := filters[i].explain(y, n); reasons != nil {
-			return reasons, hopeless
+		if reasons, unresolvable := filters[i].filter(state, n); reasons != nil {
+			return reasons, unresolvable
 		}
 	}
 	return nil, false
 }
 
-// best scores w.candidates and takes a turn.
-func (w *world) best(c *class) *node {
-	b := w.bounds(c)
+// prioritize returns the feasible node with the highest score.
+func (c *clusterState) prioritize(sig *podSignature) *node {
+	b := c.scoreBounds(sig)
 	winner, top := 0, int64(math.MinInt64)
-	for i := range w.candidates {
-		if score := w.candidates[i].total(&b); score > top {
+	for i := range c.feasible {
+		if score := c.feasible[i].totalScore(&b); score > top {
 			winner, top = i, score
 		}
 	}
-	w.turn = w.candidates[winner].at + 1
-	return w.candidates[winner].node
+	c.nextStart = c.feasible[winner].index + 1
+	return c.feasible[winner].node
 }
 
-// bounds are the extremes by which scores are made comparable.
-type bounds struct {
+// scoreBounds are the extremes of raw scores, by which they are normalized.
+type scoreBounds struct {
 	taints, node         int64
 	spreadLow, spreadTop float64
 	podsLow, podsTop     int64
 }
 
-func (w *world) bounds(c *class) bounds {
-	y := c.cycle
-	b := bounds{spreadLow: math.MaxFloat64, podsLow: math.MaxInt64, podsTop: math.MinInt64}
-	for i := range w.candidates {
-		k := &w.candidates[i]
-		b.taints, b.node = max(b.taints, k.v.taints), max(b.node, k.v.node)
-		if k.spread, k.own = y.spreadScore(k.node); k.own {
-			b.spreadLow, b.spreadTop = min(b.spreadLow, k.spread), max(b.spreadTop, k.spread)
+func (c *clusterState) scoreBounds(sig *podSignature) scoreBounds {
+	state := sig.preFilterState
+	b := scoreBounds{spreadLow: math.MaxFloat64, podsLow: math.MaxInt64, podsTop: math.MinInt64}
+	for i := range c.feasible {
+		f := &c.feasible[i]
+		b.taints, b.node = max(b.taints, f.result.taints), max(b.node, f.result.nodeAffinity)
+		if f.spread, f.hasSpread = state.spreadScore(f.node); f.hasSpread {
+			b.spreadLow, b.spreadTop = min(b.spreadLow, f.spread), max(b.spreadTop, f.spread)
 		}
-		k.pods = y.podScore(k.node)
-		b.podsLow, b.podsTop = min(b.podsLow, k.pods), max(b.podsTop, k.pods)
+		f.pods = state.podScore(f.node)
+		b.podsLow, b.podsTop = min(b.podsLow, f.pods), max(b.podsTop, f.pods)
 	}
 	return b
 }
 
-func (k *candidate) total(b *bounds) int64 {
-	score := k.v.score + weightTaints*full
+func (f *feasibleNode) totalScore(b *scoreBounds) int64 {
+	score := f.result.score + weightTaints*maxNodeScore
 	if b.taints > 0 {
-		score -= weightTaints * full * k.v.taints / b.taints
+		score -= weightTaints * maxNodeScore * f.result.taints / b.taints
 	}
 	if b.node > 0 {
-		score += weightNode * full * k.v.node / b.node
+		score += weightNode * maxNodeScore * f.result.nodeAffinity / b.node
 	}
 	switch {
-	case !k.own:
+	case !f.hasSpread:
 	case b.spreadTop == 0:
-		score += weightSpread * full
+		score += weightSpread * maxNodeScore
 	default:
-		score += weightSpread * int64(full*(b.spreadTop+b.spreadLow-k.spread)/b.spreadTop)
+		score += weightSpread * int64(maxNodeScore*(b.spreadTop+b.spreadLow-f.spread)/b.spreadTop)
 	}
 	if b.podsTop > b.podsLow {
-		score += weightPods * int64(full*float64(k.pods-b.podsLow)/float64(b.podsTop-b.podsLow))
+		score += weightPods * int64(maxNodeScore*float64(f.pods-b.podsLow)/float64(b.podsTop-b.podsLow))
 	}
 	return score
 }

@@ -8,25 +8,25 @@ import (
 
 // explanation says why a pod fits no node.
 type explanation struct {
-	nodes    int
-	reasons  map[string]int // nodes by reason
-	hopeless int            // nodes where evicting pods would not help
-	fault    error          // the pod itself can't be understood
-	// preemption says why no pods were evicted for it; "": it was not asked for.
+	nodes        int
+	reasons      map[string]int // number of nodes by reason
+	unresolvable int            // number of nodes where evicting pods would not help
+	fault        error          // the pod can't be parsed
+	// preemption says why no pods were evicted; "": preemption was not tried or has victims.
 	preemption string
-	vain       bool // no pods can be evicted that would help
+	noVictims  bool // preemption found no victims
 }
 
-// add notes a node's reasons.
-func (e *explanation) add(reasons []string, hopeless bool) {
+// add counts a node's reasons.
+func (e *explanation) add(reasons []string, unresolvable bool) {
 	if e.reasons == nil {
 		e.reasons = map[string]int{}
 	}
 	for _, r := range reasons {
 		e.reasons[r]++
 	}
-	if hopeless {
-		e.hopeless++
+	if unresolvable {
+		e.unresolvable++
 	}
 }
 
@@ -38,14 +38,14 @@ func (e *explanation) String() string {
 	case e.nodes == 0:
 		return "no nodes available to schedule pods"
 	}
-	text := fmt.Sprintf("0/%d nodes are available: %s.", e.nodes, counted(e.reasons))
+	text := fmt.Sprintf("0/%d nodes are available: %s.", e.nodes, countedReasons(e.reasons))
 	if e.preemption != "" {
 		text += " preemption: " + e.preemption
 	}
 	return text
 }
 
-func counted(reasons map[string]int) string {
+func countedReasons(reasons map[string]int) string {
 	var parts []string
 	for reason, n := range reasons {
 		parts = append(parts, fmt.Sprintf("%d %s", n, reason))
@@ -54,14 +54,14 @@ func counted(reasons map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// noVictims is what e says of preemption when it was tried in vain.
-func (e *explanation) noVictims() string {
+// noVictimsText is what e says of preemption when it found no victims.
+func (e *explanation) noVictimsText() string {
 	reasons := map[string]int{}
-	if e.hopeless > 0 {
-		reasons["Preemption is not helpful for scheduling"] = e.hopeless
+	if e.unresolvable > 0 {
+		reasons["Preemption is not helpful for scheduling"] = e.unresolvable
 	}
-	if rest := e.nodes - e.hopeless; rest > 0 {
+	if rest := e.nodes - e.unresolvable; rest > 0 {
 		reasons["No preemption victims found for incoming pod"] = rest
 	}
-	return fmt.Sprintf("0/%d nodes are available: %s.", e.nodes, counted(reasons))
+	return fmt.Sprintf("0/%d nodes are available: %s.", e.nodes, countedReasons(reasons))
 }

@@ -140,20 +140,20 @@ func spreadOver(topology string, skew int32, key, value string) func(*corev1.Pod
 	}
 }
 
-// situation is a brain that knows nodes and pods.
-func situation(nodes []*corev1.Node, pods ...*corev1.Pod) *brain {
-	b := newBrain(corev1.DefaultSchedulerName)
-	b.namespace("default", map[string]string{}, start)
+// newTestState returns a scheduling state with nodes and pods.
+func newTestState(nodes []*corev1.Node, pods ...*corev1.Pod) *schedulingState {
+	s := newSchedulingState(corev1.DefaultSchedulerName)
+	s.setNamespace("default", map[string]string{}, start)
 	for _, n := range nodes {
-		b.node(n.Name, n, start)
+		s.setNode(n.Name, n, start)
 	}
 	for _, p := range pods {
-		b.pod(p, start)
+		s.setPod(p, start)
 	}
-	return b
+	return s
 }
 
-func several(n int, make func(i int) *corev1.Node) []*corev1.Node {
+func nodesOf(n int, make func(i int) *corev1.Node) []*corev1.Node {
 	var all []*corev1.Node
 	for i := range n {
 		all = append(all, make(i+1))
@@ -162,13 +162,13 @@ func several(n int, make func(i int) *corev1.Node) []*corev1.Node {
 }
 
 func plainNodes(n int) []*corev1.Node {
-	return several(n, func(i int) *corev1.Node { return aNode(fmt.Sprintf("n%d", i)) })
+	return nodesOf(n, func(i int) *corev1.Node { return aNode(fmt.Sprintf("n%d", i)) })
 }
 
-// mustNext decides on one pod.
-func mustNext(t testing.TB, b *brain, now time.Time) decision {
+// mustScheduleOne schedules one pod.
+func mustScheduleOne(t testing.TB, s *schedulingState, now time.Time) decision {
 	t.Helper()
-	d, ok := b.next(now)
+	d, ok := s.scheduleOne(now)
 	if !ok {
 		t.Fatal("no pod is active")
 	}

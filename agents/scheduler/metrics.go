@@ -11,13 +11,13 @@ import (
 // The metrics, under the names that Kubernetes' scheduler gives them.
 var (
 	pendingPods = promauto.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "scheduler_pending_pods", Help: "Pods that wait for a node, by queue: active, backoff, unschedulable, gated.",
+		Name: "scheduler_pending_pods", Help: "Pods without a node, by queue: active, backoff, unschedulable, gated.",
 	}, []string{"queue"})
 	attemptsTotal = promauto.NewCounterVec(prometheus.CounterOpts{
 		Name: "scheduler_schedule_attempts_total", Help: "Attempts to place a pod, by result: scheduled, unschedulable, error.",
 	}, []string{"result", "profile"})
 	attemptDuration = promauto.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "scheduler_scheduling_attempt_duration_seconds", Help: "Time to decide on a pod, without its binding.",
+		Name: "scheduler_scheduling_attempt_duration_seconds", Help: "Time to choose a node for a pod, without its binding.",
 		Buckets: prometheus.ExponentialBuckets(10e-6, 4, 10),
 	}, []string{"result", "profile"})
 	sliDuration = promauto.NewHistogramVec(prometheus.HistogramOpts{
@@ -37,8 +37,8 @@ var (
 	})
 )
 
-// attempted counts one decision.
-func (l *leader) attempted(d decision, took time.Duration) {
+// observeAttempt counts one decision.
+func (l *leader) observeAttempt(d decision, took time.Duration) {
 	result := "scheduled"
 	switch {
 	case d.node != nil:
@@ -51,8 +51,8 @@ func (l *leader) attempted(d decision, took time.Duration) {
 	attemptDuration.WithLabelValues(result, l.name).Observe(took.Seconds())
 }
 
-// scheduled counts a pod that is bound.
-func scheduled(d decision, now time.Time) {
+// observeBound counts a pod that is bound.
+func observeBound(d decision, now time.Time) {
 	podAttempts.Observe(float64(d.attempt))
 	label := "15+"
 	if d.attempt < 15 {
@@ -61,9 +61,9 @@ func scheduled(d decision, now time.Time) {
 	sliDuration.WithLabelValues(label).Observe(now.Sub(d.since).Seconds())
 }
 
-// measure takes the queue's sizes.
-func (l *leader) measure() {
-	for place, n := range l.brain.queue.sizes() {
-		pendingPods.WithLabelValues(placeNames[place]).Set(float64(n))
+// observeQueue sets the sizes of the subqueues.
+func (l *leader) observeQueue() {
+	for subqueue, n := range l.state.queue.sizes() {
+		pendingPods.WithLabelValues(subqueueNames[subqueue]).Set(float64(n))
 	}
 }

@@ -2,36 +2,35 @@ package scheduler
 
 import (
 	"maps"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 )
 
-// node is a node and what its pods take of it. It is kept up to date change by change.
+// node is a node and the sums over its pods.
 type node struct {
 	name string
-	slot int // a small number that no other known node has, for tables by node
-	// object is nil while only pods are known that name the node: nothing can be placed then.
+	slot int // index of the node in slices by node
+	// object is nil while only pods name the node; no pod is placed on it then.
 	object *corev1.Node
-	// generation grows with every change that a filter or a score of this node alone could see.
-	generation  int64
-	allocatable resources
-	requested   resources
-	weightCPU   int64 // requested, with assumptions for containers that do not say
-	weightMem   int64
-	ports       map[hostPort]int
-	pods        map[string]*pod // by key
-	classes     map[*class]int  // pods by class
-	leaving     map[*class]int  // of them, being deleted
-	nominated   map[*pod]bool   // pods that others were evicted for
-	images      map[string]int64
+	// generation grows with every change that a filter or score of this node alone depends on.
+	generation   int64
+	allocatable  resources
+	requested    resources
+	scoredCPU    int64 // requested, with assumptions for containers that do not say
+	scoredMemory int64
+	ports        map[hostPort]int
+	pods         map[string]*pod       // by key
+	signatures   map[*podSignature]int // number of pods by signature
+	terminating  map[*podSignature]int // of them, being deleted
+	nominated    map[*pod]bool         // pods that others were evicted for
+	images       map[string]int64
 }
 
 func newNode(name string) *node {
-	return &node{name: name, ports: map[hostPort]int{}, pods: map[string]*pod{}, classes: map[*class]int{}, leaving: map[*class]int{}, nominated: map[*pod]bool{}}
+	return &node{name: name, ports: map[hostPort]int{}, pods: map[string]*pod{}, signatures: map[*podSignature]int{}, terminating: map[*podSignature]int{}, nominated: map[*pod]bool{}}
 }
 
-// set takes over a node's object.
+// set sets a node's object.
 func (n *node) set(object *corev1.Node) {
 	n.generation++
 	n.object = object
@@ -49,62 +48,32 @@ func (n *node) set(object *corev1.Node) {
 	}
 }
 
-// add and remove account for a pod.
-func (n *node) add(p *pod)    { n.move(p, 1); n.pods[p.key] = p }
-func (n *node) remove(p *pod) { n.move(p, -1); delete(n.pods, p.key) }
+// add and remove change the sums by one pod.
+func (n *node) add(p *pod)    { n.account(p, 1); n.pods[p.key] = p }
+func (n *node) remove(p *pod) { n.account(p, -1); delete(n.pods, p.key) }
 
-func (n *node) move(p *pod, by int) {
+func (n *node) account(p *pod, by int) {
 	n.generation++
-	c := p.class
-	n.requested.move(&c.requests, int64(by))
-	n.weightCPU += int64(by) * c.weightCPU
-	n.weightMem += int64(by) * c.weightMem
-	for _, hp := range c.ports {
+	sig := p.signature
+	n.requested.add(&sig.requests, int64(by))
+	n.scoredCPU += int64(by) * sig.scoredCPU
+	n.scoredMemory += int64(by) * sig.scoredMemory
+	for _, hp := range sig.ports {
 		count(n.ports, hp, by)
 	}
-	count(n.classes, c, by)
-	if p.leaving {
-		count(n.leaving, c, by)
+	count(n.signatures, sig, by)
+	if p.terminating {
+		count(n.terminating, sig, by)
 	}
 }
 
-// label is the value of a label and whether the node has it.
+// label returns the value of a label and whether the node has it.
 func (n *node) label(key string) (string, bool) {
 	v, ok := n.object.Labels[key]
 	return v, ok
 }
 
-// fits returns the names of what is short for c, in a fixed order, and whether the whole empty node would be too small.
-func (n *node) fits(c *class) (short []string, hopeless bool) {
-	r, taken := &c.requests, n.requested
-	for p := range n.nominated {
-		if p.class.priority > c.priority {
-			taken = taken.plus(&p.class.requests)
-		}
-	}
-	lack := func(name string, want, used, have int64) {
-		if want > 0 && want > have-used {
-			short = append(short, name)
-			hopeless = hopeless || want > have
-		}
-	}
-	if taken.pods+r.pods > n.allocatable.pods {
-		short = append(short, "Too many pods")
-		hopeless = r.pods > n.allocatable.pods
-	}
-	lack("Insufficient cpu", r.cpu, taken.cpu, n.allocatable.cpu)
-	lack("Insufficient memory", r.memory, taken.memory, n.allocatable.memory)
-	lack("Insufficient ephemeral-storage", r.storage, taken.storage, n.allocatable.storage)
-	for name, want := range r.extended {
-		lack("Insufficient "+string(name), want, taken.extended[name], n.allocatable.extended[name])
-	}
-	if len(r.extended) > 1 {
-		slices.Sort(short)
-	}
-	return short, hopeless
-}
-
-// clone is a copy whose accounting can be changed; the pods themselves are shared.
+// clone returns a copy whose pods can be added and removed; the pods themselves are shared.
 func (n *node) clone() *node {
 	d := newNode(n.name)
 	d.set(n.object)
@@ -116,7 +85,7 @@ func (n *node) clone() *node {
 	return d
 }
 
-// count adds by to m[key] and drops what reaches zero.
+// count adds by to m[key] and deletes keys that reach zero.
 func count[K comparable](m map[K]int, key K, by int) {
 	if m[key] += by; m[key] == 0 {
 		delete(m, key)

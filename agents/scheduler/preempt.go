@@ -14,7 +14,7 @@ import (
 	"gantry/registry"
 )
 
-// eviction makes room for a pod on a node by deleting others.
+// eviction deletes the victims of preemption.
 type eviction struct {
 	pod     *corev1.Pod
 	by      *pod // whose object pod is
@@ -22,93 +22,92 @@ type eviction struct {
 	victims []corev1.ObjectReference
 }
 
-// preempt looks for the node where the fewest and least important pods have to go for p, and says in why what
-// came of it. A pod whose last victims are still leaving waits for them.
-func (b *brain) preempt(p *pod, why *explanation) (e eviction) {
-	c := p.class
+// preempt chooses the node where the fewest and least important pods have to be evicted for p, and sets why.preemption where there is none.
+// A pod whose former victims are still terminating waits for them.
+func (s *schedulingState) preempt(p *pod, why *explanation) (e eviction) {
+	sig := p.signature
 	switch {
-	case why.fault != nil || why.nodes == 0 || why.vain:
+	case why.fault != nil || why.nodes == 0 || why.noVictims:
 		return eviction{}
-	case c.neverPreempt:
+	case sig.neverPreempt:
 		why.preemption = "not eligible due to preemptionPolicy=Never."
 		return eviction{}
-	case b.waits(p):
+	case s.waitsForVictims(p):
 		why.preemption = "not eligible due to a terminating pod on the nominated node."
 		return eviction{}
 	}
 	var best []*pod
-	var at *node
-	for _, n := range b.world.order {
-		victims := b.victims(c, n)
-		if victims != nil && (best == nil || cheaper(victims, best)) {
-			best, at = victims, n
+	var chosen *node
+	for _, n := range s.cluster.nodeList {
+		victims := s.victimsOn(sig, n)
+		if victims != nil && (best == nil || lessDisruptive(victims, best)) {
+			best, chosen = victims, n
 		}
 	}
-	if at == nil {
-		why.preemption, why.vain = why.noVictims(), true
-		b.world.nominate(p, nil) // what was made room for it on does not do any more
+	if chosen == nil {
+		why.preemption, why.noVictims = why.noVictimsText(), true
+		s.cluster.nominate(p, nil) // it does not fit the nominated node any more
 		return eviction{}
 	}
-	e = eviction{pod: p.object, by: p, node: at.name}
+	e = eviction{pod: p.object, by: p, node: chosen.name}
 	for _, v := range best {
 		e.victims = append(e.victims, v.ref())
-		v.evicted = true
-		b.world.setLeaving(v, true) // no other pod may count on the same ones
+		v.evicting = true
+		s.cluster.setTerminating(v, true) // they are no victims for other pods
 	}
-	b.world.nominate(p, at)
+	s.cluster.nominate(p, chosen)
 	return e
 }
 
-// notEvicted takes in that some victims of an eviction were not deleted: they stay, as far as is known, and the pod is tried again
-// after its back-off.
-func (b *brain) notEvicted(e eviction, victims []corev1.ObjectReference, now time.Time) {
+// evictionFailed unmarks victims that were not deleted and retries the pod after its back-off.
+func (s *schedulingState) evictionFailed(e eviction, victims []corev1.ObjectReference, now time.Time) {
 	least := int32(math.MaxInt32)
 	for _, v := range victims {
-		o := b.world.pods[keyOf(v.Namespace, v.Name)]
-		if o == nil || o.uid != v.UID || !o.evicted {
-			continue // the watch has told what became of it
+		o := s.cluster.pods[keyOf(v.Namespace, v.Name)]
+		if o == nil || o.uid != v.UID || !o.evicting {
+			continue // the watch reported its deletion
 		}
-		o.evicted = false
-		b.world.setLeaving(o, false)
-		least = min(least, o.class.priority)
+		o.evicting = false
+		s.cluster.setTerminating(o, false)
+		least = min(least, o.signature.priority)
 	}
-	b.wake(now, func(c *class) bool { return c.priority > least && !c.neverPreempt })
+	s.requeueUnschedulable(now, func(sig *podSignature) bool { return sig.priority > least && !sig.neverPreempt })
 	p := e.by
-	if b.world.pods[p.key] != p || p.node != nil {
+	if s.cluster.pods[p.key] != p || p.node != nil {
 		return
 	}
-	if !b.waits(p) {
-		b.world.nominate(p, nil)
+	if !s.waitsForVictims(p) {
+		s.cluster.nominate(p, nil)
 	}
-	if p.place == parked {
-		b.queue.retry(p, now)
+	if p.subqueue == unschedulable {
+		s.queue.requeueAfterBackoff(p, now)
 	}
 }
 
-// waits tells whether pods are leaving the node that p is to have.
-func (b *brain) waits(p *pod) bool {
+// waitsForVictims returns whether pods of lower priority are terminating on p's nominated node.
+func (s *schedulingState) waitsForVictims(p *pod) bool {
 	if p.nominated == nil {
 		return false
 	}
 	for _, o := range p.nominated.pods {
-		if o.leaving && o.class.priority < p.class.priority {
+		if o.terminating && o.signature.priority < p.signature.priority {
 			return true
 		}
 	}
 	return false
 }
 
-// victims are the pods of lower priority that have to leave n for a pod of c: as few as possible, the most important ones
-// spared first. nil: they would not do. Only reasons that lie in the node alone can be mended.
-func (b *brain) victims(c *class, n *node) []*pod {
+// victimsOn returns the pods of lower priority that have to be evicted from n for a pod of sig: as few as possible, the least important.
+// nil: evicting all of them would not help. Only the filters that look at the node alone are evaluated without the victims.
+func (s *schedulingState) victimsOn(sig *podSignature, n *node) []*pod {
 	var lower []*pod
 	for _, p := range n.pods {
-		if p.class.priority < c.priority && !p.leaving {
+		if p.signature.priority < sig.priority && !p.terminating {
 			lower = append(lower, p)
 		}
 	}
-	y := b.world.use(c)
-	if len(lower) == 0 || y.verdict(n).reasons == nil || y.verdict(n).hopeless {
+	state := s.cluster.preFilter(sig)
+	if len(lower) == 0 || state.nodeResult(n).reasons == nil || state.nodeResult(n).unresolvable {
 		return nil
 	}
 	rest := n.clone()
@@ -116,17 +115,17 @@ func (b *brain) victims(c *class, n *node) []*pod {
 		rest.remove(p)
 	}
 	fits := func() bool {
-		if v := y.judge(rest); v.reasons != nil {
+		if result := state.evaluate(rest); result.reasons != nil {
 			return false
 		}
-		reasons, _ := y.beyond(n)
+		reasons, _ := state.filterClusterWide(n)
 		return reasons == nil
 	}
 	if !fits() {
 		return nil
 	}
 	slices.SortFunc(lower, func(a, b *pod) int {
-		return cmp.Or(cmp.Compare(b.class.priority, a.class.priority), cmp.Compare(a.seq, b.seq))
+		return cmp.Or(cmp.Compare(b.signature.priority, a.signature.priority), cmp.Compare(a.arrival, b.arrival))
 	})
 	var victims []*pod
 	for _, p := range lower {
@@ -139,50 +138,50 @@ func (b *brain) victims(c *class, n *node) []*pod {
 	return victims
 }
 
-// cheaper compares victims: the lowest greatest priority, then the lowest sum, then the fewest.
-func cheaper(a, b []*pod) bool {
+// lessDisruptive returns whether a is better to evict than b: by the highest priority, then the sum of priorities, then the number.
+func lessDisruptive(a, b []*pod) bool {
 	sum := func(pods []*pod) (s int64) {
 		for _, p := range pods {
-			s += int64(p.class.priority) + 1<<31
+			s += int64(p.signature.priority) + 1<<31
 		}
 		return s
 	}
 	return cmp.Or(
-		cmp.Compare(a[0].class.priority, b[0].class.priority),
+		cmp.Compare(a[0].signature.priority, b[0].signature.priority),
 		cmp.Compare(sum(a), sum(b)),
 		cmp.Compare(len(a), len(b)),
 	) < 0
 }
 
-// evict deletes the victims. Where one can't be deleted the others are spared.
-func (l *leader) evict(ctx context.Context, e eviction) {
+// runEviction deletes the victims and stops at the first that can't be deleted.
+func (l *leader) runEviction(ctx context.Context, e eviction) {
 	preemptionAttempts.Inc()
 	preemptionVictims.Observe(float64(len(e.victims)))
 	for i, v := range e.victims {
-		err := l.evictOne(ctx, v)
+		err := l.preemptPod(ctx, v)
 		switch {
 		case err == nil:
 			l.log.Info("pod preempted", "ns", v.Namespace, "name", v.Name, "uid", v.UID, "node", e.node, "reason", e.pod.Namespace+"/"+e.pod.Name)
 			l.recorder.Ref(v, corev1.EventTypeNormal, "Preempted", "Preempted by pod %s on node %s", e.pod.UID, e.node)
-		case errors.Is(err, registry.NotFound), errors.Is(err, errOtherPod): // it is gone, and the watch says so
+		case errors.Is(err, registry.NotFound), errors.Is(err, errOtherPod): // the watch reports its deletion
 		default:
 			if ctx.Err() == nil {
 				l.log.Warn("pod not preempted", "ns", v.Namespace, "name", v.Name, "uid", v.UID, "node", e.node, "err", err)
 			}
-			l.changes.put(func(now time.Time) { l.brain.notEvicted(e, e.victims[i:], now) })
+			l.changes.put(func(now time.Time) { l.state.evictionFailed(e, e.victims[i:], now) })
 			return
 		}
 	}
 }
 
-// evictOne deletes a pod with a condition that says why.
-func (l *leader) evictOne(ctx context.Context, v corev1.ObjectReference) error {
+// preemptPod sets a pod's condition DisruptionTarget and deletes it.
+func (l *leader) preemptPod(ctx context.Context, v corev1.ObjectReference) error {
 	text := l.name + ": preempting to accommodate a higher priority pod"
 	_, err := l.pods.ModifyStatus(ctx, v.Namespace, v.Name, func(p *corev1.Pod) error {
 		if p.UID != v.UID {
 			return errOtherPod
 		}
-		disrupt(p, text, metav1.Now())
+		setDisruptionTarget(p, text, metav1.Now())
 		return nil
 	})
 	if err != nil {
@@ -193,7 +192,7 @@ func (l *leader) evictOne(ctx context.Context, v corev1.ObjectReference) error {
 
 var errOtherPod = errors.New("another pod has the name now")
 
-func disrupt(p *corev1.Pod, text string, now metav1.Time) {
+func setDisruptionTarget(p *corev1.Pod, text string, now metav1.Time) {
 	c := corev1.PodCondition{
 		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: corev1.PodReasonPreemptionByScheduler,
 		Message: text, LastTransitionTime: now, ObservedGeneration: p.Generation,

@@ -14,12 +14,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestNeverOvercommits plays any order of events and checks after each decision, by adding everything up anew, that
-// the node chosen has room; and that the running counts are what counting anew gives.
+// TestNeverOvercommits runs events in any order. After each decision it checks against sums computed again that the chosen node has room,
+// and after each event that the kept counts equal counts computed again.
 func TestNeverOvercommits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		g := &game{b: newBrain(corev1.DefaultSchedulerName), now: start, stored: map[string]*corev1.Pod{}}
-		g.b.namespace("default", map[string]string{}, start)
+		g := &model{state: newSchedulingState(corev1.DefaultSchedulerName), now: start, stored: map[string]*corev1.Pod{}}
+		g.state.setNamespace("default", map[string]string{}, start)
 		t.Repeat(map[string]func(*rapid.T){
 			"node":   g.node,
 			"pod":    g.pod,
@@ -49,7 +49,7 @@ func TestNeverOvercommits(t *testing.T) {
 			},
 			"wait": func(t *rapid.T) {
 				g.now = g.now.Add(time.Duration(rapid.IntRange(1, 400).Draw(t, "seconds")) * time.Second)
-				g.b.queue.promote(g.now)
+				g.state.queue.flush(g.now)
 			},
 			"": g.check,
 		})
@@ -62,16 +62,16 @@ var (
 	apps      = rapid.SampledFrom([]string{"a", "b"})
 )
 
-// game is a brain and the truth it learns of by the watch.
-type game struct {
-	b        *brain
+// model is a scheduling state and the stored objects that the watch reports to it.
+type model struct {
+	state    *schedulingState
 	now      time.Time
 	stored   map[string]*corev1.Pod
 	inFlight []decision
 	uid      int
 }
 
-func (g *game) pick(t *rapid.T, label string, want func(*corev1.Pod) bool) *corev1.Pod {
+func (g *model) pick(t *rapid.T, label string, want func(*corev1.Pod) bool) *corev1.Pod {
 	var names []string
 	for _, name := range slices.Sorted(maps.Keys(g.stored)) {
 		if want(g.stored[name]) {
@@ -84,26 +84,26 @@ func (g *game) pick(t *rapid.T, label string, want func(*corev1.Pod) bool) *core
 	return g.stored[rapid.SampledFrom(names).Draw(t, label)]
 }
 
-func (g *game) store(p *corev1.Pod, change func(*corev1.Pod)) {
+func (g *model) store(p *corev1.Pod, change func(*corev1.Pod)) {
 	p = p.DeepCopy()
 	change(p)
 	g.stored[p.Name] = p
-	g.b.pod(p, g.now)
+	g.state.setPod(p, g.now)
 }
 
-func (g *game) node(t *rapid.T) {
+func (g *model) node(t *rapid.T) {
 	name := nodeNames.Draw(t, "node")
 	if rapid.IntRange(0, 3).Draw(t, "gone") == 0 {
-		g.b.node(name, nil, g.now)
+		g.state.setNode(name, nil, g.now)
 		return
 	}
-	g.b.node(name, aNode(name,
+	g.state.setNode(name, aNode(name,
 		nodeLabel(corev1.LabelTopologyZone, rapid.SampledFrom([]string{"x", "y"}).Draw(t, "zone")),
 		allocatable("cpu", fmt.Sprint(rapid.IntRange(1, 4).Draw(t, "cpu")), "pods", fmt.Sprint(rapid.IntRange(1, 5).Draw(t, "pods"))),
 	), g.now)
 }
 
-func (g *game) pod(t *rapid.T) {
+func (g *model) pod(t *rapid.T) {
 	name := podNames.Draw(t, "pod")
 	if g.stored[name] != nil {
 		return
@@ -120,18 +120,18 @@ func (g *game) pod(t *rapid.T) {
 	changes = append(changes, extra[rapid.SampledFrom(slices.Sorted(maps.Keys(extra))).Draw(t, "extra")])
 	p := aPod(name, changes...)
 	g.stored[name] = p
-	g.b.pod(p, g.now)
+	g.state.setPod(p, g.now)
 }
 
-func (g *game) delete(t *rapid.T) {
+func (g *model) delete(t *rapid.T) {
 	if p := g.pick(t, "any", func(*corev1.Pod) bool { return true }); p != nil {
 		delete(g.stored, p.Name)
-		g.b.gone(p.Namespace, p.Name, g.now)
+		g.state.deletePod(p.Namespace, p.Name, g.now)
 	}
 }
 
-func (g *game) decide(t *rapid.T) {
-	d, ok := g.b.next(g.now)
+func (g *model) decide(t *rapid.T) {
+	d, ok := g.state.scheduleOne(g.now)
 	if !ok {
 		return
 	}
@@ -146,18 +146,18 @@ func (g *game) decide(t *rapid.T) {
 	g.inFlight = append(g.inFlight, d)
 	var used resources
 	ports := map[hostPort]int{}
-	for _, p := range g.b.world.pods {
+	for _, p := range g.state.cluster.pods {
 		if p.node == d.node {
 			object := g.stored[p.ref().Name]
 			r := requestsOf(object)
-			used.move(&r, 1)
+			used.add(&r, 1)
 			for _, hp := range portsOf(object) {
 				ports[hp]++
 			}
 		}
 	}
 	if have := d.node.allocatable; used.cpu > have.cpu || used.memory > have.memory || used.pods > have.pods {
-		// Pods that were there before may take more than there is; a decision must not add to it.
+		// Pods bound by somebody else may overcommit the node; a decision must not add to that.
 		if r := requestsOf(d.object); used.pods > have.pods || r.cpu > 0 && used.cpu > have.cpu || r.memory > 0 && used.memory > have.memory {
 			t.Fatalf("%s has %+v and is given %+v", d.name, have, used)
 		}
@@ -169,8 +169,8 @@ func (g *game) decide(t *rapid.T) {
 	}
 }
 
-// bind carries out a decision made some time ago, if the truth still allows it.
-func (g *game) bind(t *rapid.T) {
+// bind ends a decision made some time ago: the pod is bound, or its binding fails.
+func (g *model) bind(t *rapid.T) {
 	if len(g.inFlight) == 0 {
 		return
 	}
@@ -179,66 +179,69 @@ func (g *game) bind(t *rapid.T) {
 	g.inFlight = slices.Delete(g.inFlight, i, i+1)
 	p := g.stored[d.object.Name]
 	if rapid.Bool().Draw(t, "fails") || p == nil || p.UID != d.object.UID || p.Spec.NodeName != "" || p.DeletionTimestamp != nil {
-		g.b.failed(d.pod, g.now)
+		g.state.bindFailed(d.pod, g.now)
 		return
 	}
 	g.store(p, func(p *corev1.Pod) { p.Spec.NodeName = d.name })
 }
 
-// check adds everything up anew.
-func (g *game) check(t *rapid.T) {
-	w := g.b.world
-	for name, n := range w.nodes {
+// check computes all sums and counts again.
+func (g *model) check(t *rapid.T) {
+	c := g.state.cluster
+	for name, n := range c.nodes {
 		fresh := newNode(name)
-		for _, p := range w.pods {
+		for _, p := range c.pods {
 			if p.node == n {
 				fresh.add(p)
 			}
 		}
-		if diff := cmp.Diff(sums(fresh), sums(n)); diff != "" {
-			t.Fatalf("accounting of %s (-anew +kept):\n%s", name, diff)
+		if diff := cmp.Diff(accountingOf(fresh), accountingOf(n)); diff != "" {
+			t.Fatalf("sums of %s (-computed again +kept):\n%s", name, diff)
 		}
 	}
-	for _, p := range w.pods {
-		if p.node != nil && w.nodes[p.node.name] != p.node {
-			t.Fatalf("%s is on a node that nobody knows", p.key)
+	for _, p := range c.pods {
+		if p.node != nil && c.nodes[p.node.name] != p.node {
+			t.Fatalf("%s is on an unknown node", p.key)
 		}
-		if p.node != nil && p.place != nowhere {
+		if p.node != nil && p.subqueue != notQueued {
 			t.Fatalf("%s has a node and is queued", p.key)
 		}
 	}
-	for _, c := range w.recent {
-		if c.cycle == nil {
+	for _, sig := range c.recentSignatures {
+		if sig.preFilterState == nil {
 			continue
 		}
-		if diff := cmp.Diff(tallies(newCycle(w, c)), tallies(c.cycle)); diff != "" {
-			t.Fatalf("counts of a class (-anew +kept):\n%s", diff)
+		if diff := cmp.Diff(countsOf(newPreFilterState(c, sig)), countsOf(sig.preFilterState)); diff != "" {
+			t.Fatalf("counts of a signature (-computed again +kept):\n%s", diff)
 		}
 	}
 }
 
-func sums(n *node) map[string]any {
+func accountingOf(n *node) map[string]any {
 	return map[string]any{
-		"cpu": n.requested.cpu, "memory": n.requested.memory, "pods": n.requested.pods, "weight": n.weightCPU, "ports": len(n.ports),
-		"classes": len(n.classes), "leaving": len(n.leaving), "known": len(n.pods),
+		"cpu": n.requested.cpu, "memory": n.requested.memory, "pods": n.requested.pods, "weight": n.scoredCPU, "ports": len(n.ports),
+		"classes": len(n.signatures), "leaving": len(n.terminating), "known": len(n.pods),
 	}
 }
 
-func tallies(y *cycle) map[string]any {
-	all := map[string]any{"friend": y.friend, "theirs": nonZero(y.theirs), "ours": nonZero(y.ours), "liking": nonZero(y.liking)}
-	for i := range y.spread {
-		all[fmt.Sprint("spread", i)] = y.spread[i].counts
-		all[fmt.Sprint("low", i)] = y.spread[i].low(1)
+func countsOf(state *preFilterState) map[string]any {
+	all := map[string]any{
+		"affinityMatches": state.affinityMatches, "existingAntiAffinity": nonZero(state.existingAntiAffinityCounts),
+		"antiAffinity": nonZero(state.antiAffinityCounts), "topologyScores": nonZero(state.topologyScores),
 	}
-	for i := range y.wanted {
-		all[fmt.Sprint("wanted", i)] = y.wanted[i]
+	for i := range state.topology {
+		all[fmt.Sprint("spread", i)] = state.topology[i].counts
+		all[fmt.Sprint("low", i)] = state.topology[i].minMatch(1)
+	}
+	for i := range state.affinityCounts {
+		all[fmt.Sprint("wanted", i)] = state.affinityCounts[i]
 	}
 	return all
 }
 
-func nonZero(t tally) map[string]int64 {
+func nonZero(counts topologyCounts) map[string]int64 {
 	all := map[string]int64{}
-	for key, values := range t {
+	for key, values := range counts {
 		for value, n := range values {
 			if n != 0 {
 				all[key+"="+value] = n

@@ -5,157 +5,157 @@ import (
 	"time"
 )
 
-// place is where a pod waits.
-type place int
+// subqueue is the part of the queue a pod is in.
+type subqueue int
 
-// The places of a queue.
+// The subqueues.
 const (
-	nowhere place = iota
-	active        // to be placed as soon as possible
-	backoff       // to become active at pod.ready
-	parked        // fits nowhere, waits for a change
-	gated         // has scheduling gates
+	notQueued     subqueue = iota
+	active                 // scheduled next
+	backoff                // becomes active at pod.backoffUntil
+	unschedulable          // fits no node, waits for a change that may help
+	gated                  // has scheduling gates
 )
 
-var placeNames = map[place]string{active: "active", backoff: "backoff", parked: "unschedulable", gated: "gated"}
+var subqueueNames = map[subqueue]string{active: "active", backoff: "backoff", unschedulable: "unschedulable", gated: "gated"}
 
-// queue holds the pods that wait for a node. Not safe for concurrent use.
+// queue holds the pods without a node. Not safe for concurrent use.
 type queue struct {
-	active  podHeap
-	backoff podHeap
-	parked  map[*class]map[*pod]bool
-	gated   int
-	sweepAt time.Time // when the next parked pod is due; zero: none is parked
+	active           podHeap
+	backoff          podHeap
+	unschedulable    map[*podSignature]map[*pod]bool
+	gated            int
+	unschedulableDue time.Time // when the next unschedulable pod is flushed; zero: there is none
 }
 
 func newQueue() *queue {
-	return &queue{active: podHeap{less: before}, backoff: podHeap{less: sooner}, parked: map[*class]map[*pod]bool{}}
+	return &queue{active: podHeap{less: higherPriority}, backoff: podHeap{less: earlierBackoff}, unschedulable: map[*podSignature]map[*pod]bool{}}
 }
 
 // before orders by priority, then age, then arrival.
-func before(a, b *pod) bool {
-	if a.class.priority != b.class.priority {
-		return a.class.priority > b.class.priority
+func higherPriority(a, b *pod) bool {
+	if a.signature.priority != b.signature.priority {
+		return a.signature.priority > b.signature.priority
 	}
 	if !a.object.CreationTimestamp.Equal(&b.object.CreationTimestamp) {
 		return a.object.CreationTimestamp.Before(&b.object.CreationTimestamp)
 	}
-	return a.seq < b.seq
+	return a.arrival < b.arrival
 }
 
-func sooner(a, b *pod) bool { return a.ready.Before(b.ready) }
+func earlierBackoff(a, b *pod) bool { return a.backoffUntil.Before(b.backoffUntil) }
 
-// move takes p out of where it is and puts it to another place. A pod must be out of the queue while its class changes.
-func (q *queue) move(p *pod, to place) {
-	switch p.place {
+// move moves p from its subqueue to another. A pod must not be queued while its signature changes.
+func (q *queue) move(p *pod, to subqueue) {
+	switch p.subqueue {
 	case active:
 		heap.Remove(&q.active, p.index)
 	case backoff:
 		heap.Remove(&q.backoff, p.index)
-	case parked:
-		delete(q.parked[p.class], p)
-		if len(q.parked[p.class]) == 0 {
-			delete(q.parked, p.class)
+	case unschedulable:
+		delete(q.unschedulable[p.signature], p)
+		if len(q.unschedulable[p.signature]) == 0 {
+			delete(q.unschedulable, p.signature)
 		}
 	case gated:
 		q.gated--
 	}
-	p.place = to
+	p.subqueue = to
 	switch to {
 	case active:
 		heap.Push(&q.active, p)
 	case backoff:
 		heap.Push(&q.backoff, p)
-	case parked:
-		if q.parked[p.class] == nil {
-			q.parked[p.class] = map[*pod]bool{}
+	case unschedulable:
+		if q.unschedulable[p.signature] == nil {
+			q.unschedulable[p.signature] = map[*pod]bool{}
 		}
-		q.parked[p.class][p] = true
-		if due := p.tried.Add(parkedMax); q.sweepAt.IsZero() || due.Before(q.sweepAt) {
-			q.sweepAt = due
+		q.unschedulable[p.signature][p] = true
+		if due := p.attemptedAt.Add(unschedulableTimeout); q.unschedulableDue.IsZero() || due.Before(q.unschedulableDue) {
+			q.unschedulableDue = due
 		}
 	case gated:
 		q.gated++
 	}
 }
 
-// The back-off after an attempt in vain: doubled with each up to the last.
+// The back-off after a failed attempt: doubled with each attempt, up to the last.
 const (
 	firstBackoff = time.Second
 	lastBackoff  = 10 * time.Second
 )
 
-// retry makes p active as soon as its back-off allows.
-func (q *queue) retry(p *pod, now time.Time) {
+// requeueAfterBackoff makes p active once its back-off is over.
+func (q *queue) requeueAfterBackoff(p *pod, now time.Time) {
 	wait := firstBackoff
 	for i := 1; i < p.attempts && wait < lastBackoff; i++ {
 		wait *= 2
 	}
-	p.ready = p.tried.Add(min(wait, lastBackoff))
-	if p.attempts == 0 || !p.ready.After(now) {
+	p.backoffUntil = p.attemptedAt.Add(min(wait, lastBackoff))
+	if p.attempts == 0 || !p.backoffUntil.After(now) {
 		q.move(p, active)
 		return
 	}
 	q.move(p, backoff)
 }
 
-// wake retries every parked pod of a class.
-func (q *queue) wake(c *class, now time.Time) {
-	for p := range q.parked[c] {
-		q.retry(p, now)
+// requeueSignature requeues every unschedulable pod of a signature.
+func (q *queue) requeueSignature(sig *podSignature, now time.Time) {
+	for p := range q.unschedulable[sig] {
+		q.requeueAfterBackoff(p, now)
 	}
 }
 
-// parkedMax is how long a pod is parked at most: a safeguard against a change that was not seen to matter.
-const parkedMax = 5 * time.Minute
+// unschedulableTimeout is how long a pod stays unschedulable at most, whether or not a change that may help was seen.
+const unschedulableTimeout = 5 * time.Minute
 
-// promote makes those active whose time has come and returns when the next one's comes; zero: no pod waits for a time.
-func (q *queue) promote(now time.Time) time.Time {
-	for q.backoff.Len() > 0 && !q.backoff.pods[0].ready.After(now) {
+// flush makes the pods active that are due and returns when the next one is; zero: no pod waits for a time.
+func (q *queue) flush(now time.Time) time.Time {
+	for q.backoff.Len() > 0 && !q.backoff.pods[0].backoffUntil.After(now) {
 		q.move(q.backoff.pods[0], active)
 	}
-	if !q.sweepAt.IsZero() && !q.sweepAt.After(now) {
-		q.sweep(now)
+	if !q.unschedulableDue.IsZero() && !q.unschedulableDue.After(now) {
+		q.flushUnschedulable(now)
 	}
-	next := q.sweepAt
-	if q.backoff.Len() > 0 && (next.IsZero() || q.backoff.pods[0].ready.Before(next)) {
-		next = q.backoff.pods[0].ready
+	next := q.unschedulableDue
+	if q.backoff.Len() > 0 && (next.IsZero() || q.backoff.pods[0].backoffUntil.Before(next)) {
+		next = q.backoff.pods[0].backoffUntil
 	}
 	return next
 }
 
-// sweep makes the pods active that have been parked too long.
-func (q *queue) sweep(now time.Time) {
-	q.sweepAt = time.Time{}
-	for _, pods := range q.parked {
+// flushUnschedulable makes the pods active that have been unschedulable for unschedulableTimeout.
+func (q *queue) flushUnschedulable(now time.Time) {
+	q.unschedulableDue = time.Time{}
+	for _, pods := range q.unschedulable {
 		for p := range pods {
-			switch due := p.tried.Add(parkedMax); {
+			switch due := p.attemptedAt.Add(unschedulableTimeout); {
 			case !due.After(now):
 				q.move(p, active)
-			case q.sweepAt.IsZero() || due.Before(q.sweepAt):
-				q.sweepAt = due
+			case q.unschedulableDue.IsZero() || due.Before(q.unschedulableDue):
+				q.unschedulableDue = due
 			}
 		}
 	}
 }
 
-// pop takes the first active pod out; nil: there is none.
+// pop removes and returns the first active pod; nil: there is none.
 func (q *queue) pop() *pod {
 	if q.active.Len() == 0 {
 		return nil
 	}
 	p := q.active.pods[0]
-	q.move(p, nowhere)
+	q.move(p, notQueued)
 	return p
 }
 
-// sizes are the numbers of pods by place.
-func (q *queue) sizes() map[place]int {
+// sizes returns the number of pods by subqueue.
+func (q *queue) sizes() map[subqueue]int {
 	n := 0
-	for _, pods := range q.parked {
+	for _, pods := range q.unschedulable {
 		n += len(pods)
 	}
-	return map[place]int{active: q.active.Len(), backoff: q.backoff.Len(), parked: n, gated: q.gated}
+	return map[subqueue]int{active: q.active.Len(), backoff: q.backoff.Len(), unschedulable: n, gated: q.gated}
 }
 
 // podHeap is a heap of pods that know their index.

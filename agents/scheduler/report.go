@@ -13,50 +13,50 @@ import (
 	"gantry/schema/core"
 )
 
-// report tells a pod's users why it has no node.
+// report is what a pod's condition PodScheduled and its event say about why it has no node.
 type report struct {
 	pod          *corev1.Pod
 	reason, text string
-	nominated    string // the node where room is being made for it; "": as it was
-	unnominated  bool   // no room is being made for it any more
+	nominated    string // the node to nominate; "": unchanged
+	unnominated  bool   // the nomination is to be removed
 	event        bool
 	by           *pod // whose object pod is
 }
 
-// repeat is how often an event repeats what changes only in its details.
-const repeat = time.Minute
+// eventInterval is the least time between two events FailedScheduling of a pod.
+const eventInterval = time.Minute
 
-// explain queues a report on a pod that fits nowhere, unless it would say again what was said.
-func (l *leader) explain(d decision, now time.Time) {
+// reportFailure queues the eviction and the report of a pod that fits no node. A report that repeats the last one is left out.
+func (l *leader) reportFailure(d decision, now time.Time) {
 	p := d.pod
 	if d.evict.node != "" {
-		l.evicts.put(d.evict)
+		l.evictionQueue.put(d.evict)
 	}
 	r := report{pod: p.object, by: p, reason: corev1.PodReasonUnschedulable, text: d.why.String(), nominated: d.evict.node}
 	r.unnominated = p.nominated == nil && p.object.Status.NominatedNodeName != ""
 	if d.why.fault != nil {
 		r.reason = corev1.PodReasonSchedulerError
 	}
-	if r.text == p.told && r.nominated == "" && !r.unnominated {
+	if r.text == p.reportedText && r.nominated == "" && !r.unnominated {
 		return
 	}
-	r.event = now.Sub(p.toldAt) >= repeat || r.nominated != ""
+	r.event = now.Sub(p.reportedAt) >= eventInterval || r.nominated != ""
 	if r.event {
-		p.toldAt = now
+		p.reportedAt = now
 		l.log.Info("pod not placed", "ns", p.object.Namespace, "name", p.object.Name, "uid", p.object.UID, "reason", r.text, "attempt", p.attempts)
 	}
-	p.told = r.text
-	l.reports.put(r)
+	p.reportedText = r.text
+	l.reportQueue.put(r)
 }
 
-// report writes the condition and the event.
-func (l *leader) report(ctx context.Context, r report) {
+// writeReport writes the condition and the event.
+func (l *leader) writeReport(ctx context.Context, r report) {
 	if r.event {
 		l.recorder.Event(core.Pod, r.pod, corev1.EventTypeWarning, "FailedScheduling", "%s", r.text)
 	}
 	_, err := l.pods.ModifyStatus(ctx, r.pod.Namespace, r.pod.Name, func(p *corev1.Pod) error {
 		if p.UID != r.pod.UID || p.Spec.NodeName != "" {
-			return errNotWaiting
+			return errNotPending
 		}
 		if r.nominated != "" || r.unnominated {
 			p.Status.NominatedNodeName = r.nominated
@@ -65,14 +65,14 @@ func (l *leader) report(ctx context.Context, r report) {
 		return nil
 	})
 	switch {
-	case err == nil, ctx.Err() != nil, errors.Is(err, errNotWaiting), errors.Is(err, registry.NotFound):
+	case err == nil, ctx.Err() != nil, errors.Is(err, errNotPending), errors.Is(err, registry.NotFound):
 	default:
 		l.log.Warn("condition not written", "ns", r.pod.Namespace, "name", r.pod.Name, "uid", r.pod.UID, "err", err)
-		l.changes.put(func(now time.Time) { l.brain.conditionNotWritten(r.by, now) })
+		l.changes.put(func(now time.Time) { l.state.conditionNotWritten(r.by, now) })
 	}
 }
 
-var errNotWaiting = errors.New("the pod waits for a node no more")
+var errNotPending = errors.New("the pod is not pending any more")
 
 func setCondition(p *corev1.Pod, r report, now metav1.Time) {
 	c := corev1.PodCondition{

@@ -56,8 +56,8 @@ func clamp(q resource.Quantity, scale resource.Scale, limit int64) int64 {
 	return max(0, min(q.ScaledValue(scale), limit))
 }
 
-// move adds d to r n times; n may be negative.
-func (r *resources) move(d *resources, n int64) {
+// add adds d to r n times; n may be negative.
+func (r *resources) add(d *resources, n int64) {
 	r.cpu += n * d.cpu
 	r.memory += n * d.memory
 	r.storage += n * d.storage
@@ -72,23 +72,22 @@ func (r *resources) move(d *resources, n int64) {
 	}
 }
 
-// plus is the sum; r and d stay as they are.
-func (r resources) plus(d *resources) resources {
+// sum returns r plus d; both stay as they are.
+func (r resources) sum(d *resources) resources {
 	r.extended = maps.Clone(r.extended)
-	r.move(d, 1)
+	r.add(d, 1)
 	return r
 }
 
-// requestsOf is what a pod takes of a node: its containers, the greatest of its init containers, sidecars and overhead,
-// as Kubernetes adds them up. A pod that is being resized takes the most of what it has, was granted and asks for.
+// requestsOf returns the requests of a pod: containers, the greatest init container, sidecars and overhead, as upstream's PodRequests. A
+// pod that is being resized counts with the most of what it has, was granted and requests.
 func requestsOf(pod *corev1.Pod) resources {
 	r := resourcesOf(helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true}), maxRequest)
 	r.pods = 1
 	return r
 }
 
-// resizedRequests are the requests of a pod that is being resized: the most of what its containers have, were granted and ask
-// for. nil: its spec says all.
+// resizedRequests returns the requests of a pod that is being resized; nil: it is not, its spec says all.
 func resizedRequests(pod *corev1.Pod) corev1.ResourceList {
 	for _, list := range []struct {
 		containers []corev1.Container
@@ -107,16 +106,16 @@ func resizedRequests(pod *corev1.Pod) corev1.ResourceList {
 	return nil
 }
 
-// What a container without a request counts for when nodes are compared: else they would all look empty.
+// The requests that score with a container that states none: otherwise a node full of such containers would score as empty.
 const (
-	assumedCPU    = "100m"
-	assumedMemory = "200Mi"
+	defaultScoredCPU    = "100m"
+	defaultScoredMemory = "200Mi"
 )
 
-// weightOf is requestsOf with an assumption for every container that does not say what it needs.
-func weightOf(pod *corev1.Pod) (cpu, memory int64) {
+// scoredRequestsOf returns the requests of a pod with defaults for containers that state none.
+func scoredRequestsOf(pod *corev1.Pod) (cpu, memory int64) {
 	list := helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true, NonMissingContainerRequests: corev1.ResourceList{
-		corev1.ResourceCPU: resource.MustParse(assumedCPU), corev1.ResourceMemory: resource.MustParse(assumedMemory),
+		corev1.ResourceCPU: resource.MustParse(defaultScoredCPU), corev1.ResourceMemory: resource.MustParse(defaultScoredMemory),
 	}})
 	r := resourcesOf(list, maxRequest)
 	return r.cpu, r.memory

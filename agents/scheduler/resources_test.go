@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// TestWhatNoNodeHas: requests at the end of the range fit nowhere, alone and added up.
-func TestWhatNoNodeHas(t *testing.T) {
+// TestRequestsAboveTheBound: requests at the end of the range, alone and added up, are maxRequest, which no node has.
+func TestRequestsAboveTheBound(t *testing.T) {
 	for _, text := range []string{"9223372036854775807", "9223372036854775807000m", "8Ei", "1e18", "300T"} {
 		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage, "example.com/gpu"} {
 			pod := &corev1.Pod{}

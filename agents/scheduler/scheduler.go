@@ -33,7 +33,7 @@ func Run(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// leader is one time of leadership. The brain belongs to the goroutine of decide; all others send it changes.
+// leader runs the scheduler while this process is the leader. Only the goroutine of scheduleLoop uses state; all others send it changes.
 type leader struct {
 	registry *registry.Registry // every write through it is fenced
 	pods     registry.Typed[*corev1.Pod]
@@ -41,26 +41,26 @@ type leader struct {
 	log      *slog.Logger
 	name     string // of the scheduler
 
-	brain   *brain
-	changes *mailbox[func(now time.Time)]
-	binds   *mailbox[decision]
-	reports *mailbox[report]
-	evicts  *mailbox[eviction]
+	state         *schedulingState
+	changes       *workQueue[func(now time.Time)]
+	bindQueue     *workQueue[decision]
+	reportQueue   *workQueue[report]
+	evictionQueue *workQueue[eviction]
 }
 
 // How many writes are in flight at once.
 const (
-	binders   = 64
-	reporters = 8
-	evictors  = 4
+	bindWorkers     = 64
+	reportWorkers   = 8
+	evictionWorkers = 4
 )
 
 func newLeader(cfg Config, r *registry.Registry) *leader {
 	return &leader{
 		registry: r, pods: registry.For[*corev1.Pod](r), log: cfg.Log, name: cfg.SchedulerName,
 		recorder: events.New(r, cfg.SchedulerName, "", cfg.Log),
-		brain:    newBrain(cfg.SchedulerName),
-		changes:  newMailbox[func(time.Time)](), binds: newMailbox[decision](), reports: newMailbox[report](), evicts: newMailbox[eviction](),
+		state:    newSchedulingState(cfg.SchedulerName),
+		changes:  newWorkQueue[func(time.Time)](), bindQueue: newWorkQueue[decision](), reportQueue: newWorkQueue[report](), evictionQueue: newWorkQueue[eviction](),
 	}
 }
 
@@ -70,14 +70,20 @@ func (l *leader) run(ctx context.Context) error {
 	follow := func(k *schema.Kind, f func(registry.Change)) {
 		g.Go(func() error { return l.registry.Follow(ctx, k, f) })
 	}
-	follow(core.Node, l.seeNode)
-	follow(core.Namespace, l.seeNamespace)
-	follow(core.Pod, l.seePod)
+	follow(core.Node, l.nodeChanged)
+	follow(core.Namespace, l.namespaceChanged)
+	follow(core.Pod, l.podChanged)
 	g.Go(func() error { return safely.Keep(ctx, l.log, "writing events", l.recorder.Run) })
-	g.Go(func() error { l.binds.work(ctx, l.log, "binding", binders, l.bind); return nil })
-	g.Go(func() error { l.reports.work(ctx, l.log, "reporting", reporters, l.report); return nil })
-	g.Go(func() error { l.evicts.work(ctx, l.log, "evicting", evictors, l.evict); return nil })
-	g.Go(func() error { return safely.Keep(ctx, l.log, "deciding", l.decide) })
+	g.Go(func() error { l.bindQueue.runWorkers(ctx, l.log, "binding", bindWorkers, l.bind); return nil })
+	g.Go(func() error {
+		l.reportQueue.runWorkers(ctx, l.log, "reporting", reportWorkers, l.writeReport)
+		return nil
+	})
+	g.Go(func() error {
+		l.evictionQueue.runWorkers(ctx, l.log, "evicting", evictionWorkers, l.runEviction)
+		return nil
+	})
+	g.Go(func() error { return safely.Keep(ctx, l.log, "scheduling", l.scheduleLoop) })
 	err := g.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -85,64 +91,64 @@ func (l *leader) run(ctx context.Context) error {
 	return err
 }
 
-func (l *leader) seeNode(c registry.Change) {
+func (l *leader) nodeChanged(c registry.Change) {
 	l.changes.put(func(now time.Time) {
 		if c.New == nil {
-			l.brain.node(c.Old.Name, nil, now)
+			l.state.setNode(c.Old.Name, nil, now)
 			return
 		}
-		l.brain.node(c.New.Name, c.New.Object().(*corev1.Node), now)
+		l.state.setNode(c.New.Name, c.New.Object().(*corev1.Node), now)
 	})
 }
 
-func (l *leader) seeNamespace(c registry.Change) {
+func (l *leader) namespaceChanged(c registry.Change) {
 	l.changes.put(func(now time.Time) {
 		if c.New == nil {
-			l.brain.namespace(c.Old.Name, nil, now)
+			l.state.setNamespace(c.Old.Name, nil, now)
 			return
 		}
 		set := labels.Set(c.New.Object().GetLabels())
 		if set == nil {
 			set = labels.Set{}
 		}
-		l.brain.namespace(c.New.Name, set, now)
+		l.state.setNamespace(c.New.Name, set, now)
 	})
 }
 
-func (l *leader) seePod(c registry.Change) {
+func (l *leader) podChanged(c registry.Change) {
 	l.changes.put(func(now time.Time) {
 		if c.New == nil {
-			l.brain.gone(c.Old.Namespace, c.Old.Name, now)
+			l.state.deletePod(c.Old.Namespace, c.Old.Name, now)
 			return
 		}
-		l.brain.pod(c.New.Object().(*corev1.Pod), now)
+		l.state.setPod(c.New.Object().(*corev1.Pod), now)
 	})
 }
 
-// batch is how many decisions are made before changes are looked at again.
-const batch = 64
+// batchSize is how many decisions are made before changes are applied again.
+const batchSize = 64
 
-// decide takes in changes and decides on pods until ctx is done.
-func (l *leader) decide(ctx context.Context) error {
-	if err := l.catchUp(ctx); err != nil {
+// scheduleLoop applies changes and schedules pods until ctx is done.
+func (l *leader) scheduleLoop(ctx context.Context) error {
+	if err := l.applyInitialLists(ctx); err != nil {
 		return err
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		now := time.Now()
-		l.takeIn(now)
-		due := l.brain.queue.promote(now)
-		if l.decideSome(now) {
+		l.applyChanges(now)
+		due := l.state.queue.flush(now)
+		if l.scheduleBatch(now) {
 			continue
 		}
-		l.measure()
+		l.observeQueue()
 		timer.Stop()
 		if !due.IsZero() {
 			timer.Reset(time.Until(due))
 		}
 		select {
-		case <-l.changes.news:
+		case <-l.changes.ready:
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -150,39 +156,39 @@ func (l *leader) decide(ctx context.Context) error {
 	return nil
 }
 
-func (l *leader) takeIn(now time.Time) {
+func (l *leader) applyChanges(now time.Time) {
 	for _, change := range l.changes.drain() {
-		safely.Do(l.log, "taking a change in", func() { change(now) })
+		safely.Do(l.log, "applying a change", func() { change(now) })
 	}
 }
 
-// decideSome tells whether there may be more to decide on at once.
-func (l *leader) decideSome(now time.Time) bool {
-	for range batch {
+// scheduleBatch schedules up to batchSize pods and returns whether more may be active.
+func (l *leader) scheduleBatch(now time.Time) bool {
+	for range batchSize {
 		began := time.Now()
-		some := true
-		safely.Do(l.log, "deciding on a pod", func() {
+		found := true
+		safely.Do(l.log, "scheduling a pod", func() {
 			var d decision
-			if d, some = l.brain.next(now); !some {
+			if d, found = l.state.scheduleOne(now); !found {
 				return
 			}
-			l.attempted(d, time.Since(began))
+			l.observeAttempt(d, time.Since(began))
 			if d.node != nil {
-				l.binds.put(d)
+				l.bindQueue.put(d)
 			} else {
-				l.explain(d, now)
+				l.reportFailure(d, now)
 			}
 		})
-		if !some {
+		if !found {
 			return false
 		}
 	}
 	return true
 }
 
-// catchUp takes in changes until everything that was there when it began is known: a decision on half of the pods
-// would give away the same room twice.
-func (l *leader) catchUp(ctx context.Context) error {
+// applyInitialLists applies changes until every object that existed when it began is known: a decision that knows only some of the pods
+// would overcommit a node.
+func (l *leader) applyInitialLists(ctx context.Context) error {
 	for _, k := range []*schema.Kind{core.Node, core.Namespace, core.Pod} {
 		var list registry.List
 		for {
@@ -198,51 +204,51 @@ func (l *leader) catchUp(ctx context.Context) error {
 			}
 		}
 		for _, it := range list.Items {
-			if err := l.await(ctx, it); err != nil {
-				return fmt.Errorf("catching up with %s: %w", k.Plural, err)
+			if err := l.waitUntilApplied(ctx, it); err != nil {
+				return fmt.Errorf("applying the initial list of %s: %w", k.Plural, err)
 			}
 		}
 	}
 	return nil
 }
 
-// catchUpPoll is how often await looks whether an object is gone without a trace.
-const catchUpPoll = 20 * time.Millisecond
+// appliedPoll is how often waitUntilApplied checks whether an object was deleted before it was followed.
+const appliedPoll = 20 * time.Millisecond
 
-// await returns when the brain knows an item, or the item is gone.
-func (l *leader) await(ctx context.Context, it *registry.Item) error {
+// waitUntilApplied returns when the state has an item, or the item is deleted.
+func (l *leader) waitUntilApplied(ctx context.Context, it *registry.Item) error {
 	for {
-		l.takeIn(time.Now())
-		if l.knows(it) {
+		l.applyChanges(time.Now())
+		if l.hasApplied(it) {
 			return nil
 		}
 		switch current, err := l.registry.Get(ctx, it.Kind, it.Namespace, it.Name, "0"); {
 		case errors.Is(err, registry.NotFound):
 			return nil
 		case err == nil:
-			it = current // it may have ended since, and then is never heard of
+			it = current // a pod that has ended since is not in the state
 		}
 		select {
-		case <-l.changes.news:
-		case <-time.After(catchUpPoll):
+		case <-l.changes.ready:
+		case <-time.After(appliedPoll):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// knows tells whether the brain has seen an item, in this state or a later one.
-func (l *leader) knows(it *registry.Item) bool {
-	w := l.brain.world
+// hasApplied returns whether the state has an item, at this revision or a later one.
+func (l *leader) hasApplied(it *registry.Item) bool {
+	c := l.state.cluster
 	switch obj := it.Object().(type) {
 	case *corev1.Node:
-		n := w.nodes[it.Name]
+		n := c.nodes[it.Name]
 		return n != nil && n.object != nil
 	case *corev1.Namespace:
-		return w.namespaces[it.Name] != nil
+		return c.namespaces[it.Name] != nil
 	case *corev1.Pod:
-		p := w.pods[keyOf(it.Namespace, it.Name)]
-		return ended(obj) || p != nil && (obj.Spec.NodeName == "" || p.node != nil)
+		p := c.pods[keyOf(it.Namespace, it.Name)]
+		return hasEnded(obj) || p != nil && (obj.Spec.NodeName == "" || p.node != nil)
 	}
 	return true
 }

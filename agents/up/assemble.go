@@ -18,6 +18,7 @@ import (
 	"gantry/agents/proxy"
 	"gantry/agents/scheduler"
 	"gantry/registry"
+	"gantry/registry/store"
 	"gantry/schema/kinds"
 )
 
@@ -26,7 +27,7 @@ type assembly struct {
 	Config
 	keys     *certs
 	nodeIP   netip.Addr
-	store    registry.Store
+	store    store.Store
 	registry *registry.Registry
 	// own reads no pods but this node's; nil where no agent needs it.
 	own    *registry.Registry

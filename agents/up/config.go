@@ -15,7 +15,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"gantry/registry"
+	"gantry/registry/embedded"
 )
 
 // Agents names every agent in the order they start.
@@ -67,7 +67,7 @@ type Config struct {
 	Log     *slog.Logger
 
 	// notices are what the embedded etcd has to tell.
-	notices chan registry.Notice
+	notices chan embedded.Notice
 }
 
 // Validate returns every fault, each naming its flag.

@@ -10,15 +10,17 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"gantry/registry"
+	"gantry/registry/embedded"
+	"gantry/registry/etcdlog"
+	"gantry/registry/store"
 )
 
 // overEtcd runs work over the etcd of c: the embedded one, which ends after work has, or the external one.
-func overEtcd(ctx context.Context, c Config, keys *certs, work func(context.Context, registry.Store) error) error {
+func overEtcd(ctx context.Context, c Config, keys *certs, work func(context.Context, store.Store) error) error {
 	if c.embedsEtcd() {
-		e, err := registry.OpenEmbedded(registry.EmbeddedConfig{
+		e, err := embedded.Open(embedded.Config{
 			Dir: c.path("etcd"), Port: c.EtcdPort, Quota: c.EtcdQuota, Log: c.Log,
-			Notice: func(n registry.Notice) {
+			Notice: func(n embedded.Notice) {
 				select {
 				case c.notices <- n:
 				default: // more of the same
@@ -29,7 +31,7 @@ func overEtcd(ctx context.Context, c Config, keys *certs, work func(context.Cont
 		if err != nil {
 			return &ConfigError{err}
 		}
-		return under(ctx, e.Run, func(ctx context.Context) error { return work(ctx, registry.NewEtcd(e.Client(), e.Client())) })
+		return under(ctx, e.Run, func(ctx context.Context) error { return work(ctx, store.NewEtcd(e.Client(), e.Client())) })
 	}
 	// Two connections: a big list on one would hold up every watch (etcd#15402).
 	lists, err := c.dial()
@@ -42,12 +44,12 @@ func overEtcd(ctx context.Context, c Config, keys *certs, work func(context.Cont
 		return err
 	}
 	defer watches.Close()
-	return work(ctx, registry.NewEtcd(lists, watches))
+	return work(ctx, store.NewEtcd(lists, watches))
 }
 
 func (c Config) dial() (*clientv3.Client, error) {
 	cfg := clientv3.Config{
-		Endpoints: c.EtcdServers, DialTimeout: 5 * time.Second, Logger: registry.ClientLog(c.Log),
+		Endpoints: c.EtcdServers, DialTimeout: 5 * time.Second, Logger: etcdlog.Client(c.Log),
 		DialKeepAliveTime:    10 * time.Second,
 		DialKeepAliveTimeout: 3 * time.Second, // also TCP's for what is not acknowledged: a member that is cut off is left after that
 	}

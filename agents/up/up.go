@@ -16,7 +16,9 @@ import (
 	"gantry/agents/internal/events"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
+	"gantry/registry/embedded"
 	"gantry/registry/safely"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/kinds"
 )
@@ -54,7 +56,7 @@ func Run(ctx context.Context, c Config) error {
 		return &ConfigError{err}
 	}
 	c.etcdFiles(keys)
-	c.notices = make(chan registry.Notice, 1)
+	c.notices = make(chan embedded.Notice, 1)
 	if err := writeState(held, c); err != nil {
 		return err
 	}
@@ -64,23 +66,23 @@ func Run(ctx context.Context, c Config) error {
 			return &ConfigError{err}
 		}
 	}
-	return overEtcd(ctx, c, keys, func(ctx context.Context, store registry.Store) error {
-		return runAgents(ctx, c, keys, nodeIP, store)
+	return overEtcd(ctx, c, keys, func(ctx context.Context, etcd store.Store) error {
+		return runAgents(ctx, c, keys, nodeIP, etcd)
 	})
 }
 
 // runAgents runs everything above etcd: registries below, agents above, health beside them.
-func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, store registry.Store) error {
+func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, etcd store.Store) error {
 	health := &daemon.Health{}
 	var recorder *events.Recorder // of what the registry finds wrong in etcd
 	shared := registry.New(registry.Config{
-		Store: store, Kinds: kinds.All, Agent: "gantry", Log: c.Log,
+		Store: etcd, Kinds: kinds.All, Agent: "gantry", Log: c.Log,
 		ServiceCIDR: netip.MustParsePrefix(c.ServiceCIDR), Quarantine: c.controls(),
 		OnBad: func(k *schema.Kind, namespace, name string, err error) { bad(recorder, k, namespace, name, err) },
 	})
 	recorder = events.New(shared, "registry", c.NodeName, c.Log)
 	health.Ready("etcd", shared.Ready)
-	a := assembly{Config: c, keys: keys, nodeIP: nodeIP, registry: shared, store: store, health: health}
+	a := assembly{Config: c, keys: keys, nodeIP: nodeIP, registry: shared, store: etcd, health: health}
 	return under(ctx, shared.Run, a.ownPods(func(ctx context.Context) error {
 		g, ctx := safely.WithContext(ctx)
 		for _, name := range c.Agents {

@@ -20,7 +20,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"gantry/registry"
+	"gantry/registry/embedded"
 )
 
 // floor is the child that does the least that must be done: it echoes bytes over HTTPS by Go's stock server, puts
@@ -51,7 +51,7 @@ func serveFloor(dir string) error {
 		return err
 	}
 	etcd := filepath.Join(dir, "pki", "etcd")
-	e, err := registry.OpenEmbedded(registry.EmbeddedConfig{
+	e, err := embedded.Open(embedded.Config{
 		Dir: data, Port: port, CAFile: filepath.Join(etcd, "ca.crt"),
 		CertFile: filepath.Join(etcd, "server.crt"), KeyFile: filepath.Join(etcd, "server.key"), Log: slog.New(slog.DiscardHandler),
 	})

@@ -11,28 +11,29 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/store"
 	"gantry/schema/kinds"
 )
 
 // New returns a registry of all kinds on an empty store in memory, running until the test ends, with the namespaces
 // default, kube-system, kube-public and kube-node-lease.
-func New(t testing.TB) (*registry.Registry, *registry.Fake) {
+func New(t testing.TB) (*registry.Registry, *store.Fake) {
 	t.Helper()
-	store := registry.NewFake()
-	r := On(t, store)
+	etcd := store.NewFake()
+	r := On(t, etcd)
 	for _, name := range []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease} {
 		Namespace(t, r, name)
 	}
-	return r, store
+	return r, etcd
 }
 
 // On returns a registry of all kinds on a store, running until the test ends. A test (no benchmark) fails where somebody changed an
 // object that a registry's cache handed out.
-func On(t testing.TB, store registry.Store) *registry.Registry {
+func On(t testing.TB, etcd store.Store) *registry.Registry {
 	t.Helper()
 	DetectMutations(t)
 	r := registry.New(registry.Config{
-		Store: store, Kinds: kinds.All, Agent: "test",
+		Store: etcd, Kinds: kinds.All, Agent: "test",
 		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/store"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
 )
@@ -42,7 +43,7 @@ func TestChecksumOfParts(t *testing.T) {
 // runningRegistry is one over a store in memory, with the namespace default.
 func runningRegistry(t *testing.T) *registry.Registry {
 	t.Helper()
-	reg := registry.New(registry.Config{Store: registry.NewFake(), Kinds: kinds.All, Agent: "gateway", Log: slog.New(slog.DiscardHandler)})
+	reg := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.All, Agent: "gateway", Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- reg.Run(ctx) }()

@@ -1,0 +1,58 @@
+package controller
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/registry"
+	"gantry/schema"
+)
+
+// Verb is what an action does.
+type Verb string
+
+// The verbs. An update and a status update replace the object as it was seen: a change meanwhile is a Conflict and the
+// key is looked at again.
+const (
+	Create       Verb = "create"
+	Update       Verb = "update"
+	UpdateStatus Verb = "update status of"
+	Delete       Verb = "delete"
+)
+
+// Action is one step of a plan, and why.
+type Action struct {
+	Do     Verb
+	Kind   *schema.Kind
+	Object schema.Object
+	Reason string
+	// Event is recorded once it is done; nil: none.
+	Event *Event
+	// Bulk actions of the same verb that follow each other run side by side.
+	Bulk bool
+	// Quiet ones have no line in the log of their own: their plan's maker writes one for all.
+	Quiet bool
+	// DeleteOptions are those of a delete; the uid seen is always a precondition.
+	DeleteOptions registry.DeleteOptions
+}
+
+// Event is an event about an object.
+type Event struct {
+	Kind            *schema.Kind
+	About           schema.Object
+	Warning         bool
+	Reason, Message string
+}
+
+func (a Action) String() string {
+	return fmt.Sprintf("%s %s %s: %s", a.Do, a.Kind.Kind, KeyOf(a.Object), a.Reason)
+}
+
+// KeyOf is "namespace/name", or the name alone of an object without namespace.
+func KeyOf(obj metav1.Object) string {
+	if ns := obj.GetNamespace(); ns != "" {
+		return ns + "/" + obj.GetName()
+	}
+	return obj.GetName()
+}

@@ -1,0 +1,78 @@
+package controller
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"gantry/schema"
+)
+
+// ClaimChildren sorts out which candidates owner controls. Those it controls and selects are mine; those it controls and does
+// not select are released; orphans it selects are adopted. An owner or an orphan that is being deleted changes nothing.
+// What a plan adopts or releases is only counted at the next look.
+func ClaimChildren[T schema.Object](ownerKind *schema.Kind, owner schema.Object, kind *schema.Kind, selector labels.Selector, candidates []T) (mine []T, plan []Action) {
+	for _, c := range candidates {
+		ref := metav1.GetControllerOfNoCopy(c)
+		matches := selector.Matches(labels.Set(c.GetLabels()))
+		switch {
+		case ref != nil && ref.UID != owner.GetUID():
+		case ref != nil && matches:
+			mine = append(mine, c)
+		case owner.GetDeletionTimestamp() != nil:
+		case ref != nil:
+			plan = append(plan, release(kind, c, owner))
+		case matches && c.GetDeletionTimestamp() == nil:
+			plan = append(plan, adopt(ownerKind, owner, kind, c))
+		}
+	}
+	return mine, plan
+}
+
+func adopt(ownerKind *schema.Kind, owner schema.Object, kind *schema.Kind, obj schema.Object) Action {
+	c := obj.DeepCopyObject().(schema.Object)
+	refs := slices.DeleteFunc(c.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == owner.GetUID() })
+	c.SetOwnerReferences(append(refs, *metav1.NewControllerRef(owner, ownerKind.GVK())))
+	return Action{Do: Update, Kind: kind, Object: c, Reason: "adopted: the selector of " + ownerKind.Kind + " " + owner.GetName() + " matches and nobody controls it"}
+}
+
+func release(kind *schema.Kind, obj, owner schema.Object) Action {
+	c := obj.DeepCopyObject().(schema.Object)
+	c.SetOwnerReferences(slices.DeleteFunc(c.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == owner.GetUID() }))
+	return Action{Do: Update, Kind: kind, Object: c, Reason: "released: the selector of " + owner.GetName() + " no longer matches"}
+}
+
+// RequeueNow asks for another look at once.
+const RequeueNow = time.Millisecond
+
+// AdoptAndRelease executes a plan of adoptions and releases, after making sure that the owner is still there and wanted.
+func (e *Env) AdoptAndRelease(ctx context.Context, k *schema.Kind, owner schema.Object, plan []Action) error {
+	item, err := e.Registry.Get(ctx, k, owner.GetNamespace(), owner.GetName(), "")
+	if err != nil {
+		return err
+	}
+	if o := item.Object(); o.GetUID() != owner.GetUID() || o.GetDeletionTimestamp() != nil {
+		return nil
+	}
+	return e.Execute(ctx, plan)
+}
+
+// EnqueueOwner asks for a look at the controllers (of kind) of an object and, for an orphan, at all that select it.
+func (e *Env) EnqueueOwner(kind string, index *SelectorIndex, old, current schema.Object) {
+	for _, obj := range []schema.Object{old, current} {
+		if obj == nil {
+			continue
+		}
+		ref := metav1.GetControllerOfNoCopy(obj)
+		switch {
+		case ref != nil && ref.Kind == kind:
+			key := obj.GetNamespace() + "/" + ref.Name
+			e.Enqueue(key, index.Delay(key))
+		case ref == nil && current != nil:
+			index.Each(obj.GetNamespace(), obj.GetLabels(), func(key string) { e.Enqueue(key, index.Delay(key)) })
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"gantry/registry"
+	"gantry/registry/safely"
+	"gantry/schema"
+)
+
+// maxBatch bounds the writes of one plan that are under way at the same time.
+const maxBatch = 64
+
+// Execute does a plan in order, stops at the first error, and returns when the caches show what was written.
+func (e *Env) Execute(ctx context.Context, plan []Action) error {
+	w := &writes{versions: map[types.UID]string{}, seen: map[*schema.Kind]int64{}}
+	err := e.executeAll(ctx, plan, w)
+	for k, revision := range w.seen {
+		if oerr := e.Registry.Observed(ctx, k, revision); oerr != nil {
+			return errors.Join(err, fmt.Errorf("waiting for the cache of %s: %w", k.Plural, oerr))
+		}
+	}
+	return err
+}
+
+// writes is what an execution has written so far.
+type writes struct {
+	mu sync.Mutex // guards both maps
+	// versions hold the resourceVersion of what was changed, for a second change of the same object.
+	versions map[types.UID]string
+	seen     map[*schema.Kind]int64
+}
+
+// executeAll starts bulk actions slowly, in batches of 1, 2, 4...: when all of them are bound to fail (a quota, a
+// webhook), few are tried.
+func (e *Env) executeAll(ctx context.Context, plan []Action, w *writes) error {
+	size := 1
+	for len(plan) > 0 {
+		n := 1
+		if plan[0].Bulk {
+			for n < min(size, len(plan)) && plan[n].Bulk && plan[n].Do == plan[0].Do {
+				n++
+			}
+			size = min(2*size, maxBatch)
+		} else {
+			size = 1
+		}
+		if err := e.executeBatch(ctx, plan[:n], w); err != nil {
+			return err
+		}
+		plan = plan[n:]
+	}
+	return nil
+}
+
+func (e *Env) executeBatch(ctx context.Context, batch []Action, w *writes) error {
+	if len(batch) == 1 {
+		return e.executeOne(ctx, batch[0], w)
+	}
+	errs := make([]error, len(batch))
+	var wg sync.WaitGroup
+	for i, a := range batch {
+		wg.Go(func() {
+			errs[i] = safely.Call(func() error { return e.executeOne(ctx, a, w) })
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Env) executeOne(ctx context.Context, a Action, w *writes) error {
+	item, err := e.write(ctx, a, w)
+	if errors.Is(err, registry.NotFound) && a.Do == Delete {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s %s: %w", gerund[a.Do], a.Kind.Kind, KeyOf(a.Object), err)
+	}
+	if item != nil {
+		w.mu.Lock()
+		w.seen[a.Kind] = max(w.seen[a.Kind], item.Revision)
+		if uid := a.Object.GetUID(); uid != "" {
+			w.versions[uid] = fmt.Sprint(item.Revision)
+		}
+		w.mu.Unlock()
+	}
+	level := slog.LevelInfo
+	if a.Quiet {
+		level = slog.LevelDebug
+	}
+	e.Log.Log(ctx, level, "object "+pastTense[a.Do], "kind", a.Kind.Kind, "ns", a.Object.GetNamespace(), "name", a.Object.GetName(), "reason", a.Reason)
+	if n := a.Event; n != nil {
+		e.record(n)
+	}
+	return nil
+}
+
+var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting"}
+
+var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted"}
+
+func (e *Env) record(n *Event) {
+	kind := "Normal"
+	if n.Warning {
+		kind = "Warning"
+	}
+	e.Events.Event(n.Kind, n.About, kind, n.Reason, "%s", n.Message)
+}
+
+func (e *Env) write(ctx context.Context, a Action, w *writes) (*registry.Item, error) {
+	obj := a.Object
+	w.mu.Lock()
+	version, again := w.versions[obj.GetUID()]
+	w.mu.Unlock()
+	switch a.Do {
+	case Create:
+		return e.Registry.Create(ctx, a.Kind, obj, registry.WriteOptions{})
+	case Delete:
+		o := a.DeleteOptions
+		o.UID = string(obj.GetUID())
+		item, _, err := e.Registry.Delete(ctx, a.Kind, obj.GetNamespace(), obj.GetName(), o)
+		return item, err
+	}
+	if again && obj.GetUID() != "" {
+		obj = obj.DeepCopyObject().(schema.Object)
+		obj.SetResourceVersion(version)
+	}
+	o := registry.WriteOptions{}
+	if a.Do == UpdateStatus {
+		o.Subresource = "status"
+	}
+	return e.Registry.Update(ctx, a.Kind, obj, o)
+}

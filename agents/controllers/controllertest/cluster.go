@@ -1,0 +1,285 @@
+package controllertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"gantry/agents/controllers"
+	"gantry/agents/controllers/controller"
+	"gantry/agents/internal/daemon"
+	"gantry/registry"
+	"gantry/registry/registrytest"
+	"gantry/registry/store"
+	"gantry/schema"
+	"gantry/schema/core"
+	"gantry/schema/kinds"
+)
+
+// Cluster is a registry on a fake store with the controllers at work, and a scheduler and kubelet as simple as can be.
+type Cluster struct {
+	T        *testing.T
+	Context  context.Context
+	Registry *registry.Registry
+	// Broken tells whether a pod never becomes ready; nil: all do.
+	Broken atomic.Pointer[func(*corev1.Pod) bool]
+}
+
+// Deadline bounds every wait of a test: a busy machine and the race detector are slow.
+const Deadline = time.Minute
+
+// Start runs the controllers named ("*": all). Everything has ended when the test ends.
+func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
+	t.Helper()
+	registrytest.DetectMutations(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
+	cfg := controllers.Config{Registry: r, Identity: "test", ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16"), RootCA: []byte("the CA"),
+		Health: &daemon.Health{}, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))}
+	if change != nil {
+		change(&cfg)
+	}
+	c := &Cluster{T: t, Context: ctx, Registry: r}
+	done := make(chan struct{}, 3)
+	run := func(name string, f func(context.Context) error) {
+		go func() {
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				t.Errorf("%s ended: %v", name, err)
+			}
+			done <- struct{}{}
+		}()
+	}
+	run("registry", r.Run)
+	run("controllers", func(ctx context.Context) error { return controllers.Run(ctx, cfg) })
+	run("node", c.node)
+	t.Cleanup(func() {
+		cancel()
+		for range 3 {
+			<-done
+		}
+	})
+	return c
+}
+
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(b []byte) (int, error) {
+	if l.t.Context().Err() == nil && testing.Verbose() {
+		l.t.Log(strings.TrimSuffix(string(b), "\n"))
+	}
+	return len(b), nil
+}
+
+// node binds every pod to n1, makes it ready with an address, and confirms its deletion.
+func (c *Cluster) node(ctx context.Context) error {
+	var n atomic.Uint32
+	pods := registry.For[*corev1.Pod](c.Registry)
+	work := make(chan *corev1.Pod, 100_000)
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case p := <-work:
+				c.serve(ctx, p, &n)
+			}
+		}
+	}()
+	err := pods.Follow(ctx, func(_, p *corev1.Pod) {
+		if p != nil {
+			work <- p
+		}
+	})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (c *Cluster) serve(ctx context.Context, p *corev1.Pod, n *atomic.Uint32) {
+	pods := registry.For[*corev1.Pod](c.Registry)
+	switch {
+	case p.DeletionTimestamp != nil:
+		_ = pods.Delete(ctx, p.Namespace, p.Name, registry.DeleteOptions{GracePeriodSeconds: new(int64), UID: string(p.UID)})
+	case p.Spec.NodeName == "":
+		_, _ = c.Registry.Bind(ctx, p.Namespace, p.Name, &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: "n1"}}, registry.WriteOptions{})
+	case p.Status.PodIP == "":
+		if b := c.Broken.Load(); b != nil && (*b)(p) {
+			return
+		}
+		i := n.Add(1)
+		_, _ = pods.ModifyStatus(ctx, p.Namespace, p.Name, func(m *corev1.Pod) error {
+			m.Status.Phase = corev1.PodRunning
+			m.Status.PodIP = fmt.Sprintf("10.244.%d.%d", i/250, 2+i%250)
+			m.Status.PodIPs = []corev1.PodIP{{IP: m.Status.PodIP}}
+			m.Status.HostIP = "192.0.2.1"
+			controller.SetPodCondition(m, corev1.PodReady, corev1.ConditionTrue, "", "", time.Now())
+			return nil
+		})
+	}
+}
+
+// Apply creates the YAML documents, or replaces what is there.
+func (c *Cluster) Apply(text string) {
+	c.T.Helper()
+	for doc := range strings.SplitSeq(text, "---\n") {
+		if strings.TrimSpace(doc) == "" {
+			continue
+		}
+		var head metav1.TypeMeta
+		if err := yaml.Unmarshal([]byte(doc), &head); err != nil {
+			c.T.Fatal(err)
+		}
+		k := kinds.All.Kind(head.APIVersion, head.Kind)
+		if k == nil {
+			c.T.Fatalf("no kind %s", head.Kind)
+		}
+		obj := k.New()
+		if err := yaml.UnmarshalStrict([]byte(doc), obj); err != nil {
+			c.T.Fatal(err)
+		}
+		_, err := c.Registry.Create(c.Context, k, obj, registry.WriteOptions{})
+		if errors.Is(err, registry.Exists) {
+			_, err = c.Registry.Update(c.Context, k, obj, registry.WriteOptions{})
+		}
+		if err != nil {
+			c.T.Fatalf("applying %s %s: %v", head.Kind, obj.GetName(), err)
+		}
+	}
+}
+
+// Until waits for check to return "", looking again whenever an object of kinds changes; check returns what it still
+// waits for.
+func (c *Cluster) Until(check func() string, watched ...*schema.Kind) {
+	c.T.Helper()
+	ctx, cancel := context.WithTimeout(c.Context, Deadline)
+	defer cancel()
+	again := make(chan struct{}, 1)
+	ended := make(chan struct{}, len(watched))
+	for _, k := range watched {
+		go func() {
+			_ = c.Registry.Follow(ctx, k, func(registry.Change) {
+				select {
+				case again <- struct{}{}:
+				default:
+				}
+			})
+			ended <- struct{}{}
+		}()
+	}
+	missing := ""
+	for {
+		if missing = check(); missing == "" {
+			break
+		}
+		select {
+		case <-again:
+			continue
+		case <-ctx.Done():
+			c.T.Fatalf("still waiting for: %s\n%s", missing, c.Dump())
+		}
+	}
+	cancel()
+	for range watched {
+		<-ended
+	}
+}
+
+// Dump is what there is, for the message of a failure.
+func (c *Cluster) Dump() string {
+	var b strings.Builder
+	for _, k := range kinds.All.All {
+		list, err := c.Registry.List(c.Context, k, "", registry.ListOptions{ResourceVersion: "0"})
+		if err != nil {
+			continue
+		}
+		for _, it := range list.Items {
+			if k == core.Event {
+				ev := it.Object().(*corev1.Event)
+				fmt.Fprintf(&b, "event %s %s %s: %s\n", ev.InvolvedObject.Name, ev.Type, ev.Reason, ev.Message)
+				continue
+			}
+			fmt.Fprintf(&b, "%.400s\n", it.JSON)
+		}
+	}
+	return b.String()
+}
+
+// Get reads an object; the zero T where there is none.
+func Get[T schema.Object](c *Cluster, ns, name string) (obj T, ok bool) {
+	obj, err := registry.For[T](c.Registry).Get(c.Context, ns, name)
+	return obj, err == nil
+}
+
+func List[T schema.Object](c *Cluster, ns, labels string) (out []T) {
+	c.T.Helper()
+	l, err := c.Registry.List(c.Context, kinds.All.Of(reflect.TypeFor[T]()), ns, registry.ListOptions{Labels: labels})
+	if err != nil {
+		c.T.Fatal(err)
+	}
+	for _, it := range l.Items {
+		out = append(out, it.Object().(T))
+	}
+	return out
+}
+
+// Events returns who says what of an object ("node-controller RegisteredNode"), sorted.
+func (c *Cluster) Events(name string) (said []string) {
+	for _, ev := range List[*corev1.Event](c, "", "") {
+		s := ev.Source.Component + " " + ev.Reason
+		if ev.InvolvedObject.Name == name && !slices.Contains(said, s) {
+			said = append(said, s)
+		}
+	}
+	slices.Sort(said)
+	return said
+}
+
+// withNode is what every cluster of these tests has.
+const withNode = `apiVersion: v1
+kind: Node
+metadata: {name: n1, labels: {topology.kubernetes.io/zone: z1}}
+`
+
+func (c *Cluster) Ready() {
+	c.T.Helper()
+	c.Until(func() string {
+		for _, ns := range []string{"default", "kube-system", "kube-public", "kube-node-lease"} {
+			if _, ok := Get[*corev1.ServiceAccount](c, ns, "default"); !ok {
+				return "the service account of " + ns
+			}
+		}
+		return ""
+	}, core.Namespace, core.ServiceAccount)
+	c.Apply(withNode)
+}
+
+// ReplicaSet is a replica set of two pods labelled app=web.
+const ReplicaSet = `apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {namespace: default, name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: "web:1"}]}
+`
+
+// Shop is a namespace.
+const Shop = `apiVersion: v1
+kind: Namespace
+metadata: {name: shop}
+`

@@ -1,0 +1,172 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+
+	"gantry/agents/controllers/controller"
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/coordination"
+	"gantry/schema/core"
+	"gantry/schema/kinds"
+)
+
+// garbage follows owner references. Its keys are "object <prefix> <namespace> <name>", an object to look at, and
+// "owner <uid>", an owner that is gone and whose dependents must be looked at.
+type garbage struct {
+	*controller.Env
+	mu sync.Mutex // guards waiting
+	// waiting has the keys of the owners that are being deleted and whose dependents come first.
+	waiting map[types.UID]string
+}
+
+func NewGarbage(e *controller.Env) controller.Reconciler {
+	c := &garbage{Env: e, waiting: map[types.UID]string{}}
+	w := controller.Reconciler{Reconcile: c.reconcile}
+	for _, k := range kinds.All.All {
+		w.Watches = append(w.Watches, controller.Watch{Kind: k, Keys: func(old, current schema.Object) { c.of(k, old, current) }})
+	}
+	return w
+}
+
+func objectKey(k *schema.Kind, obj metav1.Object) string {
+	return "object " + k.Prefix + " " + obj.GetNamespace() + " " + obj.GetName()
+}
+
+// of turns the change of an object of any kind into keys.
+func (c *garbage) of(k *schema.Kind, old, current schema.Object) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old != nil && (current == nil || old.GetUID() != current.GetUID()) {
+		delete(c.waiting, old.GetUID())
+		if k != core.Event && k != coordination.Lease { // nobody's owners
+			c.Enqueue("owner "+string(old.GetUID()), 0)
+		}
+	}
+	changed := old == nil || current == nil || !equality.Semantic.DeepEqual(old.GetOwnerReferences(), current.GetOwnerReferences())
+	if changed && old != nil {
+		for _, ref := range old.GetOwnerReferences() {
+			if key, ok := c.waiting[ref.UID]; ok {
+				c.Enqueue(key, controller.CoalesceDelay)
+			}
+		}
+	}
+	if current == nil {
+		return
+	}
+	if waits(current) {
+		c.waiting[current.GetUID()] = objectKey(k, current)
+		c.Enqueue(objectKey(k, current), 0)
+	} else if changed && len(current.GetOwnerReferences()) > 0 {
+		c.Enqueue(objectKey(k, current), 0)
+	}
+}
+
+// waits tells an object that is being deleted after something happened to its dependents.
+func waits(obj metav1.Object) bool {
+	return obj.GetDeletionTimestamp() != nil && (hasFinalizer(obj, metav1.FinalizerOrphanDependents) || hasFinalizer(obj, metav1.FinalizerDeleteDependents))
+}
+
+func hasFinalizer(obj metav1.Object, f string) bool { return slices.Contains(obj.GetFinalizers(), f) }
+
+func (c *garbage) reconcile(ctx context.Context, key string) (time.Duration, error) {
+	if uid, ok := strings.CutPrefix(key, "owner "); ok {
+		return 0, c.dependents(ctx, types.UID(uid), func(k *schema.Kind, obj schema.Object) { c.Enqueue(objectKey(k, obj), 0) })
+	}
+	f := strings.Split(key, " ")
+	k, _, _, ok := kinds.All.Key(f[1] + "/")
+	if !ok {
+		return 0, nil
+	}
+	item, err := c.Registry.Get(ctx, k, f[2], f[3], "0")
+	if errors.Is(err, registry.NotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	obj := item.Object()
+	if waits(obj) {
+		return 0, c.release(ctx, k, obj)
+	}
+	if obj.GetDeletionTimestamp() != nil || len(obj.GetOwnerReferences()) == 0 {
+		return 0, nil
+	}
+	return 0, c.judge(ctx, k, obj)
+}
+
+// dependents calls f for every object that names uid among its owners, as the caches know it.
+func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schema.Kind, obj schema.Object)) error {
+	for _, k := range kinds.All.All {
+		items, err := c.Registry.Owned(ctx, k, string(uid))
+		if err != nil {
+			return fmt.Errorf("finding dependents among %s: %w", k.Plural, err)
+		}
+		for _, it := range items {
+			f(k, it.Object())
+		}
+	}
+	return nil
+}
+
+// release lets an object being deleted go on: its dependents are orphaned or deleted first.
+func (c *garbage) release(ctx context.Context, k *schema.Kind, obj schema.Object) error {
+	for _, k := range kinds.All.All {
+		// A consistent read brings the cache up to now: a dependent made a moment ago must not be missed.
+		if _, err := c.Registry.List(ctx, k, obj.GetNamespace(), registry.ListOptions{Limit: 1}); err != nil {
+			return fmt.Errorf("catching up with %s: %w", k.Plural, err)
+		}
+	}
+	var plan []controller.Action
+	blocked := false
+	orphan := hasFinalizer(obj, metav1.FinalizerOrphanDependents)
+	err := c.dependents(ctx, obj.GetUID(), func(dk *schema.Kind, d schema.Object) {
+		switch {
+		case orphan:
+			plan = append(plan, withoutOwners(dk, d, "its owner lets go of it", obj.GetUID()))
+		case blocks(d, obj.GetUID()):
+			blocked = true
+			fallthrough
+		default:
+			c.Enqueue(objectKey(dk, d), 0)
+		}
+	})
+	if err != nil || blocked {
+		return err
+	}
+	finalizer := metav1.FinalizerDeleteDependents
+	if orphan {
+		finalizer = metav1.FinalizerOrphanDependents
+	}
+	next := obj.DeepCopyObject().(schema.Object)
+	next.SetFinalizers(slices.DeleteFunc(next.GetFinalizers(), func(f string) bool { return f == finalizer }))
+	plan = append(plan, controller.Action{Do: controller.Update, Kind: k, Object: next, Reason: "nothing depends on it any more"})
+	err = c.Execute(ctx, plan)
+	if errors.Is(err, registry.NotFound) {
+		return nil
+	}
+	return err
+}
+
+func blocks(obj metav1.Object, owner types.UID) bool {
+	return slices.ContainsFunc(obj.GetOwnerReferences(), func(r metav1.OwnerReference) bool {
+		return r.UID == owner && ptr.Deref(r.BlockOwnerDeletion, false)
+	})
+}
+
+func withoutOwners(k *schema.Kind, obj schema.Object, reason string, owners ...types.UID) controller.Action {
+	c := obj.DeepCopyObject().(schema.Object)
+	c.SetOwnerReferences(slices.DeleteFunc(c.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return slices.Contains(owners, r.UID) }))
+	return controller.Action{Do: controller.Update, Kind: k, Object: c, Reason: reason}
+}

@@ -1,0 +1,123 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/agents/controllers/controller"
+	"gantry/registry"
+	"gantry/schema/core"
+	"gantry/schema/kinds"
+)
+
+// Objects of a namespace that is not there are what somebody who deletes a namespace in etcd leaves behind. They go like those
+// of a namespace that is deleted, after a while in which it can be brought back.
+const (
+	namespaceGCEvery = time.Minute
+	// missingFor is how long a namespace must be missing before it is emptied.
+	missingFor = 5 * time.Minute
+	// More missing namespaces than both of these are a mistake that waits for its admin, not a wish.
+	manyMissing      = 3
+	manyMissingShare = 0.1
+)
+
+// namespaceGC has one key: everything.
+type namespaceGC struct {
+	*controller.Env
+	missing map[string]time.Time // since when a namespace that has objects has been missing
+}
+
+func NewNamespaceGC(e *controller.Env) controller.Reconciler {
+	c := &namespaceGC{Env: e, missing: map[string]time.Time{}}
+	return controller.Reconciler{Reconcile: c.reconcile, Run: func(ctx context.Context) error {
+		c.Enqueue("everything", 0)
+		<-ctx.Done()
+		return nil
+	}}
+}
+
+func (c *namespaceGC) reconcile(ctx context.Context, _ string) (time.Duration, error) {
+	found, err := c.withObjects(ctx)
+	if err != nil {
+		return namespaceGCEvery, err
+	}
+	list, err := c.Registry.List(ctx, core.Namespace, "", registry.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return namespaceGCEvery, err
+	}
+	for _, it := range list.Items {
+		delete(found, it.Name)
+	}
+	due, held := c.due(found, len(list.Items), time.Now())
+	if held > 0 {
+		c.Log.Error("namespaces vanished from etcd, their objects are kept", "namespaces", held,
+			"reason", "many namespaces were deleted past the API; restore them, or delete their objects")
+		about := corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Namespace: metav1.NamespaceSystem, Name: metav1.NamespaceSystem}
+		c.Events.Ref(about, corev1.EventTypeWarning, "NamespacesVanished",
+			"%d namespaces vanished from etcd without being deleted through the API: their objects are kept until the namespaces are restored, or their objects deleted", held)
+	}
+	var errs []error
+	for _, name := range due {
+		errs = append(errs, c.empty(ctx, name))
+	}
+	return namespaceGCEvery, errors.Join(errs...)
+}
+
+// withObjects are the namespaces that have objects.
+func (c *namespaceGC) withObjects(ctx context.Context) (map[string]bool, error) {
+	found := map[string]bool{}
+	for _, k := range kinds.All.All {
+		if !k.Namespaced {
+			continue
+		}
+		list, err := c.Registry.List(ctx, k, "", registry.ListOptions{ResourceVersion: "0"})
+		if err != nil {
+			return nil, err
+		}
+		last := ""
+		for _, it := range list.Items { // in the order of namespaces
+			if it.Namespace != last {
+				last = it.Namespace
+				found[last] = true
+			}
+		}
+	}
+	return found, nil
+}
+
+// due are the namespaces to empty of those that are missing now, besides as many as are there; held is how many are kept because
+// too many are missing at once.
+func (c *namespaceGC) due(missing map[string]bool, there int, now time.Time) (due []string, held int) {
+	maps.DeleteFunc(c.missing, func(name string, _ time.Time) bool { return !missing[name] })
+	for name := range missing {
+		since, known := c.missing[name]
+		if !known {
+			c.missing[name] = now
+		} else if now.Sub(since) >= missingFor {
+			due = append(due, name)
+		}
+	}
+	if n := len(missing); n > manyMissing && float64(n) > manyMissingShare*float64(there+n) {
+		return nil, n
+	}
+	slices.Sort(due)
+	return due, 0
+}
+
+// empty deletes what is in a namespace that is not there.
+func (c *namespaceGC) empty(ctx context.Context, name string) error {
+	_, err := c.Registry.Get(ctx, core.Namespace, "", name, "")
+	if !errors.Is(err, registry.NotFound) {
+		return err // it is there, or something is that cannot be read
+	}
+	c.Log.Warn("emptying a namespace that is not there", "ns", name, "reason", fmt.Sprintf("it has been missing for %s", missingFor))
+	_, err = (&namespaces{Env: c.Env}).empty(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	return err
+}

@@ -1,0 +1,115 @@
+package lifecycle
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/registry"
+	"gantry/schema"
+)
+
+// remainingContent is what is left of a namespace being deleted, a row per kind.
+type remainingContent []remainingKind
+
+type remainingKind struct {
+	kind       *schema.Kind
+	count      int
+	finalizers map[string]int
+	// grace is how long the slowest of them may take.
+	grace time.Duration
+}
+
+func remainingOf(k *schema.Kind, items []*registry.Item) remainingContent {
+	if len(items) == 0 {
+		return nil
+	}
+	r := remainingKind{kind: k, count: len(items), finalizers: map[string]int{}}
+	for _, it := range items {
+		obj := it.Object()
+		for _, f := range obj.GetFinalizers() {
+			r.finalizers[f]++
+		}
+		if g := obj.GetDeletionGracePeriodSeconds(); g != nil && *g < 1<<30 {
+			r.grace = max(r.grace, time.Duration(*g)*time.Second)
+		}
+	}
+	return remainingContent{r}
+}
+
+func (r remainingContent) any() bool { return len(r) > 0 }
+
+// again is when to look even if no change was seen.
+func (r remainingContent) again() time.Duration {
+	longest := time.Duration(0)
+	for _, e := range r {
+		longest = max(longest, e.grace)
+	}
+	return max(longest, 5*time.Second) / 2
+}
+
+// text joins what f says of each row, sorted.
+func (r remainingContent) text(f func(remainingKind) []string) string {
+	var parts []string
+	for _, e := range r {
+		parts = append(parts, f(e)...)
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
+
+// conditions are those of the namespace's status while it is being deleted.
+func (r remainingContent) conditions(was []corev1.NamespaceCondition, failed error, now time.Time) []corev1.NamespaceCondition {
+	content := r.text(func(e remainingKind) []string {
+		return []string{fmt.Sprintf("%s has %d resource instances", e.kind.Plural+dot(e.kind.Group), e.count)}
+	})
+	held := r.text(func(e remainingKind) []string {
+		var out []string
+		for _, f := range slices.Sorted(maps.Keys(e.finalizers)) {
+			out = append(out, fmt.Sprintf("%s in %d resource instances", f, e.finalizers[f]))
+		}
+		return out
+	})
+	failure := ""
+	if failed != nil {
+		failure = "Failed to delete all resource types, " + strconv.Itoa(strings.Count(failed.Error(), "\n")+1) + " remaining: " + failed.Error()
+	}
+	set := func(t corev1.NamespaceConditionType, bad, badReason, goodReason, good string) {
+		c := corev1.NamespaceCondition{Type: t, Status: corev1.ConditionFalse, Reason: goodReason, Message: good, LastTransitionTime: metav1.NewTime(now)}
+		if bad != "" {
+			c.Status, c.Reason, c.Message = corev1.ConditionTrue, badReason, bad
+		}
+		i := slices.IndexFunc(was, func(o corev1.NamespaceCondition) bool { return o.Type == t })
+		if i < 0 {
+			was = append(was, c)
+			return
+		}
+		if was[i].Status == c.Status {
+			c.LastTransitionTime = was[i].LastTransitionTime
+		}
+		was[i] = c
+	}
+	was = slices.Clone(was)
+	set(corev1.NamespaceDeletionDiscoveryFailure, "", "DiscoveryFailed", "ResourcesDiscovered", "All resources successfully discovered")
+	set(corev1.NamespaceDeletionGVParsingFailure, "", "GroupVersionParsingFailed", "ParsedGroupVersions", "All legacy kube types successfully parsed")
+	set(corev1.NamespaceDeletionContentFailure, failure, "ContentDeletionFailed", "ContentDeleted", "All content successfully deleted, may be waiting on finalization")
+	set(corev1.NamespaceContentRemaining, prefixed("Some resources are remaining: ", content), "SomeResourcesRemain", "ContentRemoved", "All content successfully removed")
+	set(corev1.NamespaceFinalizersRemaining, prefixed("Some content in the namespace has finalizers remaining: ", held), "SomeFinalizersRemain", "ContentHasNoFinalizers", "All content-preserving finalizers finished")
+	return was
+}
+
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
+func dot(group string) string { return "." + cmp.Or(group, "") }

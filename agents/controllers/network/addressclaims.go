@@ -1,0 +1,8 @@
+package network
+
+import "gantry/agents/controllers/controller"
+
+// NewAddressClaims keeps the claims on cluster IPs and node ports equal to what the services say.
+func NewAddressClaims(e *controller.Env) controller.Reconciler {
+	return controller.RunOnly(e.Registry.RepairClaims)
+}

@@ -1,0 +1,140 @@
+package workload
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/agents/controllers/controller"
+	"gantry/registry"
+	"gantry/schema/apps"
+	"gantry/schema/core"
+)
+
+// burst bounds how many pods one look makes or deletes; the next look goes on.
+const burst = 1000
+
+// planPods decides which pods to create or to delete. pods are those of the replica set that have not ended; related
+// counts by node the pods of its deployment.
+func planPods(rs *appsv1.ReplicaSet, pods []*corev1.Pod, related map[string]int, now time.Time) []controller.Action {
+	if rs.DeletionTimestamp != nil || controller.SelectorOf(rs.Spec.Selector) == nil {
+		return nil
+	}
+	standing := slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
+	missing := int(size(rs)) - len(standing)
+	switch {
+	case missing > 0:
+		return createPods(rs, pods, min(missing, burst), fmt.Sprintf("%d of %d pods", len(standing), size(rs)), now)
+	case missing < 0:
+		return deletePods(rs, standing, related, min(-missing, burst), now)
+	}
+	return nil
+}
+
+func createPods(rs *appsv1.ReplicaSet, pods []*corev1.Pod, n int, reason string, now time.Time) []controller.Action {
+	v := controller.NewNameSeed(rs)
+	taken := make(map[string]bool, len(pods))
+	for _, p := range pods {
+		v.Add(string(p.UID))
+		taken[p.Name] = true
+	}
+	// A pod that has ended keeps its name and is not in the view any more, but it changed the status. The minute lets us
+	// past a foreign pod that took a name.
+	v.Add(rs.ResourceVersion, now.Truncate(time.Minute).UTC().String())
+	t := &rs.Spec.Template
+	owner := []metav1.OwnerReference{*metav1.NewControllerRef(rs, apps.ReplicaSet.GVK())}
+	base := rs.Name[:min(len(rs.Name), controller.MaxNameBase-1)] + "-"
+	plan := make([]controller.Action, n)
+	for i, name := range v.Names(base, n, taken) {
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{
+				Name: name, GenerateName: rs.Name + "-", Namespace: rs.Namespace,
+				Labels: t.Labels, Annotations: t.Annotations, Finalizers: t.Finalizers, OwnerReferences: owner,
+			},
+			Spec: t.Spec,
+		}
+		plan[i] = controller.Action{Do: controller.Create, Kind: core.Pod, Object: pod, Reason: reason, Bulk: true,
+			Event: &controller.Event{Kind: apps.ReplicaSet, About: rs, Reason: "SuccessfulCreate", Message: "Created pod: " + name}}
+	}
+	return plan
+}
+
+func deletePods(rs *appsv1.ReplicaSet, standing []*corev1.Pod, related map[string]int, n int, now time.Time) []controller.Action {
+	ranked := rankForDeletion(standing, related, now)
+	plan := make([]controller.Action, n)
+	for i, p := range ranked[:n] {
+		plan[i] = controller.Action{Do: controller.Delete, Kind: core.Pod, Object: p, Bulk: true, Reason: fmt.Sprintf("%d of %d pods", len(standing), size(rs)),
+			DeleteOptions: registry.DeleteOptions{Propagation: "Background"},
+			Event:         &controller.Event{Kind: apps.ReplicaSet, About: rs, Reason: "SuccessfulDelete", Message: "Deleted pod: " + p.Name}}
+	}
+	return plan
+}
+
+// planReplicaSetStatus counts the pods that were observed and notes whether the plan for them failed. after is when a pod
+// becomes available by having been ready for long enough.
+func planReplicaSetStatus(rs *appsv1.ReplicaSet, pods []*corev1.Pod, pod []controller.Action, failed error, now time.Time) ([]controller.Action, time.Duration) {
+	s := rs.Status.DeepCopy()
+	s.ObservedGeneration = rs.Generation
+	s.Replicas, s.FullyLabeledReplicas, s.ReadyReplicas, s.AvailableReplicas = 0, 0, 0, 0
+	terminating, after := int32(0), time.Duration(0)
+	for _, p := range pods {
+		if p.DeletionTimestamp != nil {
+			terminating++
+			continue
+		}
+		s.Replicas++
+		if hasLabels(p, rs.Spec.Template.Labels) {
+			s.FullyLabeledReplicas++
+		}
+		since := controller.PodReadySince(p)
+		if since.IsZero() {
+			continue
+		}
+		s.ReadyReplicas++
+		wait := since.Add(time.Duration(rs.Spec.MinReadySeconds) * time.Second).Sub(now)
+		if rs.Spec.MinReadySeconds <= 0 || wait <= 0 {
+			s.AvailableReplicas++
+		} else if after == 0 || wait < after {
+			after = wait
+		}
+	}
+	s.TerminatingReplicas = &terminating
+	s.Conditions = failureCondition(s.Conditions, pod, failed, now)
+	if equality.Semantic.DeepEqual(*s, rs.Status) {
+		return nil, after
+	}
+	c := rs.DeepCopy()
+	c.Status = *s
+	return []controller.Action{{Do: controller.UpdateStatus, Kind: apps.ReplicaSet, Object: c,
+		Reason: fmt.Sprintf("%d pods, %d ready, %d available", s.Replicas, s.ReadyReplicas, s.AvailableReplicas)}}, after
+}
+
+func failureCondition(conditions []appsv1.ReplicaSetCondition, plan []controller.Action, failed error, now time.Time) []appsv1.ReplicaSetCondition {
+	i := slices.IndexFunc(conditions, func(c appsv1.ReplicaSetCondition) bool { return c.Type == appsv1.ReplicaSetReplicaFailure })
+	switch {
+	case failed == nil && i >= 0:
+		return slices.Delete(conditions, i, i+1)
+	case failed == nil || i >= 0 || len(plan) == 0:
+		return conditions
+	}
+	reason := "FailedCreate"
+	if plan[0].Do == controller.Delete {
+		reason = "FailedDelete"
+	}
+	return append(conditions, appsv1.ReplicaSetCondition{Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue,
+		LastTransitionTime: metav1.NewTime(now), Reason: reason, Message: failed.Error()})
+}
+
+func hasLabels(p *corev1.Pod, want map[string]string) bool {
+	for k, v := range want {
+		if got, ok := p.Labels[k]; !ok || got != v {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,277 @@
+package scheduler
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// clusterState holds every node, every pod that has not ended, and the node it is accounted for on. Not safe for concurrent use.
+type clusterState struct {
+	nodes      map[string]*node
+	nodeList   []*node // those with an object, by name
+	pods       map[string]*pod
+	signatures map[string]*podSignature
+	namespaces map[string]labels.Set
+	images     map[string]int // number of nodes that have an image
+	// version grows with every change that could let a pod fit that did not.
+	version   int64
+	freeSlots []int // slots of nodes that are gone
+	nextStart int   // index in nodeList where the next search begins, so that equal nodes take turns
+
+	recentSignatures []*podSignature // those that keep a pre-filter state and node results, the latest used first
+	feasible         []feasibleNode  // scratch space of selectNode
+}
+
+// maxRecentSignatures bounds the memory of pre-filter states and node results, which grow with the number of nodes.
+const maxRecentSignatures = 32
+
+func newClusterState() *clusterState {
+	return &clusterState{
+		nodes: map[string]*node{}, pods: map[string]*pod{}, signatures: map[string]*podSignature{},
+		namespaces: map[string]labels.Set{}, images: map[string]int{},
+	}
+}
+
+// nodeNamed returns the node of a name and adds it where it is missing.
+func (c *clusterState) nodeNamed(name string) *node {
+	n := c.nodes[name]
+	if n == nil {
+		n = newNode(name)
+		c.nodes[name] = n
+		c.assignSlot(n)
+	}
+	return n
+}
+
+// setNode sets a node's object; nil: it was deleted. It returns whether that may matter to any pod.
+func (c *clusterState) setNode(name string, object *corev1.Node) bool {
+	n := c.nodeNamed(name)
+	old := n.object
+	if old != nil && object != nil && sameForPods(old, object) {
+		n.object = object
+		return false
+	}
+	c.version++
+	for image := range n.images {
+		count(c.images, image, -1)
+	}
+	n.set(object)
+	for image := range n.images {
+		count(c.images, image, 1)
+	}
+	if (old == nil) != (object == nil) {
+		c.sortNodes()
+	}
+	c.dropUnusedNode(n)
+	if old == nil || object == nil || !maps.Equal(old.Labels, object.Labels) || !equality.Semantic.DeepEqual(old.Spec.Taints, object.Spec.Taints) {
+		c.dropPreFilterStates()
+	}
+	return true
+}
+
+// sameForPods returns whether every filter and score gives the same for both states of a node, as after a heartbeat.
+func sameForPods(a, b *corev1.Node) bool {
+	return a.Spec.Unschedulable == b.Spec.Unschedulable &&
+		maps.Equal(a.Labels, b.Labels) &&
+		equality.Semantic.DeepEqual(a.Spec.Taints, b.Spec.Taints) &&
+		equality.Semantic.DeepEqual(a.Status.Allocatable, b.Status.Allocatable) &&
+		equality.Semantic.DeepEqual(a.Status.Images, b.Status.Images)
+}
+
+func (c *clusterState) sortNodes() {
+	c.nodeList = c.nodeList[:0]
+	for _, name := range slices.Sorted(maps.Keys(c.nodes)) {
+		if n := c.nodes[name]; n.object != nil {
+			c.nodeList = append(c.nodeList, n)
+		}
+	}
+}
+
+// dropUnusedNode drops a node that has no object, no pods and no nominated pods.
+func (c *clusterState) dropUnusedNode(n *node) {
+	if n.object == nil && len(n.pods)+len(n.nominated) == 0 {
+		delete(c.nodes, n.name)
+		c.freeSlots = append(c.freeSlots, n.slot)
+	}
+}
+
+func (c *clusterState) assignSlot(n *node) {
+	n.slot = len(c.nodes) - 1
+	if last := len(c.freeSlots) - 1; last >= 0 {
+		n.slot, c.freeSlots = c.freeSlots[last], c.freeSlots[:last]
+	}
+}
+
+// setNamespace sets a namespace's labels; nil: it was deleted. It returns whether they changed.
+func (c *clusterState) setNamespace(name string, set labels.Set) bool {
+	if old, ok := c.namespaces[name]; ok && set != nil && maps.Equal(old, set) {
+		return false
+	}
+	if set == nil {
+		delete(c.namespaces, name)
+	} else {
+		c.namespaces[name] = set
+	}
+	c.version++
+	c.dropPreFilterStates()
+	return true
+}
+
+func (c *clusterState) dropPreFilterStates() {
+	for _, sig := range c.recentSignatures {
+		sig.preFilterState = nil
+	}
+}
+
+// preFilter returns the pre-filter state of a signature, makes it where it is missing, and drops that of the least recently used.
+func (c *clusterState) preFilter(sig *podSignature) *preFilterState {
+	if i := slices.Index(c.recentSignatures, sig); i > 0 {
+		c.recentSignatures = slices.Delete(c.recentSignatures, i, i+1)
+		c.recentSignatures = slices.Insert(c.recentSignatures, 0, sig)
+	} else if i < 0 {
+		c.recentSignatures = slices.Insert(c.recentSignatures, 0, sig)
+	}
+	if len(c.recentSignatures) > maxRecentSignatures {
+		c.dropResults(c.recentSignatures[maxRecentSignatures])
+	}
+	if sig.preFilterState == nil {
+		sig.preFilterState = newPreFilterState(c, sig)
+	}
+	return sig.preFilterState
+}
+
+// dropResults drops the node results and the pre-filter state of a signature.
+func (c *clusterState) dropResults(sig *podSignature) {
+	sig.nodeResults, sig.preFilterState = nil, nil
+	if i := slices.Index(c.recentSignatures, sig); i >= 0 {
+		c.recentSignatures = slices.Delete(c.recentSignatures, i, i+1)
+	}
+}
+
+// passesNodeFilters returns whether a pod of sig passes the filters that look at n alone.
+func (c *clusterState) passesNodeFilters(sig *podSignature, n *node) bool {
+	if n.object == nil || sig.fault != nil {
+		return false
+	}
+	if sig.preFilterState != nil {
+		return sig.preFilterState.nodeResult(n).reasons == nil
+	}
+	state := preFilterState{cluster: c, signature: sig}
+	result := state.evaluate(n)
+	return result.reasons == nil
+}
+
+// signatureOf returns the signature of a pod and adds it where it is missing. It is kept while setSignature gives it to a pod.
+func (c *clusterState) signatureOf(object *corev1.Pod) *podSignature {
+	text := signatureText(object)
+	sig := c.signatures[text]
+	if sig == nil {
+		sig = newPodSignature(text, object)
+		c.signatures[text] = sig
+	}
+	return sig
+}
+
+// setSignature sets a pod's signature; nil: it has none any more. A signature without pods is dropped.
+func (c *clusterState) setSignature(p *pod, sig *podSignature) {
+	if p.signature == sig {
+		return
+	}
+	n := p.node
+	c.removePod(p)
+	if sig != nil {
+		sig.members++
+	}
+	if old := p.signature; old != nil {
+		if old.members--; old.members == 0 {
+			c.dropSignature(old)
+		}
+	}
+	p.signature = sig
+	if n != nil && sig != nil {
+		c.addPod(p, n)
+	}
+}
+
+func (c *clusterState) dropSignature(sig *podSignature) {
+	delete(c.signatures, sig.text)
+	c.dropResults(sig)
+	for _, other := range c.recentSignatures {
+		if other.preFilterState != nil {
+			delete(other.preFilterState.matches, sig)
+		}
+	}
+}
+
+// addPod accounts for a pod on a node.
+func (c *clusterState) addPod(p *pod, n *node) {
+	c.removePod(p)
+	if c.nodes[n.name] == nil { // removing its last pod dropped it
+		c.nodes[n.name] = n
+		c.assignSlot(n)
+	}
+	p.node = n
+	n.add(p)
+	c.version++
+	c.updatePreFilterStates(n, p, 1)
+}
+
+// removePod stops accounting for a pod on its node, if it has one.
+func (c *clusterState) removePod(p *pod) {
+	n := p.node
+	if n == nil {
+		return
+	}
+	n.remove(p)
+	p.node = nil
+	c.version++
+	c.updatePreFilterStates(n, p, -1)
+	c.dropUnusedNode(n)
+}
+
+// nominate reserves what p requests on n against pods of lower priority; nil: on no node.
+func (c *clusterState) nominate(p *pod, n *node) {
+	if p.nominated == n {
+		return
+	}
+	if old := p.nominated; old != nil {
+		delete(old.nominated, p)
+		old.generation++
+		c.version++
+		c.dropUnusedNode(old)
+	}
+	if p.nominated = n; n != nil {
+		n.nominated[p] = true
+		n.generation++
+		c.version++
+	}
+}
+
+// setTerminating sets whether a pod is being deleted.
+func (c *clusterState) setTerminating(p *pod, terminating bool) {
+	if p.terminating == terminating {
+		return
+	}
+	n := p.node
+	c.removePod(p)
+	p.terminating = terminating
+	if n != nil {
+		c.addPod(p, n)
+	}
+}
+
+// updatePreFilterStates adds p to (by 1) or removes it from (by -1) the counts of every pre-filter state.
+func (c *clusterState) updatePreFilterStates(n *node, p *pod, by int) {
+	if n.object == nil {
+		return
+	}
+	for _, sig := range c.recentSignatures {
+		if sig.preFilterState != nil {
+			sig.preFilterState.updateCounts(n, p.signature, by, p.terminating)
+		}
+	}
+}

@@ -1,0 +1,219 @@
+package scheduler
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// schedulingState applies changes and chooses the next pod and its node. It has no side effects and reads no clock. Not safe for
+// concurrent use.
+type schedulingState struct {
+	schedulerName string
+	cluster       *clusterState
+	queue         *queue
+	arrivals      int64
+}
+
+func newSchedulingState(schedulerName string) *schedulingState {
+	return &schedulingState{schedulerName: schedulerName, cluster: newClusterState(), queue: newQueue()}
+}
+
+// setNamespace sets a namespace's labels; nil: it was deleted.
+func (s *schedulingState) setNamespace(name string, set labels.Set, now time.Time) {
+	if s.cluster.setNamespace(name, set) {
+		s.requeueUnschedulable(now, (*podSignature).dependsOnOtherPods)
+	}
+}
+
+// setNode sets a node's object; nil: it was deleted.
+func (s *schedulingState) setNode(name string, object *corev1.Node, now time.Time) {
+	if !s.cluster.setNode(name, object) {
+		return
+	}
+	n := s.cluster.nodes[name]
+	s.requeueUnschedulable(now, func(sig *podSignature) bool {
+		return sig.dependsOnOtherPods() || n != nil && s.cluster.passesNodeFilters(sig, n)
+	})
+}
+
+// requeueUnschedulable requeues the unschedulable pods of every signature that a change may help.
+func (s *schedulingState) requeueUnschedulable(now time.Time, helps func(sig *podSignature) bool) {
+	for sig := range s.queue.unschedulable {
+		if helps(sig) {
+			s.queue.requeueSignature(sig, now)
+		}
+	}
+}
+
+// setPod sets a pod's object.
+func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
+	key := keyOf(object.Namespace, object.Name)
+	p := s.cluster.pods[key]
+	if p != nil && p.uid != object.UID {
+		s.deletePod(object.Namespace, object.Name, now)
+		p = nil
+	}
+	if hasEnded(object) {
+		s.deletePod(object.Namespace, object.Name, now)
+		return
+	}
+	if p == nil {
+		s.arrivals++
+		p = &pod{key: key, uid: object.UID, object: object, arrival: s.arrivals, queuedAt: now}
+		s.cluster.pods[key] = p
+	}
+	changed := s.updatePod(p, object)
+	if n := s.cluster.nodes[object.Status.NominatedNodeName]; n != nil && p.attempts == 0 && object.Spec.NodeName == "" {
+		s.cluster.nominate(p, n) // by the former leader
+	}
+	switch {
+	case object.Spec.NodeName != "":
+		s.podBound(p, object.Spec.NodeName, now)
+	case p.assumed:
+	case p.node != nil: // spec.nodeName was emptied by hand in etcd
+		s.removeFromNode(p, now)
+		s.queue.move(p, active)
+	default:
+		s.enqueue(p, changed)
+	}
+}
+
+// updatePod sets p's object and returns whether its signature changed.
+func (s *schedulingState) updatePod(p *pod, object *corev1.Pod) (changed bool) {
+	sig := s.cluster.signatureOf(object)
+	if changed = p.signature != sig; changed {
+		was := p.subqueue
+		s.queue.move(p, notQueued)
+		p.object = object
+		s.cluster.setSignature(p, sig)
+		s.queue.move(p, was)
+	}
+	p.object = object
+	deleted := object.DeletionTimestamp != nil
+	p.evicting = p.evicting && !deleted
+	s.cluster.setTerminating(p, deleted || p.evicting)
+	return changed
+}
+
+// podBound accounts for a pod whose spec.nodeName is set.
+func (s *schedulingState) podBound(p *pod, name string, now time.Time) {
+	s.queue.move(p, notQueued)
+	p.assumed, p.object = false, nil
+	if p.node != nil && p.node.name == name {
+		return
+	}
+	if p.node != nil {
+		s.removeFromNode(p, now)
+	}
+	s.addToNode(p, s.cluster.nodeNamed(name), now)
+}
+
+// enqueue moves a pod without a node to the subqueue it belongs to.
+func (s *schedulingState) enqueue(p *pod, changed bool) {
+	switch {
+	case p.object.DeletionTimestamp != nil || p.object.Spec.SchedulerName != s.schedulerName:
+		s.queue.move(p, notQueued)
+		s.cluster.nominate(p, nil)
+	case len(p.object.Spec.SchedulingGates) > 0:
+		s.queue.move(p, gated)
+	case p.subqueue == notQueued || p.subqueue == gated || changed:
+		s.queue.move(p, active)
+	}
+}
+
+// deletePod forgets a pod that was deleted or has ended.
+func (s *schedulingState) deletePod(namespace, name string, now time.Time) {
+	key := keyOf(namespace, name)
+	p := s.cluster.pods[key]
+	if p == nil {
+		return
+	}
+	s.queue.move(p, notQueued)
+	s.cluster.nominate(p, nil)
+	delete(s.cluster.pods, key)
+	if p.node != nil {
+		s.removeFromNode(p, now)
+	}
+	s.cluster.setSignature(p, nil)
+}
+
+// addToNode accounts for p on n and requeues the pods whose affinity or spreading that may satisfy.
+func (s *schedulingState) addToNode(p *pod, n *node, now time.Time) {
+	s.cluster.nominate(p, nil)
+	s.cluster.addPod(p, n)
+	s.requeueUnschedulable(now, (*podSignature).dependsOnOtherPods)
+}
+
+// removeFromNode stops accounting for p on its node and requeues the pods that this may help.
+func (s *schedulingState) removeFromNode(p *pod, now time.Time) {
+	n, removed := p.node, p.signature
+	s.cluster.removePod(p)
+	p.assumed = false
+	s.requeueUnschedulable(now, func(sig *podSignature) bool {
+		return len(removed.requiredAntiAffinity) > 0 || sig.dependsOnOtherPods() || s.cluster.passesNodeFilters(sig, n)
+	})
+	for o := range n.nominated {
+		if o.subqueue == unschedulable && !s.waitsForVictims(o) { // its victims are gone: it fits now, or preempts others
+			s.queue.requeueAfterBackoff(o, now)
+		}
+	}
+}
+
+// decision is the result of scheduling one pod.
+type decision struct {
+	pod     *pod
+	object  *corev1.Pod  // as it was when the decision was made
+	node    *node        // the chosen node, where the pod is assumed; nil: no node fits
+	name    string       // of the node
+	why     *explanation // nil: a node was chosen
+	evict   eviction     // the victims of preemption; empty: none
+	attempt int
+	since   time.Time // when it was first queued
+}
+
+// scheduleOne takes the first active pod and chooses a node for it; ok is false where no pod is active.
+func (s *schedulingState) scheduleOne(now time.Time) (d decision, ok bool) {
+	p := s.queue.pop()
+	if p == nil {
+		return decision{}, false
+	}
+	p.attempts++
+	p.attemptedAt = now
+	d = decision{pod: p, object: p.object, attempt: p.attempts, since: p.queuedAt}
+	d.node, d.why = s.cluster.selectNode(p.signature)
+	if d.node == nil {
+		d.evict = s.preempt(p, d.why)
+		s.queue.move(p, unschedulable)
+		return d, true
+	}
+	p.assumed = true
+	d.name = d.node.name
+	s.addToNode(p, d.node, now)
+	return d, true
+}
+
+// bindFailed forgets an assumed pod whose binding failed and retries it after its back-off. It does nothing where the watch
+// reported the pod as bound, deleted or replaced meanwhile.
+func (s *schedulingState) bindFailed(p *pod, now time.Time) {
+	if s.cluster.pods[p.key] != p || !p.assumed {
+		return
+	}
+	s.removeFromNode(p, now)
+	s.enqueue(p, false)
+	if p.subqueue == active {
+		s.queue.requeueAfterBackoff(p, now)
+	}
+}
+
+// conditionNotWritten retries an unschedulable pod whose condition was not written after its back-off; it is reported again then.
+func (s *schedulingState) conditionNotWritten(p *pod, now time.Time) {
+	if s.cluster.pods[p.key] != p {
+		return
+	}
+	p.reportedText = ""
+	if p.subqueue == unschedulable {
+		s.queue.requeueAfterBackoff(p, now)
+	}
+}

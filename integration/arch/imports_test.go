@@ -1,0 +1,92 @@
+package arch
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// rules say what packages under a prefix may not import, and why. registry/leaktest is excepted: only tests import it.
+var rules = []struct{ in, not, except, why string }{
+	{"gantry/schema", "gantry/registry", "", "schema is pure: it says what an object is and knows nothing above it"},
+	{"gantry/schema", "gantry/agents", "", "imports go one way: agents -> registry -> schema"},
+	{"gantry/schema", "go.etcd.io/", "", "schema knows no etcd"},
+	{"gantry/schema", "net/http", "", "schema does no I/O"},
+	{"gantry/schema", "k8s.io/client-go", "", "client-go is for tests and leaf packages"},
+	{"gantry/registry", "gantry/agents", "", "imports go one way: agents -> registry -> schema"},
+	{"gantry/registry", "net/http", "", "registry is a library over etcd; HTTP is the gateway's"},
+	{"gantry/registry", "github.com/docker/", "", "registry knows etcd and nothing else"},
+	{"gantry/agents", "k8s.io/kubernetes", "", "Gantry is its own implementation"},
+	{"gantry/agents", "k8s.io/client-go", "k8s.io/client-go/util", "client-go is for tests and leaf packages"},
+	{"gantry/agents/gateway", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
+	{"gantry/agents/scheduler", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
+	{"gantry/agents/controllers", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
+	{"gantry/agents/kubelet", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
+	{"gantry/agents/proxy", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
+	{"gantry/agents/network", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsGoOneWay(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imported := range p.Imports {
+			for _, r := range rules {
+				if within(p.ImportPath, r.in) && p.ImportPath != "gantry/registry/leaktest" && strings.HasPrefix(imported, r.not) && (r.except == "" || !strings.HasPrefix(imported, r.except)) {
+					t.Errorf("%s imports %s: %s", p.ImportPath, imported, r.why)
+				}
+			}
+			if from, to := agentOf(p.ImportPath), agentOf(imported); from != "" && to != "" && from != to && from != "up" {
+				t.Errorf("%s imports %s: no agent imports another, etcd is the bus between them", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
+func TestTopLevelFoldersAreTheArchitecture(t *testing.T) {
+	allowed := map[string]bool{"agents": true, "registry": true, "schema": true, "scripts": true, "integration": true}
+	for _, p := range packages(t) {
+		folder, _, _ := strings.Cut(strings.TrimPrefix(p.ImportPath, "gantry/"), "/")
+		if !allowed[folder] {
+			t.Errorf("%s is outside the five folders of the architecture", p.ImportPath)
+		}
+	}
+}
+
+// agentOf names the agent that a package belongs to, "" for none.
+func agentOf(path string) string {
+	rest, ok := strings.CutPrefix(path, "gantry/agents/")
+	name, _, _ := strings.Cut(rest, "/")
+	if !ok || name == "internal" {
+		return ""
+	}
+	return name
+}
+
+func within(path, prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("listing packages: %v", err)
+	}
+	var all []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}

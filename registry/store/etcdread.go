@@ -1,0 +1,79 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// How long the member asked has to answer a read before all are asked: it may be defragmented, stopped or cut off from
+// the others. A list has more time, as it may be large.
+const (
+	readPatience = time.Second
+	listPatience = 3 * time.Second
+)
+
+// read reads keys.
+func (e *Etcd) read(ctx context.Context, patience time.Duration, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	if ctx.Err() != nil {
+		return nil, ReadError(ctx, ctx.Err())
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	first, stop := ctx, func() {}
+	if e.members > 1 {
+		first, stop = context.WithTimeout(ctx, patience)
+	}
+	res, err := e.client.Get(first, key, opts...)
+	late := first.Err() != nil && ctx.Err() == nil
+	stop()
+	if err != nil && late {
+		return e.readAnywhere(ctx, patience, key, opts...)
+	}
+	if err != nil {
+		return nil, ReadError(ctx, err)
+	}
+	return res, nil
+}
+
+// readAnywhere asks as often at once as there are members, which etcd's client goes through in turn, and again after patience.
+func (e *Etcd) readAnywhere(ctx context.Context, patience time.Duration, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+	type answer struct {
+		res *clientv3.GetResponse
+		err error
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answers := make(chan answer)
+	again := time.NewTimer(0)
+	defer again.Stop()
+	for {
+		select {
+		case <-again.C:
+			for range e.members {
+				wg.Go(func() {
+					res, err := e.client.Get(ctx, key, opts...)
+					select {
+					case answers <- answer{res, err}:
+					case <-ctx.Done():
+					}
+				})
+			}
+			again.Reset(patience)
+		case a := <-answers:
+			if a.err == nil {
+				return a.res, nil
+			}
+			if err := ReadError(ctx, a.err); !errors.Is(err, Unavailable) && !errors.Is(err, Timeout) {
+				return nil, err // any member's answer
+			}
+		case <-ctx.Done():
+			return nil, ReadError(ctx, ctx.Err())
+		}
+	}
+}
