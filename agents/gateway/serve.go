@@ -35,13 +35,13 @@ type gateway struct {
 	nodes    authorize.NodeRestriction
 	docs     *discovery.Documents
 	streams  *stream.Handlers
-	reads    *places
-	writes   *places
-	bodies   *bodies
-	watchers atomic.Int64 // streams open
+	reads    *maxInFlight
+	writes   *maxInFlight
+	bodies   *bodyLimits
+	watchers atomic.Int64 // watches open
 }
 
-// objects is what the handlers ask of the registry: nothing that is not in a request's target, and so permitted.
+// objects is what the handlers ask of the registry: nothing that is not in a request's Info, and so permitted.
 type objects interface {
 	registry.API
 	List(ctx context.Context, k *schema.Kind, namespace string, o registry.ListOptions) (registry.List, error)
@@ -62,7 +62,7 @@ func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, er
 	g := &gateway{
 		cfg: cfg, reg: reg, kinds: cfg.Registry.Kinds(), served: served{cfg.Registry.Kinds()}, authz: authz, reviews: authorize.Reviews{Authorizer: authz},
 		nodes: authorize.NodeRestriction{Registry: reg},
-		reads: newPlaces(cfg.MaxReads), writes: newPlaces(cfg.MaxWrites), bodies: newBodies(cfg.MaxWrites),
+		reads: newMaxInFlight(cfg.MaxReads), writes: newMaxInFlight(cfg.MaxWrites), bodies: newBodyLimits(cfg.MaxWrites),
 	}
 	tokens, err := authenticate.NewTokens(cfg.Issuer, cfg.ServiceAccountKey, cfg.ServiceAccountKeys)
 	if err != nil {
@@ -87,7 +87,7 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	h.Set("Cache-Control", "no-cache, private")
 	defer observe(w, r)
 	defer g.recoverPanic(w, r)
-	done, err := g.bound(w, r)
+	done, err := g.setDeadline(w, r)
 	defer done()
 	if err == nil {
 		err = g.serve(w, r)
@@ -97,7 +97,7 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// serve finds out who asks, whether they may, takes the body and a place, and does it.
+// serve authenticates and authorizes a request, receives its body, counts it as in flight and runs its handler.
 func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 	if err := request.CheckPath(r.URL); err != nil {
 		return err
@@ -124,23 +124,23 @@ func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 	if r.LongRunning() {
 		return handle(w, r)
 	}
-	place, kind := g.reads, "readOnly"
+	limit, kind := g.reads, "readOnly"
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		place, kind = g.writes, "mutating"
+		limit, kind = g.writes, "mutating"
 	}
-	if !place.enter(r.User.Username) {
+	if !limit.acquire(r.User.Username) {
 		return apierrors.NewTooManyRequests(encode.TooMany, 1)
 	}
-	defer place.leave(r.User.Username)
+	defer limit.release(r.User.Username)
 	inFlight.WithLabelValues(kind).Inc()
 	defer inFlight.WithLabelValues(kind).Dec()
 	return handle(w, r)
 }
 
-// bound gives a request its deadline; done gives it back. A long-running one has none.
-func (g *gateway) bound(w *responseWriter, r *request.Request) (done func(), err error) {
+// setDeadline gives a request its deadline, which done ends. A long-running one has none.
+func (g *gateway) setDeadline(w *responseWriter, r *request.Request) (done func(), err error) {
 	if r.LongRunning() {
-		w.stalls = r.ProtoMajor == 1
+		w.boundsWrites = r.ProtoMajor == 1
 		longRunning.WithLabelValues(labelsOf(r)...).Inc()
 		return func() {
 			longRunning.WithLabelValues(labelsOf(r)...).Dec()
@@ -175,31 +175,31 @@ func (g *gateway) bound(w *responseWriter, r *request.Request) (done func(), err
 }
 
 // endConnection bounds what net/http does with an HTTP/1 connection once the handler has returned: it waits for the rest of a body
-// that nobody has read, and for the client to take the end of the answer. The connection's next request has its own time. In
+// that no handler has read, and until the client has received the answer. The connection's next request has its own deadline. In
 // HTTP/2 the stream ends.
 func endConnection(w http.ResponseWriter, r *request.Request) {
 	if r.ProtoMajor != 1 {
 		return
 	}
 	conn, now := http.NewResponseController(w), time.Now()
-	if _, all := r.Body.(*received); !all && r.ContentLength != 0 {
-		_ = conn.SetReadDeadline(now.Add(lateTime))
+	if _, all := r.Body.(*receivedBody); !all && r.ContentLength != 0 {
+		_ = conn.SetReadDeadline(now.Add(timeoutAnswerTime))
 	}
-	_ = conn.SetWriteDeadline(now.Add(2 * lateTime)) // the answer may go after the wait for the body
+	_ = conn.SetWriteDeadline(now.Add(2 * timeoutAnswerTime)) // the answer may go after the wait for the body
 }
 
-// unblock ends a request whose time is over and that waits for its client: a body that trickles in at once, an answer
-// that nobody reads soon. Deadlines set ahead for every request would be the same, but in HTTP/2 each
-// costs a message to the connection's goroutine. Not every ResponseWriter can do it (tests' recorders): then only the
+// unblock ends a request whose deadline has passed and that waits for its client: a read of the body at once, a write of the
+// answer after timeoutAnswerTime. Deadlines set ahead for every request would do the same, but in HTTP/2 each
+// costs a message to the connection's goroutine. Not every ResponseWriter supports deadlines (httptest's does not): then only the
 // context bounds.
 func unblock(w http.ResponseWriter) {
 	conn, now := http.NewResponseController(w), time.Now()
 	_ = conn.SetReadDeadline(now)
-	_ = conn.SetWriteDeadline(now.Add(lateTime))
+	_ = conn.SetWriteDeadline(now.Add(timeoutAnswerTime))
 }
 
-// lateTime is what a request whose time is over has to answer that.
-const lateTime = 5 * time.Second
+// timeoutAnswerTime is what a request whose deadline has passed has to answer that.
+const timeoutAnswerTime = 5 * time.Second
 
 // recoverPanic makes one bad request stay one.
 func (g *gateway) recoverPanic(w *responseWriter, r *request.Request) {

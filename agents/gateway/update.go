@@ -53,7 +53,7 @@ func (g *gateway) update(w http.ResponseWriter, r *request.Request) error {
 		if err := g.nodes.Check(r, obj, old.Object()); err != nil {
 			return err
 		}
-		if obj.GetResourceVersion() == "" { // what was judged is what is replaced
+		if obj.GetResourceVersion() == "" { // what was checked is what is replaced
 			obj.SetResourceVersion(strconv.FormatInt(old.Revision, 10))
 		}
 	}

@@ -18,7 +18,7 @@ import (
 	"gantry/schema"
 )
 
-// Authenticator says who asks.
+// Authenticator finds the user of a request.
 type Authenticator struct {
 	Registry   reader
 	Authorizer authorize.Authorizer // is asked for impersonation
@@ -33,8 +33,8 @@ type reader interface {
 	Get(ctx context.Context, k *schema.Kind, namespace, name, revision string) (*registry.Item, error)
 }
 
-// Authenticate says who asks: by client certificate, by bearer token, or nobody in particular where that is
-// enough. Credentials that do not hold are refused, never ignored.
+// Authenticate sets the request's user: that of its client certificate, of its bearer token, or the anonymous one where that
+// may do what is asked; then the one it impersonates. Credentials that are not valid are refused, never ignored.
 func (n *Authenticator) Authenticate(r *request.Request) error {
 	user, known, err := n.identify(r.Context(), r.Request)
 	switch {

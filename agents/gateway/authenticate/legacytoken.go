@@ -29,8 +29,8 @@ func (t *tokens) readLegacy(text string) (*claims, error) {
 	return c, nil
 }
 
-// checkLegacy tells whether the Secret that a token names has it still. The cache is asked first; what it does not know may
-// be newer than it.
+// checkLegacy returns an error unless the Secret that a token names contains it. The cache is asked first, etcd where the cache
+// does not have it.
 func (n *Authenticator) checkLegacy(ctx context.Context, c *claims, text string) error {
 	invalid := errors.New("Token has been invalidated") //lint:ignore ST1005 the client sees this sentence as Kubernetes writes it
 	for _, revision := range []string{"0", ""} {

@@ -98,7 +98,7 @@ func tokenFaults(s *authenticationv1.TokenRequestSpec) (faults field.ErrorList) 
 	return faults
 }
 
-// bindToken looks up what the token is to be bound to; audiences are those that were asked for.
+// bindToken reads what the token is to be bound to; audiences are those that were asked for.
 func (n *Authenticator) bindToken(r *request.Request, ref *authenticationv1.BoundObjectReference, audiences []string) (boundClaims, error) {
 	var c boundClaims
 	if userinfo.IsNode(r.User) {

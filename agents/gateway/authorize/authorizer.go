@@ -16,7 +16,7 @@ import (
 type Decision int
 
 const (
-	NoOpinion Decision = iota // the next authorizer is asked; nobody's opinion is a refusal
+	NoOpinion Decision = iota // the next authorizer is asked; what none allows is refused
 	Allowed
 )
 

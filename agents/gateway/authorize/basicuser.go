@@ -6,7 +6,7 @@ import (
 	"gantry/agents/gateway/userinfo"
 )
 
-// basicUser lets whoever is authenticated ask who he is and what he may do: what Kubernetes grants by the role
+// basicUser lets every authenticated user ask who it is and what it may do: what Kubernetes grants by the role
 // system:basic-user.
 var basicUser = &groupRules{
 	group: userinfo.GroupAuthenticated,

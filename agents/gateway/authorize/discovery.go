@@ -6,7 +6,7 @@ import (
 	"gantry/agents/gateway/userinfo"
 )
 
-// discovery lets whoever is authenticated ask what the API has, and for the keys that verify service account tokens: what
+// discovery lets every authenticated user read what the API has, and the keys that verify service account tokens: what
 // Kubernetes grants by the roles system:discovery and system:service-account-issuer-discovery.
 var discovery = &groupRules{
 	group: userinfo.GroupAuthenticated,

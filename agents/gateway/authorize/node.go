@@ -83,7 +83,7 @@ func (n *Node) Rules(_ context.Context, user authenticationv1.UserInfo, namespac
 	return rules, errors.New("what a node may do depends on its pods, which is not listed")
 }
 
-// ownNode lets a node read and write the Node of its own name. A create's name is in its body: NodeRestriction looks.
+// ownNode lets a node read and write the Node of its own name. A create's name is in its body: NodeRestriction checks it.
 func ownNode(node string, a Attributes) (Decision, string, error) {
 	switch {
 	case a.Verb == "create" && a.Subresource == "":
@@ -108,7 +108,7 @@ func ownLease(node string, a Attributes) (Decision, string, error) {
 		return NoOpinion, "can only get, create, update, patch, or delete a node lease", nil
 	case a.Namespace != ownLeaseNamespace:
 		return NoOpinion, fmt.Sprintf("can only access leases in the %q system namespace", ownLeaseNamespace), nil
-	case a.Verb != "create" && a.Name != node: // a create's name is in its body: NodeRestriction looks
+	case a.Verb != "create" && a.Name != node: // a create's name is in its body: NodeRestriction checks it
 		return NoOpinion, "can only access node lease with the same name as the requesting node", nil
 	}
 	return Allowed, "", nil
@@ -176,7 +176,7 @@ func (n *Node) pod(ctx context.Context, node string, a Attributes) (Decision, st
 	for _, revision := range []string{"0", ""} {
 		item, err := n.reg.Get(ctx, core.Pod, a.Namespace, a.Name, revision)
 		if err == nil && item.Field("spec.nodeName") == node || errors.Is(err, registry.NotFound) && revision == "" {
-			return Allowed, "", nil // that there is no such pod is no secret: the kubelet must learn it
+			return Allowed, "", nil // the kubelet must learn that there is no such pod
 		}
 		if err != nil && !errors.Is(err, registry.NotFound) {
 			return NoOpinion, "", err
@@ -200,7 +200,7 @@ func unrelated(node string) (Decision, string, error) {
 }
 
 // anyPod tells whether f holds for a pod of a namespace that is bound to node. A mirror pod counts for nothing: nodes make them.
-// The cache is asked first: what it does not know may be newer than it.
+// The cache is asked first, etcd where nothing in the cache answers.
 func (n *Node) anyPod(ctx context.Context, node, namespace string, f func(*corev1.Pod) bool) (bool, error) {
 	for _, revision := range []string{"0", ""} {
 		l, err := n.reg.List(ctx, core.Pod, namespace, registry.ListOptions{ResourceVersion: revision, Fields: "spec.nodeName=" + node})

@@ -13,10 +13,10 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// Reviews answer what somebody may do.
+// Reviews answer what users may do.
 type Reviews struct{ Authorizer Authorizer }
 
-// ReviewAccess says whether somebody may do something.
+// ReviewAccess answers whether a user may do something.
 func (v Reviews) ReviewAccess(w http.ResponseWriter, r *request.Request) error {
 	obj, err := decode.Review(w, r)
 	if err != nil {
@@ -51,7 +51,7 @@ func (v Reviews) ReviewLocalAccess(w http.ResponseWriter, r *request.Request) er
 	return encode.Object(w, r, http.StatusCreated, review)
 }
 
-// ReviewSelfAccess says whether the asker may do something.
+// ReviewSelfAccess answers whether the user of the request may do something.
 func (v Reviews) ReviewSelfAccess(w http.ResponseWriter, r *request.Request) error {
 	obj, err := decode.Review(w, r)
 	if err != nil {
@@ -110,7 +110,7 @@ func (v Reviews) decide(r *request.Request, user authenticationv1.UserInfo, res 
 	return s
 }
 
-// ReviewRules lists what the asker may do, as far as that can be listed.
+// ReviewRules lists what the user of the request may do, as far as that can be listed.
 func (v Reviews) ReviewRules(w http.ResponseWriter, r *request.Request) error {
 	obj, err := decode.Review(w, r)
 	if err != nil {

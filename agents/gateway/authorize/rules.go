@@ -55,7 +55,7 @@ func named(list []string, one string) bool {
 	return slices.Contains(list, "*") || slices.Contains(list, one)
 }
 
-// groupRules is an authorizer that grants rules to the members of a group; "" is everybody.
+// groupRules is an authorizer that grants rules to the members of a group; "" is every user.
 type groupRules struct {
 	group string
 	rules Rules

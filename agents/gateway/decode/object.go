@@ -47,7 +47,7 @@ func Review(w http.ResponseWriter, r *request.Request) (schema.Object, error) {
 	return obj, PlaceObject(obj, r.Scope())
 }
 
-// NameObject gives an object without a name the path's in the second door; by the first it must have it.
+// NameObject checks that an object has the name of the path. One without a name gets it where the path is an etcd key.
 func NameObject(r *request.Request, obj schema.Object) error {
 	switch {
 	case obj.GetName() == r.Name:

@@ -22,7 +22,7 @@ const (
 	ProtobufType = runtime.ContentTypeProtobuf
 )
 
-// Shape is how an answer is to look.
+// Shape is the form of an answer.
 type Shape struct {
 	YAML   bool
 	Pretty bool
@@ -95,7 +95,7 @@ func Negotiate(req *http.Request, pretty bool, as func(Shape) bool, streaming bo
 	return Shape{}, NotAcceptable(JSONType, YAMLType)
 }
 
-// plainAccept knows what Go clients say when they take JSON: parsing it costs a quarter of a GET.
+// plainAccept tells the headers with which Go clients ask for JSON: parsing them costs a quarter of a GET.
 func plainAccept(header string) bool {
 	switch header {
 	case JSONType, JSONType + ", */*", JSONType + ",*/*", "*/*", ProtobufType + "," + JSONType, ProtobufType + ", " + JSONType:

@@ -96,7 +96,7 @@ func (s *Handlers) kubeletProxy(r *request.Request, u *url.URL) *httputil.Revers
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			var status *apierrors.StatusError
 			if !errors.As(err, &status) {
-				err = unreachedKubelet(r.Context(), u.Host, err)
+				err = unreachable(r.Context(), u.Host, err)
 			}
 			encode.Error(s.log, w, r, err)
 		},

@@ -23,11 +23,11 @@ import (
 	"gantry/schema/core"
 )
 
-// kubeletPort is where a kubelet listens that does not say otherwise.
+// kubeletPort is the port of a kubelet whose Node names none.
 const kubeletPort = 10250
 
-// kubelets is how the nodes' kubelets are reached: the one edge between agents. A URL's host is the node's name: dial knows where
-// that is, and connections are kept by it.
+// kubelets connects to the nodes' kubelets. It is the one connection between agents. A URL's host is the node's name: dial
+// resolves it, and idle connections are kept by it.
 type kubelets struct {
 	transport *http.Transport
 	tls       *tls.Config
@@ -54,7 +54,7 @@ func newKubelets(cfg Config) *kubelets {
 	return k
 }
 
-// A kubelet is given so long to be connected with, and to shake hands.
+// kubeletDialTime bounds connecting and the TLS handshake.
 const kubeletDialTime = 10 * time.Second
 
 // kubeletKey is the context's key of the *corev1.Node whose kubelet is asked.
@@ -137,7 +137,7 @@ func (k *kubelets) allowed(to netip.AddrPort) bool {
 func ownAddress(addr netip.Addr) bool {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
-		return true // what cannot be told is refused
+		return true // what cannot be found out is refused
 	}
 	return slices.ContainsFunc(all, func(a net.Addr) bool {
 		p, err := netip.ParsePrefix(a.String())
@@ -157,27 +157,27 @@ func (s *Handlers) kubeletOf(ctx context.Context, nodeName string) (context.Cont
 	return context.WithValue(ctx, kubeletKey{}, item.Object().(*corev1.Node)), &url.URL{Scheme: "https", Host: nodeName}, nil
 }
 
-// unreached is that a kubelet could not be asked. Its text is for the log; a client learns no more than that, or a node could
-// look around with the gateway's eyes by writing one address after the other.
-type unreached struct {
+// unreachableError is that a kubelet could not be reached. Its text is for the log; a client gets no more than that, or a node
+// could probe the network through the gateway by writing one address after the other.
+type unreachableError struct {
 	node  string
 	cause error
 }
 
-// unreachedKubelet is the error of a request to a node's kubelet that got no answer.
-func unreachedKubelet(ctx context.Context, node string, cause error) error {
+// unreachable is the error of a request to a node's kubelet that got no answer.
+func unreachable(ctx context.Context, node string, cause error) error {
 	if ctx.Err() != nil {
 		return ctx.Err() // its client left
 	}
-	return &unreached{node, cause}
+	return &unreachableError{node, cause}
 }
 
-func (e *unreached) Error() string {
+func (e *unreachableError) Error() string {
 	return fmt.Sprintf("asking the kubelet of node %q: %v", e.node, e.cause)
 }
 
-// Unwrap is what the client is told.
-func (e *unreached) Unwrap() error {
+// Unwrap is the error that the client gets.
+func (e *unreachableError) Unwrap() error {
 	return apierrors.NewInternalError(fmt.Errorf("error dialing backend: the kubelet of node %q cannot be reached", e.node))
 }
 

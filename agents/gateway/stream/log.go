@@ -48,7 +48,7 @@ func (s *Handlers) Log(w http.ResponseWriter, r *request.Request) error {
 	}
 	resp, err := s.kubelets.transport.RoundTrip(req) // not a Client: redirects are never followed
 	if err != nil {
-		return unreachedKubelet(r.Context(), pod.Spec.NodeName, err)
+		return unreachable(r.Context(), pod.Spec.NodeName, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {

@@ -18,9 +18,8 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// A body is received before its request takes a place among those that are served: a client that promises one and does not send
-// it holds up nobody. Bodies on their way end with the time of their requests, and are bounded for each user in number and in
-// memory.
+// A body is received before its request counts as in flight: a client that announces a body and does not send it blocks no other.
+// Receiving ends with the request's deadline, and is bounded for each user in number and in memory.
 const (
 	// smallBody is up to where the memory of a body is not counted, in bytes.
 	smallBody = 64 << 10
@@ -29,9 +28,9 @@ const (
 	userMemory = 64 << 20
 )
 
-// bodies counts what is on its way and what is in memory.
-type bodies struct {
-	most int // of one user on their way
+// bodyLimits counts the bodies that are being received and the memory of those that have been.
+type bodyLimits struct {
+	most int // of one user being received
 
 	mu     sync.Mutex // guards what follows
 	memory int64
@@ -39,36 +38,36 @@ type bodies struct {
 }
 
 type userBodies struct {
-	waiting int
-	memory  int64
+	receiving int
+	memory    int64
 }
 
-func newBodies(most int) *bodies { return &bodies{most: most, by: map[string]userBodies{}} }
+func newBodyLimits(most int) *bodyLimits { return &bodyLimits{most: most, by: map[string]userBodies{}} }
 
-// enter notes that a user's body is on its way; false: there are too many.
-func (b *bodies) enter(user string) bool {
+// begin counts a body that is being received; false: there are too many.
+func (b *bodyLimits) begin(user string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u := b.by[user]
-	if u.waiting >= b.most {
+	if u.receiving >= b.most {
 		return false
 	}
-	u.waiting++
+	u.receiving++
 	b.by[user] = u
 	return true
 }
 
-// arrived notes that a body is not on its way any more.
-func (b *bodies) arrived(user string) {
+// end undoes begin.
+func (b *bodyLimits) end(user string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u := b.by[user]
-	u.waiting--
+	u.receiving--
 	b.set(user, u)
 }
 
-// take counts n more bytes of memory, or fewer; false: there is no room for them.
-func (b *bodies) take(user string, n int64) bool {
+// reserve counts n bytes of memory, or with a negative n releases them; false: they exceed a limit.
+func (b *bodyLimits) reserve(user string, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u := b.by[user]
@@ -81,7 +80,7 @@ func (b *bodies) take(user string, n int64) bool {
 	return true
 }
 
-func (b *bodies) set(user string, u userBodies) {
+func (b *bodyLimits) set(user string, u userBodies) {
 	if u == (userBodies{}) {
 		delete(b.by, user)
 	} else {
@@ -89,44 +88,44 @@ func (b *bodies) set(user string, u userBodies) {
 	}
 }
 
-// received is the body of a request that has arrived.
-type received struct {
+// receivedBody is the body of a request, received whole.
+type receivedBody struct {
 	bytes.Reader
 	data []byte
 
-	of      *bodies
+	limits  *bodyLimits
 	user    string
 	counted int64 // of its memory
 }
 
 // Bytes is the body.
-func (b *received) Bytes() []byte { return b.data }
+func (b *receivedBody) Bytes() []byte { return b.data }
 
-// Close does nothing: the body belongs to the request until that has been served.
-func (*received) Close() error { return nil }
+// Close does nothing: the body is released when the request has been served.
+func (*receivedBody) Close() error { return nil }
 
-// release gives a body's memory back.
-func (b *received) release() {
+// release releases a body's memory.
+func (b *receivedBody) release() {
 	if b != nil && b.counted > 0 {
-		b.of.take(b.user, -b.counted)
+		b.limits.reserve(b.user, -b.counted)
 	}
 }
 
-// receive reads a request's body, where it has one that the gateway looks at. What it returns, nil for none, is to be released
-// when the request has been served, with an error as well.
-func (g *gateway) receive(w http.ResponseWriter, r *request.Request) (*received, error) {
+// receive reads a request's body, where it has one that the gateway reads. The caller releases what it returns, nil for none, when
+// the request has been served, also with an error.
+func (g *gateway) receive(w http.ResponseWriter, r *request.Request) (*receivedBody, error) {
 	switch {
 	case r.ContentLength == 0 || upgrades(r.Subresource):
 		return nil, nil
 	case r.ContentLength > decode.MaxBody:
 		return nil, &http.MaxBytesError{Limit: decode.MaxBody}
 	}
-	body := &received{of: g.bodies, user: r.User.Username}
-	if !g.bodies.enter(body.user) {
+	body := &receivedBody{limits: g.bodies, user: r.User.Username}
+	if !g.bodies.begin(body.user) {
 		return nil, apierrors.NewTooManyRequests(encode.TooMany, 1)
 	}
-	defer g.bodies.arrived(body.user)
-	if r.LongRunning() { // it has no time of its own
+	defer g.bodies.end(body.user)
+	if r.LongRunning() { // it has no deadline
 		defer g.endBody(w)()
 	}
 	if err := body.read(r.Body, int(r.ContentLength)); err != nil {
@@ -136,7 +135,7 @@ func (g *gateway) receive(w http.ResponseWriter, r *request.Request) (*received,
 	return body, nil
 }
 
-// bodyError words why a body did not arrive.
+// bodyError is the error of a body that was not received.
 func bodyError(ctx context.Context, err error) error {
 	var large *http.MaxBytesError
 	var status *apierrors.StatusError
@@ -149,7 +148,7 @@ func bodyError(ctx context.Context, err error) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("error reading the request body: %v", err)) // broken off, or not as HTTP has it
 }
 
-// endBody ends the body of a long-running request after a request's time; stop says that it has arrived.
+// endBody ends the receiving of a long-running request's body after RequestTimeout; stop ends that.
 func (g *gateway) endBody(w http.ResponseWriter) (stop func()) {
 	ended := make(chan struct{})
 	late := time.AfterFunc(g.cfg.RequestTimeout, func() {
@@ -168,9 +167,9 @@ func upgrades(subresource string) bool {
 	return subresource == "exec" || subresource == "attach" || subresource == "portforward"
 }
 
-// read reads a body within its bound. Memory grows with what has arrived, not with what was promised (size, -1: nothing).
-func (b *received) read(from io.Reader, size int) error {
-	const spare = 1 // with no room left the end of the body could not be found
+// read reads a body within its bound. Memory grows with what has been received, not with the Content-Length (size; -1: none).
+func (b *receivedBody) read(from io.Reader, size int) error {
+	const spare = 1 // byte, to read the end of the body into
 	first := bytes.MinRead
 	if size > 0 {
 		first = min(size, smallBody) + spare
@@ -192,16 +191,16 @@ func (b *received) read(from io.Reader, size int) error {
 		if len(data) < cap(data) {
 			continue
 		}
-		room := min(2*cap(data), decode.MaxBody+2*spare)
+		capacity := min(2*cap(data), decode.MaxBody+2*spare)
 		if size >= 0 {
-			room = min(room, max(size, len(data))+2*spare)
+			capacity = min(capacity, max(size, len(data))+2*spare)
 		}
-		if more := int64(room - max(cap(data), smallBody)); more > 0 {
-			if !b.of.take(b.user, more) {
+		if more := int64(capacity - max(cap(data), smallBody)); more > 0 {
+			if !b.limits.reserve(b.user, more) {
 				return apierrors.NewTooManyRequests(encode.TooMany, 1)
 			}
 			b.counted += more
 		}
-		data = append(make([]byte, 0, room), data...)
+		data = append(make([]byte, 0, capacity), data...)
 	}
 }
