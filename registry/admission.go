@@ -124,10 +124,5 @@ func (f finder) Latest(ctx context.Context, group, plural, namespace, name strin
 }
 
 func (f finder) kind(group, plural string) *schema.Kind {
-	for _, k := range f.r.kinds.All {
-		if k.Group == group && k.Plural == plural {
-			return k
-		}
-	}
-	return nil
+	return f.r.kinds.Set().Resource(group, plural)
 }

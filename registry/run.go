@@ -19,7 +19,7 @@ import (
 // everything with a state is behind a pointer.
 type Registry struct {
 	cfg    Config // with its defaults filled in
-	kinds  *schema.Set
+	kinds  *schema.Kinds
 	store  store.Store // what writes and reads of etcd go through
 	reads  *reads
 	rules  *versioned // store without a fence
@@ -51,14 +51,14 @@ func New(cfg Config) *Registry {
 	r.store = r.rules
 	r.reads = &reads{
 		caches: map[*schema.Kind]*cache{},
-		wanted: make(chan *cache, len(cfg.Kinds.All)),
+		wanted: make(chan *cache, len(cfg.Kinds.Set().All)),
 		done:   make(chan struct{}),
 		old:    make(chan struct{}, oldLists),
 	}
 	r.reads.trips = newTrips(r.store)
 	r.reads.progress = newProgress(r.store)
 	r.reads.recorder = newRecorder(cfg, r.store)
-	for _, k := range cfg.Kinds.All {
+	for _, k := range cfg.Kinds.Set().All {
 		r.reads.caches[k] = newCache(r, k)
 	}
 	return r
@@ -92,7 +92,7 @@ func (r *Registry) Run(ctx context.Context) error {
 }
 
 // Kinds are the kinds served.
-func (r *Registry) Kinds() *schema.Set { return r.kinds }
+func (r *Registry) Kinds() *schema.Kinds { return r.kinds }
 
 // Ready returns what keeps this registry from serving: etcd away, a cache not yet filled.
 func (r *Registry) Ready(ctx context.Context) error {
@@ -104,7 +104,7 @@ func (r *Registry) Ready(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, k := range r.kinds.All {
+	for _, k := range r.kinds.Set().All {
 		if err := r.reads.caches[k].ready(); err != nil {
 			return fmt.Errorf("filling the cache of %s: %w", k.Plural, err)
 		}

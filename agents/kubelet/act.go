@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/registry"
 	"gantry/registry/safely"
 	"gantry/schema/core"
@@ -78,7 +79,7 @@ func (w *worker) act(ctx context.Context, wg *sync.WaitGroup, v view, a action) 
 	case doRemove:
 		id := a.id
 		w.spawn(ctx, wg, a.key, &job{do: a.do}, func(ctx context.Context) (func(), error) {
-			if err := w.k.remove(ctx, id); err != nil {
+			if err := w.k.engine.Remove(ctx, id); err != nil {
 				return nil, err
 			}
 			return func() { w.forget(id) }, nil
@@ -93,14 +94,14 @@ func (w *worker) act(ctx context.Context, wg *sync.WaitGroup, v view, a action) 
 }
 
 func (w *worker) sandboxJob(v view, a action) func(context.Context) (func(), error) {
-	pod, have := v.pod, v.sandbox()
+	pod, have := v.pod, v.Sandbox()
 	s := newSandboxStart()
 	w.making = s
 	return func(ctx context.Context) (func(), error) {
 		begin := time.Now()
-		if have != nil && have.state == stateExited && a.attempt > have.attempt {
+		if have != nil && have.State == engine.StateExited && a.attempt > have.Attempt {
 			w.k.podEvent(pod, corev1.EventTypeNormal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
-			if err := w.k.network.Teardown(w.ref.uid); err != nil {
+			if err := w.k.network.Teardown(w.ref.UID); err != nil {
 				return nil, err
 			}
 		}
@@ -114,7 +115,7 @@ func (w *worker) sandboxJob(v view, a action) func(context.Context) (func(), err
 				w.dirty[id] = true
 			}
 			w.boxID, w.address, w.volumes, w.released = s.id, s.address, s.volumes, false
-			delete(w.waits, sandboxName)
+			delete(w.waits, engine.SandboxName)
 			w.boxFails = 0
 		}, nil
 	}
@@ -136,7 +137,7 @@ func (w *worker) sandboxFailed(ctx context.Context, pod *corev1.Pod, id string, 
 	return func() {
 		wait := sandboxRetry << min(w.boxFails, sandboxDoublings)
 		w.boxFails++
-		w.waits[sandboxName] = time.Now().Add(wait)
+		w.waits[engine.SandboxName] = time.Now().Add(wait)
 		if id != "" {
 			w.dirty[id] = true // what was made before the fault is there
 		}
@@ -154,13 +155,13 @@ func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v view, a act
 	if a.early {
 		in.making = w.making
 	} else {
-		in.sandbox, in.podIP, in.volumes = v.sandbox().id, w.address, w.volumes
+		in.sandbox, in.podIP, in.volumes = v.Sandbox().ID, w.address, w.volumes
 	}
 	if v.pod.Spec.HostNetwork {
 		in.podIP = w.k.cfg.NodeIP
 	}
-	last := v.latest(a.key)
-	if last != nil && last.state == stateExited && !last.started.IsZero() {
+	last := v.Latest(a.key)
+	if last != nil && last.State == engine.StateExited && !last.Started.IsZero() {
 		w.log.Info("container restarted", "container", a.key, "attempt", a.attempt, "reason", a.reason)
 	}
 	hook := a.container.Lifecycle
@@ -175,7 +176,7 @@ func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v view, a act
 }
 
 // started is what a start leads to.
-func (w *worker) started(ctx context.Context, a action, id string, image heldImage, err error) (func(), error) {
+func (w *worker) started(ctx context.Context, a action, id string, image *engine.Image, err error) (func(), error) {
 	var wait *waitError
 	if errors.Is(err, errNoSandbox) { // told of by the sandbox's job
 		return func() {
@@ -200,8 +201,8 @@ func (w *worker) started(ctx context.Context, a action, id string, image heldIma
 			w.dirty[id] = true
 			w.given[id] = a.container.Resources
 		}
-		if image.id != "" {
-			w.images[image.id] = image.imageID()
+		if image != nil {
+			w.images[image.ID] = image.StatusID()
 		}
 		delete(w.problems, a.key)
 		delete(w.waits, a.key)
@@ -274,14 +275,14 @@ func (w *worker) hurry(v view) {
 }
 
 func (w *worker) releaseJob(v view) func(context.Context) (func(), error) {
-	boxes := v.sandboxes
+	boxes := v.Sandboxes
 	return func(ctx context.Context) (func(), error) {
-		if err := w.k.release(ctx, w.ref.uid, boxes); err != nil {
-			return func() { w.waits[sandboxName] = time.Now().Add(sandboxRetry) }, err
+		if err := w.k.release(ctx, w.ref.UID, boxes); err != nil {
+			return func() { w.waits[engine.SandboxName] = time.Now().Add(sandboxRetry) }, err
 		}
 		return func() {
 			for _, f := range boxes {
-				w.forget(f.id)
+				w.forget(f.ID)
 			}
 			w.released, w.volumes, w.boxID = true, nil, ""
 		}, nil

@@ -7,26 +7,17 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/api/types/image"
-
 	"gantry/agents/internal/removetree"
-	"gantry/agents/kubelet/pause"
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/podnet"
 	"gantry/agents/kubelet/volumes"
-
 	"gantry/registry/safely"
 )
-
-// cleaners is how many containers Clean removes at a time.
-const cleaners = 8
 
 // Clean removes what a kubelet of that node made: its containers, their links, logs below /var/log and volumes, the pause image where no other
 // node's containers use it, dataDir. No kubelet of the node may run. What is absent is no fault.
 func Clean(ctx context.Context, dockerHost, node, dataDir string) error {
-	d, err := openDocker(dockerHost)
+	d, err := engine.Open(dockerHost)
 	if err != nil {
 		return err
 	}
@@ -34,42 +25,41 @@ func Clean(ctx context.Context, dockerHost, node, dataDir string) error {
 	if dataDir == "" {
 		dataDir = defaultDataDir
 	}
-	list, err := d.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelNode+"="+node))})
+	e := engine.New(d, engine.Config{Node: node, DataDir: dataDir})
+	list, err := e.List(ctx)
 	if err != nil {
-		return fmt.Errorf("listing containers: %w", err)
+		return err
 	}
-	// Apps before sandboxes, whose namespaces they live in.
-	for _, kind := range []string{typeContainer, typeSandbox} {
+	for _, sandboxes := range []bool{false, true} { // apps before the sandboxes whose namespaces they live in
 		g, ctx := safely.WithContext(ctx)
-		g.SetLimit(cleaners)
 		for _, c := range list {
-			if c.Labels[labelDockerType] != kind {
+			if c.Sandbox != sandboxes {
 				continue
 			}
-			g.Go(func() error {
-				if in, err := d.ContainerInspect(ctx, c.ID); err == nil {
-					if f, ok := parseFound(in, node); ok {
-						unlinkLogs(defaultLogDir, f)
-					}
-				}
-				err := d.ContainerRemove(ctx, c.ID, container.RemoveOptions{Force: true, RemoveVolumes: true})
-				if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-					return fmt.Errorf("removing container %s: %w", c.ID, err)
-				}
-				if kind == typeSandbox {
-					return podnet.Teardown(c.Labels[labelPodUID])
-				}
-				return nil
-			})
+			g.Go(func() error { return cleanContainer(ctx, e, c) })
 		}
 		if err := g.Wait(); err != nil {
 			return err
 		}
 	}
-	if _, err := d.ImageRemove(ctx, pause.Reference, image.RemoveOptions{}); err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
-		return fmt.Errorf("removing the pause image: %w", err)
+	if err := e.Clean(ctx); err != nil {
+		return err
 	}
 	return cleanData(ctx, dataDir)
+}
+
+// cleanContainer removes a container, its links below /var/log and, with a sandbox, the pod's network.
+func cleanContainer(ctx context.Context, e engine.Engine, c engine.Ref) error {
+	if s, err := e.Container(ctx, c.ID); err == nil {
+		unlinkLogs(defaultLogDir, s)
+	}
+	if err := e.Remove(ctx, c.ID); err != nil {
+		return fmt.Errorf("removing container %s: %w", c.ID, err)
+	}
+	if c.Sandbox {
+		return podnet.Teardown(c.Pod.UID)
+	}
+	return nil
 }
 
 func cleanData(ctx context.Context, dataDir string) error {
@@ -86,10 +76,8 @@ func cleanData(ctx context.Context, dataDir string) error {
 			return err
 		}
 	}
-	for _, name := range []string{"pods", trialsFile} {
-		if err := removetree.All(filepath.Join(dataDir, name)); err != nil {
-			return fmt.Errorf("removing the node's data: %w", err)
-		}
+	if err := removetree.All(filepath.Join(dataDir, "pods")); err != nil {
+		return fmt.Errorf("removing the node's data: %w", err)
 	}
 	return nil
 }

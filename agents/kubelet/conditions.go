@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // conditions sets the conditions that are the kubelet's; others are kept. A condition's transition time changes with its status.
@@ -24,8 +26,8 @@ func (b *statusBuilder) conditions(s *corev1.PodStatus) {
 		c.LastProbeTime = s.Conditions[i].LastProbeTime
 		s.Conditions[i] = c
 	}
-	box := b.sandbox()
-	up := box != nil && box.state == stateRunning && (b.addressed || b.pod.Spec.HostNetwork)
+	box := b.Sandbox()
+	up := box != nil && box.State == engine.StateRunning && (b.addressed || b.pod.Spec.HostNetwork)
 	set(condition(corev1.PodReadyToStartContainers, up, "", ""))
 	set(b.initializedCondition(s))
 	containers := b.containersReady(s)

@@ -14,7 +14,7 @@
 //
 // # What survives
 //
-// Everything a restarted kubelet must know stands on the containers: names and labels (names.go). So it adopts what runs,
+// Everything a restarted kubelet must know stands on the containers: names and labels (engine/labels.go). So it adopts what runs,
 // without restarting a container or changing an address; back-off goes on where it was. A container is
 // replaced in place only when the stored hash of its image field no longer matches.
 //

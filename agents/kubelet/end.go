@@ -2,6 +2,8 @@ package kubelet
 
 import (
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // rejectedStatus is the status of a pod that the node did not take: why, and nothing of its containers, which would be shown
@@ -79,21 +81,21 @@ func begun(c corev1.ContainerStatus) bool {
 // finished tells whether the pod has come to its end: every app has ended for good, or an init container failed for good.
 func finished(v view) bool {
 	policy := v.pod.Spec.RestartPolicy
-	box := v.sandbox()
+	box := v.Sandbox()
 	for _, m := range members(v.pod) {
-		f := v.latest(m.Name)
+		f := v.Latest(m.Name)
 		switch m.role {
 		case roleInit:
-			current := f != nil && (box == nil || f.sandboxID == box.id)
-			if current && f.state == stateExited && f.exit.code != 0 && policy == corev1.RestartPolicyNever {
+			current := f != nil && (box == nil || f.SandboxID == box.ID)
+			if current && f.State == engine.StateExited && f.Exit.Code != 0 && policy == corev1.RestartPolicyNever {
 				return true
 			}
 		case roleApp:
 			code, ended := lostExit(v.pod, m.Name)
 			if f != nil {
-				code, ended = f.exit.code, f.state == stateExited
+				code, ended = f.Exit.Code, f.State == engine.StateExited
 			}
-			if !ended || f != nil && v.again[f.id] || restarts(policy, roleApp, code) {
+			if !ended || f != nil && v.again[f.ID] || restarts(policy, roleApp, code) {
 				return false
 			}
 		}

@@ -2,14 +2,9 @@ package kubelet
 
 import (
 	"context"
-	"fmt"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/events"
-	"github.com/docker/docker/api/types/filters"
-
-	"gantry/agents/kubelet/pause"
+	"gantry/agents/kubelet/engine"
 )
 
 // The wait between attempts to reach the engine.
@@ -43,73 +38,42 @@ func (k *kubelet) watchEngine(ctx context.Context) error {
 	}
 }
 
-// watched are the events that change what a worker knows.
-var watched = []events.Action{events.ActionStart, events.ActionDie, events.ActionDestroy, events.ActionOOM}
-
 // engineSession serves one connection to the engine until that breaks.
 func (k *kubelet) engineSession(ctx context.Context) error {
-	if err := checkDocker(ctx, k.docker); err != nil {
+	if err := k.engine.Check(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	f := filters.NewArgs(filters.Arg("type", string(events.ContainerEventType)), filters.Arg("label", labelNode+"="+k.cfg.NodeName))
-	for _, a := range watched {
-		f.Add("event", string(a))
-	}
-	// The stream first: what changes between it and the list is seen twice, never missed.
-	stream, errs := k.docker.Events(ctx, events.ListOptions{Filters: f})
-	if err := k.prepareEngine(ctx); err != nil {
-		return err
-	}
-	if err := k.listContainers(ctx); err != nil {
-		return err
-	}
-	k.setEngineFault(nil)
-	if !k.synced.Swap(true) {
-		k.log.Info("engine adopted", "pods", len(k.allWorkers()))
-	}
-	k.nudgeAll()
-	k.node.look()
-	for {
-		select {
-		case err := <-errs:
-			return fmt.Errorf("reading the engine's events: %w", err)
-		case m := <-stream:
-			l := m.Actor.Attributes
-			ref := podRef{l[labelPodNamespace], l[labelPodName], l[labelPodUID]}
-			k.tell(ref, validUID.MatchString(ref.uid), func(in *inbox) { in.dirty[m.Actor.ID] = true })
+	begin := func() error {
+		if err := k.engine.Prepare(ctx); err != nil {
+			return err
 		}
-	}
-}
-
-// prepareEngine loads the pause image and learns what the engine can, once.
-func (k *kubelet) prepareEngine(ctx context.Context) error {
-	if err := loadPause(ctx, k.docker, k.goarch); err != nil {
-		return err
-	}
-	if k.synced.Load() {
+		if err := k.listContainers(ctx); err != nil {
+			return err
+		}
+		k.setEngineFault(nil)
+		if !k.synced.Swap(true) {
+			k.log.Info("engine adopted", "pods", len(k.allWorkers()))
+		}
+		k.nudgeAll()
+		k.node.look()
 		return nil
 	}
-	e, err := detect(ctx, k.docker, k.cfg.NodeName, k.cfg.DataDir, pause.Reference)
-	if err != nil {
-		return err
-	}
-	k.engine = e
-	return nil
+	// What changes between the first event and the list is seen twice, never missed.
+	return k.engine.Watch(ctx, begin, func(ref engine.Ref) {
+		k.tell(ref.Pod, validUID.MatchString(ref.Pod.UID), func(in *inbox) { in.dirty[ref.ID] = true })
+	})
 }
 
 // listContainers tells every pod's worker of all its containers; what is not listed is gone.
 func (k *kubelet) listContainers(ctx context.Context) error {
-	list, err := k.docker.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelNode+"="+k.cfg.NodeName))})
+	list, err := k.engine.List(ctx)
 	if err != nil {
-		return fmt.Errorf("listing the engine's containers: %w", err)
+		return err
 	}
-	ids := map[podRef][]string{}
+	ids := map[engine.PodRef][]string{}
 	for _, c := range list {
-		ref := podRef{c.Labels[labelPodNamespace], c.Labels[labelPodName], c.Labels[labelPodUID]}
-		if validUID.MatchString(ref.uid) {
-			ids[ref] = append(ids[ref], c.ID)
+		if validUID.MatchString(c.Pod.UID) {
+			ids[c.Pod] = append(ids[c.Pod], c.ID)
 		}
 	}
 	for _, w := range k.allWorkers() {
@@ -119,7 +83,7 @@ func (k *kubelet) listContainers(ctx context.Context) error {
 	}
 	if !k.synced.Load() {
 		for ref := range ids {
-			k.room.expect(ref.uid)
+			k.room.expect(ref.UID)
 		}
 	}
 	for ref, list := range ids {

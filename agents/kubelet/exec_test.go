@@ -22,7 +22,7 @@ func TestExecEndsWithItsContext(t *testing.T) {
 	defer stop()
 	ended := make(chan error, 1)
 	go func() {
-		_, _, err := (&kubelet{docker: r.docker}).exec(running, id, []string{"/pod", "stubborn"})
+		_, _, err := (&kubelet{engine: r.engine()}).exec(running, id, []string{"/pod", "stubborn"})
 		ended <- err
 	}()
 	for {
@@ -32,7 +32,7 @@ func TestExecEndsWithItsContext(t *testing.T) {
 			case strings.HasPrefix(string(m.Action), "exec_start"):
 				stop()
 			case m.Action == events.ActionExecDie:
-				if err := <-ended; !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "ending") {
+				if err := <-ended; !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "killing") {
 					t.Errorf("exec: %v", err)
 				}
 				if m.Actor.Attributes["exitCode"] != "137" {

@@ -34,7 +34,7 @@ func TestReadinessProbeHoldsThePodBack(t *testing.T) {
 		t.Error("the pod is ready before its probe")
 	}
 	r.untilEvent("web", "Unhealthy")
-	k := &kubelet{docker: r.docker}
+	k := &kubelet{engine: r.engine()}
 	id := strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "docker://")
 	if _, code, err := k.exec(t.Context(), id, []string{"/pod", "stat", "/tmp/started"}); err != nil || code != 0 {
 		t.Errorf("the postStart hook left nothing: %d %v", code, err)

@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/docker/docker/api/types/mount"
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/volumes"
 )
 
@@ -66,11 +66,11 @@ func hostResolver() resolver {
 }
 
 // podFileMounts are the mounts of writePodFiles' files in the pod's directory, but for places where the container mounts something itself.
-func podFileMounts(pod *corev1.Pod, c *corev1.Container, dir string) []mount.Mount {
-	var all []mount.Mount
+func podFileMounts(pod *corev1.Pod, c *corev1.Container, dir string) []engine.Mount {
+	var all []engine.Mount
 	add := func(file, at string) {
 		if !mounted(c, at) {
-			all = append(all, mount.Mount{Type: mount.TypeBind, Source: filepath.Join(dir, file), Target: at})
+			all = append(all, engine.Mount{Source: filepath.Join(dir, file), Target: at})
 		}
 	}
 	add(hostsFile, "/etc/hosts")
@@ -82,7 +82,7 @@ func podFileMounts(pod *corev1.Pod, c *corev1.Container, dir string) []mount.Mou
 }
 
 // messageMount makes the file behind an attempt's terminationMessagePath.
-func messageMount(c *corev1.Container, attempt int, podDir string) ([]mount.Mount, error) {
+func messageMount(c *corev1.Container, attempt int, podDir string) ([]engine.Mount, error) {
 	if c.TerminationMessagePath == "" || mounted(c, c.TerminationMessagePath) {
 		return nil, nil
 	}
@@ -100,7 +100,7 @@ func messageMount(c *corev1.Container, attempt int, podDir string) ([]mount.Moun
 	if err := os.Chmod(file, 0o666); err != nil { // the umask took it: any user of the container may write
 		return nil, fmt.Errorf("opening the termination message's file: %w", err)
 	}
-	return []mount.Mount{{Type: mount.TypeBind, Source: file, Target: c.TerminationMessagePath}}, nil
+	return []engine.Mount{{Source: file, Target: c.TerminationMessagePath}}, nil
 }
 
 // maxMessage bounds a termination message, in bytes.

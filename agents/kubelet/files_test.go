@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/docker/docker/api/types/container"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -56,17 +56,6 @@ func TestHostileNamesMakeNoFiles(t *testing.T) {
 		if got, err := messageMount(c, 0, filepath.Join(dir, "pods", "uid")); err == nil {
 			t.Errorf("the message of container %q is at %v", name, got)
 		}
-		for _, label := range []string{labelPodNamespace, labelPodName, labelPodUID, labelContainerName} {
-			labels := map[string]string{labelNode: "n", labelRestartCount: "0", labelPodNamespace: "ns", labelPodName: "p", labelPodUID: "uid", labelContainerName: "c"}
-			labels[label] = name
-			in := container.InspectResponse{
-				ContainerJSONBase: &container.ContainerJSONBase{State: &container.State{}, HostConfig: &container.HostConfig{}},
-				Config:            &container.Config{Labels: labels},
-			}
-			if _, ok := parseFound(in, "n"); ok {
-				t.Errorf("a container whose %s is %q counts as ours", label, name)
-			}
-		}
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
 		t.Errorf("made: %v", left)
@@ -90,7 +79,7 @@ func TestHostileCopiesMakeNothing(t *testing.T) {
 		pod := web.DeepCopy()
 		pod.Name, pod.UID, pod.Status = name, types.UID(fmt.Sprintf("%08x-0000-4000-8000-000000000000", len(name))), corev1.PodStatus{}
 		change(pod)
-		core.Pod.Stamp(pod)
+		core.Pod.SetTypeMeta(pod)
 		text, err := schema.Encode(pod)
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +95,7 @@ func TestHostileCopiesMakeNothing(t *testing.T) {
 	r.untilEvent("volume", "InvalidPodSpec")
 	r.untilEvent("container", "InvalidPodSpec")
 	for _, c := range r.containers() {
-		if name := c.Labels[labelPodName]; name != "web" {
+		if name := c.Labels[engine.LabelPodName]; name != "web" {
 			t.Errorf("the pod %s has the container %s", name, c.Names)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/internal/events"
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/probe"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
@@ -27,8 +28,7 @@ import (
 type kubelet struct {
 	cfg     Config
 	log     *slog.Logger
-	docker  docker
-	engine  engine // set before any worker acts
+	engine  engine.Engine
 	goarch  string
 	network Network
 	volumes *volumes.Volumes
@@ -38,7 +38,6 @@ type kubelet struct {
 	node    *node
 	room    *room
 	sysctls sysctlList
-	slots   chan struct{} // held by calls that make the engine work
 	// sandboxes is held by pause containers on their way up: begun pods are finished before more are begun.
 	sandboxes chan struct{}
 
@@ -63,24 +62,23 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	d, err := openDocker(cfg.DockerHost)
+	d, err := engine.Open(cfg.DockerHost)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	return newKubelet(cfg, d).run(ctx)
+	return newKubelet(cfg, engine.New(d, engine.Config{Node: cfg.NodeName, DataDir: cfg.withDefaults().DataDir})).run(ctx)
 }
 
-// engineSlots is how many containers are made, started or removed at a time. More only share the engine's speed: with
-// less at once the first pods of many are up earlier.
-const engineSlots = 8
+// startingSandboxes is how many pause containers are on their way up at a time.
+const startingSandboxes = 8
 
-func newKubelet(cfg Config, d docker) *kubelet {
+func newKubelet(cfg Config, e engine.Engine) *kubelet {
 	cfg = cfg.withDefaults()
 	k := &kubelet{
-		cfg: cfg, log: cfg.Log, docker: d, goarch: runtime.GOARCH, network: cfg.Network,
-		images: &images{docker: d},
-		slots:  make(chan struct{}, engineSlots), sandboxes: make(chan struct{}, engineSlots), engineKnown: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, engine: e, goarch: runtime.GOARCH, network: cfg.Network,
+		images:    &images{engine: e},
+		sandboxes: make(chan struct{}, startingSandboxes), engineKnown: make(chan struct{}),
 		events:  events.New(cfg.Gateway, "kubelet", cfg.NodeName, cfg.Log),
 		workers: map[string]*worker{}, hired: make(chan struct{}, 1), room: newRoom(),
 	}
@@ -169,16 +167,16 @@ func (k *kubelet) followPods(ctx context.Context) error {
 var validUID = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$`)
 
 // tell gives a pod's worker news; hire makes one where there is none.
-func (k *kubelet) tell(ref podRef, hire bool, news func(*inbox)) {
+func (k *kubelet) tell(ref engine.PodRef, hire bool, news func(*inbox)) {
 	k.mu.Lock()
 	defer k.mu.Unlock() // held while telling, so that drop sees either no news or all
-	w := k.workers[ref.uid]
+	w := k.workers[ref.UID]
 	if w == nil {
 		if !hire {
 			return
 		}
 		w = newWorker(k, ref)
-		k.workers[ref.uid] = w
+		k.workers[ref.UID] = w
 		k.fresh = append(k.fresh, w)
 		select {
 		case k.hired <- struct{}{}:
@@ -217,8 +215,8 @@ func (k *kubelet) drop(w *worker) bool {
 	if w.inbox.pod != nil || len(w.inbox.dirty) > 0 {
 		return false
 	}
-	delete(k.workers, w.ref.uid)
-	k.room.leave(w.ref.uid)
+	delete(k.workers, w.ref.UID)
+	k.room.leave(w.ref.UID)
 	return true
 }
 
@@ -287,5 +285,3 @@ func (k *kubelet) services(ctx context.Context) []*corev1.Service {
 	}
 	return all
 }
-
-func (k *kubelet) seccompDir() string { return filepath.Join(k.cfg.DataDir, "seccomp") }

@@ -8,11 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/pkg/stdcopy"
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // noLinks as LogDir makes none.
@@ -24,12 +23,12 @@ const noLinks = "-"
 //	/var/log/containers/<pod>_<ns>_<container>-<id>.log
 //
 // A link that cannot be made is no fault of the pod's.
-func (k *kubelet) linkLogs(f *found) {
-	if k.cfg.LogDir == noLinks || f.logPath == "" {
+func (k *kubelet) linkLogs(f *engine.ContainerStatus) {
+	if k.cfg.LogDir == noLinks || f.LogPath == "" {
 		return
 	}
-	pods := filepath.Join(podLogDir(k.cfg.LogDir, f.pod), f.container, fmt.Sprintf("%d.log", f.attempt))
-	for at, to := range map[string]string{pods: f.logPath, flatLog(k.cfg.LogDir, f): pods} {
+	pods := filepath.Join(podLogDir(k.cfg.LogDir, f.Pod), f.Container, fmt.Sprintf("%d.log", f.Attempt))
+	for at, to := range map[string]string{pods: f.LogPath, flatLog(k.cfg.LogDir, f): pods} {
 		if have, err := os.Readlink(at); err == nil && have == to {
 			continue
 		}
@@ -40,33 +39,32 @@ func (k *kubelet) linkLogs(f *found) {
 			}
 		}
 		if err != nil {
-			k.log.Debug("log not linked", "ns", f.pod.namespace, "name", f.pod.name, "container", f.container, "err", err)
+			k.log.Debug("log not linked", "ns", f.Pod.Namespace, "name", f.Pod.Name, "container", f.Container, "err", err)
 		}
 	}
 }
 
 // unlinkLogs removes a container's links below dir.
-func unlinkLogs(dir string, f *found) {
-	if dir == noLinks || f.sandbox {
+func unlinkLogs(dir string, f *engine.ContainerStatus) {
+	if dir == noLinks || f.Sandbox {
 		return
 	}
 	_ = os.Remove(flatLog(dir, f))
-	folder := filepath.Join(podLogDir(dir, f.pod), f.container)
-	_ = os.Remove(filepath.Join(folder, fmt.Sprintf("%d.log", f.attempt)))
+	folder := filepath.Join(podLogDir(dir, f.Pod), f.Container)
+	_ = os.Remove(filepath.Join(folder, fmt.Sprintf("%d.log", f.Attempt)))
 	_ = os.Remove(folder) // while it is empty
 	_ = os.Remove(filepath.Dir(folder))
 }
 
-func flatLog(dir string, f *found) string {
-	return filepath.Join(dir, "containers", fmt.Sprintf("%s_%s_%s-%s.log", f.pod.name, f.pod.namespace, f.container, f.id))
+func flatLog(dir string, f *engine.ContainerStatus) string {
+	return filepath.Join(dir, "containers", fmt.Sprintf("%s_%s_%s-%s.log", f.Pod.Name, f.Pod.Namespace, f.Container, f.ID))
 }
 
-func podLogDir(dir string, p podRef) string {
-	return filepath.Join(dir, "pods", fmt.Sprintf("%s_%s_%s", p.namespace, p.name, p.uid))
+func podLogDir(dir string, p engine.PodRef) string {
+	return filepath.Join(dir, "pods", fmt.Sprintf("%s_%s_%s", p.Namespace, p.Name, p.UID))
 }
 
-// How much of a log stands in for a termination message. The engine counts records, of which a long line has several: one more is
-// asked for, so that a whole record of a line whose end comes first is there, which alone has more than messageBytes.
+// How much of a log stands in for a termination message.
 const (
 	messageLines = 80
 	messageBytes = 2048
@@ -74,21 +72,16 @@ const (
 
 // terminationMessage is what a container that ended left to be read: its file, else, where its policy says so and it failed,
 // the end of its log.
-func (k *kubelet) terminationMessage(ctx context.Context, f *found) string {
-	text := k.readMessage(f.messageFile)
-	if text != "" || f.messagePolicy != corev1.TerminationMessageFallbackToLogsOnError || f.exit.code == 0 {
+func (k *kubelet) terminationMessage(ctx context.Context, f *engine.ContainerStatus) string {
+	text := k.readMessage(f.MessageFile)
+	if text != "" || f.MessagePolicy != corev1.TerminationMessageFallbackToLogsOnError || f.Exit.Code == 0 {
 		return text
 	}
-	r, err := k.docker.ContainerLogs(ctx, f.id, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(messageLines + 1)})
+	end, err := k.engine.LogTail(ctx, f.ID, messageLines)
 	if err != nil {
 		return ""
 	}
-	defer r.Close()
-	var b bytes.Buffer
-	if _, err := stdcopy.StdCopy(&b, &b, r); err != nil {
-		return ""
-	}
-	return endOfLog(b.Bytes())
+	return endOfLog(end)
 }
 
 // endOfLog is the last lines of a log, no more than messageLines and messageBytes.

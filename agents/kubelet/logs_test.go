@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/internal/daemon"
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/stream"
 	"gantry/registry"
 )
@@ -98,7 +99,7 @@ func TestLongLogLines(t *testing.T) {
 // answer is what the node's server answers for a container's log; until, where set, is when it has been read enough of.
 func (r *rig) answer(containerID, query, until string) string {
 	r.Helper()
-	h, err := stream.New(stream.Config{Pods: oneContainer(strings.TrimPrefix(containerID, "docker://")), Docker: r.docker, Health: &daemon.Health{}, Log: testLog(r)})
+	h, err := stream.New(stream.Config{Pods: oneContainer(strings.TrimPrefix(containerID, "docker://")), Engine: r.engine(), Health: &daemon.Health{}, Log: testLog(r)})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -131,7 +132,7 @@ func (w *watchedAnswer) Write(b []byte) (int, error) {
 // TestLogsOfWhatHasNotStarted holds the answers to Kubernetes' words; the engine's own stand in the status.
 func TestLogsOfWhatHasNotStarted(t *testing.T) {
 	k := &kubelet{log: testLog(t)}
-	w := newWorker(k, podRef{namespace: "default", name: "web", uid: "u"})
+	w := newWorker(k, engine.PodRef{Namespace: "default", Name: "web", UID: "u"})
 	k.workers = map[string]*worker{"u": w}
 	for reason, want := range map[string]string{
 		"":                           "ContainerCreating",

@@ -7,11 +7,11 @@ import (
 	"net/netip"
 	"strconv"
 
-	"github.com/containerd/errdefs"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/podnet"
 	"gantry/agents/kubelet/probe"
 	"gantry/registry"
@@ -32,37 +32,30 @@ func (w *worker) look(ctx context.Context) error {
 }
 
 func (w *worker) lookAt(ctx context.Context, id string) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	in, err := w.k.docker.ContainerInspect(ctx, id)
-	if errdefs.IsNotFound(err) {
-		w.forget(id)
-		return nil
-	}
-	if err != nil {
+	f, err := w.k.engine.Container(ctx, id)
+	if err != nil && !errors.Is(err, engine.ErrNotFound) {
 		return err
 	}
-	f, ok := parseFound(in, w.k.cfg.NodeName)
-	if !ok || f.pod.uid != w.ref.uid {
+	if err != nil || f.Pod.UID != w.ref.UID {
 		w.forget(id)
 		return nil
 	}
 	old := w.found[id]
 	w.found[id] = f
-	if f.state != stateRunning {
+	if f.State != engine.StateRunning {
 		w.k.prober.Forget(id)
 	}
-	if f.sandbox {
-		w.released = w.released && f.state != stateRunning
+	if f.Sandbox {
+		w.released = w.released && f.State != engine.StateRunning
 		return nil
 	}
 	w.k.linkLogs(f)
-	if f.state == stateExited && (old == nil || old.state != stateExited) {
+	if f.State == engine.StateExited && (old == nil || old.State != engine.StateExited) {
 		w.messages[id] = w.k.terminationMessage(ctx, f)
 	}
-	if f.state == stateRunning {
+	if f.State == engine.StateRunning {
 		w.adoptResources(f)
-		delete(w.problems, f.container)
+		delete(w.problems, f.Container)
 		w.nameImage(ctx, f)
 		w.probe(ctx, f)
 	}
@@ -82,32 +75,32 @@ func (w *worker) forget(id string) {
 }
 
 // nameImage learns how a status names the container's image.
-func (w *worker) nameImage(ctx context.Context, f *found) {
-	if w.images[f.imageID] != "" {
+func (w *worker) nameImage(ctx context.Context, f *engine.ContainerStatus) {
+	if w.images[f.ImageID] != "" {
 		return
 	}
-	if h, ok, err := w.k.images.held(ctx, f.imageID); err == nil && ok {
-		w.images[f.imageID] = h.imageID()
+	if i, err := w.k.engine.Image(ctx, f.ImageID); err == nil {
+		w.images[f.ImageID] = i.StatusID()
 	}
 }
 
 // probe begins the probes of a running container, going on where the API says they were.
-func (w *worker) probe(ctx context.Context, f *found) {
-	if !w.known || w.gone || f.sandbox {
+func (w *worker) probe(ctx context.Context, f *engine.ContainerStatus) {
+	if !w.known || w.gone || f.Sandbox {
 		return
 	}
-	m, ok := memberNamed(w.pod, f.container)
+	m, ok := memberNamed(w.pod, f.Container)
 	if !ok || m.role == roleInit {
 		return
 	}
-	t := probe.Target{Pod: w.pod, Container: m.Container, ID: f.id, IP: w.address, StartedAt: f.started}
+	t := probe.Target{Pod: w.pod, Container: m.Container, ID: f.ID, IP: w.address, StartedAt: f.Started}
 	if w.pod.Spec.HostNetwork {
 		t.IP = w.k.cfg.NodeIP
 	}
 	if !t.IP.IsValid() {
 		return // lookAtAddress comes back to it
 	}
-	if s := statusNamed(w.pod, f.container); s != nil && s.ContainerID == "docker://"+f.id {
+	if s := statusNamed(w.pod, f.Container); s != nil && s.ContainerID == engine.URI(f.ID) {
 		t.WasReady, t.WasStarted = s.Ready, s.Started != nil && *s.Started
 	}
 	w.k.prober.Ensure(ctx, t)
@@ -115,25 +108,25 @@ func (w *worker) probe(ctx context.Context, f *found) {
 
 // lookAtAddress reads the sandbox's address back from the kernel, once per sandbox.
 func (w *worker) lookAtAddress(ctx context.Context) error {
-	box := groupFound(w.found).sandbox()
-	if box == nil || box.state != stateRunning {
+	box := engine.NewPodStatus(w.found).Sandbox()
+	if box == nil || box.State != engine.StateRunning {
 		w.boxID, w.address = "", netip.Addr{}
 		return nil
 	}
-	if box.hostNet || w.boxID == box.id || w.jobs[sandboxName] != nil {
+	if box.HostNetwork || w.boxID == box.ID || w.jobs[engine.SandboxName] != nil {
 		return nil
 	}
-	a, err := w.k.network.Address(box.pid)
+	a, err := w.k.network.Address(box.PID)
 	if errors.Is(err, podnet.ErrNoAddress) {
 		return nil // the plan completes it
 	}
 	if err != nil {
-		w.dirty[box.id] = true // it may have ended just now
+		w.dirty[box.ID] = true // it may have ended just now
 		return fmt.Errorf("reading the sandbox's address: %w", err)
 	}
-	w.boxID, w.address = box.id, a
+	w.boxID, w.address = box.ID, a
 	for _, f := range w.found { // probes wait for the address
-		if f.state == stateRunning {
+		if f.State == engine.StateRunning {
 			w.probe(ctx, f)
 		}
 	}
@@ -145,15 +138,15 @@ func (w *worker) orphan() {
 	if w.known {
 		return
 	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: w.ref.namespace, Name: w.ref.name, UID: types.UID(w.ref.uid)}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: w.ref.Namespace, Name: w.ref.Name, UID: types.UID(w.ref.UID)}}
 	seen := map[string]bool{}
 	for _, f := range w.found {
-		grace := f.grace
+		grace := f.Grace
 		pod.Spec.TerminationGracePeriodSeconds = &grace
-		pod.Spec.HostNetwork = pod.Spec.HostNetwork || f.hostNet
-		if !f.sandbox && !seen[f.container] {
-			seen[f.container] = true
-			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: f.container})
+		pod.Spec.HostNetwork = pod.Spec.HostNetwork || f.HostNetwork
+		if !f.Sandbox && !seen[f.Container] {
+			seen[f.Container] = true
+			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: f.Container})
 		}
 	}
 	w.pod = pod
@@ -163,9 +156,9 @@ func (w *worker) orphan() {
 // copies of its pods, which may be lost by themselves: that a copy is missing says nothing, a gateway is asked then. Forbidden
 // is a pod that is another node's.
 func (w *worker) confirmGone(ctx context.Context) (apply func(), err error) {
-	it, err := w.k.cfg.Registry.Get(ctx, core.Pod, w.ref.namespace, w.ref.name, "")
+	it, err := w.k.cfg.Registry.Get(ctx, core.Pod, w.ref.Namespace, w.ref.Name, "")
 	if errors.Is(err, registry.NotFound) {
-		it, err = w.k.cfg.Gateway.Get(ctx, core.Pod, w.ref.namespace, w.ref.name, "")
+		it, err = w.k.cfg.Gateway.Get(ctx, core.Pod, w.ref.Namespace, w.ref.Name, "")
 	}
 	switch {
 	case errors.Is(err, registry.NotFound), errors.Is(err, registry.Forbidden):
@@ -174,7 +167,7 @@ func (w *worker) confirmGone(ctx context.Context) (apply func(), err error) {
 		return nil, fmt.Errorf("asking whether the pod is still there: %w", err)
 	}
 	pod := it.Object().(*corev1.Pod)
-	if string(pod.UID) != w.ref.uid || pod.Spec.NodeName != w.k.cfg.NodeName {
+	if string(pod.UID) != w.ref.UID || pod.Spec.NodeName != w.k.cfg.NodeName {
 		return w.setGone, nil
 	}
 	return func() { w.adopt(pod); w.confirm = false }, nil

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/docker/docker/api/types/mount"
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/volumes"
 )
 
@@ -21,8 +21,8 @@ type volume struct {
 
 // volumeMounts are a container's mounts of volumes. subPath makes the host's path of a part of a volume. Errors are worded for the
 // container's status; they say nothing of the host's files.
-func volumeMounts(c *corev1.Container, mounted map[string]volume, env *environment, subPath func(volume volume, index int, sub string) (string, error)) ([]mount.Mount, error) {
-	var all []mount.Mount
+func volumeMounts(c *corev1.Container, mounted map[string]volume, env *environment, subPath func(volume volume, index int, sub string) (string, error)) ([]engine.Mount, error) {
+	var all []engine.Mount
 	for i, m := range c.VolumeMounts {
 		v, ok := mounted[m.Name]
 		if !ok {
@@ -48,23 +48,28 @@ func volumeMounts(c *corev1.Container, mounted map[string]volume, env *environme
 			}
 			source = place
 		}
-		all = append(all, mount.Mount{
-			Type: mount.TypeBind, Source: source, Target: m.MountPath, ReadOnly: m.ReadOnly || v.readOnly,
-			BindOptions: &mount.BindOptions{Propagation: propagation(m.MountPropagation)},
+		all = append(all, engine.Mount{
+			Source: source, Target: m.MountPath, ReadOnly: m.ReadOnly || v.readOnly, Propagation: propagation(m.MountPropagation),
 		})
 	}
 	return all, nil
 }
 
-func propagation(p *corev1.MountPropagationMode) mount.Propagation {
-	switch {
-	case p == nil:
-	case *p == corev1.MountPropagationHostToContainer:
-		return mount.PropagationRSlave
-	case *p == corev1.MountPropagationBidirectional:
-		return mount.PropagationRShared
+func propagation(p *corev1.MountPropagationMode) corev1.MountPropagationMode {
+	if p == nil {
+		return corev1.MountPropagationNone
 	}
-	return mount.PropagationRPrivate
+	return *p
+}
+
+// mounted tells whether the container itself mounts something at a place.
+func mounted(c *corev1.Container, at string) bool {
+	for _, m := range c.VolumeMounts {
+		if path.Clean(m.MountPath) == at {
+			return true
+		}
+	}
+	return false
 }
 
 func checkSubPath(sub string) error {

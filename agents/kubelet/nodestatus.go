@@ -8,11 +8,11 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/docker/docker/api/types/image"
-	"github.com/docker/docker/api/types/system"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // version is the Kubernetes version whose kubelet this one behaves as.
@@ -29,9 +29,8 @@ const (
 
 // readings are what a node's status is made of. Fields of an engine that is away are zero.
 type readings struct {
-	info      system.Info
-	docker    string // the engine's version
-	images    []image.Summary
+	info      engine.Info
+	images    []engine.Image
 	fault     error // why pods cannot run
 	memory    int64 // bytes available
 	disk      syscall.Statfs_t
@@ -43,17 +42,10 @@ type readings struct {
 
 // status looks at the node.
 func (n *node) status(ctx context.Context) corev1.NodeStatus {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	r := readings{fault: n.k.fault(), memory: availableMemory(), pids: freePIDs(), bootID: line(bootIDFile), machineID: line("/etc/machine-id")}
+	r := readings{fault: n.k.fault(), memory: availableMemory(), pids: freePIDs(), bootID: line("/proc/sys/kernel/random/boot_id"), machineID: line("/etc/machine-id")}
 	if r.fault == nil {
-		info, err := n.k.docker.Info(ctx)
-		if err != nil {
-			r.fault = err
-		} else {
-			r.info, r.docker = info, info.ServerVersion
-		}
-		r.images, _ = n.k.docker.ImageList(ctx, image.ListOptions{})
+		r.info, r.fault = n.k.engine.Info(ctx)
+		r.images, _ = n.k.engine.Images(ctx)
 	}
 	if r.fault == nil && !n.k.podCIDR().IsValid() {
 		r.fault = errNetworkNotReady
@@ -84,13 +76,13 @@ func nodeStatus(cfg Config, r readings, before corev1.NodeStatus, goarch string,
 		Conditions: nodeConditions(r),
 		Capacity:   before.Capacity, Allocatable: before.Allocatable, Images: before.Images,
 	}
-	if r.docker == "" {
+	if r.info.Version == "" {
 		old := before.NodeInfo
 		s.NodeInfo.KernelVersion, s.NodeInfo.OSImage, s.NodeInfo.ContainerRuntimeVersion = old.KernelVersion, old.OSImage, old.ContainerRuntimeVersion
 		return s
 	}
 	s.NodeInfo.KernelVersion, s.NodeInfo.OSImage = r.info.KernelVersion, r.info.OperatingSystem
-	s.NodeInfo.ContainerRuntimeVersion = "docker://" + r.docker
+	s.NodeInfo.ContainerRuntimeVersion = engine.URI(r.info.Version)
 	s.Capacity, s.Allocatable = resources(r, cfg.MaxPods)
 	s.Images = nodeImages(r.images)
 	return s
@@ -99,12 +91,12 @@ func nodeStatus(cfg Config, r readings, before corev1.NodeStatus, goarch string,
 // resources are what the node has and what its pods may have of it.
 func resources(r readings, maxPods int) (capacity, allocatable corev1.ResourceList) {
 	capacity = corev1.ResourceList{
-		corev1.ResourceCPU:    *resource.NewQuantity(int64(r.info.NCPU), resource.DecimalSI),
-		corev1.ResourceMemory: *resource.NewQuantity(r.info.MemTotal, resource.BinarySI),
+		corev1.ResourceCPU:    *resource.NewQuantity(int64(r.info.CPUs), resource.DecimalSI),
+		corev1.ResourceMemory: *resource.NewQuantity(r.info.Memory, resource.BinarySI),
 		corev1.ResourcePods:   *resource.NewQuantity(int64(maxPods), resource.DecimalSI),
 	}
 	allocatable = capacity.DeepCopy()
-	allocatable[corev1.ResourceMemory] = *resource.NewQuantity(max(r.info.MemTotal-memoryReserve, 0), resource.BinarySI)
+	allocatable[corev1.ResourceMemory] = *resource.NewQuantity(max(r.info.Memory-memoryReserve, 0), resource.BinarySI)
 	if r.diskKnown {
 		bytes := int64(r.disk.Blocks) * r.disk.Bsize
 		capacity[corev1.ResourceEphemeralStorage] = *resource.NewQuantity(bytes, resource.BinarySI)
@@ -114,10 +106,10 @@ func resources(r readings, maxPods int) (capacity, allocatable corev1.ResourceLi
 }
 
 // nodeImages are the biggest images, as the scheduler wants them.
-func nodeImages(all []image.Summary) []corev1.ContainerImage {
+func nodeImages(all []engine.Image) []corev1.ContainerImage {
 	var out []corev1.ContainerImage
 	for _, i := range all {
-		names := slices.DeleteFunc(slices.Concat(i.RepoDigests, i.RepoTags), func(s string) bool { return strings.Contains(s, "<none>") })
+		names := slices.DeleteFunc(slices.Concat(i.Digests, i.Tags), func(s string) bool { return strings.Contains(s, "<none>") })
 		if len(names) > 0 {
 			out = append(out, corev1.ContainerImage{Names: names, SizeBytes: i.Size})
 		}

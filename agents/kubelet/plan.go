@@ -6,12 +6,14 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // view is everything a plan looks at. Plans never change it.
 type view struct {
 	pod *corev1.Pod
-	group
+	engine.PodStatus
 	// gone: a consistent read found no such pod any more.
 	gone bool
 	// failure is set when the pod must end although nobody deleted it: rejected, past its deadline, evicted.
@@ -29,7 +31,7 @@ type view struct {
 	released bool
 	// settled: the API has the pod's latest status.
 	settled bool
-	// busy holds the keys (container names, or sandboxName) that a job works on.
+	// busy holds the keys (container names, or engine.SandboxName) that a job works on.
 	busy map[string]bool
 	// waits says before when a container, or the sandbox, is not to be tried again.
 	waits map[string]time.Time
@@ -67,7 +69,7 @@ func (v verb) String() string {
 // action is one thing to do and why. Key is what it makes busy.
 type action struct {
 	do        verb
-	key       string // a container's name, or sandboxName
+	key       string // a container's name, or engine.SandboxName
 	container member // start, stop
 	id        string // resize, stop, remove
 	again     bool   // stop: start it again whatever the restart policy
@@ -134,20 +136,20 @@ func (p *planner) quiet() bool {
 func (p *planner) stop() {
 	running := p.running()
 	for _, f := range running {
-		if m, ok := memberNamed(p.pod, f.container); !ok || m.role != roleSidecar {
-			p.stopOne(f, "Stopping container "+f.container)
+		if m, ok := memberNamed(p.pod, f.Container); !ok || m.role != roleSidecar {
+			p.stopOne(f, "Stopping container "+f.Container)
 		}
 	}
 	if len(running) > 0 && p.onlySidecars(running) {
-		p.stopOne(running[len(running)-1], "Stopping container "+running[len(running)-1].container)
+		p.stopOne(running[len(running)-1], "Stopping container "+running[len(running)-1].Container)
 	}
 	if len(running) > 0 || len(p.busy) > 0 {
 		return
 	}
 	switch {
 	case !p.released:
-		if !p.wait(p.waits[sandboxName]) {
-			p.add(action{do: doRelease, key: sandboxName, reason: "every container has ended"})
+		if !p.wait(p.waits[engine.SandboxName]) {
+			p.add(action{do: doRelease, key: engine.SandboxName, reason: "every container has ended"})
 		}
 	case p.gone:
 		p.clear()
@@ -161,60 +163,60 @@ const deleteKey = "/delete"
 
 // clear removes what a gone pod left.
 func (p *planner) clear() {
-	for _, list := range p.containers {
+	for _, list := range p.Containers {
 		for _, f := range list {
-			p.add(action{do: doRemove, key: f.container, id: f.id, reason: "the pod is gone"})
+			p.add(action{do: doRemove, key: f.Container, id: f.ID, reason: "the pod is gone"})
 		}
 	}
-	if len(p.containers) == 0 && len(p.sandboxes) == 0 {
-		p.add(action{do: doForget, key: sandboxName, reason: "the pod is gone"})
+	if len(p.Containers) == 0 && len(p.Sandboxes) == 0 {
+		p.add(action{do: doForget, key: engine.SandboxName, reason: "the pod is gone"})
 	}
 }
 
 // running are the containers that run, in the order of the pod's spec; unknown ones first.
-func (p *planner) running() []*found {
+func (p *planner) running() []*engine.ContainerStatus {
 	order := map[string]int{}
 	for i, m := range members(p.pod) {
 		order[m.Name] = i + 1
 	}
-	var all []*found
-	for _, list := range p.containers {
+	var all []*engine.ContainerStatus
+	for _, list := range p.Containers {
 		for _, f := range list {
-			if f.state == stateRunning {
+			if f.State == engine.StateRunning {
 				all = append(all, f)
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b *found) int {
-		if d := order[a.container] - order[b.container]; d != 0 {
+	slices.SortFunc(all, func(a, b *engine.ContainerStatus) int {
+		if d := order[a.Container] - order[b.Container]; d != 0 {
 			return d
 		}
-		return newestFirst(a, b)
+		return engine.NewestFirst(a, b)
 	})
 	return all
 }
 
-func (p *planner) onlySidecars(all []*found) bool {
+func (p *planner) onlySidecars(all []*engine.ContainerStatus) bool {
 	for _, f := range all {
-		if m, ok := memberNamed(p.pod, f.container); !ok || m.role != roleSidecar {
+		if m, ok := memberNamed(p.pod, f.Container); !ok || m.role != roleSidecar {
 			return false
 		}
 	}
 	return true
 }
 
-func (p *planner) stopOne(f *found, reason string) {
-	m, ok := memberNamed(p.pod, f.container)
+func (p *planner) stopOne(f *engine.ContainerStatus, reason string) {
+	m, ok := memberNamed(p.pod, f.Container)
 	if !ok {
-		m = member{&corev1.Container{Name: f.container}, roleApp}
+		m = member{&corev1.Container{Name: f.Container}, roleApp}
 	}
-	p.add(action{do: doStop, key: f.container, container: m, id: f.id, reason: reason})
+	p.add(action{do: doStop, key: f.Container, container: m, id: f.ID, reason: reason})
 }
 
 // run brings the pod's sandbox and containers up.
 func (p *planner) run() {
-	box := p.sandbox()
-	if box == nil || box.state != stateRunning || !p.addressed {
+	box := p.Sandbox()
+	if box == nil || box.State != engine.StateRunning || !p.addressed {
 		p.makeSandbox(box)
 		return
 	}
@@ -237,25 +239,25 @@ func (p *planner) run() {
 
 // makeSandbox asks for a sandbox once nothing runs in the last one any more. A sandbox that died takes its pod's containers with
 // it: they would have no network.
-func (p *planner) makeSandbox(box *found) {
-	if p.busy[sandboxName] { // its first container may be seen before it
+func (p *planner) makeSandbox(box *engine.ContainerStatus) {
+	if p.busy[engine.SandboxName] { // its first container may be seen before it
 		return
 	}
 	attempt := 0
 	if box != nil {
-		attempt = box.attempt
-		if box.state == stateExited {
+		attempt = box.Attempt
+		if box.State == engine.StateExited {
 			attempt++
 		}
 	}
-	dead := box == nil || box.state != stateRunning
+	dead := box == nil || box.State != engine.StateRunning
 	running := p.running()
 	if dead {
 		for _, f := range running {
 			p.stopOne(f, "Pod sandbox changed, it will be killed and re-created.")
 		}
 	}
-	if dead && len(running) > 0 || len(p.busy) > 0 || p.wait(p.waits[sandboxName]) {
+	if dead && len(running) > 0 || len(p.busy) > 0 || p.wait(p.waits[engine.SandboxName]) {
 		return
 	}
 	if !p.networkReady && !p.pod.Spec.HostNetwork {
@@ -266,8 +268,8 @@ func (p *planner) makeSandbox(box *found) {
 	if box != nil {
 		reason = "the pod's sandbox is not complete"
 	}
-	p.add(action{do: doSandbox, key: sandboxName, attempt: attempt, reason: reason})
-	if box == nil && len(p.containers) == 0 {
+	p.add(action{do: doSandbox, key: engine.SandboxName, attempt: attempt, reason: reason})
+	if box == nil && len(p.Containers) == 0 {
 		p.startEarly()
 	}
 }
@@ -289,9 +291,9 @@ const networkRetry = 5 * time.Second
 
 // initialized tells whether the pod's apps were let start in this sandbox: then its init containers are done, even if
 // someone removed them.
-func (p *planner) initialized(box *found) bool {
+func (p *planner) initialized(box *engine.ContainerStatus) bool {
 	for i := range p.pod.Spec.Containers {
-		if f := p.latest(p.pod.Spec.Containers[i].Name); f != nil && f.sandboxID == box.id && !f.started.IsZero() {
+		if f := p.Latest(p.pod.Spec.Containers[i].Name); f != nil && f.SandboxID == box.ID && !f.Started.IsZero() {
 			return true
 		}
 	}
@@ -299,53 +301,53 @@ func (p *planner) initialized(box *found) bool {
 }
 
 // initStep moves an init container on; true once it has succeeded.
-func (p *planner) initStep(box *found, m member) bool {
-	f := p.latest(m.Name)
+func (p *planner) initStep(box *engine.ContainerStatus, m member) bool {
+	f := p.Latest(m.Name)
 	switch {
-	case f == nil || f.sandboxID != box.id || f.state == stateCreated:
+	case f == nil || f.SandboxID != box.ID || f.State == engine.StateCreated:
 		p.start(m, f, "the init container has not run")
-	case f.state == stateRunning:
-	case f.exit.code == 0:
+	case f.State == engine.StateRunning:
+	case f.Exit.Code == 0:
 		return true
-	case restarts(p.pod.Spec.RestartPolicy, roleInit, f.exit.code) && !p.wait(restartAt(f)):
+	case restarts(p.pod.Spec.RestartPolicy, roleInit, f.Exit.Code) && !p.wait(restartAt(f)):
 		p.start(m, f, "the init container failed")
 	}
 	return false
 }
 
 // keepUp keeps an app or a sidecar running; true while it runs and is started, its postStart handler over.
-func (p *planner) keepUp(box *found, m member) bool {
-	f := p.latest(m.Name)
+func (p *planner) keepUp(box *engine.ContainerStatus, m member) bool {
+	f := p.Latest(m.Name)
 	switch {
 	case f == nil:
 		if code, lost := lostExit(p.pod, m.Name); !lost || restarts(p.pod.Spec.RestartPolicy, m.role, code) {
 			p.start(m, f, "the container has not run")
 		}
-	case f.state == stateCreated:
+	case f.State == engine.StateCreated:
 		p.start(m, f, "the container was not started")
-	case f.state == stateExited:
-		if p.again[f.id] {
+	case f.State == engine.StateExited:
+		if p.again[f.ID] {
 			p.start(m, f, "the container was resized")
-		} else if restarts(p.pod.Spec.RestartPolicy, m.role, f.exit.code) && !p.wait(restartAt(f)) {
-			p.start(m, f, fmt.Sprintf("the container ended with %d", f.exit.code))
+		} else if restarts(p.pod.Spec.RestartPolicy, m.role, f.Exit.Code) && !p.wait(restartAt(f)) {
+			p.start(m, f, fmt.Sprintf("the container ended with %d", f.Exit.Code))
 		}
-	case f.sandboxID != box.id:
+	case f.SandboxID != box.ID:
 		p.stopOne(f, "Pod sandbox changed, it will be killed and re-created.")
-	case specChanged(f.spec, m.Container):
+	case f.SpecChanged(m.Container):
 		p.stopOne(f, fmt.Sprintf("Container %s definition changed, will be restarted", m.Name))
-	case p.checks[f.id].unhealthy != "":
-		p.stopOne(f, fmt.Sprintf("Container %s failed %s probe, will be restarted", m.Name, p.checks[f.id].unhealthy))
+	case p.checks[f.ID].unhealthy != "":
+		p.stopOne(f, fmt.Sprintf("Container %s failed %s probe, will be restarted", m.Name, p.checks[f.ID].unhealthy))
 	default:
 		if p.resizing(f, m) {
 			p.resize(f, m)
 		}
-		return p.checks[f.id].started && !p.busy[m.Name]
+		return p.checks[f.ID].started && !p.busy[m.Name]
 	}
 	return false
 }
 
 // start asks for the attempt after last (nil: none is there). A container that was made and never started is the same attempt.
-func (p *planner) start(m member, last *found, reason string) {
+func (p *planner) start(m member, last *engine.ContainerStatus, reason string) {
 	if p.wait(p.waits[m.Name]) {
 		return
 	}
@@ -355,12 +357,12 @@ func (p *planner) start(m member, last *found, reason string) {
 		if s := statusNamed(p.pod, m.Name); s != nil && s.ContainerID != "" {
 			a.attempt = int(s.RestartCount) + 1 // someone removed it
 		}
-	case last.state == stateCreated:
-		a.attempt, a.backoff = last.attempt, last.backoff
-	case p.again[last.id]:
-		a.attempt, a.backoff = last.attempt+1, last.backoff
+	case last.State == engine.StateCreated:
+		a.attempt, a.backoff = last.Attempt, last.Backoff
+	case p.again[last.ID]:
+		a.attempt, a.backoff = last.Attempt+1, last.Backoff
 	default:
-		a.attempt, a.backoff = last.attempt+1, nextBackoff(last)
+		a.attempt, a.backoff = last.Attempt+1, nextBackoff(last)
 	}
 	p.add(a)
 }
@@ -368,22 +370,22 @@ func (p *planner) start(m member, last *found, reason string) {
 // prune removes old attempts: of every container the newest stays, and one dead one for `logs --previous`.
 func (p *planner) prune() {
 	for _, m := range members(p.pod) {
-		list := p.containers[m.Name]
+		list := p.Containers[m.Name]
 		keep := 1
-		if len(list) > 0 && list[0].state != stateExited {
+		if len(list) > 0 && list[0].State != engine.StateExited {
 			keep = 2
 		}
 		for _, f := range list[min(keep, len(list)):] {
-			if f.state != stateRunning {
-				p.add(action{do: doRemove, key: m.Name + "/old", id: f.id, reason: "a newer attempt is there"})
+			if f.State != engine.StateRunning {
+				p.add(action{do: doRemove, key: m.Name + "/old", id: f.ID, reason: "a newer attempt is there"})
 				break // one at a time: the key is busy then
 			}
 			p.stopOne(f, "a newer attempt is there")
 		}
 	}
-	if box := p.sandbox(); box != nil && box.state == stateRunning {
-		for _, f := range p.sandboxes[1:] {
-			p.add(action{do: doRemove, key: sandboxName + "/old", id: f.id, reason: "a newer sandbox is there"})
+	if box := p.Sandbox(); box != nil && box.State == engine.StateRunning {
+		for _, f := range p.Sandboxes[1:] {
+			p.add(action{do: doRemove, key: engine.SandboxName + "/old", id: f.ID, reason: "a newer sandbox is there"})
 			break
 		}
 	}

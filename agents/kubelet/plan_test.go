@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // noon is now in every table.
@@ -33,33 +35,33 @@ func podOf(policy corev1.RestartPolicy, containers ...string) *corev1.Pod {
 }
 
 // viewOf is a pod whose sandbox "box" runs, with these containers.
-func viewOf(pod *corev1.Pod, list ...*found) view {
-	all := map[string]*found{"box": {id: "box", sandbox: true, container: sandboxName, state: stateRunning, pid: 7}}
+func viewOf(pod *corev1.Pod, list ...*engine.ContainerStatus) view {
+	all := map[string]*engine.ContainerStatus{"box": {ID: "box", Sandbox: true, Container: engine.SandboxName, State: engine.StateRunning, PID: 7}}
 	v := view{pod: pod, addressed: true, networkReady: true, busy: map[string]bool{}, waits: map[string]time.Time{}, checks: map[string]check{}, now: noon}
 	for _, f := range list {
-		all[f.id] = f
-		v.checks[f.id] = check{started: true, ready: true}
+		all[f.ID] = f
+		v.checks[f.ID] = check{started: true, ready: true}
 	}
-	v.group = groupFound(all)
+	v.PodStatus = engine.NewPodStatus(all)
 	return v
 }
 
-func runs(name string, attempt int) *found {
-	return &found{id: fmt.Sprintf("%s%d", name, attempt), container: name, sandboxID: "box", attempt: attempt, state: stateRunning,
-		started: noon.Add(-time.Minute), spec: specHash(&corev1.Container{Image: "i"})}
+func runs(name string, attempt int) *engine.ContainerStatus {
+	return &engine.ContainerStatus{ID: fmt.Sprintf("%s%d", name, attempt), Container: name, SandboxID: "box", Attempt: attempt, State: engine.StateRunning,
+		Started: noon.Add(-time.Minute), SpecHash: engine.SpecHash(&corev1.Container{Image: "i"})}
 }
 
 // ended is an attempt that ended ago with code.
-func endedAgo(name string, attempt, code int, ago time.Duration) *found {
+func endedAgo(name string, attempt, code int, ago time.Duration) *engine.ContainerStatus {
 	f := runs(name, attempt)
-	f.state, f.exit = stateExited, exit{code: code, reason: reasonError, finished: noon.Add(-ago)}
-	f.backoff = []time.Duration{0, 10 * time.Second, 20 * time.Second}[min(attempt, 2)]
+	f.State, f.Exit = engine.StateExited, engine.Exit{Code: code, Reason: engine.ReasonError, Finished: noon.Add(-ago)}
+	f.Backoff = []time.Duration{0, 10 * time.Second, 20 * time.Second}[min(attempt, 2)]
 	return f
 }
 
-func onlyCreated(name string) *found {
+func onlyCreated(name string) *engine.ContainerStatus {
 	f := runs(name, 0)
-	f.state, f.started = stateCreated, time.Time{}
+	f.State, f.Started = engine.StateCreated, time.Time{}
 	return f
 }
 
@@ -87,7 +89,7 @@ func TestPlan(t *testing.T) {
 			v.pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "a", ContainerID: "docker://x"}}
 		}, want: []string{"sandbox POD 0"}},
 		{name: "nor when the engine has one", in: viewOf(podOf(always, "a"), onlyCreated("a")), then: noSandbox, want: []string{"sandbox POD 0"}},
-		{name: "a container that is seen before its sandbox stays", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { noSandbox(v); v.busy[sandboxName] = true }},
+		{name: "a container that is seen before its sandbox stays", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { noSandbox(v); v.busy[engine.SandboxName] = true }},
 		{name: "without a podCIDR it waits", in: viewOf(podOf(always, "a")), then: func(v *view) { noSandbox(v); v.networkReady = false }, after: networkRetry},
 		{name: "a sandbox without address is completed", in: viewOf(podOf(always, "a")), then: func(v *view) { v.addressed = false }, want: []string{"sandbox POD 0"}},
 		{name: "apps start together", in: viewOf(podOf(always, "a", "b")), want: []string{"start a 0", "start b 0"}},
@@ -118,14 +120,14 @@ func TestPlan(t *testing.T) {
 		{name: "not while a job goes on", in: viewOf(deleted(podOf(always, "a")), endedAgo("a", 0, 0, 0)), then: func(v *view) { v.busy["a"] = true }},
 		{name: "the pod stays until its status is told", in: viewOf(deleted(podOf(always, "a"))), then: func(v *view) { v.released = true }},
 		{name: "then it goes", in: viewOf(deleted(podOf(always, "a"))), then: func(v *view) { v.released, v.settled = true, true }, want: []string{"delete /delete 0"}},
-		{name: "a gone pod's containers are removed", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 0, 0)), then: func(v *view) { v.gone, v.released = true, true; v.sandboxes = nil }, want: []string{"remove a a0"}},
-		{name: "and it is forgotten", in: viewOf(podOf(always, "a")), then: func(v *view) { v.gone, v.released = true, true; v.sandboxes = nil }, want: []string{"forget POD 0"}},
+		{name: "a gone pod's containers are removed", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 0, 0)), then: func(v *view) { v.gone, v.released = true, true; v.Sandboxes = nil }, want: []string{"remove a a0"}},
+		{name: "and it is forgotten", in: viewOf(podOf(always, "a")), then: func(v *view) { v.gone, v.released = true, true; v.Sandboxes = nil }, want: []string{"forget POD 0"}},
 		{name: "a pod past its deadline stops", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { v.failure = &failure{reason: "DeadlineExceeded"} }, want: []string{"stop a a0"}},
 		{name: "a pod that waits for room does nothing", in: viewOf(podOf(always, "a")), then: func(v *view) { noSandbox(v); v.waitsForRoom = true }},
 		{name: "unless it is deleted", in: viewOf(deleted(podOf(always, "a"))), then: func(v *view) { noSandbox(v); v.waitsForRoom = true }, want: []string{"release POD 0"}},
 		{name: "a failed liveness probe restarts", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { v.checks["a0"] = check{started: true, unhealthy: "liveness"} }, want: []string{"stop a a0"}},
 		{name: "a new image restarts", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { v.pod.Spec.Containers[0].Image = "j" }, want: []string{"stop a a0"}},
-		{name: "a hash of another version does not", in: viewOf(podOf(always, "a"), &found{id: "a0", container: "a", sandboxID: "box", state: stateRunning, spec: "v9:x"})},
+		{name: "a hash of another version does not", in: viewOf(podOf(always, "a"), &engine.ContainerStatus{ID: "a0", Container: "a", SandboxID: "box", State: engine.StateRunning, SpecHash: "v9:x"})},
 		{name: "a dead sandbox takes its containers along", in: viewOf(podOf(always, "a"), runs("a", 0)), then: deadSandbox, want: []string{"stop a a0"}},
 		{name: "and is made anew", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 137, 0)), then: deadSandbox, want: []string{"sandbox POD 1"}},
 		{name: "not for a pod that has ended", in: viewOf(podOf(never, "a"), endedAgo("a", 0, 0, 0)), then: deadSandbox, want: []string{"release POD 0"}},
@@ -166,26 +168,26 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-func noSandbox(v *view) { v.sandboxes, v.addressed = nil, false }
+func noSandbox(v *view) { v.Sandboxes, v.addressed = nil, false }
 
 func deadSandbox(v *view) {
-	v.sandboxes = []*found{{id: "box", sandbox: true, container: sandboxName, state: stateExited}}
+	v.Sandboxes = []*engine.ContainerStatus{{ID: "box", Sandbox: true, Container: engine.SandboxName, State: engine.StateExited}}
 	v.addressed = false
 }
 
 func TestBackoffGrowsAndResets(t *testing.T) {
 	f := endedAgo("a", 0, 1, 0)
-	f.backoff = 0
+	f.Backoff = 0
 	var got []time.Duration
 	for range 8 {
-		f.backoff = nextBackoff(f)
-		got = append(got, f.backoff/time.Second)
+		f.Backoff = nextBackoff(f)
+		got = append(got, f.Backoff/time.Second)
 	}
 	if d := cmp.Diff([]time.Duration{10, 20, 40, 80, 160, 300, 300, 300}, got); d != "" {
 		t.Errorf("back-off (-want +got):\n%s", d)
 	}
-	f.started = f.exit.finished.Add(-11 * time.Minute)
-	if at := restartAt(f); !at.Equal(f.exit.finished) {
+	f.Started = f.Exit.Finished.Add(-11 * time.Minute)
+	if at := restartAt(f); !at.Equal(f.Exit.Finished) {
 		t.Errorf("a container that ran long is restarted at %s, want at once", at)
 	}
 	if b := nextBackoff(f); b != firstBackoff {

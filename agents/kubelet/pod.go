@@ -4,6 +4,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // role is what part a container plays in its pod.
@@ -67,7 +69,9 @@ func restarts(policy corev1.RestartPolicy, r role, code int) bool {
 	return true
 }
 
-func refOf(pod *corev1.Pod) podRef { return podRef{pod.Namespace, pod.Name, string(pod.UID)} }
+func refOf(pod *corev1.Pod) engine.PodRef {
+	return engine.PodRef{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID)}
+}
 
 // isTerminal tells whether the pod has reached its end, after which nothing of it starts.
 func isTerminal(pod *corev1.Pod) bool { return isEnd(pod.Status.Phase) }
@@ -76,6 +80,14 @@ func isEnd(p corev1.PodPhase) bool { return p == corev1.PodSucceeded || p == cor
 
 // leaves tells whether the API says that the pod is to end, or has.
 func leaves(pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil || isTerminal(pod) }
+
+// specGrace is how many seconds the pod's containers get to end, by its spec.
+func specGrace(pod *corev1.Pod) int64 {
+	if pod.Spec.TerminationGracePeriodSeconds == nil {
+		return corev1.DefaultTerminationGracePeriodSeconds
+	}
+	return *pod.Spec.TerminationGracePeriodSeconds
+}
 
 // stopDeadline is how long the pod's containers may take to end, from now: what is left of the deletion's grace period,
 // else the spec's. Never below zero.

@@ -23,7 +23,7 @@ func (k *kubelet) refreshVolumes(ctx context.Context) error {
 		}
 		for _, w := range k.allWorkers() {
 			s := w.seen.Load()
-			if s == nil || s.gone || isTerminal(s.pod) || s.pod.DeletionTimestamp != nil || len(s.group.containers) == 0 {
+			if s == nil || s.gone || isTerminal(s.pod) || s.pod.DeletionTimestamp != nil || len(s.Containers) == 0 {
 				continue
 			}
 			if err := k.volumes.Refresh(ctx, s.pod); err != nil && ctx.Err() == nil {

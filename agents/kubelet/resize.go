@@ -2,14 +2,14 @@ package kubelet
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // resizeKey is the key of the job that resizes a container; no container can have that name.
@@ -17,9 +17,9 @@ func resizeKey(name string) string { return name + "/resize" }
 
 // resizing tells whether a running container is to have other resources than those it was last given. What was given is compared,
 // not what the engine holds: a kubelet that computes shares in another way leaves old containers alone.
-func (v view) resizing(f *found, m member) bool {
-	given, known := v.given[f.id]
-	return known && m.role != roleInit && f.state == stateRunning && !equality.Semantic.DeepEqual(cpuAndMemory(given), cpuAndMemory(m.Resources))
+func (v view) resizing(f *engine.ContainerStatus, m member) bool {
+	given, known := v.given[f.ID]
+	return known && m.role != roleInit && f.State == engine.StateRunning && !equality.Semantic.DeepEqual(cpuAndMemory(given), cpuAndMemory(m.Resources))
 }
 
 // cpuAndMemory are the resources that a resize can change.
@@ -46,16 +46,16 @@ func restartsToResize(given corev1.ResourceRequirements, m member) bool {
 }
 
 // resize asks for what brings a running container to the resources it was granted.
-func (p *planner) resize(f *found, m member) {
+func (p *planner) resize(f *engine.ContainerStatus, m member) {
 	key := resizeKey(m.Name)
 	switch {
-	case restartsToResize(p.given[f.id], m):
+	case restartsToResize(p.given[f.ID], m):
 		p.add(action{
-			do: doStop, key: m.Name, container: m, id: f.id, again: true,
+			do: doStop, key: m.Name, container: m, id: f.ID, again: true,
 			reason: fmt.Sprintf("Container %s resize requires restart", m.Name),
 		})
 	case !p.wait(p.waits[key]):
-		p.add(action{do: doResize, key: key, container: m, id: f.id, reason: "the container was granted other resources"})
+		p.add(action{do: doResize, key: key, container: m, id: f.ID, reason: "the container was granted other resources"})
 	}
 }
 
@@ -63,9 +63,9 @@ func (p *planner) resize(f *found, m member) {
 const resizeRetry = 10 * time.Second
 
 func (w *worker) resizeJob(a action) func(context.Context) (func(), error) {
-	given, engine := w.given[a.id], w.k.engine
+	given := w.given[a.id]
 	return func(ctx context.Context) (func(), error) {
-		err := w.k.resizeContainer(ctx, a, given, engine)
+		err := w.k.resizeContainer(ctx, a, given)
 		if notAFault(ctx, err) {
 			return nil, err
 		}
@@ -86,13 +86,11 @@ func (w *worker) resizeJob(a action) func(context.Context) (func(), error) {
 }
 
 // resizeContainer gives a running container its resources.
-func (k *kubelet) resizeContainer(ctx context.Context, a action, given corev1.ResourceRequirements, e engine) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
+func (k *kubelet) resizeContainer(ctx context.Context, a action, given corev1.ResourceRequirements) error {
 	c := a.container
 	limit, before := c.Resources.Limits.Memory().Value(), given.Limits.Memory().Value()
 	if limit > 0 && (before == 0 || limit < before) {
-		used, err := k.memoryUsage(ctx, a.id)
+		used, err := k.engine.MemoryUsage(ctx, a.id)
 		if err != nil {
 			return fmt.Errorf("missing container %q memory usage: %w", c.Name, err)
 		}
@@ -100,22 +98,7 @@ func (k *kubelet) resizeContainer(ctx context.Context, a action, given corev1.Re
 			return fmt.Errorf("cannot decrease memory limits: attempting to set container %q memory limit (%d) below current usage (%d)", c.Name, limit, used)
 		}
 	}
-	_, err := k.docker.ContainerUpdate(ctx, a.id, container.UpdateConfig{Resources: renderResources(c.Container, e)})
-	return err
-}
-
-// memoryUsage is what a container's processes and page cache take, in bytes.
-func (k *kubelet) memoryUsage(ctx context.Context, id string) (int64, error) {
-	r, err := k.docker.ContainerStatsOneShot(ctx, id)
-	if err != nil {
-		return 0, err
-	}
-	defer r.Body.Close()
-	var s container.StatsResponse
-	if err := json.NewDecoder(r.Body).Decode(&s); err != nil {
-		return 0, err
-	}
-	return int64(s.MemoryStats.Usage), nil
+	return k.engine.Resize(ctx, a.id, engineResources(c.Container))
 }
 
 // resizeConditions are the conditions of a resize: pending until it is granted, in progress until the containers have it.
@@ -125,7 +108,7 @@ func (b *statusBuilder) resizeConditions() []corev1.PodCondition {
 		out = append(out, condition(corev1.PodResizePending, true, b.pending.reason, b.pending.message))
 	}
 	for _, m := range members(b.pod) {
-		if f := b.latest(m.Name); f != nil && (b.resizing(f, m) || b.again[f.id]) {
+		if f := b.Latest(m.Name); f != nil && (b.resizing(f, m) || b.again[f.ID]) {
 			reason := ""
 			if b.resizeFault != "" {
 				reason = corev1.PodReasonError
@@ -137,15 +120,15 @@ func (b *statusBuilder) resizeConditions() []corev1.PodCondition {
 }
 
 // adoptResources notes what a container that this kubelet did not start was given last, as the API knows it.
-func (w *worker) adoptResources(f *found) {
+func (w *worker) adoptResources(f *engine.ContainerStatus) {
 	if w.pod == nil {
 		return // not known yet: grantedPod comes back to it
 	}
-	s := statusNamed(w.pod, f.container)
-	if _, known := w.given[f.id]; known || s == nil || s.Resources == nil || s.ContainerID != "docker://"+f.id {
+	s := statusNamed(w.pod, f.Container)
+	if _, known := w.given[f.ID]; known || s == nil || s.Resources == nil || s.ContainerID != engine.URI(f.ID) {
 		return
 	}
-	w.given[f.id] = *s.Resources
+	w.given[f.ID] = *s.Resources
 }
 
 // reportResize says that a resize is done.

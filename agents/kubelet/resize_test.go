@@ -150,3 +150,7 @@ func TestResizeThatTheNodeLacks(t *testing.T) {
 		t.Errorf("cpu shares of the container: %d, want %d", got, want)
 	}
 }
+
+// cpuQuota and cpuShares are what the engine is to give for thousandths of a CPU.
+func cpuQuota(milli int64) int64  { return milli * 100 }
+func cpuShares(milli int64) int64 { return max(milli*1024/1000, 2) }

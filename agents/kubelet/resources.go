@@ -6,28 +6,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"gantry/agents/kubelet/engine"
 )
-
-// Linux' bounds of cpu shares and quota.
-const (
-	minShares   = 2
-	maxShares   = 262144
-	cpuPeriod   = 100000 // microseconds
-	minCPUQuota = 1000   // microseconds
-)
-
-// cpuShares is the weight for a request in thousandths of a cpu.
-func cpuShares(milli int64) int64 {
-	return min(max(milli*1024/1000, minShares), maxShares)
-}
-
-// cpuQuota is the time per period for a limit in thousandths of a cpu; 0: unlimited.
-func cpuQuota(milli int64) int64 {
-	if milli <= 0 {
-		return 0
-	}
-	return max(milli*cpuPeriod/1000, minCPUQuota)
-}
 
 // maxMilli is more cpu than any machine has, in thousandths, and little enough to calculate with.
 const maxMilli = int64(1) << 40
@@ -48,32 +29,11 @@ func requestMilli(c *corev1.Container) int64 {
 	return milli(*c.Resources.Limits.Cpu())
 }
 
-// The kernel's order of killing when memory is short; as Kubernetes sets it.
-const (
-	oomSandbox    = -998
-	oomCritical   = -997
-	oomBestEffort = 1000
-)
-
-// criticalPriority is that of system-node-critical.
-const criticalPriority = 2000001000
-
-// oomScore is a container's oom_score_adj on a node with memory bytes.
-func oomScore(pod *corev1.Pod, c *corev1.Container, memory int64) int {
-	if pod.Spec.Priority != nil && *pod.Spec.Priority >= criticalPriority {
-		return oomCritical
+// engineResources are what a container is given.
+func engineResources(c *corev1.Container) engine.Resources {
+	return engine.Resources{
+		CPURequest: requestMilli(c), CPULimit: milli(*c.Resources.Limits.Cpu()), MemoryLimit: c.Resources.Limits.Memory().Value(),
 	}
-	switch qosClass(pod) {
-	case corev1.PodQOSGuaranteed:
-		return oomCritical
-	case corev1.PodQOSBestEffort:
-		return oomBestEffort
-	}
-	if memory <= 0 {
-		return oomBestEffort - 1
-	}
-	score := 1000 - int(1000*min(c.Resources.Requests.Memory().Value(), memory)/memory)
-	return min(max(score, 1000+oomCritical), oomBestEffort-1)
 }
 
 // resourceValue is a resourceFieldRef's value: rounded up to the divisor. A limit that is not set is the node's.

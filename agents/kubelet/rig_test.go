@@ -31,6 +31,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/internal/daemon"
+	"gantry/agents/kubelet/engine"
 	"gantry/registry"
 	"gantry/registry/leaktest"
 	"gantry/registry/registrytest"
@@ -93,7 +94,7 @@ var buildTestImage = sync.OnceValue(func() error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	d, err := openDocker("")
+	d, err := engine.Open("")
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ var buildTestImage = sync.OnceValue(func() error {
 })
 
 func removeTestImage() {
-	d, err := openDocker("")
+	d, err := engine.Open("")
 	if err != nil {
 		return
 	}
@@ -128,14 +129,14 @@ func (gateway) Token(context.Context, string, string, *authenticationv1.TokenReq
 // rig is a cluster of one node: a store in memory, a registry in the gateway's place, a kubelet.
 type rig struct {
 	testing.TB
-	api     *registry.Registry
-	store   *store.Fake
-	docker  *client.Client
-	engine  docker // what the kubelet is given
-	node    string
-	dataDir string
-	change  func(*Config) // what the kubelet's configuration has besides
-	stop    func()
+	api       *registry.Registry
+	store     *store.Fake
+	docker    *client.Client
+	engineAPI engine.API // what the kubelet is given
+	node      string
+	dataDir   string
+	change    func(*Config) // what the kubelet's configuration has besides
+	stop      func()
 }
 
 // testCIDR is the podCIDR of every rig: links are known by pod, so that rigs can share a bridge.
@@ -150,13 +151,13 @@ func newRig(t *testing.T) *rig {
 	if err := buildTestImage(); err != nil {
 		t.Fatal(err)
 	}
-	d, err := openDocker("")
+	d, err := engine.Open("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	api, etcd := registrytest.New(t)
 	r := &rig{
-		TB: t, api: api, store: etcd, docker: d, engine: d, dataDir: t.TempDir(),
+		TB: t, api: api, store: etcd, docker: d, engineAPI: d, dataDir: t.TempDir(),
 		node: fmt.Sprintf("kt-%d-%s", os.Getpid(), strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))),
 	}
 	t.Cleanup(func() { r.clean() })
@@ -177,7 +178,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) start() *rig {
 	r.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	own := registry.New(registry.Config{Store: r.store, Kinds: kinds.All, Node: r.node, Agent: "kubelet"})
+	own := registry.New(registry.Config{Store: r.store, Kinds: kinds.New(), Node: r.node, Agent: "kubelet"})
 	cfg := Config{
 		Registry: own, Gateway: gateway{r.api}, NodeName: r.node, NodeIP: netip.MustParseAddr("192.0.2.1"),
 		Network: testNetwork, DataDir: r.dataDir, LogDir: filepath.Join(r.dataDir, "log"), Health: &daemon.Health{}, Log: testLog(r),
@@ -185,7 +186,7 @@ func (r *rig) start() *rig {
 	if r.change != nil {
 		r.change(&cfg)
 	}
-	k := newKubelet(cfg, r.engine)
+	k := newKubelet(cfg, r.engine())
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := own.Run(ctx); err != nil && ctx.Err() == nil {
@@ -203,6 +204,11 @@ func (r *rig) start() *rig {
 		r.stop = func() {}
 	}
 	return r
+}
+
+// engine is the engine that the kubelet uses.
+func (r *rig) engine() *engine.Docker {
+	return engine.New(r.engineAPI, engine.Config{Node: r.node, DataDir: r.dataDir})
 }
 
 func testLog(t testing.TB) *slog.Logger {
@@ -234,7 +240,7 @@ func (r *rig) removeAll() error {
 // containers are those that the node made, dead ones too.
 func (r *rig) containers() []container.Summary {
 	r.Helper()
-	list, err := r.docker.ContainerList(context.Background(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", labelNode+"="+r.node))})
+	list, err := r.docker.ContainerList(context.Background(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", engine.LabelNode+"="+r.node))})
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -13,12 +13,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/registry"
 	"gantry/registry/store"
 )
 
 func eventsOfNode(node string) events.ListOptions {
-	return events.ListOptions{Filters: filters.NewArgs(filters.Arg("type", "container"), filters.Arg("label", labelNode+"="+node))}
+	return events.ListOptions{Filters: filters.NewArgs(filters.Arg("type", "container"), filters.Arg("label", engine.LabelNode+"="+node))}
 }
 
 func TestPodRunsAndStops(t *testing.T) {
@@ -244,7 +245,7 @@ func TestSandboxThatDiesIsMadeAnew(t *testing.T) {
 	r.run("web", nil, "run")
 	before := r.untilRunning("web")
 	for _, c := range r.containers() {
-		if c.Labels[labelDockerType] == typeSandbox {
+		if c.Labels[engine.LabelDockerType] == "podsandbox" {
 			if err := r.docker.ContainerKill(t.Context(), c.ID, "KILL"); err != nil {
 				t.Fatal(err)
 			}
@@ -386,7 +387,7 @@ func TestPrivilegedContainerStarts(t *testing.T) {
 
 func TestForeignContainersAreLeftAlone(t *testing.T) {
 	r := newRig(t)
-	made, err := r.docker.ContainerCreate(t.Context(), &container.Config{Image: testImage, Cmd: []string{"run"}, Labels: map[string]string{labelPodUID: "x", labelPodName: "x"}}, &container.HostConfig{NetworkMode: "none"}, nil, nil, "")
+	made, err := r.docker.ContainerCreate(t.Context(), &container.Config{Image: testImage, Cmd: []string{"run"}, Labels: map[string]string{engine.LabelPodUID: "x", engine.LabelPodName: "x"}}, &container.HostConfig{NetworkMode: "none"}, nil, nil, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,45 +1,16 @@
 package kubelet
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"time"
 
-	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/client"
 	corev1 "k8s.io/api/core/v1"
 
-	"gantry/agents/kubelet/pause"
+	"gantry/agents/kubelet/engine"
 	"gantry/registry/safely"
 )
-
-// callTimeout bounds one short call of the engine: beyond it the engine hangs, and the step is tried again.
-const callTimeout = 2 * time.Minute
-
-// loadPause makes sure that the engine has the pause image.
-func loadPause(ctx context.Context, d docker, goarch string) error {
-	_, err := d.ImageInspect(ctx, pause.Reference)
-	if err == nil || !errdefs.IsNotFound(err) {
-		return err
-	}
-	tar, err := pause.Image(goarch)
-	if err != nil {
-		return err
-	}
-	r, err := d.ImageLoad(ctx, bytes.NewReader(tar), client.ImageLoadWithQuiet(true))
-	if err != nil {
-		return fmt.Errorf("loading the pause image: %w", err)
-	}
-	defer r.Body.Close()
-	if _, err := d.ImageInspect(ctx, pause.Reference); err != nil {
-		return fmt.Errorf("loading the pause image: %w", err)
-	}
-	return nil
-}
 
 // sandboxStart is a sandbox that is being made. The pod's first containers are made beside it.
 type sandboxStart struct {
@@ -88,7 +59,7 @@ func (f *sandboxFault) Unwrap() error { return f.err }
 
 // makeSandbox makes the pod's sandbox, or completes what there is of it: the pause container and its network, and beside them the
 // pod's volumes and files. It fills s as it goes; s.id is set too when the pause container was made and something else failed.
-func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *found, attempt int, s *sandboxStart) error {
+func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *engine.ContainerStatus, attempt int, s *sandboxStart) error {
 	defer close(s.done)
 	parts, partsCtx := safely.WithContext(ctx)
 	starting, _ := safely.WithContext(ctx)
@@ -105,8 +76,8 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *found,
 		return k.writePodFiles(pod, s.address)
 	})
 	parts.Go(func() error {
-		if have != nil && have.state == stateRunning {
-			s.id = have.id
+		if have != nil && have.State == engine.StateRunning {
+			s.id = have.ID
 			starting.Go(func() error { return k.connect(ctx, pod, s.id) })
 			return nil
 		}
@@ -134,7 +105,7 @@ func (k *kubelet) makePause(ctx context.Context, pod *corev1.Pod, attempt int, s
 	}
 	g.Go(func() error {
 		defer func() { <-k.sandboxes }()
-		if err := k.start(ctx, s.id); err != nil {
+		if err := k.engine.Start(ctx, s.id); err != nil {
 			return fmt.Errorf("starting the sandbox: %w", err)
 		}
 		return k.connect(ctx, pod, s.id)
@@ -142,87 +113,16 @@ func (k *kubelet) makePause(ctx context.Context, pod *corev1.Pod, attempt int, s
 	return nil
 }
 
-// createSandbox makes the pod's pause container. A half-made one of before is made anew: it has nothing to lose.
+// createSandbox creates the pod's pause container.
 func (k *kubelet) createSandbox(ctx context.Context, pod *corev1.Pod, attempt int) (id string, err error) {
-	cfg := renderSandbox(pod, k.cfg.NodeName, pause.Reference, k.cfg.ClusterDomain, attempt, k.engine)
-	id, err = k.create(ctx, cfg)
-	if errdefs.IsNotFound(err) { // someone removed the image
-		if err := loadPause(ctx, k.docker, k.goarch); err != nil {
-			return "", err
-		}
-		id, err = k.create(ctx, cfg)
+	c := engine.SandboxConfig{Pod: pod, Attempt: attempt, Grace: specGrace(pod), Sysctls: sysctls(pod)}
+	if !pod.Spec.HostNetwork {
+		c.Hostname = sandboxHostname(pod, k.cfg.ClusterDomain)
 	}
-	if err != nil {
+	if id, err = k.engine.CreateSandbox(ctx, c); err != nil {
 		return "", fmt.Errorf("creating the sandbox: %w", err)
 	}
 	return id, nil
-}
-
-// create makes a container. A leftover of the same name that never ran is replaced: its reply was lost in a crash.
-func (k *kubelet) create(ctx context.Context, c containerConfig) (id string, err error) {
-	ctx, done, err := k.slot(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer done()
-	made, err := k.docker.ContainerCreate(ctx, c.config, c.host, nil, nil, c.name)
-	if !errdefs.IsConflict(err) {
-		return made.ID, err
-	}
-	old, err := k.docker.ContainerInspect(ctx, c.name)
-	if err != nil && !errdefs.IsNotFound(err) {
-		return "", err
-	}
-	if err == nil {
-		f, ours := parseFound(old, k.cfg.NodeName)
-		if !ours || f.state == stateRunning {
-			return "", fmt.Errorf("the name %s is taken by container %s", c.name, old.ID)
-		}
-		if err := k.removeNow(ctx, old.ID); err != nil {
-			return "", err
-		}
-	}
-	made, err = k.docker.ContainerCreate(ctx, c.config, c.host, nil, nil, c.name)
-	return made.ID, err
-}
-
-// slot waits for leave to make the engine work. The ctx it returns outlives the one given: once begun, a call goes on when the
-// kubelet is told to end, for half a start is worse than a late end.
-func (k *kubelet) slot(ctx context.Context) (_ context.Context, done func(), err error) {
-	select {
-	case k.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-	return ctx, func() { cancel(); <-k.slots }, nil
-}
-
-func (k *kubelet) start(ctx context.Context, id string) error {
-	ctx, done, err := k.slot(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	return k.docker.ContainerStart(ctx, id, container.StartOptions{})
-}
-
-func (k *kubelet) remove(ctx context.Context, id string) error {
-	ctx, done, err := k.slot(ctx)
-	if err != nil {
-		return err
-	}
-	defer done()
-	return k.removeNow(ctx, id)
-}
-
-func (k *kubelet) removeNow(ctx context.Context, id string) error {
-	err := k.docker.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
-	// Conflict: its removal is under way already.
-	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
-		return nil
-	}
-	return err
 }
 
 // errNoPodCIDR tells that the node has no addresses to give yet.
@@ -233,14 +133,14 @@ func (k *kubelet) connect(ctx context.Context, pod *corev1.Pod, id string) error
 	if pod.Spec.HostNetwork {
 		return nil
 	}
-	in, err := k.docker.ContainerInspect(ctx, id)
+	box, err := k.engine.Container(ctx, id)
 	if err != nil {
 		return fmt.Errorf("inspecting the sandbox: %w", err)
 	}
-	if in.State == nil || in.State.Pid == 0 {
+	if box.PID == 0 {
 		return errors.New("the sandbox ended at once")
 	}
-	_, err = k.network.Setup(string(pod.UID), in.State.Pid, k.podCIDR(), nil)
+	_, err = k.network.Setup(string(pod.UID), box.PID, k.podCIDR(), nil)
 	return err
 }
 
@@ -257,9 +157,9 @@ func (k *kubelet) reserve(pod *corev1.Pod) (netip.Addr, error) {
 }
 
 // release removes the sandbox, its link and the pod's volumes.
-func (k *kubelet) release(ctx context.Context, uid string, sandboxes []*found) error {
+func (k *kubelet) release(ctx context.Context, uid string, sandboxes []*engine.ContainerStatus) error {
 	for _, f := range sandboxes {
-		if err := k.remove(ctx, f.id); err != nil {
+		if err := k.engine.Remove(ctx, f.ID); err != nil {
 			return fmt.Errorf("removing the sandbox: %w", err)
 		}
 	}

@@ -17,13 +17,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/pause"
 	"gantry/registry"
 )
 
 // hookedEngine is an engine whose creates and starts tests look at, change and fail.
 type hookedEngine struct {
-	docker
+	engine.API
 	create func(name string, c *container.Config, h *container.HostConfig) error
 	start  func(ctx context.Context, name string) error
 
@@ -37,7 +38,7 @@ func (e *hookedEngine) ContainerCreate(ctx context.Context, c *container.Config,
 			return container.CreateResponse{}, err
 		}
 	}
-	r, err := e.docker.ContainerCreate(ctx, c, h, n, p, name)
+	r, err := e.API.ContainerCreate(ctx, c, h, n, p, name)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.names == nil {
@@ -56,7 +57,7 @@ func (e *hookedEngine) ContainerStart(ctx context.Context, id string, o containe
 			return err
 		}
 	}
-	return e.docker.ContainerStart(ctx, id, o)
+	return e.API.ContainerStart(ctx, id, o)
 }
 
 func isSandboxName(name string) bool { return strings.HasPrefix(name, "k8s_POD_") }
@@ -70,7 +71,7 @@ func (r *rig) inspect() map[string]container.InspectResponse {
 		if err != nil {
 			r.Fatal(err)
 		}
-		all[c.Labels[labelContainerName]] = in
+		all[c.Labels[engine.LabelContainerName]] = in
 	}
 	return all
 }
@@ -99,7 +100,7 @@ func TestContainersShareTheSandboxsNamespaces(t *testing.T) {
 			}, "run")
 			r.untilRunning("web")
 			all := r.inspect()
-			box := all[sandboxName]
+			box := all[engine.SandboxName]
 			if !box.Config.NetworkDisabled || len(box.NetworkSettings.Networks) > 0 && box.NetworkSettings.SandboxKey != "" {
 				t.Errorf("the engine made a network for the sandbox: %+v", box.NetworkSettings)
 			}
@@ -123,7 +124,7 @@ func TestSandboxIsConfined(t *testing.T) {
 	r := newRig(t).start()
 	r.run("web", nil, "run")
 	r.untilRunning("web")
-	box := r.inspect()[sandboxName]
+	box := r.inspect()[engine.SandboxName]
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", box.State.Pid))
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +141,7 @@ func TestSandboxIsConfined(t *testing.T) {
 	if err := r.docker.ContainerStop(t.Context(), box.ID, container.StopOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if s := r.inspect()[sandboxName].State; s.ExitCode != 0 {
+	if s := r.inspect()[engine.SandboxName].State; s.ExitCode != 0 {
 		t.Errorf("the pause program was stopped with %d, want 0", s.ExitCode)
 	}
 }
@@ -197,7 +198,7 @@ func TestFilesOfAPodInTheNodesNetwork(t *testing.T) {
 	}
 	r.wants("main", r.untilLog(pod.Status.ContainerStatuses[0].ContainerID, "\nup\n"),
 		"== /proc/sys/kernel/hostname <nil>\n"+node+"\n", "== /etc/hostname <nil>\n"+node+"\n", "localhost")
-	box := r.inspect()[sandboxName]
+	box := r.inspect()[engine.SandboxName]
 	if box.Config.NetworkDisabled || !box.HostConfig.NetworkMode.IsHost() {
 		t.Errorf("network of the sandbox: disabled %t, mode %s", box.Config.NetworkDisabled, box.HostConfig.NetworkMode)
 	}
@@ -228,7 +229,7 @@ func TestFilesGiveWayToVolumes(t *testing.T) {
 // started again in one joins it as ever.
 func TestSandboxOfAnOlderKubeletIsAdopted(t *testing.T) {
 	r := newRig(t)
-	r.engine = &hookedEngine{docker: r.docker, create: func(name string, c *container.Config, h *container.HostConfig) error {
+	r.engineAPI = &hookedEngine{API: r.docker, create: func(name string, c *container.Config, h *container.HostConfig) error {
 		if isSandboxName(name) {
 			c.NetworkDisabled, h.CapDrop, h.SecurityOpt = false, nil, nil
 		}
@@ -238,7 +239,7 @@ func TestSandboxOfAnOlderKubeletIsAdopted(t *testing.T) {
 	r.run("web", nil, podFiles...)
 	before := r.untilRunning("web")
 	r.stop()
-	r.engine = r.docker
+	r.engineAPI = r.docker
 	r.start()
 	r.run("after", nil, "run") // once it runs the kubelet has looked at everything
 	other := r.untilRunning("after")
@@ -269,7 +270,7 @@ func TestFirstContainerIsMadeBesideItsSandbox(t *testing.T) {
 			calls.Add(1)
 		}
 	}
-	r.engine = &hookedEngine{docker: r.docker,
+	r.engineAPI = &hookedEngine{API: r.docker,
 		create: func(name string, _ *container.Config, _ *container.HostConfig) error {
 			count(name)
 			if strings.HasPrefix(name, "k8s_main_") {
@@ -305,7 +306,7 @@ func TestFirstContainerIsMadeBesideItsSandbox(t *testing.T) {
 func TestSandboxThatDoesNotStartIsMadeAgain(t *testing.T) {
 	r := newRig(t)
 	var failed atomic.Bool
-	r.engine = &hookedEngine{docker: r.docker, start: func(_ context.Context, name string) error {
+	r.engineAPI = &hookedEngine{API: r.docker, start: func(_ context.Context, name string) error {
 		if isSandboxName(name) && !failed.Swap(true) {
 			return errors.New("the first start fails")
 		}
@@ -332,7 +333,7 @@ func TestContainerThatWasOnlyMadeIsMadeAgain(t *testing.T) {
 	r := newRig(t)
 	tried := make(chan struct{})
 	var once sync.Once
-	r.engine = &hookedEngine{docker: r.docker, start: func(_ context.Context, name string) error {
+	r.engineAPI = &hookedEngine{API: r.docker, start: func(_ context.Context, name string) error {
 		if strings.HasPrefix(name, "k8s_main_") {
 			once.Do(func() { close(tried) })
 			return errors.New("this kubelet starts nothing")
@@ -348,7 +349,7 @@ func TestContainerThatWasOnlyMadeIsMadeAgain(t *testing.T) {
 	}
 	r.stop()
 	first := r.inspect()["main"]
-	r.engine = r.docker
+	r.engineAPI = r.docker
 	r.start()
 	c := r.untilRunning("web").Status.ContainerStatuses[0]
 	if c.RestartCount != 0 || strings.HasSuffix(c.ContainerID, first.ID) {

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/internal/daemon"
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/stream"
 	"gantry/registry"
 )
@@ -22,7 +23,7 @@ func (k *kubelet) serve(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	h, err := stream.New(stream.Config{Pods: (*podIndex)(k), Docker: k.docker, Health: k.cfg.Health, Log: k.log})
+	h, err := stream.New(stream.Config{Pods: (*podIndex)(k), Engine: k.engine, Health: k.cfg.Health, Log: k.log})
 	if err != nil {
 		return fmt.Errorf("making the node's server: %w", err)
 	}
@@ -56,7 +57,7 @@ func (p *podIndex) find(namespace, name, uid string) (*snapshot, error) {
 	var last *snapshot
 	for _, w := range (*kubelet)(p).allWorkers() {
 		s := w.seen.Load()
-		if s == nil || w.ref.namespace != namespace || w.ref.name != name || uid != "" && w.ref.uid != uid {
+		if s == nil || w.ref.Namespace != namespace || w.ref.Name != name || uid != "" && w.ref.UID != uid {
 			continue
 		}
 		if last == nil || last.gone {
@@ -78,22 +79,22 @@ func (p *podIndex) Container(namespace, pod, uid, container string, previous boo
 	if _, ok := memberNamed(s.pod, container); !ok {
 		return "", &registry.Error{Kind: registry.BadRequest, Resource: "pods", Name: pod, Reason: fmt.Sprintf("container %s is not valid for pod %s", container, pod)}
 	}
-	list := s.group.containers[container]
+	list := s.Containers[container]
 	if previous {
 		for i, f := range list {
 			// A container that ended and waits to be started again is the previous one of its next attempt.
 			waits := i == 0 && waitsAgain(s.status, container)
-			if f.state == stateExited && (i > 0 || waits) {
-				return f.id, nil
+			if f.State == engine.StateExited && (i > 0 || waits) {
+				return f.ID, nil
 			}
 		}
 		return "", badContainer(pod, fmt.Sprintf("previous terminated container %q in pod %q not found", container, pod))
 	}
-	if len(list) > 0 && list[0].state != stateCreated {
-		return list[0].id, nil
+	if len(list) > 0 && list[0].State != engine.StateCreated {
+		return list[0].ID, nil
 	}
 	if len(list) > 1 {
-		return list[1].id, nil
+		return list[1].ID, nil
 	}
 	reason := waitCreating
 	if c := namedIn(s.status, container); c != nil && c.State.Waiting != nil {
@@ -127,8 +128,8 @@ func (p *podIndex) SandboxPID(namespace, pod, uid string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if box := s.group.sandbox(); box != nil && box.state == stateRunning {
-		return box.pid, nil
+	if box := s.Sandbox(); box != nil && box.State == engine.StateRunning {
+		return box.PID, nil
 	}
 	return 0, badContainer(pod, fmt.Sprintf("pod %q has no running sandbox", pod))
 }

@@ -2,15 +2,14 @@ package kubelet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
 
-	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types/mount"
-	"github.com/docker/docker/client"
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
 	"gantry/schema"
@@ -64,7 +63,7 @@ const startRetry = 10 * time.Second
 
 // startContainer brings one attempt of a container up: image, volumes, environment, create, start, postStart. The error is a
 // *waitError where it is the container's affair, errNoSandbox where the sandbox beside it fails, else the engine's.
-func (k *kubelet) startContainer(ctx context.Context, in *startInput) (id string, image heldImage, err error) {
+func (k *kubelet) startContainer(ctx context.Context, in *startInput) (id string, image *engine.Image, err error) {
 	c := in.action.container
 	image, err = k.ensureImage(ctx, in)
 	if err == nil {
@@ -74,24 +73,26 @@ func (k *kubelet) startContainer(ctx context.Context, in *startInput) (id string
 		return "", image, err
 	}
 	cfg, err := k.configure(ctx, *in, image)
-	if err != nil {
-		k.containerEvent(in.pod, c, corev1.EventTypeWarning, "Failed", "Error: %v", err)
-		return "", image, &waitError{problem{reason: waitConfigError, message: err.Error()}, startRetry}
-	}
-	id, err = k.create(ctx, cfg)
-	if err != nil {
-		if client.IsErrConnectionFailed(err) {
+	reason := waitConfigError
+	if err == nil {
+		id, err = k.engine.CreateContainer(ctx, cfg)
+		if errors.Is(err, engine.ErrUnreachable) {
 			return "", image, err
 		}
+		if !errors.Is(err, engine.ErrConfig) {
+			reason = waitCreateError
+		}
+	}
+	if err != nil {
 		k.containerEvent(in.pod, c, corev1.EventTypeWarning, "Failed", "Error: %v", err)
-		return "", image, &waitError{problem{reason: waitCreateError, message: err.Error()}, startRetry}
+		return "", image, &waitError{problem{reason: reason, message: err.Error()}, startRetry}
 	}
 	k.containerEvent(in.pod, c, corev1.EventTypeNormal, "Created", "Created container: %s", c.Name)
 	if err := in.untilItsTurn(ctx); err != nil {
 		return id, image, err
 	}
-	if err := k.start(ctx, id); err != nil {
-		if client.IsErrConnectionFailed(err) {
+	if err := k.engine.Start(ctx, id); err != nil {
+		if errors.Is(err, engine.ErrUnreachable) {
 			return id, image, err
 		}
 		k.containerEvent(in.pod, c, corev1.EventTypeWarning, "Failed", "Error: %v", err)
@@ -102,40 +103,51 @@ func (k *kubelet) startContainer(ctx context.Context, in *startInput) (id string
 }
 
 // configure makes the container's configuration. Its errors are for the container's status.
-func (k *kubelet) configure(ctx context.Context, in startInput, image heldImage) (containerConfig, error) {
+func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Image) (engine.ContainerConfig, error) {
 	c := in.action.container.Container
 	if in.volumes == nil {
 		v, err := k.mountVolumes(ctx, in.pod)
 		if err != nil {
-			return containerConfig{}, err
+			return engine.ContainerConfig{}, err
 		}
 		in.volumes = v
 	}
 	env, err := resolveEnv(in.pod, c, k.envSources(ctx, in.pod, in.podIP))
 	if err != nil {
-		return containerConfig{}, err
+		return engine.ContainerConfig{}, err
 	}
 	mounts, err := volumeMounts(c, in.volumes, env, func(v volume, index int, sub string) (string, error) {
 		return k.mountSubPath(ctx, in.pod, volumes.SubPath{Volume: c.VolumeMounts[index].Name, Root: v.path, Container: c.Name, Index: index, Path: sub})
 	})
 	if err != nil {
-		return containerConfig{}, err
+		return engine.ContainerConfig{}, err
 	}
 	dir, err := k.podDir(string(in.pod.UID))
 	if err != nil {
-		return containerConfig{}, err
+		return engine.ContainerConfig{}, err
 	}
 	message, err := messageMount(c, in.action.attempt, dir)
 	if err != nil {
-		return containerConfig{}, err
+		return engine.ContainerConfig{}, err
 	}
-	for _, more := range [][]mount.Mount{podFileMounts(in.pod, c, dir), message} {
+	for _, more := range [][]engine.Mount{podFileMounts(in.pod, c, dir), message} {
 		mounts = append(mounts, more...)
 	}
-	return renderContainer(containerInput{
-		node: k.cfg.NodeName, pod: in.pod, container: c, sandbox: in.sandbox, attempt: in.action.attempt, backoff: in.action.backoff,
-		image: image.ref, imageUser: image.user, env: env, mounts: mounts, engine: k.engine, seccomp: k.seccompDir(), podIP: in.podIP,
-	})
+	return containerConfig(in, image, env, mounts)
+}
+
+// containerConfig is what the container of a start is created from.
+func containerConfig(in startInput, image *engine.Image, env *environment, mounts []engine.Mount) (engine.ContainerConfig, error) {
+	c := in.action.container.Container
+	security := securityOf(in.pod, c)
+	if err := checkNonRoot(in.pod, c, security, image.User); err != nil {
+		return engine.ContainerConfig{}, err
+	}
+	return engine.ContainerConfig{
+		Pod: in.pod, Container: c, Sandbox: in.sandbox, Attempt: in.action.attempt, Backoff: in.action.backoff, Grace: specGrace(in.pod),
+		Image: image, Env: env.list(), Command: expandAll(c.Command, env.get), Args: expandAll(c.Args, env.get), Mounts: mounts,
+		Security: security, QOS: qosClass(in.pod), Resources: engineResources(c),
+	}, nil
 }
 
 // envSources reads what environment variables refer to, through the gateway: a node may not read it in etcd.
@@ -197,58 +209,58 @@ func (k *kubelet) removeVolumes(ctx context.Context, uid string) error {
 }
 
 // ensureImage makes sure the engine has the container's image, as its pull policy says.
-func (k *kubelet) ensureImage(ctx context.Context, in *startInput) (heldImage, error) {
+func (k *kubelet) ensureImage(ctx context.Context, in *startInput) (*engine.Image, error) {
 	pod, c := in.pod, in.action.container
 	ref, err := parseImage(c.Image)
 	if err != nil {
 		k.containerEvent(pod, c, corev1.EventTypeWarning, "InspectFailed", "%v", err)
 		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitInvalidImage)
-		return heldImage{}, &waitError{problem{reason: waitInvalidImage, message: err.Error()}, maxBackoff}
+		return nil, &waitError{problem{reason: waitInvalidImage, message: err.Error()}, maxBackoff}
 	}
-	h, present, err := k.images.held(ctx, ref)
-	if err != nil {
-		return heldImage{}, err
+	image, err := k.engine.Image(ctx, ref)
+	present := err == nil
+	if !present && !errors.Is(err, engine.ErrNotFound) {
+		return nil, err
 	}
 	policy := pullPolicy(c.Container, ref)
 	switch {
 	case present && policy != corev1.PullAlways:
 		k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulled", presentMessage, c.Image)
-		return h, nil
+		return image, nil
 	case policy == corev1.PullNever:
 		message := fmt.Sprintf(neverPullMessage, c.Image)
 		k.containerEvent(pod, c, corev1.EventTypeWarning, waitNeverPull, "%s", message)
 		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitNeverPull)
-		return heldImage{}, &waitError{problem{reason: waitNeverPull, message: message}, startRetry}
+		return nil, &waitError{problem{reason: waitNeverPull, message: message}, startRetry}
 	}
 	if err := in.untilReady(ctx); err != nil { // a pull is long, and in vain without a sandbox
-		return heldImage{}, err
+		return nil, err
 	}
 	return k.pullImage(ctx, pod, c, ref, in.pulls)
 }
 
-func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, c member, ref string, back *pullBackoff) (heldImage, error) {
+func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, c member, ref string, back *pullBackoff) (*engine.Image, error) {
 	begin := time.Now()
 	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulling", "Pulling image %q", c.Image)
-	err := k.images.fetch(ctx, ref, imageAuths(ref, k.pullSecrets(ctx, pod)))
+	err := k.images.fetch(ctx, ref, k.pullSecrets(ctx, pod))
 	if ctx.Err() != nil {
-		return heldImage{}, ctx.Err()
+		return nil, ctx.Err()
 	}
-	var h heldImage
+	var image *engine.Image
 	if err == nil {
-		var ok bool
-		if h, ok, err = k.images.held(ctx, ref); err == nil && !ok {
+		if image, err = k.engine.Image(ctx, ref); errors.Is(err, engine.ErrNotFound) {
 			err = fmt.Errorf("the engine does not have %s after its pull", ref)
 		}
 	}
 	if err != nil {
 		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", pullFailedMessage, c.Image, err)
 		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitImagePull)
-		return heldImage{}, &waitError{problem{reason: waitImagePull, message: err.Error()}, back.next(ref)}
+		return nil, &waitError{problem{reason: waitImagePull, message: err.Error()}, back.next(ref)}
 	}
 	back.forget(ref)
 	took := time.Since(begin).Round(time.Millisecond)
-	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulled", pulledMessage, c.Image, took, took, h.size)
-	return h, nil
+	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulled", pulledMessage, c.Image, took, took, image.Size)
+	return image, nil
 }
 
 // pullSecrets are the pod's imagePullSecrets that can be read; one that can't is no credential.
@@ -268,5 +280,5 @@ func (k *kubelet) pullSecrets(ctx context.Context, pod *corev1.Pod) []*corev1.Se
 
 // notAFault tells errors that say nothing of the container: the engine is away or the kubelet ends.
 func notAFault(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || client.IsErrConnectionFailed(err) || errdefs.IsUnavailable(err)
+	return ctx.Err() != nil || errors.Is(err, engine.ErrUnreachable) || errors.Is(err, engine.ErrUnavailable)
 }

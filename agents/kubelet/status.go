@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // problem is why a container waits, as its status says it: {"ErrImagePull", "pulling ..."}.
@@ -50,7 +52,7 @@ func podStatus(v view, x facts) corev1.PodStatus {
 	switch {
 	case v.failure != nil && v.failure.rejected:
 		return rejectedStatus(v, x)
-	case isTerminal(pod) && len(v.containers) == 0 && len(pod.Status.ContainerStatuses) == 0:
+	case isTerminal(pod) && len(v.Containers) == 0 && len(pod.Status.ContainerStatuses) == 0:
 		return *pod.Status.DeepCopy() // it ended before anything of it ran: rejected by an earlier kubelet, for instance
 	}
 	s := *pod.Status.DeepCopy()
@@ -102,7 +104,7 @@ func (b *statusBuilder) addresses(s *corev1.PodStatus) {
 		s.HostIPs = []corev1.HostIP{{IP: s.HostIP}}
 	}
 	ip := b.podIP
-	if b.pod.Spec.HostNetwork && b.sandbox() != nil {
+	if b.pod.Spec.HostNetwork && b.Sandbox() != nil {
 		ip = b.nodeIP
 	}
 	if ip.IsValid() {
@@ -122,51 +124,51 @@ func (b *statusBuilder) container(m member) corev1.ContainerStatus {
 	s := corev1.ContainerStatus{Name: m.Name, Image: m.Image}
 	started := false
 	s.Started = &started
-	list := b.containers[m.Name]
+	list := b.Containers[m.Name]
 	if len(list) == 0 {
 		b.absent(&s, m, old)
 		return s
 	}
 	f := list[0]
-	s.ContainerID, s.RestartCount = "docker://"+f.id, int32(f.attempt)
-	s.ImageID = b.images[f.imageID]
+	s.ContainerID, s.RestartCount = engine.URI(f.ID), int32(f.Attempt)
+	s.ImageID = b.images[f.ImageID]
 	if s.ImageID == "" {
-		s.ImageID = "docker://" + f.imageID
+		s.ImageID = engine.URI(f.ImageID)
 	}
-	if f.image != "" {
-		s.Image = f.image
+	if f.Image != "" {
+		s.Image = f.Image
 	}
 	s.AllocatedResources = m.Resources.Requests.DeepCopy()
 	has := m.Resources
 	if b.resizing(f, m) {
-		has = b.given[f.id]
+		has = b.given[f.ID]
 	}
 	s.Resources = &corev1.ResourceRequirements{Requests: has.Requests.DeepCopy(), Limits: has.Limits.DeepCopy()}
-	if len(list) > 1 && list[1].state == stateExited {
+	if len(list) > 1 && list[1].State == engine.StateExited {
 		s.LastTerminationState = b.terminated(list[1])
 	} else if old != nil && old.RestartCount == s.RestartCount {
 		s.LastTerminationState = *old.LastTerminationState.DeepCopy()
 	}
-	state := f.state
-	if state == stateRunning && b.starting[m.Name] {
-		state = stateCreated
+	state := f.State
+	if state == engine.StateRunning && b.starting[m.Name] {
+		state = engine.StateCreated
 	}
 	switch state {
-	case stateRunning:
-		s.State.Running = &corev1.ContainerStateRunning{StartedAt: seconds(f.started)}
-		c := b.checks[f.id]
+	case engine.StateRunning:
+		s.State.Running = &corev1.ContainerStateRunning{StartedAt: seconds(f.Started)}
+		c := b.checks[f.ID]
 		started = c.started
 		s.Ready = c.started && c.ready && c.unhealthy == ""
-	case stateExited:
+	case engine.StateExited:
 		s.State = b.terminated(f)
-		s.Ready = m.role == roleInit && f.exit.code == 0
+		s.Ready = m.role == roleInit && f.Exit.Code == 0
 		if w := b.waiting(m, f); w != nil {
 			s.LastTerminationState, s.State = s.State, corev1.ContainerState{Waiting: w}
 		}
-	case stateCreated:
+	case engine.StateCreated:
 		s.State.Waiting = b.notStarted(m)
 	}
-	if m.role == roleInit && f.state != stateRunning {
+	if m.role == roleInit && f.State != engine.StateRunning {
 		started = false
 	}
 	return s
@@ -215,15 +217,15 @@ func (b *statusBuilder) notStarted(m member) *corev1.ContainerStateWaiting {
 }
 
 // waiting is why a container that ended is not running again yet; nil: it stays ended, or is about to start.
-func (b *statusBuilder) waiting(m member, f *found) *corev1.ContainerStateWaiting {
-	if b.again[f.id] && !b.ending() {
+func (b *statusBuilder) waiting(m member, f *engine.ContainerStatus) *corev1.ContainerStateWaiting {
+	if b.again[f.ID] && !b.ending() {
 		return &corev1.ContainerStateWaiting{Reason: waitCreating}
 	}
-	if b.ending() || !restarts(b.pod.Spec.RestartPolicy, m.role, f.exit.code) {
+	if b.ending() || !restarts(b.pod.Spec.RestartPolicy, m.role, f.Exit.Code) {
 		return nil
 	}
 	if restartAt(f).After(b.now) {
-		return &corev1.ContainerStateWaiting{Reason: waitCrashLoop, Message: crashLoopMessage(b.pod, m.Name, f.backoff)}
+		return &corev1.ContainerStateWaiting{Reason: waitCrashLoop, Message: crashLoopMessage(b.pod, m.Name, f.Backoff)}
 	}
 	if p, ok := b.problems[m.Name]; ok {
 		return &corev1.ContainerStateWaiting{Reason: p.reason, Message: p.message}
@@ -241,18 +243,18 @@ func longName(pod *corev1.Pod) string {
 	return fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID)
 }
 
-func (b *statusBuilder) terminated(f *found) corev1.ContainerState {
-	message := f.exit.message
-	if m := b.messages[f.id]; m != "" {
+func (b *statusBuilder) terminated(f *engine.ContainerStatus) corev1.ContainerState {
+	message := f.Exit.Message
+	if m := b.messages[f.ID]; m != "" {
 		message = m
 	}
-	started := f.started
+	started := f.Started
 	if started.IsZero() {
-		started = f.created
+		started = f.Created
 	}
 	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-		ExitCode: int32(f.exit.code), Reason: f.exit.reason, Message: message,
-		StartedAt: seconds(started), FinishedAt: seconds(f.exit.finished), ContainerID: "docker://" + f.id,
+		ExitCode: int32(f.Exit.Code), Reason: f.Exit.Reason, Message: message,
+		StartedAt: seconds(started), FinishedAt: seconds(f.Exit.Finished), ContainerID: "docker://" + f.ID,
 	}}
 }
 

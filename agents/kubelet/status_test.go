@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // brief is a status in one line: phase, then each container as name=state, then the conditions that are false.
@@ -95,7 +97,7 @@ func TestPodStatus(t *testing.T) {
 		}, want: "Running a=running,ready !Ready(PodFailed) !ContainersReady(PodFailed)"},
 		{name: "past its deadline, being started", in: viewOf(podOf(always, "a")), then: func(v *view, x *facts) { pastDeadline(v, x); v.busy["a"] = true },
 			want: "Pending a=ContainerCreating !Ready(PodFailed) !ContainersReady(PodFailed)"},
-		{name: "past its deadline, ended", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 143, 0)), then: func(v *view, x *facts) { pastDeadline(v, x); v.busy[sandboxName] = true },
+		{name: "past its deadline, ended", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 143, 0)), then: func(v *view, x *facts) { pastDeadline(v, x); v.busy[engine.SandboxName] = true },
 			want: "Failed/DeadlineExceeded a=Error:143 !Ready(PodFailed) !ContainersReady(PodFailed)"},
 		{name: "the app is done, its sidecar runs", in: viewOf(podOf(never, "~s", "a"), runs("s", 0), endedAgo("a", 0, 0, 0)),
 			want: "Running s=running,ready a=Error:0" + notReady},
@@ -113,7 +115,7 @@ func TestPodStatus(t *testing.T) {
 			want: "Failed i=ContainerStatusUnknown:137 a=PodInitializing !Initialized(ContainersNotInitialized) !Ready(PodFailed) !ContainersReady(PodFailed)"},
 		{name: "deleted, ended well, its sandbox goes", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 0, 0)), then: func(v *view, _ *facts) {
 			v.pod.DeletionTimestamp = &metav1.Time{Time: noon}
-			v.busy[sandboxName] = true
+			v.busy[engine.SandboxName] = true
 		}, want: "Succeeded a=Error:0 !Ready(PodCompleted) !ContainersReady(PodCompleted)"},
 		{name: "deleted, ending", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view, _ *facts) { v.pod.DeletionTimestamp = &metav1.Time{Time: noon} },
 			want: "Running a=running,ready"},

@@ -30,7 +30,7 @@ func (w *worker) writeStatus(ctx context.Context, wg *sync.WaitGroup, s corev1.P
 			return nil, err
 		}
 		stored := it.Object().(*corev1.Pod)
-		if string(stored.UID) != w.ref.uid {
+		if string(stored.UID) != w.ref.UID {
 			return func() { w.confirm = true }, nil
 		}
 		return func() { w.adopt(stored) }, nil

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types/container"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -37,13 +35,5 @@ func (k *kubelet) stopContainer(ctx context.Context, in stopInput) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	// The engine counts whole seconds; up, so that the container has no less than it was promised.
-	left := int((max(time.Until(deadline), minGrace) + time.Second - 1) / time.Second)
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(left)*time.Second+callTimeout)
-	defer cancel()
-	err := k.docker.ContainerStop(ctx, id, container.StopOptions{Timeout: &left})
-	if errdefs.IsNotFound(err) || errdefs.IsNotModified(err) {
-		return nil
-	}
-	return err
+	return k.engine.Stop(ctx, id, max(time.Until(deadline), minGrace))
 }

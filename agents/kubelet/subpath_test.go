@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/volumes"
 )
 
@@ -48,7 +49,7 @@ func TestEngineMountsWhatTheKubeletOpened(t *testing.T) {
 	r := newRig(t)
 	k := newKubelet(Config{
 		Gateway: gateway{r.api}, NodeName: r.node, Network: testNetwork, DataDir: r.dataDir, LogDir: noLinks, Log: testLog(r),
-	}, r.docker)
+	}, r.engine())
 	volume, outside := t.TempDir(), t.TempDir()
 	if err := errors.Join(os.Mkdir(volume+"/dir", 0o755), os.WriteFile(volume+"/dir/mine", nil, 0o644),
 		os.WriteFile(outside+"/canary", nil, 0o644), os.Symlink(outside, volume+"/link")); err != nil {
@@ -76,18 +77,17 @@ func TestEngineMountsWhatTheKubeletOpened(t *testing.T) {
 		if err != nil {
 			continue // it was a link
 		}
-		id, err := k.create(t.Context(), containerConfig{
-			fmt.Sprintf("%s-%d", r.node, i),
-			&container.Config{Image: testImage, Cmd: []string{"stat", "/part/mine"}, Labels: map[string]string{labelNode: r.node}},
+		made, err := r.docker.ContainerCreate(t.Context(),
+			&container.Config{Image: testImage, Cmd: []string{"stat", "/part/mine"}, Labels: map[string]string{engine.LabelNode: r.node}},
 			&container.HostConfig{NetworkMode: "none", Mounts: []mount.Mount{{Type: mount.TypeBind, Source: place, Target: "/part", ReadOnly: true}}},
-		})
+			nil, nil, fmt.Sprintf("%s-%d", r.node, i))
 		if err == nil {
-			err = k.start(t.Context(), id)
+			err = k.engine.Start(t.Context(), made.ID)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		ids = append(ids, id)
+		ids = append(ids, made.ID)
 	}
 	for _, id := range ids {
 		if code := r.untilExit(id); code != 0 {

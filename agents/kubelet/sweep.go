@@ -51,7 +51,7 @@ func (k *kubelet) sweepOnce(ctx context.Context) error {
 		known[it.UID()] = true
 	}
 	for _, w := range k.allWorkers() {
-		known[w.ref.uid] = true
+		known[w.ref.UID] = true
 	}
 	for _, uid := range uids {
 		if known[uid] || !validUID.MatchString(uid) {

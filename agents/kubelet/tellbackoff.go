@@ -5,6 +5,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // pullErrorShown is how long a failed pull is shown as such before it is shown as waiting for the next.
@@ -14,9 +16,9 @@ const pullErrorShown = time.Second
 // look again for the latter, 0: not.
 func (w *worker) backOffs(v view) (after time.Duration) {
 	for _, m := range members(v.pod) {
-		if f := v.latest(m.Name); f != nil && f.state == stateExited && !w.told[f.id] && restartAt(f).After(v.now) &&
-			restarts(v.pod.Spec.RestartPolicy, m.role, f.exit.code) && !(&planner{view: v}).ending() {
-			w.told[f.id] = true
+		if f := v.Latest(m.Name); f != nil && f.State == engine.StateExited && !w.told[f.ID] && restartAt(f).After(v.now) &&
+			restarts(v.pod.Spec.RestartPolicy, m.role, f.Exit.Code) && !(&planner{view: v}).ending() {
+			w.told[f.ID] = true
 			w.k.containerEvent(v.pod, m, corev1.EventTypeWarning, "BackOff", "Back-off restarting failed container %s in pod %s", m.Name, longName(v.pod))
 		}
 		p := w.problems[m.Name]

@@ -122,29 +122,6 @@ func TestHostsFile(t *testing.T) {
 	}
 }
 
-func TestImageAuths(t *testing.T) {
-	secret := &corev1.Secret{Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{"auths":{
-		"https://index.docker.io/v1/":{"auth":"aHViOnB3"},
-		"registry.example.com":{"username":"all","password":"pw"},
-		"registry.example.com/team":{"username":"team","password":"pw"},
-		"other.example.com":{"username":"no","password":"pw"}}}`)}}
-	rubbish := &corev1.Secret{Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`[`)}}
-	for ref, want := range map[string][]string{
-		"nginx:1":                         {"hub"},
-		"registry.example.com/team/app:1": {"team", "all"},
-		"registry.example.com/teams/x:1":  {"all"},
-		"quay.io/x:1":                     nil,
-	} {
-		var got []string
-		for _, a := range imageAuths(ref, []*corev1.Secret{secret, rubbish}) {
-			got = append(got, a.Username)
-		}
-		if d := cmp.Diff(want, got); d != "" {
-			t.Errorf("%s (-want +got):\n%s", ref, d)
-		}
-	}
-}
-
 func TestParseImage(t *testing.T) {
 	for in, want := range map[string]string{
 		"nginx": "nginx:latest", "nginx:1": "nginx:1", "docker.io/library/nginx": "nginx:latest", "r.example.com:5000/a/b": "r.example.com:5000/a/b:latest",
@@ -180,11 +157,5 @@ func TestHostPortConflicts(t *testing.T) {
 		if got := hostPortTaken(tc.a, []*corev1.Pod{tc.b}); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
-	}
-}
-
-func TestMissingCapabilities(t *testing.T) {
-	if d := cmp.Diff([]string{"SYS_RESOURCE"}, missingCapabilities("Name:\tx\nCapBnd:\t000001fffeffffff\nCapAmb:\t0\n")); d != "" {
-		t.Errorf("(-want +got):\n%s", d)
 	}
 }

@@ -119,11 +119,11 @@ func TestContainersStartInOrder(t *testing.T) {
 	})
 	var last time.Time
 	for _, i := range up {
-		in, err := r.docker.ContainerInspect(t.Context(), strings.TrimPrefix(pod.Status.ContainerStatuses[i].ContainerID, "docker://"))
+		c, err := r.engine().Container(t.Context(), strings.TrimPrefix(pod.Status.ContainerStatuses[i].ContainerID, "docker://"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		at := parseTime(in.State.StartedAt)
+		at := c.Started
 		if !at.After(last) {
 			t.Errorf("container %d started at %s, the one before it at %s", i, at, last)
 		}

@@ -11,13 +11,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/registry/safely"
 )
 
 // worker owns everything known of one pod. Its fields below the inbox belong to the goroutine of run.
 type worker struct {
 	k   *kubelet
-	ref podRef
+	ref engine.PodRef
 	log *slog.Logger
 
 	wake    chan struct{} // one token: look again
@@ -43,7 +44,7 @@ type worker struct {
 	again       map[string]bool                        // containers, by ID, that were stopped to start again whatever their policy
 	began       time.Time
 	dirty       map[string]bool // containers to look at
-	found       map[string]*found
+	found       map[string]*engine.ContainerStatus
 	address     netip.Addr
 	boxID       string        // the sandbox that address belongs to
 	making      *sandboxStart // the last one begun
@@ -81,18 +82,18 @@ type job struct {
 
 // snapshot is what others may know of a worker's pod: read-only.
 type snapshot struct {
-	pod     *corev1.Pod
-	group   group
+	pod *corev1.Pod
+	engine.PodStatus
 	address netip.Addr
 	gone    bool
 	status  corev1.PodStatus
 }
 
-func newWorker(k *kubelet, ref podRef) *worker {
+func newWorker(k *kubelet, ref engine.PodRef) *worker {
 	return &worker{
-		k: k, ref: ref, hired: time.Now(), log: k.log.With("ns", ref.namespace, "name", ref.name, "uid", ref.uid),
+		k: k, ref: ref, hired: time.Now(), log: k.log.With("ns", ref.Namespace, "name", ref.Name, "uid", ref.UID),
 		wake: make(chan struct{}, 1), results: make(chan func(), 16),
-		dirty: map[string]bool{}, found: map[string]*found{}, jobs: map[string]*job{}, waits: map[string]time.Time{},
+		dirty: map[string]bool{}, found: map[string]*engine.ContainerStatus{}, jobs: map[string]*job{}, waits: map[string]time.Time{},
 		problems: map[string]problem{}, messages: map[string]string{}, images: map[string]string{}, told: map[string]bool{},
 		given: map[string]corev1.ResourceRequirements{}, again: map[string]bool{},
 	}
@@ -200,7 +201,7 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 	if w.known && !w.gone {
 		v.settled = w.writeStatus(ctx, wg, status)
 	}
-	w.seen.Store(&snapshot{pod: v.pod, group: v.group, address: w.address, gone: w.gone, status: status})
+	w.seen.Store(&snapshot{pod: v.pod, PodStatus: v.PodStatus, address: w.address, gone: w.gone, status: status})
 	w.account(status)
 	if p.ending() {
 		w.endStarts()
@@ -223,9 +224,9 @@ func (w *worker) keepRoom(p *planner) {
 	switch {
 	case !p.ending():
 	case p.quiet():
-		w.k.room.leave(w.ref.uid)
+		w.k.room.leave(w.ref.UID)
 	default:
-		w.k.room.setEnding(w.ref.uid)
+		w.k.room.setEnding(w.ref.UID)
 	}
 }
 
@@ -292,18 +293,18 @@ func (w *worker) view(pod *corev1.Pod, now time.Time) view {
 			busy[key] = true
 		}
 	}
-	g := groupFound(w.found)
+	g := engine.NewPodStatus(w.found)
 	v := view{
-		pod: pod, group: g, given: w.given, again: w.again, gone: w.gone, failure: w.failure, networkReady: w.k.podCIDR().IsValid(),
+		pod: pod, PodStatus: g, given: w.given, again: w.again, gone: w.gone, failure: w.failure, networkReady: w.k.podCIDR().IsValid(),
 		waitsForRoom: !w.admitted && w.failure == nil, released: w.released, busy: busy, waits: w.waits, checks: map[string]check{}, now: now,
 	}
-	if box := g.sandbox(); box != nil && box.state == stateRunning {
-		v.addressed = (w.address.IsValid() && w.boxID == box.id || w.pod.Spec.HostNetwork) && (w.volumes != nil || joined(g, box.id))
+	if box := g.Sandbox(); box != nil && box.State == engine.StateRunning {
+		v.addressed = (w.address.IsValid() && w.boxID == box.ID || w.pod.Spec.HostNetwork) && (w.volumes != nil || joined(g, box.ID))
 	}
-	for _, list := range g.containers {
+	for _, list := range g.Containers {
 		for _, f := range list {
-			if f.state == stateRunning {
-				v.checks[f.id] = w.k.check(f.id)
+			if f.State == engine.StateRunning {
+				v.checks[f.ID] = w.k.check(f.ID)
 			}
 		}
 	}
@@ -311,10 +312,10 @@ func (w *worker) view(pod *corev1.Pod, now time.Time) view {
 }
 
 // joined tells whether a container was ever made in the sandbox: then its volumes were there.
-func joined(g group, sandbox string) bool {
-	for _, list := range g.containers {
+func joined(g engine.PodStatus, sandbox string) bool {
+	for _, list := range g.Containers {
 		for _, f := range list {
-			if f.sandboxID == sandbox {
+			if f.SandboxID == sandbox {
 				return true
 			}
 		}

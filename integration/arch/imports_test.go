@@ -29,6 +29,13 @@ var rules = []struct{ in, not, except, why string }{
 	{"gantry/agents/network", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
 }
 
+// only say which packages under a prefix may import something that others there may not, and why.
+var only = []struct{ in, imported, may, why string }{
+	{"gantry/agents/kubelet", "github.com/docker/", "gantry/agents/kubelet/engine", "what knows Docker is behind engine.Engine"},
+	{"gantry/agents/kubelet", "github.com/distribution/", "gantry/agents/kubelet/engine", "what knows Docker is behind engine.Engine"},
+	{"gantry/agents/kubelet", "github.com/containerd/", "gantry/agents/kubelet/engine", "errors of Docker are classified in engine"},
+}
+
 type goPackage struct {
 	ImportPath string
 	Imports    []string
@@ -40,6 +47,11 @@ func TestImportsGoOneWay(t *testing.T) {
 			for _, r := range rules {
 				if within(p.ImportPath, r.in) && p.ImportPath != "gantry/registry/leaktest" && strings.HasPrefix(imported, r.not) && (r.except == "" || !strings.HasPrefix(imported, r.except)) {
 					t.Errorf("%s imports %s: %s", p.ImportPath, imported, r.why)
+				}
+			}
+			for _, r := range only {
+				if within(p.ImportPath, r.in) && strings.HasPrefix(imported, r.imported) && !within(p.ImportPath, r.may) {
+					t.Errorf("%s imports %s, which only %s may: %s", p.ImportPath, imported, r.may, r.why)
 				}
 			}
 			if from, to := agentOf(p.ImportPath), agentOf(imported); from != "" && to != "" && from != to && from != "up" {

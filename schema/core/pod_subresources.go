@@ -51,9 +51,9 @@ func ValidateEphemeralContainers(pod, old *corev1.Pod) field.ErrorList {
 	return c.List
 }
 
-// PrepareResize is PrepareUpdate of the resize subresource: nothing but resources and resize policies counts, of
+// prepareResize is PrepareUpdate of the resize subresource: nothing but resources and resize policies counts, of
 // containers and of the pod.
-func PrepareResize(pod, old *corev1.Pod) {
+func prepareResize(pod, old *corev1.Pod) {
 	metav1.ResetObjectMetaForStatus(&pod.ObjectMeta, &old.ObjectMeta)
 	pod.Status = *old.Status.DeepCopy()
 	if sameNames(pod.Spec.Containers, old.Spec.Containers) && sameNames(pod.Spec.InitContainers, old.Spec.InitContainers) {
@@ -85,9 +85,9 @@ func takeResources(to, from []corev1.Container) {
 	}
 }
 
-// ValidateResize is ValidateUpdate of the resize subresource: CPU and memory may be another amount, never be gone, and
+// validateResize is ValidateUpdate of the resize subresource: CPU and memory may be another amount, never be gone, and
 // leave the pod in its class.
-func ValidateResize(pod, old *corev1.Pod) field.ErrorList {
+func validateResize(pod, old *corev1.Pod) field.ErrorList {
 	if isMirror(old.Annotations) {
 		return field.ErrorList{field.Forbidden(field.NewPath(""), "static pods cannot be resized")}
 	}

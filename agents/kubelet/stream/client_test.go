@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
 	"k8s.io/client-go/tools/remotecommand"
 
 	"gantry/agents/internal/netnstest"
@@ -43,49 +42,6 @@ func TestExecEndsWithItsClient(t *testing.T) {
 			_ = in.Close()
 		}
 	}
-}
-
-// What is killed is the exec's process: not one that has its number by now, and not one of another container.
-func TestOnlyTheExecsProcessIsKilled(t *testing.T) {
-	for name, tc := range map[string]struct {
-		first, then container.ExecInspect
-		killed      bool
-	}{
-		"runs":                 {container.ExecInspect{Running: true}, container.ExecInspect{Running: true}, true},
-		"has ended":            {container.ExecInspect{}, container.ExecInspect{}, false},
-		"ends meanwhile":       {container.ExecInspect{Running: true}, container.ExecInspect{}, false},
-		"of another container": {container.ExecInspect{Running: true, ContainerID: "0123456789abcdef"}, container.ExecInspect{Running: true, ContainerID: "0123456789abcdef"}, false},
-	} {
-		p := startProcess(t)
-		d := &inspections{list: []container.ExecInspect{tc.first, tc.then}}
-		for i := range d.list {
-			d.list[i].Pid = p.pid
-			if d.list[i].ContainerID == "" {
-				d.list[i].ContainerID = newFakeDocker(t).group
-			}
-		}
-		if err := EndExec(t.Context(), d, "exec"); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if tc.killed {
-			select {
-			case <-p.ended:
-			case <-time.After(patience):
-				t.Errorf("%s: the process goes on", name)
-			}
-		} else if !p.runs() {
-			t.Errorf("%s: the process was killed", name)
-		}
-	}
-}
-
-// inspections answers with one after the other.
-type inspections struct{ list []container.ExecInspect }
-
-func (d *inspections) ContainerExecInspect(context.Context, string) (container.ExecInspect, error) {
-	e := d.list[0]
-	d.list = d.list[1:]
-	return e, nil
 }
 
 // A forwarded connection ends with the client, though the server in the pod neither speaks nor hangs up.

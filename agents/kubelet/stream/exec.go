@@ -2,18 +2,15 @@ package stream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
-	"github.com/docker/docker/api/types"
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/pkg/stdcopy"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	utilexec "k8s.io/utils/exec"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/registry"
 )
 
@@ -51,13 +48,14 @@ func (s *server) attach(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	c, err := s.cfg.Docker.ContainerInspect(r.Context(), id)
+	c, err := s.cfg.Engine.Container(r.Context(), id)
 	if err != nil {
 		s.fail(w, r, fmt.Errorf("inspecting container %s: %w", id, err))
 		return
 	}
-	tty := c.Config != nil && c.Config.Tty
-	s.serve(w, r, func(ctx context.Context, ses session) error { return s.runAttach(ctx, id, tty, ses) }, nil)
+	s.serve(w, r, func(ctx context.Context, ses session) error {
+		return s.cfg.Engine.Attach(ctx, id, ses.streams(c.TTY))
+	}, nil)
 }
 
 type serveExec = func(w http.ResponseWriter, r *http.Request, e remotecommand.Executor, pod, uid, container string, command []string, o *remotecommand.Options, idle, creation time.Duration, protocols []string)
@@ -109,106 +107,27 @@ func (f run) AttachContainer(ctx context.Context, _, _, _ string, in io.Reader, 
 }
 
 func (s *server) runExec(ctx context.Context, id string, command []string, ses session) error {
-	made, err := s.cfg.Docker.ContainerExecCreate(ctx, id, container.ExecOptions{
-		Cmd: command, Tty: ses.tty, AttachStdin: ses.in != nil, AttachStdout: ses.out != nil, AttachStderr: ses.err != nil,
-	})
-	if err != nil {
+	code, err := s.cfg.Engine.Exec(ctx, id, command, ses.streams(ses.tty))
+	if err != nil || code == 0 {
 		return err
-	}
-	conn, err := s.cfg.Docker.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{Tty: ses.tty})
-	if err != nil {
-		return errors.Join(err, EndExec(ctx, s.cfg.Docker, made.ID))
-	}
-	err = ses.join(ctx, conn, ses.tty, func(size container.ResizeOptions) error {
-		return s.cfg.Docker.ContainerExecResize(ctx, made.ID, size)
-	})
-	code := 0
-	if err == nil {
-		code, err = s.exitCode(ctx, made.ID)
-	}
-	if err != nil {
-		return errors.Join(err, EndExec(ctx, s.cfg.Docker, made.ID)) // the client went
-	}
-	if code == 0 {
-		return nil
 	}
 	return utilexec.CodeExitError{Err: fmt.Errorf("command terminated with exit code %d", code), Code: code}
 }
 
-// How long the engine may take to note an exit code after the last of the output.
-const (
-	exitPoll  = 10 * time.Millisecond
-	exitTries = 500
-)
-
-func (s *server) exitCode(ctx context.Context, execID string) (int, error) {
-	for range exitTries {
-		e, err := s.cfg.Docker.ContainerExecInspect(ctx, execID)
-		if err != nil {
-			return 0, err
-		}
-		if !e.Running {
-			return e.ExitCode, nil
-		}
-		if err := pause(ctx, exitPoll); err != nil {
-			return 0, err
-		}
+// streams are the session's as the engine takes them; tty tells that the engine's output is one raw stream.
+func (ses session) streams(tty bool) engine.Streams {
+	s := engine.Streams{In: ses.in, TTY: tty}
+	if ses.out != nil {
+		s.Out = ses.out
 	}
-	// The output is closed and the process goes on, in the background for instance.
-	return 0, nil
-}
-
-func (s *server) runAttach(ctx context.Context, id string, tty bool, ses session) error {
-	conn, err := s.cfg.Docker.ContainerAttach(ctx, id, container.AttachOptions{
-		Stream: true, Stdin: ses.in != nil, Stdout: ses.out != nil, Stderr: ses.err != nil || (tty && ses.out != nil),
-	})
-	if err != nil {
-		return err
+	if ses.err != nil {
+		s.Err = ses.err
 	}
-	return ses.join(ctx, conn, tty, func(size container.ResizeOptions) error {
-		return s.cfg.Docker.ContainerResize(ctx, id, size)
-	})
-}
-
-// join copies between a session and the engine's connection until the output ends, or the client goes. tty tells that the engine's
-// output is one raw stream.
-func (ses session) join(ctx context.Context, conn types.HijackedResponse, tty bool, resize func(container.ResizeOptions) error) error {
-	defer conn.Close()
-	defer context.AfterFunc(ctx, conn.Close)() // a hijacked connection knows no context
 	if ses.resize != nil {
-		go func() { // ends with the client's connection, which closes the channel
-			for size := range ses.resize {
-				if size.Height > 0 && size.Width > 0 {
-					_ = resize(container.ResizeOptions{Height: uint(size.Height), Width: uint(size.Width)}) // the process may be gone
-				}
-			}
-		}()
+		s.NextSize = func() (engine.TerminalSize, bool) {
+			size, ok := <-ses.resize // closed at the end of the client's connection
+			return engine.TerminalSize{Width: size.Width, Height: size.Height}, ok
+		}
 	}
-	if ses.in != nil {
-		go func() { // ends with the client's connection
-			_, err := io.Copy(conn.Conn, ses.in)
-			if err == nil || errors.Is(err, io.EOF) {
-				_ = conn.CloseWrite()
-			}
-		}()
-	}
-	out, errOut := writerOr(ses.out), writerOr(ses.err)
-	var err error
-	if tty {
-		_, err = io.Copy(out, conn.Reader)
-	} else {
-		_, err = stdcopy.StdCopy(out, errOut, conn.Reader)
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	return err
-}
-
-// writerOr is w, or a place for what nobody asked for.
-func writerOr(w io.WriteCloser) io.Writer {
-	if w == nil {
-		return io.Discard
-	}
-	return w
+	return s
 }

@@ -20,6 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/registry"
 )
 
@@ -51,6 +52,7 @@ func (p fakePods) List() []*corev1.Pod {
 
 // fakeDocker is an engine whose commands are the functions below.
 type fakeDocker struct {
+	engine.API
 	t  *testing.T
 	mu sync.Mutex // guards what follows
 	// logOptions are those of the last log, size the last size of a terminal.
@@ -113,11 +115,24 @@ func newFakeDocker(t *testing.T) *fakeDocker {
 	return &fakeDocker{t: t, group: string(group), execs: map[string]*fakeExec{}, resized: make(chan struct{}, 1), hanging: make(chan *process, 1)}
 }
 
+// testNode is the node that the fake's containers are of.
+const testNode = "n1"
+
+// inspected is a running container of the node.
+func inspected(id string, tty bool) container.InspectResponse {
+	return container.InspectResponse{
+		ContainerJSONBase: &container.ContainerJSONBase{ID: id, State: &container.State{Running: true}, HostConfig: &container.HostConfig{}},
+		Config: &container.Config{Tty: tty, Labels: map[string]string{
+			engine.LabelNode: testNode, engine.LabelPodNamespace: "default", engine.LabelPodName: "web", engine.LabelPodUID: "u", engine.LabelContainerName: id, engine.LabelRestartCount: "0",
+		}},
+	}
+}
+
 func (d *fakeDocker) ContainerInspect(_ context.Context, id string) (container.InspectResponse, error) {
 	if id == "gone" {
 		return container.InspectResponse{}, fmt.Errorf("no such container: %w", errdefs.ErrNotFound)
 	}
-	return container.InspectResponse{Config: &container.Config{Tty: id == "tty"}}, nil
+	return inspected(id, id == "tty"), nil
 }
 
 func (d *fakeDocker) ContainerLogs(ctx context.Context, id string, o container.LogsOptions) (io.ReadCloser, error) {

@@ -9,9 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/pkg/stdcopy"
-
+	"gantry/agents/kubelet/engine"
 	"gantry/registry"
 )
 
@@ -26,43 +24,26 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	c, err := s.cfg.Docker.ContainerInspect(r.Context(), id)
+	c, err := s.cfg.Engine.Container(r.Context(), id)
 	if err != nil {
 		s.fail(w, r, fmt.Errorf("inspecting container %s: %w", id, err))
 		return
 	}
-	tty := c.Config != nil && c.Config.Tty
-	lines := &lineWriter{stamps: q.options.Timestamps, spare: spareRecords}
-	if q.lines > 0 {
-		begin, err := s.lastLines(r.Context(), id, q.options, tty, q.lines)
-		if err != nil {
-			s.fail(w, r, fmt.Errorf("reading log of container %s: %w", id, err))
-			return
-		}
-		q.options.Tail, lines.skip = strconv.Itoa(begin.records), begin.stamp
-	}
-	q.options.Timestamps = lines.stamps || lines.skip != ""
-	from, err := s.cfg.Docker.ContainerLogs(r.Context(), id, q.options)
+	q.options.TTY = c.TTY
+	from, err := s.cfg.Engine.Logs(r.Context(), id, q.options)
 	if err != nil {
 		s.fail(w, r, fmt.Errorf("reading log of container %s: %w", id, err))
 		return
 	}
 	defer from.Close()
 	to := &logWriter{w: w, conn: http.NewResponseController(w), left: q.limit, eager: q.options.Follow}
-	lines.to = to
 	w.Header().Set("Content-Type", "text/plain")
 	w.WriteHeader(http.StatusOK)
 	if to.eager {
 		err = to.conn.Flush() // the log may be long in coming
 	}
-	switch {
-	case err != nil:
-	case q.options.Timestamps:
-		err = readRecords(from, tty, lines.write)
-	case tty:
-		_, err = io.Copy(to, from)
-	default:
-		_, err = stdcopy.StdCopy(to, to, from) // streams not asked for never come
+	if err == nil {
+		err = from.CopyTo(to)
 	}
 	if err != nil && !errors.Is(err, errLimit) && r.Context().Err() == nil {
 		s.cfg.Log.Debug("log ended", "path", r.URL.Path, "err", err)
@@ -71,15 +52,14 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) {
 
 // logQuery is what a request asks of a log.
 type logQuery struct {
-	options  container.LogsOptions
+	options  engine.LogOptions
 	previous bool
-	lines    int   // the last of them; 0: as options.Tail says
 	limit    int64 // bytes; -1: none
 }
 
 // parseLogQuery reads the parameters of Kubernetes' PodLogOptions. Pure.
 func parseLogQuery(v url.Values, now time.Time) (logQuery, error) {
-	q := logQuery{options: container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: "all"}, limit: -1}
+	q := logQuery{options: engine.LogOptions{Stdout: true, Stderr: true, Tail: engine.AllLines}, limit: -1}
 	var err error
 	flag := func(name string) bool {
 		b, perr := strconv.ParseBool(v.Get(name))
@@ -100,27 +80,27 @@ func parseLogQuery(v url.Values, now time.Time) (logQuery, error) {
 	}
 	q.options.Follow, q.options.Timestamps, q.previous = flag("follow"), flag("timestamps"), flag("previous")
 	if n, ok := number("tailLines", 0); ok {
-		q.options.Tail, q.lines = "0", int(n)
+		q.options.Tail = int(n)
 	}
 	if n, ok := number("limitBytes", 1); ok {
 		q.limit = n
 	}
 	if n, ok := number("sinceSeconds", 1); ok {
-		q.options.Since = now.Add(-time.Duration(min(n, maxSince)) * time.Second).Format(time.RFC3339Nano)
+		q.options.Since = now.Add(-time.Duration(min(n, maxSince)) * time.Second)
 	}
 	if t := v.Get("sinceTime"); t != "" {
 		at, perr := time.Parse(time.RFC3339, t)
 		if perr != nil {
 			return q, fmt.Errorf("parameter sinceTime: %w", perr)
 		}
-		q.options.Since = at.Format(time.RFC3339Nano)
+		q.options.Since = at
 	}
 	switch v.Get("stream") {
 	case "", "All":
 	case "Stdout":
-		q.options.ShowStderr = false
+		q.options.Stderr = false
 	case "Stderr":
-		q.options.ShowStdout = false
+		q.options.Stdout = false
 	default:
 		return q, fmt.Errorf("parameter stream: %q is not one of All, Stdout, Stderr", v.Get("stream"))
 	}

@@ -14,6 +14,14 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/pkg/stdcopy"
+
+	"gantry/agents/kubelet/engine"
+)
+
+// As the engine package has them.
+const (
+	pieceSize    = 16 << 10
+	spareRecords = 1000
 )
 
 // logEngine is an engine that keeps one log as Docker does: in records of lines, or of pieces of them. Its containers whose names
@@ -45,7 +53,7 @@ func (e *logEngine) print(stream stdcopy.StdType, text string) {
 }
 
 func (e *logEngine) ContainerInspect(_ context.Context, id string) (container.InspectResponse, error) {
-	return container.InspectResponse{Config: &container.Config{Tty: strings.HasPrefix(id, "tty")}}, nil
+	return inspected(id, strings.HasPrefix(id, "tty")), nil
 }
 
 func (e *logEngine) ContainerLogs(_ context.Context, id string, o container.LogsOptions) (io.ReadCloser, error) {
@@ -168,7 +176,7 @@ func TestTimesOfBothStreams(t *testing.T) {
 
 func readLog(t *testing.T, e *logEngine, id, query string) string {
 	t.Helper()
-	s := &server{Config{Pods: fakePods{}, Docker: e, Log: slog.New(slog.DiscardHandler)}}
+	s := &server{Config{Pods: fakePods{}, Engine: engine.New(e, engine.Config{Node: testNode}), Log: slog.New(slog.DiscardHandler)}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", s.logs)
 	w := httptest.NewRecorder()

@@ -22,12 +22,10 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types"
-	"github.com/docker/docker/api/types/container"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/registry"
 )
 
@@ -35,29 +33,25 @@ import (
 type Pods interface {
 	// Container returns the engine's id of a container of a pod ("" uid: any); previous: of the one before it. An error
 	// that is registry.NotFound is answered with 404, registry.BadRequest with 400; its text goes to the client.
-	Container(namespace, pod, uid, container string, previous bool) (dockerID string, err error)
+	Container(namespace, pod, uid, container string, previous bool) (id string, err error)
 	// SandboxPID returns the process of a pod's sandbox, whose network namespace is the pod's.
 	SandboxPID(namespace, pod, uid string) (pid int, err error)
 	// List returns the node's pods, for /pods.
 	List() []*corev1.Pod
 }
 
-// Docker is what the server asks the engine; *client.Client has it.
-type Docker interface {
-	ContainerInspect(ctx context.Context, id string) (container.InspectResponse, error)
-	ContainerLogs(ctx context.Context, id string, o container.LogsOptions) (io.ReadCloser, error)
-	ContainerAttach(ctx context.Context, id string, o container.AttachOptions) (types.HijackedResponse, error)
-	ContainerResize(ctx context.Context, id string, o container.ResizeOptions) error
-	ContainerExecCreate(ctx context.Context, id string, o container.ExecOptions) (container.ExecCreateResponse, error)
-	ContainerExecAttach(ctx context.Context, execID string, o container.ExecAttachOptions) (types.HijackedResponse, error)
-	ContainerExecResize(ctx context.Context, execID string, o container.ResizeOptions) error
-	ContainerExecInspect(ctx context.Context, execID string) (container.ExecInspect, error)
+// Engine is what the server asks the engine; see engine.Engine.
+type Engine interface {
+	Container(ctx context.Context, id string) (*engine.ContainerStatus, error)
+	Exec(ctx context.Context, id string, command []string, s engine.Streams) (exitCode int, err error)
+	Attach(ctx context.Context, id string, s engine.Streams) error
+	Logs(ctx context.Context, id string, o engine.LogOptions) (engine.Log, error)
 }
 
 // Config is what the server needs.
 type Config struct {
 	Pods   Pods
-	Docker Docker
+	Engine Engine
 	// Health answers /healthz.
 	Health http.Handler
 	Log    *slog.Logger
@@ -67,8 +61,8 @@ type Config struct {
 // lets in the common name gantry-gateway and the organisation system:masters, and answers 401 or 403 to all others; /healthz is
 // open to all.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Pods == nil || cfg.Docker == nil || cfg.Health == nil || cfg.Log == nil {
-		return nil, errors.New("pods, docker, health and log must be set")
+	if cfg.Pods == nil || cfg.Engine == nil || cfg.Health == nil || cfg.Log == nil {
+		return nil, errors.New("pods, engine, health and log must be set")
 	}
 	s := &server{cfg}
 	open, mux := http.NewServeMux(), http.NewServeMux()
@@ -129,9 +123,9 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		text = known.Reason
 	}
 	switch {
-	case errors.Is(err, registry.NotFound), errdefs.IsNotFound(err):
+	case errors.Is(err, registry.NotFound), errors.Is(err, engine.ErrNotFound):
 		code = http.StatusNotFound
-	case errors.Is(err, registry.BadRequest), errdefs.IsInvalidArgument(err), errdefs.IsConflict(err):
+	case errors.Is(err, registry.BadRequest), errors.Is(err, engine.ErrInvalid), errors.Is(err, engine.ErrConflict):
 		code = http.StatusBadRequest
 	case r.Context().Err() != nil: // the client left
 	default:

@@ -23,7 +23,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
@@ -32,6 +31,7 @@ import (
 	utilexec "k8s.io/client-go/util/exec"
 
 	"gantry/agents/internal/netnstest"
+	"gantry/agents/kubelet/engine"
 )
 
 func TestMain(m *testing.M) { netnstest.Main(m) }
@@ -48,7 +48,7 @@ type node struct {
 func newNode(t *testing.T, pid int) *node {
 	t.Helper()
 	n := &node{t: t, docker: newFakeDocker(t)}
-	h, err := New(Config{Pods: fakePods{pid}, Docker: n.docker, Log: slog.New(slog.DiscardHandler),
+	h, err := New(Config{Pods: fakePods{pid}, Engine: engine.New(n.docker, engine.Config{Node: testNode}), Log: slog.New(slog.DiscardHandler),
 		Health: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })})
 	if err != nil {
 		t.Fatal(err)
@@ -177,8 +177,8 @@ func TestLogs(t *testing.T) {
 func TestLogQuery(t *testing.T) {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	q, err := parseLogQuery(url.Values{"follow": {"true"}, "timestamps": {"true"}, "tailLines": {"7"}, "sinceSeconds": {"90"}}, now)
-	want := container.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: true, Timestamps: true, Tail: "0", Since: "2026-05-01T11:58:30Z"}
-	if diff := cmp.Diff(want, q.options); diff != "" || err != nil || q.limit != -1 || q.lines != 7 {
+	want := engine.LogOptions{Stdout: true, Stderr: true, Follow: true, Timestamps: true, Tail: 7, Since: now.Add(-90 * time.Second)}
+	if diff := cmp.Diff(want, q.options); diff != "" || err != nil || q.limit != -1 {
 		t.Errorf("%v %+v\n%s", err, q, diff)
 	}
 }

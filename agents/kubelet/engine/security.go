@@ -1,4 +1,4 @@
-package kubelet
+package engine
 
 import (
 	"encoding/json"
@@ -12,68 +12,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// securityOf is a container's security context with the pod's filling what it leaves open. Never nil fields are assumed.
-func securityOf(pod *corev1.Pod, c *corev1.Container) corev1.SecurityContext {
-	var s corev1.SecurityContext
-	if c.SecurityContext != nil {
-		s = *c.SecurityContext
-	}
-	p := pod.Spec.SecurityContext
-	if p == nil {
-		return s
-	}
-	if s.RunAsUser == nil {
-		s.RunAsUser = p.RunAsUser
-	}
-	if s.RunAsGroup == nil {
-		s.RunAsGroup = p.RunAsGroup
-	}
-	if s.RunAsNonRoot == nil {
-		s.RunAsNonRoot = p.RunAsNonRoot
-	}
-	if s.SeccompProfile == nil {
-		s.SeccompProfile = p.SeccompProfile
-	}
-	if s.AppArmorProfile == nil {
-		s.AppArmorProfile = p.AppArmorProfile
-	}
-	if s.SELinuxOptions == nil {
-		s.SELinuxOptions = p.SELinuxOptions
-	}
-	return s
-}
-
-// checkNonRoot tells why a container that must not run as root would: imageUser is what its image says.
-func checkNonRoot(pod *corev1.Pod, c *corev1.Container, s corev1.SecurityContext, imageUser string) error {
-	if s.RunAsNonRoot == nil || !*s.RunAsNonRoot {
-		return nil
-	}
-	where := fmt.Sprintf("(pod: %q, container: %s)", longName(pod), c.Name)
-	if s.RunAsUser != nil {
-		if *s.RunAsUser == 0 {
-			return fmt.Errorf("container's runAsUser breaks non-root policy %s", where)
-		}
-		return nil
-	}
-	user, _, _ := strings.Cut(imageUser, ":")
-	uid, err := strconv.ParseInt(user, 10, 64)
-	switch {
-	case user == "" || err == nil && uid == 0:
-		return fmt.Errorf("container has runAsNonRoot and image will run as root %s", where)
-	case err != nil:
-		return fmt.Errorf("container has runAsNonRoot and image has non-numeric user (%s), cannot verify user is non-root %s", user, where)
-	}
-	return nil
-}
-
 // dockerUser is Docker's "user:group" for a security context; "" leaves it to the image.
-func dockerUser(s corev1.SecurityContext, imageUser string) (string, error) {
+func dockerUser(s corev1.SecurityContext, imageUser string) string {
 	user := ""
 	if s.RunAsUser != nil {
 		user = strconv.FormatInt(*s.RunAsUser, 10)
 	}
 	if s.RunAsGroup == nil {
-		return user, nil
+		return user
 	}
 	if user == "" {
 		user, _, _ = strings.Cut(imageUser, ":")
@@ -81,11 +27,11 @@ func dockerUser(s corev1.SecurityContext, imageUser string) (string, error) {
 	if user == "" {
 		user = "0"
 	}
-	return user + ":" + strconv.FormatInt(*s.RunAsGroup, 10), nil
+	return user + ":" + strconv.FormatInt(*s.RunAsGroup, 10)
 }
 
 // secure puts the security context into h. seccompDir holds the files of Localhost profiles.
-func secure(h *container.HostConfig, pod *corev1.Pod, s corev1.SecurityContext, e engine, seccompDir string) error {
+func secure(h *container.HostConfig, pod *corev1.Pod, s corev1.SecurityContext, f features, seccompDir string) error {
 	privileged := s.Privileged != nil && *s.Privileged
 	h.ReadonlyRootfs = s.ReadOnlyRootFilesystem != nil && *s.ReadOnlyRootFilesystem
 	if s.Capabilities != nil {
@@ -110,7 +56,7 @@ func secure(h *container.HostConfig, pod *corev1.Pod, s corev1.SecurityContext, 
 		}
 	}
 	if privileged {
-		return privilege(h, e)
+		return privilege(h, f)
 	}
 	if s.ProcMount != nil && *s.ProcMount == corev1.UnmaskedProcMount {
 		h.MaskedPaths, h.ReadonlyPaths = []string{}, []string{}
@@ -120,7 +66,7 @@ func secure(h *container.HostConfig, pod *corev1.Pod, s corev1.SecurityContext, 
 		return err
 	}
 	h.SecurityOpt = append(h.SecurityOpt, seccomp...)
-	h.SecurityOpt = append(h.SecurityOpt, appArmorOption(s.AppArmorProfile, e)...)
+	h.SecurityOpt = append(h.SecurityOpt, appArmorOption(s.AppArmorProfile, f)...)
 	return nil
 }
 
@@ -145,9 +91,9 @@ func seccompOption(p *corev1.SeccompProfile, dir string) ([]string, error) {
 	return []string{"seccomp=" + string(profile)}, nil
 }
 
-func appArmorOption(p *corev1.AppArmorProfile, e engine) []string {
+func appArmorOption(p *corev1.AppArmorProfile, f features) []string {
 	switch {
-	case p == nil || !e.appArmor || p.Type == corev1.AppArmorProfileTypeRuntimeDefault:
+	case p == nil || !f.appArmor || p.Type == corev1.AppArmorProfileTypeRuntimeDefault:
 		return nil
 	case p.Type == corev1.AppArmorProfileTypeUnconfined:
 		return []string{"apparmor=unconfined"}

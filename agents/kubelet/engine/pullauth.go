@@ -1,4 +1,4 @@
-package kubelet
+package engine
 
 import (
 	"encoding/base64"

@@ -1,4 +1,4 @@
-package stream
+package engine
 
 import (
 	"context"
@@ -22,14 +22,14 @@ type beginning struct {
 }
 
 // lastLines finds the last n lines, at least one, of what o asks for.
-func (s *server) lastLines(ctx context.Context, id string, o container.LogsOptions, tty bool, n int) (beginning, error) {
+func (d *Docker) lastLines(ctx context.Context, id string, o container.LogsOptions, tty bool, n int) (beginning, error) {
 	o.Follow, o.Timestamps, o.ShowStdout, o.ShowStderr = false, true, true, true
 	for ask := n; ; ask *= 4 {
 		if n >= maxCounted || ask > maxCounted {
 			return beginning{records: max(n, ask/4)}, nil
 		}
 		o.Tail = strconv.Itoa(ask + 1) // the one before tells whether the first begins a line
-		got, err := s.readTail(ctx, id, o, tty)
+		got, err := d.readTail(ctx, id, o, tty)
 		if err != nil {
 			return beginning{}, err
 		}
@@ -51,8 +51,8 @@ type tailRecords []struct {
 	ends  bool // its line
 }
 
-func (s *server) readTail(ctx context.Context, id string, o container.LogsOptions, tty bool) (got tailRecords, err error) {
-	from, err := s.cfg.Docker.ContainerLogs(ctx, id, o)
+func (d *Docker) readTail(ctx context.Context, id string, o container.LogsOptions, tty bool) (got tailRecords, err error) {
+	from, err := d.api.ContainerLogs(ctx, id, o)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package kubelet
+package engine
 
 import (
 	"context"
@@ -16,6 +16,31 @@ import (
 
 	"gantry/registry/safely"
 )
+
+// features is what containers can have on this engine and its host; detected once.
+type features struct {
+	memory      int64 // bytes of the host
+	swapLimit   bool  // swap can be limited
+	memoryLimit bool
+	cpuQuota    bool
+	cpuShares   bool
+	appArmor    bool
+	jsonLogs    bool     // the default log driver is json-file
+	negativeOOM bool     // a container can have a negative oom_score_adj
+	privileged  bool     // a container can be --privileged
+	missing     []string // capabilities that a privileged container does without where it can't
+	// pauseSeccomp: the pause container starts with a seccomp profile of its own.
+	pauseSeccomp bool
+}
+
+// detected are the features that Prepare found.
+func (d *Docker) detected() (features, error) {
+	f := d.features.Load()
+	if f == nil {
+		return features{}, errors.New("the engine has not been prepared")
+	}
+	return *f, nil
+}
 
 // trials is what only an attempt tells of the engine. It is kept in a file: the answer changes with the engine or
 // a reboot alone.
@@ -37,52 +62,51 @@ const (
 )
 
 // detect learns what containers can have on this engine. image is one that exists.
-func detect(ctx context.Context, d docker, node, dataDir, image string) (engine, error) {
-	info, err := d.Info(ctx)
+func (d *Docker) detect(ctx context.Context, image string) (features, error) {
+	info, err := d.api.Info(ctx)
 	if err != nil {
-		return engine{}, fmt.Errorf("asking the engine what it can: %w", err)
+		return features{}, fmt.Errorf("asking the engine what it can: %w", classify(err))
 	}
-	e := engineOf(info)
+	f := featuresOf(info)
 	status, _ := os.ReadFile("/proc/self/status")
 	// The engine is taken to lack what this process lacks: both are services of one host.
-	e.missing = missingCapabilities(string(status))
+	f.missing = missingCapabilities(string(status))
 	boot, _ := os.ReadFile(bootIDFile)
 	t := trials{Version: trialsVersion, Engine: info.ID + " " + info.ServerVersion, Boot: strings.TrimSpace(string(boot))}
-	file := filepath.Join(dataDir, trialsFile)
+	file := filepath.Join(d.cfg.DataDir, trialsFile)
 	if have, err := readTrials(file); err == nil && have.Version == t.Version && have.Engine == t.Engine && have.Boot == t.Boot {
-		have.tell(&e)
-		return e, nil
+		have.addTo(&f)
+		return f, nil
 	}
-	if err := t.run(ctx, d, node, image); err != nil {
-		return engine{}, err
+	if err := t.run(ctx, d, image); err != nil {
+		return features{}, err
 	}
-	t.tell(&e)
-	return e, writeTrials(file, t)
+	t.addTo(&f)
+	return f, writeTrials(file, t)
 }
 
-// tell puts the answers into e.
-func (t trials) tell(e *engine) {
-	e.negativeOOM, e.privileged, e.pauseSeccomp = t.NegativeOOM, t.Privileged, t.PauseSeccomp
+// addTo sets the features that were tried.
+func (t trials) addTo(f *features) {
+	f.negativeOOM, f.privileged, f.pauseSeccomp = t.NegativeOOM, t.Privileged, t.PauseSeccomp
 }
 
-// engineOf is what the engine says of itself.
-func engineOf(info system.Info) engine {
-	return engine{
+// featuresOf is what the engine says of itself.
+func featuresOf(info system.Info) features {
+	return features{
 		memory: info.MemTotal, swapLimit: info.SwapLimit, memoryLimit: info.MemoryLimit,
 		cpuQuota: info.CPUCfsQuota, cpuShares: info.CPUShares,
 		appArmor: slices.ContainsFunc(info.SecurityOptions, func(o string) bool { return strings.HasPrefix(o, "name=apparmor") }),
 		jsonLogs: info.LoggingDriver == "json-file",
-		arch:     info.Architecture,
 	}
 }
 
 // run starts and removes a container for each question. A container that cannot be made at all is an error, one that cannot
 // be started is a no.
-func (t *trials) run(ctx context.Context, d docker, node, image string) error {
+func (t *trials) run(ctx context.Context, d *Docker, image string) error {
 	g, ctx := safely.WithContext(ctx)
 	try := func(answer *bool, name string, h *container.HostConfig) {
 		g.Go(func() (err error) {
-			*answer, err = tryStart(ctx, d, fmt.Sprintf("gantry-trial-%s-%s", node, name), image, h)
+			*answer, err = d.tryStart(ctx, fmt.Sprintf("gantry-trial-%s-%s", d.cfg.Node, name), image, h)
 			return err
 		})
 	}
@@ -92,26 +116,26 @@ func (t *trials) run(ctx context.Context, d docker, node, image string) error {
 	return g.Wait()
 }
 
-func tryStart(ctx context.Context, d docker, name, image string, h *container.HostConfig) (ok bool, err error) {
+func (d *Docker) tryStart(ctx context.Context, name, image string, h *container.HostConfig) (ok bool, err error) {
 	force := container.RemoveOptions{Force: true}
 	// As root: another user has no capability to be refused.
 	c := &container.Config{Image: image, User: "0:0", NetworkDisabled: true, Labels: map[string]string{labelTrial: "true"}}
-	made, err := d.ContainerCreate(ctx, c, h, nil, nil, name)
+	made, err := d.api.ContainerCreate(ctx, c, h, nil, nil, name)
 	if errdefs.IsConflict(err) { // left by a crash
-		if err := d.ContainerRemove(ctx, name, force); err != nil && !errdefs.IsNotFound(err) {
-			return false, fmt.Errorf("removing the engine's last trial: %w", err)
+		if err := d.api.ContainerRemove(ctx, name, force); err != nil && !errdefs.IsNotFound(err) {
+			return false, fmt.Errorf("removing the engine's last trial: %w", classify(err))
 		}
-		made, err = d.ContainerCreate(ctx, c, h, nil, nil, name)
+		made, err = d.api.ContainerCreate(ctx, c, h, nil, nil, name)
 	}
 	if err != nil {
-		return false, fmt.Errorf("trying the engine: %w", err)
+		return false, fmt.Errorf("trying the engine: %w", classify(err))
 	}
-	start := d.ContainerStart(ctx, made.ID, container.StartOptions{})
-	remove := d.ContainerRemove(context.WithoutCancel(ctx), made.ID, force)
+	start := d.api.ContainerStart(ctx, made.ID, container.StartOptions{})
+	remove := d.api.ContainerRemove(context.WithoutCancel(ctx), made.ID, force)
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	return start == nil, remove
+	return start == nil, classify(remove)
 }
 
 // labelTrial marks the containers of trials, which live for a moment.

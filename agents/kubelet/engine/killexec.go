@@ -1,4 +1,4 @@
-package stream
+package engine
 
 import (
 	"context"
@@ -12,20 +12,23 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// endTimeout bounds the end of an exec, whose own ctx has ended by then.
-const endTimeout = 30 * time.Second
+// killTimeout bounds the end of an exec, whose own ctx has ended by then.
+const killTimeout = 30 * time.Second
 
-// EndExec kills the process of an exec that nobody waits for any more, as containerd does when a stream ends; one that has ended
-// is no error. The engine has no call for it, so it is killed from the host, and only while it surely is that process.
-// It works on when ctx has ended.
-func EndExec(ctx context.Context, d interface {
+// execInspector is the part of API that killExec uses.
+type execInspector interface {
 	ContainerExecInspect(ctx context.Context, execID string) (container.ExecInspect, error)
-}, execID string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)
+}
+
+// killExec kills the process of an exec that nobody waits for any more, as containerd does when a stream ends; one that has ended
+// is no error. Docker has no call for it, so it is killed from the host, and only while it surely is that process.
+// It goes on when ctx has ended.
+func killExec(ctx context.Context, d execInspector, execID string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
 	defer cancel()
 	e, err := d.ContainerExecInspect(ctx, execID)
 	for tries := 0; err == nil && e.Running && e.Pid == 0 && tries < exitTries; tries++ { // it is being started
-		if err = pause(ctx, exitPoll); err == nil {
+		if err = wait(ctx, exitPoll); err == nil {
 			e, err = d.ContainerExecInspect(ctx, execID)
 		}
 	}
@@ -33,11 +36,11 @@ func EndExec(ctx context.Context, d interface {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("ending exec %s: %w", execID, err)
+		return fmt.Errorf("killing exec %s: %w", execID, err)
 	}
 	p, err := os.FindProcess(e.Pid) // by a pidfd: from here on it means this process, though its number were given anew
 	if err != nil {
-		return fmt.Errorf("ending exec %s: %w", execID, err)
+		return fmt.Errorf("killing exec %s: %w", execID, err)
 	}
 	defer func() { _ = p.Release() }()
 	now, err := d.ContainerExecInspect(ctx, execID)
@@ -45,7 +48,7 @@ func EndExec(ctx context.Context, d interface {
 		return nil // it ended meanwhile
 	}
 	if err := p.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("ending exec %s: %w", execID, err)
+		return fmt.Errorf("killing exec %s: %w", execID, err)
 	}
 	return nil
 }
@@ -56,8 +59,8 @@ func inContainer(pid int, containerID string) bool {
 	return err == nil && containerID != "" && strings.Contains(string(groups), containerID)
 }
 
-// pause waits for d; ctx's error when that ends first.
-func pause(ctx context.Context, d time.Duration) error {
+// wait waits for d; ctx's error when that ends first.
+func wait(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

@@ -1,4 +1,4 @@
-package kubelet
+package engine
 
 import (
 	"io/fs"
@@ -13,14 +13,14 @@ import (
 // privilege makes a container privileged. Where the engine cannot (it lacks a capability itself, so that every
 // --privileged container fails to start), the container gets all there is: every capability the engine has, every device, no
 // seccomp, AppArmor or SELinux confinement, and nothing of /proc hidden.
-func privilege(h *container.HostConfig, e engine) error {
-	if e.privileged {
+func privilege(h *container.HostConfig, f features) error {
+	if f.privileged {
 		h.Privileged = true
 		return nil
 	}
-	h.CapAdd, h.CapDrop = []string{"ALL"}, e.missing
+	h.CapAdd, h.CapDrop = []string{"ALL"}, f.missing
 	h.SecurityOpt = append(h.SecurityOpt, "seccomp=unconfined", "label=disable")
-	if e.appArmor {
+	if f.appArmor {
 		h.SecurityOpt = append(h.SecurityOpt, "apparmor=unconfined")
 	}
 	h.MaskedPaths, h.ReadonlyPaths = []string{}, []string{}
