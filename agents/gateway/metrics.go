@@ -63,7 +63,7 @@ func labelsOf(r *request.Request) []string {
 		verb = "other"
 	}
 	sub := r.Subresource
-	if !servedSubresource(r.Kind, sub) {
+	if r.Sub == nil {
 		sub = ""
 	}
 	scope := "cluster"

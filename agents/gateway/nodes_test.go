@@ -53,7 +53,7 @@ func TestTarget(t *testing.T) {
 	} {
 		req := httptest.NewRequest(tt.method, tt.path, nil)
 		r := &request.Request{Request: req, Query: req.URL.Query()}
-		r.Info = request.ParseInfo(req, r.Query, c.gateway.served)
+		r.Info = request.ParseInfo(req, r.Query, c.gateway.resources)
 		a := authorize.AttributesOf(r)
 		got := fmt.Sprintf("%s %s %s %s %s %s", a.Verb, a.Namespace, a.Plural, a.Name, a.Subresource, a.Fields)
 		if diff := cmp.Diff(tt.want, got); diff != "" {

@@ -151,13 +151,14 @@ var beside = map[string][]string{
 }
 
 // routes are the paths of a kind: by both doors, with and without a namespace, of collections, objects and subresources.
-func routes(k *schema.Kind) (paths []string) {
+func routes(res *request.Resource) (paths []string) {
+	k := res.Kind
 	base := "/apis/" + k.Group + "/" + k.Version.Version
 	if k.Group == "" {
 		base = "/api/" + k.Version.Version
 	}
-	subs := []string{"status", "scale", "finalize", "proxy", "bogus", "log/more"}
-	for _, s := range k.Subresources {
+	subs := []string{"status", "scale", "finalize", "resize", "proxy", "bogus", "log/more"}
+	for _, s := range res.Subresources {
 		subs = append(subs, s.Name)
 	}
 	for _, prefix := range []string{base, base + "/namespaces/a"} {
@@ -273,7 +274,7 @@ func TestPermittedIsDone(t *testing.T) {
 	s := &spy{objects: c.gateway.reg}
 	c.rebuild(s, s)
 	scoped := map[string]bool{}
-	for _, k := range c.gateway.kinds.Set().All {
+	for _, k := range c.reg.Kinds().Set().All {
 		scoped[k.Plural] = k.Namespaced
 	}
 	users := map[string]*x509.Certificate{
@@ -281,8 +282,8 @@ func TestPermittedIsDone(t *testing.T) {
 		"a node": leafOf(t, c.node("x")),
 	}
 	tried, did := 0, map[string]int{}
-	for _, k := range slices.Concat(c.gateway.kinds.Set().All, virtualKinds) {
-		for _, path := range routes(k) {
+	for _, res := range c.gateway.resources.now().all {
+		for _, path := range routes(res) {
 			for _, shape := range shapes() {
 				for who, leaf := range users {
 					tried++

@@ -115,7 +115,7 @@ func (b *receivedBody) release() {
 // the request has been served, also with an error.
 func (g *gateway) receive(w http.ResponseWriter, r *request.Request) (*receivedBody, error) {
 	switch {
-	case r.ContentLength == 0 || upgrades(r.Subresource):
+	case r.ContentLength == 0 || r.Sub.IsConnection():
 		return nil, nil
 	case r.ContentLength > decode.MaxBody:
 		return nil, &http.MaxBytesError{Limit: decode.MaxBody}
@@ -160,11 +160,6 @@ func (g *gateway) endBody(w http.ResponseWriter) (stop func()) {
 			<-ended // w may not be used any more once the handler has returned
 		}
 	}
-}
-
-// upgrades tells the subresources whose connection becomes a stream: what follows the head is not the gateway's to read.
-func upgrades(subresource string) bool {
-	return subresource == "exec" || subresource == "attach" || subresource == "portforward"
 }
 
 // read reads a body within its bound. Memory grows with what has been received, not with the Content-Length (size; -1: none).

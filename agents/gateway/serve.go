@@ -25,20 +25,19 @@ import (
 
 // gateway is the handlers and what they share.
 type gateway struct {
-	cfg      Config
-	reg      objects
-	kinds    *schema.Kinds
-	served   request.Kinds
-	authz    authorize.Authorizer
-	authn    *authenticate.Authenticator
-	reviews  authorize.Reviews
-	nodes    authorize.NodeRestriction
-	docs     *discovery.Documents
-	streams  *stream.Handlers
-	reads    *maxInFlight
-	writes   *maxInFlight
-	bodies   *bodyLimits
-	watchers atomic.Int64 // watches open
+	cfg       Config
+	reg       objects
+	resources *resources
+	actions   []action
+	authz     authorize.Authorizer
+	authn     *authenticate.Authenticator
+	reviews   authorize.Reviews
+	nodes     authorize.NodeRestriction
+	streams   *stream.Handlers
+	reads     *maxInFlight
+	writes    *maxInFlight
+	bodies    *bodyLimits
+	watchers  atomic.Int64 // watches open
 }
 
 // objects is what the handlers ask of the registry: nothing that is not in a request's Info, and so permitted.
@@ -60,7 +59,7 @@ func newGateway(cfg Config) (*gateway, error) {
 func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, error) {
 	cfg = cfg.withDefaults()
 	g := &gateway{
-		cfg: cfg, reg: reg, kinds: cfg.Registry.Kinds(), served: served{cfg.Registry.Kinds()}, authz: authz, reviews: authorize.Reviews{Authorizer: authz},
+		cfg: cfg, reg: reg, authz: authz, reviews: authorize.Reviews{Authorizer: authz},
 		nodes: authorize.NodeRestriction{Registry: reg},
 		reads: newMaxInFlight(cfg.MaxReads), writes: newMaxInFlight(cfg.MaxWrites), bodies: newBodyLimits(cfg.MaxWrites),
 	}
@@ -69,11 +68,17 @@ func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, er
 		return nil, err
 	}
 	g.authn = &authenticate.Authenticator{Registry: reg, Authorizer: authz, Tokens: tokens, ClientCAs: cfg.ClientCAs, Advertised: g.advertised, Log: cfg.Log}
-	g.docs = discovery.New(g.kinds.Set(), virtualKinds, servedSubresource, g.advertised, cfg.Version)
 	g.streams = stream.New(stream.Config{
 		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDR,
 		Own: g.advertised, Log: cfg.Log,
 	})
+	g.actions = g.allActions()
+	g.resources = &resources{
+		kinds: cfg.Registry.Kinds(), rows: g.rows, virtual: g.virtualResources(),
+		docs: func(all []*request.Resource) *discovery.Documents {
+			return discovery.New(all, g.advertised, cfg.Version)
+		},
+	}
 	return g, nil
 }
 
@@ -81,7 +86,7 @@ func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, er
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	w := &responseWriter{ResponseWriter: rw, start: time.Now()}
 	r := &request.Request{Request: req, Query: req.URL.Query()}
-	r.Info = request.ParseInfo(req, r.Query, g.served)
+	r.Info = request.ParseInfo(req, r.Query, g.resources)
 	h := w.Header()
 	h.Set("Audit-Id", string(uuid.NewUUID()))
 	h.Set("Cache-Control", "no-cache, private")

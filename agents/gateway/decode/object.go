@@ -12,7 +12,7 @@ import (
 
 // Object reads the body as an object of the request's kind, in the request's namespace.
 func Object(w http.ResponseWriter, r *request.Request, o request.WriteOptions) (schema.Object, error) {
-	obj, err := Kind(w, r.Request, r.Kind, o)
+	obj, err := Version(w, r.Request, r.Kind.Stored(), o)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func Review(w http.ResponseWriter, r *request.Request) (schema.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	obj, err := Kind(w, r.Request, r.Kind, o)
+	obj, err := Version(w, r.Request, r.Kind.Stored(), o)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (d *Documents) OpenAPIV2(w http.ResponseWriter, r *request.Request) error {
 	if kind != request.JSONType {
 		build = openapi.V2Protobuf
 	}
-	body, err := d.openapi.get("v2 "+kind, func() ([]byte, error) { return build(d.kinds) })
+	body, err := d.openapi.get("v2 "+kind, func() ([]byte, error) { return build(d.described()) })
 	if err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func openapiKind(req *http.Request) (string, error) {
 
 // OpenAPIIndex answers /openapi/v3.
 func (d *Documents) OpenAPIIndex(w http.ResponseWriter, r *request.Request) error {
-	body, err := d.openapi.get("v3", func() ([]byte, error) { return openapi.V3Index(d.kinds) })
+	body, err := d.openapi.get("v3", func() ([]byte, error) { return openapi.V3Index(d.described()) })
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (d *Documents) OpenAPIV3(w http.ResponseWriter, r *request.Request) error {
 		return request.NotFound()
 	}
 	body, err := d.openapi.get("v3/"+path, func() ([]byte, error) {
-		body, ok := openapi.V3(d.kinds, path)
+		body, ok := openapi.V3(d.described(), path)
 		if !ok {
 			return nil, request.NotFound()
 		}
@@ -122,4 +122,19 @@ func (d *Documents) servesVersion(path string) bool {
 		}
 	}
 	return false
+}
+
+// described are the resources as package openapi takes them. Versions without a Go type are left out.
+func (d *Documents) described() (all []openapi.Resource) {
+	for _, res := range d.resources {
+		if res.Version.IsUnstructured() {
+			continue
+		}
+		one := openapi.Resource{Kind: res.Kind, Version: res.Version, Verbs: res.Handlers.Verbs()}
+		for _, s := range res.Subresources {
+			one.Subresources = append(one.Subresources, s.Subresource)
+		}
+		all = append(all, one)
+	}
+	return all
 }
