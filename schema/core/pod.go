@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"gantry/schema"
+	"gantry/schema/pods"
 )
 
 // Pod is the kind of pods.
@@ -106,7 +107,7 @@ func keepObservedGeneration(status, old *corev1.PodStatus) {
 
 // podGrace is how many seconds a deleted pod stays: none before it has a node or after it has ended.
 func podGrace(pod *corev1.Pod, requested *int64) int64 {
-	if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
+	if pod.Spec.NodeName == "" || pods.IsTerminal(pod) {
 		return 0
 	}
 	if requested == nil {
