@@ -15,6 +15,7 @@ import (
 	"gantry/agents/gateway/userinfo"
 	"gantry/registry"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
 // Node lets a node's agents do what running the node's pods takes, and no more:
@@ -208,21 +209,10 @@ func (n *Node) anyPod(ctx context.Context, node, namespace string, f func(*corev
 			return false, err
 		}
 		for _, it := range l.Items {
-			if pod := it.Object().(*corev1.Pod); !ended(pod) && !isMirror(pod) && f(pod) {
+			if pod := it.Object().(*corev1.Pod); !pods.IsTerminalAndDeleted(pod) && !pods.IsMirror(pod.Annotations) && f(pod) {
 				return true, nil
 			}
 		}
 	}
 	return false, nil
-}
-
-// isMirror tells the image of a static pod.
-func isMirror(pod *corev1.Pod) bool {
-	_, ok := pod.Annotations[corev1.MirrorPodAnnotationKey]
-	return ok
-}
-
-// ended tells a pod that will never run again: it gives no access any more.
-func ended(pod *corev1.Pod) bool {
-	return pod.DeletionTimestamp != nil && (pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed)
 }
