@@ -111,7 +111,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Log = c.Log.With("agent", "gateway")
 	if c.Version.GitVersion == "" {
-		c.Version = discovery.SpokenVersion()
+		c.Version = discovery.ServedVersion()
 	}
 	return c
 }

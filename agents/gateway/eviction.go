@@ -14,7 +14,7 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// evict deletes a pod on behalf of somebody who empties its node. There are no disruption budgets to ask yet.
+// evict deletes a pod: POST pods/<name>/eviction. There are no disruption budgets yet.
 func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// isHealth tells the paths of health checks and of single ones among them.
+// isHealth returns whether a path is that of the health checks, or of a single one.
 func isHealth(path string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return first == "healthz" || first == "livez" || first == "readyz"

@@ -2,7 +2,7 @@ package gateway
 
 import "testing"
 
-func TestPlacesAreShared(t *testing.T) {
+func TestMaxInFlightIsShared(t *testing.T) {
 	p := newMaxInFlight(8)
 	for i := range 6 {
 		if !p.acquire("greedy") {
@@ -34,7 +34,7 @@ func TestPlacesAreShared(t *testing.T) {
 	}
 }
 
-func TestFewPlacesAreNotShared(t *testing.T) {
+func TestSmallMaxInFlightIsNotShared(t *testing.T) {
 	p := newMaxInFlight(1)
 	if !p.acquire("a") || p.acquire("b") {
 		t.Error("one place is not one place")

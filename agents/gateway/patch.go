@@ -59,8 +59,8 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 	return encode.Item(w, r, http.StatusOK, item)
 }
 
-// readPatch reads the body and the options of a patch. Its type is judged before anything else: an option may belong to a type that
-// is not understood.
+// readPatch reads the body and the options of a patch. Its type is checked first: an option may belong to a type that is not
+// supported.
 func readPatch(r *request.Request) ([]byte, request.WriteOptions, error) {
 	media, _, err := decode.MediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != patch.JSON && media != patch.Merge && media != patch.Strategic {

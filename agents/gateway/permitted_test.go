@@ -150,7 +150,7 @@ var beside = map[string][]string{
 	"log": {"nodes"}, "exec": {"nodes"}, "attach": {"nodes"}, "portforward": {"nodes"}, "token": {"pods", "nodes", "secrets"},
 }
 
-// routes are the paths of a kind: by both doors, with and without a namespace, of collections, objects and subresources.
+// routes are the paths of a kind: by path and by etcd key, with and without a namespace, of collections, objects and subresources.
 func routes(res *request.Resource) (paths []string) {
 	k := res.Kind
 	base := "/apis/" + k.Group + "/" + k.Version.Version

@@ -29,7 +29,7 @@ func (c *cluster) gateways() (all []string) {
 	return all
 }
 
-// TestGatewaysKnowEachOther publishes three gateways, one of which dies.
+// TestGatewaysKnowEachOther publishes three gateways, one of which stops.
 func TestGatewaysKnowEachOther(t *testing.T) {
 	c := newCluster(t)
 	now := time.Now()

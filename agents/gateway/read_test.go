@@ -29,7 +29,7 @@ func (c *cluster) makeMaps(n int, data string) {
 	}
 }
 
-// TestBytesAreTheObjects shows that both doors hand out the same bytes, that a list is made of them, and what the ETag
+// TestBytesAreTheObjects shows that a path and an etcd key give the same bytes, that a list is made of them, and what the ETag
 // is for.
 func TestBytesAreTheObjects(t *testing.T) {
 	c := newCluster(t)
@@ -189,7 +189,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestWatchLines looks at what is on the wire.
+// TestWatchLines checks the lines that are sent.
 func TestWatchLines(t *testing.T) {
 	c := newCluster(t)
 	c.makeMaps(2, "x")

@@ -145,7 +145,7 @@ func bodyError(ctx context.Context, err error) error {
 	case errors.As(err, &large), errors.As(err, &status):
 		return err
 	}
-	return apierrors.NewBadRequest(fmt.Sprintf("error reading the request body: %v", err)) // broken off, or not as HTTP has it
+	return apierrors.NewBadRequest(fmt.Sprintf("error reading the request body: %v", err)) // broken off, or malformed
 }
 
 // endBody ends the receiving of a long-running request's body after RequestTimeout; stop ends that.

@@ -53,8 +53,8 @@ func post(t *testing.T, p pki.Pair, path string, body io.Reader) *http.Request {
 
 const configMaps = "/api/v1/namespaces/default/configmaps"
 
-// TestSilentBodiesHoldNoPlace: requests whose bodies do not come hold up neither another user nor their own.
-func TestSilentBodiesHoldNoPlace(t *testing.T) {
+// TestUnsentBodiesAreNotInFlight: requests whose bodies are not sent block neither another user nor their own.
+func TestUnsentBodiesAreNotInFlight(t *testing.T) {
 	const places = 8
 	c := newCluster(t, func(cfg *Config) { cfg.MaxWrites = places })
 	asked, end := make(chan struct{}), make(chan struct{})
@@ -95,8 +95,8 @@ func TestSilentBodiesHoldNoPlace(t *testing.T) {
 	}
 }
 
-// TestPromisedBodiesEnd: a connection on which a body is promised does not stay open, whoever has it.
-func TestPromisedBodiesEnd(t *testing.T) {
+// TestUnsentBodiesEnd: a connection on which an announced body is not sent is closed, for authenticated and other clients.
+func TestUnsentBodiesEnd(t *testing.T) {
 	const short = 300 * time.Millisecond
 	c := newCluster(t, func(cfg *Config) { cfg.RequestTimeout = short })
 	for _, tt := range []struct {
@@ -149,8 +149,8 @@ func dial(t *testing.T, c *cluster, known bool) net.Conn {
 	return conn
 }
 
-// TestSilentStreamIsAnswered: in HTTP/2 the stream of a body that does not come is answered and ends, and others go on.
-func TestSilentStreamIsAnswered(t *testing.T) {
+// TestUnsentBodyOfAStreamIsAnswered: in HTTP/2 the stream of a body that is not sent is answered and ends, and others go on.
+func TestUnsentBodyOfAStreamIsAnswered(t *testing.T) {
 	c := newCluster(t, func(cfg *Config) { cfg.RequestTimeout = 300 * time.Millisecond })
 	client := c.client(c.admin.Certificate)
 	body, promise := io.Pipe()

@@ -49,7 +49,7 @@ func (r *resources) now() *resourceSet {
 		s.byPath[res.Version.GV().WithResource(res.Kind.Plural)] = res
 	}
 	s.docs = r.docs(s.all)
-	r.current.Store(s) // two that do it at once make the same
+	r.current.Store(s) // concurrent calls make the same
 	return s
 }
 
@@ -58,7 +58,7 @@ func (r *resources) Resource(group, version, plural string) *request.Resource {
 	return r.now().byPath[kschema.GroupVersionResource{Group: group, Version: version, Resource: plural}]
 }
 
-// Key takes an etcd key below /registry/ apart.
+// Key parses an etcd key below /registry/.
 func (r *resources) Key(rel string) (res *request.Resource, namespace, name string, ok bool) {
 	s := r.now()
 	k, namespace, name, ok := s.set.Key(rel)

@@ -115,7 +115,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		growStack()
-		r.Request = r.WithContext(registry.WithWriter(r.Context(), r.User.Username)) // history tells who
+		r.Request = r.WithContext(registry.WithWriter(r.Context(), r.User.Username)) // for the history of the object
 	}
 	handle, err := g.route(w, r)
 	if err != nil {
@@ -206,7 +206,7 @@ func unblock(w http.ResponseWriter) {
 // timeoutAnswerTime is what a request whose deadline has passed has to answer that.
 const timeoutAnswerTime = 5 * time.Second
 
-// recoverPanic makes one bad request stay one.
+// recoverPanic answers a request whose handler has panicked.
 func (g *gateway) recoverPanic(w *responseWriter, r *request.Request) {
 	p := recover()
 	if p == nil {

@@ -72,8 +72,8 @@ func (g *gateway) update(w http.ResponseWriter, r *request.Request) error {
 	return encode.Item(w, r, code, item)
 }
 
-// createOnUpdate lets an update create where its kind is created by it and its user may create; created, nil for other kinds,
-// tells afterwards that it did.
+// createOnUpdate lets an update create an absent object where the kind allows that and the user may create; created, nil for other
+// kinds, is whether it did.
 func (g *gateway) createOnUpdate(r *request.Request, obj schema.Object, o *registry.WriteOptions) (created *bool) {
 	if !r.Kind.CreateOnUpdate || r.Subresource != "" {
 		return nil

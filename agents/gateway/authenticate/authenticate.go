@@ -21,7 +21,7 @@ import (
 // Authenticator finds the user of a request.
 type Authenticator struct {
 	Registry   reader
-	Authorizer authorize.Authorizer // is asked for impersonation
+	Authorizer authorize.Authorizer // is asked for impersonation and anonymous requests
 	Tokens     *tokens
 	ClientCAs  *x509.CertPool
 	Advertised func() netip.AddrPort // where others reach this gateway: "10.0.0.1:6443"

@@ -14,7 +14,7 @@ import (
 	"gantry/schema/core"
 )
 
-// readLegacy verifies the signature and the issuer of a token that is in a Secret. It holds for this API's audience.
+// readLegacy verifies the signature and the issuer of a token that is in a Secret. Its audience is this API.
 func (t *tokens) readLegacy(text string) (*claims, error) {
 	l := &signtoken.LegacyClaims{}
 	if _, err := jwt.ParseWithClaims(text, l, t.key, validMethods, jwt.WithIssuer(signtoken.LegacyIssuer), jwt.WithLeeway(0)); err != nil {

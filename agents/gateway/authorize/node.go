@@ -20,12 +20,12 @@ import (
 
 // Node lets a node's agents do what running the node's pods takes, and no more:
 //   - read services, endpoints and endpoint slices; create, read and change its own Node;
-//   - get, list and watch the pods bound to it, change their status and delete them (NodeRestriction sees to that);
+//   - get, list and watch the pods bound to it, change their status and delete them (NodeRestriction checks that);
 //   - read secrets and config maps, by name, that a pod bound to it refers to; get tokens for its pods' accounts;
 //   - keep its lease in kube-node-lease; write events; ask for reviews of who calls it.
 type Node struct{ reg *registry.Registry }
 
-// Authorize allows a node what its pods, or its being a node, give it.
+// Authorize allows what every node may do and what the node's pods need.
 func (n *Node) Authorize(ctx context.Context, a Attributes) (Decision, string, error) {
 	if !slices.Contains(a.User.Groups, userinfo.GroupNodes) {
 		return NoOpinion, "", nil
@@ -64,7 +64,7 @@ var nodeRules = Rules{Resources: []authorizationv1.ResourceRule{
 	{Verbs: []string{"create"}, APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"localsubjectaccessreviews", "subjectaccessreviews"}},
 }}
 
-// Rules are what every node may do, and what it may do with its own Node and lease. What its pods give it is not listed.
+// Rules are what every node may do, and what it may do with its own Node and lease. What it may do because of its pods is not listed.
 func (n *Node) Rules(_ context.Context, user authenticationv1.UserInfo, namespace string) (Rules, error) {
 	if !userinfo.IsNode(user) {
 		return Rules{}, nil
@@ -151,7 +151,7 @@ func (n *Node) account(ctx context.Context, node string, a Attributes) (Decision
 }
 
 // pods lets a node read the pods bound to it, one of them or those that it selects by their node, and write what NodeRestriction
-// judges.
+// checks.
 func (n *Node) pods(ctx context.Context, node string, a Attributes) (Decision, string, error) {
 	switch a.Subresource + "/" + a.Verb {
 	case "/create", "/delete", "status/update", "status/patch", "eviction/create":
@@ -186,7 +186,7 @@ func (n *Node) pod(ctx context.Context, node string, a Attributes) (Decision, st
 	return unrelated(node)
 }
 
-// related allows what a pod bound to the node stands for.
+// related allows what f holds for a pod bound to the node.
 func (n *Node) related(ctx context.Context, node string, a Attributes, f func(*corev1.Pod) bool) (Decision, string, error) {
 	ok, err := n.anyPod(ctx, node, a.Namespace, f)
 	if ok {
@@ -200,7 +200,7 @@ func unrelated(node string) (Decision, string, error) {
 	return NoOpinion, fmt.Sprintf("no relationship found between node '%s' and this object", node), nil
 }
 
-// anyPod tells whether f holds for a pod of a namespace that is bound to node. A mirror pod counts for nothing: nodes make them.
+// anyPod returns whether f holds for a pod of a namespace that is bound to node. Mirror pods do not count: nodes make them.
 // The cache is asked first, etcd where nothing in the cache answers.
 func (n *Node) anyPod(ctx context.Context, node, namespace string, f func(*corev1.Pod) bool) (bool, error) {
 	for _, revision := range []string{"0", ""} {

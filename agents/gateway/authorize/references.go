@@ -98,7 +98,7 @@ func configMapsOf(pod *corev1.Pod) (names []string) {
 	return names
 }
 
-// referredTo is the first sort of API object that a pod refers to; "" where it refers to none. A source of a volume that is not
+// referredTo is the resource of the first API object that a pod refers to; "" where it refers to none. A source of a volume that is not
 // known here is an error: it might refer to one.
 func referredTo(pod *corev1.Pod) (string, error) {
 	switch {

@@ -30,7 +30,7 @@ func (v Reviews) ReviewAccess(w http.ResponseWriter, r *request.Request) error {
 	return encode.Object(w, r, http.StatusCreated, review)
 }
 
-// ReviewLocalAccess is reviewAccess within a namespace.
+// ReviewLocalAccess is ReviewAccess within a namespace.
 func (v Reviews) ReviewLocalAccess(w http.ResponseWriter, r *request.Request) error {
 	obj, err := decode.Review(w, r)
 	if err != nil {

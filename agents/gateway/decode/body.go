@@ -34,8 +34,8 @@ type Content struct {
 	Protobuf bool
 }
 
-// ReadContent reads a body of a type that objects are written in. The types that a page of another site may send without asking
-// (forms, plain text) are none of them.
+// ReadContent reads a body of a type that objects are written in. The types of CORS' simple requests (forms, plain text) are none
+// of them.
 func ReadContent(req *http.Request) (Content, error) {
 	media, err := contentMedia(req)
 	if err != nil {
@@ -44,7 +44,7 @@ func ReadContent(req *http.Request) (Content, error) {
 	return contentOf(media, Body(req))
 }
 
-// ReadContentIfAny is readContent where a request may do without a body, whose type is then of no matter.
+// ReadContentIfAny is ReadContent for a request that may have no body, whose type is then ignored.
 func ReadContentIfAny(req *http.Request) (Content, error) {
 	b := Body(req)
 	if len(bytes.TrimSpace(b)) == 0 {
@@ -122,7 +122,7 @@ func Decode(w http.ResponseWriter, v *schema.Version, body []byte, o request.Wri
 	return obj, nil
 }
 
-// unreadable words what keeps a body from being a v.
+// unreadable is the error of a body that is no v.
 func unreadable(v *schema.Version, body []byte, err error) error {
 	var head struct {
 		metav1.TypeMeta
@@ -157,6 +157,7 @@ func Summary(body []byte) string {
 	return fmt.Sprintf("%02x", body)
 }
 
+// StrictText is the error of unknown and duplicate fields.
 func StrictText(unknown []string) string {
 	return "strict decoding error: " + strings.Join(unknown, ", ")
 }

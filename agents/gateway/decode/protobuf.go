@@ -40,7 +40,7 @@ func DecodeProtobuf(v *schema.Version, body []byte) (schema.Object, error) {
 	return obj, nil
 }
 
-// UnwrapProtobuf reads into from body and returns what the body says it is.
+// UnwrapProtobuf reads into from body and returns the kind that the body names.
 func UnwrapProtobuf(body []byte, into any) (runtime.TypeMeta, error) {
 	rest, ok := bytes.CutPrefix(body, ProtobufMark)
 	if !ok {

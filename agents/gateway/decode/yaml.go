@@ -65,7 +65,7 @@ func (c *jsonWriter) text(s string) error {
 	return c.raw(string(quoted))
 }
 
-// plainText tells a text that is its own JSON between quotes.
+// plainText returns whether a text between quotes is JSON.
 func plainText(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {

@@ -22,14 +22,14 @@ type Documents struct {
 	versions  []kschema.GroupVersion // in the order of the resources
 	lists     map[kschema.GroupVersion]*metav1.APIResourceList
 	openapi   openapiCache
-	spoken    version.Info
+	version   version.Info
 	// advertised is where others reach this gateway: "10.0.0.1:6443".
 	advertised func() netip.AddrPort
 }
 
 // New describes resources.
-func New(resources []*request.Resource, advertised func() netip.AddrPort, spoken version.Info) *Documents {
-	d := &Documents{resources: resources, advertised: advertised, spoken: spoken, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
+func New(resources []*request.Resource, advertised func() netip.AddrPort, version version.Info) *Documents {
+	d := &Documents{resources: resources, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
 	for _, res := range resources {
 		gv := res.Version.GV()
 		l := d.lists[gv]

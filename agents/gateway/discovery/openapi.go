@@ -66,7 +66,7 @@ func (d *Documents) OpenAPIV2(w http.ResponseWriter, r *request.Request) error {
 func openapiKind(req *http.Request) (string, error) {
 	header := req.Header.Values("Accept")
 	if slices.ContainsFunc(header, func(h string) bool { return strings.Contains(h, openapiProto) }) {
-		return openapiProtoOld, nil // kubectl up to 1.27 or so; the at sign is not mime's, so parseAccept leaves it out
+		return openapiProtoOld, nil // kubectl up to 1.27 or so; mime cannot parse the at sign, so ParseAccept leaves it out
 	}
 	accept := request.ParseAccept(header)
 	if len(accept) == 0 {
@@ -75,7 +75,7 @@ func openapiKind(req *http.Request) (string, error) {
 	for _, c := range accept {
 		switch c.Media {
 		case openapiProtoOld:
-			return openapiProtoOld, nil // and never the other: Go's mime, and so client-go, can't parse its at sign
+			return openapiProtoOld, nil // never the other: Go's mime, and so client-go, cannot parse its at sign
 		case request.JSONType, "*/*", "application/*":
 			return request.JSONType, nil
 		}

@@ -27,7 +27,7 @@ func NewEventFramer(r *request.Request) (*EventFramer, error) {
 	return f, nil
 }
 
-// Shaped tells whether events are made anew, and not the bytes that the cache holds.
+// Shaped returns whether events are encoded anew instead of being the bytes that the cache holds.
 func (f *EventFramer) Shaped() bool { return f.r.Shape.As != "" }
 
 // Append appends one event: {"type":"ADDED","object":{...}} and a newline.

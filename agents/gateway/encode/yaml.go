@@ -194,7 +194,7 @@ func (e *yamlWriter) text(s string, column int) {
 	}
 }
 
-// printable tells a text of characters that YAML takes as they are, and of others.
+// printable returns whether a text consists of characters that YAML takes as they are, and of others.
 func printable(s, others string) bool {
 	for _, c := range s {
 		if !(c >= ' ' && c < 0x7f || c >= 0xa0 && c <= 0xd7ff && c != 0x2028 && c != 0x2029 || c >= 0xe000 && c < utf8.RuneError && c != 0xfeff || c >= 0x10000 || strings.ContainsRune(others, c)) {
@@ -231,7 +231,7 @@ func appendScalar(b []byte, s string) []byte {
 // keywords are the texts that YAML reads as something else, in small letters.
 var keywords = map[string]bool{"true": true, "false": true, "yes": true, "no": true, "on": true, "off": true, "y": true, "n": true, "null": true}
 
-// plainScalar tells a text that YAML reads as itself: it begins like a word or a path and has no character that means anything.
+// plainScalar returns whether YAML reads a text as itself: it begins like a word or a path and has no indicator character.
 func plainScalar(s string) bool {
 	if s == "" || keywords[strings.ToLower(s)] || s[len(s)-1] == ':' {
 		return false

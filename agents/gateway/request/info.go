@@ -12,8 +12,8 @@ import (
 	"gantry/schema"
 )
 
-// Info is what a request is about. It is the one reading of path, method and query: permission is asked for it (attributes),
-// the handler is chosen by it (route) and acts on it.
+// Info is what a request is about. It is the one reading of path, method and query: permission is asked for it,
+// the handler is chosen by it and acts on it.
 type Info struct {
 	// Verb is get, update, patch or delete of the object that the path names, list, watch, deletecollection or create in the
 	// collection that it names, "" for a method that resources do not have; without a resource it is the HTTP method in lower case.
@@ -38,11 +38,11 @@ type Info struct {
 type Resources interface {
 	// Resource finds a resource, stored or virtual; nil where there is none.
 	Resource(group, version, plural string) *Resource
-	// Key takes an etcd key below /registry/ apart.
+	// Key parses an etcd key below /registry/.
 	Key(rel string) (res *Resource, namespace, name string, ok bool)
 }
 
-// ParseInfo takes a request's path apart. The path has been checked by CheckPath.
+// ParseInfo reads a request's path, method and query. The path has been checked by CheckPath.
 func ParseInfo(req *http.Request, query url.Values, resources Resources) Info {
 	t := Info{Path: req.URL.Path, Verb: strings.ToLower(req.Method)}
 	parts := strings.Split(strings.Trim(t.Path, "/"), "/")
@@ -141,7 +141,7 @@ func (t *Info) Scope() string {
 	return t.Namespace
 }
 
-// LongRunning tells requests that live as long as their client wants.
+// LongRunning returns whether the request lasts as long as its client wants.
 func (t *Info) LongRunning() bool {
 	return t.IsResource && (t.Verb == "watch" || t.Sub.IsStream())
 }

@@ -24,7 +24,7 @@ type Subresource struct {
 	Handlers Handlers
 }
 
-// Handlers are what serves each verb.
+// Handlers are the handlers of verbs.
 type Handlers map[string]Handler
 
 // Verbs are those that are served, in order.
@@ -51,8 +51,8 @@ func (r *Resource) Sub(name string) *Subresource {
 	return nil
 }
 
-// IsStream tells a connection or a text, which may last and whose body and answer are no objects.
+// IsStream returns whether it is a connection or a text, which may last and whose body and answer are no objects.
 func (s *Subresource) IsStream() bool { return s != nil && s.Options != nil }
 
-// IsConnection tells a stream in both directions: what follows the request's head is not read by the gateway.
+// IsConnection returns whether it is a stream in both directions: what follows the request's head is not read by the gateway.
 func (s *Subresource) IsConnection() bool { return s.IsStream() && s.Body != nil }

@@ -61,7 +61,7 @@ const kubeletDialTime = 10 * time.Second
 type kubeletKey struct{}
 
 // dial connects with the kubelet of the context's node. The node itself wrote where that is, so whoever answers must show the
-// node's certificate, for that address, before it gets to see anything.
+// node's certificate, for that address, before anything is sent.
 func (k *kubelets) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	node := ctx.Value(kubeletKey{}).(*corev1.Node)
 	to, err := k.address(node)
@@ -84,7 +84,7 @@ func (k *kubelets) dial(ctx context.Context, network, _ string) (net.Conn, error
 	return conn, nil
 }
 
-// isKubelet holds a verified chain against a node's name.
+// isKubelet returns an error unless a verified chain is that of a node's kubelet.
 func isKubelet(chain []*x509.Certificate, node string) error {
 	if len(chain) > 0 && chain[0].Subject.CommonName == userinfo.PrefixNode+node && slices.Contains(chain[0].Subject.Organization, userinfo.GroupNodes) {
 		return nil
@@ -92,7 +92,7 @@ func isKubelet(chain []*x509.Certificate, node string) error {
 	return fmt.Errorf("the certificate is not that of %s%s in %s", userinfo.PrefixNode, node, userinfo.GroupNodes)
 }
 
-// address is where a node says its kubelet is: the first of its internal addresses. One that leads back into this machine, to this
+// address is that of a node's kubelet by its status: the first internal one. One that leads back into this machine, to this
 // gateway or a service, or to a cloud's metadata is refused.
 func (k *kubelets) address(node *corev1.Node) (netip.AddrPort, error) {
 	port := node.Status.DaemonEndpoints.KubeletEndpoint.Port
@@ -133,7 +133,7 @@ func (k *kubelets) allowed(to netip.AddrPort) bool {
 	return addr.IsGlobalUnicast() && !k.services.Contains(addr)
 }
 
-// ownAddress tells the addresses of this machine.
+// ownAddress returns whether an address is one of this machine.
 func ownAddress(addr netip.Addr) bool {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -167,7 +167,7 @@ type unreachableError struct {
 // unreachable is the error of a request to a node's kubelet that got no answer.
 func unreachable(ctx context.Context, node string, cause error) error {
 	if ctx.Err() != nil {
-		return ctx.Err() // its client left
+		return ctx.Err() // the client has left
 	}
 	return &unreachableError{node, cause}
 }
