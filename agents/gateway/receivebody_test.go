@@ -53,8 +53,8 @@ func post(t *testing.T, p pki.Pair, path string, body io.Reader) *http.Request {
 
 const configMaps = "/api/v1/namespaces/default/configmaps"
 
-// TestSilentBodiesHoldNoPlace: requests whose bodies do not come hold up neither another user nor their own.
-func TestSilentBodiesHoldNoPlace(t *testing.T) {
+// TestUnsentBodiesAreNotInFlight: requests whose bodies are not sent block neither another user nor their own.
+func TestUnsentBodiesAreNotInFlight(t *testing.T) {
 	const places = 8
 	c := newCluster(t, func(cfg *Config) { cfg.MaxWrites = places })
 	asked, end := make(chan struct{}), make(chan struct{})
@@ -95,8 +95,8 @@ func TestSilentBodiesHoldNoPlace(t *testing.T) {
 	}
 }
 
-// TestPromisedBodiesEnd: a connection on which a body is promised does not stay open, whoever has it.
-func TestPromisedBodiesEnd(t *testing.T) {
+// TestUnsentBodiesEnd: a connection on which an announced body is not sent is closed, for authenticated and other clients.
+func TestUnsentBodiesEnd(t *testing.T) {
 	const short = 300 * time.Millisecond
 	c := newCluster(t, func(cfg *Config) { cfg.RequestTimeout = short })
 	for _, tt := range []struct {
@@ -149,8 +149,8 @@ func dial(t *testing.T, c *cluster, known bool) net.Conn {
 	return conn
 }
 
-// TestSilentStreamIsAnswered: in HTTP/2 the stream of a body that does not come is answered and ends, and others go on.
-func TestSilentStreamIsAnswered(t *testing.T) {
+// TestUnsentBodyOfAStreamIsAnswered: in HTTP/2 the stream of a body that is not sent is answered and ends, and others go on.
+func TestUnsentBodyOfAStreamIsAnswered(t *testing.T) {
 	c := newCluster(t, func(cfg *Config) { cfg.RequestTimeout = 300 * time.Millisecond })
 	client := c.client(c.admin.Certificate)
 	body, promise := io.Pipe()
@@ -212,45 +212,45 @@ func TestReadBody(t *testing.T) {
 	} {
 		want := bytes.Repeat([]byte("x"), tt.length)
 		for name, r := range map[string]io.Reader{"at once": bytes.NewReader(want), "in halves": iotest.HalfReader(bytes.NewReader(want))} {
-			b := received{of: newBodies(1)}
+			b := receivedBody{limits: newBodyLimits(1)}
 			err := b.read(r, tt.promised)
-			if err != nil || !bytes.Equal(b.data, want) || int64(cap(b.data))-b.counted > smallBody+8<<10 || b.counted != b.of.memory {
+			if err != nil || !bytes.Equal(b.data, want) || int64(cap(b.data))-b.counted > smallBody+8<<10 || b.counted != b.limits.memory {
 				t.Errorf("%d bytes of %d promised, %s: got %d in %d, of which %d are counted (%v)", tt.length, tt.promised, name, len(b.data), cap(b.data), b.counted, err)
 			}
-			if b.release(); b.of.memory != 0 || len(b.of.by) != 0 {
-				t.Errorf("%d bytes are still counted", b.of.memory)
+			if b.release(); b.limits.memory != 0 || len(b.limits.by) != 0 {
+				t.Errorf("%d bytes are still counted", b.limits.memory)
 			}
 		}
 	}
 	var large *http.MaxBytesError
-	b := received{of: newBodies(1)}
+	b := receivedBody{limits: newBodyLimits(1)}
 	if err := b.read(bytes.NewReader(make([]byte, decode.MaxBody+1)), -1); !errors.As(err, &large) {
 		t.Errorf("a body of a byte too many: %v", err)
 	}
-	b = received{of: newBodies(1)}
-	b.of.memory = bodyMemory - 1<<20
+	b = receivedBody{limits: newBodyLimits(1)}
+	b.limits.memory = bodyMemory - 1<<20
 	if err := b.read(bytes.NewReader(make([]byte, decode.MaxBody)), -1); err == nil {
 		t.Error("there is memory without end")
 	}
 }
 
 func TestMemoryOfBodiesIsShared(t *testing.T) {
-	b := newBodies(2)
+	b := newBodyLimits(2)
 	for i, want := range []bool{true, true, false} {
-		if b.enter("a") != want {
+		if b.begin("a") != want {
 			t.Errorf("body %d of a user: %v", i, !want)
 		}
 	}
-	if !b.enter("b") {
+	if !b.begin("b") {
 		t.Error("the other user may have none")
 	}
-	if !b.take("a", userMemory) || b.take("a", 1) || !b.take("b", userMemory) {
+	if !b.reserve("a", userMemory) || b.reserve("a", 1) || !b.reserve("b", userMemory) {
 		t.Error("a user's memory is not his own")
 	}
-	b.take("a", -userMemory)
-	b.take("b", -userMemory)
+	b.reserve("a", -userMemory)
+	b.reserve("b", -userMemory)
 	for _, user := range []string{"a", "a", "b"} {
-		b.arrived(user)
+		b.end(user)
 	}
 	if len(b.by) != 0 || b.memory != 0 {
 		t.Errorf("%d bytes, users %v", b.memory, b.by)
