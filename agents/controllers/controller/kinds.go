@@ -1,8 +1,10 @@
 package controller
 
 import (
+	"errors"
 	"slices"
 
+	"gantry/registry"
 	"gantry/schema"
 )
 
@@ -23,3 +25,9 @@ func (k Kinds) Has(kind *schema.Kind) bool { return k.every || slices.Contains(k
 
 // None tells that no kind is declared.
 func (k Kinds) None() bool { return !k.every && len(k.some) == 0 }
+
+// NotServed tells that a read or write failed because its kind is not served, or not any more. It says nothing about objects.
+func NotServed(err error) bool {
+	var e *registry.Error
+	return errors.Is(err, registry.NotFound) && errors.As(err, &e) && e.Name == ""
+}

@@ -108,7 +108,7 @@ func (c *garbage) reconcile(ctx context.Context, key string) (time.Duration, err
 func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schema.Kind, obj schema.Object)) error {
 	for _, k := range c.Registry.Kinds().Set().All {
 		items, err := c.Registry.Owned(ctx, k, string(uid))
-		if err != nil {
+		if err != nil && !controller.NotServed(err) {
 			return fmt.Errorf("finding dependents among %s: %w", k.Plural, err)
 		}
 		for _, it := range items {
@@ -123,7 +123,7 @@ func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schem
 func (c *garbage) finalize(ctx context.Context, k *schema.Kind, obj schema.Object) error {
 	for _, k := range c.Registry.Kinds().Set().All {
 		// A consistent read brings the cache up to now: a dependent made a moment ago must not be missed.
-		if _, err := c.Registry.List(ctx, k, obj.GetNamespace(), registry.ListOptions{Limit: 1}); err != nil {
+		if _, err := c.Registry.List(ctx, k, obj.GetNamespace(), registry.ListOptions{Limit: 1}); err != nil && !controller.NotServed(err) {
 			return fmt.Errorf("catching up with %s: %w", k.Plural, err)
 		}
 	}

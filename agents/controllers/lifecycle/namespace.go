@@ -118,6 +118,9 @@ func (c *namespaces) empty(ctx context.Context, ns *corev1.Namespace) (remaining
 
 func (c *namespaces) emptyKind(ctx context.Context, k *schema.Kind, ns string) (remainingContent, error) {
 	list, err := c.Registry.List(ctx, k, ns, registry.ListOptions{})
+	if controller.NotServed(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing %s of namespace %s: %w", k.Plural, ns, err)
 	}

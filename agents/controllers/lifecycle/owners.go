@@ -114,6 +114,9 @@ func (c *garbage) owner(ctx context.Context, k *schema.Kind, obj schema.Object, 
 	}
 	for _, version := range []string{"0", ""} {
 		item, err := c.Registry.Get(ctx, ok, ns, ref.Name, version)
+		if controller.NotServed(err) {
+			return ownerSolid, nil
+		}
 		if err != nil && !errors.Is(err, registry.NotFound) {
 			return ownerSolid, fmt.Errorf("looking for owner %s %s: %w", ref.Kind, ref.Name, err)
 		}
@@ -136,6 +139,9 @@ func (c *garbage) owner(ctx context.Context, k *schema.Kind, obj schema.Object, 
 // warnOtherNamespace records an Event where an owner exists in another namespace, which does not count.
 func (c *garbage) warnOtherNamespace(ctx context.Context, k *schema.Kind, obj schema.Object, owner *schema.Kind, ref metav1.OwnerReference) error {
 	list, err := c.Registry.List(ctx, owner, "", registry.ListOptions{ResourceVersion: "0", Fields: "metadata.name=" + ref.Name})
+	if controller.NotServed(err) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("looking for owner %s %s in other namespaces: %w", ref.Kind, ref.Name, err)
 	}
