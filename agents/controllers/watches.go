@@ -19,7 +19,7 @@ type watches struct {
 	every []func(*schema.Kind) keysFunc
 }
 
-// add adds what a row's controller watches. undeclared is told of kinds that the row does not read; these are not watched.
+// add adds what a row's controller watches. undeclared is called for kinds that the row does not read; these are not watched.
 func (w *watches) add(row *controller.Controller, c controller.Reconciler, undeclared func(error)) {
 	if w.of == nil {
 		w.of = map[*schema.Kind][]keysFunc{}
@@ -50,7 +50,7 @@ func (w *watches) follow(ctx context.Context, r *registry.Registry, followed fun
 	_ = r.FollowAll(ctx, handlers, followed)
 }
 
-// handler tells every change of a kind to all controllers that watch it, so that it is followed once and decoded once.
+// handler passes every change of a kind to all controllers that watch it, so that it is followed once and decoded once.
 func (w *watches) handler(k *schema.Kind) func(registry.Change) {
 	all := slices.Clone(w.of[k])
 	for _, keys := range w.every {

@@ -11,7 +11,7 @@ import (
 	"gantry/schema/core"
 )
 
-// That a kind is not served is told from the absence of an object.
+// The error for a kind that is not served differs from that for an object that does not exist.
 func TestNotServed(t *testing.T) {
 	r, _ := registrytest.New(t)
 	widgets := &schema.Kind{

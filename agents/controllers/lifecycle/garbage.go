@@ -71,7 +71,7 @@ func (c *garbage) onChange(k *schema.Kind, old, current schema.Object) {
 	}
 }
 
-// waitsForDependents tells an object that is being deleted and stays until its dependents are orphaned or deleted.
+// waitsForDependents returns whether an object is being deleted and stays until its dependents are orphaned or deleted.
 func waitsForDependents(obj metav1.Object) bool {
 	return obj.GetDeletionTimestamp() != nil && (hasFinalizer(obj, metav1.FinalizerOrphanDependents) || hasFinalizer(obj, metav1.FinalizerDeleteDependents))
 }

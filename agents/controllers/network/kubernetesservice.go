@@ -94,7 +94,7 @@ func (c *kubernetesService) onLease(old, current schema.Object) {
 	}
 }
 
-// noteRenewal notes when a lease was renewed; it tells that the lease was not known, or too old.
+// noteRenewal notes when a lease was renewed; it returns whether the lease was unknown or had expired.
 func (c *kubernetesService) noteRenewal(l *coordinationv1.Lease, now time.Time) (appeared bool) {
 	if _, ok := identitylease.Address(l); !ok {
 		return false
