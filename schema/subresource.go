@@ -5,7 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Subresource is one row below a resource: "status", "scale", "log". Discovery, OpenAPI, routing and authorisation read it.
+// Subresource is one row below a resource. Parts of an object ("status") and scale are rows of its kind; what is done with an object
+// ("log", "eviction") is a row of the gateway.
 type Subresource struct {
 	Name  string
 	Verbs []string // "get", "patch", "update"

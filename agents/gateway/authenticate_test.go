@@ -21,7 +21,7 @@ import (
 	"gantry/schema/core"
 )
 
-func TestWhoMayKnock(t *testing.T) {
+func TestAuthentication(t *testing.T) {
 	c := newCluster(t)
 	stranger, err := pki.OpenAuthority(t.TempDir(), "stranger", true)
 	if err != nil {
@@ -50,7 +50,7 @@ func TestWhoMayKnock(t *testing.T) {
 		{"so is the version", nobody, "/version", nil, 200, `"major": "1"`},
 		{"but nothing else", nobody, "/api", nil, 401, unauthorized},
 		{"no pods", nobody, "/api/v1/pods", nil, 401, unauthorized},
-		{"a key of the second door", nobody, "/registry/pods/", nil, 401, unauthorized},
+		{"an etcd key", nobody, "/registry/pods/", nil, 401, unauthorized},
 		{"another CA's certificate", wrong, "/api/v1/pods", nil, 401, unauthorized},
 		{"not even health with it", wrong, "/livez", nil, 401, unauthorized},
 		{"a bad token", nobody, "/api/v1/pods", []string{"Authorization: Bearer abc"}, 401, unauthorized},
@@ -61,7 +61,7 @@ func TestWhoMayKnock(t *testing.T) {
 			`"message":"pods is forbidden: User \"jane\" cannot list resource \"pods\" in API group \"\" in the namespace \"default\"","reason":"Forbidden","details":{"kind":"pods"},"code":403}`},
 		{"nor get", jane, "/apis/apps/v1/namespaces/default/deployments/web", nil, 403,
 			`"message":"deployments.apps \"web\" is forbidden: User \"jane\" cannot get resource \"deployments\" in API group \"apps\" in the namespace \"default\""`},
-		{"nor by the second door", jane, "/registry/secrets/default/s", nil, 403, `secrets \"s\" is forbidden: User \"jane\" cannot get resource \"secrets\"`},
+		{"nor by an etcd key", jane, "/registry/secrets/default/s", nil, 403, `secrets \"s\" is forbidden: User \"jane\" cannot get resource \"secrets\"`},
 		{"nor across namespaces", jane, "/api/v1/nodes", nil, 403, `cannot list resource \"nodes\" in API group \"\" at the cluster scope`},
 		{"nor metrics", jane, "/metrics", nil, 403, `"message":"forbidden: User \"jane\" cannot get path \"/metrics\"","reason":"Forbidden","details":{},"code":403}`},
 		{"jane is not another", jane, "/api", []string{"Impersonate-User: bob"}, 403, `"message":"users \"bob\" is forbidden: User \"jane\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope"`},
@@ -145,8 +145,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestTokensOfTheDeleted: a token holds for a minute after all that it is bound to was to be deleted by, however long that stays.
-func TestTokensOfTheDeleted(t *testing.T) {
+// TestTokensOfDeletedObjects: a token is valid for a minute after the deletionTimestamp of what it is bound to, however long that stays.
+func TestTokensOfDeletedObjects(t *testing.T) {
 	c := newCluster(t)
 	bound := map[string]*schema.Kind{"ServiceAccount": core.ServiceAccount, "Pod": core.Pod, "Secret": core.Secret, "Node": core.Node}
 	for sort, k := range bound {
@@ -189,8 +189,8 @@ func TestTokensOfTheDeleted(t *testing.T) {
 	}
 }
 
-// TestNodesStayAtHome tries what a node may and may not do.
-func TestNodesStayAtHome(t *testing.T) {
+// TestNodePermissions tries what a node may and may not do.
+func TestNodePermissions(t *testing.T) {
 	c := newCluster(t)
 	node := c.client(c.node("n1").Certificate)
 	admin := c.clientset(c.admin)
@@ -238,7 +238,7 @@ func TestNodesStayAtHome(t *testing.T) {
 		{"does not delete itself", "DELETE", "/api/v1/nodes/n1", "", nil, 403, `cannot delete resource \"nodes\"`},
 		{"reads its pod's secret", "GET", "/api/v1/namespaces/default/secrets/mine", "", nil, 200, `"Secret"`},
 		{"not another's", "GET", "/api/v1/namespaces/default/secrets/others", "", nil, 403, "no relationship found between node 'n1' and this object"},
-		{"not by the second door", "GET", "/registry/secrets/default/others", "", nil, 403, "no relationship found"},
+		{"not by an etcd key", "GET", "/registry/secrets/default/others", "", nil, 403, "no relationship found"},
 		{"not all", "GET", "/api/v1/secrets", "", nil, 403, "can only read namespaced object of this type"},
 		{"reads its pod", "GET", "/api/v1/namespaces/default/pods/here", "", nil, 200, `"here"`},
 		{"not another's", "GET", "/api/v1/namespaces/default/pods/there", "", nil, 403, "no relationship found"},

@@ -18,7 +18,7 @@ func (g *gateway) bind(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	obj, err := decode.Kind(w, r.Request, bindingKind, o)
+	obj, err := decode.Version(w, r.Request, bindingBody, o)
 	if err != nil {
 		return err
 	}

@@ -191,9 +191,9 @@ func unknown(apiVersion, kind string, raw []byte) string {
 	return string(decode.ProtobufMark) + string(field(0x0a, meta)) + string(field(0x12, raw))
 }
 
-// TestBombsCostInProportion sends every sort of body in sizes from 1 KB to 3 MB and bounds what it costs in proportion to its size: with much
+// TestBodiesCostInProportion sends every sort of body in sizes from 1 KB to 3 MB and bounds what it costs in proportion to its size: with much
 // room, as tests run beside others and with the race detector, and yet far below what grows as the square of a size.
-func TestBombsCostInProportion(t *testing.T) {
+func TestBodiesCostInProportion(t *testing.T) {
 	const (
 		baseTime, timeOfMB   = slower * 3 * time.Second / 2, slower * 4 * time.Second
 		baseBytes, timesSize = slower * 96 << 20, slower * 400
@@ -224,7 +224,7 @@ func TestBombsCostInProportion(t *testing.T) {
 	}
 }
 
-// targets are the objects that bombs are thrown at.
+// targets are the objects that the bombs change.
 func targets(t *testing.T, c *cluster) {
 	t.Helper()
 	pod := testPod("target", "")
@@ -263,8 +263,8 @@ func costOf(t *testing.T, f func()) (time.Duration, uint64) {
 	return took, after.TotalAlloc - before.TotalAlloc
 }
 
-// TestDeepObjectsAreReadInProportion: an object that is nested as deep as may be is not white space when it is read by people.
-func TestDeepObjectsAreReadInProportion(t *testing.T) {
+// TestNestedObjectsAreReadInProportion: an object that is nested as deep as may be is not white space when it is read by people.
+func TestNestedObjectsAreReadInProportion(t *testing.T) {
 	c := newCluster(t)
 	const levels = 190
 	fields := strings.Repeat(`{"f:a":`, levels) + counting("{", `"f:x%d":{},`, `"f:x":{}`, "}")(50<<10) + strings.Repeat("}", levels)

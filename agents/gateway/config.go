@@ -59,7 +59,7 @@ type Config struct {
 	// MaxReads and MaxWrites bound the requests served at once, long-running ones apart; defaults 400 and 200.
 	MaxReads, MaxWrites int
 
-	// Version is told at /version; the zero value is Kubernetes 1.36 as spoken.
+	// Version is the answer of /version; the zero value is the Kubernetes 1.36 whose API this is.
 	Version version.Info
 	// Health gets the gateway's checks and answers /healthz, /livez and /readyz.
 	Health *daemon.Health
@@ -111,7 +111,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Log = c.Log.With("agent", "gateway")
 	if c.Version.GitVersion == "" {
-		c.Version = discovery.SpokenVersion()
+		c.Version = discovery.ServedVersion()
 	}
 	return c
 }

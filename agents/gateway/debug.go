@@ -8,7 +8,7 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// debug serves Go's profiles at Kubernetes' place, /debug/pprof/. Nothing but system:masters is permitted there.
+// debug serves Go's profiles at /debug/pprof/, as Kubernetes does. Only system:masters is permitted there.
 func (g *gateway) debug(w http.ResponseWriter, r *request.Request) error {
 	switch name := strings.TrimPrefix(r.Path, "/debug/pprof/"); name {
 	case "cmdline":

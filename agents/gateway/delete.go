@@ -18,7 +18,7 @@ import (
 	"gantry/registry"
 )
 
-// delete deletes an object, or marks it where something holds it.
+// delete deletes an object, or sets its deletionTimestamp where finalizers or a grace period keep it.
 func (g *gateway) delete(w http.ResponseWriter, r *request.Request) error {
 	o, opts, err := readDelete(w, r)
 	if err != nil {
@@ -47,7 +47,7 @@ func (g *gateway) delete(w http.ResponseWriter, r *request.Request) error {
 	return encode.Item(w, r, code, item)
 }
 
-// returnsDeleted names the kinds whose delete answers with the object even when it is gone.
+// returnsDeleted names the kinds whose delete answers with the object even when it has been removed.
 var returnsDeleted = map[string]bool{"Pod": true, "Service": true, "ServiceAccount": true}
 
 func deletedStatus(r *request.Request, item *registry.Item) *metav1.Status {

@@ -1,13 +1,13 @@
-// Package gateway is the HTTPS door to the registry: Kubernetes' REST paths, and the etcd keys as paths.
+// Package gateway serves the registry over HTTPS: by Kubernetes' REST paths, and by etcd keys as paths below /registry/.
 //
 // It adds HTTP, identity and permission, and no rules: what an object is and whether a write is right is decided
 // below it (schema, registry). It holds no state, so any number may run side by side.
 //
 // # A request
 //
-// ServeHTTP (serve.go) is the whole chain, top to bottom: bound it (deadline, in-flight budget), take its path apart
-// (request), say who asks (authenticate), whether they may (authorize), find its handler (route.go), receive its body, run the
-// handler, and write what it returned. A handler returns its error; encode/status.go is the one table that words errors as
+// ServeHTTP (serve.go) is the whole chain, top to bottom: set its deadline, read its head
+// (request), find its user (authenticate), ask whether that may do it (authorize), find the handler (route.go), receive the body,
+// run the handler. A handler returns its error; encode/status.go is the one table that words errors as
 // Kubernetes does.
 //
 // # Packages
@@ -22,7 +22,7 @@
 //
 // # Bytes
 //
-// A GET, a LIST and a watch event hand out registry.Item.JSON as it is. Only what a client asked to be another shape
+// A GET, a LIST and a watch event write registry.Item.JSON as it is. Only what a client asked to be another shape
 // (Table, PartialObjectMetadata, YAML, pretty) is made anew.
 //
 // # Metrics

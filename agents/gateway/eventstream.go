@@ -16,26 +16,26 @@ import (
 // eventStream writes frames to a client.
 type eventStream struct {
 	*http.ResponseController
-	w      http.ResponseWriter
-	buf    []byte
-	others *atomic.Int64 // streams open at the gateway
-	wrote  time.Time
-	stall  *time.Timer
+	w     http.ResponseWriter
+	buf   []byte
+	open  *atomic.Int64 // streams of the gateway
+	wrote time.Time
+	stall *time.Timer
 
 	mu    sync.Mutex // guards until
 	until time.Time  // a write going on is cut off then; zero: none is
 }
 
-func newEventStream(w http.ResponseWriter, others *atomic.Int64) *eventStream {
-	s := &eventStream{ResponseController: http.NewResponseController(w), w: w, others: others}
+func newEventStream(w http.ResponseWriter, open *atomic.Int64) *eventStream {
+	s := &eventStream{ResponseController: http.NewResponseController(w), w: w, open: open}
 	s.stall = time.AfterFunc(watchLife, s.cut)
-	others.Add(1)
+	open.Add(1)
 	return s
 }
 
 func (s *eventStream) close() {
 	s.stall.Stop()
-	s.others.Add(-1)
+	s.open.Add(-1)
 }
 
 // run copies events until the watch ends or the client does.
@@ -69,16 +69,15 @@ func (s *eventStream) run(ctx context.Context, watcher *registry.Watcher, f *enc
 	}
 }
 
-// A write to every watcher takes the machine about watchTurn for each of them. To begin a round before the one before can
-// have ended would only make more rounds of fewer events, each with a flush: so that long passes between two writes to one
-// watcher, but never more than watchPause. A few watchers wait for nothing.
+// One write to a watcher takes about watchWriteTime. A watcher is not written to again before all others can have been: more writes
+// of fewer events, each with a flush, would take longer in all. It waits watchPause at most, and with few watchers not at all.
 const (
-	watchTurn  = 25 * time.Microsecond
-	watchPause = 10 * time.Millisecond
+	watchWriteTime = 25 * time.Microsecond
+	watchPause     = 10 * time.Millisecond
 )
 
 func (s *eventStream) pause(ctx context.Context) {
-	turn := min(time.Duration(s.others.Load())*watchTurn, watchPause)
+	turn := min(time.Duration(s.open.Load())*watchWriteTime, watchPause)
 	left := turn - time.Since(s.wrote)
 	if turn < time.Millisecond || left <= 0 {
 		return
@@ -107,9 +106,9 @@ func (s *eventStream) write() error {
 	return err
 }
 
-// add puts an event into the buffer, which it sends off where it has grown large. A large object is not copied there: its
-// bytes are everybody's, and a watcher that does not read must hold no copy. cut is why the client cannot be reached, err why
-// the event cannot be framed.
+// add appends an event to the buffer, which it sends where it has grown large. A large object is not copied into it: the cache's
+// bytes are shared by all watchers, and one that does not read must hold no copy. cut is the error of a write, err that of
+// framing the event.
 func (s *eventStream) add(f *encode.EventFramer, ev *registry.Event) (cut, err error) {
 	if f.Shaped() || ev.Item == nil || len(ev.Item.JSON) < watchCopy {
 		if s.buf, err = f.Append(s.buf, ev); err != nil || len(s.buf) < watchBuffer {
@@ -124,7 +123,7 @@ func (s *eventStream) add(f *encode.EventFramer, ev *registry.Event) (cut, err e
 	return cut, nil
 }
 
-// send writes a piece, of the buffer or of others, and leaves the buffer empty.
+// send writes a piece and empties the buffer.
 func (s *eventStream) send(piece []byte) error {
 	s.begin()
 	_, err := s.w.Write(piece)
@@ -133,7 +132,7 @@ func (s *eventStream) send(piece []byte) error {
 	return err
 }
 
-// begin and end bound a write. A deadline set for every write would do, but costs messages to the connection's goroutine.
+// begin and end bound a write. A deadline set for every write would do the same, but costs messages to the connection's goroutine.
 func (s *eventStream) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,12 +147,12 @@ func (s *eventStream) end() {
 	s.stall.Stop()
 }
 
-// cut ends a write that takes too long. It holds the lock, without which no write ends: so the stream is there still.
+// cut ends a write that takes too long. It holds the lock, without which no write ends, so the stream has not been closed.
 func (s *eventStream) cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.until.IsZero() && !time.Now().Before(s.until) {
-		_ = s.SetWriteDeadline(time.Now()) // where it cannot be set only the connection's own apply
+		_ = s.SetWriteDeadline(time.Now()) // where it cannot be set, the connection's own deadlines remain
 	}
 }
 
@@ -164,5 +163,5 @@ func (s *eventStream) fail(err error) {
 		return
 	}
 	s.buf = encode.AppendEvent(s.buf, "ERROR", status)
-	_ = s.write() // it is the last thing said, and nobody is left to tell
+	_ = s.write() // the stream ends in any case
 }

@@ -25,7 +25,7 @@ func (s stuck) SetWriteDeadline(end time.Time) error {
 	return nil
 }
 
-func TestWatcherThatReadsNothingIsCutOff(t *testing.T) {
+func TestStalledWatcherIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var open atomic.Int64
 		s := newEventStream(stuck{cut: make(chan struct{})}, &open)

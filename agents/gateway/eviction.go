@@ -14,7 +14,7 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// evict deletes a pod on behalf of somebody who empties its node. There are no disruption budgets to ask yet.
+// evict deletes a pod: POST pods/<name>/eviction. There are no disruption budgets yet.
 func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
 	if err != nil {
@@ -60,7 +60,7 @@ func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 // decodeEviction also takes the policy/v1beta1 form, which has the same fields.
 func decodeEviction(w http.ResponseWriter, body decode.Content, o request.WriteOptions) (*policyv1.Eviction, error) {
 	if body.Protobuf {
-		obj, err := decode.DecodeProtobuf(evictionKind, body.Data)
+		obj, err := decode.DecodeProtobuf(evictionBody, body.Data)
 		if err != nil {
 			return nil, err
 		}
@@ -74,7 +74,7 @@ func decodeEviction(w http.ResponseWriter, body decode.Content, o request.WriteO
 		}
 		return ev, nil
 	}
-	obj, err := decode.Decode(w, evictionKind, body.Data, o)
+	obj, err := decode.Decode(w, evictionBody, body.Data, o)
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,12 @@ type cluster struct {
 // requests are all that move the revision.
 func newCluster(t testing.TB, change ...func(*Config)) *cluster {
 	t.Helper()
+	return newClusterOf(t, kinds.New(), change...)
+}
+
+// newClusterOf starts one with kinds of the test's own.
+func newClusterOf(t testing.TB, kinds *schema.Kinds, change ...func(*Config)) *cluster {
+	t.Helper()
 	c := &cluster{t: t, dir: t.TempDir(), done: make(chan error, 1)}
 	var err error
 	if c.ca, err = pki.OpenAuthority(filepath.Join(c.dir, "pki"), "test-ca", true); err != nil {
@@ -65,7 +71,7 @@ func newCluster(t testing.TB, change ...func(*Config)) *cluster {
 	c.store = store.NewFake()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	c.reg = registry.New(registry.Config{
-		Store: c.store, Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Agent: "gateway", Log: log,
+		Store: c.store, Kinds: kinds, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Agent: "gateway", Log: log,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	run := make(chan error, 1)

@@ -14,7 +14,7 @@ import (
 	"gantry/agents/internal/signtoken"
 )
 
-// TestTokensInSecrets: a token in a Secret holds without end, as long as its account is there and the Secret has it.
+// TestTokensInSecrets: a token in a Secret does not expire, and is valid while its account exists and the Secret contains it.
 func TestTokensInSecrets(t *testing.T) {
 	c := newCluster(t)
 	admin := c.clientset(c.admin)

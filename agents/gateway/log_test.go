@@ -25,8 +25,8 @@ import (
 	"gantry/schema/core"
 )
 
-// TestLogsBySocket reads logs as the messages of a WebSocket, as browsers do.
-func TestLogsBySocket(t *testing.T) {
+// TestLogsByWebSocket reads logs as the messages of a WebSocket, as browsers do.
+func TestLogsByWebSocket(t *testing.T) {
 	c := withKubelet(t)
 	const text = "log of default/p/c \n"
 	for _, tt := range []struct {
@@ -100,9 +100,9 @@ func (l *errorLines) Write(b []byte) (int, error) {
 	return l.b.Write(b)
 }
 
-// TestLeavingALog: a client that leaves a log which has not begun, or before the kubelet answered, is no error; the kubelet's
+// TestClientLeavesLog: a client that leaves a log which has not begun, or before the kubelet answered, is no error; the kubelet's
 // request ends with it.
-func TestLeavingALog(t *testing.T) {
+func TestClientLeavesLog(t *testing.T) {
 	lines := &errorLines{}
 	for _, by := range []string{"HTTP", "a WebSocket"} {
 		t.Run(by, func(t *testing.T) {
@@ -144,9 +144,9 @@ func TestLeavingALog(t *testing.T) {
 	}
 }
 
-// TestOnlyTheNodesKubelet: a request goes to nobody but the node's own kubelet, and a client learns nothing of who else is where a
+// TestOnlyTheNodesKubeletIsAsked: a request goes to nobody but the node's own kubelet, and a client learns nothing of who else is where a
 // node says that its kubelet is.
-func TestOnlyTheNodesKubelet(t *testing.T) {
+func TestOnlyTheNodesKubeletIsAsked(t *testing.T) {
 	c := withKubelet(t)
 	var asked atomic.Int32
 	impostor := func(r pki.Request) netip.AddrPort {

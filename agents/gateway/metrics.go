@@ -41,7 +41,7 @@ var (
 	}, requestLabels)
 )
 
-// labels are a request's, from closed lists: what a client makes up is not a label.
+// labelsOf are a request's labels, from closed lists: what a client makes up is not a label.
 func labelsOf(r *request.Request) []string {
 	verb := strings.ToUpper(r.Verb)
 	switch {
@@ -63,7 +63,7 @@ func labelsOf(r *request.Request) []string {
 		verb = "other"
 	}
 	sub := r.Subresource
-	if !servedSubresource(r.Kind, sub) {
+	if r.Sub == nil {
 		sub = ""
 	}
 	scope := "cluster"

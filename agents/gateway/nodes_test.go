@@ -17,8 +17,8 @@ import (
 	"gantry/schema/core"
 )
 
-// TestTarget holds the reading of a request against Kubernetes' own: what it is a request for, and of which name.
-func TestTarget(t *testing.T) {
+// TestInfo compares what is read from a request with Kubernetes': what it is a request for, and of which name.
+func TestInfo(t *testing.T) {
 	c := newCluster(t)
 	const sel = "fieldSelector=metadata.name%3Dx"
 	for _, tt := range []struct{ method, path, want string }{
@@ -53,7 +53,7 @@ func TestTarget(t *testing.T) {
 	} {
 		req := httptest.NewRequest(tt.method, tt.path, nil)
 		r := &request.Request{Request: req, Query: req.URL.Query()}
-		r.Info = request.ParseInfo(req, r.Query, c.gateway.served)
+		r.Info = request.ParseInfo(req, r.Query, c.gateway.resources)
 		a := authorize.AttributesOf(r)
 		got := fmt.Sprintf("%s %s %s %s %s %s", a.Verb, a.Namespace, a.Plural, a.Name, a.Subresource, a.Fields)
 		if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -62,8 +62,8 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-// TestNodesReachNoFurther tries what a node with one pod, which refers to one secret, could reach beyond it.
-func TestNodesReachNoFurther(t *testing.T) {
+// TestNodeAuthorizerRefuses tries what a node with one pod, which refers to one secret, may not do.
+func TestNodeAuthorizerRefuses(t *testing.T) {
 	c := newCluster(t)
 	c.namespaces("tenant")
 	for _, namespace := range []string{"default", "tenant"} {
@@ -133,8 +133,8 @@ func (c *cluster) make(obj schema.Object) *registry.Item {
 	return item
 }
 
-// TestMirrorPodsGiveNothing: by a mirror pod, which it makes itself, a node gets at no other object.
-func TestMirrorPodsGiveNothing(t *testing.T) {
+// TestMirrorPodsGiveNoAccess: a mirror pod, which a node makes itself, gives it no access to other objects.
+func TestMirrorPodsGiveNoAccess(t *testing.T) {
 	c := newCluster(t)
 	c.namespaces("tenant")
 	account := c.make(&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "tenant", Name: "default"}})

@@ -39,7 +39,7 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 		if err := r.Context().Err(); err != nil {
 			return nil, err
 		}
-		patched, notes, err := patchObject(r, identity{current.Namespace, current.Name, strconv.FormatInt(current.Revision, 10)}, current.JSON, body, o)
+		patched, notes, err := patchObject(r, r.Kind.Stored(), identity{current.Namespace, current.Name, strconv.FormatInt(current.Revision, 10)}, current.JSON, body, o)
 		if err != nil {
 			return nil, err
 		}
@@ -59,8 +59,8 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 	return encode.Item(w, r, http.StatusOK, item)
 }
 
-// readPatch reads the body and the options of a patch. Its type is judged before anything else: an option may belong to a type that
-// is not understood.
+// readPatch reads the body and the options of a patch. Its type is checked first: an option may belong to a type that is not
+// supported.
 func readPatch(r *request.Request) ([]byte, request.WriteOptions, error) {
 	media, _, err := decode.MediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != patch.JSON && media != patch.Merge && media != patch.Strategic {
@@ -76,14 +76,14 @@ func readPatch(r *request.Request) ([]byte, request.WriteOptions, error) {
 // identity is what a patch may not change.
 type identity struct{ namespace, name, resourceVersion string }
 
-// patchObject applies a patch to the object whose JSON data is; notes are unknown fields that it set. A resourceVersion in
+// patchObject applies a patch to the object of version v whose JSON data is; notes are unknown fields that it set. A resourceVersion in
 // the patch must be the object's.
-func patchObject(r *request.Request, current identity, data, body []byte, o request.WriteOptions) (obj schema.Object, notes []string, err error) {
-	patched, err := patch.Apply(r.Kind.Stored(), r.Header.Get("Content-Type"), data, body)
+func patchObject(r *request.Request, v *schema.Version, current identity, data, body []byte, o request.WriteOptions) (obj schema.Object, notes []string, err error) {
+	patched, err := patch.Apply(v, r.Header.Get("Content-Type"), data, body)
 	if err != nil {
 		return nil, nil, patchError(err)
 	}
-	obj, notes, err = schema.Decode(r.Kind.Stored(), patched)
+	obj, notes, err = schema.Decode(v, patched)
 	if err != nil {
 		return nil, nil, badPatch(body, err.Error())
 	}

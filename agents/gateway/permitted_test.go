@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -43,6 +44,11 @@ func (s *spy) Authorize(_ context.Context, a authorize.Attributes) (authorize.De
 	}
 	s.granted = append(s.granted, a)
 	return authorize.Allowed, "", nil
+}
+
+// Rules are not asked for.
+func (s *spy) Rules(context.Context, authenticationv1.UserInfo, string) (authorize.Rules, error) {
+	return authorize.Rules{}, nil
 }
 
 func (s *spy) note(do string, k *schema.Kind, namespace, name, subresource, fields string) error {
@@ -144,14 +150,15 @@ var beside = map[string][]string{
 	"log": {"nodes"}, "exec": {"nodes"}, "attach": {"nodes"}, "portforward": {"nodes"}, "token": {"pods", "nodes", "secrets"},
 }
 
-// routes are the paths of a kind: by both doors, with and without a namespace, of collections, objects and subresources.
-func routes(k *schema.Kind) (paths []string) {
+// routes are the paths of a kind: by path and by etcd key, with and without a namespace, of collections, objects and subresources.
+func routes(res *request.Resource) (paths []string) {
+	k := res.Kind
 	base := "/apis/" + k.Group + "/" + k.Version.Version
 	if k.Group == "" {
 		base = "/api/" + k.Version.Version
 	}
-	subs := []string{"status", "scale", "finalize", "proxy", "bogus", "log/more"}
-	for _, s := range k.Subresources {
+	subs := []string{"status", "scale", "finalize", "resize", "proxy", "bogus", "log/more"}
+	for _, s := range res.Subresources {
 		subs = append(subs, s.Name)
 	}
 	for _, prefix := range []string{base, base + "/namespaces/a"} {
@@ -202,9 +209,9 @@ func leafOf(t *testing.T, p pki.Pair) *x509.Certificate {
 }
 
 // rebuild makes the handlers anew, over another registry and authorizer.
-func (c *cluster) rebuild(reg objects, may authorize.Authorizer) {
+func (c *cluster) rebuild(reg objects, authz authorize.Authorizer) {
 	c.t.Helper()
-	g, err := assemble(c.gateway.cfg, reg, may)
+	g, err := assemble(c.gateway.cfg, reg, authz)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -267,7 +274,7 @@ func TestPermittedIsDone(t *testing.T) {
 	s := &spy{objects: c.gateway.reg}
 	c.rebuild(s, s)
 	scoped := map[string]bool{}
-	for _, k := range c.gateway.kinds.Set().All {
+	for _, k := range c.reg.Kinds().Set().All {
 		scoped[k.Plural] = k.Namespaced
 	}
 	users := map[string]*x509.Certificate{
@@ -275,8 +282,8 @@ func TestPermittedIsDone(t *testing.T) {
 		"a node": leafOf(t, c.node("x")),
 	}
 	tried, did := 0, map[string]int{}
-	for _, k := range slices.Concat(c.gateway.kinds.Set().All, virtualKinds) {
-		for _, path := range routes(k) {
+	for _, res := range c.gateway.resources.now().all {
+		for _, path := range routes(res) {
 			for _, shape := range shapes() {
 				for who, leaf := range users {
 					tried++
@@ -323,6 +330,11 @@ func (v verbs) Authorize(_ context.Context, a authorize.Attributes) (authorize.D
 	return authorize.NoOpinion, "not by these rules", nil
 }
 
+// Rules are not asked for.
+func (v verbs) Rules(context.Context, authenticationv1.UserInfo, string) (authorize.Rules, error) {
+	return authorize.Rules{}, nil
+}
+
 // TestCreatingByPut: a PUT that makes an object needs the right to create besides that to update, and makes none at a
 // subresource.
 func TestCreatingByPut(t *testing.T) {
@@ -336,7 +348,7 @@ func TestCreatingByPut(t *testing.T) {
 	denied := `User \"jane\" cannot create resource \"%s\" in API group \"%s\" in the namespace \"default\": not by these rules`
 	noMaps, noLeases := fmt.Sprintf(denied, "configmaps", ""), fmt.Sprintf(denied, "leases", "coordination.k8s.io")
 	for i, tt := range []struct {
-		may        verbs
+		authz      verbs
 		path, none string // none: the value of If-None-Match
 		code       int
 		want       string
@@ -356,7 +368,7 @@ func TestCreatingByPut(t *testing.T) {
 		{all, pods + "a/status", "*", 400, "a write of status does not make an object: If-None-Match may not be *"},
 		{all, pods + "a/status", "", 404, ""},
 	} {
-		c.rebuild(c.gateway.reg, tt.may)
+		c.rebuild(c.gateway.reg, tt.authz)
 		name := strings.Split(strings.TrimSuffix(tt.path, "/status"), "/")
 		var headers []string
 		if tt.none != "" {
@@ -364,7 +376,7 @@ func TestCreatingByPut(t *testing.T) {
 		}
 		a := c.ask(jane, "PUT", tt.path, `{"metadata":{"name":"`+name[len(name)-1]+`"}}`, headers...)
 		if a.code != tt.code || !strings.Contains(a.body, tt.want) {
-			t.Errorf("%d: with %v PUT %s %s: got %d %s\nwant %d %s", i, tt.may, tt.path, tt.none, a.code, a.body, tt.code, tt.want)
+			t.Errorf("%d: with %v PUT %s %s: got %d %s\nwant %d %s", i, tt.authz, tt.path, tt.none, a.code, a.body, tt.code, tt.want)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func (c *cluster) makeMaps(n int, data string) {
 	}
 }
 
-// TestBytesAreTheObjects shows that both doors hand out the same bytes, that a list is made of them, and what the ETag
+// TestBytesAreTheObjects shows that a path and an etcd key give the same bytes, that a list is made of them, and what the ETag
 // is for.
 func TestBytesAreTheObjects(t *testing.T) {
 	c := newCluster(t)
@@ -37,7 +37,7 @@ func TestBytesAreTheObjects(t *testing.T) {
 	one := c.as("GET", mapsPath+"/m001", "")
 	two := c.as("GET", "/registry/configmaps/default/m001", "")
 	if one.code != 200 || one.body != two.body {
-		t.Fatalf("the doors differ:\n%d %s\n%d %s", one.code, one.body, two.code, two.body)
+		t.Fatalf("path and key differ:\n%d %s\n%d %s", one.code, one.body, two.code, two.body)
 	}
 	if got, want := one.header.Get("ETag"), `"`+revisionOf(t, one)+`"`; got != want {
 		t.Errorf("ETag %s, want %s", got, want)
@@ -57,7 +57,7 @@ func TestBytesAreTheObjects(t *testing.T) {
 	}
 	put := c.as("PUT", "/registry/configmaps/default/m001", `{"data":{"d":"y"}}`, "If-Match: "+one.header.Get("ETag"))
 	if put.code != 200 || !strings.Contains(put.body, `"d":"y"`) || put.header.Get("ETag") == one.header.Get("ETag") {
-		t.Errorf("PUT by the second door: %d %s", put.code, put.body)
+		t.Errorf("PUT by key: %d %s", put.code, put.body)
 	}
 	if a := c.as("PUT", "/registry/configmaps/default/m001", `{"data":{}}`, "If-Match: "+one.header.Get("ETag")); a.code != 409 {
 		t.Errorf("a second PUT with the old ETag: %d %s, want 409", a.code, a.body)
@@ -189,7 +189,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestWatchLines looks at what is on the wire.
+// TestWatchLines checks the lines that are sent.
 func TestWatchLines(t *testing.T) {
 	c := newCluster(t)
 	c.makeMaps(2, "x")

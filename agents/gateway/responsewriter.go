@@ -14,8 +14,8 @@ type responseWriter struct {
 	code  int
 	size  int64
 	wrote bool
-	// stalls tells to bound each write by watchStall, for an answer without an end in HTTP/1. In HTTP/2 the connection does.
-	stalls bool
+	// boundsWrites lets each write take watchStall at most: for an answer without an end in HTTP/1. In HTTP/2 the connection does.
+	boundsWrites bool
 }
 
 // Unwrap lets http.ResponseController reach what this one wraps.
@@ -34,7 +34,7 @@ func (w *responseWriter) Write(b []byte) (int, error) {
 	if !w.wrote {
 		w.code, w.wrote = http.StatusOK, true
 	}
-	if w.stalls {
+	if w.boundsWrites {
 		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(watchStall))
 	}
 	n, err := w.ResponseWriter.Write(b)

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"gantry/agents/gateway/authorize"
 	"gantry/agents/gateway/request"
 )
 
@@ -14,11 +13,11 @@ func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Hand
 	if !r.IsResource {
 		return g.page(r)
 	}
-	h, err := g.resource(r)
+	h, err := resourceHandler(r)
 	if err != nil {
 		return nil, err
 	}
-	if proxied(r.Subresource) {
+	if r.Sub.IsStream() {
 		return h, nil
 	}
 	w.Header().Add("Vary", "Accept")
@@ -27,103 +26,43 @@ func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Hand
 	return h, err
 }
 
-// resource finds the handler of a request for a resource.
-func (g *gateway) resource(r *request.Request) (request.Handler, error) {
-	k := r.Kind
-	if k == nil || r.HasNamespace && !k.Namespaced {
+// The verbs of a path, by what it names. Other methods are not allowed there.
+var (
+	objectVerbs     = []string{"get", "update", "patch", "delete"}
+	collectionVerbs = []string{"list", "watch", "create", "deletecollection"}
+	everywhereVerbs = []string{"list", "watch"} // of a collection in all namespaces
+)
+
+// resourceHandler finds the handler of a request for a resource in the resource's rows. A path that none of its verbs is served
+// at does not exist.
+func resourceHandler(r *request.Request) (request.Handler, error) {
+	res := r.Resource
+	if res == nil || r.HasNamespace && !res.Kind.Namespaced {
 		return nil, request.NotFound()
 	}
-	if v := g.virtual(k); v != nil {
-		if r.Name != "" || k.Namespaced != r.HasNamespace {
+	everywhere := res.Kind.Namespaced && !r.HasNamespace
+	switch {
+	case r.Subresource != "":
+		if r.Sub == nil || r.Rest != "" || everywhere {
 			return nil, request.NotFound()
 		}
-		return only(r, "create", v)
+		return handlerOf(r, r.Sub.Handlers, nil)
+	case r.Name != "" && everywhere:
+		return nil, request.NotFound()
+	case r.Name != "":
+		return handlerOf(r, res.Handlers, objectVerbs)
+	case everywhere:
+		return handlerOf(r, res.Handlers, everywhereVerbs)
 	}
-	if r.Subresource != "" {
-		return g.subresource(r)
-	}
-	if k.Namespaced && !r.HasNamespace {
-		if r.Name != "" {
-			return nil, request.NotFound()
-		}
-		if r.Verb != "list" && r.Verb != "watch" {
-			return nil, request.MethodNotAllowed()
-		}
-	}
-	if r.Name == "" {
-		return g.collection(r)
-	}
-	return g.object(r)
+	return handlerOf(r, res.Handlers, collectionVerbs)
 }
 
-// collection finds the handler of a collection's path.
-func (g *gateway) collection(r *request.Request) (request.Handler, error) {
-	switch r.Verb {
-	case "list":
-		return g.list, nil
-	case "watch":
-		return g.watch, nil
-	case "create":
-		return g.create, nil
-	case "deletecollection":
-		return g.deleteCollection, nil
-	}
-	return nil, request.MethodNotAllowed()
-}
-
-// object finds the handler of an object's path.
-func (g *gateway) object(r *request.Request) (request.Handler, error) {
-	switch r.Verb {
-	case "get":
-		return g.get, nil
-	case "update":
-		return g.update, nil
-	case "patch":
-		return g.patch, nil
-	case "delete":
-		return g.delete, nil
-	}
-	return nil, request.MethodNotAllowed()
-}
-
-// subresource finds the handler of a subresource: those that the kind's table names and that are served.
-func (g *gateway) subresource(r *request.Request) (request.Handler, error) {
-	k := r.Kind
-	if !servedSubresource(k, r.Subresource) || r.Rest != "" || k.Namespaced && !r.HasNamespace {
+// handlerOf finds the handler of the request's verb at a path that has verbs; nil: all that there are handlers of.
+func handlerOf(r *request.Request, handlers request.Handlers, verbs []string) (request.Handler, error) {
+	if verbs != nil && !slices.ContainsFunc(verbs, func(v string) bool { return handlers[v] != nil }) {
 		return nil, request.NotFound()
 	}
-	switch r.Subresource {
-	case "status", "resize":
-		return byVerb(r, map[string]request.Handler{"get": g.get, "update": g.update, "patch": g.patch})
-	case "scale":
-		return byVerb(r, map[string]request.Handler{"get": g.getScale, "update": g.updateScale, "patch": g.patchScale})
-	case "binding":
-		return only(r, "create", g.bind)
-	case "eviction":
-		return only(r, "create", g.evict)
-	case "token":
-		return only(r, "create", g.authn.CreateToken)
-	case "finalize":
-		return only(r, "update", g.finalize)
-	case "log":
-		return only(r, "get", g.streams.Log)
-	case "exec", "attach", "portforward":
-		return byVerb(r, map[string]request.Handler{"get": g.streams.Stream, "create": g.streams.Stream})
-	}
-	return nil, request.NotFound()
-}
-
-// proxied tells the subresources that a kubelet answers: their bodies are not objects.
-func proxied(subresource string) bool {
-	return slices.Contains([]string{"log", "exec", "attach", "portforward"}, subresource)
-}
-
-func only(r *request.Request, verb string, h request.Handler) (request.Handler, error) {
-	return byVerb(r, map[string]request.Handler{verb: h})
-}
-
-func byVerb(r *request.Request, handlers map[string]request.Handler) (request.Handler, error) {
-	if h := handlers[r.Verb]; h != nil {
+	if h := handlers[r.Verb]; h != nil && (verbs == nil || slices.Contains(verbs, r.Verb)) {
 		return h, nil
 	}
 	return nil, request.MethodNotAllowed()
@@ -143,21 +82,22 @@ func (g *gateway) page(r *request.Request) (request.Handler, error) {
 }
 
 func (g *gateway) findPage(path string) request.Handler {
+	docs := g.resources.now().docs
 	switch path {
 	case "":
-		return g.docs.Paths
+		return docs.Paths
 	case "/api":
-		return g.docs.CoreVersions
+		return docs.CoreVersions
 	case "/apis":
-		return g.docs.Groups
+		return docs.Groups
 	case "/version":
-		return g.docs.Version
+		return docs.Version
 	case "/metrics":
 		return g.metrics
 	case "/openapi/v2":
-		return g.docs.OpenAPIV2
+		return docs.OpenAPIV2
 	case "/openapi/v3":
-		return g.docs.OpenAPIIndex
+		return docs.OpenAPIIndex
 	case "/.well-known/openid-configuration":
 		return g.authn.OpenIDConfiguration
 	case "/openid/v1/jwks":
@@ -165,18 +105,18 @@ func (g *gateway) findPage(path string) request.Handler {
 	}
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	switch {
-	case authorize.IsHealth(path):
+	case isHealth(path):
 		return g.health
 	case path == "/debug/pprof" || strings.HasPrefix(path, "/debug/pprof/"):
 		return g.debug
 	case strings.HasPrefix(path, "/openapi/v3/"):
-		return g.docs.OpenAPIV3
+		return docs.OpenAPIV3
 	case parts[0] == "api" && len(parts) == 2:
-		return g.docs.Resources("", parts[1])
+		return docs.Resources("", parts[1])
 	case parts[0] == "apis" && len(parts) == 2:
-		return g.docs.Group(parts[1])
+		return docs.Group(parts[1])
 	case parts[0] == "apis" && len(parts) == 3:
-		return g.docs.Resources(parts[1], parts[2])
+		return docs.Resources(parts[1], parts[2])
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (g *gateway) server(stop context.Context) *http.Server {
 			GetCertificate: g.cfg.GetCertificate,
 			MinVersion:     tls.VersionTLS12,
 			NextProtos:     []string{"h2", "http/1.1"},
-			// Asked for, and judged by authenticate: a bad one is 401, not a broken handshake.
+			// Asked for here and verified by authenticate: a bad one is 401, not a broken handshake.
 			ClientAuth: tls.RequestClientCert,
 			ClientCAs:  g.cfg.ClientCAs,
 		},

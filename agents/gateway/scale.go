@@ -45,7 +45,7 @@ func (g *gateway) updateScale(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	obj, err := decode.Kind(w, r.Request, scaleKind, o)
+	obj, err := decode.Version(w, r.Request, schema.ScaleBody, o)
 	if err != nil {
 		return err
 	}
@@ -60,15 +60,13 @@ func (g *gateway) patchScale(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	on := *r
-	on.Kind = scaleKind
 	return g.setScale(w, r, o, func(current schema.Object) (*autoscalingv1.Scale, error) {
 		scale := scaleOf(r.Kind, current)
 		data, err := schema.Encode(scale)
 		if err != nil {
 			return nil, err
 		}
-		patched, _, err := patchObject(&on, identity{scale.Namespace, scale.Name, scale.ResourceVersion}, data, body, o)
+		patched, _, err := patchObject(r, schema.ScaleBody, identity{scale.Namespace, scale.Name, scale.ResourceVersion}, data, body, o)
 		if err != nil {
 			return nil, err
 		}

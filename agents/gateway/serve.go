@@ -25,23 +25,22 @@ import (
 
 // gateway is the handlers and what they share.
 type gateway struct {
-	cfg      Config
-	reg      objects
-	kinds    *schema.Kinds
-	served   request.Kinds
-	may      authorize.Authorizer
-	authn    *authenticate.Authenticator
-	reviews  authorize.Reviews
-	nodes    authorize.NodeRestriction
-	docs     *discovery.Documents
-	streams  *stream.Handlers
-	reads    *places
-	writes   *places
-	bodies   *bodies
-	watchers atomic.Int64 // streams open
+	cfg       Config
+	reg       objects
+	resources *resources
+	actions   []action
+	authz     authorize.Authorizer
+	authn     *authenticate.Authenticator
+	reviews   authorize.Reviews
+	nodes     authorize.NodeRestriction
+	streams   *stream.Handlers
+	reads     *maxInFlight
+	writes    *maxInFlight
+	bodies    *bodyLimits
+	watchers  atomic.Int64 // watches open
 }
 
-// objects is what the handlers ask of the registry: nothing that is not in a request's target, and so permitted.
+// objects is what the handlers ask of the registry: nothing that is not in a request's Info, and so permitted.
 type objects interface {
 	registry.API
 	List(ctx context.Context, k *schema.Kind, namespace string, o registry.ListOptions) (registry.List, error)
@@ -53,28 +52,33 @@ type objects interface {
 
 // newGateway builds the handlers; it starts nothing.
 func newGateway(cfg Config) (*gateway, error) {
-	may := authorize.Chain{authorize.Masters{}, &authorize.NodeAuthorizer{Registry: cfg.Registry}, authorize.Everyone{}}
-	return assemble(cfg, cfg.Registry, may)
+	return assemble(cfg, cfg.Registry, authorize.New(cfg.Registry))
 }
 
 // assemble is newGateway with the registry that the handlers ask and the authorizer.
-func assemble(cfg Config, reg objects, may authorize.Authorizer) (*gateway, error) {
+func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, error) {
 	cfg = cfg.withDefaults()
 	g := &gateway{
-		cfg: cfg, reg: reg, kinds: cfg.Registry.Kinds(), served: served{cfg.Registry.Kinds()}, may: may, reviews: authorize.Reviews{Authorizer: may},
+		cfg: cfg, reg: reg, authz: authz, reviews: authorize.Reviews{Authorizer: authz},
 		nodes: authorize.NodeRestriction{Registry: reg},
-		reads: newPlaces(cfg.MaxReads), writes: newPlaces(cfg.MaxWrites), bodies: newBodies(cfg.MaxWrites),
+		reads: newMaxInFlight(cfg.MaxReads), writes: newMaxInFlight(cfg.MaxWrites), bodies: newBodyLimits(cfg.MaxWrites),
 	}
 	tokens, err := authenticate.NewTokens(cfg.Issuer, cfg.ServiceAccountKey, cfg.ServiceAccountKeys)
 	if err != nil {
 		return nil, err
 	}
-	g.authn = &authenticate.Authenticator{Registry: reg, Authorizer: may, Tokens: tokens, ClientCAs: cfg.ClientCAs, Advertised: g.advertised, Log: cfg.Log}
-	g.docs = discovery.New(g.kinds.Set(), virtualKinds, servedSubresource, g.advertised, cfg.Version)
+	g.authn = &authenticate.Authenticator{Registry: reg, Authorizer: authz, Tokens: tokens, ClientCAs: cfg.ClientCAs, Advertised: g.advertised, Log: cfg.Log}
 	g.streams = stream.New(stream.Config{
 		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDR,
 		Own: g.advertised, Log: cfg.Log,
 	})
+	g.actions = g.allActions()
+	g.resources = &resources{
+		kinds: cfg.Registry.Kinds(), rows: g.rows, virtual: g.virtualResources(),
+		docs: func(all []*request.Resource) *discovery.Documents {
+			return discovery.New(all, g.advertised, cfg.Version)
+		},
+	}
 	return g, nil
 }
 
@@ -82,13 +86,13 @@ func assemble(cfg Config, reg objects, may authorize.Authorizer) (*gateway, erro
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	w := &responseWriter{ResponseWriter: rw, start: time.Now()}
 	r := &request.Request{Request: req, Query: req.URL.Query()}
-	r.Info = request.ParseInfo(req, r.Query, g.served)
+	r.Info = request.ParseInfo(req, r.Query, g.resources)
 	h := w.Header()
 	h.Set("Audit-Id", string(uuid.NewUUID()))
 	h.Set("Cache-Control", "no-cache, private")
 	defer observe(w, r)
 	defer g.recoverPanic(w, r)
-	done, err := g.bound(w, r)
+	done, err := g.setDeadline(w, r)
 	defer done()
 	if err == nil {
 		err = g.serve(w, r)
@@ -98,7 +102,7 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// serve finds out who asks, whether they may, takes the body and a place, and does it.
+// serve authenticates and authorizes a request, receives its body, counts it as in flight and runs its handler.
 func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 	if err := request.CheckPath(r.URL); err != nil {
 		return err
@@ -106,12 +110,12 @@ func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 	if err := g.authn.Authenticate(r); err != nil {
 		return err
 	}
-	if err := authorize.Require(r.Context(), g.may, authorize.AttributesOf(r)); err != nil {
+	if err := authorize.Require(r.Context(), g.authz, authorize.AttributesOf(r)); err != nil {
 		return err
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		growStack()
-		r.Request = r.WithContext(registry.WithWriter(r.Context(), r.User.Username)) // history tells who
+		r.Request = r.WithContext(registry.WithWriter(r.Context(), r.User.Username)) // for the history of the object
 	}
 	handle, err := g.route(w, r)
 	if err != nil {
@@ -125,23 +129,23 @@ func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 	if r.LongRunning() {
 		return handle(w, r)
 	}
-	place, kind := g.reads, "readOnly"
+	limit, kind := g.reads, "readOnly"
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		place, kind = g.writes, "mutating"
+		limit, kind = g.writes, "mutating"
 	}
-	if !place.enter(r.User.Username) {
+	if !limit.acquire(r.User.Username) {
 		return apierrors.NewTooManyRequests(encode.TooMany, 1)
 	}
-	defer place.leave(r.User.Username)
+	defer limit.release(r.User.Username)
 	inFlight.WithLabelValues(kind).Inc()
 	defer inFlight.WithLabelValues(kind).Dec()
 	return handle(w, r)
 }
 
-// bound gives a request its deadline; done gives it back. A long-running one has none.
-func (g *gateway) bound(w *responseWriter, r *request.Request) (done func(), err error) {
+// setDeadline gives a request its deadline, which done ends. A long-running one has none.
+func (g *gateway) setDeadline(w *responseWriter, r *request.Request) (done func(), err error) {
 	if r.LongRunning() {
-		w.stalls = r.ProtoMajor == 1
+		w.boundsWrites = r.ProtoMajor == 1
 		longRunning.WithLabelValues(labelsOf(r)...).Inc()
 		return func() {
 			longRunning.WithLabelValues(labelsOf(r)...).Dec()
@@ -176,33 +180,33 @@ func (g *gateway) bound(w *responseWriter, r *request.Request) (done func(), err
 }
 
 // endConnection bounds what net/http does with an HTTP/1 connection once the handler has returned: it waits for the rest of a body
-// that nobody has read, and for the client to take the end of the answer. The connection's next request has its own time. In
+// that no handler has read, and until the client has received the answer. The connection's next request has its own deadline. In
 // HTTP/2 the stream ends.
 func endConnection(w http.ResponseWriter, r *request.Request) {
 	if r.ProtoMajor != 1 {
 		return
 	}
 	conn, now := http.NewResponseController(w), time.Now()
-	if _, all := r.Body.(*received); !all && r.ContentLength != 0 {
-		_ = conn.SetReadDeadline(now.Add(lateTime))
+	if _, all := r.Body.(*receivedBody); !all && r.ContentLength != 0 {
+		_ = conn.SetReadDeadline(now.Add(timeoutAnswerTime))
 	}
-	_ = conn.SetWriteDeadline(now.Add(2 * lateTime)) // the answer may go after the wait for the body
+	_ = conn.SetWriteDeadline(now.Add(2 * timeoutAnswerTime)) // the answer may go after the wait for the body
 }
 
-// unblock ends a request whose time is over and that waits for its client: a body that trickles in at once, an answer
-// that nobody reads soon. Deadlines set ahead for every request would be the same, but in HTTP/2 each
-// costs a message to the connection's goroutine. Not every ResponseWriter can do it (tests' recorders): then only the
+// unblock ends a request whose deadline has passed and that waits for its client: a read of the body at once, a write of the
+// answer after timeoutAnswerTime. Deadlines set ahead for every request would do the same, but in HTTP/2 each
+// costs a message to the connection's goroutine. Not every ResponseWriter supports deadlines (httptest's does not): then only the
 // context bounds.
 func unblock(w http.ResponseWriter) {
 	conn, now := http.NewResponseController(w), time.Now()
 	_ = conn.SetReadDeadline(now)
-	_ = conn.SetWriteDeadline(now.Add(lateTime))
+	_ = conn.SetWriteDeadline(now.Add(timeoutAnswerTime))
 }
 
-// lateTime is what a request whose time is over has to answer that.
-const lateTime = 5 * time.Second
+// timeoutAnswerTime is what a request whose deadline has passed has to answer that.
+const timeoutAnswerTime = 5 * time.Second
 
-// recoverPanic makes one bad request stay one.
+// recoverPanic answers a request whose handler has panicked.
 func (g *gateway) recoverPanic(w *responseWriter, r *request.Request) {
 	p := recover()
 	if p == nil {

@@ -14,7 +14,7 @@ import (
 
 const cm = `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{"k":"v"}}`
 
-// TestStatusBodies compares what is answered to what cannot be done with Kubernetes' words.
+// TestStatusBodies compares the Status of errors with Kubernetes'.
 func TestStatusBodies(t *testing.T) {
 	c := newCluster(t)
 	if a := c.as("POST", "/api/v1/namespaces/default/configmaps", cm); a.code != 201 {
@@ -84,7 +84,7 @@ func TestStatusBodies(t *testing.T) {
 	}
 }
 
-// TestPaths refuses paths that could lead elsewhere than they seem.
+// TestPaths: ambiguous paths are refused.
 func TestPaths(t *testing.T) {
 	c := newCluster(t)
 	for _, path := range []string{
@@ -108,8 +108,8 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestBombs bounds what a body may cost.
-func TestBombs(t *testing.T) {
+// TestCostlyBodies bounds what a body may cost.
+func TestCostlyBodies(t *testing.T) {
 	c := newCluster(t)
 	const maps = "/api/v1/namespaces/default/configmaps"
 	bomb := "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"

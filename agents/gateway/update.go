@@ -53,7 +53,7 @@ func (g *gateway) update(w http.ResponseWriter, r *request.Request) error {
 		if err := g.nodes.Check(r, obj, old.Object()); err != nil {
 			return err
 		}
-		if obj.GetResourceVersion() == "" { // what was judged is what is replaced
+		if obj.GetResourceVersion() == "" { // what was checked is what is replaced
 			obj.SetResourceVersion(strconv.FormatInt(old.Revision, 10))
 		}
 	}
@@ -72,8 +72,8 @@ func (g *gateway) update(w http.ResponseWriter, r *request.Request) error {
 	return encode.Item(w, r, code, item)
 }
 
-// createOnUpdate lets an update create where its kind is created by it and its user may create; created, nil for other kinds,
-// tells afterwards that it did.
+// createOnUpdate lets an update create an absent object where the kind allows that and the user may create; created, nil for other
+// kinds, is whether it did.
 func (g *gateway) createOnUpdate(r *request.Request, obj schema.Object, o *registry.WriteOptions) (created *bool) {
 	if !r.Kind.CreateOnUpdate || r.Subresource != "" {
 		return nil
@@ -93,5 +93,5 @@ func (g *gateway) createOnUpdate(r *request.Request, obj schema.Object, o *regis
 func (g *gateway) mayCreate(r *request.Request) error {
 	a := authorize.AttributesOf(r)
 	a.Verb = "create"
-	return authorize.Require(r.Context(), g.may, a)
+	return authorize.Require(r.Context(), g.authz, a)
 }

@@ -16,7 +16,7 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// TestValuesOutOfRange are refused with 422 and the field's name at every door, and nobody is the worse for it.
+// TestValuesOutOfRange are refused with 422 and the field's name at every path, and leave the others unaffected.
 func TestValuesOutOfRange(t *testing.T) {
 	c := newCluster(t)
 	const maps, nodes, pods = "/api/v1/namespaces/default/configmaps", "/api/v1/nodes", "/api/v1/namespaces/default/pods"

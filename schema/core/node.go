@@ -25,7 +25,6 @@ var Node = &schema.Kind{
 	Prefix: "minions",
 
 	Subresources: []schema.Subresource{
-		connection("proxy", "NodeProxyOptions", func() runtime.Object { return &corev1.NodeProxyOptions{} }, "create", "delete", "get", "patch", "update"),
 		schema.Status(prepareNodeStatus, validateNodeStatus),
 	},
 	UnconditionalUpdate: true,

@@ -4,7 +4,6 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -40,33 +39,8 @@ var Pod = &schema.Kind{
 }
 
 var podSubresources = []schema.Subresource{
-	connection("attach", "PodAttachOptions", func() runtime.Object { return &corev1.PodAttachOptions{} }, "create", "get"),
-	{Name: "binding", Verbs: []string{"create"}, Body: binding},
-	{Name: "ephemeralcontainers", Verbs: []string{"get", "patch", "update"}},
-	{Name: "eviction", Verbs: []string{"create"}, Body: eviction},
-	connection("exec", "PodExecOptions", func() runtime.Object { return &corev1.PodExecOptions{} }, "create", "get"),
-	{Name: "log", Verbs: []string{"get"}, Options: func() runtime.Object { return &corev1.PodLogOptions{} }},
-	connection("portforward", "PodPortForwardOptions", func() runtime.Object { return &corev1.PodPortForwardOptions{} }, "create", "get"),
-	connection("proxy", "PodProxyOptions", func() runtime.Object { return &corev1.PodProxyOptions{} }, "create", "delete", "get", "patch", "update"),
 	schema.Part("resize", prepareResize, validateResize),
 	schema.Status(preparePodStatus, validatePodStatus),
-}
-
-// The bodies of a pod's subresources.
-var (
-	binding = &schema.Version{
-		Version: "v1", Kind: "Binding",
-		New: func() schema.Object { return &corev1.Binding{} },
-	}
-	eviction = &schema.Version{
-		Group: "policy", Version: "v1", Kind: "Eviction",
-		New: func() schema.Object { return &policyv1.Eviction{} },
-	}
-)
-
-// connection is the row of a subresource that connects to the object; kind is that of its options.
-func connection(name, kind string, options func() runtime.Object, verbs ...string) schema.Subresource {
-	return schema.Subresource{Name: name, Verbs: verbs, Body: &schema.Version{Version: "v1", Kind: kind}, Options: options}
 }
 
 func preparePodCreate(pod *corev1.Pod) {

@@ -23,7 +23,6 @@ var Service = &schema.Kind{
 	Prefix:     "services/specs",
 
 	Subresources: []schema.Subresource{
-		connection("proxy", "ServiceProxyOptions", func() runtime.Object { return &corev1.ServiceProxyOptions{} }, "create", "delete", "get", "patch", "update"),
 		schema.Status(prepareServiceStatus, validateServiceStatus),
 	},
 	UnconditionalUpdate: true,

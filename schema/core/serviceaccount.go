@@ -1,7 +1,6 @@
 package core
 
 import (
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -21,9 +20,6 @@ var ServiceAccount = &schema.Kind{
 	Namespaced: true,
 	Prefix:     "serviceaccounts",
 
-	Subresources: []schema.Subresource{
-		{Name: "token", Verbs: []string{"create"}, Body: tokenRequest},
-	},
 	ValidateName: apivalidation.NameIsDNSSubdomain,
 
 	PrepareCreate:  schema.Do(prepareServiceAccount),
@@ -31,12 +27,6 @@ var ServiceAccount = &schema.Kind{
 	Validate:       schema.Check(validateServiceAccount),
 	ValidateUpdate: schema.Check2(validateServiceAccountUpdate),
 	Warnings:       schema.Warn(serviceAccountWarnings),
-}
-
-// tokenRequest is what a token is asked for by.
-var tokenRequest = &schema.Version{
-	Group: "authentication.k8s.io", Version: "v1", Kind: "TokenRequest",
-	New: func() schema.Object { return &authenticationv1.TokenRequest{} },
 }
 
 // prepareServiceAccount leaves of a secret's reference the name: the rest is not looked at.

@@ -1,4 +1,4 @@
-// Package openapi describes every kind of a schema.Set to clients: as one Swagger 2.0 document (V2, V2Protobuf) and
+// Package openapi describes resources to clients: as one Swagger 2.0 document (V2, V2Protobuf) and
 // as one OpenAPI 3.0 document for each group and version (V3, listed by V3Index).
 //
 // The documents are built by reflection over the Go types of k8s.io/api: the texts are those of SwaggerDoc, the
@@ -38,14 +38,22 @@ const (
 // object is a JSON object.
 type object = map[string]any
 
-// V2 is the Swagger 2.0 document of every kind, JSON.
-func V2(set *schema.Set) ([]byte, error) {
+// Resource is what is described: a kind in one of its versions, which has a Go type, and what can be asked of it.
+type Resource struct {
+	Kind         *schema.Kind
+	Version      *schema.Version
+	Verbs        []string
+	Subresources []schema.Subresource
+}
+
+// V2 is the Swagger 2.0 document of resources, JSON.
+func V2(resources []Resource) ([]byte, error) {
 	m, err := newModels("#/definitions/", false)
 	if err != nil {
 		return nil, err
 	}
 	paths := object{}
-	for _, s := range described(set) {
+	for _, s := range resources {
 		for path, operations := range operationsOf(s) {
 			paths[path] = pathV2(m, operations)
 		}
@@ -61,8 +69,8 @@ func V2(set *schema.Set) ([]byte, error) {
 }
 
 // V2Protobuf is V2 in the protobuf form that client-go, and so kubectl, asks for.
-func V2Protobuf(set *schema.Set) ([]byte, error) {
-	text, err := V2(set)
+func V2Protobuf(resources []Resource) ([]byte, error) {
+	text, err := V2(resources)
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +82,14 @@ func V2Protobuf(set *schema.Set) ([]byte, error) {
 }
 
 // V3 is the OpenAPI 3.0 document of one group and version, JSON; path is as in the index: "api/v1",
-// "apis/apps/v1". found is false where the set has no such group and version.
-func V3(set *schema.Set, path string) (document []byte, found bool) {
+// "apis/apps/v1". found is false where no resource has such a group and version.
+func V3(resources []Resource, path string) (document []byte, found bool) {
 	m, err := newModels("#/components/schemas/", true)
 	if err != nil {
 		return nil, false
 	}
 	paths := object{}
-	for _, s := range described(set) {
+	for _, s := range resources {
 		if groupPath(s.Version) != path {
 			continue
 		}
@@ -107,32 +115,20 @@ func V3(set *schema.Set, path string) (document []byte, found bool) {
 
 // V3Index names the V3 documents, each with a hash of its content: clients cache a document for as long as its
 // address stays.
-func V3Index(set *schema.Set) ([]byte, error) {
+func V3Index(resources []Resource) ([]byte, error) {
 	paths := object{}
-	for _, s := range described(set) {
+	for _, s := range resources {
 		path := groupPath(s.Version)
 		if paths[path] != nil {
 			continue
 		}
-		document, found := V3(set, path)
+		document, found := V3(resources, path)
 		if !found {
 			return nil, fmt.Errorf("describing %s", path)
 		}
 		paths[path] = object{"serverRelativeURL": fmt.Sprintf("/openapi/v3/%s?hash=%X", path, sha512.Sum512(document))}
 	}
 	return encode(object{"paths": paths})
-}
-
-// described are the kinds of a set in each of the versions that they are served in and that have a Go type to describe them.
-func described(set *schema.Set) (all []schema.Served) {
-	for _, k := range set.All {
-		for _, v := range k.Served() {
-			if !v.IsUnstructured() {
-				all = append(all, schema.Served{Kind: k, Version: v})
-			}
-		}
-	}
-	return all
 }
 
 // groupPath is "api/v1" or "apis/<group>/<version>".

@@ -8,6 +8,8 @@ import (
 	openapi_v2 "github.com/google/gnostic-models/openapiv2"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/kube-openapi/pkg/spec3"
 	oproto "k8s.io/kube-openapi/pkg/util/proto"
 	"k8s.io/kube-openapi/pkg/validation/spec"
@@ -23,8 +25,16 @@ const (
 	metaModel      = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 )
 
+// builtIn are the built-in kinds with their verbs and those of their subresources.
+func builtIn() (all []Resource) {
+	for _, k := range kinds.BuiltIn().All {
+		all = append(all, Resource{Kind: k, Version: k.Stored(), Verbs: k.AllVerbs(), Subresources: k.Subresources})
+	}
+	return all
+}
+
 func TestV2(t *testing.T) {
-	text, err := V2(kinds.BuiltIn())
+	text, err := V2(builtIn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +75,7 @@ func TestV2(t *testing.T) {
 
 // TestV2Protobuf reads the document as kubectl does.
 func TestV2Protobuf(t *testing.T) {
-	data, err := V2Protobuf(kinds.BuiltIn())
+	data, err := V2Protobuf(builtIn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +97,7 @@ func TestV2Protobuf(t *testing.T) {
 }
 
 func TestV3(t *testing.T) {
-	index, err := V3Index(kinds.BuiltIn())
+	index, err := V3Index(builtIn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +111,7 @@ func TestV3(t *testing.T) {
 		if url := paths.Paths[path].ServerRelativeURL; !strings.HasPrefix(url, "/openapi/v3/"+path+"?hash=") {
 			t.Errorf("address of %s is %q", path, url)
 		}
-		text, found := V3(kinds.BuiltIn(), path)
+		text, found := V3(builtIn(), path)
 		if !found {
 			t.Fatalf("no document of %s", path)
 		}
@@ -110,11 +120,11 @@ func TestV3(t *testing.T) {
 			t.Fatalf("reading the document of %s: %v", path, err)
 		}
 	}
-	if _, found := V3(kinds.BuiltIn(), "apis/none/v1"); found {
+	if _, found := V3(builtIn(), "apis/none/v1"); found {
 		t.Error("a document of a group that does not exist")
 	}
 	var doc spec3.OpenAPI
-	text, _ := V3(kinds.BuiltIn(), "api/v1")
+	text, _ := V3(builtIn(), "api/v1")
 	if err := json.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
 	}
@@ -133,11 +143,11 @@ func TestV3(t *testing.T) {
 
 // TestDocumentsAreWhole follows every reference and wants every operation id once.
 func TestDocumentsAreWhole(t *testing.T) {
-	v2, err := V2(kinds.BuiltIn())
+	v2, err := V2(builtIn())
 	if err != nil {
 		t.Fatal(err)
 	}
-	v3, _ := V3(kinds.BuiltIn(), "api/v1")
+	v3, _ := V3(builtIn(), "api/v1")
 	for name, text := range map[string][]byte{"v2": v2, "v3": v3} {
 		var doc map[string]any
 		if err := json.Unmarshal(text, &doc); err != nil {
@@ -169,14 +179,17 @@ func TestDocumentsAreWhole(t *testing.T) {
 }
 
 func TestSubresources(t *testing.T) {
-	base := kinds.BuiltIn().Resource("", "pods")
-	k := *base
-	k.Subresources = []schema.Subresource{schema.ScaleAt(".spec.replicas", ".status.replicas", ".spec.selector")}
-	for _, name := range []string{"binding", "exec", "log", "status"} {
-		k.Subresources = append(k.Subresources, *base.Subresource(name))
+	k := kinds.BuiltIn().Resource("", "pods")
+	binding := &schema.Version{Version: "v1", Kind: "Binding", New: func() schema.Object { return &corev1.Binding{} }}
+	subresources := []schema.Subresource{
+		schema.ScaleAt(".spec.replicas", ".status.replicas", ".spec.selector"),
+		{Name: "binding", Verbs: []string{"create"}, Body: binding},
+		{Name: "exec", Verbs: []string{"create", "get"}, Body: &schema.Version{Version: "v1", Kind: "PodExecOptions"}, Options: func() runtime.Object { return &corev1.PodExecOptions{} }},
+		{Name: "log", Verbs: []string{"get"}, Options: func() runtime.Object { return &corev1.PodLogOptions{} }},
+		*k.Subresource("status"),
 	}
 	got := map[string]string{}
-	for path, operations := range operationsOf(schema.Served{Kind: &k, Version: k.Stored()}) {
+	for path, operations := range operationsOf(Resource{Kind: k, Version: k.Stored(), Verbs: k.AllVerbs(), Subresources: subresources}) {
 		_, sub, ok := strings.Cut(path, "{name}/")
 		for _, o := range operations {
 			if ok {
@@ -217,7 +230,7 @@ func walk(v any, f func(key string, value any)) {
 
 func BenchmarkV2(b *testing.B) {
 	for b.Loop() {
-		text, err := V2(kinds.BuiltIn())
+		text, err := V2(builtIn())
 		if err != nil {
 			b.Fatal(err)
 		}

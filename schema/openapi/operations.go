@@ -1,6 +1,7 @@
 package openapi
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -39,36 +40,37 @@ var (
 	patchBodies  = []string{"application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"}
 )
 
-// operationsOf are the operations of a kind by path.
-func operationsOf(s schema.Served) map[string][]operation {
-	k := s.Kind
-	base := "/" + groupPath(s.Version)
+// operationsOf are the operations of a resource by path.
+func operationsOf(r Resource) map[string][]operation {
+	k := r.Kind
+	base := "/" + groupPath(r.Version)
 	collection := base + "/" + k.Plural
-	word := s.Version.Kind
+	word := r.Version.Kind
 	var in []parameter
 	if k.Namespaced {
 		collection, word, in = base+"/namespaces/{namespace}/"+k.Plural, "Namespaced"+word, []parameter{namespaceParameter}
 	}
-	c := caller{k: k, v: s.Version, prefix: idPrefix(s.Version), word: word}
+	c := caller{verbs: r.Verbs, v: r.Version, prefix: idPrefix(r.Version), word: word}
 	item := append([]parameter{nameParameter}, in...)
 	all := map[string][]operation{
 		collection:             with(in, c.having("list", c.list("")), c.having("create", c.create()), c.having("deletecollection", c.deleteCollection())),
 		collection + "/{name}": with(item, c.having("get", c.get()), c.having("update", c.put()), c.having("patch", c.patch()), c.having("delete", c.delete())),
 	}
-	if k.Namespaced && k.HasVerb("list") {
+	if k.Namespaced && slices.Contains(r.Verbs, "list") {
 		everywhere := c
-		everywhere.word = s.Version.Kind
+		everywhere.word = r.Version.Kind
 		all[base+"/"+k.Plural] = with(nil, everywhere.list("ForAllNamespaces"))
 	}
-	for _, s := range k.Subresources {
+	for _, s := range r.Subresources {
 		all[collection+"/{name}/"+s.Name] = with(item, c.subresource(s)...)
 	}
+	maps.DeleteFunc(all, func(_ string, o []operation) bool { return len(o) == 0 })
 	return all
 }
 
-// having is o where the kind has the verb, else the zero operation.
+// having is o where the verb is served, else the zero operation.
 func (c caller) having(verb string, o operation) operation {
-	if !c.k.HasVerb(verb) {
+	if !slices.Contains(c.verbs, verb) {
 		return operation{}
 	}
 	return o
@@ -103,16 +105,20 @@ func title(s string) string {
 
 // caller makes the operations of one kind in one version.
 type caller struct {
-	k            *schema.Kind
 	v            *schema.Version
+	verbs        []string
 	prefix, word string
 }
 
 func (c caller) operation(method, action, verb, text string) operation {
 	item := deref(c.v.Type())
+	var list reflect.Type
+	if c.v.NewList != nil {
+		list = deref(reflect.TypeOf(c.v.NewList()))
+	}
 	return operation{
 		method: method, action: action, id: verb + c.prefix + c.word, text: text,
-		tag: groupWord(c.v) + "_" + c.v.Version, gvk: c.v.GVK(), item: item, list: deref(reflect.TypeOf(c.v.NewList())),
+		tag: groupWord(c.v) + "_" + c.v.Version, gvk: c.v.GVK(), item: item, list: list,
 		produces: objectBodies, returns: item,
 	}
 }

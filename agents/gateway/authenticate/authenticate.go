@@ -18,10 +18,10 @@ import (
 	"gantry/schema"
 )
 
-// Authenticator says who asks.
+// Authenticator finds the user of a request.
 type Authenticator struct {
 	Registry   reader
-	Authorizer authorize.Authorizer // is asked for impersonation
+	Authorizer authorize.Authorizer // is asked for impersonation and anonymous requests
 	Tokens     *tokens
 	ClientCAs  *x509.CertPool
 	Advertised func() netip.AddrPort // where others reach this gateway: "10.0.0.1:6443"
@@ -33,8 +33,8 @@ type reader interface {
 	Get(ctx context.Context, k *schema.Kind, namespace, name, revision string) (*registry.Item, error)
 }
 
-// Authenticate says who asks: by client certificate, by bearer token, or nobody in particular where that is
-// enough. Credentials that do not hold are refused, never ignored.
+// Authenticate sets the request's user: that of its client certificate, of its bearer token, or the anonymous one where that
+// may do what is asked; then the one it impersonates. Credentials that are not valid are refused, never ignored.
 func (n *Authenticator) Authenticate(r *request.Request) error {
 	user, known, err := n.identify(r.Context(), r.Request)
 	switch {
@@ -43,10 +43,11 @@ func (n *Authenticator) Authenticate(r *request.Request) error {
 		return apierrors.NewUnauthorized("Unauthorized")
 	case known:
 		r.User = user
-	case authorize.AnonymousPath(r.Path) && !r.IsResource:
-		r.User = authenticationv1.UserInfo{Username: userinfo.UserAnonymous, Groups: []string{userinfo.GroupUnauthenticated}}
 	default:
-		return apierrors.NewUnauthorized("Unauthorized")
+		r.User = authenticationv1.UserInfo{Username: userinfo.UserAnonymous, Groups: []string{userinfo.GroupUnauthenticated}}
+		if d, _, _ := n.Authorizer.Authorize(r.Context(), authorize.AttributesOf(r)); d != authorize.Allowed {
+			return apierrors.NewUnauthorized("Unauthorized")
+		}
 	}
 	return n.impersonate(r)
 }

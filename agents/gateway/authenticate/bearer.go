@@ -15,21 +15,21 @@ import (
 	"gantry/schema/core"
 )
 
-// verifyToken says whom a service account token names, when it holds for this API.
+// verifyToken returns the user of a service account token whose audience is this API.
 func (n *Authenticator) verifyToken(ctx context.Context, text string) (authenticationv1.UserInfo, error) {
 	user, _, err := n.readToken(ctx, text, []string{n.Tokens.issuer})
 	return user, err
 }
 
-// readToken says whom a token names and for which of audiences it holds. Everything it is bound to must be there
-// still: the account, its pod, node or secret, each under the uid that the token says.
+// readToken returns the user of a token and which of audiences it has. Everything that it is bound to must exist:
+// the account, its pod, node or secret, each under the uid in the token.
 func (n *Authenticator) readToken(ctx context.Context, text string, audiences []string) (user authenticationv1.UserInfo, held []string, err error) {
 	c, err := n.Tokens.read(text, audiences)
 	if err != nil {
 		return user, nil, err
 	}
 	b := c.Kubernetes
-	if err := n.alive(ctx, core.ServiceAccount, b.Namespace, b.ServiceAccount); err != nil {
+	if err := n.checkBound(ctx, core.ServiceAccount, b.Namespace, b.ServiceAccount); err != nil {
 		return user, nil, err
 	}
 	if c.legacySecret != "" {
@@ -58,9 +58,9 @@ func (n *Authenticator) readToken(ctx context.Context, text string, audiences []
 		if bound.ref == nil {
 			continue
 		}
-		// A pod's token also names its node, which may go before the pod does: that ends nothing.
+		// A pod's token also names its node, which may be deleted before the pod: the token stays valid.
 		if bound.kind != core.Node || b.Pod == nil {
-			if err := n.alive(ctx, bound.kind, bound.namespace, *bound.ref); err != nil {
+			if err := n.checkBound(ctx, bound.kind, bound.namespace, *bound.ref); err != nil {
 				return user, nil, err
 			}
 		}
@@ -79,12 +79,12 @@ func (n *Authenticator) readToken(ctx context.Context, text string, audiences []
 	return user, held, nil
 }
 
-// deletedLeeway is how long a token outlives the time that what it is bound to was to be deleted by.
+// deletedLeeway is how long a token stays valid after the deletionTimestamp of what it is bound to.
 const deletedLeeway = time.Minute
 
-// alive tells whether an object with this name and uid exists, and was not to be deleted more than deletedLeeway ago. The cache
-// is asked first; what it does not know may be newer than it.
-func (n *Authenticator) alive(ctx context.Context, k *schema.Kind, namespace string, ref objRef) error {
+// checkBound returns an error unless an object with this name and uid exists whose deletionTimestamp is at most deletedLeeway ago.
+// The cache is asked first, etcd where the cache does not have it.
+func (n *Authenticator) checkBound(ctx context.Context, k *schema.Kind, namespace string, ref objRef) error {
 	for _, revision := range []string{"0", ""} {
 		item, err := n.Registry.Get(ctx, k, namespace, ref.Name, revision)
 		switch {

@@ -36,10 +36,10 @@ func peerOf(ctx context.Context) *peer {
 	return &peer{}
 }
 
-// peerRecheck bounds how long a verification is believed.
+// peerRecheck is how long a verification counts.
 const peerRecheck = time.Minute
 
-// verify says whom a chain of certificates names: the common name is the user, organizations are groups.
+// verify returns the user of a chain of certificates: the common name is the user, organizations are groups.
 func (p *peer) verify(chain []*x509.Certificate, roots *x509.CertPool) (authenticationv1.UserInfo, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

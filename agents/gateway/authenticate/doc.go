@@ -1,7 +1,7 @@
-// Package authenticate says who asks: by client certificate, by service account token, or nobody in particular where that is
-// enough; and as whom, by impersonation.
+// Package authenticate finds the user of a request: by client certificate or service account token, or the anonymous user where
+// that may do what is asked; then the user that is impersonated.
 //
-// Credentials that do not hold are refused with 401, never ignored. A token holds while everything that it is bound to is there
+// Credentials that are not valid are refused with 401, never ignored. A token is valid while everything that it is bound to exists
 // under the uid that it names. A certificate is verified once for its connection, and again after a minute.
 //
 // The package also makes tokens (TokenRequest), reviews them (TokenReview, SelfSubjectReview) and publishes the keys that verify

@@ -34,7 +34,7 @@ func (n *Authenticator) impersonate(r *request.Request) error {
 	r.Header = r.Header.Clone()
 	for name := range r.Header {
 		if strings.HasPrefix(name, "Impersonate-") {
-			r.Header.Del(name) // nothing behind the gateway may see them as its own
+			r.Header.Del(name) // a kubelet that the request is passed on to does not get them
 		}
 	}
 	return nil
@@ -92,7 +92,7 @@ func plainExtra(extra map[string]authenticationv1.ExtraValue) (plain map[string]
 	return plain
 }
 
-// impersonations are the permissions that taking wanted's place needs.
+// impersonations are the permissions that impersonating wanted needs.
 func impersonations(by, wanted authenticationv1.UserInfo) []authorize.Attributes {
 	base := authorize.Attributes{User: by, Verb: "impersonate", IsResource: true}
 	user := base

@@ -14,7 +14,7 @@ import (
 	"gantry/schema/core"
 )
 
-// readLegacy verifies the signature and the issuer of a token that is in a Secret. It holds for this API's audience.
+// readLegacy verifies the signature and the issuer of a token that is in a Secret. Its audience is this API.
 func (t *tokens) readLegacy(text string) (*claims, error) {
 	l := &signtoken.LegacyClaims{}
 	if _, err := jwt.ParseWithClaims(text, l, t.key, validMethods, jwt.WithIssuer(signtoken.LegacyIssuer), jwt.WithLeeway(0)); err != nil {
@@ -29,8 +29,8 @@ func (t *tokens) readLegacy(text string) (*claims, error) {
 	return c, nil
 }
 
-// checkLegacy tells whether the Secret that a token names has it still. The cache is asked first; what it does not know may
-// be newer than it.
+// checkLegacy returns an error unless the Secret that a token names contains it. The cache is asked first, etcd where the cache
+// does not have it.
 func (n *Authenticator) checkLegacy(ctx context.Context, c *claims, text string) error {
 	invalid := errors.New("Token has been invalidated") //lint:ignore ST1005 the client sees this sentence as Kubernetes writes it
 	for _, revision := range []string{"0", ""} {

@@ -16,7 +16,7 @@ import (
 	"gantry/agents/internal/signtoken"
 )
 
-// OpenIDConfiguration says where the keys are that verify tokens.
+// OpenIDConfiguration answers where the keys are that verify tokens.
 func (n *Authenticator) OpenIDConfiguration(w http.ResponseWriter, r *request.Request) error {
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	return encode.Object(w, r, http.StatusOK, map[string]any{
@@ -28,7 +28,7 @@ func (n *Authenticator) OpenIDConfiguration(w http.ResponseWriter, r *request.Re
 	})
 }
 
-// JWKS hands out the public keys that verify tokens.
+// JWKS answers with the public keys that verify tokens.
 func (n *Authenticator) JWKS(w http.ResponseWriter, r *request.Request) error {
 	keys := []map[string]string{}
 	for _, id := range slices.Sorted(maps.Keys(n.Tokens.keys)) {

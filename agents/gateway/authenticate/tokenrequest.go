@@ -32,22 +32,13 @@ const (
 	maxTokenLife = 1 << 32 // seconds
 )
 
-// tokenRequestKind is the kind of the body.
-var tokenRequestKind = &schema.Kind{
-	Version: schema.Version{
-		Group: "authentication.k8s.io", Version: "v1", Kind: "TokenRequest",
-		New: func() schema.Object { return &authenticationv1.TokenRequest{} },
-	},
-	Namespaced: true,
-}
-
 // CreateToken makes a token of a service account: POST serviceaccounts/<name>/token.
 func (n *Authenticator) CreateToken(w http.ResponseWriter, r *request.Request) error {
 	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
 	if err != nil {
 		return err
 	}
-	obj, err := decode.Kind(w, r.Request, tokenRequestKind, o)
+	obj, err := decode.Version(w, r.Request, r.Sub.Body, o)
 	if err != nil {
 		return err
 	}
@@ -65,7 +56,7 @@ func (n *Authenticator) CreateToken(w http.ResponseWriter, r *request.Request) e
 	asked := req.Spec.Audiences
 	n.defaultToken(req)
 	if faults := tokenFaults(&req.Spec); len(faults) > 0 {
-		return apierrors.NewInvalid(tokenRequestKind.GVK().GroupKind(), r.Name, faults)
+		return apierrors.NewInvalid(r.Sub.Body.GVK().GroupKind(), r.Name, faults)
 	}
 	bound, err := n.bindToken(r, req.Spec.BoundObjectRef, asked)
 	if err != nil {
@@ -101,7 +92,7 @@ func tokenFaults(s *authenticationv1.TokenRequestSpec) (faults field.ErrorList) 
 	return faults
 }
 
-// bindToken looks up what the token is to be bound to; audiences are those that were asked for.
+// bindToken reads what the token is to be bound to; audiences are those that were asked for.
 func (n *Authenticator) bindToken(r *request.Request, ref *authenticationv1.BoundObjectReference, audiences []string) (boundClaims, error) {
 	var c boundClaims
 	if userinfo.IsNode(r.User) {

@@ -12,7 +12,7 @@ import (
 	"gantry/agents/gateway/userinfo"
 )
 
-// ReviewToken says whom a token names.
+// ReviewToken answers with the user of a token.
 func (n *Authenticator) ReviewToken(w http.ResponseWriter, r *request.Request) error {
 	obj, err := decode.Review(w, r)
 	if err != nil {
@@ -38,7 +38,7 @@ func (n *Authenticator) ReviewToken(w http.ResponseWriter, r *request.Request) e
 	return encode.Object(w, r, http.StatusCreated, review)
 }
 
-// ReviewSelf says who asks.
+// ReviewSelf answers with the user of the request.
 func (n *Authenticator) ReviewSelf(w http.ResponseWriter, r *request.Request) error {
 	obj, err := decode.Review(w, r)
 	if err != nil {

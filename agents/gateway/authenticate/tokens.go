@@ -29,14 +29,14 @@ type claims struct {
 	legacySecret string
 }
 
-// boundClaims name what a token is bound to: it holds while all of it is there.
+// boundClaims name what a token is bound to: it is valid while all of it exists.
 type boundClaims struct {
 	Namespace      string  `json:"namespace,omitempty"`
 	Node           *objRef `json:"node,omitempty"`
 	Pod            *objRef `json:"pod,omitempty"`
 	Secret         *objRef `json:"secret,omitempty"`
 	ServiceAccount objRef  `json:"serviceaccount,omitzero"`
-	// WarnAfter is when a client ought to have fetched a new token, in seconds since 1970; unused but kept.
+	// WarnAfter is when a client should have fetched a new token, in seconds since 1970; unused but kept.
 	WarnAfter *jwt.NumericDate `json:"warnafter,omitempty"`
 }
 
@@ -75,7 +75,7 @@ func (t *tokens) sign(c claims) (string, error) {
 
 var validMethods = jwt.WithValidMethods([]string{"RS256", "ES256", "ES384", "ES512"})
 
-// maxToken bounds what is looked at.
+// maxToken bounds a token.
 const maxToken = 16 << 10 // bytes
 
 // read verifies a token's signature, times, issuer and audience (one of audiences).

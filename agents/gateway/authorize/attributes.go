@@ -17,15 +17,15 @@ type Attributes struct {
 	Subresource            string
 	Namespace, Name        string
 	Fields                 string // the field selector of a list, watch or deletecollection, which those handlers apply
-	path                   string
+	Path                   string
 }
 
-// attributes are what the request needs permission for. The name is that of the path, or the one that its collection is
+// AttributesOf is what a request needs permission for. The name is that of the path, or the one that its collection is
 // narrowed to.
 func AttributesOf(r *request.Request) Attributes {
 	a := Attributes{
 		User: r.User, Verb: r.Verb, IsResource: r.IsResource, Group: r.Group, Version: r.Version, Plural: r.Plural,
-		Subresource: r.Subresource, Namespace: r.Namespace, Name: r.Name, path: r.Path,
+		Subresource: r.Subresource, Namespace: r.Namespace, Name: r.Name, Path: r.Path,
 	}
 	switch a.Verb {
 	case "list", "watch":
@@ -39,7 +39,7 @@ func AttributesOf(r *request.Request) Attributes {
 
 func (a Attributes) refusal() string {
 	if !a.IsResource {
-		return fmt.Sprintf("User %q cannot %s path %q", a.User.Username, a.Verb, a.path)
+		return fmt.Sprintf("User %q cannot %s path %q", a.User.Username, a.Verb, a.Path)
 	}
 	what := a.Plural
 	if a.Subresource != "" {

@@ -5,30 +5,49 @@ import (
 	"errors"
 	"strings"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+
+	"gantry/registry"
 )
 
 // Decision is an authorizer's answer.
 type Decision int
 
 const (
-	NoOpinion Decision = iota // the next authorizer is asked; nobody's opinion is a refusal
+	NoOpinion Decision = iota // the next authorizer is asked; what none allows is refused
 	Allowed
 )
 
-// Authorizer decides whether somebody may do something; reason says why not, or why.
+// Authorizer answers two questions about users. Each is one file, and one row in New.
 type Authorizer interface {
+	// Authorize decides whether a user may do something; reason says why not, or why. An error is why it cannot be decided.
 	Authorize(ctx context.Context, a Attributes) (d Decision, reason string, err error)
+	// Rules lists what a user may do in a namespace, of cluster-scoped resources and of paths. What cannot be listed makes the
+	// rules incomplete.
+	Rules(ctx context.Context, user authenticationv1.UserInfo, namespace string) (Rules, error)
 }
 
-// Chain asks one after another until one allows; the reasons of the others are joined.
+// New is the authorizers in the order in which they are asked.
+func New(reg *registry.Registry) Chain {
+	return Chain{
+		masters,          // masters.go
+		publicInfoViewer, // publicinfo.go
+		discovery,        // discovery.go
+		basicUser,        // basicuser.go
+		&Node{reg},       // node.go
+	}
+}
+
+// Chain asks one authorizer after another until one allows; the reasons of the others are joined.
 type Chain []Authorizer
 
-func (f Chain) Authorize(ctx context.Context, a Attributes) (Decision, string, error) {
+// Authorize allows what one of the chain allows.
+func (c Chain) Authorize(ctx context.Context, a Attributes) (Decision, string, error) {
 	var reasons []string
 	var errs []error
-	for _, one := range f {
+	for _, one := range c {
 		d, reason, err := one.Authorize(ctx, a)
 		if d == Allowed {
 			return d, reason, nil
@@ -43,9 +62,24 @@ func (f Chain) Authorize(ctx context.Context, a Attributes) (Decision, string, e
 	return NoOpinion, strings.Join(reasons, "; "), errors.Join(errs...)
 }
 
-// Require refuses, as Forbidden, what may does not allow.
-func Require(ctx context.Context, may Authorizer, a Attributes) error {
-	d, reason, err := may.Authorize(ctx, a)
+// Rules are those of all of the chain. One that returns an error adds what it lists all the same.
+func (c Chain) Rules(ctx context.Context, user authenticationv1.UserInfo, namespace string) (all Rules, err error) {
+	var errs []error
+	for _, one := range c {
+		r, err := one.Rules(ctx, user, namespace)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		all.Resources = append(all.Resources, r.Resources...)
+		all.Paths = append(all.Paths, r.Paths...)
+		all.Incomplete = all.Incomplete || r.Incomplete || err != nil
+	}
+	return all, errors.Join(errs...)
+}
+
+// Require refuses, as Forbidden, what auth does not allow.
+func Require(ctx context.Context, auth Authorizer, a Attributes) error {
+	d, reason, err := auth.Authorize(ctx, a)
 	if d == Allowed {
 		return nil
 	}

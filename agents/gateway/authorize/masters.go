@@ -1,18 +1,16 @@
 package authorize
 
 import (
-	"context"
-	"slices"
+	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"gantry/agents/gateway/userinfo"
 )
 
-// Masters lets the group system:masters do everything.
-type Masters struct{}
-
-func (Masters) Authorize(_ context.Context, a Attributes) (Decision, string, error) {
-	if slices.Contains(a.User.Groups, userinfo.GroupMasters) {
-		return Allowed, "", nil
-	}
-	return NoOpinion, "", nil
+// masters lets the group system:masters do everything.
+var masters = &groupRules{
+	group: userinfo.GroupMasters,
+	rules: Rules{
+		Resources: []authorizationv1.ResourceRule{{Verbs: []string{"*"}, APIGroups: []string{"*"}, Resources: []string{"*"}}},
+		Paths:     []authorizationv1.NonResourceRule{{Verbs: []string{"*"}, NonResourceURLs: []string{"*"}}},
+	},
 }

@@ -6,22 +6,27 @@ import (
 	"fmt"
 	"slices"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 
 	"gantry/agents/gateway/userinfo"
 	"gantry/registry"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
-// NodeAuthorizer lets a node's agents do what running the node's pods takes, and no more:
+// Node lets a node's agents do what running the node's pods takes, and no more:
 //   - read services, endpoints and endpoint slices; create, read and change its own Node;
-//   - get, list and watch the pods bound to it, change their status and delete them (NodeRestriction sees to that);
+//   - get, list and watch the pods bound to it, change their status and delete them (NodeRestriction checks that);
 //   - read secrets and config maps, by name, that a pod bound to it refers to; get tokens for its pods' accounts;
 //   - keep its lease in kube-node-lease; write events; ask for reviews of who calls it.
-type NodeAuthorizer struct{ Registry *registry.Registry }
+type Node struct{ reg *registry.Registry }
 
-func (n *NodeAuthorizer) Authorize(ctx context.Context, a Attributes) (Decision, string, error) {
+// Authorize allows what every node may do and what the node's pods need.
+func (n *Node) Authorize(ctx context.Context, a Attributes) (Decision, string, error) {
 	if !slices.Contains(a.User.Groups, userinfo.GroupNodes) {
 		return NoOpinion, "", nil
 	}
@@ -44,26 +49,42 @@ func (n *NodeAuthorizer) Authorize(ctx context.Context, a Attributes) (Decision,
 	case "/pods":
 		return n.pods(ctx, node, a)
 	}
-	if slices.Contains(nodeRules[a.Group+"/"+a.Plural+"/"+a.Subresource], a.Verb) {
+	if nodeRules.allow(a) {
 		return Allowed, "", nil
 	}
 	return NoOpinion, "", nil
 }
 
-// nodeRules are the verbs that every node has on "group/plural/subresource".
-var nodeRules = map[string][]string{
-	"/services/":                                      {"get", "list", "watch"},
-	"/endpoints/":                                     {"get", "list", "watch"},
-	"/events/":                                        {"create", "update", "patch"},
-	"events.k8s.io/events/":                           {"create", "update", "patch"},
-	"/namespaces/":                                    {"get", "list", "watch"},
-	"discovery.k8s.io/endpointslices/":                {"get", "list", "watch"},
-	"authentication.k8s.io/tokenreviews/":             {"create"},
-	"authorization.k8s.io/subjectaccessreviews/":      {"create"},
-	"authorization.k8s.io/localsubjectaccessreviews/": {"create"},
+// nodeRules are what every node may do, whatever its pods are.
+var nodeRules = Rules{Resources: []authorizationv1.ResourceRule{
+	{Verbs: []string{"get", "list", "watch"}, APIGroups: []string{""}, Resources: []string{"endpoints", "namespaces", "services"}},
+	{Verbs: []string{"get", "list", "watch"}, APIGroups: []string{"discovery.k8s.io"}, Resources: []string{"endpointslices"}},
+	{Verbs: []string{"create", "update", "patch"}, APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"events"}},
+	{Verbs: []string{"create"}, APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}},
+	{Verbs: []string{"create"}, APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"localsubjectaccessreviews", "subjectaccessreviews"}},
+}}
+
+// Rules are what every node may do, and what it may do with its own Node and lease. What it may do because of its pods is not listed.
+func (n *Node) Rules(_ context.Context, user authenticationv1.UserInfo, namespace string) (Rules, error) {
+	if !userinfo.IsNode(user) {
+		return Rules{}, nil
+	}
+	own := []string{userinfo.NodeName(user)}
+	rules := Rules{Resources: append(slices.Clone(nodeRules.Resources),
+		authorizationv1.ResourceRule{Verbs: []string{"create"}, APIGroups: []string{""}, Resources: []string{"nodes"}},
+		authorizationv1.ResourceRule{Verbs: []string{"get", "list", "watch", "update", "patch"}, APIGroups: []string{""}, Resources: []string{"nodes"}, ResourceNames: own},
+		authorizationv1.ResourceRule{Verbs: []string{"update", "patch"}, APIGroups: []string{""}, Resources: []string{"nodes/status"}, ResourceNames: own},
+	)}
+	if namespace == ownLeaseNamespace {
+		rules.Resources = append(rules.Resources,
+			authorizationv1.ResourceRule{Verbs: []string{"create"}, APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}},
+			authorizationv1.ResourceRule{Verbs: []string{"get", "update", "patch", "delete"}, APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"}, ResourceNames: own},
+		)
+	}
+	return rules, errors.New("what a node may do depends on its pods, which is not listed")
 }
 
-// ownNode lets a node read and write the Node of its own name. A create's name is in its body: NodeRestriction looks.
+// ownNode lets a node read and write the Node of its own name. A create's name is in its body: NodeRestriction checks it.
 func ownNode(node string, a Attributes) (Decision, string, error) {
 	switch {
 	case a.Verb == "create" && a.Subresource == "":
@@ -88,7 +109,7 @@ func ownLease(node string, a Attributes) (Decision, string, error) {
 		return NoOpinion, "can only get, create, update, patch, or delete a node lease", nil
 	case a.Namespace != ownLeaseNamespace:
 		return NoOpinion, fmt.Sprintf("can only access leases in the %q system namespace", ownLeaseNamespace), nil
-	case a.Verb != "create" && a.Name != node: // a create's name is in its body: NodeRestriction looks
+	case a.Verb != "create" && a.Name != node: // a create's name is in its body: NodeRestriction checks it
 		return NoOpinion, "can only access node lease with the same name as the requesting node", nil
 	}
 	return Allowed, "", nil
@@ -96,7 +117,7 @@ func ownLease(node string, a Attributes) (Decision, string, error) {
 
 // referenced lets a node read an object that a pod bound to it names. A name without a namespace is every namespace's object of
 // that name: no pod names those.
-func (n *NodeAuthorizer) referenced(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+func (n *Node) referenced(ctx context.Context, node string, a Attributes) (Decision, string, error) {
 	switch {
 	case !slices.Contains([]string{"get", "list", "watch"}, a.Verb):
 		return NoOpinion, "can only read resources of this type", nil
@@ -116,7 +137,7 @@ func (n *NodeAuthorizer) referenced(ctx context.Context, node string, a Attribut
 }
 
 // account lets a node read the accounts of its pods and get tokens for them.
-func (n *NodeAuthorizer) account(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+func (n *Node) account(ctx context.Context, node string, a Attributes) (Decision, string, error) {
 	switch {
 	case a.Namespace == "":
 		return NoOpinion, "can only read namespaced object of this type", nil
@@ -130,8 +151,8 @@ func (n *NodeAuthorizer) account(ctx context.Context, node string, a Attributes)
 }
 
 // pods lets a node read the pods bound to it, one of them or those that it selects by their node, and write what NodeRestriction
-// judges.
-func (n *NodeAuthorizer) pods(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+// checks.
+func (n *Node) pods(ctx context.Context, node string, a Attributes) (Decision, string, error) {
 	switch a.Subresource + "/" + a.Verb {
 	case "/create", "/delete", "status/update", "status/patch", "eviction/create":
 		return Allowed, "", nil
@@ -149,14 +170,14 @@ func (n *NodeAuthorizer) pods(ctx context.Context, node string, a Attributes) (D
 }
 
 // pod lets a node read one pod that is bound to it.
-func (n *NodeAuthorizer) pod(ctx context.Context, node string, a Attributes) (Decision, string, error) {
+func (n *Node) pod(ctx context.Context, node string, a Attributes) (Decision, string, error) {
 	if a.Namespace == "" || a.Name == "" {
 		return NoOpinion, "No Object name found", nil
 	}
 	for _, revision := range []string{"0", ""} {
-		item, err := n.Registry.Get(ctx, core.Pod, a.Namespace, a.Name, revision)
+		item, err := n.reg.Get(ctx, core.Pod, a.Namespace, a.Name, revision)
 		if err == nil && item.Field("spec.nodeName") == node || errors.Is(err, registry.NotFound) && revision == "" {
-			return Allowed, "", nil // that there is no such pod is no secret: the kubelet must learn it
+			return Allowed, "", nil // the kubelet must learn that there is no such pod
 		}
 		if err != nil && !errors.Is(err, registry.NotFound) {
 			return NoOpinion, "", err
@@ -165,8 +186,8 @@ func (n *NodeAuthorizer) pod(ctx context.Context, node string, a Attributes) (De
 	return unrelated(node)
 }
 
-// related allows what a pod bound to the node stands for.
-func (n *NodeAuthorizer) related(ctx context.Context, node string, a Attributes, f func(*corev1.Pod) bool) (Decision, string, error) {
+// related allows what f holds for a pod bound to the node.
+func (n *Node) related(ctx context.Context, node string, a Attributes, f func(*corev1.Pod) bool) (Decision, string, error) {
 	ok, err := n.anyPod(ctx, node, a.Namespace, f)
 	if ok {
 		return Allowed, "", err
@@ -179,30 +200,19 @@ func unrelated(node string) (Decision, string, error) {
 	return NoOpinion, fmt.Sprintf("no relationship found between node '%s' and this object", node), nil
 }
 
-// anyPod tells whether f holds for a pod of a namespace that is bound to node. A mirror pod counts for nothing: nodes make them.
-// The cache is asked first: what it does not know may be newer than it.
-func (n *NodeAuthorizer) anyPod(ctx context.Context, node, namespace string, f func(*corev1.Pod) bool) (bool, error) {
+// anyPod returns whether f holds for a pod of a namespace that is bound to node. Mirror pods do not count: nodes make them.
+// The cache is asked first, etcd where nothing in the cache answers.
+func (n *Node) anyPod(ctx context.Context, node, namespace string, f func(*corev1.Pod) bool) (bool, error) {
 	for _, revision := range []string{"0", ""} {
-		l, err := n.Registry.List(ctx, core.Pod, namespace, registry.ListOptions{ResourceVersion: revision, Fields: "spec.nodeName=" + node})
+		l, err := n.reg.List(ctx, core.Pod, namespace, registry.ListOptions{ResourceVersion: revision, Fields: "spec.nodeName=" + node})
 		if err != nil {
 			return false, err
 		}
 		for _, it := range l.Items {
-			if pod := it.Object().(*corev1.Pod); !ended(pod) && !isMirror(pod) && f(pod) {
+			if pod := it.Object().(*corev1.Pod); !pods.IsTerminalAndDeleted(pod) && !pods.IsMirror(pod.Annotations) && f(pod) {
 				return true, nil
 			}
 		}
 	}
 	return false, nil
-}
-
-// isMirror tells the image of a static pod.
-func isMirror(pod *corev1.Pod) bool {
-	_, ok := pod.Annotations[corev1.MirrorPodAnnotationKey]
-	return ok
-}
-
-// ended tells a pod that will never run again: it gives no access any more.
-func ended(pod *corev1.Pod) bool {
-	return pod.DeletionTimestamp != nil && (pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed)
 }

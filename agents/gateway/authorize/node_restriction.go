@@ -22,8 +22,8 @@ import (
 // NodeRestriction is the admission of what nodes write.
 type NodeRestriction struct{ Registry reader }
 
-// Applies tells whether the request's user is a node, whose writes are looked at one by one. These are Kubernetes'
-// NodeRestriction rules; nodeAuthorizer lets through only what can be judged here.
+// Applies tells whether the request's user is a node, whose writes are checked one by one. These are Kubernetes'
+// NodeRestriction rules; the authorizer Node allows only writes that can be checked here.
 func (n NodeRestriction) Applies(r *request.Request) bool {
 	return slices.Contains(r.User.Groups, userinfo.GroupNodes)
 }

@@ -11,6 +11,7 @@ import (
 	"gantry/agents/gateway/request"
 	"gantry/registry"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
 // restrictPodStatus: a node changes the status of the pods bound to it, and nothing there that gives it more.
@@ -34,7 +35,7 @@ func restrictPodStatus(node string, pod, old *corev1.Pod) error {
 //   - no other object of the API is named, so that the node gets no right to read one by a pod of its own making.
 func (n NodeRestriction) restrictMirror(r *request.Request, node string, pod *corev1.Pod) error {
 	switch {
-	case !isMirror(pod):
+	case !pods.IsMirror(pod.Annotations):
 		return fmt.Errorf("pod does not have %q annotation, node %q can only create mirror pods", corev1.MirrorPodAnnotationKey, node)
 	case pod.Spec.NodeName != node:
 		return fmt.Errorf("node %q can only create pods with spec.nodeName set to itself", node)

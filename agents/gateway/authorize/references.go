@@ -4,38 +4,27 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-)
 
-// eachContainer calls f for every container of a pod, of whatever sort: a sort forgotten here is a hole.
-func eachContainer(pod *corev1.Pod, f func(env []corev1.EnvVar, from []corev1.EnvFromSource)) {
-	for i := range pod.Spec.InitContainers {
-		f(pod.Spec.InitContainers[i].Env, pod.Spec.InitContainers[i].EnvFrom)
-	}
-	for i := range pod.Spec.Containers {
-		f(pod.Spec.Containers[i].Env, pod.Spec.Containers[i].EnvFrom)
-	}
-	for i := range pod.Spec.EphemeralContainers {
-		f(pod.Spec.EphemeralContainers[i].Env, pod.Spec.EphemeralContainers[i].EnvFrom)
-	}
-}
+	"gantry/schema/pods"
+)
 
 // secretsOf are the names of the secrets that a pod refers to.
 func secretsOf(pod *corev1.Pod) (names []string) {
 	for _, ref := range pod.Spec.ImagePullSecrets {
 		names = append(names, ref.Name)
 	}
-	eachContainer(pod, func(env []corev1.EnvVar, from []corev1.EnvFromSource) {
-		for _, e := range env {
+	for _, c := range pods.Containers(&pod.Spec) {
+		for _, e := range c.Env {
 			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
 				names = append(names, e.ValueFrom.SecretKeyRef.Name)
 			}
 		}
-		for _, f := range from {
+		for _, f := range c.EnvFrom {
 			if f.SecretRef != nil {
 				names = append(names, f.SecretRef.Name)
 			}
 		}
-	})
+	}
 	for i := range pod.Spec.Volumes {
 		names = append(names, volumeSecrets(&pod.Spec.Volumes[i])...)
 	}
@@ -81,18 +70,18 @@ func volumeSecrets(v *corev1.Volume) (names []string) {
 
 // configMapsOf are the names of the config maps that a pod refers to.
 func configMapsOf(pod *corev1.Pod) (names []string) {
-	eachContainer(pod, func(env []corev1.EnvVar, from []corev1.EnvFromSource) {
-		for _, e := range env {
+	for _, c := range pods.Containers(&pod.Spec) {
+		for _, e := range c.Env {
 			if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
 				names = append(names, e.ValueFrom.ConfigMapKeyRef.Name)
 			}
 		}
-		for _, f := range from {
+		for _, f := range c.EnvFrom {
 			if f.ConfigMapRef != nil {
 				names = append(names, f.ConfigMapRef.Name)
 			}
 		}
-	})
+	}
 	for _, v := range pod.Spec.Volumes {
 		if v.ConfigMap != nil {
 			names = append(names, v.ConfigMap.Name)
@@ -109,7 +98,7 @@ func configMapsOf(pod *corev1.Pod) (names []string) {
 	return names
 }
 
-// referredTo is the first sort of API object that a pod refers to; "" where it refers to none. A source of a volume that is not
+// referredTo is the resource of the first API object that a pod refers to; "" where it refers to none. A source of a volume that is not
 // known here is an error: it might refer to one.
 func referredTo(pod *corev1.Pod) (string, error) {
 	switch {

@@ -2,7 +2,6 @@ package authorize
 
 import (
 	"net/http"
-	"slices"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -12,13 +11,12 @@ import (
 	"gantry/agents/gateway/decode"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
-	"gantry/agents/gateway/userinfo"
 )
 
-// Reviews answer what somebody may do.
+// Reviews answer what users may do.
 type Reviews struct{ Authorizer Authorizer }
 
-// ReviewAccess says whether somebody may do something.
+// ReviewAccess answers whether a user may do something.
 func (v Reviews) ReviewAccess(w http.ResponseWriter, r *request.Request) error {
 	obj, err := decode.Review(w, r)
 	if err != nil {
@@ -32,7 +30,7 @@ func (v Reviews) ReviewAccess(w http.ResponseWriter, r *request.Request) error {
 	return encode.Object(w, r, http.StatusCreated, review)
 }
 
-// ReviewLocalAccess is reviewAccess within a namespace.
+// ReviewLocalAccess is ReviewAccess within a namespace.
 func (v Reviews) ReviewLocalAccess(w http.ResponseWriter, r *request.Request) error {
 	obj, err := decode.Review(w, r)
 	if err != nil {
@@ -53,7 +51,7 @@ func (v Reviews) ReviewLocalAccess(w http.ResponseWriter, r *request.Request) er
 	return encode.Object(w, r, http.StatusCreated, review)
 }
 
-// ReviewSelfAccess says whether the asker may do something.
+// ReviewSelfAccess answers whether the user of the request may do something.
 func (v Reviews) ReviewSelfAccess(w http.ResponseWriter, r *request.Request) error {
 	obj, err := decode.Review(w, r)
 	if err != nil {
@@ -102,7 +100,7 @@ func (v Reviews) decide(r *request.Request, user authenticationv1.UserInfo, res 
 		a.IsResource, a.Verb, a.Group, a.Version, a.Plural = true, res.Verb, res.Group, res.Version, res.Resource
 		a.Subresource, a.Namespace, a.Name = res.Subresource, res.Namespace, res.Name
 	} else {
-		a.Verb, a.path = path.Verb, path.Path
+		a.Verb, a.Path = path.Verb, path.Path
 	}
 	d, reason, err := v.Authorizer.Authorize(r.Context(), a)
 	s := authorizationv1.SubjectAccessReviewStatus{Allowed: d == Allowed, Reason: reason}
@@ -112,7 +110,7 @@ func (v Reviews) decide(r *request.Request, user authenticationv1.UserInfo, res 
 	return s
 }
 
-// ReviewRules lists what the asker may do, as far as that can be listed.
+// ReviewRules lists what the user of the request may do, as far as that can be listed.
 func (v Reviews) ReviewRules(w http.ResponseWriter, r *request.Request) error {
 	obj, err := decode.Review(w, r)
 	if err != nil {
@@ -122,27 +120,20 @@ func (v Reviews) ReviewRules(w http.ResponseWriter, r *request.Request) error {
 	if review.Spec.Namespace == "" {
 		return apierrors.NewBadRequest("no namespace on request")
 	}
-	review.Status = rulesOf(r.User)
+	review.Status = rulesStatus(v.Authorizer.Rules(r.Context(), r.User, review.Spec.Namespace))
 	return encode.Object(w, r, http.StatusCreated, review)
 }
 
-func rulesOf(user authenticationv1.UserInfo) authorizationv1.SubjectRulesReviewStatus {
-	s := authorizationv1.SubjectRulesReviewStatus{
-		ResourceRules: []authorizationv1.ResourceRule{
-			{Verbs: []string{"create"}, APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"selfsubjectaccessreviews", "selfsubjectrulesreviews"}},
-			{Verbs: []string{"create"}, APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"selfsubjectreviews"}},
-		},
-		NonResourceRules: []authorizationv1.NonResourceRule{
-			{Verbs: []string{"get"}, NonResourceURLs: []string{"/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"}},
-		},
+func rulesStatus(rules Rules, err error) authorizationv1.SubjectRulesReviewStatus {
+	s := authorizationv1.SubjectRulesReviewStatus{ResourceRules: rules.Resources, NonResourceRules: rules.Paths, Incomplete: rules.Incomplete}
+	if s.ResourceRules == nil {
+		s.ResourceRules = []authorizationv1.ResourceRule{} // the field is required
 	}
-	if slices.Contains(user.Groups, userinfo.GroupMasters) {
-		s.ResourceRules = append(s.ResourceRules, authorizationv1.ResourceRule{Verbs: []string{"*"}, APIGroups: []string{"*"}, Resources: []string{"*"}})
-		s.NonResourceRules = append(s.NonResourceRules, authorizationv1.NonResourceRule{Verbs: []string{"*"}, NonResourceURLs: []string{"*"}})
+	if s.NonResourceRules == nil {
+		s.NonResourceRules = []authorizationv1.NonResourceRule{}
 	}
-	if userinfo.IsNode(user) {
-		s.Incomplete = true
-		s.EvaluationError = "node authorizer does not support user rule resolution"
+	if err != nil {
+		s.EvaluationError = err.Error()
 	}
 	return s
 }

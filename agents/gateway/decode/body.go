@@ -34,8 +34,8 @@ type Content struct {
 	Protobuf bool
 }
 
-// ReadContent reads a body of a type that objects are written in. The types that a page of another site may send without asking
-// (forms, plain text) are none of them.
+// ReadContent reads a body of a type that objects are written in. The types of CORS' simple requests (forms, plain text) are none
+// of them.
 func ReadContent(req *http.Request) (Content, error) {
 	media, err := contentMedia(req)
 	if err != nil {
@@ -44,7 +44,7 @@ func ReadContent(req *http.Request) (Content, error) {
 	return contentOf(media, Body(req))
 }
 
-// ReadContentIfAny is readContent where a request may do without a body, whose type is then of no matter.
+// ReadContentIfAny is ReadContent for a request that may have no body, whose type is then ignored.
 func ReadContentIfAny(req *http.Request) (Content, error) {
 	b := Body(req)
 	if len(bytes.TrimSpace(b)) == 0 {
@@ -81,16 +81,16 @@ func contentOf(media string, body []byte) (Content, error) {
 	return Content{Data: body, Protobuf: media == request.ProtobufType}, nil
 }
 
-// Kind reads the body as an object of kind k.
-func Kind(w http.ResponseWriter, req *http.Request, k *schema.Kind, o request.WriteOptions) (schema.Object, error) {
+// Version reads the body as an object of version v.
+func Version(w http.ResponseWriter, req *http.Request, v *schema.Version, o request.WriteOptions) (schema.Object, error) {
 	c, err := ReadContent(req)
 	if err != nil {
 		return nil, err
 	}
 	if c.Protobuf {
-		return DecodeProtobuf(k, c.Data)
+		return DecodeProtobuf(v, c.Data)
 	}
-	return Decode(w, k, c.Data, o)
+	return Decode(w, v, c.Data, o)
 }
 
 // MediaType reads a Content-Type; "" is "".
@@ -101,20 +101,20 @@ func MediaType(header string) (media string, params map[string]string, err error
 	return mime.ParseMediaType(header)
 }
 
-// Decode reads an object of kind k from JSON; unknown and duplicate fields become warnings or, strict, an error.
-func Decode(w http.ResponseWriter, k *schema.Kind, body []byte, o request.WriteOptions) (schema.Object, error) {
+// Decode reads an object of version v from JSON; unknown and duplicate fields become warnings or, strict, an error.
+func Decode(w http.ResponseWriter, v *schema.Version, body []byte, o request.WriteOptions) (schema.Object, error) {
 	if err := schema.CheckSize(body); err != nil {
 		return nil, apierrors.NewRequestEntityTooLargeError(err.Error())
 	}
-	obj, unknown, err := schema.Decode(k.Stored(), body)
+	obj, unknown, err := schema.Decode(v, body)
 	if err != nil {
-		return nil, unreadable(k, body, err)
+		return nil, unreadable(v, body, err)
 	}
 	if len(unknown) == 0 || o.Ignore {
 		return obj, nil
 	}
 	if o.Strict {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %s", k.Kind, k.Version.Version, k.Kind, StrictText(unknown)))
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %s", v.Kind, v.Version, v.Kind, StrictText(unknown)))
 	}
 	for _, u := range unknown {
 		encode.Warning(w, u)
@@ -122,27 +122,27 @@ func Decode(w http.ResponseWriter, k *schema.Kind, body []byte, o request.WriteO
 	return obj, nil
 }
 
-// unreadable words what keeps a body from being a k.
-func unreadable(k *schema.Kind, body []byte, err error) error {
+// unreadable is the error of a body that is no v.
+func unreadable(v *schema.Version, body []byte, err error) error {
 	var head struct {
 		metav1.TypeMeta
 		Metadata struct{ Name string }
 	}
 	if faults := kjson.UnmarshalCaseSensitivePreserveInts(body, &head); faults != nil {
 		return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %v (%s)",
-			k.Kind, faults, Summary(body)))
+			v.Kind, faults, Summary(body)))
 	}
-	if head.APIVersion != "" && head.APIVersion != k.APIVersion() {
-		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", head.APIVersion, k.APIVersion()))
+	if head.APIVersion != "" && head.APIVersion != v.APIVersion() {
+		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", head.APIVersion, v.APIVersion()))
 	}
 	var values *schema.ValueError
 	if errors.As(err, &values) {
-		return apierrors.NewInvalid(k.GVK().GroupKind(), head.Metadata.Name, values.Faults)
+		return apierrors.NewInvalid(v.GVK().GroupKind(), head.Metadata.Name, values.Faults)
 	}
 	if head.Kind == "" {
-		head.Kind = k.Kind
+		head.Kind = v.Kind
 	}
-	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", head.Kind, k.Version.Version, k.Kind, err))
+	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", head.Kind, v.Version, v.Kind, err))
 }
 
 // Summary is the start of a body in hexadecimal, as Kubernetes shows what it could not read.
@@ -157,6 +157,7 @@ func Summary(body []byte) string {
 	return fmt.Sprintf("%02x", body)
 }
 
+// StrictText is the error of unknown and duplicate fields.
 func StrictText(unknown []string) string {
 	return "strict decoding error: " + strings.Join(unknown, ", ")
 }

@@ -12,7 +12,7 @@ import (
 
 // Object reads the body as an object of the request's kind, in the request's namespace.
 func Object(w http.ResponseWriter, r *request.Request, o request.WriteOptions) (schema.Object, error) {
-	obj, err := Kind(w, r.Request, r.Kind, o)
+	obj, err := Version(w, r.Request, r.Kind.Stored(), o)
 	if err != nil {
 		return nil, err
 	}
@@ -40,14 +40,14 @@ func Review(w http.ResponseWriter, r *request.Request) (schema.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	obj, err := Kind(w, r.Request, r.Kind, o)
+	obj, err := Version(w, r.Request, r.Kind.Stored(), o)
 	if err != nil {
 		return nil, err
 	}
 	return obj, PlaceObject(obj, r.Scope())
 }
 
-// NameObject gives an object without a name the path's in the second door; by the first it must have it.
+// NameObject checks that an object has the name of the path. One without a name gets it where the path is an etcd key.
 func NameObject(r *request.Request, obj schema.Object) error {
 	switch {
 	case obj.GetName() == r.Name:

@@ -17,30 +17,30 @@ var ProtobufMark = []byte("k8s\x00")
 // unmarshaler is what k8s.io/api's types have.
 type unmarshaler interface{ Unmarshal(data []byte) error }
 
-// DecodeProtobuf reads an object of kind k.
-func DecodeProtobuf(k *schema.Kind, body []byte) (schema.Object, error) {
-	obj := k.New()
+// DecodeProtobuf reads an object of version v.
+func DecodeProtobuf(v *schema.Version, body []byte) (schema.Object, error) {
+	obj := v.New()
 	head, err := UnwrapProtobuf(body, obj)
 	var values *schema.ValueError
 	switch {
 	case errors.As(err, &values):
-		return nil, apierrors.NewInvalid(k.GVK().GroupKind(), "", values.Faults)
+		return nil, apierrors.NewInvalid(v.GVK().GroupKind(), "", values.Faults)
 	case apierrors.IsRequestEntityTooLargeError(err):
 		return nil, err
 	case err != nil:
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", k.Kind, err, Summary(body)))
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", v.Kind, err, Summary(body)))
 	}
 	switch {
-	case head.APIVersion != "" && head.APIVersion != k.APIVersion():
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", head.APIVersion, k.APIVersion()))
-	case head.Kind != "" && head.Kind != k.Kind:
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s", head.Kind, k.Version.Version, k.Kind))
+	case head.APIVersion != "" && head.APIVersion != v.APIVersion():
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", head.APIVersion, v.APIVersion()))
+	case head.Kind != "" && head.Kind != v.Kind:
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s", head.Kind, v.Version, v.Kind))
 	}
-	k.SetTypeMeta(obj)
+	v.SetTypeMeta(obj)
 	return obj, nil
 }
 
-// UnwrapProtobuf reads into from body and returns what the body says it is.
+// UnwrapProtobuf reads into from body and returns the kind that the body names.
 func UnwrapProtobuf(body []byte, into any) (runtime.TypeMeta, error) {
 	rest, ok := bytes.CutPrefix(body, ProtobufMark)
 	if !ok {

@@ -12,7 +12,7 @@ import (
 )
 
 // checkMessages refuses a message in protobuf that consists of more than schema.MaxObjects messages, which take two bytes each
-// and become Go structs of some hundred. What is no message of its type is left to the decoder.
+// and become Go structs of some hundred. A malformed message is left to the decoder.
 func checkMessages(data []byte, into any) error {
 	const shortest = 2 // bytes: a tag and a length
 	if len(data) < shortest*schema.MaxObjects {

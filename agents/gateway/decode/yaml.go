@@ -24,7 +24,7 @@ const maxConverted = 2 * MaxBody // bytes
 func yamlToJSON(body []byte) ([]byte, error) {
 	var doc any
 	err := goyaml.Unmarshal(body, &doc)
-	var c converter
+	var c jsonWriter
 	if err == nil {
 		err = c.value(doc)
 	}
@@ -39,19 +39,19 @@ func yamlToJSON(body []byte) ([]byte, error) {
 
 var errConverted = errors.New("the document is too large as JSON")
 
-// converter writes the values that a YAML document consists of as JSON.
-type converter struct{ out []byte }
+// jsonWriter writes the values that a YAML document consists of as JSON.
+type jsonWriter struct{ out []byte }
 
-// room makes sure that n more bytes may be written.
-func (c *converter) room(n int) error {
+// reserve checks that n more bytes may be written.
+func (c *jsonWriter) reserve(n int) error {
 	if len(c.out)+n > maxConverted {
 		return errConverted
 	}
 	return nil
 }
 
-func (c *converter) text(s string) error {
-	if err := c.room(len(s) + 2); err != nil {
+func (c *jsonWriter) text(s string) error {
+	if err := c.reserve(len(s) + 2); err != nil {
 		return err
 	}
 	if plainText(s) {
@@ -65,7 +65,7 @@ func (c *converter) text(s string) error {
 	return c.raw(string(quoted))
 }
 
-// plainText tells a text that is its own JSON between quotes.
+// plainText returns whether a text between quotes is JSON.
 func plainText(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
@@ -75,15 +75,15 @@ func plainText(s string) bool {
 	return true
 }
 
-func (c *converter) raw(text string) error {
-	if err := c.room(len(text)); err != nil {
+func (c *jsonWriter) raw(text string) error {
+	if err := c.reserve(len(text)); err != nil {
 		return err
 	}
 	c.out = append(c.out, text...)
 	return nil
 }
 
-func (c *converter) value(v any) error {
+func (c *jsonWriter) value(v any) error {
 	switch v := v.(type) {
 	case map[any]any:
 		return c.object(v)
@@ -105,7 +105,7 @@ func (c *converter) value(v any) error {
 	return c.raw(string(other))
 }
 
-func (c *converter) list(list []any) error {
+func (c *jsonWriter) list(list []any) error {
 	if err := c.raw("["); err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (c *converter) list(list []any) error {
 
 // object writes members in the order of their names. Of keys that become one name the last in some order counts, as in
 // sigs.k8s.io/yaml.
-func (c *converter) object(m map[any]any) error {
+func (c *jsonWriter) object(m map[any]any) error {
 	type member struct {
 		name  string
 		value any

@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestYAMLIsAsTheLibrarys: the conversion makes of every document what sigs.k8s.io/yaml makes of it.
-func TestYAMLIsAsTheLibrarys(t *testing.T) {
+// TestYAMLIsTheLibrarys: the conversion makes of every document what sigs.k8s.io/yaml makes of it.
+func TestYAMLIsTheLibrarys(t *testing.T) {
 	for _, text := range yamlSamples {
 		compareYAML(t, text)
 	}

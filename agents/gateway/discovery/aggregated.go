@@ -19,7 +19,7 @@ const (
 	discoveryList  = "APIGroupDiscoveryList"
 )
 
-// discover answers with plain, or with everything that in selects at once where the client prefers that. in is nil
+// discover answers with plain, or with the aggregated form of the groups that in selects where the client prefers that. in is nil
 // for paths that have only the plain form.
 func (d *Documents) discover(w http.ResponseWriter, r *request.Request, in func(kschema.GroupVersion) bool, plain any) error {
 	w.Header().Add("Vary", "Accept")
@@ -47,7 +47,7 @@ func (d *Documents) sendDiscovery(w http.ResponseWriter, r *request.Request, ver
 	return encode.Cached(w, r.Request, body)
 }
 
-// aggregated lists the groups that in selects with their resources and subresources. Both versions have one form.
+// aggregated lists the groups that in selects with their resources and subresources. Both versions have the same form.
 func (d *Documents) aggregated(version string, in func(kschema.GroupVersion) bool) *apidiscoveryv2.APIGroupDiscoveryList {
 	list := &apidiscoveryv2.APIGroupDiscoveryList{
 		TypeMeta: metav1.TypeMeta{Kind: discoveryList, APIVersion: discoveryGroup + "/" + version},

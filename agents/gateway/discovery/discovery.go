@@ -16,21 +16,22 @@ import (
 	"gantry/schema"
 )
 
-// Documents are what describes the API itself: made once, of the kinds that are served.
+// Documents describe the API itself, as it is with some resources.
 type Documents struct {
-	kinds    *schema.Set
-	versions []kschema.GroupVersion // in the order of the kinds
-	lists    map[kschema.GroupVersion]*metav1.APIResourceList
-	openapi  openapiCache
-	spoken   version.Info
+	resources []*request.Resource
+	versions  []kschema.GroupVersion // in the order of the resources
+	lists     map[kschema.GroupVersion]*metav1.APIResourceList
+	openapi   openapiCache
+	version   version.Info
 	// advertised is where others reach this gateway: "10.0.0.1:6443".
 	advertised func() netip.AddrPort
 }
 
-func New(kinds *schema.Set, virtual []*schema.Kind, served func(k *schema.Kind, subresource string) bool, advertised func() netip.AddrPort, spoken version.Info) *Documents {
-	d := &Documents{kinds: kinds, advertised: advertised, spoken: spoken, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
-	for _, k := range slices.Concat(kinds.All, virtual) {
-		gv := k.GVK().GroupVersion()
+// New describes resources.
+func New(resources []*request.Resource, advertised func() netip.AddrPort, version version.Info) *Documents {
+	d := &Documents{resources: resources, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
+	for _, res := range resources {
+		gv := res.Version.GV()
 		l := d.lists[gv]
 		if l == nil {
 			l = &metav1.APIResourceList{
@@ -39,42 +40,32 @@ func New(kinds *schema.Set, virtual []*schema.Kind, served func(k *schema.Kind, 
 			d.lists[gv] = l
 			d.versions = append(d.versions, gv)
 		}
-		l.APIResources = append(l.APIResources, resourcesOf(k, served)...)
+		l.APIResources = append(l.APIResources, rowsOf(res)...)
 	}
-	// Evictions and scales are asked for by their groups' names, which have no resources of their own.
 	for _, l := range d.lists {
 		slices.SortFunc(l.APIResources, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return d
 }
 
-// Verbs of resources, as discovery lists them.
-var (
-	storedVerbs  = metav1.Verbs{"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}
-	virtualVerbs = metav1.Verbs{"create"}
-)
-
-// resourcesOf are the rows of discovery of a kind: itself and its subresources.
-func resourcesOf(k *schema.Kind, served func(k *schema.Kind, subresource string) bool) []metav1.APIResource {
+// rowsOf are the rows of a resource: itself and its subresources.
+func rowsOf(res *request.Resource) []metav1.APIResource {
+	k, v := res.Kind, res.Version
 	row := metav1.APIResource{
-		Name: k.Plural, SingularName: k.Singular, Namespaced: k.Namespaced, Kind: k.Kind,
-		Verbs: virtualVerbs, ShortNames: k.ShortNames, Categories: k.Categories,
+		Name: k.Plural, SingularName: k.Singular, Namespaced: k.Namespaced, Kind: v.Kind,
+		Verbs: res.Handlers.Verbs(), ShortNames: k.ShortNames, Categories: k.Categories,
 	}
-	if k.Prefix != "" {
-		row.Verbs = storedVerbs
+	if !res.Virtual {
 		row.StorageVersionHash = storageHash(k)
 	}
 	if len(row.ShortNames) == 0 {
 		row.ShortNames = nil
 	}
 	rows := []metav1.APIResource{row}
-	for _, s := range k.Subresources {
-		if !served(k, s.Name) {
-			continue
-		}
-		body := s.BodyOf(k.Stored())
+	for _, s := range res.Subresources {
+		body := s.BodyOf(v)
 		row := metav1.APIResource{Name: k.Plural + "/" + s.Name, Namespaced: k.Namespaced, Kind: body.Kind, Verbs: s.Verbs}
-		if body.GV() != k.GV() {
+		if body.GV() != v.GV() {
 			row.Group, row.Version = body.Group, body.Version
 		}
 		rows = append(rows, row)

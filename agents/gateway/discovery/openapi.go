@@ -54,7 +54,7 @@ func (d *Documents) OpenAPIV2(w http.ResponseWriter, r *request.Request) error {
 	if kind != request.JSONType {
 		build = openapi.V2Protobuf
 	}
-	body, err := d.openapi.get("v2 "+kind, func() ([]byte, error) { return build(d.kinds) })
+	body, err := d.openapi.get("v2 "+kind, func() ([]byte, error) { return build(d.described()) })
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (d *Documents) OpenAPIV2(w http.ResponseWriter, r *request.Request) error {
 func openapiKind(req *http.Request) (string, error) {
 	header := req.Header.Values("Accept")
 	if slices.ContainsFunc(header, func(h string) bool { return strings.Contains(h, openapiProto) }) {
-		return openapiProtoOld, nil // kubectl up to 1.27 or so; the at sign is not mime's, so parseAccept leaves it out
+		return openapiProtoOld, nil // kubectl up to 1.27 or so; mime cannot parse the at sign, so ParseAccept leaves it out
 	}
 	accept := request.ParseAccept(header)
 	if len(accept) == 0 {
@@ -75,7 +75,7 @@ func openapiKind(req *http.Request) (string, error) {
 	for _, c := range accept {
 		switch c.Media {
 		case openapiProtoOld:
-			return openapiProtoOld, nil // and never the other: Go's mime, and so client-go, can't parse its at sign
+			return openapiProtoOld, nil // never the other: Go's mime, and so client-go, cannot parse its at sign
 		case request.JSONType, "*/*", "application/*":
 			return request.JSONType, nil
 		}
@@ -85,7 +85,7 @@ func openapiKind(req *http.Request) (string, error) {
 
 // OpenAPIIndex answers /openapi/v3.
 func (d *Documents) OpenAPIIndex(w http.ResponseWriter, r *request.Request) error {
-	body, err := d.openapi.get("v3", func() ([]byte, error) { return openapi.V3Index(d.kinds) })
+	body, err := d.openapi.get("v3", func() ([]byte, error) { return openapi.V3Index(d.described()) })
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (d *Documents) OpenAPIV3(w http.ResponseWriter, r *request.Request) error {
 		return request.NotFound()
 	}
 	body, err := d.openapi.get("v3/"+path, func() ([]byte, error) {
-		body, ok := openapi.V3(d.kinds, path)
+		body, ok := openapi.V3(d.described(), path)
 		if !ok {
 			return nil, request.NotFound()
 		}
@@ -122,4 +122,19 @@ func (d *Documents) servesVersion(path string) bool {
 		}
 	}
 	return false
+}
+
+// described are the resources as package openapi takes them. Versions without a Go type are left out.
+func (d *Documents) described() (all []openapi.Resource) {
+	for _, res := range d.resources {
+		if res.Version.IsUnstructured() {
+			continue
+		}
+		one := openapi.Resource{Kind: res.Kind, Version: res.Version, Verbs: res.Handlers.Verbs()}
+		for _, s := range res.Subresources {
+			one.Subresources = append(one.Subresources, s.Subresource)
+		}
+		all = append(all, one)
+	}
+	return all
 }

@@ -8,7 +8,7 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// Paths lists what can be asked.
+// Paths answers with the paths that are served.
 func (d *Documents) Paths(w http.ResponseWriter, r *request.Request) error {
 	all := []string{
 		"/.well-known/openid-configuration", "/api", "/apis", "/healthz", "/healthz/ping", "/livez", "/livez/ping",

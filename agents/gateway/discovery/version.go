@@ -11,8 +11,8 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// SpokenVersion is the Kubernetes whose API is spoken; the build's own revision stands in gitCommit.
-func SpokenVersion() version.Info {
+// ServedVersion is the Kubernetes whose API is served; gitCommit is the build's own revision.
+func ServedVersion() version.Info {
 	v := version.Info{
 		Major: "1", Minor: "36", GitVersion: "v1.36.3+gantry", GitTreeState: "clean",
 		GoVersion: runtime.Version(), Compiler: runtime.Compiler, Platform: runtime.GOOS + "/" + runtime.GOARCH,
@@ -38,5 +38,5 @@ func SpokenVersion() version.Info {
 
 func (d *Documents) Version(w http.ResponseWriter, r *request.Request) error {
 	r.Shape.Pretty = true // as Kubernetes does
-	return encode.Object(w, r, http.StatusOK, d.spoken)
+	return encode.Object(w, r, http.StatusOK, d.version)
 }

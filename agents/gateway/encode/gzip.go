@@ -10,8 +10,8 @@ import (
 	"gantry/registry"
 )
 
-// A list of everything goes out deflated without deflating: its items' text was deflated in blocks by the registry, once. What
-// is between and around them is short and goes as stored blocks, and the checksum of the whole is made of the parts'.
+// A list of everything is sent deflated without being deflated: the registry has deflated its items' text once, in blocks. What
+// is between and around them is short and is sent as stored blocks; the checksum of the whole is computed from the parts'.
 
 // sendBlocks writes head, the items of a list and listTail as one gzip stream.
 func sendBlocks(w http.ResponseWriter, head []byte, l registry.List) error {

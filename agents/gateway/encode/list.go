@@ -41,7 +41,7 @@ func List(w http.ResponseWriter, r *request.Request, l registry.List) error {
 }
 
 // listBody is a list's JSON in pieces: {"kind":...,"metadata":{...},"items":[  item , item  ]}. The items are the
-// cache's bytes; whatever sends them copies them once at most.
+// cache's bytes, which are copied once at most.
 type listBody struct {
 	head  []byte
 	items []*registry.Item

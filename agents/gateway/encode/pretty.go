@@ -6,7 +6,7 @@ import (
 )
 
 // maxReadable is how many times larger than the compact form a form for people may be. It is two to three times for what people
-// read; what is nested hundreds of levels deep becomes white space with the square of its depth.
+// read; the white space of nested values grows with the square of their depth.
 const maxReadable = 8
 
 // indentable tells whether JSON stays in proportion when every value is on a line of its own, two columns further for each

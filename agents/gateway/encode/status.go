@@ -80,7 +80,7 @@ const (
 	futureRevision = "Too large resource version"
 )
 
-// StatusOf words any error as Kubernetes does. It never returns nil.
+// StatusOf is any error as Kubernetes answers it. It never returns nil.
 func StatusOf(err error) *metav1.Status {
 	var api *apierrors.StatusError
 	var reg *registry.Error
@@ -101,7 +101,7 @@ func StatusOf(err error) *metav1.Status {
 	return &s
 }
 
-// text is the error's own text, its cause's, or what is generally said.
+// text is the error's own text, its cause's, or the general one.
 func text(e *registry.Error, general string) string {
 	switch {
 	case e.Reason != "":

@@ -19,17 +19,17 @@ var defaultColumns = []metav1.TableColumnDefinition{
 	{Name: "Created At", Type: "date", Description: metav1.ObjectMeta{}.SwaggerDoc()["creationTimestamp"]},
 }
 
-// tabler writes objects as the rows of a Table.
-type tabler struct {
+// tableWriter writes objects as the rows of a Table.
+type tableWriter struct {
 	kind    *schema.Kind
 	version string // of meta.k8s.io
 	include metav1.IncludeObjectPolicy
 	now     metav1.Time
 }
 
-// newTabler reads how the client wants its rows.
-func newTabler(r *request.Request) (*tabler, error) {
-	t := &tabler{kind: r.Kind, version: r.Shape.Version, now: metav1.Now(), include: metav1.IncludeMetadata}
+// newTableWriter reads how the client wants its rows.
+func newTableWriter(r *request.Request) (*tableWriter, error) {
+	t := &tableWriter{kind: r.Kind, version: r.Shape.Version, now: metav1.Now(), include: metav1.IncludeMetadata}
 	if v := r.Query.Get("includeObject"); v != "" {
 		t.include = metav1.IncludeObjectPolicy(v)
 	}
@@ -40,7 +40,7 @@ func newTabler(r *request.Request) (*tabler, error) {
 }
 
 func tableOfList(r *request.Request, l registry.List) ([]byte, error) {
-	t, err := newTabler(r)
+	t, err := newTableWriter(r)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func tableOfList(r *request.Request, l registry.List) ([]byte, error) {
 }
 
 func tableOfItem(r *request.Request, item *registry.Item) ([]byte, error) {
-	t, err := newTabler(r)
+	t, err := newTableWriter(r)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func revisionMeta(revision int64) []byte {
 }
 
 // table appends a Table of items to b; a stream names its columns only once.
-func (t *tabler) table(b, meta []byte, items []*registry.Item, columns bool) ([]byte, error) {
+func (t *tableWriter) table(b, meta []byte, items []*registry.Item, columns bool) ([]byte, error) {
 	b = t.start(b, meta, columns)
 	for i, it := range items {
 		if i > 0 {
@@ -75,7 +75,7 @@ func (t *tabler) table(b, meta []byte, items []*registry.Item, columns bool) ([]
 }
 
 // start appends everything before the first row.
-func (t *tabler) start(b, meta []byte, columns bool) []byte {
+func (t *tableWriter) start(b, meta []byte, columns bool) []byte {
 	b = append(b, `{"kind":"Table","apiVersion":"meta.k8s.io/`...)
 	b = append(b, t.version...)
 	b = append(b, `","metadata":`...)
@@ -95,7 +95,7 @@ func (t *tabler) start(b, meta []byte, columns bool) []byte {
 }
 
 // row appends one row.
-func (t *tabler) row(b []byte, it *registry.Item) ([]byte, error) {
+func (t *tableWriter) row(b []byte, it *registry.Item) ([]byte, error) {
 	cells, err := json.Marshal(t.cells(it))
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (t *tabler) row(b []byte, it *registry.Item) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-func (t *tabler) cells(it *registry.Item) []any {
+func (t *tableWriter) cells(it *registry.Item) []any {
 	obj := it.Object()
 	if t.kind.Row == nil {
 		return []any{obj.GetName(), obj.GetCreationTimestamp().UTC().Format("2006-01-02T15:04:05Z")}

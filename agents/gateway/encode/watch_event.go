@@ -11,14 +11,14 @@ import (
 // EventFramer writes events in the shape that the client asked for.
 type EventFramer struct {
 	r     *request.Request
-	table *tabler // nil: not a table
-	begun bool    // the table's columns have been sent
+	table *tableWriter // nil: not a table
+	begun bool         // the table's columns have been sent
 }
 
 func NewEventFramer(r *request.Request) (*EventFramer, error) {
 	f := &EventFramer{r: r}
 	if r.Shape.As == "Table" {
-		t, err := newTabler(r)
+		t, err := newTableWriter(r)
 		if err != nil {
 			return nil, err
 		}
@@ -27,7 +27,7 @@ func NewEventFramer(r *request.Request) (*EventFramer, error) {
 	return f, nil
 }
 
-// Shaped tells whether events are made anew, and not the bytes that the cache holds.
+// Shaped returns whether events are encoded anew instead of being the bytes that the cache holds.
 func (f *EventFramer) Shaped() bool { return f.r.Shape.As != "" }
 
 // Append appends one event: {"type":"ADDED","object":{...}} and a newline.
@@ -59,7 +59,7 @@ func (f *EventFramer) reshape(ev *registry.Event) ([]byte, error) {
 	return f.table.table(nil, revisionMeta(ev.Revision), []*registry.Item{item}, columns)
 }
 
-// bookmark is an object that says a revision and nothing else.
+// bookmark is an object with nothing but a revision.
 func (f *EventFramer) bookmark(ev *registry.Event) []byte {
 	b := append([]byte(nil), `{"kind":"`...)
 	b = append(b, f.r.Kind.Kind...)

@@ -16,7 +16,7 @@ func toYAML(ctx context.Context, body []byte) ([]byte, error) {
 	if !indentable(body) {
 		return body, nil
 	}
-	e := emitter{stop: ctx.Err, in: json.NewDecoder(bytes.NewReader(body)), out: make([]byte, 0, len(body)+len(body)/4)}
+	e := yamlWriter{stop: ctx.Err, in: json.NewDecoder(bytes.NewReader(body)), out: make([]byte, 0, len(body)+len(body)/4)}
 	e.in.UseNumber()
 	if err := e.value(0); err != nil {
 		return nil, err
@@ -24,15 +24,15 @@ func toYAML(ctx context.Context, body []byte) ([]byte, error) {
 	return append(e.out, '\n'), nil
 }
 
-// emitter writes the values of a JSON text as YAML.
-type emitter struct {
+// yamlWriter writes the values of a JSON text as YAML.
+type yamlWriter struct {
 	stop func() error // why, or nil
 	in   *json.Decoder
 	out  []byte
 }
 
 // value writes the next value; column is where the lines after its first begin.
-func (e *emitter) value(column int) error {
+func (e *yamlWriter) value(column int) error {
 	token, err := e.in.Token()
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func (e *emitter) value(column int) error {
 	return nil
 }
 
-func (e *emitter) line(column int) {
+func (e *yamlWriter) line(column int) {
 	e.out = append(e.out, '\n')
 	for range column {
 		e.out = append(e.out, ' ')
@@ -72,7 +72,7 @@ type span struct {
 	start, end int
 }
 
-func (e *emitter) object(column int) error {
+func (e *yamlWriter) object(column int) error {
 	var members []span
 	for e.in.More() {
 		token, err := e.in.Token()
@@ -103,7 +103,7 @@ func (e *emitter) object(column int) error {
 }
 
 // arrange puts what was written of an object's members in order, each on a line of its own.
-func (e *emitter) arrange(members []span, column int) {
+func (e *yamlWriter) arrange(members []span, column int) {
 	start := members[0].start
 	written := slices.Clone(e.out[start:])
 	slices.SortStableFunc(members, func(a, b span) int { return strings.Compare(a.name, b.name) })
@@ -117,7 +117,7 @@ func (e *emitter) arrange(members []span, column int) {
 }
 
 // member writes what follows a member's name. An object begins on a new line, further in; a list on a new line as well.
-func (e *emitter) member(column int) error {
+func (e *yamlWriter) member(column int) error {
 	at := len(e.out)
 	e.line(column + 2)
 	first := len(e.out)
@@ -153,7 +153,7 @@ func (e *emitter) member(column int) error {
 	return err
 }
 
-func (e *emitter) list(column int) error {
+func (e *yamlWriter) list(column int) error {
 	first := true
 	for ; e.in.More(); first = false {
 		if !first {
@@ -175,7 +175,7 @@ func (e *emitter) list(column int) error {
 }
 
 // text writes a text: one of several lines as a block where that can be read back.
-func (e *emitter) text(s string, column int) {
+func (e *yamlWriter) text(s string, column int) {
 	body, kept := strings.CutSuffix(s, "\n")
 	if !strings.Contains(body, "\n") && !kept || body == "" || strings.HasSuffix(body, "\n") || body[0] == ' ' || body[0] == '\n' || !printable(body, "\n\t") {
 		e.out = appendScalar(e.out, s)
@@ -194,7 +194,7 @@ func (e *emitter) text(s string, column int) {
 	}
 }
 
-// printable tells a text of characters that YAML takes as they are, and of others.
+// printable returns whether a text consists of characters that YAML takes as they are, and of others.
 func printable(s, others string) bool {
 	for _, c := range s {
 		if !(c >= ' ' && c < 0x7f || c >= 0xa0 && c <= 0xd7ff && c != 0x2028 && c != 0x2029 || c >= 0xe000 && c < utf8.RuneError && c != 0xfeff || c >= 0x10000 || strings.ContainsRune(others, c)) {
@@ -228,12 +228,12 @@ func appendScalar(b []byte, s string) []byte {
 	return b
 }
 
-// words are the texts that YAML reads as something else, in small letters.
-var words = map[string]bool{"true": true, "false": true, "yes": true, "no": true, "on": true, "off": true, "y": true, "n": true, "null": true}
+// keywords are the texts that YAML reads as something else, in small letters.
+var keywords = map[string]bool{"true": true, "false": true, "yes": true, "no": true, "on": true, "off": true, "y": true, "n": true, "null": true}
 
-// plainScalar tells a text that YAML reads as itself: it begins like a word or a path and has no character that means anything.
+// plainScalar returns whether YAML reads a text as itself: it begins like a word or a path and has no indicator character.
 func plainScalar(s string) bool {
-	if s == "" || words[strings.ToLower(s)] || s[len(s)-1] == ':' {
+	if s == "" || keywords[strings.ToLower(s)] || s[len(s)-1] == ':' {
 		return false
 	}
 	for i := range len(s) {

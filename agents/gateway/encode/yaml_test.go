@@ -83,8 +83,8 @@ metadata:
 	}
 }
 
-// TestDeepValuesStayCompact: what is nested deep does not become white space.
-func TestDeepValuesStayCompact(t *testing.T) {
+// TestNestedValuesStayCompact: what is nested deep does not become white space.
+func TestNestedValuesStayCompact(t *testing.T) {
 	deep := []byte(`{"a":` + strings.Repeat(`{"f:x":`, 5000) + `{}` + strings.Repeat(`}`, 5000) + `}`)
 	for name, write := range map[string]func([]byte) ([]byte, error){"pretty": indent, "yaml": func(body []byte) ([]byte, error) { return toYAML(t.Context(), body) }} {
 		out, err := write(deep)

@@ -12,16 +12,19 @@ import (
 	"gantry/schema"
 )
 
-// Info is what a request is about. It is the one reading of path, method and query: permission is asked for it (attributes),
-// the handler is chosen by it (route) and acts on it.
+// Info is what a request is about. It is the one reading of path, method and query: permission is asked for it,
+// the handler is chosen by it and acts on it.
 type Info struct {
 	// Verb is get, update, patch or delete of the object that the path names, list, watch, deletecollection or create in the
 	// collection that it names, "" for a method that resources do not have; without a resource it is the HTTP method in lower case.
 	Verb string
 	// IsResource tells that the path names a resource, known or not.
 	IsResource bool
-	// Kind is the resource's kind, virtual ones included; nil where there is none.
-	Kind                         *schema.Kind
+	// Resource is what the path names, virtual resources included; nil where there is none. Kind is its kind.
+	Resource *Resource
+	Kind     *schema.Kind
+	// Sub is the resource's row of Subresource; nil where there is none.
+	Sub                          *Subresource
 	Group, Version, Plural       string
 	Namespace, Name, Subresource string
 	SelectedName                 string // the one name that a list or watch selects by its field selector
@@ -31,30 +34,32 @@ type Info struct {
 	HasNamespace                 bool   // the path has a namespace segment
 }
 
-// Kinds find the kind that a path names.
-type Kinds interface {
-	// Resource finds a kind, stored or virtual, by its place in the API; nil where there is none.
-	Resource(group, version, plural string) *schema.Kind
-	// Key takes an etcd key below /registry/ apart.
-	Key(rel string) (k *schema.Kind, namespace, name string, ok bool)
+// Resources find what a path names.
+type Resources interface {
+	// Resource finds a resource, stored or virtual; nil where there is none.
+	Resource(group, version, plural string) *Resource
+	// Key parses an etcd key below /registry/.
+	Key(rel string) (res *Resource, namespace, name string, ok bool)
 }
 
-// ParseInfo takes a request's path apart. The path has been checked by checkPath.
-func ParseInfo(req *http.Request, query url.Values, kinds Kinds) Info {
+// ParseInfo reads a request's path, method and query. The path has been checked by CheckPath.
+func ParseInfo(req *http.Request, query url.Values, resources Resources) Info {
 	t := Info{Path: req.URL.Path, Verb: strings.ToLower(req.Method)}
 	parts := strings.Split(strings.Trim(t.Path, "/"), "/")
 	switch {
 	case parts[0] == "registry" && len(parts) > 1:
-		t.parseKey(strings.TrimPrefix(t.Path, "/registry/"), kinds)
+		t.parseKey(strings.TrimPrefix(t.Path, "/registry/"), resources)
 	case parts[0] == "api" && len(parts) > 2:
-		t.parseResource("", parts[1], parts[2:])
+		t.parseResource("", parts[1], parts[2:], resources)
 	case parts[0] == "apis" && len(parts) > 3:
-		t.parseResource(parts[1], parts[2], parts[3:])
+		t.parseResource(parts[1], parts[2], parts[3:], resources)
 	}
 	if !t.IsResource {
 		return t
 	}
-	t.Kind = kinds.Resource(t.Group, t.Version, t.Plural)
+	if t.Resource = resources.Resource(t.Group, t.Version, t.Plural); t.Resource != nil {
+		t.Kind, t.Sub = t.Resource.Kind, t.Resource.Sub(t.Subresource)
+	}
 	t.Verb = resourceVerb(req.Method, t.Name != "", query)
 	if t.Verb == "list" || t.Verb == "watch" {
 		// A collection narrowed to one name is permitted like that object, as the kubelet asks for its node.
@@ -70,10 +75,11 @@ func ParseInfo(req *http.Request, query url.Values, kinds Kinds) Info {
 	return t
 }
 
-// parseResource reads [namespaces/<ns>/]<plural>[/<name>[/<subresource>[/<rest>]]].
-func (t *Info) parseResource(group, version string, parts []string) {
+// parseResource reads [namespaces/<ns>/]<plural>[/<name>[/<subresource>[/<rest>]]]. What follows a namespace's name is a resource
+// in it, unless namespaces have that subresource.
+func (t *Info) parseResource(group, version string, parts []string, resources Resources) {
 	t.IsResource, t.Group, t.Version = true, group, version
-	if parts[0] == "namespaces" && len(parts) > 2 && parts[2] != "status" && parts[2] != "finalize" {
+	if parts[0] == "namespaces" && len(parts) > 2 && !hasSub(resources.Resource(group, version, parts[0]), parts[2]) {
 		t.Namespace, t.HasNamespace = parts[1], true
 		parts = parts[2:]
 	}
@@ -88,15 +94,17 @@ func (t *Info) parseResource(group, version string, parts []string) {
 }
 
 // parseKey reads an etcd key below /registry/.
-func (t *Info) parseKey(key string, kinds Kinds) {
-	k, namespace, name, ok := kinds.Key(key)
+func (t *Info) parseKey(key string, resources Resources) {
+	res, namespace, name, ok := resources.Key(key)
 	if !ok {
 		return
 	}
 	t.IsResource, t.ByKey = true, true
-	t.Group, t.Version, t.Plural = k.Group, k.Version.Version, k.Plural
+	t.Group, t.Version, t.Plural = res.Version.Group, res.Version.Version, res.Kind.Plural
 	t.Namespace, t.Name, t.HasNamespace = namespace, name, namespace != ""
 }
+
+func hasSub(r *Resource, name string) bool { return r != nil && r.Sub(name) != nil }
 
 // resourceVerb is Kubernetes' name for a method on an object (named) or a collection. A named object is never watched: its path
 // with ?watch=1 is a get.
@@ -133,16 +141,9 @@ func (t *Info) Scope() string {
 	return t.Namespace
 }
 
-// LongRunning tells requests that live as long as their client wants.
+// LongRunning returns whether the request lasts as long as its client wants.
 func (t *Info) LongRunning() bool {
-	if !t.IsResource {
-		return false
-	}
-	switch t.Subresource {
-	case "log", "exec", "attach", "portforward", "proxy":
-		return true
-	}
-	return t.Verb == "watch"
+	return t.IsResource && (t.Verb == "watch" || t.Sub.IsStream())
 }
 
 // GR is the group and resource, as errors name it.

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// The media types spoken.
+// The media types of objects.
 const (
 	JSONType = "application/json"
 	YAMLType = "application/yaml"
@@ -22,11 +22,11 @@ const (
 	ProtobufType = runtime.ContentTypeProtobuf
 )
 
-// Shape is how an answer is to look.
+// Shape is the form of an answer.
 type Shape struct {
 	YAML   bool
 	Pretty bool
-	// As is "", "Table", "PartialObjectMetadata" or "PartialObjectMetadataList"; version is that of meta.k8s.io.
+	// As is "", "Table", "PartialObjectMetadata" or "PartialObjectMetadataList"; Version is that of meta.k8s.io.
 	As, Version string
 }
 
@@ -95,7 +95,7 @@ func Negotiate(req *http.Request, pretty bool, as func(Shape) bool, streaming bo
 	return Shape{}, NotAcceptable(JSONType, YAMLType)
 }
 
-// plainAccept knows what Go clients say when they take JSON: parsing it costs a quarter of a GET.
+// plainAccept tells the headers with which Go clients ask for JSON: parsing them costs a quarter of a GET.
 func plainAccept(header string) bool {
 	switch header {
 	case JSONType, JSONType + ", */*", JSONType + ",*/*", "*/*", ProtobufType + "," + JSONType, ProtobufType + ", " + JSONType:
@@ -104,7 +104,7 @@ func plainAccept(header string) bool {
 	return false
 }
 
-// ResourceShapes tells which shapes an object (list: a list of them) is served in.
+// ResourceShapes returns whether an object (list: a list of them) is served in a shape.
 func ResourceShapes(list bool) func(Shape) bool {
 	return func(s Shape) bool {
 		switch s.As {
@@ -119,7 +119,7 @@ func ResourceShapes(list bool) func(Shape) bool {
 	}
 }
 
-// WantsPretty tells whether a person seems to read the answer: asked for, or the client is a browser or curl.
+// WantsPretty returns whether JSON is to be indented: asked for, or the client is a browser or curl.
 func WantsPretty(r *Request) bool {
 	if v, ok := r.Query["pretty"]; ok && len(v) > 0 {
 		on, err := strconv.ParseBool(v[0])

@@ -10,7 +10,7 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Request is one request and what was found out about it.
+// Request is one request with what has been read from it.
 type Request struct {
 	*http.Request
 	Info
@@ -24,12 +24,12 @@ type Handler func(w http.ResponseWriter, r *Request) error
 
 type stoppingKey struct{}
 
-// WithStopping makes stop the context that ends when the server is told to stop.
+// WithStopping makes stop the context that ends when the server begins to stop.
 func WithStopping(ctx, stop context.Context) context.Context {
 	return context.WithValue(ctx, stoppingKey{}, stop)
 }
 
-// Stopping is the context that ends when the server is told to stop: long-running requests end then, others go on.
+// Stopping is the context that ends when the server begins to stop: long-running requests end then, others go on.
 func Stopping(ctx context.Context) context.Context {
 	if s, ok := ctx.Value(stoppingKey{}).(context.Context); ok {
 		return s
@@ -37,7 +37,7 @@ func Stopping(ctx context.Context) context.Context {
 	return context.Background()
 }
 
-// NotFound is the answer to a path that means nothing.
+// NotFound is the answer to a path that does not exist.
 func NotFound() error {
 	return apierrors.NewGenericServerResponse(http.StatusNotFound, "", kschema.GroupResource{}, "", "the server could not find the requested resource", 0, false)
 }

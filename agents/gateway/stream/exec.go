@@ -23,7 +23,7 @@ import (
 // Config is what streams need.
 type Config struct {
 	Registry reader
-	// Client is shown to kubelets; cas verify them.
+	// Client is the certificate shown to kubelets; KubeletCAs verify theirs.
 	Client     tls.Certificate
 	KubeletCAs *x509.CertPool
 	// Own is where this gateway listens; services is the range of cluster IPs.
@@ -32,7 +32,7 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// Handlers are the handlers of what a pod's kubelet answers.
+// Handlers serve what a pod's kubelet answers.
 type Handlers struct {
 	reg      reader
 	kubelets *kubelets
@@ -44,8 +44,8 @@ func New(cfg Config) *Handlers {
 }
 
 // Stream connects a client with the kubelet of a pod for exec, attach or portforward. The client asks for an upgrade to SPDY or
-// WebSocket; the kubelet's 101 makes the two connections one. Any other answer of the kubelet is an answer and
-// nothing more: redirects are not followed and no connection stays half upgraded.
+// WebSocket; the kubelet's 101 makes the two connections one. Any other answer of the kubelet ends the
+// request: redirects are not followed and no connection stays half upgraded.
 func (s *Handlers) Stream(w http.ResponseWriter, r *request.Request) error {
 	pod, err := s.podOf(r.Context(), r)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *Handlers) Stream(w http.ResponseWriter, r *request.Request) error {
 		return apierrors.NewBadRequest("Upgrade request required")
 	}
 	if tunnelled(r.Header) {
-		// SPDY inside a WebSocket is not spoken: a client that offers it falls back to plain SPDY on this answer.
+		// SPDY inside a WebSocket is not supported: a client that offers it falls back to plain SPDY on this answer.
 		return apierrors.NewBadRequest("unable to upgrade: the only subprotocol offered is not supported")
 	}
 	ctx, u, err := s.kubeletOf(r.Context(), pod.Spec.NodeName)
@@ -84,7 +84,7 @@ func (s *Handlers) kubeletProxy(r *request.Request, u *url.URL) *httputil.Revers
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.Out.URL, p.Out.Host = u, u.Host
 			for _, name := range []string{"Authorization", "Cookie", "Origin", "Accept-Encoding"} {
-				p.Out.Header.Del(name) // the client's credentials are not the kubelet's to see
+				p.Out.Header.Del(name) // the kubelet does not get the client's credentials
 			}
 		},
 		ModifyResponse: func(resp *http.Response) error {
@@ -96,7 +96,7 @@ func (s *Handlers) kubeletProxy(r *request.Request, u *url.URL) *httputil.Revers
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			var status *apierrors.StatusError
 			if !errors.As(err, &status) {
-				err = unreachedKubelet(r.Context(), u.Host, err)
+				err = unreachable(r.Context(), u.Host, err)
 			}
 			encode.Error(s.log, w, r, err)
 		},
@@ -140,7 +140,7 @@ func streamTarget(pod *corev1.Pod, subresource string, q url.Values) (string, ur
 	return "/exec/" + where + "/" + container, out, nil
 }
 
-// tunnelled tells a WebSocket that offers nothing but SPDY inside it.
+// tunnelled returns whether a WebSocket offers nothing but SPDY inside it.
 func tunnelled(h http.Header) bool {
 	if !strings.EqualFold(h.Get("Upgrade"), "websocket") {
 		return false

@@ -23,11 +23,11 @@ import (
 	"gantry/schema/core"
 )
 
-// kubeletPort is where a kubelet listens that does not say otherwise.
+// kubeletPort is the port of a kubelet whose Node names none.
 const kubeletPort = 10250
 
-// kubelets is how the nodes' kubelets are reached: the one edge between agents. A URL's host is the node's name: dial knows where
-// that is, and connections are kept by it.
+// kubelets connects to the nodes' kubelets. It is the one connection between agents. A URL's host is the node's name: dial
+// resolves it, and idle connections are kept by it.
 type kubelets struct {
 	transport *http.Transport
 	tls       *tls.Config
@@ -54,14 +54,14 @@ func newKubelets(cfg Config) *kubelets {
 	return k
 }
 
-// A kubelet is given so long to be connected with, and to shake hands.
+// kubeletDialTime bounds connecting and the TLS handshake.
 const kubeletDialTime = 10 * time.Second
 
 // kubeletKey is the context's key of the *corev1.Node whose kubelet is asked.
 type kubeletKey struct{}
 
 // dial connects with the kubelet of the context's node. The node itself wrote where that is, so whoever answers must show the
-// node's certificate, for that address, before it gets to see anything.
+// node's certificate, for that address, before anything is sent.
 func (k *kubelets) dial(ctx context.Context, network, _ string) (net.Conn, error) {
 	node := ctx.Value(kubeletKey{}).(*corev1.Node)
 	to, err := k.address(node)
@@ -84,7 +84,7 @@ func (k *kubelets) dial(ctx context.Context, network, _ string) (net.Conn, error
 	return conn, nil
 }
 
-// isKubelet holds a verified chain against a node's name.
+// isKubelet returns an error unless a verified chain is that of a node's kubelet.
 func isKubelet(chain []*x509.Certificate, node string) error {
 	if len(chain) > 0 && chain[0].Subject.CommonName == userinfo.PrefixNode+node && slices.Contains(chain[0].Subject.Organization, userinfo.GroupNodes) {
 		return nil
@@ -92,7 +92,7 @@ func isKubelet(chain []*x509.Certificate, node string) error {
 	return fmt.Errorf("the certificate is not that of %s%s in %s", userinfo.PrefixNode, node, userinfo.GroupNodes)
 }
 
-// address is where a node says its kubelet is: the first of its internal addresses. One that leads back into this machine, to this
+// address is that of a node's kubelet by its status: the first internal one. One that leads back into this machine, to this
 // gateway or a service, or to a cloud's metadata is refused.
 func (k *kubelets) address(node *corev1.Node) (netip.AddrPort, error) {
 	port := node.Status.DaemonEndpoints.KubeletEndpoint.Port
@@ -133,11 +133,11 @@ func (k *kubelets) allowed(to netip.AddrPort) bool {
 	return addr.IsGlobalUnicast() && !k.services.Contains(addr)
 }
 
-// ownAddress tells the addresses of this machine.
+// ownAddress returns whether an address is one of this machine.
 func ownAddress(addr netip.Addr) bool {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
-		return true // what cannot be told is refused
+		return true // what cannot be found out is refused
 	}
 	return slices.ContainsFunc(all, func(a net.Addr) bool {
 		p, err := netip.ParsePrefix(a.String())
@@ -157,27 +157,27 @@ func (s *Handlers) kubeletOf(ctx context.Context, nodeName string) (context.Cont
 	return context.WithValue(ctx, kubeletKey{}, item.Object().(*corev1.Node)), &url.URL{Scheme: "https", Host: nodeName}, nil
 }
 
-// unreached is that a kubelet could not be asked. Its text is for the log; a client learns no more than that, or a node could
-// look around with the gateway's eyes by writing one address after the other.
-type unreached struct {
+// unreachableError is that a kubelet could not be reached. Its text is for the log; a client gets no more than that, or a node
+// could probe the network through the gateway by writing one address after the other.
+type unreachableError struct {
 	node  string
 	cause error
 }
 
-// unreachedKubelet is the error of a request to a node's kubelet that got no answer.
-func unreachedKubelet(ctx context.Context, node string, cause error) error {
+// unreachable is the error of a request to a node's kubelet that got no answer.
+func unreachable(ctx context.Context, node string, cause error) error {
 	if ctx.Err() != nil {
-		return ctx.Err() // its client left
+		return ctx.Err() // the client has left
 	}
-	return &unreached{node, cause}
+	return &unreachableError{node, cause}
 }
 
-func (e *unreached) Error() string {
+func (e *unreachableError) Error() string {
 	return fmt.Sprintf("asking the kubelet of node %q: %v", e.node, e.cause)
 }
 
-// Unwrap is what the client is told.
-func (e *unreached) Unwrap() error {
+// Unwrap is the error that the client gets.
+func (e *unreachableError) Unwrap() error {
 	return apierrors.NewInternalError(fmt.Errorf("error dialing backend: the kubelet of node %q cannot be reached", e.node))
 }
 

@@ -17,7 +17,7 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// log streams a container's log from the pod's kubelet.
+// Log streams a container's log from the pod's kubelet.
 func (s *Handlers) Log(w http.ResponseWriter, r *request.Request) error {
 	q, err := logParameters(r)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Handlers) Log(w http.ResponseWriter, r *request.Request) error {
 	}
 	resp, err := s.kubelets.transport.RoundTrip(req) // not a Client: redirects are never followed
 	if err != nil {
-		return unreachedKubelet(r.Context(), pod.Spec.NodeName, err)
+		return unreachable(r.Context(), pod.Spec.NodeName, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -66,7 +66,7 @@ func sendLog(w http.ResponseWriter, r *request.Request, from io.ReadCloser) erro
 	w.WriteHeader(http.StatusOK)
 	follow := request.Flag(r.Query, "follow")
 	if follow && http.NewResponseController(w).Flush() != nil {
-		return nil // its client left
+		return nil // the client has left
 	}
 	copyFlushing(w, from, follow)
 	return nil
@@ -119,10 +119,10 @@ func logParameters(r *request.Request) (url.Values, error) {
 	return out, nil
 }
 
-// maxKubeletError bounds what is read of a kubelet's complaint.
+// maxKubeletError bounds what is read of a kubelet's error.
 const maxKubeletError = 64 << 10 // bytes
 
-// kubeletError words what a kubelet answered instead of what was asked.
+// kubeletError is the error of a kubelet's answer that is not what was asked for.
 func kubeletError(r *request.Request, resp *http.Response) error {
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		return apierrors.NewGenericServerResponse(http.StatusBadGateway, "", r.GR(), r.Name, "the backend attempted to redirect this request, which is not permitted", 0, true)

@@ -19,8 +19,8 @@ const (
 	socketBase64 = "base64.binary.k8s.io"
 )
 
-// socketPiece is how much of a stream one message carries at most.
-const socketPiece = 2 << 10 // bytes
+// maxMessage is how much of a stream one message carries at most.
+const maxMessage = 2 << 10 // bytes
 
 // sendMessages sends a stream as the messages of a WebSocket, an empty one first, until the stream, the client or the gateway
 // ends; then it closes from. What the client sends is ignored.
@@ -46,7 +46,7 @@ func sendMessages(w http.ResponseWriter, req *http.Request, from io.ReadCloser) 
 	return nil
 }
 
-// pickProtocol leaves of the protocols that the client offers the first that is spoken.
+// pickProtocol keeps of the protocols that the client offers the first that is supported.
 func pickProtocol(c *websocket.Config) error {
 	if len(c.Protocol) == 0 {
 		return nil
@@ -67,7 +67,7 @@ func copyMessages(ws *websocket.Conn, from io.Reader, text bool) {
 		}
 		return websocket.Message.Send(ws, b)
 	}
-	buf := make([]byte, socketPiece)
+	buf := make([]byte, maxMessage)
 	for n, err := 0, error(nil); ; n, err = from.Read(buf) {
 		if (n > 0 || err == nil) && send(buf[:n]) != nil || err != nil {
 			return

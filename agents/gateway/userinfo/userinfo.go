@@ -44,7 +44,7 @@ func ServiceAccountUser(namespace, name string) string {
 	return prefixServiceAccount + namespace + ":" + name
 }
 
-// ServiceAccountOf takes system:serviceaccount:<namespace>:<name> apart.
+// ServiceAccountOf parses system:serviceaccount:<namespace>:<name>.
 func ServiceAccountOf(username string) (namespace, name string, ok bool) {
 	rest, ok := strings.CutPrefix(username, prefixServiceAccount)
 	if !ok {

@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+
+	"gantry/agents/gateway/discovery"
+	"gantry/agents/gateway/request"
+	"gantry/schema"
+)
+
+// resources are what paths can name: the kinds that there are now, in each version that they are served in, and the virtual
+// resources. It is safe for concurrent use.
+type resources struct {
+	kinds   *schema.Kinds
+	rows    func(*schema.Kind, *schema.Version) *request.Resource
+	virtual []*request.Resource
+	docs    func([]*request.Resource) *discovery.Documents
+	current atomic.Pointer[resourceSet]
+}
+
+// resourceSet are the resources of a set of kinds, with what describes them. It is read-only.
+type resourceSet struct {
+	set    *schema.Set
+	all    []*request.Resource
+	byPath map[kschema.GroupVersionResource]*request.Resource
+	byKind map[*schema.Kind]*request.Resource // in the stored version
+	docs   *discovery.Documents
+}
+
+// now are the resources of the kinds that there are now.
+func (r *resources) now() *resourceSet {
+	set := r.kinds.Set()
+	if s := r.current.Load(); s != nil && s.set == set {
+		return s
+	}
+	s := &resourceSet{set: set, byPath: map[kschema.GroupVersionResource]*request.Resource{}, byKind: map[*schema.Kind]*request.Resource{}}
+	for _, k := range set.All {
+		s.byKind[k] = r.rows(k, k.Stored())
+		for _, v := range k.Served() {
+			s.all = append(s.all, r.rows(k, v))
+		}
+	}
+	s.all = append(s.all, r.virtual...)
+	for _, res := range s.all {
+		s.byPath[res.Version.GV().WithResource(res.Kind.Plural)] = res
+	}
+	s.docs = r.docs(s.all)
+	r.current.Store(s) // concurrent calls make the same
+	return s
+}
+
+// Resource finds a resource by its path; nil where there is none.
+func (r *resources) Resource(group, version, plural string) *request.Resource {
+	return r.now().byPath[kschema.GroupVersionResource{Group: group, Version: version, Resource: plural}]
+}
+
+// Key parses an etcd key below /registry/.
+func (r *resources) Key(rel string) (res *request.Resource, namespace, name string, ok bool) {
+	s := r.now()
+	k, namespace, name, ok := s.set.Key(rel)
+	if !ok {
+		return nil, "", "", false
+	}
+	return s.byKind[k], namespace, name, true
+}
+
+// rows are everything that can be asked of a stored kind in a version: its verbs, its parts, its scale, and the actions on it.
+func (g *gateway) rows(k *schema.Kind, v *schema.Version) *request.Resource {
+	object := request.Handlers{"get": g.get, "update": g.update, "patch": g.patch, "delete": g.delete,
+		"create": g.create, "list": g.list, "watch": g.watch, "deletecollection": g.deleteCollection}
+	part := request.Handlers{"get": g.get, "update": g.update, "patch": g.patch}
+	scale := request.Handlers{"get": g.getScale, "update": g.updateScale, "patch": g.patchScale}
+	res := &request.Resource{Kind: k, Version: v, Handlers: object.Only(k.AllVerbs())}
+	add := func(s schema.Subresource, handlers request.Handlers) {
+		s.Verbs = handlers.Verbs()
+		res.Subresources = append(res.Subresources, request.Subresource{Subresource: s, Handlers: handlers})
+	}
+	for _, s := range k.Subresources {
+		switch {
+		case s.IsPart():
+			add(s, part.Only(s.Verbs))
+		case s.Scale != nil:
+			add(s, scale.Only(s.Verbs))
+		}
+	}
+	for _, a := range g.actions {
+		if a.on == k.GR() {
+			add(a.Subresource, a.handlers())
+		}
+	}
+	slices.SortFunc(res.Subresources, func(a, b request.Subresource) int { return strings.Compare(a.Name, b.Name) })
+	return res
+}
