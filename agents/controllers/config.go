@@ -35,13 +35,13 @@ type Config struct {
 	// ServiceAccountKey signs the tokens in Secrets of type kubernetes.io/service-account-token: an RSA or ECDSA key, of which
 	// every gateway has the public half. nil: those Secrets stay as they are. --service-account-private-key-file
 	ServiceAccountKey crypto.Signer
-	// NodeMonitorGracePeriod is how long a node may be silent before it is taken for unreachable; 50 s.
+	// NodeMonitorGracePeriod is how old a node's last heartbeat may be before the node is marked unreachable; 50 s.
 	NodeMonitorGracePeriod time.Duration
 	// TerminatedPodThreshold is how many pods that have ended are kept; 12500. Below 0: all.
 	TerminatedPodThreshold int
 	// Controllers says which run: names, "*" for all, "-name" for not that one; "*".
 	Controllers []string
-	// Undeclared is told when a controller reads or writes a kind that its row does not declare, which is refused as well; tests fail
+	// Undeclared is called when a controller reads or writes a kind that its row does not declare, which is refused as well; tests fail
 	// by it. nil: it is logged.
 	Undeclared func(error)
 	// Health is where the agent reports. Not nil.
@@ -106,7 +106,7 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// runs tells whether --controllers picks name: an explicit entry wins over "*".
+// runs returns whether --controllers picks name: an explicit entry wins over "*".
 func (c Config) runs(name string) bool {
 	switch {
 	case slices.Contains(c.Controllers, "-"+name):

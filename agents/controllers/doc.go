@@ -1,16 +1,17 @@
-// Package controllers is the agent that makes what is wanted so: replica sets of deployments, pods of replica
-// sets, slices of services, and the keeping of namespaces, nodes and owners.
+// Package controllers is the agent that brings objects to what their specs ask for: replica sets of deployments, pods of replica sets,
+// slices of services, and the life cycle of namespaces, nodes, owners and their dependents.
+//
+// The table of all controllers is in controllers.go. Their code is in workload, lifecycle and network; what they are made of in controller.
 //
 // # Contract
 //
-//   - One process of a cluster leads and runs them all; every write is fenced by the election.
-//   - A controller is a row of the table in controllers.go. It never looks at an event: an event only says which key to
-//     look at again. A look observes from the cache, makes a pure plan of actions with a reason each, and executes
-//     them in order, stopping at the first error. The reason goes to the log.
-//   - A look ends only when the cache shows its own writes, so the next look at the key cannot repeat them.
+//   - One process of a cluster leads and runs all controllers; every write is fenced by the election.
+//   - No key is reconciled before every kind is followed, and none after leadership ended.
+//   - A controller reads and writes only the kinds that its row declares: the registry it is given refuses others.
 //   - Each part of a kind (spec, status, one condition) has one writer.
-//   - Objects in the cache were perhaps written by hand: nothing here relies on a field being set, a reference leading
-//     anywhere, or a number being sane. What is hopeless ends as a log line and is looked at again when it changes.
+//   - Objects in the cache may have been written by hand: nothing relies on a field being set, a reference leading anywhere, or a
+//     number being sane. What cannot succeed is logged once, and reconciled again when it changes.
+//   - Kinds come and go while the controllers run: those that watch every kind follow the registry's Kinds.
 //
 // # Metrics
 //

@@ -71,7 +71,7 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 		}
 	}
 	group.Go(func() error {
-		_ = r.FollowAll(ctx, watches.handlers(r.Kinds().Set()), func() { close(followed) }) // its only error is ctx's
+		watches.follow(ctx, r, func() { close(followed) })
 		return nil
 	})
 	return group.Wait()

@@ -46,7 +46,7 @@ func TestRunFailsOver(t *testing.T) {
 		select {
 		case err := <-ended:
 			if err != nil {
-				t.Fatalf("a process that was told to end says: %v", err)
+				t.Fatalf("a process that was stopped returned: %v", err)
 			}
 		case <-time.After(controllertest.Deadline):
 			t.Fatal("the first process does not end")

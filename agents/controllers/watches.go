@@ -1,7 +1,9 @@
 package controllers
 
 import (
+	"context"
 	"fmt"
+	"slices"
 
 	"gantry/agents/controllers/controller"
 	"gantry/registry"
@@ -17,7 +19,7 @@ type watches struct {
 	every []func(*schema.Kind) keysFunc
 }
 
-// add adds what a row's controller watches. undeclared is told of kinds that the row does not read; these are not watched.
+// add adds what a row's controller watches. undeclared is called for kinds that the row does not read; these are not watched.
 func (w *watches) add(row *controller.Controller, c controller.Reconciler, undeclared func(error)) {
 	if w.of == nil {
 		w.of = map[*schema.Kind][]keysFunc{}
@@ -34,27 +36,30 @@ func (w *watches) add(row *controller.Controller, c controller.Reconciler, undec
 	}
 }
 
-// handlers are the handlers of the kinds that are watched by any controller.
-func (w *watches) handlers(set *schema.Set) map[*schema.Kind]func(registry.Change) {
-	handlers := map[*schema.Kind]func(registry.Change){}
-	for _, k := range set.All {
-		if h := w.handler(k); h != nil {
-			handlers[k] = h
-		}
+// follow follows the kinds that are watched until ctx is done, also those that are served later. It calls followed when it has the first
+// state of each kind that is served at the beginning.
+func (w *watches) follow(ctx context.Context, r *registry.Registry, followed func()) {
+	if len(w.every) > 0 {
+		_ = r.FollowKinds(ctx, w.handler, followed) // its only error is ctx's
+		return
 	}
-	return handlers
+	handlers := map[*schema.Kind]func(registry.Change){}
+	for k := range w.of {
+		handlers[k] = w.handler(k)
+	}
+	_ = r.FollowAll(ctx, handlers, followed)
 }
 
-// handler tells every change of a kind to all controllers that watch it, so that it is followed once and decoded once. nil: none does.
+// handler passes every change of a kind to all controllers that watch it, so that it is followed once and decoded once.
 func (w *watches) handler(k *schema.Kind) func(registry.Change) {
-	all := w.of[k][:len(w.of[k]):len(w.of[k])]
+	all := slices.Clone(w.of[k])
 	for _, keys := range w.every {
 		if f := keys(k); f != nil {
 			all = append(all, f)
 		}
 	}
 	if len(all) == 0 {
-		return nil
+		return func(registry.Change) {}
 	}
 	return func(c registry.Change) {
 		var old, current schema.Object

@@ -14,11 +14,11 @@ import (
 type Registry struct {
 	registry *registry.Registry
 	row      *Controller
-	// undeclared is told of every refusal.
+	// undeclared is called for every refusal.
 	undeclared func(error)
 }
 
-// Restrict returns r for the kinds that row declares. undeclared is told of every read and write of others, which is refused.
+// Restrict returns r for the kinds that row declares. undeclared is called for every read and write of others, which is refused.
 func Restrict(r *registry.Registry, row *Controller, undeclared func(error)) *Registry {
 	return &Registry{r, row, undeclared}
 }
@@ -120,7 +120,7 @@ func (r *Registry) RepairByNode(ctx context.Context, onHold func(text string)) e
 	return r.registry.RepairByNode(ctx, onHold)
 }
 
-// RepairClaims is registry.RepairClaims: it writes no object, only the claims on addresses and ports.
+// RepairClaims is registry.RepairClaims: it writes no object, only the keys that claim addresses and ports.
 func (r *Registry) RepairClaims(ctx context.Context) error {
 	if err := r.mayRead(core.Service); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 	"gantry/schema/core"
 )
 
-// Whatever a controller does with a kind that its row does not declare is refused and told; what it declares is done.
+// Whatever a controller does with a kind that its row does not declare is refused and reported; what it declares is done.
 func TestUndeclaredKindsAreRefused(t *testing.T) {
 	unrestricted, _ := registrytest.New(t)
 	undeclared := 0
@@ -54,11 +54,11 @@ func TestUndeclaredKindsAreRefused(t *testing.T) {
 		for name, call := range calls {
 			undeclared = 0
 			if err := call(other); err == nil || errors.Is(err, registry.NotFound) || undeclared != 1 {
-				t.Errorf("%s of %s: %v, told %d times; want a refusal, told once", name, other.Plural, err, undeclared)
+				t.Errorf("%s of %s: %v, reported %d times; want a refusal, reported once", name, other.Plural, err, undeclared)
 			}
 			undeclared = 0
 			if _ = call(declared); undeclared != 0 {
-				t.Errorf("%s of %s is told as undeclared", name, declared.Plural)
+				t.Errorf("%s of %s is reported as undeclared", name, declared.Plural)
 			}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"gantry/registry"
 )
 
-// NamespaceTerminating tells that an object could not be made because its namespace is being deleted: every repetition gets the same
+// NamespaceTerminating returns whether an object could not be made because its namespace is being deleted: every repetition gets the same
 // answer.
 func NamespaceTerminating(err error) bool {
 	var e *registry.Error

@@ -36,7 +36,7 @@ type Cluster struct {
 	Registry *registry.Registry
 	// Store is what Registry stands on; nil in a Cluster that Start did not make.
 	Store *store.Fake
-	// Broken tells whether a pod never becomes ready; nil: all do.
+	// Broken returns whether a pod never becomes ready; nil: all do.
 	Broken atomic.Pointer[func(*corev1.Pod) bool]
 }
 
@@ -172,7 +172,7 @@ func (c *Cluster) Apply(text string) {
 	}
 }
 
-// Until waits for check to return "", looking again whenever an object of kinds changes; check returns what it still
+// Until waits for check to return "", checking again whenever an object of kinds changes; check returns what it still
 // waits for.
 func (c *Cluster) Until(check func() string, watched ...*schema.Kind) {
 	c.T.Helper()

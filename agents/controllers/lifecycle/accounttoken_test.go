@@ -89,7 +89,7 @@ func TestAccountTokensAreFilled(t *testing.T) {
 	if diff := cmp.Diff(want, claims); diff != "" {
 		t.Errorf("claims (-want +got):\n%s", diff)
 	}
-	// What somebody takes out of it comes back.
+	// What is removed from it is restored.
 	_, err := registry.For[*corev1.Secret](c.Registry).Modify(c.Context, "default", "key", func(s *corev1.Secret) error {
 		s.Data = map[string][]byte{"ca.crt": []byte("another"), "mine": []byte("x")}
 		return nil
@@ -112,7 +112,7 @@ func TestAccountTokensGoWithTheirAccount(t *testing.T) {
 	filled(c, "second")
 	c.Apply(tokenSecret("nobodys", "nobody"))
 	goneSecret(c, "nobodys")
-	// The Secret goes: its account names it no more.
+	// The Secret is deleted: its account does not name it any more.
 	if err := registry.For[*corev1.Secret](c.Registry).Delete(c.Context, "default", "key", registry.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestAccountTokensGoWithTheirAccount(t *testing.T) {
 		}
 		return ""
 	}, core.ServiceAccount)
-	// The account goes, and another of its name comes at once: the tokens are the old one's.
+	// The account is deleted and another one of its name created at once: the tokens are those of the old one.
 	if err := registry.For[*corev1.ServiceAccount](c.Registry).Delete(c.Context, "default", "robot", registry.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestAccountTokensGoWithTheirAccount(t *testing.T) {
 	filled(c, "second")
 }
 
-func TestImmutableAccountTokenIsGivenUp(t *testing.T) {
+func TestImmutableAccountTokenIsTerminal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {

@@ -9,8 +9,8 @@ import (
 	"gantry/agents/controllers/controller"
 )
 
-// NewByNode keeps the copies of bound pods that nodes read equal to the pods, when somebody writes pods with etcdctl. That it
-// holds back is an Event of the namespace kube-system.
+// NewByNode keeps the copies of bound pods that nodes read equal to the pods, also when pods are written with etcdctl. When many
+// pods have vanished it deletes no copies and records an Event of the namespace kube-system.
 func NewByNode(e *controller.Env) controller.Reconciler {
 	about := corev1.ObjectReference{APIVersion: "v1", Kind: "Namespace", Namespace: metav1.NamespaceSystem, Name: metav1.NamespaceSystem}
 	return controller.RunOnly(func(ctx context.Context) error {

@@ -28,7 +28,7 @@ func newEvictionLimiter() *evictionLimiter {
 	return &evictionLimiter{zones: map[string]*rate.Limiter{}}
 }
 
-// allow tells whether a node may carry a NoExecute taint, and after how long to ask again where it may not. unreachable:
+// allow returns whether a node may carry a NoExecute taint, and after how long to ask again where it may not. unreachable:
 // it is about to be marked as not ready.
 func (l *evictionLimiter) allow(node *corev1.Node, unreachable bool, all []*corev1.Node, now time.Time) (bool, time.Duration) {
 	if !unreachable && nodeReady(node) {

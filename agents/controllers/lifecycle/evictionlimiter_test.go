@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-func TestBrakes(t *testing.T) {
+func TestEvictionLimits(t *testing.T) {
 	nodes := func(ready, down int, zone string) (out []*corev1.Node) {
 		in := func(n *corev1.Node) { n.Labels = map[string]string{corev1.LabelTopologyZone: zone} }
 		for i := range ready {
@@ -34,8 +34,8 @@ func TestBrakes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			suspect := tt.all[slices.IndexFunc(tt.all, func(n *corev1.Node) bool { return !nodeReady(n) })]
-			if got := zoneLimit(zoneOf(suspect), suspect.Name, tt.all); float64(got) != tt.want {
+			candidate := tt.all[slices.IndexFunc(tt.all, func(n *corev1.Node) bool { return !nodeReady(n) })]
+			if got := zoneLimit(zoneOf(candidate), candidate.Name, tt.all); float64(got) != tt.want {
 				t.Errorf("limit %v, want %v", got, tt.want)
 			}
 		})

@@ -71,7 +71,7 @@ func (c *garbage) onChange(k *schema.Kind, old, current schema.Object) {
 	}
 }
 
-// waitsForDependents tells an object that is being deleted and stays until its dependents are orphaned or deleted.
+// waitsForDependents returns whether an object is being deleted and stays until its dependents are orphaned or deleted.
 func waitsForDependents(obj metav1.Object) bool {
 	return obj.GetDeletionTimestamp() != nil && (hasFinalizer(obj, metav1.FinalizerOrphanDependents) || hasFinalizer(obj, metav1.FinalizerDeleteDependents))
 }
@@ -108,7 +108,7 @@ func (c *garbage) reconcile(ctx context.Context, key string) (time.Duration, err
 func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schema.Kind, obj schema.Object)) error {
 	for _, k := range c.Registry.Kinds().Set().All {
 		items, err := c.Registry.Owned(ctx, k, string(uid))
-		if err != nil {
+		if err != nil && !controller.NotServed(err) {
 			return fmt.Errorf("finding dependents among %s: %w", k.Plural, err)
 		}
 		for _, it := range items {
@@ -123,7 +123,7 @@ func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schem
 func (c *garbage) finalize(ctx context.Context, k *schema.Kind, obj schema.Object) error {
 	for _, k := range c.Registry.Kinds().Set().All {
 		// A consistent read brings the cache up to now: a dependent made a moment ago must not be missed.
-		if _, err := c.Registry.List(ctx, k, obj.GetNamespace(), registry.ListOptions{Limit: 1}); err != nil {
+		if _, err := c.Registry.List(ctx, k, obj.GetNamespace(), registry.ListOptions{Limit: 1}); err != nil && !controller.NotServed(err) {
 			return fmt.Errorf("catching up with %s: %w", k.Plural, err)
 		}
 	}

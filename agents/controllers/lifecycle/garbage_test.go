@@ -153,7 +153,7 @@ func TestGarbageKnowsNamespaces(t *testing.T) {
 	c := controllertest.Start(t, nil)
 	c.Ready()
 	c.Apply(controllertest.Shop)
-	furnished(c, "shop")
+	complete(c, "shop")
 	owner := owned(c, "shop", "owner")
 	owned(c, "default", "stray", ref(core.ConfigMap, owner, false))
 	untilLeft(c, "default")

@@ -80,7 +80,7 @@ func (c *namespaces) reconcile(ctx context.Context, name string) (time.Duration,
 		return remaining.recheck(), errors.Join(failed, c.updateStatus(ctx, ns, remaining, failed))
 	}
 	if !slices.Contains(ns.Spec.Finalizers, corev1.FinalizerKubernetes) {
-		return 0, nil // a finalizer in metadata, which somebody else removes, keeps it
+		return 0, nil // a finalizer in metadata keeps it, which is not this controller's to remove
 	}
 	return 0, c.finalize(ctx, ns)
 }
@@ -98,7 +98,7 @@ func (c *namespaces) createSystem(ctx context.Context, name string) error {
 }
 
 // empty deletes what is in a namespace, pods first: as long as one remains, the other objects stay for it (its network policies,
-// its secrets). It returns what remains; an error tells what could not be deleted.
+// its secrets). It returns what remains; the error names what could not be deleted.
 func (c *namespaces) empty(ctx context.Context, ns *corev1.Namespace) (remainingContent, error) {
 	remaining, err := c.emptyKind(ctx, core.Pod, ns.Name)
 	if err != nil || remaining.any() {
@@ -118,6 +118,9 @@ func (c *namespaces) empty(ctx context.Context, ns *corev1.Namespace) (remaining
 
 func (c *namespaces) emptyKind(ctx context.Context, k *schema.Kind, ns string) (remainingContent, error) {
 	list, err := c.Registry.List(ctx, k, ns, registry.ListOptions{})
+	if controller.NotServed(err) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listing %s of namespace %s: %w", k.Plural, ns, err)
 	}

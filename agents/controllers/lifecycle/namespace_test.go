@@ -18,7 +18,7 @@ import (
 	"gantry/schema/core"
 )
 
-func furnished(c *controllertest.Cluster, ns string) {
+func complete(c *controllertest.Cluster, ns string) {
 	c.T.Helper()
 	c.Until(func() string {
 		_, account := controllertest.Get[*corev1.ServiceAccount](c, ns, "default")
@@ -30,14 +30,14 @@ func furnished(c *controllertest.Cluster, ns string) {
 	}, core.ServiceAccount, core.ConfigMap)
 }
 
-func TestNamespacesAreFurnished(t *testing.T) {
+func TestNamespacesGetAccountAndCA(t *testing.T) {
 	c := controllertest.Start(t, nil)
 	c.Ready()
 	for _, ns := range []string{"default", "kube-system", "kube-public", "kube-node-lease"} {
-		furnished(c, ns)
+		complete(c, ns)
 	}
 	c.Apply(controllertest.Shop)
-	furnished(c, "shop")
+	complete(c, "shop")
 	if err := registry.For[*corev1.ServiceAccount](c.Registry).Delete(c.Context, "shop", "default", registry.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -48,14 +48,14 @@ func TestNamespacesAreFurnished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	furnished(c, "shop")
+	complete(c, "shop")
 }
 
-func TestNamespaceDeletionTakesPodsFirst(t *testing.T) {
+func TestNamespaceDeletionDeletesPodsFirst(t *testing.T) {
 	c := controllertest.Start(t, nil)
 	c.Ready()
 	c.Apply(controllertest.Shop)
-	furnished(c, "shop")
+	complete(c, "shop")
 	c.Apply(`apiVersion: apps/v1
 kind: Deployment
 metadata: {namespace: shop, name: web}
@@ -91,14 +91,14 @@ metadata: {namespace: shop, name: key}
 		return ""
 	}, core.Namespace, core.Pod, core.Secret)
 	c.Apply(controllertest.Shop) // and again
-	furnished(c, "shop")
+	complete(c, "shop")
 }
 
 func TestNamespaceDeletionSaysWhatHoldsIt(t *testing.T) {
 	c := controllertest.Start(t, nil)
 	c.Ready()
 	c.Apply(controllertest.Shop)
-	furnished(c, "shop")
+	complete(c, "shop")
 	c.Apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: shop, name: held, finalizers: [example.com/hold]}\n")
 	if err := registry.For[*corev1.Namespace](c.Registry).Delete(c.Context, "", "shop", registry.DeleteOptions{}); err != nil {
 		t.Fatal(err)

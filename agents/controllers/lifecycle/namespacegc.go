@@ -74,6 +74,9 @@ func (c *namespaceGC) withObjects(ctx context.Context) (map[string]bool, error) 
 			continue
 		}
 		list, err := c.Registry.List(ctx, k, "", registry.ListOptions{ResourceVersion: "0"})
+		if controller.NotServed(err) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ import (
 	"gantry/schema/kinds"
 )
 
-// How long a namespace is missing before it is emptied, and how often that is looked for.
+// How long a namespace is missing before it is emptied, and how often that is checked.
 const (
 	emptiedAfter = 5 * time.Minute
 	emptiedEvery = time.Minute

@@ -18,7 +18,7 @@ import (
 )
 
 // nodeLifecycle watches heartbeats. How old a heartbeat is, is measured by this process's own monotonic clock, from the moment its
-// change was seen: clocks of nodes and steps of ours do not count. Its keys are names of nodes.
+// change was seen: clocks of nodes, and steps of the clock here, do not count. Its keys are names of nodes.
 type nodeLifecycle struct {
 	*controller.Env
 	limiter *evictionLimiter
@@ -33,7 +33,7 @@ type nodeLifecycle struct {
 // heartbeat is what is known of a node's heartbeat.
 type heartbeat struct {
 	renewed, posted time.Time // as the node wrote them: only a change of them counts
-	seen            time.Time // when we saw such a change
+	seen            time.Time // when such a change was seen
 	ready           bool      // whether the node was ready when it was last reconciled
 }
 

@@ -122,7 +122,7 @@ func (b *bubble) getPod(name string) *corev1.Pod {
 	return p
 }
 
-func TestNodeThatFallsSilent(t *testing.T) {
+func TestNodeWithoutHeartbeat(t *testing.T) {
 	inBubble(t, 3, func(b *bubble) {
 		b.pod("web", "n1")
 		time.Sleep(3 * time.Minute)
@@ -139,7 +139,7 @@ func TestNodeThatFallsSilent(t *testing.T) {
 			t.Fatalf("taints (-want +got):\n%s", diff)
 		}
 		if readyPod(b.getPod("web")) {
-			t.Error("a pod of a silent node is ready")
+			t.Error("a pod of an unreachable node is ready")
 		}
 		time.Sleep(4 * time.Minute)
 		if b.getPod("web").DeletionTimestamp != nil {
@@ -155,7 +155,7 @@ func TestNodeThatFallsSilent(t *testing.T) {
 	})
 }
 
-func TestNoNodeIsEmptiedWhenAllAreSilent(t *testing.T) {
+func TestNoNodeIsTaintedWhenAllAreUnreachable(t *testing.T) {
 	inBubble(t, 2, func(b *bubble) {
 		b.pod("web", "n1")
 		time.Sleep(time.Minute)
@@ -171,7 +171,7 @@ func TestNoNodeIsEmptiedWhenAllAreSilent(t *testing.T) {
 	})
 }
 
-func TestStoreAwayIsNotNodesSilent(t *testing.T) {
+func TestStoreAwayIsNoEvidenceAgainstNodes(t *testing.T) {
 	inBubble(t, 2, func(b *bubble) {
 		for away := 45 * time.Second; away < 3*time.Minute; away = away * 21 / 20 {
 			time.Sleep(time.Minute)

@@ -98,7 +98,7 @@ func wantedTaints(n *corev1.Node, evict bool) (want []corev1.Taint) {
 	return want
 }
 
-// managedTaint tells a taint that this controller adds and removes.
+// managedTaint returns whether this controller adds and removes a taint.
 func managedTaint(t corev1.Taint) bool {
 	if t.Effect == corev1.TaintEffectNoExecute {
 		return t.Key == corev1.TaintNodeNotReady || t.Key == corev1.TaintNodeUnreachable

@@ -49,7 +49,7 @@ func TestNodeTaints(t *testing.T) {
 		{"ready", makeNode("a", corev1.ConditionTrue), true, nil},
 		{"ready again", makeNode("a", corev1.ConditionTrue, tainted(corev1.TaintNodeNotReady, corev1.TaintEffectNoSchedule), tainted(corev1.TaintNodeUnreachable, corev1.TaintEffectNoExecute)), true, nil},
 		{"not ready", makeNode("a", corev1.ConditionFalse), true, []string{"not-ready:NoExecute", "not-ready:NoSchedule"}},
-		{"not ready, braked", makeNode("a", corev1.ConditionFalse), false, []string{"not-ready:NoSchedule"}},
+		{"not ready, eviction not allowed", makeNode("a", corev1.ConditionFalse), false, []string{"not-ready:NoSchedule"}},
 		{"not posted yet", makeNode("a", ""), false, []string{"not-ready:NoSchedule"}},
 		{"unreachable after not ready", makeNode("a", corev1.ConditionUnknown, tainted(corev1.TaintNodeNotReady, corev1.TaintEffectNoExecute)), true, []string{"unreachable:NoExecute", "unreachable:NoSchedule"}},
 		{"memory pressure", makeNode("a", corev1.ConditionTrue, pressure), true, []string{"memory-pressure:NoSchedule"}},
@@ -72,7 +72,7 @@ func TestNodeTaints(t *testing.T) {
 	}
 }
 
-func TestSilentNode(t *testing.T) {
+func TestUnreachableNode(t *testing.T) {
 	plan := planNode(makeNode("a", corev1.ConditionTrue), true, false, plantest.Now)
 	n := plan[len(plan)-1].Object.(*corev1.Node)
 	if c := nodeCondition(n, corev1.NodeReady); c.Status != corev1.ConditionUnknown || c.Reason != "NodeStatusUnknown" || c.Message != "Kubelet stopped posting node status." {

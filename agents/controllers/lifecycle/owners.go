@@ -50,8 +50,8 @@ func (c *garbage) syncOwned(ctx context.Context, k *schema.Kind, obj schema.Obje
 	return err
 }
 
-// planOwned decides about an object by what became of its owners, in the order of its references. dependents tells that it
-// has dependents itself, cycle that one of these waits for its own dependents, of which this object may be one.
+// planOwned decides about an object by what became of its owners, in the order of its references. dependents: it has dependents
+// itself; cycle: one of these waits for its own dependents, of which this object may be one.
 func planOwned(k *schema.Kind, obj schema.Object, states []ownerState, dependents, cycle bool) []controller.Action {
 	var missing []types.UID
 	kept, wait := 0, false
@@ -114,8 +114,11 @@ func (c *garbage) owner(ctx context.Context, k *schema.Kind, obj schema.Object, 
 	}
 	for _, version := range []string{"0", ""} {
 		item, err := c.Registry.Get(ctx, ok, ns, ref.Name, version)
+		if controller.NotServed(err) {
+			return ownerSolid, nil
+		}
 		if err != nil && !errors.Is(err, registry.NotFound) {
-			return ownerSolid, fmt.Errorf("looking for owner %s %s: %w", ref.Kind, ref.Name, err)
+			return ownerSolid, fmt.Errorf("getting owner %s %s: %w", ref.Kind, ref.Name, err)
 		}
 		if err != nil || item.Object().GetUID() != ref.UID {
 			continue
@@ -136,8 +139,11 @@ func (c *garbage) owner(ctx context.Context, k *schema.Kind, obj schema.Object, 
 // warnOtherNamespace records an Event where an owner exists in another namespace, which does not count.
 func (c *garbage) warnOtherNamespace(ctx context.Context, k *schema.Kind, obj schema.Object, owner *schema.Kind, ref metav1.OwnerReference) error {
 	list, err := c.Registry.List(ctx, owner, "", registry.ListOptions{ResourceVersion: "0", Fields: "metadata.name=" + ref.Name})
+	if controller.NotServed(err) {
+		return nil
+	}
 	if err != nil {
-		return fmt.Errorf("looking for owner %s %s in other namespaces: %w", ref.Kind, ref.Name, err)
+		return fmt.Errorf("listing owners %s %s in other namespaces: %w", ref.Kind, ref.Name, err)
 	}
 	for _, it := range list.Items {
 		if it.Namespace != obj.GetNamespace() && it.Object().GetUID() == ref.UID {

@@ -43,7 +43,7 @@ func executeInNamespace(ctx context.Context, e *controller.Env, name string, pla
 	}
 	err = e.Execute(ctx, plan)
 	if errors.Is(err, registry.Exists) {
-		return nil // somebody else created it
+		return nil // it was created meanwhile
 	}
 	return err
 }

@@ -37,7 +37,7 @@ func TestPodGCPlans(t *testing.T) {
 			for _, a := range planPodGC(tt.pods, nodes, map[string]bool{"lost": true}, 2, plantest.Now) {
 				got = append(got, string(a.Do)+" "+a.Object.GetName())
 				if a.Do == controller.Delete && *a.DeleteOptions.GracePeriodSeconds != 0 {
-					t.Errorf("%s is deleted gracefully: nobody will confirm that", a.Object.GetName())
+					t.Errorf("%s is deleted gracefully: no kubelet will confirm that", a.Object.GetName())
 				}
 			}
 			if s := strings.Join(got, ", "); s != tt.want {

@@ -32,7 +32,7 @@ func TestEvictionPlans(t *testing.T) {
 		{"the shortest counts", plantest.MakePod("a", tolerating(exists("", nil), exists(corev1.TaintNodeUnreachable, seconds(150)))), false, 50 * time.Second},
 		{"another taint", plantest.MakePod("a", tolerating(exists(corev1.TaintNodeNotReady, nil))), true, 0},
 		{"no time at all", plantest.MakePod("a", tolerating(exists("", seconds(-5)))), true, 0},
-		{"going already", plantest.MakePod("a", plantest.Deleting), false, 0},
+		{"being deleted", plantest.MakePod("a", plantest.Deleting), false, 0},
 		{"ended", plantest.MakePod("a", plantest.Phase(corev1.PodSucceeded)), false, 0},
 	}
 	for _, tt := range tests {

@@ -66,7 +66,7 @@ func addressOf(p *corev1.Pod, family discoveryv1.AddressType) string {
 	return ""
 }
 
-// familiesOf are the address families of a service; IPv4 where it does not say.
+// familiesOf are the address families of a service; IPv4 where it has none.
 func familiesOf(svc *corev1.Service) []discoveryv1.AddressType {
 	var out []discoveryv1.AddressType
 	for _, f := range svc.Spec.IPFamilies {
@@ -126,7 +126,7 @@ func portKey(ports []discoveryv1.EndpointPort) string {
 	return strings.Join(keys, "\x01")
 }
 
-// endpointKey tells endpoints of a slice apart.
+// endpointKey is different for each endpoint of a slice.
 func endpointKey(e *discoveryv1.Endpoint) string {
 	uid := ""
 	if e.TargetRef != nil {

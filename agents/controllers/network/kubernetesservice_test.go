@@ -150,7 +150,7 @@ func TestKubernetesServiceLeadsToTheGatewaysThatRun(t *testing.T) {
 	})
 }
 
-// What somebody deletes or changes comes back at once.
+// What is deleted or changed is restored at once.
 func TestKubernetesServiceIsRestored(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *controllertest.Cluster, g *gateways) {
 		c.Ready()

@@ -23,7 +23,7 @@ const mirrorManager = "endpointslicemirroring-controller.k8s.io"
 
 type mirroring struct{ *controller.Env }
 
-// NewEndpointSliceMirroring keeps slices of Endpoints that somebody made for a Service without selector. Its keys are those of Services.
+// NewEndpointSliceMirroring keeps slices of Endpoints that a user made for a Service without selector. Its keys are those of Services.
 func NewEndpointSliceMirroring(e *controller.Env) controller.Reconciler {
 	c := mirroring{e}
 	enqueue := func(old, current schema.Object) {

@@ -220,7 +220,7 @@ func changeOf(was, is *discoveryv1.EndpointSlice) string {
 	return fmt.Sprintf("%d of %d endpoints ready, were %d of %d", ready(is), len(is.Endpoints), ready(was), len(was.Endpoints))
 }
 
-// headless tells a service without an address of its own.
+// headless returns whether a Service has no cluster IP.
 func headless(svc *corev1.Service) bool {
 	return svc.Spec.ClusterIP == "" || svc.Spec.ClusterIP == corev1.ClusterIPNone
 }

@@ -1,3 +1,4 @@
+// Package plantest has what tests of plans share: golden files, and pods to plan for. It runs nothing; controllertest does.
 package plantest
 
 import (
@@ -81,7 +82,7 @@ func Parse[T any](t *testing.T, text string) (out []*T) {
 	return out
 }
 
-// PodOption changes a pod of makePod.
+// PodOption changes a pod of MakePod.
 type PodOption func(*corev1.Pod)
 
 // MakePod is a running and ready pod on node n1.

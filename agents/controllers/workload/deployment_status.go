@@ -24,7 +24,7 @@ const (
 	reasonResumed   = "DeploymentResumed"
 )
 
-// hasDeadline tells that progress is watched; the largest number means never.
+// hasDeadline returns whether there is a progress deadline; the largest number means that there is none.
 func hasDeadline(d *appsv1.Deployment) bool {
 	s := d.Spec.ProgressDeadlineSeconds
 	return s != nil && *s != 1<<31-1

@@ -216,7 +216,7 @@ func TestDeploymentStuckRolloutKeepsServing(t *testing.T) {
 	rolledOut(c, "web")
 }
 
-func TestDeploymentDeletedTakesAllWithIt(t *testing.T) {
+func TestDeploymentDeletionCascades(t *testing.T) {
 	c := controllertest.Start(t, nil)
 	c.Ready()
 	c.Apply(web)
@@ -241,7 +241,7 @@ func TestDeploymentDeletedTakesAllWithIt(t *testing.T) {
 	}
 }
 
-func TestDeploymentDeletedLettingGo(t *testing.T) {
+func TestDeploymentDeletionOrphans(t *testing.T) {
 	c := controllertest.Start(t, nil)
 	c.Ready()
 	c.Apply(web)

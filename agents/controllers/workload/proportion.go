@@ -8,7 +8,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 )
 
-// resized tells that the deployment's size was changed since a replica set was last sized.
+// resized returns whether the deployment's size was changed since a replica set was last sized.
 func (o *rollout) resized() bool {
 	for _, rs := range active(o.all()) {
 		if desired, ok := sizeAnnotation(rs, desiredAnnotation); ok && desired != o.replicas() {
@@ -19,7 +19,7 @@ func (o *rollout) resized() bool {
 }
 
 // scale follows a change of the deployment's size without moving the rollout on: one active replica set gets it all; where
-// the current one has all it needs the others go; in the middle of a rolling update each gets its share.
+// the current one has every pod the others are scaled to zero; in the middle of a rolling update each gets its share.
 func (o *rollout) scale() {
 	if only := o.only(); only != nil {
 		o.setSize(only, o.replicas(), "the deployment's size")

@@ -43,7 +43,7 @@ func rejectionBackoff(active, ended []*corev1.Pod, now time.Time) time.Duration 
 	return max(rejections[0].Add(wait).Sub(now), 0)
 }
 
-// rejected tells that a pod failed without having run.
+// rejected returns whether a pod failed without having run.
 func rejected(p *corev1.Pod) bool {
 	ran := func(s corev1.ContainerStatus) bool {
 		return s.State.Running != nil || s.State.Terminated != nil || s.LastTerminationState.Terminated != nil

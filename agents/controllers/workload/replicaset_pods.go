@@ -44,7 +44,7 @@ func createPods(rs *appsv1.ReplicaSet, podList []*corev1.Pod, n int, reason stri
 		seed.Add(string(p.UID))
 		taken[p.Name] = true
 	}
-	// A pod that has ended keeps its name and is not in the view any more, but it changed the status. The minute lets us
+	// A pod that has ended keeps its name and is not among pods, but it changed the status. The minute gets
 	// past a foreign pod that took a name.
 	seed.Add(rs.ResourceVersion, now.Truncate(time.Minute).UTC().String())
 	t := &rs.Spec.Template

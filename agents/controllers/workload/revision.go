@@ -65,7 +65,7 @@ func (o *rollout) revise(create bool) {
 	o.reviseDeployment()
 }
 
-// reviseDeployment goes with the status: a write of the deployment itself would count as a change of the spec
+// reviseDeployment sets the annotation, which is written with the status: a write of the deployment itself would count as a change of the spec
 // (metadata.generation).
 func (o *rollout) reviseDeployment() {
 	revision := o.current.Annotations[revisionAnnotation]

@@ -19,7 +19,7 @@ import (
 	"gantry/agents/controllers/plantest"
 )
 
-// The input replica sets are written short: only what the plan looks at. "template: current" stands for the deployment's.
+// The input replica sets are written short: only what the plan depends on. "template: current" stands for the deployment's.
 func TestDeploymentPlans(t *testing.T) {
 	plantest.Golden(t, "deployment", func(t *testing.T, files map[string]string) string {
 		d := plantest.Parse[appsv1.Deployment](t, files["deployment"])[0]
@@ -202,7 +202,7 @@ func (s *sim) limits() (n, surge, unavailable int32) {
 
 // A rolling update never has more pods than the surge allows, and never takes away a pod that availability needs, whatever
 // the order in which pods become available, break, and the template changes.
-func TestRollingUpdateKeepsItsPromises(t *testing.T) {
+func TestRollingUpdateKeepsItsLimits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := newSim(t)
 		s.finish() // the first rollout
