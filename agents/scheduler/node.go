@@ -18,13 +18,13 @@ type node struct {
 	generation   int64
 	allocatable  resources
 	requested    resources
-	scoredCPU    int64 // requested, with assumptions for containers that do not say
+	scoredCPU    int64 // requested, with defaultRequests
 	scoredMemory int64
 	ports        map[pods.HostPort]int
 	pods         map[string]*pod       // by key
 	signatures   map[*podSignature]int // number of pods by signature
 	terminating  map[*podSignature]int // of them, being deleted
-	nominated    map[*pod]bool         // pods that others were evicted for
+	nominated    map[*pod]bool         // pods that this is the nominated node of
 	images       map[string]int64
 }
 

@@ -23,16 +23,16 @@ type pod struct {
 	evicting      bool
 	cancelPreBind context.CancelFunc // nil: no pre-bind was started, or it was stopped
 
-	arrival      int64     // of arrival
-	queuedAt     time.Time // for the first time
-	attemptedAt  time.Time // the last attempt
+	arrival      int64     // grows with each pod
+	queuedAt     time.Time // when it was queued first
+	attemptedAt  time.Time // when it was scheduled last
 	attempts     int
-	subqueue     subqueue // in the queue
-	index        int      // in the place's heap
+	subqueue     subqueue
+	index        int // in the subqueue's heap
 	backoffUntil time.Time
 	nominated    *node     // where others were evicted for it
-	reportedText string    // what its condition says by us: nothing is written twice
-	reportedAt   time.Time // the last event
+	reportedText string    // the last message of its condition that was queued for writing
+	reportedAt   time.Time // when the last event was recorded
 }
 
 // ref returns a reference to a pod, also where its object was dropped.

@@ -18,8 +18,8 @@ type resources struct {
 	extended map[corev1.ResourceName]int64 // nil: none
 }
 
-// The bounds of an amount, so that the sum over a node's pods can't overflow whatever a hand-written object asks
-// for. A request at the bound fits no node.
+// The bounds of an amount. The sum over a node's pods can't overflow, whatever a hand-written object requests.
+// A request at the bound fits no node.
 const (
 	maxRequest     = int64(1) << 48
 	maxAllocatable = maxRequest - 1

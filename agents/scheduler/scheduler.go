@@ -3,7 +3,6 @@ package scheduler
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"gantry/registry/safely"
 	"gantry/schema"
 	"gantry/schema/core"
-	"gantry/schema/pods"
 )
 
 // Run schedules pods while this process is the leader, until ctx is done.
@@ -144,148 +142,4 @@ func (l *leader) podChanged(c registry.Change, now time.Time) {
 		return
 	}
 	l.state.setPod(c.New.Object().(*corev1.Pod), now)
-}
-
-// batchSize is how many decisions are made before changes are applied again.
-const batchSize = 64
-
-// scheduleLoop applies changes and schedules pods until ctx is done.
-func (l *leader) scheduleLoop(ctx context.Context) error {
-	if err := l.applyInitialLists(ctx); err != nil {
-		return err
-	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for ctx.Err() == nil {
-		now := time.Now()
-		l.applyChanges(now)
-		due := l.state.queue.flush(now)
-		more, blocked := l.scheduleBatch(ctx, now)
-		if more {
-			continue
-		}
-		var room <-chan struct{}
-		if blocked {
-			room = l.bindQueue.room
-		}
-		l.observeQueue()
-		timer.Stop()
-		if !due.IsZero() {
-			timer.Reset(time.Until(due))
-		}
-		select {
-		case change := <-l.changes.items:
-			l.applyChange(change, time.Now())
-		case <-room:
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-	}
-	return nil
-}
-
-// applyChanges applies the changes that are queued.
-func (l *leader) applyChanges(now time.Time) {
-	for range len(l.changes.items) { // only this goroutine takes items
-		l.applyChange(<-l.changes.items, now)
-	}
-}
-
-func (l *leader) applyChange(change func(now time.Time), now time.Time) {
-	safely.Do(l.log, "applying a change", func() { change(now) })
-}
-
-// scheduleBatch schedules up to batchSize pods. It returns whether more may be active, and whether it stopped because bindQueue is full.
-func (l *leader) scheduleBatch(ctx context.Context, now time.Time) (more, blocked bool) {
-	for range batchSize {
-		if l.bindQueue.full() {
-			return false, true
-		}
-		began := time.Now()
-		found := true
-		safely.Do(l.log, "scheduling a pod", func() {
-			var d decision
-			if d, found = l.state.scheduleOne(now); !found {
-				return
-			}
-			l.observeAttempt(d, time.Since(began))
-			if d.node != nil {
-				l.startBinding(ctx, d, now)
-			} else {
-				l.reportFailure(d, now)
-			}
-		})
-		if !found {
-			return false, false
-		}
-	}
-	return true, false
-}
-
-// applyInitialLists applies changes until every object that existed when it began is known: a decision that knows only some of the pods
-// would overcommit a node.
-func (l *leader) applyInitialLists(ctx context.Context) error {
-	for _, k := range []*schema.Kind{core.Node, core.Namespace, core.Pod} {
-		var list registry.List
-		for {
-			var err error
-			if list, err = l.registry.List(ctx, k, "", registry.ListOptions{}); err == nil {
-				break
-			}
-			l.log.Warn("initial list failed", "kind", k.Kind, "err", err)
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		for _, it := range list.Items {
-			if err := l.waitUntilApplied(ctx, it); err != nil {
-				return fmt.Errorf("applying the initial list of %s: %w", k.Plural, err)
-			}
-		}
-	}
-	return nil
-}
-
-// appliedPoll is how often waitUntilApplied checks whether an object was deleted before it was followed.
-const appliedPoll = 20 * time.Millisecond
-
-// waitUntilApplied returns when the state has an item, or the item is deleted.
-func (l *leader) waitUntilApplied(ctx context.Context, it *registry.Item) error {
-	for {
-		l.applyChanges(time.Now())
-		if l.hasApplied(it) {
-			return nil
-		}
-		switch current, err := l.registry.Get(ctx, it.Kind, it.Namespace, it.Name, "0"); {
-		case errors.Is(err, registry.NotFound):
-			return nil
-		case err == nil:
-			it = current // a pod that has ended since is not in the state
-		}
-		select {
-		case change := <-l.changes.items:
-			l.applyChange(change, time.Now())
-		case <-time.After(appliedPoll):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// hasApplied returns whether the state has an item, at this revision or a later one.
-func (l *leader) hasApplied(it *registry.Item) bool {
-	c := l.state.cluster
-	switch obj := it.Object().(type) {
-	case *corev1.Node:
-		n := c.nodes[it.Name]
-		return n != nil && n.object != nil
-	case *corev1.Namespace:
-		return c.namespaces[it.Name] != nil
-	case *corev1.Pod:
-		p := c.pods[keyOf(it.Namespace, it.Name)]
-		return pods.IsTerminal(obj) || p != nil && (obj.Spec.NodeName == "" || p.node != nil)
-	}
-	return true
 }

@@ -82,7 +82,7 @@ func candidates(items []*registry.Item, nodes map[string]*corev1.Node, missing m
 	for _, it := range items {
 		node, phase := it.Field("spec.nodeName"), corev1.PodPhase(it.Field("status.phase"))
 		waits := it.Deleting() && (node == "" || outOfService(nodes[node]))
-		if waits || missing[node] || phase == corev1.PodSucceeded || phase == corev1.PodFailed {
+		if waits || missing[node] || pods.IsTerminalPhase(phase) {
 			podList = append(podList, it.Object().(*corev1.Pod))
 		}
 	}
