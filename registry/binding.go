@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry/admit"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -19,7 +20,7 @@ import (
 // the binding's labels and annotations. A pod that has a node, is being deleted or is gated is a Conflict. o.UID (or the
 // binding's own uid) and o.ResourceVersion must match, where set.
 func (r *Registry) Bind(ctx context.Context, namespace, name string, binding *corev1.Binding, o WriteOptions) (*Item, error) {
-	k := r.kinds.Resource("", "v1", "pods")
+	k := r.kinds.Set().Resource("", "pods")
 	if k == nil {
 		return nil, &Error{Kind: NotFound, Resource: "pods", KindName: "Pod", Name: name}
 	}
@@ -65,7 +66,7 @@ func checkBinding(t target, b *corev1.Binding) error {
 	switch {
 	case b.Target.Name == "":
 		faults = append(faults, field.Required(path.Child("name"), ""))
-	case !isSegment(b.Target.Name):
+	case !store.IsSegment(b.Target.Name):
 		faults = append(faults, field.Invalid(path.Child("name"), b.Target.Name, "is not the name of a node"))
 	}
 	if len(faults) == 0 {
@@ -90,7 +91,7 @@ func bind(pod *corev1.Pod, b *corev1.Binding, now time.Time) error {
 	pod.Spec.NodeName = b.Target.Name
 	pod.Annotations = merged(pod.Annotations, b.Annotations)
 	pod.Labels = merged(pod.Labels, b.Labels)
-	setScheduled(pod, stamp(now))
+	setScheduled(pod, metaTime(now))
 	return nil
 }
 

@@ -3,6 +3,8 @@ package registry
 import (
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,42 +15,84 @@ import (
 
 // Follow calls f for every object there is (Old nil) and then for every change, in order, until ctx is done.
 // It outlives compactions, reconnects and restarts of etcd: what was deleted meanwhile is reported as gone. f is called
-// on one goroutine. It may take its time, and holds nobody up: where it falls behind the history that the cache keeps, it is
-// told the difference between what it knows and what there is, and not the states between. It returns only ctx's error.
+// on one goroutine. A slow f delays no other: where it falls behind the history that the cache keeps, it gets
+// the difference between the state that it knows and the current one, without the states between. It returns ctx's error; or NotFound,
+// where the kind is not served or, once f was called for every object as gone, is not served any more.
 func (r *Registry) Follow(ctx context.Context, k *schema.Kind, f func(Change)) error {
 	return r.follow(ctx, k, f, func() {})
 }
 
-// FollowAll follows several kinds, each on a goroutine of its own as Follow does. It calls started when it has a first state
-// of every kind: a change of any of them to what is read from the cache after that is reported, so that whoever acts on what
-// is there misses nothing.
-func (r *Registry) FollowAll(ctx context.Context, kinds map[*schema.Kind]func(Change), started func()) error {
+// FollowKinds follows every kind that is served, as soon and as long as it is: makeFollower makes the function for a kind, which is
+// called on a goroutine of the kind's own, as Follow's is. It calls started as FollowAll does, for the kinds that are served at the
+// beginning. It returns only ctx's error.
+func (r *Registry) FollowKinds(ctx context.Context, makeFollower func(k *schema.Kind) func(Change), started func()) error {
 	var all sync.WaitGroup
-	var waiting atomic.Int64
-	waiting.Store(int64(len(kinds)))
-	if len(kinds) == 0 {
-		started()
-	}
-	for k, f := range kinds {
-		all.Go(func() {
-			_ = r.follow(ctx, k, f, func() { // its only error is ctx's
-				if waiting.Add(-1) == 0 {
-					started()
+	ended := map[*schema.Kind]chan struct{}{} // closed when a kind's follower has returned
+	first := true
+	_ = r.kinds.Follow(ctx, func(now *schema.Set, change schema.KindsChange) {
+		pinned := func() {}
+		if first {
+			pinned, first = countdown(len(now.All), started), false
+		}
+		maps.DeleteFunc(ended, func(k *schema.Kind, done chan struct{}) bool { return !now.Has(k) && isClosed(done) })
+		for _, k := range change.Added {
+			before, done := ended[k], make(chan struct{})
+			ended[k] = done
+			all.Go(func() {
+				defer close(done)
+				if before != nil { // the same kind was removed and added again
+					<-before
 				}
+				_ = r.follow(ctx, k, makeFollower(k), pinned)
 			})
-		})
-	}
+		}
+	})
 	all.Wait()
 	return ctx.Err()
 }
 
-// follow is Follow; pinned is called between the first state and f's first call.
+// countdown is a function whose n-th call calls done; where n is 0, done is called at once.
+func countdown(n int, done func()) func() {
+	if n == 0 {
+		done()
+	}
+	var calls atomic.Int64
+	return func() {
+		if calls.Add(1) == int64(n) {
+			done()
+		}
+	}
+}
+
+// FollowAll follows several kinds, each on a goroutine of its own as Follow does. It calls started when it has a first state
+// of every kind: a change of any of them to what is read from the cache after that is reported, so that whoever acts on what
+// is there misses nothing. A kind that is not served, or not any more, is not waited for. It returns only ctx's error.
+func (r *Registry) FollowAll(ctx context.Context, kinds map[*schema.Kind]func(Change), started func()) error {
+	var all sync.WaitGroup
+	pinned := countdown(len(kinds), started)
+	for k, f := range kinds {
+		all.Go(func() { _ = r.follow(ctx, k, f, pinned) })
+	}
+	all.Wait()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// follow is Follow; pinned is called between the first state and f's first call, or where there is no such state.
 func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), pinned func()) error {
-	c, f := r.cache(k), r.recovering(k, f)
-	if c.await(ctx, 0) != nil {
-		<-ctx.Done() // where it is the registry that has ended, nothing will change any more
+	c, err := r.cache(k)
+	if err == nil {
+		err = c.await(ctx, 0)
+	}
+	switch {
+	case errors.Is(err, NotFound):
+		pinned()
+		return err
+	case err != nil:
+		<-ctx.Done() // where the registry has ended, nothing changes any more
 		return ctx.Err()
 	}
+	f = r.recovering(k, f)
 	c.decoded.Store(true)
 	items, at := c.startCursor()
 	defer c.endCursor(at)
@@ -66,13 +110,31 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 		}
 		select {
 		case <-news:
+		case <-c.removed:
+			c.tellGone(at, f)
+			return notServed(k)
 		case <-ctx.Done():
 		}
 	}
 	return ctx.Err()
 }
 
-// recovering is f, but a panic of it is logged and the next change comes.
+// tellGone calls f for every object that a follower knows as gone.
+func (c *cache) tellGone(at *cursor, f func(Change)) {
+	c.mu.Lock()
+	c.view.flush()
+	items := c.view.sorted
+	changes := c.unseen(at)
+	c.mu.Unlock()
+	for _, ch := range changes {
+		f(ch)
+	}
+	for _, it := range items {
+		f(Change{Old: it})
+	}
+}
+
+// recovering is f, except that a panic of it is logged and f is called for the next change.
 func (r *Registry) recovering(k *schema.Kind, f func(Change)) func(Change) {
 	return func(ch Change) {
 		err := safely.Call(func() error {
@@ -93,8 +155,8 @@ func (r *Registry) recovering(k *schema.Kind, f func(Change)) func(Change) {
 // cursor is a follower's position in the ring. Its owner moves it under the cache's read lock, the ring under the write lock.
 type cursor struct {
 	pos int64
-	// missed is what the ring forgot before the follower came to it, by key: as much as there are objects, at most, however many
-	// changes that were.
+	// missed is what the ring dropped before the follower reached it, by key: at most as much as there are objects, however many
+	// changes there were.
 	missed map[string]Change
 }
 
@@ -114,7 +176,7 @@ func (c *cache) endCursor(at *cursor) {
 	delete(c.ring.cursors, at)
 }
 
-// miss takes in what the ring is about to forget; base is the position of the first.
+// miss keeps what the ring is about to drop; base is the position of the first.
 func (at *cursor) miss(entries []entry, base int64) {
 	end := base + int64(len(entries))
 	if at.pos >= end {
@@ -129,7 +191,7 @@ func (at *cursor) miss(entries []entry, base int64) {
 			next.Old = known.Old
 		}
 		if next.Old == nil && next.New == nil {
-			delete(at.missed, rest) // it came and went
+			delete(at.missed, rest) // created and deleted
 		} else {
 			at.missed[rest] = next
 		}
@@ -145,17 +207,22 @@ func (e entry) change() Change {
 	return Change{Old: e.prev, New: e.item}
 }
 
-// since returns the changes that a follower has not seen and moves its cursor behind them.
+// since returns the changes that a follower has not seen and moves its cursor after them.
 func (c *cache) since(at *cursor) ([]Change, <-chan struct{}) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	return c.unseen(at), c.changed
+}
+
+// unseen is the changes of since; c.mu is held.
+func (c *cache) unseen(at *cursor) []Change {
 	entries := c.ring.from(at.pos)
 	changes := at.takeMissed(len(entries))
 	for _, e := range entries {
 		changes = append(changes, e.change())
 	}
 	at.pos = c.ring.end()
-	return changes, c.news
+	return changes
 }
 
 // takeMissed returns what was missed, with room for more: first what is gone, then what is new or changed in order of

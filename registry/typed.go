@@ -16,7 +16,7 @@ type Typed[T schema.Object] struct {
 
 // For returns the access to the kind whose Go type is T. A type of no kind is a programmer's error and panics.
 func For[T schema.Object](r *Registry) Typed[T] {
-	k := r.kinds.Of(reflect.TypeFor[T]())
+	k := r.kinds.Set().Of(reflect.TypeFor[T]())
 	if k == nil {
 		panic(fmt.Sprintf("registry: no kind has the type %s", reflect.TypeFor[T]()))
 	}
@@ -69,7 +69,7 @@ func (t Typed[T]) UpdateStatus(ctx context.Context, obj T) (T, error) {
 	return typed[T](t.r.Update(ctx, t.k, obj, WriteOptions{Subresource: "status"}))
 }
 
-// Modify reads the object, lets change alter a copy, and swaps it in; it is repeated on conflict and writes
+// Modify reads the object, lets change alter a copy, and replaces the object by it; it is repeated on conflict and writes
 // nothing when the copy is equal. An error of change ends it and is returned.
 func (t Typed[T]) Modify(ctx context.Context, namespace, name string, change func(T) error) (T, error) {
 	return t.modify(ctx, namespace, name, change, WriteOptions{})

@@ -11,9 +11,9 @@ import (
 	"gantry/registry/store"
 )
 
-// TestIndexesGiveWay: odd selectors take the room for indexes only for a while, and what has no index is listed without the
+// TestIndexesAreReplaced: odd selectors take the room for indexes only for a while, and what has no index is listed without the
 // write lock.
-func TestIndexesGiveWay(t *testing.T) {
+func TestIndexesAreReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := store.NewFake()
@@ -34,7 +34,7 @@ func TestIndexesGiveWay(t *testing.T) {
 		for i := range 41 {
 			list(fmt.Sprintf("odd%d=x", i))
 		}
-		c := r.cache(podKind)
+		c := r.reads.caches.of(podKind)
 		if _, err := r.Owned(ctx, podKind, "nobody"); err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gantry/registry"
+	"gantry/registry/history"
 	"gantry/schema/kinds"
 )
 
@@ -29,7 +30,7 @@ func undo(c *cli.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	it, err := registry.Read(kinds.All, o.key, v)
+	it, err := registry.Read(kinds.BuiltIn(), o.key, v)
 	if err != nil {
 		return fmt.Errorf("revision %d of %s cannot be brought back: %w", v.Revision, o, err)
 	}
@@ -37,7 +38,7 @@ func undo(c *cli.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	r := registry.New(registry.Config{Store: s.store, Kinds: kinds.All, Agent: whoami() + " (gantry undo)", ServiceCIDR: services, Log: quiet()})
+	r := registry.New(registry.Config{Store: s.store, Kinds: kinds.New(), Agent: whoami() + " (gantry undo)", ServiceCIDR: services, Log: quiet()})
 	var done *registry.Item
 	err = under(s.ctx, r.Run, func(ctx context.Context) (err error) {
 		done, err = r.PutBack(ctx, it, registry.WriteOptions{DryRun: c.Bool("dry-run")})
@@ -57,12 +58,12 @@ func undo(c *cli.Context, s *session) error {
 }
 
 // earlier is the version to bring back, and why it.
-func (s *session) earlier(o object, rev int64) (v *registry.Version, why string, err error) {
+func (s *session) earlier(o object, rev int64) (v *history.Version, why string, err error) {
 	if rev != 0 {
 		v, err := s.at(o, rev)
 		return v, "as asked", err
 	}
-	versions, err := registry.History(s.ctx, s.store, o.key, 0)
+	versions, err := history.Versions(s.ctx, s.store, o.key, 0)
 	if err != nil {
 		return nil, "", err
 	}
@@ -74,7 +75,7 @@ func (s *session) earlier(o object, rev int64) (v *registry.Version, why string,
 		v, err := choose(o, versions, func(it *registry.Item) bool { return it.Object().GetDeletionTimestamp() == nil })
 		return v, fmt.Sprintf("deleted at revision %d", now.Revision), err
 	}
-	it, bad := registry.Read(kinds.All, o.key, now)
+	it, bad := registry.Read(kinds.BuiltIn(), o.key, now)
 	if bad != nil {
 		v, err := choose(o, versions, func(*registry.Item) bool { return true })
 		return v, fmt.Sprintf("the value of revision %d cannot be read (%v)", now.Revision, bad), err
@@ -84,14 +85,14 @@ func (s *session) earlier(o object, rev int64) (v *registry.Version, why string,
 }
 
 // choose is the newest version that can be read and fits; where none fits, that can be read and is not the newest.
-func choose(o object, versions []*registry.Version, fits func(*registry.Item) bool) (*registry.Version, error) {
-	var second *registry.Version
+func choose(o object, versions []*history.Version, fits func(*registry.Item) bool) (*history.Version, error) {
+	var second *history.Version
 	now := versions[len(versions)-1]
 	for _, v := range slices.Backward(versions) {
 		if v.Value == nil {
 			continue
 		}
-		it, err := registry.Read(kinds.All, o.key, v)
+		it, err := registry.Read(kinds.BuiltIn(), o.key, v)
 		if err != nil {
 			continue
 		}
@@ -105,7 +106,7 @@ func choose(o object, versions []*registry.Version, fits func(*registry.Item) bo
 	if second != nil {
 		return second, nil
 	}
-	if _, err := registry.Read(kinds.All, o.key, now); now.Value != nil && err == nil {
+	if _, err := registry.Read(kinds.BuiltIn(), o.key, now); now.Value != nil && err == nil {
 		return nil, fmt.Errorf("etcd's history of %s, from revision %d on, has no state but the one that stands: nothing is changed", o, versions[0].Revision)
 	}
 	return nil, fmt.Errorf("etcd's history of %s, from revision %d on, has no value that can be read: nothing is changed "+
