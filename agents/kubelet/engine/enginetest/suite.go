@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -37,7 +39,7 @@ func Run(t *testing.T, target Target) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := &bench{Engine: target.New(t), T: t, image: target.Image, uid: strings.ToLower(name)}
+			b := &bench{Engine: target.New(t), T: t, image: target.Image, uid: fmt.Sprintf("%d-%s", os.Getpid(), strings.ToLower(name))}
 			if _, err := b.CreateSandbox(t.Context(), b.sandboxConfig()); err == nil {
 				t.Error("a sandbox was created before Prepare")
 			}
