@@ -13,7 +13,7 @@ import (
 // failure is why a pod ends by itself; it becomes its status.
 type failure struct {
 	reason, message string
-	// rejected: the node never took the pod, nothing of it has run.
+	// rejected: the pod was not admitted, nothing of it has run.
 	rejected bool
 }
 
@@ -21,26 +21,26 @@ func rejection(reason, format string, args ...any) *failure {
 	return &failure{reason: reason, message: fmt.Sprintf(format, args...), rejected: true}
 }
 
-// admit decides once whether the node takes the pod. A pod with containers was taken before; one that is deleted or has ended
-// already takes no room of its own. A refused pod ends as Failed; one that has to wait for room is asked about again.
+// admit decides once whether the node runs the pod. A pod with containers was admitted before; one that is deleted or has ended
+// already gets no reservation. A rejected pod ends as Failed; one that has to wait for resources is admitted later.
 func (w *worker) admit() {
 	if w.admitted || w.failure != nil {
 		return
 	}
-	runs := len(w.found) > 0
+	runs := len(w.statuses) > 0
 	if leaves(w.pod) {
 		w.admitted = true
 		if runs {
-			w.k.room.hold(w.grantedPod())
+			w.k.reservations.keep(w.grantedPod())
 		}
 		return
 	}
 	fault, wait := invalidPod(w.pod), false
 	if fault == nil && !runs {
-		fault = w.k.sysctls.refuse(w.pod)
+		fault = w.k.sysctls.admissionFailure(w.pod)
 	}
 	if fault == nil {
-		fault, wait = w.k.room.enter(w.grantedPod(), runs, w.k.node.current(), w.nudge)
+		fault, wait = w.k.reservations.admit(w.grantedPod(), runs, w.k.node.Current(), w.wakeUp)
 	}
 	if fault == nil {
 		w.admitted = !wait
@@ -51,7 +51,7 @@ func (w *worker) admit() {
 	w.k.podEvent(w.pod, corev1.EventTypeWarning, fault.reason, "%s", fault.message)
 }
 
-// invalidPod tells why a pod that came past the API cannot be run: its containers' names become names of files.
+// invalidPod tells why a pod that was written to etcd without validation cannot be run: its containers' names become names of files.
 func invalidPod(pod *corev1.Pod) *failure {
 	seen := map[string]bool{}
 	for _, m := range members(pod) {
@@ -68,9 +68,9 @@ func invalidPod(pod *corev1.Pod) *failure {
 	return nil
 }
 
-// refuse checks what the scheduler checked, for pods that came past it or were bound while the node changed. node nil: it is
+// admissionFailure checks what the scheduler checked, for pods that were bound without it or while the node changed. node nil: it is
 // not known yet, nothing is checked. Pure.
-func refuse(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
+func admissionFailure(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
 	if node == nil {
 		return nil
 	}
@@ -78,7 +78,7 @@ func refuse(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
 	if limit, ok := allocatable[corev1.ResourcePods]; ok && int64(len(others)+1) > limit.Value() {
 		return shortOf(corev1.ResourcePods, 1, int64(len(others)), limit.Value())
 	}
-	if f := outOfResources(pod, others, node); f != nil {
+	if f := insufficientResources(pod, others, node); f != nil {
 		return f
 	}
 	if match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); err != nil || !match {
@@ -90,8 +90,8 @@ func refuse(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
 	return nil
 }
 
-// outOfResources tells which of the node's resources the pod and the others ask too much of.
-func outOfResources(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
+// insufficientResources tells which of the node's resources the pod and the others ask too much of.
+func insufficientResources(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
 	if node == nil {
 		return nil
 	}
@@ -168,15 +168,15 @@ func anyAddress(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == ":
 // deadline ends a pod past its activeDeadlineSeconds; it returns how long that is away, 0 where there is none.
 func (w *worker) deadline(now time.Time) time.Duration {
 	limit := w.pod.Spec.ActiveDeadlineSeconds
-	if limit == nil || w.gone || w.failure != nil || isTerminal(w.pod) || w.began.IsZero() {
+	if limit == nil || w.gone || w.failure != nil || isTerminal(w.pod) || w.firstSeen.IsZero() {
 		return 0
 	}
-	left := w.began.Add(time.Duration(*limit) * time.Second).Sub(now)
+	left := w.firstSeen.Add(time.Duration(*limit) * time.Second).Sub(now)
 	if left > 0 {
 		return left
 	}
 	w.failure = &failure{reason: "DeadlineExceeded", message: "Pod was active on the node longer than the specified deadline"}
 	w.k.podEvent(w.pod, corev1.EventTypeNormal, "DeadlineExceeded", "%s", w.failure.message)
-	w.nudge()
+	w.wakeUp()
 	return 0
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // allocation is what the kubelet granted a pod's containers, by name. A resize changes the spec; the allocation follows once
-// the node has room (KEP-1287). It is kept in the pod's status.
+// the node has the resources (KEP-1287). It is kept in the pod's status.
 type allocation map[string]corev1.ResourceRequirements
 
 // allocationOf is what the pod's status says was granted; a container that it does not know gets what its spec asks for.
@@ -84,8 +84,8 @@ func infeasible(pod *corev1.Pod, node *corev1.Node) pendingResize {
 func (w *worker) grantedPod() *corev1.Pod {
 	if w.granted == nil {
 		w.granted, w.pending = allocationOf(w.pod), pendingOf(w.pod)
-		for _, f := range w.found {
-			w.adoptResources(f)
+		for _, cs := range w.statuses {
+			w.adoptResources(cs)
 		}
 	}
 	return w.granted.apply(w.pod)
@@ -98,7 +98,7 @@ func (w *worker) allocate() *corev1.Pod {
 		w.pending = pendingResize{}
 		return granted
 	}
-	pending, known := w.k.tryResize(w.pod, w.nudge)
+	pending, known := w.k.tryResize(w.pod, w.wakeUp)
 	if !known {
 		return granted
 	}
@@ -115,16 +115,16 @@ func (w *worker) allocate() *corev1.Pod {
 	return w.pod
 }
 
-// tryResize promises a pod what its spec asks for, or tells why not; known is false while that cannot be told: wake is called then.
+// tryResize reserves what a pod's spec asks for, or tells why not; known is false while that is not known: wake is called then.
 func (k *kubelet) tryResize(pod *corev1.Pod, wake func()) (pending pendingResize, known bool) {
-	node := k.node.current()
+	node := k.node.Current()
 	if node == nil {
 		return pendingResize{}, false // every worker is woken when it is known
 	}
 	if p := infeasible(pod, node); p.reason != "" {
 		return p, true
 	}
-	fault, known := k.room.resize(pod, node, wake)
+	fault, known := k.reservations.resize(pod, node, wake)
 	if fault != nil {
 		pending = pendingResize{corev1.PodReasonDeferred, fault.message}
 	}

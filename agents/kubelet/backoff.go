@@ -1,13 +1,16 @@
 package kubelet
 
 import (
+	"fmt"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
 )
 
 // The back-off of a container that ends: none after its first end, then 10 s, doubled up to 5 min; an attempt that ran
-// for twice the longest back-off starts anew. It is a function of what stands on the last attempt alone, so a
+// for twice the longest back-off resets it. It is a function of what is kept on the last attempt alone, so a
 // restarted kubelet goes on where it was.
 const (
 	firstBackoff = 10 * time.Second
@@ -15,25 +18,52 @@ const (
 	backoffReset = 2 * maxBackoff
 )
 
-// restartAt is when the container may be started again after its attempt f has ended.
-func restartAt(f *engine.ContainerStatus) time.Time {
-	if ranLong(f) {
-		return f.Exit.Finished
+// restartAt is when the container may be started again after its attempt cs has ended.
+func restartAt(cs *engine.ContainerStatus) time.Time {
+	if ranLong(cs) {
+		return cs.Exit.Finished
 	}
-	return f.Exit.Finished.Add(f.Backoff)
+	return cs.Exit.Finished.Add(cs.Backoff)
 }
 
-// nextBackoff is what the attempt after f carries: what to wait when that one ends. f nil: the first attempt.
-func nextBackoff(f *engine.ContainerStatus) time.Duration {
+// nextBackoff is the back-off of the attempt after s: what to wait when that one ends. cs nil: the first attempt.
+func nextBackoff(cs *engine.ContainerStatus) time.Duration {
 	switch {
-	case f == nil:
+	case cs == nil:
 		return 0
-	case f.Backoff == 0 || ranLong(f):
+	case cs.Backoff == 0 || ranLong(cs):
 		return firstBackoff
 	}
-	return min(2*f.Backoff, maxBackoff)
+	return min(2*cs.Backoff, maxBackoff)
 }
 
-func ranLong(f *engine.ContainerStatus) bool {
-	return !f.Started.IsZero() && f.Exit.Finished.Sub(f.Started) > backoffReset
+func ranLong(cs *engine.ContainerStatus) bool {
+	return !cs.Started.IsZero() && cs.Exit.Finished.Sub(cs.Started) > backoffReset
+}
+
+// pullErrorShown is how long a failed pull is shown as such before it is shown as waiting for the next.
+const pullErrorShown = time.Second
+
+// recordBackOffs records events of containers that begin to wait: for their next start, or for the next pull of their image. It
+// returns after how long the next failed pull is to be shown as a back-off, 0: none.
+func (w *worker) recordBackOffs(v view) (after time.Duration) {
+	for _, m := range members(v.pod) {
+		if cs := v.Latest(m.Name); cs != nil && cs.State == engine.StateExited && !w.backOffRecorded[cs.ID] && restartAt(cs).After(v.now) &&
+			restarts(v.pod.Spec.RestartPolicy, m.role, cs.Exit.Code) && !(&planner{view: v}).ending() {
+			w.backOffRecorded[cs.ID] = true
+			w.k.containerEvent(v.pod, m, corev1.EventTypeWarning, "BackOff", "Back-off restarting failed container %s in pod %s", m.Name, longName(v.pod))
+		}
+		p := w.problems[m.Name]
+		if p.reason != waitImagePull {
+			continue
+		}
+		if left := pullErrorShown - v.now.Sub(p.since); left > 0 {
+			after = left
+			continue
+		}
+		w.k.containerEvent(v.pod, m, corev1.EventTypeNormal, "BackOff", "Back-off pulling image %q", m.Image)
+		w.k.containerEvent(v.pod, m, corev1.EventTypeWarning, "Failed", "Error: %s", waitImageBackOff)
+		w.problems[m.Name] = problem{reason: waitImageBackOff, message: fmt.Sprintf(backOffMessage, m.Image, p.reason, p.message), since: v.now}
+	}
+	return after
 }

@@ -26,8 +26,8 @@ func (b *statusBuilder) conditions(s *corev1.PodStatus) {
 		c.LastProbeTime = s.Conditions[i].LastProbeTime
 		s.Conditions[i] = c
 	}
-	box := b.Sandbox()
-	up := box != nil && box.State == engine.StateRunning && (b.addressed || b.pod.Spec.HostNetwork)
+	sandbox := b.Sandbox()
+	up := sandbox != nil && sandbox.State == engine.StateRunning && (b.addressed || b.pod.Spec.HostNetwork)
 	set(condition(corev1.PodReadyToStartContainers, up, "", ""))
 	set(b.initializedCondition(s))
 	containers := b.containersReady(s)

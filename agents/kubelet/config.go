@@ -17,7 +17,7 @@ import (
 	"gantry/registry"
 )
 
-// Gateway is where the kubelet writes and where it reads what a node may not read in etcd: *remote.Client.
+// Gateway is the API that the kubelet writes through, and reads what a node may not read in etcd: *remote.Client.
 type Gateway interface {
 	registry.API
 	Token(ctx context.Context, namespace, serviceAccount string, req *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error)
@@ -71,7 +71,7 @@ const (
 	defaultLogDir  = "/var/log"
 	defaultMaxPods = 110
 	defaultDomain  = "cluster.local"
-	// Port is where a kubelet serves, unless told otherwise.
+	// Port is where a kubelet serves by default.
 	Port = 10250
 )
 
@@ -91,7 +91,7 @@ func (c Config) Validate() error {
 	fault(c.MaxPods < 0, "--max-pods %d is negative", c.MaxPods)
 	_, err := newSysctlList("", c.AllowedUnsafeSysctls)
 	fault(err != nil, "--allowed-unsafe-sysctls: %v", err)
-	fault(c.ServingCert != nil && c.ClientCAs == nil, "--client-ca-file is missing: nobody could call the node's port")
+	fault(c.ServingCert != nil && c.ClientCAs == nil, "--client-ca-file is missing: no client could call the node's port")
 	fault(c.Health == nil, "no health is given")
 	return errors.Join(faults...)
 }

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/env"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/container/*.output.json")
@@ -116,12 +117,12 @@ func renderCase(t *testing.T, pod *corev1.Pod) []byte {
 		t.Fatal(err)
 	}
 	c := &pod.Spec.Containers[0]
-	env, err := resolveEnv(pod, c, envSources{})
+	vars, err := env.Resolve(pod, c, env.Sources{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := startInput{pod: pod, sandbox: "box", action: action{container: member{c, roleApp}, attempt: 2, backoff: maxBackoff}}
-	cfg, err := containerConfig(in, &engine.Image{Ref: c.Image, User: "www"}, env, nil)
+	cfg, err := containerConfig(in, &engine.Image{Ref: c.Image, User: "www"}, vars, nil)
 	if err == nil {
 		_, err = e.CreateContainer(t.Context(), cfg)
 	}

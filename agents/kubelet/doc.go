@@ -7,10 +7,10 @@
 // sees goes back as pod status through a gateway, with the node's certificate. It also keeps the node's own object and
 // heartbeat, and serves logs, exec and port-forward on port 10250.
 //
-// One worker per pod owns everything known of that pod. It repeats: observe (look at the containers that the engine's
+// One worker per pod owns everything known of that pod. It repeats: observe (inspect the containers that the engine's
 // event stream named), plan (pure: observation -> actions), act. What takes time (a pull, a start, a stop with its grace) runs beside
 // the worker, one such job per container, and wakes it at its end. Every step can be repeated: whatever a crash leaves
-// behind, the next look repairs.
+// behind, the next step repairs.
 //
 // # What survives
 //

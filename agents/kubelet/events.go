@@ -10,12 +10,12 @@ import (
 	"gantry/schema/core"
 )
 
-// podEvent tells what happened to a pod.
+// podEvent records an event of a pod.
 func (k *kubelet) podEvent(pod *corev1.Pod, kind, reason, format string, args ...any) {
 	k.events.Event(core.Pod, pod, kind, reason, format, args...)
 }
 
-// containerEvent tells what happened to a container of a pod.
+// containerEvent records an event of a container of a pod.
 func (k *kubelet) containerEvent(pod *corev1.Pod, c member, kind, reason, format string, args ...any) {
 	list := "containers"
 	if c.role != roleApp {
@@ -25,12 +25,6 @@ func (k *kubelet) containerEvent(pod *corev1.Pod, c member, kind, reason, format
 		APIVersion: core.Pod.APIVersion(), Kind: core.Pod.Kind, Namespace: pod.Namespace, Name: pod.Name,
 		UID: pod.UID, ResourceVersion: pod.ResourceVersion, FieldPath: fmt.Sprintf("spec.%s{%s}", list, c.Name),
 	}, kind, reason, format, args...)
-}
-
-// nodeEvent tells what happened to the node.
-func (k *kubelet) nodeEvent(kind, reason, format string, args ...any) {
-	name := k.cfg.NodeName
-	k.events.Ref(corev1.ObjectReference{APIVersion: core.Node.APIVersion(), Kind: core.Node.Kind, Name: name, UID: ""}, kind, reason, format, args...)
 }
 
 func isNotFound(err error) bool { return errors.Is(err, registry.NotFound) }

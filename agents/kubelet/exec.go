@@ -14,7 +14,7 @@ const maxOutput = 10 * 1024
 // exec runs a command in a container and returns the beginning of its output and its exit code. A command whose
 // ctx ends is killed.
 func (k *kubelet) exec(ctx context.Context, id string, command []string) (output []byte, code int, err error) {
-	out := &limited{left: maxOutput}
+	out := &limitedBuffer{left: maxOutput}
 	code, err = k.engine.Exec(ctx, id, command, engine.Streams{Out: out, Err: out})
 	if err != nil {
 		return out.Bytes(), 0, fmt.Errorf("running the exec: %w", err)
@@ -22,13 +22,13 @@ func (k *kubelet) exec(ctx context.Context, id string, command []string) (output
 	return out.Bytes(), code, nil
 }
 
-// limited keeps the beginning of what is written and swallows the rest.
-type limited struct {
+// limitedBuffer keeps the beginning of what is written and swallows the rest.
+type limitedBuffer struct {
 	bytes.Buffer
 	left int
 }
 
-func (l *limited) Write(p []byte) (int, error) {
+func (l *limitedBuffer) Write(p []byte) (int, error) {
 	n := min(len(p), l.left)
 	l.left -= n
 	l.Buffer.Write(p[:n])

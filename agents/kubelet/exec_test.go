@@ -10,9 +10,9 @@ import (
 	"github.com/docker/docker/api/types/filters"
 )
 
-// A command that nobody waits for any more is killed: a probe's, for instance, past its timeout.
+// A command is killed when its ctx ends: a probe's, for instance, past its timeout.
 func TestExecEndsWithItsContext(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", nil, "run")
 	id := strings.TrimPrefix(r.untilRunning("web").Status.ContainerStatuses[0].ContainerID, "docker://")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

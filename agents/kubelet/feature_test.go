@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/node"
 )
 
 func command(args ...string) corev1.ProbeHandler {
@@ -12,7 +14,7 @@ func command(args ...string) corev1.ProbeHandler {
 }
 
 func TestFailedLivenessProbeRestarts(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("sick", func(p *corev1.Pod) {
 		p.Spec.Containers[0].LivenessProbe = &corev1.Probe{ProbeHandler: command("stat", "/none"), PeriodSeconds: 1, FailureThreshold: 1, TimeoutSeconds: 5}
 	}, "run")
@@ -24,7 +26,7 @@ func TestFailedLivenessProbeRestarts(t *testing.T) {
 }
 
 func TestReadinessProbeHoldsThePodBack(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", func(p *corev1.Pod) {
 		p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: command("stat", "/tmp/ready"), PeriodSeconds: 1, FailureThreshold: 1, TimeoutSeconds: 5}
 		p.Spec.Containers[0].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{Exec: command("touch", "/tmp/started").Exec}}
@@ -46,7 +48,7 @@ func TestReadinessProbeHoldsThePodBack(t *testing.T) {
 }
 
 func TestPreStopRunsFirst(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	dir := t.TempDir()
 	r.run("web", func(p *corev1.Pod) {
 		p.Spec.Volumes = []corev1.Volume{{Name: "out", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: dir}}}}
@@ -62,7 +64,7 @@ func TestPreStopRunsFirst(t *testing.T) {
 }
 
 func TestHostNamespaces(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	share := true
 	r.run("host", func(p *corev1.Pod) { p.Spec.HostNetwork = true }, "run")
 	r.run("shared", func(p *corev1.Pod) {
@@ -81,12 +83,12 @@ func TestHostNamespaces(t *testing.T) {
 }
 
 func TestNodeIsRegistered(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	n := r.untilNodeReady()
 	if n.Labels[corev1.LabelHostname] != r.node || n.Labels[corev1.LabelOSStable] != "linux" || n.Labels[corev1.LabelArchStable] == "" {
 		t.Errorf("labels: %v", n.Labels)
 	}
-	if !strings.HasPrefix(n.Status.NodeInfo.ContainerRuntimeVersion, "docker://") || n.Status.NodeInfo.KubeletVersion != version {
+	if !strings.HasPrefix(n.Status.NodeInfo.ContainerRuntimeVersion, "docker://") || n.Status.NodeInfo.KubeletVersion != node.Version {
 		t.Errorf("info: %+v", n.Status.NodeInfo)
 	}
 	if n.Status.Capacity.Cpu().IsZero() || n.Status.Capacity.Memory().IsZero() || n.Status.Capacity.Pods().Value() != 110 || n.Status.DaemonEndpoints.KubeletEndpoint.Port != Port {

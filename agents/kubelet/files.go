@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/dns"
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/volumes"
 )
@@ -41,9 +42,9 @@ func (k *kubelet) writePodFiles(pod *corev1.Pod, podIP netip.Addr) error {
 		return fmt.Errorf("reading the node's hosts: %w", err)
 	}
 	files := map[string]string{
-		hostsFile:    hostsText(pod, podIP, string(hosts), k.cfg.ClusterDomain),
-		resolvFile:   podResolver(pod, hostResolver(), k.cfg.ClusterDNS, k.cfg.ClusterDomain).String(),
-		hostnameFile: hostname(pod) + "\n",
+		hostsFile:    dns.HostsFile(pod, podIP, string(hosts), k.cfg.ClusterDomain),
+		resolvFile:   dns.PodResolver(pod, hostResolver(), k.cfg.ClusterDNS, k.cfg.ClusterDomain).String(),
+		hostnameFile: dns.Hostname(pod) + "\n",
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
@@ -54,12 +55,12 @@ func (k *kubelet) writePodFiles(pod *corev1.Pod, podIP netip.Addr) error {
 }
 
 // hostResolver is the node's resolv.conf; behind a resolver on loopback, the one of systemd that names the real servers.
-func hostResolver() resolver {
+func hostResolver() dns.Resolver {
 	text, _ := os.ReadFile("/etc/resolv.conf")
-	r := parseResolver(string(text))
-	if r.onLoopback() {
+	r := dns.ParseResolver(string(text))
+	if r.OnLoopback() {
 		if text, err := os.ReadFile("/run/systemd/resolve/resolv.conf"); err == nil {
-			return parseResolver(string(text))
+			return dns.ParseResolver(string(text))
 		}
 	}
 	return r

@@ -64,7 +64,7 @@ func TestHostileNamesMakeNoFiles(t *testing.T) {
 
 // What stands in etcd may have been put there by anyone: names that lead out of the kubelet's directories lead nowhere.
 func TestHostileCopiesMakeNothing(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	web := r.run("web", nil, "run")
 	r.untilRunning("web")
 	outside := filepath.Join(filepath.Dir(r.dataDir), "outside")

@@ -2,30 +2,29 @@ package kubelet
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
-	"gantry/registry/safely"
+	"gantry/agents/kubelet/images"
+	"gantry/schema/core"
 )
 
 // Reasons of a container that waits for its image.
 const (
-	waitInvalidImage   = "InvalidImageName"
-	waitNeverPull      = "ErrImageNeverPull"
-	waitImagePull      = "ErrImagePull"
-	waitImageBackOff   = "ImagePullBackOff"
-	waitImageInspect   = "ImageInspectError"
-	neverPullMessage   = "Container image %q is not present with pull policy of Never"
-	presentMessage     = "Container image %q already present on machine"
-	pulledMessage      = "Successfully pulled image %q in %s (%s including waiting). Image size: %d bytes."
-	pullFailedMessage  = "Failed to pull image %q: %v"
-	backOffMessage     = "Back-off pulling image %q: %s: %s"
-	invalidNameMessage = "Failed to apply default image tag %q: couldn't parse image name %q: %v"
+	waitInvalidImage  = "InvalidImageName"
+	waitNeverPull     = "ErrImageNeverPull"
+	waitImagePull     = "ErrImagePull"
+	waitImageBackOff  = "ImagePullBackOff"
+	waitImageInspect  = "ImageInspectError"
+	neverPullMessage  = "Container image %q is not present with pull policy of Never"
+	presentMessage    = "Container image %q already present on machine"
+	pulledMessage     = "Successfully pulled image %q in %s (%s including waiting). Image size: %d bytes."
+	pullFailedMessage = "Failed to pull image %q: %v"
+	backOffMessage    = "Back-off pulling image %q: %s: %s"
 )
 
 // waitError is why a container cannot start now; it becomes its waiting state.
@@ -37,75 +36,72 @@ type waitError struct {
 
 func (e *waitError) Error() string { return e.reason + ": " + e.message }
 
-// images pulls the engine's images: one pull per image at a time, however many pods ask.
-type images struct {
-	engine engine.Engine
-	mu     sync.Mutex // guards pulls
-	pulls  map[string]*pull
-}
-
-// pull is one pull under way; done is closed at its end, then err says how it went.
-type pull struct {
-	done    chan struct{}
-	waiting int
-	cancel  context.CancelFunc
-	err     error
-}
-
-// parseImage completes an image's name with its tag.
-func parseImage(name string) (ref string, err error) {
-	if ref, err = engine.ParseImage(name); err != nil {
-		//lint:ignore ST1005 the pod's status shows this sentence as kubelets write it
-		return "", fmt.Errorf(invalidNameMessage, name, name, err)
+// ensureImage makes sure the engine has the container's image, as its pull policy says.
+func (k *kubelet) ensureImage(ctx context.Context, in *startInput) (*engine.Image, error) {
+	pod, c := in.pod, in.action.container
+	ref, err := images.Parse(c.Image)
+	if err != nil {
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "InspectFailed", "%v", err)
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitInvalidImage)
+		return nil, &waitError{problem{reason: waitInvalidImage, message: err.Error()}, maxBackoff}
 	}
-	return ref, nil
-}
-
-// pullPolicy is the container's, or by its tag where it has none.
-func pullPolicy(c *corev1.Container, ref string) corev1.PullPolicy {
+	image, err := k.engine.Image(ctx, ref)
+	present := err == nil
+	if !present && !errors.Is(err, engine.ErrNotFound) {
+		return nil, err
+	}
+	policy := images.PullPolicy(c.Container, ref)
 	switch {
-	case c.ImagePullPolicy != "":
-		return c.ImagePullPolicy
-	case strings.HasSuffix(ref, ":latest"):
-		return corev1.PullAlways
+	case present && policy != corev1.PullAlways:
+		k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulled", presentMessage, c.Image)
+		return image, nil
+	case policy == corev1.PullNever:
+		message := fmt.Sprintf(neverPullMessage, c.Image)
+		k.containerEvent(pod, c, corev1.EventTypeWarning, waitNeverPull, "%s", message)
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitNeverPull)
+		return nil, &waitError{problem{reason: waitNeverPull, message: message}, startRetry}
 	}
-	return corev1.PullIfNotPresent
+	if err := in.untilReady(ctx); err != nil { // a pull is long, and in vain without a sandbox
+		return nil, err
+	}
+	return k.pullImage(ctx, pod, c, ref, in.pulls)
 }
 
-// fetch pulls an image, joining a pull of it that is under way. With ctx done it returns at once; a pull that
-// nobody waits for any more is ended.
-func (i *images) fetch(ctx context.Context, ref string, secrets []*corev1.Secret) error {
-	i.mu.Lock()
-	p := i.pulls[ref]
-	if p == nil {
-		pctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		p = &pull{done: make(chan struct{}), cancel: cancel}
-		if i.pulls == nil {
-			i.pulls = map[string]*pull{}
-		}
-		i.pulls[ref] = p
-		go func() { // ends when its last waiter has left or the engine is done
-			p.err = safely.Call(func() error { return i.engine.Pull(pctx, ref, secrets) })
-			i.mu.Lock()
-			delete(i.pulls, ref)
-			i.mu.Unlock()
-			cancel()
-			close(p.done)
-		}()
+func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, c member, ref string, back *images.Backoff) (*engine.Image, error) {
+	begin := time.Now()
+	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulling", "Pulling image %q", c.Image)
+	err := k.images.Pull(ctx, ref, k.pullSecrets(ctx, pod))
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
-	p.waiting++
-	i.mu.Unlock()
-	defer func() {
-		i.mu.Lock()
-		defer i.mu.Unlock()
-		if p.waiting--; p.waiting == 0 {
-			p.cancel()
+	var image *engine.Image
+	if err == nil {
+		if image, err = k.engine.Image(ctx, ref); errors.Is(err, engine.ErrNotFound) {
+			err = fmt.Errorf("the engine does not have %s after its pull", ref)
 		}
-	}()
-	select {
-	case <-p.done:
-		return p.err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	if err != nil {
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", pullFailedMessage, c.Image, err)
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitImagePull)
+		return nil, &waitError{problem{reason: waitImagePull, message: err.Error()}, back.Next(ref)}
+	}
+	back.Reset(ref)
+	took := time.Since(begin).Round(time.Millisecond)
+	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulled", pulledMessage, c.Image, took, took, image.Size)
+	return image, nil
+}
+
+// pullSecrets are the pod's imagePullSecrets that can be read; one that can't is no credential.
+func (k *kubelet) pullSecrets(ctx context.Context, pod *corev1.Pod) []*corev1.Secret {
+	var all []*corev1.Secret
+	for _, ref := range pod.Spec.ImagePullSecrets {
+		s, ok, err := read[*corev1.Secret](ctx, k.cfg.Gateway, core.Secret, pod.Namespace, ref.Name)
+		if err == nil && ok {
+			all = append(all, s)
+			continue
+		}
+		k.podEvent(pod, corev1.EventTypeWarning, "FailedToRetrieveImagePullSecret",
+			"Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", ref.Name)
+	}
+	return all
 }

@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -17,6 +15,8 @@ import (
 
 	"gantry/agents/internal/events"
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/images"
+	"gantry/agents/kubelet/node"
 	"gantry/agents/kubelet/probe"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
@@ -29,17 +29,17 @@ type kubelet struct {
 	cfg     Config
 	log     *slog.Logger
 	engine  engine.Engine
-	goarch  string
 	network Network
 	volumes *volumes.Volumes
 	prober  *probe.Prober
-	images  *images
+	images  *images.Puller
 	events  *events.Recorder
-	node    *node
-	room    *room
-	sysctls sysctlList
-	// sandboxes is held by pause containers on their way up: begun pods are finished before more are begun.
-	sandboxes chan struct{}
+	node    *node.Node
+	// reservations are the pods' shares of the node's resources.
+	reservations *reservations
+	sysctls      sysctlList
+	// startingSandboxes is held by sandboxes that are being started: pods that have begun are finished before more begin.
+	startingSandboxes chan struct{}
 
 	// synced: the engine's containers have been listed, every one has its worker.
 	synced atomic.Bool
@@ -48,13 +48,11 @@ type kubelet struct {
 	// engineKnown is closed when the engine has answered, or has been found away, for the first time.
 	engineKnown     chan struct{}
 	engineKnownOnce sync.Once
-	// cidr is the node's podCIDR, nil until it has one.
-	cidr atomic.Pointer[netip.Prefix]
 
-	mu      sync.Mutex // guards workers, fresh
-	workers map[string]*worker
-	fresh   []*worker // not yet started
-	hired   chan struct{}
+	mu             sync.Mutex // guards workers, unstarted
+	workers        map[string]*worker
+	unstarted      []*worker     // created, not yet run
+	workersCreated chan struct{} // one token: unstarted is not empty
 }
 
 // Run runs the node's pods until ctx is done. Containers outlive it.
@@ -70,29 +68,26 @@ func Run(ctx context.Context, cfg Config) error {
 	return newKubelet(cfg, engine.New(d, engine.Config{Node: cfg.NodeName, DataDir: cfg.withDefaults().DataDir})).run(ctx)
 }
 
-// startingSandboxes is how many pause containers are on their way up at a time.
-const startingSandboxes = 8
+// maxStartingSandboxes is how many sandboxes are being started at a time.
+const maxStartingSandboxes = 8
 
 func newKubelet(cfg Config, e engine.Engine) *kubelet {
 	cfg = cfg.withDefaults()
 	k := &kubelet{
-		cfg: cfg, log: cfg.Log, engine: e, goarch: runtime.GOARCH, network: cfg.Network,
-		images:    &images{engine: e},
-		sandboxes: make(chan struct{}, startingSandboxes), engineKnown: make(chan struct{}),
+		cfg: cfg, log: cfg.Log, engine: e, network: cfg.Network,
+		images:            images.NewPuller(e),
+		startingSandboxes: make(chan struct{}, maxStartingSandboxes), engineKnown: make(chan struct{}),
 		events:  events.New(cfg.Gateway, "kubelet", cfg.NodeName, cfg.Log),
-		workers: map[string]*worker{}, hired: make(chan struct{}, 1), room: newRoom(),
+		workers: map[string]*worker{}, workersCreated: make(chan struct{}, 1), reservations: newReservations(),
 	}
-	k.sysctls, _ = newSysctlList(kernelRelease(), cfg.AllowedUnsafeSysctls) // Validate has looked at them
+	k.sysctls, _ = newSysctlList(kernelRelease(), cfg.AllowedUnsafeSysctls) // Validate has checked them
 	if k.network == nil {
 		k.network = &vethNetwork{}
 	}
-	k.volumes = volumes.New(volumes.Config{
-		Dir: filepath.Join(cfg.DataDir, "pods"), API: cfg.Gateway, Token: cfg.Gateway.Token,
-		Field: k.volumeField, Resource: k.volumeResource,
-	})
+	k.volumes = k.newVolumes(nil)
 	k.prober = probe.New(probe.Config{
 		Exec:    k.exec,
-		Changed: func(pod *corev1.Pod) { k.nudge(string(pod.UID)) },
+		Changed: func(pod *corev1.Pod) { k.wakeWorker(string(pod.UID)) },
 		Event: func(pod *corev1.Pod, container, reason, message string) {
 			if m, ok := memberNamed(pod, container); ok {
 				k.containerEvent(pod, m, corev1.EventTypeWarning, reason, "%s", message)
@@ -100,28 +95,40 @@ func newKubelet(cfg Config, e engine.Engine) *kubelet {
 		},
 		Log: cfg.Log,
 	})
-	k.node = newNode(k)
+	k.node = node.New(node.Config{
+		Registry: cfg.Registry, Gateway: cfg.Gateway, Name: cfg.NodeName, IP: cfg.NodeIP, Labels: cfg.NodeLabels, Taints: cfg.NodeTaints,
+		Port: int32(cfg.Address.Port()), MaxPods: cfg.MaxPods, DataDir: cfg.DataDir, Engine: e, EngineKnown: k.engineKnown,
+		Fault: k.fault, CIDRChanged: k.wakeWorkers, Events: k.events, Log: cfg.Log,
+	})
 	unknown := errors.New("the docker engine has not answered yet")
 	k.engineFault.Store(&unknown)
 	return k
 }
 
+// newVolumes returns the volumes of the node's pods, with plug-ins for more sources.
+func (k *kubelet) newVolumes(plugins []volumes.Plugin) *volumes.Volumes {
+	return volumes.New(volumes.Config{
+		Dir: filepath.Join(k.cfg.DataDir, "pods"), API: k.cfg.Gateway, Token: k.cfg.Gateway.Token,
+		Field: k.volumeField, Resource: k.volumeResource, Plugins: plugins,
+	})
+}
+
 func (k *kubelet) run(ctx context.Context) error {
-	// Pods' secrets lie below: nobody but root passes. Containers come to them by mounts, not by this path.
+	// Pods' secrets are below: nobody but root may enter. Containers get them by mounts, not by this path.
 	pods := filepath.Join(k.cfg.DataDir, "pods")
 	if err := errors.Join(os.MkdirAll(pods, 0o700), os.Chmod(pods, 0o700)); err != nil {
 		return fmt.Errorf("making the pods' directory: %w", err)
 	}
 	k.cfg.Health.Ready("kubelet", func(context.Context) error { return k.fault() })
 	g, ctx := safely.WithContext(ctx)
-	// Events and probes first: the workers use them. The engine's list comes before the pods, whoever asks first: no worker acts
-	// until it is there (synced).
+	// Events and probes first: the workers use them. No worker acts until the engine's containers are listed
+	// (synced), in whatever order the others begin.
 	for _, part := range []struct {
 		doing string
 		run   func(context.Context) error
 	}{
 		{"writing events", k.events.Run}, {"probing", k.prober.Run}, {"running workers", k.runWorkers}, {"watching the engine", k.watchEngine},
-		{"keeping the node", k.node.run}, {"following pods", k.followPods}, {"refreshing volumes", k.refreshVolumes}, {"sweeping", k.sweep},
+		{"keeping the node", k.node.Run}, {"following pods", k.followPods}, {"refreshing volumes", k.refreshVolumes}, {"removing orphaned directories", k.removeOrphanedDirs},
 		{"serving", k.serve},
 	} {
 		g.Go(func() error { return safely.Keep(ctx, k.log, part.doing, part.run) })
@@ -129,7 +136,7 @@ func (k *kubelet) run(ctx context.Context) error {
 	return ended(ctx, g.Wait())
 }
 
-// ended takes the context's own error out: the end of ctx is no fault.
+// ended is err without the context's own error: the end of ctx is no fault.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.Is(err, ctx.Err())) {
 		return nil
@@ -148,8 +155,8 @@ func (k *kubelet) followPods(ctx context.Context) error {
 			pod = c.New.Object().(*corev1.Pod)
 		}
 		if old != nil && (pod == nil || pod.UID != old.UID) {
-			k.room.setDeleted(string(old.UID), true)
-			k.tell(refOf(old), false, func(in *inbox) { in.removed = true })
+			k.reservations.setDeleted(string(old.UID), true)
+			k.enqueue(refOf(old), false, func(in *inbox) { in.removed = true })
 		}
 		if pod == nil || pod.Spec.NodeName != k.cfg.NodeName {
 			return
@@ -158,94 +165,13 @@ func (k *kubelet) followPods(ctx context.Context) error {
 			k.log.Error("pod ignored", "ns", pod.Namespace, "name", pod.Name, "uid", string(pod.UID), "reason", "its uid cannot be one")
 			return
 		}
-		k.room.setDeleted(string(pod.UID), leaves(pod))
-		k.tell(refOf(pod), true, func(in *inbox) { in.pod, in.removed = pod, false })
+		k.reservations.setDeleted(string(pod.UID), leaves(pod))
+		k.enqueue(refOf(pod), true, func(in *inbox) { in.pod, in.removed = pod, false })
 	}))
 }
 
 // validUID is what a uid may be: it becomes a directory's name, and etcd's values are anyone's.
 var validUID = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$`)
-
-// tell gives a pod's worker news; hire makes one where there is none.
-func (k *kubelet) tell(ref engine.PodRef, hire bool, news func(*inbox)) {
-	k.mu.Lock()
-	defer k.mu.Unlock() // held while telling, so that drop sees either no news or all
-	w := k.workers[ref.UID]
-	if w == nil {
-		if !hire {
-			return
-		}
-		w = newWorker(k, ref)
-		k.workers[ref.UID] = w
-		k.fresh = append(k.fresh, w)
-		select {
-		case k.hired <- struct{}{}:
-		default:
-		}
-	}
-	w.tell(news)
-}
-
-// runWorkers starts hired workers and waits for all.
-func (k *kubelet) runWorkers(ctx context.Context) error {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for {
-		k.mu.Lock()
-		fresh := k.fresh
-		k.fresh = nil
-		k.mu.Unlock()
-		for _, w := range fresh {
-			wg.Go(func() { w.run(ctx) })
-		}
-		select {
-		case <-k.hired:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// drop forgets a worker that has nothing left, unless there is news for it.
-func (k *kubelet) drop(w *worker) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.inbox.pod != nil || len(w.inbox.dirty) > 0 {
-		return false
-	}
-	delete(k.workers, w.ref.UID)
-	k.room.leave(w.ref.UID)
-	return true
-}
-
-// nudge lets a pod's worker look again.
-func (k *kubelet) nudge(uid string) {
-	k.mu.Lock()
-	w := k.workers[uid]
-	k.mu.Unlock()
-	if w != nil {
-		w.nudge()
-	}
-}
-
-// nudgeAll lets every worker look again.
-func (k *kubelet) nudgeAll() {
-	for _, w := range k.allWorkers() {
-		w.nudge()
-	}
-}
-
-func (k *kubelet) allWorkers() []*worker {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	all := make([]*worker, 0, len(k.workers))
-	for _, w := range k.workers {
-		all = append(all, w)
-	}
-	return all
-}
 
 // fault is what keeps the node from running pods.
 func (k *kubelet) fault() error {
@@ -260,21 +186,13 @@ func (k *kubelet) setEngineFault(err error) {
 	k.engineKnownOnce.Do(func() { close(k.engineKnown) })
 }
 
-// podCIDR is the node's range of pod addresses; not valid until it has one.
-func (k *kubelet) podCIDR() netip.Prefix {
-	if p := k.cidr.Load(); p != nil {
-		return *p
-	}
-	return netip.Prefix{}
-}
-
-// check is what the probes say of a running container; one without probes is well.
-func (k *kubelet) check(id string) check {
+// probeResults are those of a running container; one without probes is started and ready.
+func (k *kubelet) probeResults(id string) probeResults {
 	r, ok := k.prober.Result(id)
 	if !ok {
-		return check{started: true, ready: true}
+		return probeResults{started: true, ready: true}
 	}
-	return check{started: r.Started, ready: r.Ready, unhealthy: r.Unhealthy}
+	return probeResults{started: r.Started, ready: r.Ready, unhealthy: r.Unhealthy}
 }
 
 // services are those whose variables pods get, as the cache knows them; none while it is empty.

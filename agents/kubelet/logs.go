@@ -14,21 +14,21 @@ import (
 	"gantry/agents/kubelet/engine"
 )
 
-// noLinks as LogDir makes none.
+// noLinks as LogDir: no links are made.
 const noLinks = "-"
 
-// linkLogs leads from where log collectors look to the engine's own file:
+// linkLogs links the paths that log collectors read to the engine's log file:
 //
 //	/var/log/pods/<ns>_<pod>_<uid>/<container>/<attempt>.log
 //	/var/log/containers/<pod>_<ns>_<container>-<id>.log
 //
 // A link that cannot be made is no fault of the pod's.
-func (k *kubelet) linkLogs(f *engine.ContainerStatus) {
-	if k.cfg.LogDir == noLinks || f.LogPath == "" {
+func (k *kubelet) linkLogs(cs *engine.ContainerStatus) {
+	if k.cfg.LogDir == noLinks || cs.LogPath == "" {
 		return
 	}
-	pods := filepath.Join(podLogDir(k.cfg.LogDir, f.Pod), f.Container, fmt.Sprintf("%d.log", f.Attempt))
-	for at, to := range map[string]string{pods: f.LogPath, flatLog(k.cfg.LogDir, f): pods} {
+	pods := filepath.Join(podLogDir(k.cfg.LogDir, cs.Pod), cs.Container, fmt.Sprintf("%d.log", cs.Attempt))
+	for at, to := range map[string]string{pods: cs.LogPath, flatLog(k.cfg.LogDir, cs): pods} {
 		if have, err := os.Readlink(at); err == nil && have == to {
 			continue
 		}
@@ -39,25 +39,25 @@ func (k *kubelet) linkLogs(f *engine.ContainerStatus) {
 			}
 		}
 		if err != nil {
-			k.log.Debug("log not linked", "ns", f.Pod.Namespace, "name", f.Pod.Name, "container", f.Container, "err", err)
+			k.log.Debug("log not linked", "ns", cs.Pod.Namespace, "name", cs.Pod.Name, "container", cs.Container, "err", err)
 		}
 	}
 }
 
 // unlinkLogs removes a container's links below dir.
-func unlinkLogs(dir string, f *engine.ContainerStatus) {
-	if dir == noLinks || f.Sandbox {
+func unlinkLogs(dir string, cs *engine.ContainerStatus) {
+	if dir == noLinks || cs.Sandbox {
 		return
 	}
-	_ = os.Remove(flatLog(dir, f))
-	folder := filepath.Join(podLogDir(dir, f.Pod), f.Container)
-	_ = os.Remove(filepath.Join(folder, fmt.Sprintf("%d.log", f.Attempt)))
+	_ = os.Remove(flatLog(dir, cs))
+	folder := filepath.Join(podLogDir(dir, cs.Pod), cs.Container)
+	_ = os.Remove(filepath.Join(folder, fmt.Sprintf("%d.log", cs.Attempt)))
 	_ = os.Remove(folder) // while it is empty
 	_ = os.Remove(filepath.Dir(folder))
 }
 
-func flatLog(dir string, f *engine.ContainerStatus) string {
-	return filepath.Join(dir, "containers", fmt.Sprintf("%s_%s_%s-%s.log", f.Pod.Name, f.Pod.Namespace, f.Container, f.ID))
+func flatLog(dir string, cs *engine.ContainerStatus) string {
+	return filepath.Join(dir, "containers", fmt.Sprintf("%s_%s_%s-%s.log", cs.Pod.Name, cs.Pod.Namespace, cs.Container, cs.ID))
 }
 
 func podLogDir(dir string, p engine.PodRef) string {
@@ -72,12 +72,12 @@ const (
 
 // terminationMessage is what a container that ended left to be read: its file, else, where its policy says so and it failed,
 // the end of its log.
-func (k *kubelet) terminationMessage(ctx context.Context, f *engine.ContainerStatus) string {
-	text := k.readMessage(f.MessageFile)
-	if text != "" || f.MessagePolicy != corev1.TerminationMessageFallbackToLogsOnError || f.Exit.Code == 0 {
+func (k *kubelet) terminationMessage(ctx context.Context, cs *engine.ContainerStatus) string {
+	text := k.readMessage(cs.MessageFile)
+	if text != "" || cs.MessagePolicy != corev1.TerminationMessageFallbackToLogsOnError || cs.Exit.Code == 0 {
 		return text
 	}
-	end, err := k.engine.LogTail(ctx, f.ID, messageLines)
+	end, err := k.engine.LogTail(ctx, cs.ID, messageLines)
 	if err != nil {
 		return ""
 	}

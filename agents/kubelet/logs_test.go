@@ -18,7 +18,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/agents/kubelet/engine"
-	"gantry/agents/kubelet/stream"
+	"gantry/agents/kubelet/server"
 	"gantry/registry"
 )
 
@@ -55,7 +55,7 @@ func (oneContainer) List() []*corev1.Pod                            { return nil
 
 // TestLongLogLines reads long lines that the engine really keeps in pieces.
 func TestLongLogLines(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	long := strings.Repeat("l", 40_000)
 	text := "short\n" + long + "\nend"
 	if _, err := registry.For[*corev1.ConfigMap](r.api).Create(t.Context(), &corev1.ConfigMap{
@@ -97,9 +97,9 @@ func TestLongLogLines(t *testing.T) {
 }
 
 // answer is what the node's server answers for a container's log; until, where set, is when it has been read enough of.
-func (r *rig) answer(containerID, query, until string) string {
+func (r *testCluster) answer(containerID, query, until string) string {
 	r.Helper()
-	h, err := stream.New(stream.Config{Pods: oneContainer(strings.TrimPrefix(containerID, "docker://")), Engine: r.engine(), Health: &daemon.Health{}, Log: testLog(r)})
+	h, err := server.New(server.Config{Pods: oneContainer(strings.TrimPrefix(containerID, "docker://")), Engine: r.engine(), Health: &daemon.Health{}, Log: testLog(r)})
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func (r *rig) answer(containerID, query, until string) string {
 	defer cancel()
 	req := httptest.NewRequestWithContext(ctx, "GET", "/containerLogs/default/web/c?"+query, nil)
 	req.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{Subject: pkix.Name{CommonName: "gantry-gateway"}}}}}
-	w := &watchedAnswer{httptest.NewRecorder(), watchedLog{text: until, found: cancel}}
+	w := &watchedAnswer{httptest.NewRecorder(), watchedLog{text: until, contained: cancel}}
 	h.ServeHTTP(w, req)
 	if text := w.watchedLog.String(); w.Code == http.StatusOK && (until == "" || strings.Contains(text, until)) {
 		return text
@@ -147,7 +147,7 @@ func TestLogsOfWhatHasNotStarted(t *testing.T) {
 			s.status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{
 				Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: "Error response from daemon: Get https://..."}}}}
 		}
-		w.seen.Store(s)
+		w.snapshot.Store(s)
 		_, err := (*podIndex)(k).Container("default", "web", "", "c", false)
 		var e *registry.Error
 		if !errors.As(err, &e) || e.Kind != registry.BadRequest || e.Reason != `container "c" in pod "web" is waiting to start: `+want {

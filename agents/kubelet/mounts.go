@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/env"
 	"gantry/agents/kubelet/volumes"
 )
 
@@ -21,7 +22,7 @@ type volume struct {
 
 // volumeMounts are a container's mounts of volumes. subPath makes the host's path of a part of a volume. Errors are worded for the
 // container's status; they say nothing of the host's files.
-func volumeMounts(c *corev1.Container, mounted map[string]volume, env *environment, subPath func(volume volume, index int, sub string) (string, error)) ([]engine.Mount, error) {
+func volumeMounts(c *corev1.Container, mounted map[string]volume, vars *env.Environment, subPath func(volume volume, index int, sub string) (string, error)) ([]engine.Mount, error) {
 	var all []engine.Mount
 	for i, m := range c.VolumeMounts {
 		v, ok := mounted[m.Name]
@@ -31,7 +32,7 @@ func volumeMounts(c *corev1.Container, mounted map[string]volume, env *environme
 		source, sub := v.path, m.SubPath
 		if m.SubPathExpr != "" {
 			var err error
-			if sub, err = expandStrictly(m.SubPathExpr, env); err != nil {
+			if sub, err = env.ExpandStrictly(m.SubPathExpr, vars); err != nil {
 				return nil, err
 			}
 		}
@@ -80,21 +81,4 @@ func checkSubPath(sub string) error {
 		return fmt.Errorf("unable to provision SubPath `%s`: must not contain '..'", sub)
 	}
 	return nil
-}
-
-// expandStrictly is expand where every name must have a value.
-func expandStrictly(s string, env *environment) (string, error) {
-	var missing []string
-	out := expand(s, func(name string) (string, bool) {
-		v, ok := env.get(name)
-		if !ok || v == "" {
-			missing = append(missing, name)
-		}
-		return v, ok
-	})
-	if len(missing) > 0 {
-		slices.Sort(missing)
-		return "", fmt.Errorf("missing value for %s", strings.Join(slices.Compact(missing), ", "))
-	}
-	return out, nil
 }

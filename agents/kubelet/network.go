@@ -8,10 +8,10 @@ import (
 
 // Network makes the links of sandboxes. Every call can be repeated.
 type Network interface {
-	// Reserve promises a pod, before its sandbox runs, the address that Setup will give it. Teardown ends the promise.
+	// Reserve allocates, before a pod's sandbox runs, the address that Setup will give it. Teardown releases it.
 	Reserve(podUID string, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error)
 	// Setup gives the sandbox whose process is pid an address of cidr; one that has its network keeps it. taken (may be nil)
-	// tells of addresses in use beyond those that links show.
+	// reports addresses in use beyond those that links show.
 	Setup(podUID string, pid int, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error)
 	// Address reads the address that Setup gave; podnet.ErrNoAddress where there is none.
 	Address(pid int) (netip.Addr, error)

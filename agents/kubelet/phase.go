@@ -4,10 +4,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// tally counts what a pod's containers are doing.
-type tally struct{ waiting, running, stopped, succeeded int }
+// containerCounts counts what a pod's containers are doing.
+type containerCounts struct{ waiting, running, stopped, succeeded int }
 
-func (t *tally) add(s corev1.ContainerStatus) {
+func (t *containerCounts) add(s corev1.ContainerStatus) {
 	switch {
 	case s.State.Running != nil:
 		t.running++
@@ -26,7 +26,7 @@ func (t *tally) add(s corev1.ContainerStatus) {
 // phase is the pod's phase by its containers' statuses in s.
 func (b *statusBuilder) phase(s corev1.PodStatus) corev1.PodPhase {
 	policy := b.pod.Spec.RestartPolicy
-	var apps tally
+	var apps containerCounts
 	for _, c := range s.ContainerStatuses {
 		apps.add(c)
 	}
@@ -34,7 +34,7 @@ func (b *statusBuilder) phase(s corev1.PodStatus) corev1.PodPhase {
 	pendingInit, failedInit := b.initPhase(s, begun)
 	sidecars, pendingSidecar := b.sidecars(s)
 	running := apps.running + sidecars
-	ended := b.ending() && b.quiet()
+	ended := b.ending() && b.allStopped()
 	switch {
 	case failedInit && policy == corev1.RestartPolicyNever:
 		return corev1.PodFailed

@@ -10,22 +10,23 @@ import (
 	"gantry/agents/kubelet/engine"
 )
 
-// view is everything a plan looks at. Plans never change it.
+// view is everything a plan is made from. Plans never change it.
 type view struct {
 	pod *corev1.Pod
 	engine.PodStatus
 	// gone: a consistent read found no such pod any more.
 	gone bool
-	// failure is set when the pod must end although nobody deleted it: rejected, past its deadline, evicted.
+	// failure is set when the pod must end although it was not deleted: rejected, past its deadline, evicted.
 	failure *failure
-	// waitsForRoom: other pods have to leave the node before this one may begin.
-	waitsForRoom bool
-	// given is what running containers were given last, again holds those that were stopped to start again; by ID.
-	given map[string]corev1.ResourceRequirements
-	again map[string]bool
+	// waitsForResources: other pods have to end before this one may begin.
+	waitsForResources bool
+	// actuated are the resources that running containers were given last; resizeRestarts holds those that were stopped to start again
+	// with others. By ID.
+	actuated       map[string]corev1.ResourceRequirements
+	resizeRestarts map[string]bool
 	// addressed: the running sandbox has its network.
 	addressed bool
-	// networkReady: the node has what it takes to give addresses.
+	// networkReady: the node can give addresses.
 	networkReady bool
 	// released: the sandbox, the link and the volumes are gone.
 	released bool
@@ -33,15 +34,15 @@ type view struct {
 	settled bool
 	// busy holds the keys (container names, or engine.SandboxName) that a job works on.
 	busy map[string]bool
-	// waits says before when a container, or the sandbox, is not to be tried again.
+	// waits says when a container, or the sandbox, may be tried again.
 	waits map[string]time.Time
-	// checks holds the probes' results by container ID.
-	checks map[string]check
+	// probes holds the probes' results by container ID.
+	probes map[string]probeResults
 	now    time.Time
 }
 
-// check is what the probes say of one running container.
-type check struct {
+// probeResults are those of one running container.
+type probeResults struct {
 	started bool // the startup probe has succeeded, or there is none
 	ready   bool // the readiness probe has succeeded, or there is none
 	// unhealthy is not empty when the container must be restarted: "liveness" or "startup".
@@ -52,13 +53,13 @@ type check struct {
 type verb int
 
 const (
-	doSandbox verb = iota // make the sandbox, or complete it
+	doSandbox verb = iota // start the sandbox, or complete it
 	doStart               // start a container, pulling its image first
 	doResize              // give a running container other resources
 	doStop                // stop a container with grace
-	doRemove              // remove a dead container
+	doRemove              // remove a container that has ended
 	doRelease             // remove the sandbox, its link, the volumes
-	doDelete              // take the pod out of the API
+	doDelete              // remove the pod from the API
 	doForget              // remove what is kept of the pod; its worker ends
 )
 
@@ -74,18 +75,18 @@ type action struct {
 	id        string // resize, stop, remove
 	again     bool   // stop: start it again whatever the restart policy
 	attempt   int    // sandbox, start
-	early     bool   // start: made beside the sandbox that is begun with it
+	early     bool   // start: created while the sandbox is being started
 	backoff   time.Duration
 	reason    string
 }
 
-// plan decides what to do next with a pod, and after how long to look again though nothing happened (0: not).
+// plan decides what to do next with a pod, and after how long to plan again though nothing happened (0: not).
 func plan(v view) (actions []action, after time.Duration) {
 	p := &planner{view: v}
 	switch {
 	case p.ending():
 		p.stop()
-	case p.waitsForRoom:
+	case p.waitsForResources:
 	default:
 		p.run()
 		p.prune()
@@ -105,7 +106,7 @@ func (p *planner) add(a action) {
 	}
 }
 
-// wait asks for a look at t and tells whether t is still to come.
+// wait asks for a plan at t and tells whether t is still to come.
 func (p *planner) wait(t time.Time) bool {
 	d := t.Sub(p.now)
 	if d <= 0 {
@@ -122,8 +123,8 @@ func (p *planner) ending() bool {
 	return p.gone || p.pod.DeletionTimestamp != nil || p.failure != nil || isTerminal(p.pod) || finished(p.view)
 }
 
-// quiet tells whether no container of the pod runs, nor is being started or stopped.
-func (p *planner) quiet() bool {
+// allStopped tells whether no container of the pod runs, nor is being started or stopped.
+func (p *planner) allStopped() bool {
 	for _, m := range members(p.pod) {
 		if p.busy[m.Name] {
 			return false
@@ -135,9 +136,9 @@ func (p *planner) quiet() bool {
 // stop ends the containers, sidecars last and in reverse; then the sandbox; then the pod.
 func (p *planner) stop() {
 	running := p.running()
-	for _, f := range running {
-		if m, ok := memberNamed(p.pod, f.Container); !ok || m.role != roleSidecar {
-			p.stopOne(f, "Stopping container "+f.Container)
+	for _, cs := range running {
+		if m, ok := memberNamed(p.pod, cs.Container); !ok || m.role != roleSidecar {
+			p.stopOne(cs, "Stopping container "+cs.Container)
 		}
 	}
 	if len(running) > 0 && p.onlySidecars(running) {
@@ -152,7 +153,7 @@ func (p *planner) stop() {
 			p.add(action{do: doRelease, key: engine.SandboxName, reason: "every container has ended"})
 		}
 	case p.gone:
-		p.clear()
+		p.removeContainers()
 	case p.pod.DeletionTimestamp != nil && p.settled && len(p.pod.Finalizers) == 0 && !p.wait(p.waits[deleteKey]):
 		p.add(action{do: doDelete, key: deleteKey, reason: "the pod is deleted and has ended"})
 	}
@@ -161,11 +162,11 @@ func (p *planner) stop() {
 // deleteKey is the job key of the DELETE; no container can have that name.
 const deleteKey = "/delete"
 
-// clear removes what a gone pod left.
-func (p *planner) clear() {
+// removeContainers removes what is left of a pod that is gone.
+func (p *planner) removeContainers() {
 	for _, list := range p.Containers {
-		for _, f := range list {
-			p.add(action{do: doRemove, key: f.Container, id: f.ID, reason: "the pod is gone"})
+		for _, cs := range list {
+			p.add(action{do: doRemove, key: cs.Container, id: cs.ID, reason: "the pod is gone"})
 		}
 	}
 	if len(p.Containers) == 0 && len(p.Sandboxes) == 0 {
@@ -181,9 +182,9 @@ func (p *planner) running() []*engine.ContainerStatus {
 	}
 	var all []*engine.ContainerStatus
 	for _, list := range p.Containers {
-		for _, f := range list {
-			if f.State == engine.StateRunning {
-				all = append(all, f)
+		for _, cs := range list {
+			if cs.State == engine.StateRunning {
+				all = append(all, cs)
 			}
 		}
 	}
@@ -197,67 +198,67 @@ func (p *planner) running() []*engine.ContainerStatus {
 }
 
 func (p *planner) onlySidecars(all []*engine.ContainerStatus) bool {
-	for _, f := range all {
-		if m, ok := memberNamed(p.pod, f.Container); !ok || m.role != roleSidecar {
+	for _, cs := range all {
+		if m, ok := memberNamed(p.pod, cs.Container); !ok || m.role != roleSidecar {
 			return false
 		}
 	}
 	return true
 }
 
-func (p *planner) stopOne(f *engine.ContainerStatus, reason string) {
-	m, ok := memberNamed(p.pod, f.Container)
+func (p *planner) stopOne(cs *engine.ContainerStatus, reason string) {
+	m, ok := memberNamed(p.pod, cs.Container)
 	if !ok {
-		m = member{&corev1.Container{Name: f.Container}, roleApp}
+		m = member{&corev1.Container{Name: cs.Container}, roleApp}
 	}
-	p.add(action{do: doStop, key: f.Container, container: m, id: f.ID, reason: reason})
+	p.add(action{do: doStop, key: cs.Container, container: m, id: cs.ID, reason: reason})
 }
 
-// run brings the pod's sandbox and containers up.
+// run starts the pod's sandbox and containers.
 func (p *planner) run() {
-	box := p.Sandbox()
-	if box == nil || box.State != engine.StateRunning || !p.addressed {
-		p.makeSandbox(box)
+	sandbox := p.Sandbox()
+	if sandbox == nil || sandbox.State != engine.StateRunning || !p.addressed {
+		p.makeSandbox(sandbox)
 		return
 	}
-	initialized := p.initialized(box)
+	initialized := p.initialized(sandbox)
 	for _, m := range members(p.pod) {
 		switch m.role {
 		case roleInit:
-			if !initialized && !p.initStep(box, m) {
+			if !initialized && !p.runInit(sandbox, m) {
 				return
 			}
 		case roleSidecar:
-			if !p.keepUp(box, m) && !initialized {
+			if !p.keepRunning(sandbox, m) && !initialized {
 				return
 			}
 		case roleApp:
-			p.keepUp(box, m)
+			p.keepRunning(sandbox, m)
 		}
 	}
 }
 
-// makeSandbox asks for a sandbox once nothing runs in the last one any more. A sandbox that died takes its pod's containers with
-// it: they would have no network.
-func (p *planner) makeSandbox(box *engine.ContainerStatus) {
+// makeSandbox asks for a sandbox once nothing runs in the last one any more. When a sandbox has ended its pod's containers are stopped:
+// they have no network.
+func (p *planner) makeSandbox(sandbox *engine.ContainerStatus) {
 	if p.busy[engine.SandboxName] { // its first container may be seen before it
 		return
 	}
 	attempt := 0
-	if box != nil {
-		attempt = box.Attempt
-		if box.State == engine.StateExited {
+	if sandbox != nil {
+		attempt = sandbox.Attempt
+		if sandbox.State == engine.StateExited {
 			attempt++
 		}
 	}
-	dead := box == nil || box.State != engine.StateRunning
+	ended := sandbox == nil || sandbox.State != engine.StateRunning
 	running := p.running()
-	if dead {
-		for _, f := range running {
-			p.stopOne(f, "Pod sandbox changed, it will be killed and re-created.")
+	if ended {
+		for _, cs := range running {
+			p.stopOne(cs, "Pod sandbox changed, it will be killed and re-created.")
 		}
 	}
-	if dead && len(running) > 0 || len(p.busy) > 0 || p.wait(p.waits[engine.SandboxName]) {
+	if ended && len(running) > 0 || len(p.busy) > 0 || p.wait(p.waits[engine.SandboxName]) {
 		return
 	}
 	if !p.networkReady && !p.pod.Spec.HostNetwork {
@@ -265,16 +266,16 @@ func (p *planner) makeSandbox(box *engine.ContainerStatus) {
 		return
 	}
 	reason := "the pod has no sandbox"
-	if box != nil {
+	if sandbox != nil {
 		reason = "the pod's sandbox is not complete"
 	}
 	p.add(action{do: doSandbox, key: engine.SandboxName, attempt: attempt, reason: reason})
-	if box == nil && len(p.Containers) == 0 {
+	if sandbox == nil && len(p.Containers) == 0 {
 		p.startEarly()
 	}
 }
 
-// startEarly begins a new pod's first containers together with its sandbox: most of what they take needs no running sandbox.
+// startEarly starts a new pod's first containers together with its sandbox: most of a start needs no running sandbox.
 func (p *planner) startEarly() {
 	for _, m := range members(p.pod) {
 		if _, lost := lostExit(p.pod, m.Name); !lost && !p.wait(p.waits[m.Name]) {
@@ -286,67 +287,67 @@ func (p *planner) startEarly() {
 	}
 }
 
-// networkRetry is how soon a pod looks again whether the node has its podCIDR; it is also woken by it.
+// networkRetry is how soon a pod checks again whether the node has its podCIDR; it is also woken by it.
 const networkRetry = 5 * time.Second
 
-// initialized tells whether the pod's apps were let start in this sandbox: then its init containers are done, even if
-// someone removed them.
-func (p *planner) initialized(box *engine.ContainerStatus) bool {
+// initialized tells whether an app of the pod has started in this sandbox: then its init containers are done, even if
+// they were removed since.
+func (p *planner) initialized(sandbox *engine.ContainerStatus) bool {
 	for i := range p.pod.Spec.Containers {
-		if f := p.Latest(p.pod.Spec.Containers[i].Name); f != nil && f.SandboxID == box.ID && !f.Started.IsZero() {
+		if cs := p.Latest(p.pod.Spec.Containers[i].Name); cs != nil && cs.SandboxID == sandbox.ID && !cs.Started.IsZero() {
 			return true
 		}
 	}
 	return false
 }
 
-// initStep moves an init container on; true once it has succeeded.
-func (p *planner) initStep(box *engine.ContainerStatus, m member) bool {
-	f := p.Latest(m.Name)
+// runInit runs an init container; true once it has succeeded.
+func (p *planner) runInit(sandbox *engine.ContainerStatus, m member) bool {
+	cs := p.Latest(m.Name)
 	switch {
-	case f == nil || f.SandboxID != box.ID || f.State == engine.StateCreated:
-		p.start(m, f, "the init container has not run")
-	case f.State == engine.StateRunning:
-	case f.Exit.Code == 0:
+	case cs == nil || cs.SandboxID != sandbox.ID || cs.State == engine.StateCreated:
+		p.start(m, cs, "the init container has not run")
+	case cs.State == engine.StateRunning:
+	case cs.Exit.Code == 0:
 		return true
-	case restarts(p.pod.Spec.RestartPolicy, roleInit, f.Exit.Code) && !p.wait(restartAt(f)):
-		p.start(m, f, "the init container failed")
+	case restarts(p.pod.Spec.RestartPolicy, roleInit, cs.Exit.Code) && !p.wait(restartAt(cs)):
+		p.start(m, cs, "the init container failed")
 	}
 	return false
 }
 
-// keepUp keeps an app or a sidecar running; true while it runs and is started, its postStart handler over.
-func (p *planner) keepUp(box *engine.ContainerStatus, m member) bool {
-	f := p.Latest(m.Name)
+// keepRunning keeps an app or a sidecar running; true while it runs and is started, its postStart handler done.
+func (p *planner) keepRunning(sandbox *engine.ContainerStatus, m member) bool {
+	cs := p.Latest(m.Name)
 	switch {
-	case f == nil:
+	case cs == nil:
 		if code, lost := lostExit(p.pod, m.Name); !lost || restarts(p.pod.Spec.RestartPolicy, m.role, code) {
-			p.start(m, f, "the container has not run")
+			p.start(m, cs, "the container has not run")
 		}
-	case f.State == engine.StateCreated:
-		p.start(m, f, "the container was not started")
-	case f.State == engine.StateExited:
-		if p.again[f.ID] {
-			p.start(m, f, "the container was resized")
-		} else if restarts(p.pod.Spec.RestartPolicy, m.role, f.Exit.Code) && !p.wait(restartAt(f)) {
-			p.start(m, f, fmt.Sprintf("the container ended with %d", f.Exit.Code))
+	case cs.State == engine.StateCreated:
+		p.start(m, cs, "the container was not started")
+	case cs.State == engine.StateExited:
+		if p.resizeRestarts[cs.ID] {
+			p.start(m, cs, "the container was resized")
+		} else if restarts(p.pod.Spec.RestartPolicy, m.role, cs.Exit.Code) && !p.wait(restartAt(cs)) {
+			p.start(m, cs, fmt.Sprintf("the container ended with %d", cs.Exit.Code))
 		}
-	case f.SandboxID != box.ID:
-		p.stopOne(f, "Pod sandbox changed, it will be killed and re-created.")
-	case f.SpecChanged(m.Container):
-		p.stopOne(f, fmt.Sprintf("Container %s definition changed, will be restarted", m.Name))
-	case p.checks[f.ID].unhealthy != "":
-		p.stopOne(f, fmt.Sprintf("Container %s failed %s probe, will be restarted", m.Name, p.checks[f.ID].unhealthy))
+	case cs.SandboxID != sandbox.ID:
+		p.stopOne(cs, "Pod sandbox changed, it will be killed and re-created.")
+	case cs.SpecChanged(m.Container):
+		p.stopOne(cs, fmt.Sprintf("Container %s definition changed, will be restarted", m.Name))
+	case p.probes[cs.ID].unhealthy != "":
+		p.stopOne(cs, fmt.Sprintf("Container %s failed %s probe, will be restarted", m.Name, p.probes[cs.ID].unhealthy))
 	default:
-		if p.resizing(f, m) {
-			p.resize(f, m)
+		if p.resizing(cs, m) {
+			p.resize(cs, m)
 		}
-		return p.checks[f.ID].started && !p.busy[m.Name]
+		return p.probes[cs.ID].started && !p.busy[m.Name]
 	}
 	return false
 }
 
-// start asks for the attempt after last (nil: none is there). A container that was made and never started is the same attempt.
+// start asks for the attempt after last (nil: none is there). A container that was created and never started is the same attempt.
 func (p *planner) start(m member, last *engine.ContainerStatus, reason string) {
 	if p.wait(p.waits[m.Name]) {
 		return
@@ -355,11 +356,11 @@ func (p *planner) start(m member, last *engine.ContainerStatus, reason string) {
 	switch {
 	case last == nil:
 		if s := statusNamed(p.pod, m.Name); s != nil && s.ContainerID != "" {
-			a.attempt = int(s.RestartCount) + 1 // someone removed it
+			a.attempt = int(s.RestartCount) + 1 // the container was removed
 		}
 	case last.State == engine.StateCreated:
 		a.attempt, a.backoff = last.Attempt, last.Backoff
-	case p.again[last.ID]:
+	case p.resizeRestarts[last.ID]:
 		a.attempt, a.backoff = last.Attempt+1, last.Backoff
 	default:
 		a.attempt, a.backoff = last.Attempt+1, nextBackoff(last)
@@ -367,7 +368,7 @@ func (p *planner) start(m member, last *engine.ContainerStatus, reason string) {
 	p.add(a)
 }
 
-// prune removes old attempts: of every container the newest stays, and one dead one for `logs --previous`.
+// prune removes old attempts: of every container the newest stays, and one that has ended for `logs --previous`.
 func (p *planner) prune() {
 	for _, m := range members(p.pod) {
 		list := p.Containers[m.Name]
@@ -375,17 +376,17 @@ func (p *planner) prune() {
 		if len(list) > 0 && list[0].State != engine.StateExited {
 			keep = 2
 		}
-		for _, f := range list[min(keep, len(list)):] {
-			if f.State != engine.StateRunning {
-				p.add(action{do: doRemove, key: m.Name + "/old", id: f.ID, reason: "a newer attempt is there"})
+		for _, cs := range list[min(keep, len(list)):] {
+			if cs.State != engine.StateRunning {
+				p.add(action{do: doRemove, key: m.Name + "/old", id: cs.ID, reason: "a newer attempt is there"})
 				break // one at a time: the key is busy then
 			}
-			p.stopOne(f, "a newer attempt is there")
+			p.stopOne(cs, "a newer attempt is there")
 		}
 	}
-	if box := p.Sandbox(); box != nil && box.State == engine.StateRunning {
-		for _, f := range p.Sandboxes[1:] {
-			p.add(action{do: doRemove, key: engine.SandboxName + "/old", id: f.ID, reason: "a newer sandbox is there"})
+	if sandbox := p.Sandbox(); sandbox != nil && sandbox.State == engine.StateRunning {
+		for _, cs := range p.Sandboxes[1:] {
+			p.add(action{do: doRemove, key: engine.SandboxName + "/old", id: cs.ID, reason: "a newer sandbox is there"})
 			break
 		}
 	}

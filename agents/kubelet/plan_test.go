@@ -34,20 +34,20 @@ func podOf(policy corev1.RestartPolicy, containers ...string) *corev1.Pod {
 	return p
 }
 
-// viewOf is a pod whose sandbox "box" runs, with these containers.
+// viewOf is a pod whose sandbox "sandbox" runs, with these containers.
 func viewOf(pod *corev1.Pod, list ...*engine.ContainerStatus) view {
-	all := map[string]*engine.ContainerStatus{"box": {ID: "box", Sandbox: true, Container: engine.SandboxName, State: engine.StateRunning, PID: 7}}
-	v := view{pod: pod, addressed: true, networkReady: true, busy: map[string]bool{}, waits: map[string]time.Time{}, checks: map[string]check{}, now: noon}
+	all := map[string]*engine.ContainerStatus{"sandbox": {ID: "sandbox", Sandbox: true, Container: engine.SandboxName, State: engine.StateRunning, PID: 7}}
+	v := view{pod: pod, addressed: true, networkReady: true, busy: map[string]bool{}, waits: map[string]time.Time{}, probes: map[string]probeResults{}, now: noon}
 	for _, f := range list {
 		all[f.ID] = f
-		v.checks[f.ID] = check{started: true, ready: true}
+		v.probes[f.ID] = probeResults{started: true, ready: true}
 	}
 	v.PodStatus = engine.NewPodStatus(all)
 	return v
 }
 
 func runs(name string, attempt int) *engine.ContainerStatus {
-	return &engine.ContainerStatus{ID: fmt.Sprintf("%s%d", name, attempt), Container: name, SandboxID: "box", Attempt: attempt, State: engine.StateRunning,
+	return &engine.ContainerStatus{ID: fmt.Sprintf("%s%d", name, attempt), Container: name, SandboxID: "sandbox", Attempt: attempt, State: engine.StateRunning,
 		Started: noon.Add(-time.Minute), SpecHash: engine.SpecHash(&corev1.Container{Image: "i"})}
 }
 
@@ -109,7 +109,7 @@ func TestPlan(t *testing.T) {
 		{name: "a failed init container is repeated", in: viewOf(podOf(always, "+i", "a"), endedAgo("i", 0, 1, 0)), want: []string{"start i 1 10s"}},
 		{name: "or ends a pod that never restarts", in: viewOf(podOf(never, "+i", "a"), endedAgo("i", 0, 1, 0)), want: []string{"release POD 0"}},
 		{name: "a sidecar that runs lets the apps start", in: viewOf(podOf(always, "~s", "a"), runs("s", 0)), want: []string{"start a 0"}},
-		{name: "one that is not started does not", in: viewOf(podOf(always, "~s", "a"), runs("s", 0)), then: func(v *view) { v.checks["s0"] = check{} }},
+		{name: "one that is not started does not", in: viewOf(podOf(always, "~s", "a"), runs("s", 0)), then: func(v *view) { v.probes["s0"] = probeResults{} }},
 		{name: "nor one whose start is not over", in: viewOf(podOf(always, "~s", "a"), runs("s", 0)), then: func(v *view) { v.busy["s"] = true }},
 		{name: "a sidecar is restarted under running apps", in: viewOf(podOf(never, "~s", "a"), endedAgo("s", 0, 0, 0), runs("a", 0)), want: []string{"start s 1 10s"}},
 		{name: "when the apps have ended the sidecar is stopped", in: viewOf(podOf(never, "~s", "a"), runs("s", 0), endedAgo("a", 0, 0, 0)), want: []string{"stop s s0"}},
@@ -118,18 +118,18 @@ func TestPlan(t *testing.T) {
 		{name: "the last sidecar", in: viewOf(deleted(podOf(always, "~s", "~t", "a")), runs("s", 0), runs("t", 0)), want: []string{"stop t t0"}},
 		{name: "then the sandbox", in: viewOf(deleted(podOf(always, "a")), endedAgo("a", 0, 0, 0)), want: []string{"release POD 0"}},
 		{name: "not while a job goes on", in: viewOf(deleted(podOf(always, "a")), endedAgo("a", 0, 0, 0)), then: func(v *view) { v.busy["a"] = true }},
-		{name: "the pod stays until its status is told", in: viewOf(deleted(podOf(always, "a"))), then: func(v *view) { v.released = true }},
+		{name: "the pod stays until its status is written", in: viewOf(deleted(podOf(always, "a"))), then: func(v *view) { v.released = true }},
 		{name: "then it goes", in: viewOf(deleted(podOf(always, "a"))), then: func(v *view) { v.released, v.settled = true, true }, want: []string{"delete /delete 0"}},
 		{name: "a gone pod's containers are removed", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 0, 0)), then: func(v *view) { v.gone, v.released = true, true; v.Sandboxes = nil }, want: []string{"remove a a0"}},
 		{name: "and it is forgotten", in: viewOf(podOf(always, "a")), then: func(v *view) { v.gone, v.released = true, true; v.Sandboxes = nil }, want: []string{"forget POD 0"}},
 		{name: "a pod past its deadline stops", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { v.failure = &failure{reason: "DeadlineExceeded"} }, want: []string{"stop a a0"}},
-		{name: "a pod that waits for room does nothing", in: viewOf(podOf(always, "a")), then: func(v *view) { noSandbox(v); v.waitsForRoom = true }},
-		{name: "unless it is deleted", in: viewOf(deleted(podOf(always, "a"))), then: func(v *view) { noSandbox(v); v.waitsForRoom = true }, want: []string{"release POD 0"}},
-		{name: "a failed liveness probe restarts", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { v.checks["a0"] = check{started: true, unhealthy: "liveness"} }, want: []string{"stop a a0"}},
+		{name: "a pod that waits for resources does nothing", in: viewOf(podOf(always, "a")), then: func(v *view) { noSandbox(v); v.waitsForResources = true }},
+		{name: "unless it is deleted", in: viewOf(deleted(podOf(always, "a"))), then: func(v *view) { noSandbox(v); v.waitsForResources = true }, want: []string{"release POD 0"}},
+		{name: "a failed liveness probe restarts", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { v.probes["a0"] = probeResults{started: true, unhealthy: "liveness"} }, want: []string{"stop a a0"}},
 		{name: "a new image restarts", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view) { v.pod.Spec.Containers[0].Image = "j" }, want: []string{"stop a a0"}},
-		{name: "a hash of another version does not", in: viewOf(podOf(always, "a"), &engine.ContainerStatus{ID: "a0", Container: "a", SandboxID: "box", State: engine.StateRunning, SpecHash: "v9:x"})},
+		{name: "a hash of another version does not", in: viewOf(podOf(always, "a"), &engine.ContainerStatus{ID: "a0", Container: "a", SandboxID: "sandbox", State: engine.StateRunning, SpecHash: "v9:x"})},
 		{name: "a dead sandbox takes its containers along", in: viewOf(podOf(always, "a"), runs("a", 0)), then: deadSandbox, want: []string{"stop a a0"}},
-		{name: "and is made anew", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 137, 0)), then: deadSandbox, want: []string{"sandbox POD 1"}},
+		{name: "and is created again", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 137, 0)), then: deadSandbox, want: []string{"sandbox POD 1"}},
 		{name: "not for a pod that has ended", in: viewOf(podOf(never, "a"), endedAgo("a", 0, 0, 0)), then: deadSandbox, want: []string{"release POD 0"}},
 		{name: "old attempts are removed, the last dead one stays", in: viewOf(podOf(always, "a"), runs("a", 2), endedAgo("a", 1, 1, time.Hour), endedAgo("a", 0, 1, time.Hour)), want: []string{"remove a/old a0"}},
 		{name: "a container the API knows and the engine lost counts", in: viewOf(podOf(always, "a")), then: func(v *view) {
@@ -171,7 +171,7 @@ func TestPlan(t *testing.T) {
 func noSandbox(v *view) { v.Sandboxes, v.addressed = nil, false }
 
 func deadSandbox(v *view) {
-	v.Sandboxes = []*engine.ContainerStatus{{ID: "box", Sandbox: true, Container: engine.SandboxName, State: engine.StateExited}}
+	v.Sandboxes = []*engine.ContainerStatus{{ID: "sandbox", Sandbox: true, Container: engine.SandboxName, State: engine.StateExited}}
 	v.addressed = false
 }
 

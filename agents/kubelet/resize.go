@@ -17,9 +17,9 @@ func resizeKey(name string) string { return name + "/resize" }
 
 // resizing tells whether a running container is to have other resources than those it was last given. What was given is compared,
 // not what the engine holds: a kubelet that computes shares in another way leaves old containers alone.
-func (v view) resizing(f *engine.ContainerStatus, m member) bool {
-	given, known := v.given[f.ID]
-	return known && m.role != roleInit && f.State == engine.StateRunning && !equality.Semantic.DeepEqual(cpuAndMemory(given), cpuAndMemory(m.Resources))
+func (v view) resizing(cs *engine.ContainerStatus, m member) bool {
+	given, known := v.actuated[cs.ID]
+	return known && m.role != roleInit && cs.State == engine.StateRunning && !equality.Semantic.DeepEqual(cpuAndMemory(given), cpuAndMemory(m.Resources))
 }
 
 // cpuAndMemory are the resources that a resize can change.
@@ -46,16 +46,16 @@ func restartsToResize(given corev1.ResourceRequirements, m member) bool {
 }
 
 // resize asks for what brings a running container to the resources it was granted.
-func (p *planner) resize(f *engine.ContainerStatus, m member) {
+func (p *planner) resize(cs *engine.ContainerStatus, m member) {
 	key := resizeKey(m.Name)
 	switch {
-	case restartsToResize(p.given[f.ID], m):
+	case restartsToResize(p.actuated[cs.ID], m):
 		p.add(action{
-			do: doStop, key: m.Name, container: m, id: f.ID, again: true,
+			do: doStop, key: m.Name, container: m, id: cs.ID, again: true,
 			reason: fmt.Sprintf("Container %s resize requires restart", m.Name),
 		})
 	case !p.wait(p.waits[key]):
-		p.add(action{do: doResize, key: key, container: m, id: f.ID, reason: "the container was granted other resources"})
+		p.add(action{do: doResize, key: key, container: m, id: cs.ID, reason: "the container was granted other resources"})
 	}
 }
 
@@ -63,15 +63,15 @@ func (p *planner) resize(f *engine.ContainerStatus, m member) {
 const resizeRetry = 10 * time.Second
 
 func (w *worker) resizeJob(a action) func(context.Context) (func(), error) {
-	given := w.given[a.id]
+	given := w.actuated[a.id]
 	return func(ctx context.Context) (func(), error) {
 		err := w.k.resizeContainer(ctx, a, given)
-		if notAFault(ctx, err) {
+		if isTransient(ctx, err) {
 			return nil, err
 		}
 		return func() {
 			if err == nil {
-				w.given[a.id] = a.container.Resources
+				w.actuated[a.id] = a.container.Resources
 				delete(w.waits, a.key)
 				return
 			}
@@ -108,7 +108,7 @@ func (b *statusBuilder) resizeConditions() []corev1.PodCondition {
 		out = append(out, condition(corev1.PodResizePending, true, b.pending.reason, b.pending.message))
 	}
 	for _, m := range members(b.pod) {
-		if f := b.Latest(m.Name); f != nil && (b.resizing(f, m) || b.again[f.ID]) {
+		if cs := b.Latest(m.Name); cs != nil && (b.resizing(cs, m) || b.resizeRestarts[cs.ID]) {
 			reason := ""
 			if b.resizeFault != "" {
 				reason = corev1.PodReasonError
@@ -120,15 +120,15 @@ func (b *statusBuilder) resizeConditions() []corev1.PodCondition {
 }
 
 // adoptResources notes what a container that this kubelet did not start was given last, as the API knows it.
-func (w *worker) adoptResources(f *engine.ContainerStatus) {
+func (w *worker) adoptResources(cs *engine.ContainerStatus) {
 	if w.pod == nil {
 		return // not known yet: grantedPod comes back to it
 	}
-	s := statusNamed(w.pod, f.Container)
-	if _, known := w.given[f.ID]; known || s == nil || s.Resources == nil || s.ContainerID != engine.URI(f.ID) {
+	s := statusNamed(w.pod, cs.Container)
+	if _, known := w.actuated[cs.ID]; known || s == nil || s.Resources == nil || s.ContainerID != engine.URI(cs.ID) {
 		return
 	}
-	w.given[f.ID] = *s.Resources
+	w.actuated[cs.ID] = *s.Resources
 }
 
 // reportResize says that a resize is done.

@@ -22,7 +22,7 @@ func amounts(cpu, memory, cpuLimit, memoryLimit string) corev1.ResourceRequireme
 }
 
 // resize asks for other resources of a pod's first container, as `kubectl patch --subresource resize` does.
-func (r *rig) resize(name string, to corev1.ResourceRequirements) {
+func (r *testCluster) resize(name string, to corev1.ResourceRequirements) {
 	r.Helper()
 	_, err := r.api.Modify(r.Context(), core.Pod, "default", name, func(current schema.Object) (schema.Object, error) {
 		p := current.DeepCopyObject().(*corev1.Pod)
@@ -62,7 +62,7 @@ func withResources(r corev1.ResourceRequirements, policies ...corev1.ContainerRe
 }
 
 func TestResizeInPlace(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", withResources(amounts("20m", "35Mi", "30m", "45Mi")), "run")
 	before := statuses(r.until("web", "running", resized))[0]
 	for _, to := range []corev1.ResourceRequirements{amounts("40m", "60Mi", "80m", "70Mi"), amounts("10m", "30Mi", "25m", "40Mi")} {
@@ -91,7 +91,7 @@ func TestResizeInPlace(t *testing.T) {
 }
 
 func TestResizeRestartsWherePolicyAsks(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	restart := corev1.ContainerResizePolicy{ResourceName: corev1.ResourceMemory, RestartPolicy: corev1.RestartContainer}
 	r.run("web", withResources(amounts("20m", "35Mi", "30m", "45Mi"), restart), "run")
 	r.until("web", "running", resized)
@@ -107,7 +107,7 @@ func TestResizeRestartsWherePolicyAsks(t *testing.T) {
 }
 
 func TestResizeThatTheNodeLacks(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	node := r.untilNodeReady()
 	cpu := node.Status.Allocatable.Cpu().MilliValue()
 	share := func(tenths int64) corev1.ResourceRequirements {
@@ -120,7 +120,7 @@ func TestResizeThatTheNodeLacks(t *testing.T) {
 	r.until("web", "running", resized)
 
 	r.resize("web", share(20))
-	pod := r.until("web", "told that its resize is infeasible", func(p *corev1.Pod) bool {
+	pod := r.until("web", "infeasible to resize", func(p *corev1.Pod) bool {
 		return p != nil && resizeCondition(p, corev1.PodResizePending) != nil
 	})
 	if c := resizeCondition(pod, corev1.PodResizePending); c.Reason != corev1.PodReasonInfeasible || !strings.HasPrefix(c.Message, "Node didn't have enough capacity: cpu, requested: ") {
@@ -134,7 +134,7 @@ func TestResizeThatTheNodeLacks(t *testing.T) {
 	r.stop() // a restarted kubelet knows what was granted
 	r.start()
 	r.resize("web", share(7))
-	pod = r.until("web", "told that its resize is deferred", func(p *corev1.Pod) bool {
+	pod = r.until("web", "deferred in its resize", func(p *corev1.Pod) bool {
 		return p != nil && resizeCondition(p, corev1.PodResizePending) != nil && resizeCondition(p, corev1.PodResizePending).Reason == corev1.PodReasonDeferred
 	})
 	if got, want := statuses(pod)[0].AllocatedResources, share(2).Requests; !equality.Semantic.DeepEqual(got, want) {

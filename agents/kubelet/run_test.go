@@ -23,7 +23,7 @@ func eventsOfNode(node string) events.ListOptions {
 }
 
 func TestPodRunsAndStops(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", nil, "run", "hello")
 	pod := r.untilRunning("web")
 	c := pod.Status.ContainerStatuses[0]
@@ -59,9 +59,9 @@ func hasPhase(phase corev1.PodPhase) func(*corev1.Pod) bool {
 	return func(p *corev1.Pod) bool { return p != nil && p.Status.Phase == phase }
 }
 
-// A pod's first process must see SIGTERM, and SIGKILL when it does not heed it; a shorter grace of a second DELETE counts.
+// A pod's first process gets SIGTERM, and SIGKILL when it ignores that; a shorter grace of a second DELETE counts.
 func TestDeletionHasGrace(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	long := func(p *corev1.Pod) { grace := int64(600); p.Spec.TerminationGracePeriodSeconds = &grace }
 	r.run("stubborn", long, "stubborn")
 	r.untilLog(r.untilRunning("stubborn").Status.ContainerStatuses[0].ContainerID, "up")
@@ -71,18 +71,18 @@ func TestDeletionHasGrace(t *testing.T) {
 	r.delete("stubborn", &one)
 	r.until("stubborn", "gone", isGone)
 	if took := time.Since(begin); took > 20*time.Second {
-		t.Errorf("the shorter grace was not heeded: it took %s", took)
+		t.Errorf("the shorter grace was ignored: it took %s", took)
 	}
 	r.untilNoContainers()
 }
 
 func TestRestartOfTheKubeletAdopts(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", nil, "run")
 	before := r.untilRunning("web")
 	r.stop()
 	r.start()
-	r.run("after", nil, "run") // once it runs the kubelet has looked at everything
+	r.run("after", nil, "run") // once it runs every pod has been inspected
 	other := r.untilRunning("after")
 	after := r.untilRunning("web")
 	a, b := before.Status.ContainerStatuses[0], after.Status.ContainerStatuses[0]
@@ -98,7 +98,7 @@ func TestRestartOfTheKubeletAdopts(t *testing.T) {
 }
 
 func TestContainerThatEndsIsRestartedWithBackoff(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("crash", nil, "exit", "3", "because")
 	pod := r.until("crash", "in CrashLoopBackOff", func(p *corev1.Pod) bool {
 		c := statuses(p)
@@ -137,7 +137,7 @@ func finishOf(c corev1.ContainerStatus) time.Time {
 }
 
 func TestPodThatEndsStaysEnded(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	never := func(p *corev1.Pod) { p.Spec.RestartPolicy = corev1.RestartPolicyNever }
 	r.run("good", never, "exit", "0")
 	r.run("bad", never, "exit", "7")
@@ -162,12 +162,12 @@ func TestPodThatEndsStaysEnded(t *testing.T) {
 }
 
 func TestOrphansAreRemoved(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", nil, "run")
 	r.untilRunning("web")
 	r.stop()
 	none := int64(0)
-	r.delete("web", &none) // while no kubelet looks
+	r.delete("web", &none) // while no kubelet runs
 	r.until("web", "gone", isGone)
 	if len(r.containers()) != 2 {
 		t.Fatalf("containers: %v", names(r.containers()))
@@ -178,7 +178,7 @@ func TestOrphansAreRemoved(t *testing.T) {
 
 // A pod whose key vanishes from etcd without a deletion is stopped like any other.
 func TestPodForcedAwayIsStopped(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", nil, "run")
 	r.untilRunning("web")
 	none := int64(0)
@@ -189,7 +189,7 @@ func TestPodForcedAwayIsStopped(t *testing.T) {
 
 // What a node watches are copies of its pods. One that is lost by itself says nothing of the pod.
 func TestLostCopyStopsNothing(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", nil, "run")
 	before := r.untilRunning("web")
 	key := "/gantry/bynode/" + r.node + "/pods/default/web"
@@ -206,7 +206,7 @@ func TestLostCopyStopsNothing(t *testing.T) {
 
 // A pod that is put back into etcd as it was, while what it left is being removed, runs again.
 func TestPodThatComesBackRuns(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", nil, "stubborn")
 	before := r.untilRunning("web")
 	put := r.take("/registry/pods/default/web", "/gantry/bynode/"+r.node+"/pods/default/web")
@@ -219,7 +219,7 @@ func TestPodThatComesBackRuns(t *testing.T) {
 }
 
 // take deletes keys past the registry; the result puts their values back.
-func (r *rig) take(keys ...string) (put func()) {
+func (r *testCluster) take(keys ...string) (put func()) {
 	r.Helper()
 	txn := store.Txn{Deletes: keys}
 	var back store.Txn
@@ -241,7 +241,7 @@ func (r *rig) take(keys ...string) (put func()) {
 }
 
 func TestSandboxThatDiesIsMadeAnew(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", nil, "run")
 	before := r.untilRunning("web")
 	for _, c := range r.containers() {
@@ -263,7 +263,7 @@ func TestSandboxThatDiesIsMadeAnew(t *testing.T) {
 func TestInitContainersRunInOrderAndSidecarsStay(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
 	shared := []corev1.VolumeMount{{Name: "shared", MountPath: "/shared"}}
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", func(p *corev1.Pod) {
 		p.Spec.RestartPolicy = corev1.RestartPolicyNever
 		p.Spec.Volumes = []corev1.Volume{{Name: "shared", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
@@ -283,7 +283,7 @@ func TestInitContainersRunInOrderAndSidecarsStay(t *testing.T) {
 }
 
 func TestEnvironmentAndFiles(t *testing.T) {
-	r := newRig(t)
+	r := newTestCluster(t)
 	ctx := context.Background()
 	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: "default", Name: name} }
 	if _, err := registry.For[*corev1.ConfigMap](r.api).Create(ctx, &corev1.ConfigMap{ObjectMeta: meta("settings"), Data: map[string]string{"COLOUR": "red"}}); err != nil {
@@ -323,7 +323,7 @@ func TestEnvironmentAndFiles(t *testing.T) {
 }
 
 func TestImageThatIsMissing(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("never", func(p *corev1.Pod) {
 		p.Spec.Containers[0].Image, p.Spec.Containers[0].ImagePullPolicy = "gantry-none:1", corev1.PullNever
 	}, "run")
@@ -349,7 +349,7 @@ func TestImageThatIsMissing(t *testing.T) {
 }
 
 func TestContainerThatCannotStart(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", func(p *corev1.Pod) { p.Spec.Containers[0].Command = []string{"/none"} })
 	pod := r.until("web", "in back-off", func(p *corev1.Pod) bool {
 		c := statuses(p)
@@ -362,7 +362,7 @@ func TestContainerThatCannotStart(t *testing.T) {
 }
 
 func TestPrivilegedContainerStarts(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("root", func(p *corev1.Pod) {
 		yes := true
 		p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &yes}
@@ -386,7 +386,7 @@ func TestPrivilegedContainerStarts(t *testing.T) {
 }
 
 func TestForeignContainersAreLeftAlone(t *testing.T) {
-	r := newRig(t)
+	r := newTestCluster(t)
 	made, err := r.docker.ContainerCreate(t.Context(), &container.Config{Image: testImage, Cmd: []string{"run"}, Labels: map[string]string{engine.LabelPodUID: "x", engine.LabelPodName: "x"}}, &container.HostConfig{NetworkMode: "none"}, nil, nil, "")
 	if err != nil {
 		t.Fatal(err)

@@ -8,29 +8,30 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/dns"
 	"gantry/agents/kubelet/engine"
 	"gantry/registry/safely"
 )
 
-// sandboxStart is a sandbox that is being made. The pod's first containers are made beside it.
+// sandboxStart is a sandbox that is being started. The pod's first containers are created meanwhile.
 type sandboxStart struct {
 	id      string
 	address netip.Addr // not valid: the pod lives in the node's network
 	volumes map[string]volume
-	made    chan struct{} // closed when the fields above are set and the pod's files are there: containers can be made, not started
+	created chan struct{} // closed when the fields above are set and the pod's files are written: containers can be created, not started
 
 	err  error         // why there is no complete sandbox
 	done chan struct{} // closed at the end; err is nil: containers can be started
 }
 
 func newSandboxStart() *sandboxStart {
-	return &sandboxStart{made: make(chan struct{}), done: make(chan struct{})}
+	return &sandboxStart{created: make(chan struct{}), done: make(chan struct{})}
 }
 
-// errNoSandbox tells a container's start that the sandbox it follows could not be made.
-var errNoSandbox = errors.New("the pod's sandbox could not be made")
+// errNoSandbox ends a container's start whose sandbox could not be started.
+var errNoSandbox = errors.New("the pod's sandbox could not be started")
 
-// await waits until the sandbox is made or done, whichever channel is given. A nil sandboxStart is one of before: it is complete.
+// await waits until one of the two channels, given as at, is closed.
 func (s *sandboxStart) await(ctx context.Context, at <-chan struct{}) error {
 	select {
 	case <-at:
@@ -48,7 +49,7 @@ func (s *sandboxStart) await(ctx context.Context, at <-chan struct{}) error {
 	return nil
 }
 
-// sandboxFault says which part of a sandbox could not be made.
+// sandboxFault says which part of a sandbox failed.
 type sandboxFault struct {
 	volumes bool
 	err     error
@@ -57,9 +58,9 @@ type sandboxFault struct {
 func (f *sandboxFault) Error() string { return f.err.Error() }
 func (f *sandboxFault) Unwrap() error { return f.err }
 
-// makeSandbox makes the pod's sandbox, or completes what there is of it: the pause container and its network, and beside them the
-// pod's volumes and files. It fills s as it goes; s.id is set too when the pause container was made and something else failed.
-func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *engine.ContainerStatus, attempt int, s *sandboxStart) error {
+// makeSandbox starts the pod's sandbox, or completes the last one where that runs: the pause container and its network, and meanwhile the
+// pod's volumes and files. It fills s as it goes; s.id is set too when the pause container was created and something else failed.
+func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, last *engine.ContainerStatus, attempt int, s *sandboxStart) error {
 	defer close(s.done)
 	parts, partsCtx := safely.WithContext(ctx)
 	starting, _ := safely.WithContext(ctx)
@@ -70,21 +71,21 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *engine
 		return nil
 	})
 	parts.Go(func() (err error) {
-		if s.address, err = k.reserve(pod); err != nil {
+		if s.address, err = k.reserveAddress(pod); err != nil {
 			return &sandboxFault{err: err}
 		}
 		return k.writePodFiles(pod, s.address)
 	})
 	parts.Go(func() error {
-		if have != nil && have.State == engine.StateRunning {
-			s.id = have.ID
+		if last != nil && last.State == engine.StateRunning {
+			s.id = last.ID
 			starting.Go(func() error { return k.connect(ctx, pod, s.id) })
 			return nil
 		}
-		return k.makePause(ctx, pod, attempt, s, starting)
+		return k.startPause(ctx, pod, attempt, s, starting)
 	})
 	if s.err = parts.Wait(); s.err == nil {
-		close(s.made)
+		close(s.created)
 	}
 	if err := starting.Wait(); err != nil && s.err == nil {
 		s.err = &sandboxFault{err: err}
@@ -92,19 +93,19 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, have *engine
 	return s.err
 }
 
-// makePause makes the pod's pause container; its start and its network follow in g.
-func (k *kubelet) makePause(ctx context.Context, pod *corev1.Pod, attempt int, s *sandboxStart, g *safely.Group) (err error) {
+// startPause creates the pod's pause container; its start and its network follow in g.
+func (k *kubelet) startPause(ctx context.Context, pod *corev1.Pod, attempt int, s *sandboxStart, g *safely.Group) (err error) {
 	select {
-	case k.sandboxes <- struct{}{}:
+	case k.startingSandboxes <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	if s.id, err = k.createSandbox(ctx, pod, attempt); err != nil {
-		<-k.sandboxes
+		<-k.startingSandboxes
 		return &sandboxFault{err: err}
 	}
 	g.Go(func() error {
-		defer func() { <-k.sandboxes }()
+		defer func() { <-k.startingSandboxes }()
 		if err := k.engine.Start(ctx, s.id); err != nil {
 			return fmt.Errorf("starting the sandbox: %w", err)
 		}
@@ -117,7 +118,7 @@ func (k *kubelet) makePause(ctx context.Context, pod *corev1.Pod, attempt int, s
 func (k *kubelet) createSandbox(ctx context.Context, pod *corev1.Pod, attempt int) (id string, err error) {
 	c := engine.SandboxConfig{Pod: pod, Attempt: attempt, Grace: specGrace(pod), Sysctls: sysctls(pod)}
 	if !pod.Spec.HostNetwork {
-		c.Hostname = sandboxHostname(pod, k.cfg.ClusterDomain)
+		c.Hostname = dns.SandboxHostname(pod, k.cfg.ClusterDomain)
 	}
 	if id, err = k.engine.CreateSandbox(ctx, c); err != nil {
 		return "", fmt.Errorf("creating the sandbox: %w", err)
@@ -125,7 +126,7 @@ func (k *kubelet) createSandbox(ctx context.Context, pod *corev1.Pod, attempt in
 	return id, nil
 }
 
-// errNoPodCIDR tells that the node has no addresses to give yet.
+// errNoPodCIDR: the node cannot give addresses yet.
 var errNoPodCIDR = errors.New("the node has no podCIDR yet")
 
 // connect gives a running sandbox its network.
@@ -133,33 +134,33 @@ func (k *kubelet) connect(ctx context.Context, pod *corev1.Pod, id string) error
 	if pod.Spec.HostNetwork {
 		return nil
 	}
-	box, err := k.engine.Container(ctx, id)
+	sandbox, err := k.engine.Container(ctx, id)
 	if err != nil {
 		return fmt.Errorf("inspecting the sandbox: %w", err)
 	}
-	if box.PID == 0 {
+	if sandbox.PID == 0 {
 		return errors.New("the sandbox ended at once")
 	}
-	_, err = k.network.Setup(string(pod.UID), box.PID, k.podCIDR(), nil)
+	_, err = k.network.Setup(string(pod.UID), sandbox.PID, k.node.PodCIDR(), nil)
 	return err
 }
 
-// reserve promises the pod an address; none in the node's network.
-func (k *kubelet) reserve(pod *corev1.Pod) (netip.Addr, error) {
+// reserveAddress reserves an address for the pod; not valid in the node's network.
+func (k *kubelet) reserveAddress(pod *corev1.Pod) (netip.Addr, error) {
 	if pod.Spec.HostNetwork {
 		return netip.Addr{}, nil
 	}
-	cidr := k.podCIDR()
+	cidr := k.node.PodCIDR()
 	if !cidr.IsValid() {
 		return netip.Addr{}, errNoPodCIDR
 	}
 	return k.network.Reserve(string(pod.UID), cidr, nil)
 }
 
-// release removes the sandbox, its link and the pod's volumes.
+// release removes the pod's sandboxes, its link and its volumes.
 func (k *kubelet) release(ctx context.Context, uid string, sandboxes []*engine.ContainerStatus) error {
-	for _, f := range sandboxes {
-		if err := k.engine.Remove(ctx, f.ID); err != nil {
+	for _, cs := range sandboxes {
+		if err := k.engine.Remove(ctx, cs.ID); err != nil {
 			return fmt.Errorf("removing the sandbox: %w", err)
 		}
 	}

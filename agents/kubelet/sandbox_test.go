@@ -22,8 +22,8 @@ import (
 	"gantry/registry"
 )
 
-// hookedEngine is an engine whose creates and starts tests look at, change and fail.
-type hookedEngine struct {
+// interceptedAPI is Docker's API with creates and starts that tests inspect, change and fail.
+type interceptedAPI struct {
 	engine.API
 	create func(name string, c *container.Config, h *container.HostConfig) error
 	start  func(ctx context.Context, name string) error
@@ -32,7 +32,7 @@ type hookedEngine struct {
 	names map[string]string // by ID
 }
 
-func (e *hookedEngine) ContainerCreate(ctx context.Context, c *container.Config, h *container.HostConfig, n *network.NetworkingConfig, p *ocispec.Platform, name string) (container.CreateResponse, error) {
+func (e *interceptedAPI) ContainerCreate(ctx context.Context, c *container.Config, h *container.HostConfig, n *network.NetworkingConfig, p *ocispec.Platform, name string) (container.CreateResponse, error) {
 	if e.create != nil {
 		if err := e.create(name, c, h); err != nil {
 			return container.CreateResponse{}, err
@@ -48,7 +48,7 @@ func (e *hookedEngine) ContainerCreate(ctx context.Context, c *container.Config,
 	return r, err
 }
 
-func (e *hookedEngine) ContainerStart(ctx context.Context, id string, o container.StartOptions) error {
+func (e *interceptedAPI) ContainerStart(ctx context.Context, id string, o container.StartOptions) error {
 	e.mu.Lock()
 	name := e.names[id]
 	e.mu.Unlock()
@@ -63,7 +63,7 @@ func (e *hookedEngine) ContainerStart(ctx context.Context, id string, o containe
 func isSandboxName(name string) bool { return strings.HasPrefix(name, "k8s_POD_") }
 
 // inspect reads the node's containers by the name of their container; a pod's sandbox is POD.
-func (r *rig) inspect() map[string]container.InspectResponse {
+func (r *testCluster) inspect() map[string]container.InspectResponse {
 	r.Helper()
 	all := map[string]container.InspectResponse{}
 	for _, c := range r.containers() {
@@ -77,7 +77,7 @@ func (r *rig) inspect() map[string]container.InspectResponse {
 }
 
 // namespace is what the kernel calls a container's namespace of that kind.
-func (r *rig) namespace(in container.InspectResponse, kind string) string {
+func (r *testCluster) namespace(in container.InspectResponse, kind string) string {
 	r.Helper()
 	name, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", in.State.Pid, kind))
 	if err != nil {
@@ -93,24 +93,24 @@ func second(args ...string) corev1.Container {
 func TestContainersShareTheSandboxsNamespaces(t *testing.T) {
 	for name, share := range map[string]bool{"own-processes": false, "shared-processes": true} {
 		t.Run(name, func(t *testing.T) {
-			r := newRig(t).start()
+			r := newTestCluster(t).start()
 			r.run("web", func(p *corev1.Pod) {
 				p.Spec.ShareProcessNamespace = &share
 				p.Spec.Containers = append(p.Spec.Containers, second("run"))
 			}, "run")
 			r.untilRunning("web")
 			all := r.inspect()
-			box := all[engine.SandboxName]
-			if !box.Config.NetworkDisabled || len(box.NetworkSettings.Networks) > 0 && box.NetworkSettings.SandboxKey != "" {
-				t.Errorf("the engine made a network for the sandbox: %+v", box.NetworkSettings)
+			sandbox := all[engine.SandboxName]
+			if !sandbox.Config.NetworkDisabled || len(sandbox.NetworkSettings.Networks) > 0 && sandbox.NetworkSettings.SandboxKey != "" {
+				t.Errorf("the engine made a network for the sandbox: %+v", sandbox.NetworkSettings)
 			}
 			host := fmt.Sprintf("/proc/%d/ns/net", os.Getpid())
-			if own, _ := os.Readlink(host); own == r.namespace(box, "net") {
+			if own, _ := os.Readlink(host); own == r.namespace(sandbox, "net") {
 				t.Error("the sandbox lives in this process's network")
 			}
 			for _, name := range []string{"main", "second"} {
 				for kind, want := range map[string]bool{"net": true, "ipc": true, "pid": share} {
-					if got := r.namespace(all[name], kind) == r.namespace(box, kind); got != want {
+					if got := r.namespace(all[name], kind) == r.namespace(sandbox, kind); got != want {
 						t.Errorf("container %s shares the sandbox's %s namespace: %t, want %t", name, kind, got, want)
 					}
 				}
@@ -121,11 +121,11 @@ func TestContainersShareTheSandboxsNamespaces(t *testing.T) {
 
 // The pause program needs no right, and has none; its signals reach it all the same.
 func TestSandboxIsConfined(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", nil, "run")
 	r.untilRunning("web")
-	box := r.inspect()[engine.SandboxName]
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", box.State.Pid))
+	sandbox := r.inspect()[engine.SandboxName]
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", sandbox.State.Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,11 +134,11 @@ func TestSandboxIsConfined(t *testing.T) {
 			t.Errorf("the pause process lacks %q:\n%s", want, text)
 		}
 	}
-	if want := "seccomp=" + pause.SeccompProfile(); box.HostConfig.SecurityOpt[1] != want {
-		t.Errorf("the engine cannot have the pause container's profile: %v", box.HostConfig.SecurityOpt)
+	if want := "seccomp=" + pause.SeccompProfile(); sandbox.HostConfig.SecurityOpt[1] != want {
+		t.Errorf("the engine cannot have the pause container's profile: %v", sandbox.HostConfig.SecurityOpt)
 	}
 	r.stop()
-	if err := r.docker.ContainerStop(t.Context(), box.ID, container.StopOptions{}); err != nil {
+	if err := r.docker.ContainerStop(t.Context(), sandbox.ID, container.StopOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if s := r.inspect()[engine.SandboxName].State; s.ExitCode != 0 {
@@ -150,7 +150,7 @@ func TestSandboxIsConfined(t *testing.T) {
 var podFiles = []string{"cat", "/proc/sys/kernel/hostname", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}
 
 // wants tells which lines a text lacks.
-func (r *rig) wants(what, text string, lines ...string) {
+func (r *testCluster) wants(what, text string, lines ...string) {
 	r.Helper()
 	for _, line := range lines {
 		if !strings.Contains(text, line) {
@@ -162,7 +162,7 @@ func (r *rig) wants(what, text string, lines ...string) {
 // Every container of a pod sees the pod's name and files: the first, made beside its sandbox, those after it, and one that is
 // started again.
 func TestFilesAndHostnameOfEveryContainer(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	yes, value := true, "3"
 	r.run("web", func(p *corev1.Pod) {
 		p.Spec.Hostname, p.Spec.Subdomain, p.Spec.SetHostnameAsFQDN = "named", "sub", &yes
@@ -189,7 +189,7 @@ func TestFilesAndHostnameOfEveryContainer(t *testing.T) {
 }
 
 func TestFilesOfAPodInTheNodesNetwork(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("host", func(p *corev1.Pod) { p.Spec.HostNetwork = true }, podFiles...)
 	pod := r.untilRunning("host")
 	node, err := os.Hostname()
@@ -198,15 +198,15 @@ func TestFilesOfAPodInTheNodesNetwork(t *testing.T) {
 	}
 	r.wants("main", r.untilLog(pod.Status.ContainerStatuses[0].ContainerID, "\nup\n"),
 		"== /proc/sys/kernel/hostname <nil>\n"+node+"\n", "== /etc/hostname <nil>\n"+node+"\n", "localhost")
-	box := r.inspect()[engine.SandboxName]
-	if box.Config.NetworkDisabled || !box.HostConfig.NetworkMode.IsHost() {
-		t.Errorf("network of the sandbox: disabled %t, mode %s", box.Config.NetworkDisabled, box.HostConfig.NetworkMode)
+	sandbox := r.inspect()[engine.SandboxName]
+	if sandbox.Config.NetworkDisabled || !sandbox.HostConfig.NetworkMode.IsHost() {
+		t.Errorf("network of the sandbox: disabled %t, mode %s", sandbox.Config.NetworkDisabled, sandbox.HostConfig.NetworkMode)
 	}
 }
 
 // A container that mounts something at one of the files' places sees its own.
 func TestFilesGiveWayToVolumes(t *testing.T) {
-	r := newRig(t)
+	r := newTestCluster(t)
 	if _, err := registry.For[*corev1.ConfigMap](r.api).Create(t.Context(), &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "own"}, Data: map[string]string{"hosts": "192.0.2.9 own\n"},
 	}); err != nil {
@@ -228,8 +228,8 @@ func TestFilesGiveWayToVolumes(t *testing.T) {
 // Sandboxes that an older kubelet made, with a network "none" of the engine's and its default confinement, are adopted; a container
 // started again in one joins it as ever.
 func TestSandboxOfAnOlderKubeletIsAdopted(t *testing.T) {
-	r := newRig(t)
-	r.engineAPI = &hookedEngine{API: r.docker, create: func(name string, c *container.Config, h *container.HostConfig) error {
+	r := newTestCluster(t)
+	r.engineAPI = &interceptedAPI{API: r.docker, create: func(name string, c *container.Config, h *container.HostConfig) error {
 		if isSandboxName(name) {
 			c.NetworkDisabled, h.CapDrop, h.SecurityOpt = false, nil, nil
 		}
@@ -241,7 +241,7 @@ func TestSandboxOfAnOlderKubeletIsAdopted(t *testing.T) {
 	r.stop()
 	r.engineAPI = r.docker
 	r.start()
-	r.run("after", nil, "run") // once it runs the kubelet has looked at everything
+	r.run("after", nil, "run") // once it runs every pod has been inspected
 	other := r.untilRunning("after")
 	after := r.untilRunning("web")
 	a, b := before.Status.ContainerStatuses[0], after.Status.ContainerStatuses[0]
@@ -261,7 +261,7 @@ func TestSandboxOfAnOlderKubeletIsAdopted(t *testing.T) {
 
 // The first container is made while its sandbox starts: here that start ends no sooner.
 func TestFirstContainerIsMadeBesideItsSandbox(t *testing.T) {
-	r := newRig(t)
+	r := newTestCluster(t)
 	made := make(chan struct{})
 	var once sync.Once
 	var calls atomic.Int32
@@ -270,7 +270,7 @@ func TestFirstContainerIsMadeBesideItsSandbox(t *testing.T) {
 			calls.Add(1)
 		}
 	}
-	r.engineAPI = &hookedEngine{API: r.docker,
+	r.engineAPI = &interceptedAPI{API: r.docker,
 		create: func(name string, _ *container.Config, _ *container.HostConfig) error {
 			count(name)
 			if strings.HasPrefix(name, "k8s_main_") {
@@ -304,9 +304,9 @@ func TestFirstContainerIsMadeBesideItsSandbox(t *testing.T) {
 
 // A sandbox that does not start leaves its first container made, and never started in nothing.
 func TestSandboxThatDoesNotStartIsMadeAgain(t *testing.T) {
-	r := newRig(t)
+	r := newTestCluster(t)
 	var failed atomic.Bool
-	r.engineAPI = &hookedEngine{API: r.docker, start: func(_ context.Context, name string) error {
+	r.engineAPI = &interceptedAPI{API: r.docker, start: func(_ context.Context, name string) error {
 		if isSandboxName(name) && !failed.Swap(true) {
 			return errors.New("the first start fails")
 		}
@@ -330,10 +330,10 @@ func TestSandboxThatDoesNotStartIsMadeAgain(t *testing.T) {
 
 // A container that was made when the kubelet ended is made again by the next: what it was made from may have changed.
 func TestContainerThatWasOnlyMadeIsMadeAgain(t *testing.T) {
-	r := newRig(t)
+	r := newTestCluster(t)
 	tried := make(chan struct{})
 	var once sync.Once
-	r.engineAPI = &hookedEngine{API: r.docker, start: func(_ context.Context, name string) error {
+	r.engineAPI = &interceptedAPI{API: r.docker, start: func(_ context.Context, name string) error {
 		if strings.HasPrefix(name, "k8s_main_") {
 			once.Do(func() { close(tried) })
 			return errors.New("this kubelet starts nothing")
@@ -359,7 +359,7 @@ func TestContainerThatWasOnlyMadeIsMadeAgain(t *testing.T) {
 
 // A volume that cannot be mounted holds the first container back, sandbox or not.
 func TestFirstContainerWaitsForItsVolumes(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	r.run("web", func(p *corev1.Pod) {
 		p.Spec.Volumes = []corev1.Volume{{Name: "late", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "late"}}}}}
 		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "late", MountPath: "/late"}}

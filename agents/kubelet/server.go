@@ -13,7 +13,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/agents/kubelet/engine"
-	"gantry/agents/kubelet/stream"
+	"gantry/agents/kubelet/server"
 	"gantry/registry"
 )
 
@@ -23,7 +23,7 @@ func (k *kubelet) serve(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	h, err := stream.New(stream.Config{Pods: (*podIndex)(k), Engine: k.engine, Health: k.cfg.Health, Log: k.log})
+	h, err := server.New(server.Config{Pods: (*podIndex)(k), Engine: k.engine, Health: k.cfg.Health, Log: k.log})
 	if err != nil {
 		return fmt.Errorf("making the node's server: %w", err)
 	}
@@ -49,14 +49,14 @@ func (k *kubelet) serve(ctx context.Context) error {
 	return daemon.ServeHTTP(ctx, s, l)
 }
 
-// podIndex answers the stream server's questions from what the workers last saw.
+// podIndex answers the server's questions from what the workers last saw.
 type podIndex kubelet
 
 // find is the snapshot of a pod; uid "" takes the one of that name that is not gone.
 func (p *podIndex) find(namespace, name, uid string) (*snapshot, error) {
 	var last *snapshot
 	for _, w := range (*kubelet)(p).allWorkers() {
-		s := w.seen.Load()
+		s := w.snapshot.Load()
 		if s == nil || w.ref.Namespace != namespace || w.ref.Name != name || uid != "" && w.ref.UID != uid {
 			continue
 		}
@@ -70,7 +70,7 @@ func (p *podIndex) find(namespace, name, uid string) (*snapshot, error) {
 	return last, nil
 }
 
-// Container is stream.Pods' Container.
+// Container is server.Pods' Container.
 func (p *podIndex) Container(namespace, pod, uid, container string, previous bool) (string, error) {
 	s, err := p.find(namespace, pod, uid)
 	if err != nil {
@@ -81,11 +81,11 @@ func (p *podIndex) Container(namespace, pod, uid, container string, previous boo
 	}
 	list := s.Containers[container]
 	if previous {
-		for i, f := range list {
+		for i, cs := range list {
 			// A container that ended and waits to be started again is the previous one of its next attempt.
 			waits := i == 0 && waitsAgain(s.status, container)
-			if f.State == engine.StateExited && (i > 0 || waits) {
-				return f.ID, nil
+			if cs.State == engine.StateExited && (i > 0 || waits) {
+				return cs.ID, nil
 			}
 		}
 		return "", badContainer(pod, fmt.Sprintf("previous terminated container %q in pod %q not found", container, pod))
@@ -122,23 +122,23 @@ func namedIn(s corev1.PodStatus, container string) *corev1.ContainerStatus {
 	return statusNamed(&corev1.Pod{Status: s}, container)
 }
 
-// SandboxPID is stream.Pods' SandboxPID.
+// SandboxPID is server.Pods' SandboxPID.
 func (p *podIndex) SandboxPID(namespace, pod, uid string) (int, error) {
 	s, err := p.find(namespace, pod, uid)
 	if err != nil {
 		return 0, err
 	}
-	if box := s.Sandbox(); box != nil && box.State == engine.StateRunning {
-		return box.PID, nil
+	if sandbox := s.Sandbox(); sandbox != nil && sandbox.State == engine.StateRunning {
+		return sandbox.PID, nil
 	}
 	return 0, badContainer(pod, fmt.Sprintf("pod %q has no running sandbox", pod))
 }
 
-// List is stream.Pods' List: the pods with the status the kubelet gives them now.
+// List is server.Pods' List: the pods with the status the kubelet gives them now.
 func (p *podIndex) List() []*corev1.Pod {
 	var all []*corev1.Pod
 	for _, w := range (*kubelet)(p).allWorkers() {
-		if s := w.seen.Load(); s != nil && !s.gone {
+		if s := w.snapshot.Load(); s != nil && !s.gone {
 			pod := s.pod.DeepCopy()
 			pod.Status = s.status
 			all = append(all, pod)

@@ -81,16 +81,16 @@ func podStatus(v view, x facts) corev1.PodStatus {
 	s.ObservedGeneration = pod.Generation
 	switch {
 	case !isEnd(s.Phase):
-	case b.quiet():
+	case b.allStopped():
 		endContainers(pod, &s)
 	case !isTerminal(pod):
-		// The end is told when nothing runs: what the pod used is given away by then.
+		// The terminal phase is written when nothing runs: the scheduler then gives what the pod used to others.
 		s.Phase, s.Reason, s.Message = cmp.Or(pod.Status.Phase, corev1.PodPending), pod.Status.Reason, pod.Status.Message
 	}
 	return s
 }
 
-// startTime is when the kubelet first saw the pod, once told never changed.
+// startTime is when the kubelet first saw the pod; once written it never changes.
 func startTime(pod *corev1.Pod, x facts) *metav1.Time {
 	if pod.Status.StartTime != nil || x.started.IsZero() {
 		return pod.Status.StartTime.DeepCopy()
@@ -129,19 +129,19 @@ func (b *statusBuilder) container(m member) corev1.ContainerStatus {
 		b.absent(&s, m, old)
 		return s
 	}
-	f := list[0]
-	s.ContainerID, s.RestartCount = engine.URI(f.ID), int32(f.Attempt)
-	s.ImageID = b.images[f.ImageID]
+	cs := list[0]
+	s.ContainerID, s.RestartCount = engine.URI(cs.ID), int32(cs.Attempt)
+	s.ImageID = b.images[cs.ImageID]
 	if s.ImageID == "" {
-		s.ImageID = engine.URI(f.ImageID)
+		s.ImageID = engine.URI(cs.ImageID)
 	}
-	if f.Image != "" {
-		s.Image = f.Image
+	if cs.Image != "" {
+		s.Image = cs.Image
 	}
 	s.AllocatedResources = m.Resources.Requests.DeepCopy()
 	has := m.Resources
-	if b.resizing(f, m) {
-		has = b.given[f.ID]
+	if b.resizing(cs, m) {
+		has = b.actuated[cs.ID]
 	}
 	s.Resources = &corev1.ResourceRequirements{Requests: has.Requests.DeepCopy(), Limits: has.Limits.DeepCopy()}
 	if len(list) > 1 && list[1].State == engine.StateExited {
@@ -149,26 +149,26 @@ func (b *statusBuilder) container(m member) corev1.ContainerStatus {
 	} else if old != nil && old.RestartCount == s.RestartCount {
 		s.LastTerminationState = *old.LastTerminationState.DeepCopy()
 	}
-	state := f.State
+	state := cs.State
 	if state == engine.StateRunning && b.starting[m.Name] {
 		state = engine.StateCreated
 	}
 	switch state {
 	case engine.StateRunning:
-		s.State.Running = &corev1.ContainerStateRunning{StartedAt: seconds(f.Started)}
-		c := b.checks[f.ID]
+		s.State.Running = &corev1.ContainerStateRunning{StartedAt: seconds(cs.Started)}
+		c := b.probes[cs.ID]
 		started = c.started
 		s.Ready = c.started && c.ready && c.unhealthy == ""
 	case engine.StateExited:
-		s.State = b.terminated(f)
-		s.Ready = m.role == roleInit && f.Exit.Code == 0
-		if w := b.waiting(m, f); w != nil {
+		s.State = b.terminated(cs)
+		s.Ready = m.role == roleInit && cs.Exit.Code == 0
+		if w := b.waiting(m, cs); w != nil {
 			s.LastTerminationState, s.State = s.State, corev1.ContainerState{Waiting: w}
 		}
 	case engine.StateCreated:
 		s.State.Waiting = b.notStarted(m)
 	}
-	if m.role == roleInit && f.State != engine.StateRunning {
+	if m.role == roleInit && cs.State != engine.StateRunning {
 		started = false
 	}
 	return s
@@ -202,8 +202,8 @@ func (b *statusBuilder) restartsLost(m member) bool {
 }
 
 // ending is planner.ending, quiet planner.quiet.
-func (b *statusBuilder) ending() bool { return (&planner{view: b.view}).ending() }
-func (b *statusBuilder) quiet() bool  { return (&planner{view: b.view}).quiet() }
+func (b *statusBuilder) ending() bool     { return (&planner{view: b.view}).ending() }
+func (b *statusBuilder) allStopped() bool { return (&planner{view: b.view}).allStopped() }
 
 // notStarted is why a container that has not run yet waits.
 func (b *statusBuilder) notStarted(m member) *corev1.ContainerStateWaiting {
@@ -217,15 +217,15 @@ func (b *statusBuilder) notStarted(m member) *corev1.ContainerStateWaiting {
 }
 
 // waiting is why a container that ended is not running again yet; nil: it stays ended, or is about to start.
-func (b *statusBuilder) waiting(m member, f *engine.ContainerStatus) *corev1.ContainerStateWaiting {
-	if b.again[f.ID] && !b.ending() {
+func (b *statusBuilder) waiting(m member, cs *engine.ContainerStatus) *corev1.ContainerStateWaiting {
+	if b.resizeRestarts[cs.ID] && !b.ending() {
 		return &corev1.ContainerStateWaiting{Reason: waitCreating}
 	}
-	if b.ending() || !restarts(b.pod.Spec.RestartPolicy, m.role, f.Exit.Code) {
+	if b.ending() || !restarts(b.pod.Spec.RestartPolicy, m.role, cs.Exit.Code) {
 		return nil
 	}
-	if restartAt(f).After(b.now) {
-		return &corev1.ContainerStateWaiting{Reason: waitCrashLoop, Message: crashLoopMessage(b.pod, m.Name, f.Backoff)}
+	if restartAt(cs).After(b.now) {
+		return &corev1.ContainerStateWaiting{Reason: waitCrashLoop, Message: crashLoopMessage(b.pod, m.Name, cs.Backoff)}
 	}
 	if p, ok := b.problems[m.Name]; ok {
 		return &corev1.ContainerStateWaiting{Reason: p.reason, Message: p.message}
@@ -243,18 +243,18 @@ func longName(pod *corev1.Pod) string {
 	return fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID)
 }
 
-func (b *statusBuilder) terminated(f *engine.ContainerStatus) corev1.ContainerState {
-	message := f.Exit.Message
-	if m := b.messages[f.ID]; m != "" {
+func (b *statusBuilder) terminated(cs *engine.ContainerStatus) corev1.ContainerState {
+	message := cs.Exit.Message
+	if m := b.messages[cs.ID]; m != "" {
 		message = m
 	}
-	started := f.Started
+	started := cs.Started
 	if started.IsZero() {
-		started = f.Created
+		started = cs.Created
 	}
 	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
-		ExitCode: int32(f.Exit.Code), Reason: f.Exit.Reason, Message: message,
-		StartedAt: seconds(started), FinishedAt: seconds(f.Exit.Finished), ContainerID: "docker://" + f.ID,
+		ExitCode: int32(cs.Exit.Code), Reason: cs.Exit.Reason, Message: message,
+		StartedAt: seconds(started), FinishedAt: seconds(cs.Exit.Finished), ContainerID: "docker://" + cs.ID,
 	}}
 }
 

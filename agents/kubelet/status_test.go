@@ -65,7 +65,7 @@ func TestPodStatus(t *testing.T) {
 		{name: "running", in: viewOf(podOf(always, "a"), runs("a", 0)), want: "Running a=running,ready"},
 		{name: "running, its hook is not over", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(_ *view, x *facts) { x.starting["a"] = true },
 			want: "Pending a=ContainerCreating" + notReady},
-		{name: "running, not ready", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view, _ *facts) { v.checks["a0"] = check{started: true} },
+		{name: "running, not ready", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view, _ *facts) { v.probes["a0"] = probeResults{started: true} },
 			want: "Running a=running" + notReady},
 		{name: "one runs, one is to come", in: viewOf(podOf(always, "a", "b"), runs("a", 0)), want: "Pending a=running,ready b=ContainerCreating" + notReady},
 		{name: "no image", in: viewOf(podOf(always, "a")), then: func(_ *view, x *facts) { x.problems["a"] = problem{reason: "ErrImagePull"} },
@@ -91,7 +91,7 @@ func TestPodStatus(t *testing.T) {
 		}, want: "Failed/OutOfcpu"},
 		{name: "past its deadline, yet running", in: viewOf(podOf(always, "a"), runs("a", 0)), then: pastDeadline,
 			want: "Pending a=running,ready !Ready(PodFailed) !ContainersReady(PodFailed)"},
-		{name: "past its deadline, yet running, told before", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view, x *facts) {
+		{name: "past its deadline, yet running, reported before", in: viewOf(podOf(always, "a"), runs("a", 0)), then: func(v *view, x *facts) {
 			pastDeadline(v, x)
 			v.pod.Status.Phase = corev1.PodRunning
 		}, want: "Running a=running,ready !Ready(PodFailed) !ContainersReady(PodFailed)"},

@@ -15,11 +15,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/env"
 	"gantry/agents/kubelet/volumes"
 )
 
 func TestVolumeMountErrors(t *testing.T) {
-	env := &environment{values: map[string]string{"A": "a", "UP": "..", "ROOT": "/x", "EMPTY": ""}}
+	vars, err := env.Resolve(nil, &corev1.Container{Env: []corev1.EnvVar{{Name: "A", Value: "a"}, {Name: "UP", Value: ".."}, {Name: "ROOT", Value: "/x"}, {Name: "EMPTY"}}}, env.Sources{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	noPlace, notMade := errors.New("of the host"), fmt.Errorf("%w: of the host", volumes.ErrNotMade)
 	for _, tc := range []struct {
 		m    corev1.VolumeMount
@@ -35,7 +39,7 @@ func TestVolumeMountErrors(t *testing.T) {
 		{corev1.VolumeMount{Name: "v", SubPath: "x"}, notMade, `failed to create subPath directory for volumeMount "v" of container "c"`},
 	} {
 		c := &corev1.Container{Name: "c", VolumeMounts: []corev1.VolumeMount{tc.m}}
-		_, err := volumeMounts(c, map[string]volume{"v": {path: "/v"}}, env, func(volume, int, string) (string, error) { return "/place", tc.err })
+		_, err := volumeMounts(c, map[string]volume{"v": {path: "/v"}}, vars, func(volume, int, string) (string, error) { return "/place", tc.err })
 		if err == nil || err.Error() != tc.want {
 			t.Errorf("%+v: error %v, want %s", tc.m, err, tc.want)
 		}
@@ -46,7 +50,7 @@ func TestVolumeMountErrors(t *testing.T) {
 // after (CVE-2021-25741).
 func TestEngineMountsWhatTheKubeletOpened(t *testing.T) {
 	const starts = 8
-	r := newRig(t)
+	r := newTestCluster(t)
 	k := newKubelet(Config{
 		Gateway: gateway{r.api}, NodeName: r.node, Network: testNetwork, DataDir: r.dataDir, LogDir: noLinks, Log: testLog(r),
 	}, r.engine())
@@ -97,7 +101,7 @@ func TestEngineMountsWhatTheKubeletOpened(t *testing.T) {
 }
 
 // untilExit waits for a container's end and returns its code.
-func (r *rig) untilExit(id string) int64 {
+func (r *testCluster) untilExit(id string) int64 {
 	r.Helper()
 	codes, errs := r.docker.ContainerWait(r.Context(), id, container.WaitConditionNotRunning)
 	select {
@@ -111,7 +115,7 @@ func (r *rig) untilExit(id string) int64 {
 
 // A part of a volume is the same for all containers, across their restarts and the kubelet's; it goes with the pod.
 func TestSubPathOfAPod(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	pod := r.run("parts", func(p *corev1.Pod) {
 		p.Spec.Volumes = []corev1.Volume{{Name: "disk", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 		p.Spec.InitContainers = []corev1.Container{{Name: "first", Image: testImage, Args: []string{"touch", "/part/file"},
@@ -153,7 +157,7 @@ func TestSubPathOfAPod(t *testing.T) {
 
 // A subPath that a link leads out of the volume is refused, and the pod's author learns nothing of the host.
 func TestSubPathOutOfTheVolumeIsRefused(t *testing.T) {
-	r := newRig(t).start()
+	r := newTestCluster(t).start()
 	dir := t.TempDir()
 	if err := os.Symlink("/", dir+"/out"); err != nil {
 		t.Fatal(err)

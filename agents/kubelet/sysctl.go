@@ -75,8 +75,8 @@ func kernelRelease() string {
 	return strings.TrimSpace(string(text))
 }
 
-// refuse tells why the pod may not set one of its sysctls.
-func (l sysctlList) refuse(pod *corev1.Pod) *failure {
+// admissionFailure tells why the pod may not set one of its sysctls.
+func (l sysctlList) admissionFailure(pod *corev1.Pod) *failure {
 	if pod.Spec.SecurityContext == nil {
 		return nil
 	}

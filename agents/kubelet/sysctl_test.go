@@ -44,7 +44,7 @@ func TestSysctlList(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := ""
-		if f := l.refuse(tc.pod); f != nil {
+		if f := l.admissionFailure(tc.pod); f != nil {
 			got = f.message
 		}
 		if got != tc.want {
@@ -73,7 +73,7 @@ func TestSysctlPatterns(t *testing.T) {
 }
 
 func TestSysctlsOfAPod(t *testing.T) {
-	r := newRig(t)
+	r := newTestCluster(t)
 	r.change = func(c *Config) { c.AllowedUnsafeSysctls = []string{"kernel.msg*"} }
 	r.start()
 	sets := func(all ...corev1.Sysctl) func(*corev1.Pod) {

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/images"
 	"gantry/registry/safely"
 )
 
@@ -21,49 +22,49 @@ type worker struct {
 	ref engine.PodRef
 	log *slog.Logger
 
-	wake    chan struct{} // one token: look again
-	results chan func()   // what jobs found out, applied by run
-	seen    atomic.Pointer[snapshot]
+	wake     chan struct{} // one token: step again
+	results  chan func()   // what jobs lead to, applied by run
+	snapshot atomic.Pointer[snapshot]
 
 	mu    sync.Mutex // guards inbox
 	inbox inbox
 
-	pod      *corev1.Pod // as last known; made up from labels for an orphan
-	known    bool        // pod came from the API
-	confirm  bool        // the pod may be gone: ask
-	gone     bool
-	back     *corev1.Pod // came again after it was gone: another worker's, once this one is done
-	failure  *failure
-	admitted bool
-	granted  allocation // nil: not known yet
-	pending  pendingResize
+	pod       *corev1.Pod // as last known; made from labels where the API's is not known
+	known     bool        // pod came from the API
+	confirm   bool        // the pod may be gone: ask the API
+	gone      bool
+	recreated *corev1.Pod // created again with the same UID after it was gone: for the next worker
+	failure   *failure
+	admitted  bool
+	granted   allocation // nil: not known yet
+	pending   pendingResize
 	// resizeFault is why the last resize of a container failed.
-	resizeFault string
-	resized     bool                                   // a resize is in progress
-	given       map[string]corev1.ResourceRequirements // what running containers were given last, by ID
-	again       map[string]bool                        // containers, by ID, that were stopped to start again whatever their policy
-	began       time.Time
-	dirty       map[string]bool // containers to look at
-	found       map[string]*engine.ContainerStatus
-	address     netip.Addr
-	boxID       string        // the sandbox that address belongs to
-	making      *sandboxStart // the last one begun
-	volumes     map[string]volume
-	released    bool
-	jobs        map[string]*job
-	waits       map[string]time.Time
-	problems    map[string]problem
-	messages    map[string]string // by container ID
-	images      map[string]string // imageID of a status by the engine's ID
-	told        map[string]bool   // containers, by ID, whose back-off there was an event of
-	pulls       pullBackoff
-	boxFails    int // sandboxes that failed in a row
-	hired       time.Time
-	counted     bool // its start has been measured
-	done        bool // nothing is left: run ends
+	resizeFault     string
+	resized         bool                                   // a resize is in progress
+	actuated        map[string]corev1.ResourceRequirements // what running containers were given last, by ID
+	resizeRestarts  map[string]bool                        // containers, by ID, that were stopped to start again whatever their policy
+	firstSeen       time.Time
+	dirty           map[string]bool // containers to inspect
+	statuses        map[string]*engine.ContainerStatus
+	address         netip.Addr
+	addressSandbox  string        // the sandbox that address belongs to
+	startingSandbox *sandboxStart // the last one
+	volumes         map[string]volume
+	released        bool
+	jobs            map[string]*job
+	waits           map[string]time.Time
+	problems        map[string]problem
+	messages        map[string]string // by container ID
+	images          map[string]string // imageID of a status by the engine's ID
+	backOffRecorded map[string]bool   // containers, by ID, whose back-off has its event
+	pulls           images.Backoff
+	sandboxFailures int // in a row
+	created         time.Time
+	startMeasured   bool
+	done            bool // nothing is left: run ends
 }
 
-// inbox is what others tell a worker.
+// inbox is what others give a worker.
 type inbox struct {
 	pod     *corev1.Pod
 	removed bool
@@ -75,12 +76,12 @@ type inbox struct {
 type job struct {
 	do     verb
 	cancel context.CancelFunc
-	hooked bool            // a start with a postStart handler, which is not over before that
-	over   <-chan struct{} // closed when it has been done
+	hooked bool            // a start with a postStart handler, which ends with that
+	done   <-chan struct{} // closed at its end
 	until  time.Time       // a stop's end of grace
 }
 
-// snapshot is what others may know of a worker's pod: read-only.
+// snapshot is what others may know of a worker's pod. It is read-only.
 type snapshot struct {
 	pod *corev1.Pod
 	engine.PodStatus
@@ -91,27 +92,27 @@ type snapshot struct {
 
 func newWorker(k *kubelet, ref engine.PodRef) *worker {
 	return &worker{
-		k: k, ref: ref, hired: time.Now(), log: k.log.With("ns", ref.Namespace, "name", ref.Name, "uid", ref.UID),
+		k: k, ref: ref, created: time.Now(), log: k.log.With("ns", ref.Namespace, "name", ref.Name, "uid", ref.UID),
 		wake: make(chan struct{}, 1), results: make(chan func(), 16),
-		dirty: map[string]bool{}, found: map[string]*engine.ContainerStatus{}, jobs: map[string]*job{}, waits: map[string]time.Time{},
-		problems: map[string]problem{}, messages: map[string]string{}, images: map[string]string{}, told: map[string]bool{},
-		given: map[string]corev1.ResourceRequirements{}, again: map[string]bool{},
+		dirty: map[string]bool{}, statuses: map[string]*engine.ContainerStatus{}, jobs: map[string]*job{}, waits: map[string]time.Time{},
+		problems: map[string]problem{}, messages: map[string]string{}, images: map[string]string{}, backOffRecorded: map[string]bool{},
+		actuated: map[string]corev1.ResourceRequirements{}, resizeRestarts: map[string]bool{},
 	}
 }
 
-// tell changes the inbox and wakes the worker. It never blocks.
-func (w *worker) tell(change func(*inbox)) {
+// enqueue changes the inbox and wakes the worker. It never blocks.
+func (w *worker) enqueue(change func(*inbox)) {
 	w.mu.Lock()
 	if w.inbox.dirty == nil {
 		w.inbox.dirty = map[string]bool{}
 	}
 	change(&w.inbox)
 	w.mu.Unlock()
-	w.nudge()
+	w.wakeUp()
 }
 
-// nudge asks for another look.
-func (w *worker) nudge() {
+// wakeUp asks for another step. It never blocks.
+func (w *worker) wakeUp() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -138,7 +139,7 @@ func (w *worker) run(ctx context.Context) {
 		case apply := <-w.results:
 			apply()
 		}
-		for more := true; more; { // one look for all that came together
+		for more := true; more; { // one step for all that came together
 			select {
 			case apply := <-w.results:
 				apply()
@@ -151,9 +152,9 @@ func (w *worker) run(ctx context.Context) {
 			w.log.Warn("pod step failed", "after", stepRetry, "err", err)
 			after = stepRetry
 		}
-		if w.done && w.k.drop(w) {
-			if w.back != nil {
-				w.k.tell(w.ref, true, func(in *inbox) { in.pod = w.back })
+		if w.done && w.k.removeWorker(w) {
+			if w.recreated != nil {
+				w.k.enqueue(w.ref, true, func(in *inbox) { in.pod = w.recreated })
 			}
 			return
 		}
@@ -164,7 +165,7 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// safely turns a panic into an error with its stack: one bad pod stops only itself.
+// safely turns a panic into an error with its stack: other pods go on.
 func (w *worker) safely(ctx context.Context, wg *sync.WaitGroup) (after time.Duration, err error) {
 	err = safely.Call(func() error {
 		after, err = w.step(ctx, wg)
@@ -173,16 +174,16 @@ func (w *worker) safely(ctx context.Context, wg *sync.WaitGroup) (after time.Dur
 	return after, err
 }
 
-// step looks at everything and starts what is to be done.
+// step observes the pod, writes its status and starts what is to be done.
 func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Duration, err error) {
 	w.done = false
 	w.takeInbox()
-	// Until the engine's containers are listed nobody knows what is missing, and with the engine away nothing is judged: its
+	// Until the engine's containers are listed it is not known what is missing, and with the engine away nothing is decided: its
 	// return wakes every worker.
 	if !w.k.synced.Load() || w.k.fault() != nil {
 		return 0, nil
 	}
-	if err := w.look(ctx); err != nil {
+	if err := w.inspect(ctx); err != nil {
 		return 0, err
 	}
 	if w.confirm || (!w.known && !w.gone) {
@@ -193,50 +194,50 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 		w.admit()
 	}
 	v := w.view(w.allocate(), time.Now())
-	turn := w.backOffs(v)
+	nextBackOff := w.recordBackOffs(v)
 	x := w.facts()
 	p := &planner{view: v}
-	w.keepRoom(p) // before the status: it may tell the scheduler that there is room
+	w.updateReservation(p) // before the status: it may show the scheduler that resources are free
 	status := podStatus(v, x)
 	if w.known && !w.gone {
 		v.settled = w.writeStatus(ctx, wg, status)
 	}
-	w.seen.Store(&snapshot{pod: v.pod, PodStatus: v.PodStatus, address: w.address, gone: w.gone, status: status})
-	w.account(status)
+	w.snapshot.Store(&snapshot{pod: v.pod, PodStatus: v.PodStatus, address: w.address, gone: w.gone, status: status})
+	w.measureStart(status)
+	w.reportResize(status)
 	if p.ending() {
-		w.endStarts()
+		w.cancelStarts()
 	}
 	actions, after := plan(v)
-	for _, d := range []time.Duration{w.deadline(v.now), turn} {
+	for _, d := range []time.Duration{w.deadline(v.now), nextBackOff} {
 		if d > 0 && (after == 0 || d < after) {
 			after = d
 		}
 	}
 	for _, a := range actions {
-		w.act(ctx, wg, v, a)
+		w.execute(ctx, wg, v, a)
 	}
-	w.hurry(v)
+	w.shortenStops(v)
 	return after, nil
 }
 
-// keepRoom holds the pod's share of the node until nothing of it runs any more.
-func (w *worker) keepRoom(p *planner) {
+// updateReservation ends the pod's reservation when none of its containers runs any more.
+func (w *worker) updateReservation(p *planner) {
 	switch {
 	case !p.ending():
-	case p.quiet():
-		w.k.room.leave(w.ref.UID)
+	case p.allStopped():
+		w.k.reservations.remove(w.ref.UID)
 	default:
-		w.k.room.setEnding(w.ref.UID)
+		w.k.reservations.setEnding(w.ref.UID)
 	}
 }
 
-// account measures a start at its end.
-func (w *worker) account(s corev1.PodStatus) {
-	if s.Phase == corev1.PodRunning && w.pod.Status.Phase != corev1.PodRunning && !w.counted {
-		w.counted = true
-		podStartSeconds.Observe(time.Since(w.hired).Seconds())
+// measureStart measures the pod's start once it runs.
+func (w *worker) measureStart(s corev1.PodStatus) {
+	if s.Phase == corev1.PodRunning && w.pod.Status.Phase != corev1.PodRunning && !w.startMeasured {
+		w.startMeasured = true
+		podStartSeconds.Observe(time.Since(w.created).Seconds())
 	}
-	w.reportResize(s)
 }
 
 func (w *worker) takeInbox() {
@@ -245,8 +246,8 @@ func (w *worker) takeInbox() {
 	w.inbox = inbox{}
 	w.mu.Unlock()
 	if in.resync {
-		for id := range w.found {
-			w.dirty[id] = true // those not listed are found gone
+		for id := range w.statuses {
+			w.dirty[id] = true // those not listed are gone
 		}
 	}
 	maps.Copy(w.dirty, in.dirty)
@@ -254,7 +255,7 @@ func (w *worker) takeInbox() {
 		w.adopt(in.pod)
 	}
 	if in.removed {
-		w.confirm, w.back = true, nil
+		w.confirm, w.recreated = true, nil
 	}
 }
 
@@ -264,20 +265,20 @@ func (w *worker) adopt(pod *corev1.Pod) {
 		return
 	}
 	if w.gone {
-		w.back = pod
+		w.recreated = pod
 		return
 	}
 	w.pod, w.known, w.confirm = pod, true, false
-	if w.began.IsZero() {
-		w.began = time.Now()
+	if w.firstSeen.IsZero() {
+		w.firstSeen = time.Now()
 		if pod.Status.StartTime != nil {
-			w.began = pod.Status.StartTime.Time
+			w.firstSeen = pod.Status.StartTime.Time
 		}
 	}
 }
 
-// endStarts ends pulls and hooks of containers that are not wanted any more.
-func (w *worker) endStarts() {
+// cancelStarts cancels the starts of containers that are to end, with their pulls and hooks.
+func (w *worker) cancelStarts() {
 	for _, j := range w.jobs {
 		if j.do == doStart {
 			j.cancel()
@@ -285,7 +286,7 @@ func (w *worker) endStarts() {
 	}
 }
 
-// view is what a plan looks at; pod is the pod as granted.
+// view is what a plan is made from; pod is the pod as granted.
 func (w *worker) view(pod *corev1.Pod, now time.Time) view {
 	busy := make(map[string]bool, len(w.jobs))
 	for key := range w.jobs {
@@ -293,29 +294,29 @@ func (w *worker) view(pod *corev1.Pod, now time.Time) view {
 			busy[key] = true
 		}
 	}
-	g := engine.NewPodStatus(w.found)
+	s := engine.NewPodStatus(w.statuses)
 	v := view{
-		pod: pod, PodStatus: g, given: w.given, again: w.again, gone: w.gone, failure: w.failure, networkReady: w.k.podCIDR().IsValid(),
-		waitsForRoom: !w.admitted && w.failure == nil, released: w.released, busy: busy, waits: w.waits, checks: map[string]check{}, now: now,
+		pod: pod, PodStatus: s, actuated: w.actuated, resizeRestarts: w.resizeRestarts, gone: w.gone, failure: w.failure, networkReady: w.k.node.PodCIDR().IsValid(),
+		waitsForResources: !w.admitted && w.failure == nil, released: w.released, busy: busy, waits: w.waits, probes: map[string]probeResults{}, now: now,
 	}
-	if box := g.Sandbox(); box != nil && box.State == engine.StateRunning {
-		v.addressed = (w.address.IsValid() && w.boxID == box.ID || w.pod.Spec.HostNetwork) && (w.volumes != nil || joined(g, box.ID))
+	if sandbox := s.Sandbox(); sandbox != nil && sandbox.State == engine.StateRunning {
+		v.addressed = (w.address.IsValid() && w.addressSandbox == sandbox.ID || w.pod.Spec.HostNetwork) && (w.volumes != nil || hasContainers(s, sandbox.ID))
 	}
-	for _, list := range g.Containers {
-		for _, f := range list {
-			if f.State == engine.StateRunning {
-				v.checks[f.ID] = w.k.check(f.ID)
+	for _, list := range s.Containers {
+		for _, cs := range list {
+			if cs.State == engine.StateRunning {
+				v.probes[cs.ID] = w.k.probeResults(cs.ID)
 			}
 		}
 	}
 	return v
 }
 
-// joined tells whether a container was ever made in the sandbox: then its volumes were there.
-func joined(g engine.PodStatus, sandbox string) bool {
-	for _, list := range g.Containers {
-		for _, f := range list {
-			if f.SandboxID == sandbox {
+// hasContainers tells whether a container was ever created in the sandbox: then the pod's volumes were mounted.
+func hasContainers(s engine.PodStatus, sandbox string) bool {
+	for _, list := range s.Containers {
+		for _, cs := range list {
+			if cs.SandboxID == sandbox {
 				return true
 			}
 		}
@@ -333,6 +334,6 @@ func (w *worker) facts() facts {
 	}
 	return facts{
 		problems: problems, starting: starting, messages: w.messages, images: w.images,
-		nodeIP: w.k.cfg.NodeIP, podIP: w.address, started: w.began, pending: w.pending, resizeFault: w.resizeFault,
+		nodeIP: w.k.cfg.NodeIP, podIP: w.address, started: w.firstSeen, pending: w.pending, resizeFault: w.resizeFault,
 	}
 }

@@ -19,7 +19,7 @@ type dockerConfig struct {
 // logOptions bound a container's log, where the engine keeps it as files of its own: 5 files of 10 MiB.
 var logOptions = map[string]string{"max-size": "10m", "max-file": "5"}
 
-// containerConfig turns a container of a pod into Docker's terms. seccompDir holds the files of Localhost profiles. Errors are ErrConfig.
+// containerConfig is a container of a pod as Docker's configuration. seccompDir holds the files of Localhost profiles. Errors are ErrConfig.
 func containerConfig(in ContainerConfig, node, seccompDir string, f features) (dockerConfig, error) {
 	c := in.Container
 	config := &container.Config{
@@ -33,7 +33,7 @@ func containerConfig(in ContainerConfig, node, seccompDir string, f features) (d
 		OpenStdin:   c.Stdin,
 		StdinOnce:   c.StdinOnce,
 		Tty:         c.TTY,
-		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}}, // the pod's probes decide, not the image's
+		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}}, // the pod's probes are used, not the image's
 		StopSignal:  stopSignal(c),
 	}
 	join := container.NetworkMode("container:" + in.Sandbox)
@@ -95,7 +95,7 @@ func namespaces(h *container.HostConfig, pod *corev1.Pod) {
 	}
 }
 
-// sandboxConfig turns a pod's sandbox into Docker's terms.
+// sandboxConfig is a pod's sandbox as Docker's configuration.
 func sandboxConfig(in SandboxConfig, node, image string, f features) dockerConfig {
 	config := &container.Config{
 		Image:  image,
@@ -110,7 +110,7 @@ func sandboxConfig(in SandboxConfig, node, image string, f features) dockerConfi
 	if f.pauseSeccomp {
 		confinePause(host)
 	}
-	// No CPU shares: the program only waits, and with the least of them its start waits for everybody on a busy machine.
+	// No CPU shares: the program only waits, and with the least of them its start waits for every other process on a busy machine.
 	if in.Pod.Spec.HostNetwork {
 		host.NetworkMode = "host"
 	} else {
@@ -127,7 +127,7 @@ func sandboxConfig(in SandboxConfig, node, image string, f features) dockerConfi
 	return dockerConfig{dockerName(in.Pod, SandboxName, in.Attempt), config, host}
 }
 
-// confinePause leaves the pause container what its program needs and no more, which also starts faster.
+// confinePause takes from the pause container what its program does not need, which also starts it faster.
 func confinePause(h *container.HostConfig) *container.HostConfig {
 	h.CapDrop = []string{"ALL"}
 	h.SecurityOpt = append(h.SecurityOpt, "no-new-privileges", "seccomp="+pause.SeccompProfile())

@@ -7,7 +7,7 @@
 // grace, hash of the image) is kept on the container and comes back in its ContainerStatus.
 //
 // Methods may be called at the same time. A call that changes the engine is finished when its ctx ends after it has begun: half a start is
-// worse than a late end. Waiting to begin, reading and streaming end with ctx. Errors are told apart with errors.Is and the Err variables of
+// worse than a late end. Waiting to begin, reading and streaming end with ctx. Errors have a kind, tested with errors.Is and the Err variables of
 // errors.go; their texts are the engine's own and fit for a pod's status. Nothing is retried here.
 //
 // New returns the implementation for Docker (docker.go). Fake implements the same contract in memory: enginetest.Run runs one suite on both.

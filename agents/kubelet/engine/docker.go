@@ -81,7 +81,7 @@ func Open(host string) (*client.Client, error) {
 type Config struct {
 	// Node is the name of the node, which the labels of its containers have.
 	Node string
-	// DataDir keeps what the engine can do (engine.json) and the files of Localhost seccomp profiles (seccomp/).
+	// DataDir keeps the detected features (engine.json) and the files of Localhost seccomp profiles (seccomp/).
 	DataDir string
 }
 
@@ -106,14 +106,14 @@ func New(api API, cfg Config) *Docker {
 	return &Docker{api: api, cfg: cfg, goarch: runtime.GOARCH, slots: make(chan struct{}, engineSlots)}
 }
 
-// callTimeout bounds one short call of the engine: beyond it the engine hangs, and the caller tries again.
+// callTimeout bounds one short call of the engine: beyond it the engine counts as hanging.
 const callTimeout = 2 * time.Minute
 
-// Check asks the engine who it is; an error names what is wrong with it.
+// Check is Engine's.
 func (d *Docker) Check(ctx context.Context) error {
 	p, err := d.api.Ping(ctx)
 	if err != nil {
-		return fmt.Errorf("asking the docker engine at %s: %w", d.api.DaemonHost(), classify(err))
+		return fmt.Errorf("pinging the docker engine at %s: %w", d.api.DaemonHost(), classify(err))
 	}
 	if versions.LessThan(p.APIVersion, minDockerAPI) {
 		return fmt.Errorf("the docker engine at %s speaks API %s: Docker 20.10 (API %s) or later is needed", d.api.DaemonHost(), p.APIVersion, minDockerAPI)
@@ -154,7 +154,7 @@ func (d *Docker) Clean(ctx context.Context) error {
 		return fmt.Errorf("removing the pause image: %w", classify(err))
 	}
 	if err := os.Remove(filepath.Join(d.cfg.DataDir, trialsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("removing what the engine can: %w", err)
+		return fmt.Errorf("removing the engine's features: %w", err)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ var (
 	ErrInvalid = errors.New("invalid argument")
 	// ErrConfig: a container cannot be configured as its pod asks for. The engine was not asked.
 	ErrConfig = errors.New("invalid container configuration")
-	// ErrUnreachable: nobody answers.
+	// ErrUnreachable: the engine does not answer.
 	ErrUnreachable = errors.New("engine unreachable")
 	// ErrUnavailable: the engine answers that it cannot serve now.
 	ErrUnavailable = errors.New("engine unavailable")

@@ -28,7 +28,7 @@ func (d *Docker) Exec(ctx context.Context, id string, command []string, s Stream
 		exitCode, err = d.exitCode(ctx, made.ID)
 	}
 	if err != nil {
-		return 0, errors.Join(classify(err), killExec(ctx, d.api, made.ID)) // nobody waits for it any more
+		return 0, errors.Join(classify(err), killExec(ctx, d.api, made.ID)) // the caller does not wait for it any more
 	}
 	return exitCode, nil
 }
@@ -104,7 +104,7 @@ func (s Streams) copy(ctx context.Context, conn types.HijackedResponse, resize f
 	return err
 }
 
-// writerOr is w, or a place for what nobody asked for.
+// writerOr is w, or discards where that is nil.
 func writerOr(w io.Writer) io.Writer {
 	if w == nil {
 		return io.Discard

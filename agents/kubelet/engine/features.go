@@ -42,7 +42,7 @@ func (d *Docker) detected() (features, error) {
 	return *f, nil
 }
 
-// trials is what only an attempt tells of the engine. It is kept in a file: the answer changes with the engine or
+// trials are the features that only an attempt shows. They are kept in a file: they change with the engine or
 // a reboot alone.
 type trials struct {
 	Version      int    `json:"version"` // trialsVersion
@@ -53,7 +53,7 @@ type trials struct {
 	PauseSeccomp bool   `json:"pauseSeccomp"`
 }
 
-// trialsVersion changes with the questions.
+// trialsVersion changes with the trials.
 const trialsVersion = 2
 
 const (
@@ -61,15 +61,15 @@ const (
 	bootIDFile = "/proc/sys/kernel/random/boot_id"
 )
 
-// detect learns what containers can have on this engine. image is one that exists.
+// detect detects the engine's features. image is one that exists.
 func (d *Docker) detect(ctx context.Context, image string) (features, error) {
 	info, err := d.api.Info(ctx)
 	if err != nil {
-		return features{}, fmt.Errorf("asking the engine what it can: %w", classify(err))
+		return features{}, fmt.Errorf("reading the engine's features: %w", classify(err))
 	}
 	f := featuresOf(info)
 	status, _ := os.ReadFile("/proc/self/status")
-	// The engine is taken to lack what this process lacks: both are services of one host.
+	// The engine is assumed to lack what this process lacks: both are services of one host.
 	f.missing = missingCapabilities(string(status))
 	boot, _ := os.ReadFile(bootIDFile)
 	t := trials{Version: trialsVersion, Engine: info.ID + " " + info.ServerVersion, Boot: strings.TrimSpace(string(boot))}
@@ -90,7 +90,7 @@ func (t trials) addTo(f *features) {
 	f.negativeOOM, f.privileged, f.pauseSeccomp = t.NegativeOOM, t.Privileged, t.PauseSeccomp
 }
 
-// featuresOf is what the engine says of itself.
+// featuresOf are the features that the engine lists.
 func featuresOf(info system.Info) features {
 	return features{
 		memory: info.MemTotal, swapLimit: info.SwapLimit, memoryLimit: info.MemoryLimit,
@@ -100,13 +100,13 @@ func featuresOf(info system.Info) features {
 	}
 }
 
-// run starts and removes a container for each question. A container that cannot be made at all is an error, one that cannot
-// be started is a no.
+// run starts and removes a container for each trial. A container that cannot be created is an error, one that cannot
+// be started means that the feature is missing.
 func (t *trials) run(ctx context.Context, d *Docker, image string) error {
 	g, ctx := safely.WithContext(ctx)
-	try := func(answer *bool, name string, h *container.HostConfig) {
+	try := func(feature *bool, name string, h *container.HostConfig) {
 		g.Go(func() (err error) {
-			*answer, err = d.tryStart(ctx, fmt.Sprintf("gantry-trial-%s-%s", d.cfg.Node, name), image, h)
+			*feature, err = d.tryStart(ctx, fmt.Sprintf("gantry-trial-%s-%s", d.cfg.Node, name), image, h)
 			return err
 		})
 	}
@@ -118,7 +118,7 @@ func (t *trials) run(ctx context.Context, d *Docker, image string) error {
 
 func (d *Docker) tryStart(ctx context.Context, name, image string, h *container.HostConfig) (ok bool, err error) {
 	force := container.RemoveOptions{Force: true}
-	// As root: another user has no capability to be refused.
+	// As root: another user has no capabilities, so their lack would not show.
 	c := &container.Config{Image: image, User: "0:0", NetworkDisabled: true, Labels: map[string]string{labelTrial: "true"}}
 	made, err := d.api.ContainerCreate(ctx, c, h, nil, nil, name)
 	if errdefs.IsConflict(err) { // left by a crash
@@ -138,7 +138,7 @@ func (d *Docker) tryStart(ctx context.Context, name, image string, h *container.
 	return start == nil, classify(remove)
 }
 
-// labelTrial marks the containers of trials, which live for a moment.
+// labelTrial marks the containers of trials.
 const labelTrial = "io.gantry.trial"
 
 func readTrials(file string) (t trials, err error) {
@@ -156,7 +156,7 @@ func writeTrials(file string, t trials) error {
 		return err
 	}
 	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, text, 0o644)); err != nil {
-		return fmt.Errorf("keeping what the engine can: %w", err)
+		return fmt.Errorf("writing the engine's features: %w", err)
 	}
 	return nil
 }

@@ -20,8 +20,8 @@ type execInspector interface {
 	ContainerExecInspect(ctx context.Context, execID string) (container.ExecInspect, error)
 }
 
-// killExec kills the process of an exec that nobody waits for any more, as containerd does when a stream ends; one that has ended
-// is no error. Docker has no call for it, so it is killed from the host, and only while it surely is that process.
+// killExec kills the process of an exec whose caller has gone, as containerd does when a stream ends; one that has ended
+// is no error. Docker has no call for it, so it is killed from the host, and only while it is certain to be that process.
 // It goes on when ctx has ended.
 func killExec(ctx context.Context, d execInspector, execID string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), killTimeout)
@@ -38,7 +38,7 @@ func killExec(ctx context.Context, d execInspector, execID string) error {
 	if err != nil {
 		return fmt.Errorf("killing exec %s: %w", execID, err)
 	}
-	p, err := os.FindProcess(e.Pid) // by a pidfd: from here on it means this process, though its number were given anew
+	p, err := os.FindProcess(e.Pid) // by a pidfd: it means this process even when its number is reused
 	if err != nil {
 		return fmt.Errorf("killing exec %s: %w", execID, err)
 	}

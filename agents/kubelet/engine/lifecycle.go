@@ -88,8 +88,8 @@ func (d *Docker) create(ctx context.Context, c dockerConfig) (id string, err err
 	return made.ID, err
 }
 
-// acquireSlot waits for leave to make the engine work. The ctx it returns outlives the one given: once begun, a call goes on when the
-// kubelet is told to end, for half a start is worse than a late end.
+// acquireSlot waits for one of engineSlots. The ctx it returns outlives the one given: once begun, a call goes on when the
+// kubelet ends, because half a start is worse than a late end.
 func (d *Docker) acquireSlot(ctx context.Context) (_ context.Context, release func(), err error) {
 	select {
 	case d.slots <- struct{}{}:

@@ -7,7 +7,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 )
 
-// The engine's own tail counts records. To count lines, their records are looked at first: no more than maxCounted, as a number
+// The engine's own tail counts records. To count lines, their records are read first: no more than maxCounted, as a number
 // above that is a log's size rather than its end. spareRecords are asked for besides where records are known that begin a line, as
 // more may come between the two reads.
 const (

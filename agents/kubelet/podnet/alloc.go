@@ -6,9 +6,8 @@ import (
 	"gantry/agents/internal/bridge"
 )
 
-// next is the first free address of cidr behind after, going round: an address just freed is given out last, so that
-// what still talks to its old pod meets nobody rather than somebody else. Network, gateway and broadcast
-// address are never given out. Pure.
+// next is the first free address of cidr after another, starting over at its end: an address just freed is allocated last, so that
+// clients of its old pod do not reach another one. Network, gateway and broadcast address are never allocated. Pure.
 func next(cidr netip.Prefix, after netip.Addr, taken func(netip.Addr) bool) (netip.Addr, error) {
 	cidr = cidr.Masked()
 	gateway := bridge.Gateway(cidr)

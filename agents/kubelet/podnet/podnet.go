@@ -6,7 +6,7 @@
 // one node pass the host's IP stack too: service addresses and network policies work there whether or not the host has
 // br_netfilter.
 //
-// The kernel is the only memory of what is in use. The host's end is named gt<hash of the pod's uid>, and its alias is "<uid>
+// What is in use is kept in the kernel alone. The host's end is named gt<hash of the pod's uid>, and its alias is "<uid>
 // <address>": what is in use can be listed after any crash, without entering a namespace. An address stays in
 // use until its link is gone: by Teardown, or with the sandbox's namespace.
 package podnet
@@ -30,10 +30,10 @@ import (
 // ErrNoAddress is Address' answer for a namespace that has no pod network yet.
 var ErrNoAddress = errors.New("the sandbox has no address")
 
-// ErrFull tells that every address of the podCIDR is in use.
+// ErrFull: every address of the podCIDR is in use.
 var ErrFull = errors.New("no address is free")
 
-// Network makes and removes the networks of a node's pods. The zero value is ready for use, by many at once.
+// Network makes and removes the networks of a node's pods. The zero value is ready; methods may be called at the same time.
 type Network struct {
 	mu       sync.Mutex // guards what follows
 	last     netip.Addr
@@ -43,7 +43,7 @@ type Network struct {
 // Link is a pod's link as the host sees it.
 type Link struct {
 	Name string // "gt0f3a..."
-	// PodUID and Address are what Setup noted on it; empty and not valid where Setup was cut short.
+	// PodUID and Address are those that Setup wrote on it; empty and not valid where Setup was interrupted.
 	PodUID  string
 	Address netip.Addr
 	index   int
@@ -53,8 +53,8 @@ type Link struct {
 func EnsureBridge(cidr netip.Prefix) error { return bridge.Ensure(cidr, 0) }
 
 // Setup gives the sandbox whose process is pid the network of pod podUID, and returns its address. It makes the
-// bridge where that is missing. A sandbox that has its network keeps it and its address; a half-made one is made
-// again. taken (may be nil) tells of addresses that are in use beyond those List knows.
+// bridge where that is missing. A sandbox that has its network keeps it and its address; an incomplete one is made
+// again. taken (may be nil) reports addresses that are in use beyond those List knows.
 // The error is ErrFull when the podCIDR is used up.
 func (n *Network) Setup(podUID string, pid int, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error) {
 	addr, err := n.setup(podUID, pid, cidr, taken)
@@ -71,32 +71,32 @@ func (n *Network) setup(podUID string, pid int, cidr netip.Prefix, taken func(ne
 	if err := bridge.Ensure(cidr, 0); err != nil {
 		return netip.Addr{}, err
 	}
-	box, err := open(pid)
+	sb, err := open(pid)
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	defer box.close()
+	defer sb.close()
 	links, err := List()
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	if addr, err := box.address(); err == nil && complete(links, podUID, addr) {
+	if addr, err := sb.address(); err == nil && complete(links, podUID, addr) {
 		return addr, nil
 	}
 	addr, err := n.reserve(podUID, cidr, taken)
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	if err := connect(podUID, addr, box, bridge.Gateway(cidr)); err != nil {
-		_ = remove(LinkName(podUID)) // what is left is found by List, too
+	if err := connect(podUID, addr, sb, bridge.Gateway(cidr)); err != nil {
+		_ = remove(LinkName(podUID)) // List has what is left, too
 		return netip.Addr{}, err
 	}
 	n.forget(podUID)
 	return addr, nil
 }
 
-// Reserve promises a pod the address that Setup will give it: that of its link, else a free one of cidr. Calling it again
-// promises the same. The promise ends with Teardown or this process. The error is ErrFull when the podCIDR is used up.
+// Reserve allocates the address that Setup will give a pod: that of its link, else a free one of cidr. Calling it again
+// returns the same. The reservation ends with Teardown or this process. The error is ErrFull when the podCIDR is used up.
 func (n *Network) Reserve(podUID string, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error) {
 	err := errors.Join(checkUID(podUID), bridge.Check(cidr))
 	if err != nil {
@@ -111,7 +111,7 @@ func (n *Network) reserve(podUID string, cidr netip.Prefix, taken func(netip.Add
 	if a := n.reserved[podUID]; cidr.Contains(a) {
 		return a, nil
 	}
-	links, err := List() // under the lock: a promise is forgotten once its link is there
+	links, err := List() // under the lock: a reservation is removed once its link is there
 	if err != nil {
 		return netip.Addr{}, err
 	}
@@ -120,15 +120,15 @@ func (n *Network) reserve(podUID string, cidr netip.Prefix, taken func(netip.Add
 			return l.Address, nil
 		}
 	}
-	given := map[netip.Addr]bool{}
+	others := map[netip.Addr]bool{}
 	for uid, a := range n.reserved {
-		given[a] = uid != podUID
+		others[a] = uid != podUID
 	}
 	addr, err := next(cidr, n.start(links), func(a netip.Addr) bool {
-		return given[a] || inUse(links, a) || (taken != nil && taken(a))
+		return others[a] || inUse(links, a) || (taken != nil && taken(a))
 	})
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("choosing an address of %s: %w", cidr, err)
+		return netip.Addr{}, fmt.Errorf("allocating an address of %s: %w", cidr, err)
 	}
 	if n.reserved == nil {
 		n.reserved = map[string]netip.Addr{}
@@ -137,7 +137,7 @@ func (n *Network) reserve(podUID string, cidr netip.Prefix, taken func(netip.Add
 	return addr, nil
 }
 
-// forget ends a promise.
+// forget removes a reservation.
 func (n *Network) forget(podUID string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -153,15 +153,15 @@ func checkUID(podUID string) error {
 
 // Address reads the address of the sandbox whose process is pid; ErrNoAddress where it has none.
 func Address(pid int) (netip.Addr, error) {
-	box, err := open(pid)
+	sb, err := open(pid)
 	if err != nil {
 		return netip.Addr{}, err
 	}
-	defer box.close()
-	return box.address()
+	defer sb.close()
+	return sb.address()
 }
 
-// Teardown removes the pod's link, and with it its end in the sandbox, and the promise of an address. An absent one is no fault.
+// Teardown removes the pod's link, and with it its end in the sandbox, and the reservation of its address. An absent link is no error.
 func (n *Network) Teardown(podUID string) error {
 	err := Teardown(podUID)
 	if err == nil {
@@ -176,7 +176,7 @@ func Teardown(podUID string) error { return remove(LinkName(podUID)) }
 // Remove removes a link that List returned, for links no pod owns any more.
 func Remove(l Link) error { return remove(l.Name) }
 
-// Clean removes every pod's link and the bridge: what `gantry down` leaves behind is nothing.
+// Clean removes every pod's link and the bridge, for `gantry down`.
 func Clean() error {
 	links, err := List()
 	for _, l := range links {
@@ -231,7 +231,7 @@ func remove(name string) error {
 	return nil
 }
 
-// complete tells that the pod's link was made to its end and carries addr.
+// complete tells whether the pod's link is complete and has addr.
 func complete(links []Link, podUID string, addr netip.Addr) bool {
 	for _, l := range links {
 		if l.PodUID == podUID {
@@ -250,7 +250,7 @@ func inUse(links []Link, a netip.Addr) bool {
 	return false
 }
 
-// start is the address to look behind: the one given out last, or after a restart the highest in use.
+// start is the address after which the next is allocated: the one allocated last, or after a restart the highest in use.
 func (n *Network) start(links []Link) netip.Addr {
 	last := n.last
 	if !last.IsValid() {

@@ -213,7 +213,7 @@ func TestAddressesOfManyPodsDiffer(t *testing.T) {
 	}
 }
 
-// What is promised before a sandbox runs is what it gets, and nobody else gets it meanwhile.
+// The address reserved before a sandbox runs is the one it gets, and no other pod gets it meanwhile.
 func TestReservedAddressIsThePods(t *testing.T) {
 	clean(t)
 	var n Network

@@ -73,32 +73,32 @@ func (s *sandbox) address() (netip.Addr, error) {
 	return a, nil
 }
 
-// connect makes the pair and everything on both of its ends. The alias comes last: it says that the rest is done.
-func connect(podUID string, addr netip.Addr, box *sandbox, gateway netip.Addr) error {
+// connect makes the pair and everything on both of its ends. The alias comes last: it marks the link as complete.
+func connect(podUID string, addr netip.Addr, sb *sandbox, gateway netip.Addr) error {
 	if err := Teardown(podUID); err != nil {
 		return err
 	}
-	if stale, err := box.h.LinkByName(eth0); err == nil {
-		if err := box.h.LinkDel(stale); err != nil {
+	if stale, err := sb.h.LinkByName(eth0); err == nil {
+		if err := sb.h.LinkDel(stale); err != nil {
 			return fmt.Errorf("removing stale %s in the sandbox: %w", eth0, err)
 		}
 	}
-	host, err := addPair(LinkName(podUID), addr, box.ns)
+	host, err := addPair(LinkName(podUID), addr, sb.ns)
 	if err != nil {
 		return err
 	}
-	if err := box.configure(addr, gateway); err != nil {
+	if err := sb.configure(addr, gateway); err != nil {
 		return err
 	}
-	box.settle(host)
+	sb.settle(host)
 	if err := netlink.LinkSetAlias(host, podUID+" "+addr.String()); err != nil {
 		return fmt.Errorf("naming link %s: %w", host.Attrs().Name, err)
 	}
 	return nil
 }
 
-// How long the kernel may take to notice that a pair is connected. It does so a moment after both ends are up, and drops what is sent
-// before: a pod's first packet would be sent again a second later.
+// How long the kernel may take to detect that a pair is connected. It does so after both ends are up, and drops packets until
+// then: a pod's first packet would be sent again a second later.
 const (
 	settlePoll  = 500 * time.Microsecond
 	settleTries = 1000
@@ -129,7 +129,7 @@ func addPair(name string, addr netip.Addr, ns netns.NsHandle) (netlink.Link, err
 	if err := netlink.LinkAdd(pair); err != nil {
 		return nil, fmt.Errorf("making link %s: %w", name, err)
 	}
-	// With br_netfilter a pod's packet to its own service is turned round inside the bridge.
+	// With br_netfilter a pod's packet to its own service goes back to the port it came from.
 	if err := netlink.LinkSetHairpin(pair, true); err != nil {
 		return nil, fmt.Errorf("setting hairpin mode of link %s: %w", name, err)
 	}
@@ -171,8 +171,8 @@ func (s *sandbox) configure(addr, gateway netip.Addr) error {
 	return nil
 }
 
-// sysctls are the pod's own settings: no IPv6 on eth0, and no heed to redirects, which the host sends when it forwards a
-// packet back out of the bridge it came from.
+// sysctls are the pod's own settings: no IPv6 on eth0, and no redirects accepted, which the host sends when it forwards a
+// packet back to the bridge it came from.
 func (s *sandbox) sysctls() error {
 	settings := []struct{ path, value string }{
 		{"/proc/sys/net/ipv4/conf/all/accept_redirects", "0"},

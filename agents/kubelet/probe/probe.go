@@ -1,9 +1,8 @@
-// Package probe asks containers how they are: startup, liveness and readiness probes by HTTP, TCP, gRPC and
+// Package probe runs the startup, liveness and readiness probes of containers, by HTTP, TCP, gRPC and
 // commands, as a pod's spec describes them.
 //
-// A container's answer is known by its id, so that a restarted container begins anew. While the startup probe has
-// not succeeded the others wait. Readiness begins as not ready, unless a restarted kubelet says that the
-// container was; liveness begins as alive.
+// Results are kept by container ID, so that a restarted container has none. While the startup probe has
+// not succeeded the others wait. A container begins as alive and not ready, unless a restarted kubelet knows that it was ready.
 package probe
 
 import (
@@ -26,7 +25,7 @@ type Config struct {
 	Exec func(ctx context.Context, containerID string, command []string) (out []byte, code int, err error)
 	// Changed is called when a container's Result changed. It must not block.
 	Changed func(pod *corev1.Pod)
-	// Event is called for every probe that did not plainly succeed, with the event's reason and text (Unhealthy, "Readiness
+	// Event is called for every probe that fails, errs or warns, with the event's reason and text (Unhealthy, "Readiness
 	// probe failed: ...").
 	Event func(pod *corev1.Pod, container, reason, message string)
 	Log   *slog.Logger
@@ -39,7 +38,7 @@ type Target struct {
 	ID        string // of the running container
 	IP        netip.Addr
 	StartedAt time.Time
-	// WasReady is the readiness last reported of this very container: a restart of the kubelet keeps it.
+	// WasReady is the readiness last reported of this container: a restart of the kubelet keeps it.
 	WasReady bool
 	// WasStarted is the same for the startup probe.
 	WasStarted bool
@@ -89,7 +88,7 @@ func (p *Prober) Run(ctx context.Context) error {
 	}
 }
 
-// Ensure begins to probe a container unless it is probed already. A container without probes is not taken.
+// Ensure begins to probe a container unless it is probed already. A container without probes is ignored.
 func (p *Prober) Ensure(ctx context.Context, t Target) {
 	c := t.Container
 	if c.StartupProbe == nil && c.LivenessProbe == nil && c.ReadinessProbe == nil {
@@ -176,36 +175,36 @@ func (p *Prober) repeat(ctx context.Context, t *target, kind string, spec *corev
 			return false
 		case <-timer.C:
 		}
-		over := false
+		last := false
 		safely.Do(p.cfg.Log.With("ns", t.Pod.Namespace, "pod", t.Pod.Name, "container", t.Container.Name), "probing", func() {
-			over = p.round(ctx, t, kind, spec, &count)
+			last = p.probeOnce(ctx, t, kind, spec, &count)
 		})
 		switch {
 		case ctx.Err() != nil:
 			return false
-		case over:
+		case last:
 			return count.healthy
 		}
 		timer.Reset(time.Duration(max(spec.PeriodSeconds, 1)) * time.Second)
 	}
 }
 
-// round probes once and tells whether that was the last time.
-func (p *Prober) round(ctx context.Context, t *target, kind string, spec *corev1.Probe, count *counter) (over bool) {
-	a := p.ask(ctx, t, spec)
+// probeOnce probes once and tells whether that was the last time.
+func (p *Prober) probeOnce(ctx context.Context, t *target, kind string, spec *corev1.Probe, count *counter) (last bool) {
+	a := p.runWithRetries(ctx, t, spec)
 	if ctx.Err() != nil {
 		return false
 	}
-	p.tell(t, kind, a)
-	if a.err != nil || !count.add(a.ok) { // what nobody knows counts neither way
+	p.record(t, kind, a)
+	if a.err != nil || !count.add(a.ok) { // an unknown result does not count
 		return false
 	}
 	p.report(t, kind, count.healthy)
 	return kind == "Startup" || kind == "Liveness" && !count.healthy
 }
 
-// tell counts an answer and makes an event of one that is not plain success.
-func (p *Prober) tell(t *target, kind string, a answer) {
+// record counts a result, and records the event of a failure, an error or a warning.
+func (p *Prober) record(t *target, kind string, a result) {
 	event := func(reason, format string, args ...any) {
 		p.cfg.Event(t.Pod, t.Container.Name, reason, kind+" probe "+fmt.Sprintf(format, args...))
 	}
@@ -221,7 +220,7 @@ func (p *Prober) tell(t *target, kind string, a answer) {
 	probesTotal.WithLabelValues(kind, resultLabel(a.ok)).Inc()
 }
 
-// report stores a probe's verdict and tells of a change.
+// report stores whether a container is healthy by a probe, and calls Changed when that changed.
 func (p *Prober) report(t *target, kind string, healthy bool) {
 	p.mu.Lock()
 	before := t.result
@@ -244,16 +243,16 @@ func (p *Prober) report(t *target, kind string, healthy bool) {
 	}
 }
 
-// counter turns answers into a verdict: it takes as many in a row as the thresholds say to change it.
+// counter decides by results whether a container is healthy: a change takes as many in a row as the thresholds say.
 type counter struct {
 	healthy          bool
-	decided          bool // some verdict has been given
+	decided          bool // healthy has been decided by results
 	row              int
 	last             bool
 	success, failure int
 }
 
-// add counts an answer and tells whether the verdict is now (anew or for the first time) decided.
+// add counts a result and tells whether healthy has changed, or is decided for the first time.
 func (c *counter) add(ok bool) bool {
 	if ok != c.last {
 		c.row = 0

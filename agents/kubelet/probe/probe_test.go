@@ -21,18 +21,18 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// script answers exec probes in turn by their first word, and then always with the last answer.
+// script answers exec probes by their first word, one answer after the other, and then always with the last.
 type script struct {
 	mu      sync.Mutex
 	answers map[string]string // command -> "0011"
-	asked   map[string]int
+	runs    map[string]int
 }
 
 func (s *script) exec(_ context.Context, _ string, command []string) ([]byte, int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	answers, n := s.answers[command[0]], s.asked[command[0]]
-	s.asked[command[0]]++
+	answers, n := s.answers[command[0]], s.runs[command[0]]
+	s.runs[command[0]]++
 	return []byte("said " + command[0]), int(answers[min(n, len(answers)-1)] - '0'), nil
 }
 
@@ -65,7 +65,7 @@ func TestVerdictsOverTime(t *testing.T) {
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := &script{answers: tc.answers, asked: map[string]int{}}
+				s := &script{answers: tc.answers, runs: map[string]int{}}
 				p := New(Config{Exec: s.exec, Changed: func(*corev1.Pod) {}, Event: func(*corev1.Pod, string, string, string) {}, Log: slog.New(slog.DiscardHandler)})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error)
@@ -94,11 +94,11 @@ func TestVerdictsOverTime(t *testing.T) {
 
 func TestFailedProbesAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
-		s := &script{answers: map[string]string{"r": "1"}, asked: map[string]int{}}
+		var events []string
+		s := &script{answers: map[string]string{"r": "1"}, runs: map[string]int{}}
 		p := New(Config{Exec: s.exec, Changed: func(*corev1.Pod) { t.Error("nothing changed") }, Log: slog.New(slog.DiscardHandler),
 			Event: func(_ *corev1.Pod, container, reason, message string) {
-				told = append(told, container+" "+reason+": "+message)
+				events = append(events, container+" "+reason+": "+message)
 			}})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -113,7 +113,7 @@ func TestFailedProbesAreTold(t *testing.T) {
 		cancel()
 		<-done
 		want := []string{"web Unhealthy: Readiness probe failed: said r", "web Unhealthy: Readiness probe failed: said r"}
-		if diff := cmp.Diff(want, told); diff != "" {
+		if diff := cmp.Diff(want, events); diff != "" {
 			t.Error(diff)
 		}
 		if _, ok := p.Result("c"); ok {
@@ -182,14 +182,14 @@ func TestHTTPAndTCP(t *testing.T) {
 		{"nothing to do", corev1.ProbeHandler{}, "unknown: missing probe handler for pod_ns(u1):web"},
 	}
 	for _, tc := range cases {
-		a := (&Prober{}).ask(t.Context(), target, &corev1.Probe{ProbeHandler: tc.handler})
+		a := (&Prober{}).runWithRetries(t.Context(), target, &corev1.Probe{ProbeHandler: tc.handler})
 		if got := describe(a); got != tc.want {
 			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
 		}
 	}
 }
 
-func describe(a answer) string {
+func describe(a result) string {
 	switch {
 	case a.err != nil:
 		return "unknown: " + a.err.Error()
@@ -201,17 +201,17 @@ func describe(a answer) string {
 	return "success"
 }
 
-// A container that cannot be asked is asked three times, an event tells of it, and its verdict stays.
+// A container that cannot be probed is probed three times, an event reports it, and its health stays.
 func TestProbeThatCannotAskDecidesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var told []string
-		asked := 0
+		var events []string
+		runs := 0
 		p := New(Config{Changed: func(*corev1.Pod) { t.Error("the verdict changed") }, Log: slog.New(slog.DiscardHandler),
 			Exec: func(context.Context, string, []string) ([]byte, int, error) {
-				asked++
+				runs++
 				return nil, 0, errors.New("the engine is away")
 			},
-			Event: func(_ *corev1.Pod, _, reason, message string) { told = append(told, reason+": "+message) }})
+			Event: func(_ *corev1.Pod, _, reason, message string) { events = append(events, reason+": "+message) }})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- p.Run(ctx) }()
@@ -221,18 +221,18 @@ func TestProbeThatCannotAskDecidesNothing(t *testing.T) {
 		cancel()
 		<-done
 		want := []string{"Unhealthy: Liveness probe errored and resulted in unknown state: the engine is away"}
-		if diff := cmp.Diff(want, told); diff != "" || asked != askTries {
-			t.Errorf("asked %d times, want %d; events (-want +got):\n%s", asked, askTries, diff)
+		if diff := cmp.Diff(want, events); diff != "" || runs != maxTries {
+			t.Errorf("run %d times, want %d; events (-want +got):\n%s", runs, maxTries, diff)
 		}
 	})
 }
 
-// A warning is told, and is success.
+// A warning is events, and is success.
 func TestWarningIsSuccess(t *testing.T) {
-	var told []string
-	p := New(Config{Event: func(_ *corev1.Pod, _, reason, message string) { told = append(told, reason+": "+message) }})
-	p.tell(&target{Target: Target{Pod: &corev1.Pod{}, Container: &corev1.Container{}}}, "Readiness", answer{ok: true, warning: "Probe terminated redirects, Response body: x"})
-	if diff := cmp.Diff([]string{"ProbeWarning: Readiness probe warning: Probe terminated redirects, Response body: x"}, told); diff != "" {
+	var events []string
+	p := New(Config{Event: func(_ *corev1.Pod, _, reason, message string) { events = append(events, reason+": "+message) }})
+	p.record(&target{Target: Target{Pod: &corev1.Pod{}, Container: &corev1.Container{}}}, "Readiness", result{ok: true, warning: "Probe terminated redirects, Response body: x"})
+	if diff := cmp.Diff([]string{"ProbeWarning: Readiness probe warning: Probe terminated redirects, Response body: x"}, events); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -243,7 +243,7 @@ func TestExecTimeoutSaysSo(t *testing.T) {
 		return nil, 0, errors.Join(errors.New("stopped"), ctx.Err())
 	}})
 	synctest.Test(t, func(t *testing.T) {
-		a := p.ask(t.Context(), &target{Target: Target{ID: "c"}}, execProbe("slow", 1, 1))
+		a := p.runWithRetries(t.Context(), &target{Target: Target{ID: "c"}}, execProbe("slow", 1, 1))
 		if got, want := describe(a), `failure: command timed out: "slow" timed out after 1s`; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}

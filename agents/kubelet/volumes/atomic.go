@@ -20,7 +20,7 @@ import (
 // so one rename of ..data changes all files at once. These are the names that Kubernetes uses and programs watch for.
 const dataLink = "..data"
 
-// writeAll makes dir hold exactly files, owned by group (-1: nobody's in particular). Equal content is left alone.
+// writeAll makes dir hold exactly files, owned by group (-1: the kubelet's). Equal content is left alone.
 func writeAll(dir string, files map[string]file, group int) error {
 	if same(filepath.Join(dir, dataLink), files) {
 		return link(dir, files) // a crash may have come between the swap and the links

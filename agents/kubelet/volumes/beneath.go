@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// beneathTries is how often a path is resolved again while somebody moves its directories.
+// beneathTries is how often a path is resolved again while its directories are being moved.
 const beneathTries = 1000
 
 // openBeneath opens a path below a directory in one step of the kernel, which takes no link that leads out. resolve adds to
@@ -55,7 +55,7 @@ func openOrMake(root int, name string, mode uint32) (int, error) {
 	return fd, nil
 }
 
-// mkdirBeneath makes a directory and opens it; one that somebody else makes meanwhile is as good, a link is not.
+// mkdirBeneath makes a directory and opens it; one that exists by then is as good, a link is not.
 func mkdirBeneath(parent int, name string, mode uint32) (int, error) {
 	err := unix.Mkdirat(parent, name, mode&^unix.S_IFMT)
 	if err != nil && !errors.Is(err, unix.EEXIST) {

@@ -1,30 +1,43 @@
 package volumes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 )
 
-// mountEmptyDir makes a directory or, for the medium Memory, a tmpfs, which anyone in the pod may write.
-func (v *Volumes) mountEmptyDir(pod *corev1.Pod, vol *corev1.Volume) (Mounted, error) {
-	path, err := v.makeDir(pod, emptyDirType, vol.Name)
+// emptyDirPlugin makes a directory or, for the medium Memory, a tmpfs, which anyone in the pod may write.
+func emptyDirPlugin() Plugin {
+	return Plugin{
+		Name: "kubernetes.io/empty-dir", Is: func(vol *corev1.Volume) bool { return vol.EmptyDir != nil },
+		Mount: mountEmptyDir, Unmount: unmountDir, Metrics: emptyDirMetrics,
+	}
+}
+
+// readWriteAll is an emptyDir's mode.
+const readWriteAll = 0o777
+
+func mountEmptyDir(_ context.Context, r Request) (Mounted, error) {
+	source := r.Volume.EmptyDir
+	path, err := r.MakeDir()
 	if err != nil {
 		return Mounted{}, err
 	}
-	switch vol.EmptyDir.Medium {
+	switch source.Medium {
 	case corev1.StorageMediumDefault:
 	case corev1.StorageMediumMemory:
-		if err := mountMemory(path, vol.EmptyDir); err != nil {
+		if err := mountMemory(path, source); err != nil {
 			return Mounted{}, err
 		}
 	default:
-		return Mounted{}, fmt.Errorf("unknown storage medium %q", vol.EmptyDir.Medium)
+		return Mounted{}, fmt.Errorf("unknown storage medium %q", source.Medium)
 	}
-	return Mounted{Path: path}, own(path, fsGroup(pod))
+	return Mounted{Path: path}, own(path, fsGroup(r.Pod))
 }
 
 // own opens a directory to everyone and, with a group, makes what is created in it the group's.
@@ -66,3 +79,27 @@ func isTmpfs(path string) (bool, error) {
 	// A data directory may itself be on a tmpfs: only another device than the parent's is a mount.
 	return s.Type == unix.TMPFS_MAGIC && here.Dev != parent.Dev, nil
 }
+
+// emptyDirMetrics counts what is in the directory, whose file system it may share with others.
+func emptyDirMetrics(dir string) (Metrics, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(dir, &fs); err != nil {
+		return Metrics{}, &os.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	m := Metrics{Capacity: int64(fs.Blocks) * fs.Bsize, Available: int64(fs.Bavail) * fs.Bsize}
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		var s unix.Stat_t
+		if err == nil {
+			err = unix.Lstat(path, &s)
+		}
+		if errors.Is(err, os.ErrNotExist) { // the pod removes files meanwhile
+			return nil
+		}
+		m.Used += s.Blocks * blockSize
+		return err
+	})
+	return m, err
+}
+
+// blockSize is the unit of stat's blocks.
+const blockSize = 512 // bytes

@@ -1,6 +1,7 @@
 package volumes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,16 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 )
+
+// hostPathPlugin gives a path of the host as it is: nothing is mounted.
+func hostPathPlugin() Plugin {
+	return Plugin{
+		Name: "kubernetes.io/host-path", Is: func(vol *corev1.Volume) bool { return vol.HostPath != nil }, Unmount: unmountDir,
+		Mount: func(_ context.Context, r Request) (Mounted, error) {
+			return Mounted{Path: r.Volume.HostPath.Path}, checkHostPath(r.Volume.HostPath)
+		},
+	}
+}
 
 // checkHostPath makes what the type of a hostPath allows to make, and refuses what is not of its type.
 func checkHostPath(source *corev1.HostPathVolumeSource) error {

@@ -61,7 +61,7 @@ func detachBelow(dir, name string) error {
 			return err
 		}
 		if len(points) == last {
-			return fmt.Errorf("unmounting: %s is still mounted", points[0])
+			return fmt.Errorf("unmounting: %s %w", points[0], ErrStillMounted)
 		}
 		last = len(points)
 		for _, p := range outermost(points) {
@@ -72,7 +72,10 @@ func detachBelow(dir, name string) error {
 	}
 }
 
-// checkNotMounted is an error where something is mounted at name or below it, a path below the directory dir.
+// ErrStillMounted tells that something is mounted below a directory that was to be removed.
+var ErrStillMounted = errors.New("is still mounted")
+
+// checkNotMounted is ErrStillMounted where something is mounted at name or below it, a path below the directory dir.
 func checkNotMounted(dir, name string) error {
 	fd, err := openPath(dir)
 	if errors.Is(err, unix.ENOENT) {
@@ -84,7 +87,7 @@ func checkNotMounted(dir, name string) error {
 	defer unix.Close(fd)
 	points, err := mountsBelow(fd, name)
 	if err == nil && len(points) > 0 {
-		err = fmt.Errorf("%s is still mounted", points[0])
+		err = fmt.Errorf("%s %w", points[0], ErrStillMounted)
 	}
 	return err
 }

@@ -21,7 +21,7 @@ func mountAt(t *testing.T, source, at, kind string, flags uintptr) {
 	t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
 }
 
-// podWithForeignMounts is a pod with somebody's directories mounted in its own, which hold canaries.
+// podWithForeignMounts is a pod with foreign directories mounted below its own, which hold canaries.
 func podWithForeignMounts(t *testing.T) (b *bench, canaries []string) {
 	b = newBench(t, corev1.Volume{Name: "disk", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}})
 	disk := b.mount("disk")

@@ -35,13 +35,16 @@ type Config struct {
 	Field func(pod *corev1.Pod, path string) (string, error)
 	// Resource is the value of a container's resourceFieldRef.
 	Resource func(pod *corev1.Pod, c *corev1.Container, ref *corev1.ResourceFieldSelector) (string, error)
+	// Plugins are volume sources besides those of this package.
+	Plugins []Plugin
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
 
-// Volumes keeps the volumes of a node's pods. Its methods may be called at the same time; those for one pod take turns.
+// Volumes keeps the volumes of a node's pods. Its methods may be called at the same time; those for one pod run one after the other.
 type Volumes struct {
-	cfg Config
+	cfg     Config
+	plugins []Plugin
 
 	mu   sync.Mutex // guards pods, and parts of a podState
 	pods map[string]*podState
@@ -60,7 +63,7 @@ func New(cfg Config) *Volumes {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Volumes{cfg: cfg, pods: map[string]*podState{}}
+	return &Volumes{cfg: cfg, plugins: append(plugins(), cfg.Plugins...), pods: map[string]*podState{}}
 }
 
 // Mount makes or refreshes every volume of pod and returns them by name. It is idempotent: what a restarted
@@ -78,7 +81,11 @@ func (v *Volumes) Mount(ctx context.Context, pod *corev1.Pod) (map[string]Mounte
 	mounted := map[string]Mounted{}
 	for i := range pod.Spec.Volumes {
 		vol := &pod.Spec.Volumes[i]
-		m, err := v.mount(ctx, p, pod, vol)
+		plugin, err := v.pluginOf(vol)
+		var m Mounted
+		if err == nil {
+			m, err = plugin.Mount(ctx, Request{pod, vol, plugin, v, p})
+		}
 		if err != nil {
 			return nil, fmt.Errorf("MountVolume.SetUp failed for volume %q : %w", vol.Name, err)
 		}
@@ -109,18 +116,20 @@ func (v *Volumes) Refresh(ctx context.Context, pod *corev1.Pod) error {
 	var errs []error
 	for i := range pod.Spec.Volumes {
 		vol := &pod.Spec.Volumes[i]
-		if sourceType(vol) == "" {
+		plugin, err := v.pluginOf(vol)
+		if err != nil || !plugin.Refresh {
 			continue
 		}
-		if _, err := v.mount(ctx, p, pod, vol); err != nil && !errors.Is(context.Cause(ctx), errUnmounted) {
+		if _, err := plugin.Mount(ctx, Request{pod, vol, plugin, v, p}); err != nil && !errors.Is(context.Cause(ctx), errUnmounted) {
 			errs = append(errs, fmt.Errorf("refreshing volume %q: %w", vol.Name, err))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// Unmount unmounts everything of a pod's volumes: after it nothing is mounted below the pod's directory, and Refresh does nothing.
-// An absent pod is no error.
+// Unmount unmounts a pod's subPaths, then each volume by its plug-in, then whatever else is mounted below the pod's directory: after it
+// nothing is, and Refresh does nothing. An error of a plug-in ends it after the other plug-ins: what is left mounted stays so, and the call
+// is to be repeated. An absent pod is no error.
 func (v *Volumes) Unmount(ctx context.Context, podUID string) error {
 	if _, err := Join(v.cfg.Dir, podUID); err != nil {
 		return fmt.Errorf("unmounting volumes: the pod's uid: %w", err)
@@ -132,6 +141,18 @@ func (v *Volumes) Unmount(ctx context.Context, podUID string) error {
 	defer unlock()
 	v.mark(p, true, false)
 	clear(p.tokens)
+	if err := detachBelow(v.cfg.Dir, podUID+"/"+subPathsDir); err != nil {
+		return err
+	}
+	err = v.eachVolume(podUID, func(p *Plugin, name, dir string) error {
+		if err := p.Unmount(ctx, dir); err != nil {
+			return fmt.Errorf("UnmountVolume.TearDown failed for volume %q : %w", name, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	return detachBelow(v.cfg.Dir, podUID)
 }
 
@@ -168,64 +189,6 @@ func (v *Volumes) Pods() ([]string, error) {
 		uids = append(uids, e.Name())
 	}
 	return uids, err
-}
-
-const (
-	emptyDirType = "kubernetes.io~empty-dir"
-	readWriteAll = 0o777
-)
-
-// mount makes one volume.
-func (v *Volumes) mount(ctx context.Context, p *podState, pod *corev1.Pod, vol *corev1.Volume) (Mounted, error) {
-	switch {
-	case vol.EmptyDir != nil:
-		return v.mountEmptyDir(pod, vol)
-	case vol.HostPath != nil:
-		return Mounted{Path: vol.HostPath.Path}, checkHostPath(vol.HostPath)
-	case sourceType(vol) != "":
-		return v.mountFiles(ctx, p, pod, vol)
-	}
-	return Mounted{}, errors.New("volume type is not supported by this node")
-}
-
-// makeDir makes a volume's directory.
-func (v *Volumes) makeDir(pod *corev1.Pod, kind, name string) (string, error) {
-	path, err := Join(v.cfg.Dir, string(pod.UID), "volumes", kind, name)
-	if err != nil {
-		return "", err
-	}
-	return path, os.MkdirAll(path, 0o755)
-}
-
-// sourceType is the directory name of volumes made from objects, "" for the others.
-func sourceType(vol *corev1.Volume) string {
-	switch {
-	case vol.ConfigMap != nil:
-		return "kubernetes.io~configmap"
-	case vol.Secret != nil:
-		return "kubernetes.io~secret"
-	case vol.DownwardAPI != nil:
-		return "kubernetes.io~downward-api"
-	case vol.Projected != nil:
-		return "kubernetes.io~projected"
-	}
-	return ""
-}
-
-// mountFiles writes the files of a volume made from objects.
-func (v *Volumes) mountFiles(ctx context.Context, p *podState, pod *corev1.Pod, vol *corev1.Volume) (Mounted, error) {
-	files, err := v.files(ctx, p, pod, vol)
-	if err != nil {
-		return Mounted{}, err
-	}
-	dir, err := v.makeDir(pod, sourceType(vol), vol.Name)
-	if err != nil {
-		return Mounted{}, err
-	}
-	if err := writeAll(dir, files, fsGroup(pod)); err != nil {
-		return Mounted{}, err
-	}
-	return Mounted{Path: dir, ReadOnly: true}, nil
 }
 
 // fsGroup is the group that owns a pod's volumes, -1 for none.

@@ -22,7 +22,7 @@ func main() {
 		fmt.Println("up", strings.Join(os.Args[2:], " "))
 		<-term
 		fmt.Println("down")
-	case "stubborn": // deaf to SIGTERM
+	case "stubborn": // ignores SIGTERM
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("up")
 		select {}

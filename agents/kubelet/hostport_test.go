@@ -1,0 +1,30 @@
+package kubelet
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+func TestHostPortConflicts(t *testing.T) {
+	with := func(ip string, port int32) *corev1.Pod {
+		p := podOf(corev1.RestartPolicyAlways, "a")
+		p.Spec.Containers[0].Ports = []corev1.ContainerPort{{HostPort: port, HostIP: ip, Protocol: corev1.ProtocolTCP}}
+		return p
+	}
+	for _, tc := range []struct {
+		name string
+		a, b *corev1.Pod
+		want string
+	}{
+		{"other ports", with("", 80), with("", 81), ""},
+		{"same port", with("", 80), with("", 80), "80/TCP"},
+		{"other addresses", with("192.0.2.1", 80), with("192.0.2.2", 80), ""},
+		{"one on all", with("192.0.2.1", 80), with("0.0.0.0", 80), "80/TCP"},
+		{"no host port", with("", 0), with("", 0), ""},
+	} {
+		if got := hostPortTaken(tc.a, []*corev1.Pod{tc.b}); got != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, got, tc.want)
+		}
+	}
+}

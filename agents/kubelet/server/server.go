@@ -1,0 +1,146 @@
+// Package server is the node's HTTP interface on port 10250: logs, exec, attach and port-forward of its pods, for the
+// gateway's identity alone.
+//
+//	GET      /containerLogs/{namespace}/{pod}/{container}   follow, tailLines, previous, sinceSeconds, sinceTime, timestamps, limitBytes, stream
+//	GET POST /exec/{namespace}/{pod}[/{uid}]/{container}    command, input, output, error, tty
+//	GET POST /attach/{namespace}/{pod}[/{uid}]/{container}  input, output, error, tty
+//	GET POST /portForward/{namespace}/{pod}[/{uid}]         port (WebSocket only)
+//	GET      /pods                                          a PodList
+//	GET      /healthz                                       open to all
+//
+// exec, attach and port-forward speak SPDY and WebSocket; exec and attach over WebSocket also v5, in which a client can end
+// its input.
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/agents/kubelet/engine"
+	"gantry/registry"
+)
+
+// Pods is what the server asks the kubelet.
+type Pods interface {
+	// Container returns the engine's id of a container of a pod ("" uid: any); previous: of the one before it. An error
+	// that is registry.NotFound is answered with 404, registry.BadRequest with 400; its text goes to the client.
+	Container(namespace, pod, uid, container string, previous bool) (id string, err error)
+	// SandboxPID returns the process of a pod's sandbox, whose network namespace is the pod's.
+	SandboxPID(namespace, pod, uid string) (pid int, err error)
+	// List returns the node's pods, for /pods.
+	List() []*corev1.Pod
+}
+
+// Engine is what the server asks the engine; see engine.Engine.
+type Engine interface {
+	Container(ctx context.Context, id string) (*engine.ContainerStatus, error)
+	Exec(ctx context.Context, id string, command []string, s engine.Streams) (exitCode int, err error)
+	Attach(ctx context.Context, id string, s engine.Streams) error
+	Logs(ctx context.Context, id string, o engine.LogOptions) (engine.Log, error)
+}
+
+// Config is what the server needs.
+type Config struct {
+	Pods   Pods
+	Engine Engine
+	// Health answers /healthz.
+	Health http.Handler
+	Log    *slog.Logger
+}
+
+// New returns the handler. It is to be served with TLS whose client certificates are verified against the cluster's CA; it
+// lets in the common name gantry-gateway and the organisation system:masters, and answers 401 or 403 to all others; /healthz is
+// open to all.
+func New(cfg Config) (http.Handler, error) {
+	if cfg.Pods == nil || cfg.Engine == nil || cfg.Health == nil || cfg.Log == nil {
+		return nil, errors.New("pods, engine, health and log must be set")
+	}
+	s := &server{cfg}
+	open, mux := http.NewServeMux(), http.NewServeMux()
+	open.Handle("GET /healthz", cfg.Health)
+	open.Handle("GET /healthz/", cfg.Health)
+	open.Handle("/", s.authorised(mux))
+	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", s.logs)
+	for _, method := range []string{"GET ", "POST "} {
+		mux.HandleFunc(method+"/exec/{namespace}/{pod}/{container}", s.exec)
+		mux.HandleFunc(method+"/exec/{namespace}/{pod}/{uid}/{container}", s.exec)
+		mux.HandleFunc(method+"/attach/{namespace}/{pod}/{container}", s.attach)
+		mux.HandleFunc(method+"/attach/{namespace}/{pod}/{uid}/{container}", s.attach)
+		mux.HandleFunc(method+"/portForward/{namespace}/{pod}", s.portForward)
+		mux.HandleFunc(method+"/portForward/{namespace}/{pod}/{uid}", s.portForward)
+	}
+	mux.HandleFunc("GET /pods", s.pods)
+	return open, nil
+}
+
+type server struct{ cfg Config }
+
+// Who may use the server: the common name of gateways' certificates, and the organisation of administrators.
+const (
+	gatewayName = "gantry-gateway"
+	mastersOrg  = "system:masters"
+)
+
+func (s *server) authorised(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
+			http.Error(w, "Unauthorized", http.StatusUnauthorized)
+			return
+		}
+		who := r.TLS.VerifiedChains[0][0].Subject
+		if who.CommonName != gatewayName && !slices.Contains(who.Organization, mastersOrg) {
+			http.Error(w, fmt.Sprintf("Forbidden (user=%s, verb=%s, path=%s)", who.CommonName, r.Method, r.URL.Path), http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// container is the engine's id of the container a request names; on a fault it answers itself.
+func (s *server) container(w http.ResponseWriter, r *http.Request, previous bool) (id string, ok bool) {
+	id, err := s.cfg.Pods.Container(r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("uid"), r.PathValue("container"), previous)
+	if err != nil {
+		s.fail(w, r, err)
+		return "", false
+	}
+	return id, true
+}
+
+// fail answers with an error; only before anything else is written.
+func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+	code, text := http.StatusInternalServerError, err.Error()
+	var known *registry.Error
+	if errors.As(err, &known) && known.Reason != "" {
+		text = known.Reason
+	}
+	switch {
+	case errors.Is(err, registry.NotFound), errors.Is(err, engine.ErrNotFound):
+		code = http.StatusNotFound
+	case errors.Is(err, registry.BadRequest), errors.Is(err, engine.ErrInvalid), errors.Is(err, engine.ErrConflict):
+		code = http.StatusBadRequest
+	case r.Context().Err() != nil: // the client left
+	default:
+		s.cfg.Log.Warn("stream failed", "agent", "kubelet", "path", r.URL.Path, "err", err)
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = io.WriteString(w, text)
+}
+
+func (s *server) pods(w http.ResponseWriter, r *http.Request) {
+	list := corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: []corev1.Pod{}}
+	for _, p := range s.cfg.Pods.List() {
+		list.Items = append(list.Items, *p)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(list) // the client went
+}

@@ -1,0 +1,120 @@
+package kubelet
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/engine"
+)
+
+// rejectedStatus is the status of a pod that was not admitted: why, and no container statuses, which clients would show instead.
+func rejectedStatus(v view, x facts) corev1.PodStatus {
+	s := corev1.PodStatus{
+		Phase: corev1.PodFailed, Reason: v.failure.reason, Message: "Pod was rejected: " + v.failure.message,
+		QOSClass: qosClass(v.pod), StartTime: startTime(v.pod, x), ObservedGeneration: v.pod.Generation,
+	}
+	if isTerminal(v.pod) { // a terminal phase never changes, nor does its reason
+		s.Phase, s.Reason, s.Message = v.pod.Status.Phase, v.pod.Status.Reason, v.pod.Status.Message
+	}
+	return mergeStatus(s, v.pod.Status)
+}
+
+// endContainers sets the statuses of containers that wait in a pod that has ended to terminated: nothing will start them. Where
+// the pod was never initialized its apps, and the init containers that were not reached, stay as they are.
+func endContainers(pod *corev1.Pod, s *corev1.PodStatus) {
+	end := func(list []corev1.ContainerStatus) {
+		for i := range list {
+			if list[i].State.Terminated == nil {
+				list[i].State = corev1.ContainerState{Terminated: lostState()}
+			}
+		}
+	}
+	if wasInitialized(pod, s) {
+		end(s.ContainerStatuses)
+	}
+	end(reachedInit(s.InitContainerStatuses))
+}
+
+// lostState is the state of a container whose end is not known.
+func lostState() *corev1.ContainerStateTerminated {
+	return &corev1.ContainerStateTerminated{ExitCode: lostCode, Reason: reasonStatusLost, Message: messageStatusLost}
+}
+
+// wasInitialized tells whether the pod's apps have begun, or could have.
+func wasInitialized(pod *corev1.Pod, s *corev1.PodStatus) bool {
+	if len(pod.Spec.InitContainers) == 0 {
+		return true
+	}
+	for _, c := range s.ContainerStatuses {
+		if begun(c) {
+			return true
+		}
+	}
+	i := len(s.InitContainerStatuses) - 1
+	last := s.InitContainerStatuses[i]
+	if isSidecar(&pod.Spec.InitContainers[i]) {
+		return last.State.Running != nil && *last.Started
+	}
+	for _, state := range []corev1.ContainerState{last.State, last.LastTerminationState} {
+		if t := state.Terminated; t != nil && t.ExitCode == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// reachedInit are the init containers up to the last that has begun, at least the first.
+func reachedInit(list []corev1.ContainerStatus) []corev1.ContainerStatus {
+	for i := len(list) - 1; i >= 0; i-- {
+		if begun(list[i]) {
+			return list[:i+1]
+		}
+	}
+	return list[:min(len(list), 1)]
+}
+
+// begun tells whether a container has ever run.
+func begun(c corev1.ContainerStatus) bool {
+	return c.State.Waiting == nil || c.LastTerminationState.Terminated != nil
+}
+
+// finished tells whether the pod has ended: every app has ended for good, or an init container failed for good.
+func finished(v view) bool {
+	policy := v.pod.Spec.RestartPolicy
+	sandbox := v.Sandbox()
+	for _, m := range members(v.pod) {
+		cs := v.Latest(m.Name)
+		switch m.role {
+		case roleInit:
+			current := cs != nil && (sandbox == nil || cs.SandboxID == sandbox.ID)
+			if current && cs.State == engine.StateExited && cs.Exit.Code != 0 && policy == corev1.RestartPolicyNever {
+				return true
+			}
+		case roleApp:
+			code, ended := lostExit(v.pod, m.Name)
+			if cs != nil {
+				code, ended = cs.Exit.Code, cs.State == engine.StateExited
+			}
+			if !ended || cs != nil && v.resizeRestarts[cs.ID] || restarts(policy, roleApp, code) {
+				return false
+			}
+		}
+	}
+	return len(v.pod.Spec.Containers) > 0
+}
+
+// lostCode is the exit code of a container whose end is not known.
+const lostCode = 137
+
+// lostExit is the exit code of a container that the API has a status of and that the engine may have lost; lost is false where it has none.
+func lostExit(pod *corev1.Pod, name string) (code int, lost bool) {
+	s := statusNamed(pod, name)
+	switch {
+	case s == nil || s.ContainerID == "":
+		return 0, false
+	case s.State.Terminated != nil:
+		return int(s.State.Terminated.ExitCode), true
+	case s.State.Waiting != nil && s.LastTerminationState.Terminated != nil:
+		return int(s.LastTerminationState.Terminated.ExitCode), true
+	}
+	return lostCode, true
+}
