@@ -103,7 +103,7 @@ func TestRepairBlocksNoWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		etcd := stoppedCommits{store.NewFake(), make(chan struct{}, 1), make(chan struct{})}
-		r := New(Config{Store: etcd, Kinds: testKinds, Log: slog.New(slog.DiscardHandler)})
+		r := New(Config{Store: etcd, Kinds: testKinds(), Log: slog.New(slog.DiscardHandler)})
 		ended := make(chan error, 2)
 		go func() { ended <- r.Run(ctx) }()
 		go func() { ended <- r.RepairByNode(ctx, nil) }()

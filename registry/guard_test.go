@@ -12,7 +12,7 @@ import (
 
 func TestOlderBinaryStandsAside(t *testing.T) {
 	s := store.NewFake()
-	r := runRegistry(t, Config{Store: s, Kinds: testKinds, Quarantine: true, Log: slog.New(slog.DiscardHandler)})
+	r := runRegistry(t, Config{Store: s, Kinds: testKinds(), Quarantine: true, Log: slog.New(slog.DiscardHandler)})
 	write := func() error {
 		_, err := r.store.Commit(testContext(t), store.Txn{Puts: []store.Put{{Key: "/x"}}})
 		return err

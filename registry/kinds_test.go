@@ -44,5 +44,9 @@ var (
 		Plural: "deployments", Singular: "deployment", Namespaced: true, Prefix: "deployments",
 		Subresources: []schema.Subresource{schema.ScaleAt(".spec.replicas", ".status.replicas", ".spec.selector")},
 	}
-	testKinds = schema.NewKinds(schema.NewSet(podKind, nodeKind, deploymentKind))
 )
+
+// testKinds holds them; it is made in the test, as a bubble of testing/synctest needs its channels to be.
+func testKinds() *schema.Kinds {
+	return schema.NewKinds(schema.NewSet(podKind, nodeKind, deploymentKind))
+}

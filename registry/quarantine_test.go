@@ -54,7 +54,7 @@ func TestHostileValues(t *testing.T) {
 			was := put(t, s, "/registry/pods/n/bad", good)
 			var mu sync.Mutex
 			var told []string
-			r := runRegistry(t, Config{Store: s, Kinds: testKinds, Quarantine: true, Log: slog.New(slog.DiscardHandler),
+			r := runRegistry(t, Config{Store: s, Kinds: testKinds(), Quarantine: true, Log: slog.New(slog.DiscardHandler),
 				OnBad: func(k *schema.Kind, namespace, name string, err error) {
 					mu.Lock()
 					defer mu.Unlock()
@@ -72,7 +72,7 @@ func TestHostileValues(t *testing.T) {
 			}
 			isBad(t, ctx, s, r, rev, was, tt.want)
 			// Another process that starts now sees the same, and does not write the record again.
-			r2 := runRegistry(t, Config{Store: s, Kinds: testKinds, Quarantine: true, Log: slog.New(slog.DiscardHandler)})
+			r2 := runRegistry(t, Config{Store: s, Kinds: testKinds(), Quarantine: true, Log: slog.New(slog.DiscardHandler)})
 			isBad(t, ctx, s, r2, rev, was, tt.want)
 			said := func() []string {
 				mu.Lock()

@@ -18,7 +18,7 @@ func TestRestoredStoreOvertakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store.NewFake()
 		a := put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
-		r := New(Config{Store: s, Kinds: testKinds, Log: slog.New(slog.DiscardHandler)})
+		r := New(Config{Store: s, Kinds: testKinds(), Log: slog.New(slog.DiscardHandler)})
 		ctx, cancel := context.WithCancel(t.Context())
 		go r.Run(ctx)
 		w, err := r.Watch(ctx, podKind, "", WatchOptions{})

@@ -20,7 +20,7 @@ func TestIndexesAreReplaced(t *testing.T) {
 		for i := range 100 {
 			put(t, s, fmt.Sprintf("/registry/pods/n/p%02d", i), podJSON("n", fmt.Sprintf("p%02d", i), fmt.Sprintf(`"app":"%d","odd40":"x"`, i%10)))
 		}
-		r := New(Config{Store: s, Kinds: testKinds, Log: slog.New(slog.DiscardHandler)})
+		r := New(Config{Store: s, Kinds: testKinds(), Log: slog.New(slog.DiscardHandler)})
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()
 		list := func(labels string) int {

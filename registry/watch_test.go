@@ -22,7 +22,7 @@ import (
 // testRegistry is a running registry on a store; it ends with the test.
 func testRegistry(t *testing.T, s store.Store) *Registry {
 	t.Helper()
-	return runRegistry(t, Config{Store: s, Kinds: testKinds, Agent: "test", Log: slog.New(slog.DiscardHandler)})
+	return runRegistry(t, Config{Store: s, Kinds: testKinds(), Agent: "test", Log: slog.New(slog.DiscardHandler)})
 }
 
 func runRegistry(t *testing.T, cfg Config) *Registry {
@@ -280,7 +280,7 @@ func TestDeletedCarriesTheLastState(t *testing.T) {
 func TestBookmarks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store.NewFake()
-		r := New(Config{Store: s, Kinds: testKinds, Log: slog.New(slog.DiscardHandler)})
+		r := New(Config{Store: s, Kinds: testKinds(), Log: slog.New(slog.DiscardHandler)})
 		ctx, cancel := context.WithCancel(t.Context())
 		go r.Run(ctx)
 		w, err := r.Watch(ctx, podKind, "", WatchOptions{Bookmarks: true})
@@ -374,7 +374,7 @@ func TestByNode(t *testing.T) {
 	put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
 	rev := put(t, s, "/gantry/bynode/n1/pods/n/b", podJSON("n", "b", ""))
 	put(t, s, "/gantry/bynode/n10/pods/n/c", podJSON("n", "c", ""))
-	r := runRegistry(t, Config{Store: s, Kinds: testKinds, Node: "n1", Log: slog.New(slog.DiscardHandler)})
+	r := runRegistry(t, Config{Store: s, Kinds: testKinds(), Node: "n1", Log: slog.New(slog.DiscardHandler)})
 	l, err := r.List(testContext(t), podKind, "", ListOptions{})
 	if err != nil || names(l) != "b" || l.Items[0].Revision != rev {
 		t.Errorf("%s, %v", names(l), err)
