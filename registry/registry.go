@@ -53,6 +53,8 @@ type ListOptions struct {
 	Continue             string
 	Labels               string // selector text, "app=web,tier!=db"
 	Fields               string // selector text, "spec.nodeName=n1"
+	// Version is the one that Fields names fields of; nil: the stored one.
+	Version *schema.Version
 }
 
 // List is a page of items in key order.
@@ -73,8 +75,10 @@ type WatchOptions struct {
 	ResourceVersion      string
 	ResourceVersionMatch string
 	Labels, Fields       string
-	Bookmarks            bool // allowWatchBookmarks
-	SendInitialEvents    *bool
+	// Version is the one that Fields names fields of; nil: the stored one.
+	Version           *schema.Version
+	Bookmarks         bool // allowWatchBookmarks
+	SendInitialEvents *bool
 }
 
 // Event is one change as a watcher sees it.
