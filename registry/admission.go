@@ -102,7 +102,9 @@ func (f finder) Find(ctx context.Context, group, plural, namespace, name string)
 	if k == nil || !keyable(k, namespace, name) {
 		return nil, false, nil
 	}
-	f.r.cache(k).use() // what one write asks for, the next one will
+	if c := f.r.reads.caches.of(k); c != nil {
+		c.use() // what one write asks for, the next one will
+	}
 	st, err := f.r.guess(ctx, target{k, namespace, name, objectKey(k, namespace, name)})
 	if err != nil || st.item == nil {
 		return nil, false, err
@@ -124,10 +126,5 @@ func (f finder) Latest(ctx context.Context, group, plural, namespace, name strin
 }
 
 func (f finder) kind(group, plural string) *schema.Kind {
-	for _, k := range f.r.kinds.All {
-		if k.Group == group && k.Plural == plural {
-			return k
-		}
-	}
-	return nil
+	return f.r.kinds.Set().Resource(group, plural)
 }

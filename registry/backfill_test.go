@@ -132,7 +132,7 @@ func TestBackfillIsBounded(t *testing.T) {
 		s := &counted{Store: inner}
 		revs := pastChanges(t, inner, 3000)
 		r := testRegistry(t, s)
-		b := r.cache(podKind).backfill
+		b := r.reads.caches.of(podKind).backfill
 		b.limit = 300
 		var wg sync.WaitGroup
 		for _, at := range []int{1, 2, 700, 1500, 1501, 2900} {
@@ -203,7 +203,7 @@ func TestResumingOutlivesLostWatches(t *testing.T) {
 		if i < 20 {
 			s.cut()
 		}
-		waitNews(r.cache(podKind).backfill, over)
+		waitNews(r.reads.caches.of(podKind).backfill, over)
 	}
 }
 

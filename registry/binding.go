@@ -19,7 +19,7 @@ import (
 // the binding's labels and annotations. A pod that has a node, is being deleted or is gated is a Conflict. o.UID (or the
 // binding's own uid) and o.ResourceVersion must match, where set.
 func (r *Registry) Bind(ctx context.Context, namespace, name string, binding *corev1.Binding, o WriteOptions) (*Item, error) {
-	k := r.kinds.Resource("", "v1", "pods")
+	k := r.kinds.Set().Resource("", "pods")
 	if k == nil {
 		return nil, &Error{Kind: NotFound, Resource: "pods", KindName: "Pod", Name: name}
 	}

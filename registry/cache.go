@@ -30,7 +30,8 @@ type cache struct {
 
 	backfill *backfill
 
-	asked   atomic.Bool // for a start
+	asked   atomic.Bool   // for a start
+	removed chan struct{} // closed when the kind is not served any more
 	decoded atomic.Bool // somebody here wants objects: keep them when they come in
 
 	mu     sync.RWMutex // guards all below
@@ -49,6 +50,7 @@ type cache struct {
 	pages  []page
 	cancel context.CancelFunc // ends the open watch; nil: there was none yet, or it is ended
 	opened time.Time          // the watch
+	stop   context.CancelFunc // ends run; nil: it has not begun
 }
 
 func newCache(r *Registry, k *schema.Kind) *cache {
@@ -56,7 +58,7 @@ func newCache(r *Registry, k *schema.Kind) *cache {
 		kind: k, prefix: r.prefix(k), store: r.store, reads: r.reads,
 		log: r.cfg.Log.With("agent", r.cfg.Agent, "kind", k.Kind), bad: newQuarantine(r, k), own: r.writes.get, disown: r.writes.forget,
 		view: newView(), ring: ring{cursors: map[*cursor]struct{}{}, limit: ringEntries},
-		moved: make(chan struct{}), news: make(chan struct{}),
+		moved: make(chan struct{}), news: make(chan struct{}), removed: make(chan struct{}),
 	}
 	c.backfill = newBackfill(c)
 	if r.cfg.Node == "" {
@@ -75,7 +77,7 @@ func (c *cache) count() {
 // use makes the cache start.
 func (c *cache) use() {
 	if !c.asked.Load() && c.asked.CompareAndSwap(false, true) {
-		c.reads.wanted <- c // has room for every kind once
+		c.reads.starts.add(c)
 	}
 }
 
@@ -111,6 +113,8 @@ func (c *cache) await(ctx context.Context, rev int64) error {
 		case <-moved:
 		case <-ctx.Done():
 			return c.late(ctx)
+		case <-c.removed:
+			return notServed(c.kind)
 		case <-c.reads.done:
 			return errEnded
 		}
@@ -353,7 +357,7 @@ func (c *cache) decode(rest string, kv *store.KV) *Item {
 func (c *cache) final(rest string, kv *store.KV) (*Item, error) {
 	keep := c.decoded.Load()
 	own := c.own(kv.Key)
-	if own == nil || own.Revision != kv.ModRevision {
+	if own == nil || own.Revision != kv.ModRevision || own.Kind != c.kind {
 		return itemAt(c.kind, rest, kv, keep)
 	}
 	if keep {

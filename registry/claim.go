@@ -180,7 +180,7 @@ func (c *claims) ask(ctx context.Context, r *Registry, key string) (bool, error)
 
 // uses tells whether a Service stands on a claim, and its revision. One that cannot be read is taken to.
 func (r *Registry) uses(ctx context.Context, o owner, key string) (rev int64, used bool, err error) {
-	k := r.kinds.Resource("", "v1", "services")
+	k := r.kinds.Set().Resource("", "services")
 	if k == nil {
 		return 0, false, nil
 	}

@@ -44,6 +44,9 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 
 // create stores obj, which is the registry's own and has its name.
 func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
+	if err := r.checkServed(k); err != nil {
+		return nil, err
+	}
 	holds, err := r.prepareCreate(ctx, k, obj)
 	if err != nil {
 		return nil, err

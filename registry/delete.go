@@ -23,6 +23,9 @@ func (r *Registry) Delete(ctx context.Context, k *schema.Kind, namespace, name s
 	if err := checkDelete(t, o); err != nil {
 		return nil, false, err
 	}
+	if err := r.checkServed(k); err != nil {
+		return nil, false, err
+	}
 	var st state
 	if o.DryRun {
 		st, err = r.read(ctx, t)

@@ -15,7 +15,7 @@ import (
 // modify changes an object's metadata or anything else that is the main resource's.
 func modify[T schema.Object](t *testing.T, r *registry.Registry, namespace, name, subresource string, f func(T)) *registry.Item {
 	t.Helper()
-	k := r.Kinds().Of(typeOf[T]())
+	k := r.Kinds().Set().Of(typeOf[T]())
 	return must(t)(r.Modify(testContext(t), k, namespace, name, func(o schema.Object) (schema.Object, error) {
 		f(o.(T))
 		return o, nil

@@ -3,6 +3,8 @@ package registry
 import (
 	"cmp"
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,41 +16,83 @@ import (
 // Follow calls f for every object there is (Old nil) and then for every change, in order, until ctx is done.
 // It outlives compactions, reconnects and restarts of etcd: what was deleted meanwhile is reported as gone. f is called
 // on one goroutine. It may take its time, and holds nobody up: where it falls behind the history that the cache keeps, it is
-// told the difference between what it knows and what there is, and not the states between. It returns only ctx's error.
+// told the difference between what it knows and what there is, and not the states between. It returns ctx's error; or NotFound,
+// where the kind is not served or, once f has been told that every object is gone, is not any more.
 func (r *Registry) Follow(ctx context.Context, k *schema.Kind, f func(Change)) error {
 	return r.follow(ctx, k, f, func() {})
 }
 
-// FollowAll follows several kinds, each on a goroutine of its own as Follow does. It calls started when it has a first state
-// of every kind: a change of any of them to what is read from the cache after that is reported, so that whoever acts on what
-// is there misses nothing.
-func (r *Registry) FollowAll(ctx context.Context, kinds map[*schema.Kind]func(Change), started func()) error {
+// FollowKinds follows every kind that is served, as soon and as long as it is: makeFollower makes the function for a kind, which is
+// called on a goroutine of the kind's own, as Follow's is. It calls started as FollowAll does, for the kinds that are served at the
+// beginning. It returns only ctx's error.
+func (r *Registry) FollowKinds(ctx context.Context, makeFollower func(k *schema.Kind) func(Change), started func()) error {
 	var all sync.WaitGroup
-	var waiting atomic.Int64
-	waiting.Store(int64(len(kinds)))
-	if len(kinds) == 0 {
-		started()
-	}
-	for k, f := range kinds {
-		all.Go(func() {
-			_ = r.follow(ctx, k, f, func() { // its only error is ctx's
-				if waiting.Add(-1) == 0 {
-					started()
+	ended := map[*schema.Kind]chan struct{}{} // closed when a kind's follower has returned
+	first := true
+	_ = r.kinds.Follow(ctx, func(now *schema.Set, change schema.KindsChange) {
+		pinned := func() {}
+		if first {
+			pinned, first = countdown(len(now.All), started), false
+		}
+		maps.DeleteFunc(ended, func(k *schema.Kind, done chan struct{}) bool { return !now.Has(k) && isClosed(done) })
+		for _, k := range change.Added {
+			before, done := ended[k], make(chan struct{})
+			ended[k] = done
+			all.Go(func() {
+				defer close(done)
+				if before != nil { // the same kind was removed and added again
+					<-before
 				}
+				_ = r.follow(ctx, k, makeFollower(k), pinned)
 			})
-		})
-	}
+		}
+	})
 	all.Wait()
 	return ctx.Err()
 }
 
-// follow is Follow; pinned is called between the first state and f's first call.
+// countdown is a function whose n-th call calls done; where n is 0, done is called at once.
+func countdown(n int, done func()) func() {
+	if n == 0 {
+		done()
+	}
+	var calls atomic.Int64
+	return func() {
+		if calls.Add(1) == int64(n) {
+			done()
+		}
+	}
+}
+
+// FollowAll follows several kinds, each on a goroutine of its own as Follow does. It calls started when it has a first state
+// of every kind: a change of any of them to what is read from the cache after that is reported, so that whoever acts on what
+// is there misses nothing. A kind that is not served, or not any more, is not waited for. It returns only ctx's error.
+func (r *Registry) FollowAll(ctx context.Context, kinds map[*schema.Kind]func(Change), started func()) error {
+	var all sync.WaitGroup
+	pinned := countdown(len(kinds), started)
+	for k, f := range kinds {
+		all.Go(func() { _ = r.follow(ctx, k, f, pinned) })
+	}
+	all.Wait()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// follow is Follow; pinned is called between the first state and f's first call, or where there is no such state.
 func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), pinned func()) error {
-	c, f := r.cache(k), r.recovering(k, f)
-	if c.await(ctx, 0) != nil {
+	c, err := r.cache(k)
+	if err == nil {
+		err = c.await(ctx, 0)
+	}
+	switch {
+	case errors.Is(err, NotFound):
+		pinned()
+		return err
+	case err != nil:
 		<-ctx.Done() // where it is the registry that has ended, nothing will change any more
 		return ctx.Err()
 	}
+	f = r.recovering(k, f)
 	c.decoded.Store(true)
 	items, at := c.startCursor()
 	defer c.endCursor(at)
@@ -66,10 +110,28 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 		}
 		select {
 		case <-news:
+		case <-c.removed:
+			c.tellGone(at, f)
+			return notServed(k)
 		case <-ctx.Done():
 		}
 	}
 	return ctx.Err()
+}
+
+// tellGone tells a follower that every object it knows is gone.
+func (c *cache) tellGone(at *cursor, f func(Change)) {
+	c.mu.Lock()
+	c.view.flush()
+	items := c.view.sorted
+	changes := c.unseen(at)
+	c.mu.Unlock()
+	for _, ch := range changes {
+		f(ch)
+	}
+	for _, it := range items {
+		f(Change{Old: it})
+	}
 }
 
 // recovering is f, but a panic of it is logged and the next change comes.
@@ -149,13 +211,18 @@ func (e entry) change() Change {
 func (c *cache) since(at *cursor) ([]Change, <-chan struct{}) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	return c.unseen(at), c.news
+}
+
+// unseen is the changes of since; c.mu is held.
+func (c *cache) unseen(at *cursor) []Change {
 	entries := c.ring.from(at.pos)
 	changes := at.takeMissed(len(entries))
 	for _, e := range entries {
 		changes = append(changes, e.change())
 	}
 	at.pos = c.ring.end()
-	return changes, c.news
+	return changes
 }
 
 // takeMissed returns what was missed, with room for more: first what is gone, then what is new or changed in order of

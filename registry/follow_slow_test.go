@@ -22,7 +22,7 @@ func TestSlowFollowerHoldsNothing(t *testing.T) {
 		put(t, s, fmt.Sprintf("/registry/pods/n/p%d", i), podJSON("n", fmt.Sprintf("p%d", i), ""))
 	}
 	r := testRegistry(t, s)
-	c := r.cache(podKind)
+	c := r.reads.caches.of(podKind)
 	c.ring.limit = ringLimit
 	ctx, cancel := context.WithCancel(testContext(t))
 	fol := &follower{t: t, state: map[string]int64{}}
@@ -115,7 +115,7 @@ func TestRepairHoldsNoWatch(t *testing.T) {
 			put(t, etcd.Fake, "/gantry/bynode/n2/pods/n/p", bound)
 		}
 		synctest.Wait()
-		c := r.cache(podKind)
+		c := r.reads.caches.of(podKind)
 		c.mu.RLock()
 		for at := range c.ring.cursors {
 			if behind := c.ring.end() - at.pos; behind > 0 {

@@ -39,7 +39,7 @@ func TestFollowAllStartsWhenAllHaveStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		etcd := slowList{store.NewFake(), "/registry/configmaps/", make(chan struct{})}
-		r := registry.New(registry.Config{Store: etcd, Kinds: kinds.All, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		r := registry.New(registry.Config{Store: etcd, Kinds: kinds.New(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 		ended := make(chan error, 2)
 		go func() { ended <- r.Run(ctx) }()
 		must(t)(r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, registry.WriteOptions{}))
@@ -84,7 +84,7 @@ func TestFollowAllStartsWhenAllHaveStarted(t *testing.T) {
 
 func TestFollowAllOfNothingStarts(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.All})
+	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New()})
 	if err := r.FollowAll(ctx, nil, cancel); err == nil {
 		t.Error("it says that ctx is not done")
 	}
@@ -94,7 +94,7 @@ func TestFollowAllOfNothingStarts(t *testing.T) {
 // TestAFollowersPanicIsRecovered: whoever follows panics at one object, and hears of the next all the same.
 func TestAFollowersPanicIsRecovered(t *testing.T) {
 	var log bytes.Buffer
-	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.All, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New(), Log: slog.New(slog.NewTextHandler(&log, nil))})
 	ctx, cancel := context.WithCancel(testContext(t))
 	ended := make(chan error, 2)
 	go func() { ended <- r.Run(ctx) }()

@@ -11,7 +11,10 @@ import (
 
 // Get returns one object. resourceVersion "": consistent; "0": the cache as it is; N: not older than N.
 func (r *Registry) Get(ctx context.Context, k *schema.Kind, namespace, name string, resourceVersion string) (*Item, error) {
-	c := r.cache(k)
+	c, err := r.cache(k)
+	if err != nil {
+		return nil, err
+	}
 	rev, err := parseRevision(k, resourceVersion)
 	if err != nil {
 		return nil, err
@@ -37,7 +40,10 @@ func (r *Registry) Get(ctx context.Context, k *schema.Kind, namespace, name stri
 
 // Owned returns from the cache the objects of kind k that name uid among their owners.
 func (r *Registry) Owned(ctx context.Context, k *schema.Kind, uid string) ([]*Item, error) {
-	c := r.cache(k)
+	c, err := r.cache(k)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.await(ctx, 0); err != nil {
 		return nil, about(k, "", err)
 	}
@@ -46,7 +52,11 @@ func (r *Registry) Owned(ctx context.Context, k *schema.Kind, uid string) ([]*It
 
 // Observed waits until the cache of k has seen revision: read your own writes.
 func (r *Registry) Observed(ctx context.Context, k *schema.Kind, revision int64) error {
-	return r.cache(k).await(ctx, revision)
+	c, err := r.cache(k)
+	if err != nil {
+		return err
+	}
+	return c.await(ctx, revision)
 }
 
 // parseRevision reads a resourceVersion parameter; "" is 0.

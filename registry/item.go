@@ -64,7 +64,7 @@ func (i *Item) kept() schema.Object {
 
 func (i *Item) decode() (obj schema.Object, err error) {
 	err = safely.Call(func() error {
-		obj, err = schema.Unmarshal(i.Kind, i.JSON)
+		obj, err = schema.Unmarshal(i.Kind.Stored(), i.JSON)
 		return err
 	})
 	if err != nil {
@@ -111,7 +111,7 @@ func (i *Item) UID() string { return i.uid }
 
 // NewItem makes an item of an object as a gateway answers it, with its metadata.resourceVersion (absent: 0).
 func NewItem(k *schema.Kind, data []byte) (*Item, error) {
-	obj, _, err := schema.Decode(k, data)
+	obj, _, err := schema.Decode(k.Stored(), data)
 	if err != nil {
 		return nil, fmt.Errorf("decoding a %s: %w", k.Kind, err)
 	}
@@ -210,7 +210,7 @@ func itemOfStored(k *schema.Kind, rest string, kv *store.KV, keep bool) (*Item, 
 // resourceVersion. Most values are in that form already, as the registry writes it: then nothing in them is unknown or
 // double, and the costly look for that is spared.
 func decodeStored(k *schema.Kind, rest string, value []byte) (schema.Object, []byte, error) {
-	obj, err := schema.Unmarshal(k, value)
+	obj, err := schema.Unmarshal(k.Stored(), value)
 	if err == nil && obj.GetResourceVersion() == "" && checkStored(k, rest, obj) == nil {
 		if obj, form, err := servedForm(k, obj); err == nil && bytes.Equal(form, value) {
 			return obj, value, nil
@@ -234,7 +234,7 @@ func servedForm(k *schema.Kind, obj schema.Object) (schema.Object, []byte, error
 		k.Default(obj)
 	}
 	obj.SetResourceVersion("")
-	return schema.EncodeStored(k, obj)
+	return schema.EncodeStored(k.Stored(), obj)
 }
 
 // decodeHandwritten decodes a value of which nothing is known.
@@ -248,7 +248,7 @@ func decodeHandwritten(k *schema.Kind, value []byte) (schema.Object, error) {
 	if len(value) == 0 {
 		return nil, fmt.Errorf("the value is empty")
 	}
-	obj, warnings, err := schema.Decode(k, value)
+	obj, warnings, err := schema.Decode(k.Stored(), value)
 	if err != nil {
 		return nil, err
 	}
@@ -275,9 +275,9 @@ func checkStored(k *schema.Kind, rest string, obj schema.Object) error {
 	case !isUUID(string(obj.GetUID())):
 		return fmt.Errorf("metadata.uid is no UUID: %.64q", obj.GetUID())
 	}
-	if k.Scale != nil {
-		if spec, _, _ := k.Scale.Get(obj); spec < 0 {
-			return fmt.Errorf("spec.replicas is negative: %d", spec)
+	if s := k.Scale(); s != nil {
+		if spec := s.SpecOf(obj); spec < 0 {
+			return fmt.Errorf("%s is negative: %d", strings.TrimPrefix(s.SpecReplicas, "."), spec)
 		}
 	}
 	if s := obj.GetDeletionGracePeriodSeconds(); s != nil && *s < 0 {

@@ -12,7 +12,7 @@ const benchPod = `{"metadata":{"name":"web-5d5c6c7b8-abcde","generateName":"web-
 
 // BenchmarkItemFrom is what a change of another process costs: in the form that the registry writes, and in another.
 func BenchmarkItemFrom(b *testing.B) {
-	r := New(Config{Store: store.NewFake(), Kinds: schema.NewSet(core.Pod)})
+	r := New(Config{Store: store.NewFake(), Kinds: schema.NewKinds(schema.NewSet(core.Pod))})
 	kv := &store.KV{Key: "/registry/pods/default/web-5d5c6c7b8-abcde", Value: []byte(benchPod), ModRevision: 7}
 	_, form, err := decodeStored(core.Pod, "default/web-5d5c6c7b8-abcde", kv.Value)
 	if err != nil {

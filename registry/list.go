@@ -16,7 +16,11 @@ func (r *Registry) List(ctx context.Context, k *schema.Kind, namespace string, o
 	if err != nil {
 		return List{}, err
 	}
-	l, err := r.cache(k).list(ctx, s, o)
+	c, err := r.cache(k)
+	if err != nil {
+		return List{}, err
+	}
+	l, err := c.list(ctx, s, o)
 	return l, about(k, "", err)
 }
 

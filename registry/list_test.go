@@ -140,7 +140,7 @@ func TestListPages(t *testing.T) {
 					t.Fatal(err)
 				}
 				if from == "store" {
-					c := r.cache(podKind)
+					c := r.reads.caches.of(podKind)
 					c.mu.Lock()
 					c.pages = nil
 					c.mu.Unlock()
@@ -169,7 +169,7 @@ func TestContinueAfterCompaction(t *testing.T) {
 	if err := r.Observed(ctx, podKind, rev); err != nil {
 		t.Fatal(err)
 	}
-	c := r.cache(podKind)
+	c := r.reads.caches.of(podKind)
 	c.mu.Lock()
 	c.pages = nil
 	c.mu.Unlock()

@@ -60,6 +60,9 @@ type write struct {
 // write decides on the newest state known without asking, and swaps; who is beaten goes on from the state that beat
 // him. An error that rests on anything but a live state is decided again on one.
 func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
+	if err := r.checkServed(w.kind); err != nil {
+		return nil, err
+	}
 	var leave func()
 	defer func() {
 		if leave != nil {

@@ -249,7 +249,7 @@ func oracle(t *testing.T, inner store.Store, compact func(int64), steps int) {
 	s := &faulty{Store: inner, cuts: map[int]context.CancelFunc{}}
 	w := &world{t: t, s: inner, rnd: rand.New(rand.NewSource(seed))}
 	r := testRegistry(t, s)
-	r.cache(podKind).ring.limit = 300 // so that what is older is read from the store
+	r.reads.caches.of(podKind).ring.limit = 300 // so that what is older is read from the store
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	first, err := r.List(ctx, podKind, "", ListOptions{})

@@ -32,7 +32,7 @@ func (r *Registry) RepairClaims(ctx context.Context) error {
 
 // reclaim is one comparison.
 func (r *Registry) reclaim(ctx context.Context, log *slog.Logger) error {
-	k := r.kinds.Resource("", "v1", "services")
+	k := r.kinds.Set().Resource("", "services")
 	if k == nil {
 		return nil
 	}

@@ -20,7 +20,7 @@ import (
 func recording(s store.Store, on func()) (*recorder, *quarantine) {
 	r := New(Config{Store: s, Kinds: testKinds, Quarantine: true, Log: slog.New(slog.DiscardHandler),
 		OnBad: func(*schema.Kind, string, string, error) { on() }})
-	return r.reads.recorder, r.cache(podKind).bad
+	return r.reads.recorder, r.reads.caches.of(podKind).bad
 }
 
 func badAt(i int, rev int64) (rest string, kv *store.KV) {

@@ -13,8 +13,8 @@ import (
 type Config struct {
 	// Store holds the keys.
 	Store store.Store
-	// Kinds are the kinds served; kinds.All.
-	Kinds *schema.Set
+	// Kinds are the kinds served; kinds.New().
+	Kinds *schema.Kinds
 	// Node, when set, makes pods be read from this node's by-node range alone, as a node's agents may.
 	Node string
 	// ServiceCIDR is the range of cluster IPs, given out in a Service's own transaction. Not valid: Services are

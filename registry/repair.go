@@ -34,7 +34,7 @@ const (
 // with them the containers, then stay until the pods are back or the copies are deleted by hand. onHold, where set, is told
 // so, in a sentence, once a minute.
 func (r *Registry) RepairByNode(ctx context.Context, onHold func(text string)) error {
-	k := r.kinds.Resource("", "v1", "pods")
+	k := r.kinds.Set().Resource("", "pods")
 	if k == nil {
 		return errors.New("repairing by-node copies: pods are not served")
 	}

@@ -19,7 +19,7 @@ import (
 // everything with a state is behind a pointer.
 type Registry struct {
 	cfg    Config // with its defaults filled in
-	kinds  *schema.Set
+	kinds  *schema.Kinds
 	store  store.Store // what writes and reads of etcd go through
 	reads  *reads
 	rules  *versioned // store without a fence
@@ -28,8 +28,8 @@ type Registry struct {
 
 // reads is the read side: one cache a kind, and what they share.
 type reads struct {
-	caches   map[*schema.Kind]*cache
-	wanted   chan *cache   // caches to start
+	caches   *caches
+	starts   *starts
 	done     chan struct{} // closed when Run has ended
 	trips    *trips
 	progress *progress
@@ -50,17 +50,14 @@ func New(cfg Config) *Registry {
 	r.rules = &versioned{Store: cfg.Store, log: cfg.Log}
 	r.store = r.rules
 	r.reads = &reads{
-		caches: map[*schema.Kind]*cache{},
-		wanted: make(chan *cache, len(cfg.Kinds.All)),
+		starts: newStarts(),
 		done:   make(chan struct{}),
 		old:    make(chan struct{}, oldLists),
 	}
 	r.reads.trips = newTrips(r.store)
 	r.reads.progress = newProgress(r.store)
 	r.reads.recorder = newRecorder(cfg, r.store)
-	for _, k := range cfg.Kinds.All {
-		r.reads.caches[k] = newCache(r, k)
-	}
+	r.reads.caches = newCaches(cfg.Kinds, func(k *schema.Kind) *cache { return newCache(r, k) }, r.writes.forget)
 	return r
 }
 
@@ -77,22 +74,16 @@ func (r *Registry) Run(ctx context.Context) error {
 		return safely.Keep(ctx, r.cfg.Log, "recording what is under quarantine", r.reads.recorder.run)
 	})
 	g.Go(func() error { return r.look(ctx) })
+	g.Go(func() error { return r.reads.starts.run(ctx, g) })
 	g.Go(func() error {
-		for {
-			select {
-			case c := <-r.reads.wanted:
-				g.Go(func() error { return c.run(ctx) })
-				g.Go(func() error { return safely.Keep(ctx, c.log, "reading etcd's history", c.backfill.run) })
-			case <-ctx.Done():
-				return nil
-			}
-		}
+		r.reads.caches.follow(ctx)
+		return nil
 	})
 	return g.Wait()
 }
 
-// Kinds are the kinds served.
-func (r *Registry) Kinds() *schema.Set { return r.kinds }
+// Kinds are the kinds that are served, which may change.
+func (r *Registry) Kinds() *schema.Kinds { return r.kinds }
 
 // Ready returns what keeps this registry from serving: etcd away, a cache not yet filled.
 func (r *Registry) Ready(ctx context.Context) error {
@@ -104,21 +95,12 @@ func (r *Registry) Ready(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, k := range r.kinds.All {
-		if err := r.reads.caches[k].ready(); err != nil {
+	for k, c := range r.reads.caches.all() {
+		if err := c.ready(); err != nil {
 			return fmt.Errorf("filling the cache of %s: %w", k.Plural, err)
 		}
 	}
 	return nil
-}
-
-// cache is the cache of k; nil asks for a kind that is not served, a programmer's error.
-func (r *Registry) cache(k *schema.Kind) *cache {
-	c := r.reads.caches[k]
-	if c == nil {
-		panic(fmt.Sprintf("registry: the kind %s is not served", k.Kind))
-	}
-	return c
 }
 
 // lookEvery is how often quiet caches learn how far they are, so that a lost watch can go on from there, and whether
@@ -182,7 +164,7 @@ func (r *Registry) refresh(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, tripTimeout)
 	defer cancel()
 	seen := map[*cache]int64{}
-	for _, c := range r.reads.caches {
+	for _, c := range r.reads.caches.all() {
 		if rev := c.revision(); rev > 0 {
 			c.tidy()
 			seen[c] = rev
@@ -210,7 +192,7 @@ func (r *Registry) refresh(ctx context.Context) {
 // newest is the cache that knows the latest change of all; nil: none knows any.
 func (r *Registry) newest() (found *cache) {
 	latest := int64(0)
-	for _, c := range r.reads.caches {
+	for _, c := range r.reads.caches.all() {
 		c.mu.RLock()
 		if c.newest.rev > latest {
 			found, latest = c, c.newest.rev

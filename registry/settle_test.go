@@ -94,7 +94,7 @@ func TestMemberStandsStill(t *testing.T) {
 	there, other := fmt.Sprintf("https://127.0.0.1:%d", cfg.Port), "https://"+still.Addr().String()
 	// Watches are on the member that will stand still until they are told of the other.
 	client, watches := dial(there, other), dial(other)
-	r := runRegistry(t, Config{Store: store.NewEtcd(client, watches), Kinds: schema.NewSet(core.Namespace, core.ConfigMap), Agent: "test", Log: slog.New(slog.DiscardHandler)})
+	r := runRegistry(t, Config{Store: store.NewEtcd(client, watches), Kinds: schema.NewKinds(schema.NewSet(core.Namespace, core.ConfigMap)), Agent: "test", Log: slog.New(slog.DiscardHandler)})
 	ctx := testContext(t)
 	if _, err := r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, WriteOptions{}); err != nil {
 		t.Fatal(err)

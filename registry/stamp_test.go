@@ -47,7 +47,7 @@ func TestStamp(t *testing.T) {
 func TestStampsAreNotServed(t *testing.T) {
 	ctx := testContext(t)
 	s := store.NewFake()
-	cfg := Config{Store: s, Kinds: schema.NewSet(core.Namespace, core.ConfigMap), Agent: "test"}
+	cfg := Config{Store: s, Kinds: schema.NewKinds(schema.NewSet(core.Namespace, core.ConfigMap)), Agent: "test"}
 	writer, reader := runRegistry(t, cfg), runRegistry(t, cfg)
 	if _, err := writer.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, WriteOptions{}); err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestStampsAreNotServed(t *testing.T) {
 	if err != nil || string(form) != string(unstamped(kv.Value)) {
 		t.Errorf("decodeStored: %v, %s, %v", obj, form, err)
 	}
-	if _, warnings, err := schema.Decode(core.ConfigMap, kv.Value); err != nil || len(warnings) > 0 {
+	if _, warnings, err := schema.Decode(core.ConfigMap.Stored(), kv.Value); err != nil || len(warnings) > 0 {
 		t.Errorf("a value of etcd sent to the API: %v, %v", warnings, err)
 	}
 }

@@ -57,7 +57,7 @@ func (r *Registry) read(ctx context.Context, t target) (state, error) {
 // guess is the newest state known without asking the store; it asks where nothing is known.
 func (r *Registry) guess(ctx context.Context, t target) (state, error) {
 	it := r.peek(t.kind, t.namespace, t.name)
-	if own := r.writes.get(t.key); own != nil {
+	if own := r.writes.get(t.key); own != nil && own.Kind == t.kind {
 		if it != nil && it.Revision >= own.Revision {
 			r.writes.drop(t.key)
 		} else {
@@ -173,7 +173,7 @@ func (w *writes) enter(ctx context.Context, key string) (leave func(), err error
 
 // peek is what a cache in use holds; nil: nothing, or nothing is cached.
 func (r *Registry) peek(k *schema.Kind, namespace, name string) *Item {
-	c := r.reads.caches[k]
+	c := r.reads.caches.of(k)
 	if c == nil {
 		return nil
 	}

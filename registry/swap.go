@@ -100,9 +100,9 @@ func (r *Registry) confirm(ctx context.Context, s *swap) (*Item, *state, error) 
 
 // encode is the value to store.
 func (s *swap) encode() ([]byte, error) {
-	s.kind.Stamp(s.obj)
+	s.kind.SetTypeMeta(s.obj)
 	s.obj.SetResourceVersion("")
-	stored, value, err := schema.EncodeStored(s.kind, s.obj)
+	stored, value, err := schema.EncodeStored(s.kind.Stored(), s.obj)
 	var bad *schema.ValueError
 	switch {
 	case errors.As(err, &bad):

@@ -16,7 +16,7 @@ type Typed[T schema.Object] struct {
 
 // For returns the access to the kind whose Go type is T. A type of no kind is a programmer's error and panics.
 func For[T schema.Object](r *Registry) Typed[T] {
-	k := r.kinds.Of(reflect.TypeFor[T]())
+	k := r.kinds.Set().Of(reflect.TypeFor[T]())
 	if k == nil {
 		panic(fmt.Sprintf("registry: no kind has the type %s", reflect.TypeFor[T]()))
 	}

@@ -9,7 +9,6 @@ import (
 
 	"gantry/registry/admit"
 	"gantry/schema"
-	"gantry/schema/core"
 )
 
 // Update replaces an object. Its metadata.resourceVersion, where set, must be the stored one, else Conflict.
@@ -121,17 +120,14 @@ type part struct {
 // partFor is that of a subresource; "binding" is Bind's.
 func partFor(t target, subresource string) (part, error) {
 	k := t.kind
-	switch {
-	case subresource == "":
+	if subresource == "" {
 		return part{k.PrepareUpdate, k.ValidateUpdate, true}, nil
-	case subresource == "status" && k.HasStatus:
-		return part{k.PrepareStatus, k.ValidateStatus, false}, nil
-	case subresource == "resize" && isPod(k):
-		return part{schema.Do2(core.PrepareResize), schema.Check2(core.ValidateResize), false}, nil
-	case subresource == "binding" && isPod(k):
+	}
+	if s := k.Subresource(subresource); s != nil && s.IsPart() {
+		return part{s.Prepare, s.Validate, false}, nil
+	}
+	if subresource == "binding" && isPod(k) {
 		return part{}, nil
-	case subresource == "finalize" && isNamespace(k):
-		return part{schema.Do2(core.PrepareNamespaceFinalize), k.ValidateUpdate, false}, nil
 	}
 	return part{}, fault(k, t.name, NotFound, "the server could not find the requested resource")
 }

@@ -34,7 +34,7 @@ func TestIndexesGiveWay(t *testing.T) {
 		for i := range 41 {
 			list(fmt.Sprintf("odd%d=x", i))
 		}
-		c := r.cache(podKind)
+		c := r.reads.caches.of(podKind)
 		if _, err := r.Owned(ctx, podKind, "nobody"); err != nil {
 			t.Fatal(err)
 		}

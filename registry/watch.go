@@ -21,7 +21,11 @@ func (r *Registry) Watch(ctx context.Context, k *schema.Kind, namespace string, 
 	if err != nil {
 		return nil, err
 	}
-	w := &Watcher{c: r.cache(k), sel: s, bookmarks: o.Bookmarks, bookmarkAt: time.Now().Add(bookmarkEvery)}
+	c, err := r.cache(k)
+	if err != nil {
+		return nil, err
+	}
+	w := &Watcher{c: c, sel: s, bookmarks: o.Bookmarks, bookmarkAt: time.Now().Add(bookmarkEvery)}
 	if err := w.open(ctx, o, rev); err != nil {
 		return nil, about(k, "", err)
 	}
@@ -86,7 +90,8 @@ func (w *Watcher) openAt(ctx context.Context, rev int64) error {
 }
 
 // Next appends every event that is due to buf (at most a few hundred) and returns it; it waits for the first.
-// It returns Expired when the watcher fell too far behind, and ctx's error when that ends.
+// It returns Expired when the watcher fell too far behind, NotFound when the kind is not served any more, and ctx's error when
+// that ends.
 func (w *Watcher) Next(ctx context.Context, buf []Event) ([]Event, error) {
 	n := len(buf)
 	for {
@@ -196,6 +201,8 @@ func (w *Watcher) wait(ctx context.Context, news <-chan struct{}, buf []Event) (
 		}
 	case <-ctx.Done():
 		return buf, ctx.Err()
+	case <-w.c.removed:
+		return buf, notServed(w.c.kind)
 	case <-w.c.reads.done:
 		return buf, errEnded
 	}
@@ -244,6 +251,8 @@ func (w *Watcher) awaitPast(ctx context.Context, b *backfill) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-w.c.removed:
+		return notServed(w.c.kind)
 	case <-w.c.reads.done:
 		return errEnded
 	}

@@ -242,7 +242,7 @@ func TestWatchFromBeforeTheCompaction(t *testing.T) {
 func TestSlowWatcherExpires(t *testing.T) {
 	s := store.NewFake()
 	r := testRegistry(t, s)
-	r.cache(podKind).ring.limit = 10
+	r.reads.caches.of(podKind).ring.limit = 10
 	w, err := r.Watch(testContext(t), podKind, "", WatchOptions{})
 	if err != nil {
 		t.Fatal(err)

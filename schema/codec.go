@@ -5,48 +5,53 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 
 	"gantry/schema/internal/wire"
 )
 
-// Decode reads one object of kind k from JSON. Field names are case sensitive and integers stay integers.
+// Decode reads one object of version v from JSON. Field names are case sensitive and integers stay integers.
 // Unknown and duplicate fields do not fail: they are returned as warnings, worded as Kubernetes words them
-// (`unknown field "spec.foo"`). A kind or apiVersion in the body that is not k's is an error; an absent one
+// (`unknown field "spec.foo"`). A kind or apiVersion in the body that is not v's is an error; an absent one
 // is filled in. Anything else than one JSON object is an error.
 //
 // THE OBJECT'S STRINGS SHARE DATA'S MEMORY: data must never change afterwards, and lives as long as any of them.
-func Decode(k *Kind, data []byte) (obj Object, warnings []string, err error) {
+func Decode(v *Version, data []byte) (obj Object, warnings []string, err error) {
 	if t := bytes.TrimLeft(data, " \t\r\n"); len(t) == 0 || t[0] != '{' {
 		return nil, nil, fmt.Errorf("the body is not a JSON object")
 	}
-	obj, ok := plain(k, data)
+	obj, ok := plain(v, data)
 	if !ok {
-		if faults := wire.Excessive(data, obj); len(faults) > 0 {
-			return nil, nil, &ValueError{faults}
-		}
-		if obj, warnings, err = decodeStrict(k, data); err != nil {
+		if obj, warnings, err = decodeStrict(v, obj, data); err != nil {
 			return nil, nil, err
 		}
 	}
 	got := obj.GetObjectKind().GroupVersionKind()
 	if got.Kind == "" && got.Version == "" && got.Group == "" {
-		k.Stamp(obj)
-		got = k.GVK()
+		v.SetTypeMeta(obj)
+		got = v.GVK()
 	}
 	if got.Kind == "" || got.Version == "" {
-		return nil, nil, fmt.Errorf("Object 'Kind' and 'apiVersion' must both be set or both be absent: want kind %q, apiVersion %q", k.Kind, k.APIVersion())
+		return nil, nil, fmt.Errorf("Object 'Kind' and 'apiVersion' must both be set or both be absent: want kind %q, apiVersion %q", v.Kind, v.APIVersion())
 	}
-	if got != k.GVK() {
-		return nil, nil, fmt.Errorf("%s %s in the body is not a %s %s", got.GroupVersion(), got.Kind, k.APIVersion(), k.Kind)
+	if got != v.GVK() {
+		return nil, nil, fmt.Errorf("%s %s in the body is not a %s %s", got.GroupVersion(), got.Kind, v.APIVersion(), v.Kind)
 	}
 	return obj, warnings, nil
 }
 
-// decodeStrict decodes whatever Kubernetes takes, with its warnings.
-func decodeStrict(k *Kind, data []byte) (obj Object, warnings []string, err error) {
-	obj = k.New()
+// decodeStrict decodes whatever Kubernetes takes, with its warnings. used is an object of v that holds anything.
+func decodeStrict(v *Version, used Object, data []byte) (obj Object, warnings []string, err error) {
+	obj = v.New()
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		warnings, err = decodeUnstructured(v, data, u)
+		return u, warnings, err
+	}
+	if faults := wire.Excessive(data, used); len(faults) > 0 {
+		return nil, nil, &ValueError{faults}
+	}
 	strict, err := kjson.UnmarshalStrict(data, obj)
 	if err != nil {
 		return nil, nil, err
@@ -61,7 +66,10 @@ func decodeStrict(k *Kind, data []byte) (obj Object, warnings []string, err erro
 
 // storedUnknown is the warning about who wrote a value, which its form in etcd ends in: whoever pipes such a value back
 // through the API need not take it off.
-const storedUnknown = `unknown field "$by"`
+const (
+	storedWriter  = "$by"
+	storedUnknown = `unknown field "` + storedWriter + `"`
+)
 
 // ValueError is the error of an object with values that may not be stored: times that no reader could read again, amounts and
 // numbers out of their range, JSON that nests too deep.
@@ -84,13 +92,13 @@ const maxLosses = 4
 // EncodeStored is Encode for what will be read again. It returns also what readers get: obj itself or, where JSON does not tell all
 // of it (a part of a second, text that is not UTF-8, white space within raw JSON), another object. Slices and maps that are
 // empty may be nil in one and not in the other.
-func EncodeStored(k *Kind, obj Object) (Object, []byte, error) {
+func EncodeStored(v *Version, obj Object) (Object, []byte, error) {
 	data, exact, err := encode(obj)
 	for range maxLosses {
 		if err != nil || exact {
 			return obj, data, err
 		}
-		if obj, err = Unmarshal(k, data); err != nil {
+		if obj, err = Unmarshal(v, data); err != nil {
 			return nil, nil, err
 		}
 		last := data
@@ -102,6 +110,9 @@ func EncodeStored(k *Kind, obj Object) (Object, []byte, error) {
 
 // encode is Encode; exact tells that who decodes the result gets what obj is.
 func encode(obj Object) (data []byte, exact bool, err error) {
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		return encodeUnstructured(u)
+	}
 	data, exact, ok := wire.Encode(obj)
 	if ok {
 		return data, exact, nil

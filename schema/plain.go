@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kjson "sigs.k8s.io/json"
 
 	"gantry/schema/internal/wire"
@@ -11,20 +12,27 @@ import (
 // sigs.k8s.io/json, which knows Kubernetes' leniencies and words its complaints: so nothing is refused, accepted or worded
 // otherwise than Kubernetes does it. Tests hold that both make the same of what both take.
 
-// plain decodes a plain object of kind k; false: it is none.
-func plain(k *Kind, data []byte) (Object, bool) {
-	obj := k.New()
+// plain decodes a plain object of version v; false: it is none, or has no Go type.
+func plain(v *Version, data []byte) (Object, bool) {
+	obj := v.New()
+	if _, ok := obj.(*unstructured.Unstructured); ok {
+		return obj, false
+	}
 	return obj, wire.Decode(data, obj)
 }
 
-// Unmarshal decodes JSON that is known to be an object of kind k. Unknown and duplicate fields are passed over.
+// Unmarshal decodes JSON that is known to be an object of version v. Unknown and duplicate fields are passed over.
 //
 // THE OBJECT'S STRINGS SHARE DATA'S MEMORY: data must never change afterwards, and lives as long as any of them.
-func Unmarshal(k *Kind, data []byte) (Object, error) {
-	if obj, ok := plain(k, data); ok {
+func Unmarshal(v *Version, data []byte) (Object, error) {
+	if obj, ok := plain(v, data); ok {
 		return obj, nil
 	}
-	obj := k.New()
+	obj := v.New()
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		_, err := decodeUnstructured(v, data, u)
+		return u, err
+	}
 	if faults := wire.Excessive(data, obj); len(faults) > 0 {
 		return nil, &ValueError{faults}
 	}

@@ -8,12 +8,12 @@ import (
 )
 
 func testKinds() (pods, nodes, specs *Kind) {
-	pods = &Kind{Version: "v1", Kind: "Pod", Plural: "pods", Namespaced: true, Prefix: "pods",
-		New: func() Object { return &corev1.Pod{} }, NewList: func() runtime.Object { return &corev1.PodList{} }}
-	nodes = &Kind{Version: "v1", Kind: "Node", Plural: "nodes", Prefix: "minions",
-		New: func() Object { return &corev1.Node{} }, NewList: func() runtime.Object { return &corev1.NodeList{} }}
-	specs = &Kind{Version: "v1", Kind: "Service", Plural: "services", Namespaced: true, Prefix: "services/specs",
-		New: func() Object { return &corev1.Service{} }, NewList: func() runtime.Object { return &corev1.ServiceList{} }}
+	pods = &Kind{Plural: "pods", Namespaced: true, Prefix: "pods",
+		Version: Version{Version: "v1", Kind: "Pod", New: func() Object { return &corev1.Pod{} }, NewList: func() runtime.Object { return &corev1.PodList{} }}}
+	nodes = &Kind{Plural: "nodes", Prefix: "minions",
+		Version: Version{Version: "v1", Kind: "Node", New: func() Object { return &corev1.Node{} }, NewList: func() runtime.Object { return &corev1.NodeList{} }}}
+	specs = &Kind{Plural: "services", Namespaced: true, Prefix: "services/specs",
+		Version: Version{Version: "v1", Kind: "Service", New: func() Object { return &corev1.Service{} }, NewList: func() runtime.Object { return &corev1.ServiceList{} }}}
 	return pods, nodes, specs
 }
 
@@ -64,7 +64,7 @@ func TestDecode(t *testing.T) {
 		{"protobuf", "k8s\x00", "the body is not a JSON object", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			obj, warnings, err := Decode(pods, []byte(tt.in))
+			obj, warnings, err := Decode(pods.Stored(), []byte(tt.in))
 			text := ""
 			if err != nil {
 				text = err.Error()
@@ -86,7 +86,7 @@ func TestDecode(t *testing.T) {
 
 func TestEncode(t *testing.T) {
 	pods, _, _ := testKinds()
-	obj, _, err := Decode(pods, []byte(`{"spec":{"containers":[{"command":["a<b>&c"],"name":"c"}]},"metadata":{"name":"a"},"apiVersion":"v1","kind":"Pod"}`))
+	obj, _, err := Decode(pods.Stored(), []byte(`{"spec":{"containers":[{"command":["a<b>&c"],"name":"c"}]},"metadata":{"name":"a"},"apiVersion":"v1","kind":"Pod"}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func (o object) String() string { return fmt.Sprintf("%s %q", o.kind.GR(), o.nam
 func objectOf(c *cli.Context) (object, error) {
 	args := c.Args().Slice()
 	if len(args) == 1 && strings.HasPrefix(args[0], "/") {
-		k, ns, name, ok := kinds.All.Key(strings.TrimPrefix(args[0], "/registry/"))
+		k, ns, name, ok := kinds.BuiltIn().Key(strings.TrimPrefix(args[0], "/registry/"))
 		if !ok || name == "" || !strings.HasPrefix(args[0], "/registry/") {
 			return object{}, fmt.Errorf("%s is the key of no object (/registry/pods/default/web is one)", args[0])
 		}
@@ -94,9 +94,9 @@ func objectOf(c *cli.Context) (object, error) {
 // kindOf finds a kind by plural, singular, short name or kind, with or without its group, as kubectl does.
 func kindOf(text string) (*schema.Kind, error) {
 	name, group, grouped := strings.Cut(strings.ToLower(text), ".")
-	for _, k := range kinds.All.All {
+	for _, k := range kinds.BuiltIn().All {
 		names := append([]string{k.Plural, k.Singular, strings.ToLower(k.Kind)}, k.ShortNames...)
-		if slices.Contains(names, name) && (!grouped || group == k.Group || group == k.Version+"."+k.Group) {
+		if slices.Contains(names, name) && (!grouped || group == k.Group || group == k.Version.Version+"."+k.Group) {
 			return k, nil
 		}
 	}

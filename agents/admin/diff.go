@@ -70,7 +70,7 @@ func (s *session) pair(o object, revs []int64, since time.Duration) (old, new *r
 // lastChange is the version that undo would bring back; where there is none, the one before the newest.
 func (s *session) lastChange(o object, versions []*registry.Version) *registry.Version {
 	new := versions[len(versions)-1]
-	if it, err := registry.Read(kinds.All, o.key, new); err == nil {
+	if it, err := registry.Read(kinds.BuiltIn(), o.key, new); err == nil {
 		if v, err := choose(o, versions, func(old *registry.Item) bool { return differs(old, it) }); err == nil {
 			return v
 		}
@@ -131,7 +131,7 @@ func lines(o object, v *registry.Version) ([]string, error) {
 	if v == nil || v.Value == nil {
 		return nil, nil
 	}
-	it, err := registry.Read(kinds.All, o.key, v)
+	it, err := registry.Read(kinds.BuiltIn(), o.key, v)
 	if err != nil {
 		return difflib.SplitLines(string(v.Value)), nil
 	}

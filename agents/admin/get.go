@@ -31,7 +31,7 @@ func get(c *cli.Context, s *session) error {
 		fmt.Fprintf(s.out, "%s\n", v.Value)
 		return nil
 	}
-	it, err := registry.Read(kinds.All, o.key, v)
+	it, err := registry.Read(kinds.BuiltIn(), o.key, v)
 	if err != nil {
 		fmt.Fprintf(s.out, "%s\n", v.Value)
 		return fmt.Errorf("the value at %s, revision %d, cannot be read and is printed as it is stored: %w", o.key, v.Revision, err)

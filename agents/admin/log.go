@@ -138,7 +138,7 @@ const secrets = "/registry/secrets/"
 
 // tree is a version as a tree of JSON: what the API serves.
 func tree(key string, v *registry.Version) (map[string]any, error) {
-	it, err := registry.Read(kinds.All, key, v)
+	it, err := registry.Read(kinds.BuiltIn(), key, v)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func newRig(t *testing.T) *rig {
 	}
 	r := &rig{t: t, ctx: ctx, etcd: e, store: store.NewEtcd(e.Client(), e.Client())}
 	r.reg = registry.New(registry.Config{
-		Store: r.store, Kinds: kinds.All, Agent: "controllers", Quarantine: true, Log: slog.New(slog.DiscardHandler),
+		Store: r.store, Kinds: kinds.New(), Agent: "controllers", Quarantine: true, Log: slog.New(slog.DiscardHandler),
 		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
 	})
 	runCtx, stop := context.WithCancel(t.Context())

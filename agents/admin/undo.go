@@ -29,7 +29,7 @@ func undo(c *cli.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	it, err := registry.Read(kinds.All, o.key, v)
+	it, err := registry.Read(kinds.BuiltIn(), o.key, v)
 	if err != nil {
 		return fmt.Errorf("revision %d of %s cannot be brought back: %w", v.Revision, o, err)
 	}
@@ -37,7 +37,7 @@ func undo(c *cli.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	r := registry.New(registry.Config{Store: s.store, Kinds: kinds.All, Agent: whoami() + " (gantry undo)", ServiceCIDR: services, Log: quiet()})
+	r := registry.New(registry.Config{Store: s.store, Kinds: kinds.New(), Agent: whoami() + " (gantry undo)", ServiceCIDR: services, Log: quiet()})
 	var done *registry.Item
 	err = under(s.ctx, r.Run, func(ctx context.Context) (err error) {
 		done, err = r.PutBack(ctx, it, registry.WriteOptions{DryRun: c.Bool("dry-run")})
@@ -74,7 +74,7 @@ func (s *session) earlier(o object, rev int64) (v *registry.Version, why string,
 		v, err := choose(o, versions, func(it *registry.Item) bool { return it.Object().GetDeletionTimestamp() == nil })
 		return v, fmt.Sprintf("deleted at revision %d", now.Revision), err
 	}
-	it, bad := registry.Read(kinds.All, o.key, now)
+	it, bad := registry.Read(kinds.BuiltIn(), o.key, now)
 	if bad != nil {
 		v, err := choose(o, versions, func(*registry.Item) bool { return true })
 		return v, fmt.Sprintf("the value of revision %d cannot be read (%v)", now.Revision, bad), err
@@ -91,7 +91,7 @@ func choose(o object, versions []*registry.Version, fits func(*registry.Item) bo
 		if v.Value == nil {
 			continue
 		}
-		it, err := registry.Read(kinds.All, o.key, v)
+		it, err := registry.Read(kinds.BuiltIn(), o.key, v)
 		if err != nil {
 			continue
 		}
@@ -105,7 +105,7 @@ func choose(o object, versions []*registry.Version, fits func(*registry.Item) bo
 	if second != nil {
 		return second, nil
 	}
-	if _, err := registry.Read(kinds.All, o.key, now); now.Value != nil && err == nil {
+	if _, err := registry.Read(kinds.BuiltIn(), o.key, now); now.Value != nil && err == nil {
 		return nil, fmt.Errorf("etcd's history of %s, from revision %d on, has no state but the one that stands: nothing is changed", o, versions[0].Revision)
 	}
 	return nil, fmt.Errorf("etcd's history of %s, from revision %d on, has no value that can be read: nothing is changed "+

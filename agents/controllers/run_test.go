@@ -29,7 +29,7 @@ func TestRunFailsOver(t *testing.T) {
 	ended := make(chan error, 4)
 	process := func(name string) (*registry.Registry, context.CancelFunc) {
 		ctx, cancel := context.WithCancel(ctx)
-		r := registry.New(registry.Config{Store: etcd, Kinds: kinds.All, Log: log})
+		r := registry.New(registry.Config{Store: etcd, Kinds: kinds.New(), Log: log})
 		go func() { ended <- r.Run(ctx) }()
 		go func() {
 			ended <- controllers.Run(ctx, controllers.Config{Registry: r, Identity: name, Health: &daemon.Health{}, Log: log, ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16")})

@@ -65,7 +65,7 @@ func newCluster(t testing.TB, change ...func(*Config)) *cluster {
 	c.store = store.NewFake()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	c.reg = registry.New(registry.Config{
-		Store: c.store, Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Agent: "gateway", Log: log,
+		Store: c.store, Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Agent: "gateway", Log: log,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	run := make(chan error, 1)
@@ -225,7 +225,7 @@ func (c *cluster) kubectl(stdin string, args ...string) string {
 }
 
 func (c *cluster) kindOf(obj schema.Object) *schema.Kind {
-	return c.reg.Kinds().Of(reflect.TypeOf(obj))
+	return c.reg.Kinds().Set().Of(reflect.TypeOf(obj))
 }
 
 // put changes an object as it can only be changed in etcd, and waits until the cache knows.

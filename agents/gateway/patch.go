@@ -79,11 +79,11 @@ type identity struct{ namespace, name, resourceVersion string }
 // patchObject applies a patch to the object whose JSON data is; notes are unknown fields that it set. A resourceVersion in
 // the patch must be the object's.
 func patchObject(r *request.Request, current identity, data, body []byte, o request.WriteOptions) (obj schema.Object, notes []string, err error) {
-	patched, err := patch.Apply(r.Kind, r.Header.Get("Content-Type"), data, body)
+	patched, err := patch.Apply(r.Kind.Stored(), r.Header.Get("Content-Type"), data, body)
 	if err != nil {
 		return nil, nil, patchError(err)
 	}
-	obj, notes, err = schema.Decode(r.Kind, patched)
+	obj, notes, err = schema.Decode(r.Kind.Stored(), patched)
 	if err != nil {
 		return nil, nil, badPatch(body, err.Error())
 	}

@@ -146,9 +146,9 @@ var beside = map[string][]string{
 
 // routes are the paths of a kind: by both doors, with and without a namespace, of collections, objects and subresources.
 func routes(k *schema.Kind) (paths []string) {
-	base := "/apis/" + k.Group + "/" + k.Version
+	base := "/apis/" + k.Group + "/" + k.Version.Version
 	if k.Group == "" {
-		base = "/api/" + k.Version
+		base = "/api/" + k.Version.Version
 	}
 	subs := []string{"status", "scale", "finalize", "proxy", "bogus", "log/more"}
 	for _, s := range k.Subresources {
@@ -267,7 +267,7 @@ func TestPermittedIsDone(t *testing.T) {
 	s := &spy{objects: c.gateway.reg}
 	c.rebuild(s, s)
 	scoped := map[string]bool{}
-	for _, k := range c.gateway.kinds.All {
+	for _, k := range c.gateway.kinds.Set().All {
 		scoped[k.Plural] = k.Namespaced
 	}
 	users := map[string]*x509.Certificate{
@@ -275,7 +275,7 @@ func TestPermittedIsDone(t *testing.T) {
 		"a node": leafOf(t, c.node("x")),
 	}
 	tried, did := 0, map[string]int{}
-	for _, k := range slices.Concat(c.gateway.kinds.All, virtualKinds) {
+	for _, k := range slices.Concat(c.gateway.kinds.Set().All, virtualKinds) {
 		for _, path := range routes(k) {
 			for _, shape := range shapes() {
 				for who, leaf := range users {

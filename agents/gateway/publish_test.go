@@ -46,7 +46,7 @@ func TestGatewaysKnowEachOther(t *testing.T) {
 				if err := p.publish(t.Context(), at); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := c.reg.Get(t.Context(), c.reg.Kinds().Resource("coordination.k8s.io", "v1", "leases"), leaseNamespace, p.lease(), ""); err != nil {
+				if _, err := c.reg.Get(t.Context(), c.reg.Kinds().Set().Resource("coordination.k8s.io", "leases"), leaseNamespace, p.lease(), ""); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -20,7 +20,7 @@ import (
 
 // scaleOf is an object as its Scale.
 func scaleOf(k *schema.Kind, obj schema.Object) *autoscalingv1.Scale {
-	spec, status, selector := k.Scale.Get(obj)
+	spec, status, selector := k.Scale().Get(obj)
 	return &autoscalingv1.Scale{
 		TypeMeta: metav1.TypeMeta{Kind: "Scale", APIVersion: "autoscaling/v1"},
 		ObjectMeta: metav1.ObjectMeta{
@@ -93,8 +93,7 @@ func (g *gateway) setScale(w http.ResponseWriter, r *request.Request, o request.
 			return nil, apierrors.NewInvalid(kschema.GroupKind{Group: "autoscaling", Kind: "Scale"}, r.Name, field.ErrorList{
 				field.Invalid(field.NewPath("spec", "replicas"), scale.Spec.Replicas, "must be greater than or equal to 0")})
 		}
-		r.Kind.Scale.Set(current, scale.Spec.Replicas)
-		return current, nil
+		return current, r.Kind.Scale().Set(current, scale.Spec.Replicas)
 	}, registry.WriteOptions{DryRun: o.DryRun})
 	if err != nil {
 		return err

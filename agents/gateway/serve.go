@@ -27,7 +27,7 @@ import (
 type gateway struct {
 	cfg      Config
 	reg      objects
-	kinds    *schema.Set
+	kinds    *schema.Kinds
 	served   request.Kinds
 	may      authorize.Authorizer
 	authn    *authenticate.Authenticator
@@ -70,7 +70,7 @@ func assemble(cfg Config, reg objects, may authorize.Authorizer) (*gateway, erro
 		return nil, err
 	}
 	g.authn = &authenticate.Authenticator{Registry: reg, Authorizer: may, Tokens: tokens, ClientCAs: cfg.ClientCAs, Advertised: g.advertised, Log: cfg.Log}
-	g.docs = discovery.New(g.kinds, virtualKinds, servedSubresource, g.advertised, cfg.Version)
+	g.docs = discovery.New(g.kinds.Set(), virtualKinds, servedSubresource, g.advertised, cfg.Version)
 	g.streams = stream.New(stream.Config{
 		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDR,
 		Own: g.advertised, Log: cfg.Log,

@@ -14,43 +14,70 @@ import (
 // Kinds that are asked and answered, and never stored.
 var (
 	tokenReviewKind = &schema.Kind{
-		Group: "authentication.k8s.io", Version: "v1", Kind: "TokenReview", Plural: "tokenreviews", Singular: "tokenreview",
-		New: func() schema.Object { return &authenticationv1.TokenReview{} },
+		Version: schema.Version{
+			Group: "authentication.k8s.io", Version: "v1", Kind: "TokenReview",
+			New: func() schema.Object { return &authenticationv1.TokenReview{} },
+		},
+		Plural: "tokenreviews", Singular: "tokenreview",
 	}
 	selfReviewKind = &schema.Kind{
-		Group: "authentication.k8s.io", Version: "v1", Kind: "SelfSubjectReview", Plural: "selfsubjectreviews", Singular: "selfsubjectreview",
-		New: func() schema.Object { return &authenticationv1.SelfSubjectReview{} },
+		Version: schema.Version{
+			Group: "authentication.k8s.io", Version: "v1", Kind: "SelfSubjectReview",
+			New: func() schema.Object { return &authenticationv1.SelfSubjectReview{} },
+		},
+		Plural: "selfsubjectreviews", Singular: "selfsubjectreview",
 	}
 	accessReviewKind = &schema.Kind{
-		Group: "authorization.k8s.io", Version: "v1", Kind: "SubjectAccessReview", Plural: "subjectaccessreviews", Singular: "subjectaccessreview",
-		New: func() schema.Object { return &authorizationv1.SubjectAccessReview{} },
+		Version: schema.Version{
+			Group: "authorization.k8s.io", Version: "v1", Kind: "SubjectAccessReview",
+			New: func() schema.Object { return &authorizationv1.SubjectAccessReview{} },
+		},
+		Plural: "subjectaccessreviews", Singular: "subjectaccessreview",
 	}
 	selfAccessReviewKind = &schema.Kind{
-		Group: "authorization.k8s.io", Version: "v1", Kind: "SelfSubjectAccessReview", Plural: "selfsubjectaccessreviews", Singular: "selfsubjectaccessreview",
-		New: func() schema.Object { return &authorizationv1.SelfSubjectAccessReview{} },
+		Version: schema.Version{
+			Group: "authorization.k8s.io", Version: "v1", Kind: "SelfSubjectAccessReview",
+			New: func() schema.Object { return &authorizationv1.SelfSubjectAccessReview{} },
+		},
+		Plural: "selfsubjectaccessreviews", Singular: "selfsubjectaccessreview",
 	}
 	rulesReviewKind = &schema.Kind{
-		Group: "authorization.k8s.io", Version: "v1", Kind: "SelfSubjectRulesReview", Plural: "selfsubjectrulesreviews", Singular: "selfsubjectrulesreview",
-		New: func() schema.Object { return &authorizationv1.SelfSubjectRulesReview{} },
+		Version: schema.Version{
+			Group: "authorization.k8s.io", Version: "v1", Kind: "SelfSubjectRulesReview",
+			New: func() schema.Object { return &authorizationv1.SelfSubjectRulesReview{} },
+		},
+		Plural: "selfsubjectrulesreviews", Singular: "selfsubjectrulesreview",
 	}
 	localAccessReviewKind = &schema.Kind{
-		Group: "authorization.k8s.io", Version: "v1", Kind: "LocalSubjectAccessReview", Plural: "localsubjectaccessreviews", Singular: "localsubjectaccessreview",
+		Version: schema.Version{
+			Group: "authorization.k8s.io", Version: "v1", Kind: "LocalSubjectAccessReview",
+			New: func() schema.Object { return &authorizationv1.LocalSubjectAccessReview{} },
+		},
+		Plural: "localsubjectaccessreviews", Singular: "localsubjectaccessreview",
 		Namespaced: true,
-		New:        func() schema.Object { return &authorizationv1.LocalSubjectAccessReview{} },
 	}
 	bindingKind = &schema.Kind{
-		Version: "v1", Kind: "Binding", Plural: "bindings", Singular: "binding", Namespaced: true,
-		New: func() schema.Object { return &corev1.Binding{} },
+		Version: schema.Version{
+			Version: "v1", Kind: "Binding",
+			New: func() schema.Object { return &corev1.Binding{} },
+		},
+		Plural: "bindings", Singular: "binding", Namespaced: true,
 	}
 
 	// Bodies of subresources.
 	scaleKind = &schema.Kind{
-		Group: "autoscaling", Version: "v1", Kind: "Scale", Namespaced: true,
-		New: func() schema.Object { return &autoscalingv1.Scale{} },
+		Version: schema.Version{
+			Group: "autoscaling", Version: "v1", Kind: "Scale",
+			New: func() schema.Object { return &autoscalingv1.Scale{} },
+		},
+		Namespaced: true,
 	}
 	evictionKind = &schema.Kind{
-		Group: "policy", Version: "v1", Kind: "Eviction", Namespaced: true,
-		New: func() schema.Object { return &policyv1.Eviction{} },
+		Version: schema.Version{
+			Group: "policy", Version: "v1", Kind: "Eviction",
+			New: func() schema.Object { return &policyv1.Eviction{} },
+		},
+		Namespaced: true,
 	}
 )
 
@@ -62,7 +89,7 @@ var virtualKinds = []*schema.Kind{
 
 func virtualKind(group, version, plural string) *schema.Kind {
 	for _, k := range virtualKinds {
-		if k.Group == group && k.Version == version && k.Plural == plural {
+		if k.Group == group && k.Version.Version == version && k.Plural == plural {
 			return k
 		}
 	}
@@ -70,14 +97,19 @@ func virtualKind(group, version, plural string) *schema.Kind {
 }
 
 // served are the kinds that have paths: stored and virtual ones.
-type served struct{ *schema.Set }
+type served struct{ kinds *schema.Kinds }
 
 // Resource finds a kind by its place in the API; nil where there is none.
 func (s served) Resource(group, version, plural string) *schema.Kind {
-	if k := s.Set.Resource(group, version, plural); k != nil {
+	if k := s.kinds.Set().Served(group, version, plural).Kind; k != nil {
 		return k
 	}
 	return virtualKind(group, version, plural)
+}
+
+// Key takes an etcd key below /registry/ apart.
+func (s served) Key(rel string) (k *schema.Kind, namespace, name string, ok bool) {
+	return s.kinds.Set().Key(rel)
 }
 
 // virtual is the handler of a virtual kind; nil for a stored one.
@@ -104,16 +136,8 @@ func (g *gateway) virtual(k *schema.Kind) request.Handler {
 // servedSubresource tells whether a kind has a subresource and the gateway serves it.
 func servedSubresource(k *schema.Kind, name string) bool {
 	switch name {
-	case "status":
-		return k.HasStatus
-	case "scale":
-		return k.Scale != nil
-	case "binding", "eviction", "token", "finalize", "resize", "log", "exec", "attach", "portforward":
-		for _, s := range k.Subresources {
-			if s.Name == name {
-				return true
-			}
-		}
+	case "status", "scale", "binding", "eviction", "token", "finalize", "resize", "log", "exec", "attach", "portforward":
+		return k.Subresource(name) != nil
 	}
 	return false
 }

@@ -79,7 +79,7 @@ func TestHostileCopiesMakeNothing(t *testing.T) {
 		pod := web.DeepCopy()
 		pod.Name, pod.UID, pod.Status = name, types.UID(fmt.Sprintf("%08x-0000-4000-8000-000000000000", len(name))), corev1.PodStatus{}
 		change(pod)
-		core.Pod.Stamp(pod)
+		core.Pod.SetTypeMeta(pod)
 		text, err := schema.Encode(pod)
 		if err != nil {
 			t.Fatal(err)

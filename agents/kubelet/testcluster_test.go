@@ -182,7 +182,7 @@ func newTestCluster(t *testing.T) *testCluster {
 func (r *testCluster) start() *testCluster {
 	r.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	own := registry.New(registry.Config{Store: r.store, Kinds: kinds.All, Node: r.node, Agent: "kubelet"})
+	own := registry.New(registry.Config{Store: r.store, Kinds: kinds.New(), Node: r.node, Agent: "kubelet"})
 	cfg := Config{
 		Registry: own, Gateway: gateway{r.api}, NodeName: r.node, NodeIP: netip.MustParseAddr("192.0.2.1"),
 		Network: testNetwork, DataDir: r.dataDir, LogDir: filepath.Join(r.dataDir, "log"), Health: &daemon.Health{}, Log: testLog(r),

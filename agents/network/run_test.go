@@ -40,7 +40,7 @@ func TestRun(t *testing.T) {
 	run(t, "iptables -P FORWARD DROP")
 	registrytest.DetectMutations(t)
 	log := slog.New(slog.DiscardHandler)
-	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.All, Log: log})
+	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New(), Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	done := make(chan error, 2)

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/schema/pods"
 )
 
 // podMark begins the name of a pod among owners of addresses: a service's name has no blank.
@@ -16,25 +18,16 @@ func podName(pod *corev1.Pod) string { return podMark + pod.Namespace + "/" + po
 // hostPorts are the ports of the host that a pod has now: none before it has an address, after it has ended, and
 // where its network is the host's. An unready pod has its ports: nobody else could answer there. Pure.
 func hostPorts(pod *corev1.Pod) []corev1.ContainerPort {
-	ended := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-	if pod.Spec.HostNetwork || ended || pod.Status.PodIP == "" {
+	if pod.Spec.HostNetwork || pods.IsTerminal(pod) || pod.Status.PodIP == "" {
 		return nil
 	}
 	var out []corev1.ContainerPort
-	add := func(ports []corev1.ContainerPort) {
-		for _, p := range ports {
+	for c := range pods.LongRunning(&pod.Spec) {
+		for _, p := range c.Ports {
 			if p.HostPort != 0 {
 				out = append(out, p)
 			}
 		}
-	}
-	for i := range pod.Spec.InitContainers { // those that run on beside the others
-		if c := &pod.Spec.InitContainers[i]; c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			add(c.Ports)
-		}
-	}
-	for i := range pod.Spec.Containers {
-		add(pod.Spec.Containers[i].Ports)
 	}
 	return out
 }

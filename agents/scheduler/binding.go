@@ -14,6 +14,44 @@ import (
 	"gantry/schema/core"
 )
 
+// startBinding hands a decision to the goroutines that bind; ctx is that of the scheduling loop. A pod that needs pre-bind gets a goroutine of
+// its own, because a pre-bind may block for long; while maxPreBinds run, further ones are retried after their back-off.
+func (l *leader) startBinding(ctx context.Context, d decision, now time.Time) {
+	if !l.state.cluster.plugins.needsPreBind(d.reserved) {
+		if !l.bindQueue.offer(d) {
+			l.state.bindFailed(d, now) // scheduleBatch stops before the queue is full
+		}
+		return
+	}
+	select {
+	case l.preBindSlots <- struct{}{}:
+	default:
+		l.state.bindFailed(d, now)
+		return
+	}
+	preBindCtx, cancel := context.WithCancel(ctx)
+	d.pod.stopPreBind()
+	d.pod.cancelPreBind = cancel
+	l.preBinds.Go(func() {
+		defer func() { <-l.preBindSlots }()
+		defer cancel()
+		safely.Do(l.log, "binding", func() { l.preBindAndBind(ctx, preBindCtx, d) })
+	})
+}
+
+// preBindAndBind runs pre-bind until preBindCtx is done, then writes the binding.
+func (l *leader) preBindAndBind(ctx, preBindCtx context.Context, d decision) {
+	err := l.state.cluster.plugins.preBind(preBindCtx, d.object, d.target, d.reserved)
+	switch {
+	case err == nil:
+		l.bind(ctx, d)
+	case preBindCtx.Err() != nil: // the pod is deleted: nothing to report
+		l.changes.put(ctx, func(now time.Time) { l.state.bindFailed(d, now) })
+	default:
+		l.retryBinding(ctx, d, err)
+	}
+}
+
 // bind writes the binding of a pod to its node.
 func (l *leader) bind(ctx context.Context, d decision) {
 	pod := d.object
@@ -40,16 +78,13 @@ func (l *leader) bindingFailed(ctx context.Context, d decision, cause error) {
 	for ctx.Err() == nil {
 		current, err := l.pods.Get(ctx, pod.Namespace, pod.Name)
 		switch {
-		case errors.Is(err, registry.NotFound):
-			return // the watch reports its deletion
-		case err == nil && (current.UID != pod.UID || current.Spec.NodeName != ""):
+		case err == nil && current.UID == pod.UID && current.Spec.NodeName == d.name:
 			return // the watch reports it
+		case errors.Is(err, registry.NotFound), err == nil && (current.UID != pod.UID || current.Spec.NodeName != ""):
+			l.changes.put(ctx, func(now time.Time) { l.state.unreserve(d, now) }) // the watch reports the rest
+			return
 		case err == nil:
-			l.changes.put(func(now time.Time) { l.state.bindFailed(d.pod, now) })
-			if !errors.Is(cause, registry.Conflict) {
-				l.log.Warn("pod not bound", "ns", pod.Namespace, "name", pod.Name, "uid", pod.UID, "node", d.name, "attempt", d.attempt, "err", cause)
-				l.reportQueue.put(report{pod: pod, by: d.pod, reason: corev1.PodReasonSchedulerError, text: cause.Error(), event: true})
-			}
+			l.retryBinding(ctx, d, cause)
 			return
 		}
 		select {
@@ -57,4 +92,15 @@ func (l *leader) bindingFailed(ctx context.Context, d decision, cause error) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// retryBinding has a pod that was not bound retried and reports why.
+func (l *leader) retryBinding(ctx context.Context, d decision, cause error) {
+	pod := d.object
+	l.changes.put(ctx, func(now time.Time) { l.state.bindFailed(d, now) })
+	if errors.Is(cause, registry.Conflict) || ctx.Err() != nil {
+		return
+	}
+	l.log.Warn("pod not bound", "ns", pod.Namespace, "name", pod.Name, "uid", pod.UID, "node", d.name, "attempt", d.attempt, "err", cause)
+	l.reportQueue.put(ctx, report{pod: pod, by: d.pod, reason: corev1.PodReasonSchedulerError, text: cause.Error(), event: true})
 }

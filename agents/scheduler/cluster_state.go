@@ -11,6 +11,7 @@ import (
 
 // clusterState holds every node, every pod that has not ended, and the node it is accounted for on. Not safe for concurrent use.
 type clusterState struct {
+	plugins    *pluginSet
 	nodes      map[string]*node
 	nodeList   []*node // those with an object, by name
 	pods       map[string]*pod
@@ -24,14 +25,16 @@ type clusterState struct {
 
 	recentSignatures []*podSignature // those that keep a pre-filter state and node results, the latest used first
 	feasible         []feasibleNode  // scratch space of selectNode
+	scores           []float64       // likewise
 }
 
 // maxRecentSignatures bounds the memory of pre-filter states and node results, which grow with the number of nodes.
 const maxRecentSignatures = 32
 
-func newClusterState() *clusterState {
+func newClusterState(set *pluginSet) *clusterState {
 	return &clusterState{
-		nodes: map[string]*node{}, pods: map[string]*pod{}, signatures: map[string]*podSignature{},
+		plugins: set,
+		nodes:   map[string]*node{}, pods: map[string]*pod{}, signatures: map[string]*podSignature{},
 		namespaces: map[string]labels.Set{}, images: map[string]int{},
 	}
 }
@@ -139,14 +142,14 @@ func (c *clusterState) preFilter(sig *podSignature) *preFilterState {
 		c.dropResults(c.recentSignatures[maxRecentSignatures])
 	}
 	if sig.preFilterState == nil {
-		sig.preFilterState = newPreFilterState(c, sig)
+		sig.preFilterState = &preFilterState{cluster: c, signature: sig}
 	}
 	return sig.preFilterState
 }
 
 // dropResults drops the node results and the pre-filter state of a signature.
 func (c *clusterState) dropResults(sig *podSignature) {
-	sig.nodeResults, sig.preFilterState = nil, nil
+	sig.nodeResults, sig.nodeScores, sig.preFilterState = nil, nil, nil
 	if i := slices.Index(c.recentSignatures, sig); i >= 0 {
 		c.recentSignatures = slices.Delete(c.recentSignatures, i, i+1)
 	}
@@ -161,13 +164,13 @@ func (c *clusterState) passesNodeFilters(sig *podSignature, n *node) bool {
 		return sig.preFilterState.nodeResult(n).reasons == nil
 	}
 	state := preFilterState{cluster: c, signature: sig}
-	result := state.evaluate(n)
-	return result.reasons == nil
+	reasons, _ := state.filterNode(n)
+	return reasons == nil
 }
 
 // signatureOf returns the signature of a pod and adds it where it is missing. It is kept while setSignature gives it to a pod.
 func (c *clusterState) signatureOf(object *corev1.Pod) *podSignature {
-	text := signatureText(object)
+	text := signatureText(object, c.plugins.sign(object))
 	sig := c.signatures[text]
 	if sig == nil {
 		sig = newPodSignature(text, object)
@@ -202,7 +205,9 @@ func (c *clusterState) dropSignature(sig *podSignature) {
 	c.dropResults(sig)
 	for _, other := range c.recentSignatures {
 		if other.preFilterState != nil {
-			delete(other.preFilterState.matches, sig)
+			for _, counter := range other.preFilterState.counters {
+				counter.dropSignature(sig)
+			}
 		}
 	}
 }
@@ -271,7 +276,9 @@ func (c *clusterState) updatePreFilterStates(n *node, p *pod, by int) {
 	}
 	for _, sig := range c.recentSignatures {
 		if sig.preFilterState != nil {
-			sig.preFilterState.updateCounts(n, p.signature, by, p.terminating)
+			for _, counter := range sig.preFilterState.counters {
+				counter.updatePods(n, p.signature, by, p.terminating)
+			}
 		}
 	}
 }

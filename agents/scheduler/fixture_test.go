@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -142,7 +143,17 @@ func spreadOver(topology string, skew int32, key, value string) func(*corev1.Pod
 
 // newTestState returns a scheduling state with nodes and pods.
 func newTestState(nodes []*corev1.Node, pods ...*corev1.Pod) *schedulingState {
-	s := newSchedulingState(corev1.DefaultSchedulerName)
+	return newTestStateWith(plugins, nodes, pods...)
+}
+
+// testPlugins returns a set of plug-ins that log nothing.
+func testPlugins(rows []plugin) *pluginSet {
+	return newPluginSet(rows, handle{log: slog.New(slog.DiscardHandler)})
+}
+
+// newTestStateWith is newTestState with other plug-ins.
+func newTestStateWith(rows []plugin, nodes []*corev1.Node, pods ...*corev1.Pod) *schedulingState {
+	s := newSchedulingState(corev1.DefaultSchedulerName, testPlugins(rows))
 	s.setNamespace("default", map[string]string{}, start)
 	for _, n := range nodes {
 		s.setNode(n.Name, n, start)

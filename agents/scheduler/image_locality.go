@@ -6,9 +6,9 @@ const (
 	largeImage = 1000 << 20
 )
 
-// imageScore is high when the node has much of what the pod would pull. A size is scaled by the share of nodes that have the image, so that
+// scoreImageLocality is high when the node has much of what the pod would pull. A size is scaled by the share of nodes that have the image, so that
 // one node with an image does not get every pod.
-func (state *preFilterState) imageScore(n *node) int64 {
+func scoreImageLocality(state *preFilterState, _ any, n *node) float64 {
 	var sum int64
 	for _, image := range state.signature.images {
 		size, ok := n.images[image]
@@ -20,5 +20,5 @@ func (state *preFilterState) imageScore(n *node) int64 {
 		}
 	}
 	high := int64(largeImage * max(1, len(state.signature.images)))
-	return maxNodeScore * (max(smallImage, min(sum, high)) - smallImage) / (high - smallImage)
+	return float64(maxNodeScore * (max(smallImage, min(sum, high)) - smallImage) / (high - smallImage))
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/schema/pods"
 )
 
 // node is a node and the sums over its pods.
@@ -18,7 +20,7 @@ type node struct {
 	requested    resources
 	scoredCPU    int64 // requested, with assumptions for containers that do not say
 	scoredMemory int64
-	ports        map[hostPort]int
+	ports        map[pods.HostPort]int
 	pods         map[string]*pod       // by key
 	signatures   map[*podSignature]int // number of pods by signature
 	terminating  map[*podSignature]int // of them, being deleted
@@ -27,7 +29,7 @@ type node struct {
 }
 
 func newNode(name string) *node {
-	return &node{name: name, ports: map[hostPort]int{}, pods: map[string]*pod{}, signatures: map[*podSignature]int{}, terminating: map[*podSignature]int{}, nominated: map[*pod]bool{}}
+	return &node{name: name, ports: map[pods.HostPort]int{}, pods: map[string]*pod{}, signatures: map[*podSignature]int{}, terminating: map[*podSignature]int{}, nominated: map[*pod]bool{}}
 }
 
 // set sets a node's object.

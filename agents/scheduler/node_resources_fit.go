@@ -1,11 +1,10 @@
 package scheduler
 
-import (
-	"math"
-	"slices"
-)
+import "slices"
 
-func filterResources(state *preFilterState, n *node) ([]string, bool) { return n.fits(state.signature) }
+func filterNodeResources(state *preFilterState, _ any, n *node) ([]string, bool) {
+	return n.fits(state.signature)
+}
 
 // fits returns the names of the resources that are short for sig, in a fixed order, and whether the empty node would be too small.
 func (n *node) fits(sig *podSignature) (short []string, unresolvable bool) {
@@ -37,24 +36,15 @@ func (n *node) fits(sig *podSignature) (short []string, unresolvable bool) {
 	return short, unresolvable
 }
 
-// leastAllocated is the share of cpu and memory that would stay free.
-func leastAllocated(cpu, memory int64, have *resources) int64 {
+// scoreLeastAllocated is the share of cpu and memory that would stay free.
+func scoreLeastAllocated(state *preFilterState, _ any, n *node) float64 {
 	free := func(want, have int64) int64 {
 		if have <= 0 || want >= have {
 			return 0
 		}
 		return int64(float64(have-want) * maxNodeScore / float64(have))
 	}
-	return (free(cpu, have.cpu) + free(memory, have.memory)) / 2
-}
-
-// balancedAllocation is high when cpu and memory would be used to the same degree.
-func balancedAllocation(cpu, memory int64, have *resources) int64 {
-	share := func(want, have int64) float64 {
-		if have <= 0 {
-			return 1
-		}
-		return min(1, float64(want)/float64(have))
-	}
-	return int64((1 - math.Abs(share(cpu, have.cpu)-share(memory, have.memory))/2) * maxNodeScore)
+	cpu := free(n.scoredCPU+state.signature.scoredCPU, n.allocatable.cpu)
+	memory := free(n.scoredMemory+state.signature.scoredMemory, n.allocatable.memory)
+	return float64((cpu + memory) / 2)
 }

@@ -1,24 +1,34 @@
 package scheduler
 
-// filter decides whether a pod may run on a node.
-type filter struct {
-	name string // of kube-scheduler's plug-in
-	doc  string
-	// clusterWide filters look at more than the node and the pods on it: their result may change while the node does not.
-	clusterWide bool
-	// filter returns in kube-scheduler's words why a pod of the state's signature does not fit n; nil: it fits. unresolvable: evicting pods
-	// from n would not help.
-	filter func(state *preFilterState, n *node) (reasons []string, unresolvable bool)
-}
-
-// filters run in this order; the first that returns reasons decides. The cluster-wide ones come last, so that the result of the others
-// can be kept.
-var filters = []filter{
-	{name: "NodeUnschedulable", doc: "the node is not cordoned, or the pod tolerates that", filter: filterUnschedulable},
-	{name: "TaintToleration", doc: "the pod tolerates every taint of effect NoSchedule or NoExecute", filter: filterTaints},
-	{name: "NodeAffinity", doc: "the node has the labels the pod requires", filter: filterNodeAffinity},
-	{name: "NodePorts", doc: "the pod's host ports are free", filter: filterPorts},
-	{name: "NodeResourcesFit", doc: "the node has room for what the pod requests", filter: filterResources},
-	{name: "PodTopologySpread", doc: "no constraint's skew becomes greater than its maxSkew", clusterWide: true, filter: filterSpread},
-	{name: "InterPodAffinity", doc: "required affinity and anti-affinity hold, the pod's and the existing pods'", clusterWide: true, filter: filterPodAffinity},
+// plugins are the plug-ins of this scheduler. Filters run in the order of rows, those that are not clusterWide first; the first that returns
+// reasons decides. Weights are kube-scheduler's.
+var plugins = []plugin{
+	{
+		name: "NodeUnschedulable", doc: "filters cordoned nodes, unless the pod tolerates that",
+		filter: filterNodeUnschedulable,
+	}, {
+		name: "TaintToleration", doc: "filters nodes with taints of effect NoSchedule or NoExecute that the pod does not tolerate, scores few PreferNoSchedule",
+		filter: filterTaints, score: scoreTaints, normalize: normalizeReversed, weight: 3,
+	}, {
+		name: "NodeAffinity", doc: "filters by node selector and required node affinity, scores preferred node affinity",
+		filter: filterNodeAffinity, score: scoreNodeAffinity, normalize: normalizeByMax, weight: 2,
+	}, {
+		name: "NodePorts", doc: "filters nodes where a host port of the pod is in use",
+		filter: filterNodePorts,
+	}, {
+		name: "NodeResourcesFit", doc: "filters nodes without room for the pod's requests, scores what stays free",
+		filter: filterNodeResources, score: scoreLeastAllocated, weight: 1,
+	}, {
+		name: "NodeResourcesBalancedAllocation", doc: "scores equal use of cpu and memory",
+		score: scoreBalancedAllocation, weight: 1,
+	}, {
+		name: "ImageLocality", doc: "scores nodes that have the pod's images",
+		score: scoreImageLocality, weight: 1,
+	}, {
+		name: "PodTopologySpread", doc: "filters and scores by topology spread constraints", clusterWide: true,
+		preFilter: preFilterSpread, filter: filterSpread, score: scoreSpread, normalize: normalizeSpread, weight: 2,
+	}, {
+		name: "InterPodAffinity", doc: "filters and scores by affinity and anti-affinity between pods", clusterWide: true,
+		preFilter: preFilterPodAffinity, filter: filterPodAffinity, score: scorePodAffinity, normalize: normalizeMinMax, weight: 2,
+	},
 }

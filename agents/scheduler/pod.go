@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"context"
 	"strings"
 	"time"
 
@@ -19,7 +20,8 @@ type pod struct {
 	assumed     bool
 	terminating bool // being deleted, or evicted
 	// evicting: it is a victim of preemption, and the watch has not reported its deletion yet.
-	evicting bool
+	evicting      bool
+	cancelPreBind context.CancelFunc // nil: no pre-bind was started, or it was stopped
 
 	arrival      int64     // of arrival
 	queuedAt     time.Time // for the first time
@@ -40,8 +42,3 @@ func (p *pod) ref() corev1.ObjectReference {
 }
 
 func keyOf(namespace, name string) string { return namespace + "/" + name }
-
-// hasEnded returns whether a pod's phase is terminal.
-func hasEnded(p *corev1.Pod) bool {
-	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
-}

@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+
+	"gantry/schema/pods"
 )
 
 // podSignature is what decides where a pod may run. Pods with equal signatures, as those of one template, share it: its fields
@@ -24,7 +26,7 @@ type podSignature struct {
 
 	requests                               resources
 	scoredCPU, scoredMemory                int64
-	ports                                  []hostPort
+	ports                                  []pods.HostPort
 	tolerations                            []corev1.Toleration
 	requiredNodeAffinity                   nodeaffinity.RequiredNodeAffinity
 	preferredNodeAffinity                  *nodeaffinity.PreferredSchedulingTerms // nil: none
@@ -36,6 +38,7 @@ type podSignature struct {
 	members                                int // number of pods; at 0 the signature is dropped
 
 	nodeResults        []nodeResult    // by slot; nil: dropped
+	nodeScores         []float64       // by slot and row of pluginSet.nodeScores
 	preFilterState     *preFilterState // nil: dropped
 	lastFailure        *explanation    // holds while the cluster's version is lastFailureVersion
 	lastFailureVersion int64
@@ -57,6 +60,7 @@ type signedFields struct {
 	Resized      corev1.ResourceList               `json:",omitempty"` // see resizedRequests
 	Init         []signedContainer                 `json:",omitempty"`
 	Containers   []signedContainer
+	Plugins      map[string]any `json:",omitempty"`
 }
 
 type signedContainer struct {
@@ -65,19 +69,19 @@ type signedContainer struct {
 	Restart  *corev1.ContainerRestartPolicy `json:",omitempty"`
 }
 
-// signatureText is equal for pods that filters and scores treat alike.
-func signatureText(pod *corev1.Pod) string {
+// signatureText is equal for pods that filters and scores treat alike. plugins is what plug-ins sign.
+func signatureText(pod *corev1.Pod, plugins map[string]any) string {
 	s := &pod.Spec
 	t := signedFields{
 		Namespace: pod.Namespace, Labels: pod.Labels, Owner: ownerOf(pod), Priority: priorityOf(pod), Preemption: s.PreemptionPolicy,
 		NodeSelector: s.NodeSelector, Affinity: s.Affinity, Tolerations: s.Tolerations, Spread: s.TopologySpreadConstraints,
-		Overhead: s.Overhead, Resources: s.Resources, Resized: resizedRequests(pod), Init: signedContainers(s.InitContainers), Containers: signedContainers(s.Containers),
+		Overhead: s.Overhead, Resources: s.Resources, Resized: resizedRequests(pod), Init: signedContainers(s.InitContainers), Containers: signedContainers(s.Containers), Plugins: plugins,
 	}
 	text, err := json.Marshal(t)
 	if err != nil { // every field has a JSON form
 		panic(err)
 	}
-	return string(text) + fmt.Sprint(portsOf(pod))
+	return string(text) + fmt.Sprint(pods.HostPorts(&pod.Spec))
 }
 
 func signedContainers(containers []corev1.Container) []signedContainer {
@@ -97,14 +101,14 @@ func (sig *podSignature) dependsOnOtherPods() bool {
 func newPodSignature(signature string, pod *corev1.Pod) *podSignature {
 	sig := &podSignature{
 		text: signature, namespace: pod.Namespace, labels: pod.Labels, controller: ownerOf(pod), priority: priorityOf(pod), pod: pod,
-		requests: requestsOf(pod), ports: portsOf(pod), tolerations: pod.Spec.Tolerations,
+		requests: requestsOf(pod), ports: pods.HostPorts(&pod.Spec), tolerations: pod.Spec.Tolerations,
 		requiredNodeAffinity: nodeaffinity.GetRequiredNodeAffinity(pod),
 		neverPreempt:         pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == corev1.PreemptNever,
 	}
 	sig.scoredCPU, sig.scoredMemory = scoredRequestsOf(pod)
-	for _, list := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
-		for i := range list {
-			sig.images = append(sig.images, list[i].Image)
+	for kind, c := range pods.Containers(&pod.Spec) {
+		if kind != pods.EphemeralContainer {
+			sig.images = append(sig.images, c.Image)
 		}
 	}
 	sig.fault = sig.parse(pod)

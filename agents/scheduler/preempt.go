@@ -107,7 +107,7 @@ func (s *schedulingState) victimsOn(sig *podSignature, n *node) []*pod {
 		}
 	}
 	state := s.cluster.preFilter(sig)
-	if len(lower) == 0 || state.nodeResult(n).reasons == nil || state.nodeResult(n).unresolvable {
+	if result := state.nodeResult(n); len(lower) == 0 || result.reasons == nil || result.unresolvable {
 		return nil
 	}
 	rest := n.clone()
@@ -115,10 +115,10 @@ func (s *schedulingState) victimsOn(sig *podSignature, n *node) []*pod {
 		rest.remove(p)
 	}
 	fits := func() bool {
-		if result := state.evaluate(rest); result.reasons != nil {
-			return false
+		reasons, _ := state.filterNode(rest)
+		if reasons == nil {
+			reasons, _ = state.filterClusterWide(n)
 		}
-		reasons, _ := state.filterClusterWide(n)
 		return reasons == nil
 	}
 	if !fits() {
@@ -168,7 +168,7 @@ func (l *leader) runEviction(ctx context.Context, e eviction) {
 			if ctx.Err() == nil {
 				l.log.Warn("pod not preempted", "ns", v.Namespace, "name", v.Name, "uid", v.UID, "node", e.node, "err", err)
 			}
-			l.changes.put(func(now time.Time) { l.state.evictionFailed(e, e.victims[i:], now) })
+			l.changes.put(ctx, func(now time.Time) { l.state.evictionFailed(e, e.victims[i:], now) })
 			return
 		}
 	}

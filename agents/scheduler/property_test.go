@@ -12,13 +12,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
+
+	"gantry/schema/pods"
 )
 
 // TestNeverOvercommits runs events in any order. After each decision it checks against sums computed again that the chosen node has room,
 // and after each event that the kept counts equal counts computed again.
 func TestNeverOvercommits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		g := &model{state: newSchedulingState(corev1.DefaultSchedulerName), now: start, stored: map[string]*corev1.Pod{}}
+		g := &model{state: newSchedulingState(corev1.DefaultSchedulerName, testPlugins(plugins)), now: start, stored: map[string]*corev1.Pod{}}
 		g.state.setNamespace("default", map[string]string{}, start)
 		t.Repeat(map[string]func(*rapid.T){
 			"node":   g.node,
@@ -145,13 +147,13 @@ func (g *model) decide(t *rapid.T) {
 	}
 	g.inFlight = append(g.inFlight, d)
 	var used resources
-	ports := map[hostPort]int{}
+	ports := map[pods.HostPort]int{}
 	for _, p := range g.state.cluster.pods {
 		if p.node == d.node {
 			object := g.stored[p.ref().Name]
 			r := requestsOf(object)
 			used.add(&r, 1)
-			for _, hp := range portsOf(object) {
+			for _, hp := range pods.HostPorts(&object.Spec) {
 				ports[hp]++
 			}
 		}
@@ -162,9 +164,9 @@ func (g *model) decide(t *rapid.T) {
 			t.Fatalf("%s has %+v and is given %+v", d.name, have, used)
 		}
 	}
-	for _, hp := range portsOf(d.object) {
+	for _, hp := range pods.HostPorts(&d.object.Spec) {
 		if ports[hp] > 1 {
-			t.Fatalf("%s has port %d twice", d.name, hp.port)
+			t.Fatalf("%s has port %d twice", d.name, hp.Port)
 		}
 	}
 }
@@ -179,7 +181,7 @@ func (g *model) bind(t *rapid.T) {
 	g.inFlight = slices.Delete(g.inFlight, i, i+1)
 	p := g.stored[d.object.Name]
 	if rapid.Bool().Draw(t, "fails") || p == nil || p.UID != d.object.UID || p.Spec.NodeName != "" || p.DeletionTimestamp != nil {
-		g.state.bindFailed(d.pod, g.now)
+		g.state.bindFailed(d, g.now)
 		return
 	}
 	g.store(p, func(p *corev1.Pod) { p.Spec.NodeName = d.name })
@@ -211,8 +213,17 @@ func (g *model) check(t *rapid.T) {
 		if sig.preFilterState == nil {
 			continue
 		}
-		if diff := cmp.Diff(countsOf(newPreFilterState(c, sig)), countsOf(sig.preFilterState)); diff != "" {
-			t.Fatalf("counts of a signature (-computed again +kept):\n%s", diff)
+		for _, kept := range sig.preFilterState.counters {
+			var again any
+			switch kept.(type) {
+			case *spreadState:
+				again = preFilterSpread(nil, c, sig)
+			case *affinityState:
+				again = preFilterPodAffinity(nil, c, sig)
+			}
+			if diff := cmp.Diff(countsOf(again), countsOf(kept)); diff != "" {
+				t.Fatalf("counts of a signature (-computed again +kept):\n%s", diff)
+			}
 		}
 	}
 }
@@ -220,21 +231,25 @@ func (g *model) check(t *rapid.T) {
 func accountingOf(n *node) map[string]any {
 	return map[string]any{
 		"cpu": n.requested.cpu, "memory": n.requested.memory, "pods": n.requested.pods, "weight": n.scoredCPU, "ports": len(n.ports),
-		"classes": len(n.signatures), "leaving": len(n.terminating), "known": len(n.pods),
+		"signatures": len(n.signatures), "terminating": len(n.terminating), "known": len(n.pods),
 	}
 }
 
-func countsOf(state *preFilterState) map[string]any {
-	all := map[string]any{
-		"affinityMatches": state.affinityMatches, "existingAntiAffinity": nonZero(state.existingAntiAffinityCounts),
-		"antiAffinity": nonZero(state.antiAffinityCounts), "topologyScores": nonZero(state.topologyScores),
-	}
-	for i := range state.topology {
-		all[fmt.Sprint("spread", i)] = state.topology[i].counts
-		all[fmt.Sprint("low", i)] = state.topology[i].minMatch(1)
-	}
-	for i := range state.affinityCounts {
-		all[fmt.Sprint("wanted", i)] = state.affinityCounts[i]
+// countsOf returns the counts of a pre-filter state.
+func countsOf(own any) map[string]any {
+	all := map[string]any{}
+	switch s := own.(type) {
+	case *spreadState:
+		for i := range s.topology {
+			all[fmt.Sprint("spread", i)] = s.topology[i].counts
+			all[fmt.Sprint("low", i)] = s.topology[i].minMatch(1)
+		}
+	case *affinityState:
+		all["affinityMatches"], all["existingAntiAffinity"] = s.affinityMatches, nonZero(s.existingAntiAffinityCounts)
+		all["antiAffinity"], all["topologyScores"] = nonZero(s.antiAffinityCounts), nonZero(s.topologyScores)
+		for i := range s.affinityCounts {
+			all[fmt.Sprint("affinity", i)] = s.affinityCounts[i]
+		}
 	}
 	return all
 }

@@ -29,8 +29,9 @@ const eventInterval = time.Minute
 // reportFailure queues the eviction and the report of a pod that fits no node. A report that repeats the last one is left out.
 func (l *leader) reportFailure(d decision, now time.Time) {
 	p := d.pod
-	if d.evict.node != "" {
-		l.evictionQueue.put(d.evict)
+	if d.evict.node != "" && !l.evictionQueue.offer(d.evict) {
+		l.state.evictionFailed(d.evict, d.evict.victims, now)
+		return
 	}
 	r := report{pod: p.object, by: p, reason: corev1.PodReasonUnschedulable, text: d.why.String(), nominated: d.evict.node}
 	r.unnominated = p.nominated == nil && p.object.Status.NominatedNodeName != ""
@@ -46,7 +47,9 @@ func (l *leader) reportFailure(d decision, now time.Time) {
 		l.log.Info("pod not placed", "ns", p.object.Namespace, "name", p.object.Name, "uid", p.object.UID, "reason", r.text, "attempt", p.attempts)
 	}
 	p.reportedText = r.text
-	l.reportQueue.put(r)
+	if !l.reportQueue.offer(r) {
+		l.state.conditionNotWritten(p, now)
+	}
 }
 
 // writeReport writes the condition and the event.
@@ -68,7 +71,7 @@ func (l *leader) writeReport(ctx context.Context, r report) {
 	case err == nil, ctx.Err() != nil, errors.Is(err, errNotPending), errors.Is(err, registry.NotFound):
 	default:
 		l.log.Warn("condition not written", "ns", r.pod.Namespace, "name", r.pod.Name, "uid", r.pod.UID, "err", err)
-		l.changes.put(func(now time.Time) { l.state.conditionNotWritten(r.by, now) })
+		l.changes.put(ctx, func(now time.Time) { l.state.conditionNotWritten(r.by, now) })
 	}
 }
 

@@ -4,9 +4,9 @@ import (
 	"maps"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
-	helpers "k8s.io/component-helpers/resource"
+
+	"gantry/schema/pods"
 )
 
 // resources are amounts that pods ask for and nodes have.
@@ -79,44 +79,27 @@ func (r resources) sum(d *resources) resources {
 	return r
 }
 
-// requestsOf returns the requests of a pod: containers, the greatest init container, sidecars and overhead, as upstream's PodRequests. A
-// pod that is being resized counts with the most of what it has, was granted and requests.
+// requestsOf returns what a pod takes of a node.
 func requestsOf(pod *corev1.Pod) resources {
-	r := resourcesOf(helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true}), maxRequest)
+	r := resourcesOf(pods.Requests(pod), maxRequest)
 	r.pods = 1
 	return r
 }
 
 // resizedRequests returns the requests of a pod that is being resized; nil: it is not, its spec says all.
 func resizedRequests(pod *corev1.Pod) corev1.ResourceList {
-	for _, list := range []struct {
-		containers []corev1.Container
-		statuses   []corev1.ContainerStatus
-	}{{pod.Spec.InitContainers, pod.Status.InitContainerStatuses}, {pod.Spec.Containers, pod.Status.ContainerStatuses}} {
-		for i, s := range list.statuses {
-			if s.Resources == nil || i >= len(list.containers) || list.containers[i].Name != s.Name {
-				continue
-			}
-			spec := list.containers[i].Resources.Requests
-			if !equality.Semantic.DeepEqual(s.Resources.Requests, spec) || s.AllocatedResources != nil && !equality.Semantic.DeepEqual(s.AllocatedResources, spec) {
-				return helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true})
-			}
-		}
+	if !pods.IsBeingResized(pod) {
+		return nil
 	}
-	return nil
+	return pods.Requests(pod)
 }
 
-// The requests that score with a container that states none: otherwise a node full of such containers would score as empty.
-const (
-	defaultScoredCPU    = "100m"
-	defaultScoredMemory = "200Mi"
-)
+// defaultRequests count for containers that request nothing when nodes are scored: otherwise a node full of such containers would
+// score as empty.
+var defaultRequests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("200Mi")}
 
-// scoredRequestsOf returns the requests of a pod with defaults for containers that state none.
+// scoredRequestsOf returns the requests of a pod with defaultRequests.
 func scoredRequestsOf(pod *corev1.Pod) (cpu, memory int64) {
-	list := helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true, NonMissingContainerRequests: corev1.ResourceList{
-		corev1.ResourceCPU: resource.MustParse(defaultScoredCPU), corev1.ResourceMemory: resource.MustParse(defaultScoredMemory),
-	}})
-	r := resourcesOf(list, maxRequest)
+	r := resourcesOf(pods.RequestsWithDefaults(pod, defaultRequests), maxRequest)
 	return r.cpu, r.memory
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +16,7 @@ import (
 	"gantry/registry/safely"
 	"gantry/schema"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
 // Run schedules pods while this process is the leader, until ctx is done.
@@ -25,7 +27,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	cfg.Health.Ready("scheduler", cfg.Registry.Ready)
 	err := cfg.Registry.Lead(ctx, "scheduler", cfg.Identity, func(ctx context.Context, r *registry.Registry) error {
-		return newLeader(cfg, r).run(ctx)
+		return newLeader(cfg, r, plugins).run(ctx)
 	})
 	if ctx.Err() != nil {
 		return nil
@@ -46,7 +48,21 @@ type leader struct {
 	bindQueue     *workQueue[decision]
 	reportQueue   *workQueue[report]
 	evictionQueue *workQueue[eviction]
+
+	preBindSlots chan struct{}  // has an element for each pre-bind that runs
+	preBinds     sync.WaitGroup // of their goroutines
 }
+
+// The sizes of the queues between goroutines. None of them grows: a watch that waits for room is told the difference later, a report or
+// eviction that finds none is made again after the pod's back-off, and no pod is scheduled while bindQueue is full.
+const (
+	maxChanges   = 1024
+	maxBindings  = 256
+	maxReports   = 1024
+	maxEvictions = 64
+	// maxPreBinds is how many pods may be in pre-bind at once.
+	maxPreBinds = 1024
+)
 
 // How many writes are in flight at once.
 const (
@@ -55,20 +71,26 @@ const (
 	evictionWorkers = 4
 )
 
-func newLeader(cfg Config, r *registry.Registry) *leader {
+func newLeader(cfg Config, r *registry.Registry, rows []plugin) *leader {
 	return &leader{
 		registry: r, pods: registry.For[*corev1.Pod](r), log: cfg.Log, name: cfg.SchedulerName,
 		recorder: events.New(r, cfg.SchedulerName, "", cfg.Log),
-		state:    newSchedulingState(cfg.SchedulerName),
-		changes:  newWorkQueue[func(time.Time)](), bindQueue: newWorkQueue[decision](), reportQueue: newWorkQueue[report](), evictionQueue: newWorkQueue[eviction](),
+		state:    newSchedulingState(cfg.SchedulerName, newPluginSet(rows, handle{registry: r, log: cfg.Log})),
+		changes:  newWorkQueue[func(time.Time)](maxChanges), bindQueue: newWorkQueue[decision](maxBindings),
+		reportQueue: newWorkQueue[report](maxReports), evictionQueue: newWorkQueue[eviction](maxEvictions),
+		preBindSlots: make(chan struct{}, maxPreBinds),
 	}
 }
 
 // run works until ctx is done and everything it started has ended.
 func (l *leader) run(ctx context.Context) error {
 	g, ctx := safely.WithContext(ctx)
-	follow := func(k *schema.Kind, f func(registry.Change)) {
-		g.Go(func() error { return l.registry.Follow(ctx, k, f) })
+	follow := func(k *schema.Kind, apply func(c registry.Change, now time.Time)) {
+		g.Go(func() error {
+			return l.registry.Follow(ctx, k, func(c registry.Change) {
+				l.changes.put(ctx, func(now time.Time) { apply(c, now) })
+			})
+		})
 	}
 	follow(core.Node, l.nodeChanged)
 	follow(core.Namespace, l.namespaceChanged)
@@ -85,44 +107,39 @@ func (l *leader) run(ctx context.Context) error {
 	})
 	g.Go(func() error { return safely.Keep(ctx, l.log, "scheduling", l.scheduleLoop) })
 	err := g.Wait()
+	l.preBinds.Wait() // scheduleLoop, which starts them, has returned
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
 }
 
-func (l *leader) nodeChanged(c registry.Change) {
-	l.changes.put(func(now time.Time) {
-		if c.New == nil {
-			l.state.setNode(c.Old.Name, nil, now)
-			return
-		}
-		l.state.setNode(c.New.Name, c.New.Object().(*corev1.Node), now)
-	})
+func (l *leader) nodeChanged(c registry.Change, now time.Time) {
+	if c.New == nil {
+		l.state.setNode(c.Old.Name, nil, now)
+		return
+	}
+	l.state.setNode(c.New.Name, c.New.Object().(*corev1.Node), now)
 }
 
-func (l *leader) namespaceChanged(c registry.Change) {
-	l.changes.put(func(now time.Time) {
-		if c.New == nil {
-			l.state.setNamespace(c.Old.Name, nil, now)
-			return
-		}
-		set := labels.Set(c.New.Object().GetLabels())
-		if set == nil {
-			set = labels.Set{}
-		}
-		l.state.setNamespace(c.New.Name, set, now)
-	})
+func (l *leader) namespaceChanged(c registry.Change, now time.Time) {
+	if c.New == nil {
+		l.state.setNamespace(c.Old.Name, nil, now)
+		return
+	}
+	set := labels.Set(c.New.Object().GetLabels())
+	if set == nil {
+		set = labels.Set{}
+	}
+	l.state.setNamespace(c.New.Name, set, now)
 }
 
-func (l *leader) podChanged(c registry.Change) {
-	l.changes.put(func(now time.Time) {
-		if c.New == nil {
-			l.state.deletePod(c.Old.Namespace, c.Old.Name, now)
-			return
-		}
-		l.state.setPod(c.New.Object().(*corev1.Pod), now)
-	})
+func (l *leader) podChanged(c registry.Change, now time.Time) {
+	if c.New == nil {
+		l.state.deletePod(c.Old.Namespace, c.Old.Name, now)
+		return
+	}
+	l.state.setPod(c.New.Object().(*corev1.Pod), now)
 }
 
 // batchSize is how many decisions are made before changes are applied again.
@@ -139,8 +156,13 @@ func (l *leader) scheduleLoop(ctx context.Context) error {
 		now := time.Now()
 		l.applyChanges(now)
 		due := l.state.queue.flush(now)
-		if l.scheduleBatch(now) {
+		more, blocked := l.scheduleBatch(ctx, now)
+		if more {
 			continue
+		}
+		var room <-chan struct{}
+		if blocked {
+			room = l.bindQueue.room
 		}
 		l.observeQueue()
 		timer.Stop()
@@ -148,7 +170,9 @@ func (l *leader) scheduleLoop(ctx context.Context) error {
 			timer.Reset(time.Until(due))
 		}
 		select {
-		case <-l.changes.ready:
+		case change := <-l.changes.items:
+			l.applyChange(change, time.Now())
+		case <-room:
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -156,15 +180,23 @@ func (l *leader) scheduleLoop(ctx context.Context) error {
 	return nil
 }
 
+// applyChanges applies the changes that are queued.
 func (l *leader) applyChanges(now time.Time) {
-	for _, change := range l.changes.drain() {
-		safely.Do(l.log, "applying a change", func() { change(now) })
+	for range len(l.changes.items) { // only this goroutine takes items
+		l.applyChange(<-l.changes.items, now)
 	}
 }
 
-// scheduleBatch schedules up to batchSize pods and returns whether more may be active.
-func (l *leader) scheduleBatch(now time.Time) bool {
+func (l *leader) applyChange(change func(now time.Time), now time.Time) {
+	safely.Do(l.log, "applying a change", func() { change(now) })
+}
+
+// scheduleBatch schedules up to batchSize pods. It returns whether more may be active, and whether it stopped because bindQueue is full.
+func (l *leader) scheduleBatch(ctx context.Context, now time.Time) (more, blocked bool) {
 	for range batchSize {
+		if l.bindQueue.full() {
+			return false, true
+		}
 		began := time.Now()
 		found := true
 		safely.Do(l.log, "scheduling a pod", func() {
@@ -174,16 +206,16 @@ func (l *leader) scheduleBatch(now time.Time) bool {
 			}
 			l.observeAttempt(d, time.Since(began))
 			if d.node != nil {
-				l.bindQueue.put(d)
+				l.startBinding(ctx, d, now)
 			} else {
 				l.reportFailure(d, now)
 			}
 		})
 		if !found {
-			return false
+			return false, false
 		}
 	}
-	return true
+	return true, false
 }
 
 // applyInitialLists applies changes until every object that existed when it began is known: a decision that knows only some of the pods
@@ -229,7 +261,8 @@ func (l *leader) waitUntilApplied(ctx context.Context, it *registry.Item) error 
 			it = current // a pod that has ended since is not in the state
 		}
 		select {
-		case <-l.changes.ready:
+		case change := <-l.changes.items:
+			l.applyChange(change, time.Now())
 		case <-time.After(appliedPoll):
 		case <-ctx.Done():
 			return ctx.Err()
@@ -248,7 +281,7 @@ func (l *leader) hasApplied(it *registry.Item) bool {
 		return c.namespaces[it.Name] != nil
 	case *corev1.Pod:
 		p := c.pods[keyOf(it.Namespace, it.Name)]
-		return hasEnded(obj) || p != nil && (obj.Spec.NodeName == "" || p.node != nil)
+		return pods.IsTerminal(obj) || p != nil && (obj.Spec.NodeName == "" || p.node != nil)
 	}
 	return true
 }

@@ -5,6 +5,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"gantry/schema/pods"
 )
 
 // schedulingState applies changes and chooses the next pod and its node. It has no side effects and reads no clock. Not safe for
@@ -16,8 +18,8 @@ type schedulingState struct {
 	arrivals      int64
 }
 
-func newSchedulingState(schedulerName string) *schedulingState {
-	return &schedulingState{schedulerName: schedulerName, cluster: newClusterState(), queue: newQueue()}
+func newSchedulingState(schedulerName string, set *pluginSet) *schedulingState {
+	return &schedulingState{schedulerName: schedulerName, cluster: newClusterState(set), queue: newQueue()}
 }
 
 // setNamespace sets a namespace's labels; nil: it was deleted.
@@ -55,7 +57,7 @@ func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 		s.deletePod(object.Namespace, object.Name, now)
 		p = nil
 	}
-	if hasEnded(object) {
+	if pods.IsTerminal(object) {
 		s.deletePod(object.Namespace, object.Name, now)
 		return
 	}
@@ -92,6 +94,9 @@ func (s *schedulingState) updatePod(p *pod, object *corev1.Pod) (changed bool) {
 	}
 	p.object = object
 	deleted := object.DeletionTimestamp != nil
+	if deleted {
+		p.stopPreBind()
+	}
 	p.evicting = p.evicting && !deleted
 	s.cluster.setTerminating(p, deleted || p.evicting)
 	return changed
@@ -131,6 +136,7 @@ func (s *schedulingState) deletePod(namespace, name string, now time.Time) {
 		return
 	}
 	s.queue.move(p, notQueued)
+	p.stopPreBind()
 	s.cluster.nominate(p, nil)
 	delete(s.cluster.pods, key)
 	if p.node != nil {
@@ -161,18 +167,6 @@ func (s *schedulingState) removeFromNode(p *pod, now time.Time) {
 	}
 }
 
-// decision is the result of scheduling one pod.
-type decision struct {
-	pod     *pod
-	object  *corev1.Pod  // as it was when the decision was made
-	node    *node        // the chosen node, where the pod is assumed; nil: no node fits
-	name    string       // of the node
-	why     *explanation // nil: a node was chosen
-	evict   eviction     // the victims of preemption; empty: none
-	attempt int
-	since   time.Time // when it was first queued
-}
-
 // scheduleOne takes the first active pod and chooses a node for it; ok is false where no pod is active.
 func (s *schedulingState) scheduleOne(now time.Time) (d decision, ok bool) {
 	p := s.queue.pop()
@@ -188,23 +182,8 @@ func (s *schedulingState) scheduleOne(now time.Time) (d decision, ok bool) {
 		s.queue.move(p, unschedulable)
 		return d, true
 	}
-	p.assumed = true
-	d.name = d.node.name
-	s.addToNode(p, d.node, now)
+	s.reserve(&d, now)
 	return d, true
-}
-
-// bindFailed forgets an assumed pod whose binding failed and retries it after its back-off. It does nothing where the watch
-// reported the pod as bound, deleted or replaced meanwhile.
-func (s *schedulingState) bindFailed(p *pod, now time.Time) {
-	if s.cluster.pods[p.key] != p || !p.assumed {
-		return
-	}
-	s.removeFromNode(p, now)
-	s.enqueue(p, false)
-	if p.subqueue == active {
-		s.queue.requeueAfterBackoff(p, now)
-	}
 }
 
 // conditionNotWritten retries an unschedulable pod whose condition was not written after its back-off; it is reported again then.

@@ -95,7 +95,7 @@ func TestBackoffDoubles(t *testing.T) {
 	var waits []time.Duration
 	for range 6 {
 		d := mustScheduleOne(t, s, now)
-		s.bindFailed(d.pod, now)
+		s.bindFailed(d, now)
 		due := s.queue.flush(now)
 		waits = append(waits, due.Sub(now))
 		now = due
@@ -132,9 +132,9 @@ func TestAssumed(t *testing.T) {
 	})
 	t.Run("not accounted for after a failure", func(t *testing.T) {
 		s := newTestState(plainNodes(1), aPod("p", requests("cpu", "4")), full)
-		p := mustScheduleOne(t, s, start).pod
+		d := mustScheduleOne(t, s, start)
 		mustScheduleOne(t, s, start)
-		s.bindFailed(p, start)
+		s.bindFailed(d, start)
 		s.queue.flush(start.Add(time.Minute))
 		if d := mustScheduleOne(t, s, start.Add(time.Minute)); d.name != "n1" {
 			t.Errorf("next goes to %q", d.name)
@@ -142,10 +142,10 @@ func TestAssumed(t *testing.T) {
 	})
 	t.Run("confirmed", func(t *testing.T) {
 		s := newTestState(plainNodes(1), aPod("p", requests("cpu", "4")))
-		p := mustScheduleOne(t, s, start).pod
+		d := mustScheduleOne(t, s, start)
 		s.setPod(aPod("p", requests("cpu", "4"), on("n1")), start)
-		s.bindFailed(p, start) // comes too late
-		if p.assumed || p.node == nil || s.cluster.nodes["n1"].requested.cpu != 4000 {
+		s.bindFailed(d, start) // comes too late
+		if p := d.pod; p.assumed || p.node == nil || s.cluster.nodes["n1"].requested.cpu != 4000 {
 			t.Errorf("pod %+v, node's cpu %d", p, s.cluster.nodes["n1"].requested.cpu)
 		}
 	})
@@ -160,18 +160,18 @@ func TestAssumed(t *testing.T) {
 	})
 	t.Run("deleted meanwhile", func(t *testing.T) {
 		s := newTestState(plainNodes(1), aPod("p", requests("cpu", "4")))
-		p := mustScheduleOne(t, s, start).pod
+		d := mustScheduleOne(t, s, start)
 		s.deletePod("default", "p", start)
-		s.bindFailed(p, start)
+		s.bindFailed(d, start)
 		if s.cluster.nodes["n1"].requested.cpu != 0 || len(s.cluster.signatures) != 0 {
 			t.Errorf("something is left of the pod")
 		}
 	})
 	t.Run("replaced by a pod of the same name", func(t *testing.T) {
 		s := newTestState(plainNodes(1), aPod("p", requests("cpu", "4")))
-		p := mustScheduleOne(t, s, start).pod
+		d := mustScheduleOne(t, s, start)
 		s.setPod(aPod("p", requests("cpu", "2"), func(p *corev1.Pod) { p.UID = "new" }), start)
-		s.bindFailed(p, start)
+		s.bindFailed(d, start)
 		if d := mustScheduleOne(t, s, start); d.name != "n1" || s.cluster.nodes["n1"].requested.cpu != 2000 {
 			t.Errorf("goes to %q, node's cpu %d", d.name, s.cluster.nodes["n1"].requested.cpu)
 		}

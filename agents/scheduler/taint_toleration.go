@@ -4,32 +4,23 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/klog/v2"
+
+	"gantry/schema/pods"
 )
 
-func filterTaints(state *preFilterState, n *node) ([]string, bool) {
-	if t := untolerated(n.object.Spec.Taints, state.signature.tolerations); t != nil {
+func filterTaints(state *preFilterState, _ any, n *node) ([]string, bool) {
+	if t := pods.UntoleratedForScheduling(n.object.Spec.Taints, state.signature.tolerations); t != nil {
 		return []string{fmt.Sprintf("node(s) had untolerated taint {%s: %s}", t.Key, t.Value)}, true
 	}
 	return nil, false
 }
 
-// untolerated returns the first taint of effect NoSchedule or NoExecute that is not tolerated; nil: there is none.
-func untolerated(taints []corev1.Taint, tolerations []corev1.Toleration) *corev1.Taint {
-	for i := range taints {
-		t := &taints[i]
-		if t.Effect != corev1.TaintEffectPreferNoSchedule && !tolerates(tolerations, t) {
-			return t
+// scoreTaints returns the number of taints of effect PreferNoSchedule that are not tolerated.
+func scoreTaints(state *preFilterState, _ any, n *node) (score float64) {
+	for i := range n.object.Spec.Taints {
+		if t := &n.object.Spec.Taints[i]; t.Effect == corev1.TaintEffectPreferNoSchedule && !pods.Tolerates(state.signature.tolerations, t) {
+			score++
 		}
 	}
-	return nil
-}
-
-func tolerates(tolerations []corev1.Toleration, taint *corev1.Taint) bool {
-	for i := range tolerations {
-		if tolerations[i].ToleratesTaint(klog.Logger{}, taint, true) {
-			return true
-		}
-	}
-	return false
+	return score
 }

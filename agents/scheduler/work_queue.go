@@ -8,71 +8,54 @@ import (
 	"gantry/registry/safely"
 )
 
-// workQueue is an unbounded queue between goroutines: put never blocks.
+// workQueue is a bounded queue between goroutines. Safe for concurrent use.
 type workQueue[T any] struct {
-	mu    sync.Mutex // guards items
-	items []T
-	ready chan struct{} // has a token while items may be there
+	items chan T
+	room  chan struct{} // has a token after an item was taken
 }
 
-func newWorkQueue[T any]() *workQueue[T] { return &workQueue[T]{ready: make(chan struct{}, 1)} }
-
-func (q *workQueue[T]) put(item T) {
-	q.mu.Lock()
-	q.items = append(q.items, item)
-	q.mu.Unlock()
-	q.signal()
+func newWorkQueue[T any](size int) *workQueue[T] {
+	return &workQueue[T]{items: make(chan T, size), room: make(chan struct{}, 1)}
 }
 
-func (q *workQueue[T]) signal() {
+// put adds an item and waits while the queue is full. It returns false when ctx is done: the item is not added.
+func (q *workQueue[T]) put(ctx context.Context, item T) bool {
 	select {
-	case q.ready <- struct{}{}:
+	case q.items <- item:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// offer adds an item unless the queue is full. It never blocks.
+func (q *workQueue[T]) offer(item T) bool {
+	select {
+	case q.items <- item:
+		return true
 	default:
+		return false
 	}
 }
 
-// drain removes and returns all items.
-func (q *workQueue[T]) drain() []T {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	items := q.items
-	q.items = nil
-	return items
-}
-
-// take waits for one item; ok is false when ctx is done. Safe for concurrent use.
-func (q *workQueue[T]) take(ctx context.Context) (item T, ok bool) {
-	for {
-		q.mu.Lock()
-		if len(q.items) > 0 {
-			item, q.items = q.items[0], q.items[1:]
-			more := len(q.items) > 0
-			q.mu.Unlock()
-			if more {
-				q.signal()
-			}
-			return item, ctx.Err() == nil
-		}
-		q.mu.Unlock()
-		select {
-		case <-q.ready:
-		case <-ctx.Done():
-			return item, false
-		}
-	}
-}
+// full returns whether the queue has no room. Where one goroutine adds all items, its next offer succeeds while full is false.
+func (q *workQueue[T]) full() bool { return len(q.items) == cap(q.items) }
 
 // runWorkers calls do for every item on some goroutines until ctx is done and all of them have returned. A panic of do is logged.
 func (q *workQueue[T]) runWorkers(ctx context.Context, log *slog.Logger, doing string, workers int, do func(context.Context, T)) {
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
-			for {
-				item, ok := q.take(ctx)
-				if !ok {
-					return
+			for ctx.Err() == nil {
+				select {
+				case item := <-q.items:
+					select {
+					case q.room <- struct{}{}:
+					default:
+					}
+					safely.Do(log, doing, func() { do(ctx, item) })
+				case <-ctx.Done():
 				}
-				safely.Do(log, doing, func() { do(ctx, item) })
 			}
 		})
 	}

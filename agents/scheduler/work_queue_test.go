@@ -8,9 +8,9 @@ import (
 
 // TestWorkerPanicIsRecovered: a worker that panicked on one item handles the next.
 func TestWorkerPanicIsRecovered(t *testing.T) {
-	q := newWorkQueue[int]()
-	q.put(1)
-	q.put(2)
+	q := newWorkQueue[int](2)
+	q.offer(1)
+	q.offer(2)
 	ctx, cancel := context.WithCancel(t.Context())
 	var seen []int
 	q.runWorkers(ctx, slog.New(slog.DiscardHandler), "testing", 1, func(_ context.Context, n int) {

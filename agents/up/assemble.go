@@ -83,7 +83,7 @@ func (a *assembly) ownPods(above func(context.Context) error) func(context.Conte
 	default:
 		return above
 	}
-	a.own = registry.New(registry.Config{Store: a.store, Kinds: kinds.All, Node: a.NodeName, Agent: agent, Log: a.Log})
+	a.own = registry.New(registry.Config{Store: a.store, Kinds: kinds.New(), Node: a.NodeName, Agent: agent, Log: a.Log})
 	return func(ctx context.Context) error { return under(ctx, a.own.Run, above) }
 }
 
@@ -95,7 +95,7 @@ func (a assembly) kubelet(ctx context.Context) error {
 	}
 	client := remote.New(servers, &tls.Config{
 		RootCAs: a.keys.authority.Pool(), Certificates: []tls.Certificate{a.keys.kubelet.Certificate}, MinVersion: tls.VersionTLS12,
-	}, kinds.All)
+	}, kinds.New())
 	address, err := netip.ParseAddrPort(net.JoinHostPort("0.0.0.0", strconv.Itoa(a.KubeletPort)))
 	if err != nil {
 		return err

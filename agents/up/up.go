@@ -76,7 +76,7 @@ func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, et
 	health := &daemon.Health{}
 	var recorder *events.Recorder // of what the registry finds wrong in etcd
 	shared := registry.New(registry.Config{
-		Store: etcd, Kinds: kinds.All, Agent: "gantry", Log: c.Log,
+		Store: etcd, Kinds: kinds.New(), Agent: "gantry", Log: c.Log,
 		ServiceCIDR: netip.MustParsePrefix(c.ServiceCIDR), Quarantine: c.controls(),
 		OnBad: func(k *schema.Kind, namespace, name string, err error) { bad(recorder, k, namespace, name, err) },
 	})

@@ -1,6 +1,10 @@
 package admit
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/schema/pods"
+)
 
 // secretRef is a secret that a container takes its environment from; env is the variable, "" for all of it.
 type secretRef struct{ env, secret string }
@@ -21,7 +25,7 @@ func secretsOf(c *corev1.Container) (refs []secretRef) {
 }
 
 // limitSecrets holds a pod to the secrets that its account lists, where the account asks for that.
-func limitSecrets(account *corev1.ServiceAccount, pod *corev1.Pod) (err error) {
+func limitSecrets(account *corev1.ServiceAccount, pod *corev1.Pod) error {
 	mountable := map[string]bool{}
 	for _, s := range account.Secrets {
 		mountable[s.Name] = true
@@ -34,19 +38,16 @@ func limitSecrets(account *corev1.ServiceAccount, pod *corev1.Pod) (err error) {
 			}
 		}
 	}
-	eachContainer(&pod.Spec, func(kind containerKind, c *corev1.Container) {
+	for kind, c := range pods.Containers(&pod.Spec) {
 		for _, ref := range secretsOf(c) {
 			switch {
-			case err != nil || mountable[ref.secret]:
+			case mountable[ref.secret]:
 			case ref.env == "":
-				err = denied("%s %s with envFrom referencing secret.secretName=%q "+tail, kind, c.Name, ref.secret, account.Name)
+				return denied("%s %s with envFrom referencing secret.secretName=%q "+tail, kind, c.Name, ref.secret, account.Name)
 			default:
-				err = denied("%s %s with envVar %s referencing secret.secretName=%q "+tail, kind, c.Name, ref.env, ref.secret, account.Name)
+				return denied("%s %s with envVar %s referencing secret.secretName=%q "+tail, kind, c.Name, ref.env, ref.secret, account.Name)
 			}
 		}
-	})
-	if err != nil {
-		return err
 	}
 	pullable := map[string]bool{}
 	for _, s := range account.ImagePullSecrets {

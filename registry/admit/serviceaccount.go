@@ -3,11 +3,14 @@ package admit
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
+
+	"gantry/schema/pods"
 )
 
 const (
@@ -15,7 +18,6 @@ const (
 	tokenPath    = "/var/run/secrets/kubernetes.io/serviceaccount"
 	tokenSeconds = 3607 // an hour, told apart from one that somebody asked for
 	rootCA       = "kube-root-ca.crt"
-	mirrorPod    = corev1.MirrorPodAnnotationKey
 	// enforceSecrets on an account holds its pods to the secrets that it lists.
 	enforceSecrets = "kubernetes.io/enforce-mountable-secrets"
 )
@@ -33,7 +35,7 @@ func serviceAccount(ctx context.Context, read Reader, q *Request) error {
 		return nil
 	}
 	pod := q.Obj.(*corev1.Pod)
-	if _, mirror := pod.Annotations[mirrorPod]; mirror {
+	if pods.IsMirror(pod.Annotations) {
 		return checkMirror(pod)
 	}
 	if pod.Spec.ServiceAccountName == "" {
@@ -89,9 +91,9 @@ func checkMirror(pod *corev1.Pod) error {
 		return denied("a mirror pod may not reference service accounts")
 	}
 	secrets := len(pod.Spec.ImagePullSecrets) > 0
-	eachContainer(&pod.Spec, func(_ containerKind, c *corev1.Container) {
+	for _, c := range pods.Containers(&pod.Spec) {
 		secrets = secrets || len(secretsOf(c)) > 0
-	})
+	}
 	for _, v := range pod.Spec.Volumes {
 		if v.Secret != nil {
 			secrets = true
@@ -137,15 +139,13 @@ func mountToken(spec *corev1.PodSpec) {
 		name = tokenVolume + rand.String(5)
 	}
 	mounted := false
-	eachContainer(spec, func(_ containerKind, c *corev1.Container) {
-		for _, m := range c.VolumeMounts {
-			if m.MountPath == tokenPath {
-				return
-			}
+	for _, c := range pods.Containers(spec) {
+		if slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == tokenPath }) {
+			continue
 		}
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, ReadOnly: true, MountPath: tokenPath})
 		mounted = true
-	})
+	}
 	if mounted && !there {
 		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: name, VolumeSource: tokenSource()})
 	}

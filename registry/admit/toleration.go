@@ -4,6 +4,8 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/schema/pods"
 )
 
 // lostNodeSeconds is how long a pod stays bound to a node that is not ready or cannot be reached.
@@ -16,7 +18,7 @@ func tolerationSeconds(_ context.Context, _ Reader, q *Request) error {
 	}
 	spec := &q.Obj.(*corev1.Pod).Spec
 	for _, key := range []string{corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable} {
-		if tolerates(spec.Tolerations, key) {
+		if pods.TolerateNoExecute(spec.Tolerations, key) {
 			continue
 		}
 		seconds := int64(lostNodeSeconds)
@@ -26,13 +28,4 @@ func tolerationSeconds(_ context.Context, _ Reader, q *Request) error {
 		})
 	}
 	return nil
-}
-
-func tolerates(tolerations []corev1.Toleration, key string) bool {
-	for _, t := range tolerations {
-		if (t.Key == key || t.Key == "") && (t.Effect == corev1.TaintEffectNoExecute || t.Effect == "") {
-			return true
-		}
-	}
-	return false
 }

@@ -59,7 +59,7 @@ func TestFullEtcdRecovers(t *testing.T) {
 	}
 	e.upkeep.every = 10 * time.Millisecond
 	s := store.NewEtcd(e.Client(), e.Client())
-	r := registry.New(registry.Config{Store: s, Kinds: schema.NewSet(core.Namespace, core.ConfigMap), Agent: "test", Log: slog.New(slog.DiscardHandler)})
+	r := registry.New(registry.Config{Store: s, Kinds: schema.NewKinds(schema.NewSet(core.Namespace, core.ConfigMap)), Agent: "test", Log: slog.New(slog.DiscardHandler)})
 	if _, err := r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, registry.WriteOptions{}); err != nil {
 		t.Fatal(err)
 	}

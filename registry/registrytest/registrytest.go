@@ -33,7 +33,7 @@ func On(t testing.TB, etcd store.Store) *registry.Registry {
 	t.Helper()
 	DetectMutations(t)
 	r := registry.New(registry.Config{
-		Store: etcd, Kinds: kinds.All, Agent: "test",
+		Store: etcd, Kinds: kinds.New(), Agent: "test",
 		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -139,12 +139,12 @@ func TestGeneration(t *testing.T) {
 func TestScale(t *testing.T) {
 	d := simpleDeployment()
 	d.Status.Replicas = 2
-	Deployment.Scale.Set(d, 7)
-	if spec, status, selector := Deployment.Scale.Get(d); spec != 7 || status != 2 || selector != "app=web" {
+	Deployment.Scale().Set(d, 7)
+	if spec, status, selector := Deployment.Scale().Get(d); spec != 7 || status != 2 || selector != "app=web" {
 		t.Errorf("got %d, %d, %q", spec, status, selector)
 	}
 	rs := &appsv1.ReplicaSet{}
-	if spec, _, selector := ReplicaSet.Scale.Get(rs); spec != 0 || selector != "" {
+	if spec, _, selector := ReplicaSet.Scale().Get(rs); spec != 0 || selector != "" {
 		t.Errorf("of nothing: %d, %q", spec, selector)
 	}
 	if f := ReplicaSet.Fields[0]; f.Path != "status.replicas" || f.Value(rs) != "0" {
@@ -162,12 +162,12 @@ func TestStatusFaults(t *testing.T) {
 		"status.availableReplicas: Invalid value: 1: cannot be greater than readyReplicas",
 		"status.collisionCount: Invalid value: 1: cannot be decremented",
 	}
-	if diff := cmp.Diff(want, texts(Deployment.ValidateStatus(d, old))); diff != "" {
+	if diff := cmp.Diff(want, texts(Deployment.Subresource("status").Validate(d, old))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	rs := &appsv1.ReplicaSet{Status: appsv1.ReplicaSetStatus{FullyLabeledReplicas: 1}}
 	want = []string{"status.fullyLabeledReplicas: Invalid value: 1: cannot be greater than status.replicas"}
-	if diff := cmp.Diff(want, texts(ReplicaSet.ValidateStatus(rs, rs))); diff != "" {
+	if diff := cmp.Diff(want, texts(ReplicaSet.Subresource("status").Validate(rs, rs))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

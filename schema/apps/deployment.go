@@ -6,7 +6,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -16,44 +15,30 @@ import (
 
 // Deployment is the kind of deployments.
 var Deployment = &schema.Kind{
-	Group: "apps", Version: "v1", Kind: "Deployment",
+	Version: schema.Version{
+		Group: "apps", Version: "v1", Kind: "Deployment",
+		New:     func() schema.Object { return &appsv1.Deployment{} },
+		NewList: func() runtime.Object { return &appsv1.DeploymentList{} },
+		Columns: deploymentColumns, Row: deploymentRow,
+		Default: schema.Do(defaultDeployment),
+	},
 	Plural: "deployments", Singular: "deployment", ShortNames: []string{"deploy"}, Categories: []string{"all"},
 	Namespaced: true,
 	Prefix:     "deployments",
-	New:        func() schema.Object { return &appsv1.Deployment{} },
-	NewList:    func() runtime.Object { return &appsv1.DeploymentList{} },
 
-	Columns: deploymentColumns, Row: deploymentRow,
-
-	HasStatus: true,
-	Scale:     deploymentScale,
 	Subresources: []schema.Subresource{
-		{Name: "scale", Group: "autoscaling", Version: "v1", Kind: "Scale", Verbs: []string{"get", "patch", "update"}},
-		{Name: "status", Kind: "Deployment", Verbs: []string{"get", "patch", "update"}},
+		schema.ScaleAt(".spec.replicas", ".status.replicas", ".spec.selector"),
+		schema.Status(prepareDeploymentStatus, validateDeploymentStatus),
 	},
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	Default:        schema.Do(defaultDeployment),
 	PrepareCreate:  schema.Do(prepareDeploymentCreate),
 	PrepareUpdate:  schema.Do2(prepareDeploymentUpdate),
-	PrepareStatus:  schema.Do2(prepareDeploymentStatus),
 	Bound:          schema.Check(boundDeployment),
 	Validate:       schema.Check(validateDeployment),
 	ValidateUpdate: schema.Check2(validateDeploymentUpdate),
-	ValidateStatus: schema.Check2(validateDeploymentStatus),
 	Warnings:       schema.Warn(deploymentWarnings),
-}
-
-var deploymentScale = &schema.Scale{
-	Get: func(obj schema.Object) (spec, status int32, selector string) {
-		d := obj.(*appsv1.Deployment)
-		if d.Spec.Replicas != nil {
-			spec = *d.Spec.Replicas
-		}
-		return spec, d.Status.Replicas, selectorText(d.Spec.Selector)
-	},
-	Set: func(obj schema.Object, replicas int32) { obj.(*appsv1.Deployment).Spec.Replicas = &replicas },
 }
 
 func defaultDeployment(d *appsv1.Deployment) {
@@ -100,13 +85,4 @@ func setIfNil[T any](field **T, value T) {
 	if *field == nil {
 		*field = &value
 	}
-}
-
-// selectorText is a selector as list requests write it; "" for one that does not parse.
-func selectorText(s *metav1.LabelSelector) string {
-	selector, err := metav1.LabelSelectorAsSelector(s)
-	if err != nil {
-		return ""
-	}
-	return selector.String()
 }

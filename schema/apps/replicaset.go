@@ -14,45 +14,31 @@ import (
 
 // ReplicaSet is the kind of replicasets.
 var ReplicaSet = &schema.Kind{
-	Group: "apps", Version: "v1", Kind: "ReplicaSet",
+	Version: schema.Version{
+		Group: "apps", Version: "v1", Kind: "ReplicaSet",
+		New:     func() schema.Object { return &appsv1.ReplicaSet{} },
+		NewList: func() runtime.Object { return &appsv1.ReplicaSetList{} },
+		Columns: replicaSetColumns, Row: replicaSetRow,
+		Default: schema.Do(defaultReplicaSet),
+		Fields:  replicaSetFields,
+	},
 	Plural: "replicasets", Singular: "replicaset", ShortNames: []string{"rs"}, Categories: []string{"all"},
 	Namespaced: true,
 	Prefix:     "replicasets",
-	New:        func() schema.Object { return &appsv1.ReplicaSet{} },
-	NewList:    func() runtime.Object { return &appsv1.ReplicaSetList{} },
 
-	Columns: replicaSetColumns, Row: replicaSetRow,
-
-	HasStatus: true,
-	Scale:     replicaSetScale,
 	Subresources: []schema.Subresource{
-		{Name: "scale", Group: "autoscaling", Version: "v1", Kind: "Scale", Verbs: []string{"get", "patch", "update"}},
-		{Name: "status", Kind: "ReplicaSet", Verbs: []string{"get", "patch", "update"}},
+		schema.ScaleAt(".spec.replicas", ".status.replicas", ".spec.selector"),
+		schema.Status(prepareReplicaSetStatus, validateReplicaSetStatus),
 	},
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	Default:        schema.Do(defaultReplicaSet),
 	PrepareCreate:  schema.Do(prepareReplicaSetCreate),
 	PrepareUpdate:  schema.Do2(prepareReplicaSetUpdate),
-	PrepareStatus:  schema.Do2(prepareReplicaSetStatus),
 	Bound:          schema.Check(boundReplicaSet),
 	Validate:       schema.Check(validateReplicaSet),
 	ValidateUpdate: schema.Check2(validateReplicaSetUpdate),
-	ValidateStatus: schema.Check2(validateReplicaSetStatus),
 	Warnings:       schema.Warn(replicaSetWarnings),
-	Fields:         replicaSetFields,
-}
-
-var replicaSetScale = &schema.Scale{
-	Get: func(obj schema.Object) (spec, status int32, selector string) {
-		rs := obj.(*appsv1.ReplicaSet)
-		if rs.Spec.Replicas != nil {
-			spec = *rs.Spec.Replicas
-		}
-		return spec, rs.Status.Replicas, selectorText(rs.Spec.Selector)
-	},
-	Set: func(obj schema.Object, replicas int32) { obj.(*appsv1.ReplicaSet).Spec.Replicas = &replicas },
 }
 
 func defaultReplicaSet(rs *appsv1.ReplicaSet) {

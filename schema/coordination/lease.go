@@ -10,14 +10,15 @@ import (
 
 // Lease is the kind of leases.
 var Lease = &schema.Kind{
-	Group: "coordination.k8s.io", Version: "v1", Kind: "Lease",
+	Version: schema.Version{
+		Group: "coordination.k8s.io", Version: "v1", Kind: "Lease",
+		New:     func() schema.Object { return &coordinationv1.Lease{} },
+		NewList: func() runtime.Object { return &coordinationv1.LeaseList{} },
+		Columns: leaseColumns, Row: leaseRow,
+	},
 	Plural: "leases", Singular: "lease", ShortNames: []string{}, Categories: []string{},
 	Namespaced: true,
 	Prefix:     "leases",
-	New:        func() schema.Object { return &coordinationv1.Lease{} },
-	NewList:    func() runtime.Object { return &coordinationv1.LeaseList{} },
-
-	Columns: leaseColumns, Row: leaseRow,
 
 	CreateOnUpdate: true,
 	ValidateName:   apivalidation.NameIsDNSSubdomain,

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/schema/internal/check"
+	"gantry/schema/pods"
 )
 
 // checkClaimTemplate checks the claim an ephemeral volume is made from.
@@ -103,7 +104,7 @@ func (c *podCheck) checkClaims(list *field.Path) {
 	c.claims = make(map[string]bool, len(c.spec.ResourceClaims))
 	for i := range c.spec.ResourceClaims {
 		claim, p := &c.spec.ResourceClaims[i], list.Index(i)
-		if c.isPod() && isMirror(c.meta.Annotations) {
+		if c.isPod() && pods.IsMirror(c.meta.Annotations) {
 			c.Forbidden(field.NewPath(""), "static pods do not support resource claims")
 			continue
 		}
@@ -139,9 +140,4 @@ func (c *podCheck) checkClaim(claim *corev1.PodResourceClaim, p *field.Path) {
 	if byTemplate != nil {
 		c.Subdomain(p.Child("resourceClaimTemplateName"), *byTemplate)
 	}
-}
-
-func isMirror(annotations map[string]string) bool {
-	_, ok := annotations[corev1.MirrorPodAnnotationKey]
-	return ok
 }

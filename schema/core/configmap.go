@@ -10,14 +10,15 @@ import (
 
 // ConfigMap is the kind of configmaps.
 var ConfigMap = &schema.Kind{
-	Group: "", Version: "v1", Kind: "ConfigMap",
+	Version: schema.Version{
+		Group: "", Version: "v1", Kind: "ConfigMap",
+		New:     func() schema.Object { return &corev1.ConfigMap{} },
+		NewList: func() runtime.Object { return &corev1.ConfigMapList{} },
+		Columns: configMapColumns, Row: configMapRow,
+	},
 	Plural: "configmaps", Singular: "configmap", ShortNames: []string{"cm"}, Categories: []string{},
 	Namespaced: true,
 	Prefix:     "configmaps",
-	New:        func() schema.Object { return &corev1.ConfigMap{} },
-	NewList:    func() runtime.Object { return &corev1.ConfigMapList{} },
-
-	Columns: configMapColumns, Row: configMapRow,
 
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,

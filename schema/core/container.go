@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/schema/internal/check"
+	"gantry/schema/pods"
 )
 
 // checkContainers checks regular, init and ephemeral containers; a name is used once among them all.
@@ -55,7 +56,7 @@ func (c *podCheck) checkInitContainers(names map[string]bool, list *field.Path) 
 			c.takeName(names, ctr.Name, at)
 		}
 		c.checkHostPortsUnique(c.spec.InitContainers[i:i+1], list)
-		if restartsAlways(ctr) {
+		if pods.IsSidecar(ctr) {
 			c.checkLifecycle(ctr, at)
 			continue
 		}
@@ -76,10 +77,6 @@ func (c *podCheck) checkInitContainers(names map[string]bool, list *field.Path) 
 			}
 		}
 	}
-}
-
-func restartsAlways(ctr *corev1.Container) bool {
-	return ctr.RestartPolicy != nil && *ctr.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 // ephemeralLacks are the fields of EphemeralContainerCommon that exist only to keep it the shape of Container.

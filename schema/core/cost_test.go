@@ -163,13 +163,13 @@ func TestUpdatesCostInProportion(t *testing.T) {
 				return corev1.ContainerStatus{Name: numbered("c", i), State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}
 			})
 			pod.Status.ContainerStatuses = many(n, func(i int) corev1.ContainerStatus { return corev1.ContainerStatus{Name: numbered("c", n-i)} })
-			return func() { schema.CutFaults(Pod.ValidateStatus(pod, old)) }
+			return func() { schema.CutFaults(Pod.Subresource("status").Validate(pod, old)) }
 		}},
 		{"addresses of a pod", func(t *testing.T, n int) func() {
 			old, pod := simplePod(), simplePod()
 			old.Status.PodIPs = many(n, func(i int) corev1.PodIP { return corev1.PodIP{IP: fmt.Sprintf("10.0.%d.%d", i/256, i%256)} })
 			pod.Status.PodIPs = many(n, func(i int) corev1.PodIP { return corev1.PodIP{IP: fmt.Sprintf("10.9.%d.%d", i/256, i%256)} })
-			return func() { schema.CutFaults(Pod.ValidateStatus(pod, old)) }
+			return func() { schema.CutFaults(Pod.Subresource("status").Validate(pod, old)) }
 		}},
 		{"external addresses", func(t *testing.T, n int) func() {
 			old, svc := longService(n, 0), longService(n, 9)

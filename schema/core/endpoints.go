@@ -10,20 +10,21 @@ import (
 
 // Endpoints is the kind of endpoints.
 var Endpoints = &schema.Kind{
-	Group: "", Version: "v1", Kind: "Endpoints",
+	Version: schema.Version{
+		Group: "", Version: "v1", Kind: "Endpoints",
+		New:     func() schema.Object { return &corev1.Endpoints{} },
+		NewList: func() runtime.Object { return &corev1.EndpointsList{} },
+		Columns: endpointsColumns, Row: endpointsRow,
+		Default: schema.Do(defaultEndpoints),
+	},
 	Plural: "endpoints", Singular: "endpoints", ShortNames: []string{"ep"}, Categories: []string{},
 	Namespaced: true,
 	Prefix:     "services/endpoints",
-	New:        func() schema.Object { return &corev1.Endpoints{} },
-	NewList:    func() runtime.Object { return &corev1.EndpointsList{} },
-
-	Columns: endpointsColumns, Row: endpointsRow,
 
 	UnconditionalUpdate: true,
 	CreateOnUpdate:      true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	Default:        schema.Do(defaultEndpoints),
 	Validate:       schema.Check(validateEndpoints),
 	ValidateUpdate: schema.Check2(validateEndpointsUpdate),
 	Warnings:       schema.Warn(endpointsWarnings),

@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/schema/pods"
 )
 
 var (
@@ -92,7 +94,7 @@ func (c *podCheck) checkFileKey(r *corev1.FileKeySelector, p *field.Path) {
 // checkEnvFiles checks that files that variables come from are in an emptyDir.
 func (c *podCheck) checkEnvFiles(p *field.Path) {
 	var volumes map[string]*corev1.Volume // the first of each name
-	c.eachContainer(p, func(ctr *corev1.Container, at *field.Path) {
+	for at, ctr := range pods.ContainersWithPath(c.spec, p) {
 		for i := range ctr.Env {
 			from := ctr.Env[i].ValueFrom
 			if from == nil || from.FileKeyRef == nil {
@@ -112,7 +114,7 @@ func (c *podCheck) checkEnvFiles(p *field.Path) {
 				c.Invalid(volume, name, "referenced volume must be of type emptyDir")
 			}
 		}
-	})
+	}
 }
 
 // checkFieldRef checks a reference to a field of the pod, metadata.labels['key'] among them.

@@ -10,21 +10,22 @@ import (
 
 // Event is the kind of events.
 var Event = &schema.Kind{
-	Group: "", Version: "v1", Kind: "Event",
+	Version: schema.Version{
+		Group: "", Version: "v1", Kind: "Event",
+		New:     func() schema.Object { return &corev1.Event{} },
+		NewList: func() runtime.Object { return &corev1.EventList{} },
+		Columns: eventColumns, Row: eventRow,
+		Fields: eventFields,
+	},
 	Plural: "events", Singular: "event", ShortNames: []string{"ev"}, Categories: []string{},
 	Namespaced: true,
 	Prefix:     "events",
-	New:        func() schema.Object { return &corev1.Event{} },
-	NewList:    func() runtime.Object { return &corev1.EventList{} },
-
-	Columns: eventColumns, Row: eventRow,
 
 	UnconditionalUpdate: true,
 	CreateOnUpdate:      true,
 
 	Validate:       schema.Check(validateEvent),
 	ValidateUpdate: schema.Check2(validateEventUpdate),
-	Fields:         eventFields,
 }
 
 var eventFields = []schema.Field{

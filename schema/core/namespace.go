@@ -13,30 +13,29 @@ import (
 
 // Namespace is the kind of namespaces.
 var Namespace = &schema.Kind{
-	Group: "", Version: "v1", Kind: "Namespace",
-	Plural: "namespaces", Singular: "namespace", ShortNames: []string{"ns"}, Categories: []string{},
-	Prefix:  "namespaces",
-	New:     func() schema.Object { return &corev1.Namespace{} },
-	NewList: func() runtime.Object { return &corev1.NamespaceList{} },
-
-	Columns: namespaceColumns, Row: namespaceRow,
-
-	HasStatus: true,
-	Subresources: []schema.Subresource{
-		{Name: "finalize", Kind: "Namespace", Verbs: []string{"update"}},
-		{Name: "status", Kind: "Namespace", Verbs: []string{"get", "patch", "update"}},
+	Version: schema.Version{
+		Group: "", Version: "v1", Kind: "Namespace",
+		New:     func() schema.Object { return &corev1.Namespace{} },
+		NewList: func() runtime.Object { return &corev1.NamespaceList{} },
+		Columns: namespaceColumns, Row: namespaceRow,
+		Default: schema.Do(defaultNamespace),
+		Fields:  namespaceFields,
 	},
+	Plural: "namespaces", Singular: "namespace", ShortNames: []string{"ns"}, Categories: []string{},
+	Prefix: "namespaces",
+
+	Subresources: []schema.Subresource{
+		{Name: "finalize", Verbs: []string{"update"}, Prepare: schema.Do2(prepareNamespaceFinalize), Validate: schema.Check2(validateNamespaceUpdate)},
+		schema.Status(prepareNamespaceStatus, validateNamespaceStatus),
+	},
+	Verbs:               []string{"create", "delete", "get", "list", "patch", "update", "watch"}, // not deletecollection
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSLabel,
 
-	Default:        schema.Do(defaultNamespace),
 	PrepareCreate:  schema.Do(prepareNamespaceCreate),
 	PrepareUpdate:  schema.Do2(prepareNamespaceUpdate),
-	PrepareStatus:  schema.Do2(prepareNamespaceStatus),
 	Validate:       schema.Check(validateNamespace),
 	ValidateUpdate: schema.Check2(validateNamespaceUpdate),
-	ValidateStatus: schema.Check2(validateNamespaceStatus),
-	Fields:         namespaceFields,
 }
 
 func defaultNamespace(ns *corev1.Namespace) {
@@ -68,8 +67,8 @@ func prepareNamespaceStatus(ns, old *corev1.Namespace) {
 	ns.Spec = old.Spec
 }
 
-// PrepareNamespaceFinalize is PrepareUpdate of the finalize subresource: everything but the status counts.
-func PrepareNamespaceFinalize(ns, old *corev1.Namespace) {
+// prepareNamespaceFinalize is PrepareUpdate of the finalize subresource: everything but the status counts.
+func prepareNamespaceFinalize(ns, old *corev1.Namespace) {
 	ns.Status = old.Status
 }
 

@@ -12,32 +12,30 @@ import (
 
 // Node is the kind of nodes.
 var Node = &schema.Kind{
-	Group: "", Version: "v1", Kind: "Node",
+	Version: schema.Version{
+		Group: "", Version: "v1", Kind: "Node",
+		New:     func() schema.Object { return &corev1.Node{} },
+		NewList: func() runtime.Object { return &corev1.NodeList{} },
+		Columns: nodeColumns, Row: nodeRow,
+		Default: schema.Do(defaultNode),
+		Fields:  nodeFields,
+	},
 	Plural: "nodes", Singular: "node", ShortNames: []string{"no"}, Categories: []string{},
 
-	Prefix:  "minions",
-	New:     func() schema.Object { return &corev1.Node{} },
-	NewList: func() runtime.Object { return &corev1.NodeList{} },
+	Prefix: "minions",
 
-	Columns: nodeColumns, Row: nodeRow,
-
-	HasStatus: true,
 	Subresources: []schema.Subresource{
-		{Name: "proxy", Kind: "NodeProxyOptions", Verbs: []string{"create", "delete", "get", "patch", "update"}},
-		{Name: "status", Kind: "Node", Verbs: []string{"get", "patch", "update"}},
+		connection("proxy", "NodeProxyOptions", func() runtime.Object { return &corev1.NodeProxyOptions{} }, "create", "delete", "get", "patch", "update"),
+		schema.Status(prepareNodeStatus, validateNodeStatus),
 	},
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	Default:        schema.Do(defaultNode),
 	PrepareCreate:  schema.Do(prepareNodeCreate),
 	PrepareUpdate:  schema.Do2(prepareNodeUpdate),
-	PrepareStatus:  schema.Do2(prepareNodeStatus),
 	Validate:       schema.Check(validateNode),
 	ValidateUpdate: schema.Check2(validateNodeUpdate),
-	ValidateStatus: schema.Check2(validateNodeStatus),
 	Warnings:       schema.Warn(nodeWarnings),
-	Fields:         nodeFields,
 }
 
 func defaultNode(node *corev1.Node) {

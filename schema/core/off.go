@@ -1,6 +1,10 @@
 package core
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/schema/pods"
+)
 
 // DropOff clears the fields of a pod's spec that belong to features which Kubernetes 1.36 has off, unless old, which
 // may be nil, has them: stop signals, trust bundles and certificates in projected volumes, scheduling groups.
@@ -24,16 +28,9 @@ func dropSignals(spec, old *corev1.PodSpec) {
 }
 
 func eachLifecycle(spec *corev1.PodSpec, visit func(*corev1.Lifecycle)) {
-	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
-		for i := range list {
-			if list[i].Lifecycle != nil {
-				visit(list[i].Lifecycle)
-			}
-		}
-	}
-	for i := range spec.EphemeralContainers {
-		if l := spec.EphemeralContainers[i].Lifecycle; l != nil {
-			visit(l)
+	for _, ctr := range pods.Containers(spec) {
+		if ctr.Lifecycle != nil {
+			visit(ctr.Lifecycle)
 		}
 	}
 }

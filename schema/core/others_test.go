@@ -74,7 +74,7 @@ func TestNamespace(t *testing.T) {
 	}
 	final := ns.DeepCopy()
 	final.Spec.Finalizers = nil
-	PrepareNamespaceFinalize(final, ns)
+	prepareNamespaceFinalize(final, ns)
 	if len(final.Spec.Finalizers) != 0 {
 		t.Error("finalize did not change the finalizers")
 	}
@@ -85,7 +85,7 @@ func TestNamespace(t *testing.T) {
 	}
 	ns.Status.Phase = "Terminating"
 	want = []string{"status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"}
-	if diff := cmp.Diff(want, texts(Namespace.ValidateStatus(ns, ns))); diff != "" {
+	if diff := cmp.Diff(want, texts(Namespace.Subresource("status").Validate(ns, ns))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

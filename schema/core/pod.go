@@ -4,52 +4,69 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"gantry/schema"
+	"gantry/schema/pods"
 )
 
 // Pod is the kind of pods.
 var Pod = &schema.Kind{
-	Group: "", Version: "v1", Kind: "Pod",
+	Version: schema.Version{
+		Group: "", Version: "v1", Kind: "Pod",
+		New:     func() schema.Object { return &corev1.Pod{} },
+		NewList: func() runtime.Object { return &corev1.PodList{} },
+		Columns: podColumns, Row: podRow,
+		Default: schema.Do(defaultPod),
+		Fields:  podFields,
+	},
 	Plural: "pods", Singular: "pod", ShortNames: []string{"po"}, Categories: []string{"all"},
 	Namespaced: true,
 	Prefix:     "pods",
-	New:        func() schema.Object { return &corev1.Pod{} },
-	NewList:    func() runtime.Object { return &corev1.PodList{} },
 
-	Columns: podColumns, Row: podRow,
-
-	HasStatus:           true,
 	Subresources:        podSubresources,
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	Default:        schema.Do(defaultPod),
 	PrepareCreate:  schema.Do(preparePodCreate),
 	PrepareUpdate:  schema.Do2(preparePodUpdate),
-	PrepareStatus:  schema.Do2(preparePodStatus),
 	Bound:          schema.Check(boundPod),
 	Validate:       schema.Check(validatePod),
 	ValidateUpdate: schema.Check2(validatePodUpdate),
-	ValidateStatus: schema.Check2(validatePodStatus),
 	Warnings:       schema.Warn(podWarnings),
 	Grace:          func(obj schema.Object, requested *int64) int64 { return podGrace(obj.(*corev1.Pod), requested) },
-	Fields:         podFields,
 }
 
 var podSubresources = []schema.Subresource{
-	{Name: "attach", Kind: "PodAttachOptions", Verbs: []string{"create", "get"}},
-	{Name: "binding", Kind: "Binding", Verbs: []string{"create"}},
-	{Name: "ephemeralcontainers", Kind: "Pod", Verbs: []string{"get", "patch", "update"}},
-	{Name: "eviction", Group: "policy", Version: "v1", Kind: "Eviction", Verbs: []string{"create"}},
-	{Name: "exec", Kind: "PodExecOptions", Verbs: []string{"create", "get"}},
-	{Name: "log", Kind: "Pod", Verbs: []string{"get"}},
-	{Name: "portforward", Kind: "PodPortForwardOptions", Verbs: []string{"create", "get"}},
-	{Name: "proxy", Kind: "PodProxyOptions", Verbs: []string{"create", "delete", "get", "patch", "update"}},
-	{Name: "resize", Kind: "Pod", Verbs: []string{"get", "patch", "update"}},
-	{Name: "status", Kind: "Pod", Verbs: []string{"get", "patch", "update"}},
+	connection("attach", "PodAttachOptions", func() runtime.Object { return &corev1.PodAttachOptions{} }, "create", "get"),
+	{Name: "binding", Verbs: []string{"create"}, Body: binding},
+	{Name: "ephemeralcontainers", Verbs: []string{"get", "patch", "update"}},
+	{Name: "eviction", Verbs: []string{"create"}, Body: eviction},
+	connection("exec", "PodExecOptions", func() runtime.Object { return &corev1.PodExecOptions{} }, "create", "get"),
+	{Name: "log", Verbs: []string{"get"}, Options: func() runtime.Object { return &corev1.PodLogOptions{} }},
+	connection("portforward", "PodPortForwardOptions", func() runtime.Object { return &corev1.PodPortForwardOptions{} }, "create", "get"),
+	connection("proxy", "PodProxyOptions", func() runtime.Object { return &corev1.PodProxyOptions{} }, "create", "delete", "get", "patch", "update"),
+	schema.Part("resize", prepareResize, validateResize),
+	schema.Status(preparePodStatus, validatePodStatus),
+}
+
+// The bodies of a pod's subresources.
+var (
+	binding = &schema.Version{
+		Version: "v1", Kind: "Binding",
+		New: func() schema.Object { return &corev1.Binding{} },
+	}
+	eviction = &schema.Version{
+		Group: "policy", Version: "v1", Kind: "Eviction",
+		New: func() schema.Object { return &policyv1.Eviction{} },
+	}
+)
+
+// connection is the row of a subresource that connects to the object; kind is that of its options.
+func connection(name, kind string, options func() runtime.Object, verbs ...string) schema.Subresource {
+	return schema.Subresource{Name: name, Verbs: verbs, Body: &schema.Version{Version: "v1", Kind: kind}, Options: options}
 }
 
 func preparePodCreate(pod *corev1.Pod) {
@@ -116,7 +133,7 @@ func keepObservedGeneration(status, old *corev1.PodStatus) {
 
 // podGrace is how many seconds a deleted pod stays: none before it has a node or after it has ended.
 func podGrace(pod *corev1.Pod, requested *int64) int64 {
-	if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
+	if pod.Spec.NodeName == "" || pods.IsTerminal(pod) {
 		return 0
 	}
 	if requested == nil {

@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/schema/pods"
 )
 
 // Annotations that were fields' forerunners.
@@ -47,7 +49,9 @@ func (c *podCheck) podAnnotations(annotations map[string]string, p *field.Path) 
 		case strings.HasPrefix(key, appArmorAnnotation):
 			if containers == nil {
 				containers = map[string]bool{}
-				c.eachContainer(nil, func(ctr *corev1.Container, _ *field.Path) { containers[ctr.Name] = true })
+				for _, ctr := range pods.Containers(c.spec) {
+					containers[ctr.Name] = true
+				}
 			}
 			c.checkAppArmorAnnotation(key, value, containers, p.Key(key))
 		}
@@ -90,17 +94,17 @@ func (c *podCheck) profileAnnotations(annotations map[string]string, p *field.Pa
 		s := pod.SeccompProfile
 		c.matchProfile("seccomp", value, string(s.Type), s.LocalhostProfile, p.Child("securityContext", "seccompProfile"))
 	}
-	c.eachContainer(p, func(ctr *corev1.Container, at *field.Path) {
+	for at, ctr := range pods.ContainersWithPath(c.spec, p) {
 		sc := ctr.SecurityContext
 		if value, ok := annotations[seccompAnnotation+ctr.Name]; ok && sc != nil && sc.SeccompProfile != nil {
 			s := sc.SeccompProfile
 			c.matchProfile("seccomp", value, string(s.Type), s.LocalhostProfile, at.Child("securityContext", "seccompProfile"))
 		}
-	})
+	}
 	if c.spec.OS != nil && c.spec.OS.Name == corev1.Windows {
 		return
 	}
-	c.eachContainer(p, func(ctr *corev1.Container, at *field.Path) {
+	for at, ctr := range pods.ContainersWithPath(c.spec, p) {
 		var a *corev1.AppArmorProfile
 		if pod != nil {
 			a = pod.AppArmorProfile
@@ -111,7 +115,7 @@ func (c *podCheck) profileAnnotations(annotations map[string]string, p *field.Pa
 		if value, ok := annotations[appArmorAnnotation+ctr.Name]; ok && a != nil {
 			c.matchProfile("apparmor", value, string(a.Type), a.LocalhostProfile, at.Child("securityContext", "appArmorProfile"))
 		}
-	})
+	}
 }
 
 func (c *podCheck) matchProfile(system, annotation, kind string, file *string, p *field.Path) {

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/schema"
+	"gantry/schema/pods"
 )
 
 var podColumns = []metav1.TableColumnDefinition{
@@ -48,21 +49,11 @@ func readinessGates(pod *corev1.Pod) string {
 	}
 	open := 0
 	for _, gate := range pod.Spec.ReadinessGates {
-		if conditionTrue(pod, gate.ConditionType) {
+		if pods.IsConditionTrue(pod, gate.ConditionType) {
 			open++
 		}
 	}
 	return fmt.Sprintf("%d/%d", open, len(pod.Spec.ReadinessGates))
-}
-
-// conditionTrue looks at the first condition of a type.
-func conditionTrue(pod *corev1.Pod, t corev1.PodConditionType) bool {
-	for _, c := range pod.Status.Conditions {
-		if c.Type == t {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }
 
 // podRestarts counts restarts and keeps the time of the last one.

@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/schema/pods"
 )
 
 // PrepareEphemeralContainers is PrepareUpdate of the ephemeralcontainers subresource: nothing but the ephemeral
@@ -25,7 +27,7 @@ func PrepareEphemeralContainers(pod, old *corev1.Pod) {
 // ValidateEphemeralContainers is ValidateUpdate of the ephemeralcontainers subresource: they are added, never changed
 // or removed.
 func ValidateEphemeralContainers(pod, old *corev1.Pod) field.ErrorList {
-	if isMirror(old.Annotations) {
+	if pods.IsMirror(old.Annotations) {
 		return field.ErrorList{field.Forbidden(field.NewPath(""), "static pods do not support ephemeral containers")}
 	}
 	c := checkPod(pod, old)
@@ -51,9 +53,9 @@ func ValidateEphemeralContainers(pod, old *corev1.Pod) field.ErrorList {
 	return c.List
 }
 
-// PrepareResize is PrepareUpdate of the resize subresource: nothing but resources and resize policies counts, of
+// prepareResize is PrepareUpdate of the resize subresource: nothing but resources and resize policies counts, of
 // containers and of the pod.
-func PrepareResize(pod, old *corev1.Pod) {
+func prepareResize(pod, old *corev1.Pod) {
 	metav1.ResetObjectMetaForStatus(&pod.ObjectMeta, &old.ObjectMeta)
 	pod.Status = *old.Status.DeepCopy()
 	if sameNames(pod.Spec.Containers, old.Spec.Containers) && sameNames(pod.Spec.InitContainers, old.Spec.InitContainers) {
@@ -85,10 +87,10 @@ func takeResources(to, from []corev1.Container) {
 	}
 }
 
-// ValidateResize is ValidateUpdate of the resize subresource: CPU and memory may be another amount, never be gone, and
+// validateResize is ValidateUpdate of the resize subresource: CPU and memory may be another amount, never be gone, and
 // leave the pod in its class.
-func ValidateResize(pod, old *corev1.Pod) field.ErrorList {
-	if isMirror(old.Annotations) {
+func validateResize(pod, old *corev1.Pod) field.ErrorList {
+	if pods.IsMirror(old.Annotations) {
 		return field.ErrorList{field.Forbidden(field.NewPath(""), "static pods cannot be resized")}
 	}
 	if old.Spec.OS != nil && old.Spec.OS.Name == corev1.Windows {
@@ -154,7 +156,7 @@ func (c *podCheck) resizeInit(rest, old []corev1.Container, p *field.Path) {
 		if !equality.Semantic.DeepEqual(rest[i], old[i]) {
 			c.Forbidden(at, "only cpu and memory resources for init or sidecar containers are mutable")
 		}
-		if !changed || restartsAlways(&rest[i]) {
+		if !changed || pods.IsSidecar(&rest[i]) {
 			continue
 		}
 		for _, r := range rest[i].ResizePolicy {

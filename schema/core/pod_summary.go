@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/schema/pods"
 )
 
 // podSummary is the one line that a pod is told in.
@@ -35,7 +37,7 @@ func summarize(pod *corev1.Pod) podSummary {
 	sidecars := sidecarNames(pod)
 	s.total += len(sidecars)
 	initializing, sidecarRestarts := s.initContainers(pod, sidecars)
-	if !initializing || conditionTrue(pod, corev1.PodInitialized) {
+	if !initializing || pods.IsConditionTrue(pod, corev1.PodInitialized) {
 		s.restarts = sidecarRestarts
 		s.containers(pod)
 	}
@@ -43,7 +45,7 @@ func summarize(pod *corev1.Pod) podSummary {
 	case pod.DeletionTimestamp == nil:
 	case pod.Status.Reason == nodeUnreachable:
 		s.status = "Unknown"
-	case pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed:
+	case !pods.IsTerminal(pod):
 		s.status = "Terminating"
 	}
 	return s
@@ -52,8 +54,8 @@ func summarize(pod *corev1.Pod) podSummary {
 // sidecarNames are the init containers that go on running beside the others.
 func sidecarNames(pod *corev1.Pod) map[string]bool {
 	names := map[string]bool{}
-	for _, c := range pod.Spec.InitContainers {
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+	for i := range pod.Spec.InitContainers {
+		if c := &pod.Spec.InitContainers[i]; pods.IsSidecar(c) {
 			names[c.Name] = true
 		}
 	}
@@ -112,7 +114,7 @@ func (s *podSummary) containers(pod *corev1.Pod) {
 		return
 	}
 	switch {
-	case running && conditionTrue(pod, corev1.PodReady):
+	case running && pods.IsReady(pod):
 		s.status = "Running"
 	case failed != "":
 		s.status = failed

@@ -60,7 +60,7 @@ func TestPodPrepareStatus(t *testing.T) {
 	pod.Spec.NodeName = "stolen"
 	pod.OwnerReferences = []metav1.OwnerReference{{Name: "x"}}
 	pod.Status = corev1.PodStatus{Phase: "Running", Conditions: []corev1.PodCondition{{Type: "Ready"}}}
-	Pod.PrepareStatus(pod, old)
+	Pod.Subresource("status").Prepare(pod, old)
 	want := old.DeepCopy()
 	want.Status.Phase = "Running"
 	if diff := cmp.Diff(want, pod); diff != "" {

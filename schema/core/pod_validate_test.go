@@ -325,7 +325,7 @@ func TestPodStatusFaults(t *testing.T) {
 		`status.podIPs: Invalid value: [{"ip":"10.0.0.1"},{"ip":"10.0.0.2"}]: may specify no more than one IP for each IP family`,
 		"status.hostIPs[0].ip: Invalid value: \"2.2.2.2\": must be equal to `hostIP`",
 	}
-	if diff := cmp.Diff(want, texts(Pod.ValidateStatus(pod, old))); diff != "" {
+	if diff := cmp.Diff(want, texts(Pod.Subresource("status").Validate(pod, old))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -352,8 +352,8 @@ func TestEphemeralContainersAndResize(t *testing.T) {
 	more := old.DeepCopy()
 	more.Spec.Containers[0].Resources.Requests["cpu"] = resource.MustParse("2")
 	more.Spec.Containers[0].Image = "other:1"
-	PrepareResize(more, old)
-	if got := texts(ValidateResize(more, old)); got != nil {
+	prepareResize(more, old)
+	if got := texts(validateResize(more, old)); got != nil {
 		t.Errorf("growing: %q", got)
 	}
 	gone := old.DeepCopy()
@@ -362,7 +362,7 @@ func TestEphemeralContainersAndResize(t *testing.T) {
 		`spec: Invalid value: "": Pod QOS Class may not change as a result of resizing`,
 		"spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed",
 	}
-	if diff := cmp.Diff(want, texts(ValidateResize(gone, old))); diff != "" {
+	if diff := cmp.Diff(want, texts(validateResize(gone, old))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

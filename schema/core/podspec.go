@@ -158,16 +158,3 @@ func (c *podCheck) checkGates(p *field.Path) {
 		seen[g.Name] = true
 	}
 }
-
-// eachContainer visits init, regular and ephemeral containers with their paths.
-func (c *podCheck) eachContainer(p *field.Path, visit func(*corev1.Container, *field.Path)) {
-	for i := range c.spec.InitContainers {
-		visit(&c.spec.InitContainers[i], p.Child("initContainers").Index(i))
-	}
-	for i := range c.spec.Containers {
-		visit(&c.spec.Containers[i], p.Child("containers").Index(i))
-	}
-	for i := range c.spec.EphemeralContainers {
-		visit((*corev1.Container)(&c.spec.EphemeralContainers[i].EphemeralContainerCommon), p.Child("ephemeralContainers").Index(i))
-	}
-}

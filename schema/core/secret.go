@@ -10,24 +10,25 @@ import (
 
 // Secret is the kind of secrets.
 var Secret = &schema.Kind{
-	Group: "", Version: "v1", Kind: "Secret",
+	Version: schema.Version{
+		Group: "", Version: "v1", Kind: "Secret",
+		New:     func() schema.Object { return &corev1.Secret{} },
+		NewList: func() runtime.Object { return &corev1.SecretList{} },
+		Columns: secretColumns, Row: secretRow,
+		Default: schema.Do(defaultSecret),
+		Fields:  secretFields,
+	},
 	Plural: "secrets", Singular: "secret", ShortNames: []string{}, Categories: []string{},
 	Namespaced: true,
 	Prefix:     "secrets",
-	New:        func() schema.Object { return &corev1.Secret{} },
-	NewList:    func() runtime.Object { return &corev1.SecretList{} },
-
-	Columns: secretColumns, Row: secretRow,
 
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	Default:        schema.Do(defaultSecret),
 	PrepareUpdate:  schema.Do2(prepareSecretUpdate),
 	Validate:       schema.Check(validateSecret),
 	ValidateUpdate: schema.Check2(validateSecretUpdate),
 	Warnings:       schema.Warn(secretWarnings),
-	Fields:         secretFields,
 }
 
 // defaultSecret also moves stringData, which is for writing alone, into data.

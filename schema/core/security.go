@@ -11,6 +11,7 @@ import (
 	"k8s.io/component-helpers/node/util/sysctl"
 
 	"gantry/schema/internal/check"
+	"gantry/schema/pods"
 )
 
 // checkSecurity checks a container's security context.
@@ -173,15 +174,18 @@ func (c *podCheck) checkUserNamespace(p *field.Path) {
 	if c.old != nil && c.old.HostUsers != nil && !*c.old.HostUsers && hasDevices(c.old) {
 		return // it does not work, but was accepted once
 	}
-	c.eachContainer(p, func(ctr *corev1.Container, at *field.Path) {
+	for at, ctr := range pods.ContainersWithPath(c.spec, p) {
 		if len(ctr.VolumeDevices) > 0 {
 			c.Forbidden(at.Child("volumeDevices"), "when `hostUsers` is false")
 		}
-	})
+	}
 }
 
-func hasDevices(spec *corev1.PodSpec) (has bool) {
-	c := podCheck{spec: spec}
-	c.eachContainer(field.NewPath("spec"), func(ctr *corev1.Container, _ *field.Path) { has = has || len(ctr.VolumeDevices) > 0 })
-	return has
+func hasDevices(spec *corev1.PodSpec) bool {
+	for _, ctr := range pods.Containers(spec) {
+		if len(ctr.VolumeDevices) > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -134,7 +134,7 @@ func TestServiceStatusFaults(t *testing.T) {
 	svc, old := givenService(), givenService()
 	svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "1.2.3.4"}}
 	want := []string{"status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is 'LoadBalancer'"}
-	if diff := cmp.Diff(want, texts(Service.ValidateStatus(svc, old))); diff != "" {
+	if diff := cmp.Diff(want, texts(Service.Subresource("status").Validate(svc, old))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	svc.Spec.Type = "LoadBalancer"
@@ -144,7 +144,7 @@ func TestServiceStatusFaults(t *testing.T) {
 		"status.loadBalancer.ingress[1].ipMode: Forbidden: may not be specified when `ip` is not set",
 		`status.loadBalancer.ingress[1].hostname: Invalid value: "1.2.3.4": must be a DNS name, not an IP address`,
 	}
-	if diff := cmp.Diff(want, texts(Service.ValidateStatus(svc, old))); diff != "" {
+	if diff := cmp.Diff(want, texts(Service.Subresource("status").Validate(svc, old))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -10,17 +11,18 @@ import (
 
 // ServiceAccount is the kind of serviceaccounts.
 var ServiceAccount = &schema.Kind{
-	Group: "", Version: "v1", Kind: "ServiceAccount",
+	Version: schema.Version{
+		Group: "", Version: "v1", Kind: "ServiceAccount",
+		New:     func() schema.Object { return &corev1.ServiceAccount{} },
+		NewList: func() runtime.Object { return &corev1.ServiceAccountList{} },
+		Columns: serviceAccountColumns, Row: serviceAccountRow,
+	},
 	Plural: "serviceaccounts", Singular: "serviceaccount", ShortNames: []string{"sa"}, Categories: []string{},
 	Namespaced: true,
 	Prefix:     "serviceaccounts",
-	New:        func() schema.Object { return &corev1.ServiceAccount{} },
-	NewList:    func() runtime.Object { return &corev1.ServiceAccountList{} },
-
-	Columns: serviceAccountColumns, Row: serviceAccountRow,
 
 	Subresources: []schema.Subresource{
-		{Name: "token", Group: "authentication.k8s.io", Version: "v1", Kind: "TokenRequest", Verbs: []string{"create"}},
+		{Name: "token", Verbs: []string{"create"}, Body: tokenRequest},
 	},
 	ValidateName: apivalidation.NameIsDNSSubdomain,
 
@@ -29,6 +31,12 @@ var ServiceAccount = &schema.Kind{
 	Validate:       schema.Check(validateServiceAccount),
 	ValidateUpdate: schema.Check2(validateServiceAccountUpdate),
 	Warnings:       schema.Warn(serviceAccountWarnings),
+}
+
+// tokenRequest is what a token is asked for by.
+var tokenRequest = &schema.Version{
+	Group: "authentication.k8s.io", Version: "v1", Kind: "TokenRequest",
+	New: func() schema.Object { return &authenticationv1.TokenRequest{} },
 }
 
 // prepareServiceAccount leaves of a secret's reference the name: the rest is not looked at.

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/schema/internal/check"
+	"gantry/schema/pods"
 )
 
 // podWarnings is silent on updates: people rarely write those.
@@ -34,7 +35,9 @@ func PodWarnings(meta *metav1.ObjectMeta, spec *corev1.PodSpec, root *field.Path
 	w.lists(spec)
 	w.fraction(spec.Overhead, w.spec.Child("overhead"))
 	c := podCheck{spec: spec}
-	c.eachContainer(w.spec, w.container)
+	for at, ctr := range pods.ContainersWithPath(c.spec, w.spec) {
+		w.container(ctr, at)
+	}
 	w.ports(&c)
 	if g := spec.TerminationGracePeriodSeconds; g != nil && *g < 0 {
 		w.say(w.spec.Child("terminationGracePeriodSeconds"), "must be >= 0; negative values are invalid and will be treated as 1")
@@ -175,7 +178,7 @@ func (w *podWarner) ports(c *podCheck) {
 		port corev1.ContainerPort
 	}
 	taken, names := map[string][]place{}, map[string]*field.Path{}
-	c.eachContainer(w.spec, func(ctr *corev1.Container, at *field.Path) {
+	for at, ctr := range pods.ContainersWithPath(c.spec, w.spec) {
 		for i, port := range ctr.Ports {
 			p := at.Child("ports").Index(i)
 			if port.HostIP != "" && port.HostPort == 0 {
@@ -196,8 +199,8 @@ func (w *podWarner) ports(c *podCheck) {
 				taken[key] = append(taken[key], place{p, port})
 			}
 		}
-	})
-	c.eachContainer(w.spec, func(ctr *corev1.Container, at *field.Path) {
+	}
+	for at, ctr := range pods.ContainersWithPath(c.spec, w.spec) {
 		for i, port := range ctr.Ports {
 			p := at.Child("ports").Index(i)
 			if first := names[port.Name]; port.Name != "" && first != nil {
@@ -206,7 +209,7 @@ func (w *podWarner) ports(c *podCheck) {
 				names[port.Name] = p
 			}
 		}
-	})
+	}
 }
 
 func (w *podWarner) selectors(a *corev1.Affinity) {

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/schema/internal/check"
+	"gantry/schema/pods"
 )
 
 // checkOS checks that a pod has no fields of the other operating system.
@@ -35,11 +36,11 @@ func (c *podCheck) checkLinux(p *field.Path) {
 	if sc := c.spec.SecurityContext; sc != nil && sc.WindowsOptions != nil {
 		c.Forbidden(p.Child("securityContext", "windowsOptions"), not)
 	}
-	c.eachContainer(p, func(ctr *corev1.Container, at *field.Path) {
+	for at, ctr := range pods.ContainersWithPath(c.spec, p) {
 		if ctr.SecurityContext != nil && ctr.SecurityContext.WindowsOptions != nil {
 			c.Forbidden(at.Child("securityContext", "windowsOptions"), not)
 		}
-	})
+	}
 }
 
 // checkWindows forbids the fields that only Linux has. Kubernetes names some of them without the securityContext they
@@ -59,12 +60,12 @@ func (c *podCheck) checkWindows(p *field.Path) {
 			"RunAsUser RunAsGroup SupplementalGroups SupplementalGroupsPolicy SELinuxChangePolicy")
 	}
 	forbid(reflect.ValueOf(c.spec).Elem(), p, "HostUsers HostPID HostIPC ShareProcessNamespace")
-	c.eachContainer(p, func(ctr *corev1.Container, at *field.Path) {
+	for at, ctr := range pods.ContainersWithPath(c.spec, p) {
 		if ctr.SecurityContext != nil {
 			forbid(reflect.ValueOf(ctr.SecurityContext).Elem(), at.Child("securityContext"), "AppArmorProfile SELinuxOptions SeccompProfile Capabilities "+
 				"ReadOnlyRootFilesystem Privileged AllowPrivilegeEscalation ProcMount RunAsUser RunAsGroup")
 		}
-	})
+	}
 }
 
 // jsonName is the JSON name of a Go field of a security context.
@@ -150,7 +151,7 @@ func (c *podCheck) checkHostProcess(p *field.Path) {
 		ofPod = sc.WindowsOptions.HostProcess
 	}
 	all, host := 0, 0
-	c.eachContainer(p, func(ctr *corev1.Container, at *field.Path) {
+	for at, ctr := range pods.ContainersWithPath(c.spec, p) {
 		all++
 		own := ofPod
 		if sc := ctr.SecurityContext; sc != nil && sc.WindowsOptions != nil && sc.WindowsOptions.HostProcess != nil {
@@ -162,7 +163,7 @@ func (c *podCheck) checkHostProcess(p *field.Path) {
 		if own != nil && *own {
 			host++
 		}
-	})
+	}
 	if host == 0 {
 		return
 	}

@@ -12,19 +12,20 @@ import (
 
 // EndpointSlice is the kind of endpointslices.
 var EndpointSlice = &schema.Kind{
-	Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice",
+	Version: schema.Version{
+		Group: "discovery.k8s.io", Version: "v1", Kind: "EndpointSlice",
+		New:     func() schema.Object { return &discoveryv1.EndpointSlice{} },
+		NewList: func() runtime.Object { return &discoveryv1.EndpointSliceList{} },
+		Columns: endpointSliceColumns, Row: endpointSliceRow,
+		Default: schema.Do(defaultEndpointSlice),
+	},
 	Plural: "endpointslices", Singular: "endpointslice", ShortNames: []string{}, Categories: []string{},
 	Namespaced: true,
 	Prefix:     "endpointslices",
-	New:        func() schema.Object { return &discoveryv1.EndpointSlice{} },
-	NewList:    func() runtime.Object { return &discoveryv1.EndpointSliceList{} },
-
-	Columns: endpointSliceColumns, Row: endpointSliceRow,
 
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	Default:        schema.Do(defaultEndpointSlice),
 	PrepareCreate:  schema.Do(prepareEndpointSliceCreate),
 	PrepareUpdate:  schema.Do2(prepareEndpointSliceUpdate),
 	Validate:       schema.Check(validateEndpointSlice),

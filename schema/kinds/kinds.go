@@ -1,4 +1,4 @@
-// Package kinds is the table of every kind that Gantry serves. A new kind is one file and one row here.
+// Package kinds is the table of the built-in kinds. A new kind is one file and one row here.
 package kinds
 
 import (
@@ -9,19 +9,24 @@ import (
 	"gantry/schema/discovery"
 )
 
-// All holds every kind. The order is the order of discovery.
-var All = schema.NewSet(
-	core.Namespace,
-	core.Node,
-	core.Pod,
-	core.Service,
-	core.Endpoints,
-	core.ConfigMap,
-	core.Secret,
-	core.ServiceAccount,
-	core.Event,
-	apps.Deployment,
-	apps.ReplicaSet,
-	coordination.Lease,
-	discovery.EndpointSlice,
-)
+// New returns a holder of the built-in kinds: what a process begins with.
+func New() *schema.Kinds { return schema.NewKinds(BuiltIn()) }
+
+// BuiltIn is the set of the built-in kinds. The order is the order of discovery.
+func BuiltIn() *schema.Set {
+	return schema.NewSet(
+		core.Namespace,
+		core.Node,
+		core.Pod,
+		core.Service,
+		core.Endpoints,
+		core.ConfigMap,
+		core.Secret,
+		core.ServiceAccount,
+		core.Event,
+		apps.Deployment,
+		apps.ReplicaSet,
+		coordination.Lease,
+		discovery.EndpointSlice,
+	)
+}

@@ -3,7 +3,6 @@ package kinds
 import (
 	"math/rand"
 	"reflect"
-	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,9 +39,9 @@ func everything(k *schema.Kind, obj, old schema.Object) {
 	if k.Grace != nil {
 		k.Grace(obj, nil)
 	}
-	if k.Scale != nil {
-		k.Scale.Get(obj)
-		k.Scale.Set(clone(), -1)
+	if k.Scale() != nil {
+		k.Scale().Get(obj)
+		k.Scale().Set(clone(), -1)
 	}
 	if k.Row != nil {
 		k.Row(obj, metav1.Now())
@@ -50,13 +49,13 @@ func everything(k *schema.Kind, obj, old schema.Object) {
 	if k.PrepareUpdate != nil {
 		k.PrepareUpdate(clone(), old)
 	}
-	if k.PrepareStatus != nil {
-		k.PrepareStatus(clone(), old)
-	}
 	k.Validate(obj)
 	k.ValidateUpdate(obj, old)
-	if k.ValidateStatus != nil {
-		k.ValidateStatus(obj, old)
+	for _, s := range k.Subresources {
+		if s.IsPart() {
+			s.Prepare(clone(), old)
+			s.Validate(obj, old)
+		}
 	}
 }
 
@@ -64,7 +63,7 @@ func everything(k *schema.Kind, obj, old schema.Object) {
 // and what an update is compared with stays as it was.
 func TestRandomObjects(t *testing.T) {
 	codecs := serializer.NewCodecFactory(runtime.NewScheme())
-	for _, k := range All.All {
+	for _, k := range BuiltIn().All {
 		t.Run(k.Kind, func(t *testing.T) {
 			f := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs), rand.NewSource(1), codecs)
 			old := k.New()
@@ -101,8 +100,8 @@ func TestHostileObjects(t *testing.T) {
 		`{"subsets":[null,{"addresses":[null],"ports":[null]}],"endpoints":[null,{"addresses":[""],"hints":{}}],"ports":[null,{}]}`,
 		`{"status":{"loadBalancer":{"ingress":[null]},"containerStatuses":[null,{"state":null}],"conditions":[null],"podIPs":[null]}}`,
 	} {
-		for _, k := range All.All {
-			obj, _, err := schema.Decode(k, []byte(text))
+		for _, k := range BuiltIn().All {
+			obj, _, err := schema.Decode(k.Stored(), []byte(text))
 			if err != nil {
 				continue // refused: as good
 			}
@@ -114,9 +113,9 @@ func TestHostileObjects(t *testing.T) {
 
 // TestTable: each kind is found by all its names, and nothing is said twice.
 func TestTable(t *testing.T) {
-	seen := map[string]string{}
-	for _, k := range All.All {
-		if All.Resource(k.Group, k.Version, k.Plural) != k || All.Kind(k.APIVersion(), k.Kind) != k || All.Of(k.Type()) != k {
+	seen, all := map[string]string{}, BuiltIn()
+	for _, k := range all.All {
+		if all.Resource(k.Group, k.Plural) != k || all.Served(k.Group, k.Version.Version, k.Plural).Kind != k || all.Kind(k.APIVersion(), k.Kind) != k || all.Of(k.Type()) != k {
 			t.Errorf("%s is not found by its names", k.Kind)
 		}
 		for _, name := range append([]string{k.Plural, k.Singular}, k.ShortNames...) {
@@ -129,16 +128,16 @@ func TestTable(t *testing.T) {
 		if !k.Namespaced {
 			key = k.Prefix + "/name"
 		}
-		if got, _, name, ok := All.Key(key); got != k || name != "name" || !ok {
+		if got, _, name, ok := all.Key(key); got != k || name != "name" || !ok {
 			t.Errorf("key %s is of %v, %q, %v", key, got, name, ok)
 		}
-		if k.Validate == nil || k.ValidateUpdate == nil || k.HasStatus != (k.PrepareStatus != nil) || k.HasStatus != (k.ValidateStatus != nil) {
+		if k.Validate == nil || k.ValidateUpdate == nil {
 			t.Errorf("%s lacks a function", k.Kind)
 		}
-		status := slices.ContainsFunc(k.Subresources, func(s schema.Subresource) bool { return s.Name == "status" })
-		scale := slices.ContainsFunc(k.Subresources, func(s schema.Subresource) bool { return s.Name == "scale" })
-		if status != k.HasStatus || scale != (k.Scale != nil) {
-			t.Errorf("%s: discovery lists status %v, scale %v", k.Kind, status, scale)
+		for _, s := range k.Subresources {
+			if k.Subresource(s.Name).Name != s.Name || len(s.Verbs) == 0 || (s.Prepare != nil) != (s.Validate != nil) || (s.Scale != nil) != (s.Name == "scale") {
+				t.Errorf("the row of %s/%s lacks something", k.Plural, s.Name)
+			}
 		}
 	}
 }

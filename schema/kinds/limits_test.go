@@ -18,7 +18,7 @@ func TestValuesOutOfRange(t *testing.T) {
 		length = "must be a quantity of at most 64 characters with an exponent of at most 64"
 		nested = "must not nest deeper than 256 levels, with what it is in"
 	)
-	pod, node, service := All.Resource("", "v1", "pods"), All.Resource("", "v1", "nodes"), All.Resource("", "v1", "services")
+	pod, node, service := BuiltIn().Resource("", "pods"), BuiltIn().Resource("", "nodes"), BuiltIn().Resource("", "services")
 	cpu := func(text string) string {
 		return `{"spec":{"containers":[{},{"name":"c","resources":{"limits":{"memory":"1Gi","cpu":` + text + `}}}]}}`
 	}
@@ -32,7 +32,7 @@ func TestValuesOutOfRange(t *testing.T) {
 		{node, `{"status":{"conditions":[{"lastHeartbeatTime":"9999-12-31T23:59:59+01:00","lastTransitionTime":"0000-01-01T00:00:00-01:00"}]}}`, "", ""},
 		{pod, entry(`"time":"9999-12-31T23:59:59-01:00"`), "metadata.managedFields[0].time", year},
 		{pod, `{"status":{"startTime":"9999-12-31T23:59:59-01:00"},"unknown":1}`, "status.startTime", year},
-		{All.Resource("coordination.k8s.io", "v1", "leases"), `{"spec":{"renewTime":"9999-12-31T23:59:59.999999-01:00"}}`, "spec.renewTime", year},
+		{BuiltIn().Resource("coordination.k8s.io", "leases"), `{"spec":{"renewTime":"9999-12-31T23:59:59.999999-01:00"}}`, "spec.renewTime", year},
 		{pod, entry(`"fieldsV1":` + strings.Repeat(`{"a":`, 252) + `{}` + strings.Repeat(`}`, 252)), "metadata.managedFields[0].fieldsV1", nested},
 		{pod, entry(`"fieldsV1":` + strings.Repeat(`{"a":`, 9000) + `{}` + strings.Repeat(`}`, 9000)), "metadata.managedFields[0].fieldsV1", nested},
 		{pod, entry(`"fieldsV1":` + strings.Repeat(`{"a":`, 200) + `{}` + strings.Repeat(`}`, 200)), "", ""},
@@ -57,7 +57,7 @@ func TestValuesOutOfRange(t *testing.T) {
 		{service, `{"spec":{"ports":[{"targetPort":4294967376}]}}`, "spec.ports[0].targetPort", "must be an integer of 32 bits or a string"},
 		{service, `{"spec":{"ports":[{"targetPort":2147483647},{"targetPort":"x"},{"targetPort":-2147483648}]}}`, "", ""},
 	} {
-		obj, _, err := schema.Decode(tt.k, []byte(tt.in))
+		obj, _, err := schema.Decode(tt.k.Stored(), []byte(tt.in))
 		if err == nil {
 			_, err = schema.Encode(obj)
 		}
@@ -70,7 +70,7 @@ func TestValuesOutOfRange(t *testing.T) {
 		case !errors.As(err, &e) || len(e.Faults) != 1 || e.Faults[0].Field != tt.path || e.Faults[0].Detail != tt.want:
 			t.Errorf("%.200s: %v, want %s: %s", tt.in, err, tt.path, tt.want)
 		}
-		if _, err := schema.Unmarshal(tt.k, []byte(tt.in)); tt.want == length && !errors.As(err, &e) {
+		if _, err := schema.Unmarshal(tt.k.Stored(), []byte(tt.in)); tt.want == length && !errors.As(err, &e) {
 			t.Errorf("Unmarshal of %.200s: %v", tt.in, err)
 		}
 	}
@@ -78,7 +78,7 @@ func TestValuesOutOfRange(t *testing.T) {
 
 // TestNumbersThatDoNotFit: the error names the field.
 func TestNumbersThatDoNotFit(t *testing.T) {
-	deployment, pod := All.Resource("apps", "v1", "deployments"), All.Resource("", "v1", "pods")
+	deployment, pod := BuiltIn().Resource("apps", "deployments"), BuiltIn().Resource("", "pods")
 	for _, tt := range []struct {
 		k        *schema.Kind
 		in, want string
@@ -89,7 +89,7 @@ func TestNumbersThatDoNotFit(t *testing.T) {
 		{pod, `{"spec":{"terminationGracePeriodSeconds":9223372036854775808}}`, "spec.terminationGracePeriodSeconds"},
 		{pod, `{"spec":{"containers":[{"ports":[{"containerPort":-2147483649}]}]}}`, "spec.containers.ports.containerPort"},
 	} {
-		if _, _, err := schema.Decode(tt.k, []byte(tt.in)); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, _, err := schema.Decode(tt.k.Stored(), []byte(tt.in)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v, want %s named", tt.in, err, tt.want)
 		}
 	}
@@ -101,7 +101,7 @@ func TestManyFaultsAreNotAllNamed(t *testing.T) {
 	for n := range 10000 {
 		members = append(members, fmt.Sprintf(`"r%d":"1e999"`, n))
 	}
-	_, _, err := schema.Decode(All.Resource("", "v1", "nodes"), []byte(`{"status":{"capacity":{`+strings.Join(members, ",")+`}}}`))
+	_, _, err := schema.Decode(BuiltIn().Resource("", "nodes").Stored(), []byte(`{"status":{"capacity":{`+strings.Join(members, ",")+`}}}`))
 	if err == nil || len(err.Error()) > 10000 {
 		t.Errorf("%d bytes of error", len(fmt.Sprint(err)))
 	}

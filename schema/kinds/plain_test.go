@@ -22,10 +22,10 @@ func same(t *testing.T, k *schema.Kind, data []byte) {
 	t.Helper()
 	want := k.New()
 	strict, wantErr := kjson.UnmarshalStrict(data, want)
-	if got, err := schema.Unmarshal(k, data); (err != nil) != (kjson.UnmarshalCaseSensitivePreserveInts(data, k.New()) != nil) || err == nil && !reflect.DeepEqual(got, want) {
+	if got, err := schema.Unmarshal(k.Stored(), data); (err != nil) != (kjson.UnmarshalCaseSensitivePreserveInts(data, k.New()) != nil) || err == nil && !reflect.DeepEqual(got, want) {
 		t.Errorf("Unmarshal of a %s: %v\n%s\n(-want +got):\n%s", k.Kind, err, data, cmp.Diff(want, got))
 	}
-	got, warnings, err := schema.Decode(k, data)
+	got, warnings, err := schema.Decode(k.Stored(), data)
 	if wantErr != nil {
 		if err == nil || err.Error() != wantErr.Error() {
 			t.Errorf("Decode of a %s: %v, want %v\n%s", k.Kind, err, wantErr, data)
@@ -35,19 +35,19 @@ func same(t *testing.T, k *schema.Kind, data []byte) {
 	if err != nil {
 		return // of another kind, say: Decode's own
 	}
-	if k.Stamp(want); !reflect.DeepEqual(got, want) || len(warnings) != len(strict) {
+	if k.SetTypeMeta(want); !reflect.DeepEqual(got, want) || len(warnings) != len(strict) {
 		t.Errorf("Decode of a %s: %v, want %v\n%s\n(-want +got):\n%s", k.Kind, warnings, strict, data, cmp.Diff(want, got))
 	}
 }
 
 func TestPlainObjectsAreDecodedAlike(t *testing.T) {
 	codecs := serializer.NewCodecFactory(runtime.NewScheme())
-	for _, k := range All.All {
+	for _, k := range BuiltIn().All {
 		f := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs), rand.NewSource(3), codecs)
 		for i := range 16 {
 			obj := k.New()
 			f.NilChance([]float64{0, .3, .7, .95}[i%4]).NumElements(0, 1+i%3).Fill(obj)
-			k.Stamp(obj)
+			k.SetTypeMeta(obj)
 			data, err := json.Marshal(obj)
 			if err != nil {
 				continue // a random Quantity, say, that has no text

@@ -32,10 +32,10 @@ func TestProtobufAmounts(t *testing.T) {
 		obj       interface{ Marshal() ([]byte, error) }
 		was, path string
 	}{
-		{All.Resource("", "v1", "pods"), pod, "", ""},
-		{All.Resource("", "v1", "pods"), pod, "12345678m", "spec.containers[1].resources.limits[cpu]"},
-		{All.Resource("", "v1", "pods"), pod, "12345678Gi", "spec.volumes[1].emptyDir.sizeLimit"},
-		{All.Resource("", "v1", "nodes"), node, "12345678m", "status.capacity[cpu]"},
+		{BuiltIn().Resource("", "pods"), pod, "", ""},
+		{BuiltIn().Resource("", "pods"), pod, "12345678m", "spec.containers[1].resources.limits[cpu]"},
+		{BuiltIn().Resource("", "pods"), pod, "12345678Gi", "spec.volumes[1].emptyDir.sizeLimit"},
+		{BuiltIn().Resource("", "nodes"), node, "12345678m", "status.capacity[cpu]"},
 	} {
 		data, err := tt.obj.Marshal()
 		if err != nil {
@@ -58,7 +58,7 @@ func TestProtobufAmounts(t *testing.T) {
 // TestProtobufOfAnyObject: no object has such amounts, and bytes that are no message do no harm.
 func TestProtobufOfAnyObject(t *testing.T) {
 	codecs := serializer.NewCodecFactory(runtime.NewScheme())
-	for _, k := range All.All {
+	for _, k := range BuiltIn().All {
 		random := rand.New(rand.NewSource(3))
 		for range 20 {
 			obj := k.New()

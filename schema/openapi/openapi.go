@@ -45,8 +45,8 @@ func V2(set *schema.Set) ([]byte, error) {
 		return nil, err
 	}
 	paths := object{}
-	for _, k := range set.All {
-		for path, operations := range operationsOf(k) {
+	for _, s := range described(set) {
+		for path, operations := range operationsOf(s) {
 			paths[path] = pathV2(m, operations)
 		}
 	}
@@ -81,11 +81,11 @@ func V3(set *schema.Set, path string) (document []byte, found bool) {
 		return nil, false
 	}
 	paths := object{}
-	for _, k := range set.All {
-		if groupPath(k) != path {
+	for _, s := range described(set) {
+		if groupPath(s.Version) != path {
 			continue
 		}
-		for p, operations := range operationsOf(k) {
+		for p, operations := range operationsOf(s) {
 			paths[p] = pathV3(m, operations)
 		}
 	}
@@ -109,8 +109,8 @@ func V3(set *schema.Set, path string) (document []byte, found bool) {
 // address stays.
 func V3Index(set *schema.Set) ([]byte, error) {
 	paths := object{}
-	for _, k := range set.All {
-		path := groupPath(k)
+	for _, s := range described(set) {
+		path := groupPath(s.Version)
 		if paths[path] != nil {
 			continue
 		}
@@ -123,12 +123,24 @@ func V3Index(set *schema.Set) ([]byte, error) {
 	return encode(object{"paths": paths})
 }
 
-// groupPath is "api/v1" or "apis/<group>/<version>".
-func groupPath(k *schema.Kind) string {
-	if k.Group == "" {
-		return "api/" + k.Version
+// described are the kinds of a set in each of the versions that they are served in and that have a Go type to describe them.
+func described(set *schema.Set) (all []schema.Served) {
+	for _, k := range set.All {
+		for _, v := range k.Served() {
+			if !v.IsUnstructured() {
+				all = append(all, schema.Served{Kind: k, Version: v})
+			}
+		}
 	}
-	return "apis/" + k.Group + "/" + k.Version
+	return all
+}
+
+// groupPath is "api/v1" or "apis/<group>/<version>".
+func groupPath(v *schema.Version) string {
+	if v.Group == "" {
+		return "api/" + v.Version
+	}
+	return "apis/" + v.Group + "/" + v.Version
 }
 
 func encode(document object) ([]byte, error) {

@@ -24,7 +24,7 @@ const (
 )
 
 func TestV2(t *testing.T) {
-	text, err := V2(kinds.All)
+	text, err := V2(kinds.BuiltIn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestV2(t *testing.T) {
 
 // TestV2Protobuf reads the document as kubectl does.
 func TestV2Protobuf(t *testing.T) {
-	data, err := V2Protobuf(kinds.All)
+	data, err := V2Protobuf(kinds.BuiltIn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestV2Protobuf(t *testing.T) {
 }
 
 func TestV3(t *testing.T) {
-	index, err := V3Index(kinds.All)
+	index, err := V3Index(kinds.BuiltIn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestV3(t *testing.T) {
 		if url := paths.Paths[path].ServerRelativeURL; !strings.HasPrefix(url, "/openapi/v3/"+path+"?hash=") {
 			t.Errorf("address of %s is %q", path, url)
 		}
-		text, found := V3(kinds.All, path)
+		text, found := V3(kinds.BuiltIn(), path)
 		if !found {
 			t.Fatalf("no document of %s", path)
 		}
@@ -110,11 +110,11 @@ func TestV3(t *testing.T) {
 			t.Fatalf("reading the document of %s: %v", path, err)
 		}
 	}
-	if _, found := V3(kinds.All, "apis/none/v1"); found {
+	if _, found := V3(kinds.BuiltIn(), "apis/none/v1"); found {
 		t.Error("a document of a group that does not exist")
 	}
 	var doc spec3.OpenAPI
-	text, _ := V3(kinds.All, "api/v1")
+	text, _ := V3(kinds.BuiltIn(), "api/v1")
 	if err := json.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
 	}
@@ -133,11 +133,11 @@ func TestV3(t *testing.T) {
 
 // TestDocumentsAreWhole follows every reference and wants every operation id once.
 func TestDocumentsAreWhole(t *testing.T) {
-	v2, err := V2(kinds.All)
+	v2, err := V2(kinds.BuiltIn())
 	if err != nil {
 		t.Fatal(err)
 	}
-	v3, _ := V3(kinds.All, "api/v1")
+	v3, _ := V3(kinds.BuiltIn(), "api/v1")
 	for name, text := range map[string][]byte{"v2": v2, "v3": v3} {
 		var doc map[string]any
 		if err := json.Unmarshal(text, &doc); err != nil {
@@ -169,17 +169,14 @@ func TestDocumentsAreWhole(t *testing.T) {
 }
 
 func TestSubresources(t *testing.T) {
-	base := kinds.All.Resource("", "v1", "pods")
+	base := kinds.BuiltIn().Resource("", "pods")
 	k := *base
-	k.Subresources = []schema.Subresource{
-		{Name: "binding", Kind: "Binding", Verbs: []string{"create"}},
-		{Name: "exec", Kind: "PodExecOptions", Verbs: []string{"create", "get"}},
-		{Name: "log", Kind: "Pod", Verbs: []string{"get"}},
-		{Name: "scale", Group: "autoscaling", Version: "v1", Kind: "Scale", Verbs: []string{"get", "patch", "update"}},
-		{Name: "status", Kind: "Pod", Verbs: []string{"get", "patch", "update"}},
+	k.Subresources = []schema.Subresource{schema.ScaleAt(".spec.replicas", ".status.replicas", ".spec.selector")}
+	for _, name := range []string{"binding", "exec", "log", "status"} {
+		k.Subresources = append(k.Subresources, *base.Subresource(name))
 	}
 	got := map[string]string{}
-	for path, operations := range operationsOf(&k) {
+	for path, operations := range operationsOf(schema.Served{Kind: &k, Version: k.Stored()}) {
 		_, sub, ok := strings.Cut(path, "{name}/")
 		for _, o := range operations {
 			if ok {
@@ -220,7 +217,7 @@ func walk(v any, f func(key string, value any)) {
 
 func BenchmarkV2(b *testing.B) {
 	for b.Loop() {
-		text, err := V2(kinds.All)
+		text, err := V2(kinds.BuiltIn())
 		if err != nil {
 			b.Fatal(err)
 		}

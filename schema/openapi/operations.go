@@ -2,12 +2,9 @@ package openapi
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
-	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -43,23 +40,24 @@ var (
 )
 
 // operationsOf are the operations of a kind by path.
-func operationsOf(k *schema.Kind) map[string][]operation {
-	base := "/" + groupPath(k)
+func operationsOf(s schema.Served) map[string][]operation {
+	k := s.Kind
+	base := "/" + groupPath(s.Version)
 	collection := base + "/" + k.Plural
-	word := k.Kind
+	word := s.Version.Kind
 	var in []parameter
 	if k.Namespaced {
-		collection, word, in = base+"/namespaces/{namespace}/"+k.Plural, "Namespaced"+k.Kind, []parameter{namespaceParameter}
+		collection, word, in = base+"/namespaces/{namespace}/"+k.Plural, "Namespaced"+word, []parameter{namespaceParameter}
 	}
-	c := caller{k: k, prefix: idPrefix(k), word: word}
+	c := caller{k: k, v: s.Version, prefix: idPrefix(s.Version), word: word}
 	item := append([]parameter{nameParameter}, in...)
 	all := map[string][]operation{
-		collection:             with(in, c.list(""), c.create(), c.deleteCollection()),
-		collection + "/{name}": with(item, c.get(), c.put(), c.patch(), c.delete()),
+		collection:             with(in, c.having("list", c.list("")), c.having("create", c.create()), c.having("deletecollection", c.deleteCollection())),
+		collection + "/{name}": with(item, c.having("get", c.get()), c.having("update", c.put()), c.having("patch", c.patch()), c.having("delete", c.delete())),
 	}
-	if k.Namespaced {
+	if k.Namespaced && k.HasVerb("list") {
 		everywhere := c
-		everywhere.word = k.Kind
+		everywhere.word = s.Version.Kind
 		all[base+"/"+k.Plural] = with(nil, everywhere.list("ForAllNamespaces"))
 	}
 	for _, s := range k.Subresources {
@@ -68,7 +66,17 @@ func operationsOf(k *schema.Kind) map[string][]operation {
 	return all
 }
 
+// having is o where the kind has the verb, else the zero operation.
+func (c caller) having(verb string, o operation) operation {
+	if !c.k.HasVerb(verb) {
+		return operation{}
+	}
+	return o
+}
+
+// with gives the operations of a path, but for those that are zero, its parameters.
 func with(path []parameter, operations ...operation) []operation {
+	operations = slices.DeleteFunc(operations, func(o operation) bool { return o.method == "" })
 	for i := range operations {
 		operations[i].path = path
 	}
@@ -76,13 +84,13 @@ func with(path []parameter, operations ...operation) []operation {
 }
 
 // idPrefix is the group and version in operation ids: "CoreV1", "CoordinationV1".
-func idPrefix(k *schema.Kind) string { return title(groupWord(k)) + title(k.Version) }
+func idPrefix(v *schema.Version) string { return title(groupWord(v)) + title(v.Version) }
 
-func groupWord(k *schema.Kind) string {
-	if k.Group == "" {
+func groupWord(v *schema.Version) string {
+	if v.Group == "" {
 		return "core"
 	}
-	word, _, _ := strings.Cut(k.Group, ".")
+	word, _, _ := strings.Cut(v.Group, ".")
 	return word
 }
 
@@ -93,27 +101,28 @@ func title(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// caller makes the operations of one kind.
+// caller makes the operations of one kind in one version.
 type caller struct {
 	k            *schema.Kind
+	v            *schema.Version
 	prefix, word string
 }
 
 func (c caller) operation(method, action, verb, text string) operation {
-	item := deref(c.k.Type())
+	item := deref(c.v.Type())
 	return operation{
 		method: method, action: action, id: verb + c.prefix + c.word, text: text,
-		tag: groupWord(c.k) + "_" + c.k.Version, gvk: c.k.GVK(), item: item, list: deref(reflect.TypeOf(c.k.NewList())),
+		tag: groupWord(c.v) + "_" + c.v.Version, gvk: c.v.GVK(), item: item, list: deref(reflect.TypeOf(c.v.NewList())),
 		produces: objectBodies, returns: item,
 	}
 }
 
 func (c caller) get() operation {
-	return c.operation("get", "get", "read", "read the specified "+c.k.Kind)
+	return c.operation("get", "get", "read", "read the specified "+c.v.Kind)
 }
 
 func (c caller) list(suffix string) operation {
-	o := c.operation("get", "list", "list", "list or watch objects of kind "+c.k.Kind)
+	o := c.operation("get", "list", "list", "list or watch objects of kind "+c.v.Kind)
 	o.id += suffix
 	o.returns = o.list
 	o.produces = append(objectBodies[:2:2], "application/json;stream=watch")
@@ -122,54 +131,37 @@ func (c caller) list(suffix string) operation {
 }
 
 func (c caller) create() operation {
-	o := c.operation("post", "post", "create", "create "+article(c.k.Kind))
+	o := c.operation("post", "post", "create", "create "+article(c.v.Kind))
 	o.body, o.consumes, o.query, o.created, o.accepted = o.item, objectBodies, writeParameters, true, true
 	return o
 }
 
 func (c caller) put() operation {
-	o := c.operation("put", "put", "replace", "replace the specified "+c.k.Kind)
+	o := c.operation("put", "put", "replace", "replace the specified "+c.v.Kind)
 	o.body, o.consumes, o.query, o.created = o.item, objectBodies, writeParameters, true
 	return o
 }
 
 func (c caller) patch() operation {
-	o := c.operation("patch", "patch", "patch", "partially update the specified "+c.k.Kind)
+	o := c.operation("patch", "patch", "patch", "partially update the specified "+c.v.Kind)
 	o.body, o.consumes, o.query, o.created = reflect.TypeFor[metav1.Patch](), patchBodies, patchParameters, true
 	return o
 }
 
 func (c caller) delete() operation {
-	o := c.operation("delete", "delete", "delete", "delete "+article(c.k.Kind))
+	o := c.operation("delete", "delete", "delete", "delete "+article(c.v.Kind))
 	o.body, o.optional, o.consumes, o.query, o.accepted = reflect.TypeFor[metav1.DeleteOptions](), true, objectBodies, deleteParameters, true
 	o.returns = reflect.TypeFor[metav1.Status]()
 	return o
 }
 
 func (c caller) deleteCollection() operation {
-	o := c.operation("delete", "deletecollection", "delete", "delete collection of "+c.k.Kind)
+	o := c.operation("delete", "deletecollection", "delete", "delete collection of "+c.v.Kind)
 	o.id = "delete" + c.prefix + "Collection" + c.word
 	o.body, o.optional, o.consumes = reflect.TypeFor[metav1.DeleteOptions](), true, objectBodies
 	o.query = append(deleteParameters[:len(deleteParameters):len(deleteParameters)], collectionParameters...)
 	o.returns = reflect.TypeFor[metav1.Status]()
 	return o
-}
-
-// bodies are the kinds of subresources that are objects.
-var bodies = map[string]reflect.Type{
-	"Binding":      reflect.TypeFor[corev1.Binding](),
-	"Scale":        reflect.TypeFor[autoscalingv1.Scale](),
-	"Eviction":     reflect.TypeFor[policyv1.Eviction](),
-	"TokenRequest": reflect.TypeFor[authenticationv1.TokenRequest](),
-}
-
-// options are the queries of subresources that are connections or texts.
-var options = map[string]reflect.Type{
-	"log":         reflect.TypeFor[corev1.PodLogOptions](),
-	"exec":        reflect.TypeFor[corev1.PodExecOptions](),
-	"attach":      reflect.TypeFor[corev1.PodAttachOptions](),
-	"portforward": reflect.TypeFor[corev1.PodPortForwardOptions](),
-	"proxy":       reflect.TypeFor[corev1.PodProxyOptions](),
 }
 
 var methods = map[string]func(caller) operation{
@@ -185,10 +177,10 @@ func (c caller) subresource(s schema.Subresource) []operation {
 		}
 		o := method(c)
 		o.id += title(s.Name)
-		o.text = strings.Replace(o.text, " "+c.k.Kind, " "+s.Name+" of the specified "+c.k.Kind, 1)
+		o.text = strings.Replace(o.text, " "+c.v.Kind, " "+s.Name+" of the specified "+c.v.Kind, 1)
 		o.text = strings.Replace(o.text, "the specified "+s.Name, s.Name, 1)
-		if query := options[s.Name]; query != nil {
-			c.connect(&o, s, query)
+		if s.Options != nil {
+			c.connect(&o, s, deref(reflect.TypeOf(s.Options())))
 		} else {
 			c.typed(&o, s)
 		}
@@ -201,25 +193,22 @@ func (c caller) subresource(s schema.Subresource) []operation {
 func (c caller) connect(o *operation, s schema.Subresource, query reflect.Type) {
 	o.body, o.consumes, o.returns, o.created, o.accepted = nil, nil, nil, false, false
 	o.query, o.produces = queryParameters(query), []string{"*/*"}
-	if s.Name == "log" {
+	if s.Body == nil {
 		o.produces = []string{"text/plain"}
 		return
 	}
 	o.action = "connect"
 	o.id = "connect" + title(o.method) + c.prefix + c.word + title(s.Name)
-	o.gvk, o.item, o.list = kschema.GroupVersionKind{Version: "v1", Kind: query.Name()}, nil, nil
+	o.gvk, o.item, o.list = s.Body.GVK(), nil, nil
 }
 
 // typed gives o the type of the subresource's kind where that is not the parent's.
 func (c caller) typed(o *operation, s schema.Subresource) {
-	t := bodies[s.Kind]
-	if t == nil {
+	if s.Body == nil {
 		return
 	}
-	o.gvk = kschema.GroupVersionKind{Group: c.k.Group, Version: c.k.Version, Kind: s.Kind}
-	if s.Version != "" {
-		o.gvk.Group, o.gvk.Version = s.Group, s.Version
-	}
+	t := deref(s.Body.Type())
+	o.gvk = s.Body.GVK()
 	if o.body == o.item {
 		o.body = t
 	}

@@ -52,7 +52,7 @@ func TestJSONIsAsTheLibrarys(t *testing.T) {
 		if !ok {
 			continue
 		}
-		got, err := applyJSON(core.Pod, []byte(current), []byte(patch))
+		got, err := applyJSON(core.Pod.Stored(), []byte(current), []byte(patch))
 		compare(t, current, patch, want, wantErr, got, err)
 		if t.Failed() {
 			return
@@ -179,17 +179,17 @@ func TestLongListsAreAsTheLibrarys(t *testing.T) {
 		}
 		patch := "[" + strings.Join(operations, ",") + "]"
 		want, wantErr := libraryJSON(current, []byte(patch))
-		got, err := applyJSON(core.Pod, current, []byte(patch))
+		got, err := applyJSON(core.Pod.Stored(), current, []byte(patch))
 		compare(t, "a list", "operations", want, wantErr, got, err)
 	}
 }
 
-func libraryStrategic(k *schema.Kind, current, patch []byte) ([]byte, error) {
+func libraryStrategic(v *schema.Version, current, patch []byte) ([]byte, error) {
 	into, from, err := decodeBoth(current, patch)
 	if err != nil {
 		return nil, err
 	}
-	merged, err := strategicpatch.StrategicMergeMapPatch(into, from, k.New())
+	merged, err := strategicpatch.StrategicMergeMapPatch(into, from, v.New())
 	if err != nil {
 		return nil, err
 	}
@@ -203,11 +203,11 @@ func TestStrategicIsAsTheLibrarys(t *testing.T) {
 	applied := 0
 	for range 8_000 {
 		current, patch := podText(r, false), podText(r, true)
-		want, wantErr, ok := theirs(func() ([]byte, error) { return libraryStrategic(core.Pod, []byte(current), []byte(patch)) })
+		want, wantErr, ok := theirs(func() ([]byte, error) { return libraryStrategic(core.Pod.Stored(), []byte(current), []byte(patch)) })
 		if !ok {
 			continue
 		}
-		got, err := applyStrategic(core.Pod, []byte(current), []byte(patch))
+		got, err := applyStrategic(core.Pod.Stored(), []byte(current), []byte(patch))
 		if (err != nil) != (wantErr != nil) {
 			t.Fatalf("%s applied to %s: %s, error %v; the library makes %s, error %v", patch, current, got, err, want, wantErr)
 		}

@@ -75,7 +75,7 @@ func TestCostIsInProportion(t *testing.T) {
 			cost.InProportion(t, func(n int) func() {
 				current, patch := tt.make(n)
 				return func() {
-					if _, err := Apply(core.Pod, tt.contentType, []byte(current), []byte(patch)); err != nil {
+					if _, err := Apply(core.Pod.Stored(), tt.contentType, []byte(current), []byte(patch)); err != nil {
 						t.Fatal(err)
 					}
 				}

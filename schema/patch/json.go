@@ -12,7 +12,7 @@ import (
 // applyJSON is json-patch's Apply, which takes time in proportion to the lists and objects that an operation changes
 // something of, and so to the square of a document's size. Here every operation takes what its own text takes; results and
 // errors are the same.
-func applyJSON(_ *schema.Kind, current, patch []byte) ([]byte, error) {
+func applyJSON(_ *schema.Version, current, patch []byte) ([]byte, error) {
 	operations, err := jsonpatch.DecodePatch(patch)
 	if err != nil {
 		return nil, failure(ErrMalformed, err)

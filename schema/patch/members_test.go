@@ -19,8 +19,8 @@ func TestPartsAreTheWhole(t *testing.T) {
 		} {
 			for _, name := range []string{Merge, Strategic} {
 				whole, _ := applier(name)
-				want, wantErr := whole(core.Pod, []byte(current), []byte(patch))
-				got, err := Apply(core.Pod, name, []byte(current), []byte(patch))
+				want, wantErr := whole(core.Pod.Stored(), []byte(current), []byte(patch))
+				got, err := Apply(core.Pod.Stored(), name, []byte(current), []byte(patch))
 				if (err != nil) != (wantErr != nil) {
 					t.Errorf("%s of %s to %s: %v, want %v", name, patch, current, err, wantErr)
 				} else if err == nil {

@@ -12,7 +12,7 @@ import (
 
 // applyMerge is RFC 7386 in one pass over both documents. json-patch's MergePatch parses a document anew on each of
 // its levels, which a crafted patch turns into minutes.
-func applyMerge(_ *schema.Kind, current, patch []byte) ([]byte, error) {
+func applyMerge(_ *schema.Version, current, patch []byte) ([]byte, error) {
 	into, from, err := decodeBoth(current, patch)
 	if err != nil {
 		return nil, err

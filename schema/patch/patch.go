@@ -28,9 +28,9 @@ const (
 	maxOperations = 10_000  // of a JSON patch
 )
 
-// Apply returns current, the JSON of an object of kind k as it is served, with patch applied. Neither is changed. Every error
+// Apply returns current, the JSON of an object of version v as it is served, with patch applied. Neither is changed. Every error
 // is an *Error: errors.Is tells ErrUnsupported, ErrMalformed, ErrConflict and ErrTooLarge apart.
-func Apply(k *schema.Kind, contentType string, current, patch []byte) (patched []byte, err error) {
+func Apply(v *schema.Version, contentType string, current, patch []byte) (patched []byte, err error) {
 	apply, err := applier(contentType)
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func Apply(k *schema.Kind, contentType string, current, patch []byte) (patched [
 			patched, err = nil, failure(ErrMalformed, fmt.Errorf("applying the patch: %v", p))
 		}
 	}()
-	patched, err = applyParts(apply, k, current, patch)
+	patched, err = applyParts(apply, v, current, patch)
 	switch {
 	case err != nil:
 		return nil, err
@@ -68,19 +68,19 @@ func Apply(k *schema.Kind, contentType string, current, patch []byte) (patched [
 
 // applyParts applies a merge patch, of either sort, to those members of current alone that it names, most often metadata or
 // status: the rest, most often the larger, need not be decoded and encoded again.
-func applyParts(apply func(k *schema.Kind, current, patch []byte) ([]byte, error), k *schema.Kind, current, patch []byte) ([]byte, error) {
+func applyParts(apply func(v *schema.Version, current, patch []byte) ([]byte, error), v *schema.Version, current, patch []byte) ([]byte, error) {
 	named, others, ok := part(current, patch)
 	if !ok {
-		return apply(k, current, patch)
+		return apply(v, current, patch)
 	}
-	patched, err := apply(k, named, patch)
+	patched, err := apply(v, named, patch)
 	if err != nil || len(patched) < 2 {
 		return patched, err
 	}
 	return with(patched, others), nil
 }
 
-func applier(contentType string) (func(k *schema.Kind, current, patch []byte) ([]byte, error), error) {
+func applier(contentType string) (func(v *schema.Version, current, patch []byte) ([]byte, error), error) {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
 		mediaType = ""

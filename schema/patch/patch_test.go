@@ -53,7 +53,7 @@ func TestApply(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := Apply(core.Pod, tt.contentType, []byte(tt.current), []byte(tt.patch))
+			got, err := Apply(core.Pod.Stored(), tt.contentType, []byte(tt.current), []byte(tt.patch))
 			if !errors.Is(err, tt.wantErr) {
 				t.Fatalf("error %v, want kind %v", err, tt.wantErr)
 			}
@@ -91,7 +91,7 @@ func TestApplyIsBounded(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := Apply(core.Pod, tt.contentType, []byte(pod), []byte(tt.patch)); !errors.Is(err, tt.want) {
+			if _, err := Apply(core.Pod.Stored(), tt.contentType, []byte(pod), []byte(tt.patch)); !errors.Is(err, tt.want) {
 				t.Errorf("error %.200v, want kind %v", err, tt.want)
 			}
 		})
@@ -110,7 +110,7 @@ func FuzzApply(f *testing.F) {
 	f.Add(Merge, `{"spec":null}`)
 	f.Add(Strategic, `{"spec":{"$retainKeys":["x"],"containers":null}}`)
 	f.Fuzz(func(t *testing.T, contentType, patch string) {
-		got, err := Apply(core.Pod, contentType, []byte(pod), []byte(patch))
+		got, err := Apply(core.Pod.Stored(), contentType, []byte(pod), []byte(patch))
 		if err == nil && !json.Valid(got) {
 			t.Errorf("patching with %q made invalid JSON: %q", patch, got)
 		}

@@ -28,12 +28,15 @@ const (
 
 // applyStrategic makes what strategicpatch.StrategicMergeMapPatch makes. That one searches a list once for every element of
 // the patch's list; here the elements are indexed by their merge key.
-func applyStrategic(k *schema.Kind, current, patch []byte) ([]byte, error) {
+func applyStrategic(v *schema.Version, current, patch []byte) ([]byte, error) {
 	into, from, err := decodeBoth(current, patch)
 	if err != nil {
 		return nil, err
 	}
-	meta, err := strategicpatch.NewPatchMetaFromStruct(k.New())
+	if v.IsUnstructured() {
+		return nil, failure(ErrUnsupported, fmt.Errorf("%s has no strategic merge patch", v.GVK()))
+	}
+	meta, err := strategicpatch.NewPatchMetaFromStruct(v.New())
 	if err != nil {
 		return nil, failure(ErrConflict, err)
 	}

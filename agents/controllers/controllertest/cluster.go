@@ -45,7 +45,7 @@ func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
 	t.Helper()
 	registrytest.DetectMutations(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.All, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
+	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
 	cfg := controllers.Config{Registry: r, Identity: "test", ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16"), RootCA: []byte("the CA"),
 		Health: &daemon.Health{}, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))}
 	if change != nil {
@@ -142,7 +142,7 @@ func (c *Cluster) Apply(text string) {
 		if err := yaml.Unmarshal([]byte(doc), &head); err != nil {
 			c.T.Fatal(err)
 		}
-		k := kinds.All.Kind(head.APIVersion, head.Kind)
+		k := kinds.BuiltIn().Kind(head.APIVersion, head.Kind)
 		if k == nil {
 			c.T.Fatalf("no kind %s", head.Kind)
 		}
@@ -200,7 +200,7 @@ func (c *Cluster) Until(check func() string, watched ...*schema.Kind) {
 // Dump is what there is, for the message of a failure.
 func (c *Cluster) Dump() string {
 	var b strings.Builder
-	for _, k := range kinds.All.All {
+	for _, k := range kinds.BuiltIn().All {
 		list, err := c.Registry.List(c.Context, k, "", registry.ListOptions{ResourceVersion: "0"})
 		if err != nil {
 			continue
@@ -225,7 +225,7 @@ func Get[T schema.Object](c *Cluster, ns, name string) (obj T, ok bool) {
 
 func List[T schema.Object](c *Cluster, ns, labels string) (out []T) {
 	c.T.Helper()
-	l, err := c.Registry.List(c.Context, kinds.All.Of(reflect.TypeFor[T]()), ns, registry.ListOptions{Labels: labels})
+	l, err := c.Registry.List(c.Context, kinds.BuiltIn().Of(reflect.TypeFor[T]()), ns, registry.ListOptions{Labels: labels})
 	if err != nil {
 		c.T.Fatal(err)
 	}

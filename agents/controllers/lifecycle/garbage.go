@@ -34,7 +34,7 @@ type garbage struct {
 func NewGarbage(e *controller.Env) controller.Reconciler {
 	c := &garbage{Env: e, waiting: map[types.UID]string{}}
 	w := controller.Reconciler{Reconcile: c.reconcile}
-	for _, k := range kinds.All.All {
+	for _, k := range kinds.BuiltIn().All {
 		w.Watches = append(w.Watches, controller.Watch{Kind: k, Keys: func(old, current schema.Object) { c.of(k, old, current) }})
 	}
 	return w
@@ -85,7 +85,7 @@ func (c *garbage) reconcile(ctx context.Context, key string) (time.Duration, err
 		return 0, c.dependents(ctx, types.UID(uid), func(k *schema.Kind, obj schema.Object) { c.Enqueue(objectKey(k, obj), 0) })
 	}
 	f := strings.Split(key, " ")
-	k, _, _, ok := kinds.All.Key(f[1] + "/")
+	k, _, _, ok := kinds.BuiltIn().Key(f[1] + "/")
 	if !ok {
 		return 0, nil
 	}
@@ -108,7 +108,7 @@ func (c *garbage) reconcile(ctx context.Context, key string) (time.Duration, err
 
 // dependents calls f for every object that names uid among its owners, as the caches know it.
 func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schema.Kind, obj schema.Object)) error {
-	for _, k := range kinds.All.All {
+	for _, k := range kinds.BuiltIn().All {
 		items, err := c.Registry.Owned(ctx, k, string(uid))
 		if err != nil {
 			return fmt.Errorf("finding dependents among %s: %w", k.Plural, err)
@@ -122,7 +122,7 @@ func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schem
 
 // release lets an object being deleted go on: its dependents are orphaned or deleted first.
 func (c *garbage) release(ctx context.Context, k *schema.Kind, obj schema.Object) error {
-	for _, k := range kinds.All.All {
+	for _, k := range kinds.BuiltIn().All {
 		// A consistent read brings the cache up to now: a dependent made a moment ago must not be missed.
 		if _, err := c.Registry.List(ctx, k, obj.GetNamespace(), registry.ListOptions{Limit: 1}); err != nil {
 			return fmt.Errorf("catching up with %s: %w", k.Plural, err)

@@ -35,7 +35,7 @@ func NewNamespace(e *controller.Env) controller.Reconciler {
 		<-ctx.Done()
 		return nil
 	}}
-	for _, k := range kinds.All.All {
+	for _, k := range kinds.BuiltIn().All {
 		if k.Namespaced {
 			w.Watches = append(w.Watches, controller.Watch{Kind: k, Keys: c.ofContent})
 		}
@@ -122,7 +122,7 @@ func (c *namespaces) empty(ctx context.Context, ns *corev1.Namespace) (remaining
 		return left, err
 	}
 	var errs []error
-	for _, k := range kinds.All.All {
+	for _, k := range kinds.BuiltIn().All {
 		if !k.Namespaced || k == core.Pod {
 			continue
 		}

@@ -73,7 +73,7 @@ func (c *namespaceGC) reconcile(ctx context.Context, _ string) (time.Duration, e
 // withObjects are the namespaces that have objects.
 func (c *namespaceGC) withObjects(ctx context.Context) (map[string]bool, error) {
 	found := map[string]bool{}
-	for _, k := range kinds.All.All {
+	for _, k := range kinds.BuiltIn().All {
 		if !k.Namespaced {
 			continue
 		}

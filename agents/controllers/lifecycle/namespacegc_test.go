@@ -47,7 +47,7 @@ func TestNamespacesDeletedPastTheAPIAreEmptied(t *testing.T) {
 		}
 		empty := func(name string) bool {
 			t.Helper()
-			for _, k := range kinds.All.All {
+			for _, k := range kinds.BuiltIn().All {
 				if !k.Namespaced {
 					continue
 				}

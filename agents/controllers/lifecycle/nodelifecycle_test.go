@@ -38,7 +38,7 @@ func inBubble(t *testing.T, nodes int, story func(b *bubble)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		etcd := store.NewFake()
 		b := &bubble{t: t, store: etcd, stop: map[string]context.CancelFunc{},
-			r: registry.New(registry.Config{Store: etcd, Kinds: kinds.All, Log: slog.New(slog.DiscardHandler)})}
+			r: registry.New(registry.Config{Store: etcd, Kinds: kinds.New(), Log: slog.New(slog.DiscardHandler)})}
 		cfg := controllers.Config{Registry: b.r, Identity: "test", Health: &daemon.Health{}, Log: slog.New(slog.DiscardHandler),
 			Controllers: []string{"namespace", "serviceaccount", "nodelifecycle", "taint"}}
 		done := make(chan error, 2+nodes)

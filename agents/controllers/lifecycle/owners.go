@@ -102,7 +102,7 @@ func planOwned(k *schema.Kind, obj schema.Object, found []owning, dependents, cy
 
 // owner finds out what became of one owner of an object. Only a consistent read says that it is gone.
 func (c *garbage) owner(ctx context.Context, k *schema.Kind, obj schema.Object, ref metav1.OwnerReference) (owning, error) {
-	ok := kinds.All.Kind(ref.APIVersion, ref.Kind)
+	ok := kinds.BuiltIn().Kind(ref.APIVersion, ref.Kind)
 	if ok == nil {
 		return present, nil
 	}

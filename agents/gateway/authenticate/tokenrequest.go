@@ -34,8 +34,11 @@ const (
 
 // tokenRequestKind is the kind of the body.
 var tokenRequestKind = &schema.Kind{
-	Group: "authentication.k8s.io", Version: "v1", Kind: "TokenRequest", Namespaced: true,
-	New: func() schema.Object { return &authenticationv1.TokenRequest{} },
+	Version: schema.Version{
+		Group: "authentication.k8s.io", Version: "v1", Kind: "TokenRequest",
+		New: func() schema.Object { return &authenticationv1.TokenRequest{} },
+	},
+	Namespaced: true,
 }
 
 // CreateToken makes a token of a service account: POST serviceaccounts/<name>/token.

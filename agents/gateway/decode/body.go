@@ -106,7 +106,7 @@ func Decode(w http.ResponseWriter, k *schema.Kind, body []byte, o request.WriteO
 	if err := schema.CheckSize(body); err != nil {
 		return nil, apierrors.NewRequestEntityTooLargeError(err.Error())
 	}
-	obj, unknown, err := schema.Decode(k, body)
+	obj, unknown, err := schema.Decode(k.Stored(), body)
 	if err != nil {
 		return nil, unreadable(k, body, err)
 	}
@@ -114,7 +114,7 @@ func Decode(w http.ResponseWriter, k *schema.Kind, body []byte, o request.WriteO
 		return obj, nil
 	}
 	if o.Strict {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %s", k.Kind, k.Version, k.Kind, StrictText(unknown)))
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %s", k.Kind, k.Version.Version, k.Kind, StrictText(unknown)))
 	}
 	for _, u := range unknown {
 		encode.Warning(w, u)
@@ -142,7 +142,7 @@ func unreadable(k *schema.Kind, body []byte, err error) error {
 	if head.Kind == "" {
 		head.Kind = k.Kind
 	}
-	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", head.Kind, k.Version, k.Kind, err))
+	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", head.Kind, k.Version.Version, k.Kind, err))
 }
 
 // Summary is the start of a body in hexadecimal, as Kubernetes shows what it could not read.

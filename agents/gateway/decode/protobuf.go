@@ -34,9 +34,9 @@ func DecodeProtobuf(k *schema.Kind, body []byte) (schema.Object, error) {
 	case head.APIVersion != "" && head.APIVersion != k.APIVersion():
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", head.APIVersion, k.APIVersion()))
 	case head.Kind != "" && head.Kind != k.Kind:
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s", head.Kind, k.Version, k.Kind))
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s", head.Kind, k.Version.Version, k.Kind))
 	}
-	k.Stamp(obj)
+	k.SetTypeMeta(obj)
 	return obj, nil
 }
 

@@ -72,17 +72,19 @@ func resourcesOf(k *schema.Kind, served func(k *schema.Kind, subresource string)
 		if !served(k, s.Name) {
 			continue
 		}
-		rows = append(rows, metav1.APIResource{
-			Name: k.Plural + "/" + s.Name, Namespaced: k.Namespaced, Kind: s.Kind,
-			Group: s.Group, Version: s.Version, Verbs: s.Verbs,
-		})
+		body := s.BodyOf(k.Stored())
+		row := metav1.APIResource{Name: k.Plural + "/" + s.Name, Namespaced: k.Namespaced, Kind: body.Kind, Verbs: s.Verbs}
+		if body.GV() != k.GV() {
+			row.Group, row.Version = body.Group, body.Version
+		}
+		rows = append(rows, row)
 	}
 	return rows
 }
 
 // storageHash changes when the version that a kind is stored in does.
 func storageHash(k *schema.Kind) string {
-	sum := sha256.Sum256([]byte(k.Group + "/" + k.Version + "/" + k.Kind))
+	sum := sha256.Sum256([]byte(k.Group + "/" + k.Version.Version + "/" + k.Kind))
 	return base64.StdEncoding.EncodeToString(sum[:8])
 }
 

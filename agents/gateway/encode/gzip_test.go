@@ -43,7 +43,7 @@ func TestChecksumOfParts(t *testing.T) {
 // runningRegistry is one over a store in memory, with the namespace default.
 func runningRegistry(t *testing.T) *registry.Registry {
 	t.Helper()
-	reg := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.All, Agent: "gateway", Log: slog.New(slog.DiscardHandler)})
+	reg := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New(), Agent: "gateway", Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- reg.Run(ctx) }()

@@ -94,7 +94,7 @@ func (t *Info) parseKey(key string, kinds Kinds) {
 		return
 	}
 	t.IsResource, t.ByKey = true, true
-	t.Group, t.Version, t.Plural = k.Group, k.Version, k.Plural
+	t.Group, t.Version, t.Plural = k.Group, k.Version.Version, k.Plural
 	t.Namespace, t.Name, t.HasNamespace = namespace, name, namespace != ""
 }
 

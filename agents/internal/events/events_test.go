@@ -26,7 +26,7 @@ func record(t *testing.T, say func(r *Recorder)) []*corev1.Event {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	list, err := r.List(t.Context(), r.Kinds().Kind("v1", "Event"), "n", registry.ListOptions{})
+	list, err := r.List(t.Context(), r.Kinds().Set().Kind("v1", "Event"), "n", registry.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ import (
 type Client struct {
 	servers []string // "https://10.0.0.1:6443"
 	http    *http.Client
-	kinds   *schema.Set
+	kinds   *schema.Kinds
 	current atomic.Int64 // index of the server that answered last
 
 	mu   sync.Mutex // guards last
@@ -36,7 +36,7 @@ type Client struct {
 }
 
 // New returns a client for gateways ("https://host:port") with the node's certificate in tlsConfig.
-func New(servers []string, tlsConfig *tls.Config, kinds *schema.Set) *Client {
+func New(servers []string, tlsConfig *tls.Config, kinds *schema.Kinds) *Client {
 	c := &Client{kinds: kinds, last: map[string]*registry.Item{}}
 	for _, s := range servers {
 		c.servers = append(c.servers, strings.TrimRight(s, "/"))
@@ -129,7 +129,7 @@ func gone(obj schema.Object) bool {
 
 // Token asks for a token of a service account, as the kubelet does for projected volumes.
 func (c *Client) Token(ctx context.Context, namespace, serviceAccount string, req *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error) {
-	k := c.kinds.Resource("", "v1", "serviceaccounts")
+	k := c.kinds.Set().Resource("", "serviceaccounts")
 	if k == nil {
 		return nil, &registry.Error{Kind: registry.NotFound, Resource: "serviceaccounts", Name: serviceAccount}
 	}
@@ -173,9 +173,9 @@ type call struct {
 
 // path is where the call goes below a server's URL.
 func (cl call) path() string {
-	parts := []string{"", "apis", cl.kind.Group, cl.kind.Version}
+	parts := []string{"", "apis", cl.kind.Group, cl.kind.Version.Version}
 	if cl.kind.Group == "" {
-		parts = []string{"", "api", cl.kind.Version}
+		parts = []string{"", "api", cl.kind.Version.Version}
 	}
 	if cl.kind.Namespaced {
 		parts = append(parts, "namespaces", url.PathEscape(cl.namespace))

@@ -90,7 +90,7 @@ func (c *Client) once(ctx context.Context, server string, cl call) (data []byte,
 func encode(k *schema.Kind, obj schema.Object) ([]byte, error) {
 	if obj.GetObjectKind().GroupVersionKind() != k.GVK() {
 		obj = obj.DeepCopyObject().(schema.Object)
-		k.Stamp(obj)
+		k.SetTypeMeta(obj)
 	}
 	body, err := schema.Encode(obj)
 	if err != nil {

@@ -41,7 +41,7 @@ func (o *objects) Get(ctx context.Context, k *schema.Kind, _, name, _ string) (*
 	obj.SetNamespace("default")
 	obj.SetName(name)
 	obj.SetResourceVersion("1")
-	k.Stamp(obj)
+	k.SetTypeMeta(obj)
 	text, err := schema.Encode(obj)
 	if err != nil {
 		return nil, err

@@ -21,14 +21,14 @@ func randomly(k *schema.Kind, seed int64, n int, each func(obj schema.Object)) {
 	for i := range n {
 		obj := k.New()
 		f.NilChance([]float64{0, .3, .7, .95}[i%4]).NumElements(0, 1+i%7).Fill(obj)
-		k.Stamp(obj)
+		k.SetTypeMeta(obj)
 		each(obj)
 	}
 }
 
 // TestKindsArePlanned: no field of any kind is left to the slow codecs.
 func TestKindsArePlanned(t *testing.T) {
-	for _, k := range kinds.All.All {
+	for _, k := range kinds.BuiltIn().All {
 		if paths := wire.Unplanned(k.New()); len(paths) > 0 {
 			t.Errorf("%s: there is no plan for %v", k.Kind, paths)
 		}
@@ -37,7 +37,7 @@ func TestKindsArePlanned(t *testing.T) {
 
 // TestRandomObjects: what encoding/json can write is written and read back, and both as the general codecs do it.
 func TestRandomObjects(t *testing.T) {
-	for _, k := range kinds.All.All {
+	for _, k := range kinds.BuiltIn().All {
 		t.Run(k.Kind, func(t *testing.T) {
 			randomly(k, 5, 40, func(obj schema.Object) {
 				want, err := encoded(obj)

@@ -1,0 +1,177 @@
+package registry
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"gantry/registry/safely"
+	"gantry/schema"
+)
+
+// caches are the caches of the kinds that are served: one a kind, whatever the number of its versions. They follow the
+// registry's Kinds: who asks for a cache always gets what is served at that moment.
+type caches struct {
+	kinds *schema.Kinds
+	make  func(k *schema.Kind) *cache
+	ended func() // called when a cache has ended
+
+	mu      sync.Mutex // held by who replaces current
+	current atomic.Pointer[cacheSet]
+}
+
+// cacheSet are the caches of a Set; read-only.
+type cacheSet struct {
+	of     *schema.Set
+	byKind map[*schema.Kind]*cache
+}
+
+func newCaches(kinds *schema.Kinds, make func(k *schema.Kind) *cache, ended func()) *caches {
+	c := &caches{kinds: kinds, make: make, ended: ended}
+	c.current.Store(&cacheSet{of: schema.NewSet()})
+	return c
+}
+
+// of is the cache of a kind; nil: it is not served, or not any more.
+func (c *caches) of(k *schema.Kind) *cache { return c.all()[k] }
+
+// all are the caches of the kinds that are served now; read-only.
+func (c *caches) all() map[*schema.Kind]*cache {
+	if s := c.current.Load(); s.of == c.kinds.Set() {
+		return s.byKind
+	}
+	return c.update()
+}
+
+// update ends the caches of kinds that are not served any more, and makes those of new ones.
+func (c *caches) update() map[*schema.Kind]*cache {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old, now := c.current.Load(), c.kinds.Set()
+	if old.of == now {
+		return old.byKind
+	}
+	for k, cache := range old.byKind {
+		if !now.Has(k) {
+			cache.end()
+			c.ended()
+		}
+	}
+	next := &cacheSet{of: now, byKind: make(map[*schema.Kind]*cache, len(now.All))}
+	for _, k := range now.All {
+		if next.byKind[k] = old.byKind[k]; next.byKind[k] == nil {
+			next.byKind[k] = c.make(k)
+		}
+	}
+	c.current.Store(next)
+	return next.byKind
+}
+
+// follow makes and ends caches as kinds come and go, until ctx is done.
+func (c *caches) follow(ctx context.Context) {
+	_ = c.kinds.Follow(ctx, func(*schema.Set, schema.KindsChange) { c.update() }) // its only error is ctx's
+}
+
+// starts are the caches that are to be started. use adds to it and never waits; Run takes from it.
+type starts struct {
+	wake chan struct{} // has a token when there is something
+
+	mu    sync.Mutex // guards queue
+	queue []*cache
+}
+
+func newStarts() *starts { return &starts{wake: make(chan struct{}, 1)} }
+
+func (s *starts) add(c *cache) {
+	s.mu.Lock()
+	s.queue = append(s.queue, c)
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *starts) take() []*cache {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	queue := s.queue
+	s.queue = nil
+	return queue
+}
+
+// run starts what is added, until ctx is done.
+func (s *starts) run(ctx context.Context, g *errgroup.Group) error {
+	for {
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return nil
+		}
+		for _, c := range s.take() {
+			ctx := c.lifetime(ctx)
+			g.Go(func() error { return c.run(ctx) })
+			g.Go(func() error { return safely.Keep(ctx, c.log, "reading etcd's history", c.backfill.run) })
+		}
+	}
+}
+
+// lifetime is ctx until the kind of the cache is not served any more.
+func (c *cache) lifetime(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stop = cancel; isClosed(c.removed) {
+		cancel()
+	}
+	return ctx
+}
+
+// end ends the cache, as its kind is not served any more: whoever waits for it is told so.
+func (c *cache) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.removed)
+	if c.stop != nil {
+		c.stop()
+	}
+	if c.gauge != nil {
+		storedObjects.DeleteLabelValues(c.kind.GR().String())
+		quarantined.DeleteLabelValues(c.kind.GR().String())
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// notServed is the error about a kind that is not served, or not any more.
+func notServed(k *schema.Kind) error {
+	return &Error{
+		Kind: NotFound, Group: k.Group, Resource: k.Plural, KindName: k.Kind,
+		Reason: "the server could not find the requested resource",
+	}
+}
+
+// cache is the cache of k.
+func (r *Registry) cache(k *schema.Kind) (*cache, error) {
+	if c := r.reads.caches.of(k); c != nil {
+		return c, nil
+	}
+	return nil, notServed(k)
+}
+
+// checkServed is the error of a write of a kind that is not served.
+func (r *Registry) checkServed(k *schema.Kind) error {
+	if r.kinds.Set().Has(k) {
+		return nil
+	}
+	return notServed(k)
+}

@@ -1,0 +1,97 @@
+package schema
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Kinds holds the kinds that are served now: a Set that is replaced as a whole. Everything that looks up kinds, or does
+// something for each of them, holds a *Kinds and asks it anew each time, or follows it. It is safe for concurrent use.
+type Kinds struct {
+	mu      sync.Mutex // held by who replaces the set
+	current atomic.Pointer[snapshot]
+}
+
+type snapshot struct {
+	set      *Set
+	replaced chan struct{} // closed when it is
+}
+
+// NewKinds returns the holder of a set.
+func NewKinds(set *Set) *Kinds {
+	k := &Kinds{}
+	k.current.Store(&snapshot{set, make(chan struct{})})
+	return k
+}
+
+// Set is the kinds as they are now.
+func (k *Kinds) Set() *Set { return k.current.Load().set }
+
+// Watch returns the kinds as they are now, and a channel that is closed when that has changed.
+func (k *Kinds) Watch() (*Set, <-chan struct{}) {
+	s := k.current.Load()
+	return s.set, s.replaced
+}
+
+// Update replaces the set by what change makes of it. An error of change is returned, and the same set changes nothing.
+func (k *Kinds) Update(change func(*Set) (*Set, error)) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := k.current.Load()
+	next, err := change(now.set)
+	if err != nil || next == now.set {
+		return err
+	}
+	k.current.Store(&snapshot{next, make(chan struct{})})
+	close(now.replaced)
+	return nil
+}
+
+// Add adds a kind, or puts it in the place of the one with its group and plural. The error names a kind it cannot be beside.
+func (k *Kinds) Add(kind *Kind) error {
+	return k.Update(func(s *Set) (*Set, error) { return s.With(kind) })
+}
+
+// Remove removes a kind; one that is not there changes nothing.
+func (k *Kinds) Remove(kind *Kind) {
+	_ = k.Update(func(s *Set) (*Set, error) { // it returns no error
+		if !s.Has(kind) {
+			return s, nil
+		}
+		return s.Without(kind), nil
+	})
+}
+
+// KindsChange is what is different between two sets. A kind that was replaced is in both lists.
+type KindsChange struct{ Added, Removed []*Kind }
+
+// Diff is what changed from old, which may be nil, to s.
+func (s *Set) Diff(old *Set) KindsChange {
+	var c KindsChange
+	for _, k := range s.All {
+		if old == nil || !old.Has(k) {
+			c.Added = append(c.Added, k)
+		}
+	}
+	if old != nil {
+		c.Removed = slices.DeleteFunc(slices.Clone(old.All), s.Has)
+	}
+	return c
+}
+
+// Follow calls f with the kinds as they are, all of them added, and after each change, until ctx is done; it returns ctx's error. f
+// is called on one goroutine; changes that come while it runs are told as one.
+func (k *Kinds) Follow(ctx context.Context, f func(now *Set, change KindsChange)) error {
+	for old := (*Set)(nil); ; {
+		now, replaced := k.Watch()
+		f(now, now.Diff(old))
+		old = now
+		select {
+		case <-replaced:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package schema
+
+import (
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Subresource is one row below a resource: "status", "scale", "log". Discovery, OpenAPI, routing and authorisation read it.
+type Subresource struct {
+	Name  string
+	Verbs []string // "get", "patch", "update"
+
+	// Body is what is read and written; nil: the object itself, in the version of the request. Its New is nil where nothing is
+	// decoded: then Kind is what discovery names.
+	Body *Version
+	// Options makes the empty options that the query of a connection or a text is read into; nil: it is neither.
+	Options func() runtime.Object
+
+	// Prepare and Validate make the subresource a part of the object, which is got, updated and patched as the object is. Prepare
+	// sets everything in obj that is not of that part back to old's; after it, obj and old may share memory: both belong to one write.
+	Prepare func(obj, old Object)
+	// Validate returns every fault of obj replacing old by this subresource.
+	Validate func(obj, old Object) field.ErrorList
+
+	// Scale makes the subresource the object's Scale.
+	Scale *Scale
+}
+
+// IsPart tells that the subresource is a part of the object itself.
+func (s *Subresource) IsPart() bool { return s.Prepare != nil }
+
+// BodyOf is what is read and written below objects of version v.
+func (s *Subresource) BodyOf(v *Version) *Version {
+	if s.Body == nil {
+		return v
+	}
+	return s.Body
+}
+
+// Part is the row of a subresource that is a part of the object, with the verbs "get", "patch" and "update".
+func Part[T Object](name string, prepare func(obj, old T), validate func(obj, old T) field.ErrorList) Subresource {
+	return Subresource{Name: name, Verbs: []string{"get", "patch", "update"}, Prepare: Do2(prepare), Validate: Check2(validate)}
+}
+
+// Status is the row of the status subresource: with it, status is ignored in a write of the main resource, and everything but
+// status (and metadata Kubernetes lets status writes change) in a write of status.
+func Status[T Object](prepare func(obj, old T), validate func(obj, old T) field.ErrorList) Subresource {
+	return Part("status", prepare, validate)
+}

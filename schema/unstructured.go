@@ -1,0 +1,211 @@
+package schema
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"unicode/utf8"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
+)
+
+// Objects of a version without a Go type are *unstructured.Unstructured: JSON as maps and slices, with numbers as int64 and
+// float64. Their metadata is held to the same types as everybody's, so that its accessors never lie.
+
+// NewUnstructured is the New of a version without a Go type.
+func NewUnstructured() Object { return &unstructured.Unstructured{Object: map[string]any{}} }
+
+// NewUnstructuredList is the NewList of a version without a Go type.
+func NewUnstructuredList() runtime.Object { return &unstructured.UnstructuredList{} }
+
+// IsUnstructured tells that the version has no Go type.
+func (v *Version) IsUnstructured() bool {
+	_, is := v.New().(*unstructured.Unstructured)
+	return is
+}
+
+// decodeUnstructured reads u from JSON. Unknown fields of metadata are dropped and named in warnings, as are duplicate fields.
+func decodeUnstructured(v *Version, data []byte, u *unstructured.Unstructured) (warnings []string, err error) {
+	if err := CheckDepth(data); err != nil {
+		return nil, &ValueError{field.ErrorList{field.Invalid(field.NewPath(""), "", err.Error())}}
+	}
+	strict, err := kjson.UnmarshalStrict(data, &u.Object)
+	if err != nil {
+		return nil, err
+	}
+	if u.Object == nil {
+		return nil, errors.New("the body is not a JSON object") // null
+	}
+	for _, w := range strict {
+		warnings = append(warnings, w.Error())
+	}
+	delete(u.Object, storedWriter)
+	for _, name := range []string{"kind", "apiVersion"} {
+		if _, text := u.Object[name].(string); !text && u.Object[name] != nil {
+			return nil, fmt.Errorf("%s is not a string", name)
+		}
+	}
+	unknown, err := typeMetadata(u)
+	if err != nil {
+		return nil, err
+	}
+	warnings = append(warnings, unknown...)
+	if v.Prune != nil {
+		for _, path := range v.Prune(u) {
+			warnings = append(warnings, fmt.Sprintf("unknown field %q", path))
+		}
+	}
+	return warnings, nil
+}
+
+// typeMetadata gives u's metadata the form that ObjectMeta has, or says what in it is of another type.
+func typeMetadata(u *unstructured.Unstructured) (warnings []string, err error) {
+	raw, there := u.Object["metadata"]
+	if !there || raw == nil {
+		delete(u.Object, "metadata")
+		return nil, nil
+	}
+	members, ok := raw.(map[string]any)
+	if !ok {
+		return nil, errors.New("metadata is not a JSON object")
+	}
+	var meta metav1.ObjectMeta
+	err = runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(members, &meta, true)
+	if strict, ok := runtime.AsStrictDecodingError(err); ok {
+		for _, w := range strict.Errors() {
+			warnings = append(warnings, w.Error())
+		}
+		err = nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	typed, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&meta)
+	if err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	u.Object["metadata"] = typed
+	return warnings, nil
+}
+
+// The members that come first, in the order in which objects with a Go type have them; the others follow in the order of the
+// alphabet.
+var (
+	firstMembers  = []string{"kind", "apiVersion", "metadata", "spec", "status"}
+	firstMetadata = []string{"name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
+		"deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers", "managedFields"}
+)
+
+// encodeUnstructured writes u as compact JSON; exact tells that who decodes it gets what u is.
+func encodeUnstructured(u *unstructured.Unstructured) (data []byte, exact bool, err error) {
+	w := jsonWriter{}
+	w.encoder = json.NewEncoder(&w.out)
+	w.encoder.SetEscapeHTML(false)
+	w.object(u.Object, firstMembers)
+	if w.err != nil {
+		return nil, false, w.err
+	}
+	return bytes.Clone(w.out.Bytes()), isPlainJSON(u.Object, 0), nil
+}
+
+// jsonWriter writes JSON objects member by member.
+type jsonWriter struct {
+	out     bytes.Buffer
+	encoder *json.Encoder // to out
+	err     error
+}
+
+// object writes a JSON object, the members in first before the others.
+func (w *jsonWriter) object(m map[string]any, first []string) {
+	separator := byte('{')
+	member := func(name string) {
+		w.out.WriteByte(separator)
+		separator = ','
+		w.value(name)
+		w.out.WriteByte(':')
+		if inner, ok := m[name].(map[string]any); ok && name == "metadata" && len(first) == len(firstMembers) {
+			w.object(inner, firstMetadata)
+		} else {
+			w.value(m[name])
+		}
+	}
+	for _, name := range first {
+		if _, there := m[name]; there {
+			member(name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if !slices.Contains(first, name) {
+			member(name)
+		}
+	}
+	if separator == '{' {
+		w.out.WriteByte('{')
+	}
+	w.out.WriteByte('}')
+}
+
+// value writes any value as encoding/json does.
+func (w *jsonWriter) value(v any) {
+	if err := w.encoder.Encode(v); err != nil {
+		w.err = err
+		return
+	}
+	w.out.Truncate(w.out.Len() - 1) // the newline
+}
+
+// isPlainJSON tells whether v is what decoding its JSON gives.
+func isPlainJSON(v any, depth int) bool {
+	if depth > MaxDepth {
+		return false
+	}
+	switch v := v.(type) {
+	case nil, bool, int64:
+		return true
+	case string:
+		return utf8.ValidString(v)
+	case float64:
+		return v != math.Trunc(v) // else it is read as an int64, or written with an exponent
+	case []any:
+		for _, e := range v {
+			if !isPlainJSON(e, depth+1) {
+				return false
+			}
+		}
+		return v != nil
+	case map[string]any:
+		for name, e := range v {
+			if !utf8.ValidString(name) || !isPlainJSON(e, depth+1) {
+				return false
+			}
+		}
+		return v != nil
+	}
+	return false
+}
+
+// unstructuredSelectorText is a LabelSelector or a map of labels as list requests write it; "" for one that does not parse.
+func unstructuredSelectorText(m map[string]any) string {
+	var s metav1.LabelSelector
+	if runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(m, &s, true) == nil {
+		return labelSelectorText(&s)
+	}
+	set := labels.Set{}
+	for key, value := range m {
+		text, ok := value.(string)
+		if !ok {
+			return ""
+		}
+		set[key] = text
+	}
+	return labels.SelectorFromSet(set).String()
+}
