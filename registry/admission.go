@@ -15,11 +15,11 @@ func (r *Registry) admit(ctx context.Context, q *admit.Request) error {
 	if r.cfg.Node != "" {
 		return nil
 	}
-	return refused(ctx, q.Kind, q.Name, admit.Run(ctx, finder{r}, q))
+	return admissionError(ctx, q.Kind, q.Name, admit.Run(ctx, objectReader{r}, q))
 }
 
-// refused is a rule's error as the registry's; nil stays nil.
-func refused(ctx context.Context, k *schema.Kind, name string, err error) error {
+// admissionError is a rule's error as the registry's; nil stays nil.
+func admissionError(ctx context.Context, k *schema.Kind, name string, err error) error {
 	var denied *admit.Denied
 	var missing *admit.Missing
 	switch {
@@ -42,70 +42,70 @@ func refused(ctx context.Context, k *schema.Kind, name string, err error) error 
 	return &Error{Kind: Unavailable, Group: k.Group, Resource: k.Plural, KindName: k.Kind, Name: name, Cause: err}
 }
 
-// hold is an object that must be at a revision when another is written, as what was decided stands on it.
-type hold struct {
+// dependency is an object that a decision of admission relies on: its revision is compared when the other object is written.
+type dependency struct {
 	target
-	rev   int64
-	again func(name string, obj schema.Object) error // the decision on another state; nil: it is gone
+	rev    int64
+	decide func(name string, obj schema.Object) error // decides on another state of it; nil: it is gone
 }
 
-// holds are those of a request that the rules have taken.
-func (r *Registry) holds(q *admit.Request) []hold {
-	var out []hold
+// dependenciesOf are those that the rules have added to a request.
+func (r *Registry) dependenciesOf(q *admit.Request) []dependency {
+	var out []dependency
 	for _, h := range q.Held {
-		k := finder{r}.kind(h.Group, h.Plural)
+		k := objectReader{r}.kind(h.Group, h.Plural)
 		rev, err := strconv.ParseInt(h.ResourceVersion, 10, 64)
 		if k == nil || err != nil {
 			continue // cannot happen: it was found
 		}
-		out = append(out, hold{target{k, h.Namespace, h.Name, objectKey(k, h.Namespace, h.Name)}, rev, h.Again})
+		out = append(out, dependency{target{k, h.Namespace, h.Name, Key(k, h.Namespace, h.Name)}, rev, h.Again})
 	}
 	return out
 }
 
-// renew looks at the holds of a transaction that did not run although the object was as expected: moved tells that one was at
-// another revision, and is held there now. It is an error where the decision is another one there.
-func (r *Registry) renew(ctx context.Context, s *swap) (moved bool, err error) {
-	for i := range s.holds {
-		h := &s.holds[i]
-		met, err := r.read(ctx, h.target)
+// recheck reads the dependencies of a transaction that did not run although the object was as expected. changed tells that one was at another
+// revision, which is compared from now on. It is an error where the decision is another one there.
+func (r *Registry) recheck(ctx context.Context, u *guardedUpdate) (changed bool, err error) {
+	for i := range u.dependencies {
+		h := &u.dependencies[i]
+		found, err := r.read(ctx, h.target)
 		if err != nil {
-			return false, about(s.kind, s.name, err)
+			return false, about(u.kind, u.name, err)
 		}
-		if met.rev == h.rev {
+		if found.rev == h.rev {
 			continue
 		}
-		h.rev, moved = met.rev, true
+		h.rev, changed = found.rev, true
 		var obj schema.Object
-		if met.item != nil {
-			obj = met.item.Object()
-			r.writes.keep(h.key, met.item) // the next write knows it, should the cache be behind for longer
-		} else if met.rev != 0 {
-			return true, &Error{Kind: Unreadable, Group: h.kind.Group, Resource: h.kind.Plural, KindName: h.kind.Kind, Name: h.name, Cause: met.bad}
+		if found.item != nil {
+			obj = found.item.Object()
+			r.results.keep(h.key, found.item) // for the next write, where the cache is behind for longer
+		} else if found.rev != 0 {
+			return true, &Error{Kind: Unreadable, Group: h.kind.Group, Resource: h.kind.Plural, KindName: h.kind.Kind, Name: h.name, Cause: found.bad}
 		}
-		if err := refused(ctx, s.kind, s.name, h.again(h.name, obj)); err != nil {
+		if err := admissionError(ctx, u.kind, u.name, h.decide(h.name, obj)); err != nil {
 			return true, err
 		}
 	}
-	return moved, nil
+	return changed, nil
 }
 
-// finder is the rules' view of other objects: the cache, and etcd for what the cache does not have (yet).
-type finder struct{ r *Registry }
+// objectReader is the rules' view of other objects: the cache, and etcd for what the cache does not have (yet).
+type objectReader struct{ r *Registry }
 
 // Serves is admit.Reader's Serves.
-func (f finder) Serves(group, plural string) bool { return f.kind(group, plural) != nil }
+func (o objectReader) Serves(group, plural string) bool { return o.kind(group, plural) != nil }
 
 // Find is admit.Reader's Find.
-func (f finder) Find(ctx context.Context, group, plural, namespace, name string) (schema.Object, bool, error) {
-	k := f.kind(group, plural)
+func (o objectReader) Find(ctx context.Context, group, plural, namespace, name string) (schema.Object, bool, error) {
+	k := o.kind(group, plural)
 	if k == nil || !keyable(k, namespace, name) {
 		return nil, false, nil
 	}
-	if c := f.r.reads.caches.of(k); c != nil {
-		c.use() // what one write asks for, the next one will
+	if c := o.r.reads.caches.of(k); c != nil {
+		c.start() // what one write asks for, the next one will
 	}
-	st, err := f.r.guess(ctx, target{k, namespace, name, objectKey(k, namespace, name)})
+	st, err := o.r.latestKnown(ctx, target{k, namespace, name, Key(k, namespace, name)})
 	if err != nil || st.item == nil {
 		return nil, false, err
 	}
@@ -113,18 +113,18 @@ func (f finder) Find(ctx context.Context, group, plural, namespace, name string)
 }
 
 // Latest is admit.Reader's Latest.
-func (f finder) Latest(ctx context.Context, group, plural, namespace, name string) (schema.Object, bool, error) {
-	k := f.kind(group, plural)
+func (o objectReader) Latest(ctx context.Context, group, plural, namespace, name string) (schema.Object, bool, error) {
+	k := o.kind(group, plural)
 	if k == nil || !keyable(k, namespace, name) {
 		return nil, false, nil
 	}
-	st, err := f.r.read(ctx, target{k, namespace, name, objectKey(k, namespace, name)})
+	st, err := o.r.read(ctx, target{k, namespace, name, Key(k, namespace, name)})
 	if err != nil || st.item == nil {
 		return nil, false, err
 	}
 	return st.item.Object(), true, nil
 }
 
-func (f finder) kind(group, plural string) *schema.Kind {
-	return f.r.kinds.Set().Resource(group, plural)
+func (o objectReader) kind(group, plural string) *schema.Kind {
+	return o.r.kinds.Set().Resource(group, plural)
 }

@@ -13,9 +13,9 @@ import (
 )
 
 // backfill is the part of a kind's history before the ring that was read last, for the watchers that resume there. However many
-// they are, one watch of etcd reads for all of them: from the oldest revision that is wanted up to the ring. Who resumes before
-// what is there waits for the next round; who is too slow for what is kept falls behind it and does so too. The next round
-// begins when this one has come to the ring, so that an old revision, asked for again and again, keeps nobody waiting for ever.
+// they are, one watch of etcd reads for all of them: from the oldest revision that is wanted up to the ring. A watcher that resumes before
+// what is kept waits for the next round, and so does one that is too slow for what is kept. The next round begins when this one has
+// reached the ring, so that requests for an old revision, again and again, make no other watcher wait for ever.
 type backfill struct {
 	c    *cache
 	wake chan struct{} // has a token when somebody waits
@@ -28,32 +28,32 @@ type backfill struct {
 	waiting    map[*Watcher]int64 // those who need to be served, and the revision each of them is at
 	compacted  int64              // etcd has no changes before this revision any more, as far as is known
 	reached    bool               // the last round is over: the ring followed on entries
-	round      int                // counts what makes entries begin anew
+	round      int                // counts how often entries began anew
 	ended      time.Time          // the last watch of etcd
-	news       chan struct{}      // closed and replaced when any of this changes
-	awaited    int64              // what passed was when the first reader began to be waited for
-	patient    time.Time          // until when it is
+	changed    chan struct{}      // closed and replaced when any of this changes
+	awaited    int64              // passed when the wait for its reader began
+	deadline   time.Time          // of that wait
 
-	passed atomic.Int64 // the revision that the first of the readers of entries has come to
+	passed atomic.Int64 // the revision that the foremost reader of entries has reached
 }
 
-// What a backfill keeps of what the first reader has passed, and how far it reads ahead of that one.
+// What a backfill keeps of what the foremost reader has passed, and how far it reads ahead of that one.
 const (
 	backfillEntries = 16384
 	backfillBytes   = 32 << 20
 	readAhead       = 4096
-	// readerPatience is how long entries stay for a reader who is to come back for more.
+	// readerPatience is how long entries stay for a reader that has not come back for more.
 	readerPatience = time.Second
 )
 
 func newBackfill(c *cache) *backfill {
 	return &backfill{
 		c: c, wake: make(chan struct{}, 1), limit: backfillEntries, reached: true,
-		waiting: map[*Watcher]int64{}, news: make(chan struct{}),
+		waiting: map[*Watcher]int64{}, changed: make(chan struct{}),
 	}
 }
 
-// take appends what is there for a watcher; came tells that the watcher is further now, though nothing may have been for it.
+// take appends the events that are kept for a watcher; came tells that the watcher has advanced, even where none of them was for it.
 func (b *backfill) take(w *Watcher, buf []Event) (_ []Event, came bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -72,13 +72,13 @@ func (b *backfill) take(w *Watcher, buf []Event) (_ []Event, came bool) {
 	return buf, true
 }
 
-// pass notes that a reader has come to a revision.
+// pass notes that a reader has reached a revision.
 func (b *backfill) pass(rev int64) {
 	for was := b.passed.Load(); was < rev && !b.passed.CompareAndSwap(was, rev); was = b.passed.Load() {
 	}
 }
 
-// has tells whether something is known of what follows a revision; b.mu is held.
+// has tells whether changes after a revision are kept; b.mu is held.
 func (b *backfill) has(rev int64) bool { return b.floor <= rev && rev < b.rev }
 
 // after is the index of the first entry after a revision.
@@ -86,8 +86,8 @@ func (b *backfill) after(rev int64) int {
 	return sort.Search(len(b.entries), func(i int) bool { return b.entries[i].rev > rev })
 }
 
-// wait asks for what comes after the watcher's revision and returns what is closed when it may be there. It is Expired where
-// that will never come.
+// wait asks for what comes after the watcher's revision and returns a channel that is closed when it may be there. It is Expired where
+// etcd does not have it any more.
 func (b *backfill) wait(w *Watcher) (<-chan struct{}, error) {
 	ringFloor := b.c.floor()
 	b.mu.Lock()
@@ -96,18 +96,18 @@ func (b *backfill) wait(w *Watcher) (<-chan struct{}, error) {
 	case w.rev+1 < b.compacted:
 		return nil, tooOld(w.rev, ringFloor)
 	case b.has(w.rev):
-		return closedNews, nil
+		return closedChannel, nil
 	}
 	b.waiting[w] = w.rev
 	select {
 	case b.wake <- struct{}{}:
 	default:
 	}
-	return b.news, nil
+	return b.changed, nil
 }
 
-// closedNews is for those who need not wait.
-var closedNews = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
+// closedChannel is for those who need not wait.
+var closedChannel = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // leave ends a wait.
 func (b *backfill) leave(w *Watcher) {
@@ -152,7 +152,7 @@ func (b *backfill) run(ctx context.Context) error {
 	}
 }
 
-// next tells whether there is something to read, and makes entries begin, or go on, where; later is when to ask again.
+// next tells whether there is something to read, and sets from where; later is when to ask again.
 func (b *backfill) next(now time.Time) (round int, wanted bool, later time.Duration) {
 	ringFloor := b.c.floor()
 	b.mu.Lock()
@@ -163,9 +163,9 @@ func (b *backfill) next(now time.Time) (round int, wanted bool, later time.Durat
 	}
 	if from != b.rev && !b.reached {
 		if passed := b.passed.Load(); passed != b.awaited {
-			b.awaited, b.patient = passed, now.Add(readerPatience)
+			b.awaited, b.deadline = passed, now.Add(readerPatience)
 		}
-		if wait := b.patient.Sub(now); wait > 0 {
+		if wait := b.deadline.Sub(now); wait > 0 {
 			return b.round, false, wait
 		}
 	}
@@ -176,12 +176,13 @@ func (b *backfill) next(now time.Time) (round int, wanted bool, later time.Durat
 	return b.round, true, 0
 }
 
-// oldest is the revision to read on from: of those who wait ahead, until the round is over; -1: nobody waits. b.mu is held.
+// oldest is the revision to read on from: that of a watcher ahead of entries until the round is over, then of one before them; -1: none
+// waits. b.mu is held.
 func (b *backfill) oldest(ringFloor int64) int64 {
 	before, ahead := int64(-1), int64(-1)
 	for _, rev := range b.waiting {
 		switch {
-		case rev >= ringFloor || b.has(rev) || rev+1 < b.compacted: // it has been woken up
+		case rev >= ringFloor || b.has(rev) || rev+1 < b.compacted: // it can go on
 		case rev < b.floor && (before < 0 || rev < before):
 			before = rev
 		case rev >= b.rev && (ahead < 0 || rev < ahead):
@@ -201,24 +202,24 @@ func (b *backfill) restart(from int64) {
 	b.round++
 }
 
-// reset forgets everything: it may be another history than etcd's.
+// reset forgets everything: etcd's history may be another one now.
 func (b *backfill) reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.restart(0)
 	b.compacted, b.reached = 0, true
-	b.tell()
+	b.notify()
 }
 
-// tell wakes those who wait; b.mu is held.
-func (b *backfill) tell() {
-	close(b.news)
-	b.news = make(chan struct{})
+// notify wakes those who wait; b.mu is held.
+func (b *backfill) notify() {
+	close(b.changed)
+	b.changed = make(chan struct{})
 }
 
-// read goes on in etcd's history until the ring is reached or nobody wants more for now.
+// read reads etcd's history until the ring is reached or no watcher needs more for now.
 func (b *backfill) read(ctx context.Context, round int) error {
-	defer b.c.reads.progress.ask(b.c.prefix)()
+	defer b.c.reads.progress.Wait(b.c.prefix)()
 	ctx, cancel := context.WithCancel(ctx)
 	b.mu.RLock()
 	from := b.rev + 1
@@ -240,7 +241,7 @@ func (b *backfill) read(ctx context.Context, round int) error {
 		}
 		entries := make([]entry, 0, len(batch.Events))
 		for _, ev := range batch.Events {
-			if e, ok := b.c.past(ev, latest); ok {
+			if e, ok := b.c.pastEntry(ev, latest); ok {
 				entries = append(entries, e)
 			}
 		}
@@ -251,13 +252,13 @@ func (b *backfill) read(ctx context.Context, round int) error {
 	return errors.New("the watch ended")
 }
 
-// expire notes that etcd has not what follows rev; compacted is the oldest revision that it has, 0: it did not say.
+// expire notes that etcd does not have what follows rev; compacted is the oldest revision that it has, 0: not known.
 func (b *backfill) expire(rev, compacted int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.compacted = max(b.compacted, compacted, rev+2)
 	b.reached, b.ended = true, time.Now()
-	b.tell()
+	b.notify()
 }
 
 // add appends the changes up to a revision and tells whether that is enough for now.
@@ -276,14 +277,14 @@ func (b *backfill) add(round int, entries []entry, rev int64) (enough bool) {
 	b.trim()
 	b.reached = b.rev >= ringFloor
 	b.ended = time.Now()
-	b.tell()
+	b.notify()
 	return b.reached || b.full(len(b.entries)) || len(b.entries)-b.after(b.passed.Load()) >= readAhead
 }
 
 // full tells whether as many entries are more than are kept; b.mu is held.
 func (b *backfill) full(n int) bool { return n > b.limit || b.bytes > backfillBytes }
 
-// trim forgets the oldest revisions beyond the bounds, as far as a reader has passed them: so one gets on at least. b.mu is held.
+// trim forgets the oldest revisions beyond the bounds, as far as the foremost reader has passed them, so that it always advances. b.mu is held.
 func (b *backfill) trim() {
 	n, passed := 0, b.passed.Load()
 	for n < len(b.entries) && b.full(len(b.entries)-n) && b.entries[n].rev <= passed {
@@ -300,8 +301,8 @@ func (b *backfill) trim() {
 // pastSize is size for an entry whose item no cache holds.
 func (e entry) pastSize() int { return e.size() + len(e.item.JSON) }
 
-// tidy forgets what nobody has wanted for a while.
-func (b *backfill) tidy(now time.Time) {
+// dropUnused forgets entries that no watcher has needed for a while.
+func (b *backfill) dropUnused(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.waiting) == 0 && now.Sub(b.ended) > ringAge {
@@ -309,12 +310,12 @@ func (b *backfill) tidy(now time.Time) {
 	}
 }
 
-// maxLatest bounds the states that past remembers.
+// maxLatest bounds the states that pastEntry remembers.
 const maxLatest = 4096
 
-// past makes a change of etcd's history an entry; ok is false where nobody can see it. latest are the states that the changes
-// before it made, by key: they need not be read twice.
-func (c *cache) past(ev store.Event, latest map[string]*Item) (e entry, ok bool) {
+// pastEntry makes a change of etcd's history an entry; ok is false where no watcher sees it. latest are the states that the changes before it
+// made, by key: they need not be decoded twice.
+func (c *cache) pastEntry(ev store.Event, latest map[string]*Item) (e entry, ok bool) {
 	e = newEntry(ev.KV.ModRevision)
 	rest := strings.TrimPrefix(ev.KV.Key, c.prefix)
 	if ev.Prev != nil {
@@ -332,7 +333,7 @@ func (c *cache) past(ev store.Event, latest map[string]*Item) (e entry, ok bool)
 		latest[rest] = e.item
 	}
 	if e.item == nil && e.prev != nil {
-		e.item, e.gone = e.prev.at(e.rev), true
+		e.item, e.gone = e.prev.atRevision(e.rev), true
 	}
 	return e, e.item != nil
 }

@@ -210,7 +210,7 @@ func TestResumingOutlivesLostWatches(t *testing.T) {
 // waitNews waits until there is news of a backfill, or over.
 func waitNews(b *backfill, over <-chan struct{}) {
 	b.mu.RLock()
-	news := b.news
+	news := b.changed
 	b.mu.RUnlock()
 	select {
 	case <-news:

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry/admit"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -65,7 +66,7 @@ func checkBinding(t target, b *corev1.Binding) error {
 	switch {
 	case b.Target.Name == "":
 		faults = append(faults, field.Required(path.Child("name"), ""))
-	case !isSegment(b.Target.Name):
+	case !store.IsSegment(b.Target.Name):
 		faults = append(faults, field.Invalid(path.Child("name"), b.Target.Name, "is not the name of a node"))
 	}
 	if len(faults) == 0 {
@@ -90,7 +91,7 @@ func bind(pod *corev1.Pod, b *corev1.Binding, now time.Time) error {
 	pod.Spec.NodeName = b.Target.Name
 	pod.Annotations = merged(pod.Annotations, b.Annotations)
 	pod.Labels = merged(pod.Labels, b.Labels)
-	setScheduled(pod, stamp(now))
+	setScheduled(pod, metaTime(now))
 	return nil
 }
 

@@ -11,8 +11,8 @@ import (
 	"gantry/schema/core"
 )
 
-// TestLongListsAreNotJudged: a list that nothing runs is refused as such, before the object is defaulted and validated.
-func TestLongListsAreNotJudged(t *testing.T) {
+// TestTooLongListsAreNotValidated: a list that nothing runs is refused as such, before the object is defaulted and validated.
+func TestTooLongListsAreNotValidated(t *testing.T) {
 	r, _ := registrytest.New(t)
 	p := pod("p")
 	p.Spec.Containers = make([]corev1.Container, 10_000)

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"gantry/registry/quarantine"
 	"gantry/registry/safely"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -19,46 +21,46 @@ import (
 // cache holds every object of a kind as final bytes, with its recent history. It is fed by one watch of etcd,
 // which starts at the first use.
 type cache struct {
-	kind   *schema.Kind
-	prefix string
-	store  store.Store
-	reads  *reads
-	log    *slog.Logger
-	bad    *quarantine
-	own    func(key string) *Item // what this process wrote there last, where that is remembered
-	disown func()                 // forgets all of that
+	kind          *schema.Kind
+	prefix        string
+	store         store.Store
+	reads         *reads
+	log           *slog.Logger
+	bad           *quarantine.Set
+	written       func(key string) *Item // the last result of this process at a key, where it is remembered
+	forgetWritten func()                 // forgets all of those
 
 	backfill *backfill
 
-	asked   atomic.Bool   // for a start
+	asked   atomic.Bool   // to start
 	removed chan struct{} // closed when the kind is not served any more
-	decoded atomic.Bool // somebody here wants objects: keep them when they come in
+	decoded atomic.Bool   // objects are wanted in this process: keep them when they are decoded
 
-	mu     sync.RWMutex // guards all below
-	filled bool
-	stale  bool   // list again before going on
-	forked bool   // etcd's history is another one than before: what is known by its revision may be something else
-	newest change // the last change known for sure, which etcd's history must have; rev 0: none
-	fault  error  // why it is not up to date; nil: it is
-	rev    int64  // every change up to it is in
-	last   int64  // the revision of the last change of the state
-	view   view
-	ring   ring
-	gauge  prometheus.Gauge
-	moved  chan struct{} // closed and replaced when rev, filled or fault changes
-	news   chan struct{} // closed and replaced when the ring grows
-	pages  []page
-	cancel context.CancelFunc // ends the open watch; nil: there was none yet, or it is ended
-	opened time.Time          // the watch
-	stop   context.CancelFunc // ends run; nil: it has not begun
+	mu         sync.RWMutex // guards all below
+	filled     bool
+	stale      bool   // list again before going on
+	rewound    bool   // etcd's history is another one than before: a revision may mean another state than is cached
+	lastChange change // the last change seen, which etcd's history must have; rev 0: none
+	fault      error  // why it is not up to date; nil: it is
+	rev        int64  // every change up to it is applied
+	last       int64  // the revision of the last change of the state
+	view       view
+	ring       ring
+	gauge      prometheus.Gauge
+	advanced   chan struct{} // closed and replaced when rev, filled or fault changes
+	changed    chan struct{} // closed and replaced when the ring grows
+	pages      []page
+	cancel     context.CancelFunc // ends the open watch; nil: there was none yet, or it is ended
+	opened     time.Time          // the watch
+	stop       context.CancelFunc // ends run; nil: it has not begun
 }
 
 func newCache(r *Registry, k *schema.Kind) *cache {
 	c := &cache{
 		kind: k, prefix: r.prefix(k), store: r.store, reads: r.reads,
-		log: r.cfg.Log.With("agent", r.cfg.Agent, "kind", k.Kind), bad: newQuarantine(r, k), own: r.writes.get, disown: r.writes.forget,
+		log: r.cfg.Log.With("agent", r.cfg.Agent, "kind", k.Kind), bad: r.newQuarantine(k), written: r.results.get, forgetWritten: r.results.forget,
 		view: newView(), ring: ring{cursors: map[*cursor]struct{}{}, limit: ringEntries},
-		moved: make(chan struct{}), news: make(chan struct{}), removed: make(chan struct{}),
+		advanced: make(chan struct{}), changed: make(chan struct{}), removed: make(chan struct{}),
 	}
 	c.backfill = newBackfill(c)
 	if r.cfg.Node == "" {
@@ -74,8 +76,8 @@ func (c *cache) count() {
 	}
 }
 
-// use makes the cache start.
-func (c *cache) use() {
+// start makes the cache start, if it has not.
+func (c *cache) start() {
 	if !c.asked.Load() && c.asked.CompareAndSwap(false, true) {
 		c.reads.starts.add(c)
 	}
@@ -94,58 +96,6 @@ func (c *cache) ready() error {
 	return errors.New("it is being filled")
 }
 
-// await waits until the cache has seen every change up to rev; 0: until it is filled.
-func (c *cache) await(ctx context.Context, rev int64) error {
-	c.use()
-	var over func()
-	for {
-		c.mu.RLock()
-		filled, here, moved := c.filled, c.filled && (rev == 0 || c.rev >= rev && !c.stale), c.moved
-		c.mu.RUnlock()
-		if here {
-			return nil
-		}
-		if filled && over == nil {
-			over = c.reads.progress.ask(c.prefix)
-			defer over()
-		}
-		select {
-		case <-moved:
-		case <-ctx.Done():
-			return c.late(ctx)
-		case <-c.removed:
-			return notServed(c.kind)
-		case <-c.reads.done:
-			return errEnded
-		}
-	}
-}
-
-// late is the error of a read whose time is over, with what the cache waits for.
-func (c *cache) late(ctx context.Context) error {
-	c.mu.RLock()
-	fault := c.fault
-	c.mu.RUnlock()
-	if fault != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &Error{Kind: Unavailable, Resource: c.kind.Plural, Group: c.kind.Group, Cause: fault}
-	}
-	return ctxError(ctx)
-}
-
-// consistent waits until the cache is as new as the store is now, and returns that revision.
-func (c *cache) consistent(ctx context.Context) (int64, error) {
-	c.use()
-	before := c.revision()
-	rev, err := c.reads.trips.revision(ctx, c.reads.done)
-	if err != nil {
-		return 0, err
-	}
-	if rev < before {
-		c.interrupt(rev)
-	}
-	return rev, c.reach(ctx, rev)
-}
-
 // The pause before a lost watch is opened again.
 const (
 	firstRewatch = 20 * time.Millisecond
@@ -162,7 +112,7 @@ func (c *cache) run(ctx context.Context) error {
 			return nil
 		}
 		if c.revision() > before || errors.Is(err, Expired) {
-			pause = firstRewatch // it got somewhere
+			pause = firstRewatch // it made progress
 		}
 		c.setFault(err)
 		c.log.Warn("watch of etcd lost", "after", pause, "err", err)
@@ -176,7 +126,7 @@ func (c *cache) run(ctx context.Context) error {
 }
 
 // stream brings the cache up to date and applies changes until the watch ends. A cut watch goes on after the last
-// change seen; where that is not possible (never filled, compacted, a store that went back in time) all is listed again.
+// change seen; where that is not possible (never filled, compacted, a store that was restored to an earlier state) all is listed again.
 func (c *cache) stream(ctx context.Context) error {
 	c.mu.RLock()
 	from, list := c.rev, !c.filled || c.stale
@@ -186,9 +136,9 @@ func (c *cache) stream(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if list = now < from || !c.remembers(ctx); list {
+		if list = now < from || !c.historyMatches(ctx); list {
 			c.mu.Lock()
-			c.recant()
+			c.distrust()
 			c.mu.Unlock()
 		}
 	}
@@ -200,11 +150,11 @@ func (c *cache) stream(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c.follow(cancel)
+	c.noteWatch(cancel)
 	for b := range c.store.Watch(ctx, c.prefix, store.RangeEnd(c.prefix), from+1, false) {
 		if errors.Is(b.Err, Expired) {
 			c.log.Info("history of etcd compacted, listing again", "rv", c.revision())
-			c.forget()
+			c.markStale()
 			return b.Err
 		}
 		if b.Err != nil {
@@ -221,15 +171,15 @@ func (c *cache) revision() int64 {
 	return c.rev
 }
 
-// follow notes that a watch is open, and how to end it.
-func (c *cache) follow(cancel context.CancelFunc) {
+// noteWatch notes that a watch is open, and how to end it.
+func (c *cache) noteWatch(cancel context.CancelFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fault, c.cancel, c.opened = nil, cancel, time.Now()
 	if c.stale { // interrupted since it was listed
 		cancel()
 	}
-	c.move()
+	c.notify()
 }
 
 // interrupt makes the cache list again: etcd is at rev, which is earlier than the cache was before, as after the
@@ -240,25 +190,25 @@ func (c *cache) interrupt(rev int64) {
 	if c.stale || !c.filled || c.rev <= rev {
 		return
 	}
-	c.recant()
+	c.distrust()
 }
 
-// recant makes the cache list everything again, and believe nothing of what it has. c.mu is held.
-func (c *cache) recant() {
-	c.log.Warn("etcd went back in time, listing again", "rv", c.rev)
-	c.stale, c.forked, c.newest = true, true, change{}
-	c.disown()
+// distrust makes the cache list everything again, without reusing what it has. c.mu is held.
+func (c *cache) distrust() {
+	c.log.Warn("etcd was restored to an earlier state, listing again", "rv", c.rev)
+	c.stale, c.rewound, c.lastChange = true, true, change{}
+	c.forgetWritten()
 	c.backfill.reset()
 	if c.cancel != nil {
 		c.cancel()
 	}
 }
 
-// remembers tells whether etcd's history has the newest change that is known here; also where it cannot tell any more.
-// A store that was put back to an earlier state may have come beyond the revisions seen here, with other changes.
-func (c *cache) remembers(ctx context.Context) bool {
+// historyMatches tells whether etcd's history has the last change that was seen here; true also where etcd does not know any more. A store that
+// was restored to an earlier state may have passed the revisions seen here since, with other changes.
+func (c *cache) historyMatches(ctx context.Context) bool {
 	c.mu.RLock()
-	seen := c.newest
+	seen := c.lastChange
 	c.mu.RUnlock()
 	if seen.rev == 0 {
 		return true
@@ -274,8 +224,8 @@ func (c *cache) remembers(ctx context.Context) bool {
 	return err == nil && it.Revision == seen.item.Revision && it.uid == seen.item.uid
 }
 
-// forget makes the next stream list again. What is cached is still served to reads that do not ask for more.
-func (c *cache) forget() {
+// markStale makes the next stream list again. What is cached is still served to reads that do not ask for more.
+func (c *cache) markStale() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stale = true
@@ -285,16 +235,16 @@ func (c *cache) setFault(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fault = err
-	c.move()
+	c.notify()
 }
 
-// move wakes those who wait for a revision; c.mu is held.
-func (c *cache) move() {
-	close(c.moved)
-	c.moved = make(chan struct{})
+// notify wakes those who wait for a revision; c.mu is held.
+func (c *cache) notify() {
+	close(c.advanced)
+	c.advanced = make(chan struct{})
 }
 
-// apply brings a batch of changes in.
+// apply applies a batch of changes.
 func (c *cache) apply(ctx context.Context, b store.WatchBatch) {
 	changes := make([]change, 0, len(b.Events))
 	for _, e := range b.Events {
@@ -311,21 +261,21 @@ func (c *cache) apply(ctx context.Context, b store.WatchBatch) {
 	if b.Revision > c.rev {
 		c.rev = b.Revision
 	}
-	c.move()
+	c.notify()
 	if len(changes) > 0 {
 		c.count()
 		c.ring.trim(now)
-		close(c.news)
-		c.news = make(chan struct{})
+		close(c.changed)
+		c.changed = make(chan struct{})
 	}
 }
 
-// change is a decoded change: item nil: there is nothing to serve at rest from rev on.
+// change is a decoded change. Where item is nil, there is nothing to serve at rest from rev on.
 type change struct {
 	rest    string
 	rev     int64
 	item    *Item
-	deleted bool // as etcd says, at this revision
+	deleted bool // the key was deleted at this revision
 }
 
 // read decodes an event outside of the lock.
@@ -333,7 +283,7 @@ func (c *cache) read(ctx context.Context, e store.Event) change {
 	rest := strings.TrimPrefix(e.KV.Key, c.prefix)
 	ch := change{rest: rest, rev: e.KV.ModRevision}
 	if e.Delete {
-		c.bad.clear(rest)
+		c.bad.Clear(rest)
 		ch.deleted = true
 		return ch
 	}
@@ -345,37 +295,37 @@ func (c *cache) read(ctx context.Context, e store.Event) change {
 func (c *cache) decode(rest string, kv *store.KV) *Item {
 	it, err := c.final(rest, kv)
 	if err != nil {
-		c.bad.put(rest, kv, c.goodRevision(rest), err)
+		c.bad.Put(rest, kv, c.goodRevision(rest), err)
 		return nil
 	}
-	c.bad.clear(rest)
+	c.bad.Clear(rest)
 	return it
 }
 
 // final makes an item, or takes the one that this process wrote, which is in its final form already. Where objects are wanted it is
-// decoded now, not by whoever wants it.
+// decoded now, and not on a reader's time.
 func (c *cache) final(rest string, kv *store.KV) (*Item, error) {
 	keep := c.decoded.Load()
-	own := c.own(kv.Key)
-	if own == nil || own.Revision != kv.ModRevision || own.Kind != c.kind {
+	known := c.written(kv.Key)
+	if known == nil || known.Revision != kv.ModRevision || known.Kind != c.kind {
 		return itemAt(c.kind, rest, kv, keep)
 	}
 	if keep {
-		if _, err := own.object(); err != nil {
+		if _, err := known.object(); err != nil {
 			return nil, err
 		}
 	}
-	return own, nil
+	return known, nil
 }
 
-// tidy forgets history and states for paging whose time is over.
-func (c *cache) tidy() {
+// dropExpired forgets history and states for paging whose time is over.
+func (c *cache) dropExpired() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	c.ring.trim(now)
 	c.dropPages(0)
-	c.backfill.tidy(now)
+	c.backfill.dropUnused(now)
 }
 
 // goodRevision is that of what is served at rest; 0: nothing.
@@ -388,17 +338,22 @@ func (c *cache) goodRevision(rest string) int64 {
 	return 0
 }
 
-// step brings one change into the state and the history; c.mu is held.
+// step applies one change to the state and the history; c.mu is held.
 func (c *cache) step(ch change, now time.Time) {
 	old := c.view.set(ch.rest, ch.item)
 	c.last = ch.rev
 	if ch.item != nil || ch.deleted {
-		c.newest = ch
+		c.lastChange = ch
 	}
 	switch {
 	case ch.item != nil:
-		c.ring.add(entry{rev: ch.rev, item: ch.item, prev: old, left: new(atomic.Pointer[Item])}, now)
+		c.ring.add(entry{rev: ch.rev, item: ch.item, prev: old, leftState: new(atomic.Pointer[Item])}, now)
 	case old != nil:
-		c.ring.add(entry{rev: ch.rev, item: old.at(ch.rev), prev: old, gone: true}, now)
+		c.ring.add(entry{rev: ch.rev, item: old.atRevision(ch.rev), prev: old, gone: true}, now)
 	}
 }
+
+var storedObjects = promauto.NewGaugeVec(prometheus.GaugeOpts{
+	Name: "apiserver_storage_objects",
+	Help: "Objects in the cache, by resource.",
+}, []string{"resource"})

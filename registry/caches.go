@@ -12,7 +12,7 @@ import (
 )
 
 // caches are the caches of the kinds that are served: one a kind, whatever the number of its versions. They follow the
-// registry's Kinds: who asks for a cache always gets what is served at that moment.
+// registry's Kinds: a cache is always one of the kinds that are served at that moment.
 type caches struct {
 	kinds *schema.Kinds
 	make  func(k *schema.Kind) *cache
@@ -129,7 +129,7 @@ func (c *cache) lifetime(ctx context.Context) context.Context {
 	return ctx
 }
 
-// end ends the cache, as its kind is not served any more: whoever waits for it is told so.
+// end ends the cache, as its kind is not served any more. Those who wait for it get NotFound.
 func (c *cache) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,8 +139,8 @@ func (c *cache) end() {
 	}
 	if c.gauge != nil {
 		storedObjects.DeleteLabelValues(c.kind.GR().String())
-		quarantined.DeleteLabelValues(c.kind.GR().String())
 	}
+	c.bad.End()
 }
 
 func isClosed(c <-chan struct{}) bool {

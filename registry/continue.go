@@ -102,7 +102,7 @@ func (c *cache) dropPages(rev int64) {
 
 // stateAt is the whole state at rev, where the cache still has it.
 func (c *cache) stateAt(rev int64) ([]*Item, bool) {
-	defer c.unlock(c.lockClean(""))
+	defer c.unlock(c.lockSorted(""))
 	if c.filled && c.last <= rev && rev <= c.rev {
 		return c.view.sorted, true
 	}
@@ -129,7 +129,7 @@ func (c *cache) listOn(ctx context.Context, s selector, o ListOptions) (List, er
 	if _, err := c.consistent(ctx); err != nil {
 		return List{}, err
 	}
-	items, sorted, at := c.present(&s)
+	items, sorted, at := c.snapshot(&s)
 	l := pageOf(c.kind, items, s, start, o.Limit, at)
 	if l.Continue != "" {
 		c.keepPage(at, sorted)

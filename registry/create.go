@@ -8,8 +8,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"gantry/registry/admit"
 	"gantry/schema"
 )
@@ -24,12 +22,12 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 	}
 	if obj.GetName() != "" || obj.GetGenerateName() == "" {
 		if !o.Decoded {
-			obj = own(obj)
+			obj = deepCopy(obj)
 		}
 		return r.create(ctx, k, obj, o)
 	}
 	for try := 1; ; try++ {
-		named := own(obj)
+		named := deepCopy(obj)
 		named.SetName(generateName(obj.GetGenerateName()))
 		it, err := r.create(ctx, k, named, o)
 		switch {
@@ -42,12 +40,12 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 	}
 }
 
-// create stores obj, which is the registry's own and has its name.
+// create stores obj, which belongs to the registry and has its name.
 func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
 	if err := r.checkServed(k); err != nil {
 		return nil, err
 	}
-	holds, err := r.prepareCreate(ctx, k, obj)
+	dependencies, err := r.prepareCreate(ctx, k, obj)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +54,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 		return nil, err
 	}
 	o.warn(k, obj, nil)
-	s := &swap{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, holds: holds}
+	u := &guardedUpdate{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, dependencies: dependencies}
 	if o.DryRun {
 		now, err := r.read(ctx, t)
 		if err != nil {
@@ -66,42 +64,43 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 			return nil, exists(t, now)
 		}
 	}
-	it, lost, err := r.run(ctx, s)
+	it, conflict, err := r.execute(ctx, u)
 	switch {
 	case err != nil:
 		return nil, err
-	case lost != nil:
-		return nil, exists(t, *lost)
+	case conflict != nil:
+		return nil, exists(t, *conflict)
 	}
 	return it, nil
 }
 
-// prepareCreate makes of what a client wants what is stored, or says every fault of it. It returns what must hold when that is
-// done.
-func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object) ([]hold, error) {
+// prepareCreate makes obj, as a client sent it, what is stored, or names every fault of it. It returns what the decision depends on.
+func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object) ([]dependency, error) {
 	if err := withinBounds(k, obj, nil); err != nil {
 		return nil, err
 	}
 	createMeta(obj, time.Now())
-	call(k.Default, obj)
-	call(k.PrepareCreate, obj)
+	applyTo(k.Default, obj)
+	applyTo(k.PrepareCreate, obj)
 	faults := schema.ValidateMeta(k, obj)
-	var holds []hold
+	var dependencies []dependency
 	if keyable(k, obj.GetNamespace(), obj.GetName()) {
 		q := &admit.Request{Op: admit.Create, Kind: k, Namespace: obj.GetNamespace(), Name: obj.GetName(), Obj: obj}
 		if err := r.admit(ctx, q); err != nil {
 			return nil, err
 		}
-		holds = r.holds(q)
+		dependencies = r.dependenciesOf(q)
 	}
-	faults = append(faults, ipFamilies(obj)...)
+	if complete := r.hooksOf(k).complete; complete != nil {
+		faults = append(faults, complete(obj)...)
+	}
 	if k.Validate != nil {
 		faults = append(faults, k.Validate(obj)...)
 	}
-	return holds, invalid(k, obj.GetName(), faults)
+	return dependencies, invalid(k, obj.GetName(), faults)
 }
 
-// exists says that a name is taken; by an object on its way out, Kubernetes says so.
+// exists is the error of a name that is taken. It says so where the object is being deleted, as Kubernetes does.
 func exists(t target, by state) error {
 	e := t.fault(Exists, "")
 	if by.item != nil && by.item.deleting {
@@ -110,18 +109,10 @@ func exists(t target, by state) error {
 	return e
 }
 
-// ipFamilies fills what Services of this cluster have and names what they cannot have.
-func ipFamilies(obj schema.Object) field.ErrorList {
-	if svc, ok := obj.(*corev1.Service); ok {
-		return fillFamilies(svc)
-	}
-	return nil
-}
+// deepCopy is for objects that are not the registry's: what callers hand in or caches hold is not changed.
+func deepCopy(obj schema.Object) schema.Object { return obj.DeepCopyObject().(schema.Object) }
 
-// own is a deep copy: what callers hand in or caches hold is not changed.
-func own(obj schema.Object) schema.Object { return obj.DeepCopyObject().(schema.Object) }
-
-func call(f func(schema.Object), obj schema.Object) {
+func applyTo(f func(schema.Object), obj schema.Object) {
 	if f != nil {
 		f(obj)
 	}
@@ -137,8 +128,8 @@ func invalid(k *schema.Kind, name string, faults field.ErrorList) error {
 	return e
 }
 
-// withinBounds is the error of an object with lists that are too long to be looked at. One that old has already, which may be
-// nil, does not keep it from being changed.
+// withinBounds is the error of an object with lists that are too long to be validated. Where old, which may be nil, has
+// such a list already, the object can still be changed.
 func withinBounds(k *schema.Kind, obj, old schema.Object) error {
 	if k.Bound == nil {
 		return nil

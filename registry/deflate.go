@@ -27,12 +27,12 @@ const (
 	blockMost = 64
 )
 
-// serials number the items that are made: a block knows its items by them, without keeping them alive.
+// serials number the items that are made: a block names its items by them, without keeping them alive.
 var serials atomic.Uint64
 
-// begins tells whether an item begins a block. It depends on the key alone, so blocks stay what they are when other objects
+// startsBlock tells whether an item is the first of a block. It depends on the key alone, so blocks stay what they are when other objects
 // come and go.
-func begins(rest string) bool {
+func startsBlock(rest string) bool {
 	h := uint32(2166136261)
 	for i := range len(rest) {
 		h = (h ^ uint32(rest[i])) * 16777619
@@ -46,7 +46,7 @@ func (l List) Blocks() []*Block {
 	blocks := make([]*Block, 0, len(l.Items)/blockMean+2)
 	for rest := l.Items; len(rest) > 0; {
 		n := 1
-		for n < len(rest) && n < blockMost && !begins(rest[n].rest) {
+		for n < len(rest) && n < blockMost && !startsBlock(rest[n].rest) {
 			n++
 		}
 		// The last one may be cut short by the end of a page: nothing to keep.

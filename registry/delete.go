@@ -2,18 +2,19 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry/admit"
+	"gantry/registry/safely"
 	"gantry/schema"
 )
 
-// Delete deletes one object or, where a grace period or finalizers hold it, marks it: gone tells which. item is
+// Delete deletes one object or, where a grace period or finalizers keep it, marks it: gone tells which. item is
 // its last state.
 func (r *Registry) Delete(ctx context.Context, k *schema.Kind, namespace, name string, o DeleteOptions) (item *Item, gone bool, err error) {
 	t, err := targetOf(k, namespace, name)
@@ -30,37 +31,37 @@ func (r *Registry) Delete(ctx context.Context, k *schema.Kind, namespace, name s
 	if o.DryRun {
 		st, err = r.read(ctx, t)
 	} else {
-		st, err = r.guess(ctx, t)
+		st, err = r.latestKnown(ctx, t)
 	}
 	if err != nil {
 		return nil, false, about(k, name, err)
 	}
-	for lost := 0; ; {
-		s, err := r.decideDelete(ctx, t, st, o)
+	for conflicts := 0; ; {
+		u, err := r.decideDelete(ctx, t, st, o)
 		switch {
 		case err != nil && st.live:
 			return nil, false, err
-		case err != nil || s == nil && !st.live:
+		case err != nil || u == nil && !st.live:
 			if st, err = r.read(ctx, t); err != nil {
 				return nil, false, about(k, name, err)
 			}
 			continue
-		case s == nil:
+		case u == nil:
 			return st.item, false, nil
 		}
-		it, met, err := r.run(ctx, s)
-		if err != nil || met == nil {
-			return it, s.remove, err
+		it, conflict, err := r.execute(ctx, u)
+		if err != nil || conflict == nil {
+			return it, u.remove, err
 		}
-		st = *met
-		lost++
-		if err := pause(ctx, lost); err != nil {
+		st = *conflict
+		conflicts++
+		if err := pause(ctx, conflicts); err != nil {
 			return nil, false, err
 		}
 	}
 }
 
-// checkDelete holds the options against themselves.
+// checkDelete validates the options.
 func checkDelete(t target, o DeleteOptions) error {
 	switch metav1.DeletionPropagation(o.Propagation) {
 	case "", metav1.DeletePropagationOrphan, metav1.DeletePropagationBackground, metav1.DeletePropagationForeground:
@@ -74,8 +75,8 @@ func checkDelete(t target, o DeleteOptions) error {
 	return err
 }
 
-// decideDelete is what to swap for a state; nil: the object is on its way out as it should be.
-func (r *Registry) decideDelete(ctx context.Context, t target, st state, o DeleteOptions) (*swap, error) {
+// decideDelete is the guarded update for a state; nil: the object is being deleted already as it should be.
+func (r *Registry) decideDelete(ctx context.Context, t target, st state, o DeleteOptions) (*guardedUpdate, error) {
 	if st.rev == 0 {
 		return nil, notFound(t.kind, t.name)
 	}
@@ -85,7 +86,7 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 	if st.item == nil {
 		return removeUnreadable(t, st, o), nil
 	}
-	obj, err := st.item.own()
+	obj, err := st.item.copyObject()
 	if err != nil {
 		return nil, err
 	}
@@ -93,14 +94,14 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 	if err != nil {
 		return nil, err
 	}
-	fate := plan(t.kind, obj, o, time.Now())
-	if fate == kept {
+	plan := r.hooksOf(t.kind).planDelete(t.kind, obj, o, time.Now())
+	if plan == kept {
 		return nil, nil
 	}
-	return &swap{target: t, old: st, obj: obj, remove: fate == removed, dryRun: o.DryRun}, nil
+	return &guardedUpdate{target: t, old: st, obj: obj, remove: plan == removed, dryRun: o.DryRun}, nil
 }
 
-// matches holds the preconditions against what is stored.
+// matches checks the preconditions against what is stored.
 func matches(t target, st state, o DeleteOptions) error {
 	if o.UID != "" && st.item != nil && o.UID != st.item.uid {
 		return t.fault(Conflict, "the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", o.UID, st.item.uid)
@@ -111,27 +112,27 @@ func matches(t target, st state, o DeleteOptions) error {
 	return nil
 }
 
-// removeUnreadable deletes a value that nobody can read; what is said of it is its name.
-func removeUnreadable(t target, st state, o DeleteOptions) *swap {
+// removeUnreadable deletes a value that nobody can read; all that is known of it is its name.
+func removeUnreadable(t target, st state, o DeleteOptions) *guardedUpdate {
 	obj := t.kind.New()
 	obj.SetNamespace(t.namespace)
 	obj.SetName(t.name)
-	return &swap{target: t, old: st, obj: obj, remove: true, dryRun: o.DryRun}
+	return &guardedUpdate{target: t, old: st, obj: obj, remove: true, dryRun: o.DryRun}
 }
 
-// fate is what a deletion makes of an object.
-type fate int
+// deletionPlan is what a deletion makes of an object.
+type deletionPlan int
 
 const (
-	kept    fate = iota // it is on its way out already and nothing changes
-	marked              // it stays, with a deletionTimestamp
-	removed             // it goes
+	kept    deletionPlan = iota // it is being deleted already and nothing changes
+	marked                      // it stays, with a deletionTimestamp
+	removed                     // it goes
 )
 
-// plan decides a deletion and marks obj accordingly. It is pure.
-func plan(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) fate {
-	if ns, ok := obj.(*corev1.Namespace); ok {
-		return planNamespace(ns, o, now)
+// planDelete decides a deletion and marks obj accordingly. It is pure.
+func (h *hooks) planDelete(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
+	if h.deletion != nil {
+		return h.deletion(obj, o, now)
 	}
 	if k.Grace == nil {
 		return planHeld(obj, o, now)
@@ -139,14 +140,14 @@ func plan(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) fat
 	return planGraceful(k, obj, o, now)
 }
 
-// planHeld: finalizers alone can hold the object.
-func planHeld(obj schema.Object, o DeleteOptions, now time.Time) fate {
+// planHeld: only finalizers can keep the object.
+func planHeld(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
 	changed := setPropagation(obj, o)
 	if len(obj.GetFinalizers()) == 0 {
 		return removed
 	}
 	if obj.GetDeletionTimestamp() == nil {
-		mark(obj, now, 0)
+		markDeleted(obj, now, 0)
 		return marked
 	}
 	if obj.GetDeletionGracePeriodSeconds() == nil {
@@ -160,20 +161,20 @@ func planHeld(obj schema.Object, o DeleteOptions, now time.Time) fate {
 	return kept
 }
 
-// planGraceful: a grace period and finalizers can hold the object. A second deletion can only shorten the period.
-func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) fate {
+// planGraceful: a grace period and finalizers can keep the object. A second deletion can only shorten the period.
+func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
 	was, grace := obj.GetDeletionTimestamp(), obj.GetDeletionGracePeriodSeconds()
 	switch {
 	case was == nil:
 		setPropagation(obj, o)
 		period := max(0, k.Grace(obj, o.GracePeriodSeconds))
-		mark(obj, now, period)
+		markDeleted(obj, now, period)
 		if period == 0 && len(obj.GetFinalizers()) == 0 {
 			return removed
 		}
 		return marked
 	case grace == nil, *grace == 0:
-		// Marked by other hands, or nothing but finalizers is left.
+		// Marked past the registry, or nothing but finalizers is left.
 		if len(obj.GetFinalizers()) == 0 {
 			return removed
 		}
@@ -185,7 +186,7 @@ func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.T
 	if period >= *grace {
 		return kept
 	}
-	shorter := stamp(was.Add(time.Duration(period-*grace) * time.Second))
+	shorter := metaTime(was.Add(time.Duration(period-*grace) * time.Second))
 	obj.SetDeletionTimestamp(&shorter)
 	obj.SetDeletionGracePeriodSeconds(&period)
 	if period == 0 && len(obj.GetFinalizers()) == 0 {
@@ -194,24 +195,9 @@ func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.T
 	return marked
 }
 
-// planNamespace: the first deletion makes it Terminating; who empties it takes the finalizers of its spec away.
-func planNamespace(ns *corev1.Namespace, o DeleteOptions, now time.Time) fate {
-	if ns.DeletionTimestamp == nil {
-		setPropagation(ns, o)
-		mark(ns, now, 0)
-		ns.DeletionGracePeriodSeconds = nil
-		ns.Status.Phase = corev1.NamespaceTerminating
-		return marked
-	}
-	if len(ns.Spec.Finalizers) > 0 {
-		return kept
-	}
-	return planHeld(ns, o, now)
-}
-
-// mark sets the deletion's time, seconds from now, and tells by the generation that the wanted state changed.
-func mark(obj schema.Object, now time.Time, seconds int64) {
-	at := stamp(now.Add(time.Duration(seconds) * time.Second))
+// markDeleted sets the deletion's time, seconds from now, and tells by the generation that the wanted state changed.
+func markDeleted(obj schema.Object, now time.Time, seconds int64) {
+	at := metaTime(now.Add(time.Duration(seconds) * time.Second))
 	obj.SetDeletionTimestamp(&at)
 	obj.SetDeletionGracePeriodSeconds(&seconds)
 	if g := obj.GetGeneration(); g > 0 {
@@ -243,4 +229,34 @@ func setPropagation(obj schema.Object, o DeleteOptions) (changed bool) {
 	}
 	obj.SetFinalizers(finalizers)
 	return true
+}
+
+// parallelDeletes is how many objects of a collection are deleted at a time.
+const parallelDeletes = 8
+
+// DeleteCollection deletes every object that l selects and returns them as they were. One that was deleted or made
+// again meanwhile is left alone.
+func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespace string, o DeleteOptions, l ListOptions) ([]*Item, error) {
+	list, err := r.List(ctx, k, namespace, l)
+	if err != nil {
+		return nil, err
+	}
+	g, gctx := safely.WithContext(ctx)
+	g.SetLimit(parallelDeletes)
+	for _, it := range list.Items {
+		g.Go(func() error {
+			one := o
+			if one.UID == "" {
+				one.UID = it.uid
+			}
+			_, _, err := r.Delete(gctx, k, it.Namespace, it.Name, one)
+			remade := o.UID == "" && o.ResourceVersion == "" && errors.Is(err, Conflict)
+			if errors.Is(err, NotFound) || remade {
+				return nil
+			}
+			return err
+		})
+	}
+	err = g.Wait()
+	return list.Items, err
 }

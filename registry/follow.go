@@ -15,9 +15,9 @@ import (
 
 // Follow calls f for every object there is (Old nil) and then for every change, in order, until ctx is done.
 // It outlives compactions, reconnects and restarts of etcd: what was deleted meanwhile is reported as gone. f is called
-// on one goroutine. It may take its time, and holds nobody up: where it falls behind the history that the cache keeps, it is
-// told the difference between what it knows and what there is, and not the states between. It returns ctx's error; or NotFound,
-// where the kind is not served or, once f has been told that every object is gone, is not any more.
+// on one goroutine. A slow f delays no other: where it falls behind the history that the cache keeps, it gets
+// the difference between the state that it knows and the current one, without the states between. It returns ctx's error; or NotFound,
+// where the kind is not served or, once f was called for every object as gone, is not served any more.
 func (r *Registry) Follow(ctx context.Context, k *schema.Kind, f func(Change)) error {
 	return r.follow(ctx, k, f, func() {})
 }
@@ -89,7 +89,7 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 		pinned()
 		return err
 	case err != nil:
-		<-ctx.Done() // where it is the registry that has ended, nothing will change any more
+		<-ctx.Done() // where the registry has ended, nothing changes any more
 		return ctx.Err()
 	}
 	f = r.recovering(k, f)
@@ -119,7 +119,7 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 	return ctx.Err()
 }
 
-// tellGone tells a follower that every object it knows is gone.
+// tellGone calls f for every object that a follower knows as gone.
 func (c *cache) tellGone(at *cursor, f func(Change)) {
 	c.mu.Lock()
 	c.view.flush()
@@ -134,7 +134,7 @@ func (c *cache) tellGone(at *cursor, f func(Change)) {
 	}
 }
 
-// recovering is f, but a panic of it is logged and the next change comes.
+// recovering is f, except that a panic of it is logged and f is called for the next change.
 func (r *Registry) recovering(k *schema.Kind, f func(Change)) func(Change) {
 	return func(ch Change) {
 		err := safely.Call(func() error {
@@ -155,8 +155,8 @@ func (r *Registry) recovering(k *schema.Kind, f func(Change)) func(Change) {
 // cursor is a follower's position in the ring. Its owner moves it under the cache's read lock, the ring under the write lock.
 type cursor struct {
 	pos int64
-	// missed is what the ring forgot before the follower came to it, by key: as much as there are objects, at most, however many
-	// changes that were.
+	// missed is what the ring dropped before the follower reached it, by key: at most as much as there are objects, however many
+	// changes there were.
 	missed map[string]Change
 }
 
@@ -176,7 +176,7 @@ func (c *cache) endCursor(at *cursor) {
 	delete(c.ring.cursors, at)
 }
 
-// miss takes in what the ring is about to forget; base is the position of the first.
+// miss keeps what the ring is about to drop; base is the position of the first.
 func (at *cursor) miss(entries []entry, base int64) {
 	end := base + int64(len(entries))
 	if at.pos >= end {
@@ -191,7 +191,7 @@ func (at *cursor) miss(entries []entry, base int64) {
 			next.Old = known.Old
 		}
 		if next.Old == nil && next.New == nil {
-			delete(at.missed, rest) // it came and went
+			delete(at.missed, rest) // created and deleted
 		} else {
 			at.missed[rest] = next
 		}
@@ -207,11 +207,11 @@ func (e entry) change() Change {
 	return Change{Old: e.prev, New: e.item}
 }
 
-// since returns the changes that a follower has not seen and moves its cursor behind them.
+// since returns the changes that a follower has not seen and moves its cursor after them.
 func (c *cache) since(at *cursor) ([]Change, <-chan struct{}) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.unseen(at), c.news
+	return c.unseen(at), c.changed
 }
 
 // unseen is the changes of since; c.mu is held.

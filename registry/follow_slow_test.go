@@ -13,9 +13,9 @@ import (
 	"gantry/registry/store"
 )
 
-// TestSlowFollowerHoldsNothing: what a follower has not seen is kept as the difference that it is told in the end, not as
+// TestSlowFollowerBlocksNothing: what a follower has not seen is kept as the difference that it is told in the end, not as
 // history. The ring kept all of it before.
-func TestSlowFollowerHoldsNothing(t *testing.T) {
+func TestSlowFollowerBlocksNothing(t *testing.T) {
 	const ringLimit, pods, changes = 50, 20, 5000
 	s := store.NewFake()
 	for i := range pods {
@@ -98,8 +98,8 @@ func (s stoppedCommits) Commit(ctx context.Context, t store.Txn) (store.TxnResul
 	return s.Fake.Commit(ctx, t)
 }
 
-// TestRepairHoldsNoWatch: while a repair waits for etcd, pods and copies change more often than any queue is long.
-func TestRepairHoldsNoWatch(t *testing.T) {
+// TestRepairBlocksNoWatch: while a repair waits for etcd, pods and copies change more often than any queue is long.
+func TestRepairBlocksNoWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		etcd := stoppedCommits{store.NewFake(), make(chan struct{}, 1), make(chan struct{})}

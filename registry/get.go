@@ -32,7 +32,7 @@ func (r *Registry) Get(ctx context.Context, k *schema.Kind, namespace, name stri
 	if it != nil {
 		return it, nil
 	}
-	if err := c.bad.unreadable(rest, name); err != nil {
+	if err := c.unreadable(rest, name); err != nil {
 		return nil, err
 	}
 	return nil, notFound(k, name)

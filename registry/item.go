@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 	"weak"
 
+	"gantry/registry/history"
+	"gantry/registry/mutation"
 	"gantry/registry/safely"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -30,7 +32,7 @@ type item struct {
 }
 
 // Object is the item decoded: shared, read-only. It is kept until the next garbage collection and then decoded anew on use:
-// decoded objects take several times the memory of their JSON. What cannot be decoded is under quarantine and no item: a panic of it is
+// decoded objects take several times the memory of their JSON. What cannot be decoded is under quarantine and no item: a panic here is
 // a fault of this package.
 func (i *Item) Object() schema.Object {
 	obj, err := i.object()
@@ -73,10 +75,10 @@ func (i *Item) decode() (obj schema.Object, err error) {
 	return obj, nil
 }
 
-// own is the object decoded for a caller who may change it.
-func (i *Item) own() (schema.Object, error) {
+// copyObject is the object decoded for a caller who may change it.
+func (i *Item) copyObject() (schema.Object, error) {
 	if obj := i.kept(); obj != nil {
-		return own(obj), nil
+		return deepCopy(obj), nil
 	}
 	return i.decode()
 }
@@ -85,10 +87,10 @@ func (i *Item) own() (schema.Object, error) {
 func (i *Item) remember(obj schema.Object) {
 	p := weak.Make(&obj)
 	i.obj.Store(&p)
-	guard(i, obj)
+	mutation.Watch(i.Kind, i.rest, obj)
 }
 
-// Deleting tells that the object is on its way out.
+// Deleting tells that the object is being deleted.
 func (i *Item) Deleting() bool { return i.deleting }
 
 // Field is the value of a field that selectors of this kind may name, "spec.nodeName" of a pod, say; "" where it has none.
@@ -161,8 +163,7 @@ func itemOf(k *schema.Kind, obj schema.Object, data []byte, revision int64, keep
 	return it
 }
 
-// pack gives texts one memory of their own: those of a decoded object share that of the JSON it was read from and would
-// keep all of it.
+// pack copies texts into one allocation: those of a decoded object share the memory of the JSON it was read from and would keep all of it.
 func pack(texts []string) {
 	n := 0
 	for _, t := range texts {
@@ -180,8 +181,8 @@ func pack(texts []string) {
 }
 
 // itemFrom makes an item of what etcd holds. The value is hostile: it must be one JSON object of kind k that says
-// the name and namespace of its key and has a uid. What a hand-writer may leave out or write his own way is put
-// right: defaults, order, white space, a resourceVersion in the body.
+// the name and namespace of its key and has a uid. What somebody who writes by hand may leave out or write in another way is
+// normalized: defaults, order, white space, a resourceVersion in the body.
 func (r *Registry) itemFrom(k *schema.Kind, kv *store.KV) (*Item, error) {
 	return itemAt(k, strings.TrimPrefix(kv.Key, r.prefix(k)), kv, true)
 }
@@ -195,7 +196,7 @@ func itemAt(k *schema.Kind, rest string, kv *store.KV, keep bool) (it *Item, err
 }
 
 func itemOfStored(k *schema.Kind, rest string, kv *store.KV, keep bool) (*Item, error) {
-	obj, value, err := decodeStored(k, rest, unstamped(kv.Value))
+	obj, value, err := decodeStored(k, rest, history.Strip(kv.Value))
 	if err != nil {
 		return nil, err
 	}
@@ -207,8 +208,8 @@ func itemOfStored(k *schema.Kind, rest string, kv *store.KV, keep bool) (*Item, 
 }
 
 // decodeStored returns the object that a value holds, with its defaults, and the form in which it is served, but for the
-// resourceVersion. Most values are in that form already, as the registry writes it: then nothing in them is unknown or
-// double, and the costly look for that is spared.
+// resourceVersion. Most values are in that form already, as the registry writes it: then they have no unknown
+// or duplicate fields, and need no strict decoding, which is slow.
 func decodeStored(k *schema.Kind, rest string, value []byte) (schema.Object, []byte, error) {
 	obj, err := schema.Unmarshal(k.Stored(), value)
 	if err == nil && obj.GetResourceVersion() == "" && checkStored(k, rest, obj) == nil {
@@ -260,7 +261,7 @@ func decodeHandwritten(k *schema.Kind, value []byte) (schema.Object, error) {
 	return obj, nil
 }
 
-// checkStored holds the structural faults that would make agents act on half an object.
+// checkStored names structural faults that would make agents act on an incomplete object.
 func checkStored(k *schema.Kind, rest string, obj schema.Object) error {
 	namespace, name, err := splitKey(k, rest)
 	switch {
@@ -306,17 +307,17 @@ func isUUID(uid string) bool {
 	return true
 }
 
-// at is the item as of another revision: what a deletion carries.
-func (i *Item) at(revision int64) *Item {
+// atRevision is the item as of another revision: what a deletion carries.
+func (i *Item) atRevision(revision int64) *Item {
 	data, ok := setRevision(i.JSON, revision)
 	if !ok {
 		data = i.JSON // cannot happen: the cache's bytes are Encode's
 	}
-	return i.bare(revision, data)
+	return i.copyWith(revision, data)
 }
 
-// bare is a copy of the item with other bytes and without its decoded form.
-func (i *Item) bare(revision int64, data []byte) *Item {
+// copyWith is a copy of the item with other bytes and without its decoded form.
+func (i *Item) copyWith(revision int64, data []byte) *Item {
 	it := &Item{Kind: i.Kind, Namespace: i.Namespace, Name: i.Name, Revision: revision, JSON: data}
 	it.rest, it.uid, it.labels, it.fields, it.owners = i.rest, i.uid, i.labels, i.fields, i.owners
 	it.deleting = i.deleting

@@ -1,25 +1,18 @@
 package registry
 
 import (
-	"strconv"
+	"fmt"
+	"strings"
 
-	"k8s.io/apimachinery/pkg/api/validate/content"
-
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
-// The places in etcd. A prefix ends in a slash.
-const (
-	registryPrefix   = "/registry/"
-	bynodePrefix     = "/gantry/bynode/"
-	nodePortPrefix   = "/gantry/nodeports/"
-	addressPrefix    = "/registry/ipaddresses/"
-	quarantinePrefix = "/gantry/quarantine/"
-	electionPrefix   = "/gantry/election/"
-)
+// registryPrefix is the range of all objects. Prefixes of keys end in a slash.
+const registryPrefix = "/registry/"
 
-// objectKey is where an object of k lives.
-func objectKey(k *schema.Kind, namespace, name string) string {
+// Key is where an object of k lives in etcd.
+func Key(k *schema.Kind, namespace, name string) string {
 	if k.Namespaced {
 		return registryPrefix + k.Prefix + "/" + namespace + "/" + name
 	}
@@ -34,25 +27,30 @@ func kindPrefix(k *schema.Kind, namespace string) string {
 	return registryPrefix + k.Prefix + "/"
 }
 
-// byNodeKey is where the copy of a pod bound to node lives.
-func byNodeKey(node, namespace, name string) string {
-	return byNodePrefix(node) + namespace + "/" + name
+// keyable tells whether an object of k with these names has a key below the kind's prefix.
+func keyable(k *schema.Kind, namespace, name string) bool {
+	return store.IsSegment(name) && (!k.Namespaced && namespace == "" || k.Namespaced && store.IsSegment(namespace))
 }
 
-// byNodePrefix is the range of one node's pods.
-func byNodePrefix(node string) string { return bynodePrefix + node + "/pods/" }
+// prefix is the range that objects of kind k are read from, with its trailing slash.
+func (r *Registry) prefix(k *schema.Kind) string {
+	if nodeRange := r.hooksOf(k).nodeRange; nodeRange != nil && r.cfg.Node != "" {
+		return nodeRange(r.cfg.Node)
+	}
+	return kindPrefix(k, "")
+}
 
-// addressKey is where the IPAddress that claims a cluster IP lives: one per address, so that a compare for its
-// absence makes the address unique.
-func addressKey(ip string) string { return addressPrefix + ip }
-
-// nodePortKey is where the claim on a node port lives.
-func nodePortKey(port int32) string { return nodePortPrefix + strconv.Itoa(int(port)) }
-
-// isSegment tells whether s can be one segment of a key. Nothing else may be built into one.
-func isSegment(s string) bool { return s != "" && len(content.IsPathSegmentName(s)) == 0 }
-
-// keyable tells whether an object of k with these names has a key, as opposed to one outside its prefix.
-func keyable(k *schema.Kind, namespace, name string) bool {
-	return isSegment(name) && (!k.Namespaced && namespace == "" || k.Namespaced && isSegment(namespace))
+// splitKey takes the part of a key after its kind's prefix apart: "default/web".
+func splitKey(k *schema.Kind, rest string) (namespace, name string, err error) {
+	name = rest
+	if k.Namespaced {
+		var ok bool
+		if namespace, name, ok = strings.Cut(rest, "/"); !ok || namespace == "" {
+			return "", "", fmt.Errorf("the key has no namespace")
+		}
+	}
+	if name == "" || strings.Contains(name, "/") {
+		return "", "", fmt.Errorf("the key is no key of a %s", k.Kind)
+	}
+	return namespace, name, nil
 }

@@ -39,7 +39,7 @@ func (c *cache) list(ctx context.Context, s selector, o ListOptions) (List, erro
 	if _, err := c.freshen(ctx, o.ResourceVersion, rev); err != nil {
 		return List{}, err
 	}
-	items, sorted, at := c.present(&s)
+	items, sorted, at := c.snapshot(&s)
 	l := pageOf(c.kind, items, s, "", o.Limit, at)
 	if l.Continue != "" {
 		c.keepPage(at, sorted)
@@ -47,11 +47,11 @@ func (c *cache) list(ctx context.Context, s selector, o ListOptions) (List, erro
 	return l, nil
 }
 
-// present returns what may match of the state as it is, the whole state in order, and the state's revision. What
+// snapshot returns what may match of the current state, the whole state in order, and the state's revision. What
 // is returned never changes.
-func (c *cache) present(s *selector) (items, sorted []*Item, rev int64) {
+func (c *cache) snapshot(s *selector) (items, sorted []*Item, rev int64) {
 	term, value, _ := s.exact()
-	defer c.unlock(c.lockClean(term))
+	defer c.unlock(c.lockSorted(term))
 	sorted, rev = c.view.sorted, c.rev
 	items = sorted
 	if term != "" {
@@ -63,22 +63,22 @@ func (c *cache) present(s *selector) (items, sorted []*Item, rev int64) {
 	return span(items, lo, hi), sorted, rev
 }
 
-// lockClean locks the cache with its items in order and, where it may have one, an index of term ("": none is needed). It takes
+// lockSorted locks the cache with its items in order and, where it may have one, an index of term ("": none is needed). It takes
 // the write lock only where there is something to do; unlock needs to know that.
-func (c *cache) lockClean(term string) (write bool) {
+func (c *cache) lockSorted(term string) (write bool) {
 	c.mu.RLock()
 	lacks := false
 	if term != "" {
-		_, lacks = c.view.lacks(term)
+		_, lacks = c.view.needsIndex(term)
 	}
-	if c.view.clean() && !lacks {
+	if c.view.isSorted() && !lacks {
 		return false
 	}
 	c.mu.RUnlock()
 	c.mu.Lock()
 	c.view.flush()
 	if term != "" {
-		c.view.ensure(term)
+		c.view.ensureIndex(term)
 	}
 	return true
 }
@@ -97,7 +97,7 @@ func (c *cache) owned(uid string) []*Item {
 	if c.view.byTerm[ownerTerm] == nil {
 		c.mu.RUnlock()
 		c.mu.Lock()
-		c.view.ensure(ownerTerm)
+		c.view.ensureIndex(ownerTerm)
 		c.mu.Unlock()
 		c.mu.RLock()
 	}

@@ -28,7 +28,7 @@ func generateName(base string) string {
 // createMeta sets what the server alone may set on a new object and clears what nobody may.
 func createMeta(obj schema.Object, now time.Time) {
 	obj.SetUID(uuid.NewUUID())
-	obj.SetCreationTimestamp(stamp(now))
+	obj.SetCreationTimestamp(metaTime(now))
 	obj.SetDeletionTimestamp(nil)
 	obj.SetDeletionGracePeriodSeconds(nil)
 	obj.SetSelfLink("")
@@ -70,8 +70,8 @@ func applied(fields []metav1.ManagedFieldsEntry) bool {
 	})
 }
 
-// stamp is a time as JSON keeps it: whole seconds.
-func stamp(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
+// metaTime is a time as JSON keeps it: whole seconds.
+func metaTime(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
 
 // fault is an error about an object of k. The reason is complete in itself; "" leaves the text to the kind of error.
 func fault(k *schema.Kind, name string, kind ErrorKind, reason string, args ...any) *Error {

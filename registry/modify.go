@@ -11,7 +11,7 @@ import (
 	"gantry/schema"
 )
 
-// Modify reads, changes a copy, swaps, and repeats on conflict (not when o.ResourceVersion is given). change
+// Modify reads, changes a copy, replaces the object by it, and repeats on conflict (not when o.ResourceVersion is given). change
 // may alter current, which is its own copy, and return it, or return another object. Equal: nothing is written.
 // An object returned with another resourceVersion or uid than current's is a Conflict, as in Update.
 func (r *Registry) Modify(ctx context.Context, k *schema.Kind, namespace, name string, change func(current schema.Object) (schema.Object, error), o WriteOptions) (*Item, error) {
@@ -23,7 +23,7 @@ func (r *Registry) Modify(ctx context.Context, k *schema.Kind, namespace, name s
 	if err != nil {
 		return nil, err
 	}
-	return r.write(ctx, &write{target: t, options: o, want: wish{rev: rev, uid: o.UID}, change: change})
+	return r.write(ctx, &write{target: t, options: o, want: preconditions{rev: rev, uid: o.UID}, change: change})
 }
 
 // Patch is Modify for a change that is made of the item's bytes: current is shared and read-only, and change returns an
@@ -37,14 +37,14 @@ func (r *Registry) Patch(ctx context.Context, k *schema.Kind, namespace, name st
 	if err != nil {
 		return nil, err
 	}
-	return r.write(ctx, &write{target: t, options: o, want: wish{rev: rev, uid: o.UID}, patch: change})
+	return r.write(ctx, &write{target: t, options: o, want: preconditions{rev: rev, uid: o.UID}, patch: change})
 }
 
 // write is one update of one object, as often as it takes.
 type write struct {
 	target
 	options WriteOptions
-	want    wish
+	want    preconditions
 	// change makes the new object of its own copy of the current one; nil where blind is set.
 	change func(current schema.Object) (schema.Object, error)
 	// patch, where set, is instead of change.
@@ -57,8 +57,8 @@ type write struct {
 	replace bool
 }
 
-// write decides on the newest state known without asking, and swaps; who is beaten goes on from the state that beat
-// him. An error that rests on anything but a live state is decided again on one.
+// write decides on the latest state known without asking the store and makes the guarded update; after a conflict it goes on from the state that
+// was found. An error that was decided on anything but a live state is decided again on one.
 func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
 	if err := r.checkServed(w.kind); err != nil {
 		return nil, err
@@ -71,124 +71,126 @@ func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
 	}()
 	queue := func() (err error) {
 		if leave == nil && w.want.rev == 0 {
-			leave, err = r.writes.enter(ctx, w.key)
+			if leave, err = r.queues.Enter(ctx, w.key); err != nil {
+				return ctxError(ctx)
+			}
 		}
-		return err
+		return nil
 	}
-	if r.writes.contended(w.key) {
+	if r.queues.Contended(w.key) {
 		if err := queue(); err != nil {
 			return nil, err
 		}
 	}
 	if w.want.rev != 0 {
-		land, err := r.writes.takeOff(ctx, w.key, w.want.rev)
+		release, err := r.queues.Acquire(ctx, w.key, w.want.rev)
 		if err != nil {
-			return nil, err
+			return nil, ctxError(ctx)
 		}
-		defer land()
+		defer release()
 	}
-	st, err := r.first(ctx, w)
+	st, err := r.startState(ctx, w)
 	if err != nil {
 		return nil, about(w.kind, w.name, err)
 	}
-	for lost := 0; ; {
-		it, met, err := r.attempt(ctx, w, st)
-		var again *again
+	for conflicts := 0; ; {
+		it, conflict, err := r.attempt(ctx, w, st)
+		var decided *decisionError
 		switch {
-		case errors.As(err, &again) && st.live:
-			return nil, again.err
-		case errors.As(err, &again) || errors.Is(err, errRace):
+		case errors.As(err, &decided) && st.live:
+			return nil, decided.err
+		case errors.As(err, &decided) || errors.Is(err, errRace):
 			if st, err = r.read(ctx, w.target); err != nil {
 				return nil, about(w.kind, w.name, err)
 			}
 		case err != nil:
 			return nil, err
-		case met == nil:
+		case conflict == nil:
 			return it, nil
 		default:
-			st = *met
-			lost++
-			if err := pause(ctx, lost); err != nil {
+			st = *conflict
+			conflicts++
+			if err := pause(ctx, conflicts); err != nil {
 				return nil, err
 			}
 			if err := queue(); err != nil {
 				return nil, err
 			}
-			if newer := r.writes.get(w.key); newer != nil && newer.Revision > st.rev {
-				st = state{item: newer, rev: newer.Revision} // those before us in the queue were here meanwhile
+			if newer := r.results.get(w.key); newer != nil && newer.Revision > st.rev {
+				st = state{item: newer, rev: newer.Revision} // of a writer that was before this one in the queue
 			}
 		}
 	}
 }
 
 // first is the state a write starts from.
-func (r *Registry) first(ctx context.Context, w *write) (state, error) {
+func (r *Registry) startState(ctx context.Context, w *write) (state, error) {
 	if w.options.DryRun {
 		return r.read(ctx, w.target) // nothing will check what is decided
 	}
-	return r.guess(ctx, w.target)
+	return r.latestKnown(ctx, w.target)
 }
 
 // errRace makes a write start over: an object came into being while it was about to be created.
 var errRace = errors.New("created meanwhile")
 
-// again wraps an error that a decision led to: on an old state it does not count.
-type again struct{ err error }
+// decisionError wraps an error of a decision. It counts only where the decision was made on a live state.
+type decisionError struct{ err error }
 
-func (a *again) Error() string { return a.err.Error() }
+func (a *decisionError) Error() string { return a.err.Error() }
 
-// attempt decides on a state and swaps. Errors of the decision are *again.
+// attempt decides on a state and makes the guarded update. Errors of the decision are *decisionError.
 func (r *Registry) attempt(ctx context.Context, w *write, st state) (*Item, *state, error) {
-	s, it, err := r.decide(ctx, w, st)
-	if s == nil {
+	u, it, err := r.decide(ctx, w, st)
+	if u == nil {
 		return it, nil, err
 	}
-	return r.run(ctx, s)
+	return r.execute(ctx, u)
 }
 
-// decide is what to swap for a state; nil: there is nothing to swap, it or err is the result.
-func (r *Registry) decide(ctx context.Context, w *write, st state) (*swap, *Item, error) {
+// decide is the guarded update for a state; nil: there is nothing to update, and the item or err is the result.
+func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpdate, *Item, error) {
 	switch {
 	case w.want.stale(st):
 		return nil, nil, w.fault(Conflict, modified)
 	case st.rev == 0 && w.absent != nil && st.live:
 		return r.decideAbsent(w)
 	case st.rev == 0:
-		return nil, nil, &again{notFound(w.kind, w.name)}
+		return nil, nil, &decisionError{notFound(w.kind, w.name)}
 	case w.blind && w.want.rev == 0 && !w.kind.UnconditionalUpdate:
-		return nil, nil, &again{unsaid(w.target)}
+		return nil, nil, &decisionError{errNoResourceVersion(w.target)}
 	case st.item == nil && !w.replace:
 		e := w.fault(Unreadable, "")
 		e.Cause = st.bad
-		return nil, nil, &again{e}
+		return nil, nil, &decisionError{e}
 	}
 	if err := w.want.check(w.target, st); err != nil {
-		return nil, nil, &again{err}
+		return nil, nil, &decisionError{err}
 	}
 	if st.item == nil {
 		return r.decideUnreadable(ctx, w, st)
 	}
-	old, err := st.item.object() // not own: whoever follows the kind wants it next
+	old, err := st.item.object() // not a copy: those who follow the kind need it next
 	if err != nil {
-		return nil, nil, &again{err}
+		return nil, nil, &decisionError{err}
 	}
 	obj, err := w.apply(st.item, old)
 	if err != nil {
-		return nil, nil, &again{err}
+		return nil, nil, &decisionError{err}
 	}
-	want, err := wanted(w.target, obj, WriteOptions{})
+	want, err := preconditionsOf(w.target, obj, WriteOptions{})
 	if err == nil {
 		err = want.check(w.target, st)
 	}
 	if err != nil {
-		return nil, nil, &again{err}
+		return nil, nil, &decisionError{err}
 	}
 	if err := r.prepareUpdate(ctx, w.target, obj, old, w.options.Subresource); err != nil {
-		return nil, nil, &again{err}
+		return nil, nil, &decisionError{err}
 	}
 	w.options.warn(w.kind, obj, old)
-	return &swap{
-		target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, remove: leaves(w.kind, obj, old),
+	return &guardedUpdate{
+		target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, remove: r.finishesDeletion(w.kind, obj, old),
 	}, nil, nil
 }
 
@@ -200,10 +202,10 @@ func (w *write) apply(current *Item, old schema.Object) (schema.Object, error) {
 	case w.blind:
 		return w.change(nil)
 	}
-	return w.change(own(old))
+	return w.change(deepCopy(old))
 }
 
-func (r *Registry) decideAbsent(w *write) (*swap, *Item, error) {
+func (r *Registry) decideAbsent(w *write) (*guardedUpdate, *Item, error) {
 	it, err := w.absent()
 	if errors.Is(err, Exists) && !w.options.DryRun {
 		return nil, nil, errRace
@@ -211,9 +213,9 @@ func (r *Registry) decideAbsent(w *write) (*swap, *Item, error) {
 	return nil, it, err
 }
 
-// decideUnreadable puts an object in the place of a value that is none, as if it were new; with the uid that it had before the value
-// was spoilt, where the store knows it. No other uid is taken from the writer.
-func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*swap, *Item, error) {
+// decideUnreadable replaces a value that cannot be read by an object, as if that were new, with the uid that it had before, where the store knows
+// it. No other uid is taken from the writer.
+func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*guardedUpdate, *Item, error) {
 	uid, err := r.lastUID(ctx, w.key, st.rev)
 	if err != nil {
 		return nil, nil, about(w.kind, w.name, err)
@@ -225,27 +227,27 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*s
 	if err != nil {
 		return nil, nil, err
 	}
-	holds, err := r.prepareCreate(ctx, w.kind, obj)
+	dependencies, err := r.prepareCreate(ctx, w.kind, obj)
 	if err != nil {
 		return nil, nil, err
 	}
 	if uid != "" {
 		obj.SetUID(types.UID(uid))
 	}
-	return &swap{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, holds: holds}, nil, nil
+	return &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, dependencies: dependencies}, nil, nil
 }
 
-// The pause of a beaten writer before it tries again: within a process writers queue, this is between processes.
+// The pause of a writer after a conflict. Within a process writers queue; this is for those of several processes.
 const (
 	firstPause = time.Millisecond
 	lastPause  = 64 * time.Millisecond
 )
 
-func pause(ctx context.Context, lost int) error {
-	if lost == 1 {
+func pause(ctx context.Context, conflicts int) error {
+	if conflicts == 1 {
 		return nil
 	}
-	most := min(lastPause, firstPause<<min(lost-2, 6))
+	most := min(lastPause, firstPause<<min(conflicts-2, 6))
 	timer := time.NewTimer(time.Duration(rand.Int64N(int64(most))))
 	defer timer.Stop()
 	select {

@@ -41,8 +41,8 @@ func (s *stillWatches) Commit(ctx context.Context, t store.Txn) (store.TxnResult
 	return s.Store.Commit(ctx, t)
 }
 
-// TestCreateByWhoIsBehind: a gateway whose watch of namespaces stands still creates what another one would, and nothing else.
-func TestCreateByWhoIsBehind(t *testing.T) {
+// TestCreateWithAnOldCache: a gateway whose watch of namespaces stands still creates what another one would, and nothing else.
+func TestCreateWithAnOldCache(t *testing.T) {
 	label := func(t *testing.T, r *registry.Registry) {
 		must(t)(r.Modify(testContext(t), core.Namespace, "", "shop", func(o schema.Object) (schema.Object, error) {
 			o.SetLabels(map[string]string{"changed": o.GetResourceVersion()})

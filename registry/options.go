@@ -11,7 +11,7 @@ const (
 	matchNot   = "NotOlderThan"
 )
 
-// validateList holds the rules of list options, with Kubernetes' texts.
+// validateList checks the rules of list options, with Kubernetes' texts.
 func validateList(o ListOptions) error {
 	var faults field.ErrorList
 	at := field.NewPath("resourceVersionMatch")
@@ -32,7 +32,7 @@ func validateList(o ListOptions) error {
 	return invalidOptions(faults)
 }
 
-// validateWatch holds the rules of watch options, with Kubernetes' texts.
+// validateWatch checks the rules of watch options, with Kubernetes' texts.
 func validateWatch(o WatchOptions) error {
 	var faults field.ErrorList
 	at := field.NewPath("resourceVersionMatch")

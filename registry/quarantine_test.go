@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/registry/quarantine"
 	"gantry/registry/store"
 	"gantry/schema"
 )
@@ -110,7 +111,7 @@ func isBad(t *testing.T, ctx context.Context, s store.Store, r *Registry, rev, g
 	if _, err := r.Get(ctx, podKind, "n", "bad", ""); !errors.Is(err, Unreadable) || !strings.Contains(err.Error(), want) {
 		t.Errorf("Get: %v, want %s", err, want)
 	}
-	var b badRecord
+	var b quarantine.Record
 	err = waitFor(ctx, func() bool {
 		kv, _, err := s.Get(ctx, "/gantry/quarantine/registry/pods/n/bad", 0)
 		return err == nil && kv != nil && json.Unmarshal(kv.Value, &b) == nil

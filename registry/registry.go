@@ -105,7 +105,7 @@ type Change struct{ Old, New *Item }
 
 // WriteOptions steer a create, update or modify.
 type WriteOptions struct {
-	// Subresource is "" or "status".
+	// Subresource is "", "status", or one of the kind's own ("resize" of pods).
 	Subresource string
 	// DryRun does everything but store.
 	DryRun bool
@@ -114,15 +114,14 @@ type WriteOptions struct {
 	// Decoded tells that the object was read from JSON and its owner is done with it: the result may hold it as its
 	// decoded form. (An object made in Go may differ from what is read again, in parts of a second, say.)
 	Decoded bool
-	// Warn, where set, is told what is valid in the object and yet most likely not meant (Kind.Warnings), before it is
-	// stored; again where that has to be repeated.
+	// Warn, where set, is called with what is valid in the object and yet probably a mistake (Kind.Warnings), before it is
+	// stored, and again when that is repeated.
 	Warn func(texts []string)
-	// Create, where set, is asked before an update of a kind that is created by it (Kind.CreateOnUpdate) creates: its error is
-	// the update's.
+	// Create, where set, is called before an update creates the object (Kind.CreateOnUpdate); its error becomes the update's.
 	Create func() error
 }
 
-// warn tells o.Warn of an object that is to replace old (nil: nothing).
+// warn calls o.Warn for an object that is to replace old (nil: nothing).
 func (o WriteOptions) warn(k *schema.Kind, obj, old schema.Object) {
 	if o.Warn != nil && o.Subresource == "" && k.Warnings != nil {
 		o.Warn(k.Warnings(obj, old))
@@ -137,7 +136,8 @@ type DeleteOptions struct {
 	Propagation          string // "", "Orphan", "Background", "Foreground"
 }
 
-// API is what one object at a time needs: *Registry has it, and remote.Client has it by HTTP through a gateway.
+// API is access to one object at a time. *Registry implements it, and remote.Client does through a gateway; the suite in apitest runs
+// on both.
 type API interface {
 	Get(ctx context.Context, k *schema.Kind, namespace, name string, resourceVersion string) (*Item, error)
 	Create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error)

@@ -41,7 +41,7 @@ func (c *cache) relist(ctx context.Context) (rev int64, err error) {
 		start = kvs[len(kvs)-1].Key + "\x00"
 	}
 	c.replace(found, rev)
-	c.bad.sweep(bad)
+	c.bad.Sweep(bad)
 	return rev, nil
 }
 
@@ -49,7 +49,7 @@ func (c *cache) relist(ctx context.Context) (rev int64, err error) {
 func (c *cache) known(rest string, rev int64) *Item {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if it := c.view.byKey[rest]; it != nil && it.Revision == rev && !c.forked {
+	if it := c.view.byKey[rest]; it != nil && it.Revision == rev && !c.rewound {
 		return it
 	}
 	return nil
@@ -63,12 +63,12 @@ func (c *cache) replace(found map[string]*Item, rev int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	again := c.filled
-	if c.forked {
+	if c.rewound {
 		c.backfill.reset()
 	}
 	for _, ch := range c.difference(found, rev) {
 		if ch.item != nil {
-			c.newest = ch
+			c.lastChange = ch
 		}
 		if again {
 			c.step(ch, now)
@@ -76,13 +76,13 @@ func (c *cache) replace(found map[string]*Item, rev int64) {
 			c.view.set(ch.rest, ch.item)
 		}
 	}
-	c.filled, c.stale, c.forked, c.rev, c.last = true, false, false, rev, rev
+	c.filled, c.stale, c.rewound, c.rev, c.last = true, false, false, rev, rev
 	c.ring.floor, c.ring.gap, c.pages = rev, c.ring.end(), nil
 	c.count()
 	c.ring.trim(now)
-	c.move()
-	close(c.news)
-	c.news = make(chan struct{})
+	c.notify()
+	close(c.changed)
+	c.changed = make(chan struct{})
 }
 
 // difference is the steps from the cache's state to found: what is gone first, at rev, as the revision of its deletion is

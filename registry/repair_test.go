@@ -110,7 +110,7 @@ func TestRepairLeavesGoodCopiesAlone(t *testing.T) {
 	})
 }
 
-func TestBrakeHoldsCopiesOfVanishedPods(t *testing.T) {
+func TestCopiesOfVanishedPodsAreKept(t *testing.T) {
 	var told []string
 	repairing(t, repairByNode(func(text string) { told = append(told, text) }), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
 		var all []string

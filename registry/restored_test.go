@@ -34,7 +34,7 @@ func TestRestoredStoreOvertakes(t *testing.T) {
 		for range last {
 			put(t, s, "/elsewhere", "x")
 		}
-		time.Sleep(lookEvery + time.Second)
+		time.Sleep(refreshEvery + time.Second)
 		synctest.Wait()
 		if l, err := r.List(ctx, podKind, "", ListOptions{}); err != nil || names(l) != "a d" {
 			t.Errorf("List = %s, %v, want what is there", names(l), err)

@@ -9,11 +9,11 @@ import (
 // entry is one change in a kind's history. item is the state after it; where the object went (gone), it is the last
 // state under the revision of the deletion. prev is the state before; nil: there was none.
 type entry struct {
-	rev  int64
-	item *Item
-	prev *Item
-	gone bool
-	left *atomic.Pointer[Item] // prev under this revision, made for the first watcher whose selector prev left
+	rev       int64
+	item      *Item
+	prev      *Item
+	gone      bool
+	leftState *atomic.Pointer[Item] // prev under this revision, made for the first watcher whose selector matched prev only
 }
 
 // ring is the recent history of a kind, append-only: a watcher is a position in it. Its methods are called
@@ -23,7 +23,7 @@ type ring struct {
 	times   []int64 // unix seconds, when each entry came
 	base    int64   // position of entries[0]
 	floor   int64   // every change after this revision is in entries
-	gap     int64   // what stands before this position is for Follow only: history is missing there
+	gap     int64   // entries before this position are for Follow only: history is missing there
 	bytes   int     // about what the entries keep alive
 	cursors map[*cursor]struct{}
 	limit   int // of entries
@@ -44,7 +44,7 @@ func (g *ring) add(e entry, now time.Time) {
 	g.bytes += e.size()
 }
 
-func newEntry(rev int64) entry { return entry{rev: rev, left: new(atomic.Pointer[Item])} }
+func newEntry(rev int64) entry { return entry{rev: rev, leftState: new(atomic.Pointer[Item])} }
 
 func (e entry) size() int {
 	n := 96
@@ -57,8 +57,7 @@ func (e entry) size() int {
 	return n
 }
 
-// trim forgets what is beyond the bounds, but never a part of a revision. A follower that has not seen it keeps what it
-// misses itself.
+// trim drops what is beyond the bounds, but never a part of a revision. A follower that has not seen it keeps what it misses in its cursor.
 func (g *ring) trim(now time.Time) {
 	old := now.Add(-ringAge).Unix()
 	n := 0
@@ -90,7 +89,7 @@ func (g *ring) trim(now time.Time) {
 	}
 }
 
-// after is the position of the first change after rev; ok is false where the ring does not reach back so far.
+// after is the position of the first change after rev; ok is false where the ring does not go back so far.
 func (g *ring) after(rev int64) (pos int64, ok bool) {
 	if rev < g.floor {
 		return 0, false

@@ -9,21 +9,26 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
+	"gantry/registry/quarantine"
 	"gantry/registry/safely"
 	"gantry/registry/store"
+	"gantry/registry/writequeue"
 	"gantry/schema"
 )
 
 // Registry is the one way to read and write /registry. A leader's Registry (Lead) is a copy with a fenced store, so
 // everything with a state is behind a pointer.
 type Registry struct {
-	cfg    Config // with its defaults filled in
-	kinds  *schema.Kinds
-	store  store.Store // what writes and reads of etcd go through
-	reads  *reads
-	rules  *versioned // store without a fence
-	writes *writes
+	cfg     Config // with its defaults filled in
+	kinds   *schema.Kinds
+	hooks   map[kschema.GroupResource]*hooks
+	store   store.Store // what writes and reads of etcd go through
+	reads   *reads
+	guard   *store.VersionGuard // store without a fence
+	results *results
+	queues  *writequeue.Queues
 }
 
 // reads is the read side: one cache a kind, and what they share.
@@ -31,10 +36,10 @@ type reads struct {
 	caches   *caches
 	starts   *starts
 	done     chan struct{} // closed when Run has ended
-	trips    *trips
-	progress *progress
-	recorder *recorder
-	old      chan struct{} // a place for each page of history that is being read from etcd
+	index    *store.ReadIndex
+	progress *store.ProgressRequests
+	recorder *quarantine.Recorder
+	old      chan struct{} // has an element for each list of history that is being read from etcd
 	running  atomic.Bool
 }
 
@@ -46,18 +51,18 @@ func New(cfg Config) *Registry {
 	if cfg.NodePorts == [2]int{} {
 		cfg.NodePorts = [2]int{30000, 32767}
 	}
-	r := &Registry{cfg: cfg, kinds: cfg.Kinds, writes: &writes{}}
-	r.rules = &versioned{Store: cfg.Store, log: cfg.Log}
-	r.store = r.rules
+	r := &Registry{cfg: cfg, kinds: cfg.Kinds, hooks: kindHooks, results: &results{}, queues: &writequeue.Queues{}}
+	r.guard = store.NewVersionGuard(cfg.Store, cfg.Log)
+	r.store = r.guard
 	r.reads = &reads{
 		starts: newStarts(),
 		done:   make(chan struct{}),
 		old:    make(chan struct{}, oldLists),
 	}
-	r.reads.trips = newTrips(r.store)
-	r.reads.progress = newProgress(r.store)
-	r.reads.recorder = newRecorder(cfg, r.store)
-	r.reads.caches = newCaches(cfg.Kinds, func(k *schema.Kind) *cache { return newCache(r, k) }, r.writes.forget)
+	r.reads.index = store.NewReadIndex(r.store)
+	r.reads.progress = store.NewProgressRequests(r.store)
+	r.reads.recorder = r.newRecorder()
+	r.reads.caches = newCaches(cfg.Kinds, func(k *schema.Kind) *cache { return newCache(r, k) }, r.results.forget)
 	return r
 }
 
@@ -68,12 +73,12 @@ func (r *Registry) Run(ctx context.Context) error {
 	}
 	defer close(r.reads.done)
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.reads.trips.run(ctx) })
-	g.Go(func() error { return r.reads.progress.run(ctx) })
+	g.Go(func() error { return r.reads.index.Run(ctx) })
+	g.Go(func() error { return r.reads.progress.Run(ctx) })
 	g.Go(func() error {
-		return safely.Keep(ctx, r.cfg.Log, "recording what is under quarantine", r.reads.recorder.run)
+		return safely.Keep(ctx, r.cfg.Log, "recording what is under quarantine", r.reads.recorder.Run)
 	})
-	g.Go(func() error { return r.look(ctx) })
+	g.Go(func() error { return r.maintain(ctx) })
 	g.Go(func() error { return r.reads.starts.run(ctx, g) })
 	g.Go(func() error {
 		r.reads.caches.follow(ctx)
@@ -87,7 +92,7 @@ func (r *Registry) Kinds() *schema.Kinds { return r.kinds }
 
 // Ready returns what keeps this registry from serving: etcd away, a cache not yet filled.
 func (r *Registry) Ready(ctx context.Context) error {
-	if _, err := r.rules.look(ctx); err != nil {
+	if _, err := r.guard.Check(ctx); err != nil {
 		return fmt.Errorf("asking etcd: %w", err)
 	}
 	if e, ok := r.cfg.Store.(*store.Etcd); ok {
@@ -103,14 +108,14 @@ func (r *Registry) Ready(ctx context.Context) error {
 	return nil
 }
 
-// lookEvery is how often quiet caches learn how far they are, so that a lost watch can go on from there, and whether
-// etcd went back in time.
-const lookEvery = 20 * time.Second
+// refreshEvery is how often progress is requested for quiet caches, so that a lost watch can go on from there, and how often it is checked that
+// etcd was not restored to an earlier state.
+const refreshEvery = 20 * time.Second
 
-// look checks etcd once at the start, until that succeeds, and then looks after the caches.
-func (r *Registry) look(ctx context.Context) error {
+// maintain checks etcd at the start, until that succeeds, and then refreshes the caches.
+func (r *Registry) maintain(ctx context.Context) error {
 	for pause := firstRewatch; ; pause = min(2*pause, lastRewatch) {
-		err := r.greet(ctx)
+		err := r.checkEtcd(ctx)
 		var old *store.OldVersionError
 		if errors.As(err, &old) {
 			return err
@@ -128,7 +133,7 @@ func (r *Registry) look(ctx context.Context) error {
 			return nil
 		}
 	}
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -140,9 +145,9 @@ func (r *Registry) look(ctx context.Context) error {
 	}
 }
 
-// greet checks etcd's version and the version of the rules.
-func (r *Registry) greet(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, tripTimeout)
+// checkEtcd checks etcd's version and the version of the rules.
+func (r *Registry) checkEtcd(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, store.ReadTimeout)
 	defer cancel()
 	if e, ok := r.cfg.Store.(*store.Etcd); ok {
 		if err := e.CheckVersion(ctx, r.cfg.Node != ""); err != nil {
@@ -150,23 +155,23 @@ func (r *Registry) greet(ctx context.Context) error {
 		}
 	}
 	if r.cfg.Quarantine {
-		return r.rules.raise(ctx)
+		return r.guard.Raise(ctx)
 	}
-	_, err := r.rules.look(ctx)
-	if errors.Is(err, r.rules.standing()) {
+	_, err := r.guard.Check(ctx)
+	if errors.Is(err, r.guard.Refused()) {
 		return nil
 	}
 	return err
 }
 
-// refresh asks every cache's watch for its progress and finds out whether etcd went back in time.
+// refresh requests the progress of every cache's watch and checks that etcd was not restored to an earlier state.
 func (r *Registry) refresh(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, tripTimeout)
+	ctx, cancel := context.WithTimeout(ctx, store.ReadTimeout)
 	defer cancel()
 	seen := map[*cache]int64{}
 	for _, c := range r.reads.caches.all() {
 		if rev := c.revision(); rev > 0 {
-			c.tidy()
+			c.dropExpired()
 			seen[c] = rev
 		}
 	}
@@ -180,22 +185,22 @@ func (r *Registry) refresh(ctx context.Context) {
 		}
 		_ = r.store.Progress(ctx, c.prefix)
 	}
-	if c := r.newest(); c != nil && !c.remembers(ctx) {
+	if c := r.latestCache(); c != nil && !c.historyMatches(ctx) {
 		for c := range seen {
 			c.mu.Lock()
-			c.recant()
+			c.distrust()
 			c.mu.Unlock()
 		}
 	}
 }
 
-// newest is the cache that knows the latest change of all; nil: none knows any.
-func (r *Registry) newest() (found *cache) {
+// latestCache is the cache that has seen the latest change of all; nil: none has seen any.
+func (r *Registry) latestCache() (found *cache) {
 	latest := int64(0)
 	for _, c := range r.reads.caches.all() {
 		c.mu.RLock()
-		if c.newest.rev > latest {
-			found, latest = c, c.newest.rev
+		if c.lastChange.rev > latest {
+			found, latest = c, c.lastChange.rev
 		}
 		c.mu.RUnlock()
 	}

@@ -18,8 +18,8 @@ type selector struct {
 	labels    labels.Selector
 	fields    fields.Selector
 	all       bool // nothing is selected but by the namespace
-	// hopeless: nothing can match, as when metadata.namespace= names another namespace.
-	hopeless bool
+	// matchesNothing: no item can match, as when metadata.namespace= names another namespace.
+	matchesNothing bool
 }
 
 // parseSelector reads selector texts; BadRequest where one cannot be understood.
@@ -47,8 +47,8 @@ func parseSelector(k *schema.Kind, namespace, labelText, fieldText string) (sele
 
 func (s *selector) checkFields(k *schema.Kind) error {
 	for _, req := range s.fields.Requirements() {
-		own := slices.ContainsFunc(k.Fields, func(f schema.Field) bool { return f.Path == req.Field })
-		if own || req.Field == "metadata.name" || (req.Field == "metadata.namespace" && k.Namespaced) {
+		known := slices.ContainsFunc(k.Fields, func(f schema.Field) bool { return f.Path == req.Field })
+		if known || req.Field == "metadata.name" || (req.Field == "metadata.namespace" && k.Namespaced) {
 			continue
 		}
 		if len(k.Fields) > 0 {
@@ -65,7 +65,7 @@ func (s *selector) simplify(k *schema.Kind) {
 		s.name = name
 	}
 	if namespace, ok := s.fields.RequiresExactMatch("metadata.namespace"); ok && k.Namespaced {
-		s.hopeless = s.namespace != "" && s.namespace != namespace
+		s.matchesNothing = s.namespace != "" && s.namespace != namespace
 		s.namespace = namespace
 	}
 }
@@ -78,7 +78,7 @@ func (s *selector) matches(it *Item) bool {
 	if s.all {
 		return true
 	}
-	if s.hopeless || s.name != "" && it.Name != s.name {
+	if s.matchesNothing || s.name != "" && it.Name != s.name {
 		return false
 	}
 	return s.labels.Matches(it.labels) && s.fields.Matches(itemFields{it})
@@ -89,8 +89,8 @@ type itemFields struct{ it *Item }
 
 // Has tells whether the field is there.
 func (f itemFields) Has(field string) bool {
-	_, own := f.it.field(field)
-	return own || field == "metadata.name" || field == "metadata.namespace"
+	_, known := f.it.field(field)
+	return known || field == "metadata.name" || field == "metadata.namespace"
 }
 
 // Get returns the field's value.

@@ -112,8 +112,8 @@ func TestAddressFollowsTheType(t *testing.T) {
 	r, etcd := registrytest.New(t)
 	ctx := testContext(t)
 	must(t)(r.Create(ctx, core.Service, asks("web", "10.96.0.10"), registry.WriteOptions{}))
-	moved := asks("web", "10.96.0.11")
-	_, err := r.Update(ctx, core.Service, moved, registry.WriteOptions{})
+	changed := asks("web", "10.96.0.11")
+	_, err := r.Update(ctx, core.Service, changed, registry.WriteOptions{})
 	wantError(t, err, registry.Invalid, "may not change once set")
 	it := must(t)(r.Update(ctx, core.Service, service("web"), registry.WriteOptions{}))
 	if s := it.Object().(*corev1.Service).Spec; s.ClusterIP != "10.96.0.10" {

@@ -59,7 +59,7 @@ func revisionSpan(data []byte) (at, end int, ok bool) {
 	return at, end, ok
 }
 
-// sameBut tells whether an object's value, which has no resourceVersion, is what final is but for that.
+// sameBut tells whether an object's value, which has no resourceVersion, equals final without its own.
 func sameBut(value, final []byte) bool {
 	at, _, ok := revisionSpan(value)
 	from, end, okFinal := revisionSpan(final)

@@ -8,15 +8,26 @@ import (
 	"gantry/schema"
 )
 
+// Objects is what Typed is made of: a Registry, or one that lets only some kinds through.
+type Objects interface {
+	API
+	List(ctx context.Context, k *schema.Kind, namespace string, o ListOptions) (List, error)
+	Owned(ctx context.Context, k *schema.Kind, uid string) ([]*Item, error)
+	Follow(ctx context.Context, k *schema.Kind, f func(Change)) error
+	Kinds() *schema.Kinds
+}
+
+var _ Objects = (*Registry)(nil)
+
 // Typed is access to one kind without casts: registry.For[*corev1.Pod](r).
 type Typed[T schema.Object] struct {
-	r *Registry
+	r Objects
 	k *schema.Kind
 }
 
 // For returns the access to the kind whose Go type is T. A type of no kind is a programmer's error and panics.
-func For[T schema.Object](r *Registry) Typed[T] {
-	k := r.kinds.Set().Of(reflect.TypeFor[T]())
+func For[T schema.Object](r Objects) Typed[T] {
+	k := r.Kinds().Set().Of(reflect.TypeFor[T]())
 	if k == nil {
 		panic(fmt.Sprintf("registry: no kind has the type %s", reflect.TypeFor[T]()))
 	}
@@ -69,7 +80,7 @@ func (t Typed[T]) UpdateStatus(ctx context.Context, obj T) (T, error) {
 	return typed[T](t.r.Update(ctx, t.k, obj, WriteOptions{Subresource: "status"}))
 }
 
-// Modify reads the object, lets change alter a copy, and swaps it in; it is repeated on conflict and writes
+// Modify reads the object, lets change alter a copy, and replaces the object by it; it is repeated on conflict and writes
 // nothing when the copy is equal. An error of change ends it and is returned.
 func (t Typed[T]) Modify(ctx context.Context, namespace, name string, change func(T) error) (T, error) {
 	return t.modify(ctx, namespace, name, change, WriteOptions{})

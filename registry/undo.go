@@ -2,24 +2,25 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/registry/admit"
+	"gantry/registry/history"
 	"gantry/registry/store"
 	"gantry/schema"
 )
 
 // PutBack makes an earlier state of an object (Read) the current one, by the way of every write: it is admitted,
-// validated, compared and swapped, with its companions.
+// validated, and stored in a guarded transaction with its companions.
 //
 //   - Where a readable object stands, it is updated: what may not change does not (Invalid names it), and what it observes,
 //     its status, stays.
-//   - Where a value stands that nobody can read, the whole state comes back, uid and status too: to everyone it is the same
-//     object as before.
+//   - Where a value stands that nobody can read, the whole state is stored again, uid and status too: it is the same object
+//     as before.
 //   - Where nothing stands, it is created anew, with another uid and no status; a pod is scheduled again.
 func (r *Registry) PutBack(ctx context.Context, it *Item, o WriteOptions) (*Item, error) {
 	t, err := targetOf(it.Kind, it.Namespace, it.Name)
@@ -30,13 +31,13 @@ func (r *Registry) PutBack(ctx context.Context, it *Item, o WriteOptions) (*Item
 	if err != nil {
 		return nil, about(t.kind, t.name, err)
 	}
-	obj, err := it.own()
+	obj, err := it.copyObject()
 	if err != nil {
 		return nil, err
 	}
 	switch {
 	case st.rev == 0:
-		return r.createAgain(ctx, t, obj, o)
+		return r.recreate(ctx, t, obj, o)
 	case st.item == nil:
 		return r.putBackWhole(ctx, t, st, obj, o)
 	}
@@ -47,69 +48,49 @@ func (r *Registry) PutBack(ctx context.Context, it *Item, o WriteOptions) (*Item
 	return r.Update(ctx, t.kind, obj, o)
 }
 
-func (r *Registry) createAgain(ctx context.Context, t target, obj schema.Object, o WriteOptions) (*Item, error) {
+func (r *Registry) recreate(ctx context.Context, t target, obj schema.Object, o WriteOptions) (*Item, error) {
 	obj.SetUID("")
 	obj.SetResourceVersion("")
-	if pod, ok := obj.(*corev1.Pod); ok {
-		pod.Spec.NodeName = ""
+	if prepare := r.hooksOf(t.kind).recreate; prepare != nil {
+		prepare(obj)
 	}
 	return r.Create(ctx, t.kind, obj, o)
 }
 
 func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj schema.Object, o WriteOptions) (*Item, error) {
-	call(t.kind.Default, obj)
+	applyTo(t.kind.Default, obj)
 	err := r.admit(ctx, &admit.Request{
-		Op: admit.Update, Kind: t.kind, Namespace: t.namespace, Name: t.name, Obj: obj, Old: own(obj),
+		Op: admit.Update, Kind: t.kind, Namespace: t.namespace, Name: t.name, Obj: obj, Old: deepCopy(obj),
 	})
 	if err != nil {
 		return nil, err
 	}
-	faults := append(schema.ValidateMeta(t.kind, obj), ipFamilies(obj)...)
+	faults := schema.ValidateMeta(t.kind, obj)
+	if complete := r.hooksOf(t.kind).complete; complete != nil {
+		faults = append(faults, complete(obj)...)
+	}
 	if t.kind.Validate != nil {
 		faults = append(faults, t.kind.Validate(obj)...)
 	}
 	if err := invalid(t.kind, t.name, faults); err != nil {
 		return nil, err
 	}
-	it, lost, err := r.run(ctx, &swap{target: t, old: st, obj: obj, dryRun: o.DryRun})
-	if err == nil && lost != nil {
+	it, conflict, err := r.execute(ctx, &guardedUpdate{target: t, old: st, obj: obj, dryRun: o.DryRun})
+	if err == nil && conflict != nil {
 		return nil, t.fault(Conflict, modified)
 	}
 	return it, err
 }
 
-// Quarantined is a value that cannot be read, as it is recorded at /gantry/quarantine/<key>.
-type Quarantined = badRecord
-
-// ListQuarantined returns what is under quarantine, in the order of keys.
-func ListQuarantined(ctx context.Context, s store.Store) ([]Quarantined, error) {
-	kvs, _, _, err := s.List(ctx, quarantinePrefix, store.RangeEnd(quarantinePrefix), 0, 0)
-	if err != nil {
-		return nil, err
+// Read reads a version as the object that its key says; the error says what is wrong with the value.
+func Read(kinds *schema.Set, key string, v *history.Version) (*Item, error) {
+	k, _, _, ok := kinds.Key(strings.TrimPrefix(key, registryPrefix))
+	if !ok || !strings.HasPrefix(key, registryPrefix) {
+		return nil, fmt.Errorf("%s is the key of no kind of object", key)
 	}
-	var out []Quarantined
-	for _, kv := range kvs {
-		out = append(out, readBad(kv))
+	if v.Value == nil {
+		return nil, errors.New("the key was deleted")
 	}
-	return out, nil
-}
-
-// QuarantineOf returns the record of one key; false: it is not under quarantine.
-func QuarantineOf(ctx context.Context, s store.Store, key string) (Quarantined, bool, error) {
-	kv, _, err := s.Get(ctx, quarantineKey(key), 0)
-	if err != nil || kv == nil {
-		return Quarantined{}, false, err
-	}
-	return readBad(kv), true, nil
-}
-
-// readBad reads a record; like every value in etcd it may be anything.
-func readBad(kv *store.KV) Quarantined {
-	var b Quarantined
-	key := "/" + strings.TrimPrefix(kv.Key, quarantinePrefix)
-	if json.Unmarshal(kv.Value, &b) != nil {
-		return Quarantined{Key: key, Error: "the record itself cannot be read"}
-	}
-	b.Key = key
-	return b
+	rest := strings.TrimPrefix(key, kindPrefix(k, ""))
+	return itemAt(k, rest, &store.KV{Key: key, Value: v.Value, ModRevision: v.Revision}, true)
 }

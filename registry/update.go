@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry/admit"
@@ -17,7 +16,7 @@ func (r *Registry) Update(ctx context.Context, k *schema.Kind, obj schema.Object
 	if err != nil {
 		return nil, err
 	}
-	want, err := wanted(t, obj, o)
+	want, err := preconditionsOf(t, obj, o)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +25,7 @@ func (r *Registry) Update(ctx context.Context, k *schema.Kind, obj schema.Object
 		if o.Decoded && want.rev != 0 {
 			return obj, nil // prepared twice at most, to replace the same revision
 		}
-		return own(obj), nil
+		return deepCopy(obj), nil
 	}
 	if k.CreateOnUpdate && o.Subresource == "" {
 		w.absent = func() (*Item, error) { return r.createAbsent(ctx, w, obj) }
@@ -44,38 +43,38 @@ func (r *Registry) createAbsent(ctx context.Context, w *write, obj schema.Object
 			return nil, err
 		}
 	}
-	return r.create(ctx, w.kind, own(obj), w.options)
+	return r.create(ctx, w.kind, deepCopy(obj), w.options)
 }
 
-// unsaid is the error of an update that must say what it replaces and does not.
-func unsaid(t target) error {
+// errNoResourceVersion is the error of an update that must name the revision it replaces and does not.
+func errNoResourceVersion(t target) error {
 	return invalid(t.kind, t.name, field.ErrorList{
 		field.Invalid(field.NewPath("metadata", "resourceVersion"), uint64(0), "must be specified for an update"),
 	})
 }
 
-// wish is what the stored object must be; the zero value takes any.
-type wish struct {
+// preconditions are what the stored object must be; the zero value takes any.
+type preconditions struct {
 	rev int64
 	uid string
 }
 
-// wanted reads the wishes in an object to be stored and in the options.
-func wanted(t target, obj schema.Object, o WriteOptions) (want wish, err error) {
+// preconditionsOf reads the preconditions in an object to be stored and in the options.
+func preconditionsOf(t target, obj schema.Object, o WriteOptions) (want preconditions, err error) {
 	want.uid = o.UID
 	for _, rv := range []string{o.ResourceVersion, obj.GetResourceVersion()} {
 		rev, err := revisionOf(t, rv)
 		if err != nil {
-			return wish{}, err
+			return preconditions{}, err
 		}
 		if rev != 0 && want.rev != 0 && rev != want.rev {
-			return wish{}, t.fault(Conflict, modified)
+			return preconditions{}, t.fault(Conflict, modified)
 		}
 		want.rev = max(want.rev, rev)
 	}
 	if uid := string(obj.GetUID()); uid != "" {
 		if want.uid != "" && want.uid != uid {
-			return wish{}, t.fault(Conflict, uidMismatch, want.uid, uid)
+			return preconditions{}, t.fault(Conflict, uidMismatch, want.uid, uid)
 		}
 		want.uid = uid
 	}
@@ -96,8 +95,8 @@ func revisionOf(t target, rv string) (int64, error) {
 	return rev, nil
 }
 
-// check holds the wishes against what is stored.
-func (want wish) check(t target, st state) error {
+// check compares the preconditions with what is stored.
+func (want preconditions) check(t target, st state) error {
 	if want.uid != "" && st.item != nil && st.item.uid != want.uid {
 		return t.fault(Conflict, uidMismatch, want.uid, st.item.uid)
 	}
@@ -107,8 +106,8 @@ func (want wish) check(t target, st state) error {
 	return nil
 }
 
-// stale tells that a wish can never come true: revisions only grow, even where what is known of them is old.
-func (want wish) stale(st state) bool { return want.rev != 0 && st.rev > want.rev }
+// stale tells that a precondition can never hold: revisions only grow, even where what is known of them is old.
+func (want preconditions) stale(st state) bool { return want.rev != 0 && st.rev > want.rev }
 
 // part is how one part of an object is updated.
 type part struct {
@@ -117,8 +116,8 @@ type part struct {
 	admit    bool
 }
 
-// partFor is that of a subresource; "binding" is Bind's.
-func partFor(t target, subresource string) (part, error) {
+// partOf is that of a subresource; "": the object itself.
+func (r *Registry) partOf(t target, subresource string) (part, error) {
 	k := t.kind
 	if subresource == "" {
 		return part{k.PrepareUpdate, k.ValidateUpdate, true}, nil
@@ -126,17 +125,15 @@ func partFor(t target, subresource string) (part, error) {
 	if s := k.Subresource(subresource); s != nil && s.IsPart() {
 		return part{s.Prepare, s.Validate, false}, nil
 	}
-	if subresource == "binding" && isPod(k) {
-		return part{}, nil
+	if p, ok := r.hooksOf(k).subresources[subresource]; ok {
+		return p, nil
 	}
 	return part{}, fault(k, t.name, NotFound, "the server could not find the requested resource")
 }
 
-func isNamespace(k *schema.Kind) bool { return k.Group == "" && k.Kind == "Namespace" }
-
-// prepareUpdate makes of obj, which a client wants in old's place, what is stored, or says every fault of it.
+// prepareUpdate makes obj, which is to replace old, what is stored, or names every fault of it.
 func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.Object, subresource string) error {
-	part, err := partFor(t, subresource)
+	part, err := r.partOf(t, subresource)
 	if err != nil {
 		return err
 	}
@@ -145,7 +142,7 @@ func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.
 		return err
 	}
 	updateMeta(obj, old)
-	call(k.Default, obj)
+	applyTo(k.Default, obj)
 	if part.prepare != nil {
 		part.prepare(obj, old)
 	}
@@ -158,8 +155,8 @@ func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.
 		}
 	}
 	faults := schema.ValidateMetaUpdate(k, obj, old)
-	if subresource == "" {
-		faults = append(faults, ipFamilies(obj)...)
+	if complete := r.hooksOf(k).complete; complete != nil && subresource == "" {
+		faults = append(faults, complete(obj)...)
 	}
 	if part.validate != nil {
 		faults = append(faults, part.validate(obj, old)...)
@@ -167,12 +164,12 @@ func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.
 	return invalid(k, t.name, faults)
 }
 
-// leaves tells whether an update takes from an object on its way out what held it: then it is deleted instead.
-func leaves(k *schema.Kind, obj, old schema.Object) bool {
+// finishesDeletion tells whether an update removes what kept an object that is being deleted: it is deleted then instead.
+func (r *Registry) finishesDeletion(k *schema.Kind, obj, old schema.Object) bool {
 	if old.GetDeletionTimestamp() == nil || len(obj.GetFinalizers()) > 0 {
 		return false
 	}
-	if ns, ok := obj.(*corev1.Namespace); ok && len(ns.Spec.Finalizers) > 0 {
+	if keeps := r.hooksOf(k).keeps; keeps != nil && keeps(obj) {
 		return false
 	}
 	grace := old.GetDeletionGracePeriodSeconds()

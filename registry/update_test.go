@@ -70,7 +70,7 @@ func TestUpdateMustSayItsRevision(t *testing.T) {
 	wantError(t, err, registry.Invalid, "must be specified for an update")
 }
 
-func TestStaleUpdateMakesNoTrip(t *testing.T) {
+func TestStaleUpdateMakesNoRoundTrip(t *testing.T) {
 	f := &faulty{Store: store.NewFake()}
 	r := registrytest.On(t, f)
 	registrytest.Namespace(t, r, "default")

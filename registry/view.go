@@ -27,9 +27,9 @@ type index struct {
 	used  atomic.Int64       // when last, in unix seconds
 }
 
-// maxIndexes bounds what odd selectors can make a cache hold, without the one by owner. The one that was not used for the longest
-// time makes room for another, but none that was used in the last seconds: else selectors in turn would have an index made for
-// every list, under the write lock. What has no index is matched item by item, which needs no lock.
+// maxIndexes bounds the indexes that selectors make a cache keep, besides that by owner. The least recently used one is replaced, but none that was
+// used in the last seconds: else selectors in turn would have an index made for every list, under the write lock. Without an index,
+// items are matched one by one, which needs no lock.
 const (
 	maxIndexes = 32
 	indexRest  = 10 // seconds
@@ -39,7 +39,7 @@ func newView() view {
 	return view{byKey: map[string]*Item{}, dirty: map[string]struct{}{}, byTerm: map[string]*index{}}
 }
 
-// set puts an item in place of what has its key; nil takes that away.
+// set replaces the item of a key; nil removes it.
 func (v *view) set(rest string, it *Item) (old *Item) {
 	old = v.byKey[rest]
 	if it == nil && old == nil {
@@ -57,8 +57,8 @@ func (v *view) set(rest string, it *Item) (old *Item) {
 	return old
 }
 
-// clean tells whether sorted is up to date.
-func (v *view) clean() bool { return len(v.dirty) == 0 }
+// isSorted tells whether sorted is up to date.
+func (v *view) isSorted() bool { return len(v.dirty) == 0 }
 
 // flush brings sorted up to date; the cache's lock is held for writing.
 func (v *view) flush() {
@@ -116,8 +116,8 @@ func (v *view) lookup(term, value string) ([]*Item, bool) {
 	return x.items[value], true
 }
 
-// lacks tells whether there is no index of a term and one may be made; victim is what has to go for it.
-func (v *view) lacks(term string) (victim string, lacks bool) {
+// needsIndex tells whether there is no index of a term and one may be made; victim is the one to replace.
+func (v *view) needsIndex(term string) (victim string, lacks bool) {
 	if v.byTerm[term] != nil {
 		return "", false
 	}
@@ -140,17 +140,17 @@ func (v *view) lacks(term string) (victim string, lacks bool) {
 	return victim, time.Now().Unix()-oldest > indexRest
 }
 
-// ensure makes the index of a term where it is lacking; the cache's lock is held for writing.
-func (v *view) ensure(term string) {
-	victim, lacks := v.lacks(term)
+// ensureIndex makes the index of a term where there is none; the cache's lock is held for writing.
+func (v *view) ensureIndex(term string) {
+	victim, lacks := v.needsIndex(term)
 	if !lacks {
 		return
 	}
 	delete(v.byTerm, victim)
-	v.byTerm[term] = v.build(term)
+	v.byTerm[term] = v.buildIndex(term)
 }
 
-func (v *view) build(term string) *index {
+func (v *view) buildIndex(term string) *index {
 	x := &index{terms: termsOf(term), items: map[string][]*Item{}}
 	v.flush()
 	for _, it := range v.sorted {

@@ -11,9 +11,9 @@ import (
 	"gantry/registry/store"
 )
 
-// TestIndexesGiveWay: odd selectors take the room for indexes only for a while, and what has no index is listed without the
+// TestIndexesAreReplaced: odd selectors take the room for indexes only for a while, and what has no index is listed without the
 // write lock.
-func TestIndexesGiveWay(t *testing.T) {
+func TestIndexesAreReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := store.NewFake()

@@ -72,7 +72,7 @@ func (w *Watcher) open(ctx context.Context, o WatchOptions, rev int64) error {
 		w.rev, w.pos = w.c.rev, w.c.ring.end()
 		return nil
 	}
-	defer w.c.unlock(w.c.lockClean(""))
+	defer w.c.unlock(w.c.lockSorted(""))
 	w.rev, w.pos = w.c.rev, w.c.ring.end()
 	lo, hi := namespaceSpan(w.sel.namespace)
 	w.initial = span(w.c.view.sorted, lo, hi)
@@ -155,7 +155,7 @@ func (w *Watcher) take(buf []Event) ([]Event, <-chan struct{}, error) {
 	if len(buf) == n {
 		w.rev = max(w.rev, c.rev)
 	}
-	return buf, c.news, nil
+	return buf, c.changed, nil
 }
 
 // offer appends what a change is for this watcher.
@@ -177,11 +177,11 @@ func (w *Watcher) offer(buf []Event, e entry) []Event {
 
 // leaving is the state that a watcher's selector no longer matches, under the revision of the change.
 func (e entry) leaving() *Item {
-	if it := e.left.Load(); it != nil {
+	if it := e.leftState.Load(); it != nil {
 		return it
 	}
-	e.left.CompareAndSwap(nil, e.prev.at(e.rev))
-	return e.left.Load()
+	e.leftState.CompareAndSwap(nil, e.prev.atRevision(e.rev))
+	return e.leftState.Load()
 }
 
 // wait waits for news; a bookmark may be due before.
@@ -209,7 +209,7 @@ func (w *Watcher) wait(ctx context.Context, news <-chan struct{}, buf []Event) (
 	return buf, nil
 }
 
-// bookmark tells how far the cache is, where this watcher has nothing to come before that.
+// bookmark is one of the cache's revision, where no event for this watcher is due before.
 func (w *Watcher) bookmark() (Event, bool) {
 	w.c.mu.RLock()
 	defer w.c.mu.RUnlock()
@@ -220,7 +220,7 @@ func (w *Watcher) bookmark() (Event, bool) {
 	return Event{Type: Bookmark, Revision: w.rev}, true
 }
 
-// catchUp appends changes from etcd's own history, up to where the ring begins.
+// catchUp appends changes from etcd's own history, up to the beginning of the ring.
 func (w *Watcher) catchUp(ctx context.Context, buf []Event) ([]Event, error) {
 	b := w.c.backfill
 	n := len(buf)
@@ -258,13 +258,13 @@ func (w *Watcher) awaitPast(ctx context.Context, b *backfill) error {
 	}
 }
 
-// enterRing goes on in the ring, where that has everything after the watcher's revision.
+// enterRing makes the watcher continue in the ring, where that has everything after its revision.
 func (w *Watcher) enterRing() bool {
 	w.c.mu.RLock()
 	defer w.c.mu.RUnlock()
 	pos, ok := w.c.ring.after(w.rev)
 	if ok {
-		w.pos, w.start = pos, w.rev // the cache may have yet to see what etcd's history told already
+		w.pos, w.start = pos, w.rev // the cache may not have seen yet what was read from etcd's history
 	}
 	return ok
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/registry/mutation"
 	"gantry/registry/store"
 )
 
@@ -26,9 +27,9 @@ func testRegistry(t *testing.T, s store.Store) *Registry {
 
 func runRegistry(t *testing.T, cfg Config) *Registry {
 	t.Helper()
-	DetectMutations(true)
+	mutation.Detect(true)
 	t.Cleanup(func() {
-		if err := Mutations(); err != nil {
+		if err := mutation.Found(); err != nil {
 			t.Error(err)
 		}
 	})

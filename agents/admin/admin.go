@@ -4,7 +4,7 @@
 // # History
 //
 // etcd keeps every revision of every key until it is compacted (the embedded one keeps an hour or two). Each
-// value that the registry writes ends in who wrote it, when, and which revision it replaced (registry.Stamp), so history needs no
+// value that the registry writes ends in who wrote it, when, and which revision it replaced (history.Record), so history needs no
 // key of its own; who deleted what is the history of /gantry/deleted. A change made past the registry, with
 // etcdctl, has no such stamp, or a copied one that names another revision: its WHO is "by hand", and its time is told by its
 // neighbours, "~" and within a minute, or "-".
@@ -74,7 +74,7 @@ func Commands(cfg Config) []*cli.Command {
 				&cli.BoolFlag{Name: "dry-run", Usage: "do everything but store"}),
 			Action: run(undo),
 		},
-		{Name: "quarantine", Usage: "list the values in etcd that cannot be read, and how to mend them", Flags: etcd, Action: run(quarantine)},
+		{Name: "quarantine", Usage: "list the values in etcd that cannot be read, and how to mend them", Flags: etcd, Action: run(listQuarantine)},
 		{Name: "backup", Usage: "save all of etcd to a file", ArgsUsage: "FILE", Flags: etcd, Action: run(backup)},
 		{
 			Name: "restore", Usage: "replace the embedded etcd of a data directory by a backup", ArgsUsage: "FILE",

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"gantry/registry"
+	"gantry/registry/history"
 	"gantry/schema/kinds"
 )
 
@@ -34,7 +35,7 @@ func diff(c *cli.Context, s *session) error {
 }
 
 // pair is the two versions to compare; nil: the object is not there.
-func (s *session) pair(o object, revs []int64, since time.Duration) (old, new *registry.Version, err error) {
+func (s *session) pair(o object, revs []int64, since time.Duration) (old, new *history.Version, err error) {
 	switch {
 	case len(revs) > 2:
 		return nil, nil, errors.New("--rev is given more than twice")
@@ -48,7 +49,7 @@ func (s *session) pair(o object, revs []int64, since time.Duration) (old, new *r
 		new, err = s.at(o, revs[1])
 		return old, new, err
 	}
-	versions, err := registry.History(s.ctx, s.store, o.key, 0)
+	versions, err := history.Versions(s.ctx, s.store, o.key, 0)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -68,7 +69,7 @@ func (s *session) pair(o object, revs []int64, since time.Duration) (old, new *r
 }
 
 // lastChange is the version that undo would bring back; where there is none, the one before the newest.
-func (s *session) lastChange(o object, versions []*registry.Version) *registry.Version {
+func (s *session) lastChange(o object, versions []*history.Version) *history.Version {
 	new := versions[len(versions)-1]
 	if it, err := registry.Read(kinds.BuiltIn(), o.key, new); err == nil {
 		if v, err := choose(o, versions, func(old *registry.Item) bool { return differs(old, it) }); err == nil {
@@ -79,7 +80,7 @@ func (s *session) lastChange(o object, versions []*registry.Version) *registry.V
 }
 
 // ago is the version that stood so long ago; nil: none did. Where history does not reach so far it is the oldest.
-func (s *session) ago(versions []*registry.Version, since time.Duration) (*registry.Version, error) {
+func (s *session) ago(versions []*history.Version, since time.Duration) (*history.Version, error) {
 	then := s.now.Add(-since)
 	for _, v := range slices.Backward(versions) {
 		var at time.Time
@@ -102,7 +103,7 @@ func (s *session) ago(versions []*registry.Version, since time.Duration) (*regis
 }
 
 // unified is the difference of two versions; "": there is none.
-func unified(o object, old, new *registry.Version) (string, error) {
+func unified(o object, old, new *history.Version) (string, error) {
 	a, err := lines(o, old)
 	if err != nil {
 		return "", err
@@ -116,7 +117,7 @@ func unified(o object, old, new *registry.Version) (string, error) {
 	})
 }
 
-func label(o object, v *registry.Version) string {
+func label(o object, v *history.Version) string {
 	if v == nil {
 		return o.key + " (not there)"
 	}
@@ -127,7 +128,7 @@ func label(o object, v *registry.Version) string {
 }
 
 // lines is a version as lines of YAML, or as it is stored where it cannot be read.
-func lines(o object, v *registry.Version) ([]string, error) {
+func lines(o object, v *history.Version) ([]string, error) {
 	if v == nil || v.Value == nil {
 		return nil, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"gantry/registry"
+	"gantry/registry/history"
 	"gantry/schema/kinds"
 )
 
@@ -45,11 +46,11 @@ func get(c *cli.Context, s *session) error {
 }
 
 // at is the version of an object at a revision; 0: now.
-func (s *session) at(o object, rev int64) (*registry.Version, error) {
+func (s *session) at(o object, rev int64) (*history.Version, error) {
 	kv, _, err := s.store.Get(s.ctx, o.key, rev)
 	switch {
 	case errors.Is(err, registry.Expired):
-		oldest, err := registry.Oldest(s.ctx, s.store)
+		oldest, err := history.Oldest(s.ctx, s.store)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +63,7 @@ func (s *session) at(o object, rev int64) (*registry.Version, error) {
 	case err != nil:
 		return nil, err
 	case kv != nil:
-		return &registry.Version{Revision: kv.ModRevision, Value: kv.Value}, nil
+		return &history.Version{Revision: kv.ModRevision, Value: kv.Value}, nil
 	case rev != 0:
 		return nil, fmt.Errorf("%s was not there at revision %d", o, rev)
 	}
@@ -71,7 +72,7 @@ func (s *session) at(o object, rev int64) (*registry.Version, error) {
 
 // missing is the error of an object that is not there, with what history knows of it.
 func (s *session) missing(o object) error {
-	versions, err := registry.History(s.ctx, s.store, o.key, 0)
+	versions, err := history.Versions(s.ctx, s.store, o.key, 0)
 	if err != nil {
 		return err
 	}

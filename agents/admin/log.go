@@ -12,6 +12,7 @@ import (
 	kjson "sigs.k8s.io/json"
 
 	"gantry/registry"
+	"gantry/registry/history"
 	"gantry/schema/kinds"
 )
 
@@ -27,7 +28,7 @@ func printLog(c *cli.Context, s *session) error {
 	if limit < 0 {
 		return fmt.Errorf("--limit %d is negative", limit)
 	}
-	versions, err := registry.History(s.ctx, s.store, o.key, limit)
+	versions, err := history.Versions(s.ctx, s.store, o.key, limit)
 	if err != nil {
 		return err
 	}
@@ -62,7 +63,7 @@ const timeFormat = "2006-01-02 15:04:05"
 const nearEnough = time.Minute
 
 // signature is when and by whom a version was made, as far as it is known.
-func (s *session) signature(v *registry.Version) (when, who string, err error) {
+func (s *session) signature(v *history.Version) (when, who string, err error) {
 	if v.By != nil {
 		return v.By.Time.In(s.local).Format(timeFormat), v.By.User, nil
 	}
@@ -82,8 +83,8 @@ func (s *session) signature(v *registry.Version) (when, who string, err error) {
 }
 
 // between bounds the time of a version by its neighbours; the newest revision of all was before now.
-func (s *session) between(v *registry.Version) (after, before time.Time, err error) {
-	after, before, err = registry.Between(s.ctx, s.store, v.Revision)
+func (s *session) between(v *history.Version) (after, before time.Time, err error) {
+	after, before, err = history.Between(s.ctx, s.store, v.Revision)
 	if errors.Is(err, registry.Expired) {
 		return after, before, nil
 	}
@@ -94,7 +95,7 @@ func (s *session) between(v *registry.Version) (after, before time.Time, err err
 }
 
 // describe is what a version changed, a line each; at least one.
-func describe(key string, v *registry.Version, allStatus bool) []string {
+func describe(key string, v *history.Version, allStatus bool) []string {
 	if v.Value == nil {
 		return []string{"deleted"}
 	}
@@ -137,7 +138,7 @@ func describe(key string, v *registry.Version, allStatus bool) []string {
 const secrets = "/registry/secrets/"
 
 // tree is a version as a tree of JSON: what the API serves.
-func tree(key string, v *registry.Version) (map[string]any, error) {
+func tree(key string, v *history.Version) (map[string]any, error) {
 	it, err := registry.Read(kinds.BuiltIn(), key, v)
 	if err != nil {
 		return nil, err

@@ -7,15 +7,15 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"gantry/registry"
+	"gantry/registry/quarantine"
 )
 
-// quarantine lists the values that cannot be read.
-func quarantine(c *cli.Context, s *session) error {
+// listQuarantine lists the values that cannot be read.
+func listQuarantine(c *cli.Context, s *session) error {
 	if c.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", c.Args().First())
 	}
-	bad, err := registry.ListQuarantined(s.ctx, s.store)
+	bad, err := quarantine.List(s.ctx, s.store)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gantry/registry"
+	"gantry/registry/history"
 	"gantry/schema/kinds"
 )
 
@@ -57,12 +58,12 @@ func undo(c *cli.Context, s *session) error {
 }
 
 // earlier is the version to bring back, and why it.
-func (s *session) earlier(o object, rev int64) (v *registry.Version, why string, err error) {
+func (s *session) earlier(o object, rev int64) (v *history.Version, why string, err error) {
 	if rev != 0 {
 		v, err := s.at(o, rev)
 		return v, "as asked", err
 	}
-	versions, err := registry.History(s.ctx, s.store, o.key, 0)
+	versions, err := history.Versions(s.ctx, s.store, o.key, 0)
 	if err != nil {
 		return nil, "", err
 	}
@@ -84,8 +85,8 @@ func (s *session) earlier(o object, rev int64) (v *registry.Version, why string,
 }
 
 // choose is the newest version that can be read and fits; where none fits, that can be read and is not the newest.
-func choose(o object, versions []*registry.Version, fits func(*registry.Item) bool) (*registry.Version, error) {
-	var second *registry.Version
+func choose(o object, versions []*history.Version, fits func(*registry.Item) bool) (*history.Version, error) {
+	var second *history.Version
 	now := versions[len(versions)-1]
 	for _, v := range slices.Backward(versions) {
 		if v.Value == nil {

@@ -27,6 +27,9 @@ type Config struct {
 	ClusterCIDR netip.Prefix
 	// NodeCIDRMask is the length of a node's prefix; 24.
 	NodeCIDRMask int
+	// ServiceCIDR is the range of cluster IPs; its first address is that of the Service kubernetes. Not valid: that Service is not kept.
+	// --service-cluster-ip-range
+	ServiceCIDR netip.Prefix
 	// RootCA is the PEM bundle that pods trust, put into kube-root-ca.crt in every namespace. Empty: none is put.
 	RootCA []byte
 	// ServiceAccountKey signs the tokens in Secrets of type kubernetes.io/service-account-token: an RSA or ECDSA key, of which
@@ -38,6 +41,9 @@ type Config struct {
 	TerminatedPodThreshold int
 	// Controllers says which run: names, "*" for all, "-name" for not that one; "*".
 	Controllers []string
+	// Undeclared is told when a controller reads or writes a kind that its row does not declare, which is refused as well; tests fail
+	// by it. nil: it is logged.
+	Undeclared func(error)
 	// Health is where the agent reports. Not nil.
 	Health *daemon.Health
 	// Log defaults to slog.Default().
@@ -59,6 +65,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.Undeclared == nil {
+		c.Undeclared = func(err error) { c.Log.Error("undeclared kind refused", "agent", "controllers", "err", err) }
 	}
 	return c
 }

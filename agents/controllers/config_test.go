@@ -47,7 +47,7 @@ func TestTableIsWhole(t *testing.T) {
 	var names []string
 	for _, c := range table(Config{}) {
 		names = append(names, c.Name)
-		if c.Doc == "" || c.Workers < 1 || c.New == nil || len(c.Reads) == 0 {
+		if c.Doc == "" || c.Workers < 1 || c.New == nil || c.Reads.None() {
 			t.Errorf("the row of %s has a gap", c.Name)
 		}
 	}

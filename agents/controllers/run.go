@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -10,7 +11,6 @@ import (
 	"gantry/agents/internal/loop"
 	"gantry/registry"
 	"gantry/registry/safely"
-	"gantry/schema"
 )
 
 // Run campaigns for leadership and runs the controllers while it leads, until ctx is done.
@@ -32,28 +32,28 @@ func Run(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// lead runs one term of leadership. Nothing is looked at before every kind is followed: what changed after the look would not
-// be looked at again.
+// lead runs the controllers for one term of leadership. No key is reconciled before every kind is followed: a change after the
+// reconciliation would not be noticed.
 func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logger) error {
-	g, ctx := safely.WithContext(ctx)
+	group, ctx := safely.WithContext(ctx)
 	recorder := events.New(r, "controllers", "", log)
-	g.Go(func() error { return safely.Keep(ctx, log, "writing events", recorder.Run) })
-	started := make(chan struct{})
-	start := func(run func(context.Context) error) {
-		g.Go(func() error {
+	group.Go(func() error { return safely.Keep(ctx, log, "writing events", recorder.Run) })
+	followed := make(chan struct{})
+	begin := func(run func(context.Context) error) {
+		group.Go(func() error {
 			select {
-			case <-started:
+			case <-followed:
 			case <-ctx.Done():
 			}
 			return run(ctx)
 		})
 	}
-	byKind := map[*schema.Kind][]func(old, current schema.Object){}
-	for _, c := range table(cfg) {
-		if !cfg.runs(c.Name) {
+	var watches watches
+	for _, row := range table(cfg) {
+		if !cfg.runs(row.Name) {
 			continue
 		}
-		e := &controller.Env{Registry: r, Events: recorder.As(source(c.Name)), Log: log.With("controller", c.Name)}
+		e := &controller.Env{Registry: controller.Restrict(r, &row, cfg.Undeclared), Events: recorder.As(cmp.Or(row.EventSource, row.Name+"-controller")), Log: log.With("controller", row.Name)}
 		var l *loop.Loop
 		e.Enqueue = func(key string, after time.Duration) {
 			if after > 0 {
@@ -62,52 +62,17 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 				l.Add(key)
 			}
 		}
-		w := c.New(e)
-		l = loop.New(c.Name, c.Workers, log, controller.IgnoreNamespaceTerminating(w.Reconcile))
-		for _, v := range w.Watches {
-			byKind[v.Kind] = append(byKind[v.Kind], v.Keys)
-		}
-		start(l.Run)
-		if w.Run != nil {
-			start(func(ctx context.Context) error { return safely.Keep(ctx, e.Log, "working beside the queue", w.Run) })
+		c := row.New(e)
+		l = loop.New(row.Name, row.Workers, log, controller.IgnoreNamespaceTerminating(c.Reconcile))
+		watches.add(&row, c, cfg.Undeclared)
+		begin(l.Run)
+		if c.Run != nil {
+			begin(func(ctx context.Context) error { return safely.Keep(ctx, e.Log, "working beside the queue", c.Run) })
 		}
 	}
-	kinds := map[*schema.Kind]func(registry.Change){}
-	for k, fs := range byKind {
-		kinds[k] = tell(fs)
-	}
-	g.Go(func() error {
-		_ = r.FollowAll(ctx, kinds, func() { close(started) }) // its only error is ctx's
+	group.Go(func() error {
+		_ = r.FollowAll(ctx, watches.handlers(r.Kinds().Set()), func() { close(followed) }) // its only error is ctx's
 		return nil
 	})
-	return g.Wait()
-}
-
-// sources are what Kubernetes' controllers sign their events with, where that is not their name and "-controller".
-var sources = map[string]string{
-	"endpointslice": "endpoint-slice-controller", "endpoints": "endpoint-controller", "garbage": "garbage-collector-controller",
-	"nodelifecycle": "node-controller", "nodeipam": "cidrAllocator", "taint": "taint-eviction-controller",
-}
-
-func source(controller string) string {
-	if s := sources[controller]; s != "" {
-		return s
-	}
-	return controller + "-controller"
-}
-
-// tell hands every change of a kind to all who watch it: one cursor and one decoding for all.
-func tell(fs []func(old, current schema.Object)) func(registry.Change) {
-	return func(c registry.Change) {
-		var old, current schema.Object
-		if c.Old != nil {
-			old = c.Old.Object()
-		}
-		if c.New != nil {
-			current = c.New.Object()
-		}
-		for _, f := range fs {
-			f(old, current)
-		}
-	}
+	return group.Wait()
 }

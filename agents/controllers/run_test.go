@@ -3,7 +3,6 @@ package controllers_test
 import (
 	"context"
 	"log/slog"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 
 	"gantry/agents/controllers"
 	"gantry/agents/controllers/controllertest"
-	"gantry/agents/internal/daemon"
 	"gantry/registry"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
@@ -32,7 +30,9 @@ func TestRunFailsOver(t *testing.T) {
 		r := registry.New(registry.Config{Store: etcd, Kinds: kinds.New(), Log: log})
 		go func() { ended <- r.Run(ctx) }()
 		go func() {
-			ended <- controllers.Run(ctx, controllers.Config{Registry: r, Identity: name, Health: &daemon.Health{}, Log: log, ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16")})
+			cfg := controllertest.Config(t, r)
+			cfg.Identity, cfg.Log = name, log
+			ended <- controllers.Run(ctx, cfg)
 		}()
 		return r, cancel
 	}

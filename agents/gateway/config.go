@@ -50,8 +50,8 @@ type Config struct {
 	// Issuer is the tokens' iss and default aud; default https://kubernetes.default.svc.
 	Issuer string
 
-	// ServiceCIDR is the range of cluster IPs; its first address is the Service kubernetes. Not valid: that
-	// Service is not kept.
+	// ServiceCIDR is the range of cluster IPs. Not valid: this gateway keeps no identity lease, and the Service kubernetes does not lead
+	// to it.
 	ServiceCIDR netip.Prefix
 
 	// RequestTimeout bounds every request that is not long-running; default 60 s.

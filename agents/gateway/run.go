@@ -62,7 +62,7 @@ func Run(ctx context.Context, cfg Config) error {
 	group.Go(func() error { return serve(ctx, g.server(ctx), l) })
 	if cfg.ServiceCIDR.IsValid() {
 		group.Go(func() error {
-			return safely.Keep(ctx, cfg.Log, "publishing the gateways' addresses", newPublisher(g.cfg).run)
+			return safely.Keep(ctx, cfg.Log, "keeping the identity lease", newIdentityLease(g.cfg).run)
 		})
 	}
 	return group.Wait()

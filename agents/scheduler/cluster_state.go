@@ -26,6 +26,7 @@ type clusterState struct {
 	recentSignatures []*podSignature // those that keep a pre-filter state and node results, the latest used first
 	feasible         []feasibleNode  // scratch space of selectNode
 	scores           []float64       // likewise
+	filters          []activeFilter  // likewise
 }
 
 // maxRecentSignatures bounds the memory of pre-filter states and node results, which grow with the number of nodes.
@@ -149,7 +150,7 @@ func (c *clusterState) preFilter(sig *podSignature) *preFilterState {
 
 // dropResults drops the node results and the pre-filter state of a signature.
 func (c *clusterState) dropResults(sig *podSignature) {
-	sig.nodeResults, sig.nodeScores, sig.preFilterState = nil, nil, nil
+	sig.nodeResults, sig.nodeScores, sig.nodesDiffer, sig.preFilterState = nil, nil, nil, nil
 	if i := slices.Index(c.recentSignatures, sig); i >= 0 {
 		c.recentSignatures = slices.Delete(c.recentSignatures, i, i+1)
 	}

@@ -163,14 +163,12 @@ func (s *affinityState) satisfiesRequiredAffinity(n *node) bool {
 	return satisfied || s.affinityMatches == 0 && allTermsMatch(s.signature.requiredAffinity, s.signature, s.cluster.namespaces)
 }
 
+func skipPodAffinityScore(own any) bool { return len(own.(*affinityState).topologyScores) == 0 }
+
 // scorePodAffinity returns the sum of the preferred affinity weights in n's domains.
 func scorePodAffinity(_ *preFilterState, own any, n *node) float64 {
-	s := own.(*affinityState)
-	if len(s.topologyScores) == 0 {
-		return 0
-	}
 	var score int64
-	for key, weights := range s.topologyScores {
+	for key, weights := range own.(*affinityState).topologyScores {
 		if value, ok := n.label(key); ok {
 			score += weights[value]
 		}

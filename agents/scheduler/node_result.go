@@ -39,9 +39,14 @@ func (state *preFilterState) scoreNode(n *node) (sum int64) {
 	if need := len(sig.nodeResults) * width; len(sig.nodeScores) < need {
 		sig.nodeScores = append(sig.nodeScores, make([]float64, need-len(sig.nodeScores))...)
 	}
+	if sig.nodesDiffer == nil {
+		sig.nodesDiffer = make([]bool, width)
+	}
 	for at, i := range set.nodeScores {
 		if own, skip := state.own(i); !skip {
-			sig.nodeScores[n.slot*width+at] = set.rows[i].score(state, own, n)
+			score := set.rows[i].score(state, own, n)
+			sig.nodeScores[n.slot*width+at] = score
+			sig.nodesDiffer[at] = sig.nodesDiffer[at] || score != 0
 		}
 	}
 	return sum

@@ -38,10 +38,12 @@ type plugin struct {
 	// from n would not help.
 	filter func(state *preFilterState, own any, n *node) (reasons []string, unresolvable bool)
 
-	// score returns the score of a node that fits: 0 to maxNodeScore, or any range where normalize is set.
+	// score returns the score of a node that fits: 0 to maxNodeScore, or any number where normalize is set.
 	score     func(state *preFilterState, own any, n *node) float64
-	normalize func(scores []float64) // changes the scores of all feasible nodes to 0 to maxNodeScore
+	normalize func(scores []float64) // changes the scores of all feasible nodes to 0 to maxNodeScore; not called where all are equal
 	weight    int64
+	// skipScore returns whether score would give all nodes the same for a pod: it is not run then. Only for clusterWide rows.
+	skipScore func(own any) bool
 
 	// reserve sets aside what the pod needs of node, in memory; its result is passed to preBind and unreserve. It runs once the node is
 	// chosen. An error ends the attempt: the pod is retried after its back-off.

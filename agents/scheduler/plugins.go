@@ -26,9 +26,9 @@ var plugins = []plugin{
 		score: scoreImageLocality, weight: 1,
 	}, {
 		name: "PodTopologySpread", doc: "filters and scores by topology spread constraints", clusterWide: true,
-		preFilter: preFilterSpread, filter: filterSpread, score: scoreSpread, normalize: normalizeSpread, weight: 2,
+		preFilter: preFilterSpread, filter: filterSpread, score: scoreSpread, skipScore: skipSpreadScore, normalize: normalizeSpread, weight: 2,
 	}, {
 		name: "InterPodAffinity", doc: "filters and scores by affinity and anti-affinity between pods", clusterWide: true,
-		preFilter: preFilterPodAffinity, filter: filterPodAffinity, score: scorePodAffinity, normalize: normalizeMinMax, weight: 2,
+		preFilter: preFilterPodAffinity, filter: filterPodAffinity, score: scorePodAffinity, skipScore: skipPodAffinityScore, normalize: normalizeMinMax, weight: 2,
 	},
 }

@@ -39,6 +39,7 @@ type podSignature struct {
 
 	nodeResults        []nodeResult    // by slot; nil: dropped
 	nodeScores         []float64       // by slot and row of pluginSet.nodeScores
+	nodesDiffer        []bool          // by row of pluginSet.nodeScores: any score was not 0
 	preFilterState     *preFilterState // nil: dropped
 	lastFailure        *explanation    // holds while the cluster's version is lastFailureVersion
 	lastFailureVersion int64

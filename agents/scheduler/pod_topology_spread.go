@@ -12,6 +12,7 @@ type spreadState struct {
 	signature *podSignature
 	topology  []topologyDomains       // by spread constraint
 	matches   map[*podSignature][]int // constraints that count the pods of a signature
+	soft      bool                    // any constraint is ScheduleAnyway
 }
 
 // topologyDomains are the counts of one spread constraint; a domain is a value of its node label.
@@ -33,6 +34,7 @@ func preFilterSpread(_ any, c *clusterState, sig *podSignature) any {
 	s := &spreadState{cluster: c, signature: sig, matches: map[*podSignature][]int{}}
 	for i := range sig.spreadConstraints {
 		s.topology = append(s.topology, s.newTopologyDomains(&sig.spreadConstraints[i]))
+		s.soft = s.soft || !sig.spreadConstraints[i].hard
 	}
 	countPods(c, s)
 	return s
@@ -135,6 +137,8 @@ func filterSpread(state *preFilterState, own any, n *node) ([]string, bool) {
 	}
 	return nil, false
 }
+
+func skipSpreadScore(own any) bool { return !own.(*spreadState).soft }
 
 // notSpread is the score of a node that lacks the label of a constraint.
 const notSpread = -1

@@ -43,6 +43,31 @@ func (state *preFilterState) filterClusterWide(n *node) (reasons []string, unres
 	return state.filter(state.cluster.plugins.clusterFilters, n)
 }
 
+// activeFilter is a filter that is not skipped for a signature, with what it gets.
+type activeFilter struct {
+	filter func(state *preFilterState, own any, n *node) (reasons []string, unresolvable bool)
+	own    any
+}
+
+// activeFilters appends the filters that filterClusterWide runs, to run them for many nodes.
+func (state *preFilterState) activeFilters(to []activeFilter) []activeFilter {
+	for _, i := range state.cluster.plugins.clusterFilters {
+		if own, skip := state.own(i); !skip {
+			to = append(to, activeFilter{state.cluster.plugins.rows[i].filter, own})
+		}
+	}
+	return to
+}
+
+func (state *preFilterState) run(filters []activeFilter, n *node) (reasons []string, unresolvable bool) {
+	for i := range filters {
+		if reasons, unresolvable := filters[i].filter(state, filters[i].own, n); reasons != nil {
+			return reasons, unresolvable
+		}
+	}
+	return nil, false
+}
+
 func (state *preFilterState) filter(rows []int, n *node) (reasons []string, unresolvable bool) {
 	for _, i := range rows {
 		own, skip := state.own(i)

@@ -20,14 +20,17 @@ import (
 )
 
 // Run schedules pods while this process is the leader, until ctx is done.
-func Run(ctx context.Context, cfg Config) error {
+func Run(ctx context.Context, cfg Config) error { return runWith(ctx, cfg, plugins) }
+
+// runWith is Run with a table of plug-ins.
+func runWith(ctx context.Context, cfg Config, rows []plugin) error {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
 	cfg.Health.Ready("scheduler", cfg.Registry.Ready)
 	err := cfg.Registry.Lead(ctx, "scheduler", cfg.Identity, func(ctx context.Context, r *registry.Registry) error {
-		return newLeader(cfg, r, plugins).run(ctx)
+		return newLeader(cfg, r, rows).run(ctx)
 	})
 	if ctx.Err() != nil {
 		return nil
@@ -85,16 +88,9 @@ func newLeader(cfg Config, r *registry.Registry, rows []plugin) *leader {
 // run works until ctx is done and everything it started has ended.
 func (l *leader) run(ctx context.Context) error {
 	g, ctx := safely.WithContext(ctx)
-	follow := func(k *schema.Kind, apply func(c registry.Change, now time.Time)) {
-		g.Go(func() error {
-			return l.registry.Follow(ctx, k, func(c registry.Change) {
-				l.changes.put(ctx, func(now time.Time) { apply(c, now) })
-			})
-		})
-	}
-	follow(core.Node, l.nodeChanged)
-	follow(core.Namespace, l.namespaceChanged)
-	follow(core.Pod, l.podChanged)
+	g.Go(func() error { return l.follow(ctx, core.Node, l.nodeChanged) })
+	g.Go(func() error { return l.follow(ctx, core.Namespace, l.namespaceChanged) })
+	g.Go(func() error { return l.follow(ctx, core.Pod, l.podChanged) })
 	g.Go(func() error { return safely.Keep(ctx, l.log, "writing events", l.recorder.Run) })
 	g.Go(func() error { l.bindQueue.runWorkers(ctx, l.log, "binding", bindWorkers, l.bind); return nil })
 	g.Go(func() error {
@@ -112,6 +108,14 @@ func (l *leader) run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// follow queues the changes of a kind for apply until ctx is done. While the queue is full the registry merges further changes of an object
+// into one.
+func (l *leader) follow(ctx context.Context, k *schema.Kind, apply func(c registry.Change, now time.Time)) error {
+	return l.registry.Follow(ctx, k, func(c registry.Change) {
+		l.changes.put(ctx, func(now time.Time) { apply(c, now) })
+	})
 }
 
 func (l *leader) nodeChanged(c registry.Change, now time.Time) {

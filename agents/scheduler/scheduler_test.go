@@ -34,10 +34,17 @@ func newCluster(t testing.TB) cluster {
 // schedule starts a scheduler.
 func (c cluster) schedule(t testing.TB, identity string) (stop func()) {
 	t.Helper()
+	return c.scheduleWith(t, identity, plugins)
+}
+
+// scheduleWith starts a scheduler with other plug-ins.
+func (c cluster) scheduleWith(t testing.TB, identity string, rows []plugin) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- Run(ctx, Config{Registry: c.r, Identity: identity, Health: &daemon.Health{}, Log: slog.New(slog.DiscardHandler)})
+		cfg := Config{Registry: c.r, Identity: identity, Health: &daemon.Health{}, Log: slog.New(slog.DiscardHandler)}
+		done <- runWith(ctx, cfg, rows)
 	}()
 	stop = sync.OnceFunc(func() {
 		cancel()

@@ -1,6 +1,9 @@
 package scheduler
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // feasibleNode is a node that passed all filters.
 type feasibleNode struct {
@@ -30,16 +33,23 @@ func (c *clusterState) selectNode(sig *podSignature) (*node, *explanation) {
 // findFeasible sets c.feasible to the nodes that pass all filters, from nextStart on, and returns why the others do not.
 func (c *clusterState) findFeasible(state *preFilterState) *explanation {
 	c.feasible = c.feasible[:0]
+	c.filters = state.activeFilters(c.filters[:0])
 	why := &explanation{nodes: len(c.nodeList)}
+	if len(c.nodeList) > 0 {
+		c.nextStart %= len(c.nodeList)
+	}
 	for i := range c.nodeList {
-		index := (c.nextStart + i) % len(c.nodeList)
+		index := c.nextStart + i
+		if index >= len(c.nodeList) {
+			index -= len(c.nodeList)
+		}
 		n := c.nodeList[index]
 		result := state.nodeResult(n)
 		if result.reasons != nil {
 			why.add(result.reasons, result.unresolvable)
 			continue
 		}
-		if reasons, unresolvable := state.filterClusterWide(n); reasons != nil {
+		if reasons, unresolvable := state.run(c.filters, n); reasons != nil {
 			why.add(reasons, unresolvable)
 			continue
 		}
@@ -53,7 +63,7 @@ func (c *clusterState) prioritize(state *preFilterState) *node {
 	set, scores := c.plugins, c.scratchScores()
 	width := len(set.nodeScores)
 	for at, i := range set.nodeScores {
-		if _, skip := state.own(i); skip {
+		if !state.signature.nodesDiffer[at] {
 			continue
 		}
 		for j := range c.feasible {
@@ -63,13 +73,14 @@ func (c *clusterState) prioritize(state *preFilterState) *node {
 	}
 	for _, i := range set.clusterScores {
 		own, skip := state.own(i)
-		if skip {
+		row := &set.rows[i]
+		if skip || row.skipScore != nil && row.skipScore(own) {
 			continue
 		}
 		for j := range c.feasible {
-			scores[j] = set.rows[i].score(state, own, c.feasible[j].node)
+			scores[j] = row.score(state, own, c.feasible[j].node)
 		}
-		c.addScores(&set.rows[i], scores)
+		c.addScores(row, scores)
 	}
 	winner, top := 0, int64(math.MinInt64)
 	for j := range c.feasible {
@@ -89,8 +100,11 @@ func (c *clusterState) scratchScores() []float64 {
 	return c.scores[:len(c.feasible)]
 }
 
-// addScores adds a plug-in's scores to those of the feasible nodes.
+// addScores adds a plug-in's scores to those of the feasible nodes. Equal scores do not change which node is the best.
 func (c *clusterState) addScores(row *plugin, scores []float64) {
+	if !slices.ContainsFunc(scores, func(score float64) bool { return score != scores[0] }) {
+		return
+	}
 	if row.normalize != nil {
 		row.normalize(scores)
 	}

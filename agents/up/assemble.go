@@ -44,7 +44,8 @@ func (a assembly) run(ctx context.Context, agent string) error {
 	case "controllers":
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
-			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens,
+			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
+			RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens,
 		})
 	case "network":
 		return network.Run(ctx, network.Config{

@@ -17,6 +17,7 @@ import (
 	"gantry/registry"
 	"gantry/registry/embedded"
 	"gantry/registry/embedded/embeddedtest"
+	"gantry/registry/history"
 	"gantry/registry/store"
 	"gantry/schema/core"
 	"gantry/schema/kinds"
@@ -147,7 +148,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if _, err := r.Create(ctx, core.ConfigMap, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "next"}}, registry.WriteOptions{}); err != nil {
 		t.Errorf("writing after: %v", err)
 	}
-	if oldest, err := registry.Oldest(ctx, s); err != nil || oldest != done.Next {
+	if oldest, err := history.Oldest(ctx, s); err != nil || oldest != done.Next {
 		t.Errorf("the oldest revision is %d, %v, want %d", oldest, err, done.Next)
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 )
 
-// checkFiles looks at etcd's files before etcd does, which ends the whole process by a panic where its database cannot be
-// read, and begins an empty log, and waits, where the log is gone. Nothing is repaired. dir is etcd's data directory.
+// checkFiles checks etcd's files before etcd reads them: etcd panics where its database cannot be read, and begins an empty log and waits where the
+// log is missing. Nothing is repaired. dir is etcd's data directory.
 func checkFiles(dir string) error {
 	db := filepath.Join(dir, "member", "snap", "db")
 	f, err := os.Open(db)
@@ -25,7 +25,7 @@ func checkFiles(dir string) error {
 	const advice = "restore a backup (gantry restore), or, where etcd has other members, remove this one and add it anew"
 	info, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("looking at etcd's database: %w", err)
+		return fmt.Errorf("reading the size of etcd's database: %w", err)
 	}
 	if info.Size() == 0 {
 		return nil // made and not written yet

@@ -1,4 +1,4 @@
-// Package embedded runs a single-member etcd inside of this process and looks after it.
+// Package embedded runs a single-member etcd inside of this process and maintains it.
 //
 //   - Open starts it on its data directory, which one process alone uses. Its files are checked first: etcd itself panics where its
 //     database cannot be read. Client speaks to it without a socket; with Config.Port it listens on 127.0.0.1 for etcdctl as well.
@@ -104,7 +104,7 @@ func Open(cfg Config) (*Etcd, error) {
 		return nil, err
 	}
 	e := &Etcd{lock: lock, quota: cmp.Or(cfg.Quota, defaultQuota)}
-	e.upkeep = &upkeep{e: e, log: cfg.Log.With("agent", "etcd"), tell: cfg.Notice, every: upkeepEvery}
+	e.upkeep = &upkeep{e: e, log: cfg.Log.With("agent", "etcd"), notify: cfg.Notice, every: upkeepEvery}
 	if e.etcd, err = embed.StartEtcd(etcdConfig(cfg)); err != nil {
 		lock.Close()
 		return nil, startFault(cfg, err)
@@ -148,14 +148,14 @@ func (d direct) Revision(ctx context.Context) (int64, error) {
 // Client speaks to this etcd by function calls, with neither socket nor TLS. It ends with Run or Close.
 func (e *Etcd) Client() *clientv3.Client { return e.client }
 
-// Run looks after etcd until ctx is done or etcd fails, and closes it.
+// Run maintains etcd until ctx is done or etcd fails, and closes it.
 func (e *Etcd) Run(ctx context.Context) error {
 	defer e.Close()
-	var kept sync.WaitGroup
-	defer kept.Wait()
+	var done sync.WaitGroup
+	defer done.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	kept.Go(func() { e.upkeep.run(ctx) })
+	done.Go(func() { e.upkeep.run(ctx) })
 	select {
 	case <-ctx.Done():
 		return nil

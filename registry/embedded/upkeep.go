@@ -12,13 +12,13 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// The embedded etcd is looked after by this process. etcd itself compacts its history, an hour or two after it was
+// The embedded etcd is maintained by this process. etcd itself compacts its history, an hour or two after it was
 // made (counted anew at every start); upkeep gives the space back to the file system, shortens history when the database nears
 // its quota, and gets it out of the state NOSPACE, in which it takes deletions only.
 
 // When to do what.
 const (
-	// upkeepEvery is how often the database is looked at: a look costs nothing.
+	// upkeepEvery is how often the database is checked: a check costs nothing.
 	upkeepEvery = 5 * time.Second
 	// Defragmenting stops a single member for as long as copying what is in use takes, some 100 MB in a second. It
 	// is done when it frees so many bytes and so large a part of the file, or when the file nears the quota.
@@ -26,16 +26,16 @@ const (
 	worthPart  = 0.5
 	nearQuota  = 0.8
 	nearPart   = 0.25
-	// quietWrites is how many writes between two looks are few enough not to be in the way of.
+	// quietWrites is how many writes between two checks are few enough to defragment meanwhile.
 	quietWrites = 500
-	// brimQuota is where history is shortened although nobody asked for it: else the alarm would ring soon.
-	brimQuota = 0.9
-	// roomPart of the quota must be free for the alarm to be disarmed: else it would ring again at once.
+	// shortenQuota is where history is shortened before its time: else the alarm would be raised soon.
+	shortenQuota = 0.9
+	// roomPart of the quota must be free for the alarm to be disarmed: else it would be raised again at once.
 	roomPart = 0.05
 	// defragPause is the least time between two defragmentations.
 	defragPause = 10 * time.Minute
-	// complainEvery is how often it is said that the database stays full.
-	complainEvery = time.Minute
+	// stillFullEvery is how often it is logged that the database stays full.
+	stillFullEvery = time.Minute
 )
 
 // Notice is something about etcd that an admin should know.
@@ -50,7 +50,7 @@ type Notice struct {
 type dbState struct {
 	size, inUse, quota int64
 	noSpace            bool  // the alarm is on
-	writes             int64 // since the last look
+	writes             int64 // since the last check
 	sinceDefrag        time.Duration
 	sinceShorten       time.Duration
 }
@@ -78,7 +78,7 @@ func (s dbState) next() step {
 		return nothing
 	case float64(s.size) > nearQuota*float64(s.quota) && float64(free) > nearPart*float64(s.size):
 		return defragment
-	case float64(s.size) > brimQuota*float64(s.quota) && s.sinceShorten >= defragPause:
+	case float64(s.size) > shortenQuota*float64(s.quota) && s.sinceShorten >= defragPause:
 		return shorten
 	case free > worthBytes && float64(free) > worthPart*float64(s.size) && s.writes <= quietWrites:
 		return defragment
@@ -89,25 +89,25 @@ func (s dbState) next() step {
 // room tells whether the file is far enough below the quota.
 func (s dbState) room() bool { return float64(s.size) < (1-roomPart)*float64(s.quota) }
 
-// upkeep looks after one embedded etcd.
+// upkeep maintains one embedded etcd.
 type upkeep struct {
-	e      *Etcd
-	log    *slog.Logger
-	tell   func(Notice)
-	every  time.Duration
-	full   bool      // the alarm was on at the last look
-	last   time.Time // of a defragmentation
-	cut    time.Time // of shortening history
-	seen   int64     // the revision at the last look
-	moaned time.Time
+	e         *Etcd
+	log       *slog.Logger
+	notify    func(Notice)
+	every     time.Duration
+	full      bool      // the alarm was on at the last check
+	last      time.Time // of a defragmentation
+	shortened time.Time // history, the last time
+	seen      int64     // the revision at the last check
+	logged    time.Time // that the database stays full
 }
 
-// run looks, decides and acts until ctx is done.
+// run checks, decides and acts until ctx is done.
 func (u *upkeep) run(ctx context.Context) {
 	tick := time.NewTicker(u.every)
 	defer tick.Stop()
 	for {
-		if err := u.look(ctx); err != nil && ctx.Err() == nil {
+		if err := u.check(ctx); err != nil && ctx.Err() == nil {
 			u.log.Warn("upkeep of etcd failed", "after", u.every, "err", err)
 		}
 		select {
@@ -118,7 +118,7 @@ func (u *upkeep) run(ctx context.Context) {
 	}
 }
 
-func (u *upkeep) look(ctx context.Context) error {
+func (u *upkeep) check(ctx context.Context) error {
 	s := u.state()
 	switch s.next() {
 	case defragment:
@@ -137,7 +137,7 @@ func (u *upkeep) state() dbState {
 	server := u.e.etcd.Server
 	s := dbState{
 		size: server.Backend().Size(), inUse: server.Backend().SizeInUse(), quota: u.e.quota,
-		sinceDefrag: time.Since(u.last), sinceShorten: time.Since(u.cut),
+		sinceDefrag: time.Since(u.last), sinceShorten: time.Since(u.shortened),
 	}
 	for _, a := range server.Alarms() {
 		s.noSpace = s.noSpace || a.Alarm == pb.AlarmType_NOSPACE
@@ -165,12 +165,12 @@ func (u *upkeep) defragment(ctx context.Context, s dbState) error {
 	return nil
 }
 
-// shorten drops the older half of history before its time; what it frees is given back at one of the next looks.
+// shorten drops the older half of history before its time; what it frees is given back at one of the next checks.
 func (u *upkeep) shorten(ctx context.Context, s dbState) error {
 	kv := u.e.etcd.Server.KV()
 	from, to := kv.FirstRev(), kv.Rev()
 	rev := from + (to-from)/2
-	u.cut = time.Now()
+	u.shortened = time.Now()
 	if rev <= from {
 		return nil
 	}
@@ -181,7 +181,7 @@ func (u *upkeep) shorten(ctx context.Context, s dbState) error {
 	return nil
 }
 
-// reclaim makes room in a full database. What is not in use comes first; then all of history goes, which is less bad than
+// reclaim makes room in a full database. What is not in use comes first; then all of history is dropped, which is less bad than
 // a cluster that cannot write.
 func (u *upkeep) reclaim(ctx context.Context, s dbState) error {
 	if float64(s.size-s.inUse) > roomPart*float64(s.quota) {
@@ -205,8 +205,8 @@ func (u *upkeep) reclaim(ctx context.Context, s dbState) error {
 	if s.room() {
 		return u.disarm(ctx, s)
 	}
-	if time.Since(u.moaned) > complainEvery {
-		u.moaned = time.Now()
+	if time.Since(u.logged) > stillFullEvery {
+		u.logged = time.Now()
 		u.log.Error("etcd stays full of live objects: delete some, or give it a larger quota", "inUse", s.inUse, "quota", s.quota)
 	}
 	return nil
@@ -225,8 +225,8 @@ func (u *upkeep) disarm(ctx context.Context, s dbState) error {
 	}
 	u.full = false
 	u.log.Warn("etcd has space again", "size", s.size, "quota", s.quota)
-	if u.tell != nil {
-		u.tell(Notice{Warning: true, Reason: "EtcdSpaceRecovered", Text: fmt.Sprintf(
+	if u.notify != nil {
+		u.notify(Notice{Warning: true, Reason: "EtcdSpaceRecovered", Text: fmt.Sprintf(
 			"etcd had no space left and refused writes; after dropping history and defragmenting its database takes %s of %s", size(s.size), size(s.quota))})
 	}
 	return nil

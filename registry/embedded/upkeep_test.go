@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/history"
 	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
@@ -150,11 +151,11 @@ func TestShorten(t *testing.T) {
 	if err := e.upkeep.shorten(ctx, dbState{}); err != nil {
 		t.Fatal(err)
 	}
-	oldest, err := registry.Oldest(ctx, s)
+	oldest, err := history.Oldest(ctx, s)
 	if err != nil || oldest <= first || oldest >= last {
 		t.Errorf("the oldest revision is %d, %v, want one between %d and %d", oldest, err, first, last)
 	}
-	versions, err := registry.History(ctx, s, "/x", 0)
+	versions, err := history.Versions(ctx, s, "/x", 0)
 	if err != nil || len(versions) != int(last-oldest)+1 || !versions[0].First {
 		t.Errorf("%d versions, %v, want those from %d to %d", len(versions), err, oldest, last)
 	}

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/mutation"
 	"gantry/registry/store"
 	"gantry/schema/kinds"
 )
@@ -51,9 +52,9 @@ func On(t testing.TB, etcd store.Store) *registry.Registry {
 // DetectMutations makes a test fail at its end where somebody changed an object that a registry's cache handed out.
 func DetectMutations(t testing.TB) {
 	_, test := t.(*testing.T)
-	registry.DetectMutations(test)
+	mutation.Detect(test)
 	t.Cleanup(func() {
-		if err := registry.Mutations(); err != nil {
+		if err := mutation.Found(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -50,11 +50,11 @@ func (e *Etcd) readAnywhere(ctx context.Context, patience time.Duration, key str
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	answers := make(chan answer)
-	again := time.NewTimer(0)
-	defer again.Stop()
+	repeat := time.NewTimer(0)
+	defer repeat.Stop()
 	for {
 		select {
-		case <-again.C:
+		case <-repeat.C:
 			for range e.members {
 				wg.Go(func() {
 					res, err := e.client.Get(ctx, key, opts...)
@@ -64,7 +64,7 @@ func (e *Etcd) readAnywhere(ctx context.Context, patience time.Duration, key str
 					}
 				})
 			}
-			again.Reset(patience)
+			repeat.Reset(patience)
 		case a := <-answers:
 			if a.err == nil {
 				return a.res, nil

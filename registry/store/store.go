@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+
+	"k8s.io/apimachinery/pkg/api/validate/content"
 )
 
 // Store is the bottom of the registry, in the shape of go.etcd.io/etcd/client/v3/kubernetes: reads and
@@ -89,3 +91,6 @@ type Event struct {
 
 // rangeEnd is the first key after all that start with prefix, which ends in a slash: '0' follows '/'.
 func RangeEnd(prefix string) string { return prefix[:len(prefix)-1] + "0" }
+
+// IsSegment tells whether s can be one segment of a key. Nothing else may be built into one.
+func IsSegment(s string) bool { return s != "" && len(content.IsPathSegmentName(s)) == 0 }

@@ -13,7 +13,7 @@ import (
 type Verb string
 
 // The verbs. An update and a status update replace the object as it was seen: a change meanwhile is a Conflict and the
-// key is looked at again.
+// key is reconciled again.
 const (
 	Create       Verb = "create"
 	Update       Verb = "update"
@@ -23,24 +23,27 @@ const (
 
 // Action is one step of a plan, and why.
 type Action struct {
-	Do     Verb
-	Kind   *schema.Kind
+	Do   Verb
+	Kind *schema.Kind
+	// Object is what is written, or the object to delete as it was seen.
 	Object schema.Object
+	// Reason says why, for the log.
 	Reason string
-	// Event is recorded once it is done; nil: none.
+	// Event is recorded once the action is done; nil: none.
 	Event *Event
 	// Bulk actions of the same verb that follow each other run side by side.
 	Bulk bool
-	// Quiet ones have no line in the log of their own: their plan's maker writes one for all.
+	// Quiet ones are logged at debug level only: who made the plan logs one line for all.
 	Quiet bool
 	// DeleteOptions are those of a delete; the uid seen is always a precondition.
 	DeleteOptions registry.DeleteOptions
 }
 
-// Event is an event about an object.
+// Event is a Kubernetes Event to record about an object.
 type Event struct {
-	Kind            *schema.Kind
-	About           schema.Object
+	Kind  *schema.Kind
+	About schema.Object
+	// Warning is the Event's type; otherwise it is Normal.
 	Warning         bool
 	Reason, Message string
 }

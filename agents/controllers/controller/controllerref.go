@@ -11,17 +11,17 @@ import (
 	"gantry/schema"
 )
 
-// ClaimChildren sorts out which candidates owner controls. Those it controls and selects are mine; those it controls and does
-// not select are released; orphans it selects are adopted. An owner or an orphan that is being deleted changes nothing.
-// What a plan adopts or releases is only counted at the next look.
-func ClaimChildren[T schema.Object](ownerKind *schema.Kind, owner schema.Object, kind *schema.Kind, selector labels.Selector, candidates []T) (mine []T, plan []Action) {
+// ClaimChildren returns which candidates owner controls and selects, and a plan for the others: those it controls and does not select
+// are released, orphans it selects are adopted. An owner or an orphan that is being deleted changes nothing. What the plan adopts or
+// releases counts once the cache shows it: reconcile again after AdoptAndRelease.
+func ClaimChildren[T schema.Object](ownerKind *schema.Kind, owner schema.Object, kind *schema.Kind, selector labels.Selector, candidates []T) (children []T, plan []Action) {
 	for _, c := range candidates {
 		ref := metav1.GetControllerOfNoCopy(c)
 		matches := selector.Matches(labels.Set(c.GetLabels()))
 		switch {
 		case ref != nil && ref.UID != owner.GetUID():
 		case ref != nil && matches:
-			mine = append(mine, c)
+			children = append(children, c)
 		case owner.GetDeletionTimestamp() != nil:
 		case ref != nil:
 			plan = append(plan, release(kind, c, owner))
@@ -29,7 +29,7 @@ func ClaimChildren[T schema.Object](ownerKind *schema.Kind, owner schema.Object,
 			plan = append(plan, adopt(ownerKind, owner, kind, c))
 		}
 	}
-	return mine, plan
+	return children, plan
 }
 
 func adopt(ownerKind *schema.Kind, owner schema.Object, kind *schema.Kind, obj schema.Object) Action {
@@ -45,10 +45,10 @@ func release(kind *schema.Kind, obj, owner schema.Object) Action {
 	return Action{Do: Update, Kind: kind, Object: c, Reason: "released: the selector of " + owner.GetName() + " no longer matches"}
 }
 
-// RequeueNow asks for another look at once.
+// RequeueNow as Reconcile's after has the key reconciled again at once.
 const RequeueNow = time.Millisecond
 
-// AdoptAndRelease executes a plan of adoptions and releases, after making sure that the owner is still there and wanted.
+// AdoptAndRelease executes a plan of adoptions and releases, after a consistent read has shown that the owner is there and not being deleted.
 func (e *Env) AdoptAndRelease(ctx context.Context, k *schema.Kind, owner schema.Object, plan []Action) error {
 	item, err := e.Registry.Get(ctx, k, owner.GetNamespace(), owner.GetName(), "")
 	if err != nil {
@@ -60,7 +60,7 @@ func (e *Env) AdoptAndRelease(ctx context.Context, k *schema.Kind, owner schema.
 	return e.Execute(ctx, plan)
 }
 
-// EnqueueOwner asks for a look at the controllers (of kind) of an object and, for an orphan, at all that select it.
+// EnqueueOwner enqueues the controlling owner (of kind) of an object that changed and, for an orphan, everything in index that selects it.
 func (e *Env) EnqueueOwner(kind string, index *SelectorIndex, old, current schema.Object) {
 	for _, obj := range []schema.Object{old, current} {
 		if obj == nil {

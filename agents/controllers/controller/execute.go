@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/registry"
@@ -19,27 +20,28 @@ const maxBatch = 64
 
 // Execute does a plan in order, stops at the first error, and returns when the caches show what was written.
 func (e *Env) Execute(ctx context.Context, plan []Action) error {
-	w := &writes{versions: map[types.UID]string{}, seen: map[*schema.Kind]int64{}}
+	w := &written{versions: map[types.UID]string{}, revisions: map[*schema.Kind]int64{}}
 	err := e.executeAll(ctx, plan, w)
-	for k, revision := range w.seen {
-		if oerr := e.Registry.Observed(ctx, k, revision); oerr != nil {
-			return errors.Join(err, fmt.Errorf("waiting for the cache of %s: %w", k.Plural, oerr))
+	for k, revision := range w.revisions {
+		if werr := e.Registry.observed(ctx, k, revision); werr != nil {
+			return errors.Join(err, fmt.Errorf("waiting for the cache of %s: %w", k.Plural, werr))
 		}
 	}
 	return err
 }
 
-// writes is what an execution has written so far.
-type writes struct {
+// written is what an execution has written so far.
+type written struct {
 	mu sync.Mutex // guards both maps
 	// versions hold the resourceVersion of what was changed, for a second change of the same object.
 	versions map[types.UID]string
-	seen     map[*schema.Kind]int64
+	// revisions are what the cache of each kind must show.
+	revisions map[*schema.Kind]int64
 }
 
 // executeAll starts bulk actions slowly, in batches of 1, 2, 4...: when all of them are bound to fail (a quota, a
 // webhook), few are tried.
-func (e *Env) executeAll(ctx context.Context, plan []Action, w *writes) error {
+func (e *Env) executeAll(ctx context.Context, plan []Action, w *written) error {
 	size := 1
 	for len(plan) > 0 {
 		n := 1
@@ -59,7 +61,7 @@ func (e *Env) executeAll(ctx context.Context, plan []Action, w *writes) error {
 	return nil
 }
 
-func (e *Env) executeBatch(ctx context.Context, batch []Action, w *writes) error {
+func (e *Env) executeBatch(ctx context.Context, batch []Action, w *written) error {
 	if len(batch) == 1 {
 		return e.executeOne(ctx, batch[0], w)
 	}
@@ -79,7 +81,7 @@ func (e *Env) executeBatch(ctx context.Context, batch []Action, w *writes) error
 	return nil
 }
 
-func (e *Env) executeOne(ctx context.Context, a Action, w *writes) error {
+func (e *Env) executeOne(ctx context.Context, a Action, w *written) error {
 	item, err := e.write(ctx, a, w)
 	if errors.Is(err, registry.NotFound) && a.Do == Delete {
 		return nil
@@ -89,7 +91,7 @@ func (e *Env) executeOne(ctx context.Context, a Action, w *writes) error {
 	}
 	if item != nil {
 		w.mu.Lock()
-		w.seen[a.Kind] = max(w.seen[a.Kind], item.Revision)
+		w.revisions[a.Kind] = max(w.revisions[a.Kind], item.Revision)
 		if uid := a.Object.GetUID(); uid != "" {
 			w.versions[uid] = fmt.Sprint(item.Revision)
 		}
@@ -100,8 +102,8 @@ func (e *Env) executeOne(ctx context.Context, a Action, w *writes) error {
 		level = slog.LevelDebug
 	}
 	e.Log.Log(ctx, level, "object "+pastTense[a.Do], "kind", a.Kind.Kind, "ns", a.Object.GetNamespace(), "name", a.Object.GetName(), "reason", a.Reason)
-	if n := a.Event; n != nil {
-		e.record(n)
+	if a.Event != nil {
+		e.record(a.Event)
 	}
 	return nil
 }
@@ -110,18 +112,18 @@ var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatu
 
 var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted"}
 
-func (e *Env) record(n *Event) {
-	kind := "Normal"
-	if n.Warning {
-		kind = "Warning"
+func (e *Env) record(ev *Event) {
+	kind := corev1.EventTypeNormal
+	if ev.Warning {
+		kind = corev1.EventTypeWarning
 	}
-	e.Events.Event(n.Kind, n.About, kind, n.Reason, "%s", n.Message)
+	e.Events.Event(ev.Kind, ev.About, kind, ev.Reason, "%s", ev.Message)
 }
 
-func (e *Env) write(ctx context.Context, a Action, w *writes) (*registry.Item, error) {
+func (e *Env) write(ctx context.Context, a Action, w *written) (*registry.Item, error) {
 	obj := a.Object
 	w.mu.Lock()
-	version, again := w.versions[obj.GetUID()]
+	version, changed := w.versions[obj.GetUID()]
 	w.mu.Unlock()
 	switch a.Do {
 	case Create:
@@ -132,7 +134,7 @@ func (e *Env) write(ctx context.Context, a Action, w *writes) (*registry.Item, e
 		item, _, err := e.Registry.Delete(ctx, a.Kind, obj.GetNamespace(), obj.GetName(), o)
 		return item, err
 	}
-	if again && obj.GetUID() != "" {
+	if changed && obj.GetUID() != "" {
 		obj = obj.DeepCopyObject().(schema.Object)
 		obj.SetResourceVersion(version)
 	}

@@ -8,53 +8,53 @@ import (
 	"gantry/schema"
 )
 
-// Names of created objects derive from their owner and from what was seen when they were planned, so the same view
-// plans the same names: a second creation from a stale view collides instead of making a duplicate.
-
 // alphabet has no vowels and no look-alikes, as generated names of Kubernetes.
 const alphabet = "bcdfghjklmnpqrstvwxz2456789"
 
 const (
 	suffixLength = 5
-	// MaxNameBase leaves room for the suffix in a name of 63 characters.
-	MaxNameBase = 63 - suffixLength
+	// maxPrefix leaves room for the dash and the suffix in a name of 63 characters.
+	maxPrefix = 63 - suffixLength - 1
 )
 
-// NameSeed collects what a name derives from.
+// NameSeed collects what the names of created objects derive from: their owner, and what was seen when they were planned. The same
+// state plans the same names, so that a second creation from a stale cache collides instead of making a duplicate.
 type NameSeed struct{ h hash.Hash }
 
+// NewNameSeed is the seed of the objects that owner owns.
 func NewNameSeed(owner schema.Object) NameSeed {
-	v := NameSeed{sha256.New()}
-	v.Add(string(owner.GetUID()), owner.GetNamespace(), owner.GetName())
-	return v
+	s := NameSeed{sha256.New()}
+	s.Add(string(owner.GetUID()), owner.GetNamespace(), owner.GetName())
+	return s
 }
 
-func (v NameSeed) Add(parts ...string) {
+// Add makes the names depend on parts.
+func (s NameSeed) Add(parts ...string) {
 	for _, p := range parts {
-		v.h.Write([]byte(p))
-		v.h.Write([]byte{0})
+		s.h.Write([]byte(p))
+		s.h.Write([]byte{0})
 	}
 }
 
-// Names returns n different names, base and a suffix each, none of them taken.
-func (v NameSeed) Names(base string, n int, taken map[string]bool) []string {
-	base = base[:min(len(base), MaxNameBase)]
-	seed := v.h.Sum(nil)
+// Names returns n different names, none of them taken: prefix (cut where the name would be too long), a dash and a suffix each.
+func (s NameSeed) Names(prefix string, n int, taken map[string]bool) []string {
+	prefix = prefix[:min(len(prefix), maxPrefix)] + "-"
+	seed := s.h.Sum(nil)
 	out := make([]string, 0, n)
-	mine := make(map[string]bool, n)
+	planned := make(map[string]bool, n)
 	for i := uint64(0); len(out) < n; i++ {
 		sum := sha256.Sum256(binary.BigEndian.AppendUint64(seed, i))
-		name := base + SafeEncode(binary.BigEndian.Uint64(sum[:]), suffixLength)
-		if taken[name] || mine[name] {
+		name := prefix + SafeEncode(binary.BigEndian.Uint64(sum[:]), suffixLength)
+		if taken[name] || planned[name] {
 			continue
 		}
-		mine[name] = true
+		planned[name] = true
 		out = append(out, name)
 	}
 	return out
 }
 
-// SafeEncode writes n as length characters of the alphabet.
+// SafeEncode writes n as length characters that names of objects may have.
 func SafeEncode(n uint64, length int) string {
 	b := make([]byte, length)
 	for i := range b {

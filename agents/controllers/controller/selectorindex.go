@@ -19,24 +19,26 @@ func Union[T schema.Object](owned, selected []T) []T {
 	return slices.CompactFunc(out, func(a, b T) bool { return a.GetName() == b.GetName() && a.GetUID() == b.GetUID() })
 }
 
-// SelectorIndex remembers the selectors of a kind by key, to answer which of them match an object, without waiting for any
-// cache; and how large what they select is.
+// SelectorIndex holds the selectors of the objects of a kind, to answer which of them match another object without waiting for any
+// cache; and how many objects each selects.
 type SelectorIndex struct {
-	mu    sync.Mutex // guards both maps
-	by    map[string]map[string]labels.Selector
-	sizes map[string]int
+	mu        sync.Mutex                            // guards both maps
+	selectors map[string]map[string]labels.Selector // by namespace and name
+	sizes     map[string]int                        // by key
 }
 
+// NewSelectorIndex is an empty index.
 func NewSelectorIndex() *SelectorIndex {
-	return &SelectorIndex{by: map[string]map[string]labels.Selector{}, sizes: map[string]int{}}
+	return &SelectorIndex{selectors: map[string]map[string]labels.Selector{}, sizes: map[string]int{}}
 }
 
-// coalesce is how long changes of what an object is made of gather before its owner is looked at, so that a thousand
-// pods are not a thousand looks. A large owner takes longer to look at and waits longer, up to slowest.
+// How long changes of an owner's children are gathered before the owner is reconciled, so that a thousand pods are not a thousand
+// reconciliations. An owner of many children takes longer to reconcile and waits longer, up to maxDelay.
 const (
+	// CoalesceDelay is the delay of an owner without children.
 	CoalesceDelay = 10 * time.Millisecond
-	coalesceOne   = 100 * time.Microsecond
-	slowest       = 200 * time.Millisecond
+	delayPerChild = 100 * time.Microsecond
+	maxDelay      = 200 * time.Millisecond
 )
 
 // SetSize notes how many objects a key selects.
@@ -46,30 +48,30 @@ func (s *SelectorIndex) SetSize(key string, n int) {
 	s.sizes[key] = n
 }
 
-// Delay is how long changes of what a key selects gather.
+// Delay is how long changes of what a key selects are gathered.
 func (s *SelectorIndex) Delay(key string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return min(CoalesceDelay+time.Duration(s.sizes[key])*coalesceOne, slowest)
+	return min(CoalesceDelay+time.Duration(s.sizes[key])*delayPerChild, maxDelay)
 }
 
-// Set replaces the selector of an object; nil forgets it.
+// Set replaces the selector of an object; nil removes the object from the index.
 func (s *SelectorIndex) Set(obj metav1.Object, selector labels.Selector) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ns, name := obj.GetNamespace(), obj.GetName()
 	if selector == nil {
 		delete(s.sizes, ns+"/"+name)
-		delete(s.by[ns], name)
-		if len(s.by[ns]) == 0 {
-			delete(s.by, ns)
+		delete(s.selectors[ns], name)
+		if len(s.selectors[ns]) == 0 {
+			delete(s.selectors, ns)
 		}
 		return
 	}
-	if s.by[ns] == nil {
-		s.by[ns] = map[string]labels.Selector{}
+	if s.selectors[ns] == nil {
+		s.selectors[ns] = map[string]labels.Selector{}
 	}
-	s.by[ns][name] = selector
+	s.selectors[ns][name] = selector
 }
 
 // Each calls f for the key of every object whose selector matches.
@@ -82,7 +84,7 @@ func (s *SelectorIndex) Each(namespace string, set map[string]string, f func(key
 func (s *SelectorIndex) matching(namespace string, set map[string]string) (keys []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, selector := range s.by[namespace] {
+	for name, selector := range s.selectors[namespace] {
 		if selector.Matches(labels.Set(set)) {
 			keys = append(keys, namespace+"/"+name)
 		}
@@ -99,4 +101,5 @@ func SelectorOf(s *metav1.LabelSelector) labels.Selector {
 	return selector
 }
 
+// ByName compares objects by name.
 func ByName[T metav1.Object](a, b T) int { return strings.Compare(a.GetName(), b.GetName()) }

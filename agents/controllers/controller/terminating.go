@@ -20,10 +20,12 @@ func NamespaceTerminating(err error) bool {
 	return errors.As(err, &e) && slices.ContainsFunc(e.Causes, func(c metav1.StatusCause) bool { return c.Type == corev1.NamespaceTerminatingCause })
 }
 
-// TerminatingRecheck is when a key whose namespace is being deleted is looked at again: the namespace may have been made anew since.
+// TerminatingRecheck is after how long a key whose namespace is being deleted is reconciled again: a namespace of this name may have been
+// created since.
 const TerminatingRecheck = time.Minute
 
-// IgnoreNamespaceTerminating is reconcile, but that the answer of namespaceEnds is the end of the work, not a failure.
+// IgnoreNamespaceTerminating is reconcile without the errors of NamespaceTerminating, which are no failure: the key is reconciled again
+// after TerminatingRecheck.
 func IgnoreNamespaceTerminating(reconcile loop.Reconcile) loop.Reconcile {
 	return func(ctx context.Context, key string) (time.Duration, error) {
 		after, err := reconcile(ctx, key)

@@ -1,3 +1,4 @@
+// Package controllertest runs the controllers on a registry in memory, for tests of what they do together. Tests of plans use plantest.
 package controllertest
 
 import (
@@ -28,11 +29,13 @@ import (
 	"gantry/schema/kinds"
 )
 
-// Cluster is a registry on a fake store with the controllers at work, and a scheduler and kubelet as simple as can be.
+// Cluster is a registry on a fake store with the controllers running, and a minimal scheduler and kubelet.
 type Cluster struct {
 	T        *testing.T
 	Context  context.Context
 	Registry *registry.Registry
+	// Store is what Registry stands on; nil in a Cluster that Start did not make.
+	Store *store.Fake
 	// Broken tells whether a pod never becomes ready; nil: all do.
 	Broken atomic.Pointer[func(*corev1.Pod) bool]
 }
@@ -40,18 +43,27 @@ type Cluster struct {
 // Deadline bounds every wait of a test: a busy machine and the race detector are slow.
 const Deadline = time.Minute
 
-// Start runs the controllers named ("*": all). Everything has ended when the test ends.
+// Config is the configuration of the controllers on r. A test fails where a controller reads or writes a kind that its row does not declare.
+func Config(t *testing.T, r *registry.Registry) controllers.Config {
+	return controllers.Config{
+		Registry: r, Identity: "test", ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), RootCA: []byte("the CA"),
+		Undeclared: func(err error) { t.Error(err) }, Health: &daemon.Health{},
+		Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
+	}
+}
+
+// Start runs the controllers, with what change makes of Config where it is not nil. Everything has ended when the test ends.
 func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
 	t.Helper()
 	registrytest.DetectMutations(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
-	cfg := controllers.Config{Registry: r, Identity: "test", ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16"), RootCA: []byte("the CA"),
-		Health: &daemon.Health{}, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))}
+	fake := store.NewFake()
+	r := registry.New(registry.Config{Store: fake, Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
+	cfg := Config(t, r)
 	if change != nil {
 		change(&cfg)
 	}
-	c := &Cluster{T: t, Context: ctx, Registry: r}
+	c := &Cluster{T: t, Context: ctx, Registry: r, Store: fake}
 	done := make(chan struct{}, 3)
 	run := func(name string, f func(context.Context) error) {
 		go func() {

@@ -22,7 +22,7 @@ import (
 )
 
 // accountTokens fills Secrets of type kubernetes.io/service-account-token and deletes them with their account. Its keys
-// are secretKey's and accountKey's.
+// are those of secretKey and accountKey.
 type accountTokens struct {
 	*controller.Env
 	signer *signtoken.Signer
@@ -41,17 +41,18 @@ func accountKey(a *corev1.ServiceAccount) string {
 	return strings.Join([]string{"account", a.Namespace, a.Name, string(a.UID)}, " ")
 }
 
+// NewServiceAccountToken fills Secrets with tokens signed with key, of which nil leaves them as they are, and the bundle rootCA.
 func NewServiceAccountToken(key crypto.Signer, rootCA []byte) func(*controller.Env) controller.Reconciler {
 	return func(e *controller.Env) controller.Reconciler {
 		if key == nil {
-			return controller.Reconciler{Reconcile: func(context.Context, string) (time.Duration, error) { return 0, nil }}
+			return controller.Idle()
 		}
 		signer, err := signtoken.New(key)
 		if err != nil {
 			panic("controllers: a key that Validate refuses: " + err.Error())
 		}
 		c := accountTokens{e, signer, rootCA}
-		return controller.Reconciler{Reconcile: c.reconcile, Watches: []controller.Watch{{Kind: core.Secret, Keys: c.ofSecret}, {Kind: core.ServiceAccount, Keys: c.ofAccount}}}
+		return controller.Reconciler{Reconcile: c.reconcile, Watches: []controller.Watch{{Kind: core.Secret, Keys: c.onSecret}, {Kind: core.ServiceAccount, Keys: c.onAccount}}}
 	}
 }
 
@@ -59,7 +60,7 @@ func isAccountToken(s *corev1.Secret) bool {
 	return s.Type == corev1.SecretTypeServiceAccountToken && s.Annotations[corev1.ServiceAccountNameKey] != ""
 }
 
-func (c accountTokens) ofSecret(old, current schema.Object) {
+func (c accountTokens) onSecret(old, current schema.Object) {
 	for _, obj := range []schema.Object{old, current} {
 		if s, ok := obj.(*corev1.Secret); ok && s != nil && isAccountToken(s) {
 			c.Enqueue(secretKey(s), 0)
@@ -67,8 +68,8 @@ func (c accountTokens) ofSecret(old, current schema.Object) {
 	}
 }
 
-// ofAccount looks at an account that is gone, or has another uid than before.
-func (c accountTokens) ofAccount(old, current schema.Object) {
+// onAccount enqueues an account that was deleted, perhaps with another one in its place.
+func (c accountTokens) onAccount(old, current schema.Object) {
 	if old != nil && (current == nil || current.GetUID() != old.GetUID()) {
 		c.Enqueue(accountKey(old.(*corev1.ServiceAccount)), 0)
 	}
@@ -78,12 +79,12 @@ func (c accountTokens) reconcile(ctx context.Context, key string) (time.Duration
 	f := append(strings.Split(key, " "), "", "")
 	var err error
 	if f[0] == "account" {
-		err = c.ofGone(ctx, f[1], f[2], types.UID(f[3]))
+		err = c.deleteTokensOf(ctx, f[1], f[2], types.UID(f[3]))
 	} else {
-		err = c.secret(ctx, f[1], f[2], types.UID(f[3]), f[4], types.UID(f[5]))
+		err = c.syncSecret(ctx, f[1], f[2], types.UID(f[3]), f[4], types.UID(f[5]))
 	}
 	if errors.Is(err, registry.NotFound) {
-		return 0, nil // what was to be changed is gone
+		return 0, nil // what was to be changed was deleted
 	}
 	if errors.Is(err, registry.Invalid) { // an immutable Secret
 		return 0, loop.Terminal(err)
@@ -91,8 +92,8 @@ func (c accountTokens) reconcile(ctx context.Context, key string) (time.Duration
 	return 0, err
 }
 
-// ofGone deletes the tokens of an account that is not there any more.
-func (c accountTokens) ofGone(ctx context.Context, ns, name string, uid types.UID) error {
+// deleteTokensOf deletes the tokens of an account that does not exist any more.
+func (c accountTokens) deleteTokensOf(ctx context.Context, ns, name string, uid types.UID) error {
 	account, err := c.account(ctx, ns, name, uid, false)
 	if err != nil || account != nil {
 		return err
@@ -114,24 +115,24 @@ func deleteToken(s *corev1.Secret) controller.Action {
 	return controller.Action{Do: controller.Delete, Kind: core.Secret, Object: s, Reason: "its service account is gone", DeleteOptions: registry.DeleteOptions{Propagation: "Background"}}
 }
 
-// secret looks at one Secret: it is filled, deleted where its account is gone or, where it is gone itself, no longer named by its
+// syncSecret fills a Secret, or deletes it where its account does not exist. The name of a Secret that does not exist is removed from its
 // account.
-func (c accountTokens) secret(ctx context.Context, ns, name string, uid types.UID, accountName string, accountUID types.UID) error {
+func (c accountTokens) syncSecret(ctx context.Context, ns, name string, uid types.UID, accountName string, accountUID types.UID) error {
 	s, err := registry.For[*corev1.Secret](c.Registry).Cached(ctx, ns, name)
 	if err != nil && !errors.Is(err, registry.NotFound) {
 		return err
 	}
-	there := err == nil && s.UID == uid
-	account, err := c.account(ctx, ns, accountName, accountUID, there)
+	exists := err == nil && s.UID == uid
+	account, err := c.account(ctx, ns, accountName, accountUID, exists)
 	switch {
 	case err != nil:
 		return err
-	case !there && account != nil:
+	case !exists && account != nil:
 		return c.Execute(ctx, planUnreference(account, name))
-	case !there || s.DeletionTimestamp != nil || !isAccountToken(s):
+	case !exists || s.DeletionTimestamp != nil || !isAccountToken(s):
 		return nil
 	case s.Annotations[corev1.ServiceAccountNameKey] != accountName || s.Annotations[corev1.ServiceAccountUIDKey] != string(accountUID):
-		return nil // its present annotations have a key of their own
+		return nil // its annotations have changed since: they have a key of their own
 	case account == nil:
 		return c.Execute(ctx, []controller.Action{deleteToken(s)})
 	}
@@ -142,8 +143,8 @@ func (c accountTokens) secret(ctx context.Context, ns, name string, uid types.UI
 	return c.Execute(ctx, plan)
 }
 
-// account returns the account of a name, and uid where that is not empty; nil where there is none. live: the store is asked before that
-// is believed.
+// account returns the account of a name, and uid where that is not empty; nil where there is none. live: only a consistent read
+// counts as evidence that there is none.
 func (c accountTokens) account(ctx context.Context, ns, name string, uid types.UID, live bool) (*corev1.ServiceAccount, error) {
 	accounts := registry.For[*corev1.ServiceAccount](c.Registry)
 	a, err := accounts.Cached(ctx, ns, name)
@@ -154,7 +155,7 @@ func (c accountTokens) account(ctx context.Context, ns, name string, uid types.U
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking for service account %s/%s: %w", ns, name, err)
+		return nil, fmt.Errorf("getting service account %s/%s: %w", ns, name, err)
 	}
 	if uid != "" && a.UID != uid {
 		return nil, nil
@@ -191,7 +192,7 @@ func (c accountTokens) planToken(s *corev1.Secret, account *corev1.ServiceAccoun
 	return []controller.Action{{Do: controller.Update, Kind: core.Secret, Object: s, Reason: "a service account's token needs its data"}}, nil
 }
 
-// planUnreference takes the name of a Secret that is gone out of its account.
+// planUnreference removes the name of a Secret that does not exist from its account.
 func planUnreference(account *corev1.ServiceAccount, secret string) []controller.Action {
 	named := func(r corev1.ObjectReference) bool { return r.Name == secret }
 	if !slices.ContainsFunc(account.Secrets, named) {

@@ -14,22 +14,19 @@ import (
 const (
 	// eventLife is how long an event is kept after it last happened: kube-apiserver's --event-ttl.
 	eventLife = time.Hour
-	// eventGCEvery is how often events are looked at.
+	// eventGCEvery is how often all events are checked.
 	eventGCEvery = 5 * time.Minute
 )
 
 // eventGC has one key: all events.
 type eventGC struct{ *controller.Env }
 
+// NewEventGC deletes events that last happened more than eventLife ago.
 func NewEventGC(e *controller.Env) controller.Reconciler {
 	c := eventGC{e}
 	return controller.Reconciler{
 		Reconcile: c.reconcile,
-		Run: func(ctx context.Context) error {
-			c.Enqueue("events", 0)
-			<-ctx.Done()
-			return nil
-		},
+		Run:       c.EnqueueOnce("events"),
 	}
 }
 
@@ -39,7 +36,7 @@ func (c eventGC) reconcile(ctx context.Context, _ string) (time.Duration, error)
 	if err != nil {
 		return eventGCEvery, err
 	}
-	for _, e := range stale(all, time.Now()) {
+	for _, e := range expired(all, time.Now()) {
 		// The revision too: an event that happened again in the meantime stays.
 		err := events.Delete(ctx, e.Namespace, e.Name, registry.DeleteOptions{ResourceVersion: e.ResourceVersion})
 		if err != nil && !errors.Is(err, registry.NotFound) && !errors.Is(err, registry.Conflict) {
@@ -49,8 +46,8 @@ func (c eventGC) reconcile(ctx context.Context, _ string) (time.Duration, error)
 	return eventGCEvery, nil
 }
 
-// stale are the events that last happened more than eventLife before now.
-func stale(events []*corev1.Event, now time.Time) (old []*corev1.Event) {
+// expired are the events that last happened more than eventLife before now.
+func expired(events []*corev1.Event, now time.Time) (old []*corev1.Event) {
 	for _, e := range events {
 		if now.Sub(lastHappened(e)) > eventLife {
 			old = append(old, e)

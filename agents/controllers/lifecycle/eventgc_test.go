@@ -10,7 +10,7 @@ import (
 	"gantry/agents/controllers/plantest"
 )
 
-func TestEventsAreForgottenAnHourAfterTheyLastHappened(t *testing.T) {
+func TestEventsAreDeletedAnHourAfterTheyLastHappened(t *testing.T) {
 	ago := func(d time.Duration) metav1.Time { return metav1.NewTime(plantest.Now.Add(-d)) }
 	tests := []struct {
 		name  string
@@ -24,8 +24,8 @@ func TestEventsAreForgottenAnHourAfterTheyLastHappened(t *testing.T) {
 			Series: &corev1.EventSeries{LastObservedTime: metav1.NewMicroTime(plantest.Now.Add(-time.Minute))}}, false},
 	}
 	for _, tt := range tests {
-		if got := len(stale([]*corev1.Event{&tt.event}, plantest.Now)) == 1; got != tt.want {
-			t.Errorf("%s: stale is %v, want %v", tt.name, got, tt.want)
+		if got := len(expired([]*corev1.Event{&tt.event}, plantest.Now)) == 1; got != tt.want {
+			t.Errorf("%s: expired is %v, want %v", tt.name, got, tt.want)
 		}
 	}
 }

@@ -19,38 +19,36 @@ import (
 	"gantry/schema"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
-	"gantry/schema/kinds"
 )
 
-// garbage follows owner references. Its keys are "object <prefix> <namespace> <name>", an object to look at, and
-// "owner <uid>", an owner that is gone and whose dependents must be looked at.
+// garbage follows owner references. Its keys are "object <prefix> <namespace> <name>", an object whose owners or dependents are to be
+// looked up, and "owner <uid>", an owner that is gone: its dependents are enqueued.
 type garbage struct {
 	*controller.Env
 	mu sync.Mutex // guards waiting
-	// waiting has the keys of the owners that are being deleted and whose dependents come first.
+	// waiting are the keys of the owners that are being deleted and wait for their dependents.
 	waiting map[types.UID]string
 }
 
+// NewGarbage is the garbage collector: it deletes objects without owners, and finishes the foreground and orphaning deletion of owners.
 func NewGarbage(e *controller.Env) controller.Reconciler {
 	c := &garbage{Env: e, waiting: map[types.UID]string{}}
-	w := controller.Reconciler{Reconcile: c.reconcile}
-	for _, k := range kinds.BuiltIn().All {
-		w.Watches = append(w.Watches, controller.Watch{Kind: k, Keys: func(old, current schema.Object) { c.of(k, old, current) }})
-	}
-	return w
+	return controller.Reconciler{Reconcile: c.reconcile, WatchEvery: func(k *schema.Kind) func(old, current schema.Object) {
+		return func(old, current schema.Object) { c.onChange(k, old, current) }
+	}}
 }
 
 func objectKey(k *schema.Kind, obj metav1.Object) string {
 	return "object " + k.Prefix + " " + obj.GetNamespace() + " " + obj.GetName()
 }
 
-// of turns the change of an object of any kind into keys.
-func (c *garbage) of(k *schema.Kind, old, current schema.Object) {
+// onChange turns the change of an object of any kind into keys.
+func (c *garbage) onChange(k *schema.Kind, old, current schema.Object) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old != nil && (current == nil || old.GetUID() != current.GetUID()) {
 		delete(c.waiting, old.GetUID())
-		if k != core.Event && k != coordination.Lease { // nobody's owners
+		if k != core.Event && k != coordination.Lease { // they own nothing
 			c.Enqueue("owner "+string(old.GetUID()), 0)
 		}
 	}
@@ -65,7 +63,7 @@ func (c *garbage) of(k *schema.Kind, old, current schema.Object) {
 	if current == nil {
 		return
 	}
-	if waits(current) {
+	if waitsForDependents(current) {
 		c.waiting[current.GetUID()] = objectKey(k, current)
 		c.Enqueue(objectKey(k, current), 0)
 	} else if changed && len(current.GetOwnerReferences()) > 0 {
@@ -73,8 +71,8 @@ func (c *garbage) of(k *schema.Kind, old, current schema.Object) {
 	}
 }
 
-// waits tells an object that is being deleted after something happened to its dependents.
-func waits(obj metav1.Object) bool {
+// waitsForDependents tells an object that is being deleted and stays until its dependents are orphaned or deleted.
+func waitsForDependents(obj metav1.Object) bool {
 	return obj.GetDeletionTimestamp() != nil && (hasFinalizer(obj, metav1.FinalizerOrphanDependents) || hasFinalizer(obj, metav1.FinalizerDeleteDependents))
 }
 
@@ -85,7 +83,7 @@ func (c *garbage) reconcile(ctx context.Context, key string) (time.Duration, err
 		return 0, c.dependents(ctx, types.UID(uid), func(k *schema.Kind, obj schema.Object) { c.Enqueue(objectKey(k, obj), 0) })
 	}
 	f := strings.Split(key, " ")
-	k, _, _, ok := kinds.BuiltIn().Key(f[1] + "/")
+	k, _, _, ok := c.Registry.Kinds().Set().Key(f[1] + "/")
 	if !ok {
 		return 0, nil
 	}
@@ -97,18 +95,18 @@ func (c *garbage) reconcile(ctx context.Context, key string) (time.Duration, err
 		return 0, err
 	}
 	obj := item.Object()
-	if waits(obj) {
-		return 0, c.release(ctx, k, obj)
+	if waitsForDependents(obj) {
+		return 0, c.finalize(ctx, k, obj)
 	}
 	if obj.GetDeletionTimestamp() != nil || len(obj.GetOwnerReferences()) == 0 {
 		return 0, nil
 	}
-	return 0, c.judge(ctx, k, obj)
+	return 0, c.syncOwned(ctx, k, obj)
 }
 
 // dependents calls f for every object that names uid among its owners, as the caches know it.
 func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schema.Kind, obj schema.Object)) error {
-	for _, k := range kinds.BuiltIn().All {
+	for _, k := range c.Registry.Kinds().Set().All {
 		items, err := c.Registry.Owned(ctx, k, string(uid))
 		if err != nil {
 			return fmt.Errorf("finding dependents among %s: %w", k.Plural, err)
@@ -120,9 +118,10 @@ func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schem
 	return nil
 }
 
-// release lets an object being deleted go on: its dependents are orphaned or deleted first.
-func (c *garbage) release(ctx context.Context, k *schema.Kind, obj schema.Object) error {
-	for _, k := range kinds.BuiltIn().All {
+// finalize orphans the dependents of an object being deleted, or waits until those that block it are deleted, and then removes the
+// finalizer.
+func (c *garbage) finalize(ctx context.Context, k *schema.Kind, obj schema.Object) error {
+	for _, k := range c.Registry.Kinds().Set().All {
 		// A consistent read brings the cache up to now: a dependent made a moment ago must not be missed.
 		if _, err := c.Registry.List(ctx, k, obj.GetNamespace(), registry.ListOptions{Limit: 1}); err != nil {
 			return fmt.Errorf("catching up with %s: %w", k.Plural, err)
@@ -134,7 +133,7 @@ func (c *garbage) release(ctx context.Context, k *schema.Kind, obj schema.Object
 	err := c.dependents(ctx, obj.GetUID(), func(dk *schema.Kind, d schema.Object) {
 		switch {
 		case orphan:
-			plan = append(plan, withoutOwners(dk, d, "its owner lets go of it", obj.GetUID()))
+			plan = append(plan, withoutOwners(dk, d, "its owner is deleted and orphans it", obj.GetUID()))
 		case blocks(d, obj.GetUID()):
 			blocked = true
 			fallthrough

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,123 +15,105 @@ import (
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/core"
-	"gantry/schema/kinds"
 )
 
-// firstNamespaces are there from the start and come back when they are deleted.
-var firstNamespaces = []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
+// systemNamespaces exist in every cluster: they are created at the start and again when they are deleted.
+var systemNamespaces = []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
 
 type namespaces struct {
 	*controller.Env
-	mu    sync.Mutex // guards going
-	going map[string]bool
+	mu          sync.Mutex      // guards terminating
+	terminating map[string]bool // namespaces being deleted
 }
 
+// NewNamespace creates the system's namespaces and empties those being deleted. Its keys are names of namespaces.
 func NewNamespace(e *controller.Env) controller.Reconciler {
-	c := &namespaces{Env: e, going: map[string]bool{}}
-	w := controller.Reconciler{Reconcile: c.reconcile, Watches: []controller.Watch{{Kind: core.Namespace, Keys: c.ofNamespace}}, Run: func(ctx context.Context) error {
-		for _, name := range firstNamespaces {
-			c.Enqueue(name, 0)
-		}
-		<-ctx.Done()
-		return nil
-	}}
-	for _, k := range kinds.BuiltIn().All {
-		if k.Namespaced {
-			w.Watches = append(w.Watches, controller.Watch{Kind: k, Keys: c.ofContent})
-		}
+	c := &namespaces{Env: e, terminating: map[string]bool{}}
+	return controller.Reconciler{
+		Reconcile: c.reconcile, Run: c.EnqueueOnce(systemNamespaces...),
+		Watches: []controller.Watch{{Kind: core.Namespace, Keys: c.onNamespace}},
+		WatchEvery: func(k *schema.Kind) func(old, current schema.Object) {
+			if !k.Namespaced {
+				return nil
+			}
+			return c.onContent
+		},
 	}
-	return w
 }
 
-func (c *namespaces) ofNamespace(old, current schema.Object) {
+func (c *namespaces) onNamespace(old, current schema.Object) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if current == nil {
-		delete(c.going, old.GetName())
-		c.Enqueue(old.GetName(), 0) // one of the first comes back
+		delete(c.terminating, old.GetName())
+		c.Enqueue(old.GetName(), 0) // a system namespace is created again
 		return
 	}
 	if current.GetDeletionTimestamp() != nil {
-		c.going[current.GetName()] = true
+		c.terminating[current.GetName()] = true
 		c.Enqueue(current.GetName(), 0)
 	}
 }
 
-// ofContent looks at a namespace being deleted again when something in it changed.
-func (c *namespaces) ofContent(old, current schema.Object) {
+// onContent enqueues a namespace being deleted when something in it changed.
+func (c *namespaces) onContent(old, current schema.Object) {
 	if current == nil {
 		current = old
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.going[current.GetNamespace()] {
+	if c.terminating[current.GetNamespace()] {
 		c.Enqueue(current.GetNamespace(), controller.CoalesceDelay)
 	}
 }
 
-// reconcile looks at one namespace.
 func (c *namespaces) reconcile(ctx context.Context, name string) (time.Duration, error) {
 	ns, err := registry.For[*corev1.Namespace](c.Registry).Cached(ctx, "", name)
 	switch {
 	case errors.Is(err, registry.NotFound):
-		return 0, c.first(ctx, name)
+		return 0, c.createSystem(ctx, name)
 	case err != nil || ns.DeletionTimestamp == nil:
 		return 0, err
 	}
-	left, failed := c.empty(ctx, ns)
-	if failed != nil || left.any() {
-		return left.again(), errors.Join(failed, c.report(ctx, ns, left, failed))
+	remaining, failed := c.empty(ctx, ns)
+	if failed != nil || remaining.any() {
+		return remaining.recheck(), errors.Join(failed, c.updateStatus(ctx, ns, remaining, failed))
 	}
-	if !finalizing(ns) {
-		return 0, nil // a finalizer of somebody else, in metadata, holds it
+	if !slices.Contains(ns.Spec.Finalizers, corev1.FinalizerKubernetes) {
+		return 0, nil // a finalizer in metadata, which somebody else removes, keeps it
 	}
-	return 0, c.finish(ctx, ns)
+	return 0, c.finalize(ctx, ns)
 }
 
-func (c *namespaces) first(ctx context.Context, name string) error {
-	for _, n := range firstNamespaces {
-		if n == name {
-			return c.createFirst(ctx, name)
-		}
+// createSystem creates a namespace that does not exist, if it is one of the system's.
+func (c *namespaces) createSystem(ctx context.Context, name string) error {
+	if !slices.Contains(systemNamespaces, name) {
+		return nil
 	}
-	return nil
-}
-
-func (c *namespaces) createFirst(ctx context.Context, name string) error {
-	err := c.Execute(ctx, []controller.Action{{Do: controller.Create, Kind: core.Namespace, Object: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, Reason: "a cluster has it"}})
+	err := c.Execute(ctx, []controller.Action{{Do: controller.Create, Kind: core.Namespace, Object: &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, Reason: "every cluster has it"}})
 	if errors.Is(err, registry.Exists) {
 		return nil
 	}
 	return err
 }
 
-func finalizing(ns *corev1.Namespace) bool {
-	for _, f := range ns.Spec.Finalizers {
-		if f == corev1.FinalizerKubernetes {
-			return true
-		}
-	}
-	return false
-}
-
-// empty deletes what is in a namespace, pods first: as long as one is left, the rest stays for it (its network policies,
-// its secrets). It returns what is left; an error tells what could not be deleted.
+// empty deletes what is in a namespace, pods first: as long as one remains, the other objects stay for it (its network policies,
+// its secrets). It returns what remains; an error tells what could not be deleted.
 func (c *namespaces) empty(ctx context.Context, ns *corev1.Namespace) (remainingContent, error) {
-	left, err := c.emptyKind(ctx, core.Pod, ns.Name)
-	if err != nil || left.any() {
-		return left, err
+	remaining, err := c.emptyKind(ctx, core.Pod, ns.Name)
+	if err != nil || remaining.any() {
+		return remaining, err
 	}
 	var errs []error
-	for _, k := range kinds.BuiltIn().All {
+	for _, k := range c.Registry.Kinds().Set().All {
 		if !k.Namespaced || k == core.Pod {
 			continue
 		}
-		l, err := c.emptyKind(ctx, k, ns.Name)
-		left = append(left, l...)
+		left, err := c.emptyKind(ctx, k, ns.Name)
+		remaining = append(remaining, left...)
 		errs = append(errs, err)
 	}
-	return left, errors.Join(errs...)
+	return remaining, errors.Join(errs...)
 }
 
 func (c *namespaces) emptyKind(ctx context.Context, k *schema.Kind, ns string) (remainingContent, error) {
@@ -157,13 +140,13 @@ func (c *namespaces) emptyKind(ctx context.Context, k *schema.Kind, ns string) (
 	return remainingOf(k, list.Items), nil
 }
 
-// report writes into the status what is left and why.
-func (c *namespaces) report(ctx context.Context, ns *corev1.Namespace, left remainingContent, failed error) error {
+// updateStatus writes what remains, and what could not be deleted, into the conditions.
+func (c *namespaces) updateStatus(ctx context.Context, ns *corev1.Namespace, remaining remainingContent, failed error) error {
 	now := time.Now()
 	_, err := registry.For[*corev1.Namespace](c.Registry).ModifyStatus(ctx, "", ns.Name, func(m *corev1.Namespace) error {
 		if m.UID == ns.UID && m.DeletionTimestamp != nil {
 			m.Status.Phase = corev1.NamespaceTerminating
-			m.Status.Conditions = left.conditions(m.Status.Conditions, failed, now)
+			m.Status.Conditions = remaining.conditions(m.Status.Conditions, failed, now)
 		}
 		return nil
 	})
@@ -173,15 +156,10 @@ func (c *namespaces) report(ctx context.Context, ns *corev1.Namespace, left rema
 	return err
 }
 
-// finish lets go of a namespace that is empty.
-func (c *namespaces) finish(ctx context.Context, ns *corev1.Namespace) error {
+// finalize removes the finalizer of a namespace that is empty.
+func (c *namespaces) finalize(ctx context.Context, ns *corev1.Namespace) error {
 	n := ns.DeepCopy()
-	n.Spec.Finalizers = nil
-	for _, f := range ns.Spec.Finalizers {
-		if f != corev1.FinalizerKubernetes {
-			n.Spec.Finalizers = append(n.Spec.Finalizers, f)
-		}
-	}
+	n.Spec.Finalizers = slices.DeleteFunc(n.Spec.Finalizers, func(f corev1.FinalizerName) bool { return f == corev1.FinalizerKubernetes })
 	_, err := c.Registry.Update(ctx, core.Namespace, n, registry.WriteOptions{Subresource: "finalize"})
 	if errors.Is(err, registry.NotFound) {
 		return nil

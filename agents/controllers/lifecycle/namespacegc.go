@@ -14,37 +14,33 @@ import (
 	"gantry/agents/controllers/controller"
 	"gantry/registry"
 	"gantry/schema/core"
-	"gantry/schema/kinds"
 )
 
-// Objects of a namespace that is not there are what somebody who deletes a namespace in etcd leaves behind. They go like those
-// of a namespace that is deleted, after a while in which it can be brought back.
+// Who deletes a namespace in etcd leaves its objects behind. They are deleted like those of a namespace that is deleted, after a time in
+// which the namespace can be restored.
 const (
 	namespaceGCEvery = time.Minute
 	// missingFor is how long a namespace must be missing before it is emptied.
 	missingFor = 5 * time.Minute
-	// More missing namespaces than both of these are a mistake that waits for its admin, not a wish.
+	// More missing namespaces than both of these are taken for a mistake: nothing is deleted until an admin has dealt with it.
 	manyMissing      = 3
 	manyMissingShare = 0.1
 )
 
-// namespaceGC has one key: everything.
+// namespaceGC has one key: all namespaces.
 type namespaceGC struct {
 	*controller.Env
-	missing map[string]time.Time // since when a namespace that has objects has been missing
+	missing map[string]time.Time // since when a namespace that has objects does not exist
 }
 
+// NewNamespaceGC deletes the objects of namespaces that were deleted past the API.
 func NewNamespaceGC(e *controller.Env) controller.Reconciler {
 	c := &namespaceGC{Env: e, missing: map[string]time.Time{}}
-	return controller.Reconciler{Reconcile: c.reconcile, Run: func(ctx context.Context) error {
-		c.Enqueue("everything", 0)
-		<-ctx.Done()
-		return nil
-	}}
+	return controller.Reconciler{Reconcile: c.reconcile, Run: c.EnqueueOnce("namespaces")}
 }
 
 func (c *namespaceGC) reconcile(ctx context.Context, _ string) (time.Duration, error) {
-	found, err := c.withObjects(ctx)
+	missing, err := c.withObjects(ctx)
 	if err != nil {
 		return namespaceGCEvery, err
 	}
@@ -53,9 +49,9 @@ func (c *namespaceGC) reconcile(ctx context.Context, _ string) (time.Duration, e
 		return namespaceGCEvery, err
 	}
 	for _, it := range list.Items {
-		delete(found, it.Name)
+		delete(missing, it.Name)
 	}
-	due, held := c.due(found, len(list.Items), time.Now())
+	due, held := c.due(missing, len(list.Items), time.Now())
 	if held > 0 {
 		c.Log.Error("namespaces vanished from etcd, their objects are kept", "namespaces", held,
 			"reason", "many namespaces were deleted past the API; restore them, or delete their objects")
@@ -72,8 +68,8 @@ func (c *namespaceGC) reconcile(ctx context.Context, _ string) (time.Duration, e
 
 // withObjects are the namespaces that have objects.
 func (c *namespaceGC) withObjects(ctx context.Context) (map[string]bool, error) {
-	found := map[string]bool{}
-	for _, k := range kinds.BuiltIn().All {
+	names := map[string]bool{}
+	for _, k := range c.Registry.Kinds().Set().All {
 		if !k.Namespaced {
 			continue
 		}
@@ -85,16 +81,16 @@ func (c *namespaceGC) withObjects(ctx context.Context) (map[string]bool, error) 
 		for _, it := range list.Items { // in the order of namespaces
 			if it.Namespace != last {
 				last = it.Namespace
-				found[last] = true
+				names[last] = true
 			}
 		}
 	}
-	return found, nil
+	return names, nil
 }
 
-// due are the namespaces to empty of those that are missing now, besides as many as are there; held is how many are kept because
-// too many are missing at once.
-func (c *namespaceGC) due(missing map[string]bool, there int, now time.Time) (due []string, held int) {
+// due are the namespaces to empty of those that are missing now, while existing are there; held is how many are kept because too many
+// are missing at once.
+func (c *namespaceGC) due(missing map[string]bool, existing int, now time.Time) (due []string, held int) {
 	maps.DeleteFunc(c.missing, func(name string, _ time.Time) bool { return !missing[name] })
 	for name := range missing {
 		since, known := c.missing[name]
@@ -104,20 +100,20 @@ func (c *namespaceGC) due(missing map[string]bool, there int, now time.Time) (du
 			due = append(due, name)
 		}
 	}
-	if n := len(missing); n > manyMissing && float64(n) > manyMissingShare*float64(there+n) {
+	if n := len(missing); n > manyMissing && float64(n) > manyMissingShare*float64(existing+n) {
 		return nil, n
 	}
 	slices.Sort(due)
 	return due, 0
 }
 
-// empty deletes what is in a namespace that is not there.
+// empty deletes what is in a namespace that does not exist.
 func (c *namespaceGC) empty(ctx context.Context, name string) error {
 	_, err := c.Registry.Get(ctx, core.Namespace, "", name, "")
 	if !errors.Is(err, registry.NotFound) {
-		return err // it is there, or something is that cannot be read
+		return err // it exists, or cannot be read
 	}
-	c.Log.Warn("emptying a namespace that is not there", "ns", name, "reason", fmt.Sprintf("it has been missing for %s", missingFor))
+	c.Log.Warn("emptying a namespace that does not exist", "ns", name, "reason", fmt.Sprintf("it has been missing for %s", missingFor))
 	_, err = (&namespaces{Env: c.Env}).empty(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	return err
 }

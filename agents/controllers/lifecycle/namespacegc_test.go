@@ -3,7 +3,6 @@ package lifecycle_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/controllers"
-	"gantry/agents/internal/daemon"
+	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
@@ -30,7 +29,8 @@ func TestNamespacesDeletedPastTheAPIAreEmptied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, etcd := registrytest.New(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		cfg := controllers.Config{Registry: r, Identity: "test", Controllers: []string{"namespacegc"}, Health: &daemon.Health{}, Log: slog.New(slog.DiscardHandler)}
+		cfg := controllertest.Config(t, r)
+		cfg.Controllers = []string{"namespacegc"}
 		ended := make(chan error, 1)
 		go func() { ended <- controllers.Run(ctx, cfg) }()
 		for i := range 40 {

@@ -14,48 +14,50 @@ import (
 	"gantry/schema"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
-// nodeLifecycle watches heartbeats. When a node was heard of is measured by this process's own monotonic clock, from
-// the change of its lease or status to now: no clock of a node and no step of ours counts.
+// nodeLifecycle watches heartbeats. How old a heartbeat is, is measured by this process's own monotonic clock, from the moment its
+// change was seen: clocks of nodes and steps of ours do not count. Its keys are names of nodes.
 type nodeLifecycle struct {
 	*controller.Env
 	limiter *evictionLimiter
-	// gracePeriod is how long a node may be silent.
-	gracePeriod time.Duration
+	// gracePeriod is how old a node's last heartbeat may be.
+	gracePeriod   time.Duration
+	interruptions controller.Interruptions
 
-	mu    sync.Mutex // guards what follows
-	nodes map[string]*heard
-	// blind is when we could last not see the store, or did not run: no node is silent for what happened before.
-	blind time.Time
+	mu         sync.Mutex // guards what follows
+	heartbeats map[string]*heartbeat
 }
 
-// heard is what is known of a node's heartbeat.
-type heard struct {
-	renewed, posted time.Time // as the node wrote them: only their change says something
-	last            time.Time // when we saw such a change
-	ready           bool      // what it was at the last look
+// heartbeat is what is known of a node's heartbeat.
+type heartbeat struct {
+	renewed, posted time.Time // as the node wrote them: only a change of them counts
+	seen            time.Time // when we saw such a change
+	ready           bool      // whether the node was ready when it was last reconciled
 }
 
+// NewNodeLifecycle marks nodes without heartbeat unreachable, keeps the taints that follow from conditions, and takes pods of nodes that are
+// not ready for not ready.
 func NewNodeLifecycle(gracePeriod time.Duration) func(*controller.Env) controller.Reconciler {
 	return func(e *controller.Env) controller.Reconciler {
-		c := &nodeLifecycle{Env: e, gracePeriod: gracePeriod, nodes: map[string]*heard{}, limiter: newEvictionLimiter()}
+		c := &nodeLifecycle{Env: e, gracePeriod: gracePeriod, heartbeats: map[string]*heartbeat{}, limiter: newEvictionLimiter()}
 		return controller.Reconciler{
 			Reconcile: c.reconcile,
 			Run:       c.watchStore,
 			Watches: []controller.Watch{
-				{Kind: core.Node, Keys: c.ofNode},
-				{Kind: coordination.Lease, Keys: c.ofLease},
+				{Kind: core.Node, Keys: c.onNode},
+				{Kind: coordination.Lease, Keys: c.onLease},
 			},
 		}
 	}
 }
 
-func (c *nodeLifecycle) ofNode(old, current schema.Object) {
+func (c *nodeLifecycle) onNode(old, current schema.Object) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if current == nil {
-		delete(c.nodes, old.GetName())
+		delete(c.heartbeats, old.GetName())
 		c.Events.Event(core.Node, old, "Normal", "RemovingNode", "Node %s event: Removing Node %s from Controller", old.GetName(), old.GetName())
 		return
 	}
@@ -63,80 +65,56 @@ func (c *nodeLifecycle) ofNode(old, current schema.Object) {
 	if old == nil {
 		c.Events.Event(core.Node, n, "Normal", "RegisteredNode", "Node %s event: Registered Node %s in Controller", n.Name, n.Name)
 	}
-	h := c.heard(n.Name)
+	h := c.heartbeat(n.Name)
 	if r := nodeCondition(n, corev1.NodeReady); r != nil && r.LastHeartbeatTime.After(h.posted) {
-		h.posted, h.last = r.LastHeartbeatTime.Time, time.Now()
+		h.posted, h.seen = r.LastHeartbeatTime.Time, time.Now()
 	}
 	c.Enqueue(n.Name, 0)
 	if o, ok := old.(*corev1.Node); ok && nodeReady(o) != nodeReady(n) {
-		for name := range c.nodes { // the brakes depend on how many are ready
+		for name := range c.heartbeats { // the eviction rate depends on how many are ready
 			c.Enqueue(name, controller.CoalesceDelay)
 		}
 	}
 }
 
-func (c *nodeLifecycle) ofLease(_, current schema.Object) {
+func (c *nodeLifecycle) onLease(_, current schema.Object) {
 	if current == nil || current.GetNamespace() != corev1.NamespaceNodeLease {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if h := c.nodes[current.GetName()]; h != nil && h.renew(current.(*coordinationv1.Lease)) && !h.ready {
+	if h := c.heartbeats[current.GetName()]; h != nil && h.renew(current.(*coordinationv1.Lease)) && !h.ready {
 		c.Enqueue(current.GetName(), 0)
 	}
 }
 
-// heard returns what is known of a node; one that is new has just been heard.
-func (c *nodeLifecycle) heard(name string) *heard {
-	h := c.nodes[name]
+// heartbeat returns what is known of a node's heartbeat; that of a new node has just been seen.
+func (c *nodeLifecycle) heartbeat(name string) *heartbeat {
+	h := c.heartbeats[name]
 	if h == nil {
-		h = &heard{last: time.Now()}
-		c.nodes[name] = h
+		h = &heartbeat{seen: time.Now()}
+		c.heartbeats[name] = h
 	}
 	return h
 }
 
-func (h *heard) renew(l *coordinationv1.Lease) bool {
+// renew notes a lease and tells whether it was renewed since the last one.
+func (h *heartbeat) renew(l *coordinationv1.Lease) bool {
 	if l.Spec.RenewTime == nil || l.Spec.RenewTime.Time.Equal(h.renewed) {
 		return false
 	}
-	h.renewed, h.last = l.Spec.RenewTime.Time, time.Now()
+	h.renewed, h.seen = l.Spec.RenewTime.Time, time.Now()
 	return true
 }
 
-const (
-	// lookEvery is how often we make sure that we see the store.
-	lookEvery = 5 * time.Second
-	// lookGap is how long we may not have run, or a read may take, before we take ourselves for the one who was away.
-	lookGap = 3 * lookEvery
-)
+// maxCheckGap is how long two checks that the store answers may be apart: more counts as an interruption of this process.
+const maxCheckGap = 15 * time.Second
 
-// watchStore notices when it is us who hear nothing: a store that does not answer, a process that was stopped.
 func (c *nodeLifecycle) watchStore(ctx context.Context) error {
-	t := time.NewTicker(lookEvery)
-	defer t.Stop()
-	last := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-		}
-		err := c.look(ctx)
-		now := time.Now()
-		if err != nil || now.Sub(last) > lookGap {
-			c.mu.Lock()
-			c.blind = now
-			c.mu.Unlock()
-			c.Log.Warn("store not seen", "took", now.Sub(last), "err", err)
-		}
-		last = now
-	}
+	return c.interruptions.Watch(ctx, c.Log, maxCheckGap, c.checkStore)
 }
 
-func (c *nodeLifecycle) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lookGap)
-	defer cancel()
+func (c *nodeLifecycle) checkStore(ctx context.Context) error {
 	_, err := c.Registry.Get(ctx, core.Namespace, "", corev1.NamespaceNodeLease, "")
 	if errors.Is(err, registry.NotFound) {
 		return nil
@@ -144,7 +122,6 @@ func (c *nodeLifecycle) look(ctx context.Context) error {
 	return err
 }
 
-// reconcile looks at one node.
 func (c *nodeLifecycle) reconcile(ctx context.Context, name string) (time.Duration, error) {
 	node, err := registry.For[*corev1.Node](c.Registry).Cached(ctx, "", name)
 	if errors.Is(err, registry.NotFound) {
@@ -153,7 +130,7 @@ func (c *nodeLifecycle) reconcile(ctx context.Context, name string) (time.Durati
 	if err != nil {
 		return 0, err
 	}
-	silentIn, err := c.silentIn(ctx, name)
+	remaining, err := c.untilUnreachable(ctx, name)
 	if err != nil {
 		return 0, err
 	}
@@ -161,30 +138,30 @@ func (c *nodeLifecycle) reconcile(ctx context.Context, name string) (time.Durati
 	if err != nil {
 		return 0, err
 	}
-	now := time.Now()
-	allowed, after := c.limiter.allow(node, silentIn <= 0, all, now)
-	plan := planNode(node, silentIn <= 0, allowed, now)
-	pods, err := c.planPods(ctx, node, silentIn <= 0, now)
+	now, unreachable := time.Now(), remaining <= 0
+	allowed, after := c.limiter.allow(node, unreachable, all, now)
+	plan := planNode(node, unreachable, allowed, now)
+	podList, err := c.planPods(ctx, node, unreachable, now)
 	if err != nil {
 		return 0, err
 	}
-	if err := c.Execute(ctx, append(plan, pods...)); err != nil {
+	if err := c.Execute(ctx, append(plan, podList...)); err != nil {
 		return 0, err
 	}
 	c.mu.Lock()
-	if h := c.nodes[name]; h != nil {
-		h.ready = nodeReady(node) && silentIn > 0
+	if h := c.heartbeats[name]; h != nil {
+		h.ready = nodeReady(node) && !unreachable
 	}
 	c.mu.Unlock()
-	if silentIn > 0 && (after == 0 || silentIn < after) {
-		after = silentIn
+	if !unreachable && (after == 0 || remaining < after) {
+		after = remaining
 	}
 	return after, nil
 }
 
-// silentIn is how long until a node has been silent for the grace period; not above 0: it has been. The last word has
-// the lease in the store.
-func (c *nodeLifecycle) silentIn(ctx context.Context, name string) (time.Duration, error) {
+// untilUnreachable is how long until a node's last heartbeat is older than the grace period; not above 0: it is. A consistent read of the
+// lease decides.
+func (c *nodeLifecycle) untilUnreachable(ctx context.Context, name string) (time.Duration, error) {
 	if d := c.remaining(name); d > 0 {
 		return d, nil
 	}
@@ -194,7 +171,7 @@ func (c *nodeLifecycle) silentIn(ctx context.Context, name string) (time.Duratio
 	}
 	if err == nil {
 		c.mu.Lock()
-		c.heard(name).renew(lease)
+		c.heartbeat(name).renew(lease)
 		c.mu.Unlock()
 	}
 	return c.remaining(name), nil
@@ -203,31 +180,27 @@ func (c *nodeLifecycle) silentIn(ctx context.Context, name string) (time.Duratio
 func (c *nodeLifecycle) remaining(name string) time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	last := c.heard(name).last
-	if c.blind.After(last) {
-		last = c.blind
-	}
-	return c.gracePeriod - time.Since(last)
+	return c.gracePeriod - c.interruptions.Age(c.heartbeat(name).seen)
 }
 
-// planPods takes the pods of a node that went away for not ready, so that no service leads there.
-func (c *nodeLifecycle) planPods(ctx context.Context, node *corev1.Node, silent bool, now time.Time) ([]controller.Action, error) {
+// planPods sets the pods of a node to not ready when the node ceases to be ready, so that no service leads to them.
+func (c *nodeLifecycle) planPods(ctx context.Context, node *corev1.Node, unreachable bool, now time.Time) ([]controller.Action, error) {
 	c.mu.Lock()
-	was := c.heard(node.Name).ready
+	was := c.heartbeat(node.Name).ready
 	c.mu.Unlock()
-	if !silent && (nodeReady(node) || !was) {
+	if !unreachable && (nodeReady(node) || !was) {
 		return nil, nil
 	}
-	pods, err := registry.For[*corev1.Pod](c.Registry).CachedSelect(ctx, "", "", "spec.nodeName="+node.Name)
+	podList, err := registry.For[*corev1.Pod](c.Registry).CachedSelect(ctx, "", "", "spec.nodeName="+node.Name)
 	if err != nil {
 		return nil, err
 	}
-	return planNotReady(pods, now), nil
+	return planNotReady(podList, now), nil
 }
 
-func planNotReady(pods []*corev1.Pod, now time.Time) (plan []controller.Action) {
-	for _, p := range pods {
-		if !controller.PodReady(p) || controller.PodEnded(p) {
+func planNotReady(podList []*corev1.Pod, now time.Time) (plan []controller.Action) {
+	for _, p := range podList {
+		if !pods.IsReady(p) || pods.IsTerminal(p) {
 			continue
 		}
 		c := p.DeepCopy()

@@ -17,7 +17,7 @@ import (
 
 	"gantry/agents/controllers"
 	"gantry/agents/controllers/controller"
-	"gantry/agents/internal/daemon"
+	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
@@ -36,11 +36,11 @@ func inBubble(t *testing.T, nodes int, story func(b *bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		registrytest.DetectMutations(t)
 		ctx, cancel := context.WithCancel(t.Context())
-		etcd := store.NewFake()
-		b := &bubble{t: t, store: etcd, stop: map[string]context.CancelFunc{},
-			r: registry.New(registry.Config{Store: etcd, Kinds: kinds.New(), Log: slog.New(slog.DiscardHandler)})}
-		cfg := controllers.Config{Registry: b.r, Identity: "test", Health: &daemon.Health{}, Log: slog.New(slog.DiscardHandler),
-			Controllers: []string{"namespace", "serviceaccount", "nodelifecycle", "taint"}}
+		fake := store.NewFake()
+		b := &bubble{t: t, store: fake, stop: map[string]context.CancelFunc{},
+			r: registry.New(registry.Config{Store: fake, Kinds: kinds.New(), Log: slog.New(slog.DiscardHandler)})}
+		cfg := controllertest.Config(t, b.r)
+		cfg.Controllers = []string{"namespace", "serviceaccount", "nodelifecycle", "taint"}
 		done := make(chan error, 2+nodes)
 		go func() { done <- b.r.Run(ctx) }()
 		go func() { done <- controllers.Run(ctx, cfg) }()

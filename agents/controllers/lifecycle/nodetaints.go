@@ -27,11 +27,11 @@ func nodeReady(n *corev1.Node) bool {
 	return c != nil && c.Status == corev1.ConditionTrue
 }
 
-// planNode decides the conditions and taints of a node. silent: it has not been heard of for the grace period.
-// evict: its pods may be driven off.
-func planNode(node *corev1.Node, silent, evict bool, now time.Time) (plan []controller.Action) {
+// planNode decides the conditions and taints of a node. unreachable: its last heartbeat is older than the grace period.
+// evict: it may get a NoExecute taint.
+func planNode(node *corev1.Node, unreachable, evict bool, now time.Time) (plan []controller.Action) {
 	n := node.DeepCopy()
-	if silent && silence(n, now) {
+	if unreachable && setUnknown(n, now) {
 		a := controller.Action{Do: controller.UpdateStatus, Kind: core.Node, Object: n.DeepCopy(), Reason: "no heartbeat for the grace period"}
 		if nodeReady(node) {
 			a.Event = &controller.Event{Kind: core.Node, About: node, Reason: "NodeNotReady", Message: fmt.Sprintf("Node %s status is now: NodeNotReady", node.Name)}
@@ -44,8 +44,8 @@ func planNode(node *corev1.Node, silent, evict bool, now time.Time) (plan []cont
 	return plan
 }
 
-// silence sets to Unknown every condition that the kubelet should keep up to date.
-func silence(n *corev1.Node, now time.Time) (changed bool) {
+// setUnknown sets to Unknown every condition that the kubelet keeps up to date.
+func setUnknown(n *corev1.Node, now time.Time) (changed bool) {
 	for _, t := range []corev1.NodeConditionType{corev1.NodeReady, corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure} {
 		c := nodeCondition(n, t)
 		switch {
@@ -63,8 +63,8 @@ func silence(n *corev1.Node, now time.Time) (changed bool) {
 	return changed
 }
 
-// taintOf is the taint that a condition of a status brings.
-var taintOf = []struct {
+// conditionTaints are the taints that follow from a condition of a status.
+var conditionTaints = []struct {
 	condition corev1.NodeConditionType
 	status    corev1.ConditionStatus
 	key       string
@@ -79,7 +79,7 @@ var taintOf = []struct {
 
 // wantedTaints are the taints that follow from a node's conditions and spec.
 func wantedTaints(n *corev1.Node, evict bool) (want []corev1.Taint) {
-	for _, t := range taintOf {
+	for _, t := range conditionTaints {
 		status := corev1.ConditionFalse // not posted yet: not ready, and no pressure
 		if c := nodeCondition(n, t.condition); c != nil {
 			status = c.Status
@@ -98,13 +98,13 @@ func wantedTaints(n *corev1.Node, evict bool) (want []corev1.Taint) {
 	return want
 }
 
-// ours tells a taint that this controller keeps.
-func ours(t corev1.Taint) bool {
+// managedTaint tells a taint that this controller adds and removes.
+func managedTaint(t corev1.Taint) bool {
 	if t.Effect == corev1.TaintEffectNoExecute {
 		return t.Key == corev1.TaintNodeNotReady || t.Key == corev1.TaintNodeUnreachable
 	}
 	return t.Effect == corev1.TaintEffectNoSchedule &&
-		(t.Key == corev1.TaintNodeUnschedulable || slices.ContainsFunc(taintOf, func(o struct {
+		(t.Key == corev1.TaintNodeUnschedulable || slices.ContainsFunc(conditionTaints, func(o struct {
 			condition corev1.NodeConditionType
 			status    corev1.ConditionStatus
 			key       string
@@ -113,7 +113,7 @@ func ours(t corev1.Taint) bool {
 		}))
 }
 
-// setTaints brings our taints in line and leaves those of others alone. It returns what changed.
+// setTaints adds and removes managed taints and leaves others as they are. It returns what changed.
 func setTaints(n *corev1.Node, evict bool, now time.Time) (changes []string) {
 	want := wantedTaints(n, evict)
 	same := func(a corev1.Taint) func(corev1.Taint) bool {
@@ -121,7 +121,7 @@ func setTaints(n *corev1.Node, evict bool, now time.Time) (changes []string) {
 	}
 	var next []corev1.Taint
 	for _, t := range n.Spec.Taints {
-		if ours(t) && !slices.ContainsFunc(want, same(t)) {
+		if managedTaint(t) && !slices.ContainsFunc(want, same(t)) {
 			changes = append(changes, "-"+t.Key+":"+string(t.Effect))
 			continue
 		}

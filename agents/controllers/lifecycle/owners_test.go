@@ -16,19 +16,19 @@ import (
 func TestOwnedPlans(t *testing.T) {
 	tests := []struct {
 		name              string
-		found             []owning
+		found             []ownerState
 		finalizer         string
 		dependents, cycle bool
 		want              []string
 	}{
-		{"all there", []owning{present, present}, "", false, false, nil},
-		{"one of two gone", []owning{present, absent}, "", false, false, []string{"update keeping 1"}},
-		{"one of two waits", []owning{present, expecting}, "", true, false, []string{"update keeping 1"}},
-		{"all gone", []owning{absent, absent}, "", false, false, []string{"delete Background"}},
-		{"the owner waits", []owning{expecting}, "", false, false, []string{"delete Background"}},
-		{"the owner waits, and it has dependents", []owning{expecting}, "", true, false, []string{"delete Foreground"}},
-		{"a cycle", []owning{expecting}, "", true, true, []string{"update keeping 1", "delete Foreground"}},
-		{"it wants to orphan", []owning{absent}, metav1.FinalizerOrphanDependents, true, false, []string{"delete Orphan"}},
+		{"all there", []ownerState{ownerSolid, ownerSolid}, "", false, false, nil},
+		{"one of two gone", []ownerState{ownerSolid, ownerDangling}, "", false, false, []string{"update keeping 1"}},
+		{"one of two waits", []ownerState{ownerSolid, ownerWaiting}, "", true, false, []string{"update keeping 1"}},
+		{"all gone", []ownerState{ownerDangling, ownerDangling}, "", false, false, []string{"delete Background"}},
+		{"the owner waits", []ownerState{ownerWaiting}, "", false, false, []string{"delete Background"}},
+		{"the owner waits, and it has dependents", []ownerState{ownerWaiting}, "", true, false, []string{"delete Foreground"}},
+		{"a cycle", []ownerState{ownerWaiting}, "", true, true, []string{"update keeping 1", "delete Foreground"}},
+		{"it wants to orphan", []ownerState{ownerDangling}, metav1.FinalizerOrphanDependents, true, false, []string{"delete Orphan"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"gantry/schema/core"
 )
 
-// perNamespace asks for a look at a namespace when it comes, and when the object of a name in it changes.
+// perNamespace enqueues a namespace when it changes, and when the object of a name in it changes.
 func perNamespace(e *controller.Env, kind *schema.Kind, name string) []controller.Watch {
 	return []controller.Watch{
 		{Kind: core.Namespace, Keys: func(old, current schema.Object) {
@@ -29,21 +29,21 @@ func perNamespace(e *controller.Env, kind *schema.Kind, name string) []controlle
 	}
 }
 
-// intoNamespace executes a plan for a namespace that is there to stay; another one needs nothing.
-func intoNamespace(ctx context.Context, e *controller.Env, name string, plan []controller.Action) error {
+// executeInNamespace executes a plan for what every namespace has, unless the namespace does not exist or is being deleted.
+func executeInNamespace(ctx context.Context, e *controller.Env, name string, plan []controller.Action) error {
 	ns, err := registry.For[*corev1.Namespace](e.Registry).Cached(ctx, "", name)
 	if errors.Is(err, registry.NotFound) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("looking for namespace %s: %w", name, err)
+		return fmt.Errorf("getting namespace %s: %w", name, err)
 	}
 	if ns.DeletionTimestamp != nil || ns.Status.Phase == corev1.NamespaceTerminating {
 		return nil
 	}
 	err = e.Execute(ctx, plan)
 	if errors.Is(err, registry.Exists) {
-		return nil // somebody was faster
+		return nil // somebody else created it
 	}
 	return err
 }

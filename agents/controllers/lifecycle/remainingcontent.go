@@ -16,15 +16,15 @@ import (
 	"gantry/schema"
 )
 
-// remainingContent is what is left of a namespace being deleted, a row per kind.
+// remainingContent is what remains in a namespace being deleted, by kind.
 type remainingContent []remainingKind
 
 type remainingKind struct {
 	kind       *schema.Kind
 	count      int
 	finalizers map[string]int
-	// grace is how long the slowest of them may take.
-	grace time.Duration
+	// gracePeriod is the longest of them.
+	gracePeriod time.Duration
 }
 
 func remainingOf(k *schema.Kind, items []*registry.Item) remainingContent {
@@ -38,7 +38,7 @@ func remainingOf(k *schema.Kind, items []*registry.Item) remainingContent {
 			r.finalizers[f]++
 		}
 		if g := obj.GetDeletionGracePeriodSeconds(); g != nil && *g < 1<<30 {
-			r.grace = max(r.grace, time.Duration(*g)*time.Second)
+			r.gracePeriod = max(r.gracePeriod, time.Duration(*g)*time.Second)
 		}
 	}
 	return remainingContent{r}
@@ -46,16 +46,16 @@ func remainingOf(k *schema.Kind, items []*registry.Item) remainingContent {
 
 func (r remainingContent) any() bool { return len(r) > 0 }
 
-// again is when to look even if no change was seen.
-func (r remainingContent) again() time.Duration {
+// recheck is after how long the namespace is reconciled again even if nothing in it changed.
+func (r remainingContent) recheck() time.Duration {
 	longest := time.Duration(0)
 	for _, e := range r {
-		longest = max(longest, e.grace)
+		longest = max(longest, e.gracePeriod)
 	}
 	return max(longest, 5*time.Second) / 2
 }
 
-// text joins what f says of each row, sorted.
+// text joins what f says of each kind, sorted.
 func (r remainingContent) text(f func(remainingKind) []string) string {
 	var parts []string
 	for _, e := range r {

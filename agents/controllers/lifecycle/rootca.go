@@ -19,37 +19,39 @@ const (
 	rootCAKey  = "ca.crt"
 )
 
-var rootCANote = map[string]string{
+var rootCAAnnotations = map[string]string{
 	"kubernetes.io/description": "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal service IP or kubernetes.default.svc. " +
 		"No other usage is guaranteed across distributions of Kubernetes clusters.",
 }
 
+// NewRootCA keeps the config map kube-root-ca.crt with the bundle ca in every namespace; an empty ca: it does nothing. Its keys are names of
+// namespaces.
 func NewRootCA(ca []byte) func(*controller.Env) controller.Reconciler {
 	return func(e *controller.Env) controller.Reconciler {
 		if len(ca) == 0 {
-			return controller.Reconciler{Reconcile: func(context.Context, string) (time.Duration, error) { return 0, nil }}
+			return controller.Idle()
 		}
 		return controller.Reconciler{Watches: perNamespace(e, core.ConfigMap, rootCAName), Reconcile: func(ctx context.Context, ns string) (time.Duration, error) {
-			was, err := registry.For[*corev1.ConfigMap](e.Registry).Cached(ctx, ns, rootCAName)
+			have, err := registry.For[*corev1.ConfigMap](e.Registry).Cached(ctx, ns, rootCAName)
 			if err != nil && !errors.Is(err, registry.NotFound) {
 				return 0, err
 			}
-			return 0, intoNamespace(ctx, e, ns, planRootCA(ns, was, string(ca)))
+			return 0, executeInNamespace(ctx, e, ns, planRootCA(ns, have, string(ca)))
 		}}
 	}
 }
 
-// planRootCA decides the config map of one namespace; was is nil where there is none.
-func planRootCA(ns string, was *corev1.ConfigMap, ca string) []controller.Action {
-	if was == nil {
+// planRootCA decides the config map of one namespace; have is nil where there is none.
+func planRootCA(ns string, have *corev1.ConfigMap, ca string) []controller.Action {
+	if have == nil {
 		return []controller.Action{{Do: controller.Create, Kind: core.ConfigMap, Reason: "pods of every namespace need the cluster's CA",
-			Object: &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: rootCAName, Annotations: rootCANote}, Data: map[string]string{rootCAKey: ca}}}}
+			Object: &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: rootCAName, Annotations: rootCAAnnotations}, Data: map[string]string{rootCAKey: ca}}}}
 	}
-	if len(was.Data) == 1 && was.Data[rootCAKey] == ca || was.DeletionTimestamp != nil {
+	if len(have.Data) == 1 && have.Data[rootCAKey] == ca || have.DeletionTimestamp != nil {
 		return nil
 	}
-	c := was.DeepCopy()
+	c := have.DeepCopy()
 	c.Data, c.BinaryData = map[string]string{rootCAKey: ca}, nil
-	c.Annotations = maps.Clone(rootCANote)
+	c.Annotations = maps.Clone(rootCAAnnotations)
 	return []controller.Action{{Do: controller.Update, Kind: core.ConfigMap, Object: c, Reason: "it is not the cluster's CA"}}
 }

@@ -9,29 +9,30 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/klog/v2"
 
 	"gantry/agents/controllers/controller"
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
-// taints evicts pods from nodes with NoExecute taints. Its keys are nodes.
-type taints struct {
+// taintEviction evicts pods from nodes with NoExecute taints. Its keys are names of nodes.
+type taintEviction struct {
 	*controller.Env
-	mu sync.Mutex // guards nodes
-	// nodes have since when, by our clock, a taint is on a node and a pod is on a node with a taint.
-	nodes map[string]*tainted
+	mu    sync.Mutex // guards nodes
+	nodes map[string]*taintedNode
 }
 
-type tainted struct {
+// taintedNode is since when, by this process's clock, a node has each taint and each pod has been seen on it.
+type taintedNode struct {
 	taints map[string]time.Time
 	pods   map[types.UID]time.Time
 }
 
+// NewTaint evicts pods that do not tolerate a NoExecute taint of their node, or not for longer than they do already.
 func NewTaint(e *controller.Env) controller.Reconciler {
-	c := &taints{Env: e, nodes: map[string]*tainted{}}
+	c := &taintEviction{Env: e, nodes: map[string]*taintedNode{}}
 	return controller.Reconciler{
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
@@ -39,12 +40,12 @@ func NewTaint(e *controller.Env) controller.Reconciler {
 				if current == nil {
 					current = old
 				}
-				if c.has(current.GetName()) || len(noExecute(current.(*corev1.Node))) > 0 {
+				if c.tracks(current.GetName()) || len(noExecute(current.(*corev1.Node))) > 0 {
 					c.Enqueue(current.GetName(), 0)
 				}
 			}},
 			{Kind: core.Pod, Keys: func(_, current schema.Object) {
-				if p, ok := current.(*corev1.Pod); ok && p.Spec.NodeName != "" && p.DeletionTimestamp == nil && c.has(p.Spec.NodeName) {
+				if p, ok := current.(*corev1.Pod); ok && p.Spec.NodeName != "" && p.DeletionTimestamp == nil && c.tracks(p.Spec.NodeName) {
 					c.Enqueue(p.Spec.NodeName, controller.CoalesceDelay)
 				}
 			}},
@@ -52,7 +53,7 @@ func NewTaint(e *controller.Env) controller.Reconciler {
 	}
 }
 
-func (c *taints) has(node string) bool {
+func (c *taintEviction) tracks(node string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.nodes[node] != nil
@@ -67,7 +68,7 @@ func noExecute(n *corev1.Node) (out []corev1.Taint) {
 	return out
 }
 
-func (c *taints) reconcile(ctx context.Context, name string) (time.Duration, error) {
+func (c *taintEviction) reconcile(ctx context.Context, name string) (time.Duration, error) {
 	node, err := registry.For[*corev1.Node](c.Registry).Cached(ctx, "", name)
 	if err != nil && !errors.Is(err, registry.NotFound) {
 		return 0, err
@@ -78,47 +79,47 @@ func (c *taints) reconcile(ctx context.Context, name string) (time.Duration, err
 		c.mu.Unlock()
 		return 0, nil
 	}
-	pods, err := registry.For[*corev1.Pod](c.Registry).CachedSelect(ctx, "", "", "spec.nodeName="+name)
+	podList, err := registry.For[*corev1.Pod](c.Registry).CachedSelect(ctx, "", "", "spec.nodeName="+name)
 	if err != nil {
 		return 0, err
 	}
 	now := time.Now()
-	plan, after := planEviction(noExecute(node), pods, c.observe(node, pods, now), now)
+	plan, after := planEviction(noExecute(node), podList, c.observe(node, podList, now), now)
 	return after, c.Execute(ctx, plan)
 }
 
-// observe notes what is new on a node.
-func (c *taints) observe(node *corev1.Node, pods []*corev1.Pod, now time.Time) *tainted {
+// observe notes which taints and pods are new on a node.
+func (c *taintEviction) observe(node *corev1.Node, podList []*corev1.Pod, now time.Time) *taintedNode {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	was := c.nodes[node.Name]
-	if was == nil {
-		was = &tainted{}
+	before := c.nodes[node.Name]
+	if before == nil {
+		before = &taintedNode{}
 	}
-	is := &tainted{taints: map[string]time.Time{}, pods: map[types.UID]time.Time{}}
+	next := &taintedNode{taints: map[string]time.Time{}, pods: map[types.UID]time.Time{}}
 	for _, t := range noExecute(node) {
-		is.taints[t.Key] = now
-		if since, ok := was.taints[t.Key]; ok {
-			is.taints[t.Key] = since
+		next.taints[t.Key] = now
+		if since, ok := before.taints[t.Key]; ok {
+			next.taints[t.Key] = since
 		}
 	}
-	for _, p := range pods {
-		is.pods[p.UID] = now
-		if since, ok := was.pods[p.UID]; ok {
-			is.pods[p.UID] = since
+	for _, p := range podList {
+		next.pods[p.UID] = now
+		if since, ok := before.pods[p.UID]; ok {
+			next.pods[p.UID] = since
 		}
 	}
-	c.nodes[node.Name] = is
-	return is
+	c.nodes[node.Name] = next
+	return next
 }
 
-// planEviction decides which pods of a node must go now; after is when the next one must.
-func planEviction(on []corev1.Taint, pods []*corev1.Pod, since *tainted, now time.Time) (plan []controller.Action, after time.Duration) {
-	for _, p := range pods {
-		if p.DeletionTimestamp != nil || controller.PodEnded(p) {
+// planEviction decides which pods of a node to evict now; after is when the next one is due.
+func planEviction(on []corev1.Taint, podList []*corev1.Pod, since *taintedNode, now time.Time) (plan []controller.Action, after time.Duration) {
+	for _, p := range podList {
+		if p.DeletionTimestamp != nil || pods.IsTerminal(p) {
 			continue
 		}
-		wait, key, evict := patience(on, p, since, now)
+		wait, key, evict := tolerationLeft(on, p, since, now)
 		switch {
 		case !evict:
 		case wait > 0:
@@ -132,10 +133,10 @@ func planEviction(on []corev1.Taint, pods []*corev1.Pod, since *tainted, now tim
 	return plan, after
 }
 
-// patience is how long a pod still tolerates the taints, and which of them it tolerates least; evict false: for ever.
-func patience(on []corev1.Taint, p *corev1.Pod, since *tainted, now time.Time) (wait time.Duration, key string, evict bool) {
+// tolerationLeft is how long a pod still tolerates the taints, and which of them it tolerates least; evict false: for ever.
+func tolerationLeft(on []corev1.Taint, p *corev1.Pod, since *taintedNode, now time.Time) (wait time.Duration, key string, evict bool) {
 	for _, t := range on {
-		d, endless := tolerates(p, t)
+		d, endless := pods.TolerationTime(p.Spec.Tolerations, &t)
 		if endless {
 			continue
 		}
@@ -148,25 +149,6 @@ func patience(on []corev1.Taint, p *corev1.Pod, since *tainted, now time.Time) (
 		}
 	}
 	return wait, key, evict
-}
-
-// tolerates is for how long a pod bears a taint: the shortest of the tolerations that match, 0 where none does.
-func tolerates(p *corev1.Pod, t corev1.Taint) (d time.Duration, endless bool) {
-	matched := false
-	shortest := int64(-1)
-	for i := range p.Spec.Tolerations {
-		if !p.Spec.Tolerations[i].ToleratesTaint(klog.Logger{}, &t, true) {
-			continue
-		}
-		matched = true
-		if s := p.Spec.Tolerations[i].TolerationSeconds; s != nil && (shortest < 0 || *s < shortest) {
-			shortest = min(max(*s, 0), 1<<31)
-		}
-	}
-	if matched && shortest < 0 {
-		return 0, true
-	}
-	return time.Duration(max(shortest, 0)) * time.Second, false
 }
 
 func evictions(p *corev1.Pod, key string, now time.Time) []controller.Action {

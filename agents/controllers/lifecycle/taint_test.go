@@ -37,7 +37,7 @@ func TestEvictionPlans(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			since := &tainted{taints: map[string]time.Time{corev1.TaintNodeUnreachable: plantest.Now.Add(-100 * time.Second)}, pods: map[types.UID]time.Time{}}
+			since := &taintedNode{taints: map[string]time.Time{corev1.TaintNodeUnreachable: plantest.Now.Add(-100 * time.Second)}, pods: map[types.UID]time.Time{}}
 			plan, after := planEviction(unreachable, []*corev1.Pod{tt.pod}, since, plantest.Now)
 			if got := len(plan) > 0; got != tt.evicted || after != tt.after {
 				t.Errorf("evicted %v, again after %s, want %v, %s", got, after, tt.evicted, tt.after)

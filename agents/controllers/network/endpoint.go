@@ -13,24 +13,25 @@ import (
 	"k8s.io/utils/ptr"
 
 	"gantry/agents/controllers/controller"
+	"gantry/schema/pods"
 )
 
-// endpoint is a pod behind a service, with the ports at which it serves.
+// endpoint is a pod behind a Service, with the ports at which it serves.
 type endpoint struct {
 	ports    []discoveryv1.EndpointPort
 	endpoint discoveryv1.Endpoint
 }
 
-// wantedEndpoints are the endpoints of a service in one address family, by pod name. nodes gives the zone of a node.
-func wantedEndpoints(svc *corev1.Service, pods []*corev1.Pod, family discoveryv1.AddressType, zone func(node string) string) []endpoint {
+// wantedEndpoints are the endpoints of a service in one address family, by pod name. zone gives the zone of a node.
+func wantedEndpoints(svc *corev1.Service, podList []*corev1.Pod, family discoveryv1.AddressType, zone func(node string) string) []endpoint {
 	var out []endpoint
-	pods = slices.SortedFunc(slices.Values(pods), controller.ByName[*corev1.Pod])
-	for _, p := range pods {
+	podList = slices.SortedFunc(slices.Values(podList), controller.ByName[*corev1.Pod])
+	for _, p := range podList {
 		address := addressOf(p, family)
-		if controller.PodEnded(p) || address == "" {
+		if pods.IsTerminal(p) || address == "" {
 			continue
 		}
-		serving, terminating := controller.PodReady(p), p.DeletionTimestamp != nil
+		serving, terminating := pods.IsReady(p), p.DeletionTimestamp != nil
 		ready := svc.Spec.PublishNotReadyAddresses || (serving && !terminating)
 		e := discoveryv1.Endpoint{
 			Addresses:  []string{address},
@@ -100,7 +101,7 @@ func targetPort(p *corev1.Pod, sp *corev1.ServicePort) (int32, bool) {
 	}
 	containers := slices.Clone(p.Spec.Containers)
 	for _, c := range p.Spec.InitContainers {
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+		if pods.IsSidecar(&c) {
 			containers = append(containers, c)
 		}
 	}

@@ -25,38 +25,39 @@ import (
 const (
 	endpointsManagedBy = "endpoints.kubernetes.io/managed-by"
 	endpointsManager   = "endpoint-controller"
-	// electionAnnotation marks endpoints that old clients use as a lock.
-	electionAnnotation = "control-plane.alpha.kubernetes.io/leader"
+	// leaderAnnotation marks Endpoints that old clients elect leaders by.
+	leaderAnnotation = "control-plane.alpha.kubernetes.io/leader"
 	// maxEndpoints is how many addresses an Endpoints object holds; more are left out.
 	maxEndpoints = 1000
 )
 
-// goneMark before a key says that the service was deleted while we looked: its endpoints go, whoever made them.
-const goneMark = "gone:"
+// deletedPrefix before a key says that the Service was seen to be deleted: its Endpoints are deleted, whoever made them.
+const deletedPrefix = "deleted:"
 
 type endpointsController struct {
 	*controller.Env
 	index *controller.SelectorIndex
 }
 
+// NewEndpoints keeps the Endpoints of Services that have a selector. Its keys are those of Services, and deletedPrefix with them.
 func NewEndpoints(e *controller.Env) controller.Reconciler {
 	c := endpointsController{e, controller.NewSelectorIndex()}
 	return controller.Reconciler{
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
 			{Kind: core.Service, Keys: func(old, current schema.Object) {
-				ofService(c.Env, c.index, old, current)
+				onService(c.Env, c.index, old, current)
 				if current == nil {
-					c.Enqueue(goneMark+controller.KeyOf(old), 0)
+					c.Enqueue(deletedPrefix+controller.KeyOf(old), 0)
 				}
 			}},
-			{Kind: core.Pod, Keys: func(old, current schema.Object) { ofBackend(c.Env, c.index, old, current) }},
-			{Kind: core.Endpoints, Keys: c.ofEndpoints},
+			{Kind: core.Pod, Keys: func(old, current schema.Object) { onPod(c.Env, c.index, old, current) }},
+			{Kind: core.Endpoints, Keys: c.onEndpoints},
 		},
 	}
 }
 
-func (c endpointsController) ofEndpoints(old, current schema.Object) {
+func (c endpointsController) onEndpoints(old, current schema.Object) {
 	for _, obj := range []schema.Object{old, current} {
 		if obj != nil && (obj.GetLabels()[endpointsManagedBy] == endpointsManager || current == nil) {
 			c.Enqueue(controller.KeyOf(obj), controller.CoalesceDelay)
@@ -64,45 +65,45 @@ func (c endpointsController) ofEndpoints(old, current schema.Object) {
 	}
 }
 
-// reconcile looks at the endpoints of one service.
 func (c endpointsController) reconcile(ctx context.Context, key string) (time.Duration, error) {
-	rest, gone := strings.CutPrefix(key, goneMark)
-	ns, name, _ := strings.Cut(rest, "/")
-	was, err := registry.For[*corev1.Endpoints](c.Registry).Cached(ctx, ns, name)
+	serviceKey, deleted := strings.CutPrefix(key, deletedPrefix)
+	ns, name, _ := strings.Cut(serviceKey, "/")
+	have, err := registry.For[*corev1.Endpoints](c.Registry).Cached(ctx, ns, name)
 	if err != nil && !errors.Is(err, registry.NotFound) {
 		return 0, err
 	}
 	svc, err := registry.For[*corev1.Service](c.Registry).Cached(ctx, ns, name)
 	switch {
 	case errors.Is(err, registry.NotFound):
-		return 0, c.Execute(ctx, planWithoutService(was, gone))
+		return 0, c.Execute(ctx, planWithoutService(have, deleted))
 	case err != nil:
 		return 0, err
 	case svc.DeletionTimestamp != nil || len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName:
 		return 0, nil
 	}
-	pods, err := registry.For[*corev1.Pod](c.Registry).CachedList(ctx, ns, labels.SelectorFromSet(svc.Spec.Selector).String())
+	podList, err := registry.For[*corev1.Pod](c.Registry).CachedList(ctx, ns, labels.SelectorFromSet(svc.Spec.Selector).String())
 	if err != nil {
 		return 0, err
 	}
-	c.index.SetSize(rest, len(pods))
-	return 0, c.Execute(ctx, planEndpoints(svc, pods, was))
+	c.index.SetSize(serviceKey, len(podList))
+	return 0, c.Execute(ctx, planEndpoints(svc, podList, have))
 }
 
-func planWithoutService(was *corev1.Endpoints, gone bool) []controller.Action {
-	if was == nil || was.Annotations[electionAnnotation] != "" || (!gone && was.Labels[endpointsManagedBy] != endpointsManager) {
+// planWithoutService deletes Endpoints without Service, if this controller made them or their Service was seen to be deleted.
+func planWithoutService(have *corev1.Endpoints, deleted bool) []controller.Action {
+	if have == nil || have.Annotations[leaderAnnotation] != "" || (!deleted && have.Labels[endpointsManagedBy] != endpointsManager) {
 		return nil
 	}
-	return []controller.Action{{Do: controller.Delete, Kind: core.Endpoints, Object: was, Reason: "the service is gone"}}
+	return []controller.Action{{Do: controller.Delete, Kind: core.Endpoints, Object: have, Reason: "the service is gone"}}
 }
 
-// planEndpoints decides the Endpoints object of a service; was is nil where there is none.
-func planEndpoints(svc *corev1.Service, pods []*corev1.Pod, was *corev1.Endpoints) []controller.Action {
+// planEndpoints decides the Endpoints object of a Service; have is nil where there is none.
+func planEndpoints(svc *corev1.Service, podList []*corev1.Pod, have *corev1.Endpoints) []controller.Action {
 	family := familiesOf(svc)[0]
-	subsets, cut := subsetsOf(svc, wantedEndpoints(svc, pods, family, func(string) string { return "" }))
+	subsets, truncated := subsetsOf(svc, wantedEndpoints(svc, podList, family, func(string) string { return "" }))
 	next := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: svc.Namespace, Name: svc.Name}}
-	if was != nil {
-		next = was.DeepCopy()
+	if have != nil {
+		next = have.DeepCopy()
 	}
 	next.Subsets = subsets
 	next.Labels = labels.Merge(svc.Labels, labels.Set{endpointsManagedBy: endpointsManager})
@@ -111,23 +112,23 @@ func planEndpoints(svc *corev1.Service, pods []*corev1.Pod, was *corev1.Endpoint
 		next.Labels[corev1.IsHeadlessService] = ""
 	}
 	delete(next.Annotations, corev1.EndpointsOverCapacity)
-	if cut {
+	if truncated {
 		next.Annotations = labels.Merge(next.Annotations, labels.Set{corev1.EndpointsOverCapacity: "truncated"})
 	}
 	switch {
-	case was == nil:
+	case have == nil:
 		return []controller.Action{{Do: controller.Create, Kind: core.Endpoints, Object: next, Reason: "the service has no endpoints object"}}
-	case equality.Semantic.DeepEqual(was, next):
+	case equality.Semantic.DeepEqual(have, next):
 		return nil
 	}
 	return []controller.Action{{Do: controller.Update, Kind: core.Endpoints, Object: next, Reason: "the service's pods changed"}}
 }
 
 // subsetsOf groups endpoints by their ports. Terminating pods are left out, unless the service wants every address.
-func subsetsOf(svc *corev1.Service, wanted []endpoint) (subsets []corev1.EndpointSubset, cut bool) {
+func subsetsOf(svc *corev1.Service, wanted []endpoint) (subsets []corev1.EndpointSubset, truncated bool) {
 	groups := map[string]*corev1.EndpointSubset{}
-	if cut = len(wanted) > maxEndpoints; cut {
-		// Serving addresses are worth more than the others.
+	if truncated = len(wanted) > maxEndpoints; truncated {
+		// Ready addresses are kept before the others.
 		slices.SortStableFunc(wanted, func(a, b endpoint) int {
 			return cmp.Compare(notReadyRank(a), notReadyRank(b))
 		})
@@ -159,7 +160,7 @@ func subsetsOf(svc *corev1.Service, wanted []endpoint) (subsets []corev1.Endpoin
 		slices.SortFunc(g.NotReadyAddresses, compareAddresses)
 		subsets = append(subsets, *g)
 	}
-	return subsets, cut
+	return subsets, truncated
 }
 
 // notReadyRank sorts endpoints that are ready before the others.

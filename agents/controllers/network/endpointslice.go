@@ -17,6 +17,7 @@ import (
 	"gantry/schema"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/pods"
 )
 
 const sliceManager = "endpointslice-controller.k8s.io"
@@ -26,20 +27,21 @@ type endpointSlices struct {
 	index *controller.SelectorIndex
 }
 
+// NewEndpointSlice keeps the slices of Services that have a selector. Its keys are those of Services.
 func NewEndpointSlice(e *controller.Env) controller.Reconciler {
 	c := endpointSlices{e, controller.NewSelectorIndex()}
 	return controller.Reconciler{
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
-			{Kind: core.Service, Keys: func(old, current schema.Object) { ofService(c.Env, c.index, old, current) }},
-			{Kind: core.Pod, Keys: func(old, current schema.Object) { ofBackend(c.Env, c.index, old, current) }},
-			{Kind: discovery.EndpointSlice, Keys: func(old, current schema.Object) { ofSlice(c.Env, sliceManager, old, current) }},
+			{Kind: core.Service, Keys: func(old, current schema.Object) { onService(c.Env, c.index, old, current) }},
+			{Kind: core.Pod, Keys: func(old, current schema.Object) { onPod(c.Env, c.index, old, current) }},
+			{Kind: discovery.EndpointSlice, Keys: func(old, current schema.Object) { onSlice(c.Env, sliceManager, old, current) }},
 		},
 	}
 }
 
-// ofService asks for a look at a service and remembers what it selects.
-func ofService(e *controller.Env, index *controller.SelectorIndex, old, current schema.Object) {
+// onService enqueues a Service and puts its selector into the index.
+func onService(e *controller.Env, index *controller.SelectorIndex, old, current schema.Object) {
 	if current == nil {
 		index.Set(old, nil)
 		e.Enqueue(controller.KeyOf(old), 0)
@@ -53,9 +55,9 @@ func ofService(e *controller.Env, index *controller.SelectorIndex, old, current 
 	e.Enqueue(controller.KeyOf(current), 0)
 }
 
-// ofBackend asks for a look at the services that select a pod, or did, when something changed that they show.
-func ofBackend(e *controller.Env, index *controller.SelectorIndex, old, current schema.Object) {
-	if old != nil && current != nil && sameBackend(old.(*corev1.Pod), current.(*corev1.Pod)) {
+// onPod enqueues the Services that select a pod, or did, when something changed that their endpoints show.
+func onPod(e *controller.Env, index *controller.SelectorIndex, old, current schema.Object) {
+	if old != nil && current != nil && samePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
 		return
 	}
 	var before map[string]string
@@ -68,14 +70,14 @@ func ofBackend(e *controller.Env, index *controller.SelectorIndex, old, current 
 	}
 }
 
-func sameBackend(a, b *corev1.Pod) bool {
-	return a.UID == b.UID && controller.PodEnded(a) == controller.PodEnded(b) && controller.PodReady(a) == controller.PodReady(b) && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
+func samePod(a, b *corev1.Pod) bool {
+	return a.UID == b.UID && pods.IsTerminal(a) == pods.IsTerminal(b) && pods.IsReady(a) == pods.IsReady(b) && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
 		a.Spec.NodeName == b.Spec.NodeName && a.Status.PodIP == b.Status.PodIP && equality.Semantic.DeepEqual(a.Status.PodIPs, b.Status.PodIPs) &&
 		maps.Equal(a.Labels, b.Labels)
 }
 
-// ofSlice asks for a look at the service of a slice of this manager that somebody changed.
-func ofSlice(e *controller.Env, manager string, old, current schema.Object) {
+// onSlice enqueues the Service of a slice of this manager that changed.
+func onSlice(e *controller.Env, manager string, old, current schema.Object) {
 	for _, obj := range []schema.Object{old, current} {
 		if obj == nil || obj.GetLabels()[discoveryv1.LabelManagedBy] != manager {
 			continue
@@ -86,7 +88,7 @@ func ofSlice(e *controller.Env, manager string, old, current schema.Object) {
 	}
 }
 
-// reconcile looks at one service. The slices of a service that is gone are garbage of their owner.
+// reconcile brings the slices of one Service to its pods. Those of a Service that does not exist are deleted by the garbage collector.
 func (c endpointSlices) reconcile(ctx context.Context, key string) (time.Duration, error) {
 	ns, name, _ := strings.Cut(key, "/")
 	svc, err := registry.For[*corev1.Service](c.Registry).Cached(ctx, ns, name)
@@ -96,20 +98,20 @@ func (c endpointSlices) reconcile(ctx context.Context, key string) (time.Duratio
 	if err != nil || svc.DeletionTimestamp != nil || len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName {
 		return 0, err
 	}
-	pods, err := registry.For[*corev1.Pod](c.Registry).CachedList(ctx, ns, labels.SelectorFromSet(svc.Spec.Selector).String())
+	podList, err := registry.For[*corev1.Pod](c.Registry).CachedList(ctx, ns, labels.SelectorFromSet(svc.Spec.Selector).String())
 	if err != nil {
 		return 0, err
 	}
-	c.index.SetSize(key, len(pods))
-	existing, err := managed(ctx, c.Env, ns, name, sliceManager)
+	c.index.SetSize(key, len(podList))
+	existing, err := managedSlices(ctx, c.Env, ns, name, sliceManager)
 	if err != nil {
 		return 0, err
 	}
-	return 0, c.Execute(ctx, planSlices(svc, pods, existing, c.zones(ctx)))
+	return 0, c.Execute(ctx, planSlices(svc, podList, existing, c.zones(ctx)))
 }
 
-// managed are the slices of a service that a manager made.
-func managed(ctx context.Context, e *controller.Env, ns, service, manager string) ([]*discoveryv1.EndpointSlice, error) {
+// managedSlices are the slices of a service that a manager made.
+func managedSlices(ctx context.Context, e *controller.Env, ns, service, manager string) ([]*discoveryv1.EndpointSlice, error) {
 	return registry.For[*discoveryv1.EndpointSlice](e.Registry).CachedList(ctx, ns,
 		labels.Set{discoveryv1.LabelServiceName: service, discoveryv1.LabelManagedBy: manager}.String())
 }
@@ -126,10 +128,10 @@ func (c endpointSlices) zones(ctx context.Context) func(string) string {
 }
 
 // planSlices decides the slices of a service.
-func planSlices(svc *corev1.Service, pods []*corev1.Pod, existing []*discoveryv1.EndpointSlice, zone func(string) string) []controller.Action {
+func planSlices(svc *corev1.Service, podList []*corev1.Pod, existing []*discoveryv1.EndpointSlice, zone func(string) string) []controller.Action {
 	wanted := map[discoveryv1.AddressType][]endpoint{}
 	for _, family := range familiesOf(svc) {
-		wanted[family] = wantedEndpoints(svc, pods, family, zone)
+		wanted[family] = wantedEndpoints(svc, podList, family, zone)
 	}
 	s := slicing{owner: svc, ownerKind: core.Service, prefix: svc.Name, labels: sliceLabels(svc), placeholder: true}
 	return s.plan(existing, wanted)

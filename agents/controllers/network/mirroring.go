@@ -23,9 +23,10 @@ const mirrorManager = "endpointslicemirroring-controller.k8s.io"
 
 type mirroring struct{ *controller.Env }
 
+// NewEndpointSliceMirroring keeps slices of Endpoints that somebody made for a Service without selector. Its keys are those of Services.
 func NewEndpointSliceMirroring(e *controller.Env) controller.Reconciler {
 	c := mirroring{e}
-	both := func(old, current schema.Object) {
+	enqueue := func(old, current schema.Object) {
 		if current == nil {
 			current = old
 		}
@@ -35,18 +36,17 @@ func NewEndpointSliceMirroring(e *controller.Env) controller.Reconciler {
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
 			{Kind: core.Endpoints, Keys: func(old, current schema.Object) {
-				// Most endpoints are made by the endpoints controller and are nothing to mirror.
+				// Endpoints of the endpoints controller are not mirrored.
 				if current == nil || current.GetLabels()[endpointsManagedBy] != endpointsManager {
-					both(old, current)
+					enqueue(old, current)
 				}
 			}},
-			{Kind: core.Service, Keys: both},
-			{Kind: discovery.EndpointSlice, Keys: func(old, current schema.Object) { ofSlice(c.Env, mirrorManager, old, current) }},
+			{Kind: core.Service, Keys: enqueue},
+			{Kind: discovery.EndpointSlice, Keys: func(old, current schema.Object) { onSlice(c.Env, mirrorManager, old, current) }},
 		},
 	}
 }
 
-// reconcile looks at one name of a service and its endpoints.
 func (c mirroring) reconcile(ctx context.Context, key string) (time.Duration, error) {
 	ns, name, _ := strings.Cut(key, "/")
 	ep, err := registry.For[*corev1.Endpoints](c.Registry).Cached(ctx, ns, name)
@@ -57,7 +57,7 @@ func (c mirroring) reconcile(ctx context.Context, key string) (time.Duration, er
 	if err != nil && !errors.Is(err, registry.NotFound) {
 		return 0, err
 	}
-	existing, err := managed(ctx, c.Env, ns, name, mirrorManager)
+	existing, err := managedSlices(ctx, c.Env, ns, name, mirrorManager)
 	if err != nil {
 		return 0, err
 	}
@@ -88,7 +88,7 @@ func planMirror(svc *corev1.Service, ep *corev1.Endpoints, existing []*discovery
 
 func mirrored(ep *corev1.Endpoints) bool {
 	return ep != nil && ep.DeletionTimestamp == nil && ep.Labels[discoveryv1.LabelSkipMirror] != "true" &&
-		ep.Labels[endpointsManagedBy] != endpointsManager && ep.Annotations[electionAnnotation] == ""
+		ep.Labels[endpointsManagedBy] != endpointsManager && ep.Annotations[leaderAnnotation] == ""
 }
 
 func mirrorEndpoints(ep *corev1.Endpoints) map[discoveryv1.AddressType][]endpoint {

@@ -22,12 +22,13 @@ type nodeIPAM struct {
 	maskSize    int // the length of a node's prefix
 }
 
-// NewNodeIPAM must keep one worker: two at a time could give out one range twice.
+// NewNodeIPAM gives each node a part, maskSize bits long, of clusterCIDR; not valid: none. Its keys are names of nodes. One worker at a time:
+// two could give out one range twice.
 func NewNodeIPAM(clusterCIDR netip.Prefix, maskSize int) func(*controller.Env) controller.Reconciler {
 	return func(e *controller.Env) controller.Reconciler {
 		c := nodeIPAM{e, clusterCIDR, maskSize}
 		if !clusterCIDR.IsValid() {
-			return controller.Reconciler{Reconcile: func(context.Context, string) (time.Duration, error) { return 0, nil }}
+			return controller.Idle()
 		}
 		return controller.Reconciler{Reconcile: c.reconcile, Watches: []controller.Watch{{Kind: core.Node, Keys: func(old, current schema.Object) {
 			if current != nil && current.(*corev1.Node).Spec.PodCIDR == "" {
@@ -37,10 +38,10 @@ func NewNodeIPAM(clusterCIDR netip.Prefix, maskSize int) func(*controller.Env) c
 	}
 }
 
-// exhausted is how long a node waits for a range of another node to become free.
-const exhausted = 30 * time.Second
+// exhaustedRecheck is after how long it is tried again when every range is in use.
+const exhaustedRecheck = 30 * time.Second
 
-// reconcile gives one node its range, once and for all.
+// reconcile gives a node its range; a range is never changed.
 func (c nodeIPAM) reconcile(ctx context.Context, name string) (time.Duration, error) {
 	nodes := registry.For[*corev1.Node](c.Registry)
 	node, err := nodes.Cached(ctx, "", name)
@@ -57,17 +58,17 @@ func (c nodeIPAM) reconcile(ctx context.Context, name string) (time.Duration, er
 	free, ok := freeCIDR(c.clusterCIDR, c.maskSize, all)
 	if !ok {
 		c.Events.Event(core.Node, node, "Warning", "CIDRNotAvailable", "Node %s status is now: CIDRNotAvailable", name)
-		return exhausted, nil
+		return exhaustedRecheck, nil
 	}
 	n := node.DeepCopy()
 	n.Spec.PodCIDR, n.Spec.PodCIDRs = free.String(), []string{free.String()}
 	return 0, c.Execute(ctx, []controller.Action{{Do: controller.Update, Kind: core.Node, Object: n, Reason: "gets the pod range " + free.String()}})
 }
 
-// freeCIDR is the lowest part of cluster, bits long, that no node's range touches.
+// freeCIDR is the lowest part of cluster, bits long, that no node's range overlaps.
 func freeCIDR(cluster netip.Prefix, bits int, nodes []*corev1.Node) (netip.Prefix, bool) {
 	used := map[netip.Prefix]bool{}
-	var odd []netip.Prefix // ranges of another length, given by hand or before a change of the mask
+	var others []netip.Prefix // ranges of another length, given by hand or before a change of the mask
 	for _, n := range nodes {
 		for _, s := range append([]string{n.Spec.PodCIDR}, n.Spec.PodCIDRs...) {
 			p, err := netip.ParsePrefix(s)
@@ -77,13 +78,13 @@ func freeCIDR(cluster netip.Prefix, bits int, nodes []*corev1.Node) (netip.Prefi
 			if p = p.Masked(); p.Bits() == bits {
 				used[p] = true
 			} else {
-				odd = append(odd, p)
+				others = append(others, p)
 			}
 		}
 	}
 	for i := range 1 << min(bits-cluster.Bits(), 16) {
 		p := part(cluster, bits, i)
-		if used[p] || touches(p, odd) {
+		if used[p] || overlapsAny(p, others) {
 			continue
 		}
 		return p, true
@@ -91,7 +92,7 @@ func freeCIDR(cluster netip.Prefix, bits int, nodes []*corev1.Node) (netip.Prefi
 	return netip.Prefix{}, false
 }
 
-func touches(p netip.Prefix, others []netip.Prefix) bool {
+func overlapsAny(p netip.Prefix, others []netip.Prefix) bool {
 	for _, o := range others {
 		if o.Overlaps(p) {
 			return true

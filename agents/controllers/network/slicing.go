@@ -28,12 +28,12 @@ type slicing struct {
 	labels map[string]string
 	// annotations are set where not nil.
 	annotations map[string]string
-	// placeholder keeps one empty slice where there is no endpoint.
+	// placeholder keeps one slice without endpoints where there is no endpoint, so that consumers see that.
 	placeholder bool
 }
 
 // plan decides how the slices that exist become slices of the wanted endpoints, changing as few of them as possible:
-// an endpoint stays in its slice, new ones fill up slices, and a slice that has become empty goes.
+// an endpoint stays in its slice, new ones fill up slices, and a slice that has become empty is deleted.
 func (s slicing) plan(existing []*discoveryv1.EndpointSlice, wanted map[discoveryv1.AddressType][]endpoint) []controller.Action {
 	groups := map[string]*sliceGroup{}
 	group := func(t discoveryv1.AddressType, ports []discoveryv1.EndpointPort) *sliceGroup {
@@ -56,7 +56,7 @@ func (s slicing) plan(existing []*discoveryv1.EndpointSlice, wanted map[discover
 	for _, key := range slices.Sorted(maps.Keys(groups)) {
 		groups[key].fill(&changes)
 	}
-	s.keepOne(&changes, wanted)
+	s.keepPlaceholder(&changes, wanted)
 	return s.actions(existing, changes)
 }
 
@@ -147,8 +147,8 @@ func (g *sliceGroup) topUp(kept []*discoveryv1.EndpointSlice, rest []string) []s
 	return rest
 }
 
-// keepOne leaves an empty slice where there would be none, so that everybody sees that the service has no endpoint.
-func (s slicing) keepOne(c *sliceChanges, wanted map[discoveryv1.AddressType][]endpoint) {
+// keepPlaceholder keeps or creates a slice without endpoints in each wanted family that would have no slice.
+func (s slicing) keepPlaceholder(c *sliceChanges, wanted map[discoveryv1.AddressType][]endpoint) {
 	if !s.placeholder {
 		return
 	}
@@ -169,20 +169,20 @@ func (s slicing) keepOne(c *sliceChanges, wanted map[discoveryv1.AddressType][]e
 func (s slicing) actions(existing []*discoveryv1.EndpointSlice, c sliceChanges) (plan []controller.Action) {
 	before := map[string]*discoveryv1.EndpointSlice{}
 	taken := map[string]bool{}
-	v := controller.NewNameSeed(s.owner)
+	seed := controller.NewNameSeed(s.owner)
 	for _, es := range existing {
 		before[es.Name], taken[es.Name] = es, true
-		v.Add(es.Name, es.ResourceVersion)
+		seed.Add(es.Name, es.ResourceVersion)
 	}
-	v.Add(s.owner.GetResourceVersion())
-	for i, name := range v.Names(s.prefix[:min(len(s.prefix), controller.MaxNameBase-1)]+"-", len(c.create), taken) {
+	seed.Add(s.owner.GetResourceVersion())
+	for i, name := range seed.Names(s.prefix, len(c.create), taken) {
 		es := c.create[i]
 		es.Name, es.Namespace, es.GenerateName = name, s.owner.GetNamespace(), s.prefix+"-"
-		s.dress(es)
+		s.setMetadata(es)
 		plan = append(plan, controller.Action{Do: controller.Create, Kind: discovery.EndpointSlice, Object: es, Reason: fmt.Sprintf("%d endpoints have no slice", len(es.Endpoints))})
 	}
 	for _, es := range c.keep {
-		s.dress(es)
+		s.setMetadata(es)
 		if was := before[es.Name]; !equality.Semantic.DeepEqual(es, was) {
 			plan = append(plan, controller.Action{Do: controller.Update, Kind: discovery.EndpointSlice, Object: es, Reason: changeOf(was, es)})
 		}
@@ -193,8 +193,8 @@ func (s slicing) actions(existing []*discoveryv1.EndpointSlice, c sliceChanges) 
 	return plan
 }
 
-// dress sets what every slice of the owner has beside its endpoints.
-func (s slicing) dress(es *discoveryv1.EndpointSlice) {
+// setMetadata sets labels, annotations and owner, which are the same for every slice.
+func (s slicing) setMetadata(es *discoveryv1.EndpointSlice) {
 	es.Labels = maps.Clone(s.labels)
 	if s.annotations != nil {
 		es.Annotations = maps.Clone(s.annotations)

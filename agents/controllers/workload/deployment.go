@@ -17,6 +17,7 @@ import (
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/apps"
+	"gantry/schema/pods"
 )
 
 type deployments struct {
@@ -24,18 +25,19 @@ type deployments struct {
 	index *controller.SelectorIndex
 }
 
+// NewDeployment rolls Deployments out by sizing their replica sets. Its keys are those of Deployments.
 func NewDeployment(e *controller.Env) controller.Reconciler {
 	c := deployments{e, controller.NewSelectorIndex()}
 	return controller.Reconciler{
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
-			{Kind: apps.Deployment, Keys: c.ofDeployment},
+			{Kind: apps.Deployment, Keys: c.onDeployment},
 			{Kind: apps.ReplicaSet, Keys: func(old, current schema.Object) { c.EnqueueOwner("Deployment", c.index, old, current) }},
 		},
 	}
 }
 
-func (c deployments) ofDeployment(old, current schema.Object) {
+func (c deployments) onDeployment(old, current schema.Object) {
 	if current == nil {
 		c.index.Set(old, nil)
 		return
@@ -44,23 +46,22 @@ func (c deployments) ofDeployment(old, current schema.Object) {
 	c.Enqueue(controller.KeyOf(current), 0)
 }
 
-// reconcile looks at one deployment.
 func (c deployments) reconcile(ctx context.Context, key string) (time.Duration, error) {
 	ns, name, _ := strings.Cut(key, "/")
-	seen, err := registry.For[*appsv1.Deployment](c.Registry).Cached(ctx, ns, name)
+	d, err := registry.For[*appsv1.Deployment](c.Registry).Cached(ctx, ns, name)
 	if errors.Is(err, registry.NotFound) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
-	selector := controller.SelectorOf(seen.Spec.Selector)
+	selector := controller.SelectorOf(d.Spec.Selector)
 	if selector == nil {
-		c.Events.Event(apps.Deployment, seen, "Warning", "SelectingAll", "This deployment is selecting all pods. A non-empty selector is required.")
+		c.Events.Event(apps.Deployment, d, "Warning", "SelectingAll", "This deployment is selecting all pods. A non-empty selector is required.")
 		return 0, nil
 	}
 	sets := registry.For[*appsv1.ReplicaSet](c.Registry)
-	owned, err := sets.CachedOwned(ctx, string(seen.UID))
+	owned, err := sets.CachedOwned(ctx, string(d.UID))
 	if err != nil {
 		return 0, err
 	}
@@ -68,32 +69,32 @@ func (c deployments) reconcile(ctx context.Context, key string) (time.Duration, 
 	if err != nil {
 		return 0, err
 	}
-	mine, plan := controller.ClaimChildren(apps.Deployment, seen, apps.ReplicaSet, selector, controller.Union(owned, selected))
+	children, plan := controller.ClaimChildren(apps.Deployment, d, apps.ReplicaSet, selector, controller.Union(owned, selected))
 	if len(plan) > 0 {
-		return controller.RequeueNow, c.AdoptAndRelease(ctx, apps.Deployment, seen, plan)
+		return controller.RequeueNow, c.AdoptAndRelease(ctx, apps.Deployment, d, plan)
 	}
-	running, err := c.running(ctx, seen, mine)
+	running, err := c.running(ctx, d, children)
 	if err != nil {
 		return 0, err
 	}
-	plan, after := planDeployment(seen, mine, running, time.Now())
-	return after, c.settle(ctx, seen, c.Execute(ctx, plan), plan)
+	plan, after := planDeployment(d, children, running, time.Now())
+	return after, c.handleFailedCreate(ctx, d, c.Execute(ctx, plan), plan)
 }
 
-// running counts the pods of each replica set that may still run; only Recreate needs to know. Each of them going is seen
-// in its replica set's status (terminatingReplicas).
+// running counts the pods of each replica set that may still run; only Recreate needs it. The end of each of them is a change of its
+// replica set's status (terminatingReplicas).
 func (c deployments) running(ctx context.Context, d *appsv1.Deployment, sets []*appsv1.ReplicaSet) (map[types.UID]int, error) {
 	if d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
 		return nil, nil
 	}
 	out := map[types.UID]int{}
 	for _, rs := range sets {
-		pods, err := registry.For[*corev1.Pod](c.Registry).CachedOwned(ctx, string(rs.UID))
+		podList, err := registry.For[*corev1.Pod](c.Registry).CachedOwned(ctx, string(rs.UID))
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range pods {
-			if !controller.PodEnded(p) {
+		for _, p := range podList {
+			if !pods.IsTerminal(p) {
 				out[rs.UID]++
 			}
 		}
@@ -101,24 +102,24 @@ func (c deployments) running(ctx context.Context, d *appsv1.Deployment, sets []*
 	return out, nil
 }
 
-// settle turns the failure to create a replica set into what a user can see.
-func (c deployments) settle(ctx context.Context, d *appsv1.Deployment, err error, plan []controller.Action) error {
+// handleFailedCreate turns a failure to create a replica set into a condition and an Event, or into another name to try.
+func (c deployments) handleFailedCreate(ctx context.Context, d *appsv1.Deployment, err error, plan []controller.Action) error {
 	i := indexOfCreate(plan)
 	if err == nil || i < 0 || ctx.Err() != nil {
 		return err
 	}
 	want := plan[i].Object.(*appsv1.ReplicaSet)
 	sets := registry.For[*appsv1.ReplicaSet](c.Registry)
-	found, getErr := sets.Get(ctx, want.Namespace, want.Name)
+	existing, getErr := sets.Get(ctx, want.Namespace, want.Name)
 	switch {
-	case getErr == nil && metav1.IsControlledBy(found, d) && equalTemplates(&found.Spec.Template, &want.Spec.Template):
-		return err // it was created; another step of the plan is at fault
+	case getErr == nil && metav1.IsControlledBy(existing, d) && equalTemplates(&existing.Spec.Template, &want.Spec.Template):
+		return err // it was created: another action failed
 	case errors.Is(err, registry.Exists) && getErr == nil:
-		return errors.Join(err, c.collide(ctx, d))
+		return errors.Join(err, c.countCollision(ctx, d))
 	case errors.Is(err, registry.Conflict):
 		return err
 	}
-	return errors.Join(err, c.cannotCreate(ctx, d, want, err))
+	return errors.Join(err, c.reportFailedCreate(ctx, d, want, err))
 }
 
 func indexOfCreate(plan []controller.Action) int {
@@ -130,8 +131,8 @@ func indexOfCreate(plan []controller.Action) int {
 	return -1
 }
 
-// collide counts a replica set of somebody else under our name, so that the next name is another.
-func (c deployments) collide(ctx context.Context, d *appsv1.Deployment) error {
+// countCollision counts that a replica set of another owner has the name that was to be used, so that the next name is another.
+func (c deployments) countCollision(ctx context.Context, d *appsv1.Deployment) error {
 	_, err := registry.For[*appsv1.Deployment](c.Registry).ModifyStatus(ctx, d.Namespace, d.Name, func(m *appsv1.Deployment) error {
 		n := ptr.Deref(m.Status.CollisionCount, 0)
 		if m.UID == d.UID && n == ptr.Deref(d.Status.CollisionCount, 0) {
@@ -143,7 +144,8 @@ func (c deployments) collide(ctx context.Context, d *appsv1.Deployment) error {
 	return err
 }
 
-func (c deployments) cannotCreate(ctx context.Context, d *appsv1.Deployment, rs *appsv1.ReplicaSet, cause error) error {
+// reportFailedCreate says in an Event and the condition Progressing why the replica set was not created.
+func (c deployments) reportFailedCreate(ctx context.Context, d *appsv1.Deployment, rs *appsv1.ReplicaSet, cause error) error {
 	message := fmt.Sprintf("Failed to create new replica set %q: %v", rs.Name, cause)
 	c.Events.Event(apps.Deployment, d, "Warning", "ReplicaSetCreateError", "%s", message)
 	_, err := registry.For[*appsv1.Deployment](c.Registry).ModifyStatus(ctx, d.Namespace, d.Name, func(m *appsv1.Deployment) error {

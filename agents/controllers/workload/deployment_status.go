@@ -98,7 +98,7 @@ func (o *rollout) calculate() appsv1.DeploymentStatus {
 	terminating := sum(sets, func(rs *appsv1.ReplicaSet) int32 { return ptr.Deref(rs.Status.TerminatingReplicas, 0) })
 	s.TerminatingReplicas = &terminating
 	s.UnavailableReplicas = max(sum(sets, size)-s.AvailableReplicas, 0)
-	_, unavailable := o.fence()
+	_, unavailable := o.limits()
 	if s.AvailableReplicas >= o.replicas()-unavailable {
 		setCondition(&s, appsv1.DeploymentAvailable, corev1.ConditionTrue, "MinimumReplicasAvailable", "Deployment has minimum availability.", o.now)
 	} else {
@@ -112,10 +112,10 @@ func (o *rollout) complete(s appsv1.DeploymentStatus) bool {
 	return s.UpdatedReplicas == n && s.Replicas == n && s.AvailableReplicas == n && s.ObservedGeneration >= o.d.Generation
 }
 
-// syncStatus plans the status and the revision, if they change; judge says whether progress is judged.
-func (o *rollout) syncStatus(judge bool) {
+// syncStatus plans the status and the revision, if they change; progress says whether conditions of progress and failure are set.
+func (o *rollout) syncStatus(progress bool) {
 	s := o.calculate()
-	if judge {
+	if progress {
 		o.syncProgress(&s)
 		o.failure(&s)
 	}
@@ -129,7 +129,7 @@ func (o *rollout) syncStatus(judge bool) {
 		Reason: fmt.Sprintf("revision %s, %d of %d updated, %d available", o.d.Annotations[revisionAnnotation], s.UpdatedReplicas, o.replicas(), s.AvailableReplicas)})
 }
 
-// syncProgress says in the condition Progressing whether the rollout is done, moves or has stood still for too long.
+// syncProgress sets the condition Progressing: the rollout is complete, progressing or has not progressed within the deadline.
 func (o *rollout) syncProgress(s *appsv1.DeploymentStatus) {
 	if !hasDeadline(o.d) {
 		dropCondition(s, appsv1.DeploymentProgressing)
@@ -137,7 +137,7 @@ func (o *rollout) syncProgress(s *appsv1.DeploymentStatus) {
 	}
 	c := conditionOf(*s, appsv1.DeploymentProgressing)
 	if s.Replicas == s.UpdatedReplicas && c != nil && c.Reason == reasonAvailable {
-		return // done already: later trouble of the pods is not the rollout's
+		return // the rollout was complete: what happens to pods later is not its progress
 	}
 	what := fmt.Sprintf("Deployment %q", o.d.Name)
 	if o.current != nil {

@@ -32,7 +32,7 @@ func (o *rollout) scale() {
 		return
 	}
 	if o.d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
-		o.share()
+		o.scaleProportionally()
 	}
 }
 
@@ -60,10 +60,10 @@ func (o *rollout) saturated() bool {
 	return ok && size(o.current) == n && desired == n && o.current.Status.AvailableReplicas == n
 }
 
-// share deals out what is to be added or taken in proportion to the sizes; the largest gets what rounding leaves.
-func (o *rollout) share() {
+// scaleProportionally distributes what is to be added or removed in proportion to the sizes; the largest gets what rounding leaves.
+func (o *rollout) scaleProportionally() {
 	sets := active(o.all())
-	surge, _ := o.fence()
+	surge, _ := o.limits()
 	allowed := int32(0)
 	if o.replicas() > 0 {
 		allowed = o.replicas() + surge
@@ -94,14 +94,14 @@ func (o *rollout) share() {
 	}
 }
 
-// proportion is a replica set's part of what is to be added (or taken, below 0), of which added is dealt out already.
+// proportion is a replica set's part of what is to be added (or taken, below 0), of which added is distributed already.
 func (o *rollout) proportion(rs *appsv1.ReplicaSet, add, added int32) int32 {
 	if size(rs) == 0 || add == added {
 		return 0
 	}
 	part := -size(rs)
 	if o.replicas() > 0 {
-		surge, _ := o.fence()
+		surge, _ := o.limits()
 		before, ok := sizeAnnotation(rs, maxAnnotation)
 		if !ok || before == 0 {
 			before = o.seen.Status.Replicas

@@ -9,10 +9,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"gantry/agents/controllers/controller"
+	"gantry/schema/pods"
 )
 
-// rankForDeletion sorts the pods so that the first ones are missed least. In this order of weight, the first is:
+// rankForDeletion sorts the pods in the order in which they are to be deleted. In this order of weight, the first is:
 //   - not on a node
 //   - Pending, then Unknown, then Running
 //   - not ready
@@ -47,10 +47,10 @@ func rankOf(p *corev1.Pod, related map[string]int, now time.Time) rank {
 	return rank{p, [8]int64{
 		bit(p.Spec.NodeName != ""),
 		phaseRank[p.Status.Phase],
-		bit(controller.PodReady(p)),
+		bit(pods.IsReady(p)),
 		deletionCost(p),
 		-int64(related[p.Spec.NodeName]),
-		magnitude(controller.PodReadySince(p), now),
+		magnitude(pods.ReadySince(p), now),
 		-restarts(p),
 		magnitude(p.CreationTimestamp.Time, now),
 	}}

@@ -16,6 +16,7 @@ import (
 	"gantry/schema"
 	"gantry/schema/apps"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
 type replicaSets struct {
@@ -23,18 +24,19 @@ type replicaSets struct {
 	index *controller.SelectorIndex
 }
 
+// NewReplicaSet creates and deletes the pods of replica sets. Its keys are those of ReplicaSets.
 func NewReplicaSet(e *controller.Env) controller.Reconciler {
 	c := replicaSets{e, controller.NewSelectorIndex()}
 	return controller.Reconciler{
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
-			{Kind: apps.ReplicaSet, Keys: c.ofSet},
-			{Kind: core.Pod, Keys: c.ofPod},
+			{Kind: apps.ReplicaSet, Keys: c.onReplicaSet},
+			{Kind: core.Pod, Keys: c.onPod},
 		},
 	}
 }
 
-func (c replicaSets) ofSet(old, current schema.Object) {
+func (c replicaSets) onReplicaSet(old, current schema.Object) {
 	if current == nil {
 		c.index.Set(old, nil)
 		return
@@ -43,8 +45,8 @@ func (c replicaSets) ofSet(old, current schema.Object) {
 	c.Enqueue(controller.KeyOf(current), 0)
 }
 
-// ofPod leaves out changes of a pod that no replica set looks at.
-func (c replicaSets) ofPod(old, current schema.Object) {
+// onPod leaves out changes of a pod that mean nothing to a replica set.
+func (c replicaSets) onPod(old, current schema.Object) {
 	if old != nil && current != nil && samePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
 		return
 	}
@@ -53,10 +55,10 @@ func (c replicaSets) ofPod(old, current schema.Object) {
 
 func samePod(a, b *corev1.Pod) bool {
 	return a.UID == b.UID && a.Status.Phase == b.Status.Phase && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
-		controller.PodReadySince(a).Equal(controller.PodReadySince(b)) && equality.Semantic.DeepEqual(a.Labels, b.Labels) && equality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences)
+		pods.ReadySince(a).Equal(pods.ReadySince(b)) && equality.Semantic.DeepEqual(a.Labels, b.Labels) && equality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences)
 }
 
-// reconcile looks at one replica set: first its pods, then its status.
+// reconcile brings the pods of one replica set to its size, and then its status.
 func (c replicaSets) reconcile(ctx context.Context, key string) (time.Duration, error) {
 	ns, name, _ := strings.Cut(key, "/")
 	rs, err := registry.For[*appsv1.ReplicaSet](c.Registry).Cached(ctx, ns, name)
@@ -66,81 +68,81 @@ func (c replicaSets) reconcile(ctx context.Context, key string) (time.Duration, 
 	if err != nil {
 		return 0, err
 	}
-	mine, done, plan, err := c.observe(ctx, rs)
+	children, ended, plan, err := c.observe(ctx, rs)
 	if err != nil {
 		return 0, err
 	}
-	c.index.SetSize(key, len(mine))
+	c.index.SetSize(key, len(children))
 	if len(plan) > 0 {
 		return controller.RequeueNow, c.AdoptAndRelease(ctx, apps.ReplicaSet, rs, plan)
 	}
-	related, err := c.related(ctx, rs, mine)
+	related, err := c.related(ctx, rs, children)
 	if err != nil {
 		return 0, err
 	}
 	now := time.Now()
-	plan = planPods(rs, mine, related, now)
+	plan = planPods(rs, children, related, now)
 	wait := time.Duration(0)
 	if len(plan) > 0 && plan[0].Do == controller.Create {
-		if wait = refusalBackoff(mine, done, now); wait > 0 {
-			c.Log.Info("pods not created yet", "ns", ns, "name", name, "reason", "nodes refused the last ones", "after", wait)
+		if wait = rejectionBackoff(children, ended, now); wait > 0 {
+			c.Log.Info("pods not created yet", "ns", ns, "name", name, "reason", "nodes rejected the last ones", "after", wait)
 			plan = nil
 		}
 	}
 	failed := c.Execute(ctx, plan)
 	condition := failed
 	if controller.NamespaceTerminating(failed) {
-		condition = nil // nobody needs to be told
+		condition = nil // no failure to report
 	}
 	if condition != nil && len(plan) > 0 {
 		c.report(rs, plan[0].Do, failed)
 	}
-	status, after := planReplicaSetStatus(rs, mine, plan, condition, now)
+	status, after := planReplicaSetStatus(rs, children, plan, condition, now)
 	if after == 0 || wait > 0 && wait < after {
 		after = wait
 	}
 	return after, errors.Join(failed, c.Execute(ctx, status))
 }
 
-// observe finds the pods of a replica set, those that have ended apart, and what there is to adopt and release.
-func (c replicaSets) observe(ctx context.Context, rs *appsv1.ReplicaSet) (mine, done []*corev1.Pod, plan []controller.Action, err error) {
+// observe returns the pods of a replica set, those that have ended apart, and the plan of adoptions and releases.
+func (c replicaSets) observe(ctx context.Context, rs *appsv1.ReplicaSet) (children, ended []*corev1.Pod, plan []controller.Action, err error) {
 	selector := controller.SelectorOf(rs.Spec.Selector)
 	if selector == nil {
 		return nil, nil, nil, nil // planPods makes none either
 	}
-	pods := registry.For[*corev1.Pod](c.Registry)
-	owned, err := pods.CachedOwned(ctx, string(rs.UID))
+	podClient := registry.For[*corev1.Pod](c.Registry)
+	owned, err := podClient.CachedOwned(ctx, string(rs.UID))
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	selected, err := pods.CachedList(ctx, rs.Namespace, selector.String())
+	selected, err := podClient.CachedList(ctx, rs.Namespace, selector.String())
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	for _, p := range owned {
-		if controller.PodEnded(p) {
-			done = append(done, p)
+		if pods.IsTerminal(p) {
+			ended = append(ended, p)
 		}
 	}
-	mine, plan = controller.ClaimChildren(apps.ReplicaSet, rs, core.Pod, selector, living(controller.Union(owned, selected)))
-	return mine, done, plan, nil
+	children, plan = controller.ClaimChildren(apps.ReplicaSet, rs, core.Pod, selector, activePods(controller.Union(owned, selected)))
+	return children, ended, plan, nil
 }
 
-// living leaves out pods that have ended: they are neither counted nor adopted.
-func living(pods []*corev1.Pod) []*corev1.Pod {
+// activePods leaves out pods that have ended: they are neither counted nor adopted.
+func activePods(podList []*corev1.Pod) []*corev1.Pod {
 	var out []*corev1.Pod
-	for _, p := range pods {
-		if !controller.PodEnded(p) {
+	for _, p := range podList {
+		if !pods.IsTerminal(p) {
 			out = append(out, p)
 		}
 	}
 	return out
 }
 
-// related counts, by node, the living pods of all replica sets of the same deployment; only a deletion needs to know.
-func (c replicaSets) related(ctx context.Context, rs *appsv1.ReplicaSet, mine []*corev1.Pod) (map[string]int, error) {
+// related counts, by node, the active pods of all replica sets of the same deployment; only a deletion needs it.
+func (c replicaSets) related(ctx context.Context, rs *appsv1.ReplicaSet, children []*corev1.Pod) (map[string]int, error) {
 	out := map[string]int{}
-	if len(mine) <= int(size(rs)) {
+	if len(children) <= int(size(rs)) {
 		return out, nil
 	}
 	sets := []*appsv1.ReplicaSet{rs}
@@ -152,12 +154,12 @@ func (c replicaSets) related(ctx context.Context, rs *appsv1.ReplicaSet, mine []
 		sets = siblings
 	}
 	for _, s := range sets {
-		pods, err := registry.For[*corev1.Pod](c.Registry).CachedOwned(ctx, string(s.UID))
+		podList, err := registry.For[*corev1.Pod](c.Registry).CachedOwned(ctx, string(s.UID))
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range pods {
-			if !controller.PodEnded(p) && p.DeletionTimestamp == nil {
+		for _, p := range podList {
+			if !pods.IsTerminal(p) && p.DeletionTimestamp == nil {
 				out[p.Spec.NodeName]++
 			}
 		}

@@ -14,43 +14,43 @@ import (
 	"gantry/registry"
 	"gantry/schema/apps"
 	"gantry/schema/core"
+	"gantry/schema/pods"
 )
 
-// burst bounds how many pods one look makes or deletes; the next look goes on.
-const burst = 1000
+// burstReplicas bounds how many pods one reconciliation creates or deletes; the next one goes on.
+const burstReplicas = 1000
 
 // planPods decides which pods to create or to delete. pods are those of the replica set that have not ended; related
 // counts by node the pods of its deployment.
-func planPods(rs *appsv1.ReplicaSet, pods []*corev1.Pod, related map[string]int, now time.Time) []controller.Action {
+func planPods(rs *appsv1.ReplicaSet, podList []*corev1.Pod, related map[string]int, now time.Time) []controller.Action {
 	if rs.DeletionTimestamp != nil || controller.SelectorOf(rs.Spec.Selector) == nil {
 		return nil
 	}
-	standing := slices.DeleteFunc(slices.Clone(pods), func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
-	missing := int(size(rs)) - len(standing)
+	current := slices.DeleteFunc(slices.Clone(podList), func(p *corev1.Pod) bool { return p.DeletionTimestamp != nil })
+	missing := int(size(rs)) - len(current)
 	switch {
 	case missing > 0:
-		return createPods(rs, pods, min(missing, burst), fmt.Sprintf("%d of %d pods", len(standing), size(rs)), now)
+		return createPods(rs, podList, min(missing, burstReplicas), fmt.Sprintf("%d of %d pods", len(current), size(rs)), now)
 	case missing < 0:
-		return deletePods(rs, standing, related, min(-missing, burst), now)
+		return deletePods(rs, current, related, min(-missing, burstReplicas), now)
 	}
 	return nil
 }
 
-func createPods(rs *appsv1.ReplicaSet, pods []*corev1.Pod, n int, reason string, now time.Time) []controller.Action {
-	v := controller.NewNameSeed(rs)
-	taken := make(map[string]bool, len(pods))
-	for _, p := range pods {
-		v.Add(string(p.UID))
+func createPods(rs *appsv1.ReplicaSet, podList []*corev1.Pod, n int, reason string, now time.Time) []controller.Action {
+	seed := controller.NewNameSeed(rs)
+	taken := make(map[string]bool, len(podList))
+	for _, p := range podList {
+		seed.Add(string(p.UID))
 		taken[p.Name] = true
 	}
 	// A pod that has ended keeps its name and is not in the view any more, but it changed the status. The minute lets us
 	// past a foreign pod that took a name.
-	v.Add(rs.ResourceVersion, now.Truncate(time.Minute).UTC().String())
+	seed.Add(rs.ResourceVersion, now.Truncate(time.Minute).UTC().String())
 	t := &rs.Spec.Template
 	owner := []metav1.OwnerReference{*metav1.NewControllerRef(rs, apps.ReplicaSet.GVK())}
-	base := rs.Name[:min(len(rs.Name), controller.MaxNameBase-1)] + "-"
 	plan := make([]controller.Action, n)
-	for i, name := range v.Names(base, n, taken) {
+	for i, name := range seed.Names(rs.Name, n, taken) {
 		pod := &corev1.Pod{
 			ObjectMeta: metav1.ObjectMeta{
 				Name: name, GenerateName: rs.Name + "-", Namespace: rs.Namespace,
@@ -64,11 +64,11 @@ func createPods(rs *appsv1.ReplicaSet, pods []*corev1.Pod, n int, reason string,
 	return plan
 }
 
-func deletePods(rs *appsv1.ReplicaSet, standing []*corev1.Pod, related map[string]int, n int, now time.Time) []controller.Action {
-	ranked := rankForDeletion(standing, related, now)
+func deletePods(rs *appsv1.ReplicaSet, current []*corev1.Pod, related map[string]int, n int, now time.Time) []controller.Action {
+	ranked := rankForDeletion(current, related, now)
 	plan := make([]controller.Action, n)
 	for i, p := range ranked[:n] {
-		plan[i] = controller.Action{Do: controller.Delete, Kind: core.Pod, Object: p, Bulk: true, Reason: fmt.Sprintf("%d of %d pods", len(standing), size(rs)),
+		plan[i] = controller.Action{Do: controller.Delete, Kind: core.Pod, Object: p, Bulk: true, Reason: fmt.Sprintf("%d of %d pods", len(current), size(rs)),
 			DeleteOptions: registry.DeleteOptions{Propagation: "Background"},
 			Event:         &controller.Event{Kind: apps.ReplicaSet, About: rs, Reason: "SuccessfulDelete", Message: "Deleted pod: " + p.Name}}
 	}
@@ -77,12 +77,12 @@ func deletePods(rs *appsv1.ReplicaSet, standing []*corev1.Pod, related map[strin
 
 // planReplicaSetStatus counts the pods that were observed and notes whether the plan for them failed. after is when a pod
 // becomes available by having been ready for long enough.
-func planReplicaSetStatus(rs *appsv1.ReplicaSet, pods []*corev1.Pod, pod []controller.Action, failed error, now time.Time) ([]controller.Action, time.Duration) {
+func planReplicaSetStatus(rs *appsv1.ReplicaSet, podList []*corev1.Pod, pod []controller.Action, failed error, now time.Time) ([]controller.Action, time.Duration) {
 	s := rs.Status.DeepCopy()
 	s.ObservedGeneration = rs.Generation
 	s.Replicas, s.FullyLabeledReplicas, s.ReadyReplicas, s.AvailableReplicas = 0, 0, 0, 0
 	terminating, after := int32(0), time.Duration(0)
-	for _, p := range pods {
+	for _, p := range podList {
 		if p.DeletionTimestamp != nil {
 			terminating++
 			continue
@@ -91,7 +91,7 @@ func planReplicaSetStatus(rs *appsv1.ReplicaSet, pods []*corev1.Pod, pod []contr
 		if hasLabels(p, rs.Spec.Template.Labels) {
 			s.FullyLabeledReplicas++
 		}
-		since := controller.PodReadySince(p)
+		since := pods.ReadySince(p)
 		if since.IsZero() {
 			continue
 		}

@@ -43,7 +43,7 @@ func TestPodPlans(t *testing.T) {
 		{"too many", makeSet(1), []*corev1.Pod{plantest.MakePod("a"), plantest.MakePod("b"), plantest.MakePod("c")}, "delete 2"},
 		{"being deleted", dead, nil, ""},
 		{"selects everything", odd, nil, ""},
-		{"an absurd size", makeSet(1 << 30), nil, fmt.Sprint("create ", burst)},
+		{"an absurd size", makeSet(1 << 30), nil, fmt.Sprint("create ", burstReplicas)},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -65,7 +65,7 @@ func (o *rollout) revise(create bool) {
 	o.reviseDeployment()
 }
 
-// reviseDeployment goes with the status: a write of the deployment itself would count as another wish of the user
+// reviseDeployment goes with the status: a write of the deployment itself would count as a change of the spec
 // (metadata.generation).
 func (o *rollout) reviseDeployment() {
 	revision := o.current.Annotations[revisionAnnotation]
@@ -82,7 +82,7 @@ func revisionOf(rs *appsv1.ReplicaSet) int64 {
 	return max(n, 0)
 }
 
-// annotate copies the deployment's annotations and raises the revision, remembering the former one.
+// annotate copies the deployment's annotations and raises the revision, keeping the former one in the history.
 func (o *rollout) annotate(rs *appsv1.ReplicaSet, revision int64) (changed bool) {
 	before := maps.Clone(rs.Annotations)
 	if rs.Annotations == nil {
@@ -96,14 +96,14 @@ func (o *rollout) annotate(rs *appsv1.ReplicaSet, revision int64) (changed bool)
 	if was := revisionOf(rs); was < revision {
 		rs.Annotations[revisionAnnotation] = strconv.FormatInt(revision, 10)
 		if was > 0 {
-			rs.Annotations[historyAnnotation] = remember(rs.Annotations[historyAnnotation], was)
+			rs.Annotations[historyAnnotation] = appendHistory(rs.Annotations[historyAnnotation], was)
 		}
 	}
 	return !maps.Equal(before, rs.Annotations)
 }
 
-// remember appends a revision to a history like "1,3", dropping the oldest where it grows too long.
-func remember(history string, revision int64) string {
+// appendHistory appends a revision to a history like "1,3", dropping the oldest where it grows too long.
+func appendHistory(history string, revision int64) string {
 	if history == "" {
 		return strconv.FormatInt(revision, 10)
 	}
@@ -115,9 +115,9 @@ func remember(history string, revision int64) string {
 }
 
 // annotateSize notes on a replica set how many pods the deployment wants and may have: by these a later change of the
-// size is noticed and shared out.
+// size is noticed and distributed.
 func (o *rollout) annotateSize(rs *appsv1.ReplicaSet) (changed bool) {
-	surge, _ := o.fence()
+	surge, _ := o.limits()
 	desired, most := strconv.Itoa(int(o.replicas())), strconv.Itoa(int(o.replicas()+surge))
 	if rs.Annotations[desiredAnnotation] == desired && rs.Annotations[maxAnnotation] == most {
 		return false

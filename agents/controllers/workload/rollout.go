@@ -17,8 +17,8 @@ import (
 	"gantry/schema/apps"
 )
 
-// rollout is one look at a deployment on its way to a plan. It works on copies: steps see the sizes that earlier steps
-// decided, and the counts (status) that were observed.
+// rollout plans one reconciliation of a deployment. It works on copies: later steps see the sizes that earlier steps decided, and the
+// counts (status) as they were observed.
 type rollout struct {
 	seen    *appsv1.Deployment   // as observed
 	d       *appsv1.Deployment   // a copy; its status and annotations become what is wanted
@@ -29,8 +29,8 @@ type rollout struct {
 	plan    []controller.Action
 }
 
-// planDeployment decides what a deployment needs now, and after how long it must be looked at again even if nothing
-// changes (0: never).
+// planDeployment decides what a deployment needs now, and after how long it must be reconciled again even if nothing changes
+// (0: never).
 func planDeployment(seen *appsv1.Deployment, sets []*appsv1.ReplicaSet, running map[types.UID]int, now time.Time) ([]controller.Action, time.Duration) {
 	o := newRollout(seen, sets, running, now)
 	if seen.DeletionTimestamp != nil {
@@ -52,7 +52,7 @@ func planDeployment(seen *appsv1.Deployment, sets []*appsv1.ReplicaSet, running 
 		o.recreate()
 		o.syncStatus(true)
 	default:
-		o.roll()
+		o.rollingUpdate()
 		o.syncStatus(true)
 	}
 	return o.plan, o.deadlineIn()
@@ -91,8 +91,7 @@ func (o *rollout) replicas() int32 { return max(ptr.Deref(o.d.Spec.Replicas, 1),
 // size is how many pods a replica set is to have.
 func size(rs *appsv1.ReplicaSet) int32 { return max(ptr.Deref(rs.Spec.Replicas, 1), 0) }
 
-// available is how many of them serve. What has been taken off the size is not counted any more: those pods are
-// about to go.
+// available is how many of them are available. More than the size are not counted: those pods are about to be deleted.
 func available(rs *appsv1.ReplicaSet) int32 { return min(rs.Status.AvailableReplicas, size(rs)) }
 
 func sum(sets []*appsv1.ReplicaSet, of func(*appsv1.ReplicaSet) int32) (n int32) {
@@ -106,8 +105,8 @@ func active(sets []*appsv1.ReplicaSet) []*appsv1.ReplicaSet {
 	return slices.DeleteFunc(slices.Clone(sets), func(rs *appsv1.ReplicaSet) bool { return size(rs) == 0 })
 }
 
-// fence resolves maxSurge and maxUnavailable into pods. They are never both zero: nothing could move.
-func (o *rollout) fence() (surge, unavailable int32) {
+// limits resolves maxSurge and maxUnavailable into pods. They are never both zero: no rollout could progress.
+func (o *rollout) limits() (surge, unavailable int32) {
 	if o.d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
 		return 0, 0
 	}
@@ -132,13 +131,13 @@ func resolve(v *intstr.IntOrString, of int32, up bool) int32 {
 	return int32(min(max(n, 0), 1<<30))
 }
 
-// roll moves pods from the old replica sets to the current one within the fence.
-func (o *rollout) roll() {
+// rollingUpdate moves pods from the old replica sets to the current one within the limits.
+func (o *rollout) rollingUpdate() {
 	o.revise(true)
-	if o.grow() {
-		return // the old ones shrink when the new pods serve
+	if o.scaleUpCurrent() {
+		return // the old ones are scaled down when the new pods are available
 	}
-	if o.shrink() {
+	if o.scaleDownOld() {
 		return
 	}
 	if o.complete(o.calculate()) {
@@ -146,30 +145,30 @@ func (o *rollout) roll() {
 	}
 }
 
-// grow brings the current replica set nearer to its size.
-func (o *rollout) grow() bool {
+// scaleUpCurrent brings the current replica set nearer to its size.
+func (o *rollout) scaleUpCurrent() bool {
 	want := o.replicas()
 	if size(o.current) < want {
-		want = size(o.current) + o.room(want-size(o.current))
+		want = size(o.current) + o.surgeRoom(want-size(o.current))
 	}
 	return o.resize(o.current, want, "rolling update")
 }
 
-// room is how many of n more pods the surge allows.
-func (o *rollout) room(n int32) int32 {
-	surge, _ := o.fence()
+// surgeRoom is how many of n more pods the surge allows.
+func (o *rollout) surgeRoom(n int32) int32 {
+	surge, _ := o.limits()
 	return max(min(n, o.replicas()+surge-sum(o.all(), size)), 0)
 }
 
-// shrink takes pods off the old replica sets: unhealthy ones first, then as many as availability allows.
-func (o *rollout) shrink() bool {
+// scaleDownOld scales the old replica sets down: by their unavailable pods first, then as far as availability allows.
+func (o *rollout) scaleDownOld() bool {
 	if sum(o.olds, size) == 0 {
 		return false
 	}
-	_, unavailable := o.fence()
+	_, unavailable := o.limits()
 	minimum := o.replicas() - unavailable
-	broken := size(o.current) - available(o.current)
-	spare := sum(o.all(), size) - minimum - broken
+	unavailableNew := size(o.current) - available(o.current)
+	spare := sum(o.all(), size) - minimum - unavailableNew
 	if spare <= 0 {
 		return false
 	}
@@ -191,7 +190,7 @@ func (o *rollout) shrink() bool {
 	return changed
 }
 
-// recreate ends every old pod before it starts a new one.
+// recreate has every old pod end before a new one is created.
 func (o *rollout) recreate() {
 	o.revise(false)
 	stopped := false
@@ -263,7 +262,7 @@ func (o *rollout) create(revision int64) {
 	}
 	n := o.replicas()
 	if o.d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
-		n = o.room(n)
+		n = o.surgeRoom(n)
 	}
 	rs.Spec.Replicas = &n
 	o.annotate(rs, revision)

@@ -178,8 +178,8 @@ func (s *sim) step() int {
 	return len(plan)
 }
 
-// pods lets the pods of a replica set follow its size; n of them are available.
-func pods(rs *appsv1.ReplicaSet, n int32) {
+// followSize lets the pods of a replica set follow its size; n of them are available.
+func followSize(rs *appsv1.ReplicaSet, n int32) {
 	rs.Status.Replicas = size(rs)
 	rs.Status.AvailableReplicas = min(n, size(rs))
 	rs.Status.ReadyReplicas = rs.Status.AvailableReplicas
@@ -189,14 +189,14 @@ func pods(rs *appsv1.ReplicaSet, n int32) {
 func (s *sim) finish() {
 	for steps := 1; steps > 0; steps = s.step() {
 		for _, rs := range s.sets {
-			pods(rs, size(rs))
+			followSize(rs, size(rs))
 		}
 	}
 }
 
-func (s *sim) fence() (n, surge, unavailable int32) {
+func (s *sim) limits() (n, surge, unavailable int32) {
 	o := newRollout(s.d, s.sets, nil, plantest.Now)
-	surge, unavailable = o.fence()
+	surge, unavailable = o.limits()
 	return o.replicas(), surge, unavailable
 }
 
@@ -214,7 +214,7 @@ func TestRollingUpdateKeepsItsPromises(t *testing.T) {
 			case 1, 2:
 				if len(s.sets) > 0 {
 					rs := s.sets[rapid.IntRange(0, len(s.sets)-1).Draw(t, "set")]
-					pods(rs, rapid.Int32Range(0, 25).Draw(t, "available"))
+					followSize(rs, rapid.Int32Range(0, 25).Draw(t, "available"))
 				}
 			default:
 				s.checkStep(t)
@@ -222,7 +222,7 @@ func TestRollingUpdateKeepsItsPromises(t *testing.T) {
 		}
 		// Once every pod becomes available the rollout ends.
 		s.finish()
-		n, _, _ := s.fence()
+		n, _, _ := s.limits()
 		if got := newRollout(s.d, s.sets, nil, plantest.Now); size(got.current) != n || sum(got.olds, size) != 0 {
 			t.Fatalf("the rollout did not end: current has %d of %d, old ones %d", size(got.current), n, sum(got.olds, size))
 		}
@@ -230,7 +230,7 @@ func TestRollingUpdateKeepsItsPromises(t *testing.T) {
 }
 
 func (s *sim) checkStep(t *rapid.T) {
-	n, surge, unavailable := s.fence()
+	n, surge, unavailable := s.limits()
 	totalBefore, before := sum(s.sets, size), sum(s.sets, available)
 	s.step()
 	total, after := sum(s.sets, size), sum(s.sets, available)
@@ -249,7 +249,7 @@ func TestProportionalScalingIsExact(t *testing.T) {
 		for range 3 {
 			s.step()
 			for _, rs := range s.sets {
-				pods(rs, size(rs))
+				followSize(rs, size(rs))
 			}
 			s.d.Spec.Template.Spec.Containers[0].Image = fmt.Sprintf("web:%d", rapid.IntRange(0, 3).Draw(t, "image"))
 		}
@@ -263,7 +263,7 @@ func TestProportionalScalingIsExact(t *testing.T) {
 			return
 		}
 		s.step()
-		_, surge, _ := s.fence()
+		_, surge, _ := s.limits()
 		if got := sum(s.sets, size); got != n+surge {
 			t.Fatalf("%d pods after scaling, want %d+%d", got, n, surge)
 		}

@@ -1,0 +1,52 @@
+// Package allocate gives Services their cluster IPs and node ports. Each is claimed by a key, which makes it unique:
+//
+//	/registry/ipaddresses/<ip>       the IPAddress (networking.k8s.io/v1) of a cluster IP, as Kubernetes has it
+//	/gantry/nodeports/<port>         {"kind":"NodePort","namespace":...,"name":...}
+//
+// A Service takes and releases its claims in its own transaction (Claims), so that neither can exist without the other. A claim whose
+// Service is gone or uses something else by now, which only a raw write of etcd leaves behind, may be taken over; Repair looks for such
+// claims and for those that are missing.
+//
+// The package knows Services and keys; how a Service is read is its caller's (Services.Get, Services.List).
+package allocate
+
+import (
+	"context"
+	"net/netip"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"gantry/registry/store"
+)
+
+const (
+	addressPrefix  = "/registry/ipaddresses/"
+	nodePortPrefix = "/gantry/nodeports/"
+	servicePrefix  = "/registry/services/specs/"
+)
+
+// Services are the Services of a cluster and the ranges they draw on.
+type Services struct {
+	Store store.Store
+	// CIDR is the range of cluster IPs. Not valid: Services that need one are refused.
+	CIDR netip.Prefix
+	// NodePorts is the range of node ports, [lo, hi].
+	NodePorts [2]int
+	// Get returns a Service as the store has it now, with its revision; nil where there is none (revision 0) or where it cannot be read.
+	Get func(ctx context.Context, name types.NamespacedName) (svc *corev1.Service, revision int64, err error)
+	// List calls f for all Services there are. Only Repair needs it.
+	List func(ctx context.Context, f func(svc *corev1.Service, revision int64) error) error
+}
+
+// addressKey is where the IPAddress that claims a cluster IP lives: one per address, so that a compare for its
+// absence makes the address unique.
+func addressKey(ip string) string { return addressPrefix + ip }
+
+// nodePortKey is where the claim on a node port lives.
+func nodePortKey(port int32) string { return nodePortPrefix + strconv.Itoa(int(port)) }
+
+func serviceKey(name types.NamespacedName) string {
+	return servicePrefix + name.Namespace + "/" + name.Name
+}

@@ -1,0 +1,44 @@
+// Package bynode is about the copies of pods by node. A pod bound to a node has a copy of its value below that node's prefix, so that a node
+// watches its own pods only and etcd's roles can say so:
+//
+//	/gantry/bynode/<node>/pods/<ns>/<name>
+//
+// The registry writes a copy in its pod's own transaction: it has the pod's mod revision, and its bytes. Repair keeps copies in step with pods
+// that were written past the registry.
+package bynode
+
+import (
+	"strings"
+
+	"gantry/registry/store"
+)
+
+// Root is the range of all copies.
+const Root = "/gantry/bynode/"
+
+const podPrefix = "/registry/pods/"
+
+// Prefix is the range of one node's pods.
+func Prefix(node string) string { return Root + node + "/pods/" }
+
+// Key is where the copy of a pod lives that is bound to node; "": it has none, as that is no node's name.
+func Key(node, namespace, name string) string {
+	if !store.IsSegment(node) {
+		return ""
+	}
+	return Prefix(node) + namespace + "/" + name
+}
+
+// podOf is "<ns>/<name>" of a copy's key; false: it is no copy's.
+func podOf(key string) (string, bool) {
+	parts := strings.Split(strings.TrimPrefix(key, Root), "/")
+	if len(parts) != 4 || parts[1] != "pods" {
+		return "", false
+	}
+	return parts[2] + "/" + parts[3], true
+}
+
+func split(pod string) (namespace, name string) {
+	namespace, name, _ = strings.Cut(pod, "/")
+	return namespace, name
+}

@@ -1,0 +1,61 @@
+package registry
+
+import (
+	"context"
+	"time"
+
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/registry/store"
+	"gantry/schema"
+)
+
+// hooks are what the registry does for the objects of one kind alone, because it needs the store or the cluster; everything else about a kind
+// is in its schema.Kind. The zero value does nothing.
+type hooks struct {
+	// nodeRange is the prefix of the keys from which a node's registry reads the kind; nil: the kind's own.
+	nodeRange func(node string) string
+	// copies is how often an object's value is in its transaction, which bounds the object's size; 0 is once.
+	copies int
+	// companions are the keys of other types that a write changes in its object's transaction; nil: none.
+	companions func(ctx context.Context, r *Registry, u *guardedUpdate) (companions, error)
+	// complete gives an object what objects of the kind have in this cluster, and names what they cannot have. It runs after admission and
+	// before validation.
+	complete func(obj schema.Object) field.ErrorList
+	// subresources are those that an update may name besides the parts of the object that its kind has (schema.Subresource).
+	subresources map[string]part
+	// deletion decides what a deletion makes of an object, where finalizers and the kind's grace period are not all; see planDelete.
+	deletion func(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan
+	// keeps tells that something else than finalizers and the grace period keeps an object that is being deleted.
+	keeps func(obj schema.Object) bool
+	// recreate removes from an earlier state what an object created from it may not have.
+	recreate func(obj schema.Object)
+}
+
+// companions are the keys of other types that one write of an object changes in its transaction.
+type companions interface {
+	// fill decides which they are, and may change the object by that. It is called again before the transaction is repeated.
+	fill(ctx context.Context) error
+	// add puts them into the transaction. value is the object's, as it is stored.
+	add(t *store.Txn, value []byte) error
+	// clashed learns from a transaction that did not run although the object was as expected; current is the state of the compared keys.
+	clashed(current map[string]*store.KV)
+}
+
+// kindHooks are the kinds that need hooks, each in a file of its own.
+var kindHooks = map[kschema.GroupResource]*hooks{
+	{Resource: "pods"}:       &podHooks,
+	{Resource: "services"}:   &serviceHooks,
+	{Resource: "namespaces"}: &namespaceHooks,
+}
+
+var noHooks hooks
+
+// hooksOf are the hooks of a kind.
+func (r *Registry) hooksOf(k *schema.Kind) *hooks {
+	if h := r.hooks[kschema.GroupResource{Group: k.Group, Resource: k.Plural}]; h != nil {
+		return h
+	}
+	return &noHooks
+}

@@ -1,0 +1,89 @@
+// Package mutation detects, in tests, that somebody changes an object that is shared. The decoded objects of a cache are: whoever changes one
+// changes it for everybody, and nothing else says so.
+package mutation
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"gantry/schema"
+)
+
+// current is the detector in use; nil: none.
+var current atomic.Pointer[detector]
+
+// Detect begins to watch the objects that Watch is called for, or ends it. It is for tests: what is watched takes memory and time.
+func Detect(on bool) {
+	if on {
+		current.CompareAndSwap(nil, new(detector))
+	} else {
+		current.Store(nil)
+	}
+}
+
+// Found says which objects were changed since the last call, by kind and key; nil: none.
+func Found() error {
+	if d := current.Load(); d != nil {
+		return d.found()
+	}
+	return nil
+}
+
+// Watch notes what an object is that is handed out, where mutations are detected. key is its key after the kind's prefix.
+func Watch(k *schema.Kind, key string, obj schema.Object) {
+	if d := current.Load(); d != nil {
+		d.add(k, key, obj)
+	}
+}
+
+// maxWatched bounds how many objects are watched at a time.
+const maxWatched = 4096
+
+type detector struct {
+	mu      sync.Mutex // guards all
+	watched []watched  // the oldest first
+	faults  []error
+}
+
+// watched is an object as it was when it was handed out.
+type watched struct {
+	kind *schema.Kind
+	key  string
+	obj  schema.Object
+	was  []byte
+}
+
+func (d *detector) add(k *schema.Kind, key string, obj schema.Object) {
+	was, err := schema.Encode(obj)
+	if err != nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.watched) == maxWatched {
+		d.compare(maxWatched / 4)
+	}
+	d.watched = append(d.watched, watched{k, key, obj, was})
+}
+
+// compare compares the first n objects with what they were, and forgets them. d.mu is held.
+func (d *detector) compare(n int) {
+	for _, w := range d.watched[:n] {
+		if is, err := schema.Encode(w.obj); err != nil || !bytes.Equal(is, w.was) {
+			d.faults = append(d.faults, fmt.Errorf("the cached %s %s was changed:\n was %s\n  is %s", w.kind.Kind, w.key, w.was, is))
+		}
+	}
+	d.watched = append([]watched(nil), d.watched[n:]...)
+}
+
+func (d *detector) found() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.compare(len(d.watched))
+	err := errors.Join(d.faults...)
+	d.faults = nil
+	return err
+}

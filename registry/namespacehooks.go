@@ -1,0 +1,31 @@
+package registry
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/schema"
+)
+
+// namespaceHooks: a namespace is kept by the finalizers of its spec until it is empty.
+var namespaceHooks = hooks{
+	deletion: planNamespace,
+	keeps:    func(obj schema.Object) bool { return len(obj.(*corev1.Namespace).Spec.Finalizers) > 0 },
+}
+
+// planNamespace decides the deletion of a namespace: the first makes it Terminating; who empties it takes the finalizers of its spec away.
+func planNamespace(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
+	ns := obj.(*corev1.Namespace)
+	if ns.DeletionTimestamp == nil {
+		setPropagation(ns, o)
+		markDeleted(ns, now, 0)
+		ns.DeletionGracePeriodSeconds = nil
+		ns.Status.Phase = corev1.NamespaceTerminating
+		return marked
+	}
+	if len(ns.Spec.Finalizers) > 0 {
+		return kept
+	}
+	return planHeld(ns, o, now)
+}

@@ -1,0 +1,96 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"gantry/registry/history"
+	"gantry/registry/store"
+)
+
+// expectedWrite is what a write leaves in the store. No other write has its record (who, when to the nanosecond, after which
+// revision), so a write whose answer is late or lost can be found.
+type expectedWrite struct {
+	u     *guardedUpdate
+	value []byte // what is put; a deletion leaves its record at history.DeletedKey
+	by    history.Record
+}
+
+// readBack reads whether the write was made; false: it was not, or it was replaced since, or the store does not answer.
+func (w expectedWrite) readBack(ctx context.Context, etcd store.Store) (store.TxnResult, bool) {
+	kv, _, err := etcd.Get(ctx, w.u.key, 0)
+	want := w.value
+	if w.u.remove {
+		if err != nil || kv != nil {
+			return store.TxnResult{}, false
+		}
+		kv, _, err = etcd.Get(ctx, history.DeletedKey, 0)
+		want = history.Deletion{Key: w.u.key, Record: w.by}.Encode()
+	}
+	if err != nil || kv == nil || !bytes.Equal(kv.Value, want) {
+		return store.TxnResult{}, false
+	}
+	return store.TxnResult{Done: true, Revision: kv.ModRevision}, true
+}
+
+// firstProbe is when a write that has no answer yet is read back: the member that it was sent to may be unable to tell (it
+// is being defragmented, say) what all others know.
+const firstProbe = time.Second
+
+// probeTimeout bounds reading back a write whose answer was lost; lateProbeTimeout where the time of the request
+// is over already.
+const (
+	probeTimeout     = 2 * time.Second
+	lateProbeTimeout = 300 * time.Millisecond
+)
+
+// resolveOutcome runs commit. Where that has no answer, or one that leaves the outcome unknown, it reads back what was written. Where that is not
+// found, it may still come, or have been replaced: the outcome stays unknown.
+func (r *Registry) resolveOutcome(ctx context.Context, w expectedWrite, commit func(context.Context) (store.TxnResult, error)) (store.TxnResult, error) {
+	cctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var seen atomic.Pointer[store.TxnResult]
+	over := make(chan struct{})
+	prober := time.AfterFunc(firstProbe, func() {
+		defer close(over)
+		for pause := firstProbe; cctx.Err() == nil; pause *= 2 {
+			if res, ok := w.readBack(cctx, r.store); ok {
+				seen.Store(&res)
+				cancel()
+				return
+			}
+			select {
+			case <-time.After(pause):
+			case <-cctx.Done():
+			}
+		}
+	})
+	res, err := commit(cctx)
+	cancel()
+	if !prober.Stop() {
+		<-over
+	}
+	if err == nil {
+		return res, nil
+	}
+	if res := seen.Load(); res != nil {
+		return *res, nil
+	}
+	var e *store.Error
+	if !errors.As(err, &e) || !e.UnknownOutcome {
+		return store.TxnResult{}, err
+	}
+	limit := probeTimeout
+	if ctx.Err() != nil {
+		limit = lateProbeTimeout
+	}
+	sctx, stop := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer stop()
+	if res, ok := w.readBack(sctx, r.store); ok {
+		return res, nil
+	}
+	return store.TxnResult{}, err
+}

@@ -1,0 +1,83 @@
+package registry
+
+import (
+	"context"
+	"errors"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/registry/bynode"
+	"gantry/registry/store"
+	"gantry/schema"
+)
+
+// podHooks: a pod that is bound to a node has a copy by node, which that node reads.
+var podHooks = hooks{
+	nodeRange:  bynode.Prefix,
+	copies:     2,
+	companions: func(_ context.Context, _ *Registry, u *guardedUpdate) (companions, error) { return nodeCopy{u}, nil },
+	subresources: map[string]part{
+		"binding": {}, // Bind prepares and admits
+	},
+	recreate: func(obj schema.Object) { obj.(*corev1.Pod).Spec.NodeName = "" }, // it is scheduled again
+}
+
+// nodeCopy is the copy of a pod by node.
+type nodeCopy struct{ *guardedUpdate }
+
+func (nodeCopy) fill(context.Context) error { return nil }
+
+// add keeps the copy in step with the pod.
+func (c nodeCopy) add(t *store.Txn, value []byte) error {
+	before, after := "", ""
+	if c.old.item != nil {
+		before = copyKey(c.old.item)
+	}
+	if pod, ok := c.obj.(*corev1.Pod); ok && !c.remove {
+		after = bynode.Key(pod.Spec.NodeName, pod.Namespace, pod.Name)
+	}
+	if before != "" && before != after {
+		t.Deletes = append(t.Deletes, before)
+	}
+	if after != "" {
+		t.Puts = append(t.Puts, store.Put{Key: after, Value: value})
+	}
+	return nil
+}
+
+func (nodeCopy) clashed(map[string]*store.KV) {}
+
+// copyKey is where the copy of a cached pod lives; "": it has none.
+func copyKey(pod *Item) string {
+	return bynode.Key(pod.Field("spec.nodeName"), pod.Namespace, pod.Name)
+}
+
+// RepairByNode keeps the by-node copies in step with pods that were written past the registry, until ctx is done. A leader runs it. report,
+// where set, is told in a sentence that copies without pods are kept; see bynode.Repairer.
+func (r *Registry) RepairByNode(ctx context.Context, report func(text string)) error {
+	k := r.kinds.Set().Resource("", "pods")
+	if k == nil {
+		return errors.New("repairing by-node copies: pods are not served")
+	}
+	return bynode.Repairer{
+		Store:  r.store,
+		Log:    r.cfg.Log.With("agent", r.cfg.Agent, "controller", "bynode"),
+		Report: report,
+		Follow: func(ctx context.Context, f func(namespace, name, node string, revision int64, gone bool)) error {
+			return r.Follow(ctx, k, func(c Change) {
+				it := c.New
+				if it == nil {
+					it = c.Old
+				}
+				f(it.Namespace, it.Name, it.Field("spec.nodeName"), it.Revision, c.New == nil)
+			})
+		},
+		NodeOf: func(kv *store.KV) (string, error) {
+			it, err := r.itemFrom(k, kv)
+			if err != nil {
+				return "", err
+			}
+			return it.Field("spec.nodeName"), nil
+		},
+	}.Run(ctx)
+}

@@ -1,0 +1,158 @@
+// Package quarantine is about values in etcd that cannot be read. Nobody is served such a value, and nothing is served in its place. Those who
+// watched its last good state see that DELETED; a Get of it is Unreadable, not NotFound, so that nobody takes what belongs to it for orphaned.
+// It is over when the value is put right or deleted.
+//
+// A Set is what one kind's cache knows of such values. The Recorder of a process that may writes them down at /gantry/quarantine/<key>, for
+// admins (List).
+package quarantine
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"gantry/registry/store"
+	"gantry/schema"
+)
+
+// Set is the values of one kind that cannot be read. A value is named by its key after the kind's prefix, "default/web".
+type Set struct {
+	kind     *schema.Kind
+	prefix   string
+	log      *slog.Logger
+	recorder *Recorder
+	gauge    prometheus.Gauge
+
+	mu  sync.Mutex // guards bad
+	bad map[string]badValue
+}
+
+type badValue struct {
+	rev      int64
+	err      error
+	good     int64 // the last revision that could be read; 0: none is known
+	at       time.Time
+	recorded bool // there is a record of this revision
+}
+
+// maxFault bounds what is kept of a fault's text, in bytes: it may quote the value.
+const maxFault = 1024
+
+func shortFault(err error) error {
+	if text := err.Error(); len(text) > maxFault {
+		return errors.New(strings.ToValidUTF8(text[:maxFault], "") + "...")
+	}
+	return err
+}
+
+// NewSet returns an empty set of values of kind k, whose keys begin with prefix. metrics: it is counted among the process' metrics.
+func NewSet(k *schema.Kind, prefix string, r *Recorder, log *slog.Logger, metrics bool) *Set {
+	q := &Set{kind: k, prefix: prefix, log: log, recorder: r, bad: map[string]badValue{}}
+	if metrics {
+		q.gauge = quarantinedValues.WithLabelValues(k.GR().String())
+	}
+	return q
+}
+
+// Put notes that the value at rest cannot be read; good is the revision of the last one that could; 0: none is known.
+func (q *Set) Put(rest string, kv *store.KV, good int64, err error) {
+	q.mu.Lock()
+	if q.bad[rest].rev == kv.ModRevision {
+		q.mu.Unlock()
+		return
+	}
+	bad := badValue{rev: kv.ModRevision, err: shortFault(err), good: good, at: time.Now()}
+	q.bad[rest] = bad
+	q.count()
+	q.mu.Unlock()
+	q.log.Warn("value quarantined", "kind", q.kind.Kind, "key", kv.Key, "rv", kv.ModRevision, "err", bad.err)
+	if q.recorder.add(q, rest); !q.recorder.write {
+		q.recorder.report(q, rest, bad)
+	}
+}
+
+// get returns what is wrong with the value at rest; false: nothing is.
+func (q *Set) get(rest string) (badValue, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	bad, is := q.bad[rest]
+	return bad, is
+}
+
+// noteRecord notes that the fault of a revision is written down.
+func (q *Set) noteRecord(rest string, rev int64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if bad, is := q.bad[rest]; is && bad.rev == rev {
+		bad.recorded = true
+		q.bad[rest] = bad
+	}
+}
+
+// unrecorded are the keys of which there is no record yet.
+func (q *Set) unrecorded() (rests []string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for rest, bad := range q.bad {
+		if !bad.recorded {
+			rests = append(rests, rest)
+		}
+	}
+	return rests
+}
+
+// Clear forgets that the value at rest was bad.
+func (q *Set) Clear(rest string) {
+	q.mu.Lock()
+	_, was := q.bad[rest]
+	delete(q.bad, rest)
+	q.count()
+	q.mu.Unlock()
+	if was {
+		q.log.Info("value left quarantine", "kind", q.kind.Kind, "key", q.prefix+rest)
+		q.recorder.add(q, rest)
+	}
+}
+
+// Sweep keeps only what found, the bad keys of a fresh list, has, in memory and in etcd.
+func (q *Set) Sweep(found map[string]bool) {
+	q.mu.Lock()
+	for rest := range q.bad {
+		if !found[rest] {
+			delete(q.bad, rest)
+		}
+	}
+	q.count()
+	q.mu.Unlock()
+	q.recorder.add(q, "")
+}
+
+func (q *Set) count() {
+	if q.gauge != nil {
+		q.gauge.Set(float64(len(q.bad)))
+	}
+}
+
+// End takes the set out of the metrics: the kind is not served any more.
+func (q *Set) End() {
+	if q.gauge != nil {
+		quarantinedValues.DeleteLabelValues(q.kind.GR().String())
+	}
+}
+
+// Fault is what is wrong with the value at rest; nil: nothing.
+func (q *Set) Fault(rest string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.bad[rest].err
+}
+
+var quarantinedValues = promauto.NewGaugeVec(prometheus.GaugeOpts{
+	Name: "gantry_quarantined_values",
+	Help: "Values in etcd that cannot be read and are served to nobody.",
+}, []string{"resource"})

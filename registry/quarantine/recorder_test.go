@@ -1,0 +1,165 @@
+package quarantine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gantry/registry/store"
+	"gantry/schema"
+	"gantry/schema/core"
+)
+
+// recording is a recorder on a store, with the set of pods; nothing of it runs.
+func recording(s store.Store, onBad func()) (*Recorder, *Set) {
+	check := func(*schema.Kind, string, *store.KV) error { return errors.New("rubbish") }
+	r := NewRecorder(s, true, check, func(*schema.Kind, string, error) { onBad() })
+	return r, NewSet(core.Pod, "/registry/pods/", r, slog.New(slog.DiscardHandler), false)
+}
+
+func badAt(i int, rev int64) (rest string, kv *store.KV) {
+	rest = fmt.Sprintf("n/p%d", i)
+	return rest, &store.KV{Key: "/registry/pods/" + rest, ModRevision: rev}
+}
+
+// queued is how many keys wait.
+func (r *Recorder) queued() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.queue)
+}
+
+// records are those of pods, by key.
+func records(t *testing.T, s store.Store) map[string]Record {
+	t.Helper()
+	kvs, _, _, err := s.List(context.Background(), "/gantry/quarantine/registry/pods/", "/gantry/quarantine/registry/pods0", 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]Record{}
+	for _, kv := range kvs {
+		var b Record
+		if err := json.Unmarshal(kv.Value, &b); err != nil {
+			t.Fatal(err)
+		}
+		out[b.Key] = b
+	}
+	return out
+}
+
+// TestRecorderOfManyBadValues: however many values are bad, a bounded number of keys waits, and all are recorded in the end.
+func TestRecorderOfManyBadValues(t *testing.T) {
+	t.Run("100000 come", func(t *testing.T) { manyBadValues(t, 100_000, false) })
+	t.Run("3000 come and go", func(t *testing.T) { manyBadValues(t, 3000, true) })
+}
+
+func manyBadValues(t *testing.T, values int, leave bool) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.NewFake()
+		var told atomic.Int64
+		r, q := recording(s, func() { told.Add(1) })
+		for i := range values {
+			rest, kv := badAt(i, int64(i+2))
+			q.Put(rest, kv, 1, errors.New("rubbish"))
+		}
+		bounded := func() {
+			t.Helper()
+			if n := r.queued(); n > maxRecords+1 {
+				t.Errorf("%d keys wait", n)
+			}
+		}
+		bounded()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		time.Sleep(time.Minute) // of the bubble's time
+		if n := len(records(t, s)); n != values || int(told.Load()) != values {
+			t.Errorf("%d values are recorded and %d told of %d", n, told.Load(), values)
+		}
+		for i := range values {
+			if rest, _ := badAt(i, 0); leave {
+				q.Clear(rest)
+			}
+		}
+		bounded()
+		time.Sleep(time.Minute)
+		if n := len(records(t, s)); leave && n != 0 || int(told.Load()) != values {
+			t.Errorf("%d records are left, %d told", n, told.Load())
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// failing is a store that fails while it is told to, and counts transactions.
+type failing struct {
+	*store.Fake
+	fails   atomic.Bool
+	commits atomic.Int64
+}
+
+func (s *failing) Commit(ctx context.Context, t store.Txn) (store.TxnResult, error) {
+	s.commits.Add(1)
+	if s.fails.Load() {
+		return store.TxnResult{}, &store.Error{Kind: store.Unavailable, Reason: "etcd is away"}
+	}
+	return s.Fake.Commit(ctx, t)
+}
+
+// TestRecorderOfAKeyThatChangesOften: what is written of a key that changes all the time is what it is in the end, with pauses between,
+// and fewer and fewer tries while etcd is away.
+func TestRecorderOfAKeyThatChangesOften(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &failing{Fake: store.NewFake()}
+		r, q := recording(s, func() {})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- r.Run(ctx) }()
+		rev := int64(10)
+		flap := func(n int, every time.Duration) {
+			for range n {
+				rest, kv := badAt(1, rev)
+				q.Put(rest, kv, rev-1, fmt.Errorf("rubbish %d", rev))
+				time.Sleep(every)
+				q.Clear(rest)
+				rev += 2
+			}
+			rest, kv := badAt(1, rev)
+			q.Put(rest, kv, rev-1, errors.New(strings.Repeat("long ", 1000)))
+		}
+		flap(10_000, time.Millisecond) // 10 s
+		time.Sleep(time.Second)
+		if n := s.commits.Load(); n > 210 {
+			t.Errorf("%d writes in 11 s", n)
+		}
+		isLast := func() {
+			t.Helper()
+			b := records(t, s)["/registry/pods/n/p1"]
+			if b.Revision != rev || b.LastGood != rev-1 || len(b.Error) > maxFault+3 || !strings.HasPrefix(b.Error, "long long") {
+				t.Errorf("the record is %+v, want that of revision %d", b, rev)
+			}
+		}
+		isLast()
+		s.fails.Store(true)
+		s.commits.Store(0)
+		flap(1000, time.Second) // a quarter of an hour
+		if n := s.commits.Load(); n > 100 {
+			t.Errorf("%d tries in 1000 s while etcd was away", n)
+		}
+		if n := r.queued(); n > 1 {
+			t.Errorf("one key waits %d times", n)
+		}
+		s.fails.Store(false)
+		time.Sleep(lastRecord + time.Second)
+		isLast()
+		cancel()
+		<-ended
+	})
+}

@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+)
+
+// RulesVersion is the version of the rules that this binary's writes keep to. It rises when an older binary could
+// harm what a newer one has written.
+const RulesVersion = 1
+
+// rules is the value of /gantry/version.
+type rules struct {
+	Rules int `json:"rules"`
+}
+
+// VersionGuard is a Store that writes only while /gantry/version names no newer rules than this binary's: every
+// transaction compares the key, so an older binary stands aside from the very moment a newer one has raised it.
+type VersionGuard struct {
+	Store
+	log *slog.Logger
+
+	mu    sync.Mutex // guards what follows
+	known bool
+	rev   int64 // the key's mod revision
+	fault error // why this binary writes nothing
+}
+
+// NewVersionGuard guards the writes of a store.
+func NewVersionGuard(s Store, log *slog.Logger) *VersionGuard {
+	return &VersionGuard{Store: s, log: log}
+}
+
+// see takes note of what the key holds.
+func (v *VersionGuard) see(kv *KV) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var now rules
+	v.known, v.rev = true, 0
+	if kv != nil {
+		v.rev = kv.ModRevision
+		if err := json.Unmarshal(kv.Value, &now); err != nil {
+			v.log.Warn("version of the rules not readable, ignored", "key", VersionKey, "rv", kv.ModRevision, "err", err)
+			now.Rules = 0
+		}
+	}
+	before := v.fault
+	if v.fault = nil; now.Rules > RulesVersion {
+		v.fault = &Error{Kind: Unavailable, Reason: fmt.Sprintf(
+			"the cluster is at version %d of the rules (%s), this gantry knows version %d: it stands aside, upgrade it", now.Rules, VersionKey, RulesVersion)}
+		if before == nil {
+			v.log.Error("newer rules found, this binary writes nothing", "key", VersionKey, "rv", v.rev, "err", v.fault)
+		}
+	}
+}
+
+// allowed returns the revision that a write must find.
+func (v *VersionGuard) allowed(ctx context.Context) (int64, error) {
+	v.mu.Lock()
+	known, rev, fault := v.known, v.rev, v.fault
+	v.mu.Unlock()
+	if known && fault == nil {
+		return rev, nil
+	}
+	return v.Check(ctx)
+}
+
+// Check reads the key. The error is why this binary may not write, or that the key cannot be read.
+func (v *VersionGuard) Check(ctx context.Context) (int64, error) {
+	kv, _, err := v.Store.Get(ctx, VersionKey, 0)
+	if err != nil {
+		return 0, err
+	}
+	v.see(kv)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.rev, v.fault
+}
+
+// Refused is why this binary writes nothing, as far as is known; nil: it may.
+func (v *VersionGuard) Refused() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.fault
+}
+
+// Commit is Store's Commit; Unavailable where this binary may not write.
+func (v *VersionGuard) Commit(ctx context.Context, t Txn) (TxnResult, error) {
+	compares := t.Compares
+	for {
+		rev, err := v.allowed(ctx)
+		if err != nil {
+			return TxnResult{}, err
+		}
+		t.Compares = append(compares[:len(compares):len(compares)], Compare{Key: VersionKey, Revision: rev})
+		res, err := v.Store.Commit(ctx, t)
+		if err != nil || res.Done {
+			return res, err
+		}
+		now := res.Current[VersionKey]
+		if (now == nil && rev == 0) || (now != nil && now.ModRevision == rev) {
+			delete(res.Current, VersionKey)
+			return res, nil
+		}
+		v.see(now)
+	}
+}
+
+// Raise writes this binary's version where an older one, none or rubbish stands.
+func (v *VersionGuard) Raise(ctx context.Context) error {
+	for {
+		kv, _, err := v.Store.Get(ctx, VersionKey, 0)
+		if err != nil {
+			return err
+		}
+		v.see(kv)
+		var now rules
+		var rev int64
+		if kv != nil {
+			rev = kv.ModRevision
+			if err := json.Unmarshal(kv.Value, &now); err == nil && now.Rules >= RulesVersion {
+				return nil
+			}
+		}
+		value, err := json.Marshal(rules{RulesVersion})
+		if err != nil {
+			return err
+		}
+		res, err := v.Store.Commit(ctx, Txn{
+			Compares: []Compare{{Key: VersionKey, Revision: rev}},
+			Puts:     []Put{{Key: VersionKey, Value: value}},
+		})
+		if err != nil {
+			return err
+		}
+		if res.Done {
+			v.see(&KV{Key: VersionKey, Value: value, ModRevision: res.Revision})
+			return nil
+		}
+	}
+}
