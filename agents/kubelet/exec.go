@@ -22,7 +22,7 @@ func (k *kubelet) exec(ctx context.Context, id string, command []string) (output
 	return out.Bytes(), code, nil
 }
 
-// limitedBuffer keeps the beginning of what is written and swallows the rest.
+// limitedBuffer keeps the beginning of what is written and drops the rest.
 type limitedBuffer struct {
 	bytes.Buffer
 	left int

@@ -98,7 +98,7 @@ func messageMount(c *corev1.Container, attempt int, podDir string) ([]engine.Mou
 	if err := os.WriteFile(file, nil, 0o666); err != nil {
 		return nil, fmt.Errorf("making the termination message's file: %w", err)
 	}
-	if err := os.Chmod(file, 0o666); err != nil { // the umask took it: any user of the container may write
+	if err := os.Chmod(file, 0o666); err != nil { // past the umask: any user of the container may write
 		return nil, fmt.Errorf("opening the termination message's file: %w", err)
 	}
 	return []engine.Mount{{Source: file, Target: c.TerminationMessagePath}}, nil
@@ -108,7 +108,7 @@ func messageMount(c *corev1.Container, attempt int, podDir string) ([]engine.Mou
 const maxMessage = 4096
 
 // readMessage reads a termination message; "" where there is none. Only files below the pods' directories are read: what else a
-// container mounts at its terminationMessagePath it may have changed for a link.
+// container mounts at its terminationMessagePath it may have replaced by a link.
 func (k *kubelet) readMessage(file string) string {
 	f, err := k.volumes.OpenFile(file)
 	if err != nil {

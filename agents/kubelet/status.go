@@ -13,7 +13,7 @@ import (
 	"gantry/schema/pods"
 )
 
-// problem is why a container waits, as its status says it: {"ErrImagePull", "pulling ..."}.
+// problem is why a container waits, as in its status: {"ErrImagePull", "pulling ..."}.
 type problem struct {
 	reason, message string
 	since           time.Time
@@ -32,10 +32,10 @@ const (
 	messageStatusLost = "The container could not be located when the pod was terminated"
 )
 
-// facts is what a status says besides what the view holds.
+// facts is what a status has besides what is in the view.
 type facts struct {
 	problems map[string]problem // by container name
-	starting map[string]bool    // containers whose postStart handler is not over
+	starting map[string]bool    // containers whose postStart handler runs
 	messages map[string]string  // termination messages by container ID
 	images   map[string]string  // imageID as the status shows it, by the engine's image ID
 	nodeIP   netip.Addr
@@ -67,7 +67,7 @@ func podStatus(v view, x facts) corev1.PodStatus {
 			s.InitContainerStatuses = append(s.InitContainerStatuses, c)
 		}
 	}
-	if !pods.IsTerminal(pod) { // a phase that is an end is never left, nor is its reason changed
+	if !pods.IsTerminal(pod) { // a terminal phase never changes, nor does its reason
 		s.Phase, s.Reason, s.Message = b.phase(s), "", ""
 		if v.failure != nil {
 			s.Phase, s.Reason, s.Message = corev1.PodFailed, v.failure.reason, v.failure.message
@@ -202,7 +202,7 @@ func (b *statusBuilder) restartsLost(m member) bool {
 	return !b.ending() && restarts(b.pod.Spec.RestartPolicy, m.role, lostCode)
 }
 
-// ending is planner.ending, quiet planner.quiet.
+// ending and allStopped are those of the planner.
 func (b *statusBuilder) ending() bool     { return (&planner{view: b.view}).ending() }
 func (b *statusBuilder) allStopped() bool { return (&planner{view: b.view}).allStopped() }
 
@@ -255,7 +255,7 @@ func (b *statusBuilder) terminated(cs *engine.ContainerStatus) corev1.ContainerS
 	}
 	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
 		ExitCode: int32(cs.Exit.Code), Reason: cs.Exit.Reason, Message: message,
-		StartedAt: seconds(started), FinishedAt: seconds(cs.Exit.Finished), ContainerID: "docker://" + cs.ID,
+		StartedAt: seconds(started), FinishedAt: seconds(cs.Exit.Finished), ContainerID: engine.URI(cs.ID),
 	}}
 }
 

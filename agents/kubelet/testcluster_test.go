@@ -1,12 +1,10 @@
 package kubelet
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -22,7 +20,6 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
-	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/stdcopy"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -33,6 +30,7 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/engine/enginetest"
 	"gantry/agents/kubelet/node"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
@@ -61,64 +59,14 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	code := leaktest.Run(m)
-	removeTestImage()
+	enginetest.RemoveImage(context.Background(), testImage)
 	os.Exit(code)
 }
 
-// testImage is a FROM-scratch image with testdata/pod as /pod.
+// testImage runs enginetest/pod.
 var testImage = fmt.Sprintf("gantry-kubelet-test:%d", os.Getpid())
 
-var buildTestImage = sync.OnceValue(func() error {
-	dir, err := os.MkdirTemp("", "kubelet-test")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	bin := filepath.Join(dir, "pod")
-	build := exec.Command("go", "build", "-o", bin, "./testdata/pod")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building the test image's program: %w: %s", err, out)
-	}
-	program, err := os.ReadFile(bin)
-	if err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, h := range []*tar.Header{{Name: "pod", Mode: 0o755, Size: int64(len(program))}, {Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o777}} {
-		if err := w.WriteHeader(h); err != nil {
-			return err
-		}
-		if h.Name == "pod" {
-			_, _ = w.Write(program)
-		}
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	d, err := engine.Open("")
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	r, err := d.ImageImport(context.Background(), image.ImportSource{Source: &b, SourceName: "-"}, testImage, image.ImportOptions{Changes: []string{`ENTRYPOINT ["/pod"]`}})
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	_, err = io.Copy(io.Discard, r)
-	return err
-})
-
-func removeTestImage() {
-	d, err := engine.Open("")
-	if err != nil {
-		return
-	}
-	defer d.Close()
-	_, _ = d.ImageRemove(context.Background(), testImage, image.RemoveOptions{Force: true})
-}
+var buildTestImage = sync.OnceValue(func() error { return enginetest.BuildImage(context.Background(), testImage) })
 
 // gateway is a registry in a gateway's place.
 type gateway struct{ *registry.Registry }

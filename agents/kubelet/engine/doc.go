@@ -21,5 +21,6 @@
 //	image.go             images and pulls; pullauth.go credentials, sandboximage.go the pause image
 //	exec.go              exec and attach; killexec.go
 //	logs.go              logs; logrecord.go, logtail.go
+//	events.go            the event stream
 //	features.go          what this engine can do
 package engine

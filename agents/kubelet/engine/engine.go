@@ -43,7 +43,7 @@ type Engine interface {
 
 	// Exec runs a command in a running container until it ends, and returns its exit code. With ctx done the command is killed.
 	Exec(ctx context.Context, id string, command []string, s Streams) (exitCode int, err error)
-	// Attach joins the streams of a container's first process until that closes its output, or ctx is done.
+	// Attach joins the streams of a running container's first process until that closes its output, or ctx is done.
 	Attach(ctx context.Context, id string, s Streams) error
 	// Logs opens a container's log; the caller closes it.
 	Logs(ctx context.Context, id string, o LogOptions) (Log, error)

@@ -37,7 +37,7 @@ type features struct {
 func (d *Docker) detected() (features, error) {
 	f := d.features.Load()
 	if f == nil {
-		return features{}, errors.New("the engine has not been prepared")
+		return features{}, errNotPrepared
 	}
 	return *f, nil
 }

@@ -1,10 +1,16 @@
 // Package volumes puts a pod's volumes on the node's disk, where its containers mount them from.
 //
-// A pod's directory is <Dir>/<pod uid>/volumes/kubernetes.io~<type>/<volume name>, as kubelets lay it out. Contents made from
-// objects (configMap, secret, downwardAPI, projected) are swapped as a whole by one rename, so that a
-// reader sees the old or the new state (atomic.go). A subPath is opened once, beneath its volume, and mounted at
-// <Dir>/<pod uid>/volume-subpaths (subpath.go). Nothing here follows a link that a pod may have made out of its volume, and
-// nothing is removed that is mounted below a pod's directory.
+// # Contract
+//
+// A volume source is a Plugin: one file, one row in plugins (plugin.go). A pod's directory is
+// <Dir>/<pod uid>/volumes/<plug-in's name, ~ for />/<volume name>, as kubelets lay it out. Mount is idempotent and returns where each volume is.
+// Contents made from objects (configMap, secret, downwardAPI, projected) are replaced as a whole by one rename, so that a
+// reader gets the old or the new state (atomic.go); Refresh brings them up to date. A subPath is opened once, beneath its volume, and
+// mounted at <Dir>/<pod uid>/volume-subpaths (subpath.go). No link that a pod may have made out of its volume is followed.
+//
+// Unmount comes before Remove: it unmounts the subPaths, each volume by its plug-in, then whatever else is mounted below the pod's directory.
+// Remove removes the directory when mountinfo has nothing below it, else it is ErrStillMounted and nothing is removed. Both are
+// repeated by the caller until they succeed.
 package volumes
 
 import (

@@ -1,8 +1,9 @@
-// Command pod is what the tests' containers run.
+// Command pod is what the containers of tests run.
 package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"strconv"
@@ -26,6 +27,9 @@ func main() {
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("up")
 		select {}
+	case "echo": // its input
+		fmt.Fprintln(os.Stderr, "echoing")
+		_, _ = io.Copy(os.Stdout, os.Stdin)
 	case "exit": // with a code, after a message in /dev/termination-log
 		code, err := strconv.Atoi(os.Args[2])
 		if err != nil {
