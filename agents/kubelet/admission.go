@@ -2,12 +2,14 @@ package kubelet
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
-	resourcehelper "k8s.io/component-helpers/resource"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+
+	"gantry/schema/pods"
 )
 
 // failure is why a pod ends by itself; it becomes its status.
@@ -96,7 +98,7 @@ func insufficientResources(pod *corev1.Pod, others []*corev1.Pod, node *corev1.N
 		return nil
 	}
 	allocatable := node.Status.Allocatable
-	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
+	requests := pods.SpecRequests(pod)
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 		capacity, known := allocatable[name]
 		want := amount(name, requests)
@@ -105,7 +107,7 @@ func insufficientResources(pod *corev1.Pod, others []*corev1.Pod, node *corev1.N
 		}
 		var used int64
 		for _, p := range others {
-			used += amount(name, resourcehelper.PodRequests(p, resourcehelper.PodResourcesOptions{}))
+			used += amount(name, pods.SpecRequests(p))
 		}
 		have := amount(name, corev1.ResourceList{name: capacity})
 		if used+want > have {
@@ -136,39 +138,24 @@ const maxBytes = int64(1) << 53
 
 // hostPortTaken is a host port that the pod wants and another has: "80/TCP", "" where there is none.
 func hostPortTaken(pod *corev1.Pod, others []*corev1.Pod) string {
-	type port struct {
-		number int32
-		proto  corev1.Protocol
+	wanted := pods.HostPorts(&pod.Spec)
+	if len(wanted) == 0 {
+		return ""
 	}
-	taken := map[port][]string{}
-	for _, p := range others {
-		for _, m := range members(p) {
-			for _, x := range m.Ports {
-				if x.HostPort > 0 {
-					at := port{x.HostPort, x.Protocol}
-					taken[at] = append(taken[at], x.HostIP)
-				}
-			}
-		}
-	}
-	for _, m := range members(pod) {
-		for _, x := range m.Ports {
-			for _, ip := range taken[port{x.HostPort, x.Protocol}] {
-				if x.HostPort > 0 && (anyAddress(ip) || anyAddress(x.HostIP) || ip == x.HostIP) {
-					return fmt.Sprintf("%d/%s", x.HostPort, x.Protocol)
-				}
+	for _, o := range others {
+		for _, taken := range pods.HostPorts(&o.Spec) {
+			if slices.ContainsFunc(wanted, taken.ConflictsWith) {
+				return fmt.Sprintf("%d/%s", taken.Port, taken.Protocol)
 			}
 		}
 	}
 	return ""
 }
 
-func anyAddress(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
-
 // deadline ends a pod past its activeDeadlineSeconds; it returns how long that is away, 0 where there is none.
 func (w *worker) deadline(now time.Time) time.Duration {
 	limit := w.pod.Spec.ActiveDeadlineSeconds
-	if limit == nil || w.gone || w.failure != nil || isTerminal(w.pod) || w.firstSeen.IsZero() {
+	if limit == nil || w.gone || w.failure != nil || pods.IsTerminal(w.pod) || w.firstSeen.IsZero() {
 		return 0
 	}
 	left := w.firstSeen.Add(time.Duration(*limit) * time.Second).Sub(now)

@@ -6,7 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	resourcehelper "k8s.io/component-helpers/resource"
+
+	"gantry/schema/pods"
 )
 
 // allocation is what the kubelet granted a pod's containers, by name. A resize changes the spec; the allocation follows once
@@ -69,7 +70,7 @@ func pendingOf(pod *corev1.Pod) pendingResize {
 
 // infeasible tells why a node can never give a pod what it asks for. Pure.
 func infeasible(pod *corev1.Pod, node *corev1.Node) pendingResize {
-	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
+	requests := pods.SpecRequests(pod)
 	for _, name := range []corev1.ResourceName{corev1.ResourceMemory, corev1.ResourceCPU} {
 		capacity, known := node.Status.Allocatable[name]
 		want, have := amount(name, requests), amount(name, corev1.ResourceList{name: capacity})
@@ -94,7 +95,7 @@ func (w *worker) grantedPod() *corev1.Pod {
 // allocate grants a resized pod what its spec asks for, where the node has it, and returns the pod as granted.
 func (w *worker) allocate() *corev1.Pod {
 	granted := w.grantedPod()
-	if granted == w.pod || w.gone || isTerminal(w.pod) || w.pod.DeletionTimestamp != nil {
+	if granted == w.pod || w.gone || pods.IsTerminal(w.pod) || w.pod.DeletionTimestamp != nil {
 		w.pending = pendingResize{}
 		return granted
 	}

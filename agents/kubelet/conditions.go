@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/schema/pods"
 )
 
 // conditions sets the conditions that are the kubelet's; others are kept. A condition's transition time changes with its status.
@@ -65,7 +66,7 @@ func (b *statusBuilder) initializedCondition(s *corev1.PodStatus) corev1.PodCond
 	var missing []string
 	for i, c := range s.InitContainerStatuses {
 		done := c.State.Terminated != nil && c.State.Terminated.ExitCode == 0
-		if isSidecar(&b.pod.Spec.InitContainers[i]) {
+		if pods.IsSidecar(&b.pod.Spec.InitContainers[i]) {
 			done = *c.Started
 		}
 		if !done && !begun {
@@ -88,7 +89,7 @@ func (b *statusBuilder) containersReady(s *corev1.PodStatus) corev1.PodCondition
 	}
 	var missing []string
 	for i, c := range s.InitContainerStatuses {
-		if isSidecar(&b.pod.Spec.InitContainers[i]) && !c.Ready {
+		if pods.IsSidecar(&b.pod.Spec.InitContainers[i]) && !c.Ready {
 			missing = append(missing, c.Name)
 		}
 	}

@@ -2,6 +2,8 @@ package kubelet
 
 import (
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/schema/pods"
 )
 
 // containerCounts counts what a pod's containers are doing.
@@ -60,7 +62,7 @@ func (b *statusBuilder) phase(s corev1.PodStatus) corev1.PodPhase {
 // initPhase tells whether init containers hold the apps back, and whether one has failed. Once the apps have begun neither is so.
 func (b *statusBuilder) initPhase(s corev1.PodStatus, begun bool) (pending, failed bool) {
 	for i, c := range s.InitContainerStatuses {
-		if begun || isSidecar(&b.pod.Spec.InitContainers[i]) {
+		if begun || pods.IsSidecar(&b.pod.Spec.InitContainers[i]) {
 			continue
 		}
 		t := c.State.Terminated
@@ -76,7 +78,7 @@ func (b *statusBuilder) initPhase(s corev1.PodStatus, begun bool) (pending, fail
 // sidecars is how many sidecars run, and whether one is not started yet.
 func (b *statusBuilder) sidecars(s corev1.PodStatus) (running int, pending bool) {
 	for i, c := range s.InitContainerStatuses {
-		if !isSidecar(&b.pod.Spec.InitContainers[i]) {
+		if !pods.IsSidecar(&b.pod.Spec.InitContainers[i]) {
 			continue
 		}
 		if c.State.Running != nil {

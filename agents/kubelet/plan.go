@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/schema/pods"
 )
 
 // view is everything a plan is made from. Plans never change it.
@@ -120,7 +121,7 @@ func (p *planner) wait(t time.Time) bool {
 
 // ending tells whether the pod is to have no running container.
 func (p *planner) ending() bool {
-	return p.gone || p.pod.DeletionTimestamp != nil || p.failure != nil || isTerminal(p.pod) || finished(p.view)
+	return p.gone || p.pod.DeletionTimestamp != nil || p.failure != nil || pods.IsTerminal(p.pod) || finished(p.view)
 }
 
 // allStopped tells whether no container of the pod runs, nor is being started or stopped.

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/schema/pods"
 )
 
 // role is what part a container plays in its pod.
@@ -28,7 +29,7 @@ func members(pod *corev1.Pod) []member {
 	var all []member
 	for i := range pod.Spec.InitContainers {
 		c := &pod.Spec.InitContainers[i]
-		if isSidecar(c) {
+		if pods.IsSidecar(c) {
 			all = append(all, member{c, roleSidecar})
 		} else {
 			all = append(all, member{c, roleInit})
@@ -50,10 +51,6 @@ func memberNamed(pod *corev1.Pod, name string) (m member, ok bool) {
 	return member{}, false
 }
 
-func isSidecar(c *corev1.Container) bool {
-	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
-}
-
 // restarts tells whether a container of that role is started again after it ended with code.
 func restarts(policy corev1.RestartPolicy, r role, code int) bool {
 	switch {
@@ -73,13 +70,8 @@ func refOf(pod *corev1.Pod) engine.PodRef {
 	return engine.PodRef{Namespace: pod.Namespace, Name: pod.Name, UID: string(pod.UID)}
 }
 
-// isTerminal tells whether the pod has reached its end, after which nothing of it starts.
-func isTerminal(pod *corev1.Pod) bool { return isEnd(pod.Status.Phase) }
-
-func isEnd(p corev1.PodPhase) bool { return p == corev1.PodSucceeded || p == corev1.PodFailed }
-
 // leaves tells whether the API says that the pod is to end, or has.
-func leaves(pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil || isTerminal(pod) }
+func leaves(pod *corev1.Pod) bool { return pod.DeletionTimestamp != nil || pods.IsTerminal(pod) }
 
 // specGrace is how many seconds the pod's containers get to end, by its spec.
 func specGrace(pod *corev1.Pod) int64 {

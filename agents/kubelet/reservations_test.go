@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/registry"
+	"gantry/schema/pods"
 )
 
 // A node for two pods, which are "a" and "b".
@@ -143,7 +144,7 @@ func TestNextPodWaitsForOneThatEnds(t *testing.T) {
 			next := fmt.Sprintf("%s-%d", name, i+1)
 			r.run(next, share, "stubborn")
 			r.until(next, "running and ready", func(p *corev1.Pod) bool {
-				if p != nil && isTerminal(p) {
+				if p != nil && pods.IsTerminal(p) {
 					t.Fatalf("%s: %s %s: %s", next, p.Status.Phase, p.Status.Reason, p.Status.Message)
 				}
 				return isReady(p)

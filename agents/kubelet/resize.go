@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/schema/pods"
 )
 
 // resizeKey is the key of the job that resizes a container; no container can have that name.
@@ -134,7 +135,7 @@ func (w *worker) adoptResources(cs *engine.ContainerStatus) {
 // reportResize says that a resize is done.
 func (w *worker) reportResize(s corev1.PodStatus) {
 	resizing := slices.ContainsFunc(s.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodResizeInProgress })
-	if w.resized && !resizing && !isEnd(s.Phase) {
+	if w.resized && !resizing && !pods.IsTerminalPhase(s.Phase) {
 		w.k.podEvent(w.pod, corev1.EventTypeNormal, "ResizeCompleted", "Pod resize completed: %s", resizeSummary(w.grantedPod(), ""))
 	}
 	w.resized = resizing

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/schema/pods"
 )
 
 // problem is why a container waits, as in its status: {"ErrImagePull", "pulling ..."}.
@@ -52,7 +53,7 @@ func podStatus(v view, x facts) corev1.PodStatus {
 	switch {
 	case v.failure != nil && v.failure.rejected:
 		return rejectedStatus(v, x)
-	case isTerminal(pod) && len(v.Containers) == 0 && len(pod.Status.ContainerStatuses) == 0:
+	case pods.IsTerminal(pod) && len(v.Containers) == 0 && len(pod.Status.ContainerStatuses) == 0:
 		return *pod.Status.DeepCopy() // it ended before anything of it ran: rejected by an earlier kubelet, for instance
 	}
 	s := *pod.Status.DeepCopy()
@@ -66,7 +67,7 @@ func podStatus(v view, x facts) corev1.PodStatus {
 			s.InitContainerStatuses = append(s.InitContainerStatuses, c)
 		}
 	}
-	if !isTerminal(pod) { // a terminal phase never changes, nor does its reason
+	if !pods.IsTerminal(pod) { // a terminal phase never changes, nor does its reason
 		s.Phase, s.Reason, s.Message = b.phase(s), "", ""
 		if v.failure != nil {
 			s.Phase, s.Reason, s.Message = corev1.PodFailed, v.failure.reason, v.failure.message
@@ -80,10 +81,10 @@ func podStatus(v view, x facts) corev1.PodStatus {
 	b.conditions(&s)
 	s.ObservedGeneration = pod.Generation
 	switch {
-	case !isEnd(s.Phase):
+	case !pods.IsTerminalPhase(s.Phase):
 	case b.allStopped():
 		endContainers(pod, &s)
-	case !isTerminal(pod):
+	case !pods.IsTerminal(pod):
 		// The terminal phase is written when nothing runs: the scheduler then gives what the pod used to others.
 		s.Phase, s.Reason, s.Message = cmp.Or(pod.Status.Phase, corev1.PodPending), pod.Status.Reason, pod.Status.Message
 	}

@@ -4,6 +4,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/schema/pods"
 )
 
 // rejectedStatus is the status of a pod that was not admitted: why, and no container statuses, which clients would show instead.
@@ -12,7 +13,7 @@ func rejectedStatus(v view, x facts) corev1.PodStatus {
 		Phase: corev1.PodFailed, Reason: v.failure.reason, Message: "Pod was rejected: " + v.failure.message,
 		QOSClass: qosClass(v.pod), StartTime: startTime(v.pod, x), ObservedGeneration: v.pod.Generation,
 	}
-	if isTerminal(v.pod) { // a terminal phase never changes, nor does its reason
+	if pods.IsTerminal(v.pod) { // a terminal phase never changes, nor does its reason
 		s.Phase, s.Reason, s.Message = v.pod.Status.Phase, v.pod.Status.Reason, v.pod.Status.Message
 	}
 	return mergeStatus(s, v.pod.Status)
@@ -51,7 +52,7 @@ func wasInitialized(pod *corev1.Pod, s *corev1.PodStatus) bool {
 	}
 	i := len(s.InitContainerStatuses) - 1
 	last := s.InitContainerStatuses[i]
-	if isSidecar(&pod.Spec.InitContainers[i]) {
+	if pods.IsSidecar(&pod.Spec.InitContainers[i]) {
 		return last.State.Running != nil && *last.Started
 	}
 	for _, state := range []corev1.ContainerState{last.State, last.LastTerminationState} {

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/registry"
+	"gantry/schema/pods"
 )
 
 // A pod past its deadline is Failed once its containers have ended, not before: who waits for its place would find it taken.
@@ -31,7 +32,7 @@ func TestDeadlineOfAPod(t *testing.T) {
 func (r *testCluster) untilEnded(name string, phase corev1.PodPhase) *corev1.Pod {
 	r.Helper()
 	return r.until(name, string(phase)+", nothing of it running", func(p *corev1.Pod) bool {
-		if p == nil || !isTerminal(p) {
+		if p == nil || !pods.IsTerminal(p) {
 			return false
 		}
 		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {

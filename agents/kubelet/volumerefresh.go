@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/env"
+	"gantry/schema/pods"
 )
 
 // refreshEvery is how often volumes made from objects are brought up to date.
@@ -27,7 +28,7 @@ func (k *kubelet) refreshVolumes(ctx context.Context) error {
 		}
 		for _, w := range k.allWorkers() {
 			s := w.snapshot.Load()
-			if s == nil || s.gone || isTerminal(s.pod) || s.pod.DeletionTimestamp != nil || len(s.Containers) == 0 {
+			if s == nil || s.gone || pods.IsTerminal(s.pod) || s.pod.DeletionTimestamp != nil || len(s.Containers) == 0 {
 				continue
 			}
 			if err := k.volumes.Refresh(ctx, s.pod); err != nil && ctx.Err() == nil {
