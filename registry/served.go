@@ -82,6 +82,22 @@ func ConvertItems(ctx context.Context, items []*Item, v *schema.Version) error {
 	return nil
 }
 
+// ItemsAs returns items whose JSON is that of version v; the same items where that is the stored version. The others are there to be
+// written out: they have no decoded form of v.
+func ItemsAs(ctx context.Context, items []*Item, v *schema.Version) ([]*Item, error) {
+	if len(items) == 0 || v == items[0].Kind.Stored() {
+		return items, nil
+	}
+	if err := ConvertItems(ctx, items, v); err != nil {
+		return nil, err
+	}
+	converted := make([]*Item, len(items))
+	for n, it := range items {
+		converted[n] = &Item{Kind: it.Kind, Namespace: it.Namespace, Name: it.Name, Revision: it.Revision, JSON: it.formIn(v)}
+	}
+	return converted, nil
+}
+
 // ToStored is an object as a client wrote it in version v, in the version that its kind is stored in: that is what the write path
 // takes. The result may share obj's memory.
 func ToStored(ctx context.Context, k *schema.Kind, v *schema.Version, obj schema.Object) (schema.Object, error) {

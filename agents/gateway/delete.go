@@ -51,7 +51,7 @@ func (g *gateway) delete(w http.ResponseWriter, r *request.Request) error {
 var returnsDeleted = map[string]bool{"Pod": true, "Service": true, "ServiceAccount": true}
 
 func deletedStatus(r *request.Request, item *registry.Item) *metav1.Status {
-	details := &metav1.StatusDetails{Name: r.Name, Group: r.Kind.Group, Kind: r.Kind.Plural}
+	details := &metav1.StatusDetails{Name: r.Name, Group: r.Group, Kind: r.Kind.Plural}
 	if item != nil {
 		details.UID = types.UID(item.UID())
 	}
@@ -74,6 +74,7 @@ func (g *gateway) deleteCollection(w http.ResponseWriter, r *request.Request) er
 	if o.UID != "" || o.ResourceVersion != "" {
 		return apierrors.NewBadRequest("preconditions may not be set for a collection")
 	}
+	l.Version = r.Resource.Version
 	items, err := g.reg.DeleteCollection(r.Context(), r.Kind, r.Scope(), o, l)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ func (g *gateway) list(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
+	o.Version = r.Resource.Version
 	l, err := g.reg.List(r.Context(), r.Kind, r.Scope(), o)
 	if err != nil {
 		return err

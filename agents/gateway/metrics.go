@@ -73,7 +73,7 @@ func labelsOf(r *request.Request) []string {
 	case r.Namespace != "":
 		scope = "namespace"
 	}
-	return []string{verb, r.Kind.Group, r.Kind.Version.Version, r.Kind.Plural, sub, scope, "apiserver"}
+	return []string{verb, r.Resource.Version.Group, r.Resource.Version.Version, r.Kind.Plural, sub, scope, "apiserver"}
 }
 
 // observe counts a request that has been answered.

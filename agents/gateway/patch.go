@@ -39,11 +39,18 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 		if err := r.Context().Err(); err != nil {
 			return nil, err
 		}
-		patched, notes, err := patchObject(r, r.Kind.Stored(), identity{current.Namespace, current.Name, strconv.FormatInt(current.Revision, 10)}, current.JSON, body, o)
+		data, err := current.As(r.Context(), r.Resource.Version)
+		if err != nil {
+			return nil, err
+		}
+		patched, notes, err := patchObject(r, r.Resource.Version, identity{current.Namespace, current.Name, strconv.FormatInt(current.Revision, 10)}, data, body, o)
 		if err != nil {
 			return nil, err
 		}
 		unknown = notes
+		if patched, err = registry.ToStored(r.Context(), r.Kind, r.Resource.Version, patched); err != nil {
+			return nil, err
+		}
 		if !g.nodes.Applies(r) {
 			return patched, nil
 		}

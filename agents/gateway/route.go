@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
 )
 
@@ -16,6 +17,9 @@ func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Hand
 	h, err := resourceHandler(r)
 	if err != nil {
 		return nil, err
+	}
+	if text := r.Resource.Version.DeprecationWarning; text != "" {
+		encode.Warning(w, text)
 	}
 	if r.Sub.IsStream() {
 		return h, nil

@@ -41,6 +41,7 @@ func (g *gateway) watch(w http.ResponseWriter, r *request.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), life)
 	defer cancel()
 	defer context.AfterFunc(request.Stopping(ctx), cancel)()
+	o.Version = r.Resource.Version
 	watcher, err := g.reg.Watch(ctx, r.Kind, r.Scope(), o)
 	if err != nil && !errors.Is(err, registry.Expired) {
 		return err

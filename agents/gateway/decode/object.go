@@ -7,19 +7,24 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"gantry/agents/gateway/request"
+	"gantry/registry"
 	"gantry/schema"
 )
 
-// Object reads the body as an object of the request's kind, in the request's namespace.
+// Object reads the body as an object of the request's version, in the request's namespace, and returns it in the version that its
+// kind is stored in.
 func Object(w http.ResponseWriter, r *request.Request, o request.WriteOptions) (schema.Object, error) {
-	obj, err := Version(w, r.Request, r.Kind.Stored(), o)
+	obj, err := Version(w, r.Request, r.Resource.Version, o)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.Context().Err(); err != nil { // decoding takes time, and so does what is next
 		return nil, err
 	}
-	return obj, PlaceObject(obj, r.Scope())
+	if err := PlaceObject(obj, r.Scope()); err != nil {
+		return nil, err
+	}
+	return registry.ToStored(r.Context(), r.Kind, r.Resource.Version, obj)
 }
 
 // PlaceObject puts an object without a namespace into the request's; any other must be in it.
@@ -40,7 +45,7 @@ func Review(w http.ResponseWriter, r *request.Request) (schema.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	obj, err := Version(w, r.Request, r.Kind.Stored(), o)
+	obj, err := Version(w, r.Request, r.Resource.Version, o)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ const (
 
 // discover answers with plain, or with the aggregated form of the groups that in selects where the client prefers that. in is nil
 // for paths that have only the plain form.
-func (d *Documents) discover(w http.ResponseWriter, r *request.Request, in func(kschema.GroupVersion) bool, plain any) error {
+func (d *Documents) discover(w http.ResponseWriter, r *request.Request, in func(group string) bool, plain any) error {
 	w.Header().Add("Vary", "Accept")
 	for _, c := range request.ParseAccept(r.Header.Values("Accept")) {
 		if in != nil && c.Media == request.JSONType && c.Params["g"] == discoveryGroup && c.Params["as"] == discoveryList {
@@ -38,7 +38,7 @@ func (d *Documents) discover(w http.ResponseWriter, r *request.Request, in func(
 }
 
 // sendDiscovery writes the aggregated form with its ETag.
-func (d *Documents) sendDiscovery(w http.ResponseWriter, r *request.Request, version string, in func(kschema.GroupVersion) bool) error {
+func (d *Documents) sendDiscovery(w http.ResponseWriter, r *request.Request, version string, in func(group string) bool) error {
 	body, err := json.Marshal(d.aggregated(version, in))
 	if err != nil {
 		return err
@@ -48,21 +48,23 @@ func (d *Documents) sendDiscovery(w http.ResponseWriter, r *request.Request, ver
 }
 
 // aggregated lists the groups that in selects with their resources and subresources. Both versions have the same form.
-func (d *Documents) aggregated(version string, in func(kschema.GroupVersion) bool) *apidiscoveryv2.APIGroupDiscoveryList {
+func (d *Documents) aggregated(version string, in func(group string) bool) *apidiscoveryv2.APIGroupDiscoveryList {
 	list := &apidiscoveryv2.APIGroupDiscoveryList{
 		TypeMeta: metav1.TypeMeta{Kind: discoveryList, APIVersion: discoveryGroup + "/" + version},
 		Items:    []apidiscoveryv2.APIGroupDiscovery{},
 	}
-	for _, gv := range d.versions {
-		if !in(gv) {
+	for _, g := range d.groups {
+		if !in(g.name) {
 			continue
 		}
-		list.Items = append(list.Items, apidiscoveryv2.APIGroupDiscovery{
-			ObjectMeta: metav1.ObjectMeta{Name: gv.Group},
-			Versions: []apidiscoveryv2.APIVersionDiscovery{{
-				Version: gv.Version, Resources: discoveryRows(gv, d.lists[gv].APIResources), Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
-			}},
-		})
+		one := apidiscoveryv2.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: g.name}}
+		for _, v := range g.versions {
+			gv := kschema.GroupVersion{Group: g.name, Version: v}
+			one.Versions = append(one.Versions, apidiscoveryv2.APIVersionDiscovery{
+				Version: v, Resources: discoveryRows(gv, d.lists[gv].APIResources), Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
+			})
+		}
+		list.Items = append(list.Items, one)
 	}
 	return list
 }

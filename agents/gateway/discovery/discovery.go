@@ -10,7 +10,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/version"
+	kversion "k8s.io/apimachinery/pkg/version"
 
 	"gantry/agents/gateway/request"
 	"gantry/schema"
@@ -19,16 +19,16 @@ import (
 // Documents describe the API itself, as it is with some resources.
 type Documents struct {
 	resources []*request.Resource
-	versions  []kschema.GroupVersion // in the order of the resources
+	groups    []group // in the order of the resources
 	lists     map[kschema.GroupVersion]*metav1.APIResourceList
 	openapi   openapiCache
-	version   version.Info
+	version   kversion.Info
 	// advertised is where others reach this gateway: "10.0.0.1:6443".
 	advertised func() netip.AddrPort
 }
 
 // New describes resources.
-func New(resources []*request.Resource, advertised func() netip.AddrPort, version version.Info) *Documents {
+func New(resources []*request.Resource, advertised func() netip.AddrPort, version kversion.Info) *Documents {
 	d := &Documents{resources: resources, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
 	for _, res := range resources {
 		gv := res.Version.GV()
@@ -38,14 +38,33 @@ func New(resources []*request.Resource, advertised func() netip.AddrPort, versio
 				TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv.String(),
 			}
 			d.lists[gv] = l
-			d.versions = append(d.versions, gv)
+			d.addVersion(gv)
 		}
 		l.APIResources = append(l.APIResources, rowsOf(res)...)
+	}
+	for _, g := range d.groups {
+		slices.SortFunc(g.versions, func(a, b string) int { return kversion.CompareKubeAwareVersionStrings(b, a) })
 	}
 	for _, l := range d.lists {
 		slices.SortFunc(l.APIResources, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return d
+}
+
+// group is an API group with its versions, the preferred one first.
+type group struct {
+	name     string
+	versions []string
+}
+
+func (d *Documents) addVersion(gv kschema.GroupVersion) {
+	for i := range d.groups {
+		if d.groups[i].name == gv.Group {
+			d.groups[i].versions = append(d.groups[i].versions, gv.Version)
+			return
+		}
+	}
+	d.groups = append(d.groups, group{gv.Group, []string{gv.Version}})
 }
 
 // rowsOf are the rows of a resource: itself and its subresources.
@@ -81,7 +100,7 @@ func storageHash(k *schema.Kind) string {
 
 // CoreVersions answers /api.
 func (d *Documents) CoreVersions(w http.ResponseWriter, r *request.Request) error {
-	return d.discover(w, r, func(gv kschema.GroupVersion) bool { return gv.Group == "" }, &metav1.APIVersions{
+	return d.discover(w, r, func(group string) bool { return group == "" }, &metav1.APIVersions{
 		TypeMeta: metav1.TypeMeta{Kind: "APIVersions"},
 		Versions: []string{"v1"},
 		ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{
@@ -93,26 +112,31 @@ func (d *Documents) CoreVersions(w http.ResponseWriter, r *request.Request) erro
 // Groups answers /apis.
 func (d *Documents) Groups(w http.ResponseWriter, r *request.Request) error {
 	list := &metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
-	for _, gv := range d.versions {
-		if gv.Group != "" {
-			list.Groups = append(list.Groups, groupOf(gv))
+	for _, g := range d.groups {
+		if g.name != "" {
+			list.Groups = append(list.Groups, g.plain())
 		}
 	}
-	return d.discover(w, r, func(gv kschema.GroupVersion) bool { return gv.Group != "" }, list)
+	return d.discover(w, r, func(group string) bool { return group != "" }, list)
 }
 
-// groupOf is a group; every group has one version yet.
-func groupOf(gv kschema.GroupVersion) metav1.APIGroup {
-	v := metav1.GroupVersionForDiscovery{GroupVersion: gv.String(), Version: gv.Version}
-	return metav1.APIGroup{Name: gv.Group, Versions: []metav1.GroupVersionForDiscovery{v}, PreferredVersion: v}
+// plain is the group as /apis lists it.
+func (g group) plain() metav1.APIGroup {
+	out := metav1.APIGroup{Name: g.name}
+	for _, v := range g.versions {
+		gv := kschema.GroupVersion{Group: g.name, Version: v}
+		out.Versions = append(out.Versions, metav1.GroupVersionForDiscovery{GroupVersion: gv.String(), Version: v})
+	}
+	out.PreferredVersion = out.Versions[0]
+	return out
 }
 
 // Group answers /apis/<group>; nil where there is none.
 func (d *Documents) Group(name string) request.Handler {
-	for _, gv := range d.versions {
-		if gv.Group == name && name != "" {
+	for _, g := range d.groups {
+		if g.name == name && name != "" {
 			return func(w http.ResponseWriter, r *request.Request) error {
-				one := groupOf(gv)
+				one := g.plain()
 				one.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
 				return d.discover(w, r, nil, one)
 			}

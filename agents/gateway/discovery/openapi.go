@@ -116,7 +116,7 @@ func (d *Documents) OpenAPIV3(w http.ResponseWriter, r *request.Request) error {
 
 // servesVersion tells whether path ("api/v1", "apis/apps/v1") is one that is served, so that only those are cached.
 func (d *Documents) servesVersion(path string) bool {
-	for _, gv := range d.versions {
+	for gv := range d.lists {
 		if gv.Group == "" && path == "api/"+gv.Version || path == "apis/"+gv.String() {
 			return true
 		}

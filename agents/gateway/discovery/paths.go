@@ -14,7 +14,7 @@ func (d *Documents) Paths(w http.ResponseWriter, r *request.Request) error {
 		"/.well-known/openid-configuration", "/api", "/apis", "/healthz", "/healthz/ping", "/livez", "/livez/ping",
 		"/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/readyz", "/readyz/ping", "/registry/", "/version",
 	}
-	for _, gv := range d.versions {
+	for gv := range d.lists {
 		if gv.Group == "" {
 			all = append(all, "/api/"+gv.Version)
 			continue

@@ -29,11 +29,16 @@ func List(w http.ResponseWriter, r *request.Request, l registry.List) error {
 		}
 		return sendBytes(w, r, http.StatusOK, b)
 	}
-	body := listBody{head: listHead(r.Kind.ListKind(), r.Kind.APIVersion(), l), items: l.Items}
+	v := r.Resource.Version
+	items, err := registry.ItemsAs(r.Context(), l.Items, v)
+	if err != nil {
+		return err
+	}
+	body := listBody{head: listHead(v.ListKind(), v.APIVersion(), l), items: items}
 	if r.Shape.YAML || r.Shape.Pretty {
 		return sendBytes(w, r, http.StatusOK, body.bytes())
 	}
-	if l.Whole && acceptsGzip(r.Request) && body.size() >= gzipFrom {
+	if l.Whole && v == r.Kind.Stored() && acceptsGzip(r.Request) && body.size() >= gzipFrom {
 		w.Header().Set("Content-Type", request.JSONType)
 		return sendBlocks(w, body.head, l)
 	}

@@ -34,7 +34,11 @@ func Item(w http.ResponseWriter, r *request.Request, code int, item *registry.It
 		}
 		return sendBytes(w, r, code, b)
 	}
-	return sendBytes(w, r, code, item.JSON)
+	data, err := item.As(r.Context(), r.Resource.Version)
+	if err != nil {
+		return err
+	}
+	return sendBytes(w, r, code, data)
 }
 
 // Object writes a Go object: a Status, a review, a Scale.

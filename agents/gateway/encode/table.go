@@ -1,6 +1,7 @@
 package encode
 
 import (
+	"context"
 	"encoding/json"
 	"strconv"
 
@@ -21,15 +22,16 @@ var defaultColumns = []metav1.TableColumnDefinition{
 
 // tableWriter writes objects as the rows of a Table.
 type tableWriter struct {
-	kind    *schema.Kind
-	version string // of meta.k8s.io
+	ctx     context.Context
+	of      *schema.Version // what the rows show
+	version string          // of meta.k8s.io
 	include metav1.IncludeObjectPolicy
 	now     metav1.Time
 }
 
 // newTableWriter reads how the client wants its rows.
 func newTableWriter(r *request.Request) (*tableWriter, error) {
-	t := &tableWriter{kind: r.Kind, version: r.Shape.Version, now: metav1.Now(), include: metav1.IncludeMetadata}
+	t := &tableWriter{ctx: r.Context(), of: r.Resource.Version, version: r.Shape.Version, now: metav1.Now(), include: metav1.IncludeMetadata}
 	if v := r.Query.Get("includeObject"); v != "" {
 		t.include = metav1.IncludeObjectPolicy(v)
 	}
@@ -42,6 +44,9 @@ func newTableWriter(r *request.Request) (*tableWriter, error) {
 func tableOfList(r *request.Request, l registry.List) ([]byte, error) {
 	t, err := newTableWriter(r)
 	if err != nil {
+		return nil, err
+	}
+	if err := registry.ConvertItems(t.ctx, l.Items, t.of); err != nil {
 		return nil, err
 	}
 	return t.table(nil, appendListMeta(nil, l), l.Items, true)
@@ -82,8 +87,8 @@ func (t *tableWriter) start(b, meta []byte, columns bool) []byte {
 	b = append(b, meta...)
 	b = append(b, `,"columnDefinitions":`...)
 	if columns {
-		definitions := t.kind.Columns
-		if t.kind.Row == nil {
+		definitions := t.of.Columns
+		if t.of.Row == nil {
 			definitions = defaultColumns
 		}
 		text, _ := json.Marshal(definitions) // plain strings always marshal
@@ -96,7 +101,11 @@ func (t *tableWriter) start(b, meta []byte, columns bool) []byte {
 
 // row appends one row.
 func (t *tableWriter) row(b []byte, it *registry.Item) ([]byte, error) {
-	cells, err := json.Marshal(t.cells(it))
+	values, err := t.cells(it)
+	if err != nil {
+		return nil, err
+	}
+	cells, err := json.Marshal(values)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +114,11 @@ func (t *tableWriter) row(b []byte, it *registry.Item) ([]byte, error) {
 	case metav1.IncludeNone:
 		b = append(b, `,"object":null`...)
 	case metav1.IncludeObject:
-		b = append(append(b, `,"object":`...), it.JSON...)
+		object, err := it.As(t.ctx, t.of)
+		if err != nil {
+			return nil, err
+		}
+		b = append(append(b, `,"object":`...), object...)
 	default:
 		b = append(b, `,"object":`...)
 		if b, err = appendPartial(b, it.JSON, t.version); err != nil {
@@ -115,10 +128,13 @@ func (t *tableWriter) row(b []byte, it *registry.Item) ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-func (t *tableWriter) cells(it *registry.Item) []any {
-	obj := it.Object()
-	if t.kind.Row == nil {
-		return []any{obj.GetName(), obj.GetCreationTimestamp().UTC().Format("2006-01-02T15:04:05Z")}
+func (t *tableWriter) cells(it *registry.Item) ([]any, error) {
+	obj, err := it.ObjectAs(t.ctx, t.of)
+	if err != nil {
+		return nil, err
 	}
-	return t.kind.Row(obj, t.now)
+	if t.of.Row == nil {
+		return []any{obj.GetName(), obj.GetCreationTimestamp().UTC().Format("2006-01-02T15:04:05Z")}, nil
+	}
+	return t.of.Row(obj, t.now), nil
 }

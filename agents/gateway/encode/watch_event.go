@@ -28,12 +28,18 @@ func NewEventFramer(r *request.Request) (*EventFramer, error) {
 }
 
 // Shaped returns whether events are encoded anew instead of being the bytes that the cache holds.
-func (f *EventFramer) Shaped() bool { return f.r.Shape.As != "" }
+func (f *EventFramer) Shaped() bool {
+	return f.r.Shape.As != "" || f.r.Resource.Version != f.r.Kind.Stored()
+}
 
 // Append appends one event: {"type":"ADDED","object":{...}} and a newline.
 func (f *EventFramer) Append(b []byte, ev *registry.Event) ([]byte, error) {
 	if f.r.Shape.As == "" && ev.Item != nil {
-		return AppendEvent(b, string(ev.Type), ev.Item.JSON), nil
+		object, err := ev.Item.As(f.r.Context(), f.r.Resource.Version)
+		if err != nil {
+			return b, err
+		}
+		return AppendEvent(b, string(ev.Type), object), nil
 	}
 	object, err := f.reshape(ev)
 	if err != nil {
@@ -62,9 +68,9 @@ func (f *EventFramer) reshape(ev *registry.Event) ([]byte, error) {
 // bookmark is an object with nothing but a revision.
 func (f *EventFramer) bookmark(ev *registry.Event) []byte {
 	b := append([]byte(nil), `{"kind":"`...)
-	b = append(b, f.r.Kind.Kind...)
+	b = append(b, f.r.Resource.Version.Kind...)
 	b = append(b, `","apiVersion":"`...)
-	b = append(b, f.r.Kind.APIVersion()...)
+	b = append(b, f.r.Resource.Version.APIVersion()...)
 	b = append(b, `","metadata":{"resourceVersion":"`...)
 	b = strconv.AppendInt(b, ev.Revision, 10)
 	b = append(b, `","creationTimestamp":null`...)

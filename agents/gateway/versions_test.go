@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"bufio"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"gantry/schema/kinds/kindstest"
+)
+
+// TestVersionsOfAKind: a kind comes while the gateway runs and is written and read in each of its versions, whatever it is stored in.
+func TestVersionsOfAKind(t *testing.T) {
+	c := newCluster(t)
+	const (
+		stored = "/apis/routes.example.com/v1/namespaces/default/routes"
+		legacy = "/apis/legacy.example.com/v1beta1/namespaces/default/routes"
+	)
+	if a := c.as("GET", stored, ""); a.code != 404 {
+		t.Fatalf("before it is there: %d %s", a.code, a.body)
+	}
+	k := kindstest.Route()
+	if err := c.reg.Kinds().Add(k); err != nil {
+		t.Fatal(err)
+	}
+	want := func(a answer, code int, texts ...string) {
+		t.Helper()
+		if a.code != code {
+			t.Fatalf("%d %s, want %d", a.code, a.body, code)
+		}
+		for _, text := range texts {
+			if !strings.Contains(a.body, text) {
+				t.Errorf("%s has no %s", a.body, text)
+			}
+		}
+	}
+	for _, path := range []string{"/apis/routes.example.com/v1", "/apis/legacy.example.com/v1beta1"} {
+		want(c.as("GET", path, ""), 200, `"name":"routes/status"`, `"shortNames":["rt"]`)
+	}
+	created := c.as("POST", legacy, `{"metadata":{"name":"a","annotations":{"legacy.example.com/class":"internal"}}}`)
+	want(created, 201, `{"kind":"Route","apiVersion":"legacy.example.com/v1beta1","metadata":{"name":"a"`, `"legacy.example.com/class":"internal"`)
+	if got := created.header["Warning"]; len(got) != 1 || !strings.Contains(got[0], "v1beta1 Route is deprecated") {
+		t.Errorf("warnings %q", got)
+	}
+	want(c.as("GET", stored+"/a", ""), 200, `"apiVersion":"routes.example.com/v1"`, `"ingressClassName":"internal"`)
+	want(c.as("GET", "/registry/routes.example.com/routes/default/a", ""), 200, `"apiVersion":"routes.example.com/v1"`)
+	want(c.as("PATCH", legacy+"/a", `{"metadata":{"annotations":{"legacy.example.com/class":"external"}}}`, "Content-Type: application/merge-patch+json"),
+		200, `"apiVersion":"legacy.example.com/v1beta1"`, `"legacy.example.com/class":"external"`)
+	want(c.as("GET", legacy+"?fieldSelector=class=external", ""), 200, `{"kind":"RouteList","apiVersion":"legacy.example.com/v1beta1"`,
+		`"items":[{"kind":"Route","apiVersion":"legacy.example.com/v1beta1"`)
+	want(c.as("GET", stored+"?fieldSelector=class=external", ""), 400, "field label not supported: class")
+	const table = "Accept: application/json;as=Table;v=v1;g=meta.k8s.io"
+	want(c.as("GET", legacy, "", table), 200, `"name":"Legacy Class"`, `"cells":["a","external"]`)
+	want(c.as("GET", stored, "", table), 200, `"name":"Class"`, `"cells":["a","external"]`)
+	put := strings.Replace(c.as("GET", legacy+"/a", "").body, `"external"`, `"internal"`, 1)
+	want(c.as("PUT", legacy+"/a", put), 200, `"legacy.example.com/class":"internal"`)
+	want(c.as("PUT", legacy+"/a", put), 409, "the object has been modified")
+
+	events, err := http.NewRequestWithContext(t.Context(), "GET", c.url+legacy+"?watch=1&resourceVersion=0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := c.client(c.admin.Certificate).Do(events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	lines := bufio.NewScanner(stream.Body)
+	next := func(texts ...string) {
+		t.Helper()
+		if !lines.Scan() {
+			t.Fatal(lines.Err())
+		}
+		for _, text := range texts {
+			if !strings.Contains(lines.Text(), text) {
+				t.Errorf("event %s has no %s", lines.Text(), text)
+			}
+		}
+	}
+	next(`{"type":"ADDED","object":{"kind":"Route","apiVersion":"legacy.example.com/v1beta1"`, `"legacy.example.com/class":"internal"`)
+	want(c.as("DELETE", stored+"/a", ""), 200)
+	next(`{"type":"DELETED","object":{"kind":"Route","apiVersion":"legacy.example.com/v1beta1"`)
+
+	c.reg.Kinds().Remove(k)
+	next(`"type":"ERROR"`, `"code":404`)
+	want(c.as("GET", legacy, ""), 404)
+	want(c.as("GET", "/apis/legacy.example.com/v1beta1", ""), 404)
+}
+
+// TestVersionsOfAGroup: a group lists its versions with the preferred one first, in both forms of discovery.
+func TestVersionsOfAGroup(t *testing.T) {
+	c := newCluster(t)
+	if err := c.reg.Kinds().Add(kindstest.Widget()); err != nil {
+		t.Fatal(err)
+	}
+	in := func(path string, accept ...string) []int {
+		t.Helper()
+		a := c.as("GET", path, "", accept...)
+		var at []int
+		for _, v := range []string{`"v1"`, `"v1beta1"`, `"v1alpha1"`} {
+			_, group, _ := strings.Cut(a.body, `"name":"example.com"`)
+			at = append(at, strings.Index(group, `"version":`+v))
+		}
+		return at
+	}
+	plain := in("/apis/example.com")
+	aggregated := in("/apis", "Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList")
+	for _, at := range [][]int{plain, in("/apis"), aggregated} {
+		if slices.Contains(at, -1) || !slices.IsSorted(at) {
+			t.Errorf("versions at %v", at)
+		}
+	}
+	const path = "/apis/example.com/%s/namespaces/default/widgets"
+	if a := c.as("POST", strings.Replace(path, "%s", "v1beta1", 1), `{"metadata":{"name":"a"},"spec":{"size":2}}`); a.code != 201 || !strings.Contains(a.body, `"size":2`) {
+		t.Errorf("POST in v1beta1: %d %s", a.code, a.body)
+	}
+	if a := c.as("GET", strings.Replace(path, "%s", "v1", 1)+"/a/scale", ""); a.code != 200 || !strings.Contains(a.body, `"spec":{"replicas":2}`) {
+		t.Errorf("scale: %d %s", a.code, a.body)
+	}
+	if a := c.as("GET", strings.Replace(path, "%s", "v1alpha1", 1), ""); a.code != 200 || !strings.Contains(a.body, `"apiVersion":"example.com/v1alpha1"`) || !strings.Contains(a.body, `"replicas":2`) {
+		t.Errorf("list in v1alpha1: %d %s", a.code, a.body)
+	}
+}
