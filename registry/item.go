@@ -22,14 +22,24 @@ import (
 type item struct {
 	rest     string // the key below the kind's prefix, "default/web": the order of lists
 	uid      string
-	labels   pairs
-	fields   []string                                    // the values of the kind's Fields
-	owners   []string                                    // uids
+	texts    []string                                    // the labels in pairs, the values of the kind's Fields, the owners' uids
+	nLabels  uint32                                      // of texts
+	nOwners  uint32                                      // of texts
 	deleting bool                                        // it has a deletionTimestamp
 	obj      atomic.Pointer[weak.Pointer[schema.Object]] // nil: not decoded yet
 	serial   uint64                                      // no other item has it
 	block    atomic.Pointer[Block]                       // that begins here; nil: none was asked for, or it begins elsewhere
+	forms    atomic.Pointer[versionForm]                  // the bytes of other versions, see As
 }
+
+// labels are the object's labels.
+func (i *Item) labels() pairs { return pairs(i.texts[:i.nLabels]) }
+
+// fields are the values of the kind's Fields.
+func (i *Item) fields() []string { return i.texts[i.nLabels : len(i.texts)-int(i.nOwners)] }
+
+// owners are the uids of the object's owners.
+func (i *Item) owners() []string { return i.texts[len(i.texts)-int(i.nOwners):] }
 
 // Object is the item decoded: shared, read-only. It is kept until the next garbage collection and then decoded anew on use:
 // decoded objects take several times the memory of their JSON. What cannot be decoded is under quarantine and no item: a panic here is
@@ -102,7 +112,7 @@ func (i *Item) Field(path string) string {
 func (i *Item) field(path string) (value string, ok bool) {
 	for n := range i.Kind.Fields {
 		if i.Kind.Fields[n].Path == path {
-			return i.fields[n], true
+			return i.fields()[n], true
 		}
 	}
 	return "", false
@@ -147,8 +157,7 @@ func itemOf(k *schema.Kind, obj schema.Object, data []byte, revision int64, keep
 	}
 	pack(texts)
 	it.rest, it.uid, texts = texts[0], texts[1], texts[2:]
-	it.labels, texts = pairs(texts[:2*len(labels)]), texts[2*len(labels):]
-	it.fields, it.owners = texts[:len(k.Fields)], texts[len(k.Fields):]
+	it.texts, it.nLabels, it.nOwners = texts, uint32(2*len(labels)), uint32(len(owners))
 	it.Name = it.rest
 	if k.Namespaced {
 		at := len(it.rest) - len(obj.GetName())
@@ -319,7 +328,7 @@ func (i *Item) atRevision(revision int64) *Item {
 // copyWith is a copy of the item with other bytes and without its decoded form.
 func (i *Item) copyWith(revision int64, data []byte) *Item {
 	it := &Item{Kind: i.Kind, Namespace: i.Namespace, Name: i.Name, Revision: revision, JSON: data}
-	it.rest, it.uid, it.labels, it.fields, it.owners = i.rest, i.uid, i.labels, i.fields, i.owners
+	it.rest, it.uid, it.texts, it.nLabels, it.nOwners = i.rest, i.uid, i.texts, i.nLabels, i.nOwners
 	it.deleting = i.deleting
 	it.serial = serials.Add(1)
 	return it

@@ -12,7 +12,7 @@ func (r *Registry) List(ctx context.Context, k *schema.Kind, namespace string, o
 	if err := validateList(o); err != nil {
 		return List{}, err
 	}
-	s, err := parseSelector(k, namespace, o.Labels, o.Fields)
+	s, err := parseSelector(k, o.Version, namespace, o.Labels, o.Fields)
 	if err != nil {
 		return List{}, err
 	}

@@ -179,7 +179,7 @@ func TestContinueAfterCompaction(t *testing.T) {
 		t.Fatalf("continue after compaction: %v", err)
 	}
 	l, err = r.List(ctx, podKind, "", ListOptions{Limit: 2, Continue: e.Continue})
-	if err != nil || names(l) != "p2 p3" || l.Revision != rev || l.Items[1].labels.Get("new") != "x" {
+	if err != nil || names(l) != "p2 p3" || l.Revision != rev || l.Items[1].labels().Get("new") != "x" {
 		t.Errorf("inconsistent continuation: %s at %d, %v", names(l), l.Revision, err)
 	}
 	_, err = r.List(ctx, podKind, "", ListOptions{ResourceVersion: fmt.Sprint(rev - 1), ResourceVersionMatch: "Exact"})
@@ -273,7 +273,7 @@ func TestConsistentReadSeesEarlierWrites(t *testing.T) {
 			rev = put(t, s, "/registry/minions/x", "{}")
 		}
 		it, err := r.Get(ctx, podKind, "n", "a", "")
-		if err != nil || it.labels.Get("i") != fmt.Sprint(i) {
+		if err != nil || it.labels().Get("i") != fmt.Sprint(i) {
 			t.Fatalf("%d: %v, %v", i, it, err)
 		}
 		l, err := r.List(ctx, podKind, "", ListOptions{})

@@ -17,6 +17,8 @@ type ListOptions struct {
 	Continue             string
 	Labels               string // selector text, "app=web,tier!=db"
 	Fields               string // selector text, "spec.nodeName=n1"
+	// Version is the one that Fields names fields of; nil: the stored one.
+	Version *schema.Version
 }
 
 // WatchOptions are those of Kubernetes' API concepts page.
@@ -26,6 +28,8 @@ type WatchOptions struct {
 	Labels, Fields       string
 	Bookmarks            bool // allowWatchBookmarks
 	SendInitialEvents    *bool
+	// Version is the one that Fields names fields of; nil: the stored one.
+	Version *schema.Version
 }
 
 // WriteOptions steer a create, update or modify.

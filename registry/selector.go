@@ -22,8 +22,12 @@ type selector struct {
 	matchesNothing bool
 }
 
-// parseSelector reads selector texts; BadRequest where one cannot be understood.
-func parseSelector(k *schema.Kind, namespace, labelText, fieldText string) (selector, error) {
+// parseSelector reads selector texts; BadRequest where one cannot be understood. v is the version that names the fields; nil: the
+// stored one.
+func parseSelector(k *schema.Kind, v *schema.Version, namespace, labelText, fieldText string) (selector, error) {
+	if v == nil {
+		v = k.Stored()
+	}
 	if !k.Namespaced {
 		namespace = ""
 	}
@@ -38,25 +42,43 @@ func parseSelector(k *schema.Kind, namespace, labelText, fieldText string) (sele
 	if s.fields, err = fields.ParseSelector(fieldText); err != nil {
 		return s, badRequest(k, err.Error())
 	}
-	if err := s.checkFields(k); err != nil {
+	if err := s.checkFields(k, v); err != nil {
 		return s, err
+	}
+	if s.fields, err = storedFields(s.fields, v); err != nil {
+		return s, badRequest(k, err.Error())
 	}
 	s.simplify(k)
 	return s, nil
 }
 
-func (s *selector) checkFields(k *schema.Kind) error {
+func (s *selector) checkFields(k *schema.Kind, v *schema.Version) error {
 	for _, req := range s.fields.Requirements() {
-		known := slices.ContainsFunc(k.Fields, func(f schema.Field) bool { return f.Path == req.Field })
+		known := slices.ContainsFunc(v.Fields, func(f schema.Field) bool { return f.Path == req.Field })
 		if known || req.Field == "metadata.name" || (req.Field == "metadata.namespace" && k.Namespaced) {
 			continue
 		}
-		if len(k.Fields) > 0 {
+		if len(v.Fields) > 0 {
 			return badRequest(k, fmt.Sprintf("field label not supported: %s", req.Field))
 		}
 		return badRequest(k, fmt.Sprintf("%q is not a known field selector: only %q, %q", req.Field, "metadata.name", "metadata.namespace"))
 	}
 	return nil
+}
+
+// storedFields is a selector of fields of version v as one of the fields of the stored version.
+func storedFields(s fields.Selector, v *schema.Version) (fields.Selector, error) {
+	if !slices.ContainsFunc(v.Fields, func(f schema.Field) bool { return f.Stored != "" }) {
+		return s, nil
+	}
+	return s.Transform(func(field, value string) (string, string, error) {
+		for _, f := range v.Fields {
+			if f.Path == field && f.Stored != "" {
+				return f.Stored, value, nil
+			}
+		}
+		return field, value, nil
+	})
 }
 
 // simplify turns requirements on name and namespace into what a look-up by key can do.
@@ -81,7 +103,7 @@ func (s *selector) matches(it *Item) bool {
 	if s.matchesNothing || s.name != "" && it.Name != s.name {
 		return false
 	}
-	return s.labels.Matches(it.labels) && s.fields.Matches(itemFields{it})
+	return s.labels.Matches(it.labels()) && s.fields.Matches(itemFields{it})
 }
 
 // itemFields is an item as a field selector sees it.

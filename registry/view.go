@@ -176,12 +176,12 @@ func termsOf(term string) func(*Item) []string {
 		return []string{v}
 	}
 	if key, ok := strings.CutPrefix(term, labelTerm); ok {
-		return func(it *Item) []string { return one(it.labels.Lookup(key)) }
+		return func(it *Item) []string { return one(it.labels().Lookup(key)) }
 	}
 	if key, ok := strings.CutPrefix(term, fieldTerm); ok {
 		return func(it *Item) []string { return one(it.field(key)) }
 	}
-	return func(it *Item) []string { return it.owners }
+	return func(it *Item) []string { return it.owners() }
 }
 
 func (x *index) replace(rest string, old, it *Item) {

@@ -13,7 +13,7 @@ func (r *Registry) Watch(ctx context.Context, k *schema.Kind, namespace string, 
 	if err := validateWatch(o); err != nil {
 		return nil, err
 	}
-	s, err := parseSelector(k, namespace, o.Labels, o.Fields)
+	s, err := parseSelector(k, o.Version, namespace, o.Labels, o.Fields)
 	if err != nil {
 		return nil, err
 	}

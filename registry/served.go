@@ -1,0 +1,133 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"gantry/registry/safely"
+	"gantry/schema"
+)
+
+// An Item holds the bytes of the version that its kind is stored in. Those of the other versions it is served in are made when
+// they are first asked for, kept with the item and dropped with it.
+
+// versionForm is an item's final bytes in one version; next is another's.
+type versionForm struct {
+	version *schema.Version
+	json    []byte
+	next    *versionForm
+}
+
+// As returns the object's final bytes in a version that its kind is served in.
+func (i *Item) As(ctx context.Context, v *schema.Version) ([]byte, error) {
+	if v == i.Kind.Stored() {
+		return i.JSON, nil
+	}
+	if data := i.formIn(v); data != nil {
+		return data, nil
+	}
+	if err := ConvertItems(ctx, []*Item{i}, v); err != nil {
+		return nil, err
+	}
+	return i.formIn(v), nil
+}
+
+// ObjectAs returns the object decoded in a version that its kind is served in: shared, read-only.
+func (i *Item) ObjectAs(ctx context.Context, v *schema.Version) (schema.Object, error) {
+	if v == i.Kind.Stored() {
+		return i.object()
+	}
+	data, err := i.As(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	return schema.Unmarshal(v, data)
+}
+
+// ConvertItems makes what As returns for all of items, which are of one kind: a conversion that asks a webhook asks once.
+func ConvertItems(ctx context.Context, items []*Item, v *schema.Version) error {
+	var missing []*Item
+	var objs []schema.Object
+	for _, it := range items {
+		if v == it.Kind.Stored() || it.formIn(v) != nil {
+			continue
+		}
+		obj, err := it.object()
+		if err != nil {
+			return err
+		}
+		missing, objs = append(missing, it), append(objs, obj)
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	k := missing[0].Kind
+	var out []schema.Object
+	err := safely.Call(func() (err error) {
+		out, err = schema.FromStored(ctx, v, objs)
+		return err
+	})
+	if err != nil {
+		return conversionError(ctx, k, v, err)
+	}
+	for n, it := range missing {
+		out[n].SetResourceVersion(strconv.FormatInt(it.Revision, 10))
+		data, err := schema.Encode(out[n])
+		if err != nil {
+			return conversionError(ctx, k, v, err)
+		}
+		it.keepForm(v, data)
+	}
+	return nil
+}
+
+// ToStored is an object as a client wrote it in version v, in the version that its kind is stored in: that is what the write path
+// takes. The result may share obj's memory.
+func ToStored(ctx context.Context, k *schema.Kind, v *schema.Version, obj schema.Object) (schema.Object, error) {
+	if v == k.Stored() {
+		return obj, nil
+	}
+	if v.Default != nil {
+		v.Default(obj)
+	}
+	var out []schema.Object
+	err := safely.Call(func() (err error) {
+		out, err = schema.ToStored(ctx, k, v, []schema.Object{obj})
+		return err
+	})
+	if err != nil {
+		return nil, conversionError(ctx, k, v, err)
+	}
+	return out[0], nil
+}
+
+func conversionError(ctx context.Context, k *schema.Kind, v *schema.Version, err error) error {
+	if ctx.Err() != nil {
+		return ctxError(ctx)
+	}
+	return &Error{
+		Kind: Unavailable, Group: k.Group, Resource: k.Plural, KindName: k.Kind,
+		Cause: fmt.Errorf("converting between %s and %s: %w", k.APIVersion(), v.APIVersion(), err),
+	}
+}
+
+// formIn is the item's bytes in a version; nil: they have not been made.
+func (i *Item) formIn(v *schema.Version) []byte {
+	for f := i.forms.Load(); f != nil; f = f.next {
+		if f.version == v {
+			return f.json
+		}
+	}
+	return nil
+}
+
+// keepForm keeps the item's bytes in a version. Two may be made of one version at the same time: they are equal.
+func (i *Item) keepForm(v *schema.Version, data []byte) {
+	for {
+		first := i.forms.Load()
+		if i.formIn(v) != nil || i.forms.CompareAndSwap(first, &versionForm{v, data, first}) {
+			return
+		}
+	}
+}
