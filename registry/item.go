@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -29,7 +30,7 @@ type item struct {
 	obj      atomic.Pointer[weak.Pointer[schema.Object]] // nil: not decoded yet
 	serial   uint64                                      // no other item has it
 	block    atomic.Pointer[Block]                       // that begins here; nil: none was asked for, or it begins elsewhere
-	forms    atomic.Pointer[versionForm]                  // the bytes of other versions, see As
+	forms    atomic.Pointer[versionForm]                 // the bytes of other versions, see As
 }
 
 // labels are the object's labels.
@@ -258,7 +259,8 @@ func decodeHandwritten(k *schema.Kind, value []byte) (schema.Object, error) {
 	if len(value) == 0 {
 		return nil, fmt.Errorf("the value is empty")
 	}
-	obj, warnings, err := schema.Decode(k.Stored(), value)
+	v := versionIn(k, value)
+	obj, warnings, err := schema.Decode(v, value)
 	if err != nil {
 		return nil, err
 	}
@@ -267,7 +269,21 @@ func decodeHandwritten(k *schema.Kind, value []byte) (schema.Object, error) {
 			return nil, fmt.Errorf("%s", w)
 		}
 	}
-	return obj, nil
+	return ToStored(context.Background(), k, v, obj)
+}
+
+// versionIn is the version that a value is of: one written before the kind's stored version changed is of another.
+func versionIn(k *schema.Kind, value []byte) *schema.Version {
+	var head struct{ Kind, APIVersion string }
+	if len(k.Versions) == 0 || json.Unmarshal(value, &head) != nil {
+		return k.Stored()
+	}
+	for _, v := range k.Versions {
+		if v.Kind == head.Kind && v.APIVersion() == head.APIVersion {
+			return v
+		}
+	}
+	return k.Stored()
 }
 
 // checkStored names structural faults that would make agents act on an incomplete object.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -82,7 +83,7 @@ func typeMetadata(u *unstructured.Unstructured) (warnings []string, err error) {
 	err = runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(members, &meta, true)
 	if strict, ok := runtime.AsStrictDecodingError(err); ok {
 		for _, w := range strict.Errors() {
-			warnings = append(warnings, w.Error())
+			warnings = append(warnings, strings.Replace(w.Error(), `field "`, `field "metadata.`, 1))
 		}
 		err = nil
 	}

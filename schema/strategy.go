@@ -1,0 +1,73 @@
+package schema
+
+import (
+	"maps"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// The preparation of objects without a Go type is one for all kinds: metadata.generation counts changes of everything but metadata
+// and status, and status is written by its subresource alone, where there is one.
+
+// PrepareUnstructured gives k, whose stored version has no Go type, its PrepareCreate and PrepareUpdate. It is called when the rows
+// of k are complete.
+func (k *Kind) PrepareUnstructured() {
+	status := k.Subresource("status") != nil
+	k.PrepareCreate = Do(func(u *unstructured.Unstructured) {
+		if status {
+			delete(u.Object, "status")
+		}
+		u.SetGeneration(1)
+	})
+	k.PrepareUpdate = Do2(func(u, old *unstructured.Unstructured) {
+		if status {
+			keepMember(u, old, "status")
+		}
+		u.SetGeneration(old.GetGeneration())
+		if !sameButMetadata(u, old) {
+			u.SetGeneration(old.GetGeneration() + 1)
+		}
+	})
+}
+
+// UnstructuredStatus is the row of the status subresource of objects without a Go type.
+func UnstructuredStatus(validate func(u, old *unstructured.Unstructured) field.ErrorList) Subresource {
+	return Status(func(u, old *unstructured.Unstructured) {
+		managed := u.GetManagedFields()
+		next := maps.Clone(old.Object)
+		next["metadata"] = maps.Clone(metadataOf(old))
+		status, there := u.Object["status"]
+		if u.Object = next; there {
+			next["status"] = status
+		} else {
+			delete(next, "status")
+		}
+		u.SetManagedFields(managed)
+	}, validate)
+}
+
+func metadataOf(u *unstructured.Unstructured) map[string]any {
+	m, _ := u.Object["metadata"].(map[string]any)
+	return m
+}
+
+// keepMember makes a member of u what it is in old.
+func keepMember(u, old *unstructured.Unstructured, name string) {
+	if value, there := old.Object[name]; there {
+		u.Object[name] = value
+	} else {
+		delete(u.Object, name)
+	}
+}
+
+// sameButMetadata tells whether two objects have the same members but for metadata.
+func sameButMetadata(a, b *unstructured.Unstructured) bool {
+	withoutMetadata := func(u *unstructured.Unstructured) map[string]any {
+		m := maps.Clone(u.Object)
+		delete(m, "metadata")
+		return m
+	}
+	return equality.Semantic.DeepEqual(withoutMetadata(a), withoutMetadata(b))
+}
