@@ -74,7 +74,11 @@ func (s *Scale) Set(obj Object, replicas int32) error {
 		}
 		v = v.FieldByIndex(index)
 	}
-	if v = madeElem(v); len(s.typed.spec) == 0 || !v.CanInt() {
+	if v.Kind() == reflect.Pointer && v.CanSet() {
+		v.Set(reflect.New(v.Type().Elem())) // the old one may be shared
+		v = v.Elem()
+	}
+	if len(s.typed.spec) == 0 || !v.CanInt() {
 		return fmt.Errorf("%T has no number at %s", obj, s.SpecReplicas)
 	}
 	v.SetInt(int64(replicas))
