@@ -19,6 +19,7 @@ import (
 type admission struct {
 	admit.Request
 	registry *Registry
+	last     admit.Found
 	met      map[string]state    // objects that were met in another state than a rule had found
 	keys     map[string]keyState // keys of rules that were read from the store during this write
 	fresh    bool                // keys are read from the store
@@ -135,12 +136,17 @@ func (a *admission) warnings() []string {
 
 // refused is a rule's error as the registry's; nil stays nil.
 func (a *admission) refused(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	return a.refusal(ctx, err)
+}
+
+func (a *admission) refusal(ctx context.Context, err error) error {
 	var denied *admit.Denied
 	var missing *admit.Missing
 	var faulty *admit.Invalid
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &denied):
 		e := fault(a.Kind, a.Name, Forbidden, "")
 		e.Reason, e.Causes = denied.Reason, denied.Causes

@@ -15,9 +15,12 @@ var _ admit.Reader = (*admission)(nil)
 // Serves is admit.Reader's Serves.
 func (a *admission) Serves(group, plural string) bool { return a.kind(group, plural) != nil }
 
-// Find is admit.Reader's Find.
+// Find is admit.Reader's Find. The object found last is found again without a look-up: both phases of a rule ask for it.
 func (a *admission) Find(ctx context.Context, group, plural, namespace, name string) (admit.Found, error) {
-	return a.find(ctx, group, plural, namespace, name, func(t target) (state, error) {
+	if f := &a.last; f.Object != nil && a.met == nil && f.Object.GetName() == name && f.Object.GetNamespace() == namespace && f.Kind.Plural == plural && f.Kind.Group == group {
+		return *f, nil
+	}
+	found, err := a.find(ctx, group, plural, namespace, name, func(t target) (state, error) {
 		if st, ok := a.met[t.key]; ok {
 			return st, nil
 		}
@@ -26,6 +29,8 @@ func (a *admission) Find(ctx context.Context, group, plural, namespace, name str
 		}
 		return a.registry.latestKnown(ctx, t)
 	})
+	a.last = found
+	return found, err
 }
 
 // Latest is admit.Reader's Latest.

@@ -81,8 +81,8 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	}
 	applyTo(k.Default, obj)
 	var a *admission
-	if t, err := targetOf(k, obj.GetNamespace(), obj.GetName()); err == nil {
-		if a = r.admissionOfWrite(ctx, admit.Create, t, o); a != nil {
+	if namespace, name := obj.GetNamespace(), obj.GetName(); keyable(k, namespace, name) {
+		if a = r.admissionOfWrite(ctx, admit.Create, target{kind: k, namespace: namespace, name: name}, o); a != nil {
 			a.Object = obj
 		}
 	}
