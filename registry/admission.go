@@ -3,34 +3,158 @@ package registry
 import (
 	"context"
 	"errors"
-	"strconv"
+	"fmt"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/registry/admit"
 	"gantry/schema"
 )
 
-// admit runs the rules of admission. A node's registry writes nothing but its heartbeat and may not read what the
-// rules look at: it runs none.
-func (r *Registry) admit(ctx context.Context, q *admit.Request) error {
-	if r.cfg.Node != "" {
-		return nil
-	}
-	return admissionError(ctx, q.Kind, q.Name, admit.Run(ctx, objectReader{r}, q))
+// admission is what the rules of admission have to do with one write: the request that they are asked about, which is also their view of
+// other objects (admissionreader.go) and of its rules' keys (admissionkeys.go). nil: no rule concerns the write.
+type admission struct {
+	admit.Request
+	registry *Registry
+	last     admit.Found
+	met      map[string]state    // objects that were met in another state than a rule had found
+	keys     map[string]keyState // keys of rules that were read from the store during this write
+	fresh    bool                // keys are read from the store
+	guessed  bool                // the state of a key was returned that the store was not asked for
+	leave    func()              // leaves the queue of writers of a key; nil: it is in none
 }
 
-// admissionError is a rule's error as the registry's; nil stays nil.
-func admissionError(ctx context.Context, k *schema.Kind, name string, err error) error {
+// admissionOf is the admission of a request; nil where no rule concerns it. A node's registry writes nothing but its heartbeat and may
+// not read what the rules look at: it asks none.
+func (r *Registry) admissionOf(ctx context.Context, op admit.Operation, t target, subresource string) *admission {
+	if r.cfg.Node != "" || !r.admitters.Want(op, t.kind, subresource) {
+		return nil
+	}
+	a := &admission{registry: r}
+	a.Operation, a.Kind, a.Subresource, a.Namespace, a.Name = op, t.kind, subresource, t.namespace, t.name
+	a.Version, a.User = t.kind.Stored(), r.userOf(ctx)
+	return a
+}
+
+// admissionOfWrite is admissionOf with the options of a write.
+func (r *Registry) admissionOfWrite(ctx context.Context, op admit.Operation, t target, o WriteOptions) *admission {
+	a := r.admissionOf(ctx, op, t, o.Subresource)
+	if a != nil {
+		a.DryRun, a.FieldManager, a.FieldValidation = o.DryRun, o.FieldManager, o.FieldValidation
+		if o.Version != nil {
+			a.Version = o.Version
+		}
+	}
+	return a
+}
+
+// admissionOfUpdate is that of u, which is to replace old; nil also for a binding, which Bind has admitted.
+func (r *Registry) admissionOfUpdate(ctx context.Context, u *guardedUpdate, old schema.Object, o WriteOptions) *admission {
+	if o.Subresource == "binding" {
+		return nil
+	}
+	a := r.admissionOfWrite(ctx, admit.Update, u.target, o)
+	switch {
+	case a == nil:
+	case u.kind.Scale() != nil && o.Subresource == "scale":
+		a.Object, a.Old = ScaleOf(u.kind, u.obj), ScaleOf(u.kind, old)
+	default:
+		a.Object, a.Old = u.obj, old
+	}
+	return a
+}
+
+// admissionOfDelete is that of the deletion of old.
+func (r *Registry) admissionOfDelete(ctx context.Context, t target, old *Item, o DeleteOptions) (*admission, error) {
+	a := r.admissionOf(ctx, admit.Delete, t, o.Subresource)
+	if a == nil {
+		return nil, nil
+	}
+	obj, err := old.object()
+	if err != nil {
+		return nil, err
+	}
+	a.Old, a.DryRun = obj, o.DryRun
+	if o.Version != nil {
+		a.Version = o.Version
+	}
+	a.Deletion = &metav1.DeleteOptions{GracePeriodSeconds: o.GracePeriodSeconds}
+	if o.Propagation != "" {
+		policy := metav1.DeletionPropagation(o.Propagation)
+		a.Deletion.PropagationPolicy = &policy
+	}
+	if o.UID != "" || o.ResourceVersion != "" {
+		a.Deletion.Preconditions = &metav1.Preconditions{}
+		if uid := types.UID(o.UID); uid != "" {
+			a.Deletion.Preconditions.UID = &uid
+		}
+		if rv := o.ResourceVersion; rv != "" {
+			a.Deletion.Preconditions.ResourceVersion = &rv
+		}
+	}
+	return a, nil
+}
+
+// mutate runs the first phase.
+func (a *admission) mutate(ctx context.Context) error {
+	if a == nil {
+		return nil
+	}
+	return a.refused(ctx, a.registry.admitters.Mutate(ctx, a, &a.Request))
+}
+
+// validate runs the second phase.
+func (a *admission) validate(ctx context.Context, removes bool) error {
+	if a == nil {
+		return nil
+	}
+	a.Removes = removes
+	return a.refused(ctx, a.registry.admitters.Validate(ctx, a, &a.Request))
+}
+
+// applyScale gives obj the replicas of the Scale that the rules have seen, where they have seen one.
+func (a *admission) applyScale(obj schema.Object) error {
+	if a == nil {
+		return nil
+	}
+	if scale, ok := a.Object.(*autoscalingv1.Scale); ok {
+		return a.Kind.Scale().Set(obj, scale.Spec.Replicas)
+	}
+	return nil
+}
+
+// warnings are what the rules have added.
+func (a *admission) warnings() []string {
+	if a == nil {
+		return nil
+	}
+	return a.Warnings
+}
+
+// refused is a rule's error as the registry's; nil stays nil.
+func (a *admission) refused(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	return a.refusal(ctx, err)
+}
+
+func (a *admission) refusal(ctx context.Context, err error) error {
 	var denied *admit.Denied
 	var missing *admit.Missing
+	var faulty *admit.Invalid
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &denied):
-		e := fault(k, name, Forbidden, "")
+		e := fault(a.Kind, a.Name, Forbidden, "")
 		e.Reason, e.Causes = denied.Reason, denied.Causes
 		return e
 	case errors.As(err, &missing):
 		return &Error{Kind: NotFound, Group: missing.Group, Resource: missing.Resource, KindName: missing.Kind, Name: missing.Name}
+	case errors.As(err, &faulty):
+		return invalid(a.Kind, a.Name, faulty.Faults)
 	case ctx.Err() != nil:
 		return ctxError(ctx)
 	}
@@ -39,92 +163,39 @@ func admissionError(ctx context.Context, k *schema.Kind, name string, err error)
 	if errors.As(err, &e) {
 		return err
 	}
-	return &Error{Kind: Unavailable, Group: k.Group, Resource: k.Plural, KindName: k.Kind, Name: name, Cause: err}
+	return &Error{Kind: Unavailable, Group: a.Kind.Group, Resource: a.Kind.Plural, KindName: a.Kind.Kind, Name: a.Name, Cause: err}
 }
 
-// dependency is an object that a decision of admission relies on: its revision is compared when the other object is written.
-type dependency struct {
-	target
-	rev    int64
-	decide func(name string, obj schema.Object) error // decides on another state of it; nil: it is gone
-}
-
-// dependenciesOf are those that the rules have added to a request.
-func (r *Registry) dependenciesOf(q *admit.Request) []dependency {
-	var out []dependency
-	for _, h := range q.Held {
-		k := objectReader{r}.kind(h.Group, h.Plural)
-		rev, err := strconv.ParseInt(h.ResourceVersion, 10, 64)
-		if k == nil || err != nil {
-			continue // cannot happen: it was found
-		}
-		out = append(out, dependency{target{k, h.Namespace, h.Name, Key(k, h.Namespace, h.Name)}, rev, h.Again})
+// Admit asks the rules of admission about a request below an object that stores nothing itself: a connection to a pod
+// (admit.Connect), a token, an eviction (admit.Create). o.Subresource names it, and body is what it asks for, a schema.Object unless
+// it is a connection. check, where set, validates the body between the phases. Rules may change a body.
+func (r *Registry) Admit(ctx context.Context, op admit.Operation, k *schema.Kind, namespace, name string, body runtime.Object, check func() error, o WriteOptions) error {
+	t, err := targetOf(k, namespace, name)
+	if err != nil {
+		return err
 	}
-	return out
-}
-
-// recheck reads the dependencies of a transaction that did not run although the object was as expected. changed tells that one was at another
-// revision, which is compared from now on. It is an error where the decision is another one there.
-func (r *Registry) recheck(ctx context.Context, u *guardedUpdate) (changed bool, err error) {
-	for i := range u.dependencies {
-		h := &u.dependencies[i]
-		found, err := r.read(ctx, h.target)
-		if err != nil {
-			return false, about(u.kind, u.name, err)
-		}
-		if found.rev == h.rev {
-			continue
-		}
-		h.rev, changed = found.rev, true
-		var obj schema.Object
-		if found.item != nil {
-			obj = found.item.Object()
-			r.results.keep(h.key, found.item) // for the next write, where the cache is behind for longer
-		} else if found.rev != 0 {
-			return true, &Error{Kind: Unreadable, Group: h.kind.Group, Resource: h.kind.Plural, KindName: h.kind.Kind, Name: h.name, Cause: found.bad}
-		}
-		if err := admissionError(ctx, u.kind, u.name, h.decide(h.name, obj)); err != nil {
-			return true, err
+	a := r.admissionOfWrite(ctx, op, t, o)
+	if a != nil {
+		if op == admit.Connect {
+			a.Connection = body
+		} else {
+			a.Object = body.(schema.Object)
 		}
 	}
-	return changed, nil
-}
-
-// objectReader is the rules' view of other objects: the cache, and etcd for what the cache does not have (yet).
-type objectReader struct{ r *Registry }
-
-// Serves is admit.Reader's Serves.
-func (o objectReader) Serves(group, plural string) bool { return o.kind(group, plural) != nil }
-
-// Find is admit.Reader's Find.
-func (o objectReader) Find(ctx context.Context, group, plural, namespace, name string) (schema.Object, bool, error) {
-	k := o.kind(group, plural)
-	if k == nil || !keyable(k, namespace, name) {
-		return nil, false, nil
+	if err := a.mutate(ctx); err != nil {
+		return err
 	}
-	if c := o.r.reads.caches.of(k); c != nil {
-		c.start() // what one write asks for, the next one will
+	if check != nil {
+		if err := check(); err != nil {
+			return err
+		}
 	}
-	st, err := o.r.latestKnown(ctx, target{k, namespace, name, Key(k, namespace, name)})
-	if err != nil || st.item == nil {
-		return nil, false, err
+	if err := a.validate(ctx, false); err != nil {
+		return err
 	}
-	return st.item.Object(), true, nil
-}
-
-// Latest is admit.Reader's Latest.
-func (o objectReader) Latest(ctx context.Context, group, plural, namespace, name string) (schema.Object, bool, error) {
-	k := o.kind(group, plural)
-	if k == nil || !keyable(k, namespace, name) {
-		return nil, false, nil
+	if a != nil && a.changesKeys() {
+		return t.fault(Unavailable, fmt.Sprintf("a rule of admission has added keys, which a %s of %s/%s cannot store", op, k.Plural, o.Subresource))
 	}
-	st, err := o.r.read(ctx, target{k, namespace, name, Key(k, namespace, name)})
-	if err != nil || st.item == nil {
-		return nil, false, err
-	}
-	return st.item.Object(), true, nil
-}
-
-func (o objectReader) kind(group, plural string) *schema.Kind {
-	return o.r.kinds.Set().Resource(group, plural)
+	o.warn(k, nil, nil, a.warnings())
+	return nil
 }

@@ -28,23 +28,27 @@ func (r *Registry) Bind(ctx context.Context, namespace, name string, binding *co
 	if err != nil {
 		return nil, err
 	}
+	o.Subresource = "binding"
+	a := r.admissionOfWrite(ctx, admit.Create, t, o)
+	if a != nil {
+		a.Object = binding
+	}
+	if err := a.mutate(ctx); err != nil {
+		return nil, err
+	}
 	if err := checkBinding(t, binding); err != nil {
 		return nil, err
 	}
-	err = r.admit(ctx, &admit.Request{
-		Op: admit.Create, Kind: k, Subresource: "binding", Namespace: namespace, Name: name, Obj: binding,
-	})
-	if err != nil {
+	if err := a.validate(ctx, false); err != nil {
 		return nil, err
 	}
 	if o.UID == "" {
 		o.UID = string(binding.UID)
 	}
-	o.Subresource = "binding"
 	now := time.Now()
-	it, err := r.Modify(ctx, k, namespace, name, func(current schema.Object) (schema.Object, error) {
+	it, err := r.modify(ctx, t, func(current schema.Object) (schema.Object, error) {
 		return current, bind(current.(*corev1.Pod), binding, now)
-	}, o)
+	}, o, a)
 	var e *Error
 	if errors.As(err, &e) && e.Kind == Conflict {
 		named := *e

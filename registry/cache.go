@@ -58,7 +58,7 @@ type cache struct {
 func newCache(r *Registry, k *schema.Kind) *cache {
 	c := &cache{
 		kind: k, prefix: r.prefix(k), store: r.store, reads: r.reads,
-		log: r.cfg.Log.With("agent", r.cfg.Agent, "kind", k.Kind), bad: r.newQuarantine(k), written: r.results.get, forgetWritten: r.results.forget,
+		log: r.cfg.Log.With("agent", r.cfg.Agent, "kind", k.Kind), bad: r.newQuarantine(k), written: r.results.get, forgetWritten: r.forgetWritten,
 		view: newView(), ring: ring{cursors: map[*cursor]struct{}{}, limit: ringEntries},
 		advanced: make(chan struct{}), changed: make(chan struct{}), removed: make(chan struct{}),
 	}

@@ -45,7 +45,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	if err := r.checkServed(k); err != nil {
 		return nil, err
 	}
-	dependencies, err := r.prepareCreate(ctx, k, obj)
+	a, err := r.prepareCreate(ctx, k, obj, o)
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +53,8 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	if err != nil {
 		return nil, err
 	}
-	o.warn(k, obj, nil)
-	u := &guardedUpdate{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, dependencies: dependencies}
+	o.warn(k, obj, nil, a.warnings())
+	u := &guardedUpdate{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, admission: a}
 	if o.DryRun {
 		now, err := r.read(ctx, t)
 		if err != nil {
@@ -74,30 +74,34 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	return it, nil
 }
 
-// prepareCreate makes obj, as a client sent it, what is stored, or names every fault of it. It returns what the decision depends on.
-func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object) ([]dependency, error) {
+// prepareCreate makes obj, as a client sent it, what is stored, or names every fault of it.
+func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*admission, error) {
 	if err := withinBounds(k, obj, nil); err != nil {
 		return nil, err
 	}
-	createMeta(obj, time.Now())
 	applyTo(k.Default, obj)
+	var a *admission
+	if namespace, name := obj.GetNamespace(), obj.GetName(); keyable(k, namespace, name) {
+		if a = r.admissionOfWrite(ctx, admit.Create, target{kind: k, namespace: namespace, name: name}, o); a != nil {
+			a.Object = obj
+		}
+	}
+	if err := a.mutate(ctx); err != nil {
+		return nil, err
+	}
+	createMeta(obj, time.Now())
 	applyTo(k.PrepareCreate, obj)
 	faults := schema.ValidateMeta(k, obj)
-	var dependencies []dependency
-	if keyable(k, obj.GetNamespace(), obj.GetName()) {
-		q := &admit.Request{Op: admit.Create, Kind: k, Namespace: obj.GetNamespace(), Name: obj.GetName(), Obj: obj}
-		if err := r.admit(ctx, q); err != nil {
-			return nil, err
-		}
-		dependencies = r.dependenciesOf(q)
-	}
 	if complete := r.hooksOf(k).complete; complete != nil {
 		faults = append(faults, complete(obj)...)
 	}
 	if k.Validate != nil {
 		faults = append(faults, k.Validate(obj)...)
 	}
-	return dependencies, invalid(k, obj.GetName(), faults)
+	if err := invalid(k, obj.GetName(), faults); err != nil {
+		return nil, err
+	}
+	return a, a.validate(ctx, false)
 }
 
 // exists is the error of a name that is taken. It says so where the object is being deleted, as Kubernetes does.

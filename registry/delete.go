@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"gantry/registry/admit"
 	"gantry/registry/safely"
 	"gantry/schema"
 )
@@ -90,15 +89,24 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 	if err != nil {
 		return nil, err
 	}
-	err = r.admit(ctx, &admit.Request{Op: admit.Delete, Kind: t.kind, Namespace: t.namespace, Name: t.name, Obj: obj})
-	if err != nil {
-		return nil, err
-	}
 	plan := r.hooksOf(t.kind).planDelete(t.kind, obj, o, time.Now())
 	if plan == kept {
 		return nil, nil
 	}
-	return &guardedUpdate{target: t, old: st, obj: obj, remove: plan == removed, dryRun: o.DryRun}, nil
+	a, err := r.admissionOfDelete(ctx, t, st.item, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.mutate(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.validate(ctx, plan == removed); err != nil {
+		return nil, err
+	}
+	if texts := a.warnings(); o.Warn != nil && len(texts) > 0 {
+		o.Warn(texts)
+	}
+	return &guardedUpdate{target: t, old: st, obj: obj, remove: plan == removed, dryRun: o.DryRun, admission: a}, nil
 }
 
 // matches checks the preconditions against what is stored.

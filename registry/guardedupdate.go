@@ -22,8 +22,8 @@ type guardedUpdate struct {
 	remove bool          // obj is what is deleted, in its last state
 	dryRun bool
 	// decoded tells that obj is as it will be read again, see WriteOptions.
-	decoded      bool
-	dependencies []dependency
+	decoded   bool
+	admission *admission // nil: no rule concerns it
 }
 
 // execute stores the object and its companions in one transaction. conflict is the state that was found instead of u.old; it is nil where
@@ -36,7 +36,8 @@ func (r *Registry) execute(ctx context.Context, u *guardedUpdate) (it *Item, con
 			return nil, nil, about(u.kind, u.name, err)
 		}
 	}
-	for attempts := 0; ; {
+	defer u.admission.release()
+	for asked := 0; ; {
 		if comp != nil {
 			if err := comp.fill(ctx); err != nil {
 				return nil, nil, about(u.kind, u.name, err)
@@ -52,11 +53,16 @@ func (r *Registry) execute(ctx context.Context, u *guardedUpdate) (it *Item, con
 		if u.dryRun {
 			return u.item(value, u.old.rev), nil, nil
 		}
+		if err := u.admission.await(ctx); err != nil {
+			return nil, nil, err
+		}
 		res, err := r.commit(ctx, u, value, comp)
 		if err != nil {
+			u.admission.unknown()
 			return nil, nil, about(u.kind, u.name, err)
 		}
 		if res.Done {
+			u.admission.stored(res)
 			it := u.item(value, res.Revision)
 			if u.remove {
 				r.results.drop(u.key)
@@ -70,18 +76,20 @@ func (r *Registry) execute(ctx context.Context, u *guardedUpdate) (it *Item, con
 			r.results.replaced(u.key, found.item)
 			return nil, &found, nil
 		}
-		changed, err := r.recheck(ctx, u)
+		again, err := u.admission.askAgain(ctx, res)
 		if err != nil {
 			return nil, nil, err
 		}
-		if !changed {
+		if !again {
 			if comp != nil {
 				comp.clashed(res.Current) // only a companion was not as expected
 			}
 			continue
 		}
-		attempts++
-		if err := pause(ctx, attempts); err != nil {
+		if asked++; asked == maxAsked {
+			return nil, nil, u.admission.overrun()
+		}
+		if err := pause(ctx, asked); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -138,10 +146,7 @@ func (u *guardedUpdate) item(value []byte, revision int64) *Item {
 
 // commit runs the transaction of u.
 func (r *Registry) commit(ctx context.Context, u *guardedUpdate, value []byte, comp companions) (store.TxnResult, error) {
-	t := store.Txn{Compares: append(make([]store.Compare, 0, 1+len(u.dependencies)), store.Compare{Key: u.key, Revision: u.old.rev})}
-	for _, h := range u.dependencies {
-		t.Compares = append(t.Compares, store.Compare{Key: h.key, Revision: h.rev, Unread: true})
-	}
+	t := store.Txn{Compares: append(make([]store.Compare, 0, 2), store.Compare{Key: u.key, Revision: u.old.rev})}
 	by := r.recordOf(ctx, u.old.rev)
 	if u.remove {
 		t.Deletes = append(t.Deletes, u.key)
@@ -154,13 +159,14 @@ func (r *Registry) commit(ctx context.Context, u *guardedUpdate, value []byte, c
 			return store.TxnResult{}, err
 		}
 	}
+	u.admission.addCompanions(&t)
 	return r.resolveOutcome(ctx, expectedWrite{u: u, value: value, by: by}, func(ctx context.Context) (store.TxnResult, error) {
 		return r.commitRecorded(ctx, u, t, by)
 	})
 }
 
 // commitRecorded runs the transaction. Where it deletes the object, it writes the record of that as well, which a full etcd does not take: it takes
-// deletions and no puts. The record is then left out.
+// deletions and no puts. The record is then left out, and what admission puts.
 func (r *Registry) commitRecorded(ctx context.Context, u *guardedUpdate, t store.Txn, by history.Record) (store.TxnResult, error) {
 	if !u.remove {
 		return r.store.Commit(ctx, t)
@@ -172,6 +178,7 @@ func (r *Registry) commitRecorded(ctx context.Context, u *guardedUpdate, t store
 	if !store.OutOfSpace(err) {
 		return res, err
 	}
+	t.Puts = nil
 	res, err = r.store.Commit(ctx, t)
 	if err == nil && !res.Done && res.Current[u.key] == nil {
 		// The write that met the quota is done all the same, and then refused.
@@ -184,12 +191,5 @@ func (r *Registry) commitRecorded(ctx context.Context, u *guardedUpdate, t store
 
 // recordOf says who replaces revision after now.
 func (r *Registry) recordOf(ctx context.Context, after int64) history.Record {
-	user, _ := ctx.Value(writerKey{}).(string)
-	if user == "" {
-		user = r.cfg.Agent
-		if r.cfg.Node != "" {
-			user += "/" + r.cfg.Node
-		}
-	}
-	return history.Record{User: user, Time: history.Now(), After: after}
+	return history.Record{User: r.userOf(ctx).Username, Time: history.Now(), After: after}
 }

@@ -19,11 +19,15 @@ func (r *Registry) Modify(ctx context.Context, k *schema.Kind, namespace, name s
 	if err != nil {
 		return nil, err
 	}
+	return r.modify(ctx, t, change, o, nil)
+}
+
+func (r *Registry) modify(ctx context.Context, t target, change func(current schema.Object) (schema.Object, error), o WriteOptions, a *admission) (*Item, error) {
 	rev, err := revisionOf(t, o.ResourceVersion)
 	if err != nil {
 		return nil, err
 	}
-	return r.write(ctx, &write{target: t, options: o, want: preconditions{rev: rev, uid: o.UID}, change: change})
+	return r.write(ctx, &write{target: t, options: o, want: preconditions{rev: rev, uid: o.UID}, change: change, admission: a})
 }
 
 // Patch is Modify for a change that is made of the item's bytes: current is shared and read-only, and change returns an
@@ -53,6 +57,8 @@ type write struct {
 	blind bool
 	// absent, where set, is what to do when there is no object; Exists makes the write start again.
 	absent func() (*Item, error)
+	// admission, where set, is that of a body that was admitted before the object was read: a Binding.
+	admission *admission
 	// replace tells that the whole object is written, so that a value nobody can read may be replaced.
 	replace bool
 }
@@ -185,13 +191,11 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpda
 	if err != nil {
 		return nil, nil, &decisionError{err}
 	}
-	if err := r.prepareUpdate(ctx, w.target, obj, old, w.options.Subresource); err != nil {
+	u := &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, admission: w.admission}
+	if err := r.prepareUpdate(ctx, u, old, w.options); err != nil {
 		return nil, nil, &decisionError{err}
 	}
-	w.options.warn(w.kind, obj, old)
-	return &guardedUpdate{
-		target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, remove: r.finishesDeletion(w.kind, obj, old),
-	}, nil, nil
+	return u, nil, nil
 }
 
 // apply makes the new object; old is current's decoded form.
@@ -227,14 +231,14 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*g
 	if err != nil {
 		return nil, nil, err
 	}
-	dependencies, err := r.prepareCreate(ctx, w.kind, obj)
+	a, err := r.prepareCreate(ctx, w.kind, obj, w.options)
 	if err != nil {
 		return nil, nil, err
 	}
 	if uid != "" {
 		obj.SetUID(types.UID(uid))
 	}
-	return &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, dependencies: dependencies}, nil, nil
+	return &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, admission: a}, nil, nil
 }
 
 // The pause of a writer after a conflict. Within a process writers queue; this is for those of several processes.

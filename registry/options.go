@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"fmt"
 
 	"gantry/schema"
@@ -34,7 +33,7 @@ type WatchOptions struct {
 
 // WriteOptions steer a create, update or modify.
 type WriteOptions struct {
-	// Subresource is "", "status", or one of the kind's own ("resize" of pods).
+	// Subresource is "", "status", "scale", or one of the kind's own ("resize" of pods).
 	Subresource string
 	// DryRun does everything but store.
 	DryRun bool
@@ -43,17 +42,26 @@ type WriteOptions struct {
 	// Decoded tells that the object was read from JSON and its owner is done with it: the result may hold it as its
 	// decoded form. (An object made in Go may differ from what is read again, in parts of a second, say.)
 	Decoded bool
-	// Warn, where set, is called with what is valid in the object and yet probably a mistake (Kind.Warnings), before it is
-	// stored, and again when that is repeated.
+	// Version is the version of the kind that the client speaks; nil: the stored one, of which objects are here in any case.
+	Version *schema.Version
+	// FieldManager and FieldValidation are told to the rules of admission; they change nothing here.
+	FieldManager, FieldValidation string
+	// Warn, where set, is called with what is valid in the object and yet probably a mistake (Kind.Warnings) and with the warnings of
+	// admission, before the object is stored, and again when that is repeated.
 	Warn func(texts []string)
 	// Create, where set, is called before an update creates the object (Kind.CreateOnUpdate); its error becomes the update's.
 	Create func() error
 }
 
-// warn calls o.Warn for an object that is to replace old (nil: nothing).
-func (o WriteOptions) warn(k *schema.Kind, obj, old schema.Object) {
-	if o.Warn != nil && o.Subresource == "" && k.Warnings != nil {
-		o.Warn(k.Warnings(obj, old))
+// warn calls o.Warn for an object that is to replace old (nil: nothing), and with what admission has added.
+func (o WriteOptions) warn(k *schema.Kind, obj, old schema.Object, admission []string) {
+	if o.Warn == nil {
+		return
+	}
+	if o.Subresource == "" && k.Warnings != nil {
+		o.Warn(append(k.Warnings(obj, old), admission...))
+	} else if len(admission) > 0 {
+		o.Warn(admission)
 	}
 }
 
@@ -63,13 +71,12 @@ type DeleteOptions struct {
 	GracePeriodSeconds   *int64
 	UID, ResourceVersion string // preconditions
 	Propagation          string // "", "Orphan", "Background", "Foreground"
-}
-
-type writerKey struct{}
-
-// WithWriter names the user on whose behalf a write is made; it defaults to the agent. History tells it.
-func WithWriter(ctx context.Context, user string) context.Context {
-	return context.WithValue(ctx, writerKey{}, user)
+	// Version is the version of the kind that the client speaks; nil: the stored one.
+	Version *schema.Version
+	// Subresource is the one by which the object is deleted: "" or "eviction".
+	Subresource string
+	// Warn, where set, is called with the warnings of admission.
+	Warn func(texts []string)
 }
 
 const (

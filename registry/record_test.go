@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -25,7 +26,7 @@ func TestRecordsAreNotServed(t *testing.T) {
 	if _, err := writer.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, WriteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	it, err := writer.Create(WithWriter(ctx, "alice"), core.ConfigMap, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "a"}}, WriteOptions{})
+	it, err := writer.Create(WithUser(ctx, &authenticationv1.UserInfo{Username: "alice"}), core.ConfigMap, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "a"}}, WriteOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 
+	"gantry/registry/admit"
 	"gantry/registry/store"
 	"gantry/schema"
 )
@@ -22,8 +23,10 @@ type Config struct {
 	ServiceCIDR netip.Prefix
 	// NodePorts is the range of node ports, [lo, hi]; the zero value is 30000-32767.
 	NodePorts [2]int
-	// Agent names who writes, in logs and events: "gateway", "scheduler".
+	// Agent names this process in logs and events, and who writes where WithUser does not say it: "gateway", "scheduler".
 	Agent string
+	// Admission are the rules of admission; nil: admit.BuiltIn.
+	Admission admit.Rules
 	// Log defaults to slog.Default().
 	Log *slog.Logger
 	// Quarantine makes this process write down values that cannot be read at /gantry/quarantine/ and keep

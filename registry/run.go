@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
+	"gantry/registry/admit"
 	"gantry/registry/quarantine"
 	"gantry/registry/safely"
 	"gantry/registry/store"
@@ -29,6 +31,10 @@ type Registry struct {
 	guard   *store.VersionGuard // store without a fence
 	results *results
 	queues  *writequeue.Queues
+	// admitters are the rules of admission, ruleKeys what is known of their keys.
+	admitters admit.Rules
+	ruleKeys  *ruleKeys
+	self      *authenticationv1.UserInfo // who writes where a context does not say it
 }
 
 // reads is the read side: one cache a kind, and what they share.
@@ -51,7 +57,13 @@ func New(cfg Config) *Registry {
 	if cfg.NodePorts == [2]int{} {
 		cfg.NodePorts = [2]int{30000, 32767}
 	}
-	r := &Registry{cfg: cfg, kinds: cfg.Kinds, hooks: kindHooks, results: &results{}, queues: &writequeue.Queues{}}
+	if cfg.Admission == nil {
+		cfg.Admission = admit.BuiltIn()
+	}
+	r := &Registry{
+		cfg: cfg, kinds: cfg.Kinds, hooks: kindHooks, results: &results{}, queues: &writequeue.Queues{},
+		admitters: cfg.Admission, ruleKeys: &ruleKeys{}, self: selfOf(cfg),
+	}
 	r.guard = store.NewVersionGuard(cfg.Store, cfg.Log)
 	r.store = r.guard
 	r.reads = &reads{

@@ -8,7 +8,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"gantry/registry/admit"
 	"gantry/registry/history"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -59,10 +58,9 @@ func (r *Registry) recreate(ctx context.Context, t target, obj schema.Object, o 
 
 func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj schema.Object, o WriteOptions) (*Item, error) {
 	applyTo(t.kind.Default, obj)
-	err := r.admit(ctx, &admit.Request{
-		Op: admit.Update, Kind: t.kind, Namespace: t.namespace, Name: t.name, Obj: obj, Old: deepCopy(obj),
-	})
-	if err != nil {
+	u := &guardedUpdate{target: t, old: st, obj: obj, dryRun: o.DryRun}
+	u.admission = r.admissionOfUpdate(ctx, u, deepCopy(obj), o)
+	if err := u.admission.mutate(ctx); err != nil {
 		return nil, err
 	}
 	faults := schema.ValidateMeta(t.kind, obj)
@@ -75,7 +73,10 @@ func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj sch
 	if err := invalid(t.kind, t.name, faults); err != nil {
 		return nil, err
 	}
-	it, conflict, err := r.execute(ctx, &guardedUpdate{target: t, old: st, obj: obj, dryRun: o.DryRun})
+	if err := u.admission.validate(ctx, false); err != nil {
+		return nil, err
+	}
+	it, conflict, err := r.execute(ctx, u)
 	if err == nil && conflict != nil {
 		return nil, t.fault(Conflict, modified)
 	}

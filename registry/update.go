@@ -6,7 +6,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"gantry/registry/admit"
 	"gantry/schema"
 )
 
@@ -113,17 +112,17 @@ func (want preconditions) stale(st state) bool { return want.rev != 0 && st.rev 
 type part struct {
 	prepare  func(obj, old schema.Object)
 	validate func(obj, old schema.Object) field.ErrorList
-	admit    bool
 }
 
-// partOf is that of a subresource; "": the object itself.
+// partOf is that of a subresource; "": the object itself, of which a scale is written as well.
 func (r *Registry) partOf(t target, subresource string) (part, error) {
 	k := t.kind
-	if subresource == "" {
-		return part{k.PrepareUpdate, k.ValidateUpdate, true}, nil
-	}
-	if s := k.Subresource(subresource); s != nil && s.IsPart() {
-		return part{s.Prepare, s.Validate, false}, nil
+	s := k.Subresource(subresource)
+	switch {
+	case subresource == "", s != nil && s.Scale != nil:
+		return part{k.PrepareUpdate, k.ValidateUpdate}, nil
+	case s != nil && s.IsPart():
+		return part{s.Prepare, s.Validate}, nil
 	}
 	if p, ok := r.hooksOf(k).subresources[subresource]; ok {
 		return p, nil
@@ -131,37 +130,47 @@ func (r *Registry) partOf(t target, subresource string) (part, error) {
 	return part{}, fault(k, t.name, NotFound, "the server could not find the requested resource")
 }
 
-// prepareUpdate makes obj, which is to replace old, what is stored, or names every fault of it.
-func (r *Registry) prepareUpdate(ctx context.Context, t target, obj, old schema.Object, subresource string) error {
-	part, err := r.partOf(t, subresource)
+// prepareUpdate makes u.obj, which is to replace old, what is stored, or names every fault of it. It completes u.
+func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old schema.Object, o WriteOptions) error {
+	part, err := r.partOf(u.target, o.Subresource)
 	if err != nil {
 		return err
 	}
-	k := t.kind
+	k, obj := u.kind, u.obj
 	if err := withinBounds(k, obj, old); err != nil {
 		return err
 	}
-	updateMeta(obj, old)
 	applyTo(k.Default, obj)
+	a := r.admissionOfUpdate(ctx, u, old, o)
+	if err := a.mutate(ctx); err != nil {
+		return err
+	}
+	if err := a.applyScale(obj); err != nil {
+		return err
+	}
+	updateMeta(obj, old)
 	if part.prepare != nil {
 		part.prepare(obj, old)
 	}
-	if part.admit {
-		err := r.admit(ctx, &admit.Request{
-			Op: admit.Update, Kind: k, Namespace: t.namespace, Name: t.name, Obj: obj, Old: old,
-		})
-		if err != nil {
-			return err
-		}
-	}
 	faults := schema.ValidateMetaUpdate(k, obj, old)
-	if complete := r.hooksOf(k).complete; complete != nil && subresource == "" {
+	if complete := r.hooksOf(k).complete; complete != nil && o.Subresource == "" {
 		faults = append(faults, complete(obj)...)
 	}
 	if part.validate != nil {
 		faults = append(faults, part.validate(obj, old)...)
 	}
-	return invalid(k, t.name, faults)
+	if err := invalid(k, u.name, faults); err != nil {
+		return err
+	}
+	u.remove = r.finishesDeletion(k, obj, old)
+	if err := a.validate(ctx, u.remove); err != nil {
+		return err
+	}
+	if a != nil {
+		u.admission = a
+	}
+	o.warn(k, obj, old, u.admission.warnings())
+	return nil
 }
 
 // finishesDeletion tells whether an update removes what kept an object that is being deleted: it is deleted then instead.

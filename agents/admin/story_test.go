@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -23,7 +24,7 @@ func configMap(value string) *corev1.ConfigMap {
 
 func (r *rig) as(user string, k *schema.Kind, obj schema.Object, o registry.WriteOptions) *registry.Item {
 	r.t.Helper()
-	ctx := registry.WithWriter(r.ctx, user)
+	ctx := registry.WithUser(r.ctx, &authenticationv1.UserInfo{Username: user})
 	if obj.GetUID() == "" && o.Subresource == "" {
 		if it, err := r.reg.Create(ctx, k, obj, o); err == nil {
 			return it
@@ -56,7 +57,7 @@ func TestHistoryOfAConfigMap(t *testing.T) {
 	r.gantry("get", "configmaps", "app")
 	r.gantry("undo", key)
 	r.await("/gantry/quarantine"+key, false)
-	if _, _, err := r.reg.Delete(registry.WithWriter(r.ctx, "carol"), core.ConfigMap, "default", "app", registry.DeleteOptions{}); err != nil {
+	if _, _, err := r.reg.Delete(registry.WithUser(r.ctx, &authenticationv1.UserInfo{Username: "carol"}), core.ConfigMap, "default", "app", registry.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	r.gantry("get", "cm", "app", "-n", "default")

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
+
 	"gantry/agents/controllers/controller"
 	"gantry/agents/internal/events"
 	"gantry/agents/internal/loop"
@@ -21,6 +23,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	cfg.Health.Ready("controllers", cfg.Registry.Ready)
 	log := cfg.Log.With("agent", "controllers")
+	ctx = registry.WithUser(ctx, &authenticationv1.UserInfo{Username: "system:kube-controller-manager", Groups: []string{"system:authenticated"}})
 	err := cfg.Registry.Lead(ctx, "controllers", cfg.Identity, func(ctx context.Context, r *registry.Registry) error {
 		log.Info("leadership won", "name", cfg.Identity)
 		defer log.Info("leadership ended", "name", cfg.Identity)

@@ -9,7 +9,6 @@ import (
 	"gantry/agents/gateway/decode"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
-	"gantry/registry"
 )
 
 // bind gives a pod its node: POST pods/<name>/binding and POST bindings.
@@ -30,9 +29,13 @@ func (g *gateway) bind(w http.ResponseWriter, r *request.Request) error {
 	if name == "" {
 		name = b.Name
 	}
-	if _, err := g.reg.Bind(r.Context(), r.Namespace, name, b, registry.WriteOptions{DryRun: o.DryRun}); err != nil {
+	var texts []string
+	opts := o.For(r)
+	opts.Warn = encode.CollectWarnings(&texts)
+	if _, err := g.reg.Bind(r.Context(), r.Namespace, name, b, opts); err != nil {
 		return err
 	}
+	encode.Warnings(w, texts)
 	return encode.Object(w, r, http.StatusCreated, success(http.StatusCreated))
 }
 

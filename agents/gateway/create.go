@@ -6,7 +6,6 @@ import (
 	"gantry/agents/gateway/decode"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
-	"gantry/registry"
 	"gantry/schema"
 )
 
@@ -28,7 +27,9 @@ func (g *gateway) createObject(w http.ResponseWriter, r *request.Request, obj sc
 		return err
 	}
 	var texts []string
-	item, err := g.reg.Create(r.Context(), r.Kind, obj, registry.WriteOptions{DryRun: o.DryRun, Decoded: true, Warn: encode.CollectWarnings(&texts)})
+	opts := o.For(r)
+	opts.Decoded, opts.Warn = true, encode.CollectWarnings(&texts)
+	item, err := g.reg.Create(r.Context(), r.Kind, obj, opts)
 	if err != nil {
 		return err
 	}

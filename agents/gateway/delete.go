@@ -33,10 +33,13 @@ func (g *gateway) delete(w http.ResponseWriter, r *request.Request) error {
 			return err
 		}
 	}
+	var texts []string
+	o.Warn = encode.CollectWarnings(&texts)
 	item, gone, err := g.reg.Delete(r.Context(), r.Kind, r.Scope(), r.Name, o)
 	if err != nil {
 		return err
 	}
+	encode.Warnings(w, texts)
 	code := http.StatusOK
 	if !gone && opts.OrphanDependents != nil && !*opts.OrphanDependents {
 		code = http.StatusAccepted
@@ -153,7 +156,7 @@ func deleteParameters(r *request.Request, o *metav1.DeleteOptions) error {
 
 // registryDelete is o as the registry takes it.
 func registryDelete(r *request.Request, o *metav1.DeleteOptions) (registry.DeleteOptions, error) {
-	out := registry.DeleteOptions{DryRun: len(o.DryRun) > 0, GracePeriodSeconds: o.GracePeriodSeconds}
+	out := registry.DeleteOptions{DryRun: len(o.DryRun) > 0, GracePeriodSeconds: o.GracePeriodSeconds, Version: r.Resource.Version, Subresource: r.Subresource}
 	if o.PropagationPolicy != nil {
 		out.Propagation = string(*o.PropagationPolicy)
 	} else if o.OrphanDependents != nil {

@@ -12,6 +12,7 @@ import (
 	"gantry/agents/gateway/decode"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
+	"gantry/registry/admit"
 )
 
 // evict deletes a pod: POST pods/<name>/eviction. There are no disruption budgets yet.
@@ -28,10 +29,16 @@ func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	if ev.Name != "" && ev.Name != r.Name {
-		return apierrors.NewBadRequest("name in URL does not match name in Eviction object")
-	}
-	if err := decode.PlaceObject(ev, r.Scope()); err != nil {
+	var texts []string
+	admitted := o.For(r)
+	admitted.Warn = encode.CollectWarnings(&texts)
+	err = g.reg.Admit(r.Context(), admit.Create, r.Kind, r.Scope(), r.Name, ev, func() error {
+		if ev.Name != "" && ev.Name != r.Name {
+			return apierrors.NewBadRequest("name in URL does not match name in Eviction object")
+		}
+		return decode.PlaceObject(ev, r.Scope())
+	}, admitted)
+	if err != nil {
 		return err
 	}
 	if ev.DeleteOptions == nil {
@@ -54,6 +61,7 @@ func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	if _, _, err := g.reg.Delete(r.Context(), r.Kind, r.Scope(), r.Name, opts); err != nil {
 		return err
 	}
+	encode.Warnings(w, texts)
 	return encode.Object(w, r, http.StatusCreated, success(http.StatusCreated))
 }
 

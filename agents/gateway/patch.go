@@ -35,6 +35,8 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 	if o.Strict && len(twice) > 0 {
 		return badPatch(body, decode.StrictText(twice))
 	}
+	opts := o.For(r)
+	opts.ResourceVersion, opts.Decoded, opts.Warn = match, true, encode.CollectWarnings(&texts)
 	item, err := g.reg.Patch(r.Context(), r.Kind, r.Scope(), r.Name, func(current *registry.Item) (schema.Object, error) {
 		if err := r.Context().Err(); err != nil {
 			return nil, err
@@ -55,7 +57,7 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 			return patched, nil
 		}
 		return patched, g.nodes.Check(r, patched, current.Object())
-	}, registry.WriteOptions{Subresource: r.Subresource, DryRun: o.DryRun, ResourceVersion: match, Decoded: true, Warn: encode.CollectWarnings(&texts)})
+	}, opts)
 	if err != nil {
 		return err
 	}

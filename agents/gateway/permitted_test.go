@@ -15,12 +15,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"gantry/agents/gateway/authenticate"
 	"gantry/agents/gateway/authorize"
 	"gantry/agents/gateway/request"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
+	"gantry/registry/admit"
 	"gantry/schema"
 	"gantry/schema/patch"
 )
@@ -103,6 +105,11 @@ func (s *spy) Bind(_ context.Context, namespace, name string, _ *corev1.Binding,
 	return nil, &registry.Error{Kind: registry.Conflict, Resource: "pods", Name: name}
 }
 
+func (s *spy) Admit(_ context.Context, _ admit.Operation, k *schema.Kind, namespace, name string, _ runtime.Object, _ func() error, o registry.WriteOptions) error {
+	_ = s.note("admit", k, namespace, name, o.Subresource, "")
+	return nil
+}
+
 // covers tells whether a permission is one for what was reached. scoped: the kind has namespaces.
 func covers(a authorize.Attributes, at reached, scoped bool) bool {
 	namespace := a.Namespace
@@ -120,6 +127,8 @@ func covers(a authorize.Attributes, at reached, scoped bool) bool {
 	}
 	exact := a.Name == at.name && a.Subresource == at.subresource
 	switch at.do {
+	case "admit": // what the subresource does
+		return exact && a.Subresource != "" && (a.Verb == "create" || a.Verb == "get")
 	case "get": // of what the permitted verb is about, whatever it does with it
 		return a.Name == at.name && a.Name != ""
 	case "list", "watch":

@@ -7,7 +7,6 @@ import (
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -18,26 +17,12 @@ import (
 	"gantry/schema"
 )
 
-// scaleOf is an object as its Scale.
-func scaleOf(k *schema.Kind, obj schema.Object) *autoscalingv1.Scale {
-	spec, status, selector := k.Scale().Get(obj)
-	return &autoscalingv1.Scale{
-		TypeMeta: metav1.TypeMeta{Kind: "Scale", APIVersion: "autoscaling/v1"},
-		ObjectMeta: metav1.ObjectMeta{
-			Name: obj.GetName(), Namespace: obj.GetNamespace(), UID: obj.GetUID(),
-			ResourceVersion: obj.GetResourceVersion(), CreationTimestamp: obj.GetCreationTimestamp(),
-		},
-		Spec:   autoscalingv1.ScaleSpec{Replicas: spec},
-		Status: autoscalingv1.ScaleStatus{Replicas: status, Selector: selector},
-	}
-}
-
 func (g *gateway) getScale(w http.ResponseWriter, r *request.Request) error {
 	item, err := g.reg.Get(r.Context(), r.Kind, r.Scope(), r.Name, r.Query.Get("resourceVersion"))
 	if err != nil {
 		return err
 	}
-	return encode.Object(w, r, http.StatusOK, scaleOf(r.Kind, item.Object()))
+	return encode.Object(w, r, http.StatusOK, registry.ScaleOf(r.Kind, item.Object()))
 }
 
 func (g *gateway) updateScale(w http.ResponseWriter, r *request.Request) error {
@@ -61,7 +46,7 @@ func (g *gateway) patchScale(w http.ResponseWriter, r *request.Request) error {
 		return err
 	}
 	return g.setScale(w, r, o, func(current schema.Object) (*autoscalingv1.Scale, error) {
-		scale := scaleOf(r.Kind, current)
+		scale := registry.ScaleOf(r.Kind, current)
 		data, err := schema.Encode(scale)
 		if err != nil {
 			return nil, err
@@ -76,6 +61,9 @@ func (g *gateway) patchScale(w http.ResponseWriter, r *request.Request) error {
 
 // setScale writes the replicas of the Scale that wanted makes of the current object.
 func (g *gateway) setScale(w http.ResponseWriter, r *request.Request, o request.WriteOptions, wanted func(schema.Object) (*autoscalingv1.Scale, error)) error {
+	var texts []string
+	opts := o.For(r)
+	opts.Warn = encode.CollectWarnings(&texts)
 	item, err := g.reg.Modify(r.Context(), r.Kind, r.Scope(), r.Name, func(current schema.Object) (schema.Object, error) {
 		scale, err := wanted(current)
 		if err != nil {
@@ -92,9 +80,10 @@ func (g *gateway) setScale(w http.ResponseWriter, r *request.Request, o request.
 				field.Invalid(field.NewPath("spec", "replicas"), scale.Spec.Replicas, "must be greater than or equal to 0")})
 		}
 		return current, r.Kind.Scale().Set(current, scale.Spec.Replicas)
-	}, registry.WriteOptions{DryRun: o.DryRun})
+	}, opts)
 	if err != nil {
 		return err
 	}
-	return encode.Object(w, r, http.StatusOK, scaleOf(r.Kind, item.Object()))
+	encode.Warnings(w, texts)
+	return encode.Object(w, r, http.StatusOK, registry.ScaleOf(r.Kind, item.Object()))
 }

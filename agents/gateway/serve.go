@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"gantry/agents/gateway/authenticate"
@@ -20,6 +21,7 @@ import (
 	"gantry/agents/gateway/request"
 	"gantry/agents/gateway/stream"
 	"gantry/registry"
+	"gantry/registry/admit"
 	"gantry/schema"
 )
 
@@ -48,6 +50,7 @@ type objects interface {
 	Patch(ctx context.Context, k *schema.Kind, namespace, name string, change func(current *registry.Item) (schema.Object, error), o registry.WriteOptions) (*registry.Item, error)
 	DeleteCollection(ctx context.Context, k *schema.Kind, namespace string, o registry.DeleteOptions, l registry.ListOptions) ([]*registry.Item, error)
 	Bind(ctx context.Context, namespace, name string, binding *corev1.Binding, o registry.WriteOptions) (*registry.Item, error)
+	Admit(ctx context.Context, op admit.Operation, k *schema.Kind, namespace, name string, body runtime.Object, check func() error, o registry.WriteOptions) error
 }
 
 // newGateway builds the handlers; it starts nothing.
@@ -113,9 +116,12 @@ func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 	if err := authorize.Require(r.Context(), g.authz, authorize.AttributesOf(r)); err != nil {
 		return err
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	write := r.Method != http.MethodGet && r.Method != http.MethodHead
+	if write {
 		growStack()
-		r.Request = r.WithContext(registry.WithWriter(r.Context(), r.User.Username)) // for the history of the object
+	}
+	if write || r.Sub.IsConnection() {
+		r.Request = r.WithContext(registry.WithUser(r.Context(), &r.User))
 	}
 	handle, err := g.route(w, r)
 	if err != nil {

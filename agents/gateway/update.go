@@ -58,7 +58,8 @@ func (g *gateway) update(w http.ResponseWriter, r *request.Request) error {
 		}
 	}
 	var texts []string
-	opts := registry.WriteOptions{Subresource: r.Subresource, DryRun: o.DryRun, ResourceVersion: match, Decoded: true, Warn: encode.CollectWarnings(&texts)}
+	opts := o.For(r)
+	opts.ResourceVersion, opts.Decoded, opts.Warn = match, true, encode.CollectWarnings(&texts)
 	created := g.createOnUpdate(r, obj, &opts)
 	item, err := g.reg.Update(r.Context(), r.Kind, obj, opts)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -27,6 +28,7 @@ func runWith(ctx context.Context, cfg Config, rows []plugin) error {
 		return err
 	}
 	cfg.Health.Ready("scheduler", cfg.Registry.Ready)
+	ctx = registry.WithUser(ctx, &authenticationv1.UserInfo{Username: "system:kube-scheduler", Groups: []string{"system:authenticated"}})
 	err := cfg.Registry.Lead(ctx, "scheduler", cfg.Identity, func(ctx context.Context, r *registry.Registry) error {
 		return newLeader(cfg, r, rows).run(ctx)
 	})

@@ -3,6 +3,8 @@ package admit_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -17,22 +19,37 @@ import (
 	"gantry/schema/core"
 )
 
-// world is a Reader over a map by "<plural>/<namespace>/<name>".
-type world map[string]schema.Object
+// objects is a Reader over a map by "<plural>/<namespace>/<name>".
+type objects map[string]schema.Object
 
-func (w world) Serves(group, plural string) bool { return group == "" }
+func (o objects) Serves(group, plural string) bool { return true }
 
-func (w world) Find(_ context.Context, _, plural, namespace, name string) (schema.Object, bool, error) {
-	obj, ok := w[plural+"/"+namespace+"/"+name]
-	return obj, ok, nil
+func (o objects) Find(_ context.Context, _, plural, namespace, name string) (admit.Found, error) {
+	key := plural + "/" + namespace + "/" + name
+	return admit.Found{Object: o[key], Kind: core.ConfigMap, Key: key}, nil
 }
 
-func (w world) Latest(ctx context.Context, group, plural, namespace, name string) (schema.Object, bool, error) {
-	return w.Find(ctx, group, plural, namespace, name)
+func (o objects) Latest(ctx context.Context, group, plural, namespace, name string) (admit.Found, error) {
+	return o.Find(ctx, group, plural, namespace, name)
 }
 
-func cluster() world {
-	return world{
+func (o objects) List(_ context.Context, _, plural, namespace string) (out []schema.Object, err error) {
+	for _, key := range slices.Sorted(maps.Keys(o)) {
+		if strings.HasPrefix(key, plural+"/"+namespace+"/") {
+			out = append(out, o[key])
+		}
+	}
+	return out, nil
+}
+
+func (o objects) Get(_ context.Context, key admit.Key) (admit.KV, error) {
+	return admit.KV{Key: key}, nil
+}
+
+func (o objects) Refresh() bool { return false }
+
+func cluster() objects {
+	return objects{
 		"namespaces//default":             &corev1.Namespace{},
 		"namespaces//going":               &corev1.Namespace{Status: corev1.NamespaceStatus{Phase: corev1.NamespaceTerminating}},
 		"serviceaccounts/default/default": &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}},
@@ -53,11 +70,18 @@ func newPod(f func(*corev1.Pod)) *corev1.Pod {
 	return p
 }
 
-func create(t *testing.T, w world, k *schema.Kind, obj schema.Object) error {
+func create(t *testing.T, o objects, k *schema.Kind, obj schema.Object) error {
 	t.Helper()
-	return admit.Run(context.Background(), w, &admit.Request{
-		Op: admit.Create, Kind: k, Namespace: obj.GetNamespace(), Name: obj.GetName(), Obj: obj,
-	})
+	return run(o, &admit.Request{Operation: admit.Create, Kind: k, Namespace: obj.GetNamespace(), Name: obj.GetName(), Object: obj})
+}
+
+// run asks the built-in rules in both phases.
+func run(o objects, q *admit.Request) error {
+	rules := admit.BuiltIn()
+	if err := rules.Mutate(context.Background(), o, q); err != nil {
+		return err
+	}
+	return rules.Validate(context.Background(), o, q)
 }
 
 func TestPodIsGivenItsAccountAndToken(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
+
+	"gantry/schema"
 )
 
 // systemClasses are the priority classes that exist without being stored.
@@ -14,56 +16,123 @@ var systemClasses = map[string]int32{
 	"system-node-critical":    2_000_001_000,
 }
 
-// priority resolves a new pod's priorityClassName to its priority and preemption policy, which a client may not
+// wantsPriority: pods, which get one, and priority classes.
+func wantsPriority(o Operation, k *schema.Kind, subresource string) bool {
+	if o != Create && o != Update || subresource != "" {
+		return false
+	}
+	return k.Plural == "pods" && k.Group == "" || isPriorityClass(k)
+}
+
+func isPriorityClass(k *schema.Kind) bool {
+	return k.Plural == "priorityclasses" && k.Group == schedulingv1.GroupName
+}
+
+// setPriority resolves a new pod's priorityClassName to its priority and preemption policy, which a client may not
 // choose itself; an update keeps them.
-func priority(ctx context.Context, read Reader, q *Request) error {
-	if !q.is("Pod", Create, Update) {
+func setPriority(ctx context.Context, read Reader, q *Request) error {
+	pod, ok := q.Object.(*corev1.Pod)
+	if !ok {
 		return nil
 	}
-	spec := &q.Obj.(*corev1.Pod).Spec
-	if q.Op == Update {
-		old := &q.Old.(*corev1.Pod).Spec
-		if spec.Priority == nil && old.Priority != nil {
-			v := *old.Priority
-			spec.Priority = &v
-		}
-		if spec.PreemptionPolicy == nil && old.PreemptionPolicy != nil {
-			v := *old.PreemptionPolicy
-			spec.PreemptionPolicy = &v
-		}
+	spec := &pod.Spec
+	if q.Operation == Update {
+		keepPriority(spec, &q.Old.(*corev1.Pod).Spec)
 		return nil
 	}
-	value, policy, err := classOf(ctx, read, spec.PriorityClassName)
+	class, err := classOf(ctx, read, spec.PriorityClassName)
 	if err != nil {
 		return err
 	}
-	if p := spec.Priority; p != nil && *p != value {
-		return denied("the integer value of priority (%d) must not be provided in pod spec; priority admission controller computed %d from the given PriorityClass name", *p, value)
+	if p := spec.Priority; p != nil && *p != class.value {
+		return denied("the integer value of priority (%d) must not be provided in pod spec; priority admission controller computed %d from the given PriorityClass name", *p, class.value)
 	}
-	if p := spec.PreemptionPolicy; p != nil && *p != policy {
-		return denied("the string value of PreemptionPolicy (%s) must not be provided in pod spec; priority admission controller computed %s from the given PriorityClass name", *p, policy)
+	if p := spec.PreemptionPolicy; p != nil && *p != class.policy {
+		return denied("the string value of PreemptionPolicy (%s) must not be provided in pod spec; priority admission controller computed %s from the given PriorityClass name", *p, class.policy)
 	}
-	spec.Priority, spec.PreemptionPolicy = &value, &policy
+	spec.PriorityClassName, spec.Priority, spec.PreemptionPolicy = class.name, &class.value, &class.policy
 	return nil
 }
 
-func classOf(ctx context.Context, read Reader, name string) (int32, corev1.PreemptionPolicy, error) {
-	if name == "" {
-		return 0, corev1.PreemptLowerPriority, nil
+func keepPriority(spec, old *corev1.PodSpec) {
+	if spec.Priority == nil && old.Priority != nil {
+		v := *old.Priority
+		spec.Priority = &v
 	}
+	if spec.PreemptionPolicy == nil && old.PreemptionPolicy != nil {
+		v := *old.PreemptionPolicy
+		spec.PreemptionPolicy = &v
+	}
+}
+
+// priorityClass is what a class gives a pod.
+type priorityClass struct {
+	name   string
+	value  int32
+	policy corev1.PreemptionPolicy
+}
+
+// classOf is the class of a name; that of "" is the default class, or gives 0.
+func classOf(ctx context.Context, read Reader, name string) (priorityClass, error) {
 	if value, ok := systemClasses[name]; ok {
-		return value, corev1.PreemptLowerPriority, nil
+		return priorityClass{name, value, corev1.PreemptLowerPriority}, nil
 	}
-	obj, ok, err := read.Find(ctx, schedulingv1.GroupName, "priorityclasses", "", name)
+	if name == "" {
+		class, err := defaultClass(ctx, read)
+		if class == nil || err != nil {
+			return priorityClass{policy: corev1.PreemptLowerPriority}, err
+		}
+		return valueOf(class), nil
+	}
+	found, err := read.Find(ctx, schedulingv1.GroupName, "priorityclasses", "", name)
 	if err != nil {
-		return 0, "", fmt.Errorf("looking up priority class %s: %w", name, err)
+		return priorityClass{}, fmt.Errorf("looking up priority class %s: %w", name, err)
 	}
-	class, is := obj.(*schedulingv1.PriorityClass)
-	if !ok || !is {
-		return 0, "", denied("no PriorityClass with name %s was found", name)
+	class, ok := found.Object.(*schedulingv1.PriorityClass)
+	if !ok {
+		return priorityClass{}, denied("no PriorityClass with name %s was found", name)
 	}
-	if class.PreemptionPolicy == nil {
-		return class.Value, corev1.PreemptLowerPriority, nil
+	return valueOf(class), nil
+}
+
+func valueOf(class *schedulingv1.PriorityClass) priorityClass {
+	out := priorityClass{class.Name, class.Value, corev1.PreemptLowerPriority}
+	if class.PreemptionPolicy != nil {
+		out.policy = *class.PreemptionPolicy
 	}
-	return class.Value, *class.PreemptionPolicy, nil
+	return out
+}
+
+// defaultClass is the class of pods that name none: of several, the one with the lowest value. nil: there is none.
+func defaultClass(ctx context.Context, read Reader) (lowest *schedulingv1.PriorityClass, err error) {
+	if !read.Serves(schedulingv1.GroupName, "priorityclasses") {
+		return nil, nil
+	}
+	classes, err := read.List(ctx, schedulingv1.GroupName, "priorityclasses", "")
+	if err != nil {
+		return nil, fmt.Errorf("looking for the default priority class: %w", err)
+	}
+	for _, obj := range classes {
+		class, ok := obj.(*schedulingv1.PriorityClass)
+		if ok && class.GlobalDefault && (lowest == nil || class.Value < lowest.Value) {
+			lowest = class
+		}
+	}
+	return lowest, nil
+}
+
+// checkPriorityClass refuses a second default class.
+func checkPriorityClass(ctx context.Context, read Reader, q *Request) error {
+	class, ok := q.Object.(*schedulingv1.PriorityClass)
+	if !ok || !class.GlobalDefault {
+		return nil
+	}
+	is, err := defaultClass(ctx, read)
+	if err != nil {
+		return err
+	}
+	if is != nil && is.Name != class.Name {
+		return denied("PriorityClass %v is already marked as default. Only one default can exist", is.Name)
+	}
+	return nil
 }

@@ -24,7 +24,7 @@ func secretsOf(c *corev1.Container) (refs []secretRef) {
 	return refs
 }
 
-// limitSecrets holds a pod to the secrets that its account lists, where the account asks for that.
+// limitSecrets refuses a pod that uses secrets which its account does not list.
 func limitSecrets(account *corev1.ServiceAccount, pod *corev1.Pod) error {
 	mountable := map[string]bool{}
 	for _, s := range account.Secrets {

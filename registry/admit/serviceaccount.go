@@ -16,7 +16,7 @@ import (
 const (
 	tokenVolume  = "kube-api-access-"
 	tokenPath    = "/var/run/secrets/kubernetes.io/serviceaccount"
-	tokenSeconds = 3607 // an hour, told apart from one that somebody asked for
+	tokenSeconds = 3607 // an hour, and not the number that somebody would ask for
 	rootCA       = "kube-root-ca.crt"
 	// enforceSecrets on an account holds its pods to the secrets that it lists.
 	enforceSecrets = "kubernetes.io/enforce-mountable-secrets"
@@ -28,15 +28,12 @@ const (
 	defaultAccountPause = 100 * time.Millisecond
 )
 
-// serviceAccount makes a new pod run as "default" where it says nothing else, refuses one whose account does not
-// exist, and gives it the account's pull secrets and a volume with a token.
-func serviceAccount(ctx context.Context, read Reader, q *Request) error {
-	if !q.is("Pod", Create) || !read.Serves("", "serviceaccounts") {
+// giveAccount makes a new pod run as "default" where it names no account, and gives it the account's pull secrets and a volume with a
+// token. The spec of a mirror pod stays as its kubelet has written it.
+func giveAccount(ctx context.Context, read Reader, q *Request) error {
+	pod := q.Object.(*corev1.Pod)
+	if pods.IsMirror(pod.Annotations) || !read.Serves("", "serviceaccounts") {
 		return nil
-	}
-	pod := q.Obj.(*corev1.Pod)
-	if pods.IsMirror(pod.Annotations) {
-		return checkMirror(pod)
 	}
 	if pod.Spec.ServiceAccountName == "" {
 		pod.Spec.ServiceAccountName = "default"
@@ -46,16 +43,34 @@ func serviceAccount(ctx context.Context, read Reader, q *Request) error {
 	if err != nil {
 		return err
 	}
-	if account.Annotations[enforceSecrets] == "true" {
-		if err := limitSecrets(account, pod); err != nil {
-			return err
-		}
-	}
 	if automounts(account, pod) {
 		mountToken(&pod.Spec)
 	}
 	if len(pod.Spec.ImagePullSecrets) == 0 {
 		pod.Spec.ImagePullSecrets = append([]corev1.LocalObjectReference(nil), account.ImagePullSecrets...)
+	}
+	return nil
+}
+
+// checkAccount refuses a pod whose account does not exist, or does not list the secrets that the pod uses where it has to, and a mirror
+// pod with secrets.
+func checkAccount(ctx context.Context, read Reader, q *Request) error {
+	pod := q.Object.(*corev1.Pod)
+	if !read.Serves("", "serviceaccounts") {
+		return nil
+	}
+	if pods.IsMirror(pod.Annotations) {
+		return checkMirror(pod)
+	}
+	if pod.Spec.ServiceAccountName == "" {
+		return denied("no service account specified for pod %s/%s", q.Namespace, q.Name)
+	}
+	account, err := findAccount(ctx, read, q.Namespace, pod.Spec.ServiceAccountName)
+	if err != nil {
+		return err
+	}
+	if account.Annotations[enforceSecrets] == "true" {
+		return limitSecrets(account, pod)
 	}
 	return nil
 }
@@ -74,18 +89,18 @@ func findAccount(ctx context.Context, read Reader, namespace, name string) (*cor
 				return nil, ctx.Err()
 			}
 		}
-		obj, ok, err := read.Find(ctx, "", "serviceaccounts", namespace, name)
+		found, err := read.Find(ctx, "", "serviceaccounts", namespace, name)
 		if err != nil {
 			return nil, fmt.Errorf("looking up service account %s/%s: %w", namespace, name, err)
 		}
-		if ok {
-			return obj.(*corev1.ServiceAccount), nil
+		if account, ok := found.Object.(*corev1.ServiceAccount); ok {
+			return account, nil
 		}
 	}
 	return nil, denied("error looking up service account %s/%s: serviceaccount %q not found", namespace, name, name)
 }
 
-// checkMirror refuses a mirror pod, the image of a static pod, that would get at secrets.
+// checkMirror refuses a mirror pod that uses an account or secrets.
 func checkMirror(pod *corev1.Pod) error {
 	if pod.Spec.ServiceAccountName != "" {
 		return denied("a mirror pod may not reference service accounts")
@@ -114,7 +129,7 @@ func checkMirror(pod *corev1.Pod) error {
 	return nil
 }
 
-// automounts: the pod's word counts before the account's; unsaid it is yes.
+// automounts tells whether a pod gets a token: the pod's setting counts before the account's; without either it does.
 func automounts(account *corev1.ServiceAccount, pod *corev1.Pod) bool {
 	if v := pod.Spec.AutomountServiceAccountToken; v != nil {
 		return *v
@@ -125,7 +140,7 @@ func automounts(account *corev1.ServiceAccount, pod *corev1.Pod) bool {
 	return true
 }
 
-// mountToken mounts a token volume in every container that has nothing at its place.
+// mountToken mounts a token volume in every container that has nothing mounted at its path.
 func mountToken(spec *corev1.PodSpec) {
 	name, there := "", false
 	names := map[string]bool{}

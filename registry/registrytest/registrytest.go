@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/admit"
 	"gantry/registry/mutation"
 	"gantry/registry/store"
 	"gantry/schema/kinds"
@@ -32,9 +33,15 @@ func New(t testing.TB) (*registry.Registry, *store.Fake) {
 // object that a registry's cache handed out.
 func On(t testing.TB, etcd store.Store) *registry.Registry {
 	t.Helper()
+	return WithAdmission(t, etcd, nil)
+}
+
+// WithAdmission is On with other rules of admission than the built-in ones.
+func WithAdmission(t testing.TB, etcd store.Store, rules admit.Rules) *registry.Registry {
+	t.Helper()
 	DetectMutations(t)
 	r := registry.New(registry.Config{
-		Store: etcd, Kinds: kinds.New(), Agent: "test",
+		Store: etcd, Kinds: kinds.New(), Agent: "test", Admission: rules,
 		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -10,11 +10,13 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"gantry/agents/gateway/authorize"
 	"gantry/agents/gateway/request"
 	"gantry/agents/gateway/userinfo"
 	"gantry/registry"
+	"gantry/registry/admit"
 	"gantry/schema"
 )
 
@@ -31,6 +33,7 @@ type Authenticator struct {
 // reader is what is read of the registry to check what a token is bound to.
 type reader interface {
 	Get(ctx context.Context, k *schema.Kind, namespace, name, revision string) (*registry.Item, error)
+	Admit(ctx context.Context, op admit.Operation, k *schema.Kind, namespace, name string, body runtime.Object, check func() error, o registry.WriteOptions) error
 }
 
 // Authenticate sets the request's user: that of its client certificate, of its bearer token, or the anonymous one where that

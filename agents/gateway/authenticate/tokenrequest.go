@@ -21,6 +21,7 @@ import (
 	"gantry/agents/gateway/request"
 	"gantry/agents/gateway/userinfo"
 	"gantry/registry"
+	"gantry/registry/admit"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -53,10 +54,20 @@ func (n *Authenticator) CreateToken(w http.ResponseWriter, r *request.Request) e
 	if err != nil {
 		return err
 	}
-	asked := req.Spec.Audiences
-	n.defaultToken(req)
-	if faults := tokenFaults(&req.Spec); len(faults) > 0 {
-		return apierrors.NewInvalid(r.Sub.Body.GVK().GroupKind(), r.Name, faults)
+	var texts []string
+	opts := o.For(r)
+	opts.Warn = encode.CollectWarnings(&texts)
+	var asked []string
+	err = n.Registry.Admit(r.Context(), admit.Create, r.Kind, r.Scope(), r.Name, req, func() error {
+		asked = req.Spec.Audiences
+		n.defaultToken(req)
+		if faults := tokenFaults(&req.Spec); len(faults) > 0 {
+			return apierrors.NewInvalid(r.Sub.Body.GVK().GroupKind(), r.Name, faults)
+		}
+		return nil
+	}, opts)
+	if err != nil {
+		return err
 	}
 	bound, err := n.bindToken(r, req.Spec.BoundObjectRef, asked)
 	if err != nil {
@@ -67,6 +78,7 @@ func (n *Authenticator) CreateToken(w http.ResponseWriter, r *request.Request) e
 	if err := n.issue(req, bound); err != nil {
 		return err
 	}
+	encode.Warnings(w, texts)
 	req.ObjectMeta = metav1.ObjectMeta{Name: r.Name, Namespace: r.Scope(), CreationTimestamp: metav1.Now()}
 	return encode.Object(w, r, http.StatusCreated, req)
 }

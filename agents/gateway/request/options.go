@@ -89,6 +89,17 @@ type WriteOptions struct {
 	DryRun bool
 	Strict bool // unknown fields are errors
 	Ignore bool // unknown fields are not even warned of
+	// FieldManager and FieldValidation are as they were given.
+	FieldManager, FieldValidation string
+}
+
+// For are the options of a write of what r names, as the registry takes them.
+func (o WriteOptions) For(r *Request) registry.WriteOptions {
+	out := registry.WriteOptions{Subresource: r.Subresource, DryRun: o.DryRun, FieldManager: o.FieldManager, FieldValidation: o.FieldValidation}
+	if r.Resource != nil && !r.Resource.Virtual {
+		out.Version = r.Resource.Version
+	}
+	return out
 }
 
 // ReadWriteOptions reads the parameters of a create, update or patch; kind names the options in errors.
@@ -115,6 +126,8 @@ func ReadWriteOptions(q url.Values, kind string) (WriteOptions, error) {
 		DryRun: len(dryRun) > 0,
 		Strict: unknown == metav1.FieldValidationStrict,
 		Ignore: unknown == metav1.FieldValidationIgnore,
+
+		FieldManager: manager, FieldValidation: unknown,
 	}, nil
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
+	"gantry/registry/admit"
 )
 
 // Config is what streams need.
@@ -47,6 +48,14 @@ func New(cfg Config) *Handlers {
 // WebSocket; the kubelet's 101 makes the two connections one. Any other answer of the kubelet ends the
 // request: redirects are not followed and no connection stays half upgraded.
 func (s *Handlers) Stream(w http.ResponseWriter, r *request.Request) error {
+	var texts []string
+	opts := request.WriteOptions{}.For(r)
+	opts.Warn = encode.CollectWarnings(&texts)
+	err := s.reg.Admit(r.Context(), admit.Connect, r.Kind, r.Scope(), r.Name, connectOptions(r), nil, opts)
+	if err != nil {
+		return err
+	}
+	encode.Warnings(w, texts)
 	pod, err := s.podOf(r.Context(), r)
 	if err != nil {
 		return err

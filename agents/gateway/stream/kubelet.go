@@ -15,10 +15,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"gantry/agents/gateway/request"
 	"gantry/agents/gateway/userinfo"
 	"gantry/registry"
+	"gantry/registry/admit"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -228,4 +230,5 @@ func containerOf(pod *corev1.Pod, name string) (string, error) {
 // reader reads single objects of the registry.
 type reader interface {
 	Get(ctx context.Context, k *schema.Kind, namespace, name, revision string) (*registry.Item, error)
+	Admit(ctx context.Context, op admit.Operation, k *schema.Kind, namespace, name string, body runtime.Object, check func() error, o registry.WriteOptions) error
 }

@@ -10,36 +10,39 @@ import (
 	"gantry/schema"
 )
 
-// namespaceLifecycle refuses new objects in a namespace that is not there (404) or is going away (403), and the
-// deletion of the namespaces that a cluster cannot do without.
+// wantsNamespace: whatever is created in a namespace, and deletions of namespaces.
+func wantsNamespace(o Operation, k *schema.Kind, subresource string) bool {
+	return o == Create && k.Namespaced || o == Delete && k.Group == "" && k.Plural == "namespaces" && subresource == ""
+}
+
+// namespaceLifecycle refuses to create in a namespace that does not exist (404) or is terminating (403), and to delete the namespaces
+// that a cluster cannot do without.
 func namespaceLifecycle(ctx context.Context, read Reader, q *Request) error {
-	if q.is("Namespace", Delete) {
+	if q.Operation == Delete {
 		switch q.Name {
 		case metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic:
 			return denied("this namespace may not be deleted")
 		}
-	}
-	if !q.Kind.Namespaced || q.Op != Create || !read.Serves("", "namespaces") {
 		return nil
 	}
-	obj, ok, err := read.Find(ctx, "", "namespaces", "", q.Namespace)
-	if ok && err == nil && takesObjects(q.Namespace, obj) != nil { // it may have been made anew since
-		obj, ok, err = read.Latest(ctx, "", "namespaces", "", q.Namespace)
+	if !read.Serves("", "namespaces") {
+		return nil
+	}
+	found, err := read.Find(ctx, "", "namespaces", "", q.Namespace)
+	if err == nil && found.Object != nil && takesObjects(q.Namespace, found.Object) != nil { // it may have been created anew since
+		found, err = read.Latest(ctx, "", "namespaces", "", q.Namespace)
 	}
 	if err != nil {
 		return fmt.Errorf("looking up namespace %s: %w", q.Namespace, err)
 	}
-	if !ok {
-		obj = nil
-	}
-	if err := takesObjects(q.Namespace, obj); err != nil {
+	if err := takesObjects(q.Namespace, found.Object); err != nil {
 		return err
 	}
-	q.Held = append(q.Held, Held{Plural: "namespaces", Name: q.Namespace, ResourceVersion: obj.GetResourceVersion(), Again: takesObjects})
+	q.Hold(found)
 	return nil
 }
 
-// takesObjects tells why a namespace takes no new objects; nil: it does. ns nil: it is not there.
+// takesObjects tells why a namespace takes no new objects; nil: it does. ns nil: it does not exist.
 func takesObjects(name string, ns schema.Object) error {
 	if ns == nil {
 		return &Missing{Resource: "namespaces", Kind: "Namespace", Name: name}

@@ -1,0 +1,294 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"sync"
+	"time"
+
+	"gantry/registry/admit"
+	"gantry/registry/store"
+)
+
+// keyState is what is known of a key of a rule: its value, its revision (0: there is none), and the store's revision when that was so.
+type keyState struct {
+	value     []byte
+	rev, seen int64
+}
+
+func keyStateOf(kv *store.KV, seen int64) keyState {
+	if kv == nil {
+		return keyState{seen: seen}
+	}
+	return keyState{kv.Value, kv.ModRevision, seen}
+}
+
+// ruleKeys are the keys of rules that this process has read or written last, so that a write need not read them first. The zero value is
+// ready.
+type ruleKeys struct {
+	mu     sync.Mutex // guards states
+	states map[string]keyState
+}
+
+const maxRuleKeys = 1024
+
+func (rk *ruleKeys) get(key string) (keyState, bool) {
+	rk.mu.Lock()
+	defer rk.mu.Unlock()
+	st, ok := rk.states[key]
+	return st, ok
+}
+
+// forgetWritten forgets what this process has written and read last: the store was restored to an earlier state.
+func (r *Registry) forgetWritten() {
+	r.results.forget()
+	r.ruleKeys.forget()
+}
+
+// keep remembers a state unless a newer one is known.
+func (rk *ruleKeys) keep(key string, st keyState) {
+	rk.mu.Lock()
+	defer rk.mu.Unlock()
+	if old, ok := rk.states[key]; ok && old.seen > st.seen {
+		return
+	}
+	if rk.states == nil || len(rk.states) >= maxRuleKeys {
+		rk.states = map[string]keyState{}
+	}
+	rk.states[key] = st
+}
+
+// drop forgets a key that is known to be at rev.
+func (rk *ruleKeys) drop(key string, rev int64) {
+	rk.mu.Lock()
+	defer rk.mu.Unlock()
+	if rk.states[key].rev == rev {
+		delete(rk.states, key)
+	}
+}
+
+// forget forgets every key.
+func (rk *ruleKeys) forget() {
+	rk.mu.Lock()
+	defer rk.mu.Unlock()
+	rk.states = nil
+}
+
+// Get is admit.Reader's Get.
+func (a *admission) Get(ctx context.Context, key admit.Key) (admit.KV, error) {
+	st, known := a.known(key.String())
+	if !known {
+		kv, seen, err := a.registry.store.Get(ctx, key.String(), 0)
+		if err != nil {
+			return admit.KV{}, fmt.Errorf("reading %s: %w", key, err)
+		}
+		st = keyStateOf(kv, seen)
+		a.keep(key.String(), st)
+	}
+	return admit.KV{Key: key, Value: st.value, Revision: st.rev}, nil
+}
+
+// Refresh is admit.Reader's Refresh.
+func (a *admission) Refresh() bool {
+	guessed := a.guessed
+	if guessed {
+		a.fresh, a.guessed = true, false
+		clear(a.keys)
+	}
+	return guessed
+}
+
+// known is the newest state of a key that may be used without asking the store.
+func (a *admission) known(key string) (keyState, bool) {
+	own, ok := a.keys[key]
+	shared, known := a.registry.ruleKeys.get(key)
+	switch {
+	case ok && known && shared.seen > own.seen:
+		return shared, true
+	case ok:
+		return own, true
+	case a.fresh || !known:
+		return keyState{}, false
+	}
+	a.guessed = true
+	return shared, true
+}
+
+// keep remembers the state of a key for this write and those that follow.
+func (a *admission) keep(key string, st keyState) {
+	if a.keys == nil {
+		a.keys = map[string]keyState{}
+	}
+	a.keys[key] = st
+	a.registry.ruleKeys.keep(key, st)
+}
+
+// changesKeys tells that the rules change keys in the write's transaction.
+func (a *admission) changesKeys() bool {
+	for i := range a.Companions() {
+		if a.Companions()[i].Changes() {
+			return true
+		}
+	}
+	return false
+}
+
+// addCompanions adds what the rules have added to the write's transaction.
+func (a *admission) addCompanions(t *store.Txn) {
+	if a == nil {
+		return
+	}
+	for _, c := range a.Companions() {
+		t.Compares = append(t.Compares, store.Compare{Key: c.Key, Revision: c.Revision, Unread: c.Kind != nil})
+		if c.Remove {
+			t.Deletes = append(t.Deletes, c.Key)
+		} else if c.Changes() {
+			t.Puts = append(t.Puts, store.Put{Key: c.Key, Value: c.Value})
+		}
+	}
+}
+
+// stored remembers the keys that a transaction has changed.
+func (a *admission) stored(res store.TxnResult) {
+	if a == nil {
+		return
+	}
+	for _, c := range a.Companions() {
+		switch {
+		case c.Remove:
+			a.registry.ruleKeys.keep(c.Key, keyState{seen: res.Revision})
+		case c.Changes():
+			a.registry.ruleKeys.keep(c.Key, keyState{c.Value, res.Revision, res.Revision})
+		}
+	}
+}
+
+// unknown forgets the keys that a transaction without an answer may have changed.
+func (a *admission) unknown() {
+	if a == nil {
+		return
+	}
+	for _, c := range a.Companions() {
+		if c.Changes() {
+			a.registry.ruleKeys.drop(c.Key, c.Revision)
+		}
+	}
+}
+
+// maxAsked is how often the rules of one write are asked again because a companion has changed.
+const maxAsked = 24
+
+// overrun is the error of a write whose companions have changed each time.
+func (a *admission) overrun() error {
+	e := fault(a.Kind, a.Name, TooManyRequests, "too many concurrent writes change what admission decides on, please try again")
+	e.RetryAfter = time.Second
+	return e
+}
+
+// askAgain asks the rules again whose companions have changed. It is called when a transaction did not run although the object was as
+// expected; asked is false where it was not for a companion.
+func (a *admission) askAgain(ctx context.Context, res store.TxnResult) (asked bool, err error) {
+	if a == nil {
+		return false, nil
+	}
+	changed, contended, err := a.meet(ctx, res)
+	if err != nil || changed == nil {
+		return false, err
+	}
+	if contended != "" {
+		if err := a.enqueue(ctx, contended); err != nil {
+			return false, err
+		}
+	}
+	err = a.AskAgain(ctx, a, func(c *admit.Companion) bool { return changed[c.Key] })
+	return true, a.refused(ctx, err)
+}
+
+// meet notes the companions that have changed, and a key of a rule that is one of them.
+func (a *admission) meet(ctx context.Context, res store.TxnResult) (changed map[string]bool, contended string, err error) {
+	for _, c := range a.Companions() {
+		rev := int64(0)
+		if c.Kind != nil {
+			rev, err = a.meetObject(ctx, c)
+		} else {
+			st := keyStateOf(res.Current[c.Key], res.Revision)
+			if st.rev != c.Revision {
+				a.registry.ruleKeys.drop(c.Key, c.Revision) // also where the store was put back to an earlier state
+			}
+			a.keep(c.Key, st)
+			rev = st.rev
+		}
+		switch {
+		case err != nil:
+			return nil, "", err
+		case rev == c.Revision:
+			continue
+		case changed == nil:
+			changed = map[string]bool{}
+		}
+		if changed[c.Key] = true; c.Kind == nil {
+			contended = c.Key
+		}
+	}
+	return changed, contended, nil
+}
+
+// meetObject is the revision that an object has now.
+func (a *admission) meetObject(ctx context.Context, c admit.Companion) (int64, error) {
+	r := a.registry
+	met, err := r.read(ctx, target{kind: c.Kind, key: c.Key})
+	switch {
+	case err != nil:
+		return 0, about(a.Kind, a.Name, err)
+	case met.rev == c.Revision:
+		return met.rev, nil
+	case met.item == nil && met.rev != 0:
+		return 0, &Error{Kind: Unreadable, Group: c.Kind.Group, Resource: c.Kind.Plural, KindName: c.Kind.Kind, Name: path.Base(c.Key), Cause: met.bad}
+	case met.item != nil:
+		r.results.keep(c.Key, met.item) // for the next write, where the cache is behind for longer
+	}
+	if a.met == nil {
+		a.met = map[string]state{}
+	}
+	a.met[c.Key] = met
+	return met.rev, nil
+}
+
+// await queues a write, before its transaction, where others of this process wait for a key of it, and asks the rules again where
+// those have changed it meanwhile. A write is in one such queue at most, so that two cannot wait for each other.
+func (a *admission) await(ctx context.Context) error {
+	if a == nil || a.leave != nil {
+		return nil
+	}
+	for _, c := range a.Companions() {
+		if c.Kind == nil && a.registry.queues.Contended(c.Key) {
+			if err := a.enqueue(ctx, c.Key); err != nil {
+				return err
+			}
+			return a.refused(ctx, a.AskAgain(ctx, a, func(c *admit.Companion) bool {
+				st, ok := a.registry.ruleKeys.get(c.Key)
+				return c.Kind == nil && ok && st.rev != c.Revision
+			}))
+		}
+	}
+	return nil
+}
+
+func (a *admission) enqueue(ctx context.Context, key string) (err error) {
+	if a.leave != nil {
+		return nil
+	}
+	if a.leave, err = a.registry.queues.Enter(ctx, key); err != nil {
+		return ctxError(ctx)
+	}
+	return nil
+}
+
+// release leaves the queue.
+func (a *admission) release() {
+	if a != nil && a.leave != nil {
+		a.leave()
+		a.leave = nil
+	}
+}

@@ -1,0 +1,77 @@
+package registry
+
+import (
+	"context"
+
+	"gantry/registry/admit"
+	"gantry/registry/store"
+	"gantry/schema"
+)
+
+// The rules' view of other objects: what this write has met, then the cache, then etcd for what the cache does not have (yet).
+
+var _ admit.Reader = (*admission)(nil)
+
+// Serves is admit.Reader's Serves.
+func (a *admission) Serves(group, plural string) bool { return a.kind(group, plural) != nil }
+
+// Find is admit.Reader's Find. The object found last is found again without a look-up: both phases of a rule ask for it.
+func (a *admission) Find(ctx context.Context, group, plural, namespace, name string) (admit.Found, error) {
+	if f := &a.last; f.Object != nil && a.met == nil && f.Object.GetName() == name && f.Object.GetNamespace() == namespace && f.Kind.Plural == plural && f.Kind.Group == group {
+		return *f, nil
+	}
+	found, err := a.find(ctx, group, plural, namespace, name, func(t target) (state, error) {
+		if st, ok := a.met[t.key]; ok {
+			return st, nil
+		}
+		if c := a.registry.reads.caches.of(t.kind); c != nil {
+			c.start() // what one write asks for, the next one will
+		}
+		return a.registry.latestKnown(ctx, t)
+	})
+	a.last = found
+	return found, err
+}
+
+// Latest is admit.Reader's Latest.
+func (a *admission) Latest(ctx context.Context, group, plural, namespace, name string) (admit.Found, error) {
+	return a.find(ctx, group, plural, namespace, name, func(t target) (state, error) { return a.registry.read(ctx, t) })
+}
+
+func (a *admission) find(ctx context.Context, group, plural, namespace, name string, get func(target) (state, error)) (admit.Found, error) {
+	k := a.kind(group, plural)
+	if k == nil || !keyable(k, namespace, name) {
+		return admit.Found{}, nil
+	}
+	t := target{k, namespace, name, Key(k, namespace, name)}
+	st, err := get(t)
+	if err != nil {
+		return admit.Found{}, err
+	}
+	found := admit.Found{Kind: k, Key: t.key, Revision: st.rev}
+	if st.item != nil {
+		found.Object = st.item.Object()
+	}
+	return found, nil
+}
+
+// List is admit.Reader's List.
+func (a *admission) List(ctx context.Context, group, plural, namespace string) ([]schema.Object, error) {
+	k := a.kind(group, plural)
+	if k == nil || namespace != "" && !store.IsSegment(namespace) {
+		return nil, nil
+	}
+	list, err := a.registry.List(ctx, k, namespace, ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]schema.Object, len(list.Items))
+	for i, it := range list.Items {
+		out[i] = it.Object()
+	}
+	return out, nil
+}
+
+func (a *admission) kind(group, plural string) *schema.Kind {
+	return a.registry.kinds.Set().Resource(group, plural)
+}

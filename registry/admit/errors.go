@@ -1,0 +1,30 @@
+package admit
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Denied is a refusal: 403 Forbidden.
+type Denied struct {
+	Reason string
+	Causes []metav1.StatusCause
+}
+
+func (d *Denied) Error() string { return d.Reason }
+
+func denied(format string, args ...any) error {
+	return &Denied{Reason: fmt.Sprintf(format, args...)}
+}
+
+// Missing is an object that the write needs and that does not exist: 404 Not Found, about that object.
+type Missing struct{ Group, Resource, Kind, Name string }
+
+func (m *Missing) Error() string { return fmt.Sprintf("%s %q not found", m.Resource, m.Name) }
+
+// Invalid is an object with faults: 422, which names each field.
+type Invalid struct{ Faults field.ErrorList }
+
+func (i *Invalid) Error() string { return i.Faults.ToAggregate().Error() }

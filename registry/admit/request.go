@@ -1,0 +1,98 @@
+package admit
+
+import (
+	"slices"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"gantry/schema"
+)
+
+// Operation is what is being done.
+type Operation string
+
+// The operations, as Kubernetes names them.
+const (
+	Create  Operation = "CREATE"
+	Update  Operation = "UPDATE"
+	Delete  Operation = "DELETE"
+	Connect Operation = "CONNECT"
+)
+
+// Request is what the rules are asked about. Rules change Object, in Mutate, and nothing else but by its methods.
+type Request struct {
+	Operation Operation
+	// Kind is the kind as it is stored; of a subresource, the kind that it belongs to.
+	Kind *schema.Kind
+	// Version is the version of the kind that the client speaks.
+	Version         *schema.Version
+	Subresource     string // "", "status", "binding", "eviction"
+	Namespace, Name string
+
+	// Object is what will be stored, or the body of a subresource; nil for DELETE and CONNECT.
+	Object schema.Object
+	// Old is what is there, read-only; nil for CREATE and CONNECT.
+	Old schema.Object
+	// Connection is what a CONNECT asks for: a *corev1.PodExecOptions, say.
+	Connection runtime.Object
+
+	// Removes tells Validate that the object will be gone: by a DELETE that nothing holds, or an UPDATE that removes the last
+	// finalizer. A DELETE that does not remove marks the object.
+	Removes bool
+
+	// User is who asks; it is never nil.
+	User   *authenticationv1.UserInfo
+	DryRun bool
+	// FieldManager and FieldValidation are options of a CREATE or an UPDATE as the client gave them, Deletion are those of a DELETE.
+	FieldManager, FieldValidation string
+	Deletion                      *metav1.DeleteOptions
+
+	// Warnings are for the client, Annotations for the audit: what the rules have added.
+	Warnings    []string
+	Annotations map[string]string
+
+	asked      call        // the rule that runs
+	companions []Companion // what the rules have added
+	first      [1]Companion
+}
+
+// Warn adds a warning for the client, once.
+func (q *Request) Warn(text string) {
+	if !slices.Contains(q.Warnings, text) {
+		q.Warnings = append(q.Warnings, text)
+	}
+}
+
+// Annotate adds an annotation for the audit; key begins with the rule's domain: "pod-security.kubernetes.io/enforce-policy". The last
+// value of a key counts.
+func (q *Request) Annotate(key, value string) {
+	if q.Annotations == nil {
+		q.Annotations = map[string]string{}
+	}
+	q.Annotations[key] = value
+}
+
+// Options are the options of the request in the form in which webhooks are told of them; nil for CONNECT.
+func (q *Request) Options() runtime.Object {
+	var dryRun []string
+	if q.DryRun {
+		dryRun = []string{metav1.DryRunAll}
+	}
+	meta := func(kind string) metav1.TypeMeta { return metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: kind} }
+	switch q.Operation {
+	case Create:
+		return &metav1.CreateOptions{TypeMeta: meta("CreateOptions"), DryRun: dryRun, FieldManager: q.FieldManager, FieldValidation: q.FieldValidation}
+	case Update:
+		return &metav1.UpdateOptions{TypeMeta: meta("UpdateOptions"), DryRun: dryRun, FieldManager: q.FieldManager, FieldValidation: q.FieldValidation}
+	case Delete:
+		o := q.Deletion.DeepCopy()
+		if o == nil {
+			o = &metav1.DeleteOptions{}
+		}
+		o.TypeMeta, o.DryRun = meta("DeleteOptions"), dryRun
+		return o
+	}
+	return nil
+}
