@@ -30,13 +30,14 @@
 //
 // # Writes
 //
-// default -> prepare -> admit -> validate -> encode -> one transaction that compares the revision of what it replaces. There is no other
-// write path. What must be done for one kind alone is in that kind's hooks (hooks.go): companions, which are keys of other
+// default -> admit: mutate -> prepare -> validate -> admit: validate -> encode -> one transaction that compares the revision of what it
+// replaces. There is no other write path; WithUser says who writes. What must be done for one kind alone is in that kind's hooks (hooks.go): companions, which are keys of other
 // types in the object's transaction, what objects have in this cluster, and special deletions.
 //
 //	/gantry/bynode/<node>/pods/<ns>/<name>   the pod's value, for its node to watch; RepairByNode
 //	/registry/ipaddresses/<ip>               an IPAddress that claims a Service's cluster IP; RepairClaims
 //	/gantry/nodeports/<port>                 a Service's claim on a node port; RepairClaims
+//	/gantry/admission/<rule>/...             what a rule of admission keeps, such as a quota's count; see package admit
 //	/gantry/deleted                          who deleted the object, where it is deleted; see package history
 //
 // A write whose answer is late or lost is read back. Where it is not found, the error is Timeout or Unavailable with UnknownOutcome,

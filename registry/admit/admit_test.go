@@ -12,7 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"gantry/registry/admit"
 	"gantry/schema"
@@ -227,5 +229,83 @@ func TestNewNodeIsTainted(t *testing.T) {
 	want := []corev1.Taint{{Key: "node.kubernetes.io/not-ready", Effect: corev1.TaintEffectNoSchedule}}
 	if diff := cmp.Diff(want, node.Spec.Taints); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestKeysOfRules(t *testing.T) {
+	key, err := admit.NewKey("ResourceQuota", "default", "pods")
+	if err != nil || key.String() != "/gantry/admission/ResourceQuota/default/pods" {
+		t.Errorf("%s, %v", key, err)
+	}
+	for _, segments := range [][]string{nil, {""}, {".."}, {"a/b"}, {"default", "."}, {"%2e"}} {
+		if key, err := admit.NewKey("ResourceQuota", segments...); err == nil {
+			t.Errorf("%q made the key %s", segments, key)
+		}
+	}
+}
+
+func TestOneDefaultPriorityClass(t *testing.T) {
+	kind := &schema.Kind{Version: schema.Version{Group: "scheduling.k8s.io", Version: "v1", Kind: "PriorityClass"}, Plural: "priorityclasses"}
+	class := func(name string, value int32) *schedulingv1.PriorityClass {
+		return &schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Value: value, GlobalDefault: true}
+	}
+	o := cluster()
+	if err := create(t, o, kind, class("first", 7)); err != nil {
+		t.Errorf("the first default: %v", err)
+	}
+	o["priorityclasses//first"] = class("first", 7)
+	if err := create(t, o, kind, class("second", 1)); err == nil || err.Error() != "PriorityClass first is already marked as default. Only one default can exist" {
+		t.Errorf("a second default: %v", err)
+	}
+	if err := run(o, &admit.Request{Operation: admit.Update, Kind: kind, Name: "first", Object: class("first", 7), Old: class("first", 7)}); err != nil {
+		t.Errorf("an update of the default: %v", err)
+	}
+	p := newPod(nil)
+	if err := create(t, o, core.Pod, p); err != nil || *p.Spec.Priority != 7 || p.Spec.PriorityClassName != "first" {
+		t.Errorf("a pod gets %d of %q, %v", *p.Spec.Priority, p.Spec.PriorityClassName, err)
+	}
+}
+
+func TestOptionsOfRequests(t *testing.T) {
+	seconds := int64(3)
+	for _, c := range []struct {
+		q    admit.Request
+		want runtime.Object
+	}{
+		{admit.Request{Operation: admit.Create, DryRun: true, FieldManager: "me"}, &metav1.CreateOptions{
+			TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "CreateOptions"}, DryRun: []string{"All"}, FieldManager: "me"}},
+		{admit.Request{Operation: admit.Update, FieldValidation: "Strict"}, &metav1.UpdateOptions{
+			TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "UpdateOptions"}, FieldValidation: "Strict"}},
+		{admit.Request{Operation: admit.Delete, Deletion: &metav1.DeleteOptions{GracePeriodSeconds: &seconds}}, &metav1.DeleteOptions{
+			TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "DeleteOptions"}, GracePeriodSeconds: &seconds}},
+		{admit.Request{Operation: admit.Connect}, nil},
+	} {
+		if d := cmp.Diff(c.want, c.q.Options()); d != "" {
+			t.Errorf("%s: -want +got\n%s", c.q.Operation, d)
+		}
+	}
+}
+
+// TestRulesThatConcernNoWrite: a status write of a pod pays for no built-in rule.
+func TestRulesThatConcernNoWrite(t *testing.T) {
+	rules := admit.BuiltIn()
+	for _, c := range []struct {
+		op          admit.Operation
+		kind        *schema.Kind
+		subresource string
+		want        bool
+	}{
+		{admit.Create, core.Pod, "", true},
+		{admit.Create, core.Pod, "eviction", true},
+		{admit.Update, core.Pod, "", true},
+		{admit.Update, core.Pod, "status", false},
+		{admit.Update, core.Node, "", false},
+		{admit.Delete, core.Pod, "", false},
+		{admit.Delete, core.Namespace, "", true},
+		{admit.Connect, core.Pod, "exec", false},
+	} {
+		if got := rules.Want(c.op, c.kind, c.subresource); got != c.want {
+			t.Errorf("%s %s/%s: %t, want %t", c.op, c.kind.Plural, c.subresource, got, c.want)
+		}
 	}
 }
