@@ -94,14 +94,14 @@ func followCount(t *testing.T, etcd store.Store, limit int, last int64) {
 	t.Fatalf("the watch ended before revision %d", last)
 }
 
-func onBothStores(t *testing.T, f func(t *testing.T, etcd store.Store)) {
+func onEachStore(t *testing.T, f func(t *testing.T, etcd store.Store)) {
 	t.Run("fake", func(t *testing.T) { f(t, store.NewFake()) })
 	t.Run("etcd", func(t *testing.T) { f(t, realEtcd(t)) })
 }
 
 func TestQuotaOfManyWriters(t *testing.T) {
 	const limit, writers, each = 7, 16, 12
-	onBothStores(t, func(t *testing.T, etcd store.Store) {
+	onEachStore(t, func(t *testing.T, etcd store.Store) {
 		processes := quotaProcesses(t, etcd, limit)
 		ctx := testContext(t)
 		var wg sync.WaitGroup
@@ -142,7 +142,7 @@ func TestQuotaOfManyWriters(t *testing.T) {
 // TestQuotaIsReadAnew: a process that remembers a full quota asks the store before it refuses, and one that remembers room does not store
 // on it.
 func TestQuotaIsReadAnew(t *testing.T) {
-	onBothStores(t, func(t *testing.T, etcd store.Store) {
+	onEachStore(t, func(t *testing.T, etcd store.Store) {
 		processes := quotaProcesses(t, etcd, 1)
 		ctx := testContext(t)
 		must(t)(processes[0].Create(ctx, core.ConfigMap, config("a"), registry.WriteOptions{}))

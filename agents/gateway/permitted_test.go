@@ -105,9 +105,12 @@ func (s *spy) Bind(_ context.Context, namespace, name string, _ *corev1.Binding,
 	return nil, &registry.Error{Kind: registry.Conflict, Resource: "pods", Name: name}
 }
 
-func (s *spy) Admit(_ context.Context, _ admit.Operation, k *schema.Kind, namespace, name string, _ runtime.Object, _ func() error, o registry.WriteOptions) error {
+func (s *spy) Admit(_ context.Context, _ admit.Operation, k *schema.Kind, namespace, name string, _ runtime.Object, check func() error, o registry.WriteOptions) error {
 	_ = s.note("admit", k, namespace, name, o.Subresource, "")
-	return nil
+	if check == nil {
+		return nil
+	}
+	return check()
 }
 
 // covers tells whether a permission is one for what was reached. scoped: the kind has namespaces.
