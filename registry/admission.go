@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -60,7 +61,7 @@ func (r *Registry) admissionOfUpdate(ctx context.Context, u *guardedUpdate, old 
 	switch {
 	case a == nil:
 	case u.kind.Scale() != nil && o.Subresource == "scale":
-		a.Object, a.Old = ScaleOf(u.kind, u.obj), ScaleOf(u.kind, old)
+		a.Object, a.Old = u.kind.Scale().Of(u.obj), u.kind.Scale().Of(old)
 	default:
 		a.Object, a.Old = u.obj, old
 	}
@@ -198,4 +199,28 @@ func (r *Registry) Admit(ctx context.Context, op admit.Operation, k *schema.Kind
 	}
 	o.warn(k, nil, nil, a.warnings())
 	return nil
+}
+
+type userKey struct{}
+
+// WithUser says who makes the requests of a context: rules of admission are told it, and the record of a write names it. user is not
+// changed from here on. Without it, the process itself makes them, as Config.Agent (a node's as its node).
+func WithUser(ctx context.Context, user *authenticationv1.UserInfo) context.Context {
+	return context.WithValue(ctx, userKey{}, user)
+}
+
+// userOf is who makes the requests of a context.
+func (r *Registry) userOf(ctx context.Context) *authenticationv1.UserInfo {
+	if user, ok := ctx.Value(userKey{}).(*authenticationv1.UserInfo); ok && user.Username != "" {
+		return user
+	}
+	return r.self
+}
+
+// selfOf is the process itself.
+func selfOf(cfg Config) *authenticationv1.UserInfo {
+	if cfg.Node != "" {
+		return &authenticationv1.UserInfo{Username: cfg.Agent + "/" + cfg.Node}
+	}
+	return &authenticationv1.UserInfo{Username: cfg.Agent, Groups: []string{"system:masters", "system:authenticated"}}
 }

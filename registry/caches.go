@@ -7,7 +7,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gantry/registry/quarantine"
 	"gantry/registry/safely"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -174,4 +176,24 @@ func (r *Registry) checkServed(k *schema.Kind) error {
 		return nil
 	}
 	return notServed(k)
+}
+
+// newRecorder returns the recorder of this process' quarantine.
+func (r *Registry) newRecorder() *quarantine.Recorder {
+	check := func(k *schema.Kind, rest string, kv *store.KV) error {
+		_, err := itemAt(k, rest, kv, false)
+		return err
+	}
+	var onBad func(k *schema.Kind, rest string, err error)
+	if r.cfg.OnBad != nil {
+		onBad = func(k *schema.Kind, rest string, err error) {
+			namespace, name, _ := splitKey(k, rest)
+			r.cfg.OnBad(k, namespace, name, err)
+		}
+	}
+	return quarantine.NewRecorder(r.store, r.cfg.Quarantine, check, onBad)
+}
+
+func (r *Registry) newQuarantine(k *schema.Kind) *quarantine.Set {
+	return quarantine.NewSet(k, r.prefix(k), r.reads.recorder, r.cfg.Log, r.cfg.Node == "")
 }

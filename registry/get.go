@@ -105,3 +105,14 @@ func tooLarge(rev, current int64) error {
 		Reason: fmt.Sprintf("Too large resource version: %d, current: %d", rev, current),
 	}
 }
+
+// unreadable is the error of a Get of a value under quarantine; nil: it is under none.
+func (c *cache) unreadable(rest, name string) error {
+	err := c.bad.Fault(rest)
+	if err == nil {
+		return nil
+	}
+	e := fault(c.kind, name, Unreadable, "the value stored at %s%s cannot be read: %v", c.prefix, rest, err)
+	e.Cause = err
+	return e
+}

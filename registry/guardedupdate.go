@@ -130,14 +130,14 @@ func (u *guardedUpdate) encode(limit int) ([]byte, error) {
 }
 
 func (u *guardedUpdate) unchanged(value []byte) bool {
-	return u.old.item != nil && sameBut(value, u.old.item.JSON)
+	return u.old.item != nil && schema.EqualWithoutResourceVersion(value, u.old.item.JSON)
 }
 
 // item is the object as it is served at a revision; 0 (a dry run's creation): without one.
 func (u *guardedUpdate) item(value []byte, revision int64) *Item {
 	data := value
 	if revision != 0 {
-		if final, ok := setRevision(value, revision); ok {
+		if final, ok := schema.SetResourceVersion(value, revision); ok {
 			data = final
 		}
 	}

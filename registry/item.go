@@ -210,7 +210,7 @@ func itemOfStored(k *schema.Kind, rest string, kv *store.KV, keep bool) (*Item, 
 	if err != nil {
 		return nil, err
 	}
-	data, ok := setRevision(value, kv.ModRevision)
+	data, ok := schema.SetResourceVersion(value, kv.ModRevision)
 	if !ok {
 		return nil, fmt.Errorf("the value has no metadata")
 	}
@@ -298,7 +298,7 @@ func checkStored(k *schema.Kind, rest string, obj schema.Object) error {
 		return fmt.Errorf("metadata.namespace is %q, the key says %q", obj.GetNamespace(), namespace)
 	case obj.GetUID() == "":
 		return fmt.Errorf("metadata.uid is missing")
-	case !isUUID(string(obj.GetUID())):
+	case !schema.IsUUID(string(obj.GetUID())):
 		return fmt.Errorf("metadata.uid is no UUID: %.64q", obj.GetUID())
 	}
 	if s := k.Scale(); s != nil {
@@ -312,29 +312,9 @@ func checkStored(k *schema.Kind, rest string, obj schema.Object) error {
 	return nil
 }
 
-// isUUID tells whether a uid has the form that the server gives uids: "0f8fad5b-d9cb-469f-a165-70867728950e". Node agents name files by it.
-func isUUID(uid string) bool {
-	if len(uid) != 36 {
-		return false
-	}
-	for i := range len(uid) {
-		c := uid[i]
-		switch {
-		case i == 8 || i == 13 || i == 18 || i == 23:
-			if c != '-' {
-				return false
-			}
-		case c >= '0' && c <= '9', c|' ' >= 'a' && c|' ' <= 'f':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
 // atRevision is the item as of another revision: what a deletion carries.
 func (i *Item) atRevision(revision int64) *Item {
-	data, ok := setRevision(i.JSON, revision)
+	data, ok := schema.SetResourceVersion(i.JSON, revision)
 	if !ok {
 		data = i.JSON // cannot happen: the cache's bytes are Encode's
 	}

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"gantry/registry/history"
 	"gantry/schema"
 )
 
@@ -220,7 +221,7 @@ func (r *Registry) decideAbsent(w *write) (*guardedUpdate, *Item, error) {
 // decideUnreadable replaces a value that cannot be read by an object, as if that were new, with the uid that it had before, where the store knows
 // it. No other uid is taken from the writer.
 func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*guardedUpdate, *Item, error) {
-	uid, err := r.lastUID(ctx, w.key, st.rev)
+	uid, err := history.LastUID(ctx, r.store, w.key, st.rev)
 	if err != nil {
 		return nil, nil, about(w.kind, w.name, err)
 	}

@@ -13,6 +13,7 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"gantry/registry/admit"
+	"gantry/registry/election"
 	"gantry/registry/quarantine"
 	"gantry/registry/safely"
 	"gantry/registry/store"
@@ -217,4 +218,16 @@ func (r *Registry) latestCache() (found *cache) {
 		c.mu.RUnlock()
 	}
 	return found
+}
+
+// Lead campaigns for the election name and, while this process leads, runs lead with a Registry whose every write is fenced: a deposed leader's
+// writes fail with Conflict. See election.Candidate.Lead.
+func (r *Registry) Lead(ctx context.Context, name, id string, lead func(ctx context.Context, r *Registry) error) error {
+	c := election.Candidate{Store: r.store, Name: name, ID: id, Log: r.cfg.Log.With("agent", r.cfg.Agent)}
+	return c.Lead(ctx, func(ctx context.Context, fenced store.Store) error {
+		leader := *r
+		leader.cfg.Agent = name // who its writes are by
+		leader.store = fenced
+		return lead(ctx, &leader)
+	})
 }

@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"gantry/registry"
-	"gantry/registry/embedded/embeddedtest"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -34,10 +33,7 @@ func onBothStores(t *testing.T, f func(t *testing.T, r *registry.Registry, s sto
 		f(t, r, s)
 	}
 	t.Run("fake", func(t *testing.T) { run(t, store.NewFake()) })
-	t.Run("etcd", func(t *testing.T) {
-		e := embeddedtest.Open(t)
-		run(t, store.NewEtcd(e.Client(), e.Client()))
-	})
+	t.Run("etcd", func(t *testing.T) { run(t, realEtcd(t)) })
 }
 
 // decoded is an object of version v as a client sends it.

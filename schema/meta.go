@@ -86,3 +86,23 @@ func StandardFinalizer(name string) bool {
 	}
 	return false
 }
+
+// IsUUID tells whether a uid has the form that the server gives uids: "0f8fad5b-d9cb-469f-a165-70867728950e". Node agents name files by it.
+func IsUUID(uid string) bool {
+	if len(uid) != 36 {
+		return false
+	}
+	for i := range len(uid) {
+		c := uid[i]
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
+			if c != '-' {
+				return false
+			}
+		case c >= '0' && c <= '9', c|' ' >= 'a' && c|' ' <= 'f':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -203,3 +203,17 @@ func labelSelectorText(s *metav1.LabelSelector) string {
 	}
 	return selector.String()
 }
+
+// Of is an object as its Scale.
+func (s *Scale) Of(obj Object) *autoscalingv1.Scale {
+	spec, status, selector := s.Get(obj)
+	return &autoscalingv1.Scale{
+		TypeMeta: metav1.TypeMeta{Kind: "Scale", APIVersion: "autoscaling/v1"},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: obj.GetName(), Namespace: obj.GetNamespace(), UID: obj.GetUID(),
+			ResourceVersion: obj.GetResourceVersion(), CreationTimestamp: obj.GetCreationTimestamp(),
+		},
+		Spec:   autoscalingv1.ScaleSpec{Replicas: spec},
+		Status: autoscalingv1.ScaleStatus{Replicas: status, Selector: selector},
+	}
+}

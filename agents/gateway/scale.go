@@ -13,7 +13,6 @@ import (
 	"gantry/agents/gateway/decode"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
-	"gantry/registry"
 	"gantry/schema"
 )
 
@@ -22,7 +21,7 @@ func (g *gateway) getScale(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	return encode.Object(w, r, http.StatusOK, registry.ScaleOf(r.Kind, item.Object()))
+	return encode.Object(w, r, http.StatusOK, r.Kind.Scale().Of(item.Object()))
 }
 
 func (g *gateway) updateScale(w http.ResponseWriter, r *request.Request) error {
@@ -46,7 +45,7 @@ func (g *gateway) patchScale(w http.ResponseWriter, r *request.Request) error {
 		return err
 	}
 	return g.setScale(w, r, o, func(current schema.Object) (*autoscalingv1.Scale, error) {
-		scale := registry.ScaleOf(r.Kind, current)
+		scale := r.Kind.Scale().Of(current)
 		data, err := schema.Encode(scale)
 		if err != nil {
 			return nil, err
@@ -85,5 +84,5 @@ func (g *gateway) setScale(w http.ResponseWriter, r *request.Request, o request.
 		return err
 	}
 	encode.Warnings(w, texts)
-	return encode.Object(w, r, http.StatusOK, registry.ScaleOf(r.Kind, item.Object()))
+	return encode.Object(w, r, http.StatusOK, r.Kind.Scale().Of(item.Object()))
 }

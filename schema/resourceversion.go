@@ -1,4 +1,4 @@
-package registry
+package schema
 
 import (
 	"bytes"
@@ -6,11 +6,11 @@ import (
 	"strconv"
 )
 
-// setRevision returns the bytes of an object, in the form that schema.Encode gives them, with
-// metadata.resourceVersion set.
+// SetResourceVersion returns the bytes of an object, in the form that Encode gives them, with metadata.resourceVersion set; false: they
+// are not of that form.
 //
 //	{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web","uid":"1-2","resourceVersion":"7",...
-func setRevision(data []byte, revision int64) ([]byte, bool) {
+func SetResourceVersion(data []byte, revision int64) ([]byte, bool) {
 	at, end, ok := revisionSpan(data)
 	if !ok {
 		return nil, false
@@ -59,8 +59,8 @@ func revisionSpan(data []byte) (at, end int, ok bool) {
 	return at, end, ok
 }
 
-// sameBut tells whether an object's value, which has no resourceVersion, equals final without its own.
-func sameBut(value, final []byte) bool {
+// EqualWithoutResourceVersion tells whether an object's bytes, which have no resourceVersion, equal final without its own.
+func EqualWithoutResourceVersion(value, final []byte) bool {
 	at, _, ok := revisionSpan(value)
 	from, end, okFinal := revisionSpan(final)
 	comma := []byte{','} // not before the last member

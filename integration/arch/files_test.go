@@ -1,0 +1,77 @@
+package arch
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// maxFiles is how many files of a package one can still survey, tests not counted.
+const maxFiles = 40
+
+// TestFoldersCanBeSurveyed holds every package to maxFiles. schema/core is excepted: a file there is a kind or a part of one.
+func TestFoldersCanBeSurveyed(t *testing.T) {
+	files := map[string]int{}
+	for _, path := range goFiles(t) {
+		files[filepath.Dir(path)]++
+	}
+	for folder, n := range files {
+		if n > maxFiles && folder != "schema/core" {
+			t.Errorf("%s holds %d files, at most %d can be surveyed: part it", folder, n, maxFiles)
+		}
+	}
+}
+
+// TestNoSetOfKindsIsAVariable finds package variables that hold a set of kinds: kinds come and go while a program runs, so the set
+// is handed from function to function.
+func TestNoSetOfKindsIsAVariable(t *testing.T) {
+	for _, path := range goFiles(t) {
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("../..", path), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, decl := range file.Decls {
+			vars, ok := decl.(*ast.GenDecl)
+			if !ok || vars.Tok != token.VAR {
+				continue
+			}
+			ast.Inspect(vars, func(n ast.Node) bool {
+				if sel, ok := n.(*ast.SelectorExpr); ok && isName(sel.X, "schema") && (sel.Sel.Name == "Set" || sel.Sel.Name == "NewSet") {
+					t.Errorf("%s: a package variable holds a schema.Set", path)
+				}
+				_, inFunction := n.(*ast.FuncLit)
+				return !inFunction
+			})
+		}
+	}
+}
+
+func isName(e ast.Expr, name string) bool {
+	id, ok := e.(*ast.Ident)
+	return ok && id.Name == name
+}
+
+// goFiles returns the Go files of the module that are no tests, relative to its top.
+func goFiles(t *testing.T) (paths []string) {
+	t.Helper()
+	for _, top := range []string{"agents", "registry", "schema", "scripts", "integration"} {
+		err := filepath.WalkDir(filepath.Join("../..", top), func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+				return nil
+			}
+			paths = append(paths, strings.TrimPrefix(filepath.ToSlash(path), "../../"))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return paths
+}
