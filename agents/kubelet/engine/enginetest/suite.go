@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -178,8 +178,8 @@ func testLifecycle(t *testing.T, b *bench) {
 	want := &engine.ContainerStatus{ID: id, Pod: ref, Container: "main", SandboxID: box, Attempt: 2, Backoff: 20 * time.Second, Grace: 7, Image: b.image, State: engine.StateCreated}
 	s = b.status(id)
 	got := &engine.ContainerStatus{ID: s.ID, Pod: s.Pod, Container: s.Container, SandboxID: s.SandboxID, Attempt: s.Attempt, Backoff: s.Backoff, Grace: s.Grace, Image: s.Image, State: s.State, Started: s.Started, PID: s.PID}
-	if diff := cmp.Diff(want, got); diff != "" || s.Created.IsZero() || s.SpecChanged(&corev1.Container{Image: b.image}) || !s.SpecChanged(&corev1.Container{Image: "other"}) {
-		t.Errorf("created (-want +got):\n%s\n%+v", diff, s)
+	if !reflect.DeepEqual(got, want) || s.Created.IsZero() || s.SpecChanged(&corev1.Container{Image: b.image}) || !s.SpecChanged(&corev1.Container{Image: "other"}) {
+		t.Errorf("created: got %+v, want %+v", s, want)
 	}
 	b.check(b.Start(ctx, id))
 	b.untilLog(id, "up hello")
@@ -189,8 +189,8 @@ func testLifecycle(t *testing.T, b *bench) {
 	list, err := b.List(ctx)
 	b.check(err)
 	slices.SortFunc(list, func(x, y engine.Ref) int { return strings.Compare(kind(x), kind(y)) })
-	if diff := cmp.Diff([]engine.Ref{{ID: id, Pod: ref}, {ID: box, Pod: ref, Sandbox: true}}, list); diff != "" {
-		t.Errorf("list (-want +got):\n%s", diff)
+	if want := []engine.Ref{{ID: id, Pod: ref}, {ID: box, Pod: ref, Sandbox: true}}; !slices.Equal(list, want) {
+		t.Errorf("list: got %+v, want %+v", list, want)
 	}
 	for range 2 {
 		b.check(b.Stop(ctx, id, patience))
