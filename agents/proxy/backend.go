@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -126,4 +127,8 @@ func filter(all []backend, keep func(backend) bool) []backend {
 		}
 	}
 	return out
+}
+
+func compareBackends(x, y backend) int {
+	return cmp.Or(x.addr.Addr().Compare(y.addr.Addr()), cmp.Compare(x.addr.Port(), y.addr.Port()))
 }

@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"net"
 	"net/netip"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -63,34 +61,4 @@ func compilePod(pod *corev1.Pod, n *node) (fronts []*front, left []clash) {
 		}
 	}
 	return fronts, left
-}
-
-// hostAddrs are the addresses a hostIP stands for, or why there are none. Only this host's own may be named: with any
-// other a pod would take over somebody else's address (compare CVE-2020-8554).
-func (n *node) hostAddrs(hostIP string) (addrs []netip.Addr, reason string) {
-	if hostIP == "" || hostIP == "0.0.0.0" {
-		return n.addrs, ""
-	}
-	a, err := netip.ParseAddr(hostIP)
-	switch {
-	case err != nil || !a.Is4():
-		return nil, "its hostIP is not an IPv4 address"
-	case a.IsLoopback() && len(n.addrs) == 0:
-		return nil, "this node has no address yet"
-	case a.IsLoopback():
-		return []netip.Addr{a}, ""
-	}
-	if _, ok := unicast(hostIP); !ok || (!slices.Contains(n.addrs, a) && (n.local == nil || !n.local(a))) {
-		return nil, "its hostIP is not an address of this node"
-	}
-	return []netip.Addr{a}, ""
-}
-
-// onThisHost tells that an interface of this host has the address now.
-func onThisHost(a netip.Addr) bool {
-	all, err := net.InterfaceAddrs()
-	return err == nil && slices.ContainsFunc(all, func(x net.Addr) bool {
-		p, err := netip.ParsePrefix(x.String())
-		return err == nil && p.Addr() == a
-	})
 }
