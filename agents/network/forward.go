@@ -43,7 +43,7 @@ func ensureForwardNFT(clusterCIDR netip.Prefix) error {
 	rules := forwardRules(clusterCIDR)
 	if chain != "" {
 		for _, r := range rules {
-			want = append(want, r.Mark())
+			want = append(want, r.Fingerprint())
 		}
 	}
 	e := edit(found, chain, want)
@@ -83,11 +83,11 @@ type forwardEdit struct {
 }
 
 // edit decides it: the rules are right when they are the first of chain, in order, and nowhere else. Pure.
-func edit(found map[string][]nft.Found, chain string, want []string) forwardEdit {
+func edit(found map[string][]nft.InstalledRule, chain string, want []string) forwardEdit {
 	e := forwardEdit{del: map[string][]uint64{}}
 	e.add = len(want) > 0
 	if rs := found[chain]; e.add && len(rs) >= len(want) {
-		e.add = !slices.EqualFunc(rs[:len(want)], want, func(f nft.Found, mark string) bool { return f.Mark == mark })
+		e.add = !slices.EqualFunc(rs[:len(want)], want, func(f nft.InstalledRule, fingerprint string) bool { return f.Fingerprint == fingerprint })
 	}
 	for c, rs := range found {
 		for i, r := range rs {

@@ -27,7 +27,7 @@ func ensureMasquerade(podCIDR, clusterCIDR netip.Prefix) error {
 	if err != nil {
 		return err
 	}
-	if rs := found["postrouting"]; len(found) == 1 && len(rs) == 1 && rs[0].Mark == rule.Mark() {
+	if rs := found["postrouting"]; len(found) == 1 && len(rs) == 1 && rs[0].Fingerprint == rule.Fingerprint() {
 		return nil
 	}
 	conn, err := nftables.New()

@@ -94,9 +94,9 @@ func (a *agent) again() {
 // listenTables looks again when a table changed that rules of ours are in. Our own changes are among them: the look that
 // follows changes nothing.
 func (a *agent) listenTables(ctx context.Context) error {
-	mine := func(table string, _ uint32) bool { return table == tableName || table == filterTable }
+	watched := func(table string, _ uint32) bool { return table == tableName || table == filterTable }
 	for ctx.Err() == nil {
-		if err := nft.Monitor(ctx, mine, a.look); err != nil {
+		if err := nft.Monitor(ctx, watched, a.look); err != nil {
 			a.cfg.Log.Warn("nftables monitor restarted", "agent", "network", "err", err)
 			a.again()
 			pause(ctx, firstRetry)

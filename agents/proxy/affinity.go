@@ -13,20 +13,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// affinityNumber is what clients of one port of a service are remembered by, whichever of its fronts they come by; k is the
+// affinityID is what clients of one port of a service are remembered by, whichever of its frontends they come by; k is the
 // port's first cluster IP. It is no slot's number. Two ports that share one, of 1<<31, share clients' slot numbers too: no
 // client is led to another service by it.
-func affinityNumber(k key) uint32 {
+func affinityID(k key) uint32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(k.words()))
 	return h.Sum32() | 1<<31
 }
 
-// remembered are the slots that the numbers of affinity stand for. Of two fronts of one port the one with more counts: the other's are
-// the first of them. (They are not while every endpoint here only drains and others are ready: then each front is true to itself.)
-func remembered(fronts map[key]*front) map[uint32][]netip.AddrPort {
+// remembered are the slots that the numbers of affinity stand for. Of two frontends of one port the one with more counts: the other's are
+// the first of them. (They are not while every endpoint here only drains and others are ready: then each frontend is true to itself.)
+func affinitySlots(frontends map[key]*frontend) map[uint32][]netip.AddrPort {
 	out := map[uint32][]netip.AddrPort{}
-	for _, f := range fronts {
+	for _, f := range frontends {
 		was := out[f.sticky]
 		if f.sticky != 0 && cmp.Or(cmp.Compare(len(f.slots), len(was)), slices.CompareFunc(f.slots, was, netip.AddrPort.Compare)) > 0 {
 			out[f.sticky] = f.slots
@@ -37,7 +37,7 @@ func remembered(fronts map[key]*front) map[uint32][]netip.AddrPort {
 
 // remap brings the clients' remembered slots up to date when the slots of a port mean other endpoints than before: a client
 // keeps its endpoint under its new number, and forgets one that is gone. before and now are of remembered.
-func (k *kernel) remap(before, now map[uint32][]netip.AddrPort) error {
+func (k *kernelTable) remapAffinity(before, now map[uint32][]netip.AddrPort) error {
 	if maps.EqualFunc(before, now, slices.Equal) {
 		return nil
 	}
@@ -50,8 +50,8 @@ func (k *kernel) remap(before, now map[uint32][]netip.AddrPort) error {
 		return fmt.Errorf("reading map %s: %w", affinitySet, err)
 	}
 	for _, e := range found {
-		to, stays := move(e, before, now)
-		if stays && number(to) == string(e.Val) {
+		to, stays := remapSlot(e, before, now)
+		if stays && hostOrder(to) == string(e.Val) {
 			continue
 		}
 		if err := k.replaceAffinity(e, to, stays); err != nil {
@@ -62,13 +62,13 @@ func (k *kernel) remap(before, now map[uint32][]netip.AddrPort) error {
 }
 
 // replaceAffinity changes one entry; it may time out meanwhile.
-func (k *kernel) replaceAffinity(e nftables.SetElement, to uint32, stays bool) error {
+func (k *kernelTable) replaceAffinity(e nftables.SetElement, to uint32, stays bool) error {
 	if err := k.open(); err != nil {
 		return err
 	}
 	err := k.conn.SetDeleteElements(k.layout.affinity, []nftables.SetElement{{Key: e.Key}})
 	if err == nil && stays {
-		next := nftables.SetElement{Key: e.Key, Val: []byte(number(to)), Timeout: e.Timeout}
+		next := nftables.SetElement{Key: e.Key, Val: []byte(hostOrder(to)), Timeout: e.Timeout}
 		err = k.conn.SetAddElements(k.layout.affinity, []nftables.SetElement{next})
 	}
 	if err == nil {
@@ -84,11 +84,11 @@ func (k *kernel) replaceAffinity(e nftables.SetElement, to uint32, stays bool) e
 }
 
 // move is the slot that an entry of the affinity map should have: stays is false when its endpoint is gone. Pure.
-func move(e nftables.SetElement, before, now map[uint32][]netip.AddrPort) (to uint32, stays bool) {
+func remapSlot(e nftables.SetElement, before, now map[uint32][]netip.AddrPort) (to uint32, stays bool) {
 	if len(e.Key) != 8 || len(e.Val) != 4 {
 		return 0, false
 	}
-	slot, number := readNumber(string(e.Val)), readNumber(string(e.Key[4:]))
+	slot, number := readHostOrder(string(e.Val)), readHostOrder(string(e.Key[4:]))
 	was, known := before[number]
 	if !known {
 		return slot, true // of a port that is new, or gone since long

@@ -12,7 +12,7 @@ import (
 // ensure makes the table and its elements be want, whatever is there: it reads, and changes what differs. A table that is
 // not ours in every rule is replaced in one transaction. It returns what it read and how many elements it
 // changed.
-func (k *kernel) ensure(want elements) (before elements, n int, err error) {
+func (k *kernelTable) ensure(want elements) (before elements, n int, err error) {
 	have, st, err := k.read()
 	if err != nil {
 		return nil, 0, err
@@ -33,12 +33,12 @@ func (k *kernel) ensure(want elements) (before elements, n int, err error) {
 }
 
 // build replaces the table by a new one with the elements of want.
-func (k *kernel) build(want elements) error {
+func (k *kernelTable) build(want elements) error {
 	if err := k.open(); err != nil {
 		return err
 	}
 	l := k.layout
-	clear(k.pickers)
+	clear(k.endpointChains)
 	// Adding before deleting makes the deletion valid whether or not there is a table.
 	k.conn.AddTable(l.table)
 	k.conn.DelTable(l.table)
@@ -63,7 +63,7 @@ func (k *kernel) build(want elements) error {
 	return k.flush()
 }
 
-func (k *kernel) addRules(c *chain) {
+func (k *kernelTable) addRules(c *chain) {
 	for _, r := range c.rules {
 		k.conn.AddRule(&nftables.Rule{Table: k.layout.table, Chain: c.Chain, Exprs: r.Exprs, UserData: r.UserData()})
 	}
@@ -71,7 +71,7 @@ func (k *kernel) addRules(c *chain) {
 
 // change makes the elements of have be those of want; both may be parts, of the same keys. What belongs to one key
 // changes in one transaction. It returns how many elements were changed.
-func (k *kernel) change(have, want elements) (int, error) {
+func (k *kernelTable) change(have, want elements) (int, error) {
 	if err := k.open(); err != nil {
 		return 0, err
 	}
@@ -91,7 +91,7 @@ func (k *kernel) change(have, want elements) (int, error) {
 }
 
 // stage puts edits into the pending transaction, with the chains they need: deletions first, elements that lead to others last.
-func (k *kernel) stage(es []edit) error {
+func (k *kernelTable) stage(es []edit) error {
 	var dels, adds [setCount][]nftables.SetElement
 	for _, e := range es {
 		if e.del {
@@ -99,7 +99,7 @@ func (k *kernel) stage(es []edit) error {
 			continue
 		}
 		if e.set == services {
-			k.need(e.data)
+			k.ensureChain(e.data)
 		}
 		adds[e.set] = append(adds[e.set], e.nft(e.data))
 	}
@@ -124,25 +124,25 @@ func (k *kernel) stage(es []edit) error {
 const messageElements = 400
 
 // need makes the chains that an element leads to.
-func (k *kernel) need(name string) {
+func (k *kernelTable) ensureChain(name string) {
 	c, ok := parseChain(name)
-	if !ok || k.pickers[name] {
+	if !ok || k.endpointChains[name] {
 		return
 	}
 	for _, n := range c.needs() {
-		if k.pickers[n] {
+		if k.endpointChains[n] {
 			continue
 		}
-		p := k.layout.picker(n, k.cidr)
+		p := k.layout.endpointChain(n, k.cidr)
 		k.conn.AddChain(p.Chain)
 		k.addRules(p)
-		k.pickers[n] = true
+		k.endpointChains[n] = true
 	}
 }
 
-func (k *kernel) flush() error {
+func (k *kernelTable) flush() error {
 	if err := k.conn.Flush(); err != nil {
-		clear(k.pickers) // none of the chains just made is there; the next look reads them
+		clear(k.endpointChains) // none of the chains just made is there; the next look reads them
 		k.close()
 		return err
 	}

@@ -21,7 +21,7 @@ type backend struct {
 }
 
 // backends are the endpoints of one port, once each, sorted; invalid addresses are left out. Pure.
-func backends(eps []*discoveryv1.EndpointSlice, p corev1.ServicePort, n *node) []backend {
+func backends(eps []*discoveryv1.EndpointSlice, p corev1.ServicePort, n *nodeInfo) []backend {
 	byAddr := map[netip.AddrPort]backend{}
 	for _, s := range eps {
 		if s.AddressType != discoveryv1.AddressTypeIPv4 {
@@ -64,7 +64,7 @@ func slicePorts(s *discoveryv1.EndpointSlice, p corev1.ServicePort) []uint16 {
 	return out
 }
 
-func newBackend(e *discoveryv1.Endpoint, port uint16, n *node) (backend, bool) {
+func newBackend(e *discoveryv1.Endpoint, port uint16, n *nodeInfo) (backend, bool) {
 	if len(e.Addresses) == 0 {
 		return backend{}, false
 	}
@@ -96,7 +96,7 @@ func newBackend(e *discoveryv1.Endpoint, port uint16, n *node) (backend, bool) {
 
 // choose are the backends to send to: the ready ones, those hinted for this node or zone where every one has hints and
 // some fit; where none is ready, those that terminate and still serve. Pure.
-func choose(all []backend, n *node) []backend {
+func choose(all []backend, n *nodeInfo) []backend {
 	ready := filter(all, func(b backend) bool { return b.ready })
 	if len(ready) == 0 {
 		return filter(all, func(b backend) bool { return b.draining })

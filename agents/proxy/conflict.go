@@ -10,19 +10,19 @@ import (
 )
 
 // compiled is a service, or a pod with host ports, with what it wants.
-type compiled struct {
-	obj    metav1.Object
-	fronts []*front
-	left   []clash // what it cannot have whoever else there is
+type compiledObject struct {
+	obj       metav1.Object
+	frontends []*frontend
+	rejected  []conflict // what it cannot have whoever else there is
 }
 
-func (c *compiled) isPod() bool {
+func (c *compiledObject) isPod() bool {
 	_, ok := c.obj.(*corev1.Pod)
 	return ok
 }
 
-// clash is a key that a service or pod wants and does not get.
-type clash struct {
+// conflict is a key that a service or pod wants and does not get.
+type conflict struct {
 	key          key
 	loser, owner string
 	reason       string // "": owner has it
@@ -31,23 +31,23 @@ type clash struct {
 // merge gives every key to one owner: a cluster IP belongs to one service with all its ports and goes before
 // any other use of the address; else services go before pods' host ports, then the older wins, then the lower UID. Pure; the
 // order of all does not matter.
-func merge(all map[string]*compiled) (map[key]*front, []clash) {
+func resolveConflicts(all map[string]*compiledObject) (map[key]*frontend, []conflict) {
 	owners := map[netip.Addr]string{}
 	for name, c := range all {
-		for _, f := range c.fronts {
+		for _, f := range c.frontends {
 			if was := all[owners[f.key.addr]]; f.cluster && (was == nil || before(c, was)) {
 				owners[f.key.addr] = name
 			}
 		}
 	}
-	won := make(map[key]*front, len(all))
-	var clashes []clash
+	won := make(map[key]*frontend, len(all))
+	var conflicts []conflict
 	lost := func(k key, loser, owner string) {
-		clashes = append(clashes, clash{key: k, loser: loser, owner: owner})
+		conflicts = append(conflicts, conflict{key: k, loser: loser, owner: owner})
 	}
 	for name, c := range all {
-		clashes = append(clashes, c.left...)
-		for _, f := range c.fronts {
+		conflicts = append(conflicts, c.rejected...)
+		for _, f := range c.frontends {
 			if owner := owners[f.key.addr]; owner != "" && (owner != name || !f.cluster) {
 				lost(f.key, name, owner)
 				continue
@@ -65,14 +65,14 @@ func merge(all map[string]*compiled) (map[key]*front, []clash) {
 			}
 		}
 	}
-	slices.SortFunc(clashes, func(x, y clash) int {
+	slices.SortFunc(conflicts, func(x, y conflict) int {
 		return cmp.Or(cmp.Compare(x.loser, y.loser), cmp.Compare(x.key.String(), y.key.String()))
 	})
-	return won, clashes
+	return won, conflicts
 }
 
 // before tells that x goes before y where both want the same.
-func before(x, y *compiled) bool {
+func before(x, y *compiledObject) bool {
 	if x.isPod() != y.isPod() {
 		return y.isPod()
 	}

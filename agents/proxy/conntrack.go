@@ -12,9 +12,9 @@ import (
 )
 
 // staleUDP are the keys of UDP whose flows may lead to an endpoint that is gone, or past endpoints there are now, with
-// their fronts (nil: nobody serves). A UDP client that never changes its port would follow its old flow for ever. Pure.
-func staleUDP(before, now map[key]*front) map[key]*front {
-	out := map[key]*front{}
+// their frontends (nil: nobody serves). A UDP client that never changes its port would follow its old flow for ever. Pure.
+func staleUDP(before, now map[key]*frontend) map[key]*frontend {
+	out := map[key]*frontend{}
 	for k, was := range before {
 		is := now[k]
 		gone := func(ep netip.AddrPort) bool { return is == nil || !slices.Contains(is.slots, ep) }
@@ -31,7 +31,7 @@ func staleUDP(before, now map[key]*front) map[key]*front {
 }
 
 // deleteStale deletes the flows to keys that lead elsewhere than to one of their slots.
-func deleteStale(keys map[key]*front) error {
+func deleteStaleFlows(keys map[key]*frontend) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -42,7 +42,7 @@ func deleteStale(keys map[key]*front) error {
 	return nil
 }
 
-type staleFlows map[key]*front
+type staleFlows map[key]*frontend
 
 // MatchConntrackFlow tells whether the flow is to be deleted.
 func (s staleFlows) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {

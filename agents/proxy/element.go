@@ -36,7 +36,7 @@ type element struct {
 // elements maps keys to their data: an address, an address and port, a number, the name of a chain, or nothing.
 type elements map[element]string
 
-// sharedElement is an element that several fronts may need, with its data.
+// sharedElement is an element that several frontends may need, with its data.
 type sharedElement struct {
 	element
 	data string
@@ -60,7 +60,7 @@ func portBytes(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
 
 func (k key) words() string { return words(addrBytes(k.addr), []byte{k.proto}, portBytes(k.port)) }
 
-// keyWords is the length of a key in an element; longer keys that begin with it belong to the same front.
+// keyWords is the length of a key in an element; longer keys that begin with it belong to the same frontend.
 const keyWords = 12
 
 // group is what elements must change together in one transaction: those of one key.
@@ -71,8 +71,8 @@ func (e element) group() string {
 	return e.key[:min(len(e.key), keyWords)]
 }
 
-// shared are the elements of f that other fronts may need too. f may be nil.
-func (f *front) shared() []sharedElement {
+// shared are the elements of f that other frontends may need too. f may be nil.
+func (f *frontend) shared() []sharedElement {
 	if f == nil {
 		return nil
 	}
@@ -92,7 +92,7 @@ func (f *front) shared() []sharedElement {
 }
 
 // add puts the elements of f alone into es. f may be nil.
-func (f *front) add(es elements) {
+func (f *frontend) add(es elements) {
 	if f == nil {
 		return
 	}
@@ -109,28 +109,28 @@ func (f *front) add(es elements) {
 		es[element{loopbackKeys, k}] = words(addrBytes(f.source))
 	}
 	if f.sticky != 0 {
-		es[element{stickyKeys, k}] = number(f.sticky)
+		es[element{stickyKeys, k}] = hostOrder(f.sticky)
 	}
 	for i, ep := range f.slots {
-		es[element{slots, k + number(uint32(i))}] = words(addrBytes(ep.Addr()), portBytes(ep.Port()))
+		es[element{slots, k + hostOrder(uint32(i))}] = words(addrBytes(ep.Addr()), portBytes(ep.Port()))
 	}
 }
 
 // number is a mark, as numgen and the packet's priority have it: in the host's byte order.
-func number(n uint32) string { return string(binary.NativeEndian.AppendUint32(nil, n)) }
+func hostOrder(n uint32) string { return string(binary.NativeEndian.AppendUint32(nil, n)) }
 
-func readNumber(s string) uint32 { return binary.NativeEndian.Uint32([]byte(s)) }
+func readHostOrder(s string) uint32 { return binary.NativeEndian.Uint32([]byte(s)) }
 
-// readFronts is what elements say of their keys: chains, slots and the numbers of affinity. Pure.
-func readFronts(es elements) map[key]*front {
-	out := map[key]*front{}
-	at := func(e element) *front {
-		k, ok := readKey(e.key)
+// decodeFrontends is what elements say of their keys: chains, slots and the numbers of affinity. Pure.
+func decodeFrontends(es elements) map[key]*frontend {
+	out := map[key]*frontend{}
+	at := func(e element) *frontend {
+		k, ok := decodeKey(e.key)
 		if !ok {
-			return &front{}
+			return &frontend{}
 		}
 		if out[k] == nil {
-			out[k] = &front{key: k}
+			out[k] = &frontend{key: k}
 		}
 		return out[k]
 	}
@@ -140,13 +140,13 @@ func readFronts(es elements) map[key]*front {
 			at(e).chain = data
 		case stickyKeys:
 			if len(data) == 4 {
-				at(e).sticky = readNumber(data)
+				at(e).sticky = readHostOrder(data)
 			}
 		case slots:
 			if len(e.key) != keyWords+4 || len(data) != 8 {
 				continue
 			}
-			n := readNumber(e.key[keyWords:])
+			n := readHostOrder(e.key[keyWords:])
 			if f := at(e); n < 1<<16 {
 				f.slots = append(f.slots, make([]netip.AddrPort, max(0, int(n)+1-len(f.slots)))...)
 				f.slots[n] = netip.AddrPortFrom(netip.AddrFrom4([4]byte([]byte(data[:4]))), binary.BigEndian.Uint16([]byte(data[4:6])))
@@ -156,7 +156,7 @@ func readFronts(es elements) map[key]*front {
 	return out
 }
 
-func readKey(s string) (key, bool) {
+func decodeKey(s string) (key, bool) {
 	if len(s) < keyWords {
 		return key{}, false
 	}
@@ -175,12 +175,12 @@ func (e element) nft(data string) nftables.SetElement {
 	return out
 }
 
-// readElement is an element as the kernel returns it; ok is false where it cannot be one of ours.
-func readElement(set setID, e nftables.SetElement) (key element, data string, ok bool) {
+// decodeElement is an element as the kernel returns it; ok is false where it cannot be one of ours.
+func decodeElement(set setID, e nftables.SetElement) (key element, data string, ok bool) {
 	key = element{set, string(e.Key)}
 	switch set {
 	case services, unserved:
-		data, ok = readGoto(e.Val)
+		data, ok = decodeGoto(e.Val)
 		return key, data, ok
 	case slots, loopbackKeys, loopbackPods, stickyKeys:
 		return key, string(e.Val), true
@@ -188,9 +188,9 @@ func readElement(set setID, e nftables.SetElement) (key element, data string, ok
 	return key, "", true
 }
 
-// readGoto reads a verdict's attributes: NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN. An element with another verdict has
+// decodeGoto reads a verdict's attributes: NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN. An element with another verdict has
 // data "" and is replaced like any wrong one.
-func readGoto(b []byte) (chain string, ok bool) {
+func decodeGoto(b []byte) (chain string, ok bool) {
 	ad, err := netlink.NewAttributeDecoder(b)
 	if err != nil {
 		return "", true

@@ -98,7 +98,7 @@ func loadPriority(reg uint32) []expr.Any {
 
 // remember is `update @affinity { <what is loaded> timeout t : numgen random mod n }`: where there is an entry, the kernel
 // keeps its data and only renews its timeout.
-func remember(n, seconds int) []expr.Any {
+func updateAffinity(n, seconds int) []expr.Any {
 	return []expr.Any{
 		&expr.Numgen{Register: reg2, Modulus: uint32(n), Type: unix.NFT_NG_RANDOM},
 		&expr.Dynset{
@@ -139,24 +139,26 @@ func ctBit(k expr.CtKey, bit uint32) []expr.Any {
 // nft up to 1.0 aborts when it lists that in a concatenation.)
 const masqMark = 0x4000
 
-// setMark is `meta mark set mark or 0x4000`, or with on false `mark and not 0x4000`.
-func setMark(on bool) []expr.Any {
-	xor := uint32(0)
-	if on {
-		xor = masqMark
-	}
+// setMasqMark is `meta mark set mark or 0x4000`.
+func setMasqMark() []expr.Any { return writeMark(^uint32(masqMark), masqMark) }
+
+// clearMasqMark is `meta mark set mark and not 0x4000`.
+func clearMasqMark() []expr.Any { return writeMark(^uint32(masqMark), 0) }
+
+// writeMark is `meta mark set mark and mask xor bits`.
+func writeMark(mask, bits uint32) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg1},
 		&expr.Bitwise{
 			SourceRegister: reg1, DestRegister: reg1, Len: 4,
-			Mask: binaryutil.NativeEndian.PutUint32(^uint32(masqMark)), Xor: binaryutil.NativeEndian.PutUint32(xor),
+			Mask: binaryutil.NativeEndian.PutUint32(mask), Xor: binaryutil.NativeEndian.PutUint32(bits),
 		},
 		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg1, SourceRegister: true},
 	}
 }
 
-// marked is `meta mark and 0x4000 == 0x4000`.
-func marked() []expr.Any {
+// hasMasqMark is `meta mark and 0x4000 == 0x4000`.
+func hasMasqMark() []expr.Any {
 	bit := binaryutil.NativeEndian.PutUint32(masqMark)
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg1},

@@ -21,7 +21,7 @@ var (
 	vip      = netip.MustParseAddr("10.96.0.77")
 	nodeIP   = netip.MustParseAddr("192.0.2.10")
 	twoSlots = []netip.AddrPort{netip.MustParseAddrPort("10.244.1.2:8080"), netip.MustParseAddrPort("10.244.1.3:8080")}
-	testNode = &node{
+	testNode = &nodeInfo{
 		name: "n1", addrs: []netip.Addr{nodeIP}, clusterCIDR: clusterCIDR,
 		gateways: map[netip.Addr]bool{netip.MustParseAddr("10.244.1.1"): true},
 	}
@@ -84,15 +84,15 @@ func udpSlice(s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 	return s
 }
 
-// set compiles a service into p.
-func set(p *program, svc *corev1.Service, eps ...*discoveryv1.EndpointSlice) {
-	p.compiled[name(svc)] = &compiled{obj: svc, fronts: compile(svc, eps, testNode)}
+// setService compiles a service into p.
+func setService(p *syncer, svc *corev1.Service, eps ...*discoveryv1.EndpointSlice) {
+	p.compiled[name(svc)] = &compiledObject{obj: svc, frontends: compileService(svc, eps, testNode)}
 }
 
 func sortedStrings(s []string) []string { slices.Sort(s); return s }
 
 // listenForTest runs the monitor until the test ends; the channel is closed when it listens.
-func listenForTest(t *testing.T, k *kernel, changed chan struct{}) <-chan struct{} {
+func listenForTest(t *testing.T, k *kernelTable, changed chan struct{}) <-chan struct{} {
 	t.Helper()
 	ready, done := make(chan struct{}), make(chan error)
 	go func() { done <- nft.Monitor(t.Context(), k.isForeign, changed) }()

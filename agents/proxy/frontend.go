@@ -22,8 +22,8 @@ func (k key) String() string {
 	return fmt.Sprintf("%s:%d/%s", k.addr, k.port, proto)
 }
 
-// front is what happens to packets to one key. Read-only once made.
-type front struct {
+// frontend is what happens to packets to one key. Read-only once made.
+type frontend struct {
 	key   key
 	owner string // a service: "namespace/name"; a pod: podName
 	// cluster tells that key.addr is a cluster IP.
@@ -35,7 +35,7 @@ type front struct {
 	slots []netip.AddrPort
 	// masq tells that a source outside of the cluster is replaced by this node's address.
 	masq bool
-	// sticky is the number by which the chain remembers clients; the fronts of one port of a service have the same. 0:
+	// sticky is the number by which the chain remembers clients; the frontends of one port of a service have the same. 0:
 	// clients are not remembered.
 	sticky uint32
 	// source is set where key.addr is a loopback address: packets to it have this source on their way to the pod.

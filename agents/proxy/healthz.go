@@ -15,20 +15,20 @@ const healthTimeout = time.Minute
 // healthz answers load balancers as kube-proxy does: /healthz fails also when the node is going, so that it gets no new
 // connections; /livez does not look at the node.
 type healthz struct {
-	inv  *inventory
-	node string
-	last atomic.Int64 // unix nanoseconds of the last success; 0: none yet
+	tracker *changeTracker
+	node    string
+	last    atomic.Int64 // unix nanoseconds of the last success; 0: none yet
 }
 
 func (h *healthz) synced() { h.last.Store(time.Now().UnixNano()) }
 
 func (h *healthz) healthy(now time.Time) bool {
-	return h.last.Load() != 0 && h.inv.pending(now) < healthTimeout
+	return h.last.Load() != 0 && h.tracker.pending(now) < healthTimeout
 }
 
 func (h *healthz) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { h.answer(w, eligible(h.inv.self(h.node))) })
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { h.answer(w, eligible(h.tracker.self(h.node))) })
 	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) { h.answer(w, true) })
 	return mux
 }

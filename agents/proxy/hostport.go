@@ -8,10 +8,10 @@ import (
 	"gantry/schema/pods"
 )
 
-// podMark begins the name of a pod among owners of addresses: a service's name has no blank.
-const podMark = "pod "
+// podOwnerPrefix begins the name of a pod among owners of addresses: a service's name has no blank.
+const podOwnerPrefix = "pod "
 
-func podName(pod *corev1.Pod) string { return podMark + pod.Namespace + "/" + pod.Name }
+func podName(pod *corev1.Pod) string { return podOwnerPrefix + pod.Namespace + "/" + pod.Name }
 
 // hostPorts are the ports of the host that a pod has now: none before it has an address, after it has ended, and
 // where its network is the host's. An unready pod has its ports: nobody else could answer there. Pure.
@@ -32,7 +32,7 @@ func hostPorts(pod *corev1.Pod) []corev1.ContainerPort {
 
 // compilePod returns what a pod of this node wants, in a fixed order, and what of it cannot be. Clients keep their
 // addresses: the pod is here, so its answers come back through this host. Pure.
-func compilePod(pod *corev1.Pod, n *node) (fronts []*front, left []clash) {
+func compilePod(pod *corev1.Pod, n *nodeInfo) (frontends []*frontend, rejected []conflict) {
 	to, ok := unicast(pod.Status.PodIP)
 	if !ok || pod.Spec.NodeName != n.name || !n.clusterCIDR.Contains(to) || n.gateways[to] {
 		return nil, nil
@@ -45,10 +45,10 @@ func compilePod(pod *corev1.Pod, n *node) (fronts []*front, left []clash) {
 		addrs, reason := n.hostAddrs(p.HostIP)
 		if reason != "" {
 			a, _ := netip.ParseAddr(p.HostIP)
-			left = append(left, clash{key: key{a, proto, uint16(p.HostPort)}, loser: podName(pod), reason: reason})
+			rejected = append(rejected, conflict{key: key{a, proto, uint16(p.HostPort)}, loser: podName(pod), reason: reason})
 		}
 		for _, a := range addrs {
-			f := &front{
+			f := &frontend{
 				key: key{a, proto, uint16(p.HostPort)}, owner: podName(pod), chain: chainName(1, 1, 0, false),
 				slots: []netip.AddrPort{netip.AddrPortFrom(to, uint16(p.ContainerPort))},
 			}
@@ -57,8 +57,8 @@ func compilePod(pod *corev1.Pod, n *node) (fronts []*front, left []clash) {
 			} else {
 				f.hairpin = []netip.Addr{to}
 			}
-			fronts = append(fronts, f)
+			frontends = append(frontends, f)
 		}
 	}
-	return fronts, left
+	return frontends, rejected
 }

@@ -19,8 +19,8 @@ import (
 	"gantry/registry"
 )
 
-// hosting is a running pod on n1 with host ports.
-func hosting(name, ip string, ports ...corev1.ContainerPort) *corev1.Pod {
+// hostPortPod is a running pod on n1 with host ports.
+func hostPortPod(name, ip string, ports ...corev1.ContainerPort) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(1000, 0)},
 		Spec:       corev1.PodSpec{NodeName: "n1", Containers: []corev1.Container{{Name: "main", Image: "x", Ports: ports}}},
@@ -32,16 +32,16 @@ func hostPort(p int32, proto corev1.Protocol, hostIP string) corev1.ContainerPor
 	return corev1.ContainerPort{HostPort: p, ContainerPort: 8080, Protocol: proto, HostIP: hostIP}
 }
 
-// host compiles a pod into p.
-func host(p *program, pod *corev1.Pod) {
-	fronts, left := compilePod(pod, testNode)
-	p.compiled[podName(pod)] = &compiled{pod, fronts, left}
+// setPod compiles a pod into p.
+func setPod(p *syncer, pod *corev1.Pod) {
+	frontends, rejected := compilePod(pod, testNode)
+	p.compiled[podName(pod)] = &compiledObject{pod, frontends, rejected}
 }
 
 func TestCompilePod(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
 	pod := func(change func(*corev1.Pod), ports ...corev1.ContainerPort) *corev1.Pod {
-		p := hosting("p", "10.244.1.2", ports...)
+		p := hostPortPod("p", "10.244.1.2", ports...)
 		if change != nil {
 			change(p)
 		}
@@ -87,15 +87,15 @@ func TestCompilePod(t *testing.T) {
 		{"rubbish", pod(nil, at("x")...), "invalid IP:18080/tcp left out: its hostIP is not an IPv4 address"},
 	}
 	n := *testNode
-	n.local = func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.11") }
+	n.isLocal = func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.11") }
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			fronts, left := compilePod(tt.in, &n)
+			frontends, rejected := compilePod(tt.in, &n)
 			var got []string
-			for _, f := range fronts {
+			for _, f := range frontends {
 				got = append(got, f.text())
 			}
-			for _, c := range left {
+			for _, c := range rejected {
 				got = append(got, fmt.Sprintf("%s left out: %s", c.key, c.reason))
 			}
 			if diff := cmp.Diff(tt.want, strings.Join(got, "\n")); diff != "" {
@@ -106,9 +106,9 @@ func TestCompilePod(t *testing.T) {
 }
 
 func TestHostPortTable(t *testing.T) {
-	p := newTestProgram(t)
-	pod := hosting("p", addrA, hostPort(18080, corev1.ProtocolTCP, ""))
-	host(p, pod)
+	p := newTestSyncer(t)
+	pod := hostPortPod("p", addrA, hostPort(18080, corev1.ProtocolTCP, ""))
+	setPod(p, pod)
 	p.must(t)
 	for _, want := range []string{
 		"192.0.2.10 . tcp . 18080 : goto pick-1",
@@ -123,8 +123,8 @@ func TestHostPortTable(t *testing.T) {
 		t.Errorf("clients lose their addresses:\n%s", got)
 	}
 	// A restart reads back what it made and changes nothing.
-	again := newProgram(newKernel(clusterCIDR), slog.New(slog.DiscardHandler))
-	host(again, pod)
+	again := newSyncer(newKernelTable(clusterCIDR), slog.New(slog.DiscardHandler))
+	setPod(again, pod)
 	if n := again.must(t); n != 0 {
 		t.Errorf("a restart changed %d elements", n)
 	}
@@ -135,15 +135,15 @@ func TestHostPortTable(t *testing.T) {
 	}
 }
 
-func TestHostPortClash(t *testing.T) {
+func TestHostPortConflict(t *testing.T) {
 	var log bytes.Buffer
-	p := newTestProgram(t)
+	p := newTestSyncer(t)
 	p.log = slog.New(slog.NewTextHandler(&log, nil))
-	host(p, hosting("old", addrA, hostPort(30080, "", ""), hostPort(18080, "", "")))
-	young := hosting("young", addrB, hostPort(18080, "", "0.0.0.0"))
+	setPod(p, hostPortPod("old", addrA, hostPort(30080, "", ""), hostPort(18080, "", "")))
+	young := hostPortPod("young", addrB, hostPort(18080, "", "0.0.0.0"))
 	young.CreationTimestamp = metav1.Unix(2000, 0)
-	host(p, young)
-	set(p, with(service("web", "10.96.0.12", port("", 80, 30080)), func(s *corev1.Service) { s.CreationTimestamp = metav1.Unix(3000, 0) }))
+	setPod(p, young)
+	setService(p, with(service("web", "10.96.0.12", port("", 80, 30080)), func(s *corev1.Service) { s.CreationTimestamp = metav1.Unix(3000, 0) }))
 	p.must(t)
 	p.must(t)
 	got := listed(t)
@@ -162,14 +162,14 @@ func TestHostPortClash(t *testing.T) {
 	delete(p.compiled, "pod default/old")
 	p.must(t)
 	if got := listed(t); !strings.Contains(got, "192.0.2.10 . tcp . 18080 . 0x00000000 : 10.244.1.3 . 8080") || strings.Contains(got, "30080") {
-		t.Errorf("after the clash:\n%s", got)
+		t.Errorf("after the conflict:\n%s", got)
 	}
 }
 
 func TestHostPortTraffic(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
-	pod := hosting("a", addrA, hostPort(18080, corev1.ProtocolTCP, ""), hostPort(18053, corev1.ProtocolUDP, ""))
-	host(p, pod)
+	w, p := newTestNetwork(t), newTestSyncer(t)
+	pod := hostPortPod("a", addrA, hostPort(18080, corev1.ProtocolTCP, ""), hostPort(18053, corev1.ProtocolUDP, ""))
+	setPod(p, pod)
 	p.must(t)
 	for name, from := range map[string]struct {
 		pid  int
@@ -191,8 +191,8 @@ func TestHostPortTraffic(t *testing.T) {
 	}
 }
 
-func TestHostPortUDPFlowsFollow(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
+func TestHostPortStaleUDPFlowsAreDeleted(t *testing.T) {
+	w, p := newTestNetwork(t), newTestSyncer(t)
 	c, err := netnstest.Dial(t, w.outside, "udp", "192.0.2.10:18053") // one port for all that follows
 	if err != nil {
 		t.Fatal(err)
@@ -201,7 +201,7 @@ func TestHostPortUDPFlowsFollow(t *testing.T) {
 	for i, step := range []struct{ addr, want string }{{"", ""}, {addrA, "a"}, {addrB, "b"}, {"", ""}, {addrA, "a"}} {
 		delete(p.compiled, "pod default/p")
 		if step.addr != "" {
-			host(p, hosting("p", step.addr, hostPort(18053, corev1.ProtocolUDP, "")))
+			setPod(p, hostPortPod("p", step.addr, hostPort(18053, corev1.ProtocolUDP, "")))
 		}
 		p.must(t)
 		got, _, err := netnstest.Answer(c)
@@ -219,7 +219,7 @@ func TestRunHostPorts(t *testing.T) {
 	create(c, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}})
 	create(c, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
 	setAddress(c)
-	pod := hosting("p", "", hostPort(18080, corev1.ProtocolTCP, ""))
+	pod := hostPortPod("p", "", hostPort(18080, corev1.ProtocolTCP, ""))
 	pod.ObjectMeta = metav1.ObjectMeta{Namespace: "default", Name: "p"}
 	create(c, pod)
 	status := func(change func(*corev1.PodStatus)) {

@@ -15,25 +15,25 @@ import (
 )
 
 // kernel is the table as it is in the kernel. One goroutine uses it.
-type kernel struct {
+type kernelTable struct {
 	layout *layout
 	cidr   netip.Prefix
 	conn   *nftables.Conn // nil: to be opened
 	// port is conn's netlink port, by which the monitor knows our own changes.
 	port *atomic.Uint32
-	// pickers are the chains of chainName that are there and right.
-	pickers map[string]bool
+	// endpointChains are the chains of chainName that are there and right.
+	endpointChains map[string]bool
 }
 
-func newKernel(clusterCIDR netip.Prefix) *kernel {
-	return &kernel{layout: newLayout(clusterCIDR), cidr: clusterCIDR, port: new(atomic.Uint32), pickers: map[string]bool{}}
+func newKernelTable(clusterCIDR netip.Prefix) *kernelTable {
+	return &kernelTable{layout: newLayout(clusterCIDR), cidr: clusterCIDR, port: new(atomic.Uint32), endpointChains: map[string]bool{}}
 }
 
 // socketBuffer bounds what one batch may take: the kernel answers EMSGSIZE to a message longer than the send buffer and ENOBUFS
 // when the acknowledgements, one a message and near 800 bytes each, do not fit the receive buffer.
 const socketBuffer = 16 << 20
 
-func (k *kernel) open() error {
+func (k *kernelTable) open() error {
 	if k.conn != nil {
 		return nil
 	}
@@ -50,12 +50,12 @@ func (k *kernel) open() error {
 }
 
 // isForeign tells that a change of a table is one of ours by somebody else. Any goroutine may ask.
-func (k *kernel) isForeign(table string, port uint32) bool {
+func (k *kernelTable) isForeign(table string, port uint32) bool {
 	return table == TableName && port != k.port.Load()
 }
 
 // close forgets the connection: after an error acknowledgements may still wait in it.
-func (k *kernel) close() {
+func (k *kernelTable) close() {
 	if k.conn != nil {
 		_ = k.conn.CloseLasting()
 		k.conn = nil
@@ -68,12 +68,12 @@ type state int
 const (
 	absent state = iota
 	foreign
-	whole
+	intact
 )
 
-// read returns the table's elements. absent: there is no table; foreign: it is not what this release makes (another
+// read returns the table's elements. absent: there is no table; foreignChange: it is not what this release makes (another
 // release's, or somebody changed it). It reads nothing but our own table.
-func (k *kernel) read() (elements, state, error) {
+func (k *kernelTable) read() (elements, state, error) {
 	if err := k.open(); err != nil {
 		return nil, absent, err
 	}
@@ -81,11 +81,11 @@ func (k *kernel) read() (elements, state, error) {
 	if err != nil {
 		return nil, absent, err
 	}
-	found := marksOf(rules)
+	found := fingerprintsOf(rules)
 	if len(found) == 0 {
 		return nil, absent, nil
 	}
-	if !k.recognise(found) {
+	if !k.checkRules(found) {
 		return nil, foreign, nil
 	}
 	have := elements{}
@@ -99,7 +99,7 @@ func (k *kernel) read() (elements, state, error) {
 			return nil, absent, fmt.Errorf("reading set %s: %w", s.Name, err)
 		}
 		for _, e := range es {
-			if key, data, ok := readElement(setID(id), e); ok {
+			if key, data, ok := decodeElement(setID(id), e); ok {
 				have[key] = data
 			}
 		}
@@ -108,47 +108,47 @@ func (k *kernel) read() (elements, state, error) {
 		k.close()
 		return nil, foreign, nil
 	}
-	return have, whole, nil
+	return have, intact, nil
 }
 
-// recognise tells that every rule is there in its order, and notes the picking chains. Rules without our
+// checkRules tells that every rule is there in its order, and notes the picking chains. Rules without our
 // fingerprint, an admin's tracing for instance, are let be.
-func (k *kernel) recognise(found map[string][]string) bool {
+func (k *kernelTable) checkRules(found map[string][]string) bool {
 	for _, c := range k.layout.chains {
-		if !slices.Equal(found[c.Name], c.marks()) {
+		if !slices.Equal(found[c.Name], c.fingerprints()) {
 			return false
 		}
 	}
-	clear(k.pickers)
-	for name, marks := range found {
+	clear(k.endpointChains)
+	for name, prints := range found {
 		if _, ok := parseChain(name); !ok {
 			continue
 		}
-		if !slices.Equal(marks, k.layout.picker(name, k.cidr).marks()) {
+		if !slices.Equal(prints, k.layout.endpointChain(name, k.cidr).fingerprints()) {
 			return false
 		}
-		k.pickers[name] = true
+		k.endpointChains[name] = true
 	}
 	return true
 }
 
-// marksOf are the fingerprints of our rules by chain.
-func marksOf(rules map[string][]nft.Found) map[string][]string {
+// fingerprintsOf are the fingerprints of our rules by chain.
+func fingerprintsOf(rules map[string][]nft.InstalledRule) map[string][]string {
 	found := map[string][]string{}
 	for chain, rs := range rules {
 		for _, r := range rs {
-			if r.Mark != "" {
-				found[chain] = append(found[chain], r.Mark)
+			if r.Fingerprint != "" {
+				found[chain] = append(found[chain], r.Fingerprint)
 			}
 		}
 	}
 	return found
 }
 
-func (c *chain) marks() []string {
+func (c *chain) fingerprints() []string {
 	var out []string
 	for _, r := range c.rules {
-		out = append(out, r.Mark())
+		out = append(out, r.Fingerprint())
 	}
 	return out
 }

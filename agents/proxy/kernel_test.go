@@ -29,20 +29,20 @@ func run(t *testing.T, args ...string) string {
 
 func listed(t *testing.T) string { return run(t, "nft", "list", "table", "ip", TableName) }
 
-// newTestProgram is a program with an empty kernel.
-func newTestProgram(t *testing.T) *program {
+// newTestSyncer is a program with an empty kernel.
+func newTestSyncer(t *testing.T) *syncer {
 	t.Helper()
 	t.Cleanup(func() {
 		if err := Clean(); err != nil {
 			t.Error(err)
 		}
 	})
-	return newProgram(newKernel(clusterCIDR), slog.New(slog.DiscardHandler))
+	return newSyncer(newKernelTable(clusterCIDR), slog.New(slog.DiscardHandler))
 }
 
-func (p *program) must(t *testing.T) int {
+func (s *syncer) must(t *testing.T) int {
 	t.Helper()
-	n, err := p.sync()
+	n, err := s.sync()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,10 +186,10 @@ func sorted(s string) string {
 	return strings.Join(out, "elements = {")
 }
 
-func TestTableIsWhatItSays(t *testing.T) {
-	p := newTestProgram(t)
-	set(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2", "10.244.2.3@n2"))
-	set(p, service("dns", "10.96.0.13", udp(port("", 53, 0))))
+func TestTableListing(t *testing.T) {
+	p := newTestSyncer(t)
+	setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2", "10.244.2.3@n2"))
+	setService(p, service("dns", "10.96.0.13", udp(port("", 53, 0))))
 	p.must(t)
 	if diff := cmp.Diff(sorted(wantTable), sorted(listed(t))); diff != "" {
 		t.Error(diff)
@@ -206,8 +206,8 @@ func TestTableIsWhatItSays(t *testing.T) {
 }
 
 func TestEveryChainCanBeListed(t *testing.T) { // nft aborts on what it cannot read
-	p := newTestProgram(t)
-	p.compiled["default/a"] = &compiled{obj: service("a", "10.96.0.12"), fronts: []*front{
+	p := newTestSyncer(t)
+	p.compiled["default/a"] = &compiledObject{obj: service("a", "10.96.0.12"), frontends: []*frontend{
 		{key: key{vip, 6, 1}, owner: "default/a", chain: "pick-2", slots: twoSlots},
 		{key: key{vip, 6, 2}, owner: "default/a", chain: "sticky-2-10800", slots: twoSlots, sticky: 1 << 31},
 		{key: key{vip, 6, 3}, owner: "default/a", chain: "local-1-2", slots: twoSlots},
@@ -238,12 +238,12 @@ func TestEveryChainCanBeListed(t *testing.T) { // nft aborts on what it cannot r
 }
 
 func TestRestartChangesNothing(t *testing.T) {
-	p := newTestProgram(t)
-	set(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2"))
-	set(p, sticky(service("st", "10.96.0.14", port("", 80, 0))), slice("st", "", 8080, "10.244.1.2@n1"))
+	p := newTestSyncer(t)
+	setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2"))
+	setService(p, sticky(service("st", "10.96.0.14", port("", 80, 0))), slice("st", "", 8080, "10.244.1.2@n1"))
 	p.must(t)
 	before := run(t, "nft", "-a", "list", "table", "ip", TableName) // with handles: a rule made again has another
-	q := newProgram(newKernel(clusterCIDR), p.log)
+	q := newSyncer(newKernelTable(clusterCIDR), p.log)
 	q.compiled = p.compiled
 	if n := q.must(t); n != 0 {
 		t.Errorf("a restart changed %d elements", n)
@@ -252,13 +252,13 @@ func TestRestartChangesNothing(t *testing.T) {
 		t.Error(diff)
 	}
 	// One endpoint less changes that service alone.
-	set(q, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1"))
+	setService(q, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1"))
 	if n := q.must(t); n != 3 { // services: - and +, slots: -
 		t.Errorf("one endpoint less changed %d elements", n)
 	}
 }
 
-func TestOthersChangesAreUndone(t *testing.T) {
+func TestForeignChangesAreUndone(t *testing.T) {
 	tests := []struct{ name, script string }{
 		{"flush ruleset", "flush ruleset"},
 		{"delete table", "delete table ip gantry"},
@@ -271,12 +271,12 @@ func TestOthersChangesAreUndone(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newTestProgram(t)
-			set(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2"))
+			p := newTestSyncer(t)
+			setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2"))
 			p.must(t)
 			want := listed(t)
 			run(t, "nft", tt.script)
-			p.unsure = true
+			p.needFullSync = true
 			p.must(t)
 			if diff := cmp.Diff(sorted(want), sorted(listed(t))); diff != "" {
 				t.Error(diff)
@@ -285,32 +285,32 @@ func TestOthersChangesAreUndone(t *testing.T) {
 	}
 }
 
-func TestMonitorTellsOfOthers(t *testing.T) {
-	p := newTestProgram(t)
+func TestMonitorReportsForeignChanges(t *testing.T) {
+	p := newTestSyncer(t)
 	changed := make(chan struct{}, 1)
 	<-listenForTest(t, p.kernel, changed)
-	set(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1"))
+	setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1"))
 	p.must(t)
 	run(t, "nft", "flush ruleset")
 	<-changed // the test's deadline is the limit
 }
 
 func TestTenThousandServices(t *testing.T) {
-	p := newTestProgram(t)
+	p := newTestSyncer(t)
 	const count = 10000
 	for i := range count {
 		ip := fmt.Sprintf("10.96.%d.%d", 1+i/250, 1+i%250)
 		name := fmt.Sprintf("s%d", i)
-		set(p, service(name, ip, port("", 80, 0)), slice(name, "", 8080, fmt.Sprintf("10.244.%d.%d@n2", i/250, 2+i%250), fmt.Sprintf("10.244.%d.%d@n2", 100+i/250, 2+i%250)))
+		setService(p, service(name, ip, port("", 80, 0)), slice(name, "", 8080, fmt.Sprintf("10.244.%d.%d@n2", i/250, 2+i%250), fmt.Sprintf("10.244.%d.%d@n2", 100+i/250, 2+i%250)))
 	}
 	if n := p.must(t); n != count*5 { // services, slots x2, masquerades, cluster-ips
 		t.Errorf("%d elements, want %d", n, count*5)
 	}
 	have, st, err := p.kernel.read()
-	if err != nil || st != whole || len(have) != count*5 {
+	if err != nil || st != intact || len(have) != count*5 {
 		t.Fatalf("read back %d elements, state %v, %v", len(have), st, err)
 	}
-	set(p, service("s777", "10.96.4.28", port("", 80, 0)), slice("s777", "", 8080, "10.244.9.9@n2"))
+	setService(p, service("s777", "10.96.4.28", port("", 80, 0)), slice("s777", "", 8080, "10.244.9.9@n2"))
 	if n := p.must(t); n != 5 { // services - +, slots - + -
 		t.Errorf("one service changed %d elements", n)
 	}

@@ -37,13 +37,13 @@ func (l *layout) loopbackChains() []*chain {
 	leave := concat(from(client), loadKey(), lookupMap("loopback", reg1), rewriteAddress(ipSource))
 	return []*chain{
 		l.base("loopback-output", nftables.ChainTypeFilter, nftables.ChainHookOutput, natDest+beforeNAT,
-			does(concat(newFlow(), leave), "to a pod"),
-			does(concat(wasDNAT(), direction(original), leave), "to a pod")),
+			newRule(concat(newFlow(), leave), "to a pod"),
+			newRule(concat(wasDNAT(), direction(original), leave), "to a pod")),
 		l.base("loopback-prerouting", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, natDest+afterNAT,
-			does(concat(to(client), notLoopback(expr.MetaKeyIIFNAME), wasDNAT(), direction(reply),
-				[]expr.Any{loadIP(ipSource, reg1)}, lookupMap("loopback-pods", reg1), rewriteAddress(ipDest), setMark(true)), "a pod's answer")),
+			newRule(concat(to(client), notLoopback(expr.MetaKeyIIFNAME), wasDNAT(), direction(reply),
+				[]expr.Any{loadIP(ipSource, reg1)}, lookupMap("loopback-pods", reg1), rewriteAddress(ipDest), setMasqMark()), "a pod's answer")),
 		l.base("loopback-input", nftables.ChainTypeFilter, nftables.ChainHookInput, natSource+afterNAT,
-			does(concat(from(loopbackRange), notLoopback(expr.MetaKeyIIFNAME), marked(), setMark(false),
+			newRule(concat(from(loopbackRange), notLoopback(expr.MetaKeyIIFNAME), hasMasqMark(), clearMasqMark(),
 				constant(loopbackClient), rewriteAddress(ipDest)), "a pod's answer")),
 	}
 }

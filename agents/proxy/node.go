@@ -9,7 +9,7 @@ import (
 )
 
 // node is what compiling needs to know of this node and the cluster.
-type node struct {
+type nodeInfo struct {
 	name        string
 	zone        string
 	addrs       []netip.Addr
@@ -19,15 +19,15 @@ type node struct {
 	// gateways are the bridges' addresses of all nodes: no endpoint may be one.
 	gateways map[netip.Addr]bool
 	// local tells that this host has an address besides addrs. nil: none.
-	local func(netip.Addr) bool
+	isLocal func(netip.Addr) bool
 }
 
 // owns tells that an address is a node's or a pod's, and so cannot be a cluster IP.
-func (n *node) owns(a netip.Addr) bool {
+func (n *nodeInfo) owns(a netip.Addr) bool {
 	return n.clusterCIDR.Contains(a) || slices.Contains(n.addrs, a)
 }
 
-func (n *node) isNodePort(p int32) bool {
+func (n *nodeInfo) isNodePort(p int32) bool {
 	lo, hi := int32(n.nodePorts[0]), int32(n.nodePorts[1])
 	if hi == 0 {
 		lo, hi = 30000, 32767
@@ -57,7 +57,7 @@ func internalIPs(n *corev1.Node) []netip.Addr {
 
 // hostAddrs are the addresses a hostIP stands for, or why there are none. Only this host's own may be named: with any
 // other a pod would take over somebody else's address (compare CVE-2020-8554).
-func (n *node) hostAddrs(hostIP string) (addrs []netip.Addr, reason string) {
+func (n *nodeInfo) hostAddrs(hostIP string) (addrs []netip.Addr, reason string) {
 	if hostIP == "" || hostIP == "0.0.0.0" {
 		return n.addrs, ""
 	}
@@ -70,14 +70,14 @@ func (n *node) hostAddrs(hostIP string) (addrs []netip.Addr, reason string) {
 	case a.IsLoopback():
 		return []netip.Addr{a}, ""
 	}
-	if _, ok := unicast(hostIP); !ok || (!slices.Contains(n.addrs, a) && (n.local == nil || !n.local(a))) {
+	if _, ok := unicast(hostIP); !ok || (!slices.Contains(n.addrs, a) && (n.isLocal == nil || !n.isLocal(a))) {
 		return nil, "its hostIP is not an address of this node"
 	}
 	return []netip.Addr{a}, ""
 }
 
-// onThisHost tells that an interface of this host has the address now.
-func onThisHost(a netip.Addr) bool {
+// isHostAddr tells that an interface of this host has the address now.
+func isHostAddr(a netip.Addr) bool {
 	all, err := net.InterfaceAddrs()
 	return err == nil && slices.ContainsFunc(all, func(x net.Addr) bool {
 		p, err := netip.ParsePrefix(x.String())

@@ -1,5 +1,5 @@
 // Package proxy makes service addresses and pods' host ports work on a node: it watches services, endpoint slices, nodes
-// and this node's own pods, compiles them (pure: front.go, backend.go, hostport.go, claim.go) to elements of one nftables table, and changes the elements that
+// and this node's own pods, compiles them (pure: frontend.go, backend.go, hostport.go, claim.go) to elements of one nftables table, and changes the elements that
 // differ.
 //
 // `nft list table ip gantry` is the whole of it. The maps
@@ -56,8 +56,8 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	a := &agent{cfg: cfg, inv: newInventory(), kernel: newKernel(cfg.ClusterCIDR), foreign: make(chan struct{}, 1)}
-	a.health = &healthz{inv: a.inv, node: cfg.NodeName}
+	a := &agent{cfg: cfg, tracker: newChangeTracker(), kernel: newKernelTable(cfg.ClusterCIDR), foreignChange: make(chan struct{}, 1)}
+	a.health = &healthz{tracker: a.tracker, node: cfg.NodeName}
 	cfg.Health.Ready("proxy", func(context.Context) error {
 		if !a.health.healthy(time.Now()) {
 			return errors.New("services are not programmed")
@@ -65,7 +65,7 @@ func Run(ctx context.Context, cfg Config) error {
 		return nil
 	})
 	g, ctx := safely.WithContext(ctx)
-	g.Go(func() error { return quiet(ctx, a.inv.follow(ctx, cfg)) })
+	g.Go(func() error { return unlessDone(ctx, a.tracker.follow(ctx, cfg)) })
 	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "listening to tables", a.listen) })
 	g.Go(func() error { return a.serveHealth(ctx) })
 	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "programming services", a.loop) })
@@ -73,7 +73,7 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 // quiet makes the end of ctx no error.
-func quiet(ctx context.Context, err error) error {
+func unlessDone(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -81,11 +81,11 @@ func quiet(ctx context.Context, err error) error {
 }
 
 type agent struct {
-	cfg     Config
-	inv     *inventory
-	kernel  *kernel
-	health  *healthz
-	foreign chan struct{} // somebody else may have changed the table
+	cfg           Config
+	tracker       *changeTracker
+	kernel        *kernelTable
+	health        *healthz
+	foreignChange chan struct{} // has one message when another program may have changed the table
 }
 
 func (a *agent) serveHealth(ctx context.Context) error {
@@ -102,10 +102,10 @@ func (a *agent) serveHealth(ctx context.Context) error {
 // listen keeps the monitor running.
 func (a *agent) listen(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if err := nft.Monitor(ctx, a.kernel.isForeign, a.foreign); err != nil {
+		if err := nft.Monitor(ctx, a.kernel.isForeign, a.foreignChange); err != nil {
 			a.cfg.Log.Warn("nftables monitor restarted", "agent", "proxy", "err", err)
 			select {
-			case a.foreign <- struct{}{}:
+			case a.foreignChange <- struct{}{}:
 			default:
 			}
 			pause(ctx, firstRetry)
@@ -116,11 +116,11 @@ func (a *agent) listen(ctx context.Context) error {
 
 func (a *agent) loop(ctx context.Context) error {
 	defer a.kernel.close()
-	if err := a.inv.filled(ctx, a.cfg); err != nil {
+	if err := a.tracker.waitForSync(ctx, a.cfg); err != nil {
 		return nil
 	}
-	p := newProgram(a.kernel, a.cfg.Log)
-	a.inv.update(p.compiled, a.cfg)
+	p := newSyncer(a.kernel, a.cfg.Log)
+	a.tracker.update(p.compiled, a.cfg)
 	retry := firstRetry
 	for {
 		took, n, err := a.sync(p)
@@ -128,7 +128,7 @@ func (a *agent) loop(ctx context.Context) error {
 		switch {
 		case err != nil:
 			a.cfg.Log.Warn("services not programmed", "agent", "proxy", "after", retry, "err", err)
-			p.unsure, wait = true, retry
+			p.needFullSync, wait = true, retry
 			retry = min(2*retry, lastRetry)
 		case n > 0:
 			a.cfg.Log.Info("services programmed", "agent", "proxy", "owners", len(p.compiled), "elements", n, "took", took)
@@ -142,7 +142,7 @@ func (a *agent) loop(ctx context.Context) error {
 	}
 }
 
-func (a *agent) sync(p *program) (took time.Duration, n int, err error) {
+func (a *agent) sync(p *syncer) (took time.Duration, n int, err error) {
 	began := time.Now()
 	n, err = p.sync()
 	took = time.Since(began)
@@ -158,22 +158,22 @@ func (a *agent) sync(p *program) (took time.Duration, n int, err error) {
 }
 
 // next waits for something to do; false: ctx is done.
-func (a *agent) next(ctx context.Context, p *program, wait time.Duration) bool {
+func (a *agent) next(ctx context.Context, p *syncer, wait time.Duration) bool {
 	pause(ctx, syncGap)
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-a.inv.changed:
-	case <-a.foreign:
+	case <-a.tracker.changed:
+	case <-a.foreignChange:
 		repairs.Inc()
-		p.unsure = true
+		p.needFullSync = true
 	case <-t.C:
-		p.unsure = true
-		a.inv.lookAtPods() // this host's addresses may be others
+		p.needFullSync = true
+		a.tracker.markPodsDirty() // this host's addresses may be others
 	}
-	a.inv.update(p.compiled, a.cfg)
+	a.tracker.update(p.compiled, a.cfg)
 	return ctx.Err() == nil
 }
 

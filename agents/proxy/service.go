@@ -12,7 +12,7 @@ import (
 // compile returns what one service wants, in a fixed order. Pure. Services of other proxies, headless ones and those
 // that only name something want nothing; what is not valid is left out, because whoever can write to etcd
 // could have written it.
-func compile(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *node) []*front {
+func compileService(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *nodeInfo) []*frontend {
 	if svc.Labels["service.kubernetes.io/service-proxy-name"] != "" || svc.Spec.Type == corev1.ServiceTypeExternalName {
 		return nil
 	}
@@ -20,7 +20,7 @@ func compile(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *node) []*
 	if len(vips) == 0 {
 		return nil
 	}
-	var fronts []*front
+	var frontends []*frontend
 	for _, p := range svc.Spec.Ports {
 		proto, ok := protocols[p.Protocol]
 		if !ok || p.Port < 1 || p.Port > 65535 {
@@ -28,32 +28,32 @@ func compile(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *node) []*
 		}
 		b := builder{svc: svc, node: n, backends: backends(eps, p, n)}
 		if svc.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
-			b.sticky = affinityNumber(key{vips[0], proto, uint16(p.Port)})
+			b.sticky = affinityID(key{vips[0], proto, uint16(p.Port)})
 		}
 		for _, ip := range vips {
 			if !n.owns(ip) {
-				fronts = append(fronts, b.internal(key{ip, proto, uint16(p.Port)}))
+				frontends = append(frontends, b.internal(key{ip, proto, uint16(p.Port)}))
 			}
 		}
 		for _, k := range externalKeys(svc, p, proto, n) {
-			fronts = append(fronts, b.external(k))
+			frontends = append(frontends, b.external(k))
 		}
 	}
-	return fronts
+	return frontends
 }
 
 var protocols = map[corev1.Protocol]uint8{"": unix.IPPROTO_TCP, corev1.ProtocolTCP: unix.IPPROTO_TCP, corev1.ProtocolUDP: unix.IPPROTO_UDP}
 
-// builder makes the fronts of one port of a service.
+// builder makes the frontends of one port of a service.
 type builder struct {
 	svc      *corev1.Service
-	node     *node
+	node     *nodeInfo
 	backends []backend
-	sticky   uint32 // see front
+	sticky   uint32 // see frontend
 }
 
-func (b builder) internal(k key) *front {
-	f := &front{key: k, owner: name(b.svc), cluster: true, masq: true}
+func (b builder) internal(k key) *frontend {
+	f := &frontend{key: k, owner: name(b.svc), cluster: true, masq: true}
 	all := b.all()
 	if p := b.svc.Spec.InternalTrafficPolicy; p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal {
 		some := len(all) > 0
@@ -66,8 +66,8 @@ func (b builder) internal(k key) *front {
 	return f
 }
 
-func (b builder) external(k key) *front {
-	f := &front{key: k, owner: name(b.svc), masq: true}
+func (b builder) external(k key) *frontend {
+	f := &frontend{key: k, owner: name(b.svc), masq: true}
 	all := b.all()
 	if b.svc.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal {
 		b.serve(f, all, len(all))
@@ -81,7 +81,7 @@ func (b builder) external(k key) *front {
 }
 
 // all are the backends for clients that may have every one. With affinity those on this node come first, as in external:
-// a remembered slot is to be the same backend for every front.
+// a remembered slot is to be the same backend for every frontend.
 func (b builder) all() []backend {
 	all := choose(b.backends, b.node)
 	if b.sticky == 0 {
@@ -101,7 +101,7 @@ func notIn(these []backend) func(backend) bool {
 }
 
 // serve fills f with backends, of which the first here are for clients outside of the cluster.
-func (b builder) serve(f *front, all []backend, here int) {
+func (b builder) serve(f *frontend, all []backend, here int) {
 	if len(all) == 0 {
 		f.unserved = refuse
 		return
@@ -155,7 +155,7 @@ func clusterIPs(svc *corev1.Service) []netip.Addr {
 }
 
 // externalKeys are the node ports, load balancer addresses and (where allowed) external IPs of a service's port.
-func externalKeys(svc *corev1.Service, p corev1.ServicePort, proto uint8, n *node) []key {
+func externalKeys(svc *corev1.Service, p corev1.ServicePort, proto uint8, n *nodeInfo) []key {
 	var keys []key
 	add := func(a netip.Addr, port int32) {
 		if k := (key{a, proto, uint16(port)}); !slices.Contains(keys, k) {

@@ -14,7 +14,7 @@ import (
 // TableName is the proxy's table of family ip: no other process writes it.
 const TableName = "gantry"
 
-// affinitySet remembers clients: client, affinityNumber -> slot.
+// affinitySet remembers clients: client, affinityID -> slot.
 const affinitySet = "affinity"
 
 // affinitySize bounds it. A map that rules write to must have a bound: without one the kernel takes none as 0.
@@ -46,7 +46,7 @@ type chain struct {
 const layoutVersion = 2
 
 // does is a rule with what to tell the reader of `nft list`.
-func does(exprs []expr.Any, comment string) nft.Rule {
+func newRule(exprs []expr.Any, comment string) nft.Rule {
 	return nft.Rule{Exprs: exprs, Comment: comment, Version: layoutVersion}
 }
 
@@ -90,24 +90,24 @@ const natDest, natSource = -100, 100
 
 func (l *layout) baseChains(clusterCIDR netip.Prefix) []*chain {
 	base := l.base
-	mark := does(concat(notFrom(clusterCIDR), loadKey(), isIn("masquerades"), setMark(true)), "from outside of the cluster")
-	lookup := does(concat(loadKey(), vmap("services")), "")
-	check := does(concat(newFlow(), jump("unserved-check")), "services without an endpoint")
+	mark := newRule(concat(notFrom(clusterCIDR), loadKey(), isIn("masquerades"), setMasqMark()), "from outside of the cluster")
+	lookup := newRule(concat(loadKey(), vmap("services")), "")
+	check := newRule(concat(newFlow(), jump("unserved-check")), "services without an endpoint")
 	const beforeFilter = -10
 	chains := []*chain{
 		l.chain(refuse,
-			does(concat(isTCP(), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}), ""),
-			does([]expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpPortUnreachable}}, "")),
-		l.chain(ignore, does([]expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}, "")),
+			newRule(concat(isTCP(), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}), ""),
+			newRule([]expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpPortUnreachable}}, "")),
+		l.chain(ignore, newRule([]expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}, "")),
 		l.chain("unserved-check",
-			does(concat(loadKey(), vmap("unserved")), ""),
-			does(concat(loadDest(), isIn("cluster-ips"), jumpTo(expr.VerdictGoto, refuse)), "no such port")),
+			newRule(concat(loadKey(), vmap("unserved")), ""),
+			newRule(concat(loadDest(), isIn("cluster-ips"), jumpTo(expr.VerdictGoto, refuse)), "no such port")),
 		base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, natDest,
-			does(concat(to(loopbackRange), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}), "loopback is for this host alone"), mark, lookup),
+			newRule(concat(to(loopbackRange), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}), "loopback is for this host alone"), mark, lookup),
 		base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, natDest, mark, lookup),
 		base("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, natSource,
-			does(concat(wasDNAT(), loadPair(), isIn("hairpins"), masquerade()), "a pod that meets itself"),
-			does(concat(notLoopback(expr.MetaKeyOIFNAME), marked(), setMark(false), masquerade()), "from outside of the cluster")),
+			newRule(concat(wasDNAT(), loadPair(), isIn("hairpins"), masquerade()), "a pod that meets itself"),
+			newRule(concat(notLoopback(expr.MetaKeyOIFNAME), hasMasqMark(), clearMasqMark(), masquerade()), "from outside of the cluster")),
 	}
 	// Before the chains of priority filter: Docker's forward chain drops.
 	return append(chains,
@@ -124,17 +124,17 @@ func (l *layout) chain(name string, rules ...nft.Rule) *chain {
 const icmpPortUnreachable = 3
 
 // picker is the chain of a name that chainName made.
-func (l *layout) picker(name string, clusterCIDR netip.Prefix) *chain {
+func (l *layout) endpointChain(name string, clusterCIDR netip.Prefix) *chain {
 	c, _ := parseChain(name)
 	switch c.kind {
 	case "sticky":
 		// A rule's registers end with it, so the numbers travel in the packet's priority: from here to dnat.
 		return l.chain(name,
-			does(concat(loadKey(), lookupMap("sticky", reg1), storePriority()), "the port of a service"),
-			does(concat(loadClient(), remember(c.n, c.timeout)), "its client, a new one with a slot"),
-			does(concat(loadClient(), lookupMap(affinitySet, reg1), storePriority()), "the client's slot"),
-			does(concat(loadKey(), loadPriority(word(reg1, 3)), lookupMap("slots", reg1), dnat()), ""),
-			does(concat(loadHashedSlotKey(c.n), lookupMap("slots", reg1), dnat()), "that slot is not among these"))
+			newRule(concat(loadKey(), lookupMap("sticky", reg1), storePriority()), "the port of a service"),
+			newRule(concat(loadClient(), updateAffinity(c.n, c.timeout)), "its client, a new one with a slot"),
+			newRule(concat(loadClient(), lookupMap(affinitySet, reg1), storePriority()), "the client's slot"),
+			newRule(concat(loadKey(), loadPriority(word(reg1, 3)), lookupMap("slots", reg1), dnat()), ""),
+			newRule(concat(loadHashedSlotKey(c.n), lookupMap("slots", reg1), dnat()), "that slot is not among these"))
 	case "local":
 		all := chainName(c.n, c.n, c.timeout, false)
 		outside := jumpTo(expr.VerdictGoto, ignore)
@@ -142,9 +142,9 @@ func (l *layout) picker(name string, clusterCIDR netip.Prefix) *chain {
 			outside = jumpTo(expr.VerdictGoto, chainName(c.here, c.here, c.timeout, false))
 		}
 		return l.chain(name,
-			does(concat(from(clusterCIDR), jumpTo(expr.VerdictGoto, all)), "pods"),
-			does(concat(fromHost(), jumpTo(expr.VerdictGoto, all)), "this host"),
-			does(outside, "everybody else"))
+			newRule(concat(from(clusterCIDR), jumpTo(expr.VerdictGoto, all)), "pods"),
+			newRule(concat(fromHost(), jumpTo(expr.VerdictGoto, all)), "this host"),
+			newRule(outside, "everybody else"))
 	}
-	return l.chain(name, does(concat(loadSlotKey(c.n), lookupMap("slots", reg1), dnat()), ""))
+	return l.chain(name, newRule(concat(loadSlotKey(c.n), lookupMap("slots", reg1), dnat()), ""))
 }

@@ -14,28 +14,28 @@ import (
 	"gantry/registry/safely"
 )
 
-// follow keeps the inventory until ctx is done.
-func (inv *inventory) follow(ctx context.Context, cfg Config) error {
+// follow keeps the changeTracker until ctx is done.
+func (tracker *changeTracker) follow(ctx context.Context, cfg Config) error {
 	r := cfg.Registry
 	g, ctx := safely.WithContext(ctx)
-	g.Go(func() error { return registry.For[*corev1.Service](r).Follow(ctx, inv.service) })
-	g.Go(func() error { return registry.For[*discoveryv1.EndpointSlice](r).Follow(ctx, inv.slice) })
-	g.Go(func() error { return registry.For[*corev1.Node](r).Follow(ctx, inv.node) })
+	g.Go(func() error { return registry.For[*corev1.Service](r).Follow(ctx, tracker.service) })
+	g.Go(func() error { return registry.For[*discoveryv1.EndpointSlice](r).Follow(ctx, tracker.slice) })
+	g.Go(func() error { return registry.For[*corev1.Node](r).Follow(ctx, tracker.node) })
 	if cfg.Pods != nil {
-		g.Go(func() error { return registry.For[*corev1.Pod](cfg.Pods).Follow(ctx, inv.pod) })
+		g.Go(func() error { return registry.For[*corev1.Pod](cfg.Pods).Follow(ctx, tracker.pod) })
 	}
 	return g.Wait()
 }
 
-// filled waits until the inventory has what the registries' caches have: until then programming it would take working
+// filled waits until the changeTracker has what the registries' caches have: until then programming it would take working
 // services away. It returns early only when ctx ends.
-func (inv *inventory) filled(ctx context.Context, cfg Config) error {
+func (tracker *changeTracker) waitForSync(ctx context.Context, cfg Config) error {
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
 	for {
-		ok, err := inv.hasAll(ctx, cfg.Registry)
+		ok, err := tracker.hasCluster(ctx, cfg.Registry)
 		if ok && err == nil && cfg.Pods != nil {
-			ok, err = inv.hasPods(ctx, cfg.Pods)
+			ok, err = tracker.hasPods(ctx, cfg.Pods)
 		}
 		if ok && err == nil {
 			return nil
@@ -48,7 +48,7 @@ func (inv *inventory) filled(ctx context.Context, cfg Config) error {
 	}
 }
 
-func (inv *inventory) hasAll(ctx context.Context, r *registry.Registry) (bool, error) {
+func (tracker *changeTracker) hasCluster(ctx context.Context, r *registry.Registry) (bool, error) {
 	svcs, err := registry.For[*corev1.Service](r).CachedList(ctx, "", "")
 	if err != nil {
 		return false, err
@@ -61,35 +61,35 @@ func (inv *inventory) hasAll(ctx context.Context, r *registry.Registry) (bool, e
 	if err != nil {
 		return false, err
 	}
-	inv.mu.Lock()
-	defer inv.mu.Unlock()
+	tracker.mu.Lock()
+	defer tracker.mu.Unlock()
 	for _, s := range svcs {
-		if inv.services[name(s)] == nil {
+		if tracker.services[name(s)] == nil {
 			return false, nil
 		}
 	}
 	for _, e := range eps {
-		if svc := serviceOf(e); svc != "" && inv.slices[svc][e.Name] == nil {
+		if svc := serviceOf(e); svc != "" && tracker.slices[svc][e.Name] == nil {
 			return false, nil
 		}
 	}
 	for _, n := range nodes {
-		if inv.nodes[n.Name] == nil {
+		if tracker.nodes[n.Name] == nil {
 			return false, nil
 		}
 	}
 	return true, nil
 }
 
-func (inv *inventory) hasPods(ctx context.Context, r *registry.Registry) (bool, error) {
+func (tracker *changeTracker) hasPods(ctx context.Context, r *registry.Registry) (bool, error) {
 	pods, err := registry.For[*corev1.Pod](r).CachedList(ctx, "", "")
 	if err != nil {
 		return false, err
 	}
-	inv.mu.Lock()
-	defer inv.mu.Unlock()
+	tracker.mu.Lock()
+	defer tracker.mu.Unlock()
 	return !slices.ContainsFunc(pods, func(p *corev1.Pod) bool {
-		return len(hostPorts(p)) > 0 && inv.pods[podName(p)] == nil
+		return len(hostPorts(p)) > 0 && tracker.pods[podName(p)] == nil
 	}), nil
 }
 
@@ -101,74 +101,74 @@ func serviceOf(e *discoveryv1.EndpointSlice) string {
 	return e.Namespace + "/" + e.Labels[discoveryv1.LabelServiceName]
 }
 
-func (inv *inventory) service(old, current *corev1.Service) {
-	inv.mu.Lock()
-	defer inv.mu.Unlock()
+func (tracker *changeTracker) service(old, current *corev1.Service) {
+	tracker.mu.Lock()
+	defer tracker.mu.Unlock()
 	if current == nil {
-		delete(inv.services, name(old))
-		inv.touch(name(old))
+		delete(tracker.services, name(old))
+		tracker.markDirty(name(old))
 		return
 	}
-	inv.services[name(current)] = current
-	inv.touch(name(current))
+	tracker.services[name(current)] = current
+	tracker.markDirty(name(current))
 }
 
-func (inv *inventory) slice(old, current *discoveryv1.EndpointSlice) {
-	inv.mu.Lock()
-	defer inv.mu.Unlock()
+func (tracker *changeTracker) slice(old, current *discoveryv1.EndpointSlice) {
+	tracker.mu.Lock()
+	defer tracker.mu.Unlock()
 	if was := serviceOf(old); was != "" && was != serviceOf(current) {
-		delete(inv.slices[was], old.Name)
-		if len(inv.slices[was]) == 0 {
-			delete(inv.slices, was)
+		delete(tracker.slices[was], old.Name)
+		if len(tracker.slices[was]) == 0 {
+			delete(tracker.slices, was)
 		}
-		inv.touch(was)
+		tracker.markDirty(was)
 	}
 	svc := serviceOf(current)
 	if svc == "" {
 		return
 	}
-	if inv.slices[svc] == nil {
-		inv.slices[svc] = map[string]*discoveryv1.EndpointSlice{}
+	if tracker.slices[svc] == nil {
+		tracker.slices[svc] = map[string]*discoveryv1.EndpointSlice{}
 	}
-	inv.slices[svc][current.Name] = current
-	inv.touch(svc)
+	tracker.slices[svc][current.Name] = current
+	tracker.markDirty(svc)
 }
 
 // node notes a node; only what compiling looks at makes everything be looked at again, not its heartbeats.
-func (inv *inventory) node(old, current *corev1.Node) {
-	inv.mu.Lock()
-	defer inv.mu.Unlock()
+func (tracker *changeTracker) node(old, current *corev1.Node) {
+	tracker.mu.Lock()
+	defer tracker.mu.Unlock()
 	if current == nil {
-		delete(inv.nodes, old.Name)
-		inv.allDirty = true
+		delete(tracker.nodes, old.Name)
+		tracker.allDirty = true
 	} else {
-		was := inv.nodes[current.Name]
-		inv.nodes[current.Name] = current
+		was := tracker.nodes[current.Name]
+		tracker.nodes[current.Name] = current
 		if was != nil && was.Spec.PodCIDR == current.Spec.PodCIDR && maps.Equal(was.Labels, current.Labels) && slices.Equal(internalIPs(was), internalIPs(current)) {
 			return
 		}
-		inv.allDirty = true
+		tracker.allDirty = true
 	}
-	inv.touch("")
+	tracker.markDirty("")
 }
 
 // pod notes a pod of this node; most have no host port, and most changes are of something else.
-func (inv *inventory) pod(old, current *corev1.Pod) {
-	inv.mu.Lock()
-	defer inv.mu.Unlock()
+func (tracker *changeTracker) pod(old, current *corev1.Pod) {
+	tracker.mu.Lock()
+	defer tracker.mu.Unlock()
 	if current == nil || len(hostPorts(current)) == 0 {
 		name := podName(cmp.Or(current, old))
-		if inv.pods[name] != nil {
-			delete(inv.pods, name)
-			inv.touch(name)
+		if tracker.pods[name] != nil {
+			delete(tracker.pods, name)
+			tracker.markDirty(name)
 		}
 		return
 	}
 	name := podName(current)
-	was := inv.pods[name]
-	inv.pods[name] = current
+	was := tracker.pods[name]
+	tracker.pods[name] = current
 	if was != nil && was.UID == current.UID && was.Status.PodIP == current.Status.PodIP && slices.Equal(hostPorts(was), hostPorts(current)) {
 		return
 	}
-	inv.touch(name)
+	tracker.markDirty(name)
 }

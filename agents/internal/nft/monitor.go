@@ -14,9 +14,9 @@ import (
 const monitorBuffer = 16 << 20
 
 // Monitor sends to changed (without blocking: a buffer of one is right) whenever a table of family ip changes for which
-// mine returns true; port is the netlink address of who changed it, see Port. It returns nil when ctx is done and an
+// watched returns true; port is the netlink address of who changed it, see Port. It returns nil when ctx is done and an
 // error when it cannot listen or may have missed something: look at the tables then and call it again.
-func Monitor(ctx context.Context, mine func(table string, port uint32) bool, changed chan<- struct{}) error {
+func Monitor(ctx context.Context, watched func(table string, port uint32) bool, changed chan<- struct{}) error {
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return fmt.Errorf("listening to nftables: %w", err)
@@ -37,7 +37,7 @@ func Monitor(ctx context.Context, mine func(table string, port uint32) bool, cha
 			return fmt.Errorf("listening to nftables: %w", err)
 		}
 		for _, m := range msgs {
-			if table := tableOf(m); table != "" && mine(table, m.Header.PID) {
+			if table := tableOf(m); table != "" && watched(table, m.Header.PID) {
 				select {
 				case changed <- struct{}{}:
 				default:

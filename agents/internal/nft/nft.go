@@ -23,8 +23,8 @@ type Rule struct {
 	Version byte
 }
 
-// markType is where a rule's user data holds its fingerprint: nft shows the comment and skips what it does not know.
-const markType = userdata.Type(200)
+// fingerprintType is where a rule's user data holds its fingerprint: nft shows the comment and skips what it does not know.
+const fingerprintType = userdata.Type(200)
 
 // UserData is the rule's comment and fingerprint, for nftables.Rule.
 func (r Rule) UserData() []byte {
@@ -32,12 +32,12 @@ func (r Rule) UserData() []byte {
 	if r.Comment != "" {
 		b = userdata.AppendString(b, userdata.TypeComment, r.Comment)
 	}
-	return userdata.Append(b, markType, []byte(r.Mark()))
+	return userdata.Append(b, fingerprintType, []byte(r.Fingerprint()))
 }
 
-// Mark is a fingerprint of what the rule does: a rule of another release, or one somebody replaced, has another or
+// Fingerprint is a fingerprint of what the rule does: a rule of another release, or one somebody replaced, has another or
 // none.
-func (r Rule) Mark() string {
+func (r Rule) Fingerprint() string {
 	h := sha256.New()
 	h.Write([]byte{r.Version})
 	for _, e := range r.Exprs {
@@ -51,17 +51,17 @@ func (r Rule) Mark() string {
 	return string(h.Sum(nil)[:8])
 }
 
-// Found is a rule in the kernel.
-type Found struct {
-	Handle  uint64
-	Mark    string // "" for a rule that is not one of ours
-	Comment string
+// InstalledRule is a rule in the kernel.
+type InstalledRule struct {
+	Handle      uint64
+	Fingerprint string // "" for a rule that is not one of ours
+	Comment     string
 }
 
 // Rules returns the rules of a table of family ip by chain; chains without rules are not in it, and an absent table has none.
 // It is raw netlink because google/nftables asks for one known chain at a time or for everybody's, and parses
 // expressions, which fails for those of newer tools.
-func Rules(table string) (map[string][]Found, error) {
+func Rules(table string) (map[string][]InstalledRule, error) {
 	msgs, err := ask(unix.NFT_MSG_GETRULE, netlink.Dump, netlink.Attribute{Type: unix.NFTA_RULE_TABLE, Data: []byte(table + "\x00")})
 	if errors.Is(err, unix.ENOENT) {
 		return nil, nil
@@ -69,7 +69,7 @@ func Rules(table string) (map[string][]Found, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading rules of table %s: %w", table, err)
 	}
-	found := map[string][]Found{}
+	found := map[string][]InstalledRule{}
 	for _, m := range msgs {
 		if chain, f, ok := readRule(m.Data); ok {
 			found[chain] = append(found[chain], f)
@@ -119,7 +119,7 @@ func ask(kind netlink.HeaderType, flags netlink.HeaderFlags, attrs ...netlink.At
 	})
 }
 
-func readRule(data []byte) (chain string, f Found, ok bool) {
+func readRule(data []byte) (chain string, f InstalledRule, ok bool) {
 	if len(data) < 4 {
 		return "", f, false
 	}
@@ -135,7 +135,7 @@ func readRule(data []byte) (chain string, f Found, ok bool) {
 		case unix.NFTA_RULE_HANDLE:
 			f.Handle = ad.Uint64()
 		case unix.NFTA_RULE_USERDATA:
-			f.Mark = string(userdata.Get(ad.Bytes(), markType))
+			f.Fingerprint = string(userdata.Get(ad.Bytes(), fingerprintType))
 			f.Comment, _ = userdata.GetString(ad.Bytes(), userdata.TypeComment)
 		}
 	}
