@@ -9,9 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ensure makes the table and its elements be want, whatever is there: it reads, and changes what differs. A table that is
-// not ours in every rule is replaced in one transaction. It returns what it read and how many elements it
-// changed.
+// ensure reads the table and changes the elements that differ from want. A table whose rules are not those of this
+// release is replaced in one transaction. It returns the elements that it read and how many it changed.
 func (k *kernelTable) ensure(want elements) (before elements, n int, err error) {
 	have, st, err := k.read()
 	if err != nil {
@@ -32,7 +31,7 @@ func (k *kernelTable) ensure(want elements) (before elements, n int, err error) 
 	return have, n, err
 }
 
-// build replaces the table by a new one with the elements of want.
+// build replaces the table with a new one that has the elements of want, in one transaction.
 func (k *kernelTable) build(want elements) error {
 	if err := k.open(); err != nil {
 		return err
@@ -69,8 +68,8 @@ func (k *kernelTable) addRules(c *chain) {
 	}
 }
 
-// change makes the elements of have be those of want; both may be parts, of the same keys. What belongs to one key
-// changes in one transaction. It returns how many elements were changed.
+// change replaces the elements of have by those of want and returns how many were changed. Both may be the elements of some
+// keys only. All elements of one key change in one transaction.
 func (k *kernelTable) change(have, want elements) (int, error) {
 	if err := k.open(); err != nil {
 		return 0, err
@@ -90,7 +89,8 @@ func (k *kernelTable) change(have, want elements) (int, error) {
 	return len(all), nil
 }
 
-// stage puts edits into the pending transaction, with the chains they need: deletions first, elements that lead to others last.
+// stage puts edits into the pending transaction, with the chains they need: deletions first, and services last, so that
+// whatever an element leads to exists.
 func (k *kernelTable) stage(es []edit) error {
 	var dels, adds [setCount][]nftables.SetElement
 	for _, e := range es {
@@ -120,10 +120,10 @@ func (k *kernelTable) stage(es []edit) error {
 	return nil
 }
 
-// messageElements keeps a message's list of elements, an attribute with a 16-bit length, under 64 KiB.
+// messageElements bounds the elements in one netlink message: their list is an attribute with a 16-bit length, under 64 KiB.
 const messageElements = 400
 
-// need makes the chains that an element leads to.
+// ensureChain stages the chains that an element leads to and that are not there yet.
 func (k *kernelTable) ensureChain(name string) {
 	c, ok := parseChain(name)
 	if !ok || k.endpointChains[name] {
@@ -142,14 +142,14 @@ func (k *kernelTable) ensureChain(name string) {
 
 func (k *kernelTable) flush() error {
 	if err := k.conn.Flush(); err != nil {
-		clear(k.endpointChains) // none of the chains just made is there; the next look reads them
+		clear(k.endpointChains) // the staged chains were not made; the next sync reads the table
 		k.close()
 		return err
 	}
 	return nil
 }
 
-// Clean removes the proxy's table. An absent one is no fault.
+// Clean removes the proxy's table. It returns nil when there is none.
 func Clean() error {
 	conn, err := nftables.New()
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"gantry/agents/internal/bridge"
 )
 
-// changeTracker is what the watches told: services, their slices, the nodes and the pods with host ports, and which services
-// and pods to look at again.
+// changeTracker holds the watched objects (services, their slices, nodes, and pods with host ports) and the names of the services
+// and pods to compile again.
 type changeTracker struct {
 	mu       sync.Mutex // guards everything below
 	services map[string]*corev1.Service
@@ -23,8 +23,8 @@ type changeTracker struct {
 	pods     map[string]*corev1.Pod // those with host ports, by podName
 	dirty    map[string]bool
 	allDirty bool
-	since    time.Time     // of the oldest change not yet taken
-	changed  chan struct{} // has one message while something is dirty
+	since    time.Time     // time of the oldest change that update has not taken
+	changed  chan struct{} // has a message while something is dirty
 }
 
 func newChangeTracker() *changeTracker {
@@ -34,7 +34,7 @@ func newChangeTracker() *changeTracker {
 	}
 }
 
-// markPodsDirty makes every pod be looked at again.
+// markPodsDirty makes the next update compile every pod again.
 func (tracker *changeTracker) markPodsDirty() {
 	tracker.mu.Lock()
 	defer tracker.mu.Unlock()
@@ -43,7 +43,7 @@ func (tracker *changeTracker) markPodsDirty() {
 	}
 }
 
-// touch notes that a service or pod is to be looked at; mu is held.
+// markDirty makes the next update compile a service or pod again; "" only wakes the loop. mu is held.
 func (tracker *changeTracker) markDirty(name string) {
 	if len(tracker.dirty) == 0 && tracker.since.IsZero() {
 		tracker.since = time.Now()
@@ -57,7 +57,7 @@ func (tracker *changeTracker) markDirty(name string) {
 	}
 }
 
-// pending is how long the oldest change has waited.
+// pending returns how long the oldest change has waited for update.
 func (tracker *changeTracker) pending(now time.Time) time.Duration {
 	tracker.mu.Lock()
 	defer tracker.mu.Unlock()
@@ -67,14 +67,14 @@ func (tracker *changeTracker) pending(now time.Time) time.Duration {
 	return now.Sub(tracker.since)
 }
 
-// self is this node's object, nil while it is not there.
+// self returns this node's object, nil while there is none.
 func (tracker *changeTracker) self(node string) *corev1.Node {
 	tracker.mu.Lock()
 	defer tracker.mu.Unlock()
 	return tracker.nodes[node]
 }
 
-// update brings all up to date with every change since the last call, and tells whether there was one.
+// update compiles into all what has changed since the last call, and returns whether anything had.
 func (tracker *changeTracker) update(all map[string]*compiledObject, cfg Config) bool {
 	tracker.mu.Lock()
 	defer tracker.mu.Unlock()
@@ -82,17 +82,17 @@ func (tracker *changeTracker) update(all map[string]*compiledObject, cfg Config)
 		tracker.since = time.Time{}
 		return false
 	}
-	look := tracker.dirty
+	dirty := tracker.dirty
 	if tracker.allDirty {
 		for svc := range tracker.services {
-			look[svc] = true
+			dirty[svc] = true
 		}
 		for pod := range tracker.pods {
-			look[pod] = true
+			dirty[pod] = true
 		}
 	}
 	n := tracker.nodeInfo(cfg)
-	for name := range look {
+	for name := range dirty {
 		if c := tracker.compile(name, n); c != nil {
 			all[name] = c
 		} else {
@@ -103,7 +103,7 @@ func (tracker *changeTracker) update(all map[string]*compiledObject, cfg Config)
 	return true
 }
 
-// compile compiles a service or pod, nil when it is gone; mu is held.
+// compile compiles a service or pod; nil when it does not exist any more. mu is held.
 func (tracker *changeTracker) compile(name string, n *nodeInfo) *compiledObject {
 	if pod := tracker.pods[name]; pod != nil {
 		frontends, rejected := compilePod(pod, n)
@@ -115,7 +115,7 @@ func (tracker *changeTracker) compile(name string, n *nodeInfo) *compiledObject 
 	return nil
 }
 
-// view is what compiling needs to know; mu is held.
+// nodeInfo returns what compiling needs of the node. mu is held.
 func (tracker *changeTracker) nodeInfo(cfg Config) *nodeInfo {
 	n := &nodeInfo{
 		name: cfg.NodeName, addrs: cfg.NodeIPs, clusterCIDR: cfg.ClusterCIDR, nodePorts: cfg.NodePorts,

@@ -9,11 +9,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// compiled is a service, or a pod with host ports, with what it wants.
+// compiledObject is a service, or a pod with host ports, with the frontends it wants.
 type compiledObject struct {
 	obj       metav1.Object
 	frontends []*frontend
-	rejected  []conflict // what it cannot have whoever else there is
+	rejected  []conflict // invalid whatever other objects there are
 }
 
 func (c *compiledObject) isPod() bool {
@@ -21,21 +21,21 @@ func (c *compiledObject) isPod() bool {
 	return ok
 }
 
-// conflict is a key that a service or pod wants and does not get.
+// conflict is a key that a service or pod wants and does not get: loser has lost it to owner, or reason says why it is invalid.
 type conflict struct {
 	key          key
 	loser, owner string
-	reason       string // "": owner has it
+	reason       string // "": owner takes precedence
 }
 
-// merge gives every key to one owner: a cluster IP belongs to one service with all its ports and goes before
-// any other use of the address; else services go before pods' host ports, then the older wins, then the lower UID. Pure; the
-// order of all does not matter.
+// resolveConflicts gives every key to one owner. A cluster IP belongs to one service with all its ports and takes precedence over
+// any other use of the address. Otherwise services take precedence over pods' host ports, then the older object over the younger,
+// then the lower UID. Pure; the result does not depend on the order of all.
 func resolveConflicts(all map[string]*compiledObject) (map[key]*frontend, []conflict) {
 	owners := map[netip.Addr]string{}
 	for name, c := range all {
 		for _, f := range c.frontends {
-			if was := all[owners[f.key.addr]]; f.cluster && (was == nil || before(c, was)) {
+			if was := all[owners[f.key.addr]]; f.cluster && (was == nil || hasPrecedence(c, was)) {
 				owners[f.key.addr] = name
 			}
 		}
@@ -56,8 +56,8 @@ func resolveConflicts(all map[string]*compiledObject) (map[key]*frontend, []conf
 			switch {
 			case was == nil:
 				won[f.key] = f
-			case was.owner == name: // the same port twice in one: the first counts
-			case before(c, all[was.owner]):
+			case was.owner == name: // the object has the port twice: the first one counts
+			case hasPrecedence(c, all[was.owner]):
 				won[f.key] = f
 				lost(f.key, was.owner, name)
 			default:
@@ -71,8 +71,8 @@ func resolveConflicts(all map[string]*compiledObject) (map[key]*frontend, []conf
 	return won, conflicts
 }
 
-// before tells that x goes before y where both want the same.
-func before(x, y *compiledObject) bool {
+// hasPrecedence returns whether x takes precedence over y where both want one key.
+func hasPrecedence(x, y *compiledObject) bool {
 	if x.isPod() != y.isPod() {
 		return y.isPod()
 	}

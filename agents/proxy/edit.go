@@ -9,8 +9,8 @@ type edit struct {
 	del  bool
 }
 
-// changes are the edits from have to want, by key; addresses of cluster IPs and hairpins come before everything that
-// is added and go after everything that is deleted. Pure.
+// changes returns the edits from have to want, sorted by key. Elements that several keys share are added before all keys and
+// deleted after them. Pure.
 func changes(have, want elements) []edit {
 	var out []edit
 	for e, data := range have {
@@ -23,7 +23,7 @@ func changes(have, want elements) []edit {
 			out = append(out, edit{e, data, false})
 		}
 	}
-	last := "\xff" // behind every address
+	last := "\xff" // sorts after every address
 	group := func(e edit) string {
 		if g := e.group(); g != "" || !e.del {
 			return g
@@ -46,10 +46,10 @@ func changes(have, want elements) []edit {
 	return out
 }
 
-// batchElements bounds one transaction: a big one holds the kernel's lock for long (kubernetes#135639).
+// batchElements bounds the edits of one transaction: the kernel holds a lock for the length of it (kubernetes#135639).
 const batchElements = 4000
 
-// batchEnd is how many of the edits go into one transaction: at least the first key's.
+// batchEnd returns how many of the edits go into the next transaction. It never splits a key's.
 func batchEnd(es []edit) int {
 	if len(es) <= batchElements {
 		return len(es)

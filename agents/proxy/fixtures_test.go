@@ -15,8 +15,6 @@ import (
 	"gantry/agents/internal/nft"
 )
 
-// What tests are written with.
-
 var (
 	vip      = netip.MustParseAddr("10.96.0.77")
 	nodeIP   = netip.MustParseAddr("192.0.2.10")
@@ -44,7 +42,7 @@ func service(name, ip string, ports ...corev1.ServicePort) *corev1.Service {
 	return s
 }
 
-func sticky(s *corev1.Service) *corev1.Service {
+func withAffinity(s *corev1.Service) *corev1.Service {
 	s.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
 	return s
 }
@@ -97,7 +95,7 @@ func listenForTest(t *testing.T, k *kernelTable, changed chan struct{}) <-chan s
 	ready, done := make(chan struct{}), make(chan error)
 	go func() { done <- nft.Monitor(t.Context(), k.isForeign, changed) }()
 	go func() {
-		// The monitor listens when it hears of a table made for it.
+		// The monitor listens once it reports a table that is made for this.
 		defer close(ready)
 		for {
 			run(t, "nft", "add table ip gantry; delete table ip gantry")

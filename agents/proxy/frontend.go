@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// key is what a packet to a service or host port is known by.
+// key is the destination of packets to a service or host port.
 type key struct {
 	addr  netip.Addr
 	proto uint8 // unix.IPPROTO_TCP, unix.IPPROTO_UDP
@@ -22,24 +22,23 @@ func (k key) String() string {
 	return fmt.Sprintf("%s:%d/%s", k.addr, k.port, proto)
 }
 
-// frontend is what happens to packets to one key. Read-only once made.
+// frontend says what the table does with packets to one key. Read-only once made.
 type frontend struct {
 	key   key
 	owner string // a service: "namespace/name"; a pod: podName
-	// cluster tells that key.addr is a cluster IP.
+	// cluster: key.addr is a cluster IP.
 	cluster bool
-	// chain picks one of the slots: see chainFor. Empty: nobody serves, and unserved is "refuse" or "ignore".
+	// chain chooses one of the slots: see chainName. Empty: there are none, and unserved is refuseChain or ignoreChain.
 	chain    string
 	unserved string
-	// slots are the endpoints a chain may pick from, those on this node first.
+	// slots are the endpoints that the chain chooses from; a slot's number is its index.
 	slots []netip.AddrPort
-	// masq tells that a source outside of the cluster is replaced by this node's address.
+	// masq: the source address of clients outside of the cluster is replaced by this node's.
 	masq bool
-	// sticky is the number by which the chain remembers clients; the frontends of one port of a service have the same. 0:
-	// clients are not remembered.
-	sticky uint32
-	// source is set where key.addr is a loopback address: packets to it have this source on their way to the pod.
+	// affinityID is that of the service's port (see affinityID); all frontends of one port have the same. 0: no client affinity.
+	affinityID uint32
+	// source is set where key.addr is a loopback address: it replaces the packets' source on their way to the pod.
 	source netip.Addr
-	// hairpin are the slots' addresses on this node, which may meet themselves.
+	// hairpin are the addresses of pods on this node among the slots: a pod may be chosen for its own packets.
 	hairpin []netip.Addr
 }

@@ -9,11 +9,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// healthTimeout is how long a change may wait before the proxy counts as stuck.
+// healthTimeout is how long a change may wait before the proxy is unhealthy.
 const healthTimeout = time.Minute
 
-// healthz answers load balancers as kube-proxy does: /healthz fails also when the node is going, so that it gets no new
-// connections; /livez does not look at the node.
+// healthz serves the health checks of load balancers as kube-proxy does: /healthz fails also when the node is being deleted, so
+// that it gets no new connections; /livez ignores the node.
 type healthz struct {
 	tracker *changeTracker
 	node    string
@@ -49,7 +49,7 @@ func (h *healthz) answer(w http.ResponseWriter, eligible bool) {
 	})
 }
 
-// eligible tells that a node should get traffic: it is not being deleted, by itself or by an autoscaler.
+// eligible returns whether a node should get traffic: it is not being deleted, neither its object nor by the cluster autoscaler.
 func eligible(n *corev1.Node) bool {
 	if n == nil {
 		return true

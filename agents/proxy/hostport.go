@@ -8,13 +8,13 @@ import (
 	"gantry/schema/pods"
 )
 
-// podOwnerPrefix begins the name of a pod among owners of addresses: a service's name has no blank.
+// podOwnerPrefix distinguishes the owner names of pods from those of services, which contain no blank.
 const podOwnerPrefix = "pod "
 
 func podName(pod *corev1.Pod) string { return podOwnerPrefix + pod.Namespace + "/" + pod.Name }
 
-// hostPorts are the ports of the host that a pod has now: none before it has an address, after it has ended, and
-// where its network is the host's. An unready pod has its ports: nobody else could answer there. Pure.
+// hostPorts returns the host ports that a pod has now: none before it has an address, when it is terminal, and with
+// hostNetwork. An unready pod keeps its ports. Pure.
 func hostPorts(pod *corev1.Pod) []corev1.ContainerPort {
 	if pod.Spec.HostNetwork || pods.IsTerminal(pod) || pod.Status.PodIP == "" {
 		return nil
@@ -30,8 +30,8 @@ func hostPorts(pod *corev1.Pod) []corev1.ContainerPort {
 	return out
 }
 
-// compilePod returns what a pod of this node wants, in a fixed order, and what of it cannot be. Clients keep their
-// addresses: the pod is here, so its answers come back through this host. Pure.
+// compilePod returns the frontends of a pod of this node, in a fixed order, and its invalid host ports. Clients keep their
+// addresses: the pod is on this node, so its replies pass through it anyway. Pure.
 func compilePod(pod *corev1.Pod, n *nodeInfo) (frontends []*frontend, rejected []conflict) {
 	to, ok := unicast(pod.Status.PodIP)
 	if !ok || pod.Spec.NodeName != n.name || !n.clusterCIDR.Contains(to) || n.gateways[to] {

@@ -65,22 +65,22 @@ func TestCompilePod(t *testing.T) {
 		{"unready", pod(func(p *corev1.Pod) {
 			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}}
 		}, tcp), served},
-		{"ending", pod(func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }, tcp), served},
+		{"terminating", pod(func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }, tcp), served},
 		{"a sidecar's", pod(func(p *corev1.Pod) {
 			p.Spec.InitContainers = []corev1.Container{{RestartPolicy: &always, Ports: at("")}, {Ports: []corev1.ContainerPort{hostPort(1, "", "")}}}
 		}), served},
 		{"without an address", pod(func(p *corev1.Pod) { p.Status.PodIP = "" }, tcp), ""},
-		{"ended", pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }, tcp), ""},
+		{"succeeded", pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }, tcp), ""},
 		{"failed", pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, tcp), ""},
 		{"host network", pod(func(p *corev1.Pod) { p.Spec.HostNetwork = true }, tcp), ""},
 		{"another node's", pod(func(p *corev1.Pod) { p.Spec.NodeName = "n2" }, tcp), ""},
-		{"hostile address", pod(func(p *corev1.Pod) { p.Status.PodIP = "198.51.100.1" }, tcp), ""},
+		{"address outside of the cluster CIDR", pod(func(p *corev1.Pod) { p.Status.PodIP = "198.51.100.1" }, tcp), ""},
 		{"the bridge's address", pod(func(p *corev1.Pod) { p.Status.PodIP = "10.244.1.1" }, tcp), ""},
-		{"hostile ports", pod(nil, hostPort(-1, "", ""), hostPort(70000, "", "")), ""},
+		{"invalid ports", pod(nil, hostPort(-1, "", ""), hostPort(70000, "", "")), ""},
 		{"any host IP", pod(nil, at("0.0.0.0")...), served},
 		{"the node's host IP", pod(nil, at("192.0.2.10")...), served},
 		{"another of this host", pod(nil, at("192.0.2.11")...), "192.0.2.11:18080/tcp pick-1 10.244.1.2:8080 hairpin=10.244.1.2"},
-		{"somebody else's host IP", pod(nil, at("198.51.100.7")...), "198.51.100.7:18080/tcp left out: its hostIP is not an address of this node"},
+		{"host IP of another host", pod(nil, at("198.51.100.7")...), "198.51.100.7:18080/tcp left out: its hostIP is not an address of this node"},
 		{"loopback", pod(nil, at("127.0.0.1")...), "127.0.0.1:18080/tcp pick-1 10.244.1.2:8080 masq source=192.0.2.10"},
 		{"loopback of IPv6", pod(nil, at("::1")...), "::1:18080/tcp left out: its hostIP is not an IPv4 address"},
 		{"any of IPv6", pod(nil, at("::")...), ":::18080/tcp left out: its hostIP is not an IPv4 address"},
@@ -120,9 +120,9 @@ func TestHostPortTable(t *testing.T) {
 		}
 	}
 	if got := run(t, "nft", "list", "set", "ip", TableName, "masquerades"); strings.Contains(got, "elements") {
-		t.Errorf("clients lose their addresses:\n%s", got)
+		t.Errorf("clients are masqueraded:\n%s", got)
 	}
-	// A restart reads back what it made and changes nothing.
+	// A restart reads the table back and changes nothing.
 	again := newSyncer(newKernelTable(clusterCIDR), slog.New(slog.DiscardHandler))
 	setPod(again, pod)
 	if n := again.must(t); n != 0 {
@@ -157,7 +157,7 @@ func TestHostPortConflict(t *testing.T) {
 			t.Errorf("%q is logged %d times, want once:\n%s", want, n, &log)
 		}
 	}
-	// Whoever had to wait gets the port when it is free.
+	// The younger pod gets the port when the older is deleted.
 	delete(p.compiled, "default/web")
 	delete(p.compiled, "pod default/old")
 	p.must(t)
@@ -181,7 +181,7 @@ func TestHostPortTraffic(t *testing.T) {
 					t.Errorf("by %s the pod saw %v, want %s", network, seen, from.seen)
 				}
 			}
-			refused(t, from.pid, "192.0.2.10:18053") // TCP has another port
+			refused(t, from.pid, "192.0.2.10:18053") // the TCP host port is another
 		})
 	}
 	delete(p.compiled, podName(pod))
@@ -193,7 +193,7 @@ func TestHostPortTraffic(t *testing.T) {
 
 func TestHostPortStaleUDPFlowsAreDeleted(t *testing.T) {
 	w, p := newTestNetwork(t), newTestSyncer(t)
-	c, err := netnstest.Dial(t, w.outside, "udp", "192.0.2.10:18053") // one port for all that follows
+	c, err := netnstest.Dial(t, w.outside, "udp", "192.0.2.10:18053") // one source port for all steps
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestHostPortStaleUDPFlowsAreDeleted(t *testing.T) {
 	}
 }
 
-// TestRunHostPorts lets the proxy learn a pod's life from etcd.
+// TestRunHostPorts follows a pod from creation to its end through the registry.
 func TestRunHostPorts(t *testing.T) {
 	c := newCluster(t)
 	c.start()
@@ -239,13 +239,13 @@ func TestRunHostPorts(t *testing.T) {
 	c.eventually("192.0.2.10 . tcp . 18080 . 0x00000000 : 10.244.1.3 . 8080")
 
 	c.stop()
-	c.start() // what is there stays until all is known
+	c.start() // the table stays as it is until the tracker has synced
 	create(c, service("web", "10.96.0.12", port("", 80, 0)))
 	if got := c.eventually("10.96.0.12 . tcp . 80 : goto refuse"); !strings.Contains(got, "18080 . 0x00000000 : 10.244.1.3 . 8080") {
-		t.Errorf("a restart took the host port away:\n%s", got)
+		t.Errorf("a restart removed the host port:\n%s", got)
 	}
 	status(func(s *corev1.PodStatus) { s.Phase = corev1.PodSucceeded })
-	c.eventually("type ipv4_addr . inet_proto . inet_service : verdict\n\t}") // of services: nothing is served
+	c.eventually("type ipv4_addr . inet_proto . inet_service : verdict\n\t}") // the map services is empty
 }
 
 func setAddress(c *cluster) {

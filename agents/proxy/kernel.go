@@ -14,14 +14,14 @@ import (
 	"gantry/agents/internal/nft"
 )
 
-// kernel is the table as it is in the kernel. One goroutine uses it.
+// kernelTable reads and changes the table in the kernel. It is for one goroutine, isForeign excepted.
 type kernelTable struct {
 	layout *layout
 	cidr   netip.Prefix
 	conn   *nftables.Conn // nil: to be opened
-	// port is conn's netlink port, by which the monitor knows our own changes.
+	// port is conn's netlink port, by which isForeign recognises the proxy's own changes.
 	port *atomic.Uint32
-	// endpointChains are the chains of chainName that are there and right.
+	// endpointChains holds the names of the chains of chainName that the table has.
 	endpointChains map[string]bool
 }
 
@@ -29,8 +29,9 @@ func newKernelTable(clusterCIDR netip.Prefix) *kernelTable {
 	return &kernelTable{layout: newLayout(clusterCIDR), cidr: clusterCIDR, port: new(atomic.Uint32), endpointChains: map[string]bool{}}
 }
 
-// socketBuffer bounds what one batch may take: the kernel answers EMSGSIZE to a message longer than the send buffer and ENOBUFS
-// when the acknowledgements, one a message and near 800 bytes each, do not fit the receive buffer.
+// socketBuffer is the size of the send and receive buffer in bytes. It bounds one transaction: the kernel returns EMSGSIZE for a
+// batch longer than the send buffer, and ENOBUFS when the acknowledgements, about 800 bytes for each message, do not fit into the
+// receive buffer.
 const socketBuffer = 16 << 20
 
 func (k *kernelTable) open() error {
@@ -49,12 +50,12 @@ func (k *kernelTable) open() error {
 	return nil
 }
 
-// isForeign tells that a change of a table is one of ours by somebody else. Any goroutine may ask.
+// isForeign returns whether a change concerns the proxy's table and was made by another socket. Safe for concurrent use.
 func (k *kernelTable) isForeign(table string, port uint32) bool {
 	return table == TableName && port != k.port.Load()
 }
 
-// close forgets the connection: after an error acknowledgements may still wait in it.
+// close closes the connection; open makes a new one. After an error the old one may hold unread acknowledgements.
 func (k *kernelTable) close() {
 	if k.conn != nil {
 		_ = k.conn.CloseLasting()
@@ -62,18 +63,18 @@ func (k *kernelTable) close() {
 	}
 }
 
-// state is what read found.
-type state int
+// tableState is what read found.
+type tableState int
 
 const (
-	absent state = iota
+	absent tableState = iota
 	foreign
 	intact
 )
 
-// read returns the table's elements. absent: there is no table; foreignChange: it is not what this release makes (another
-// release's, or somebody changed it). It reads nothing but our own table.
-func (k *kernelTable) read() (elements, state, error) {
+// read returns the table's elements. absent: there is no table; foreign: its rules or sets are not those of this release (it is
+// another release's, or another program changed it). It reads no other table.
+func (k *kernelTable) read() (elements, tableState, error) {
 	if err := k.open(); err != nil {
 		return nil, absent, err
 	}
@@ -99,9 +100,8 @@ func (k *kernelTable) read() (elements, state, error) {
 			return nil, absent, fmt.Errorf("reading set %s: %w", s.Name, err)
 		}
 		for _, e := range es {
-			if key, data, ok := decodeElement(setID(id), e); ok {
-				have[key] = data
-			}
+			key, data := decodeElement(setID(id), e)
+			have[key] = data
 		}
 	}
 	if _, err := k.conn.GetSetByName(k.layout.table, affinitySet); err != nil {
@@ -111,8 +111,8 @@ func (k *kernelTable) read() (elements, state, error) {
 	return have, intact, nil
 }
 
-// checkRules tells that every rule is there in its order, and notes the picking chains. Rules without our
-// fingerprint, an admin's tracing for instance, are let be.
+// checkRules returns whether every rule is there in its order, and stores the names of the endpoint chains. Rules without a
+// fingerprint, an admin's tracing for instance, are ignored.
 func (k *kernelTable) checkRules(found map[string][]string) bool {
 	for _, c := range k.layout.chains {
 		if !slices.Equal(found[c.Name], c.fingerprints()) {
@@ -132,7 +132,7 @@ func (k *kernelTable) checkRules(found map[string][]string) bool {
 	return true
 }
 
-// fingerprintsOf are the fingerprints of our rules by chain.
+// fingerprintsOf returns the fingerprints of the proxy's rules by chain.
 func fingerprintsOf(rules map[string][]nft.InstalledRule) map[string][]string {
 	found := map[string][]string{}
 	for chain, rs := range rules {

@@ -23,7 +23,7 @@ import (
 	"gantry/agents/internal/netnstest"
 )
 
-// askAs is netnstest.Ask in this namespace by a client that takes an address for itself, as `curl --interface` does.
+// askAs is netnstest.Ask in this namespace by a client that binds the address source, as `curl --interface` does.
 func askAs(t *testing.T, source, network, addr string) (name, seen string, err error) {
 	t.Helper()
 	d := net.Dialer{Timeout: 2 * time.Second}
@@ -73,10 +73,10 @@ func TestLoopbackHostPort(t *testing.T) {
 		}
 	})
 	t.Run("a pod that does not listen refuses", func(t *testing.T) {
-		nobody := corev1.ContainerPort{HostPort: 54325, ContainerPort: 8081, HostIP: "127.0.0.1"}
-		quiet := nobody
-		quiet.Protocol = corev1.ProtocolUDP
-		setPod(p, hostPortPod("quiet", addrC, nobody, quiet))
+		closed := corev1.ContainerPort{HostPort: 54325, ContainerPort: 8081, HostIP: "127.0.0.1"}
+		closedUDP := closed
+		closedUDP.Protocol = corev1.ProtocolUDP
+		setPod(p, hostPortPod("closed", addrC, closed, closedUDP))
 		p.must(t)
 		refused(t, w.host, "127.0.0.1:54325")
 		if _, _, err := netnstest.Ask(t, w.host, "udp", "127.0.0.1:54325"); !errors.Is(err, syscall.ECONNREFUSED) {
@@ -93,7 +93,7 @@ func TestLoopbackHostPort(t *testing.T) {
 			}
 		}
 	})
-	for _, name := range []string{"a", "b", "c", "quiet"} {
+	for _, name := range []string{"a", "b", "c", "closed"} {
 		delete(p.compiled, podOwnerPrefix+"default/"+name)
 	}
 	p.must(t)
@@ -118,8 +118,8 @@ func noLocalnet(t *testing.T) {
 	}
 }
 
-// TestLoopbackHostPortIsUnreachableFromOutside sends packets to the node by hand whose destination is its loopback address: a pod and a
-// machine outside know the node's hardware address and need no route.
+// TestLoopbackHostPortIsUnreachableFromOutside sends raw packets to the node's loopback address from a pod and from a machine
+// outside: with the node's hardware address they need no route.
 func TestLoopbackHostPortIsUnreachableFromOutside(t *testing.T) {
 	w, p := newTestNetwork(t), newTestSyncer(t)
 	setPod(p, hostPortPod("a", addrA, hostPort(18053, corev1.ProtocolUDP, "127.0.0.1"), hostPort(18080, corev1.ProtocolTCP, "127.0.0.1")))
@@ -138,7 +138,7 @@ func TestLoopbackHostPortIsUnreachableFromOutside(t *testing.T) {
 			for range 20 {
 				sendRaw(t, from.pid, node.HardwareAddr, packet)
 			}
-			_, _, _ = netnstest.Ask(t, from.pid, "tcp", "192.0.2.10:1") // the packets are through
+			_, _, _ = netnstest.Ask(t, from.pid, "tcp", "192.0.2.10:1") // the packets before it have been processed
 			flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
 			if err != nil {
 				t.Fatal(err)
@@ -156,8 +156,8 @@ func TestLoopbackHostPortIsUnreachableFromOutside(t *testing.T) {
 	noLocalnet(t)
 }
 
-// TestLoopbackLeavesOtherFlows has connections that only look like ones to the host port: from a client whose own port is
-// that number, and one that is older than the pod.
+// TestLoopbackLeavesOtherFlows has connections with the host port's number that are not to it: from a client whose source port
+// has that number, and one that is older than the pod.
 func TestLoopbackLeavesOtherFlows(t *testing.T) {
 	_, p := newTestNetwork(t), newTestSyncer(t)
 	p.must(t)

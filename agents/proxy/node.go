@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// node is what compiling needs to know of this node and the cluster.
+// nodeInfo is what compiling needs of this node and the cluster.
 type nodeInfo struct {
 	name        string
 	zone        string
@@ -16,13 +16,13 @@ type nodeInfo struct {
 	clusterCIDR netip.Prefix
 	nodePorts   [2]int
 	externalIPs bool
-	// gateways are the bridges' addresses of all nodes: no endpoint may be one.
+	// gateways are the addresses of all nodes' pod bridges, which are not valid endpoints.
 	gateways map[netip.Addr]bool
-	// local tells that this host has an address besides addrs. nil: none.
+	// isLocal returns whether an address besides addrs is this host's. nil: none is.
 	isLocal func(netip.Addr) bool
 }
 
-// owns tells that an address is a node's or a pod's, and so cannot be a cluster IP.
+// owns returns whether an address is this node's or in the range of pods, and so not a valid cluster IP.
 func (n *nodeInfo) owns(a netip.Addr) bool {
 	return n.clusterCIDR.Contains(a) || slices.Contains(n.addrs, a)
 }
@@ -35,8 +35,8 @@ func (n *nodeInfo) isNodePort(p int32) bool {
 	return p >= lo && p <= hi
 }
 
-// unicast parses an IPv4 address that packets of a service may carry: no loopback, link-local, multicast,
-// unspecified or broadcast one (CVE-2021-25737).
+// unicast parses an IPv4 address that may be a service's or an endpoint's. ok is false for loopback, link-local, multicast,
+// unspecified and broadcast addresses (CVE-2021-25737).
 func unicast(s string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(s)
 	if err != nil || !a.Is4() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() || a.As4()[0] == 0 || a.As4()[0] >= 240 {
@@ -55,8 +55,8 @@ func internalIPs(n *corev1.Node) []netip.Addr {
 	return out
 }
 
-// hostAddrs are the addresses a hostIP stands for, or why there are none. Only this host's own may be named: with any
-// other a pod would take over somebody else's address (compare CVE-2020-8554).
+// hostAddrs returns the addresses that a hostIP stands for, or the reason why it is invalid. It must be an address of this host:
+// with any other, a pod could take over a foreign address (compare CVE-2020-8554).
 func (n *nodeInfo) hostAddrs(hostIP string) (addrs []netip.Addr, reason string) {
 	if hostIP == "" || hostIP == "0.0.0.0" {
 		return n.addrs, ""
@@ -76,7 +76,7 @@ func (n *nodeInfo) hostAddrs(hostIP string) (addrs []netip.Addr, reason string) 
 	return []netip.Addr{a}, ""
 }
 
-// isHostAddr tells that an interface of this host has the address now.
+// isHostAddr returns whether an interface of this host has the address now.
 func isHostAddr(a netip.Addr) bool {
 	all, err := net.InterfaceAddrs()
 	return err == nil && slices.ContainsFunc(all, func(x net.Addr) bool {

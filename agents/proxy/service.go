@@ -9,9 +9,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// compile returns what one service wants, in a fixed order. Pure. Services of other proxies, headless ones and those
-// that only name something want nothing; what is not valid is left out, because whoever can write to etcd
-// could have written it.
+// compileService returns the frontends of one service, in a fixed order. Pure. Services of other proxies, headless ones and those of
+// type ExternalName have none. Invalid ports and addresses are left out: values in etcd are not trusted.
 func compileService(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *nodeInfo) []*frontend {
 	if svc.Labels["service.kubernetes.io/service-proxy-name"] != "" || svc.Spec.Type == corev1.ServiceTypeExternalName {
 		return nil
@@ -28,7 +27,7 @@ func compileService(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *no
 		}
 		b := builder{svc: svc, node: n, backends: backends(eps, p, n)}
 		if svc.Spec.SessionAffinity == corev1.ServiceAffinityClientIP {
-			b.sticky = affinityID(key{vips[0], proto, uint16(p.Port)})
+			b.affinityID = affinityID(key{vips[0], proto, uint16(p.Port)})
 		}
 		for _, ip := range vips {
 			if !n.owns(ip) {
@@ -46,10 +45,10 @@ var protocols = map[corev1.Protocol]uint8{"": unix.IPPROTO_TCP, corev1.ProtocolT
 
 // builder makes the frontends of one port of a service.
 type builder struct {
-	svc      *corev1.Service
-	node     *nodeInfo
-	backends []backend
-	sticky   uint32 // see frontend
+	svc        *corev1.Service
+	node       *nodeInfo
+	backends   []backend
+	affinityID uint32 // see frontend
 }
 
 func (b builder) internal(k key) *frontend {
@@ -57,8 +56,8 @@ func (b builder) internal(k key) *frontend {
 	all := b.all()
 	if p := b.svc.Spec.InternalTrafficPolicy; p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal {
 		some := len(all) > 0
-		if all = choose(local(b.backends), b.node); len(all) == 0 && some {
-			f.unserved = ignore
+		if all = choose(localBackends(b.backends), b.node); len(all) == 0 && some {
+			f.unserved = ignoreChain
 			return f
 		}
 	}
@@ -73,23 +72,23 @@ func (b builder) external(k key) *frontend {
 		b.serve(f, all, len(all))
 		return f
 	}
-	// Clients outside see only the endpoints here, with their own addresses; those inside see all.
+	// Clients outside get only this node's endpoints and keep their addresses; those inside get all.
 	f.masq = false
-	here := choose(local(b.backends), b.node)
-	b.serve(f, append(slices.Clone(here), filter(all, notIn(here))...), len(here))
+	local := choose(localBackends(b.backends), b.node)
+	b.serve(f, append(slices.Clone(local), filter(all, notIn(local))...), len(local))
 	return f
 }
 
-// all are the backends for clients that may have every one. With affinity those on this node come first, as in external:
-// a remembered slot is to be the same backend for every frontend.
+// all returns the backends for clients that are not restricted to this node's. With affinity this node's come first, as in
+// external, so that a slot's number means the same backend for every frontend.
 func (b builder) all() []backend {
 	all := choose(b.backends, b.node)
-	if b.sticky == 0 {
+	if b.affinityID == 0 {
 		return all
 	}
-	others := notIn(choose(local(b.backends), b.node))
-	here := func(x backend) bool { return !others(x) }
-	return append(filter(all, here), filter(all, others)...)
+	others := notIn(choose(localBackends(b.backends), b.node))
+	isLocal := func(x backend) bool { return !others(x) }
+	return append(filter(all, isLocal), filter(all, others)...)
 }
 
 func notIn(these []backend) func(backend) bool {
@@ -100,27 +99,27 @@ func notIn(these []backend) func(backend) bool {
 	return func(x backend) bool { return !in[x.addr] }
 }
 
-// serve fills f with backends, of which the first here are for clients outside of the cluster.
-func (b builder) serve(f *frontend, all []backend, here int) {
+// serve fills f with backends; clients outside of the cluster get the first local of them.
+func (b builder) serve(f *frontend, all []backend, local int) {
 	if len(all) == 0 {
-		f.unserved = refuse
+		f.unserved = refuseChain
 		return
 	}
 	timeout := 0
-	if b.sticky != 0 {
+	if b.affinityID != 0 {
 		timeout = affinitySeconds(b.svc)
-		f.sticky = b.sticky
+		f.affinityID = b.affinityID
 	}
-	f.chain = chainName(len(all), here, timeout, !f.cluster && !f.masq)
+	f.chain = chainName(len(all), local, timeout, !f.cluster && !f.masq)
 	for _, x := range all {
 		f.slots = append(f.slots, x.addr)
-		if x.here && !slices.Contains(b.node.addrs, x.addr.Addr()) && !slices.Contains(f.hairpin, x.addr.Addr()) {
+		if x.isLocal && !slices.Contains(b.node.addrs, x.addr.Addr()) && !slices.Contains(f.hairpin, x.addr.Addr()) {
 			f.hairpin = append(f.hairpin, x.addr.Addr())
 		}
 	}
 }
 
-// The bounds of a client's affinity, as the API has them.
+// Seconds of client affinity: the API's default and upper bound.
 const (
 	defaultAffinity = 10800
 	maxAffinity     = 86400
@@ -139,7 +138,7 @@ func affinitySeconds(svc *corev1.Service) int {
 
 func name(svc *corev1.Service) string { return svc.Namespace + "/" + svc.Name }
 
-// clusterIPs are the service's IPv4 cluster IPs that can be one.
+// clusterIPs returns the service's valid IPv4 cluster IPs.
 func clusterIPs(svc *corev1.Service) []netip.Addr {
 	texts := svc.Spec.ClusterIPs
 	if len(texts) == 0 {
@@ -154,7 +153,7 @@ func clusterIPs(svc *corev1.Service) []netip.Addr {
 	return out
 }
 
-// externalKeys are the node ports, load balancer addresses and (where allowed) external IPs of a service's port.
+// externalKeys returns the keys of a service's port on node ports, load balancer addresses and (where allowed) external IPs.
 func externalKeys(svc *corev1.Service, p corev1.ServicePort, proto uint8, n *nodeInfo) []key {
 	var keys []key
 	add := func(a netip.Addr, port int32) {

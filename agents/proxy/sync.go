@@ -8,18 +8,18 @@ import (
 	"strings"
 )
 
-// program is what the kernel is to do, and brings it there.
+// syncer programs the kernel's table with the compiled objects.
 type syncer struct {
 	kernel   *kernelTable
 	log      *slog.Logger
 	compiled map[string]*compiledObject
-	// frontends are those programmed last.
+	// frontends are those of the last sync that succeeded.
 	frontends map[key]*frontend
 	// refs counts the frontends that need a shared element.
 	refs      map[sharedElement]int
 	conflicts []conflict
-	// needFullSync tells that the kernel may have something else than frontends: at the start, after an error, after another program's
-	// change. Then the table is read.
+	// needFullSync makes the next sync read the table, because it may differ from frontends: at the start, after an error and after
+	// another program's change.
 	needFullSync bool
 }
 
@@ -27,7 +27,7 @@ func newSyncer(k *kernelTable, log *slog.Logger) *syncer {
 	return &syncer{kernel: k, log: log, compiled: map[string]*compiledObject{}, frontends: map[key]*frontend{}, refs: map[sharedElement]int{}, needFullSync: true}
 }
 
-// sync makes the kernel do what compiled says. It returns how many elements were changed.
+// sync makes the table that of compiled, and returns how many elements were changed.
 func (s *syncer) sync() (int, error) {
 	want, conflicts := resolveConflicts(s.compiled)
 	s.logConflicts(conflicts)
@@ -90,15 +90,15 @@ func (s *syncer) syncAll(want map[key]*frontend) (int, error) {
 	return n, s.cleanUpRemoved(decodeFrontends(have), want, nil)
 }
 
-// forget ends what the kernel remembers of endpoints that are gone: clients' affinity and flows of UDP. touched are the keys
-// that changed; nil: any may have.
+// cleanUpRemoved updates what the kernel keeps of endpoints that were removed: clients' affinity and UDP flows. touched are the
+// keys that changed; nil stands for all.
 func (s *syncer) cleanUpRemoved(before, now map[key]*frontend, touched map[key]bool) error {
 	changed, to := before, now
 	if touched != nil {
 		changed, to = selectKeys(before, touched), selectKeys(now, touched)
 	}
 	for _, f := range changed {
-		if f.sticky == 0 {
+		if f.affinityID == 0 {
 			continue
 		}
 		if err := s.kernel.remapAffinity(affinitySlots(before), affinitySlots(now)); err != nil {
@@ -115,7 +115,7 @@ func (s *syncer) logConflicts(conflicts []conflict) {
 		if slices.Contains(s.conflicts, c) {
 			continue
 		}
-		reason := cmp.Or(c.reason, "another has it")
+		reason := cmp.Or(c.reason, "owner takes precedence")
 		if pod, ok := strings.CutPrefix(c.loser, podOwnerPrefix); ok {
 			s.log.Warn("host port left out", "agent", "proxy", "key", c.key.String(), "pod", pod, "owner", c.owner, "reason", reason)
 			continue
@@ -125,8 +125,8 @@ func (s *syncer) logConflicts(conflicts []conflict) {
 	s.conflicts = conflicts
 }
 
-// count keeps the number of frontends that need each shared element, and puts into have those nobody needs any more
-// and into next those needed for the first time.
+// updateRefs adds delta to the number of frontends that need each shared element. Elements that no frontend needs any more
+// are put into have, those that are needed for the first time into next.
 func (s *syncer) updateRefs(delta map[sharedElement]int, have, next elements) {
 	for e, d := range delta {
 		before := s.refs[e]

@@ -24,8 +24,8 @@ const (
 
 func newTestNetwork(t *testing.T) testNetwork {
 	t.Helper()
-	// The kernel limits ICMP to a host as a whole; redirects, which a bridge's host sends and pods do not heed, would use up what the
-	// tests expect as port unreachable.
+	// The kernel limits the rate of ICMP per destination host. Redirects, which the bridge's host sends and pods ignore, would use it up,
+	// and the port unreachable messages that the tests expect would be missing.
 	for _, links := range []string{"all", "default"} {
 		if err := os.WriteFile("/proc/sys/net/ipv4/conf/"+links+"/send_redirects", []byte("0"), 0); err != nil {
 			t.Fatal(err)
@@ -48,7 +48,7 @@ func newTestNetwork(t *testing.T) testNetwork {
 	return w
 }
 
-// answers asks addr until every one of want has answered, at most 200 times, and returns the addresses they saw.
+// answers connects to addr until all of want have answered, at most 200 times, and returns the client addresses that they saw.
 func answers(t *testing.T, from int, network, addr string, want ...string) map[string]bool {
 	t.Helper()
 	names, seen := map[string]bool{}, map[string]bool{}
@@ -128,7 +128,7 @@ func TestServiceWithoutEndpoints(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			refused(t, from, "10.96.0.12:80")
 			refused(t, from, "192.0.2.10:30080")
-			// On the host itself the write is not permitted, and the refusal follows.
+			// On the host itself the write fails with EPERM.
 			if _, _, err := netnstest.Ask(t, from, "udp", "10.96.0.13:53"); !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.EPERM) {
 				t.Errorf("asking over UDP: %v, want refused", err)
 			}
@@ -143,7 +143,7 @@ func TestExternalTrafficPolicyLocal(t *testing.T) {
 	w, p := newTestNetwork(t), newTestSyncer(t)
 	svc := service("web", "10.96.0.12", port("", 80, 30080))
 	svc.Spec.ExternalTrafficPolicy = "Local"
-	setService(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n2")) // b is here in truth, which shows that all are reached
+	setService(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n2")) // b is on this node in fact, so that it can answer
 	p.must(t)
 	if seen := answers(t, w.outside, "tcp", "192.0.2.10:30080", "a"); !seen[outsideIP] {
 		t.Errorf("the pod saw %v, want the client's own address", seen)
@@ -158,7 +158,7 @@ func TestStaleUDPFlowsAreDeleted(t *testing.T) {
 	svc := service("dns", "10.96.0.13", udp(port("", 53, 0)))
 	setService(p, svc, udpSlice(slice("dns", "", 8080, addrA+"@n1")))
 	p.must(t)
-	c, err := netnstest.Dial(t, w.c, "udp", "10.96.0.13:53") // one port for all that follows
+	c, err := netnstest.Dial(t, w.c, "udp", "10.96.0.13:53") // one source port for all steps
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +182,7 @@ func TestNewConnectionsDuringChanges(t *testing.T) {
 	svc := service("web", "10.96.0.12", port("", 80, 0))
 	setService(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1"))
 	p.must(t)
-	for i := range 50 { // a new connection while elements change always finds an endpoint
+	for i := range 50 { // a new connection gets an endpoint while elements change
 		eps := []string{addrA + "@n1", addrB + "@n1", addrC + "@n1"}[:1+i%3]
 		setService(p, svc, slice("web", "", 8080, eps...))
 		done := make(chan error, 1)

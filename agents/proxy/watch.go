@@ -14,7 +14,7 @@ import (
 	"gantry/registry/safely"
 )
 
-// follow keeps the changeTracker until ctx is done.
+// follow keeps the tracker up to date until ctx is done.
 func (tracker *changeTracker) follow(ctx context.Context, cfg Config) error {
 	r := cfg.Registry
 	g, ctx := safely.WithContext(ctx)
@@ -27,8 +27,8 @@ func (tracker *changeTracker) follow(ctx context.Context, cfg Config) error {
 	return g.Wait()
 }
 
-// filled waits until the changeTracker has what the registries' caches have: until then programming it would take working
-// services away. It returns early only when ctx ends.
+// waitForSync waits until the tracker has every object of the registries' caches: programming a part of them would remove
+// working services. It returns an error only when ctx is done.
 func (tracker *changeTracker) waitForSync(ctx context.Context, cfg Config) error {
 	t := time.NewTicker(20 * time.Millisecond)
 	defer t.Stop()
@@ -134,7 +134,7 @@ func (tracker *changeTracker) slice(old, current *discoveryv1.EndpointSlice) {
 	tracker.markDirty(svc)
 }
 
-// node notes a node; only what compiling looks at makes everything be looked at again, not its heartbeats.
+// node stores a node. Everything is compiled again when a field that compiling reads has changed; heartbeats are ignored.
 func (tracker *changeTracker) node(old, current *corev1.Node) {
 	tracker.mu.Lock()
 	defer tracker.mu.Unlock()
@@ -152,7 +152,7 @@ func (tracker *changeTracker) node(old, current *corev1.Node) {
 	tracker.markDirty("")
 }
 
-// pod notes a pod of this node; most have no host port, and most changes are of something else.
+// pod stores a pod of this node that has host ports, and ignores changes that do not concern them.
 func (tracker *changeTracker) pod(old, current *corev1.Pod) {
 	tracker.mu.Lock()
 	defer tracker.mu.Unlock()
