@@ -10,21 +10,22 @@ import (
 	"gantry/registry"
 )
 
-// Config is what the network agent needs.
+// Config configures Run.
 type Config struct {
 	// Registry is where nodes are read; its Run is the caller's.
 	Registry *registry.Registry
 	// NodeName is this node's name. --node-name
 	NodeName string
-	// ClusterCIDR is the range of pod addresses: what pods send to it keeps their address. --cluster-cidr
+	// ClusterCIDR is the range of pod addresses: packets of pods to it are not masqueraded. --cluster-cidr
 	ClusterCIDR netip.Prefix
-	// Backend takes packets to other nodes: "routes" (also ""), by the nodes' own addresses on one layer 2 network. --backend
+	// Backend is how packets get to other nodes: "routes" (also "") by routes over the nodes' addresses, which are on one layer 2
+	// network. --backend
 	Backend string
 	// MTU of the bridge; 0: that of the link with the default route. --mtu
 	MTU int
 	// Health gets the check "network".
 	Health *daemon.Health
-	// Log gets one line a change.
+	// Log gets one line for each change.
 	Log *slog.Logger
 }
 
