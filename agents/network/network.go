@@ -69,7 +69,7 @@ type agent struct {
 
 	mu       sync.Mutex // guards everything below
 	nodes    map[string]*corev1.Node
-	fault    error // of the last sync; nil: the network is complete
+	fault    error  // of the last sync; nil: the network is complete
 	reported string // text of the fault that was logged last
 }
 

@@ -79,14 +79,14 @@ func TestMakePlan(t *testing.T) {
 		{"alone", nodes(node("n1", "10.244.1.0/24", "192.0.2.1")), "", "", ""},
 		{"no range yet", nodes(node("n1", "", "192.0.2.1")), "", "", "the node has no podCIDR yet"},
 		{"no node yet", nodes(), "", "", "the node has no podCIDR yet"},
-		{"own range is rubbish", nodes(node("n1", "10.244.1.0", "192.0.2.1")), "", "", `node n1: netip.ParsePrefix("10.244.1.0"): no '/'`},
+		{"own range does not parse", nodes(node("n1", "10.244.1.0", "192.0.2.1")), "", "", `node n1: netip.ParsePrefix("10.244.1.0"): no '/'`},
 		{"own range is not the cluster's", nodes(node("n1", "10.0.0.0/24", "192.0.2.1")), "", "", "node n1: podCIDR 10.0.0.0/24 is not in the cluster's 10.244.0.0/16"},
 		{"wider than the cluster's", nodes(node("n1", "10.0.0.0/8", "192.0.2.1")), "", "", "node n1: podCIDR 10.0.0.0/8 is not in the cluster's 10.244.0.0/16"},
 		{"others", nodes(node("n1", "10.244.1.0/24", "192.0.2.1"), node("n2", "10.244.2.0/24", "192.0.2.2"), node("n3", "10.244.3.0/24", ""), node("n4", "", "192.0.2.4")),
 			"10.244.2.0/24 192.0.2.2", "", ""},
 		{"two with one range: the older", nodes(node("n1", "10.244.1.0/24", "192.0.2.1"), node("n3", "10.244.2.0/24", "192.0.2.3"), node("n2", "10.244.2.0/25", "192.0.2.2")),
 			"10.244.2.0/24 192.0.2.3", "node n2: podCIDR 10.244.2.0/25 is in use by node n3", ""},
-		{"another with ours", nodes(node("n0", "10.244.1.0/24", "192.0.2.9"), node("n1", "10.244.1.0/24", "192.0.2.1")),
+		{"another node with this range", nodes(node("n0", "10.244.1.0/24", "192.0.2.9"), node("n1", "10.244.1.0/24", "192.0.2.1")),
 			"", "node n0: podCIDR 10.244.1.0/24 is in use by node n1", ""},
 		{"outside of the cluster", nodes(node("n1", "10.244.1.0/24", "192.0.2.1"), node("n2", "0.0.0.0/0", "192.0.2.2")),
 			"", `node n2: podCIDR "0.0.0.0/0": want an IPv4 range between /8 and /29`, ""},
@@ -147,13 +147,13 @@ func TestMasquerade(t *testing.T) {
 }
 
 func TestForward(t *testing.T) {
-	const ours = "-A %s -s 10.244.0.0/16 -m comment --comment \"gantry: pods\" -j ACCEPT\n-A %s -d 10.244.0.0/16 -m comment --comment \"gantry: pods\" -j ACCEPT"
+	const acceptRules = "-A %s -s 10.244.0.0/16 -m comment --comment \"gantry: pods\" -j ACCEPT\n-A %s -d 10.244.0.0/16 -m comment --comment \"gantry: pods\" -j ACCEPT"
 	tests := []struct{ name, setup, want string }{
 		{"no firewall", "true", ""},
 		{"nothing drops", "iptables -P FORWARD ACCEPT", ""},
-		{"forward drops", "iptables -P FORWARD DROP; iptables -A FORWARD -j ACCEPT -i x", strings.ReplaceAll(ours, "%s", "FORWARD") + "\n-A FORWARD -i x -j ACCEPT"},
+		{"forward drops", "iptables -P FORWARD DROP; iptables -A FORWARD -j ACCEPT -i x", strings.ReplaceAll(acceptRules, "%s", "FORWARD") + "\n-A FORWARD -i x -j ACCEPT"},
 		{"docker", "iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER; iptables -A DOCKER-USER -j RETURN",
-			"-A FORWARD -j DOCKER-USER\n" + strings.ReplaceAll(ours, "%s", "DOCKER-USER") + "\n-A DOCKER-USER -j RETURN"},
+			"-A FORWARD -j DOCKER-USER\n" + strings.ReplaceAll(acceptRules, "%s", "DOCKER-USER") + "\n-A DOCKER-USER -j RETURN"},
 	}
 	for _, program := range []string{"iptables", "iptables-legacy"} {
 		for _, tt := range tests {

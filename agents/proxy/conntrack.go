@@ -18,8 +18,8 @@ func staleUDP(before, now map[key]*frontend) map[key]*frontend {
 	out := map[key]*frontend{}
 	for k, was := range before {
 		is := now[k]
-		gone := func(ep netip.AddrPort) bool { return is == nil || !slices.Contains(is.slots, ep) }
-		if k.proto == unix.IPPROTO_UDP && slices.ContainsFunc(was.slots, gone) {
+		removed := func(ep netip.AddrPort) bool { return is == nil || !slices.Contains(is.slots, ep) }
+		if k.proto == unix.IPPROTO_UDP && slices.ContainsFunc(was.slots, removed) {
 			out[k] = is
 		}
 	}
