@@ -39,7 +39,6 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/nft"
-
 	"gantry/registry/safely"
 )
 
@@ -120,32 +119,32 @@ func (a *agent) loop(ctx context.Context) error {
 	if err := a.tracker.waitForSync(ctx, a.cfg); err != nil {
 		return nil
 	}
-	p := newSyncer(a.kernel, a.cfg.Log)
-	a.tracker.update(p.compiled, a.cfg)
+	s := newSyncer(a.kernel, a.cfg.Log)
+	a.tracker.update(s.compiled, a.cfg)
 	retry := firstRetry
 	for {
-		took, n, err := a.sync(p)
+		took, n, err := a.sync(s)
 		wait := recheck
 		switch {
 		case err != nil:
 			a.cfg.Log.Warn("services not programmed", "agent", "proxy", "after", retry, "err", err)
-			p.needFullSync, wait = true, retry
+			s.needFullSync, wait = true, retry
 			retry = min(2*retry, lastRetry)
 		case n > 0:
-			a.cfg.Log.Info("services programmed", "agent", "proxy", "owners", len(p.compiled), "elements", n, "took", took)
+			a.cfg.Log.Info("services programmed", "agent", "proxy", "owners", len(s.compiled), "elements", n, "took", took)
 			fallthrough
 		default:
 			retry = firstRetry
 		}
-		if !a.next(ctx, p, wait) {
+		if !a.next(ctx, s, wait) {
 			return nil
 		}
 	}
 }
 
-func (a *agent) sync(p *syncer) (took time.Duration, n int, err error) {
+func (a *agent) sync(s *syncer) (took time.Duration, n int, err error) {
 	began := time.Now()
-	n, err = p.sync()
+	n, err = s.sync()
 	took = time.Since(began)
 	syncDuration.Observe(took.Seconds())
 	elementsChanged.Add(float64(n))
@@ -158,8 +157,8 @@ func (a *agent) sync(p *syncer) (took time.Duration, n int, err error) {
 	return took, n, nil
 }
 
-// next waits for the next reason to sync and updates p. It returns false when ctx is done.
-func (a *agent) next(ctx context.Context, p *syncer, wait time.Duration) bool {
+// next waits for the next reason to sync and updates s. It returns false when ctx is done.
+func (a *agent) next(ctx context.Context, s *syncer, wait time.Duration) bool {
 	pause(ctx, syncGap)
 	t := time.NewTimer(wait)
 	defer t.Stop()
@@ -169,12 +168,12 @@ func (a *agent) next(ctx context.Context, p *syncer, wait time.Duration) bool {
 	case <-a.tracker.changed:
 	case <-a.foreignChange:
 		repairs.Inc()
-		p.needFullSync = true
+		s.needFullSync = true
 	case <-t.C:
-		p.needFullSync = true
+		s.needFullSync = true
 		a.tracker.markPodsDirty() // this host's addresses may have changed
 	}
-	a.tracker.update(p.compiled, a.cfg)
+	a.tracker.update(s.compiled, a.cfg)
 	return ctx.Err() == nil
 }
 
