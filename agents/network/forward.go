@@ -14,18 +14,18 @@ import (
 	"gantry/agents/internal/nft"
 )
 
-// The host's firewall as iptables-nft keeps it: it is not ours, and we put no more than two rules into one chain of it.
+// The host's firewall, as iptables-nft keeps it. The agent adds two rules to one of its chains and changes nothing else in it.
 const (
 	filterTable = "filter"
 	dockerUser  = "DOCKER-USER"
 	forward     = "FORWARD"
-	// forwardComment tells our rules from others'.
+	// forwardComment marks the agent's rules.
 	forwardComment = "gantry: pods"
 )
 
-// ensureForward makes the host forward pods' packets where its firewall would drop them: Docker sets the policy of FORWARD to
-// drop. The rules go to the top of DOCKER-USER, which Docker leaves to us and asks first; without that chain, to the top
-// of FORWARD if it drops.
+// ensureForward makes the host's firewall accept pods' packets where it would drop them: Docker sets the policy of FORWARD to
+// drop. The rules go to the top of DOCKER-USER, which Docker evaluates first and leaves to users; without that chain, to the
+// top of FORWARD if its policy is drop.
 func ensureForward(clusterCIDR netip.Prefix) error {
 	return errors.Join(ensureForwardNFT(clusterCIDR), ensureForwardLegacy(clusterCIDR))
 }
@@ -33,7 +33,7 @@ func ensureForward(clusterCIDR netip.Prefix) error {
 func ensureForwardNFT(clusterCIDR netip.Prefix) error {
 	chain, err := forwardChain()
 	if err != nil {
-		return fmt.Errorf("looking at chain %s: %w", forward, err)
+		return fmt.Errorf("reading chain %s: %w", forward, err)
 	}
 	found, err := nft.Rules(filterTable)
 	if err != nil {
@@ -43,10 +43,10 @@ func ensureForwardNFT(clusterCIDR netip.Prefix) error {
 	rules := forwardRules(clusterCIDR)
 	if chain != "" {
 		for _, r := range rules {
-			want = append(want, r.Mark())
+			want = append(want, r.Fingerprint())
 		}
 	}
-	e := edit(found, chain, want)
+	e := planForward(found, chain, want)
 	if !e.add && len(e.del) == 0 {
 		return nil
 	}
@@ -56,7 +56,7 @@ func ensureForwardNFT(clusterCIDR netip.Prefix) error {
 	return changeForward(chain, rules, e.del)
 }
 
-// forwardChain is the chain our rules belong in, "" where nothing drops pods' packets.
+// forwardChain returns the chain that the rules belong in, "" where nothing drops pods' packets.
 func forwardChain() (string, error) {
 	if there, _, err := nft.Policy(filterTable, dockerUser); there || err != nil {
 		return dockerUser, err
@@ -67,7 +67,7 @@ func forwardChain() (string, error) {
 	return "", nil
 }
 
-// forwardRules are in the words of iptables (a counter in each), so that `iptables -S` shows them.
+// forwardRules returns the rules in the form of iptables-nft, each with a counter, so that `iptables -S` can show them.
 func forwardRules(clusterCIDR netip.Prefix) []nft.Rule {
 	accept := []expr.Any{&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictAccept}}
 	return []nft.Rule{
@@ -76,18 +76,19 @@ func forwardRules(clusterCIDR netip.Prefix) []nft.Rule {
 	}
 }
 
-// forwardEdit is what to do about our rules in the filter table: delete some, and add all anew.
+// forwardEdit is the change of the agent's rules in the filter table: delete some, and add all of them or none.
 type forwardEdit struct {
 	add bool
 	del map[string][]uint64 // chain -> handles
 }
 
-// edit decides it: the rules are right when they are the first of chain, in order, and nowhere else. Pure.
-func edit(found map[string][]nft.Found, chain string, want []string) forwardEdit {
+// planForward returns the change to want, the fingerprints of the rules for chain. The rules are right when they are the first of
+// chain, in order, and in no other place. Pure.
+func planForward(found map[string][]nft.InstalledRule, chain string, want []string) forwardEdit {
 	e := forwardEdit{del: map[string][]uint64{}}
 	e.add = len(want) > 0
 	if rs := found[chain]; e.add && len(rs) >= len(want) {
-		e.add = !slices.EqualFunc(rs[:len(want)], want, func(f nft.Found, mark string) bool { return f.Mark == mark })
+		e.add = !slices.EqualFunc(rs[:len(want)], want, func(f nft.InstalledRule, fingerprint string) bool { return f.Fingerprint == fingerprint })
 	}
 	for c, rs := range found {
 		for i, r := range rs {
@@ -113,7 +114,7 @@ func changeForward(chain string, add []nft.Rule, del map[string][]uint64) error 
 			}
 		}
 	}
-	for _, r := range slices.Backward(add) { // each goes to the top
+	for _, r := range slices.Backward(add) { // each is inserted at the top
 		conn.InsertRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Table: t, Name: chain}, Exprs: r.Exprs, UserData: r.UserData()})
 	}
 	if err := conn.Flush(); err != nil {
@@ -122,14 +123,14 @@ func changeForward(chain string, add []nft.Rule, del map[string][]uint64) error 
 	return nil
 }
 
-// removeForward removes our rules from the host's firewall.
+// removeForward removes the agent's rules from the host's firewall.
 func removeForward() error {
 	found, err := nft.Rules(filterTable)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	if e := edit(found, "", nil); len(e.del) > 0 {
+	if e := planForward(found, "", nil); len(e.del) > 0 {
 		if err := changeForward("", nil, e.del); err != nil && !errors.Is(err, unix.ENOENT) {
 			errs = append(errs, err)
 		}
@@ -137,7 +138,7 @@ func removeForward() error {
 	return errors.Join(append(errs, removeForwardLegacy())...)
 }
 
-// hasLine tells whether text has a line that begins so.
+// hasLine returns whether a line of text begins with prefix.
 func hasLine(text, prefix string) bool {
 	return strings.HasPrefix(text, prefix) || strings.Contains(text, "\n"+prefix)
 }

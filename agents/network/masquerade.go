@@ -16,7 +16,7 @@ import (
 // tableName is the agent's table of family ip.
 const tableName = "gantry-network"
 
-// ensureMasquerade makes the table: what pods of this node send to outside of the cluster gets the node's address.
+// ensureMasquerade makes or replaces the table, whose rule masquerades packets from this node's pods to addresses outside of the cluster.
 func ensureMasquerade(podCIDR, clusterCIDR netip.Prefix) error {
 	rule := nft.Rule{
 		Exprs: append(append(address(ipSource, podCIDR, expr.CmpOpEq), address(ipDest, clusterCIDR, expr.CmpOpNeq)...),
@@ -27,7 +27,7 @@ func ensureMasquerade(podCIDR, clusterCIDR netip.Prefix) error {
 	if err != nil {
 		return err
 	}
-	if rs := found["postrouting"]; len(found) == 1 && len(rs) == 1 && rs[0].Mark == rule.Mark() {
+	if rs := found["postrouting"]; len(found) == 1 && len(rs) == 1 && rs[0].Fingerprint == rule.Fingerprint() {
 		return nil
 	}
 	conn, err := nftables.New()
@@ -50,7 +50,7 @@ func ensureMasquerade(podCIDR, clusterCIDR netip.Prefix) error {
 	return nil
 }
 
-func removeTable() error {
+func removeMasquerade() error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("opening nftables: %w", err)

@@ -1,20 +1,22 @@
-// Package network keeps a node's pod network: the bridge for the node's podCIDR, the routes to the other nodes' podCIDRs, the
-// masquerading of what leaves the cluster, and the host firewall's leave for pods' packets.
+// Package network keeps a node's pod network: the bridge for the node's podCIDR, routes to the other nodes' podCIDRs,
+// masquerading of packets that leave the cluster, and rules by which the host's firewall accepts pods' packets. Run watches the
+// nodes, makes a plan from them (plan.go, pure) and repairs what differs. It writes nothing to etcd.
 //
-// What it makes and nothing else: the bridge gantry0, routes of protocol 71 (`ip route show proto 71`), the table
-// `ip gantry-network`, and rules with the comment "gantry: pods" in Docker's chain DOCKER-USER or, where that is missing and
-// the policy of FORWARD is drop, in FORWARD. net.ipv4.ip_forward is set to 1. Clean removes all but the last.
+// It makes the bridge gantry0, routes of protocol 71 (`ip route show proto 71`), the table `ip gantry-network`, and rules with the
+// comment "gantry: pods" in Docker's chain DOCKER-USER or, where that is missing and the policy of FORWARD is drop, in FORWARD. It
+// sets net.ipv4.ip_forward to 1. Clean removes all of this but the sysctl; it stays when Run returns.
 //
-// Everything is looked at again when a node changes, when another program touches one of the tables or a link, and every
-// half minute; what is right is left alone. All of it stays when the agent ends.
+// Everything is checked when a node changes, when another program changes one of the tables, the bridge or a route, and every
+// half minute. What is right is not touched, and a fault in one part does not keep the others from being repaired.
+//
+// Nodes in etcd are not trusted: one whose podCIDR is outside of the cluster's range or overlaps an older node's gets no route.
+// The health check "network" fails while a part is missing or a node is left out.
 package network
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/netip"
 	"sync"
 	"time"
 
@@ -22,66 +24,26 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/internal/bridge"
-	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/nft"
 	"gantry/registry"
 	"gantry/registry/safely"
 )
 
-// Config is what the network agent needs.
-type Config struct {
-	// Registry is where nodes are read; its Run is the caller's.
-	Registry *registry.Registry
-	// NodeName is this node's name. --node-name
-	NodeName string
-	// ClusterCIDR is the range of pod addresses: what pods send to it keeps their address. --cluster-cidr
-	ClusterCIDR netip.Prefix
-	// Backend takes packets to other nodes: "routes" (also ""), by the nodes' own addresses on one layer 2 network. --backend
-	Backend string
-	// MTU of the bridge; 0: that of the link with the default route. --mtu
-	MTU int
-	// Health gets the check "network".
-	Health *daemon.Health
-	// Log gets one line a change.
-	Log *slog.Logger
-}
-
-// Validate lists every fault.
-func (c Config) Validate() error {
-	var errs []error
-	if c.Registry == nil || c.Health == nil || c.Log == nil {
-		errs = append(errs, errors.New("registry, health and log must be set"))
-	}
-	if c.NodeName == "" {
-		errs = append(errs, errors.New("--node-name: must be set"))
-	}
-	if !c.ClusterCIDR.IsValid() || !c.ClusterCIDR.Addr().Is4() {
-		errs = append(errs, fmt.Errorf("--cluster-cidr: %q is not an IPv4 range", c.ClusterCIDR))
-	}
-	if c.Backend != "" && c.Backend != "routes" {
-		errs = append(errs, fmt.Errorf("--backend: %q is not one of: routes", c.Backend))
-	}
-	if c.MTU != 0 && (c.MTU < 576 || c.MTU > 65535) {
-		errs = append(errs, fmt.Errorf("--mtu: %d is not between 576 and 65535", c.MTU))
-	}
-	return errors.Join(errs...)
-}
-
 const (
-	// recheck is how often everything is looked at although nobody told of a change.
+	// recheck is the interval at which everything is checked without a notification, and the longest between retries.
 	recheck = 30 * time.Second
-	// syncGap bounds how often: a burst of changes is one look.
+	// syncGap is the shortest time between two syncs, so that a burst of changes is one sync.
 	syncGap = 50 * time.Millisecond
-	// firstRetry is the time to the second try.
+	// firstRetry is the time to the first retry; it doubles with each.
 	firstRetry = 200 * time.Millisecond
 )
 
-// Run keeps the pod network until ctx is done. The network stays.
+// Run keeps the pod network until ctx is done, and returns nil then. The network stays.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	a := &agent{cfg: cfg, nodes: map[string]*corev1.Node{}, look: make(chan struct{}, 1), fault: errors.New("the node has no podCIDR yet")}
+	a := &agent{cfg: cfg, nodes: map[string]*corev1.Node{}, wake: make(chan struct{}, 1), fault: errors.New("the node has no podCIDR yet")}
 	cfg.Health.Ready("network", func(context.Context) error {
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -95,20 +57,20 @@ func Run(ctx context.Context, cfg Config) error {
 		}
 		return err
 	})
-	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "listening to tables", a.listenTables) })
-	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "listening to links", a.listenLinks) })
+	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "watching tables", a.listenTables) })
+	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "watching links", a.listenLinks) })
 	g.Go(func() error { return a.loop(ctx) })
 	return g.Wait()
 }
 
 type agent struct {
 	cfg  Config
-	look chan struct{} // has one message when everything is to be looked at
+	wake chan struct{} // has a message when everything is to be checked
 
-	mu    sync.Mutex // guards what follows
-	nodes map[string]*corev1.Node
-	fault error // what is missing, nil: the network stands
-	told  string
+	mu       sync.Mutex // guards everything below
+	nodes    map[string]*corev1.Node
+	fault    error  // of the last sync; nil: the network is complete
+	reported string // text of the fault that was logged last
 }
 
 func (a *agent) node(old, current *corev1.Node) {
@@ -123,31 +85,31 @@ func (a *agent) node(old, current *corev1.Node) {
 			return // a heartbeat
 		}
 	}
-	a.again()
+	a.wakeLoop()
 }
 
-func (a *agent) again() {
+func (a *agent) wakeLoop() {
 	select {
-	case a.look <- struct{}{}:
+	case a.wake <- struct{}{}:
 	default:
 	}
 }
 
-// listenTables looks again when a table changed that rules of ours are in. Our own changes are among them: the look that
+// listenTables wakes the loop when a table changes that the agent has rules in. The agent's own changes wake it too; the sync that
 // follows changes nothing.
 func (a *agent) listenTables(ctx context.Context) error {
-	mine := func(table string, _ uint32) bool { return table == tableName || table == filterTable }
+	watched := func(table string, _ uint32) bool { return table == tableName || table == filterTable }
 	for ctx.Err() == nil {
-		if err := nft.Monitor(ctx, mine, a.look); err != nil {
+		if err := nft.Monitor(ctx, watched, a.wake); err != nil {
 			a.cfg.Log.Warn("nftables monitor restarted", "agent", "network", "err", err)
-			a.again()
+			a.wakeLoop()
 			pause(ctx, firstRetry)
 		}
 	}
 	return nil
 }
 
-// listenLinks looks again when the bridge, an address or a route of ours went.
+// listenLinks wakes the loop when the bridge changes, a route of routeProtocol changes or any route is deleted.
 func (a *agent) listenLinks(ctx context.Context) error {
 	links, routes := make(chan netlink.LinkUpdate, 64), make(chan netlink.RouteUpdate, 64)
 	ignore := func(error) {}
@@ -157,21 +119,21 @@ func (a *agent) listenLinks(ctx context.Context) error {
 	if err := netlink.RouteSubscribeWithOptions(routes, ctx.Done(), netlink.RouteSubscribeOptions{ErrorCallback: ignore}); err != nil {
 		return fmt.Errorf("listening to routes: %w", err)
 	}
-	// A subscription ends by itself on an error (its channel is closed); what it then misses, recheck finds. Both channels are
-	// read to their end, so that no goroutine of the library stays.
+	// On an error a subscription ends and its channel is closed; recheck finds what it misses then. Both channels are
+	// read until they are closed, so that the library's goroutines end.
 	for links != nil || routes != nil {
 		select {
 		case u, ok := <-links:
 			if !ok {
 				links = nil
 			} else if u.Attrs().Name == bridge.Name {
-				a.again()
+				a.wakeLoop()
 			}
 		case u, ok := <-routes:
 			if !ok {
 				routes = nil
 			} else if u.Protocol == routeProtocol || u.Type == rtmDelRoute {
-				a.again()
+				a.wakeLoop()
 			}
 		}
 	}
@@ -197,14 +159,14 @@ func (a *agent) loop(ctx context.Context) error {
 		case <-ctx.Done():
 			t.Stop()
 			return nil
-		case <-a.look:
+		case <-a.wake:
 		case <-t.C:
 		}
 		t.Stop()
 	}
 }
 
-// report tells of a fault when it is a new one.
+// report stores the result of a sync for the health check and logs it when it differs from the last one.
 func (a *agent) report(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -213,13 +175,13 @@ func (a *agent) report(err error) {
 	if err != nil {
 		text = err.Error()
 	}
-	if text != a.told && err != nil {
+	if text != a.reported && err != nil {
 		a.cfg.Log.Warn("pod network incomplete", "agent", "network", "err", err)
 	}
-	if text != a.told && err == nil {
-		a.cfg.Log.Info("pod network stands", "agent", "network")
+	if text != a.reported && err == nil {
+		a.cfg.Log.Info("pod network ready", "agent", "network")
 	}
-	a.told = text
+	a.reported = text
 }
 
 func (a *agent) plan() (plan, error) {
@@ -228,7 +190,7 @@ func (a *agent) plan() (plan, error) {
 	return makePlan(a.nodes, a.cfg.NodeName, a.cfg.ClusterCIDR)
 }
 
-// sync looks at everything and changes what is not right. One part's fault does not keep the others from being looked at.
+// sync checks every part of the network and repairs what differs. An error in one part does not stop the others.
 func (a *agent) sync() error {
 	p, err := a.plan()
 	if err != nil {
@@ -243,9 +205,10 @@ func (a *agent) sync() error {
 	)
 }
 
-// Clean removes everything of ours but the kernel's leave to forward, which others may need. What is absent is no fault.
+// Clean removes everything that the agent makes, except that IPv4 forwarding stays on: other programs may need it. What is absent is
+// no error.
 func Clean() error {
-	return errors.Join(removeTable(), removeForward(), ensureRoutes(nil), bridge.Remove())
+	return errors.Join(removeMasquerade(), removeForward(), ensureRoutes(nil), bridge.Remove())
 }
 
 func pause(ctx context.Context, d time.Duration) {

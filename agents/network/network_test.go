@@ -32,7 +32,7 @@ func run(t *testing.T, line string) string {
 
 func clean(t *testing.T) {
 	t.Cleanup(func() {
-		for range 2 { // the second finds nothing, which is no fault
+		for range 2 { // the second finds nothing to remove
 			if err := Clean(); err != nil {
 				t.Error(err)
 			}
@@ -79,14 +79,14 @@ func TestMakePlan(t *testing.T) {
 		{"alone", nodes(node("n1", "10.244.1.0/24", "192.0.2.1")), "", "", ""},
 		{"no range yet", nodes(node("n1", "", "192.0.2.1")), "", "", "the node has no podCIDR yet"},
 		{"no node yet", nodes(), "", "", "the node has no podCIDR yet"},
-		{"own range is rubbish", nodes(node("n1", "10.244.1.0", "192.0.2.1")), "", "", `node n1: netip.ParsePrefix("10.244.1.0"): no '/'`},
+		{"own range does not parse", nodes(node("n1", "10.244.1.0", "192.0.2.1")), "", "", `node n1: netip.ParsePrefix("10.244.1.0"): no '/'`},
 		{"own range is not the cluster's", nodes(node("n1", "10.0.0.0/24", "192.0.2.1")), "", "", "node n1: podCIDR 10.0.0.0/24 is not in the cluster's 10.244.0.0/16"},
 		{"wider than the cluster's", nodes(node("n1", "10.0.0.0/8", "192.0.2.1")), "", "", "node n1: podCIDR 10.0.0.0/8 is not in the cluster's 10.244.0.0/16"},
 		{"others", nodes(node("n1", "10.244.1.0/24", "192.0.2.1"), node("n2", "10.244.2.0/24", "192.0.2.2"), node("n3", "10.244.3.0/24", ""), node("n4", "", "192.0.2.4")),
 			"10.244.2.0/24 192.0.2.2", "", ""},
 		{"two with one range: the older", nodes(node("n1", "10.244.1.0/24", "192.0.2.1"), node("n3", "10.244.2.0/24", "192.0.2.3"), node("n2", "10.244.2.0/25", "192.0.2.2")),
 			"10.244.2.0/24 192.0.2.3", "node n2: podCIDR 10.244.2.0/25 is in use by node n3", ""},
-		{"another with ours", nodes(node("n0", "10.244.1.0/24", "192.0.2.9"), node("n1", "10.244.1.0/24", "192.0.2.1")),
+		{"another node with this range", nodes(node("n0", "10.244.1.0/24", "192.0.2.9"), node("n1", "10.244.1.0/24", "192.0.2.1")),
 			"", "node n0: podCIDR 10.244.1.0/24 is in use by node n1", ""},
 		{"outside of the cluster", nodes(node("n1", "10.244.1.0/24", "192.0.2.1"), node("n2", "0.0.0.0/0", "192.0.2.2")),
 			"", `node n2: podCIDR "0.0.0.0/0": want an IPv4 range between /8 and /29`, ""},
@@ -137,23 +137,23 @@ func TestMasquerade(t *testing.T) {
 	before := run(t, "nft -a list table ip gantry-network")
 	ensure(ownCIDR)
 	mustBe(t, "left alone", before, "nft -a list table ip gantry-network")
-	for _, harm := range []string{"flush ruleset", "flush table ip gantry-network", "add rule ip gantry-network postrouting drop"} {
-		run(t, "nft "+harm)
+	for _, damage := range []string{"flush ruleset", "flush table ip gantry-network", "add rule ip gantry-network postrouting drop"} {
+		run(t, "nft "+damage)
 		ensure(ownCIDR)
-		mustBe(t, harm, want, list)
+		mustBe(t, damage, want, list)
 	}
 	ensure(netip.MustParsePrefix("10.244.9.0/24"))
 	mustBe(t, "another range", strings.Replace(want, "10.244.1.0/24", "10.244.9.0/24", 1), list)
 }
 
 func TestForward(t *testing.T) {
-	const ours = "-A %s -s 10.244.0.0/16 -m comment --comment \"gantry: pods\" -j ACCEPT\n-A %s -d 10.244.0.0/16 -m comment --comment \"gantry: pods\" -j ACCEPT"
+	const acceptRules = "-A %s -s 10.244.0.0/16 -m comment --comment \"gantry: pods\" -j ACCEPT\n-A %s -d 10.244.0.0/16 -m comment --comment \"gantry: pods\" -j ACCEPT"
 	tests := []struct{ name, setup, want string }{
 		{"no firewall", "true", ""},
 		{"nothing drops", "iptables -P FORWARD ACCEPT", ""},
-		{"forward drops", "iptables -P FORWARD DROP; iptables -A FORWARD -j ACCEPT -i x", strings.ReplaceAll(ours, "%s", "FORWARD") + "\n-A FORWARD -i x -j ACCEPT"},
+		{"forward drops", "iptables -P FORWARD DROP; iptables -A FORWARD -j ACCEPT -i x", strings.ReplaceAll(acceptRules, "%s", "FORWARD") + "\n-A FORWARD -i x -j ACCEPT"},
 		{"docker", "iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER; iptables -A DOCKER-USER -j RETURN",
-			"-A FORWARD -j DOCKER-USER\n" + strings.ReplaceAll(ours, "%s", "DOCKER-USER") + "\n-A DOCKER-USER -j RETURN"},
+			"-A FORWARD -j DOCKER-USER\n" + strings.ReplaceAll(acceptRules, "%s", "DOCKER-USER") + "\n-A DOCKER-USER -j RETURN"},
 	}
 	for _, program := range []string{"iptables", "iptables-legacy"} {
 		for _, tt := range tests {
@@ -162,20 +162,20 @@ func TestForward(t *testing.T) {
 				t.Cleanup(func() { run(t, "iptables-legacy -P FORWARD ACCEPT; iptables-legacy -F; iptables-legacy -X") })
 				run(t, strings.ReplaceAll(tt.setup, "iptables ", program+" "))
 				rules := program + " -S 2>/dev/null | grep '^-A'; true"
-				for _, harm := range []string{"true", "true", program + " -D DOCKER-USER -j RETURN 2>/dev/null; " + program + " -A DOCKER-USER -j RETURN 2>/dev/null", program + " -D FORWARD 1 2>/dev/null"} {
-					if strings.HasSuffix(harm, "FORWARD 1 2>/dev/null") && !strings.Contains(tt.want, "-A FORWARD -s") {
+				for _, damage := range []string{"true", "true", program + " -D DOCKER-USER -j RETURN 2>/dev/null; " + program + " -A DOCKER-USER -j RETURN 2>/dev/null", program + " -D FORWARD 1 2>/dev/null"} {
+					if strings.HasSuffix(damage, "FORWARD 1 2>/dev/null") && !strings.Contains(tt.want, "-A FORWARD -s") {
 						continue
 					}
-					run(t, harm+"; true")
+					run(t, damage+"; true")
 					if err := ensureForward(clusterCIDR); err != nil {
 						t.Fatal(err)
 					}
 					got := strings.Split(run(t, rules), "\n")
-					if program == "iptables-legacy" { // it puts one before the other, whichever
+					if program == "iptables-legacy" { // the two rules are in either order
 						got = sortOurs(got)
 					}
 					if diff := cmp.Diff(tt.want, strings.Join(got, "\n")); diff != "" {
-						t.Fatalf("after %q:\n%s", harm, diff)
+						t.Fatalf("after %q:\n%s", damage, diff)
 					}
 				}
 			})
@@ -183,7 +183,7 @@ func TestForward(t *testing.T) {
 	}
 }
 
-// sortOurs puts -s before -d.
+// sortOurs puts the rule with -s before the one with -d.
 func sortOurs(lines []string) []string {
 	for i := 1; i < len(lines); i++ {
 		if strings.Contains(lines[i-1], " -d ") && strings.Contains(lines[i], " -s ") {
@@ -193,7 +193,7 @@ func sortOurs(lines []string) []string {
 	return lines
 }
 
-func TestForwardMovesToDockersChain(t *testing.T) { // Docker is started after us
+func TestForwardMovesToDockersChain(t *testing.T) { // Docker starts after the agent
 	clean(t)
 	run(t, "iptables -P FORWARD DROP")
 	if err := ensureForward(clusterCIDR); err != nil {
@@ -213,7 +213,7 @@ func TestRoutes(t *testing.T) {
 	clean(t)
 	peer := netnstest.Pod(t)
 	netnstest.Uplink(t, peer, netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("192.0.2.2/24"))
-	run(t, "ip route add 10.99.0.0/16 via 192.0.2.2") // another's
+	run(t, "ip route add 10.99.0.0/16 via 192.0.2.2") // another program's
 	want := map[netip.Prefix]netip.Addr{
 		netip.MustParsePrefix("10.244.2.0/24"): netip.MustParseAddr("192.0.2.2"),
 		netip.MustParsePrefix("10.244.3.0/24"): netip.MustParseAddr("192.0.2.3"),
@@ -235,7 +235,7 @@ func TestRoutes(t *testing.T) {
 	want[netip.MustParsePrefix("10.244.2.0/24")] = netip.MustParseAddr("192.0.2.4")
 	ensure()
 	mustBe(t, "changed", "10.244.2.0/24 via 192.0.2.4", list)
-	want[netip.MustParsePrefix("10.244.5.0/24")] = netip.MustParseAddr("198.51.100.1") // on no network of ours...
+	want[netip.MustParsePrefix("10.244.5.0/24")] = netip.MustParseAddr("198.51.100.1") // on no network of this host
 	run(t, "ip route del default")
 	if err := ensureRoutes(want); err == nil || !strings.Contains(err.Error(), "10.244.5.0/24") {
 		t.Errorf("an unreachable node: %v", err)
@@ -244,25 +244,25 @@ func TestRoutes(t *testing.T) {
 	if err := ensureRoutes(nil); err != nil {
 		t.Fatal(err)
 	}
-	mustBe(t, "another's route", "10.99.0.0/16 via 192.0.2.2", "ip route show 10.99.0.0/16 | sed 's/ dev .*//'")
+	mustBe(t, "another program's route", "10.99.0.0/16 via 192.0.2.2", "ip route show 10.99.0.0/16 | sed 's/ dev .*//'")
 }
 
-func TestPodsReachTheWorldThroughDroppingHost(t *testing.T) {
+func TestPodsReachOutsideThroughDroppingFirewall(t *testing.T) {
 	clean(t)
 	run(t, "iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER; iptables -A DOCKER-USER -j RETURN")
-	pod, other, world := netnstest.Pod(t), netnstest.Pod(t), netnstest.Pod(t)
-	netnstest.Uplink(t, world, netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("192.0.2.2/24"))
+	pod, other, outside := netnstest.Pod(t), netnstest.Pod(t), netnstest.Pod(t)
+	netnstest.Uplink(t, outside, netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("192.0.2.2/24"))
 	a := &agent{cfg: Config{NodeName: "n1", ClusterCIDR: clusterCIDR}, nodes: nodes(node("n1", ownCIDR.String(), "192.0.2.1"))}
 	if err := a.sync(); err != nil {
 		t.Fatal(err)
 	}
 	netnstest.Attach(t, pod, netip.MustParseAddr("10.244.1.2"), bridge.Gateway(ownCIDR))
 	netnstest.Attach(t, other, netip.MustParseAddr("10.244.1.3"), bridge.Gateway(ownCIDR))
-	netnstest.Serve(t, world, 80, "world")
+	netnstest.Serve(t, outside, 80, "outside")
 	netnstest.Serve(t, other, 80, "other")
 	for _, tt := range []struct{ addr, name, seen string }{
-		{"192.0.2.2:80", "world", "192.0.2.1"},   // as the node
-		{"10.244.1.3:80", "other", "10.244.1.2"}, // as itself
+		{"192.0.2.2:80", "outside", "192.0.2.1"}, // masqueraded
+		{"10.244.1.3:80", "other", "10.244.1.2"}, // not masqueraded
 	} {
 		who, seen, err := netnstest.Ask(t, pod, "tcp", tt.addr)
 		if who != tt.name || seen != tt.seen {

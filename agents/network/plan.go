@@ -15,17 +15,17 @@ import (
 // plan is what this node's network should be.
 type plan struct {
 	podCIDR netip.Prefix
-	// routes lead to the other nodes' pods: podCIDR -> the node's address.
+	// routes are those to the other nodes' pods: podCIDR -> the node's address.
 	routes map[netip.Prefix]netip.Addr
-	// faults are nodes that are left out, and why.
+	// faults are the reasons why nodes were left out.
 	faults []error
 }
 
-// errNoCIDR tells that the controller has not given this node its range yet.
+// errNoCIDR: the node IPAM controller has not assigned this node a range yet.
 var errNoCIDR = errors.New("the node has no podCIDR yet")
 
-// makePlan decides what the network of node self should be. A node whose podCIDR lies outside of the cluster's range, or in that of
-// an older node, is left out: whoever can write a Node could else take other pods' packets. Pure.
+// makePlan returns what the network of node self should be. A node whose podCIDR is outside of the cluster's range, or overlaps an
+// older node's, is left out: otherwise a user who may write a Node could redirect other pods' packets. Pure.
 func makePlan(nodes map[string]*corev1.Node, self string, clusterCIDR netip.Prefix) (plan, error) {
 	p := plan{routes: map[netip.Prefix]netip.Addr{}}
 	own := nodes[self]
@@ -53,7 +53,7 @@ func makePlan(nodes map[string]*corev1.Node, self string, clusterCIDR netip.Pref
 		taken[cidr] = n.Name
 		ip := internalIP(n)
 		switch {
-		case !ip.IsValid(): // it has not told its address yet
+		case !ip.IsValid(): // its kubelet has not reported the address yet
 		case ip == internalIP(own):
 			p.faults = append(p.faults, fmt.Errorf("node %s: its address %s is this node's", n.Name, ip))
 		default:
@@ -97,7 +97,7 @@ func byAge(nodes map[string]*corev1.Node) []*corev1.Node {
 	return out
 }
 
-// internalIP is a node's first internal IPv4 address that can be routed to; not valid where there is none.
+// internalIP returns a node's first internal IPv4 address that can be a next hop; the zero value when there is none.
 func internalIP(n *corev1.Node) netip.Addr {
 	for _, a := range n.Status.Addresses {
 		ip, err := netip.ParseAddr(a.Address)

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// routeProtocol marks our routes (rtnetlink(7), rtm_protocol; 71 is assigned to nobody).
+// routeProtocol marks the agent's routes (rtnetlink(7), rtm_protocol; 71 is not assigned).
 const routeProtocol = 71
 
 const rtmDelRoute = unix.RTM_DELROUTE
 
-// ensureRoutes makes the routes of our protocol be want: podCIDR -> next hop.
+// ensureRoutes makes want (podCIDR -> next hop) the routes of routeProtocol.
 func ensureRoutes(want map[netip.Prefix]netip.Addr) error {
 	found, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: routeProtocol}, netlink.RT_FILTER_PROTOCOL)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
@@ -43,7 +43,7 @@ func ensureRoutes(want map[netip.Prefix]netip.Addr) error {
 		}
 		r := &netlink.Route{Dst: ipNet(dst), Gw: gw.AsSlice(), Protocol: routeProtocol}
 		if err := netlink.RouteReplace(r); err != nil {
-			// ENETUNREACH: the node is not on a network of ours; this backend cannot reach it.
+			// ENETUNREACH: the node is on no network of this host, and the backend cannot reach it.
 			errs = append(errs, fmt.Errorf("adding route to %s by %s: %w", dst, gw, err))
 		}
 	}

@@ -74,12 +74,12 @@ func TestRun(t *testing.T) {
 		eventually(t, after, "gantry: pods", "iptables -S FORWARD")
 	}
 	stands("start")
-	for _, harm := range []string{
+	for _, damage := range []string{
 		"ip link del gantry0", "ip addr flush dev gantry0; ip link set gantry0 down", "nft delete table ip gantry-network", "iptables -F FORWARD",
 		"nft flush ruleset; iptables -P FORWARD DROP",
 	} {
-		run(t, harm)
-		stands(harm)
+		run(t, damage)
+		stands(damage)
 	}
 	for deadline := time.Now().Add(10 * time.Second); health.Fault(ctx) != nil; {
 		if time.Now().After(deadline) {

@@ -13,31 +13,32 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// affinityNumber is what clients of one port of a service are remembered by, whichever of its fronts they come by; k is the
-// port's first cluster IP. It is no slot's number. Two ports that share one, of 1<<31, share clients' slot numbers too: no
-// client is led to another service by it.
-func affinityNumber(k key) uint32 {
+// affinityID identifies one port of a service in the affinity map, for all of its frontends; k is the key of the port on the
+// service's first cluster IP. It is a hash with the top bit set, so it differs from every slot number. Two ports with equal
+// hashes share their clients' slot numbers; a client still reaches the service it asked for.
+func affinityID(k key) uint32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(k.words()))
 	return h.Sum32() | 1<<31
 }
 
-// remembered are the slots that the numbers of affinity stand for. Of two fronts of one port the one with more counts: the other's are
-// the first of them. (They are not while every endpoint here only drains and others are ready: then each front is true to itself.)
-func remembered(fronts map[key]*front) map[uint32][]netip.AddrPort {
+// affinitySlots returns the slots by affinity ID. Where two frontends of one port have different slots, the longer list counts:
+// the other is the beginning of it. (Except while all endpoints on this node are terminating and others are ready: affinity then
+// holds for each frontend by itself.)
+func affinitySlots(frontends map[key]*frontend) map[uint32][]netip.AddrPort {
 	out := map[uint32][]netip.AddrPort{}
-	for _, f := range fronts {
-		was := out[f.sticky]
-		if f.sticky != 0 && cmp.Or(cmp.Compare(len(f.slots), len(was)), slices.CompareFunc(f.slots, was, netip.AddrPort.Compare)) > 0 {
-			out[f.sticky] = f.slots
+	for _, f := range frontends {
+		was := out[f.affinityID]
+		if f.affinityID != 0 && cmp.Or(cmp.Compare(len(f.slots), len(was)), slices.CompareFunc(f.slots, was, netip.AddrPort.Compare)) > 0 {
+			out[f.affinityID] = f.slots
 		}
 	}
 	return out
 }
 
-// remap brings the clients' remembered slots up to date when the slots of a port mean other endpoints than before: a client
-// keeps its endpoint under its new number, and forgets one that is gone. before and now are of remembered.
-func (k *kernel) remap(before, now map[uint32][]netip.AddrPort) error {
+// remapAffinity updates the entries of the affinity map when the slots of a port have changed: an entry gets the new number of its
+// endpoint, or is deleted when the endpoint was removed. before and now are results of affinitySlots.
+func (k *kernelTable) remapAffinity(before, now map[uint32][]netip.AddrPort) error {
 	if maps.EqualFunc(before, now, slices.Equal) {
 		return nil
 	}
@@ -50,8 +51,8 @@ func (k *kernel) remap(before, now map[uint32][]netip.AddrPort) error {
 		return fmt.Errorf("reading map %s: %w", affinitySet, err)
 	}
 	for _, e := range found {
-		to, stays := move(e, before, now)
-		if stays && number(to) == string(e.Val) {
+		to, stays := remapSlot(e, before, now)
+		if stays && hostOrder(to) == string(e.Val) {
 			continue
 		}
 		if err := k.replaceAffinity(e, to, stays); err != nil {
@@ -61,14 +62,14 @@ func (k *kernel) remap(before, now map[uint32][]netip.AddrPort) error {
 	return nil
 }
 
-// replaceAffinity changes one entry; it may time out meanwhile.
-func (k *kernel) replaceAffinity(e nftables.SetElement, to uint32, stays bool) error {
+// replaceAffinity changes or deletes one entry. ENOENT is no error: the entry has timed out meanwhile.
+func (k *kernelTable) replaceAffinity(e nftables.SetElement, to uint32, stays bool) error {
 	if err := k.open(); err != nil {
 		return err
 	}
 	err := k.conn.SetDeleteElements(k.layout.affinity, []nftables.SetElement{{Key: e.Key}})
 	if err == nil && stays {
-		next := nftables.SetElement{Key: e.Key, Val: []byte(number(to)), Timeout: e.Timeout}
+		next := nftables.SetElement{Key: e.Key, Val: []byte(hostOrder(to)), Timeout: e.Timeout}
 		err = k.conn.SetAddElements(k.layout.affinity, []nftables.SetElement{next})
 	}
 	if err == nil {
@@ -83,19 +84,19 @@ func (k *kernel) replaceAffinity(e nftables.SetElement, to uint32, stays bool) e
 	return err
 }
 
-// move is the slot that an entry of the affinity map should have: stays is false when its endpoint is gone. Pure.
-func move(e nftables.SetElement, before, now map[uint32][]netip.AddrPort) (to uint32, stays bool) {
+// remapSlot returns the slot that an entry of the affinity map should have; stays is false when its endpoint was removed. Pure.
+func remapSlot(e nftables.SetElement, before, now map[uint32][]netip.AddrPort) (to uint32, stays bool) {
 	if len(e.Key) != 8 || len(e.Val) != 4 {
 		return 0, false
 	}
-	slot, number := readNumber(string(e.Val)), readNumber(string(e.Key[4:]))
-	was, known := before[number]
+	slot, id := readHostOrder(string(e.Val)), readHostOrder(string(e.Key[4:]))
+	was, known := before[id]
 	if !known {
-		return slot, true // of a port that is new, or gone since long
+		return slot, true // no former slots to translate from
 	}
 	if int(slot) >= len(was) {
 		return slot, false
 	}
-	i := slices.Index(now[number], was[slot])
+	i := slices.Index(now[id], was[slot])
 	return uint32(i), i >= 0
 }

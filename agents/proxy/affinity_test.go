@@ -11,8 +11,8 @@ import (
 	"gantry/agents/internal/netnstest"
 )
 
-// stays asks some addresses by turns and fails where another than who answers.
-func stays(t *testing.T, from int, who string, addrs ...string) {
+// alwaysAnswers connects to addrs in turn and fails when another pod than who answers.
+func alwaysAnswers(t *testing.T, from int, who string, addrs ...string) {
 	t.Helper()
 	for i := range 20 {
 		addr := addrs[i%len(addrs)]
@@ -32,88 +32,88 @@ func ask(t *testing.T, from int, addr string) (who string) {
 }
 
 func TestAffinity(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
-	svc := sticky(service("web", "10.96.0.12", port("", 80, 0)))
-	set(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n1"))
+	w, p := newTestNetwork(t), newTestSyncer(t)
+	svc := withAffinity(service("web", "10.96.0.12", port("", 80, 0)))
+	setService(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n1"))
 	p.must(t)
 	first := ask(t, w.a, "10.96.0.12:80")
-	stays(t, w.a, first, "10.96.0.12:80")
+	alwaysAnswers(t, w.a, first, "10.96.0.12:80")
 	addrs := map[string]string{"a": addrA, "b": addrB, "c": addrC}
 	others := map[string]string{"a": "b", "b": "c", "c": "a"}
-	// Another endpoint goes: the client's one gets another number and is kept.
+	// Another endpoint is removed: the client keeps its endpoint, which gets another number.
 	keep := []string{addrs[first] + "@n1", addrs[others[others[first]]] + "@n1"}
-	set(p, svc, slice("web", "", 8080, keep...))
+	setService(p, svc, slice("web", "", 8080, keep...))
 	p.must(t)
-	stays(t, w.a, first, "10.96.0.12:80")
-	// Its own goes: it gets another one, and is kept there.
-	set(p, svc, slice("web", "", 8080, keep[1]))
+	alwaysAnswers(t, w.a, first, "10.96.0.12:80")
+	// The client's endpoint is removed: it gets another one and keeps that.
+	setService(p, svc, slice("web", "", 8080, keep[1]))
 	p.must(t)
-	stays(t, w.a, others[others[first]], "10.96.0.12:80")
-	set(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n1"))
+	alwaysAnswers(t, w.a, others[others[first]], "10.96.0.12:80")
+	setService(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n1"))
 	p.must(t)
-	stays(t, w.a, others[others[first]], "10.96.0.12:80")
-	want := fmt.Sprintf("10.244.1.2 . 0x%08x timeout 3h", p.fronts[key{netip.MustParseAddr("10.96.0.12"), 6, 80}].sticky)
+	alwaysAnswers(t, w.a, others[others[first]], "10.96.0.12:80")
+	want := fmt.Sprintf("10.244.1.2 . 0x%08x timeout 3h", p.frontends[key{netip.MustParseAddr("10.96.0.12"), 6, 80}].affinityID)
 	if got := run(t, "nft", "list", "map", "ip", TableName, affinitySet); !strings.Contains(got, want) {
 		t.Errorf("%q is missing in the affinity map:\n%s", want, got)
 	}
 }
 
-// TestAffinityOfAllFronts asks a service by its cluster IP and its node port: a client has one endpoint whichever it takes,
-// through changes of endpoints, a restart, and changes of the fronts themselves.
-func TestAffinityOfAllFronts(t *testing.T) {
+// TestAffinityOfAllFrontends connects to a service's cluster IP and node port: a client has one endpoint at both, through changes of
+// endpoints, a restart, and changes of the frontends themselves.
+func TestAffinityOfAllFrontends(t *testing.T) {
 	const cluster, node = "10.96.0.12:80", "192.0.2.10:30080"
-	w, p := newWorld(t), newTestProgram(t)
+	w, p := newTestNetwork(t), newTestSyncer(t)
 	all := []string{addrA + "@n1", addrB + "@n2", addrC + "@n1"}
 	for _, policy := range []corev1.ServiceExternalTrafficPolicy{corev1.ServiceExternalTrafficPolicyCluster, corev1.ServiceExternalTrafficPolicyLocal} {
-		svc := sticky(service("web", "10.96.0.12", port("", 80, 30080)))
+		svc := withAffinity(service("web", "10.96.0.12", port("", 80, 30080)))
 		svc.Spec.ExternalTrafficPolicy = policy
 		t.Run(string(policy), func(t *testing.T) {
-			p := newTestProgram(t)
-			set(p, svc, slice("web", "", 8080, all...))
+			p := newTestSyncer(t)
+			setService(p, svc, slice("web", "", 8080, all...))
 			p.must(t)
 			who := map[int]string{}
-			for _, from := range []int{w.a, w.c, w.host} { // b does not know that it could meet itself
+			for _, from := range []int{w.a, w.c, w.host} { // b is on n2 for the proxy, so it has no hairpin
 				who[from] = ask(t, from, node)
-				stays(t, from, who[from], node, cluster)
+				alwaysAnswers(t, from, who[from], node, cluster)
 			}
-			set(p, svc, slice("web", "", 8080, append([]string{"10.244.0.9@n2"}, all...)...)) // others get other numbers
+			setService(p, svc, slice("web", "", 8080, append([]string{"10.244.0.9@n2"}, all...)...)) // the numbers of the endpoints change
 			p.must(t)
-			p = newProgram(newKernel(clusterCIDR), p.log)
-			set(p, svc, slice("web", "", 8080, all...))
+			p = newSyncer(newKernelTable(clusterCIDR), p.log)
+			setService(p, svc, slice("web", "", 8080, all...))
 			p.must(t)
-			set(p, with(svc.DeepCopy(), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeClusterIP }), slice("web", "", 8080, all...))
+			setService(p, with(svc.DeepCopy(), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeClusterIP }), slice("web", "", 8080, all...))
 			p.must(t) // without its node port
-			set(p, svc, slice("web", "", 8080, all...))
+			setService(p, svc, slice("web", "", 8080, all...))
 			p.must(t)
 			for from, first := range who {
-				stays(t, from, first, cluster, node)
+				alwaysAnswers(t, from, first, cluster, node)
 			}
 		})
 	}
-	t.Run("several ports", func(t *testing.T) { // each has its own memory
-		svc := sticky(service("two", "10.96.0.13", port("x", 80, 0), port("y", 81, 0)))
+	t.Run("several ports", func(t *testing.T) { // affinity is per port
+		svc := withAffinity(service("two", "10.96.0.13", port("x", 80, 0), port("y", 81, 0)))
 		x, y := slice("two", "x", 8080, all[0], all[1]), slice("two", "y", 8080, all[2])
 		y.Name = "two-2"
-		set(p, svc, x, y)
+		setService(p, svc, x, y)
 		p.must(t)
 		first := ask(t, w.host, "10.96.0.13:80")
 		for range 5 {
-			stays(t, w.host, "c", "10.96.0.13:81")
-			stays(t, w.host, first, "10.96.0.13:80")
+			alwaysAnswers(t, w.host, "c", "10.96.0.13:81")
+			alwaysAnswers(t, w.host, first, "10.96.0.13:80")
 		}
 	})
 }
 
-// TestAffinityIsSwitched follows what conformance does with a service of type NodePort.
-func TestAffinityIsSwitched(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
+// TestAffinityOnAndOff has the steps of the conformance test that switches affinity of a NodePort service.
+func TestAffinityOnAndOff(t *testing.T) {
+	w, p := newTestNetwork(t), newTestSyncer(t)
 	plain := service("web", "10.96.0.12", port("", 80, 30080))
 	all := slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n1")
 	for range 2 {
-		set(p, sticky(plain.DeepCopy()), all)
+		setService(p, withAffinity(plain.DeepCopy()), all)
 		p.must(t)
-		stays(t, w.b, ask(t, w.b, "192.0.2.10:30080"), "192.0.2.10:30080")
-		set(p, plain, all)
+		alwaysAnswers(t, w.b, ask(t, w.b, "192.0.2.10:30080"), "192.0.2.10:30080")
+		setService(p, plain, all)
 		p.must(t)
 		answers(t, w.b, "tcp", "192.0.2.10:30080", "a", "b", "c")
 		if got := run(t, "nft", "list", "map", "ip", TableName, affinitySet); strings.Contains(got, "elements") {
@@ -122,14 +122,14 @@ func TestAffinityIsSwitched(t *testing.T) {
 	}
 }
 
-// TestAffinityOfFewerEndpoints: a client that was given an endpoint by one front which another front does not have
-// gets one of those it has, always the same.
+// TestAffinityOfFewerEndpoints: at a frontend that does not have the client's remembered endpoint, the client gets one of the
+// frontend's, always the same.
 func TestAffinityOfFewerEndpoints(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
-	svc := sticky(service("web", "10.96.0.12", port("", 80, 30080)))
+	w, p := newTestNetwork(t), newTestSyncer(t)
+	svc := withAffinity(service("web", "10.96.0.12", port("", 80, 30080)))
 	inside := corev1.ServiceInternalTrafficPolicyLocal
 	svc.Spec.InternalTrafficPolicy = &inside
-	set(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n2"))
+	setService(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n2"))
 	p.must(t)
 	for _, from := range []int{w.a, w.b, w.host} {
 		outer := ask(t, from, "192.0.2.10:30080")
@@ -137,7 +137,7 @@ func TestAffinityOfFewerEndpoints(t *testing.T) {
 		if inner == "c" || outer != "c" && inner != outer {
 			t.Errorf("%s answers at the node port, %s at the cluster IP", outer, inner)
 		}
-		stays(t, from, inner, "10.96.0.12:80")
-		stays(t, from, outer, "192.0.2.10:30080")
+		alwaysAnswers(t, from, inner, "10.96.0.12:80")
+		alwaysAnswers(t, from, outer, "192.0.2.10:30080")
 	}
 }

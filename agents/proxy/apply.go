@@ -4,16 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
 )
 
-// ensure makes the table and its elements be want, whatever is there: it reads, and changes what differs. A table that is
-// not ours in every rule is replaced in one transaction. It returns what it read and how many elements it
-// changed.
-func (k *kernel) ensure(want elements) (before elements, n int, err error) {
+// ensure reads the table and changes the elements that differ from want. A table whose rules are not those of this
+// release is replaced in one transaction. It returns the elements that it read and how many it changed.
+func (k *kernelTable) ensure(want elements) (before elements, n int, err error) {
 	have, st, err := k.read()
 	if err != nil {
 		return nil, 0, err
@@ -33,13 +31,13 @@ func (k *kernel) ensure(want elements) (before elements, n int, err error) {
 	return have, n, err
 }
 
-// build replaces the table by a new one with the elements of want.
-func (k *kernel) build(want elements) error {
+// build replaces the table with a new one that has the elements of want, in one transaction.
+func (k *kernelTable) build(want elements) error {
 	if err := k.open(); err != nil {
 		return err
 	}
 	l := k.layout
-	clear(k.pickers)
+	clear(k.endpointChains)
 	// Adding before deleting makes the deletion valid whether or not there is a table.
 	k.conn.AddTable(l.table)
 	k.conn.DelTable(l.table)
@@ -64,18 +62,15 @@ func (k *kernel) build(want elements) error {
 	return k.flush()
 }
 
-func (k *kernel) addRules(c *chain) {
+func (k *kernelTable) addRules(c *chain) {
 	for _, r := range c.rules {
 		k.conn.AddRule(&nftables.Rule{Table: k.layout.table, Chain: c.Chain, Exprs: r.Exprs, UserData: r.UserData()})
 	}
 }
 
-// batchElements bounds one transaction: a big one holds the kernel's lock for long (kubernetes#135639).
-const batchElements = 4000
-
-// change makes the elements of have be those of want; both may be parts, of the same keys. What belongs to one key
-// changes in one transaction. It returns how many elements were changed.
-func (k *kernel) change(have, want elements) (int, error) {
+// change replaces the elements of have by those of want and returns how many were changed. Both may be the elements of some
+// keys only. All elements of one key change in one transaction.
+func (k *kernelTable) change(have, want elements) (int, error) {
 	if err := k.open(); err != nil {
 		return 0, err
 	}
@@ -94,64 +89,9 @@ func (k *kernel) change(have, want elements) (int, error) {
 	return len(all), nil
 }
 
-// edit is one element to delete or to add.
-type edit struct {
-	element
-	data string
-	del  bool
-}
-
-// changes are the edits from have to want, by key; addresses of cluster IPs and hairpins come before everything that
-// is added and go after everything that is deleted. Pure.
-func changes(have, want elements) []edit {
-	var out []edit
-	for e, data := range have {
-		if now, ok := want[e]; !ok || now != data {
-			out = append(out, edit{e, data, true})
-		}
-	}
-	for e, data := range want {
-		if was, ok := have[e]; !ok || was != data {
-			out = append(out, edit{e, data, false})
-		}
-	}
-	last := "\xff" // behind every address
-	group := func(e edit) string {
-		if g := e.group(); g != "" || !e.del {
-			return g
-		}
-		return last
-	}
-	sort.Slice(out, func(i, j int) bool {
-		x, y := out[i], out[j]
-		if gx, gy := group(x), group(y); gx != gy {
-			return gx < gy
-		}
-		if x.del != y.del {
-			return x.del
-		}
-		if x.set != y.set {
-			return (x.set < y.set) != x.del
-		}
-		return x.key < y.key
-	})
-	return out
-}
-
-// batchEnd is how many of the edits go into one transaction: at least the first key's.
-func batchEnd(es []edit) int {
-	if len(es) <= batchElements {
-		return len(es)
-	}
-	end := batchElements
-	for end < len(es) && es[end].group() == es[end-1].group() {
-		end++
-	}
-	return end
-}
-
-// stage puts edits into the pending transaction, with the chains they need: deletions first, elements that lead to others last.
-func (k *kernel) stage(es []edit) error {
+// stage puts edits into the pending transaction, with the chains they need: deletions first, and services last, so that
+// whatever an element leads to exists.
+func (k *kernelTable) stage(es []edit) error {
 	var dels, adds [setCount][]nftables.SetElement
 	for _, e := range es {
 		if e.del {
@@ -159,7 +99,7 @@ func (k *kernel) stage(es []edit) error {
 			continue
 		}
 		if e.set == services {
-			k.need(e.data)
+			k.ensureChain(e.data)
 		}
 		adds[e.set] = append(adds[e.set], e.nft(e.data))
 	}
@@ -180,36 +120,36 @@ func (k *kernel) stage(es []edit) error {
 	return nil
 }
 
-// messageElements keeps a message's list of elements, an attribute with a 16-bit length, under 64 KiB.
+// messageElements bounds the elements in one netlink message: their list is an attribute with a 16-bit length, under 64 KiB.
 const messageElements = 400
 
-// need makes the chains that an element leads to.
-func (k *kernel) need(name string) {
+// ensureChain stages the chains that an element leads to and that are not there yet.
+func (k *kernelTable) ensureChain(name string) {
 	c, ok := parseChain(name)
-	if !ok || k.pickers[name] {
+	if !ok || k.endpointChains[name] {
 		return
 	}
 	for _, n := range c.needs() {
-		if k.pickers[n] {
+		if k.endpointChains[n] {
 			continue
 		}
-		p := k.layout.picker(n, k.cidr)
+		p := k.layout.endpointChain(n, k.cidr)
 		k.conn.AddChain(p.Chain)
 		k.addRules(p)
-		k.pickers[n] = true
+		k.endpointChains[n] = true
 	}
 }
 
-func (k *kernel) flush() error {
+func (k *kernelTable) flush() error {
 	if err := k.conn.Flush(); err != nil {
-		clear(k.pickers) // none of the chains just made is there; the next look reads them
+		clear(k.endpointChains) // the staged chains were not made; the next sync reads the table
 		k.close()
 		return err
 	}
 	return nil
 }
 
-// Clean removes the proxy's table. An absent one is no fault.
+// Clean removes the proxy's table. It returns nil when there is none.
 func Clean() error {
 	conn, err := nftables.New()
 	if err != nil {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -10,17 +11,17 @@ import (
 
 // backend is one endpoint of one port of a service.
 type backend struct {
-	addr  netip.AddrPort
-	here  bool // on this node
-	ready bool
-	// draining: it terminates and still serves.
+	addr    netip.AddrPort
+	isLocal bool // on this node
+	ready   bool
+	// draining: terminating and still serving.
 	draining bool
-	// forNodes and forZones are its hints.
+	// forNodes and forZones are its topology hints.
 	forNodes, forZones []string
 }
 
-// backends are the endpoints of one port, once each, sorted; invalid addresses are left out. Pure.
-func backends(eps []*discoveryv1.EndpointSlice, p corev1.ServicePort, n *node) []backend {
+// backends returns the endpoints of one port, sorted and without duplicates; invalid addresses are left out. Pure.
+func backends(eps []*discoveryv1.EndpointSlice, p corev1.ServicePort, n *nodeInfo) []backend {
 	byAddr := map[netip.AddrPort]backend{}
 	for _, s := range eps {
 		if s.AddressType != discoveryv1.AddressTypeIPv4 {
@@ -30,7 +31,7 @@ func backends(eps []*discoveryv1.EndpointSlice, p corev1.ServicePort, n *node) [
 			for i := range s.Endpoints {
 				b, ok := newBackend(&s.Endpoints[i], port, n)
 				if was, twice := byAddr[b.addr]; !ok || (twice && (was.ready || !b.ready)) {
-					continue // of two, the ready one counts
+					continue // a duplicate: the ready one counts
 				}
 				byAddr[b.addr] = b
 			}
@@ -44,7 +45,7 @@ func backends(eps []*discoveryv1.EndpointSlice, p corev1.ServicePort, n *node) [
 	return out
 }
 
-// slicePorts are the numbers a slice gives a service's port.
+// slicePorts returns the port numbers that a slice has for a service's port.
 func slicePorts(s *discoveryv1.EndpointSlice, p corev1.ServicePort) []uint16 {
 	var out []uint16
 	for _, sp := range s.Ports {
@@ -63,7 +64,7 @@ func slicePorts(s *discoveryv1.EndpointSlice, p corev1.ServicePort) []uint16 {
 	return out
 }
 
-func newBackend(e *discoveryv1.Endpoint, port uint16, n *node) (backend, bool) {
+func newBackend(e *discoveryv1.Endpoint, port uint16, n *nodeInfo) (backend, bool) {
 	if len(e.Addresses) == 0 {
 		return backend{}, false
 	}
@@ -73,9 +74,9 @@ func newBackend(e *discoveryv1.Endpoint, port uint16, n *node) (backend, bool) {
 	}
 	c := e.Conditions
 	b := backend{
-		addr:  netip.AddrPortFrom(a, port),
-		here:  e.NodeName != nil && *e.NodeName == n.name,
-		ready: c.Ready == nil || *c.Ready,
+		addr:    netip.AddrPortFrom(a, port),
+		isLocal: e.NodeName != nil && *e.NodeName == n.name,
+		ready:   c.Ready == nil || *c.Ready,
 	}
 	serving := b.ready
 	if c.Serving != nil {
@@ -93,9 +94,9 @@ func newBackend(e *discoveryv1.Endpoint, port uint16, n *node) (backend, bool) {
 	return b, true
 }
 
-// choose are the backends to send to: the ready ones, those hinted for this node or zone where every one has hints and
-// some fit; where none is ready, those that terminate and still serve. Pure.
-func choose(all []backend, n *node) []backend {
+// choose returns the backends that get traffic: the ready ones, or of these the ones hinted for this node, else for its zone, if
+// all have hints and any matches; without a ready one, those that are draining. Pure.
+func choose(all []backend, n *nodeInfo) []backend {
 	ready := filter(all, func(b backend) bool { return b.ready })
 	if len(ready) == 0 {
 		return filter(all, func(b backend) bool { return b.draining })
@@ -116,7 +117,9 @@ func hinted(ready []backend, hints func(backend) []string, want string) []backen
 	return filter(ready, func(b backend) bool { return slices.Contains(hints(b), want) })
 }
 
-func local(all []backend) []backend { return filter(all, func(b backend) bool { return b.here }) }
+func localBackends(all []backend) []backend {
+	return filter(all, func(b backend) bool { return b.isLocal })
+}
 
 func filter(all []backend, keep func(backend) bool) []backend {
 	var out []backend
@@ -126,4 +129,8 @@ func filter(all []backend, keep func(backend) bool) []backend {
 		}
 	}
 	return out
+}
+
+func compareBackends(x, y backend) int {
+	return cmp.Or(x.addr.Addr().Compare(y.addr.Addr()), cmp.Compare(x.addr.Port(), y.addr.Port()))
 }

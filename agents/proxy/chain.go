@@ -6,34 +6,34 @@ import (
 	"strings"
 )
 
-// The chains that every unserved key leads to one of.
+// The chains for keys without endpoints.
 const (
-	refuse = "refuse" // a TCP reset or an ICMP port unreachable
-	ignore = "ignore" // silence: somebody else may serve it
+	refuseChain = "refuse" // answers with a TCP reset or ICMP port unreachable
+	ignoreChain = "ignore" // drops: another node may have endpoints
 )
 
-// chainName is the chain that picks one of n slots: "pick-3". timeout > 0 (seconds) makes it remember clients:
-// "sticky-3-10800". outside tells that clients from outside of the cluster may only have the first here slots:
-// "local-1-3", "local-1-3-10800".
-func chainName(n, here, timeout int, outside bool) string {
+// chainName returns the name of the chain that chooses one of n slots: "pick-3". With timeout > 0 (seconds) it has client
+// affinity: "sticky-3-10800". With outside, clients outside of the cluster get the first local slots only: "local-1-3",
+// "local-1-3-10800".
+func chainName(n, local, timeout int, outside bool) string {
 	switch {
 	case outside && timeout > 0:
-		return fmt.Sprintf("local-%d-%d-%d", here, n, timeout)
+		return fmt.Sprintf("local-%d-%d-%d", local, n, timeout)
 	case outside:
-		return fmt.Sprintf("local-%d-%d", here, n)
+		return fmt.Sprintf("local-%d-%d", local, n)
 	case timeout > 0:
 		return fmt.Sprintf("sticky-%d-%d", n, timeout)
 	}
 	return fmt.Sprintf("pick-%d", n)
 }
 
-// chainKind is a chain's name taken apart.
+// chainKind is a parsed chainName.
 type chainKind struct {
-	kind             string // "pick", "sticky", "local"
-	n, here, timeout int
+	kind              string // "pick", "sticky", "local"
+	n, local, timeout int
 }
 
-// parseChain takes a name of chainName apart; ok is false for any other.
+// parseChain parses a name that chainName made; ok is false for any other.
 func parseChain(name string) (c chainKind, ok bool) {
 	parts := strings.Split(name, "-")
 	nums := make([]int, 0, 3)
@@ -51,23 +51,23 @@ func parseChain(name string) (c chainKind, ok bool) {
 	case c.kind == "sticky" && len(nums) == 2:
 		c.n, c.timeout = nums[0], nums[1]
 	case c.kind == "local" && len(nums) == 2:
-		c.here, c.n = nums[0], nums[1]
+		c.local, c.n = nums[0], nums[1]
 	case c.kind == "local" && len(nums) == 3:
-		c.here, c.n, c.timeout = nums[0], nums[1], nums[2]
+		c.local, c.n, c.timeout = nums[0], nums[1], nums[2]
 	default:
 		return c, false
 	}
 	return c, c.n > 0
 }
 
-// needs are the chains that a chain leads to, itself last.
+// needs returns the names of the chains that a chain leads to, its own last.
 func (c chainKind) needs() []string {
 	if c.kind != "local" {
 		return []string{chainName(c.n, c.n, c.timeout, false)}
 	}
 	out := []string{chainName(c.n, c.n, c.timeout, false)}
-	if c.here > 0 && c.here != c.n {
-		out = append(out, chainName(c.here, c.here, c.timeout, false))
+	if c.local > 0 && c.local != c.n {
+		out = append(out, chainName(c.local, c.local, c.timeout, false))
 	}
-	return append(out, chainName(c.n, c.here, c.timeout, true))
+	return append(out, chainName(c.n, c.local, c.timeout, true))
 }

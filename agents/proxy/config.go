@@ -10,7 +10,7 @@ import (
 	"gantry/registry"
 )
 
-// Config is what the proxy needs.
+// Config configures Run.
 type Config struct {
 	// Registry is where services, slices and nodes are read; its Run is the caller's.
 	Registry *registry.Registry
@@ -22,19 +22,19 @@ type Config struct {
 	// NodeIPs are the addresses of this node on which node ports answer. Empty: the internal addresses of its Node
 	// object. --node-ip
 	NodeIPs []netip.Addr
-	// ClusterCIDR is the range of pod addresses; what comes from outside of it is masqueraded where its answer would
-	// else take another way back. --cluster-cidr
+	// ClusterCIDR is the range of pod addresses. Packets from other sources are masqueraded where their replies might not
+	// come back through this node. --cluster-cidr
 	ClusterCIDR netip.Prefix
 	// NodePorts is the range of node ports that are served, [lo, hi]; the zero value is 30000-32767.
 	NodePorts [2]int
-	// ExternalIPs serves spec.externalIPs. Off by default: whoever may write a Service could take over any address with it
-	// (CVE-2020-8554).
+	// ExternalIPs serves spec.externalIPs. Off by default: with it, a user who may write a Service can take over any
+	// address (CVE-2020-8554).
 	ExternalIPs bool
-	// HealthzAddress is where /healthz answers as kube-proxy's does, for load balancers: ":10256". Empty: nowhere.
+	// HealthzAddress is where /healthz answers as kube-proxy's does, for load balancers: ":10256". Empty: not served.
 	HealthzAddress string
 	// Health gets the check "proxy".
 	Health *daemon.Health
-	// Log gets one line a change.
+	// Log gets one line for each change.
 	Log *slog.Logger
 }
 
@@ -56,7 +56,7 @@ func (c Config) Validate() error {
 		errs = append(errs, fmt.Errorf("--cluster-cidr: %q is not an IPv4 range", c.ClusterCIDR))
 	}
 	if lo, hi := c.NodePorts[0], c.NodePorts[1]; lo < 0 || hi > 65535 || lo > hi {
-		errs = append(errs, fmt.Errorf("--service-node-port-range: %d-%d is no range of ports", lo, hi))
+		errs = append(errs, fmt.Errorf("--service-node-port-range: %d-%d is not a range of ports", lo, hi))
 	}
 	return errors.Join(errs...)
 }

@@ -11,14 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// staleUDP are the keys of UDP whose flows may lead to an endpoint that is gone, or past endpoints there are now, with
-// their fronts (nil: nobody serves). A UDP client that never changes its port would follow its old flow for ever. Pure.
-func staleUDP(before, now map[key]*front) map[key]*front {
-	out := map[key]*front{}
+// staleUDP returns the UDP keys, with their frontends, whose conntrack entries may be stale: an endpoint was removed, or there were no
+// endpoints before. nil stands for a removed frontend. The packets of a UDP client that keeps its port refresh the old entry, so it
+// would never expire. Pure.
+func staleUDP(before, now map[key]*frontend) map[key]*frontend {
+	out := map[key]*frontend{}
 	for k, was := range before {
 		is := now[k]
-		gone := func(ep netip.AddrPort) bool { return is == nil || !slices.Contains(is.slots, ep) }
-		if k.proto == unix.IPPROTO_UDP && slices.ContainsFunc(was.slots, gone) {
+		removed := func(ep netip.AddrPort) bool { return is == nil || !slices.Contains(is.slots, ep) }
+		if k.proto == unix.IPPROTO_UDP && slices.ContainsFunc(was.slots, removed) {
 			out[k] = is
 		}
 	}
@@ -30,8 +31,8 @@ func staleUDP(before, now map[key]*front) map[key]*front {
 	return out
 }
 
-// deleteStale deletes the flows to keys that lead elsewhere than to one of their slots.
-func deleteStale(keys map[key]*front) error {
+// deleteStaleFlows deletes the conntrack entries of flows to keys that do not lead to one of their slots.
+func deleteStaleFlows(keys map[key]*frontend) error {
 	if len(keys) == 0 {
 		return nil
 	}
@@ -42,9 +43,9 @@ func deleteStale(keys map[key]*front) error {
 	return nil
 }
 
-type staleFlows map[key]*front
+type staleFlows map[key]*frontend
 
-// MatchConntrackFlow tells whether the flow is to be deleted.
+// MatchConntrackFlow returns whether the flow is to be deleted.
 func (s staleFlows) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	if flow.Forward.Protocol != unix.IPPROTO_UDP {
 		return false
@@ -55,7 +56,7 @@ func (s staleFlows) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 		return false
 	}
 	if f == nil || len(f.slots) == 0 {
-		return to != from // what never went to an endpoint is not ours
+		return to != from // a flow that was not translated is not the proxy's
 	}
 	return !slices.Contains(f.slots, from)
 }

@@ -13,7 +13,7 @@ import (
 // setID names a set or map of the table.
 type setID int
 
-// The sets that hold elements of ours, in the order in which they are filled; they are emptied the other way round.
+// The sets and maps that hold compiled elements, in the order in which they are filled; they are emptied in the reverse order.
 const (
 	hairpins setID = iota
 	clusterAddrs
@@ -27,22 +27,22 @@ const (
 	setCount
 )
 
-// element is one element as the kernel has it: key and data in its words. Two are equal when their bytes are.
+// element is the set and the encoded key of one element. Two elements are equal when their bytes are.
 type element struct {
 	set setID
 	key string
 }
 
-// elements maps keys to their data: an address, an address and port, a number, the name of a chain, or nothing.
+// elements maps elements to their encoded data: an address, an address and port, a number, the name of a chain, or nothing.
 type elements map[element]string
 
-// sharedElement is an element that several fronts may need, with its data.
+// sharedElement is an element that several frontends may need, with its data.
 type sharedElement struct {
 	element
 	data string
 }
 
-// words is a concatenation: every part begins at 4 bytes and is filled up with zeros.
+// words encodes a concatenation of nftables: every part is padded with zeros to a multiple of 4 bytes.
 func words(parts ...[]byte) string {
 	var b []byte
 	for _, p := range parts {
@@ -60,19 +60,19 @@ func portBytes(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
 
 func (k key) words() string { return words(addrBytes(k.addr), []byte{k.proto}, portBytes(k.port)) }
 
-// keyWords is the length of a key in an element; longer keys that begin with it belong to the same front.
-const keyWords = 12
+// keyLength is that of an encoded key in bytes. Longer keys of elements that begin with it belong to the same frontend.
+const keyLength = 12
 
-// group is what elements must change together in one transaction: those of one key.
+// group is the encoded key that an element belongs to; the elements of one group change in one transaction. "": shared.
 func (e element) group() string {
 	if e.set == hairpins || e.set == clusterAddrs || e.set == loopbackPods {
 		return ""
 	}
-	return e.key[:min(len(e.key), keyWords)]
+	return e.key[:min(len(e.key), keyLength)]
 }
 
-// shared are the elements of f that other fronts may need too. f may be nil.
-func (f *front) shared() []sharedElement {
+// shared returns the elements of f that other frontends may need too. f may be nil.
+func (f *frontend) shared() []sharedElement {
 	if f == nil {
 		return nil
 	}
@@ -91,8 +91,8 @@ func (f *front) shared() []sharedElement {
 	return out
 }
 
-// add puts the elements of f alone into es. f may be nil.
-func (f *front) add(es elements) {
+// add puts the elements that only f has into es. f may be nil.
+func (f *frontend) add(es elements) {
 	if f == nil {
 		return
 	}
@@ -108,29 +108,29 @@ func (f *front) add(es elements) {
 	if f.source.IsValid() {
 		es[element{loopbackKeys, k}] = words(addrBytes(f.source))
 	}
-	if f.sticky != 0 {
-		es[element{stickyKeys, k}] = number(f.sticky)
+	if f.affinityID != 0 {
+		es[element{stickyKeys, k}] = hostOrder(f.affinityID)
 	}
 	for i, ep := range f.slots {
-		es[element{slots, k + number(uint32(i))}] = words(addrBytes(ep.Addr()), portBytes(ep.Port()))
+		es[element{slots, k + hostOrder(uint32(i))}] = words(addrBytes(ep.Addr()), portBytes(ep.Port()))
 	}
 }
 
-// number is a mark, as numgen and the packet's priority have it: in the host's byte order.
-func number(n uint32) string { return string(binary.NativeEndian.AppendUint32(nil, n)) }
+// hostOrder encodes a number as numgen, jhash and the packet's priority hold it: in the host's byte order.
+func hostOrder(n uint32) string { return string(binary.NativeEndian.AppendUint32(nil, n)) }
 
-func readNumber(s string) uint32 { return binary.NativeEndian.Uint32([]byte(s)) }
+func readHostOrder(s string) uint32 { return binary.NativeEndian.Uint32([]byte(s)) }
 
-// readFronts is what elements say of their keys: chains, slots and the numbers of affinity. Pure.
-func readFronts(es elements) map[key]*front {
-	out := map[key]*front{}
-	at := func(e element) *front {
-		k, ok := readKey(e.key)
+// decodeFrontends returns the frontends of elements, with chain, slots and affinity ID only. Pure.
+func decodeFrontends(es elements) map[key]*frontend {
+	out := map[key]*frontend{}
+	at := func(e element) *frontend {
+		k, ok := decodeKey(e.key)
 		if !ok {
-			return &front{}
+			return &frontend{}
 		}
 		if out[k] == nil {
-			out[k] = &front{key: k}
+			out[k] = &frontend{key: k}
 		}
 		return out[k]
 	}
@@ -140,13 +140,13 @@ func readFronts(es elements) map[key]*front {
 			at(e).chain = data
 		case stickyKeys:
 			if len(data) == 4 {
-				at(e).sticky = readNumber(data)
+				at(e).affinityID = readHostOrder(data)
 			}
 		case slots:
-			if len(e.key) != keyWords+4 || len(data) != 8 {
+			if len(e.key) != keyLength+4 || len(data) != 8 {
 				continue
 			}
-			n := readNumber(e.key[keyWords:])
+			n := readHostOrder(e.key[keyLength:])
 			if f := at(e); n < 1<<16 {
 				f.slots = append(f.slots, make([]netip.AddrPort, max(0, int(n)+1-len(f.slots)))...)
 				f.slots[n] = netip.AddrPortFrom(netip.AddrFrom4([4]byte([]byte(data[:4]))), binary.BigEndian.Uint16([]byte(data[4:6])))
@@ -156,14 +156,14 @@ func readFronts(es elements) map[key]*front {
 	return out
 }
 
-func readKey(s string) (key, bool) {
-	if len(s) < keyWords {
+func decodeKey(s string) (key, bool) {
+	if len(s) < keyLength {
 		return key{}, false
 	}
 	return key{netip.AddrFrom4([4]byte([]byte(s[:4]))), s[4], binary.BigEndian.Uint16([]byte(s[8:10]))}, true
 }
 
-// nft is the element for the kernel. Verdicts are `goto chain`.
+// nft returns the element for google/nftables. Verdicts are `goto chain`.
 func (e element) nft(data string) nftables.SetElement {
 	out := nftables.SetElement{Key: []byte(e.key)}
 	switch e.set {
@@ -175,25 +175,24 @@ func (e element) nft(data string) nftables.SetElement {
 	return out
 }
 
-// readElement is an element as the kernel returns it; ok is false where it cannot be one of ours.
-func readElement(set setID, e nftables.SetElement) (key element, data string, ok bool) {
+// decodeElement decodes an element that the kernel returned.
+func decodeElement(set setID, e nftables.SetElement) (key element, data string) {
 	key = element{set, string(e.Key)}
 	switch set {
 	case services, unserved:
-		data, ok = readGoto(e.Val)
-		return key, data, ok
+		data = decodeGoto(e.Val)
 	case slots, loopbackKeys, loopbackPods, stickyKeys:
-		return key, string(e.Val), true
+		data = string(e.Val)
 	}
-	return key, "", true
+	return key, data
 }
 
-// readGoto reads a verdict's attributes: NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN. An element with another verdict has
-// data "" and is replaced like any wrong one.
-func readGoto(b []byte) (chain string, ok bool) {
+// decodeGoto decodes a verdict's attributes, NFTA_VERDICT_CODE and NFTA_VERDICT_CHAIN. Another verdict than goto is returned as
+// "", so that the element differs from every wanted one and is replaced.
+func decodeGoto(b []byte) (chain string) {
 	ad, err := netlink.NewAttributeDecoder(b)
 	if err != nil {
-		return "", true
+		return ""
 	}
 	ad.ByteOrder = binary.BigEndian
 	kind := expr.VerdictReturn
@@ -206,7 +205,7 @@ func readGoto(b []byte) (chain string, ok bool) {
 		}
 	}
 	if ad.Err() != nil || kind != expr.VerdictGoto {
-		return "", true
+		return ""
 	}
-	return chain, true
+	return chain
 }

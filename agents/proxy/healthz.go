@@ -9,26 +9,26 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// healthTimeout is how long a change may wait before the proxy counts as stuck.
+// healthTimeout is how long a change may wait before the proxy is unhealthy.
 const healthTimeout = time.Minute
 
-// healthz answers load balancers as kube-proxy does: /healthz fails also when the node is going, so that it gets no new
-// connections; /livez does not look at the node.
+// healthz serves the health checks of load balancers as kube-proxy does: /healthz fails also when the node is being deleted, so
+// that it gets no new connections; /livez ignores the node.
 type healthz struct {
-	inv  *inventory
-	node string
-	last atomic.Int64 // unix nanoseconds of the last success; 0: none yet
+	tracker *changeTracker
+	node    string
+	last    atomic.Int64 // unix nanoseconds of the last success; 0: none yet
 }
 
 func (h *healthz) synced() { h.last.Store(time.Now().UnixNano()) }
 
 func (h *healthz) healthy(now time.Time) bool {
-	return h.last.Load() != 0 && h.inv.pending(now) < healthTimeout
+	return h.last.Load() != 0 && h.tracker.pending(now) < healthTimeout
 }
 
 func (h *healthz) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { h.answer(w, eligible(h.inv.self(h.node))) })
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { h.answer(w, eligible(h.tracker.self(h.node))) })
 	mux.HandleFunc("/livez", func(w http.ResponseWriter, _ *http.Request) { h.answer(w, true) })
 	return mux
 }
@@ -49,7 +49,7 @@ func (h *healthz) answer(w http.ResponseWriter, eligible bool) {
 	})
 }
 
-// eligible tells that a node should get traffic: it is not being deleted, by itself or by an autoscaler.
+// eligible returns whether a node should get traffic: it is not being deleted, neither its object nor by the cluster autoscaler.
 func eligible(n *corev1.Node) bool {
 	if n == nil {
 		return true

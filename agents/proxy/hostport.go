@@ -1,22 +1,20 @@
 package proxy
 
 import (
-	"net"
 	"net/netip"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/schema/pods"
 )
 
-// podMark begins the name of a pod among owners of addresses: a service's name has no blank.
-const podMark = "pod "
+// podOwnerPrefix distinguishes the owner names of pods from those of services, which contain no blank.
+const podOwnerPrefix = "pod "
 
-func podName(pod *corev1.Pod) string { return podMark + pod.Namespace + "/" + pod.Name }
+func podName(pod *corev1.Pod) string { return podOwnerPrefix + pod.Namespace + "/" + pod.Name }
 
-// hostPorts are the ports of the host that a pod has now: none before it has an address, after it has ended, and
-// where its network is the host's. An unready pod has its ports: nobody else could answer there. Pure.
+// hostPorts returns the host ports that a pod has now: none before it has an address, when it is terminal, and with
+// hostNetwork. An unready pod keeps its ports. Pure.
 func hostPorts(pod *corev1.Pod) []corev1.ContainerPort {
 	if pod.Spec.HostNetwork || pods.IsTerminal(pod) || pod.Status.PodIP == "" {
 		return nil
@@ -32,9 +30,9 @@ func hostPorts(pod *corev1.Pod) []corev1.ContainerPort {
 	return out
 }
 
-// compilePod returns what a pod of this node wants, in a fixed order, and what of it cannot be. Clients keep their
-// addresses: the pod is here, so its answers come back through this host. Pure.
-func compilePod(pod *corev1.Pod, n *node) (fronts []*front, left []clash) {
+// compilePod returns the frontends of a pod of this node, in a fixed order, and its invalid host ports. Clients keep their
+// addresses: the pod is on this node, so its replies pass through it anyway. Pure.
+func compilePod(pod *corev1.Pod, n *nodeInfo) (frontends []*frontend, rejected []conflict) {
 	to, ok := unicast(pod.Status.PodIP)
 	if !ok || pod.Spec.NodeName != n.name || !n.clusterCIDR.Contains(to) || n.gateways[to] {
 		return nil, nil
@@ -47,10 +45,10 @@ func compilePod(pod *corev1.Pod, n *node) (fronts []*front, left []clash) {
 		addrs, reason := n.hostAddrs(p.HostIP)
 		if reason != "" {
 			a, _ := netip.ParseAddr(p.HostIP)
-			left = append(left, clash{key: key{a, proto, uint16(p.HostPort)}, loser: podName(pod), reason: reason})
+			rejected = append(rejected, conflict{key: key{a, proto, uint16(p.HostPort)}, loser: podName(pod), reason: reason})
 		}
 		for _, a := range addrs {
-			f := &front{
+			f := &frontend{
 				key: key{a, proto, uint16(p.HostPort)}, owner: podName(pod), chain: chainName(1, 1, 0, false),
 				slots: []netip.AddrPort{netip.AddrPortFrom(to, uint16(p.ContainerPort))},
 			}
@@ -59,38 +57,8 @@ func compilePod(pod *corev1.Pod, n *node) (fronts []*front, left []clash) {
 			} else {
 				f.hairpin = []netip.Addr{to}
 			}
-			fronts = append(fronts, f)
+			frontends = append(frontends, f)
 		}
 	}
-	return fronts, left
-}
-
-// hostAddrs are the addresses a hostIP stands for, or why there are none. Only this host's own may be named: with any
-// other a pod would take over somebody else's address (compare CVE-2020-8554).
-func (n *node) hostAddrs(hostIP string) (addrs []netip.Addr, reason string) {
-	if hostIP == "" || hostIP == "0.0.0.0" {
-		return n.addrs, ""
-	}
-	a, err := netip.ParseAddr(hostIP)
-	switch {
-	case err != nil || !a.Is4():
-		return nil, "its hostIP is not an IPv4 address"
-	case a.IsLoopback() && len(n.addrs) == 0:
-		return nil, "this node has no address yet"
-	case a.IsLoopback():
-		return []netip.Addr{a}, ""
-	}
-	if _, ok := unicast(hostIP); !ok || (!slices.Contains(n.addrs, a) && (n.local == nil || !n.local(a))) {
-		return nil, "its hostIP is not an address of this node"
-	}
-	return []netip.Addr{a}, ""
-}
-
-// onThisHost tells that an interface of this host has the address now.
-func onThisHost(a netip.Addr) bool {
-	all, err := net.InterfaceAddrs()
-	return err == nil && slices.ContainsFunc(all, func(x net.Addr) bool {
-		p, err := netip.ParsePrefix(x.String())
-		return err == nil && p.Addr() == a
-	})
+	return frontends, rejected
 }

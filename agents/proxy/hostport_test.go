@@ -19,8 +19,8 @@ import (
 	"gantry/registry"
 )
 
-// hosting is a running pod on n1 with host ports.
-func hosting(name, ip string, ports ...corev1.ContainerPort) *corev1.Pod {
+// hostPortPod is a running pod on n1 with host ports.
+func hostPortPod(name, ip string, ports ...corev1.ContainerPort) *corev1.Pod {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(1000, 0)},
 		Spec:       corev1.PodSpec{NodeName: "n1", Containers: []corev1.Container{{Name: "main", Image: "x", Ports: ports}}},
@@ -32,16 +32,16 @@ func hostPort(p int32, proto corev1.Protocol, hostIP string) corev1.ContainerPor
 	return corev1.ContainerPort{HostPort: p, ContainerPort: 8080, Protocol: proto, HostIP: hostIP}
 }
 
-// host compiles a pod into p.
-func host(p *program, pod *corev1.Pod) {
-	fronts, left := compilePod(pod, testNode)
-	p.compiled[podName(pod)] = &compiled{pod, fronts, left}
+// setPod compiles a pod into p.
+func setPod(p *syncer, pod *corev1.Pod) {
+	frontends, rejected := compilePod(pod, testNode)
+	p.compiled[podName(pod)] = &compiledObject{pod, frontends, rejected}
 }
 
 func TestCompilePod(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
 	pod := func(change func(*corev1.Pod), ports ...corev1.ContainerPort) *corev1.Pod {
-		p := hosting("p", "10.244.1.2", ports...)
+		p := hostPortPod("p", "10.244.1.2", ports...)
 		if change != nil {
 			change(p)
 		}
@@ -65,37 +65,37 @@ func TestCompilePod(t *testing.T) {
 		{"unready", pod(func(p *corev1.Pod) {
 			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}}
 		}, tcp), served},
-		{"ending", pod(func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }, tcp), served},
+		{"terminating", pod(func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }, tcp), served},
 		{"a sidecar's", pod(func(p *corev1.Pod) {
 			p.Spec.InitContainers = []corev1.Container{{RestartPolicy: &always, Ports: at("")}, {Ports: []corev1.ContainerPort{hostPort(1, "", "")}}}
 		}), served},
 		{"without an address", pod(func(p *corev1.Pod) { p.Status.PodIP = "" }, tcp), ""},
-		{"ended", pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }, tcp), ""},
+		{"succeeded", pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }, tcp), ""},
 		{"failed", pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }, tcp), ""},
 		{"host network", pod(func(p *corev1.Pod) { p.Spec.HostNetwork = true }, tcp), ""},
 		{"another node's", pod(func(p *corev1.Pod) { p.Spec.NodeName = "n2" }, tcp), ""},
-		{"hostile address", pod(func(p *corev1.Pod) { p.Status.PodIP = "198.51.100.1" }, tcp), ""},
+		{"address outside of the cluster CIDR", pod(func(p *corev1.Pod) { p.Status.PodIP = "198.51.100.1" }, tcp), ""},
 		{"the bridge's address", pod(func(p *corev1.Pod) { p.Status.PodIP = "10.244.1.1" }, tcp), ""},
-		{"hostile ports", pod(nil, hostPort(-1, "", ""), hostPort(70000, "", "")), ""},
+		{"invalid ports", pod(nil, hostPort(-1, "", ""), hostPort(70000, "", "")), ""},
 		{"any host IP", pod(nil, at("0.0.0.0")...), served},
 		{"the node's host IP", pod(nil, at("192.0.2.10")...), served},
 		{"another of this host", pod(nil, at("192.0.2.11")...), "192.0.2.11:18080/tcp pick-1 10.244.1.2:8080 hairpin=10.244.1.2"},
-		{"somebody else's host IP", pod(nil, at("198.51.100.7")...), "198.51.100.7:18080/tcp left out: its hostIP is not an address of this node"},
+		{"host IP of another host", pod(nil, at("198.51.100.7")...), "198.51.100.7:18080/tcp left out: its hostIP is not an address of this node"},
 		{"loopback", pod(nil, at("127.0.0.1")...), "127.0.0.1:18080/tcp pick-1 10.244.1.2:8080 masq source=192.0.2.10"},
 		{"loopback of IPv6", pod(nil, at("::1")...), "::1:18080/tcp left out: its hostIP is not an IPv4 address"},
 		{"any of IPv6", pod(nil, at("::")...), ":::18080/tcp left out: its hostIP is not an IPv4 address"},
 		{"rubbish", pod(nil, at("x")...), "invalid IP:18080/tcp left out: its hostIP is not an IPv4 address"},
 	}
 	n := *testNode
-	n.local = func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.11") }
+	n.isLocal = func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.11") }
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			fronts, left := compilePod(tt.in, &n)
+			frontends, rejected := compilePod(tt.in, &n)
 			var got []string
-			for _, f := range fronts {
+			for _, f := range frontends {
 				got = append(got, f.text())
 			}
-			for _, c := range left {
+			for _, c := range rejected {
 				got = append(got, fmt.Sprintf("%s left out: %s", c.key, c.reason))
 			}
 			if diff := cmp.Diff(tt.want, strings.Join(got, "\n")); diff != "" {
@@ -106,9 +106,9 @@ func TestCompilePod(t *testing.T) {
 }
 
 func TestHostPortTable(t *testing.T) {
-	p := newTestProgram(t)
-	pod := hosting("p", addrA, hostPort(18080, corev1.ProtocolTCP, ""))
-	host(p, pod)
+	p := newTestSyncer(t)
+	pod := hostPortPod("p", addrA, hostPort(18080, corev1.ProtocolTCP, ""))
+	setPod(p, pod)
 	p.must(t)
 	for _, want := range []string{
 		"192.0.2.10 . tcp . 18080 : goto pick-1",
@@ -120,11 +120,11 @@ func TestHostPortTable(t *testing.T) {
 		}
 	}
 	if got := run(t, "nft", "list", "set", "ip", TableName, "masquerades"); strings.Contains(got, "elements") {
-		t.Errorf("clients lose their addresses:\n%s", got)
+		t.Errorf("clients are masqueraded:\n%s", got)
 	}
-	// A restart reads back what it made and changes nothing.
-	again := newProgram(newKernel(clusterCIDR), slog.New(slog.DiscardHandler))
-	host(again, pod)
+	// A restart reads the table back and changes nothing.
+	again := newSyncer(newKernelTable(clusterCIDR), slog.New(slog.DiscardHandler))
+	setPod(again, pod)
 	if n := again.must(t); n != 0 {
 		t.Errorf("a restart changed %d elements", n)
 	}
@@ -135,15 +135,15 @@ func TestHostPortTable(t *testing.T) {
 	}
 }
 
-func TestHostPortClash(t *testing.T) {
+func TestHostPortConflict(t *testing.T) {
 	var log bytes.Buffer
-	p := newTestProgram(t)
+	p := newTestSyncer(t)
 	p.log = slog.New(slog.NewTextHandler(&log, nil))
-	host(p, hosting("old", addrA, hostPort(30080, "", ""), hostPort(18080, "", "")))
-	young := hosting("young", addrB, hostPort(18080, "", "0.0.0.0"))
+	setPod(p, hostPortPod("old", addrA, hostPort(30080, "", ""), hostPort(18080, "", "")))
+	young := hostPortPod("young", addrB, hostPort(18080, "", "0.0.0.0"))
 	young.CreationTimestamp = metav1.Unix(2000, 0)
-	host(p, young)
-	set(p, with(service("web", "10.96.0.12", port("", 80, 30080)), func(s *corev1.Service) { s.CreationTimestamp = metav1.Unix(3000, 0) }))
+	setPod(p, young)
+	setService(p, with(service("web", "10.96.0.12", port("", 80, 30080)), func(s *corev1.Service) { s.CreationTimestamp = metav1.Unix(3000, 0) }))
 	p.must(t)
 	p.must(t)
 	got := listed(t)
@@ -157,19 +157,19 @@ func TestHostPortClash(t *testing.T) {
 			t.Errorf("%q is logged %d times, want once:\n%s", want, n, &log)
 		}
 	}
-	// Whoever had to wait gets the port when it is free.
+	// The younger pod gets the port when the older is deleted.
 	delete(p.compiled, "default/web")
 	delete(p.compiled, "pod default/old")
 	p.must(t)
 	if got := listed(t); !strings.Contains(got, "192.0.2.10 . tcp . 18080 . 0x00000000 : 10.244.1.3 . 8080") || strings.Contains(got, "30080") {
-		t.Errorf("after the clash:\n%s", got)
+		t.Errorf("after the conflict:\n%s", got)
 	}
 }
 
 func TestHostPortTraffic(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
-	pod := hosting("a", addrA, hostPort(18080, corev1.ProtocolTCP, ""), hostPort(18053, corev1.ProtocolUDP, ""))
-	host(p, pod)
+	w, p := newTestNetwork(t), newTestSyncer(t)
+	pod := hostPortPod("a", addrA, hostPort(18080, corev1.ProtocolTCP, ""), hostPort(18053, corev1.ProtocolUDP, ""))
+	setPod(p, pod)
 	p.must(t)
 	for name, from := range map[string]struct {
 		pid  int
@@ -181,7 +181,7 @@ func TestHostPortTraffic(t *testing.T) {
 					t.Errorf("by %s the pod saw %v, want %s", network, seen, from.seen)
 				}
 			}
-			refused(t, from.pid, "192.0.2.10:18053") // TCP has another port
+			refused(t, from.pid, "192.0.2.10:18053") // the TCP host port is another
 		})
 	}
 	delete(p.compiled, podName(pod))
@@ -191,9 +191,9 @@ func TestHostPortTraffic(t *testing.T) {
 	}
 }
 
-func TestHostPortUDPFlowsFollow(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
-	c, err := netnstest.Dial(t, w.outside, "udp", "192.0.2.10:18053") // one port for all that follows
+func TestHostPortStaleUDPFlowsAreDeleted(t *testing.T) {
+	w, p := newTestNetwork(t), newTestSyncer(t)
+	c, err := netnstest.Dial(t, w.outside, "udp", "192.0.2.10:18053") // one source port for all steps
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestHostPortUDPFlowsFollow(t *testing.T) {
 	for i, step := range []struct{ addr, want string }{{"", ""}, {addrA, "a"}, {addrB, "b"}, {"", ""}, {addrA, "a"}} {
 		delete(p.compiled, "pod default/p")
 		if step.addr != "" {
-			host(p, hosting("p", step.addr, hostPort(18053, corev1.ProtocolUDP, "")))
+			setPod(p, hostPortPod("p", step.addr, hostPort(18053, corev1.ProtocolUDP, "")))
 		}
 		p.must(t)
 		got, _, err := netnstest.Answer(c)
@@ -211,7 +211,7 @@ func TestHostPortUDPFlowsFollow(t *testing.T) {
 	}
 }
 
-// TestRunHostPorts lets the proxy learn a pod's life from etcd.
+// TestRunHostPorts follows a pod from creation to its end through the registry.
 func TestRunHostPorts(t *testing.T) {
 	c := newCluster(t)
 	c.start()
@@ -219,7 +219,7 @@ func TestRunHostPorts(t *testing.T) {
 	create(c, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}})
 	create(c, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
 	setAddress(c)
-	pod := hosting("p", "", hostPort(18080, corev1.ProtocolTCP, ""))
+	pod := hostPortPod("p", "", hostPort(18080, corev1.ProtocolTCP, ""))
 	pod.ObjectMeta = metav1.ObjectMeta{Namespace: "default", Name: "p"}
 	create(c, pod)
 	status := func(change func(*corev1.PodStatus)) {
@@ -239,13 +239,13 @@ func TestRunHostPorts(t *testing.T) {
 	c.eventually("192.0.2.10 . tcp . 18080 . 0x00000000 : 10.244.1.3 . 8080")
 
 	c.stop()
-	c.start() // what is there stays until all is known
+	c.start() // the table stays as it is until the tracker has synced
 	create(c, service("web", "10.96.0.12", port("", 80, 0)))
 	if got := c.eventually("10.96.0.12 . tcp . 80 : goto refuse"); !strings.Contains(got, "18080 . 0x00000000 : 10.244.1.3 . 8080") {
-		t.Errorf("a restart took the host port away:\n%s", got)
+		t.Errorf("a restart removed the host port:\n%s", got)
 	}
 	status(func(s *corev1.PodStatus) { s.Phase = corev1.PodSucceeded })
-	c.eventually("type ipv4_addr . inet_proto . inet_service : verdict\n\t}") // of services: nothing is served
+	c.eventually("type ipv4_addr . inet_proto . inet_service : verdict\n\t}") // the map services is empty
 }
 
 func setAddress(c *cluster) {

@@ -14,26 +14,27 @@ import (
 	"gantry/agents/internal/nft"
 )
 
-// kernel is the table as it is in the kernel. One goroutine uses it.
-type kernel struct {
+// kernelTable reads and changes the table in the kernel. It is for one goroutine, isForeign excepted.
+type kernelTable struct {
 	layout *layout
 	cidr   netip.Prefix
 	conn   *nftables.Conn // nil: to be opened
-	// port is conn's netlink port, by which the monitor knows our own changes.
+	// port is conn's netlink port, by which isForeign recognises the proxy's own changes.
 	port *atomic.Uint32
-	// pickers are the chains of chainName that are there and right.
-	pickers map[string]bool
+	// endpointChains holds the names of the chains of chainName that the table has.
+	endpointChains map[string]bool
 }
 
-func newKernel(clusterCIDR netip.Prefix) *kernel {
-	return &kernel{layout: newLayout(clusterCIDR), cidr: clusterCIDR, port: new(atomic.Uint32), pickers: map[string]bool{}}
+func newKernelTable(clusterCIDR netip.Prefix) *kernelTable {
+	return &kernelTable{layout: newLayout(clusterCIDR), cidr: clusterCIDR, port: new(atomic.Uint32), endpointChains: map[string]bool{}}
 }
 
-// socketBuffer bounds what one batch may take: the kernel answers EMSGSIZE to a message longer than the send buffer and ENOBUFS
-// when the acknowledgements, one a message and near 800 bytes each, do not fit the receive buffer.
+// socketBuffer is the size of the send and receive buffer in bytes. It bounds one transaction: the kernel returns EMSGSIZE for a
+// batch longer than the send buffer, and ENOBUFS when the acknowledgements, about 800 bytes for each message, do not fit into the
+// receive buffer.
 const socketBuffer = 16 << 20
 
-func (k *kernel) open() error {
+func (k *kernelTable) open() error {
 	if k.conn != nil {
 		return nil
 	}
@@ -49,31 +50,31 @@ func (k *kernel) open() error {
 	return nil
 }
 
-// isForeign tells that a change of a table is one of ours by somebody else. Any goroutine may ask.
-func (k *kernel) isForeign(table string, port uint32) bool {
+// isForeign returns whether a change concerns the proxy's table and was made by another socket. Safe for concurrent use.
+func (k *kernelTable) isForeign(table string, port uint32) bool {
 	return table == TableName && port != k.port.Load()
 }
 
-// close forgets the connection: after an error acknowledgements may still wait in it.
-func (k *kernel) close() {
+// close closes the connection; open makes a new one. After an error the old one may hold unread acknowledgements.
+func (k *kernelTable) close() {
 	if k.conn != nil {
 		_ = k.conn.CloseLasting()
 		k.conn = nil
 	}
 }
 
-// state is what read found.
-type state int
+// tableState is what read found.
+type tableState int
 
 const (
-	absent state = iota
+	absent tableState = iota
 	foreign
-	whole
+	intact
 )
 
-// read returns the table's elements. absent: there is no table; foreign: it is not what this release makes (another
-// release's, or somebody changed it). It reads nothing but our own table.
-func (k *kernel) read() (elements, state, error) {
+// read returns the table's elements. absent: there is no table; foreign: its rules or sets are not those of this release (it is
+// another release's, or another program changed it). It reads no other table.
+func (k *kernelTable) read() (elements, tableState, error) {
 	if err := k.open(); err != nil {
 		return nil, absent, err
 	}
@@ -81,11 +82,11 @@ func (k *kernel) read() (elements, state, error) {
 	if err != nil {
 		return nil, absent, err
 	}
-	found := marksOf(rules)
+	found := fingerprintsOf(rules)
 	if len(found) == 0 {
 		return nil, absent, nil
 	}
-	if !k.recognise(found) {
+	if !k.checkRules(found) {
 		return nil, foreign, nil
 	}
 	have := elements{}
@@ -99,56 +100,55 @@ func (k *kernel) read() (elements, state, error) {
 			return nil, absent, fmt.Errorf("reading set %s: %w", s.Name, err)
 		}
 		for _, e := range es {
-			if key, data, ok := readElement(setID(id), e); ok {
-				have[key] = data
-			}
+			key, data := decodeElement(setID(id), e)
+			have[key] = data
 		}
 	}
 	if _, err := k.conn.GetSetByName(k.layout.table, affinitySet); err != nil {
 		k.close()
 		return nil, foreign, nil
 	}
-	return have, whole, nil
+	return have, intact, nil
 }
 
-// recognise tells that every rule is there in its order, and notes the picking chains. Rules without our
-// fingerprint, an admin's tracing for instance, are let be.
-func (k *kernel) recognise(found map[string][]string) bool {
+// checkRules returns whether every rule is there in its order, and stores the names of the endpoint chains. Rules without a
+// fingerprint, an admin's tracing for instance, are ignored.
+func (k *kernelTable) checkRules(found map[string][]string) bool {
 	for _, c := range k.layout.chains {
-		if !slices.Equal(found[c.Name], c.marks()) {
+		if !slices.Equal(found[c.Name], c.fingerprints()) {
 			return false
 		}
 	}
-	clear(k.pickers)
-	for name, marks := range found {
+	clear(k.endpointChains)
+	for name, prints := range found {
 		if _, ok := parseChain(name); !ok {
 			continue
 		}
-		if !slices.Equal(marks, k.layout.picker(name, k.cidr).marks()) {
+		if !slices.Equal(prints, k.layout.endpointChain(name, k.cidr).fingerprints()) {
 			return false
 		}
-		k.pickers[name] = true
+		k.endpointChains[name] = true
 	}
 	return true
 }
 
-// marksOf are the fingerprints of our rules by chain.
-func marksOf(rules map[string][]nft.Found) map[string][]string {
+// fingerprintsOf returns the fingerprints of the proxy's rules by chain.
+func fingerprintsOf(rules map[string][]nft.InstalledRule) map[string][]string {
 	found := map[string][]string{}
 	for chain, rs := range rules {
 		for _, r := range rs {
-			if r.Mark != "" {
-				found[chain] = append(found[chain], r.Mark)
+			if r.Fingerprint != "" {
+				found[chain] = append(found[chain], r.Fingerprint)
 			}
 		}
 	}
 	return found
 }
 
-func (c *chain) marks() []string {
+func (c *chain) fingerprints() []string {
 	var out []string
 	for _, r := range c.rules {
-		out = append(out, r.Mark())
+		out = append(out, r.Fingerprint())
 	}
 	return out
 }

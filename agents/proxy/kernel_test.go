@@ -29,20 +29,20 @@ func run(t *testing.T, args ...string) string {
 
 func listed(t *testing.T) string { return run(t, "nft", "list", "table", "ip", TableName) }
 
-// newTestProgram is a program with an empty kernel.
-func newTestProgram(t *testing.T) *program {
+// newTestSyncer is a syncer without a table; the table is removed when the test ends.
+func newTestSyncer(t *testing.T) *syncer {
 	t.Helper()
 	t.Cleanup(func() {
 		if err := Clean(); err != nil {
 			t.Error(err)
 		}
 	})
-	return newProgram(newKernel(clusterCIDR), slog.New(slog.DiscardHandler))
+	return newSyncer(newKernelTable(clusterCIDR), slog.New(slog.DiscardHandler))
 }
 
-func (p *program) must(t *testing.T) int {
+func (s *syncer) must(t *testing.T) int {
 	t.Helper()
-	n, err := p.sync()
+	n, err := s.sync()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ const wantTable = `table ip gantry {
 
 	chain prerouting {
 		type nat hook prerouting priority dstnat; policy accept;
-		ip daddr 127.0.0.0/8 return comment "loopback is for this host alone"
+		ip daddr 127.0.0.0/8 return comment "loopback is reachable from this host only"
 		ip saddr != 10.244.0.0/16 ip daddr . meta l4proto . th dport @masquerades meta mark set meta mark | 0x00004000 comment "from outside of the cluster"
 		ip daddr . meta l4proto . th dport vmap @services
 	}
@@ -129,7 +129,7 @@ const wantTable = `table ip gantry {
 
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
-		ct status dnat ip saddr . ip daddr @hairpins masquerade fully-random comment "a pod that meets itself"
+		ct status dnat ip saddr . ip daddr @hairpins masquerade fully-random comment "hairpin: a pod to itself"
 		oifname != "lo" meta mark & 0x00004000 == 0x00004000 meta mark set meta mark & 0xffffbfff masquerade fully-random comment "from outside of the cluster"
 	}
 
@@ -156,12 +156,12 @@ const wantTable = `table ip gantry {
 
 	chain loopback-prerouting {
 		type filter hook prerouting priority dstnat + 10; policy accept;
-		ip daddr 127.0.0.1 iifname != "lo" ct status dnat ct direction reply ip daddr set ip saddr map @loopback-pods meta mark set meta mark | 0x00004000 comment "a pod's answer"
+		ip daddr 127.0.0.1 iifname != "lo" ct status dnat ct direction reply ip daddr set ip saddr map @loopback-pods meta mark set meta mark | 0x00004000 comment "a pod's reply"
 	}
 
 	chain loopback-input {
 		type filter hook input priority 110; policy accept;
-		ip saddr 127.0.0.0/8 iifname != "lo" meta mark & 0x00004000 == 0x00004000 meta mark set meta mark & 0xffffbfff ip daddr set 127.0.0.1 comment "a pod's answer"
+		ip saddr 127.0.0.0/8 iifname != "lo" meta mark & 0x00004000 == 0x00004000 meta mark set meta mark & 0xffffbfff ip daddr set 127.0.0.1 comment "a pod's reply"
 	}
 
 	chain pick-3 {
@@ -169,7 +169,7 @@ const wantTable = `table ip gantry {
 	}
 }`
 
-// sorted is text with the elements of every set in order: the kernel's is a hash's.
+// sorted returns s with the elements of every set sorted; the kernel lists them in the order of a hash table.
 func sorted(s string) string {
 	var out []string
 	for part := range strings.SplitSeq(s, "elements = {") {
@@ -186,10 +186,10 @@ func sorted(s string) string {
 	return strings.Join(out, "elements = {")
 }
 
-func TestTableIsWhatItSays(t *testing.T) {
-	p := newTestProgram(t)
-	set(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2", "10.244.2.3@n2"))
-	set(p, service("dns", "10.96.0.13", udp(port("", 53, 0))))
+func TestTableListing(t *testing.T) {
+	p := newTestSyncer(t)
+	setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2", "10.244.2.3@n2"))
+	setService(p, service("dns", "10.96.0.13", udp(port("", 53, 0))))
 	p.must(t)
 	if diff := cmp.Diff(sorted(wantTable), sorted(listed(t))); diff != "" {
 		t.Error(diff)
@@ -205,14 +205,14 @@ func TestTableIsWhatItSays(t *testing.T) {
 	}
 }
 
-func TestEveryChainCanBeListed(t *testing.T) { // nft aborts on what it cannot read
-	p := newTestProgram(t)
-	p.compiled["default/a"] = &compiled{obj: service("a", "10.96.0.12"), fronts: []*front{
+func TestEveryChainCanBeListed(t *testing.T) { // nft aborts on expressions that it cannot list
+	p := newTestSyncer(t)
+	p.compiled["default/a"] = &compiledObject{obj: service("a", "10.96.0.12"), frontends: []*frontend{
 		{key: key{vip, 6, 1}, owner: "default/a", chain: "pick-2", slots: twoSlots},
-		{key: key{vip, 6, 2}, owner: "default/a", chain: "sticky-2-10800", slots: twoSlots, sticky: 1 << 31},
+		{key: key{vip, 6, 2}, owner: "default/a", chain: "sticky-2-10800", slots: twoSlots, affinityID: 1 << 31},
 		{key: key{vip, 6, 3}, owner: "default/a", chain: "local-1-2", slots: twoSlots},
-		{key: key{vip, 6, 4}, owner: "default/a", chain: "local-0-2-60", slots: twoSlots, sticky: 1 << 31},
-		{key: key{vip, 6, 5}, owner: "default/a", unserved: ignore},
+		{key: key{vip, 6, 4}, owner: "default/a", chain: "local-0-2-60", slots: twoSlots, affinityID: 1 << 31},
+		{key: key{vip, 6, 5}, owner: "default/a", unserved: ignoreChain},
 	}}
 	p.must(t)
 	got := listed(t)
@@ -220,16 +220,16 @@ func TestEveryChainCanBeListed(t *testing.T) { // nft aborts on what it cannot r
 		"10.96.0.77 . tcp . 4 : goto local-0-2-60",
 		"10.96.0.77 . tcp . 5 : goto ignore",
 		"\tchain sticky-2-10800 {\n" +
-			"\t\tmeta priority set ip daddr . meta l4proto . th dport map @sticky comment \"the port of a service\"\n" +
-			"\t\tupdate @affinity { ip saddr . meta priority timeout 3h : numgen random mod 2 } comment \"its client, a new one with a slot\"\n" +
-			"\t\tmeta priority set ip saddr . meta priority map @affinity comment \"the client's slot\"\n" +
+			"\t\tmeta priority set ip daddr . meta l4proto . th dport map @sticky comment \"load the affinity ID\"\n" +
+			"\t\tupdate @affinity { ip saddr . meta priority timeout 3h : numgen random mod 2 } comment \"add the client with a random slot, or renew its timeout\"\n" +
+			"\t\tmeta priority set ip saddr . meta priority map @affinity comment \"load the client's slot\"\n" +
 			"\t\tdnat ip to ip daddr . meta l4proto . th dport . meta priority map @slots\n" +
-			"\t\tdnat ip to ip daddr . meta l4proto . th dport . jhash ip saddr mod 2 map @slots comment \"that slot is not among these\"\n\t}",
+			"\t\tdnat ip to ip daddr . meta l4proto . th dport . jhash ip saddr mod 2 map @slots comment \"no such slot: choose by the client's address\"\n\t}",
 		"\tchain local-1-2 {\n" +
 			"\t\tip saddr 10.244.0.0/16 goto pick-2 comment \"pods\"\n" +
 			"\t\tfib saddr type local goto pick-2 comment \"this host\"\n" +
-			"\t\tgoto pick-1 comment \"everybody else\"\n\t}",
-		"goto ignore comment \"everybody else\"",
+			"\t\tgoto pick-1 comment \"clients outside of the cluster\"\n\t}",
+		"goto ignore comment \"clients outside of the cluster\"",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("missing:\n%s\nin:\n%s", want, got)
@@ -238,12 +238,12 @@ func TestEveryChainCanBeListed(t *testing.T) { // nft aborts on what it cannot r
 }
 
 func TestRestartChangesNothing(t *testing.T) {
-	p := newTestProgram(t)
-	set(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2"))
-	set(p, sticky(service("st", "10.96.0.14", port("", 80, 0))), slice("st", "", 8080, "10.244.1.2@n1"))
+	p := newTestSyncer(t)
+	setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2"))
+	setService(p, withAffinity(service("st", "10.96.0.14", port("", 80, 0))), slice("st", "", 8080, "10.244.1.2@n1"))
 	p.must(t)
-	before := run(t, "nft", "-a", "list", "table", "ip", TableName) // with handles: a rule made again has another
-	q := newProgram(newKernel(clusterCIDR), p.log)
+	before := run(t, "nft", "-a", "list", "table", "ip", TableName) // with handles: a rule that is made again has another
+	q := newSyncer(newKernelTable(clusterCIDR), p.log)
 	q.compiled = p.compiled
 	if n := q.must(t); n != 0 {
 		t.Errorf("a restart changed %d elements", n)
@@ -251,14 +251,14 @@ func TestRestartChangesNothing(t *testing.T) {
 	if diff := cmp.Diff(sorted(before), sorted(run(t, "nft", "-a", "list", "table", "ip", TableName))); diff != "" {
 		t.Error(diff)
 	}
-	// One endpoint less changes that service alone.
-	set(q, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1"))
+	// One endpoint less changes only that service.
+	setService(q, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1"))
 	if n := q.must(t); n != 3 { // services: - and +, slots: -
 		t.Errorf("one endpoint less changed %d elements", n)
 	}
 }
 
-func TestOthersChangesAreUndone(t *testing.T) {
+func TestForeignChangesAreUndone(t *testing.T) {
 	tests := []struct{ name, script string }{
 		{"flush ruleset", "flush ruleset"},
 		{"delete table", "delete table ip gantry"},
@@ -271,12 +271,12 @@ func TestOthersChangesAreUndone(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := newTestProgram(t)
-			set(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2"))
+			p := newTestSyncer(t)
+			setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2"))
 			p.must(t)
 			want := listed(t)
 			run(t, "nft", tt.script)
-			p.unsure = true
+			p.needFullSync = true
 			p.must(t)
 			if diff := cmp.Diff(sorted(want), sorted(listed(t))); diff != "" {
 				t.Error(diff)
@@ -285,32 +285,32 @@ func TestOthersChangesAreUndone(t *testing.T) {
 	}
 }
 
-func TestMonitorTellsOfOthers(t *testing.T) {
-	p := newTestProgram(t)
+func TestMonitorReportsForeignChanges(t *testing.T) {
+	p := newTestSyncer(t)
 	changed := make(chan struct{}, 1)
 	<-listenForTest(t, p.kernel, changed)
-	set(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1"))
+	setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1"))
 	p.must(t)
 	run(t, "nft", "flush ruleset")
 	<-changed // the test's deadline is the limit
 }
 
 func TestTenThousandServices(t *testing.T) {
-	p := newTestProgram(t)
+	p := newTestSyncer(t)
 	const count = 10000
 	for i := range count {
 		ip := fmt.Sprintf("10.96.%d.%d", 1+i/250, 1+i%250)
 		name := fmt.Sprintf("s%d", i)
-		set(p, service(name, ip, port("", 80, 0)), slice(name, "", 8080, fmt.Sprintf("10.244.%d.%d@n2", i/250, 2+i%250), fmt.Sprintf("10.244.%d.%d@n2", 100+i/250, 2+i%250)))
+		setService(p, service(name, ip, port("", 80, 0)), slice(name, "", 8080, fmt.Sprintf("10.244.%d.%d@n2", i/250, 2+i%250), fmt.Sprintf("10.244.%d.%d@n2", 100+i/250, 2+i%250)))
 	}
 	if n := p.must(t); n != count*5 { // services, slots x2, masquerades, cluster-ips
 		t.Errorf("%d elements, want %d", n, count*5)
 	}
 	have, st, err := p.kernel.read()
-	if err != nil || st != whole || len(have) != count*5 {
+	if err != nil || st != intact || len(have) != count*5 {
 		t.Fatalf("read back %d elements, state %v, %v", len(have), st, err)
 	}
-	set(p, service("s777", "10.96.4.28", port("", 80, 0)), slice("s777", "", 8080, "10.244.9.9@n2"))
+	setService(p, service("s777", "10.96.4.28", port("", 80, 0)), slice("s777", "", 8080, "10.244.9.9@n2"))
 	if n := p.must(t); n != 5 { // services - +, slots - + -
 		t.Errorf("one service changed %d elements", n)
 	}

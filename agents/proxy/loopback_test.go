@@ -23,7 +23,7 @@ import (
 	"gantry/agents/internal/netnstest"
 )
 
-// askAs is netnstest.Ask in this namespace by a client that takes an address for itself, as `curl --interface` does.
+// askAs is netnstest.Ask in this namespace by a client that binds the address source, as `curl --interface` does.
 func askAs(t *testing.T, source, network, addr string) (name, seen string, err error) {
 	t.Helper()
 	d := net.Dialer{Timeout: 2 * time.Second}
@@ -43,10 +43,10 @@ func askAs(t *testing.T, source, network, addr string) (name, seen string, err e
 // TestLoopbackHostPort has the pods and the connections of conformance's "no conflict between pods with same hostPort
 // but different hostIP and protocol".
 func TestLoopbackHostPort(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
-	host(p, hosting("a", addrA, hostPort(54323, corev1.ProtocolTCP, "127.0.0.1"), hostPort(54324, corev1.ProtocolUDP, "127.0.0.1")))
-	host(p, hosting("b", addrB, hostPort(54323, corev1.ProtocolTCP, "192.0.2.10")))
-	host(p, hosting("c", addrC, hostPort(54323, corev1.ProtocolUDP, "192.0.2.10")))
+	w, p := newTestNetwork(t), newTestSyncer(t)
+	setPod(p, hostPortPod("a", addrA, hostPort(54323, corev1.ProtocolTCP, "127.0.0.1"), hostPort(54324, corev1.ProtocolUDP, "127.0.0.1")))
+	setPod(p, hostPortPod("b", addrB, hostPort(54323, corev1.ProtocolTCP, "192.0.2.10")))
+	setPod(p, hostPortPod("c", addrC, hostPort(54323, corev1.ProtocolUDP, "192.0.2.10")))
 	p.must(t)
 	for _, tt := range []struct{ network, source, addr, want string }{
 		{"tcp", "192.0.2.10", "127.0.0.1:54323", "a"}, // the three that conformance makes
@@ -73,10 +73,10 @@ func TestLoopbackHostPort(t *testing.T) {
 		}
 	})
 	t.Run("a pod that does not listen refuses", func(t *testing.T) {
-		nobody := corev1.ContainerPort{HostPort: 54325, ContainerPort: 8081, HostIP: "127.0.0.1"}
-		quiet := nobody
-		quiet.Protocol = corev1.ProtocolUDP
-		host(p, hosting("quiet", addrC, nobody, quiet))
+		closed := corev1.ContainerPort{HostPort: 54325, ContainerPort: 8081, HostIP: "127.0.0.1"}
+		closedUDP := closed
+		closedUDP.Protocol = corev1.ProtocolUDP
+		setPod(p, hostPortPod("closed", addrC, closed, closedUDP))
 		p.must(t)
 		refused(t, w.host, "127.0.0.1:54325")
 		if _, _, err := netnstest.Ask(t, w.host, "udp", "127.0.0.1:54325"); !errors.Is(err, syscall.ECONNREFUSED) {
@@ -93,8 +93,8 @@ func TestLoopbackHostPort(t *testing.T) {
 			}
 		}
 	})
-	for _, name := range []string{"a", "b", "c", "quiet"} {
-		delete(p.compiled, podMark+"default/"+name)
+	for _, name := range []string{"a", "b", "c", "closed"} {
+		delete(p.compiled, podOwnerPrefix+"default/"+name)
 	}
 	p.must(t)
 	refused(t, w.host, "127.0.0.1:54323")
@@ -118,11 +118,11 @@ func noLocalnet(t *testing.T) {
 	}
 }
 
-// TestLoopbackHostPortIsForTheHost sends packets to the node by hand whose destination is its loopback address: a pod and a
-// machine outside know the node's hardware address and need no route.
-func TestLoopbackHostPortIsForTheHost(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
-	host(p, hosting("a", addrA, hostPort(18053, corev1.ProtocolUDP, "127.0.0.1"), hostPort(18080, corev1.ProtocolTCP, "127.0.0.1")))
+// TestLoopbackHostPortIsUnreachableFromOutside sends raw packets to the node's loopback address from a pod and from a machine
+// outside: with the node's hardware address they need no route.
+func TestLoopbackHostPortIsUnreachableFromOutside(t *testing.T) {
+	w, p := newTestNetwork(t), newTestSyncer(t)
+	setPod(p, hostPortPod("a", addrA, hostPort(18053, corev1.ProtocolUDP, "127.0.0.1"), hostPort(18080, corev1.ProtocolTCP, "127.0.0.1")))
 	p.must(t)
 	attackers := map[string]struct {
 		pid          int
@@ -138,7 +138,7 @@ func TestLoopbackHostPortIsForTheHost(t *testing.T) {
 			for range 20 {
 				sendRaw(t, from.pid, node.HardwareAddr, packet)
 			}
-			_, _, _ = netnstest.Ask(t, from.pid, "tcp", "192.0.2.10:1") // the packets are through
+			_, _, _ = netnstest.Ask(t, from.pid, "tcp", "192.0.2.10:1") // the packets before it have been processed
 			flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
 			if err != nil {
 				t.Fatal(err)
@@ -156,10 +156,10 @@ func TestLoopbackHostPortIsForTheHost(t *testing.T) {
 	noLocalnet(t)
 }
 
-// TestLoopbackKeepsOtherFlows has connections that only look like ones to the host port: from a client whose own port is
-// that number, and one that is older than the pod.
-func TestLoopbackKeepsOtherFlows(t *testing.T) {
-	_, p := newWorld(t), newTestProgram(t)
+// TestLoopbackLeavesOtherFlows has connections with the host port's number that are not to it: from a client whose source port
+// has that number, and one that is older than the pod.
+func TestLoopbackLeavesOtherFlows(t *testing.T) {
+	_, p := newTestNetwork(t), newTestSyncer(t)
 	p.must(t)
 	echo := func(addr string) net.Listener {
 		l, err := net.Listen("tcp", addr)
@@ -208,7 +208,7 @@ func TestLoopbackKeepsOtherFlows(t *testing.T) {
 	}
 	_ = free.Close()
 	own := netip.MustParseAddrPort(free.Addr().String())
-	host(p, hosting("a", addrA, hostPort(54323, corev1.ProtocolTCP, "127.0.0.1"), hostPort(int32(own.Port()), corev1.ProtocolTCP, "127.0.0.1")))
+	setPod(p, hostPortPod("a", addrA, hostPort(54323, corev1.ProtocolTCP, "127.0.0.1"), hostPort(int32(own.Port()), corev1.ProtocolTCP, "127.0.0.1")))
 	p.must(t)
 	works("a connection older than the pod", old)
 	works("a client with the port's number", dial(own.String(), server))
@@ -218,21 +218,21 @@ func TestLoopbackKeepsOtherFlows(t *testing.T) {
 }
 
 func TestLoopbackFollowsTheNodesAddress(t *testing.T) {
-	p := newTestProgram(t)
-	pod := hosting("a", addrA, hostPort(18080, corev1.ProtocolTCP, "127.0.0.1"), hostPort(18081, corev1.ProtocolTCP, "127.0.0.1"))
+	p := newTestSyncer(t)
+	pod := hostPortPod("a", addrA, hostPort(18080, corev1.ProtocolTCP, "127.0.0.1"), hostPort(18081, corev1.ProtocolTCP, "127.0.0.1"))
 	n := *testNode
 	for _, addr := range []string{"192.0.2.10", "192.0.2.11"} {
 		n.addrs = []netip.Addr{netip.MustParseAddr(addr)}
-		fronts, left := compilePod(pod, &n)
-		p.compiled[podName(pod)] = &compiled{pod, fronts, left}
+		frontends, rejected := compilePod(pod, &n)
+		p.compiled[podName(pod)] = &compiledObject{pod, frontends, rejected}
 		p.must(t)
 		if got := run(t, "nft", "list", "map", "ip", TableName, "loopback-pods"); !strings.Contains(got, "elements = { 10.244.1.2 : "+addr+" }") {
 			t.Errorf("with %s:\n%s", addr, got)
 		}
 	}
 	n.addrs = nil
-	if fronts, left := compilePod(pod, &n); len(fronts) != 0 || len(left) != 2 || left[0].reason != "this node has no address yet" {
-		t.Errorf("without an address: %v, left out %v", fronts, left)
+	if frontends, rejected := compilePod(pod, &n); len(frontends) != 0 || len(rejected) != 2 || rejected[0].reason != "this node has no address yet" {
+		t.Errorf("without an address: %v, left out %v", frontends, rejected)
 	}
 }
 

@@ -1,31 +1,32 @@
-// Package proxy makes service addresses and pods' host ports work on a node: it watches services, endpoint slices, nodes
-// and this node's own pods, compiles them (pure: front.go, backend.go, hostport.go, claim.go) to elements of one nftables table, and changes the elements that
-// differ.
+// Package proxy programs service addresses and pods' host ports on a node, as kube-proxy does. Run watches services, endpoint
+// slices, nodes and this node's own pods, compiles them (service.go, hostport.go, conflict.go; all pure) to elements of one
+// nftables table, and adds and deletes the elements that differ. It writes nothing to etcd.
 //
-// `nft list table ip gantry` is the whole of it. The maps
+// `nft list table ip gantry` shows all of it. The maps
 //
 //	services   address . protocol . port            : goto a chain
 //	slots      address . protocol . port . number   : endpoint
 //	unserved   address . protocol . port            : goto refuse or ignore
-//	sticky     address . protocol . port            : number by which affinity remembers clients
-//	affinity   client . number                      : slot
+//	sticky     address . protocol . port            : affinity ID
+//	affinity   client . affinity ID                 : number of the client's slot
 //
-// say what happens to a packet; the chains are few and constant, one for each number of endpoints: pick-3
-// takes a random one of three slots, sticky-3-10800 remembers a client's slot for 10800 seconds, the same for a service's cluster IP and
-// node port, local-1-3 gives
-// clients outside of the cluster the first one only (externalTrafficPolicy: Local). Sets beside them tell which
-// keys need the client's address replaced (masquerades), which pods may meet themselves (hairpins), and which addresses are
-// cluster IPs, so that a port nobody has is refused.
+// hold what differs from service to service. The rules are constant, with one chain for each number of endpoints: pick-3
+// chooses one of three slots at random, sticky-3-10800 remembers a client's slot for 10800 seconds, local-1-3 sends
+// clients outside of the cluster to the first slot only (externalTrafficPolicy: Local). The sets masquerades, hairpins and
+// cluster-ips hold the keys whose clients' addresses are replaced, the pods that may be sent to themselves, and the addresses
+// on which a port without a service is refused.
 //
-// A restart reads the table back and changes what differs. The table stays when the agent ends; Clean removes
-// it. Another program's changes to it are noticed and undone. No other table is ever read.
+// The table stays when Run returns; Clean removes it. A restart reads the table back and changes what differs. Changes by other
+// programs are detected and undone. No other table is read or written.
 //
-// Values are hostile: endpoints and addresses that cannot be are left out, and where two services claim one
-// address the older has it.
+// What is read from etcd is not trusted: invalid endpoints and addresses are left out, and where two services want one address
+// the older gets it; what is left out is logged once.
 //
-// A host port is a key on this node's addresses with one endpoint, the pod, which sees its clients' own addresses. It answers from
-// this host, from pods and from outside; hostIP restricts it to one of this host's addresses, a loopback one to this
-// host's own clients (loopback.go). Where a service has the key, the service wins.
+// A host port is a key on this node's addresses whose one endpoint is the pod; the pod sees its clients' own addresses. It is
+// reachable from this host, from pods and from outside; hostIP restricts it to one of this host's addresses, a loopback hostIP to
+// clients on this host (loopback.go). A service takes precedence over a host port.
+//
+// DESIGN.md says why.
 package proxy
 
 import (
@@ -38,26 +39,25 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/nft"
-
 	"gantry/registry/safely"
 )
 
 const (
 	// syncGap bounds how often the kernel is programmed; the first change goes at once.
 	syncGap = 30 * time.Millisecond
-	// recheck is how often the table is read although nobody told of a change.
+	// recheck is the interval at which the table is read without a notification.
 	recheck = 5 * time.Minute
 	// firstRetry and lastRetry bound the time between two tries.
 	firstRetry, lastRetry = 100 * time.Millisecond, 30 * time.Second
 )
 
-// Run keeps the node's service addresses until ctx is done. The table stays.
+// Run programs the node's service addresses and host ports until ctx is done, and returns nil then. The table stays.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	a := &agent{cfg: cfg, inv: newInventory(), kernel: newKernel(cfg.ClusterCIDR), foreign: make(chan struct{}, 1)}
-	a.health = &healthz{inv: a.inv, node: cfg.NodeName}
+	a := &agent{cfg: cfg, tracker: newChangeTracker(), kernel: newKernelTable(cfg.ClusterCIDR), foreignChange: make(chan struct{}, 1)}
+	a.health = &healthz{tracker: a.tracker, node: cfg.NodeName}
 	cfg.Health.Ready("proxy", func(context.Context) error {
 		if !a.health.healthy(time.Now()) {
 			return errors.New("services are not programmed")
@@ -65,15 +65,15 @@ func Run(ctx context.Context, cfg Config) error {
 		return nil
 	})
 	g, ctx := safely.WithContext(ctx)
-	g.Go(func() error { return quiet(ctx, a.inv.follow(ctx, cfg)) })
-	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "listening to tables", a.listen) })
+	g.Go(func() error { return unlessDone(ctx, a.tracker.follow(ctx, cfg)) })
+	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "watching the table", a.listen) })
 	g.Go(func() error { return a.serveHealth(ctx) })
 	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "programming services", a.loop) })
 	return g.Wait()
 }
 
-// quiet makes the end of ctx no error.
-func quiet(ctx context.Context, err error) error {
+// unlessDone returns err, or nil when ctx is done.
+func unlessDone(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -81,11 +81,11 @@ func quiet(ctx context.Context, err error) error {
 }
 
 type agent struct {
-	cfg     Config
-	inv     *inventory
-	kernel  *kernel
-	health  *healthz
-	foreign chan struct{} // somebody else may have changed the table
+	cfg           Config
+	tracker       *changeTracker
+	kernel        *kernelTable
+	health        *healthz
+	foreignChange chan struct{} // has one message when another program may have changed the table
 }
 
 func (a *agent) serveHealth(ctx context.Context) error {
@@ -99,13 +99,13 @@ func (a *agent) serveHealth(ctx context.Context) error {
 	return daemon.ServeHTTP(ctx, &http.Server{Handler: a.health.handler(), ReadHeaderTimeout: 5 * time.Second}, l)
 }
 
-// listen keeps the monitor running.
+// listen runs the monitor of the table and restarts it after errors.
 func (a *agent) listen(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if err := nft.Monitor(ctx, a.kernel.isForeign, a.foreign); err != nil {
+		if err := nft.Monitor(ctx, a.kernel.isForeign, a.foreignChange); err != nil {
 			a.cfg.Log.Warn("nftables monitor restarted", "agent", "proxy", "err", err)
 			select {
-			case a.foreign <- struct{}{}:
+			case a.foreignChange <- struct{}{}:
 			default:
 			}
 			pause(ctx, firstRetry)
@@ -116,35 +116,35 @@ func (a *agent) listen(ctx context.Context) error {
 
 func (a *agent) loop(ctx context.Context) error {
 	defer a.kernel.close()
-	if err := a.inv.filled(ctx, a.cfg); err != nil {
+	if err := a.tracker.waitForSync(ctx, a.cfg); err != nil {
 		return nil
 	}
-	p := newProgram(a.kernel, a.cfg.Log)
-	a.inv.update(p.compiled, a.cfg)
+	s := newSyncer(a.kernel, a.cfg.Log)
+	a.tracker.update(s.compiled, a.cfg)
 	retry := firstRetry
 	for {
-		took, n, err := a.sync(p)
+		took, n, err := a.sync(s)
 		wait := recheck
 		switch {
 		case err != nil:
 			a.cfg.Log.Warn("services not programmed", "agent", "proxy", "after", retry, "err", err)
-			p.unsure, wait = true, retry
+			s.needFullSync, wait = true, retry
 			retry = min(2*retry, lastRetry)
 		case n > 0:
-			a.cfg.Log.Info("services programmed", "agent", "proxy", "owners", len(p.compiled), "elements", n, "took", took)
+			a.cfg.Log.Info("services programmed", "agent", "proxy", "owners", len(s.compiled), "elements", n, "took", took)
 			fallthrough
 		default:
 			retry = firstRetry
 		}
-		if !a.next(ctx, p, wait) {
+		if !a.next(ctx, s, wait) {
 			return nil
 		}
 	}
 }
 
-func (a *agent) sync(p *program) (took time.Duration, n int, err error) {
+func (a *agent) sync(s *syncer) (took time.Duration, n int, err error) {
 	began := time.Now()
-	n, err = p.sync()
+	n, err = s.sync()
 	took = time.Since(began)
 	syncDuration.Observe(took.Seconds())
 	elementsChanged.Add(float64(n))
@@ -157,23 +157,23 @@ func (a *agent) sync(p *program) (took time.Duration, n int, err error) {
 	return took, n, nil
 }
 
-// next waits for something to do; false: ctx is done.
-func (a *agent) next(ctx context.Context, p *program, wait time.Duration) bool {
+// next waits for the next reason to sync and updates s. It returns false when ctx is done.
+func (a *agent) next(ctx context.Context, s *syncer, wait time.Duration) bool {
 	pause(ctx, syncGap)
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-a.inv.changed:
-	case <-a.foreign:
+	case <-a.tracker.changed:
+	case <-a.foreignChange:
 		repairs.Inc()
-		p.unsure = true
+		s.needFullSync = true
 	case <-t.C:
-		p.unsure = true
-		a.inv.lookAtPods() // this host's addresses may be others
+		s.needFullSync = true
+		a.tracker.markPodsDirty() // this host's addresses may have changed
 	}
-	a.inv.update(p.compiled, a.cfg)
+	a.tracker.update(s.compiled, a.cfg)
 	return ctx.Err() == nil
 }
 

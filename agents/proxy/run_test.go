@@ -23,7 +23,7 @@ import (
 	"gantry/schema/kinds"
 )
 
-// cluster is a store with registry and proxy on it; each may be stopped and started.
+// cluster is a store with a registry and a proxy, which can be stopped and started.
 type cluster struct {
 	t     *testing.T
 	store *store.Fake
@@ -140,7 +140,7 @@ func TestRun(t *testing.T) {
 	}
 	c.eventually("10.96.0.12 . tcp . 80 : goto pick-2", "10.244.1.3 . 8080")
 	if now := run(t, "nft", "-a", "list", "chain", "ip", TableName, "prerouting"); now != handles {
-		t.Errorf("a restart made the chains anew:\n%s\nwas:\n%s", now, handles)
+		t.Errorf("a restart replaced the chains:\n%s\nwas:\n%s", now, handles)
 	}
 
 	if _, err := registry.For[*corev1.Node](c.r).Modify(t.Context(), "", "n1", func(n *corev1.Node) error {
@@ -149,7 +149,7 @@ func TestRun(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	create(c, service("last", "10.96.0.14", port("", 80, 0))) // the node's change was told before
+	create(c, service("last", "10.96.0.14", port("", 80, 0))) // the node's change was delivered before
 	c.eventually("10.96.0.14 . tcp . 80 : goto refuse")
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		code, eligible := health(t)
@@ -157,7 +157,7 @@ func TestRun(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("healthz of a node that goes: %d, eligible %v", code, eligible)
+			t.Fatalf("healthz of a node that is being deleted: %d, eligible %v", code, eligible)
 		}
 	}
 }

@@ -8,40 +8,40 @@ import (
 	"strings"
 )
 
-// program is what the kernel is to do, and brings it there.
-type program struct {
-	kernel   *kernel
+// syncer programs the kernel's table with the compiled objects.
+type syncer struct {
+	kernel   *kernelTable
 	log      *slog.Logger
-	compiled map[string]*compiled
-	// fronts are those programmed last.
-	fronts map[key]*front
-	// refs counts the fronts that need a shared element.
-	refs    map[sharedElement]int
-	clashes []clash
-	// unsure tells that the kernel may have something else than fronts: at the start, after an error, after another program's
-	// change. Then the table is read.
-	unsure bool
+	compiled map[string]*compiledObject
+	// frontends are those of the last sync that succeeded.
+	frontends map[key]*frontend
+	// refs counts the frontends that need a shared element.
+	refs      map[sharedElement]int
+	conflicts []conflict
+	// needFullSync makes the next sync read the table, because it may differ from frontends: at the start, after an error and after
+	// another program's change.
+	needFullSync bool
 }
 
-func newProgram(k *kernel, log *slog.Logger) *program {
-	return &program{kernel: k, log: log, compiled: map[string]*compiled{}, fronts: map[key]*front{}, refs: map[sharedElement]int{}, unsure: true}
+func newSyncer(k *kernelTable, log *slog.Logger) *syncer {
+	return &syncer{kernel: k, log: log, compiled: map[string]*compiledObject{}, frontends: map[key]*frontend{}, refs: map[sharedElement]int{}, needFullSync: true}
 }
 
-// sync makes the kernel do what compiled says. It returns how many elements were changed.
-func (p *program) sync() (int, error) {
-	want, clashes := merge(p.compiled)
-	p.warn(clashes)
-	if p.unsure {
-		return p.syncAll(want)
+// sync makes the table that of compiled, and returns how many elements were changed.
+func (s *syncer) sync() (int, error) {
+	want, conflicts := resolveConflicts(s.compiled)
+	s.logConflicts(conflicts)
+	if s.needFullSync {
+		return s.syncAll(want)
 	}
 	touched := map[key]bool{}
-	for k, f := range p.fronts {
+	for k, f := range s.frontends {
 		if want[k] != f {
 			touched[k] = true
 		}
 	}
 	for k, f := range want {
-		if p.fronts[k] != f {
+		if s.frontends[k] != f {
 			touched[k] = true
 		}
 	}
@@ -51,98 +51,98 @@ func (p *program) sync() (int, error) {
 	have, next := elements{}, elements{}
 	shared := map[sharedElement]int{}
 	for k := range touched {
-		p.fronts[k].add(have)
+		s.frontends[k].add(have)
 		want[k].add(next)
-		for _, e := range p.fronts[k].shared() {
+		for _, e := range s.frontends[k].shared() {
 			shared[e]--
 		}
 		for _, e := range want[k].shared() {
 			shared[e]++
 		}
 	}
-	p.count(shared, have, next)
-	n, err := p.kernel.change(have, next)
+	s.updateRefs(shared, have, next)
+	n, err := s.kernel.change(have, next)
 	if err != nil {
-		p.unsure = true
+		s.needFullSync = true
 		return n, err
 	}
-	before := p.fronts
-	p.fronts = want
-	return n, p.forget(before, want, touched)
+	before := s.frontends
+	s.frontends = want
+	return n, s.cleanUpRemoved(before, want, touched)
 }
 
 // syncAll reads the table and changes what differs.
-func (p *program) syncAll(want map[key]*front) (int, error) {
+func (s *syncer) syncAll(want map[key]*frontend) (int, error) {
 	es := elements{}
-	clear(p.refs)
+	clear(s.refs)
 	for _, f := range want {
 		f.add(es)
 		for _, e := range f.shared() {
 			es[e.element] = e.data
-			p.refs[e]++
+			s.refs[e]++
 		}
 	}
-	have, n, err := p.kernel.ensure(es)
+	have, n, err := s.kernel.ensure(es)
 	if err != nil {
 		return n, err
 	}
-	p.fronts, p.unsure = want, false
-	return n, p.forget(readFronts(have), want, nil)
+	s.frontends, s.needFullSync = want, false
+	return n, s.cleanUpRemoved(decodeFrontends(have), want, nil)
 }
 
-// forget ends what the kernel remembers of endpoints that are gone: clients' affinity and flows of UDP. touched are the keys
-// that changed; nil: any may have.
-func (p *program) forget(before, now map[key]*front, touched map[key]bool) error {
+// cleanUpRemoved updates what the kernel keeps of endpoints that were removed: clients' affinity and UDP flows. touched are the
+// keys that changed; nil stands for all.
+func (s *syncer) cleanUpRemoved(before, now map[key]*frontend, touched map[key]bool) error {
 	changed, to := before, now
 	if touched != nil {
-		changed, to = pick(before, touched), pick(now, touched)
+		changed, to = selectKeys(before, touched), selectKeys(now, touched)
 	}
 	for _, f := range changed {
-		if f.sticky == 0 {
+		if f.affinityID == 0 {
 			continue
 		}
-		if err := p.kernel.remap(remembered(before), remembered(now)); err != nil {
-			p.unsure = true
+		if err := s.kernel.remapAffinity(affinitySlots(before), affinitySlots(now)); err != nil {
+			s.needFullSync = true
 			return err
 		}
 		break
 	}
-	return deleteStale(staleUDP(changed, to))
+	return deleteStaleFlows(staleUDP(changed, to))
 }
 
-func (p *program) warn(clashes []clash) {
-	for _, c := range clashes {
-		if slices.Contains(p.clashes, c) {
+func (s *syncer) logConflicts(conflicts []conflict) {
+	for _, c := range conflicts {
+		if slices.Contains(s.conflicts, c) {
 			continue
 		}
-		reason := cmp.Or(c.reason, "another has it")
-		if pod, ok := strings.CutPrefix(c.loser, podMark); ok {
-			p.log.Warn("host port left out", "agent", "proxy", "key", c.key.String(), "pod", pod, "owner", c.owner, "reason", reason)
+		reason := cmp.Or(c.reason, "owner takes precedence")
+		if pod, ok := strings.CutPrefix(c.loser, podOwnerPrefix); ok {
+			s.log.Warn("host port left out", "agent", "proxy", "key", c.key.String(), "pod", pod, "owner", c.owner, "reason", reason)
 			continue
 		}
-		p.log.Warn("service address left out", "agent", "proxy", "key", c.key.String(), "service", c.loser, "owner", c.owner, "reason", reason)
+		s.log.Warn("service address left out", "agent", "proxy", "key", c.key.String(), "service", c.loser, "owner", c.owner, "reason", reason)
 	}
-	p.clashes = clashes
+	s.conflicts = conflicts
 }
 
-// count keeps the number of fronts that need each shared element, and puts into have those nobody needs any more
-// and into next those needed for the first time.
-func (p *program) count(delta map[sharedElement]int, have, next elements) {
+// updateRefs adds delta to the number of frontends that need each shared element. Elements that no frontend needs any more
+// are put into have, those that are needed for the first time into next.
+func (s *syncer) updateRefs(delta map[sharedElement]int, have, next elements) {
 	for e, d := range delta {
-		before := p.refs[e]
-		p.refs[e] = before + d
+		before := s.refs[e]
+		s.refs[e] = before + d
 		switch {
 		case before > 0 && before+d == 0:
 			have[e.element] = e.data
-			delete(p.refs, e)
+			delete(s.refs, e)
 		case before == 0 && d > 0:
 			next[e.element] = e.data
 		}
 	}
 }
 
-func pick(all map[key]*front, keys map[key]bool) map[key]*front {
-	return maps.Collect(func(yield func(key, *front) bool) {
+func selectKeys(all map[key]*frontend, keys map[key]bool) map[key]*frontend {
+	return maps.Collect(func(yield func(key, *frontend) bool) {
 		for k := range keys {
 			if f := all[k]; f != nil && !yield(k, f) {
 				return

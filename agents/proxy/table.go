@@ -11,13 +11,13 @@ import (
 	"gantry/agents/internal/nft"
 )
 
-// TableName is the proxy's table of family ip: no other process writes it.
+// TableName is the proxy's table, of family ip.
 const TableName = "gantry"
 
-// affinitySet remembers clients: client, affinityNumber -> slot.
+// affinitySet is the map from client and affinity ID to the number of a slot.
 const affinitySet = "affinity"
 
-// affinitySize bounds it. A map that rules write to must have a bound: without one the kernel takes none as 0.
+// affinitySize is its greatest number of entries. A map that rules add to must have a size: the kernel takes a missing one as 0.
 const affinitySize = 1 << 18
 
 var (
@@ -28,7 +28,7 @@ var (
 	affType  = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeMark)
 )
 
-// layout is the constant part of the table: sets, base chains and their rules.
+// layout is what the table has whatever the services: sets, chains and their rules, all but the endpoint chains.
 type layout struct {
 	table    *nftables.Table
 	sets     [setCount]*nftables.Set
@@ -42,15 +42,15 @@ type chain struct {
 	rules []nft.Rule
 }
 
-// layoutVersion counts changes of the sets' types, which no rule shows.
+// layoutVersion goes into the rules' fingerprints. Raise it for a change of a set's type, which no rule shows.
 const layoutVersion = 2
 
-// does is a rule with what to tell the reader of `nft list`.
-func does(exprs []expr.Any, comment string) nft.Rule {
+// newRule returns a rule with a comment for the reader of `nft list`.
+func newRule(exprs []expr.Any, comment string) nft.Rule {
 	return nft.Rule{Exprs: exprs, Comment: comment, Version: layoutVersion}
 }
 
-// newLayout is the table for a cluster's range of pod addresses.
+// newLayout returns the layout for a cluster's range of pod addresses.
 func newLayout(clusterCIDR netip.Prefix) *layout {
 	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: TableName}
 	set := func(name string, kt nftables.SetDatatype) *nftables.Set {
@@ -77,7 +77,7 @@ func newLayout(clusterCIDR netip.Prefix) *layout {
 	return l
 }
 
-// base is a chain that a hook of the kernel leads to.
+// base returns a base chain: one that a hook of the kernel calls.
 func (l *layout) base(name string, kind nftables.ChainType, hook *nftables.ChainHook, priority int, rules ...nft.Rule) *chain {
 	return &chain{&nftables.Chain{
 		Table: l.table, Name: name, Type: kind, Hooknum: hook,
@@ -85,31 +85,31 @@ func (l *layout) base(name string, kind nftables.ChainType, hook *nftables.Chain
 	}, rules}
 }
 
-// The priorities of the kernel's NAT, beside which our chains are put.
+// The priorities of destination and source NAT; the priorities of other chains are relative to them.
 const natDest, natSource = -100, 100
 
 func (l *layout) baseChains(clusterCIDR netip.Prefix) []*chain {
 	base := l.base
-	mark := does(concat(notFrom(clusterCIDR), loadKey(), isIn("masquerades"), setMark(true)), "from outside of the cluster")
-	lookup := does(concat(loadKey(), vmap("services")), "")
-	check := does(concat(newFlow(), jump("unserved-check")), "services without an endpoint")
+	mark := newRule(concat(notFrom(clusterCIDR), loadKey(), isIn("masquerades"), setMasqMark()), "from outside of the cluster")
+	lookup := newRule(concat(loadKey(), vmap("services")), "")
+	check := newRule(concat(newFlow(), jump("unserved-check")), "services without an endpoint")
 	const beforeFilter = -10
 	chains := []*chain{
-		l.chain(refuse,
-			does(concat(isTCP(), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}), ""),
-			does([]expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpPortUnreachable}}, "")),
-		l.chain(ignore, does([]expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}, "")),
+		l.chain(refuseChain,
+			newRule(concat(isTCP(), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}), ""),
+			newRule([]expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpPortUnreachable}}, "")),
+		l.chain(ignoreChain, newRule([]expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}, "")),
 		l.chain("unserved-check",
-			does(concat(loadKey(), vmap("unserved")), ""),
-			does(concat(loadDest(), isIn("cluster-ips"), jumpTo(expr.VerdictGoto, refuse)), "no such port")),
+			newRule(concat(loadKey(), vmap("unserved")), ""),
+			newRule(concat(loadDest(), isIn("cluster-ips"), jumpTo(expr.VerdictGoto, refuseChain)), "no such port")),
 		base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, natDest,
-			does(concat(to(loopbackRange), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}), "loopback is for this host alone"), mark, lookup),
+			newRule(concat(to(loopbackRange), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}), "loopback is reachable from this host only"), mark, lookup),
 		base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, natDest, mark, lookup),
 		base("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, natSource,
-			does(concat(wasDNAT(), loadPair(), isIn("hairpins"), masquerade()), "a pod that meets itself"),
-			does(concat(notLoopback(expr.MetaKeyOIFNAME), marked(), setMark(false), masquerade()), "from outside of the cluster")),
+			newRule(concat(wasDNAT(), loadPair(), isIn("hairpins"), masquerade()), "hairpin: a pod to itself"),
+			newRule(concat(notLoopback(expr.MetaKeyOIFNAME), hasMasqMark(), clearMasqMark(), masquerade()), "from outside of the cluster")),
 	}
-	// Before the chains of priority filter: Docker's forward chain drops.
+	// These run before the chains of priority filter, because Docker's forward chain drops.
 	return append(chains,
 		base("filter-input", nftables.ChainTypeFilter, nftables.ChainHookInput, beforeFilter, check),
 		base("filter-forward", nftables.ChainTypeFilter, nftables.ChainHookForward, beforeFilter, check),
@@ -120,31 +120,31 @@ func (l *layout) chain(name string, rules ...nft.Rule) *chain {
 	return &chain{&nftables.Chain{Table: l.table, Name: name}, rules}
 }
 
-// icmpPortUnreachable is the ICMP code a host gives for a port nobody listens on.
+// icmpPortUnreachable is the code of an ICMP destination unreachable message.
 const icmpPortUnreachable = 3
 
-// picker is the chain of a name that chainName made.
-func (l *layout) picker(name string, clusterCIDR netip.Prefix) *chain {
+// endpointChain returns the chain of a name that chainName made.
+func (l *layout) endpointChain(name string, clusterCIDR netip.Prefix) *chain {
 	c, _ := parseChain(name)
 	switch c.kind {
 	case "sticky":
-		// A rule's registers end with it, so the numbers travel in the packet's priority: from here to dnat.
+		// Registers are not kept from rule to rule, so the packet's priority carries the numbers as far as dnat.
 		return l.chain(name,
-			does(concat(loadKey(), lookupMap("sticky", reg1), storePriority()), "the port of a service"),
-			does(concat(loadClient(), remember(c.n, c.timeout)), "its client, a new one with a slot"),
-			does(concat(loadClient(), lookupMap(affinitySet, reg1), storePriority()), "the client's slot"),
-			does(concat(loadKey(), loadPriority(word(reg1, 3)), lookupMap("slots", reg1), dnat()), ""),
-			does(concat(loadHashedSlotKey(c.n), lookupMap("slots", reg1), dnat()), "that slot is not among these"))
+			newRule(concat(loadKey(), lookupMap("sticky", reg1), storePriority()), "load the affinity ID"),
+			newRule(concat(loadClient(), updateAffinity(c.n, c.timeout)), "add the client with a random slot, or renew its timeout"),
+			newRule(concat(loadClient(), lookupMap(affinitySet, reg1), storePriority()), "load the client's slot"),
+			newRule(concat(loadKey(), loadPriority(word(reg1, 3)), lookupMap("slots", reg1), dnat()), ""),
+			newRule(concat(loadHashedSlotKey(c.n), lookupMap("slots", reg1), dnat()), "no such slot: choose by the client's address"))
 	case "local":
 		all := chainName(c.n, c.n, c.timeout, false)
-		outside := jumpTo(expr.VerdictGoto, ignore)
-		if c.here > 0 {
-			outside = jumpTo(expr.VerdictGoto, chainName(c.here, c.here, c.timeout, false))
+		outside := jumpTo(expr.VerdictGoto, ignoreChain)
+		if c.local > 0 {
+			outside = jumpTo(expr.VerdictGoto, chainName(c.local, c.local, c.timeout, false))
 		}
 		return l.chain(name,
-			does(concat(from(clusterCIDR), jumpTo(expr.VerdictGoto, all)), "pods"),
-			does(concat(fromHost(), jumpTo(expr.VerdictGoto, all)), "this host"),
-			does(outside, "everybody else"))
+			newRule(concat(from(clusterCIDR), jumpTo(expr.VerdictGoto, all)), "pods"),
+			newRule(concat(fromHost(), jumpTo(expr.VerdictGoto, all)), "this host"),
+			newRule(outside, "clients outside of the cluster"))
 	}
-	return l.chain(name, does(concat(loadSlotKey(c.n), lookupMap("slots", reg1), dnat()), ""))
+	return l.chain(name, newRule(concat(loadSlotKey(c.n), lookupMap("slots", reg1), dnat()), ""))
 }

@@ -11,8 +11,8 @@ import (
 	"gantry/agents/internal/netnstest"
 )
 
-// world is a node n1 with pods a, b and c on its bridge, and a machine outside of the cluster.
-type world struct {
+// testNetwork is a node n1 with pods a, b and c on its bridge, and a machine outside of the cluster.
+type testNetwork struct {
 	host, outside int
 	a, b, c       int
 }
@@ -22,10 +22,10 @@ const (
 	outsideIP           = "192.0.2.20"
 )
 
-func newWorld(t *testing.T) world {
+func newTestNetwork(t *testing.T) testNetwork {
 	t.Helper()
-	// The kernel limits ICMP to a host as a whole; redirects, which a bridge's host sends and pods do not heed, would use up what the
-	// tests expect as port unreachable.
+	// The kernel limits the rate of ICMP per destination host. Redirects, which the bridge's host sends and pods ignore, would use it up,
+	// and the port unreachable messages that the tests expect would be missing.
 	for _, links := range []string{"all", "default"} {
 		if err := os.WriteFile("/proc/sys/net/ipv4/conf/"+links+"/send_redirects", []byte("0"), 0); err != nil {
 			t.Fatal(err)
@@ -36,7 +36,7 @@ func newWorld(t *testing.T) world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = bridge.Remove() })
-	w := world{host: os.Getpid(), outside: netnstest.Pod(t), a: netnstest.Pod(t), b: netnstest.Pod(t), c: netnstest.Pod(t)}
+	w := testNetwork{host: os.Getpid(), outside: netnstest.Pod(t), a: netnstest.Pod(t), b: netnstest.Pod(t), c: netnstest.Pod(t)}
 	netnstest.Uplink(t, w.outside, netip.PrefixFrom(nodeIP, 24), netip.MustParsePrefix(outsideIP+"/24"))
 	for name, at := range map[string]struct {
 		pid  int
@@ -48,7 +48,7 @@ func newWorld(t *testing.T) world {
 	return w
 }
 
-// answers asks addr until every one of want has answered, at most 200 times, and returns the addresses they saw.
+// answers connects to addr until all of want have answered, at most 200 times, and returns the client addresses that they saw.
 func answers(t *testing.T, from int, network, addr string, want ...string) map[string]bool {
 	t.Helper()
 	names, seen := map[string]bool{}, map[string]bool{}
@@ -75,11 +75,11 @@ func answers(t *testing.T, from int, network, addr string, want ...string) map[s
 }
 
 func TestTraffic(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
+	w, p := newTestNetwork(t), newTestSyncer(t)
 	all := []string{addrA + "@n1", addrB + "@n1", addrC + "@n1"}
-	set(p, service("web", "10.96.0.12", port("", 80, 30080)), slice("web", "", 8080, all...))
-	set(p, service("dns", "10.96.0.13", udp(port("", 53, 0))), udpSlice(slice("dns", "", 8080, addrA+"@n1", addrB+"@n1")))
-	set(p, service("self", "10.96.0.14", port("", 80, 0)), slice("self", "", 8080, addrA+"@n1"))
+	setService(p, service("web", "10.96.0.12", port("", 80, 30080)), slice("web", "", 8080, all...))
+	setService(p, service("dns", "10.96.0.13", udp(port("", 53, 0))), udpSlice(slice("dns", "", 8080, addrA+"@n1", addrB+"@n1")))
+	setService(p, service("self", "10.96.0.14", port("", 80, 0)), slice("self", "", 8080, addrA+"@n1"))
 	p.must(t)
 	t.Run("every endpoint answers", func(t *testing.T) {
 		for _, from := range []int{w.host, w.a, w.outside} {
@@ -119,31 +119,31 @@ func refused(t *testing.T, from int, addr string) {
 	}
 }
 
-func TestNobodyServes(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
-	set(p, service("web", "10.96.0.12", port("", 80, 30080)), slice("web", "", 8080, addrA+"@n1 unready"))
-	set(p, service("dns", "10.96.0.13", udp(port("", 53, 0))))
+func TestServiceWithoutEndpoints(t *testing.T) {
+	w, p := newTestNetwork(t), newTestSyncer(t)
+	setService(p, service("web", "10.96.0.12", port("", 80, 30080)), slice("web", "", 8080, addrA+"@n1 unready"))
+	setService(p, service("dns", "10.96.0.13", udp(port("", 53, 0))))
 	p.must(t)
 	for name, from := range map[string]int{"host": w.host, "pod": w.a, "outside": w.outside} {
 		t.Run(name, func(t *testing.T) {
 			refused(t, from, "10.96.0.12:80")
 			refused(t, from, "192.0.2.10:30080")
-			// On the host itself the write is not permitted, and the refusal follows.
+			// On the host itself the write fails with EPERM.
 			if _, _, err := netnstest.Ask(t, from, "udp", "10.96.0.13:53"); !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.EPERM) {
 				t.Errorf("asking over UDP: %v, want refused", err)
 			}
 		})
 	}
-	set(p, service("web", "10.96.0.12", port("", 80, 30080)), slice("web", "", 8080, addrA+"@n1"))
+	setService(p, service("web", "10.96.0.12", port("", 80, 30080)), slice("web", "", 8080, addrA+"@n1"))
 	p.must(t)
 	answers(t, w.host, "tcp", "10.96.0.12:80", "a")
 }
 
 func TestExternalTrafficPolicyLocal(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
+	w, p := newTestNetwork(t), newTestSyncer(t)
 	svc := service("web", "10.96.0.12", port("", 80, 30080))
 	svc.Spec.ExternalTrafficPolicy = "Local"
-	set(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n2")) // b is here in truth, which shows that all are reached
+	setService(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n2")) // b is on this node in fact, so that it can answer
 	p.must(t)
 	if seen := answers(t, w.outside, "tcp", "192.0.2.10:30080", "a"); !seen[outsideIP] {
 		t.Errorf("the pod saw %v, want the client's own address", seen)
@@ -153,21 +153,21 @@ func TestExternalTrafficPolicyLocal(t *testing.T) {
 	answers(t, w.outside, "tcp", "10.96.0.12:80", "a", "b")
 }
 
-func TestUDPFlowsFollow(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
+func TestStaleUDPFlowsAreDeleted(t *testing.T) {
+	w, p := newTestNetwork(t), newTestSyncer(t)
 	svc := service("dns", "10.96.0.13", udp(port("", 53, 0)))
-	set(p, svc, udpSlice(slice("dns", "", 8080, addrA+"@n1")))
+	setService(p, svc, udpSlice(slice("dns", "", 8080, addrA+"@n1")))
 	p.must(t)
-	c, err := netnstest.Dial(t, w.c, "udp", "10.96.0.13:53") // one port for all that follows
+	c, err := netnstest.Dial(t, w.c, "udp", "10.96.0.13:53") // one source port for all steps
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	for i, step := range []struct{ endpoint, want string }{{addrA, "a"}, {addrB, "b"}, {"", ""}, {addrA, "a"}} {
 		if step.endpoint == "" {
-			set(p, svc)
+			setService(p, svc)
 		} else {
-			set(p, svc, udpSlice(slice("dns", "", 8080, step.endpoint+"@n1")))
+			setService(p, svc, udpSlice(slice("dns", "", 8080, step.endpoint+"@n1")))
 		}
 		p.must(t)
 		got, _, err := netnstest.Answer(c)
@@ -177,14 +177,14 @@ func TestUDPFlowsFollow(t *testing.T) {
 	}
 }
 
-func TestConnectionsOutliveChanges(t *testing.T) {
-	w, p := newWorld(t), newTestProgram(t)
+func TestNewConnectionsDuringChanges(t *testing.T) {
+	w, p := newTestNetwork(t), newTestSyncer(t)
 	svc := service("web", "10.96.0.12", port("", 80, 0))
-	set(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1"))
+	setService(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1"))
 	p.must(t)
-	for i := range 50 { // a new connection while elements change always finds an endpoint
+	for i := range 50 { // a new connection gets an endpoint while elements change
 		eps := []string{addrA + "@n1", addrB + "@n1", addrC + "@n1"}[:1+i%3]
-		set(p, svc, slice("web", "", 8080, eps...))
+		setService(p, svc, slice("web", "", 8080, eps...))
 		done := make(chan error, 1)
 		go func() { _, err := p.sync(); done <- err }()
 		for range 5 {

@@ -291,7 +291,7 @@ func TestFatFinger(t *testing.T) {
 	})
 }
 
-// Cases 22, 23 at the API; what the proxy makes of such values is in agents/proxy (TestCompile).
+// Cases 22, 23 at the API; what the proxy makes of such values is in agents/proxy (TestCompileService).
 func TestHijacksAreRefused(t *testing.T) {
 	p := startPlane(t, "p", nil)
 	slices := "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"

@@ -1,9 +1,8 @@
-// Package bridge keeps the node's pod bridge, gantry0: the network agent wants it for the node's podCIDR and the
-// kubelet hangs pods on it, whichever comes first makes it.
+// Package bridge makes and repairs the node's pod bridge, gantry0. The network agent and the kubelet, which attaches pods to it, both
+// call Ensure; it is idempotent, and the first call makes the bridge.
 //
-// The bridge's address is the first of the podCIDR and is every pod's gateway. Its hardware address is made from
-// that address, because a bridge without one of its own takes a port's, and pods would lose their gateway
-// whenever that port goes.
+// The bridge's address is the first of the podCIDR and is the gateway of every pod. Its hardware address is derived from
+// that address: a bridge without a configured one takes a port's, and pods would lose their gateway when that port is removed.
 package bridge
 
 import (
@@ -20,21 +19,20 @@ import (
 	"github.com/vishvananda/netlink/nl"
 )
 
-// Name is the bridge's.
+// Name is the name of the bridge.
 const Name = "gantry0"
 
-// Gateway is the address of the bridge in a podCIDR: its first one.
+// Gateway returns the address of the bridge for a podCIDR: the first one.
 func Gateway(cidr netip.Prefix) netip.Addr { return cidr.Masked().Addr().Next() }
 
-// HardwareAddr is the address on the wire of an IPv4 address, for bridge and pods alike: an address given out
-// again keeps its neighbours' entries true.
+// HardwareAddr returns the hardware address of the bridge or pod with an IPv4 address. It depends on that address only, so that
+// neighbour entries stay right when a new pod gets the address.
 func HardwareAddr(a netip.Addr) net.HardwareAddr {
 	b := a.As4()
 	return net.HardwareAddr{0x0a, 0x58, b[0], b[1], b[2], b[3]}
 }
 
-// Check tells why cidr cannot be a podCIDR: it must be IPv4 and hold at least one pod beside network, gateway and
-// broadcast address.
+// Check returns an error unless cidr can be a podCIDR: an IPv4 range between /8 and /29.
 func Check(cidr netip.Prefix) error {
 	if !cidr.IsValid() || !cidr.Addr().Is4() || cidr.Bits() > 29 || cidr.Bits() < 8 {
 		return fmt.Errorf("podCIDR %q: want an IPv4 range between /8 and /29", cidr)
@@ -42,8 +40,8 @@ func Check(cidr netip.Prefix) error {
 	return nil
 }
 
-// Ensure makes the bridge, or what it lacks: up, with the podCIDR's gateway as its only IPv4 address, and
-// forwarding allowed on the host. mtu 0 takes that of the link with the default route. Calling it again changes nothing.
+// Ensure makes or repairs the bridge: it is up, has the podCIDR's gateway as its only IPv4 address, and the host forwards IPv4.
+// mtu 0 stands for that of the link with the default route. Ensure is idempotent.
 func Ensure(cidr netip.Prefix, mtu int) error {
 	if err := Check(cidr); err != nil {
 		return err
@@ -58,10 +56,10 @@ func Ensure(cidr netip.Prefix, mtu int) error {
 	if err := ensureAddress(link, cidr); err != nil {
 		return fmt.Errorf("ensuring address of bridge %s: %w", Name, err)
 	}
-	return Forward()
+	return enableForwarding()
 }
 
-// Remove deletes the bridge. An absent one is no fault.
+// Remove deletes the bridge. It returns nil when there is none.
 func Remove() error {
 	link, err := netlink.LinkByName(Name)
 	if absent(err) {
@@ -86,14 +84,14 @@ func ensureLink(cidr netip.Prefix, mtu int) (netlink.Link, error) {
 			return nil, err
 		}
 		if link, err = netlink.LinkByName(Name); err == nil {
-			err = adopt(link)
+			err = attachPorts(link)
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	if link.Type() != "bridge" {
-		return nil, fmt.Errorf("a link of type %s has its name", link.Type())
+		return nil, fmt.Errorf("a link of type %s has that name", link.Type())
 	}
 	a := link.Attrs()
 	if a.MTU != mtu {
@@ -103,25 +101,25 @@ func ensureLink(cidr netip.Prefix, mtu int) (netlink.Link, error) {
 		err = errors.Join(err, netlink.LinkSetHardwareAddr(link, mac))
 	}
 	if a.Flags&net.FlagUp == 0 {
-		// The bridge is IPv4's alone: no link-local address, no duplicate address detection.
+		// The bridge has no IPv6: no link-local address, no duplicate address detection.
 		_ = netlink.LinkSetIP6AddrGenMode(link, nl.IN6_ADDR_GEN_MODE_NONE) // fails where the host has no IPv6
 		err = errors.Join(err, netlink.LinkSetUp(link))
 	}
 	return link, err
 }
 
-// PortPrefix starts the names of the pods' links on the host; 12 hexadecimal digits follow.
+// PortPrefix is the prefix of the names of pods' links on the host; 12 hexadecimal digits follow.
 const PortPrefix = "gt"
 
-// IsPort tells whether a link's name is one of a pod's.
+// IsPort returns whether name is that of a pod's link on the host.
 func IsPort(name string) bool {
 	digits, ok := strings.CutPrefix(name, PortPrefix)
 	_, err := hex.DecodeString(digits)
 	return ok && err == nil && len(digits) == 12
 }
 
-// adopt makes the pods' links ports of a bridge that was made anew: deleting a bridge only sets its ports free.
-func adopt(br netlink.Link) error {
+// attachPorts makes the existing links of pods ports of a new bridge: deleting a bridge detaches its ports and leaves the links.
+func attachPorts(br netlink.Link) error {
 	links, err := netlink.LinkList()
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return err
@@ -131,7 +129,7 @@ func adopt(br netlink.Link) error {
 			continue
 		}
 		if err := errors.Join(netlink.LinkSetMaster(l, br), netlink.LinkSetHairpin(l, true)); err != nil && !absent(err) && !errors.Is(err, syscall.ENODEV) {
-			return fmt.Errorf("adopting link %s: %w", l.Attrs().Name, err)
+			return fmt.Errorf("attaching link %s: %w", l.Attrs().Name, err)
 		}
 	}
 	return nil
@@ -166,19 +164,19 @@ func ensureAddress(link netlink.Link, cidr netip.Prefix) error {
 
 const ipForward = "/proc/sys/net/ipv4/ip_forward"
 
-// Forward allows the host to forward IPv4 packets. It is the only kernel setting Gantry changes on the host.
-func Forward() error {
+// enableForwarding makes the host forward IPv4 packets. It is the only sysctl of the host that Gantry changes.
+func enableForwarding() error {
 	b, err := os.ReadFile(ipForward)
 	if err == nil && strings.TrimSpace(string(b)) == "1" {
 		return nil
 	}
 	if err := os.WriteFile(ipForward, []byte("1\n"), 0); err != nil {
-		return fmt.Errorf("allowing IPv4 forwarding: %w", err)
+		return fmt.Errorf("enabling IPv4 forwarding: %w", err)
 	}
 	return nil
 }
 
-// defaultMTU is Ethernet's, for a host without a default route.
+// defaultMTU is Ethernet's. It is used on a host without a default route.
 const defaultMTU = 1500
 
 func uplinkMTU() int {

@@ -13,8 +13,8 @@ import (
 	"gantry/agents/internal/bridge"
 )
 
-// Attach joins the network namespace of process pid to the bridge as a pod: eth0 with the address alone, and the bridge
-// as gateway of everything. The bridge must be there.
+// Attach connects the network namespace of process pid to the bridge as a pod's: eth0 has addr as a /32, and the default route is
+// by gateway. The bridge must exist.
 func Attach(t testing.TB, pid int, addr netip.Addr, gateway netip.Addr) {
 	t.Helper()
 	br, err := netlink.LinkByName(bridge.Name)
@@ -31,8 +31,8 @@ func Attach(t testing.TB, pid int, addr netip.Addr, gateway netip.Addr) {
 	})
 }
 
-// Uplink joins the network namespace of process pid to this one by a network of its own, as a machine outside of the cluster: here and
-// there are the addresses. This namespace's default route leads there, and the other's here.
+// Uplink connects the network namespace of process pid to this one as a machine outside of the cluster: a veth pair with the
+// addresses here and there. The default route of each namespace is by the other's address.
 func Uplink(t testing.TB, pid int, here, there netip.Prefix) {
 	t.Helper()
 	host := veth(t, pid)
@@ -44,7 +44,7 @@ func Uplink(t testing.TB, pid int, here, there netip.Prefix) {
 	})
 }
 
-// veth makes a pair whose other end is eth0 in the namespace of pid.
+// veth makes a pair, returns this namespace's end, and leaves the other as eth0 in the namespace of pid.
 func veth(t testing.TB, pid int) netlink.Link {
 	t.Helper()
 	attrs := netlink.NewLinkAttrs()
@@ -81,8 +81,8 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// Serve answers TCP connections and UDP packets to port in the namespace of pid with "<name> <the client's address>", until
-// the test ends.
+// Serve answers TCP connections and UDP packets to port in the namespace of pid with "<name> <client's address>" until the test
+// ends.
 func Serve(t testing.TB, pid int, port uint16, name string) {
 	t.Helper()
 	In(t, pid, func() {
@@ -133,7 +133,7 @@ func Dial(t testing.TB, pid int, network, addr string) (c net.Conn, err error) {
 	return c, err
 }
 
-// Ask is Dial and then Serve's answer: who answered, and which address it saw.
+// Ask dials addr and returns the answer of Serve: its name, and the client's address that it saw.
 func Ask(t testing.TB, pid int, network, addr string) (name, seen string, err error) {
 	t.Helper()
 	c, err := Dial(t, pid, network, addr)
@@ -144,7 +144,7 @@ func Ask(t testing.TB, pid int, network, addr string) (name, seen string, err er
 	return Answer(c)
 }
 
-// Answer reads Serve's answer on c; on UDP it asks first.
+// Answer reads the answer of Serve from c; on UDP it sends a packet first.
 func Answer(c net.Conn) (name, seen string, err error) {
 	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
 	if _, ok := c.(*net.UDPConn); ok {
@@ -160,7 +160,7 @@ func Answer(c net.Conn) (name, seen string, err error) {
 	return name, seen, err
 }
 
-// Loopback sets lo up in the namespace it is called in: see In.
+// Loopback sets lo up in the current namespace; call it within In.
 func Loopback(t testing.TB) {
 	t.Helper()
 	lo, err := netlink.LinkByName("lo")

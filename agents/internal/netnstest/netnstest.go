@@ -1,5 +1,6 @@
-// Package netnstest runs a test binary in a network namespace of its own, so that tests may make links, routes
-// and packet filters as they like. It needs root; without it the tests fail.
+// Package netnstest runs a test binary in a network namespace of its own, so that tests can make links, routes and packet filters
+// without touching the host's. It also makes namespaces for pods and outside machines, connects them and serves in them. It
+// needs root; without it the tests fail.
 package netnstest
 
 import (
@@ -19,7 +20,7 @@ import (
 	"gantry/registry/leaktest"
 )
 
-// inside marks the process that runs in the new namespace; pod marks a Pod's process.
+// These environment variables are set in the process that runs the tests in the new namespace, and in the process of a Pod.
 const inside, pod = "GANTRY_TEST_NETNS", "GANTRY_TEST_POD"
 
 // Main is for TestMain: it runs the package's tests in a new network namespace and exits.
@@ -51,8 +52,8 @@ func Main(m *testing.M) {
 	os.Exit(0)
 }
 
-// Pod starts a process in a further network namespace, as a sandbox would be, and returns its id. It ends with
-// the test. The package's TestMain must be Main.
+// Pod starts a process in a new network namespace, as a pod's sandbox has it, and returns the process's id. It ends with the test.
+// The package's TestMain must call Main.
 func Pod(t testing.TB) (pid int) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
@@ -79,8 +80,8 @@ func Pod(t testing.TB) (pid int) {
 	return cmd.Process.Pid
 }
 
-// In runs f in the network namespace of process pid: sockets that f opens on its own goroutine (Dial to a literal
-// address, Listen) belong to it, wherever they are used afterwards.
+// In runs f in the network namespace of process pid. Sockets that f opens on its own goroutine (Listen, Dial to a literal address)
+// stay in that namespace, wherever they are used afterwards.
 func In(t testing.TB, pid int, f func()) {
 	t.Helper()
 	done := make(chan error, 1)

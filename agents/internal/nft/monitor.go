@@ -10,19 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// monitorBuffer holds the notifications of one big transaction, in bytes.
+// monitorBuffer is the size of the receive buffer in bytes, enough for the notifications of one big transaction.
 const monitorBuffer = 16 << 20
 
-// Monitor sends to changed (without blocking: a buffer of one is right) whenever a table of family ip changes for which
-// mine returns true; port is the netlink address of who changed it, see Port. It returns nil when ctx is done and an
-// error when it cannot listen or may have missed something: look at the tables then and call it again.
-func Monitor(ctx context.Context, mine func(table string, port uint32) bool, changed chan<- struct{}) error {
+// Monitor sends to changed whenever a table of family ip changes for which watched returns true; port is the netlink port of the
+// socket that changed it, see Port. It does not block on changed, which should have a buffer of one. It returns nil when
+// ctx is done, and an error when it cannot listen or may have missed a change: read the tables then and call it again.
+func Monitor(ctx context.Context, watched func(table string, port uint32) bool, changed chan<- struct{}) error {
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return fmt.Errorf("listening to nftables: %w", err)
 	}
 	defer c.Close()
-	_ = c.SetReadBuffer(monitorBuffer) // less is enough most of the time
+	_ = c.SetReadBuffer(monitorBuffer) // best effort: a smaller buffer may overflow, which is an error below
 	if err := c.JoinGroup(unix.NFNLGRP_NFTABLES); err != nil {
 		return fmt.Errorf("listening to nftables: %w", err)
 	}
@@ -33,11 +33,11 @@ func Monitor(ctx context.Context, mine func(table string, port uint32) bool, cha
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err != nil { // ENOBUFS: more changes than the buffer holds
+		if err != nil { // ENOBUFS: the buffer has overflowed
 			return fmt.Errorf("listening to nftables: %w", err)
 		}
 		for _, m := range msgs {
-			if table := tableOf(m); table != "" && mine(table, m.Header.PID) {
+			if table := tableOf(m); table != "" && watched(table, m.Header.PID) {
 				select {
 				case changed <- struct{}{}:
 				default:
@@ -48,7 +48,7 @@ func Monitor(ctx context.Context, mine func(table string, port uint32) bool, cha
 	}
 }
 
-// tableOf is the table of family ip that a notification is about, or "".
+// tableOf returns the name of the table of family ip that a notification is about, or "".
 func tableOf(m netlink.Message) string {
 	if m.Header.Type>>8 != unix.NFNL_SUBSYS_NFTABLES || m.Header.Type&0xff == unix.NFT_MSG_NEWGEN || len(m.Data) < 4 || m.Data[0] != unix.NFPROTO_IPV4 {
 		return ""
@@ -67,7 +67,7 @@ func tableOf(m netlink.Message) string {
 	return ""
 }
 
-// Port is the address of a netlink socket, which the kernel notes as the sender of what it does.
+// Port returns the port of a netlink socket, by which notifications name the sender of a change.
 func Port(c *netlink.Conn) (port uint32, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package nft is what the agents that own nftables tables share beside github.com/google/nftables: rules that can
-// be recognised, a listing of one table's rules that parses nothing else, and a monitor of one's tables.
+// Package nft complements github.com/google/nftables for agents that own tables of family ip: Rule has a fingerprint that
+// tells whether the kernel's rule is the wanted one, Rules and Policy read one table only, and Monitor reports changes of tables.
+// It needs CAP_NET_ADMIN in the network namespace.
 package nft
 
 import (
@@ -15,29 +16,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Rule is expressions and what to tell the reader of `nft list`.
+// Rule is a rule to program: its expressions, and a comment for the reader of `nft list`.
 type Rule struct {
 	Exprs   []expr.Any
 	Comment string
-	// Version goes into the fingerprint: raise it for a change that the expressions do not show.
+	// Version is part of the fingerprint. Raise it for a change that the expressions do not show.
 	Version byte
 }
 
-// markType is where a rule's user data holds its fingerprint: nft shows the comment and skips what it does not know.
-const markType = userdata.Type(200)
+// fingerprintType is the type of the fingerprint in a rule's user data. nft shows comments and skips types that it does not know.
+const fingerprintType = userdata.Type(200)
 
-// UserData is the rule's comment and fingerprint, for nftables.Rule.
+// UserData returns the rule's comment and fingerprint as nftables.Rule takes them.
 func (r Rule) UserData() []byte {
 	var b []byte
 	if r.Comment != "" {
 		b = userdata.AppendString(b, userdata.TypeComment, r.Comment)
 	}
-	return userdata.Append(b, markType, []byte(r.Mark()))
+	return userdata.Append(b, fingerprintType, []byte(r.Fingerprint()))
 }
 
-// Mark is a fingerprint of what the rule does: a rule of another release, or one somebody replaced, has another or
-// none.
-func (r Rule) Mark() string {
+// Fingerprint returns 8 bytes that depend on version, expressions and comment. The rule of another release has another
+// fingerprint, and one that another program added has none.
+func (r Rule) Fingerprint() string {
 	h := sha256.New()
 	h.Write([]byte{r.Version})
 	for _, e := range r.Exprs {
@@ -51,25 +52,25 @@ func (r Rule) Mark() string {
 	return string(h.Sum(nil)[:8])
 }
 
-// Found is a rule in the kernel.
-type Found struct {
-	Handle  uint64
-	Mark    string // "" for a rule that is not one of ours
-	Comment string
+// InstalledRule is a rule that the kernel has.
+type InstalledRule struct {
+	Handle      uint64
+	Fingerprint string // "" for a rule that was not made from a Rule
+	Comment     string
 }
 
 // Rules returns the rules of a table of family ip by chain; chains without rules are not in it, and an absent table has none.
-// It is raw netlink because google/nftables asks for one known chain at a time or for everybody's, and parses
-// expressions, which fails for those of newer tools.
-func Rules(table string) (map[string][]Found, error) {
-	msgs, err := ask(unix.NFT_MSG_GETRULE, netlink.Dump, netlink.Attribute{Type: unix.NFTA_RULE_TABLE, Data: []byte(table + "\x00")})
+// It uses raw netlink, because google/nftables lists one known chain at a time or all tables', and parses expressions, which fails
+// for those of newer tools.
+func Rules(table string) (map[string][]InstalledRule, error) {
+	msgs, err := request(unix.NFT_MSG_GETRULE, netlink.Dump, netlink.Attribute{Type: unix.NFTA_RULE_TABLE, Data: []byte(table + "\x00")})
 	if errors.Is(err, unix.ENOENT) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading rules of table %s: %w", table, err)
 	}
-	found := map[string][]Found{}
+	found := map[string][]InstalledRule{}
 	for _, m := range msgs {
 		if chain, f, ok := readRule(m.Data); ok {
 			found[chain] = append(found[chain], f)
@@ -78,10 +79,9 @@ func Rules(table string) (map[string][]Found, error) {
 	return found, nil
 }
 
-// Policy returns whether a table of family ip has a chain, and whether packets that none of its rules decides are
-// dropped.
+// Policy returns whether a table of family ip has a chain, and whether the chain's policy is drop.
 func Policy(table, chain string) (exists, drops bool, err error) {
-	msgs, err := ask(unix.NFT_MSG_GETCHAIN, 0,
+	msgs, err := request(unix.NFT_MSG_GETCHAIN, 0,
 		netlink.Attribute{Type: unix.NFTA_CHAIN_TABLE, Data: []byte(table + "\x00")},
 		netlink.Attribute{Type: unix.NFTA_CHAIN_NAME, Data: []byte(chain + "\x00")})
 	if errors.Is(err, unix.ENOENT) {
@@ -103,7 +103,7 @@ func Policy(table, chain string) (exists, drops bool, err error) {
 	return true, drops, ad.Err()
 }
 
-func ask(kind netlink.HeaderType, flags netlink.HeaderFlags, attrs ...netlink.Attribute) ([]netlink.Message, error) {
+func request(kind netlink.HeaderType, flags netlink.HeaderFlags, attrs ...netlink.Attribute) ([]netlink.Message, error) {
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func ask(kind netlink.HeaderType, flags netlink.HeaderFlags, attrs ...netlink.At
 	})
 }
 
-func readRule(data []byte) (chain string, f Found, ok bool) {
+func readRule(data []byte) (chain string, f InstalledRule, ok bool) {
 	if len(data) < 4 {
 		return "", f, false
 	}
@@ -135,7 +135,7 @@ func readRule(data []byte) (chain string, f Found, ok bool) {
 		case unix.NFTA_RULE_HANDLE:
 			f.Handle = ad.Uint64()
 		case unix.NFTA_RULE_USERDATA:
-			f.Mark = string(userdata.Get(ad.Bytes(), markType))
+			f.Fingerprint = string(userdata.Get(ad.Bytes(), fingerprintType))
 			f.Comment, _ = userdata.GetString(ad.Bytes(), userdata.TypeComment)
 		}
 	}

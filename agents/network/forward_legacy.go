@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// iptables-legacy keeps rules of its own in the kernel, which nftables neither shows nor changes; only its program does. It is run
-// only where such a filter table exists.
+// iptables-legacy has its own rules in the kernel, which nftables cannot list or change. Its program is run only where such a
+// filter table exists.
 const (
 	legacyTables  = "/proc/net/ip_tables_names"
 	legacyProgram = "iptables-legacy"
@@ -33,11 +33,11 @@ func ensureForwardLegacy(clusterCIDR netip.Prefix) error {
 	return runLegacy(append(dels, adds...))
 }
 
-// legacyRules is `iptables-legacy -S`, "" where there is no legacy filter table or no such program.
+// legacyRules returns the output of `iptables-legacy -S`, "" where there is no legacy filter table or no such program.
 func legacyRules() (string, error) {
 	names, err := os.ReadFile(legacyTables)
 	if err != nil || !hasLine(string(names), "filter") {
-		return "", nil // the kernel may not have them at all
+		return "", nil // the kernel may lack them
 	}
 	if _, err := exec.LookPath(legacyProgram); err != nil {
 		return "", nil
@@ -49,7 +49,7 @@ func legacyRules() (string, error) {
 	return string(out), nil
 }
 
-// planLegacy returns the arguments that make our rules be in chain ("": in none) and in no other. Pure.
+// planLegacy returns the arguments of commands after which the agent's rules are in chain ("": in none) and in no other. Pure.
 func planLegacy(rules, chain string, clusterCIDR netip.Prefix) (adds, dels [][]string) {
 	want := map[string]bool{}
 	if chain != "" {
@@ -74,7 +74,7 @@ func planLegacy(rules, chain string, clusterCIDR netip.Prefix) (adds, dels [][]s
 	return adds, dels
 }
 
-// legacyArgs turns a line of -S into arguments with another command.
+// legacyArgs returns the arguments that apply command (-I, -D) to the rule in a line of -S.
 func legacyArgs(command, line string) []string {
 	line = strings.Replace(line, fmt.Sprintf("%q", forwardComment), "\x00", 1)
 	args := strings.Fields(line)

@@ -11,14 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Registers: 16 of 4 bytes. nft calls the first of every four 1 to 4, the others by their own number, and reads
-// concatenations only when they are numbered like that.
+// The kernel has 16 registers of 4 bytes. The first of every four is numbered 1 to 4 as a register of 16 bytes, the others by their
+// own number. nft can list concatenations only when they are numbered like that.
 const (
 	reg1 = unix.NFT_REG_1
 	reg2 = unix.NFT_REG_2
 )
 
-// word is the register n words behind a first one.
+// word is the register n words after first.
 func word(first uint32, n uint32) uint32 {
 	if n == 0 {
 		return first
@@ -26,7 +26,7 @@ func word(first uint32, n uint32) uint32 {
 	return unix.NFT_REG32_00 + (first-unix.NFT_REG_1)*4 + n
 }
 
-// Offsets in the headers.
+// Offsets in the IPv4, TCP and UDP headers, in bytes.
 const (
 	ipChecksum       = 10
 	ipSource, ipDest = 12, 16
@@ -70,14 +70,14 @@ func loadDest() []expr.Any { return []expr.Any{loadIP(ipDest, reg1)} }
 
 func loadPair() []expr.Any { return []expr.Any{loadIP(ipSource, reg1), loadIP(ipDest, word(reg1, 1))} }
 
-// vmap is `vmap @set` of what is loaded: the kernel's verdict register is 0.
+// vmap is `vmap @set` of what is loaded. The verdict register is number 0.
 func vmap(set string) []expr.Any {
 	return []expr.Any{&expr.Lookup{SourceRegister: reg1, DestRegister: unix.NFT_REG_VERDICT, IsDestRegSet: true, SetName: set}}
 }
 
 func isIn(set string) []expr.Any { return []expr.Any{&expr.Lookup{SourceRegister: reg1, SetName: set}} }
 
-// lookupMap replaces what is loaded by what the map has for it; without an entry the rule ends there.
+// lookupMap loads what the map has for what is loaded; without an entry the rule does not match.
 func lookupMap(set string, to uint32) []expr.Any {
 	return []expr.Any{&expr.Lookup{SourceRegister: reg1, DestRegister: to, IsDestRegSet: true, SetName: set}}
 }
@@ -96,9 +96,9 @@ func loadPriority(reg uint32) []expr.Any {
 	return []expr.Any{&expr.Meta{Key: expr.MetaKeyPRIORITY, Register: reg}}
 }
 
-// remember is `update @affinity { <what is loaded> timeout t : numgen random mod n }`: where there is an entry, the kernel
-// keeps its data and only renews its timeout.
-func remember(n, seconds int) []expr.Any {
+// updateAffinity is `update @affinity { <what is loaded> timeout t : numgen random mod n }`. The kernel keeps the data of an existing
+// entry and only renews its timeout.
+func updateAffinity(n, seconds int) []expr.Any {
 	return []expr.Any{
 		&expr.Numgen{Register: reg2, Modulus: uint32(n), Type: unix.NFT_NG_RANDOM},
 		&expr.Dynset{
@@ -134,29 +134,32 @@ func ctBit(k expr.CtKey, bit uint32) []expr.Any {
 	}
 }
 
-// masqMark is the bit of the packet's mark that says, on its way from the choice of the endpoint to its last hook, that its source
-// is to be replaced. It is kube-proxy's, so other tools know it is taken. (`ct original daddr` would need no mark, but
-// nft up to 1.0 aborts when it lists that in a concatenation.)
+// masqMark is the bit of the packet's mark that carries, from the choice of the endpoint to postrouting, that the source is to be
+// masqueraded. It is kube-proxy's bit, which other tools leave alone. (`ct original daddr` would need no mark, but nft up to
+// 1.0 aborts when it lists that in a concatenation.) On a reply to a loopback client it carries, to loopback-input, that the
+// destination is to be 127.0.0.1 again.
 const masqMark = 0x4000
 
-// setMark is `meta mark set mark or 0x4000`, or with on false `mark and not 0x4000`.
-func setMark(on bool) []expr.Any {
-	xor := uint32(0)
-	if on {
-		xor = masqMark
-	}
+// setMasqMark is `meta mark set mark or 0x4000`.
+func setMasqMark() []expr.Any { return writeMark(^uint32(masqMark), masqMark) }
+
+// clearMasqMark is `meta mark set mark and not 0x4000`.
+func clearMasqMark() []expr.Any { return writeMark(^uint32(masqMark), 0) }
+
+// writeMark is `meta mark set mark and mask xor bits`.
+func writeMark(mask, bits uint32) []expr.Any {
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg1},
 		&expr.Bitwise{
 			SourceRegister: reg1, DestRegister: reg1, Len: 4,
-			Mask: binaryutil.NativeEndian.PutUint32(^uint32(masqMark)), Xor: binaryutil.NativeEndian.PutUint32(xor),
+			Mask: binaryutil.NativeEndian.PutUint32(mask), Xor: binaryutil.NativeEndian.PutUint32(bits),
 		},
 		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg1, SourceRegister: true},
 	}
 }
 
-// marked is `meta mark and 0x4000 == 0x4000`.
-func marked() []expr.Any {
+// hasMasqMark is `meta mark and 0x4000 == 0x4000`.
+func hasMasqMark() []expr.Any {
 	bit := binaryutil.NativeEndian.PutUint32(masqMark)
 	return []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyMARK, Register: reg1},

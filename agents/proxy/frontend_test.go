@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// text is a front in one line: "10.96.0.12:80/tcp pick-2 10.244.1.2:8080 10.244.1.3:8080 masq hairpin=10.244.1.2".
-func (f *front) text() string {
+// text is a frontend in one line: "10.96.0.12:80/tcp pick-2 10.244.1.2:8080 10.244.1.3:8080 masq hairpin=10.244.1.2".
+func (f *frontend) text() string {
 	parts := []string{f.key.String(), f.chain + f.unserved}
 	for _, s := range f.slots {
 		parts = append(parts, s.String())
@@ -31,7 +31,7 @@ func (f *front) text() string {
 
 func with(s *corev1.Service, change func(*corev1.Service)) *corev1.Service { change(s); return s }
 
-func TestCompile(t *testing.T) {
+func TestCompileService(t *testing.T) {
 	web := func() *corev1.Service { return service("web", "10.96.0.12", port("", 80, 0)) }
 	nodePort := func() *corev1.Service { return service("web", "10.96.0.12", port("", 80, 30080)) }
 	localOnly := func(s *corev1.Service) { s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal }
@@ -64,20 +64,20 @@ func TestCompile(t *testing.T) {
 		{"headless", service("s", "None", port("", 80, 0)), nil, ""},
 		{"external name", with(web(), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }), nil, ""},
 		{"another proxy's", with(web(), func(s *corev1.Service) { s.Labels = map[string]string{"service.kubernetes.io/service-proxy-name": "x"} }), nil, ""},
-		{"hostile endpoints", web(), eps(slice("web", "", 8080, "127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0", "255.255.255.255", "::1", "10.244.1.1", "rubbish", "", "10.244.2.2")),
+		{"invalid endpoints", web(), eps(slice("web", "", 8080, "127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0", "255.255.255.255", "::1", "10.244.1.1", "rubbish", "", "10.244.2.2")),
 			"10.96.0.12:80/tcp pick-1 10.244.2.2:8080 masq"},
-		{"hostile cluster IPs", with(web(), func(s *corev1.Service) {
+		{"invalid cluster IPs", with(web(), func(s *corev1.Service) {
 			s.Spec.ClusterIPs = []string{"127.0.0.1", "10.244.1.2", "192.0.2.10", "169.254.169.254", "x"}
 		}), nil, ""},
-		{"hostile ports", service("s", "10.96.0.12", port("a", 0, 0), port("b", 70000, 0), port("c", -1, 0)), nil, ""},
-		{"sticky", sticky(web()), eps(slice("web", "", 8080, "10.244.2.2@n2")), "10.96.0.12:80/tcp sticky-1-10800 10.244.2.2:8080 masq"},
-		{"sticky fronts number their endpoints alike", sticky(nodePort()), eps(slice("web", "", 8080, "10.244.1.2@n2", "10.244.1.9@n1")),
+		{"invalid ports", service("s", "10.96.0.12", port("a", 0, 0), port("b", 70000, 0), port("c", -1, 0)), nil, ""},
+		{"sticky", withAffinity(web()), eps(slice("web", "", 8080, "10.244.2.2@n2")), "10.96.0.12:80/tcp sticky-1-10800 10.244.2.2:8080 masq"},
+		{"sticky frontends number their endpoints alike", withAffinity(nodePort()), eps(slice("web", "", 8080, "10.244.1.2@n2", "10.244.1.9@n1")),
 			"10.96.0.12:80/tcp sticky-2-10800 10.244.1.9:8080 10.244.1.2:8080 masq hairpin=10.244.1.9\n" +
 				"192.0.2.10:30080/tcp sticky-2-10800 10.244.1.9:8080 10.244.1.2:8080 masq hairpin=10.244.1.9"},
-		{"also where some are for clients inside only", with(sticky(nodePort()), localOnly), eps(slice("web", "", 8080, "10.244.1.2@n2", "10.244.1.9@n1")),
+		{"sticky, external local", with(withAffinity(nodePort()), localOnly), eps(slice("web", "", 8080, "10.244.1.2@n2", "10.244.1.9@n1")),
 			"10.96.0.12:80/tcp sticky-2-10800 10.244.1.9:8080 10.244.1.2:8080 masq hairpin=10.244.1.9\n" +
 				"192.0.2.10:30080/tcp local-1-2-10800 10.244.1.9:8080 10.244.1.2:8080 hairpin=10.244.1.9"},
-		{"sticky for a minute", with(sticky(web()), func(s *corev1.Service) {
+		{"sticky for a minute", with(withAffinity(web()), func(s *corev1.Service) {
 			minute := int32(60)
 			s.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: &minute}}
 		}), eps(slice("web", "", 8080, "10.244.2.2@n2")), "10.96.0.12:80/tcp sticky-1-60 10.244.2.2:8080 masq"},
@@ -87,14 +87,14 @@ func TestCompile(t *testing.T) {
 		{"external local", with(nodePort(), localOnly), eps(slice("web", "", 8080, "10.244.1.2@n1", "10.244.2.2@n2", "10.244.1.9@n1")),
 			"10.96.0.12:80/tcp pick-3 10.244.1.2:8080 10.244.1.9:8080 10.244.2.2:8080 masq hairpin=10.244.1.2 hairpin=10.244.1.9\n" +
 				"192.0.2.10:30080/tcp local-2-3 10.244.1.2:8080 10.244.1.9:8080 10.244.2.2:8080 hairpin=10.244.1.2 hairpin=10.244.1.9"},
-		{"external local, none here", with(nodePort(), localOnly), eps(slice("web", "", 8080, "10.244.2.2@n2")),
+		{"external local, none on this node", with(nodePort(), localOnly), eps(slice("web", "", 8080, "10.244.2.2@n2")),
 			"10.96.0.12:80/tcp pick-1 10.244.2.2:8080 masq\n192.0.2.10:30080/tcp local-0-1 10.244.2.2:8080"},
 		{"external local, none at all", with(nodePort(), localOnly), nil, "10.96.0.12:80/tcp refuse\n192.0.2.10:30080/tcp refuse"},
-		{"external local, only a terminating one here", with(nodePort(), localOnly), eps(slice("web", "", 8080, "10.244.1.2@n1 terminating")),
+		{"external local, only a terminating one on this node", with(nodePort(), localOnly), eps(slice("web", "", 8080, "10.244.1.2@n1 terminating")),
 			"10.96.0.12:80/tcp pick-1 10.244.1.2:8080 masq hairpin=10.244.1.2\n192.0.2.10:30080/tcp local-1-1 10.244.1.2:8080 hairpin=10.244.1.2"},
 		{"internal local", with(web(), insideLocal), eps(slice("web", "", 8080, "10.244.1.2@n1", "10.244.2.2@n2")),
 			"10.96.0.12:80/tcp pick-1 10.244.1.2:8080 masq hairpin=10.244.1.2"},
-		{"internal local, none here", with(web(), insideLocal), eps(slice("web", "", 8080, "10.244.2.2@n2")), "10.96.0.12:80/tcp ignore"},
+		{"internal local, none on this node", with(web(), insideLocal), eps(slice("web", "", 8080, "10.244.2.2@n2")), "10.96.0.12:80/tcp ignore"},
 		{"load balancer", with(web(), func(s *corev1.Service) {
 			proxied := corev1.LoadBalancerIPModeProxy
 			s.Spec.Type = corev1.ServiceTypeLoadBalancer
@@ -111,7 +111,7 @@ func TestCompile(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			for _, f := range compile(tt.svc, tt.eps, &zoned) {
+			for _, f := range compileService(tt.svc, tt.eps, &zoned) {
 				got = append(got, f.text())
 			}
 			if diff := cmp.Diff(tt.want, strings.Join(got, "\n")); diff != "" {
@@ -123,7 +123,7 @@ func TestCompile(t *testing.T) {
 
 func eps(s ...*discoveryv1.EndpointSlice) []*discoveryv1.EndpointSlice { return s }
 
-func TestMerge(t *testing.T) {
+func TestResolveConflicts(t *testing.T) {
 	aged := func(name, ip string, age int64, ports ...corev1.ServicePort) *corev1.Service {
 		return with(service(name, ip, ports...), func(s *corev1.Service) { s.CreationTimestamp = metav1.Unix(age, 0) })
 	}
@@ -133,41 +133,41 @@ func TestMerge(t *testing.T) {
 		return s
 	}
 	tests := []struct {
-		name    string
-		in      []*corev1.Service
-		want    string // owner of each key
-		clashes string
+		name      string
+		in        []*corev1.Service
+		want      string // owner of each key
+		conflicts string
 	}{
-		{"no clash", []*corev1.Service{aged("a", "10.96.0.1", 1, port("", 80, 0)), aged("b", "10.96.0.2", 2, port("", 80, 0))},
+		{"no conflict", []*corev1.Service{aged("a", "10.96.0.1", 1, port("", 80, 0)), aged("b", "10.96.0.2", 2, port("", 80, 0))},
 			"10.96.0.1:80/tcp default/a, 10.96.0.2:80/tcp default/b", ""},
-		{"the older has a cluster IP with all its ports", []*corev1.Service{aged("b", "10.96.0.1", 2, port("x", 80, 0), port("y", 81, 0)), aged("a", "10.96.0.1", 1, port("", 80, 0))},
+		{"the older gets a cluster IP with all its ports", []*corev1.Service{aged("b", "10.96.0.1", 2, port("x", 80, 0), port("y", 81, 0)), aged("a", "10.96.0.1", 1, port("", 80, 0))},
 			"10.96.0.1:80/tcp default/a", "10.96.0.1:80/tcp default/b default/a, 10.96.0.1:81/tcp default/b default/a"},
 		{"of equal age the lower UID", []*corev1.Service{aged("b", "10.96.0.1", 1, port("", 80, 0)), aged("a", "10.96.0.1", 1, port("", 80, 0))},
 			"10.96.0.1:80/tcp default/a", "10.96.0.1:80/tcp default/b default/a"},
 		{"a node port twice", []*corev1.Service{aged("b", "10.96.0.2", 2, port("", 80, 30001)), aged("a", "10.96.0.1", 1, port("", 80, 30001))},
 			"10.96.0.1:80/tcp default/a, 10.96.0.2:80/tcp default/b, 192.0.2.10:30001/tcp default/a", "192.0.2.10:30001/tcp default/b default/a"},
-		{"a cluster IP goes before a load balancer's address", []*corev1.Service{
-			onLoadBalancer(aged("thief", "10.96.0.3", 1, port("", 80, 0)), "10.96.0.1"), aged("a", "10.96.0.1", 2, port("", 80, 0))},
-			"10.96.0.1:80/tcp default/a, 10.96.0.3:80/tcp default/thief", "10.96.0.1:80/tcp default/thief default/a"},
+		{"a cluster IP takes precedence over a load balancer's address", []*corev1.Service{
+			onLoadBalancer(aged("lb", "10.96.0.3", 1, port("", 80, 0)), "10.96.0.1"), aged("a", "10.96.0.1", 2, port("", 80, 0))},
+			"10.96.0.1:80/tcp default/a, 10.96.0.3:80/tcp default/lb", "10.96.0.1:80/tcp default/lb default/a"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			all := map[string]*compiled{}
+			all := map[string]*compiledObject{}
 			for _, s := range tt.in {
-				all[name(s)] = &compiled{obj: s, fronts: compile(s, nil, testNode)}
+				all[name(s)] = &compiledObject{obj: s, frontends: compileService(s, nil, testNode)}
 			}
-			won, lost := merge(all)
-			var got, clashes []string
+			won, lost := resolveConflicts(all)
+			var got, conflicts []string
 			for k, f := range won {
 				got = append(got, fmt.Sprint(k, " ", f.owner))
 			}
 			for _, c := range lost {
-				clashes = append(clashes, fmt.Sprint(c.key, " ", c.loser, " ", c.owner))
+				conflicts = append(conflicts, fmt.Sprint(c.key, " ", c.loser, " ", c.owner))
 			}
 			if diff := cmp.Diff(tt.want, strings.Join(sortedStrings(got), ", ")); diff != "" {
 				t.Error(diff)
 			}
-			if diff := cmp.Diff(tt.clashes, strings.Join(clashes, ", ")); diff != "" {
+			if diff := cmp.Diff(tt.conflicts, strings.Join(conflicts, ", ")); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -183,7 +183,7 @@ func TestParseChain(t *testing.T) {
 	}
 	for _, n := range []string{"", "pick", "pick-0", "pick-x", "pick-1-2", "pick--1", "sticky-3", "local-3", "refuse", "other-1"} {
 		if c, ok := parseChain(n); ok {
-			t.Errorf("%q is taken for %+v", n, c)
+			t.Errorf("%q is parsed as %+v", n, c)
 		}
 	}
 }

@@ -15,13 +15,11 @@ import (
 	"gantry/agents/internal/nft"
 )
 
-// What tests are written with.
-
 var (
 	vip      = netip.MustParseAddr("10.96.0.77")
 	nodeIP   = netip.MustParseAddr("192.0.2.10")
 	twoSlots = []netip.AddrPort{netip.MustParseAddrPort("10.244.1.2:8080"), netip.MustParseAddrPort("10.244.1.3:8080")}
-	testNode = &node{
+	testNode = &nodeInfo{
 		name: "n1", addrs: []netip.Addr{nodeIP}, clusterCIDR: clusterCIDR,
 		gateways: map[netip.Addr]bool{netip.MustParseAddr("10.244.1.1"): true},
 	}
@@ -44,7 +42,7 @@ func service(name, ip string, ports ...corev1.ServicePort) *corev1.Service {
 	return s
 }
 
-func sticky(s *corev1.Service) *corev1.Service {
+func withAffinity(s *corev1.Service) *corev1.Service {
 	s.Spec.SessionAffinity = corev1.ServiceAffinityClientIP
 	return s
 }
@@ -84,20 +82,20 @@ func udpSlice(s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 	return s
 }
 
-// set compiles a service into p.
-func set(p *program, svc *corev1.Service, eps ...*discoveryv1.EndpointSlice) {
-	p.compiled[name(svc)] = &compiled{obj: svc, fronts: compile(svc, eps, testNode)}
+// setService compiles a service into p.
+func setService(p *syncer, svc *corev1.Service, eps ...*discoveryv1.EndpointSlice) {
+	p.compiled[name(svc)] = &compiledObject{obj: svc, frontends: compileService(svc, eps, testNode)}
 }
 
 func sortedStrings(s []string) []string { slices.Sort(s); return s }
 
 // listenForTest runs the monitor until the test ends; the channel is closed when it listens.
-func listenForTest(t *testing.T, k *kernel, changed chan struct{}) <-chan struct{} {
+func listenForTest(t *testing.T, k *kernelTable, changed chan struct{}) <-chan struct{} {
 	t.Helper()
 	ready, done := make(chan struct{}), make(chan error)
 	go func() { done <- nft.Monitor(t.Context(), k.isForeign, changed) }()
 	go func() {
-		// The monitor listens when it hears of a table made for it.
+		// The monitor listens once it reports a table that is made for this.
 		defer close(ready)
 		for {
 			run(t, "nft", "add table ip gantry; delete table ip gantry")

@@ -1,0 +1,51 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"gantry/agents/internal/daemon"
+	"gantry/registry"
+)
+
+// Config configures Run.
+type Config struct {
+	// Registry is where nodes are read; its Run is the caller's.
+	Registry *registry.Registry
+	// NodeName is this node's name. --node-name
+	NodeName string
+	// ClusterCIDR is the range of pod addresses: packets of pods to it are not masqueraded. --cluster-cidr
+	ClusterCIDR netip.Prefix
+	// Backend is how packets get to other nodes: "routes" (also "") by routes over the nodes' addresses, which are on one layer 2
+	// network. --backend
+	Backend string
+	// MTU of the bridge; 0: that of the link with the default route. --mtu
+	MTU int
+	// Health gets the check "network".
+	Health *daemon.Health
+	// Log gets one line for each change.
+	Log *slog.Logger
+}
+
+// Validate lists every fault.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Registry == nil || c.Health == nil || c.Log == nil {
+		errs = append(errs, errors.New("registry, health and log must be set"))
+	}
+	if c.NodeName == "" {
+		errs = append(errs, errors.New("--node-name: must be set"))
+	}
+	if !c.ClusterCIDR.IsValid() || !c.ClusterCIDR.Addr().Is4() {
+		errs = append(errs, fmt.Errorf("--cluster-cidr: %q is not an IPv4 range", c.ClusterCIDR))
+	}
+	if c.Backend != "" && c.Backend != "routes" {
+		errs = append(errs, fmt.Errorf("--backend: %q is not one of: routes", c.Backend))
+	}
+	if c.MTU != 0 && (c.MTU < 576 || c.MTU > 65535) {
+		errs = append(errs, fmt.Errorf("--mtu: %d is not between 576 and 65535", c.MTU))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,136 @@
+package proxy
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"gantry/agents/internal/bridge"
+)
+
+// changeTracker holds the watched objects (services, their slices, nodes, and pods with host ports) and the names of the services
+// and pods to compile again.
+type changeTracker struct {
+	mu       sync.Mutex // guards everything below
+	services map[string]*corev1.Service
+	slices   map[string]map[string]*discoveryv1.EndpointSlice // by service, then by their own name
+	nodes    map[string]*corev1.Node
+	pods     map[string]*corev1.Pod // those with host ports, by podName
+	dirty    map[string]bool
+	allDirty bool
+	since    time.Time     // time of the oldest change that update has not taken
+	changed  chan struct{} // has a message while something is dirty
+}
+
+func newChangeTracker() *changeTracker {
+	return &changeTracker{
+		services: map[string]*corev1.Service{}, slices: map[string]map[string]*discoveryv1.EndpointSlice{},
+		nodes: map[string]*corev1.Node{}, pods: map[string]*corev1.Pod{}, dirty: map[string]bool{}, changed: make(chan struct{}, 1),
+	}
+}
+
+// markPodsDirty makes the next update compile every pod again.
+func (tracker *changeTracker) markPodsDirty() {
+	tracker.mu.Lock()
+	defer tracker.mu.Unlock()
+	for name := range tracker.pods {
+		tracker.markDirty(name)
+	}
+}
+
+// markDirty makes the next update compile a service or pod again; "" only wakes the loop. mu is held.
+func (tracker *changeTracker) markDirty(name string) {
+	if len(tracker.dirty) == 0 && tracker.since.IsZero() {
+		tracker.since = time.Now()
+	}
+	if name != "" {
+		tracker.dirty[name] = true
+	}
+	select {
+	case tracker.changed <- struct{}{}:
+	default:
+	}
+}
+
+// pending returns how long the oldest change has waited for update.
+func (tracker *changeTracker) pending(now time.Time) time.Duration {
+	tracker.mu.Lock()
+	defer tracker.mu.Unlock()
+	if tracker.since.IsZero() {
+		return 0
+	}
+	return now.Sub(tracker.since)
+}
+
+// self returns this node's object, nil while there is none.
+func (tracker *changeTracker) self(node string) *corev1.Node {
+	tracker.mu.Lock()
+	defer tracker.mu.Unlock()
+	return tracker.nodes[node]
+}
+
+// update compiles into all what has changed since the last call, and returns whether anything had.
+func (tracker *changeTracker) update(all map[string]*compiledObject, cfg Config) bool {
+	tracker.mu.Lock()
+	defer tracker.mu.Unlock()
+	if !tracker.allDirty && len(tracker.dirty) == 0 {
+		tracker.since = time.Time{}
+		return false
+	}
+	dirty := tracker.dirty
+	if tracker.allDirty {
+		for svc := range tracker.services {
+			dirty[svc] = true
+		}
+		for pod := range tracker.pods {
+			dirty[pod] = true
+		}
+	}
+	n := tracker.nodeInfo(cfg)
+	for name := range dirty {
+		if c := tracker.compile(name, n); c != nil {
+			all[name] = c
+		} else {
+			delete(all, name)
+		}
+	}
+	tracker.dirty, tracker.allDirty, tracker.since = map[string]bool{}, false, time.Time{}
+	return true
+}
+
+// compile compiles a service or pod; nil when it does not exist any more. mu is held.
+func (tracker *changeTracker) compile(name string, n *nodeInfo) *compiledObject {
+	if pod := tracker.pods[name]; pod != nil {
+		frontends, rejected := compilePod(pod, n)
+		return &compiledObject{pod, frontends, rejected}
+	}
+	if svc := tracker.services[name]; svc != nil {
+		return &compiledObject{obj: svc, frontends: compileService(svc, slices.Collect(maps.Values(tracker.slices[name])), n)}
+	}
+	return nil
+}
+
+// nodeInfo returns what compiling needs of the node. mu is held.
+func (tracker *changeTracker) nodeInfo(cfg Config) *nodeInfo {
+	n := &nodeInfo{
+		name: cfg.NodeName, addrs: cfg.NodeIPs, clusterCIDR: cfg.ClusterCIDR, nodePorts: cfg.NodePorts,
+		externalIPs: cfg.ExternalIPs, gateways: map[netip.Addr]bool{}, isLocal: isHostAddr,
+	}
+	if self := tracker.nodes[cfg.NodeName]; self != nil {
+		n.zone = self.Labels[corev1.LabelTopologyZone]
+		if len(n.addrs) == 0 {
+			n.addrs = internalIPs(self)
+		}
+	}
+	for _, other := range tracker.nodes {
+		if p, err := netip.ParsePrefix(other.Spec.PodCIDR); err == nil && bridge.Check(p) == nil {
+			n.gateways[bridge.Gateway(p)] = true
+		}
+	}
+	return n
+}

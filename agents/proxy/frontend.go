@@ -1,0 +1,44 @@
+package proxy
+
+import (
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+)
+
+// key is the destination of packets to a service or host port.
+type key struct {
+	addr  netip.Addr
+	proto uint8 // unix.IPPROTO_TCP, unix.IPPROTO_UDP
+	port  uint16
+}
+
+func (k key) String() string {
+	proto := "tcp"
+	if k.proto == unix.IPPROTO_UDP {
+		proto = "udp"
+	}
+	return fmt.Sprintf("%s:%d/%s", k.addr, k.port, proto)
+}
+
+// frontend says what the table does with packets to one key. Read-only once made.
+type frontend struct {
+	key   key
+	owner string // a service: "namespace/name"; a pod: podName
+	// cluster: key.addr is a cluster IP.
+	cluster bool
+	// chain chooses one of the slots: see chainName. Empty: there are none, and unserved is refuseChain or ignoreChain.
+	chain    string
+	unserved string
+	// slots are the endpoints that the chain chooses from; a slot's number is its index.
+	slots []netip.AddrPort
+	// masq: the source address of clients outside of the cluster is replaced by this node's.
+	masq bool
+	// affinityID is that of the service's port (see affinityID); all frontends of one port have the same. 0: no client affinity.
+	affinityID uint32
+	// source is set where key.addr is a loopback address: it replaces the packets' source on their way to the pod.
+	source netip.Addr
+	// hairpin are the addresses of pods on this node among the slots: a pod may be chosen for its own packets.
+	hairpin []netip.Addr
+}
