@@ -12,7 +12,7 @@ import (
 	"gantry/agents/controllers"
 	"gantry/agents/gateway"
 	"gantry/agents/internal/daemon"
-	"gantry/agents/internal/remote"
+	"gantry/agents/internal/gatewayclient"
 	"gantry/agents/kubelet"
 	"gantry/agents/network"
 	"gantry/agents/proxy"
@@ -94,7 +94,7 @@ func (a assembly) kubelet(ctx context.Context) error {
 	if len(servers) == 0 {
 		servers = []string{a.gatewayURL()}
 	}
-	client := remote.New(servers, &tls.Config{
+	client := gatewayclient.New(servers, &tls.Config{
 		RootCAs: a.keys.authority.Pool(), Certificates: []tls.Certificate{a.keys.kubelet.Certificate}, MinVersion: tls.VersionTLS12,
 	}, kinds.New())
 	address, err := netip.ParseAddrPort(net.JoinHostPort("0.0.0.0", strconv.Itoa(a.KubeletPort)))

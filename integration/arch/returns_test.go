@@ -1,4 +1,4 @@
-package integration
+package arch
 
 import (
 	"go/ast"
@@ -14,7 +14,7 @@ import (
 // call that may change it: a Wait for goroutines, a call that gets the variable's address, a closure that assigns it.
 func TestReturnReadsNoVariableBesideACallThatChangesIt(t *testing.T) {
 	fset := token.NewFileSet()
-	err := filepath.WalkDir("..", func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../..", func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") {
 			return err
 		}

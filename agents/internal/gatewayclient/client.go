@@ -1,6 +1,6 @@
-// Package remote reads and writes objects through a gateway: what a node's agents use, because a node may
+// Package gatewayclient reads and writes objects through a gateway: what a node's agents use, because a node may
 // not write /registry itself. Client has registry.API, so the same code runs on either.
-package remote
+package gatewayclient
 
 import (
 	"context"
