@@ -11,8 +11,8 @@ import (
 
 	"gantry/agents/gateway"
 	"gantry/agents/internal/daemon"
-	"gantry/agents/internal/pki"
 	"gantry/agents/internal/gatewayclient"
+	"gantry/agents/internal/pki"
 	"gantry/registry"
 	"gantry/registry/apitest"
 	"gantry/registry/registrytest"
