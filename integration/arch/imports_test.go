@@ -11,7 +11,7 @@ import (
 
 // rules say what packages under a prefix may not import, and why. registry/leaktest is excepted: only tests import it.
 var rules = []struct{ in, not, except, why string }{
-	{"gantry/schema", "gantry/registry", "", "schema is pure: it says what an object is and knows nothing above it"},
+	{"gantry/schema", "gantry/registry", "", "schema defines objects; it does no I/O and imports no layer above it"},
 	{"gantry/schema", "gantry/agents", "", "imports go one way: agents -> registry -> schema"},
 	{"gantry/schema", "go.etcd.io/", "", "schema knows no etcd"},
 	{"gantry/schema", "net/http", "", "schema does no I/O"},
@@ -29,8 +29,8 @@ var rules = []struct{ in, not, except, why string }{
 	{"gantry/agents/network", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
 }
 
-// only say which packages under a prefix may import something that others there may not, and why.
-var only = []struct{ in, imported, may, why string }{
+// exclusive are imports that only some packages under a prefix may have, and why.
+var exclusive = []struct{ in, imported, may, why string }{
 	{"gantry/agents/kubelet", "github.com/docker/", "gantry/agents/kubelet/engine", "what knows Docker is behind engine.Engine"},
 	{"gantry/agents/kubelet", "github.com/distribution/", "gantry/agents/kubelet/engine", "what knows Docker is behind engine.Engine"},
 	{"gantry/agents/kubelet", "github.com/containerd/", "gantry/agents/kubelet/engine", "errors of Docker are classified in engine"},
@@ -49,7 +49,7 @@ func TestImportsGoOneWay(t *testing.T) {
 					t.Errorf("%s imports %s: %s", p.ImportPath, imported, r.why)
 				}
 			}
-			for _, r := range only {
+			for _, r := range exclusive {
 				if within(p.ImportPath, r.in) && strings.HasPrefix(imported, r.imported) && !within(p.ImportPath, r.may) {
 					t.Errorf("%s imports %s, which only %s may: %s", p.ImportPath, imported, r.may, r.why)
 				}
@@ -71,7 +71,7 @@ func TestTopLevelFoldersAreTheArchitecture(t *testing.T) {
 	}
 }
 
-// agentOf names the agent that a package belongs to, "" for none.
+// agentOf returns the agent that a package belongs to; "": none.
 func agentOf(path string) string {
 	rest, ok := strings.CutPrefix(path, "gantry/agents/")
 	name, _, _ := strings.Cut(rest, "/")

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The language does not say whether `return x, f()` reads x before or after the call of f. So no return reads a variable beside a
+// Go does not specify whether `return x, f()` reads x before or after the call of f. So no return may read a variable beside a
 // call that may change it: a Wait for goroutines, a call that gets the variable's address, a closure that assigns it.
 func TestReturnReadsNoVariableBesideACallThatChangesIt(t *testing.T) {
 	fset := token.NewFileSet()
