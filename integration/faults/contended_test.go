@@ -89,7 +89,7 @@ func rawRate(t *testing.T, e *etcd, clients, each int) float64 {
 	return float64(clients*each) / time.Since(began).Seconds()
 }
 
-// Case 35: many create, bind and delete under one name: nobody touches another's.
+// Case 35: many create, bind and delete under one name: no client changes the pod of another.
 func TestSameNameByMany(t *testing.T) {
 	e := startEtcd(t, 1)
 	p := startPlane(t, "p", e.urls(), "--agents", "gateway,controllers")
