@@ -39,7 +39,7 @@ func TestEverythingPaused(t *testing.T) {
 	}
 	eventually(t, "some writes", waitTimeout, func() (bool, string) { return acknowledged() > 20, fmt.Sprint(acknowledged()) })
 
-	before, terms := e.revision(), e.leaderRevisions()
+	before, leadersBefore := e.revision(), e.leaderRevisions()
 	all := []*process{a.process, b.process, n.process, e.members[0].process}
 	for _, p := range all {
 		p.signal(syscall.SIGSTOP)
@@ -55,7 +55,7 @@ func TestEverythingPaused(t *testing.T) {
 	})
 	eventually(t, "both elections are won anew", waitTimeout, func() (bool, string) {
 		now := e.leaderRevisions()
-		return now["controllers"] > terms["controllers"] && now["scheduler"] > terms["scheduler"], fmt.Sprintf("%v, before the pause %v", now, terms)
+		return now["controllers"] > leadersBefore["controllers"] && now["scheduler"] > leadersBefore["scheduler"], fmt.Sprintf("%v, before the pause %v", now, leadersBefore)
 	})
 	led := time.Since(woken)
 	<-time.After(seconds(20)) // time for wrong decisions
