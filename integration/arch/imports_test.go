@@ -13,26 +13,26 @@ import (
 var rules = []struct{ in, not, except, why string }{
 	{"gantry/schema", "gantry/registry", "", "schema defines objects; it does no I/O and imports no layer above it"},
 	{"gantry/schema", "gantry/agents", "", "imports go one way: agents -> registry -> schema"},
-	{"gantry/schema", "go.etcd.io/", "", "schema knows no etcd"},
+	{"gantry/schema", "go.etcd.io/", "", "schema does not depend on etcd"},
 	{"gantry/schema", "net/http", "", "schema does no I/O"},
 	{"gantry/schema", "k8s.io/client-go", "", "client-go is for tests and leaf packages"},
 	{"gantry/registry", "gantry/agents", "", "imports go one way: agents -> registry -> schema"},
 	{"gantry/registry", "net/http", "", "registry is a library over etcd; HTTP is the gateway's"},
-	{"gantry/registry", "github.com/docker/", "", "registry knows etcd and nothing else"},
+	{"gantry/registry", "github.com/docker/", "", "registry works on etcd only"},
 	{"gantry/agents", "k8s.io/kubernetes", "", "Gantry is its own implementation"},
 	{"gantry/agents", "k8s.io/client-go", "k8s.io/client-go/util", "client-go is for tests and leaf packages"},
-	{"gantry/agents/gateway", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
-	{"gantry/agents/scheduler", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
-	{"gantry/agents/controllers", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
-	{"gantry/agents/kubelet", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
-	{"gantry/agents/proxy", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
-	{"gantry/agents/network", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
+	{"gantry/agents/gateway", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/scheduler", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/controllers", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/kubelet", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/proxy", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/network", "go.etcd.io/", "", "agents reach etcd only by the registry"},
 }
 
 // exclusive are imports that only some packages under a prefix may have, and why.
 var exclusive = []struct{ in, imported, may, why string }{
-	{"gantry/agents/kubelet", "github.com/docker/", "gantry/agents/kubelet/engine", "what knows Docker is behind engine.Engine"},
-	{"gantry/agents/kubelet", "github.com/distribution/", "gantry/agents/kubelet/engine", "what knows Docker is behind engine.Engine"},
+	{"gantry/agents/kubelet", "github.com/docker/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
+	{"gantry/agents/kubelet", "github.com/distribution/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
 	{"gantry/agents/kubelet", "github.com/containerd/", "gantry/agents/kubelet/engine", "errors of Docker are classified in engine"},
 }
 

@@ -103,7 +103,7 @@ func untouched(t *testing.T, e *etcd, since int64) {
 	for _, c := range e.history("/registry/minions/", since) {
 		value := string(e.get("/registry/minions/"+c.name, clientv3.WithRev(c.rev)).Kvs[0].Value)
 		if strings.Contains(value, "NodeStatusUnknown") || strings.Contains(value, "node.kubernetes.io/unreachable") {
-			t.Errorf("node %s was taken for dead at revision %d: %s", c.name, c.rev, value)
+			t.Errorf("node %s became NotReady at revision %d: %s", c.name, c.rev, value)
 		}
 	}
 }

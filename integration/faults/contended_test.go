@@ -125,7 +125,7 @@ func TestSameNameByMany(t *testing.T) {
 				}
 				d := p.do("DELETE", pods+"/one", fmt.Sprintf(`{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":%q}}`, uid))
 				if d.code != 200 {
-					t.Errorf("deleting one's own: %s", d)
+					t.Errorf("deleting with the current uid: %s", d)
 				}
 				deleted.Add(1)
 				stale = append(stale, uid)

@@ -103,12 +103,12 @@ func TestDefragment(t *testing.T) {
 		if _, err := c.Defragment(e.ctx(), m.url()); err != nil {
 			t.Errorf("defragmenting %s: %v", m.machine.name, err)
 		}
-		t.Logf("%s stood still for %s", m.machine.name, time.Since(began).Round(time.Millisecond))
+		t.Logf("%s was blocked for %s", m.machine.name, time.Since(began).Round(time.Millisecond))
 	}
 	l.end(t)
 	untouched(t, e, before)
 	if len(l.failed) > 0 {
-		t.Errorf("not served: %v; want only slow answers, as two members of three go on", l.failed)
+		t.Errorf("not served: %v; want only slow answers, as two of three members work", l.failed)
 	}
 }
 
@@ -152,8 +152,8 @@ func TestCompactedWhileStopped(t *testing.T) {
 	<-time.After(seconds(5))
 	p.signal(syscall.SIGCONT)
 	other.signal(syscall.SIGCONT)
-	t.Logf("the vanished pods were replaced within %s", awaitPods(t, p, "web", 20).Round(time.Millisecond))
-	eventually(t, "no copies of vanished pods", seconds(30), func() (bool, string) {
+	t.Logf("the deleted pods were replaced within %s", awaitPods(t, p, "web", 20).Round(time.Millisecond))
+	eventually(t, "no copies of deleted pods", seconds(30), func() (bool, string) {
 		pods, copies := e.count("/registry/pods/default/"), e.count("/gantry/bynode/n1/pods/")
 		return pods == copies, fmt.Sprintf("%d pods, %d copies", pods, copies)
 	})

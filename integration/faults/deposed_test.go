@@ -48,9 +48,9 @@ func TestDeposedLeaderWritesNothing(t *testing.T) {
 			if strings.HasSuffix(key, "/default/kubernetes") {
 				continue // the continued gateway publishes its address: that needs no leader
 			}
-			t.Errorf("written after a deposed leader woke up: %s", key)
+			t.Errorf("written by a deposed leader after it was continued: %s", key)
 		}
-		t.Logf("round %d: stopped %s with %d of 600 pods made, another led and took all away, nothing was written after it woke up; it said %d times that it leads no longer",
+		t.Logf("round %d: stopped %s with %d of 600 pods made, another led and deleted all, nothing was written after it was continued; it logged %d times that it is not the leader",
 			round, first.machine.name, made, strings.Count(tail(first.log, 1<<20), "no longer the leader"))
 		leads(t, e, second.machine.name)
 	}

@@ -119,14 +119,14 @@ func TestHostileValues(t *testing.T) {
 				if a.code != 500 || !strings.Contains(a.body, h.bad) || !strings.Contains(a.body, h.key) {
 					t.Errorf("GET of it: %s; want 500 with %q and the key", a, h.bad)
 				}
-				eventually(t, "its record", seconds(5), func() (bool, string) {
+				eventually(t, "its quarantine record", seconds(5), func() (bool, string) {
 					r := record()
 					return contains(r, h.bad, fmt.Sprintf(`"revision":%d`, rev), `"lastGoodRevision":`), r
 				})
 				if strings.Contains(names(list), "bad") {
 					t.Errorf("a list has it: %s", names(list))
 				}
-				eventually(t, "it is counted", seconds(5), func() (bool, string) {
+				eventually(t, "the metric of bad values", seconds(5), func() (bool, string) {
 					m := p.ok("GET", "/metrics", "").body
 					return strings.Contains(m, "gantry_quarantined_values{resource=\""+map[string]string{"pods": "pods", "deployments": "deployments.apps"}[plural]+"\"} 1\n"), "another number"
 				})
@@ -228,16 +228,16 @@ func TestOwnerCycle(t *testing.T) {
 	e.put("/registry/configmaps/default/self", owned("self", "self"))
 	settled(t, e)
 	if n := e.count("/registry/configmaps/default/c"); n != 10 {
-		t.Errorf("%d of a circle of 10 are left", n)
+		t.Errorf("%d of a cycle of 10 are left", n)
 	}
 	if a := p.do("DELETE", maps+"/c0?propagationPolicy=Foreground", ""); a.code/100 != 2 {
 		t.Errorf("deleting one in the foreground: %s", a)
 	}
-	took := eventually(t, "the circle is gone", seconds(30), func() (bool, string) {
+	took := eventually(t, "the cycle is deleted", seconds(30), func() (bool, string) {
 		n := e.count("/registry/configmaps/default/c")
 		return n == 0, fmt.Sprint(n)
 	})
-	t.Logf("the circle was gone after %s", took.Round(time.Millisecond))
+	t.Logf("the cycle was deleted after %s", took.Round(time.Millisecond))
 	before := e.revision()
 	<-time.After(seconds(3))
 	if keys := e.written(before, e.revision()); len(keys) > 0 {

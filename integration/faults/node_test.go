@@ -229,7 +229,7 @@ func TestNodeOutlivesFaults(t *testing.T) {
 			t.Errorf("the proxy takes a port of the node itself:\n%s", table)
 		}
 		if strings.Contains(table, ". 6666") {
-			t.Errorf("a younger Service took another's address:\n%s", table)
+			t.Errorf("a younger Service replaced another of the same address:\n%s", table)
 		}
 		e.del("/registry/endpointslices/default/evil", clientv3.WithPrefix())
 		e.del("/registry/endpointslices/default/last")
@@ -242,7 +242,7 @@ func TestNodeOutlivesFaults(t *testing.T) {
 		})
 	})
 
-	t.Run("every pod deleted with one stroke", func(t *testing.T) {
+	t.Run("every pod deleted at once", func(t *testing.T) {
 		lost := e.get("/registry/pods/default/web", withPrefix()...).Kvs
 		e.del("/registry/pods/", clientv3.WithPrefix())
 		<-time.After(seconds(6))

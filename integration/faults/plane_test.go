@@ -260,7 +260,7 @@ func contains(text string, all ...string) bool {
 	return true
 }
 
-// share gives the plane another's authority, as `gantry join` would.
+// share gives the plane another's authority.
 func (p *plane) share(other *plane) {
 	p.t.Helper()
 	must(p.t, os.MkdirAll(filepath.Join(p.dir, "pki"), 0o700))

@@ -69,7 +69,7 @@ func TestRestoredFromBackup(t *testing.T) {
 			i.mu.Lock()
 			defer i.mu.Unlock()
 			if len(i.relists) == 0 {
-				t.Errorf("a watcher was not told to list again; errors %v", i.errs)
+				t.Errorf("a watcher got no 410; errors %v", i.errs)
 			}
 		})
 	}

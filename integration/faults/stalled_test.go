@@ -50,7 +50,7 @@ func TestWatchersThatNeverRead(t *testing.T) {
 	if per(peak-64<<20) > 64 {
 		t.Errorf("%d KiB for each stalled watcher, want 64", per(peak-64<<20))
 	}
-	left := eventually(t, "the stalled are cut off", seconds(90), func() (bool, string) {
+	left := eventually(t, "the stalled watchers are cut off", seconds(90), func() (bool, string) {
 		n := watching(p)
 		return n < 100, fmt.Sprintf("%d watches", n)
 	})
@@ -74,7 +74,7 @@ func (p *plane) resources() (h resources) {
 		_, _ = fmt.Sscanf(line, "process_open_fds %d", &h.files)
 	}
 	if h.goroutines == 0 || h.files == 0 {
-		p.t.Fatalf("/metrics tells %+v", h)
+		p.t.Fatalf("/metrics has %+v", h)
 	}
 	return h
 }
