@@ -1,4 +1,4 @@
-// Gantry is one binary: every agent is a command of it, `gantry up` is all of them at once.
+// Gantry is one binary: every agent is a command of it, and `gantry up` runs all of them in one process.
 package main
 
 import (
@@ -25,11 +25,11 @@ var agents = []struct{ name, doc string }{
 	{"scheduler", "choose nodes for pods"},
 	{"controllers", "turn Deployments into pods, Services into endpoints, ..."},
 	{"kubelet", "run this node's pods on the Docker Engine"},
-	{"proxy", "lead Service addresses to pods with nftables"},
-	{"network", "connect this node's pods with each other and the world"},
+	{"proxy", "route Service addresses to pods with nftables"},
+	{"network", "connect this node's pods with each other and with other networks"},
 }
 
-// Exit codes: 2 is a usage error, 78 (EX_CONFIG) a configuration that a restart does not mend.
+// Exit codes: 2 is a usage error, 78 (EX_CONFIG) a configuration that a restart cannot fix.
 const exitConfig = 78
 
 func main() {
@@ -39,7 +39,7 @@ func main() {
 		HideHelpCommand: true,
 		Commands: []*cli.Command{
 			{Name: "up", Usage: "run a whole cluster, or --agents of one, in this process", Flags: up.UpFlags(), Action: runUp},
-			{Name: "down", Usage: "end the gantry of a data directory and remove everything it made", Flags: []cli.Flag{up.DataDirFlag()}, Action: runDown},
+			{Name: "down", Usage: "end the gantry of a data directory and remove everything it created", Flags: []cli.Flag{up.DataDirFlag()}, Action: runDown},
 			{Name: "env", Usage: "print the environment for etcdctl and kubectl: eval $(gantry env)", Flags: []cli.Flag{up.DataDirFlag()}, Action: printEnv},
 			{Name: "etcdctl", Usage: "run etcdctl against the cluster's etcd", Flags: []cli.Flag{up.DataDirFlag()}, SkipFlagParsing: true, Action: runEtcdctl},
 			{Name: "version", Usage: "print the version", Action: func(*cli.Context) error { fmt.Println("gantry", version); return nil }},
@@ -101,21 +101,21 @@ func printEnv(c *cli.Context) error {
 	return nil
 }
 
-// findEtcd tells the admin's commands how the etcd of a data directory is reached.
+// findEtcd returns how the etcd of a data directory is reached.
 func findEtcd(dataDir string) (admin.Etcd, error) {
 	vars, err := up.Env(dataDir)
-	found := map[string]string{}
+	env := map[string]string{}
 	for _, v := range vars {
 		name, value, _ := strings.Cut(v, "=")
-		found[name] = value
+		env[name] = value
 	}
 	return admin.Etcd{
-		Servers: strings.Split(found["ETCDCTL_ENDPOINTS"], ","),
-		CAFile:  found["ETCDCTL_CACERT"], CertFile: found["ETCDCTL_CERT"], KeyFile: found["ETCDCTL_KEY"],
+		Servers: strings.Split(env["ETCDCTL_ENDPOINTS"], ","),
+		CAFile:  env["ETCDCTL_CACERT"], CertFile: env["ETCDCTL_CERT"], KeyFile: env["ETCDCTL_KEY"],
 	}, err
 }
 
-// runEtcdctl is etcd's own etcdctl with the cluster's endpoints and certificates: those of --data-dir, else those of the
+// runEtcdctl runs etcd's own etcdctl with the cluster's endpoints and certificates: those of --data-dir, else those of the
 // environment, else those of GANTRY_DATA_DIR. All other arguments are etcdctl's.
 func runEtcdctl(c *cli.Context) error {
 	dataDir, args, err := admin.TakeDataDir(c.Args().Slice())

@@ -19,10 +19,10 @@ import (
 	"time"
 )
 
-// patience is how long anything in these tests may take before it counts as never happening.
-const patience = 60 * time.Second
+// waitTimeout bounds every wait in these tests.
+const waitTimeout = 60 * time.Second
 
-// Cluster is a gantry with a data directory of its own, and the tools of its users.
+// Cluster is a gantry with its own data directory, and kubectl, etcdctl and curl for it.
 type Cluster struct {
 	t    *testing.T
 	dir  string
@@ -42,7 +42,7 @@ func startCluster(t *testing.T, args ...string) *Cluster {
 	return c
 }
 
-// in is the cluster as a subtest uses it.
+// in returns the cluster for a subtest.
 func (c *Cluster) in(t *testing.T) *Cluster {
 	sub := *c
 	sub.t = t
@@ -74,7 +74,7 @@ func (c *Cluster) remove() {
 	}
 }
 
-// dump prints what helps to understand a failure.
+// dump logs the objects, the events and the end of the log.
 func (c *Cluster) dump() {
 	for _, cmd := range [][]string{{"kubectl", "get", "pods,deploy,rs,svc,endpointslices,nodes", "-A", "-o", "wide"}, {"kubectl", "get", "events", "-A"}} {
 		out, _ := c.command(cmd[0], cmd[1:]...).CombinedOutput()
@@ -121,7 +121,7 @@ func (c *Cluster) kubectlIn(stdin string, args ...string) string {
 	return out
 }
 
-// kubectlFails runs kubectl, which must fail, and returns what it said.
+// kubectlFails runs kubectl, which must fail, and returns its output.
 func (c *Cluster) kubectlFails(args ...string) string {
 	c.t.Helper()
 	out, err := c.try("", "kubectl", args...)
@@ -148,7 +148,7 @@ func (c *Cluster) containers(more ...string) []string {
 	return strings.Fields(run(c.t, "docker", args...))
 }
 
-// curl does a request with the admin's certificate and returns status, headers and body.
+// curl sends a request with the admin's certificate and returns status, headers and body.
 func (c *Cluster) curl(method, path, body string, header ...string) (int, http.Header, string) {
 	c.t.Helper()
 	req, err := http.NewRequest(method, "https://127.0.0.1:6443"+path, strings.NewReader(body))
@@ -187,22 +187,22 @@ func (c *Cluster) client() *http.Client {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(ca)
-	return &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}}}
+	return &http.Client{Timeout: waitTimeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{pair}}}}
 }
 
-// eventually waits until look finds what it wants; look says what it sees instead.
-func (c *Cluster) eventually(what string, look func() (bool, string)) {
+// eventually waits until check succeeds; seen describes what it found.
+func (c *Cluster) eventually(what string, check func() (ok bool, seen string)) {
 	c.t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(waitTimeout)
 	for {
-		ok, seen := look()
+		ok, seen := check()
 		if ok {
 			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("never saw: %s\nlast seen: %s", what, seen)
+			c.t.Fatalf("timed out waiting for %s\nlast seen: %s", what, seen)
 		}
-		<-time.After(50 * time.Millisecond) // outside programs give no signal to wait on
+		<-time.After(50 * time.Millisecond) // there is no signal from other processes to wait on
 	}
 }
 
@@ -221,7 +221,7 @@ type process struct {
 	done chan struct{}
 }
 
-// startProcess starts gantry with args and waits until it prints a line with ready.
+// startProcess starts gantry with args and waits until it prints a line that contains ready.
 func startProcess(t *testing.T, logFile, ready string, args ...string) *process {
 	t.Helper()
 	log, err := os.OpenFile(logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -246,10 +246,10 @@ func startProcess(t *testing.T, logFile, ready string, args ...string) *process 
 				close(isReady)
 			}
 		}
-		_ = p.cmd.Wait() // however it ended, it has
+		_ = p.cmd.Wait() // the exit status does not matter
 		log.Close()
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), waitTimeout)
 	defer cancel()
 	select {
 	case <-isReady:
@@ -258,7 +258,7 @@ func startProcess(t *testing.T, logFile, ready string, args ...string) *process 
 		t.Fatalf("gantry %s ended: %v\n%s", strings.Join(args, " "), p.cmd.ProcessState, text)
 	case <-ctx.Done():
 		text, _ := os.ReadFile(logFile)
-		t.Fatalf("gantry %s was not ready in %s\n%s", strings.Join(args, " "), patience, text)
+		t.Fatalf("gantry %s was not ready in %s\n%s", strings.Join(args, " "), waitTimeout, text)
 	}
 	return p
 }

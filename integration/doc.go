@@ -1,3 +1,3 @@
-// Package integration tests the whole: the import rules, and clusters of real processes with a real etcd, a
-// real Docker Engine and real nftables in network namespaces of their own.
+// Package integration tests clusters of real processes, with a real etcd, the machine's Docker Engine, and nftables in a network
+// namespace of the tests.
 package integration

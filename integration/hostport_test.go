@@ -26,8 +26,8 @@ spec:
 `, name, image)
 }
 
-// TestHostPort follows a host port through the life of its pod: it answers on the node's address, moves to the next pod,
-// stays over a restart, and is refused when nobody has it.
+// TestHostPort checks that a host port answers on the node's address, moves to the next pod, works over a restart of gantry, and refuses
+// connections when no pod has it.
 func TestHostPort(t *testing.T) {
 	c := startCluster(t)
 	const at = nodeIP + ":18080"
@@ -41,10 +41,10 @@ func TestHostPort(t *testing.T) {
 			return got == name, fmt.Sprint(got, err)
 		})
 		c.eventually(name+"'s answer by UDP", func() (bool, string) {
-			got, err := ask("udp", at)
+			got, err := queryUDP(at)
 			return got == name, fmt.Sprint(got, err)
 		})
-		for _, from := range []string{"client", name} { // a pod reaches itself too
+		for _, from := range []string{"client", name} { // a pod reaches its own host port too
 			if got := c.kubectl("exec", from, "--", "testpod", "get", "http://"+at+"/"); strings.TrimSpace(got) != name {
 				t.Errorf("pod %s asked %s and got %q, want %s", from, at, got, name)
 			}
@@ -57,16 +57,16 @@ func TestHostPort(t *testing.T) {
 			return errors.Is(err, syscall.ECONNREFUSED), fmt.Sprint(err)
 		})
 		if out := c.kubectlFails("exec", "client", "--", "testpod", "get", "http://"+at+"/"); !strings.Contains(out, "refused") {
-			t.Errorf("a pod asked a host port that nobody has: %s", out)
+			t.Errorf("a pod's request to a host port that no pod has: %s", out)
 		}
-		if _, err := ask("udp", at); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("asking a host port that nobody has by UDP: %v, want refused", err)
+		if _, err := queryUDP(at); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("a UDP packet to a host port that no pod has: %v, want refused", err)
 		}
 	}
 	answersAs("first")
-	// The node has one such port: the second pod waits for it.
+	// The node has the port once: the second pod stays pending.
 	c.kubectlIn(hostPortPod("second"), "apply", "-f", "-")
-	c.eventually("why the second pod waits", func() (bool, string) {
+	c.eventually("the reason why the second pod is pending", func() (bool, string) {
 		why := c.kubectl("get", "pod", "second", "-o", "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}")
 		return strings.Contains(why, "free ports"), why
 	})

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestKubectl goes through the verbs of an unmodified kubectl.
+// TestKubectl runs the commands of an unmodified kubectl.
 func TestKubectl(t *testing.T) {
 	c := startCluster(t)
 	c.kubectlIn(web("web", 2), "apply", "-f", "-")
@@ -27,7 +27,7 @@ func TestKubectl(t *testing.T) {
 	})
 	t.Run("describe", func(t *testing.T) {
 		c := c.in(t)
-		pods := c.settled("app=web", 2)
+		pods := c.waitForPods("app=web", 2)
 		wants(t, c.kubectl("describe", "pod", pods[0]), "Successfully assigned default/"+pods[0], "Created container", "Started container", "QoS Class:", "ContainersReady")
 		wants(t, c.kubectl("describe", "deployment", "web"), "ScalingReplicaSet", "NewReplicaSetAvailable", "2 desired | 2 updated | 2 total | 2 available")
 		wants(t, c.kubectl("describe", "node", c.node), "Allocatable:", "Non-terminated Pods:", "KubeletReady")
@@ -71,7 +71,7 @@ func TestKubectl(t *testing.T) {
 	})
 	t.Run("logs and exec", func(t *testing.T) {
 		c := c.in(t)
-		p := c.settled("app=web", 2)[0]
+		p := c.waitForPods("app=web", 2)[0]
 		wants(t, c.kubectl("logs", p), "serving on 8080")
 		wants(t, c.kubectl("logs", "deployment/web", "-c", "web", "--tail=1"), "serving on 8080")
 		wants(t, c.kubectl("exec", p, "--", "hostname"), p)
@@ -139,7 +139,7 @@ func TestKubectl(t *testing.T) {
 	})
 }
 
-// TestConcurrencyOverHTTP is what curl users rely on.
+// TestConcurrencyOverHTTP checks resourceVersion, ETag and If-Match, and the errors of writes.
 func TestConcurrencyOverHTTP(t *testing.T) {
 	c := startCluster(t, "--agents", "gateway,controllers")
 	const path = "/registry/configmaps/default/c"
@@ -171,9 +171,9 @@ func TestConcurrencyOverHTTP(t *testing.T) {
 		{"a stale If-Match", "PUT", path, strings.Replace(fresh, cm.Metadata.ResourceVersion, "", 1), []string{"If-Match", header.Get("ETag")}, 409, []string{"Conflict"}},
 		{"an invalid object", "POST", "/api/v1/namespaces/default/pods", `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"UP"},"spec":{"containers":[{"name":"","image":"i"}],"restartPolicy":"x"}}`, nil, 422,
 			[]string{`"field":"metadata.name"`, `"field":"spec.containers[0].name"`, `"field":"spec.restartPolicy"`}},
-		{"rubbish", "POST", "/api/v1/namespaces/default/pods", `{"apiVersion"`, nil, 400, []string{`"reason":"BadRequest"`}},
+		{"malformed JSON", "POST", "/api/v1/namespaces/default/pods", `{"apiVersion"`, nil, 400, []string{`"reason":"BadRequest"`}},
 		{"an unknown field, strict", "POST", "/api/v1/namespaces/default/configmaps?fieldValidation=Strict", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"s"},"dat":{}}`, nil, 400, []string{`unknown field \"dat\"`}},
-		{"nobody's namespace", "POST", "/api/v1/namespaces/absent/configmaps", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"s"}}`, nil, 404, []string{`namespaces \"absent\" not found`}},
+		{"an absent namespace", "POST", "/api/v1/namespaces/absent/configmaps", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"s"}}`, nil, 404, []string{`namespaces \"absent\" not found`}},
 		{"a list", "GET", "/registry/configmaps/default/", "", nil, 200, []string{`"kind":"ConfigMapList"`, `"name":"c"`}},
 	}
 	for _, tc := range cases {

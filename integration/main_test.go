@@ -13,17 +13,17 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// nodeIP is the address of the machine that the tests' network namespace stands for.
+// nodeIP is the address in the tests' network namespace: that of the node.
 const nodeIP = "192.168.77.10"
 
 // gantry is the binary under test, image the name of the pods' image.
 var gantry, image string
 
-// TestMain runs the tests in a network namespace of their own, so that their bridges, routes and nftables are
-// not the machine's. Containers are those of the machine's Docker Engine, told apart by their node's name.
+// TestMain runs the tests in a new network namespace, so that their bridges, routes and nftables are
+// not the machine's. Containers run on the machine's Docker Engine, labelled with their node's name.
 func TestMain(m *testing.M) {
 	if os.Getenv("GANTRY_TEST_NETNS") == "" {
-		os.Exit(again())
+		os.Exit(runInNamespace())
 	}
 	code, err := runTests(m)
 	if err != nil {
@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func again() int {
+// runInNamespace runs this program again in a new network namespace, and returns its exit code.
+func runInNamespace() int {
 	cmd := exec.Command(os.Args[0], os.Args[1:]...)
 	cmd.Env = append(os.Environ(), "GANTRY_TEST_NETNS=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -49,7 +50,7 @@ func again() int {
 }
 
 func runTests(m *testing.M) (int, error) {
-	if err := machine(); err != nil {
+	if err := setUpNetwork(); err != nil {
 		return 1, err
 	}
 	dir, err := os.MkdirTemp("", "gantry-integration-")
@@ -69,13 +70,13 @@ func runTests(m *testing.M) (int, error) {
 	return m.Run(), nil
 }
 
-// machine gives the namespace what a machine has: loopback and an interface with an address and a default route.
-func machine() error {
+// setUpNetwork gives the namespace loopback and an interface with an address and a default route.
+func setUpNetwork() error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err
 	}
-	eth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "wire"} // nobody is at the wire's other end
+	eth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth0-peer"} // nothing is attached to the peer
 	addr, err := netlink.ParseAddr(nodeIP + "/24")
 	if err != nil {
 		return err
@@ -86,11 +87,11 @@ func machine() error {
 		func() error { return netlink.AddrAdd(eth, addr) },
 		func() error { return netlink.LinkSetUp(eth) },
 		func() error {
-			wire, err := netlink.LinkByName("wire")
+			peer, err := netlink.LinkByName("eth0-peer")
 			if err != nil {
 				return err
 			}
-			return netlink.LinkSetUp(wire)
+			return netlink.LinkSetUp(peer)
 		},
 		func() error {
 			return netlink.RouteAdd(&netlink.Route{LinkIndex: eth.Index, Gw: net.IPv4(192, 168, 77, 1)})
@@ -112,7 +113,7 @@ func build(out, pkg string) error {
 	return nil
 }
 
-// buildImage makes the pods' image: busybox as a shell, and testpod.
+// buildImage builds the pods' image: busybox as a shell, and testpod.
 func buildImage(dir string) error {
 	root := filepath.Join(dir, "image")
 	if err := os.MkdirAll(filepath.Join(root, "bin"), 0o755); err != nil {

@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// TestEveryAgentAlone runs a control plane and the node's agents as processes of their own, over the control plane's etcd.
+// TestEveryAgentAlone runs a control plane, and each agent of the node as a process, on the control plane's etcd.
 func TestEveryAgentAlone(t *testing.T) {
 	c := startCluster(t, "--agents", "gateway,scheduler,controllers")
-	for _, agent := range []string{"kubelet", "network", "proxy"} { // the kubelet registers the node that the others look for
+	for _, agent := range []string{"kubelet", "network", "proxy"} { // the kubelet registers the node that the others wait for
 		p := startProcess(t, filepath.Join(c.dir, "gantry.log"), "ready", agent,
 			"--data-dir", c.dir, "--node-name", c.node, "--etcd-servers", "https://127.0.0.1:2379")
 		t.Cleanup(func() { p.end(syscall.SIGTERM) })
@@ -21,7 +21,7 @@ func TestEveryAgentAlone(t *testing.T) {
 		name, err := get("http://" + vip)
 		return strings.HasPrefix(name, "web-"), fmt.Sprint(name, err)
 	})
-	// The node goes on without its control plane, and reports when one is back.
+	// The node works without its control plane, and reports to the restarted one.
 	c.proc.end(syscall.SIGKILL)
 	if _, err := get("http://" + vip); err != nil {
 		t.Errorf("without a control plane the address does not answer: %v", err)
@@ -31,7 +31,7 @@ func TestEveryAgentAlone(t *testing.T) {
 	c.kubectl("rollout", "status", "deployment", "web", "--timeout=60s")
 }
 
-// TestTwoControlPlanes runs two on one etcd: writes at one are seen at the other, and the second leads when the first dies.
+// TestTwoControlPlanes runs two on one etcd: a write to one is visible at the other, and the second leads when the first is killed.
 func TestTwoControlPlanes(t *testing.T) {
 	a := startCluster(t, "--agents", "gateway,scheduler,controllers")
 	b := &Cluster{t: t, dir: t.TempDir(), node: a.node}
@@ -52,14 +52,14 @@ func TestTwoControlPlanes(t *testing.T) {
 		addresses := a.kubectl("get", "endpointslices", "kubernetes", "-o", "jsonpath={.endpoints[*].addresses}{.ports[*].port}")
 		return addresses != "", addresses
 	})
-	// b, which waited, leads after a restart of a: a's processes are gone, its etcd comes back with it.
+	// Killing a also stops etcd, which a runs. When both are back, b works without a restart.
 	a.proc.end(syscall.SIGKILL)
 	a.start()
 	b.kubectl("scale", "deployment", "web", "--replicas", "2")
-	a.settled("app=web", 2)
+	a.waitForPods("app=web", 2)
 }
 
-// shareAuthority gives the second control plane the first one's authority and token key, as an admin copies them.
+// shareAuthority gives the second control plane the first one's authority and token key, as an admin would copy them.
 func shareAuthority(t *testing.T, from, to string) {
 	t.Helper()
 	run(t, "mkdir", "-m", "0700", filepath.Join(to, "pki"))

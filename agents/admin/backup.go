@@ -37,10 +37,10 @@ func restore(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "restored %d keys of revision %d into %s, which goes on at revision %d\n", b.Keys, b.Revision, b.Dir, b.Next)
+	fmt.Fprintf(c.App.Writer, "restored %d keys of revision %d into %s, which continues at revision %d\n", b.Keys, b.Revision, b.Dir, b.Next)
 	if b.Aside != "" {
-		fmt.Fprintf(c.App.Writer, "the etcd that was there is kept in %s\n", b.Aside)
+		fmt.Fprintf(c.App.Writer, "the old etcd directory is kept in %s\n", b.Aside)
 	}
-	fmt.Fprintln(c.App.ErrWriter, "Start gantry again: every agent lists anew, and what runs is made to fit what the backup says.")
+	fmt.Fprintln(c.App.ErrWriter, "Start gantry again: every agent lists anew and reconciles what runs with the state of the backup.")
 	return nil
 }

@@ -14,25 +14,25 @@ import (
 // change is one difference between two states of an object.
 type change struct {
 	path     string // spec.template.spec.containers[web].image
-	old, new any    // absent{}: not there
+	old, new any    // absent{}: the path does not exist
 }
 
 type absent struct{}
 
-// maxText is how long a value may be in a line of change.
-const maxText = 60
+// maxValueText bounds the text of a value in a change, in characters.
+const maxValueText = 60
 
 func (c change) String() string {
 	switch {
 	case c.old == absent{}:
-		return fmt.Sprintf("+ %s: %s", c.path, text(c.new))
+		return fmt.Sprintf("+ %s: %s", c.path, valueText(c.new))
 	case c.new == absent{}:
-		return fmt.Sprintf("- %s: %s", c.path, text(c.old))
+		return fmt.Sprintf("- %s: %s", c.path, valueText(c.old))
 	}
-	return fmt.Sprintf("%s: %s -> %s", c.path, text(c.old), text(c.new))
+	return fmt.Sprintf("%s: %s -> %s", c.path, valueText(c.old), valueText(c.new))
 }
 
-// masked is a change of which the values are not told.
+// masked returns c with its values replaced by ***.
 func (c change) masked() change {
 	if c.old != (absent{}) {
 		c.old = "***"
@@ -43,8 +43,8 @@ func (c change) masked() change {
 	return c
 }
 
-// text is a value in a few words.
-func text(v any) string {
+// valueText is a value as short text: JSON, or a plain string where it needs no quotes.
+func valueText(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Sprint(v)
@@ -53,14 +53,14 @@ func text(v any) string {
 	if str, ok := v.(string); ok && str != "" && !strings.ContainsAny(str, " \t\n\"'\\") {
 		s = str
 	}
-	if r := []rune(s); len(r) > maxText {
-		return string(r[:maxText-3]) + "..."
+	if r := []rune(s); len(r) > maxValueText {
+		return string(r[:maxValueText-3]) + "..."
 	}
 	return s
 }
 
-// changes are the differences between two JSON values, in the order of their paths. A list of objects with names is
-// compared by name, not by place.
+// changes returns the differences between two JSON values, sorted by path. A list whose elements have a key (listKeys) is compared by
+// that key, any other by index.
 func changes(path string, old, new any) []change {
 	switch o := old.(type) {
 	case map[string]any:
@@ -69,7 +69,7 @@ func changes(path string, old, new any) []change {
 		}
 	case []any:
 		if n, ok := new.([]any); ok {
-			return mapChanges(path, byName(o, n), byName(n, o))
+			return mapChanges(path, byListKey(o, n), byListKey(n, o))
 		}
 	}
 	if reflect.DeepEqual(old, new) {
@@ -113,7 +113,7 @@ func byIndexOrName(a, b string) int {
 	return strings.Compare(a, b)
 }
 
-// join is a path and its next step: a.b, a[web], a["app.kubernetes.io/name"].
+// join appends a key to a path: a.b, a[web], a["app.kubernetes.io/name"].
 func join(path, key string) string {
 	switch {
 	case strings.HasPrefix(key, "["):
@@ -126,14 +126,14 @@ func join(path, key string) string {
 	return path + "." + key
 }
 
-// identities are the fields that name the elements of a list, the first that all elements have, each with another value.
-var identities = []string{"name", "type", "mountPath", "containerPort", "port", "key", "ip", "uid"}
+// listKeys are the fields that may identify the elements of a list. The first that every element has, each with another value, does.
+var listKeys = []string{"name", "type", "mountPath", "containerPort", "port", "key", "ip", "uid"}
 
-// byName makes a map of a list, whose keys are its elements' names where they, and other's, have some, or their places.
-func byName(list, other []any) map[string]any {
+// byListKey makes a map of a list. Its keys are the elements' values of a list key that fits this list and the other, else the indices.
+func byListKey(list, other []any) map[string]any {
 	out := make(map[string]any, len(list))
-	for _, field := range identities {
-		if named(list, field) && named(other, field) && len(list)+len(other) > 0 {
+	for _, field := range listKeys {
+		if identifies(field, list) && identifies(field, other) && len(list)+len(other) > 0 {
 			for _, e := range list {
 				out[fmt.Sprintf("[%v]", e.(map[string]any)[field])] = e
 			}
@@ -146,8 +146,8 @@ func byName(list, other []any) map[string]any {
 	return out
 }
 
-// named tells whether every element has the field, each another value.
-func named(list []any, field string) bool {
+// identifies reports whether every element of a list has the field, each another value.
+func identifies(field string, list []any) bool {
 	seen := map[any]bool{}
 	for _, e := range list {
 		m, ok := e.(map[string]any)
@@ -167,53 +167,53 @@ func named(list []any, field string) bool {
 	return true
 }
 
-// noise are the fields whose change says nothing of its own.
-var noise = []string{"metadata.managedFields", "metadata.resourceVersion", "metadata.generation", "$by"}
+// ignoredFields change with every write.
+var ignoredFields = []string{"metadata.managedFields", "metadata.resourceVersion", "metadata.generation", "$by"}
 
-// sorted parts the changes of an object: what somebody wanted, and what was observed (status).
-func sorted(all []change) (wanted, status []change) {
+// splitStatus parts the changes of an object: those of the desired state, and those of the status.
+func splitStatus(all []change) (desired, status []change) {
 	for _, c := range all {
 		switch root := rootOf(c.path); {
-		case slices.Contains(noise, root):
+		case slices.Contains(ignoredFields, root):
 		case root == "status":
 			status = append(status, c)
 		default:
-			wanted = append(wanted, c)
+			desired = append(desired, c)
 		}
 	}
-	return wanted, status
+	return desired, status
 }
 
-// rootOf is the first step of a path, or the first two below metadata.
+// rootOf is the first field of a path; below metadata the first two.
 func rootOf(path string) string {
-	rest, deep := strings.CutPrefix(path, "metadata.")
+	rest, inMetadata := strings.CutPrefix(path, "metadata.")
 	if i := strings.IndexAny(rest, ".["); i >= 0 {
 		rest = rest[:i]
 	}
-	if deep {
+	if inMetadata {
 		return "metadata." + rest
 	}
 	return rest
 }
 
-// A summary names so many changes of the status, with values so long, and none of texts and times.
+// The bounds of a summary of changes of the status: their number, and the characters of a value.
 const (
 	maxSummary     = 3
 	maxSummaryText = 24
 )
 
-// summary is changes of the status in one line: those that say most.
-func summary(status []change) string {
+// summarizeStatus is changes of the status in one line.
+func summarizeStatus(status []change) string {
 	var parts []string
 	for _, c := range status {
 		c.path = strings.TrimPrefix(c.path, "status.")
-		if s := c.String(); len(parts) < maxSummary && telling(c) {
+		if s := c.String(); len(parts) < maxSummary && fitsSummary(c) {
 			parts = append(parts, s)
 		}
 	}
 	if more := len(status) - len(parts); more > 0 && len(parts) > 0 {
 		parts = append(parts, fmt.Sprintf("%d more", more))
-	} else if more > 0 { // nothing can be told in short: which fields
+	} else if more > 0 { // no change fits: list the fields
 		for _, c := range status {
 			if field := rootOf(strings.TrimPrefix(c.path, "status.")); !slices.Contains(parts, field) {
 				parts = append(parts, field)
@@ -223,9 +223,9 @@ func summary(status []change) string {
 	return "status: " + strings.Join(parts, ", ")
 }
 
-// telling tells whether a change is worth a place in a summary.
-func telling(c change) bool {
+// fitsSummary reports whether a change is listed in a summary: its values are short, and neither messages nor times.
+func fitsSummary(c change) bool {
 	last := c.path[strings.LastIndexByte(c.path, '.')+1:]
 	return last != "message" && !strings.HasSuffix(last, "Time") &&
-		(c.old == absent{} || len(text(c.old)) <= maxSummaryText) && (c.new == absent{} || len(text(c.new)) <= maxSummaryText)
+		(c.old == absent{} || len(valueText(c.old)) <= maxSummaryText) && (c.new == absent{} || len(valueText(c.new)) <= maxSummaryText)
 }

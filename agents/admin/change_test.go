@@ -23,7 +23,7 @@ func TestChanges(t *testing.T) {
 		{"list by name", `{"l":[{"name":"a","v":1},{"name":"b","v":1}]}`, `{"l":[{"name":"b","v":2},{"name":"c"}]}`,
 			[]string{`- l[a]: {"name":"a","v":1}`, "l[b].v: 1 -> 2", `+ l[c]: {"name":"c"}`}},
 		{"list by type", `{"l":[{"type":"Ready","status":"False"}]}`, `{"l":[{"type":"Ready","status":"True"}]}`, []string{"l[Ready].status: False -> True"}},
-		{"list by place", `{"l":[1,2]}`, `{"l":[1,3,4]}`, []string{"l[1]: 2 -> 3", "+ l[2]: 4"}},
+		{"list by index", `{"l":[1,2]}`, `{"l":[1,3,4]}`, []string{"l[1]: 2 -> 3", "+ l[2]: 4"}},
 		{"names that are not unique", `{"l":[{"name":"a"},{"name":"a"}]}`, `{"l":[{"name":"a"}]}`, []string{`- l[1]: {"name":"a"}`}},
 		{"other type", `{"a":[1]}`, `{"a":{"x":1}}`, []string{`a: [1] -> {"x":1}`}},
 		{"null", `{"a":null}`, `{"a":1}`, []string{"a: null -> 1"}},
@@ -65,14 +65,14 @@ func TestFlagsFirst(t *testing.T) {
 	}
 }
 
-// TestUnreachable: an etcd that does not answer is said so within seconds.
+// TestUnreachable checks that an etcd that does not answer is an error within seconds.
 func TestUnreachable(t *testing.T) {
 	began := time.Now()
 	_, _, err := dial(context.Background(), Etcd{Servers: []string{"http://127.0.0.1:1"}})
 	if err == nil || !strings.Contains(err.Error(), "http://127.0.0.1:1 does not answer: is gantry (or that etcd) running?") {
 		t.Errorf("dial: %v", err)
 	}
-	if took := time.Since(began); took > 3*greetTimeout/2 {
+	if took := time.Since(began); took > 3*dialTimeout/2 {
 		t.Errorf("it took %s", took)
 	}
 }

@@ -13,20 +13,19 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/history"
-	"gantry/schema/kinds"
 )
 
 // diff prints what differs between two revisions of an object, as a unified diff of its YAML.
 func diff(c *cli.Context, s *session) error {
-	o, err := objectOf(c)
+	o, err := s.object(c)
 	if err != nil {
 		return err
 	}
-	old, new, err := s.pair(o, c.Int64Slice("rev"), c.Duration("since"))
+	old, new, err := s.versionsToCompare(o, c.Int64Slice("rev"), c.Duration("since"))
 	if err != nil {
 		return err
 	}
-	text, err := unified(o, old, new)
+	text, err := s.unifiedDiff(o, old, new)
 	if err != nil {
 		return err
 	}
@@ -34,8 +33,8 @@ func diff(c *cli.Context, s *session) error {
 	return err
 }
 
-// pair is the two versions to compare; nil: the object is not there.
-func (s *session) pair(o object, revs []int64, since time.Duration) (old, new *history.Version, err error) {
+// versionsToCompare returns the versions that the flags select; nil: the object did not exist.
+func (s *session) versionsToCompare(o object, revs []int64, since time.Duration) (old, new *history.Version, err error) {
 	switch {
 	case len(revs) > 2:
 		return nil, nil, errors.New("--rev is given more than twice")
@@ -61,32 +60,33 @@ func (s *session) pair(o object, revs []int64, since time.Duration) (old, new *h
 	case len(revs) == 1:
 		old, err = s.at(o, revs[0])
 	case since > 0:
-		old, err = s.ago(versions, since)
+		old, err = s.versionAt(versions, since)
 	default:
-		old = s.lastChange(o, versions)
+		old = s.beforeLastChange(o, versions)
 	}
 	return old, new, err
 }
 
-// lastChange is the version that undo would bring back; where there is none, the one before the newest.
-func (s *session) lastChange(o object, versions []*history.Version) *history.Version {
+// beforeLastChange returns the version that undo would restore; where there is none, the one before the newest.
+func (s *session) beforeLastChange(o object, versions []*history.Version) *history.Version {
 	new := versions[len(versions)-1]
-	if it, err := registry.Read(kinds.BuiltIn(), o.key, new); err == nil {
-		if v, err := choose(o, versions, func(old *registry.Item) bool { return differs(old, it) }); err == nil {
+	if it, err := registry.Read(s.kinds, o.key, new); err == nil {
+		if v, err := s.newestMatching(o, versions, func(old *registry.Item) bool { return differInSpec(old, it) }); err == nil {
 			return v
 		}
 	}
 	return new.Previous
 }
 
-// ago is the version that stood so long ago; nil: none did. Where history does not reach so far it is the oldest.
-func (s *session) ago(versions []*history.Version, since time.Duration) (*history.Version, error) {
+// versionAt returns the version that was current since before now; nil: the object did not exist then. Where history does not
+// reach so far it is the oldest version.
+func (s *session) versionAt(versions []*history.Version, since time.Duration) (*history.Version, error) {
 	then := s.now.Add(-since)
 	for _, v := range slices.Backward(versions) {
 		var at time.Time
 		if v.By != nil {
 			at = v.By.Time
-		} else if after, before, err := s.between(v); err != nil {
+		} else if after, before, err := s.timeBounds(v); err != nil {
 			return nil, err
 		} else if at = before; at.IsZero() {
 			at = after
@@ -95,20 +95,20 @@ func (s *session) ago(versions []*history.Version, since time.Duration) (*histor
 			return v, nil
 		}
 		if v.First {
-			fmt.Fprintf(s.notes, "History reaches back to revision %d only: what was before is compacted.\n", v.Revision)
+			fmt.Fprintf(s.notes, "History begins at revision %d: earlier revisions are compacted.\n", v.Revision)
 			return v, nil
 		}
 	}
 	return nil, nil
 }
 
-// unified is the difference of two versions; "": there is none.
-func unified(o object, old, new *history.Version) (string, error) {
-	a, err := lines(o, old)
+// unifiedDiff compares the YAML of two versions; "": they are equal.
+func (s *session) unifiedDiff(o object, old, new *history.Version) (string, error) {
+	a, err := s.lines(o, old)
 	if err != nil {
 		return "", err
 	}
-	b, err := lines(o, new)
+	b, err := s.lines(o, new)
 	if err != nil {
 		return "", err
 	}
@@ -119,7 +119,7 @@ func unified(o object, old, new *history.Version) (string, error) {
 
 func label(o object, v *history.Version) string {
 	if v == nil {
-		return o.key + " (not there)"
+		return o.key + " (does not exist)"
 	}
 	if v.Value == nil {
 		return fmt.Sprintf("%s (revision %d: deleted)", o.key, v.Revision)
@@ -127,12 +127,12 @@ func label(o object, v *history.Version) string {
 	return fmt.Sprintf("%s (revision %d)", o.key, v.Revision)
 }
 
-// lines is a version as lines of YAML, or as it is stored where it cannot be read.
-func lines(o object, v *history.Version) ([]string, error) {
+// lines returns a version as lines of YAML, or as it is stored where it cannot be read.
+func (s *session) lines(o object, v *history.Version) ([]string, error) {
 	if v == nil || v.Value == nil {
 		return nil, nil
 	}
-	it, err := registry.Read(kinds.BuiltIn(), o.key, v)
+	it, err := registry.Read(s.kinds, o.key, v)
 	if err != nil {
 		return difflib.SplitLines(string(v.Value)), nil
 	}
@@ -141,12 +141,12 @@ func lines(o object, v *history.Version) ([]string, error) {
 		return nil, err
 	}
 	if meta, ok := obj["metadata"].(map[string]any); ok {
-		delete(meta, "resourceVersion") // the header says it
+		delete(meta, "resourceVersion") // the header has it
 	}
 	text, err := yaml.Marshal(obj)
 	if err != nil {
 		return nil, err
 	}
 	lines := strings.SplitAfter(string(text), "\n")
-	return lines[:len(lines)-1], nil // the text ends in a line's end
+	return lines[:len(lines)-1], nil // the text ends with a newline
 }

@@ -17,6 +17,8 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/store"
+	"gantry/schema"
+	"gantry/schema/kinds"
 )
 
 // Etcd is how an etcd is reached.
@@ -37,25 +39,28 @@ func etcdFlags() []cli.Flag {
 	}
 }
 
-// session is a command at work.
+// session is what one run of a command works with.
 type session struct {
 	ctx    context.Context
 	client *clientv3.Client
 	store  store.Store
-	out    io.Writer
-	notes  io.Writer // what is not the result itself
-	now    time.Time
-	local  *time.Location
+	// kinds are those of the cluster. Every command takes them from here.
+	kinds *schema.Set
+	out   io.Writer
+	notes io.Writer // hints beside the result: standard error
+	now   time.Time
+	local *time.Location
 }
 
-// The time a command gives etcd to answer at all, and to do its work.
 const (
-	greetTimeout   = 4 * time.Second
+	// dialTimeout bounds connecting to etcd and its first answer.
+	dialTimeout = 4 * time.Second
+	// commandTimeout bounds a whole command.
 	commandTimeout = 10 * time.Minute
 )
 
-// over runs a command over the etcd that its flags name.
-func (cfg Config) over(c *cli.Context, f func(*cli.Context, *session) error) error {
+// withSession runs a command on the etcd that its flags name.
+func (cfg Config) withSession(c *cli.Context, f func(*cli.Context, *session) error) error {
 	e := Etcd{c.StringSlice("etcd-servers"), c.String("etcd-cafile"), c.String("etcd-certfile"), c.String("etcd-keyfile")}
 	if len(e.Servers) == 0 {
 		var err error
@@ -75,14 +80,14 @@ func (cfg Config) over(c *cli.Context, f func(*cli.Context, *session) error) err
 	}
 	defer done()
 	return f(c, &session{
-		ctx: ctx, client: client, store: store.NewEtcd(client, client),
+		ctx: ctx, client: client, store: store.NewEtcd(client, client), kinds: kinds.BuiltIn(),
 		out: c.App.Writer, notes: c.App.ErrWriter, now: time.Now(), local: time.Local,
 	})
 }
 
-// dial connects and sees that etcd answers.
-func dial(ctx context.Context, e Etcd) (*clientv3.Client, func(), error) {
-	cfg := clientv3.Config{Endpoints: e.Servers, DialTimeout: greetTimeout, Logger: zap.NewNop(), MaxCallRecvMsgSize: 1 << 30}
+// dial connects to etcd and waits for its first answer. done closes the connection.
+func dial(ctx context.Context, e Etcd) (_ *clientv3.Client, done func(), err error) {
+	cfg := clientv3.Config{Endpoints: e.Servers, DialTimeout: dialTimeout, Logger: zap.NewNop(), MaxCallRecvMsgSize: 1 << 30}
 	if strings.HasPrefix(e.Servers[0], "https://") {
 		t, err := e.tls()
 		if err != nil {
@@ -94,7 +99,7 @@ func dial(ctx context.Context, e Etcd) (*clientv3.Client, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("connecting to etcd at %s: %w", strings.Join(e.Servers, ","), err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, greetTimeout)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if _, err := store.NewEtcd(client, client).Revision(ctx); err != nil {
 		client.Close()
@@ -115,5 +120,5 @@ func (e Etcd) tls() (*tls.Config, error) {
 	return t, nil
 }
 
-// quiet is the log of a registry that works for a command: its errors are the command's.
-func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+// discardLog is the log of a registry inside a command: what fails is the command's error.
+func discardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// TakeDataDir takes the flag --data-dir out of the arguments of etcdctl, which has no flag of that name; dataDir is "" where it is
+// TakeDataDir removes the flag --data-dir from the arguments of etcdctl, which has no flag of that name, and returns its value; "": it is
 // not given.
 func TakeDataDir(args []string) (dataDir string, rest []string, err error) {
 	for i := 0; i < len(args); i++ {

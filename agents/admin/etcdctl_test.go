@@ -23,7 +23,7 @@ func TestTakeDataDir(t *testing.T) {
 	}
 	for _, line := range []string{"get --data-dir", "--data-dir= get k"} {
 		if _, _, err := TakeDataDir(strings.Fields(line)); err == nil {
-			t.Errorf("%s is taken", line)
+			t.Errorf("%s: no error", line)
 		}
 	}
 }

@@ -11,12 +11,11 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/history"
-	"gantry/schema/kinds"
 )
 
 // get prints an object as of a revision.
 func get(c *cli.Context, s *session) error {
-	o, err := objectOf(c)
+	o, err := s.object(c)
 	if err != nil {
 		return err
 	}
@@ -32,7 +31,7 @@ func get(c *cli.Context, s *session) error {
 		fmt.Fprintf(s.out, "%s\n", v.Value)
 		return nil
 	}
-	it, err := registry.Read(kinds.BuiltIn(), o.key, v)
+	it, err := registry.Read(s.kinds, o.key, v)
 	if err != nil {
 		fmt.Fprintf(s.out, "%s\n", v.Value)
 		return fmt.Errorf("the value at %s, revision %d, cannot be read and is printed as it is stored: %w", o.key, v.Revision, err)
@@ -45,7 +44,7 @@ func get(c *cli.Context, s *session) error {
 	return err
 }
 
-// at is the version of an object at a revision; 0: now.
+// at returns the version of an object at a revision; 0: the newest.
 func (s *session) at(o object, rev int64) (*history.Version, error) {
 	kv, _, err := s.store.Get(s.ctx, o.key, rev)
 	switch {
@@ -57,7 +56,7 @@ func (s *session) at(o object, rev int64) (*history.Version, error) {
 		return nil, fmt.Errorf("revision %d is compacted: the oldest that etcd still has is %d", rev, oldest)
 	case err != nil && rev != 0:
 		if now, nerr := s.store.Revision(s.ctx); nerr == nil && rev > now {
-			return nil, fmt.Errorf("revision %d is not there yet: etcd is at %d", rev, now)
+			return nil, fmt.Errorf("revision %d is in the future: etcd is at %d", rev, now)
 		}
 		return nil, err
 	case err != nil:
@@ -65,13 +64,13 @@ func (s *session) at(o object, rev int64) (*history.Version, error) {
 	case kv != nil:
 		return &history.Version{Revision: kv.ModRevision, Value: kv.Value}, nil
 	case rev != 0:
-		return nil, fmt.Errorf("%s was not there at revision %d", o, rev)
+		return nil, fmt.Errorf("%s did not exist at revision %d", o, rev)
 	}
-	return nil, s.missing(o)
+	return nil, s.notFound(o)
 }
 
-// missing is the error of an object that is not there, with what history knows of it.
-func (s *session) missing(o object) error {
+// notFound is the error for an object that does not exist. It says when the object was deleted, where history has that.
+func (s *session) notFound(o object) error {
 	versions, err := history.Versions(s.ctx, s.store, o.key, 0)
 	if err != nil {
 		return err
@@ -82,7 +81,7 @@ func (s *session) missing(o object) error {
 	return fmt.Errorf("%s not found: it was deleted at revision %d (gantry log, gantry undo)", o, versions[len(versions)-1].Revision)
 }
 
-// render writes an object's JSON for people.
+// render formats an object's JSON as yaml or indented json.
 func render(data []byte, format string) ([]byte, error) {
 	if format == "yaml" {
 		return yaml.JSONToYAML(data)

@@ -13,14 +13,13 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/history"
-	"gantry/schema/kinds"
 )
 
 const byHand = "by hand"
 
 // printLog prints an object's revisions, newest first.
 func printLog(c *cli.Context, s *session) error {
-	o, err := objectOf(c)
+	o, err := s.object(c)
 	if err != nil {
 		return err
 	}
@@ -33,16 +32,16 @@ func printLog(c *cli.Context, s *session) error {
 		return err
 	}
 	if len(versions) == 0 {
-		return fmt.Errorf("%s not found, nor in the history that etcd still has", o)
+		return fmt.Errorf("%s not found, also not in etcd's history", o)
 	}
 	w := tabwriter.NewWriter(s.out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "REVISION\tWHEN\tWHO\tCHANGE")
 	for _, v := range slices.Backward(versions) {
-		when, who, err := s.signature(v)
+		when, who, err := s.whenAndWho(v)
 		if err != nil {
 			return err
 		}
-		lines := describe(o.key, v, c.Bool("status"))
+		lines := s.describe(o.key, v, c.Bool("status"))
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\n", v.Revision, when, who, lines[0])
 		for _, line := range lines[1:] {
 			fmt.Fprintf(w, "\t\t\t%s\n", line)
@@ -52,38 +51,39 @@ func printLog(c *cli.Context, s *session) error {
 		return err
 	}
 	if versions[0].First {
-		fmt.Fprintf(s.notes, "What was before revision %d is compacted.\n", versions[0].Revision)
+		fmt.Fprintf(s.notes, "Revisions before %d are compacted.\n", versions[0].Revision)
 	}
 	return nil
 }
 
 const timeFormat = "2006-01-02 15:04:05"
 
-// nearEnough is how far apart the bounds of a time may be for it to be told.
-const nearEnough = time.Minute
+// maxTimeGap is how far apart the bounds of a time may be for it to be printed.
+const maxTimeGap = time.Minute
 
-// signature is when and by whom a version was made, as far as it is known.
-func (s *session) signature(v *history.Version) (when, who string, err error) {
+// whenAndWho returns when and by whom a version was written, as far as that is known.
+func (s *session) whenAndWho(v *history.Version) (when, who string, err error) {
 	if v.By != nil {
 		return v.By.Time.In(s.local).Format(timeFormat), v.By.User, nil
 	}
-	after, before, err := s.between(v)
+	after, before, err := s.timeBounds(v)
 	switch {
 	case err != nil:
 		return "", "", err
-	case after.IsZero() || before.IsZero() || before.Sub(after) > nearEnough:
+	case after.IsZero() || before.IsZero() || before.Sub(after) > maxTimeGap:
 		when = "-"
 	default:
 		when = "~" + before.In(s.local).Format(timeFormat)
 	}
-	if v.First { // its stamp, had it one, could not be checked
+	if v.First { // the previous revision is compacted, so a write record cannot be checked
 		return when, "-", nil
 	}
 	return when, byHand, nil
 }
 
-// between bounds the time of a version by its neighbours; the newest revision of all was before now.
-func (s *session) between(v *history.Version) (after, before time.Time, err error) {
+// timeBounds returns the times of the write records before and after a version; zero: unknown. The newest revision of etcd is bounded by
+// now.
+func (s *session) timeBounds(v *history.Version) (after, before time.Time, err error) {
 	after, before, err = history.Between(s.ctx, s.store, v.Revision)
 	if errors.Is(err, registry.Expired) {
 		return after, before, nil
@@ -94,29 +94,29 @@ func (s *session) between(v *history.Version) (after, before time.Time, err erro
 	return after, before, err
 }
 
-// describe is what a version changed, a line each; at least one.
-func describe(key string, v *history.Version, allStatus bool) []string {
+// describe returns what a version changed, a line for each change; at least one line.
+func (s *session) describe(key string, v *history.Version, allStatus bool) []string {
 	if v.Value == nil {
 		return []string{"deleted"}
 	}
-	now, err := tree(key, v)
+	now, err := s.decode(key, v)
 	if err != nil {
 		return []string{"cannot be read: " + err.Error()}
 	}
 	switch {
 	case v.First:
-		return []string{"(as it was when history begins)"}
+		return []string{"(oldest revision in history)"}
 	case v.Previous == nil || v.Previous.Value == nil:
 		return []string{"created"}
 	}
-	before, err := tree(key, v.Previous)
+	before, err := s.decode(key, v.Previous)
 	if err != nil {
 		return []string{"can be read again"}
 	}
-	wanted, status := sorted(changes("", before, now))
+	desired, status := splitStatus(changes("", before, now))
 	var lines []string
-	for _, c := range wanted {
-		if strings.HasPrefix(key, secrets) && strings.HasPrefix(c.path, "data") {
+	for _, c := range desired {
+		if strings.HasPrefix(key, secretPrefix) && strings.HasPrefix(c.path, "data") {
 			c = c.masked()
 		}
 		lines = append(lines, c.String())
@@ -126,20 +126,20 @@ func describe(key string, v *history.Version, allStatus bool) []string {
 			lines = append(lines, c.String())
 		}
 	} else if len(status) > 0 {
-		lines = append(lines, summary(status))
+		lines = append(lines, summarizeStatus(status))
 	}
 	if len(lines) == 0 {
-		return []string{"(written again, nothing changed)"}
+		return []string{"(written without a change)"}
 	}
 	return lines
 }
 
-// secrets is where the values lie that logs do not show.
-const secrets = "/registry/secrets/"
+// secretPrefix has the objects whose data the log masks.
+const secretPrefix = "/registry/secrets/"
 
-// tree is a version as a tree of JSON: what the API serves.
-func tree(key string, v *history.Version) (map[string]any, error) {
-	it, err := registry.Read(kinds.BuiltIn(), key, v)
+// decode returns a version as the JSON that the API serves.
+func (s *session) decode(key string, v *history.Version) (map[string]any, error) {
+	it, err := registry.Read(s.kinds, key, v)
 	if err != nil {
 		return nil, err
 	}

@@ -25,13 +25,13 @@ func listQuarantine(c *cli.Context, s *session) error {
 	}
 	w := tabwriter.NewWriter(s.out, 0, 8, 3, ' ', 0)
 	fmt.Fprintln(w, "KEY\tREVISION\tSINCE\tLAST GOOD\tERROR")
-	lost := false
+	withoutGood := false
 	for _, b := range bad {
 		good := "-"
 		if b.LastGood != 0 {
 			good = fmt.Sprint(b.LastGood)
 		}
-		lost = lost || b.LastGood == 0
+		withoutGood = withoutGood || b.LastGood == 0
 		since := "-"
 		if !b.Time.IsZero() {
 			since = s.now.Sub(b.Time).Truncate(time.Second).String()
@@ -41,9 +41,9 @@ func listQuarantine(c *cli.Context, s *session) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.notes, "\nBack to the last good revision:  gantry undo %s\nSee what is there:               gantry get %s -o raw\n", bad[0].Key, bad[0].Key)
-	if lost {
-		fmt.Fprintln(s.notes, "Delete one without a good one:   gantry etcdctl del KEY")
+	fmt.Fprintf(s.notes, "\nBack to the last good revision:  gantry undo %s\nShow the stored value:           gantry get %s -o raw\n", bad[0].Key, bad[0].Key)
+	if withoutGood {
+		fmt.Fprintln(s.notes, "Delete a value without one:      gantry etcdctl del KEY")
 	}
 	return nil
 }

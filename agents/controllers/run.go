@@ -56,7 +56,7 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 		if !cfg.runs(row.Name) {
 			continue
 		}
-		e := &controller.Env{Registry: controller.Restrict(r, &row, cfg.Undeclared), Events: recorder.As(cmp.Or(row.EventSource, row.Name+"-controller")), Log: log.With("controller", row.Name)}
+		e := &controller.Env{Registry: controller.Restrict(r, &row, cfg.Undeclared), Events: recorder.WithComponent(cmp.Or(row.EventSource, row.Name+"-controller")), Log: log.With("controller", row.Name)}
 		var l *loop.Loop
 		e.Enqueue = func(key string, after time.Duration) {
 			if after > 0 {

@@ -12,7 +12,7 @@ import (
 	"gantry/agents/controllers"
 	"gantry/agents/gateway"
 	"gantry/agents/internal/daemon"
-	"gantry/agents/internal/remote"
+	"gantry/agents/internal/gatewayclient"
 	"gantry/agents/kubelet"
 	"gantry/agents/network"
 	"gantry/agents/proxy"
@@ -22,16 +22,16 @@ import (
 	"gantry/schema/kinds"
 )
 
-// assembly is what the agents of a process share.
+// assembly has what the agents of a process share.
 type assembly struct {
 	Config
 	keys     *certs
 	nodeIP   netip.Addr
 	store    store.Store
 	registry *registry.Registry
-	// own reads no pods but this node's; nil where no agent needs it.
-	own    *registry.Registry
-	health *daemon.Health
+	// nodeRegistry reads only this node's pods; nil where no agent uses it.
+	nodeRegistry *registry.Registry
+	health       *daemon.Health
 }
 
 // run runs one agent until ctx is done.
@@ -54,7 +54,7 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		})
 	case "proxy":
 		return proxy.Run(ctx, proxy.Config{
-			Registry: a.registry, Pods: a.own, NodeName: a.NodeName, NodeIPs: []netip.Addr{a.nodeIP}, Health: a.health, Log: a.Log,
+			Registry: a.registry, Pods: a.nodeRegistry, NodeName: a.NodeName, NodeIPs: []netip.Addr{a.nodeIP}, Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), HealthzAddress: proxyHealthz,
 		})
 	case "kubelet":
@@ -74,27 +74,28 @@ func (a assembly) gateway() gateway.Config {
 	}
 }
 
-// ownPods makes the registry of the agents that look at this node's pods only, and returns what runs above over it.
-func (a *assembly) ownPods(above func(context.Context) error) func(context.Context) error {
-	agent := "kubelet" // who writes through it: the node's heartbeat
+// withNodeRegistry creates the registry of the agents that read only this node's pods. The function that it returns runs work and that
+// registry.
+func (a *assembly) withNodeRegistry(work func(context.Context) error) func(context.Context) error {
+	agent := "kubelet" // writes through it: the node's heartbeat
 	switch {
 	case a.runs("kubelet"):
 	case a.runs("proxy"):
 		agent = "proxy"
 	default:
-		return above
+		return work
 	}
-	a.own = registry.New(registry.Config{Store: a.store, Kinds: kinds.New(), Node: a.NodeName, Agent: agent, Log: a.Log})
-	return func(ctx context.Context) error { return under(ctx, a.own.Run, above) }
+	a.nodeRegistry = registry.New(registry.Config{Store: a.store, Kinds: kinds.New(), Node: a.NodeName, Agent: agent, Log: a.Log})
+	return func(ctx context.Context) error { return withBackground(ctx, a.nodeRegistry.Run, work) }
 }
 
-// kubelet runs the kubelet over this node's pods.
+// kubelet runs the kubelet, which reads this node's pods from etcd and writes through a gateway.
 func (a assembly) kubelet(ctx context.Context) error {
 	servers := a.Gateways
 	if len(servers) == 0 {
 		servers = []string{a.gatewayURL()}
 	}
-	client := remote.New(servers, &tls.Config{
+	client := gatewayclient.New(servers, &tls.Config{
 		RootCAs: a.keys.authority.Pool(), Certificates: []tls.Certificate{a.keys.kubelet.Certificate}, MinVersion: tls.VersionTLS12,
 	}, kinds.New())
 	address, err := netip.ParseAddrPort(net.JoinHostPort("0.0.0.0", strconv.Itoa(a.KubeletPort)))
@@ -102,7 +103,7 @@ func (a assembly) kubelet(ctx context.Context) error {
 		return err
 	}
 	return kubelet.Run(ctx, kubelet.Config{
-		Registry: a.own, Gateway: client, NodeName: a.NodeName, NodeIP: a.nodeIP, DockerHost: a.DockerHost,
+		Registry: a.nodeRegistry, Gateway: client, NodeName: a.NodeName, NodeIP: a.nodeIP, DockerHost: a.DockerHost,
 		DataDir: a.path("node"), Address: address, ServingCert: &a.keys.kubelet.Certificate, ClientCAs: a.keys.authority.Pool(),
 		AllowedUnsafeSysctls: a.UnsafeSysctls, Health: a.health, Log: a.Log,
 	})

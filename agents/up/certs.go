@@ -10,22 +10,22 @@ import (
 	"gantry/agents/internal/pki"
 )
 
-// certs is every certificate of this machine. Those its agents do not need may be empty where they cannot be made.
+// certs are the certificates of this machine. Those that its agents do not use may be empty.
 type certs struct {
 	authority *pki.Authority // of the Kubernetes API and its clients
 	gateway   pki.Pair       // serves the API
-	toKubelet pki.Pair       // the gateway's to kubelets
+	toKubelet pki.Pair       // the gateway's client certificate for kubelets
 	admin     pki.Pair
 	kubelet   pki.Pair      // serves 10250 and is the node's identity at the gateway
-	tokens    crypto.Signer // nil where there is none
+	tokens    crypto.Signer // nil: there is no key here
 
 	etcdAuthority *pki.Authority
 	etcdServer    pki.Pair
 	etcdClient    pki.Pair
 }
 
-// ensureCerts loads what the agents of c need from <data-dir>/pki, and makes what is absent where this machine has
-// the authority's key, or no authority at all and is the first of its cluster.
+// ensureCerts loads what the agents of c use from <data-dir>/pki. It creates what is absent where this machine has the authority's key. A
+// gateway's machine, and one with an embedded etcd, creates an absent authority too: it is the first of its cluster.
 func ensureCerts(c Config, nodeIP netip.Addr) (*certs, error) {
 	k := &certs{}
 	var err error
@@ -54,8 +54,8 @@ func ensureCerts(c Config, nodeIP netip.Addr) (*certs, error) {
 	return k, err
 }
 
-// ensureTokens loads the key of service account tokens. A gateway's machine makes it; controllers of another machine do without
-// where nobody has copied it there.
+// ensureTokens loads the key of service account tokens. A gateway's machine creates an absent one; controllers of another
+// machine run without the key until it is copied there.
 func (k *certs) ensureTokens(c Config) (err error) {
 	k.tokens, err = pki.SigningKey(c.path("pki", "sa.key"), c.runs("gateway"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -85,7 +85,7 @@ func (k *certs) ensureGateway(c Config, nodeIP netip.Addr) (err error) {
 
 func (k *certs) ensureEtcd(c Config) (err error) {
 	if !c.embedsEtcd() {
-		return nil // an external etcd's files are its owner's
+		return nil // the files of an external etcd are given by flags
 	}
 	if k.etcdAuthority, err = pki.OpenAuthority(c.path("pki", "etcd"), "gantry-etcd-ca", true); err != nil {
 		return err

@@ -2,8 +2,8 @@ package up
 
 import "testing"
 
-// TestTokenKeyIsTheGateways: the controllers of a machine without gateway use the key that was copied there, or none.
-func TestTokenKeyIsTheGateways(t *testing.T) {
+// TestOnlyGatewaysCreateTheTokenKey checks that controllers without a gateway use the key that was copied to them, or none.
+func TestOnlyGatewaysCreateTheTokenKey(t *testing.T) {
 	dir := t.TempDir()
 	key := func(agents ...string) *certs {
 		k := &certs{}
@@ -13,7 +13,7 @@ func TestTokenKeyIsTheGateways(t *testing.T) {
 		return k
 	}
 	if k := key("controllers"); k.tokens != nil {
-		t.Error("controllers made a key of their own")
+		t.Error("controllers created a key")
 	}
 	made := key("gateway", "controllers").tokens
 	if made == nil {

@@ -1,6 +1,6 @@
 // Package up assembles agents into a process: all of them over an embedded etcd (`gantry up`), or any of them
 // over an etcd that is there (`gantry up --agents ...`, `gantry scheduler`, ...). It is the only place, with main, that
-// knows more than one agent.
+// imports more than one agent.
 package up
 
 import (
@@ -24,13 +24,13 @@ var Agents = []string{"gateway", "scheduler", "controllers", "network", "proxy",
 // nodeAgents are the agents that make a machine a node.
 var nodeAgents = []string{"network", "proxy", "kubelet"}
 
-// Config is what `gantry up` and the single agents are told. Each field's flag is in flags.go.
+// Config is the configuration of `gantry up` and of an agent alone. Each field's flag is in flags.go.
 type Config struct {
-	// Agents are those to run, of Agents.
+	// Agents names the agents to run.
 	Agents []string
 	// Embedded runs an etcd in this process, in DataDir/etcd, unless EtcdServers are given.
 	Embedded bool
-	// DataDir holds everything Gantry keeps on this machine.
+	// DataDir is the directory of all of Gantry's data on this machine.
 	DataDir string
 
 	// BindAddress and SecurePort are where the gateway listens.
@@ -66,11 +66,11 @@ type Config struct {
 	Version string
 	Log     *slog.Logger
 
-	// notices are what the embedded etcd has to tell.
+	// notices receives the embedded etcd's notices.
 	notices chan embedded.Notice
 }
 
-// Validate returns every fault, each naming its flag.
+// Validate returns every fault, each with its flag's name.
 func (c Config) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -116,7 +116,7 @@ func (c Config) Validate() error {
 		}
 	}
 	if len(c.EtcdServers) == 0 && !c.Embedded {
-		fault("--etcd-servers: an agent that runs alone needs the etcd to work with")
+		fault("--etcd-servers: an agent that runs alone needs the address of etcd")
 	}
 	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(faults...)
@@ -128,8 +128,8 @@ func (c Config) isNode() bool {
 	return slices.ContainsFunc(nodeAgents, c.runs)
 }
 
-// controls tells whether this is a process that may write anything.
-func (c Config) controls() bool { return c.runs("gateway") || c.runs("controllers") }
+// keepsQuarantine reports whether this process records values in etcd that cannot be read, and writes Events about them.
+func (c Config) keepsQuarantine() bool { return c.runs("gateway") || c.runs("controllers") }
 
 func (c Config) embedsEtcd() bool { return c.Embedded && len(c.EtcdServers) == 0 }
 
@@ -149,7 +149,7 @@ func (c Config) gatewayURL() string {
 // AdminConf is the path of the admin's kubeconfig.
 func (c Config) AdminConf() string { return c.path("admin.conf") }
 
-// identity names this process among the candidates of an election.
+// identity is the name of this process in elections.
 func (c Config) identity() string {
 	return fmt.Sprintf("%s_%d", c.NodeName, os.Getpid())
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func good(t *testing.T) Config {
+func validConfig(t *testing.T) Config {
 	return Config{
 		Agents: Agents, Embedded: true, DataDir: t.TempDir(), BindAddress: "0.0.0.0", SecurePort: 6443, EtcdPort: 2379, KubeletPort: 10250,
 		NodeName: "n1", ClusterCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16",
@@ -33,7 +33,7 @@ func TestFaultsNameTheirFlag(t *testing.T) {
 		{"an agent alone without etcd", func(c *Config) { c.Agents, c.Embedded = []string{"scheduler"}, false }, []string{"--etcd-servers: an agent that runs alone needs"}},
 	}
 	for _, tc := range cases {
-		c := good(t)
+		c := validConfig(t)
 		tc.change(&c)
 		var lines []string
 		if err := c.Validate(); err != nil {
@@ -45,8 +45,8 @@ func TestFaultsNameTheirFlag(t *testing.T) {
 	}
 }
 
-func TestOneProcessHoldsADataDirectory(t *testing.T) {
-	c := good(t)
+func TestOneProcessLocksADataDirectory(t *testing.T) {
+	c := validConfig(t)
 	held, err := lock(c)
 	if err != nil {
 		t.Fatal(err)
@@ -61,25 +61,25 @@ func TestOneProcessHoldsADataDirectory(t *testing.T) {
 	held.Close()
 	again, err := lock(c)
 	if err != nil {
-		t.Fatalf("after the first let go: %v", err)
+		t.Fatalf("after the first was released: %v", err)
 	}
 	again.Close()
 }
 
-func TestUnderEndsBelowAfterAbove(t *testing.T) {
+func TestBackgroundEndsAfterWork(t *testing.T) {
 	var order []string
-	below := func(ctx context.Context) error { <-ctx.Done(); order = append(order, "below"); return nil }
+	background := func(ctx context.Context) error { <-ctx.Done(); order = append(order, "background"); return nil }
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := under(ctx, below, func(ctx context.Context) error { <-ctx.Done(); order = append(order, "above"); return nil }); err != nil {
+	if err := withBackground(ctx, background, func(ctx context.Context) error { <-ctx.Done(); order = append(order, "work"); return nil }); err != nil {
 		t.Error(err)
 	}
-	if !slices.Equal(order, []string{"above", "below"}) {
+	if !slices.Equal(order, []string{"work", "background"}) {
 		t.Errorf("ended in the order %v", order)
 	}
 	broken := errors.New("broken")
-	err := under(t.Context(), func(context.Context) error { return broken }, func(ctx context.Context) error { <-ctx.Done(); return nil })
+	err := withBackground(t.Context(), func(context.Context) error { return broken }, func(ctx context.Context) error { <-ctx.Done(); return nil })
 	if !errors.Is(err, broken) {
-		t.Errorf("a fault below: %v", err)
+		t.Errorf("the background failed: %v", err)
 	}
 }

@@ -17,10 +17,10 @@ import (
 	"gantry/agents/proxy"
 )
 
-// Down ends every gantry of a data directory and removes what it made: containers, volumes, links, nftables, images of
-// ours, data; and nothing else. It says each step on out. A directory in which nothing has run is no error.
+// Down ends every gantry of a data directory and removes what it created: containers, volumes, links, nftables,
+// its own images and data. It writes each step to out. A directory without a lock file is no error.
 func Down(ctx context.Context, dataDir string, out io.Writer) error {
-	all, err := states(dataDir)
+	all, err := lockInfos(dataDir)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func Down(ctx context.Context, dataDir string, out io.Writer) error {
 	return nil
 }
 
-// dataFiles is all that Gantry puts into a data directory: what else is there is somebody's and stays.
+// dataFiles are the files that Gantry creates in a data directory. Other files stay.
 var dataFiles = []string{"etcd", "etcd.before-restore-*", "pki", "node", "admin.conf", "gantry.log", "*lock"}
 
 func removeData(dataDir string) error {
@@ -70,7 +70,7 @@ func removeData(dataDir string) error {
 		}
 	}
 	err := os.Remove(dataDir)
-	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EBUSY) { // somebody's files, or a mount point
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EBUSY) { // it has other files, or is a mount point
 		return nil
 	}
 	return err
@@ -79,15 +79,15 @@ func removeData(dataDir string) error {
 // endTimeout is how long a process may take to end after SIGTERM.
 const endTimeout = 15 * time.Second
 
-// end asks the process that holds file's lock to end and waits until it has.
-func end(ctx context.Context, file string, s state, out io.Writer) error {
+// end sends SIGTERM to the process that holds file's lock and waits until it has ended.
+func end(ctx context.Context, file string, s lockInfo, out io.Writer) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-		return nil // nobody runs; a recycled pid is never signalled
+		return nil // the process has ended; its pid may be another's by now
 	}
 	if err := unix.Kill(s.PID, unix.SIGTERM); err != nil {
 		return fmt.Errorf("ending gantry (pid %d): %w", s.PID, err)

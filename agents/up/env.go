@@ -12,7 +12,7 @@ import (
 // Env returns the environment in which etcdctl and kubectl find the cluster of a data directory, as sorted
 // NAME=value.
 func Env(dataDir string) ([]string, error) {
-	all, err := states(dataDir)
+	all, err := lockInfos(dataDir)
 	if err != nil {
 		return nil, err
 	}

@@ -15,15 +15,15 @@ import (
 	"gantry/registry/store"
 )
 
-// overEtcd runs work over the etcd of c: the embedded one, which ends after work has, or the external one.
-func overEtcd(ctx context.Context, c Config, keys *certs, work func(context.Context, store.Store) error) error {
+// withEtcd runs work on the etcd of c: the embedded one, which is stopped after work has returned, or the external one.
+func withEtcd(ctx context.Context, c Config, keys *certs, work func(context.Context, store.Store) error) error {
 	if c.embedsEtcd() {
 		e, err := embedded.Open(embedded.Config{
 			Dir: c.path("etcd"), Port: c.EtcdPort, Quota: c.EtcdQuota, Log: c.Log,
 			Notice: func(n embedded.Notice) {
 				select {
 				case c.notices <- n:
-				default: // more of the same
+				default: // a notice is waiting already
 				}
 			},
 			CAFile: keys.etcdAuthority.CertFile(), CertFile: keys.etcdServer.CertFile, KeyFile: keys.etcdServer.KeyFile,
@@ -31,9 +31,9 @@ func overEtcd(ctx context.Context, c Config, keys *certs, work func(context.Cont
 		if err != nil {
 			return &ConfigError{err}
 		}
-		return under(ctx, e.Run, func(ctx context.Context) error { return work(ctx, store.NewEtcd(e.Client(), e.Client())) })
+		return withBackground(ctx, e.Run, func(ctx context.Context) error { return work(ctx, store.NewEtcd(e.Client(), e.Client())) })
 	}
-	// Two connections: a big list on one would hold up every watch (etcd#15402).
+	// Two connections: a big list on one would delay every watch (etcd#15402).
 	lists, err := c.dial()
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func (c Config) dial() (*clientv3.Client, error) {
 	cfg := clientv3.Config{
 		Endpoints: c.EtcdServers, DialTimeout: 5 * time.Second, Logger: etcdlog.Client(c.Log),
 		DialKeepAliveTime:    10 * time.Second,
-		DialKeepAliveTimeout: 3 * time.Second, // also TCP's for what is not acknowledged: a member that is cut off is left after that
+		DialKeepAliveTimeout: 3 * time.Second, // grpc-go sets TCP_USER_TIMEOUT to it: the client leaves an unreachable member after that
 	}
 	if strings.HasPrefix(c.EtcdServers[0], "https://") {
 		t, err := c.etcdTLS()

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// TestEtcdsClientLogsLikeTheProcess: it wrote lines of JSON into a log of text.
+// TestEtcdsClientLogsLikeTheProcess checks that the etcd client logs to the logger of the process, in its format.
 func TestEtcdsClientLogsLikeTheProcess(t *testing.T) {
 	var out bytes.Buffer
 	c := Config{EtcdServers: []string{"http://127.0.0.1:1"}, Log: slog.New(slog.NewTextHandler(&out, nil))}

@@ -8,19 +8,19 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// DefaultDataDir is where Gantry keeps its data unless told otherwise.
+// DefaultDataDir is the default of --data-dir.
 const DefaultDataDir = "/var/lib/gantry"
 
-// DataDirFlag is the flag that every command has.
+// DataDirFlag is the flag --data-dir, which every command has.
 func DataDirFlag() cli.Flag {
-	return text("data-dir", DefaultDataDir, "`directory` of everything Gantry keeps on this machine")
+	return text("data-dir", DefaultDataDir, "`directory` of all of Gantry's data on this machine")
 }
 
 // Flags are the flags of a command that runs agents. Every such command takes all of them, so that one
-// environment file serves all daemons of a machine; its help shows those its agents look at.
+// environment file serves all daemons of a machine. Its help shows those that its agents use.
 // The environment variable of --x-y is GANTRY_X_Y.
 func Flags(agents []string) []cli.Flag {
-	hostname, _ := os.Hostname() // an empty node name is refused by Validate
+	hostname, _ := os.Hostname() // Validate rejects an empty node name
 	showFor := func(f cli.Flag, of ...string) cli.Flag {
 		if !slices.ContainsFunc(of, func(a string) bool { return slices.Contains(agents, a) }) {
 			hide(f)
@@ -85,7 +85,7 @@ func hide(f cli.Flag) {
 	}
 }
 
-// FromFlags reads a Config from the command line of a command with Flags; agents are those it runs.
+// FromFlags reads a Config from the command line of a command with Flags that runs agents.
 func FromFlags(c *cli.Context, agents []string) Config {
 	return Config{
 		Agents:         agents,

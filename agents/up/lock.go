@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// state is what `gantry down` and `gantry env` must know of a process that uses a data directory, in <data-dir>/lock
-// (gantry up) or <data-dir>/<agent>.lock (an agent alone). The process holds a flock on that file.
-type state struct {
+// lockInfo is the content of the lock file of a process that uses a data directory: <data-dir>/lock (gantry up) or
+// <data-dir>/<agent>.lock (an agent alone). `gantry down` and `gantry env` read it. The process holds a flock on the file.
+type lockInfo struct {
 	PID        int    `json:"pid"`
 	NodeName   string `json:"nodeName"`
-	Node       bool   `json:"node"` // containers and addresses may have been made
+	Node       bool   `json:"node"` // it may have created containers and addresses
 	DockerHost string `json:"dockerHost"`
 	// How etcd is reached.
 	EtcdServers  []string `json:"etcdServers"`
@@ -31,7 +31,7 @@ func (c Config) lockPath() string {
 	return c.path(c.Agents[0] + ".lock")
 }
 
-// lock takes the data directory for this process until the file is closed.
+// lock locks the data directory for this process until the returned file is closed.
 func lock(c Config) (*os.File, error) {
 	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("making --data-dir: %w", err)
@@ -41,20 +41,20 @@ func lock(c Config) (*os.File, error) {
 		return nil, fmt.Errorf("opening --data-dir: %w", err)
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		holder, _ := readState(f.Name()) // a half-written one has pid 0
+		holder, _ := readLockInfo(f.Name()) // a half-written file has pid 0
 		f.Close()
 		return nil, fmt.Errorf("--data-dir %s is in use by another gantry (pid %d): end it, or give this one a directory and ports of its own", c.DataDir, holder.PID)
 	}
-	if err := writeState(f, c); err != nil {
+	if err := writeLockInfo(f, c); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-// writeState replaces the state in a lock file that is held.
-func writeState(f *os.File, c Config) error {
-	text, err := json.Marshal(c.state())
+// writeLockInfo replaces the content of a lock file that this process has locked.
+func writeLockInfo(f *os.File, c Config) error {
+	text, err := json.Marshal(c.lockInfo())
 	if err == nil {
 		err = f.Truncate(0)
 	}
@@ -67,9 +67,9 @@ func writeState(f *os.File, c Config) error {
 	return nil
 }
 
-// state is what is written for c.
-func (c Config) state() state {
-	s := state{
+// lockInfo is the content of the lock file of c.
+func (c Config) lockInfo() lockInfo {
+	s := lockInfo{
 		PID: os.Getpid(), NodeName: c.NodeName, Node: c.isNode(), DockerHost: c.DockerHost,
 		EtcdServers: c.EtcdServers, EtcdCAFile: c.EtcdCAFile, EtcdCertFile: c.EtcdCertFile, EtcdKeyFile: c.EtcdKeyFile,
 	}
@@ -79,8 +79,8 @@ func (c Config) state() state {
 	return s
 }
 
-func readState(file string) (state, error) {
-	var s state
+func readLockInfo(file string) (lockInfo, error) {
+	var s lockInfo
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return s, err
@@ -89,15 +89,15 @@ func readState(file string) (state, error) {
 	return s, err
 }
 
-// states reads every state of a data directory, by file.
-func states(dataDir string) (map[string]state, error) {
+// lockInfos reads every lock file of a data directory, by path.
+func lockInfos(dataDir string) (map[string]lockInfo, error) {
 	files, err := filepath.Glob(filepath.Join(dataDir, "*lock"))
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]state{}
+	all := map[string]lockInfo{}
 	for _, file := range files {
-		s, err := readState(file)
+		s, err := readLockInfo(file)
 		if err != nil {
 			return nil, fmt.Errorf("reading %s: %w", file, err)
 		}

@@ -14,33 +14,33 @@ import (
 	"github.com/google/nftables"
 )
 
-// preflight returns every reason why the agents of c could not work on this machine, each with its fix.
+// preflight returns every reason why the agents of c cannot work on this machine, each with its fix.
 func preflight(ctx context.Context, c Config) error {
 	var faults []error
 	for _, l := range c.listeners() {
-		if err := free(l.addr); err != nil {
+		if err := checkPortFree(l.addr); err != nil {
 			faults = append(faults, fmt.Errorf("the %s cannot listen: %w: %s", l.what, err, l.fix))
 		}
 	}
 	if c.isNode() {
-		faults = append(faults, root())
+		faults = append(faults, checkRoot())
 	}
 	if c.runs("kubelet") {
-		faults = append(faults, engine(ctx, c.DockerHost))
+		faults = append(faults, checkEngine(ctx, c.DockerHost))
 	}
 	if c.runs("proxy") || c.runs("network") {
-		faults = append(faults, packetFilter())
+		faults = append(faults, checkNftables())
 	}
 	return errors.Join(faults...)
 }
 
 type listener struct{ what, addr, fix string }
 
-// proxyHealthz is where load balancers ask a node's proxy; kube-proxy's port.
+// proxyHealthz is the address of the proxy's health check for load balancers; kube-proxy's port.
 const proxyHealthz = ":10256"
 
 func (c Config) listeners() []listener {
-	const another = "end who does, or pass another "
+	const another = "end the process that listens there, or pass another "
 	var all []listener
 	if c.runs("gateway") {
 		all = append(all, listener{"gateway", net.JoinHostPort(c.BindAddress, strconv.Itoa(c.SecurePort)), another + "--secure-port"})
@@ -52,7 +52,7 @@ func (c Config) listeners() []listener {
 		all = append(all, listener{"kubelet", net.JoinHostPort("", strconv.Itoa(c.KubeletPort)), another + "--kubelet-port"})
 	}
 	if c.runs("proxy") {
-		all = append(all, listener{"proxy's health endpoint", proxyHealthz, "end who does (another kube-proxy or gantry?)"})
+		all = append(all, listener{"proxy's health endpoint", proxyHealthz, "end the process that listens there (another kube-proxy or gantry?)"})
 	}
 	if c.HealthzAddress != "" {
 		all = append(all, listener{"health endpoint", c.HealthzAddress, another + "--healthz-bind-address"})
@@ -60,7 +60,7 @@ func (c Config) listeners() []listener {
 	return all
 }
 
-func free(addr string) error {
+func checkPortFree(addr string) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return err
@@ -68,17 +68,17 @@ func free(addr string) error {
 	return l.Close()
 }
 
-func root() error {
+func checkRoot() error {
 	if os.Geteuid() != 0 {
 		return errors.New("a node's agents need root for containers' networks and nftables: run gantry as root, or without --agents network,proxy,kubelet")
 	}
 	return nil
 }
 
-// minDockerAPI is Engine 20.10's.
+// minDockerAPI is the API version of Engine 20.10.
 const minDockerAPI = "1.41"
 
-func engine(ctx context.Context, host string) error {
+func checkEngine(ctx context.Context, host string) error {
 	const fix = "install or start Docker Engine 20.10 or newer (Debian, Ubuntu: apt-get install docker.io), or pass --docker-host"
 	d, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
 	if err != nil {
@@ -97,16 +97,16 @@ func engine(ctx context.Context, host string) error {
 	return nil
 }
 
-// older compares API versions such as "1.9" and "1.41".
+// older reports whether API version a ("1.9") is older than b ("1.41"). Versions of another form are not compared: false.
 func older(a, b string) bool {
 	var a1, a2, b1, b2 int
 	if n, _ := fmt.Sscanf(a+" "+b, "%d.%d %d.%d", &a1, &a2, &b1, &b2); n != 4 {
-		return false // let the engine itself refuse
+		return false
 	}
 	return a1 < b1 || a1 == b1 && a2 < b2
 }
 
-func packetFilter() error {
+func checkNftables() error {
 	conn, err := nftables.New()
 	if err == nil {
 		_, err = conn.ListTableOfFamily("gantry", nftables.TableFamilyIPv4)
@@ -117,7 +117,7 @@ func packetFilter() error {
 	return nil
 }
 
-// nodeAddress is the address of the interface that the default route uses, else the first that is no loopback's.
+// nodeAddress is the address of the interface that the default route uses, else the first global unicast address.
 func nodeAddress() (netip.Addr, error) {
 	// Nothing is sent: connecting a UDP socket only asks the kernel for the route. 192.0.2.0/24 is RFC 5737's.
 	if conn, err := net.Dial("udp4", "192.0.2.1:9"); err == nil {

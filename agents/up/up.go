@@ -23,31 +23,31 @@ import (
 	"gantry/schema/kinds"
 )
 
-// ConfigError is a fault that a restart does not mend: of a flag, a file or the machine.
+// ConfigError is an error that a restart cannot fix: of a flag, a file or the machine.
 type ConfigError struct{ Err error }
 
 func (e *ConfigError) Error() string { return e.Err.Error() }
 
-// Unwrap is the fault itself.
+// Unwrap returns Err.
 func (e *ConfigError) Unwrap() error { return e.Err }
 
-// Run runs the agents of c until ctx is done, then ends them and leaves containers and addresses working. It returns
+// Run runs the agents of c until ctx is done. Containers keep running and addresses keep working after it. It returns
 // nil only when ctx is done; a *ConfigError when nothing was started.
 func Run(ctx context.Context, c Config) error {
 	if err := c.Validate(); err != nil {
 		return &ConfigError{err}
 	}
-	klog.SetSlogLogger(c.Log) // where Kubernetes' libraries log
+	klog.SetSlogLogger(c.Log) // for Kubernetes' libraries
 	nodeIP, err := c.nodeIP()
 	if err != nil {
 		return &ConfigError{err}
 	}
-	// Before anything else: only one process makes certificates, opens etcd's files, owns the node.
-	held, err := lock(c)
+	// First, as only one process may create certificates, open etcd's files and run the node.
+	lockFile, err := lock(c)
 	if err != nil {
 		return &ConfigError{err}
 	}
-	defer held.Close()
+	defer lockFile.Close()
 	if err := preflight(ctx, c); err != nil {
 		return &ConfigError{err}
 	}
@@ -57,36 +57,38 @@ func Run(ctx context.Context, c Config) error {
 	}
 	c.etcdFiles(keys)
 	c.notices = make(chan embedded.Notice, 1)
-	if err := writeState(held, c); err != nil {
+	if err := writeLockInfo(lockFile, c); err != nil {
 		return err
 	}
 	if c.runs("gateway") {
-		// Before readiness: whoever sees the process ready finds the file.
+		// Before readiness: the file exists when the process is ready.
 		if err := pki.Kubeconfig(c.AdminConf(), c.gatewayURL(), "admin", keys.authority, keys.admin); err != nil {
 			return &ConfigError{err}
 		}
 	}
-	return overEtcd(ctx, c, keys, func(ctx context.Context, etcd store.Store) error {
+	return withEtcd(ctx, c, keys, func(ctx context.Context, etcd store.Store) error {
 		return runAgents(ctx, c, keys, nodeIP, etcd)
 	})
 }
 
-// runAgents runs everything above etcd: registries below, agents above, health beside them.
+// runAgents runs the registries and, on them, the agents, with health and Events beside.
 func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, etcd store.Store) error {
 	health := &daemon.Health{}
-	var recorder *events.Recorder // of what the registry finds wrong in etcd
+	var recorder *events.Recorder // of values in etcd that cannot be read
 	shared := registry.New(registry.Config{
 		Store: etcd, Kinds: kinds.New(), Agent: "gantry", Log: c.Log,
-		ServiceCIDR: netip.MustParsePrefix(c.ServiceCIDR), Quarantine: c.controls(),
-		OnBad: func(k *schema.Kind, namespace, name string, err error) { bad(recorder, k, namespace, name, err) },
+		ServiceCIDR: netip.MustParsePrefix(c.ServiceCIDR), Quarantine: c.keepsQuarantine(),
+		OnBad: func(k *schema.Kind, namespace, name string, err error) {
+			recordUnreadable(recorder, k, namespace, name, err)
+		},
 	})
 	recorder = events.New(shared, "registry", c.NodeName, c.Log)
 	health.Ready("etcd", shared.Ready)
 	a := assembly{Config: c, keys: keys, nodeIP: nodeIP, registry: shared, store: etcd, health: health}
-	return under(ctx, shared.Run, a.ownPods(func(ctx context.Context) error {
+	return withBackground(ctx, shared.Run, a.withNodeRegistry(func(ctx context.Context) error {
 		g, ctx := safely.WithContext(ctx)
 		for _, name := range c.Agents {
-			// Until the agent says itself how it is, under the same name.
+			// The agent replaces this check by its own of the same name.
 			health.Ready(name, func(context.Context) error { return errors.New("starting") })
 			g.Go(func() error {
 				if err := a.run(ctx, name); err != nil {
@@ -95,18 +97,18 @@ func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, et
 				return nil
 			})
 		}
-		if c.controls() {
+		if c.keepsQuarantine() {
 			g.Go(func() error { return safely.Keep(ctx, c.Log, "writing events", recorder.Run) })
-			g.Go(func() error { return c.tellNotices(ctx, recorder) })
+			g.Go(func() error { return c.recordNotices(ctx, recorder) })
 		}
 		g.Go(func() error { return daemon.Serve(ctx, c.HealthzAddress, health) })
-		g.Go(func() error { return daemon.Notify(ctx, health, c.announce) })
+		g.Go(func() error { return daemon.Notify(ctx, health, c.printReady) })
 		return g.Wait()
 	}))
 }
 
-// tellNotices makes Events of what the embedded etcd has to tell, on this machine's Node, until ctx is done.
-func (c Config) tellNotices(ctx context.Context, recorder *events.Recorder) error {
+// recordNotices records the embedded etcd's notices as Events of this machine's Node until ctx is done.
+func (c Config) recordNotices(ctx context.Context, recorder *events.Recorder) error {
 	for {
 		select {
 		case n := <-c.notices:
@@ -121,14 +123,14 @@ func (c Config) tellNotices(ctx context.Context, recorder *events.Recorder) erro
 	}
 }
 
-// bad tells users of a value in etcd that cannot be read.
-func bad(recorder *events.Recorder, k *schema.Kind, namespace, name string, err error) {
+// recordUnreadable records an Event about a value in etcd that cannot be read.
+func recordUnreadable(recorder *events.Recorder, k *schema.Kind, namespace, name string, err error) {
 	recorder.Ref(corev1.ObjectReference{APIVersion: k.APIVersion(), Kind: k.Kind, Namespace: namespace, Name: name},
-		corev1.EventTypeWarning, "Quarantined", "Skipped the value at /registry/%s until it is mended or deleted: %v", path.Join(k.Prefix, namespace, name), err)
+		corev1.EventTypeWarning, "Quarantined", "Skipped the value at /registry/%s until it is repaired or deleted: %v", path.Join(k.Prefix, namespace, name), err)
 }
 
-// announce says in one line that the process is ready and what to do with it.
-func (c Config) announce() {
+// printReady prints one line: the process is ready, and how to reach it.
+func (c Config) printReady() {
 	if !c.runs("gateway") {
 		fmt.Printf("gantry %v ready\n", c.Agents)
 		return
@@ -136,21 +138,21 @@ func (c Config) announce() {
 	fmt.Printf("gantry ready: %s  (kubectl --kubeconfig %s get nodes)\n", c.gatewayURL(), c.AdminConf())
 }
 
-// under runs above, and below it below, whose context ends only after above has returned. The end of either
-// ends both; the first error is returned.
-func under(ctx context.Context, below, above func(context.Context) error) error {
-	belowCtx, stopBelow := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBelow()
-	aboveCtx, stopAbove := context.WithCancel(ctx)
-	defer stopAbove()
+// withBackground runs work, and beside it background, whose context is cancelled only after work has returned. When either returns the
+// other is cancelled. It returns the errors of both.
+func withBackground(ctx context.Context, background, work func(context.Context) error) error {
+	backgroundCtx, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	workCtx, stopWork := context.WithCancel(ctx)
+	defer stopWork()
 	ended := make(chan error, 1)
 	go func() {
-		err := below(belowCtx)
-		stopAbove()
+		err := background(backgroundCtx)
+		stopWork()
 		ended <- err
 	}()
-	err := above(aboveCtx)
-	stopBelow()
+	err := work(workCtx)
+	stopBackground()
 	return errors.Join(err, <-ended)
 }
 
@@ -161,7 +163,7 @@ func (c Config) nodeIP() (netip.Addr, error) {
 	return nodeAddress()
 }
 
-// etcdFiles fills in where etcd's certificates are, unless flags said so.
+// etcdFiles sets the paths of etcd's certificates that no flag has set, where the files exist.
 func (c *Config) etcdFiles(keys *certs) {
 	dir := c.path("pki", "etcd")
 	for field, file := range map[*string]string{&c.EtcdCAFile: "ca.crt", &c.EtcdCertFile: "client.crt", &c.EtcdKeyFile: "client.key"} {

@@ -1,3 +1,3 @@
-// Package arch holds tests of the tree itself: which package may import which, which modules each agent is built from, and how many
-// files a folder holds. It has no other code.
+// Package arch has tests of the source tree: which package may import which, which modules each agent is built from, how many files a
+// package has, and patterns that no file may contain. It has no other code.
 package arch

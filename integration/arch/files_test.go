@@ -10,24 +10,24 @@ import (
 	"testing"
 )
 
-// maxFiles is how many files of a package one can still survey, tests not counted.
+// maxFiles bounds the files of a package, without tests.
 const maxFiles = 40
 
-// TestFoldersCanBeSurveyed holds every package to maxFiles. schema/core is excepted: a file there is a kind or a part of one.
-func TestFoldersCanBeSurveyed(t *testing.T) {
+// TestFilesOfAPackage checks that no package has more than maxFiles. schema/core is excepted: a file there is a kind or a part of one.
+func TestFilesOfAPackage(t *testing.T) {
 	files := map[string]int{}
 	for _, path := range goFiles(t) {
 		files[filepath.Dir(path)]++
 	}
 	for folder, n := range files {
 		if n > maxFiles && folder != "schema/core" {
-			t.Errorf("%s holds %d files, at most %d can be surveyed: part it", folder, n, maxFiles)
+			t.Errorf("%s has %d files, the most is %d: split it", folder, n, maxFiles)
 		}
 	}
 }
 
-// TestNoSetOfKindsIsAVariable finds package variables that hold a set of kinds: kinds come and go while a program runs, so the set
-// is handed from function to function.
+// TestNoSetOfKindsIsAVariable finds package variables that hold a set of kinds. Kinds are added and removed while a program runs, so the
+// set is an argument or a field.
 func TestNoSetOfKindsIsAVariable(t *testing.T) {
 	for _, path := range goFiles(t) {
 		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("../..", path), nil, parser.SkipObjectResolution)
@@ -55,7 +55,7 @@ func isName(e ast.Expr, name string) bool {
 	return ok && id.Name == name
 }
 
-// goFiles returns the Go files of the module that are no tests, relative to its top.
+// goFiles returns the Go files of the module without tests, relative to its root.
 func goFiles(t *testing.T) (paths []string) {
 	t.Helper()
 	for _, top := range []string{"agents", "registry", "schema", "scripts", "integration"} {

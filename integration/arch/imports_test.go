@@ -11,28 +11,28 @@ import (
 
 // rules say what packages under a prefix may not import, and why. registry/leaktest is excepted: only tests import it.
 var rules = []struct{ in, not, except, why string }{
-	{"gantry/schema", "gantry/registry", "", "schema is pure: it says what an object is and knows nothing above it"},
+	{"gantry/schema", "gantry/registry", "", "schema defines objects; it does no I/O and imports no layer above it"},
 	{"gantry/schema", "gantry/agents", "", "imports go one way: agents -> registry -> schema"},
-	{"gantry/schema", "go.etcd.io/", "", "schema knows no etcd"},
+	{"gantry/schema", "go.etcd.io/", "", "schema does not depend on etcd"},
 	{"gantry/schema", "net/http", "", "schema does no I/O"},
 	{"gantry/schema", "k8s.io/client-go", "", "client-go is for tests and leaf packages"},
 	{"gantry/registry", "gantry/agents", "", "imports go one way: agents -> registry -> schema"},
 	{"gantry/registry", "net/http", "", "registry is a library over etcd; HTTP is the gateway's"},
-	{"gantry/registry", "github.com/docker/", "", "registry knows etcd and nothing else"},
+	{"gantry/registry", "github.com/docker/", "", "registry works on etcd only"},
 	{"gantry/agents", "k8s.io/kubernetes", "", "Gantry is its own implementation"},
 	{"gantry/agents", "k8s.io/client-go", "k8s.io/client-go/util", "client-go is for tests and leaf packages"},
-	{"gantry/agents/gateway", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
-	{"gantry/agents/scheduler", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
-	{"gantry/agents/controllers", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
-	{"gantry/agents/kubelet", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
-	{"gantry/agents/proxy", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
-	{"gantry/agents/network", "go.etcd.io/", "", "agents know no keys: the registry is the one way to etcd"},
+	{"gantry/agents/gateway", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/scheduler", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/controllers", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/kubelet", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/proxy", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/network", "go.etcd.io/", "", "agents reach etcd only by the registry"},
 }
 
-// only say which packages under a prefix may import something that others there may not, and why.
-var only = []struct{ in, imported, may, why string }{
-	{"gantry/agents/kubelet", "github.com/docker/", "gantry/agents/kubelet/engine", "what knows Docker is behind engine.Engine"},
-	{"gantry/agents/kubelet", "github.com/distribution/", "gantry/agents/kubelet/engine", "what knows Docker is behind engine.Engine"},
+// exclusive are imports that only some packages under a prefix may have, and why.
+var exclusive = []struct{ in, imported, may, why string }{
+	{"gantry/agents/kubelet", "github.com/docker/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
+	{"gantry/agents/kubelet", "github.com/distribution/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
 	{"gantry/agents/kubelet", "github.com/containerd/", "gantry/agents/kubelet/engine", "errors of Docker are classified in engine"},
 }
 
@@ -49,7 +49,7 @@ func TestImportsGoOneWay(t *testing.T) {
 					t.Errorf("%s imports %s: %s", p.ImportPath, imported, r.why)
 				}
 			}
-			for _, r := range only {
+			for _, r := range exclusive {
 				if within(p.ImportPath, r.in) && strings.HasPrefix(imported, r.imported) && !within(p.ImportPath, r.may) {
 					t.Errorf("%s imports %s, which only %s may: %s", p.ImportPath, imported, r.may, r.why)
 				}
@@ -71,7 +71,7 @@ func TestTopLevelFoldersAreTheArchitecture(t *testing.T) {
 	}
 }
 
-// agentOf names the agent that a package belongs to, "" for none.
+// agentOf returns the agent that a package belongs to; "": none.
 func agentOf(path string) string {
 	rest, ok := strings.CutPrefix(path, "gantry/agents/")
 	name, _, _ := strings.Cut(rest, "/")

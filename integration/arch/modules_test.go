@@ -47,7 +47,7 @@ func TestModulesAreReviewed(t *testing.T) {
 	}
 }
 
-// modulesOf returns the modules that a package pattern below the top is built from, without tests and without gantry itself.
+// modulesOf returns the modules that a package pattern is built from, without tests and without gantry itself.
 func modulesOf(t *testing.T, pattern string) map[string]bool {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "./"+pattern)
@@ -71,7 +71,7 @@ func without(all, known map[string]bool) map[string]bool {
 	return rest
 }
 
-// section is a heading with one module a line.
+// section is a heading followed by the modules, one per line.
 func section(heading string, modules map[string]bool) string {
 	return heading + ":\n" + strings.Join(slices.Sorted(maps.Keys(modules)), "\n") + "\n\n"
 }

@@ -31,7 +31,7 @@ type bench struct {
 
 	node *node // nil until a row starts pods
 
-	seeded *fleet
+	seeded *seededPods
 	notes  map[string]string
 }
 
@@ -187,7 +187,7 @@ func (b *bench) startProfile(r *row, round int) (stop func()) {
 	if r.node {
 		n, err := b.startNode()
 		if err != nil {
-			return func() {} // the row tells
+			return func() {} // the row returns the error
 		}
 		api, conf = n.api, n.tls
 	}

@@ -22,7 +22,7 @@ type child struct {
 }
 
 // startChild starts a command and waits until its standard output has a line with ready.
-func startChild(patience time.Duration, ready string, name string, args ...string) (*child, error) {
+func startChild(waitTimeout time.Duration, ready string, name string, args ...string) (*child, error) {
 	c := &child{cmd: exec.Command(name, args...), done: make(chan struct{})}
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	c.cmd.Stderr = &c.log
@@ -51,9 +51,9 @@ func startChild(patience time.Duration, ready string, name string, args ...strin
 		return c, nil
 	case <-c.done:
 		return nil, fmt.Errorf("%s ended: %s", name, c.log.String())
-	case <-time.After(patience):
+	case <-time.After(waitTimeout):
 		c.end()
-		return nil, fmt.Errorf("%s was not ready in %s: %s", name, patience, c.log.String())
+		return nil, fmt.Errorf("%s was not ready in %s: %s", name, waitTimeout, c.log.String())
 	}
 }
 
@@ -108,7 +108,7 @@ func (c *child) rss() (own, files int64) {
 	return own, files
 }
 
-// freePort is a TCP port of loopback that nobody listens on.
+// freePort is a TCP port of loopback that is free.
 func freePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

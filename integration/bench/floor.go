@@ -163,7 +163,7 @@ func (f *floor) watch(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fire gives events of n bytes to every stream, as fast as they take them, for ms.
+// fire sends events of n bytes to every stream, as fast as the streams take them, for ms.
 func (f *floor) fire(w http.ResponseWriter, r *http.Request) {
 	n, _ := strconv.Atoi(r.URL.Query().Get("n"))
 	ms, _ := strconv.Atoi(r.URL.Query().Get("ms"))

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// request is what is sent; keep tells whether the answer's body is wanted.
+// request is what is sent; keep: the answer's body is kept.
 type request struct {
 	method, path string
 	contentType  string
@@ -203,7 +203,7 @@ func (c *h2) frames() error {
 				x.done <- fmt.Errorf("the stream was reset: %s", f.ErrCode)
 			}
 		case *http2.GoAwayFrame:
-			return fmt.Errorf("the server said goodbye: %s %s", f.ErrCode, f.DebugData())
+			return fmt.Errorf("the server sent GOAWAY: %s %s", f.ErrCode, f.DebugData())
 		}
 	}
 }

@@ -14,7 +14,7 @@ type measurement struct {
 	elapsed  time.Duration
 	cpu      time.Duration // of the measured process
 	p50, p99 time.Duration
-	note     string // what else is worth telling
+	note     string // shown beside the figures
 	unit     string // what is counted, where it is no rate: then value is it
 	value    float64
 }
@@ -52,7 +52,7 @@ func (m measurement) String() string {
 	return fmt.Sprintf("%s/s, p50 %v, p99 %v, CPU %v %s", perSecond(m.rate()), short(m.p50), short(m.p99), short(m.perOp()), m.note)
 }
 
-// drive runs op by n clients at once for the length of a measurement, and charges the CPU time of p.
+// drive runs op by n clients at once for the length of a measurement, and measures the CPU time of p.
 func drive(p *child, n int, length time.Duration, op func(client int) error) (measurement, error) {
 	var group sync.WaitGroup
 	var failed atomic.Pointer[error]
@@ -85,7 +85,7 @@ func drive(p *child, n int, length time.Duration, op func(client int) error) (me
 	return m, nil
 }
 
-// settle is how long what follows from the operations (controllers, garbage collection) is still charged to them.
+// settle is how long the CPU time of what follows from the operations (controllers, garbage collection) is still counted as theirs.
 const settle = 100 * time.Millisecond
 
 func percentiles(all []time.Duration) (p50, p99 time.Duration) {

@@ -12,20 +12,20 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
-// inNamespace marks the process that runs in a network namespace of its own.
+// inNamespace is the environment variable of the process that runs in its own network namespace.
 const inNamespace = "GANTRY_BENCH_NETNS"
 
-// nodeIP is the address of the machine that the network namespace stands for.
+// nodeIP is the address in the network namespace: that of the node.
 const nodeIP = "192.168.77.10"
 
 // isolate runs this program again in a network namespace of its own where a row starts pods, so that the node's bridge, links and
-// nftables are not the machine's; done tells that it has. The Docker Engine is reached by its socket's path all the same.
+// nftables are not the machine's; done: that process has ended. The Docker Engine's socket is a path, which the namespace does not change.
 func isolate(picked []*row) (done bool, err error) {
 	if !slices.ContainsFunc(picked, func(r *row) bool { return r.node }) {
 		return false, nil
 	}
 	if os.Getenv(inNamespace) != "" {
-		return false, machine()
+		return false, setUpNetwork()
 	}
 	me, err := os.Executable()
 	if err != nil {
@@ -37,7 +37,7 @@ func isolate(picked []*row) (done bool, err error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	err = cmd.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		os.Exit(exit.ExitCode()) // it has said why
+		os.Exit(exit.ExitCode()) // it has logged the error
 	}
 	if err != nil {
 		err = fmt.Errorf("making a network namespace (are you root?): %w", err)
@@ -45,13 +45,13 @@ func isolate(picked []*row) (done bool, err error) {
 	return true, err
 }
 
-// machine gives the namespace what a machine has: loopback and an interface with an address and a default route.
-func machine() error {
+// setUpNetwork gives the namespace loopback and an interface with an address and a default route.
+func setUpNetwork() error {
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {
 		return err
 	}
-	eth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "wire"} // nobody is at the wire's other end
+	eth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth0-peer"} // nothing is attached to the peer
 	addr, err := netlink.ParseAddr(nodeIP + "/24")
 	if err != nil {
 		return err
@@ -59,11 +59,11 @@ func machine() error {
 	if err := errors.Join(netlink.LinkSetUp(lo), netlink.LinkAdd(eth)); err != nil {
 		return err
 	}
-	wire, err := netlink.LinkByName("wire")
+	peer, err := netlink.LinkByName("eth0-peer")
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(netlink.AddrAdd(eth, addr), netlink.LinkSetUp(eth), netlink.LinkSetUp(wire)); err != nil {
+	if err := errors.Join(netlink.AddrAdd(eth, addr), netlink.LinkSetUp(eth), netlink.LinkSetUp(peer)); err != nil {
 		return err
 	}
 	return netlink.RouteAdd(&netlink.Route{LinkIndex: eth.Index, Gw: net.IPv4(192, 168, 77, 1)})

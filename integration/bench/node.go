@@ -67,7 +67,7 @@ func (b *bench) startNode() (n *node, err error) {
 	if err := b.waitForAccount(n.conns[0]); err != nil {
 		return nil, err
 	}
-	_, err = n.conns[0].start(&request{method: "GET", path: podsPath + "?watch=1", each: n.see})
+	_, err = n.conns[0].start(&request{method: "GET", path: podsPath + "?watch=1", each: n.readEvents})
 	if err != nil {
 		return nil, err
 	}
@@ -89,10 +89,10 @@ func (n *node) remove(gantry string) error {
 
 const podsPath = "/api/v1/namespaces/default/pods"
 
-// see takes what the watch brings.
+// readEvents reads a piece of the watch's stream.
 //
 //	{"type":"MODIFIED","object":{"kind":"Pod",...}}
-func (n *node) see(piece []byte) {
+func (n *node) readEvents(piece []byte) {
 	now := time.Now()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -112,17 +112,18 @@ func (n *node) see(piece []byte) {
 		if err := json.Unmarshal(line, &e); err == nil {
 			name := e.Object.Metadata.Name
 			if e.Object.Status.Phase == "Running" {
-				tell(n.wait, name, now)
+				notify(n.wait, name, now)
 			}
 			if e.Type == "DELETED" {
-				tell(n.gone, name, now)
+				notify(n.gone, name, now)
 			}
 		}
 		n.part = append(n.part[:0], rest...)
 	}
 }
 
-func tell(all map[string]chan time.Time, name string, at time.Time) {
+// notify sends at to the channel of name, once.
+func notify(all map[string]chan time.Time, name string, at time.Time) {
 	if c := all[name]; c != nil {
 		c <- at
 		delete(all, name)
@@ -131,8 +132,8 @@ func tell(all map[string]chan time.Time, name string, at time.Time) {
 
 var nodePods atomic.Int64
 
-// patience is how long a pod may take to start or to end.
-const patience = time.Minute
+// waitTimeout bounds the start and the end of a pod.
+const waitTimeout = time.Minute
 
 // run starts count pods, so many at a time, and measures each from its POST until a watcher sees that it is Running. Then it deletes
 // them and waits until nothing of them is left.
@@ -152,7 +153,7 @@ func (n *node) run(count, clients int) (measurement, error) {
 		if err != nil {
 			return err
 		}
-		return arrive(running[i], name(first+int64(i))+" to run")
+		return waitFor(running[i], name(first+int64(i))+" to run")
 	})
 	if err != nil {
 		return m, err
@@ -166,23 +167,23 @@ func (n *node) run(count, clients int) (measurement, error) {
 		}
 	}
 	for i := range count {
-		if err := arrive(gone[i], name(first+int64(i))+" to be gone"); err != nil {
+		if err := waitFor(gone[i], name(first+int64(i))+" to be gone"); err != nil {
 			return m, err
 		}
 	}
 	return m, untilNoContainers("io.gantry.node=" + n.name)
 }
 
-func arrive(c chan time.Time, what string) error {
+func waitFor(c chan time.Time, what string) error {
 	select {
 	case <-c:
 		return nil
-	case <-time.After(patience):
+	case <-time.After(waitTimeout):
 		return fmt.Errorf("waited a minute for %s", what)
 	}
 }
 
-// inTurn does count operations by so many clients at once, and charges the CPU time of p.
+// inTurn does count operations by so many clients at once, and measures the CPU time of p.
 func inTurn(p *child, count, clients int, op func(i int) error) (measurement, error) {
 	var group sync.WaitGroup
 	var next atomic.Int64

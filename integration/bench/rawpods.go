@@ -106,7 +106,7 @@ func removeLabelled(ctx context.Context, d *client.Client, label string) error {
 
 // untilNoContainers waits until the engine has no container with a label.
 func untilNoContainers(label string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTimeout)
 	defer cancel()
 	d, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
 	if err != nil {

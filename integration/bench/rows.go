@@ -60,7 +60,7 @@ var rows = []*row{
 	{name: "status", doc: "GET and PUT of a pod's status", goal: 900 * us, floor: floorStatus, run: statusPods},
 	{name: "watch-200", doc: "event to one of 200 watchers, some slow, some stalled", goal: 8 * us, floor: floorWatch(200), run: watchers(200)},
 	{name: "watch-1000", doc: "event to one of 1,000 watchers, the same", goal: 8 * us, floor: floorWatch(1000), run: watchers(1000)},
-	{name: "cas-storm", doc: "100 clients increment one object", floor: floorStorm, run: casStorm},
+	{name: "cas-storm", doc: "100 clients increment one object", floor: floorIncrement, run: casIncrement},
 	{name: "pod-start", doc: "POST of a pod until a watcher sees it Running, one after the other", node: true, within: 1.1,
 		repeat: 6, by: func(m measurement) time.Duration { return m.p50 }, floor: rawPods(1, 1), run: runPods(1, 1)},
 	{name: "pod-burst", doc: "the same, 30 at once", node: true, within: 1.1,
@@ -134,7 +134,7 @@ func (b *bench) echo(clients int, body []byte, n int) (measurement, error) {
 }
 
 func echoPod(b *bench) (measurement, error) {
-	f, err := b.fleet()
+	f, err := b.seedPods()
 	if err != nil {
 		return measurement{}, err
 	}
@@ -142,7 +142,7 @@ func echoPod(b *bench) (measurement, error) {
 }
 
 func echoH1(b *bench) (measurement, error) {
-	f, err := b.fleet()
+	f, err := b.seedPods()
 	if err != nil {
 		return measurement{}, err
 	}
@@ -173,7 +173,7 @@ func both(a, c measurement) measurement {
 }
 
 func floorCreate(b *bench) (measurement, error) {
-	f, err := b.fleet()
+	f, err := b.seedPods()
 	if err != nil {
 		return measurement{}, err
 	}
@@ -201,7 +201,7 @@ func floorStatus(b *bench) (measurement, error) {
 const listClients = 2
 
 func (b *bench) floorOf(pods, part int) (measurement, error) {
-	f, err := b.fleet()
+	f, err := b.seedPods()
 	if err != nil {
 		return measurement{}, err
 	}
@@ -273,7 +273,7 @@ func (b *bench) podNames(namespace string) ([]string, error) {
 
 func getPod(query string) func(b *bench) (measurement, error) {
 	return func(b *bench) (measurement, error) {
-		f, err := b.fleet()
+		f, err := b.seedPods()
 		if err != nil {
 			return measurement{}, err
 		}
@@ -285,7 +285,7 @@ func getPod(query string) func(b *bench) (measurement, error) {
 }
 
 func getPodH1(b *bench) (measurement, error) {
-	f, err := b.fleet()
+	f, err := b.seedPods()
 	if err != nil {
 		return measurement{}, err
 	}
@@ -294,7 +294,7 @@ func getPodH1(b *bench) (measurement, error) {
 
 func listPods(query string, gzip bool) func(b *bench) (measurement, error) {
 	return func(b *bench) (measurement, error) {
-		if _, err := b.fleet(); err != nil {
+		if _, err := b.seedPods(); err != nil {
 			return measurement{}, err
 		}
 		var size atomic.Int64
@@ -310,7 +310,7 @@ func listPods(query string, gzip bool) func(b *bench) (measurement, error) {
 
 // patchPods patches an annotation of seeded pods; every client has its own.
 func patchPods(b *bench) (measurement, error) {
-	f, err := b.fleet()
+	f, err := b.seedPods()
 	if err != nil {
 		return measurement{}, err
 	}
@@ -327,7 +327,7 @@ func patchPods(b *bench) (measurement, error) {
 }
 
 func statusPods(b *bench) (measurement, error) {
-	f, err := b.fleet()
+	f, err := b.seedPods()
 	if err != nil {
 		return measurement{}, err
 	}

@@ -16,7 +16,7 @@ func (b *bench) settledRSS() int64 {
 
 // memory is what one cached pod costs, from the growth of the resident memory while the pods came in.
 func memory(b *bench) (measurement, error) {
-	f, err := b.fleet()
+	f, err := b.seedPods()
 	if err != nil {
 		return measurement{}, err
 	}

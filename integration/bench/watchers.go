@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// audience is many watch streams. Most read as fast as they can; of every hundred five are slow and two never read.
-type audience struct {
+// watcherGroup is many watch streams. Most read as fast as they can; of every hundred five are slow and two never read.
+type watcherGroup struct {
 	conns   []*h2
 	fast    []*counter
 	streams []*exchange // of fast
 	mu      sync.Mutex
-	delays  []time.Duration // of events to the first watcher, by the time in them
+	delays  []time.Duration // of events to the first watcher, from the time in them
 }
 
 // counter counts the events of one stream; the connection's reader alone adds.
@@ -30,9 +30,9 @@ const (
 	eventSize  = 1024
 )
 
-// attend opens n watches of a path.
-func (b *bench) attend(addr, path string, n int) (*audience, error) {
-	a := &audience{}
+// openWatches opens n watches of a path.
+func (b *bench) openWatches(addr, path string, n int) (*watcherGroup, error) {
+	a := &watcherGroup{}
 	slow, stalled := n/20, n/50
 	open := func(conns, n int, window uint32, delay time.Duration, each func(i int) func([]byte)) (streams []*exchange, err error) {
 		first := len(a.conns)
@@ -61,7 +61,7 @@ func (b *bench) attend(addr, path string, n int) (*audience, error) {
 		return func(piece []byte) {
 			a.fast[i].events.Add(int64(bytes.Count(piece, []byte("\n"))))
 			if i == 0 {
-				a.clock(piece)
+				a.noteDelay(piece)
 			}
 		}
 	})
@@ -75,8 +75,8 @@ func (b *bench) attend(addr, path string, n int) (*audience, error) {
 	return a, err
 }
 
-// clock notes how old the event in a piece is.
-func (a *audience) clock(piece []byte) {
+// noteDelay notes the age of the event in a piece.
+func (a *watcherGroup) noteDelay(piece []byte) {
 	_, rest, ok := bytes.Cut(piece, []byte(`"turn":"`))
 	text, _, closed := bytes.Cut(rest, []byte(`"`))
 	if sent, err := strconv.ParseInt(string(text), 10, 64); ok && closed && err == nil && sent > 0 {
@@ -86,8 +86,8 @@ func (a *audience) clock(piece []byte) {
 	}
 }
 
-// least and sum are how many events the fast watchers have.
-func (a *audience) least() int64 {
+// least is the smallest number of events that a fast watcher has, sum that of all fast watchers together.
+func (a *watcherGroup) least() int64 {
 	least := a.fast[0].events.Load()
 	for _, c := range a.fast {
 		least = min(least, c.events.Load())
@@ -95,15 +95,15 @@ func (a *audience) least() int64 {
 	return least
 }
 
-func (a *audience) sum() (n int64) {
+func (a *watcherGroup) sum() (n int64) {
 	for _, c := range a.fast {
 		n += c.events.Load()
 	}
 	return n
 }
 
-// cut is how many of the fast watches have ended.
-func (a *audience) cut() (n int) {
+// cut is the number of fast watches that have ended.
+func (a *watcherGroup) cut() (n int) {
 	for _, x := range a.streams {
 		select {
 		case <-x.done:
@@ -114,7 +114,7 @@ func (a *audience) cut() (n int) {
 	return n
 }
 
-func (a *audience) leave() {
+func (a *watcherGroup) close() {
 	for _, c := range a.conns {
 		c.close()
 	}
@@ -133,11 +133,11 @@ func watchers(n int) func(*bench) (measurement, error) {
 		}
 		_, rest, _ := bytes.Cut(res.body, []byte(`"resourceVersion":"`))
 		revision, _, _ := bytes.Cut(rest, []byte(`"`))
-		a, err := b.attend(b.api, path+"?watch=1&resourceVersion="+string(revision), n)
+		a, err := b.openWatches(b.api, path+"?watch=1&resourceVersion="+string(revision), n)
 		if err != nil {
 			return measurement{}, err
 		}
-		defer a.leave()
+		defer a.close()
 		time.Sleep(settle) // every stream is open
 		m, err := b.writeEvents(a, b.length)
 		if err != nil {
@@ -152,18 +152,18 @@ func watchers(n int) func(*bench) (measurement, error) {
 	}
 }
 
-// writeEvents updates config maps for a while, never more than maxLag ahead of the audience, and waits until all that
+// writeEvents updates config maps for a while, never more than maxLag ahead of the fast watchers, and waits until all that
 // was written has arrived. ops are the writes.
-func (b *bench) writeEvents(a *audience, length time.Duration) (measurement, error) {
+func (b *bench) writeEvents(a *watcherGroup, length time.Duration) (measurement, error) {
 	c := b.pool[0]
 	path := "/api/v1/namespaces/bench-watch/configmaps"
 	if res, err := c.do(&request{method: "POST", path: "/api/v1/namespaces", contentType: "application/json",
 		body: []byte(`{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"bench-watch"}}`)}); err != nil || res.status != 201 && res.status != 409 {
-		return measurement{}, fmt.Errorf("making a namespace: %d %v", res.status, err)
+		return measurement{}, fmt.Errorf("creating a namespace: %d %v", res.status, err)
 	}
 	for i := range writers {
 		if res, err := c.do(&request{method: "POST", path: path, contentType: "application/json", body: configMap("w"+strconv.Itoa(i), 0)}); err != nil || res.status != 201 && res.status != 409 {
-			return measurement{}, fmt.Errorf("making a config map: %d %v", res.status, err)
+			return measurement{}, fmt.Errorf("creating a config map: %d %v", res.status, err)
 		}
 	}
 	var before int64
@@ -198,8 +198,8 @@ func (b *bench) writeEvents(a *audience, length time.Duration) (measurement, err
 // floorWatch writes events of 1 KB to n bare streams with a flush for each.
 func floorWatch(n int) func(*bench) (measurement, error) {
 	return func(b *bench) (measurement, error) {
-		a := &audience{}
-		defer a.leave()
+		a := &watcherGroup{}
+		defer a.close()
 		for range max(leastConns, n/perConn) {
 			c, err := dial(b.floorAddr, b.tls)
 			if err != nil {

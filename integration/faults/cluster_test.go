@@ -30,7 +30,7 @@ func startNode(t *testing.T, p *plane, e *etcd, name string) {
 			value := fmt.Sprintf(`{"kind":"Lease","apiVersion":"coordination.k8s.io/v1","metadata":{"name":%q,"namespace":"kube-node-lease","uid":%q},"spec":{"holderIdentity":%q,"leaseDurationSeconds":40,"renewTime":%q}}`,
 				name, uidOf(name), name, time.Now().UTC().Format("2006-01-02T15:04:05.000000Z"))
 			pctx, pcancel := context.WithTimeout(ctx, 5*time.Second)
-			_, _ = e.Put(pctx, lease, value) // a store that is away is what the tests are about
+			_, _ = e.Put(pctx, lease, value) // etcd may be down in these tests
 			pcancel()
 			select {
 			case <-tick.C:
@@ -41,7 +41,7 @@ func startNode(t *testing.T, p *plane, e *etcd, name string) {
 	t.Cleanup(func() { cancel(); <-done })
 }
 
-// deployment is one of pods that ask for little.
+// deployment is a Deployment whose pods have no requests.
 func deployment(name string, replicas int) string {
 	return fmt.Sprintf(`{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":%[1]q},"spec":{"replicas":%[2]d,"selector":{"matchLabels":{"app":%[1]q}},
 "template":{"metadata":{"labels":{"app":%[1]q}},"spec":{"terminationGracePeriodSeconds":0,"containers":[{"name":"c","image":"i"}]}}}}`, name, replicas)
@@ -59,10 +59,10 @@ func deploy(t *testing.T, p *plane, name string, replicas int) {
 	awaitPods(t, p, name, replicas)
 }
 
-// awaitPods waits until as many pods are placed, and none is left over.
+// awaitPods waits until exactly n pods of the app exist and all are bound.
 func awaitPods(t *testing.T, p *plane, app string, n int) time.Duration {
 	t.Helper()
-	return eventually(t, fmt.Sprintf("%d pods of %s", n, app), patience, func() (bool, string) {
+	return eventually(t, fmt.Sprintf("%d pods of %s", n, app), waitTimeout, func() (bool, string) {
 		a, err := p.ask("GET", pods+"?labelSelector=app%3D"+app, "", seconds(10))
 		if err != nil || a.code != 200 {
 			return false, fmt.Sprint(a, err)
@@ -88,7 +88,7 @@ func (e *etcd) written(after, upTo int64) (keys []string) {
 	return keys
 }
 
-// untouched checks that nobody took a node for dead or a pod from it since a revision.
+// untouched checks that since a revision no node became NotReady and no pod was evicted.
 func untouched(t *testing.T, e *etcd, since int64) {
 	t.Helper()
 	for _, c := range e.history("/registry/pods/", since) {
@@ -103,7 +103,7 @@ func untouched(t *testing.T, e *etcd, since int64) {
 	for _, c := range e.history("/registry/minions/", since) {
 		value := string(e.get("/registry/minions/"+c.name, clientv3.WithRev(c.rev)).Kvs[0].Value)
 		if strings.Contains(value, "NodeStatusUnknown") || strings.Contains(value, "node.kubernetes.io/unreachable") {
-			t.Errorf("node %s was taken for dead at revision %d: %s", c.name, c.rev, value)
+			t.Errorf("node %s became NotReady at revision %d: %s", c.name, c.rev, value)
 		}
 	}
 }

@@ -89,7 +89,7 @@ func rawRate(t *testing.T, e *etcd, clients, each int) float64 {
 	return float64(clients*each) / time.Since(began).Seconds()
 }
 
-// Case 35: many create, bind and delete under one name: nobody touches another's.
+// Case 35: many create, bind and delete under one name: no client changes the pod of another.
 func TestSameNameByMany(t *testing.T) {
 	e := startEtcd(t, 1)
 	p := startPlane(t, "p", e.urls(), "--agents", "gateway,controllers")
@@ -125,7 +125,7 @@ func TestSameNameByMany(t *testing.T) {
 				}
 				d := p.do("DELETE", pods+"/one", fmt.Sprintf(`{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":%q}}`, uid))
 				if d.code != 200 {
-					t.Errorf("deleting one's own: %s", d)
+					t.Errorf("deleting with the current uid: %s", d)
 				}
 				deleted.Add(1)
 				stale = append(stale, uid)

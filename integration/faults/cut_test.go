@@ -11,10 +11,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// longCut is longer than the time after which a silent node counts as dead.
+// longCut is longer than the time after which a node without heartbeats becomes NotReady.
 const longCut = 60 * time.Second
 
-// Case 5: the whole control plane is cut from etcd, while nodes are not: nothing is decided from what it last saw.
+// Case 5: the whole control plane is cut from etcd, while nodes are not: it acts on nothing in its outdated cache.
 func TestCutFromEtcd(t *testing.T) {
 	e := startEtcd(t, 1)
 	p := startPlane(t, "p", e.urls())
@@ -30,7 +30,7 @@ func TestCutFromEtcd(t *testing.T) {
 	began := time.Now()
 	before := e.revision()
 	failsClosed(t, p)
-	e.del("/registry/configmaps/default/there") // the plane must hear of it later
+	e.del("/registry/configmaps/default/there") // the plane must see it later
 	<-time.After(time.Until(began.Add(longCut)))
 	failsClosed(t, p)
 	during := e.revision()
@@ -39,7 +39,7 @@ func TestCutFromEtcd(t *testing.T) {
 		a, err := p.ask("GET", maps+"/there?timeout=2s", "", seconds(3))
 		return err == nil && a.code == 404, fmt.Sprint(a, err)
 	})
-	t.Logf("served %s after the wire was mended", back.Round(time.Millisecond))
+	t.Logf("served %s after the partition was healed", back.Round(time.Millisecond))
 	eventually(t, "ready", seconds(30), func() (bool, string) {
 		a, err := p.ask("GET", "/readyz", "", seconds(3))
 		return err == nil && a.code == 200, fmt.Sprint(a, err)
@@ -54,11 +54,11 @@ func TestCutFromEtcd(t *testing.T) {
 	i.check(t, e, "/registry/pods/default/")
 }
 
-// settled waits until the plane writes nothing of its own any more.
+// settled waits until the plane writes nothing more.
 func settled(t *testing.T, e *etcd) {
 	t.Helper()
 	last, since := e.revision(), time.Now()
-	eventually(t, "quiet", patience, func() (bool, string) {
+	eventually(t, "quiet", waitTimeout, func() (bool, string) {
 		if keys := e.written(last, e.revision()); len(keys) > 0 {
 			last, since = e.revision(), time.Now()
 		}
@@ -66,9 +66,9 @@ func settled(t *testing.T, e *etcd) {
 	})
 }
 
-// Case 8, and what was seen of it in the field: etcd stands still for longer than a node's grace period, so that nobody could
-// renew a heartbeat; then every member is defragmented under load.
-func TestEtcdStandsStill(t *testing.T) {
+// Case 8: etcd is stopped for longer than a node's grace period, so that no heartbeat is renewed; then every member is defragmented
+// under load.
+func TestEtcdStopped(t *testing.T) {
 	e := startEtcd(t, 1)
 	p := startPlane(t, "p", e.urls())
 	startNode(t, p, e, "n1")
@@ -103,16 +103,16 @@ func TestDefragment(t *testing.T) {
 		if _, err := c.Defragment(e.ctx(), m.url()); err != nil {
 			t.Errorf("defragmenting %s: %v", m.machine.name, err)
 		}
-		t.Logf("%s stood still for %s", m.machine.name, time.Since(began).Round(time.Millisecond))
+		t.Logf("%s was blocked for %s", m.machine.name, time.Since(began).Round(time.Millisecond))
 	}
 	l.end(t)
 	untouched(t, e, before)
 	if len(l.failed) > 0 {
-		t.Errorf("not served: %v; want only slow answers, as two members of three go on", l.failed)
+		t.Errorf("not served: %v; want only slow answers, as two of three members work", l.failed)
 	}
 }
 
-// The control plane is stopped while pods vanish and history is compacted: it must find what it has missed. Case 7.
+// Case 7: the control plane is stopped while pods are deleted and history is compacted. It must see what it missed.
 func TestCompactedWhileStopped(t *testing.T) {
 	e := startEtcd(t, 1)
 	p := startPlane(t, "p", e.urls())
@@ -152,8 +152,8 @@ func TestCompactedWhileStopped(t *testing.T) {
 	<-time.After(seconds(5))
 	p.signal(syscall.SIGCONT)
 	other.signal(syscall.SIGCONT)
-	t.Logf("the vanished pods were replaced within %s", awaitPods(t, p, "web", 20).Round(time.Millisecond))
-	eventually(t, "no copies of vanished pods", seconds(30), func() (bool, string) {
+	t.Logf("the deleted pods were replaced within %s", awaitPods(t, p, "web", 20).Round(time.Millisecond))
+	eventually(t, "no copies of deleted pods", seconds(30), func() (bool, string) {
 		pods, copies := e.count("/registry/pods/default/"), e.count("/gantry/bynode/n1/pods/")
 		return pods == copies, fmt.Sprintf("%d pods, %d copies", pods, copies)
 	})

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Case 48: a leader is stopped in the middle of its work for longer than its lease lasts. Another leads and is told the opposite;
-// what the first then still wants to write must not be written.
+// Case 48: a leader is stopped while it works, for longer than its lease. Another leads and the spec is changed back;
+// no later write of the first may succeed.
 func TestDeposedLeaderWritesNothing(t *testing.T) {
 	e := startEtcd(t, 1)
 	a := startPlane(t, "a", e.urls())
@@ -43,20 +43,20 @@ func TestDeposedLeaderWritesNothing(t *testing.T) {
 		settled(t, e)
 		woken := e.revision()
 		first.signal(syscall.SIGCONT)
-		<-time.After(seconds(8)) // time to do wrong
+		<-time.After(seconds(8)) // time for wrong writes
 		for _, key := range e.written(woken, e.revision()) {
 			if strings.HasSuffix(key, "/default/kubernetes") {
-				continue // the woken gateway publishes its address: that needs no leader
+				continue // the continued gateway publishes its address: that needs no leader
 			}
-			t.Errorf("written after a deposed leader woke up: %s", key)
+			t.Errorf("written by a deposed leader after it was continued: %s", key)
 		}
-		t.Logf("round %d: stopped %s with %d of 600 pods made, another led and took all away, nothing was written after it woke up; it said %d times that it leads no longer",
+		t.Logf("round %d: stopped %s with %d of 600 pods made, another led and deleted all, nothing was written after it was continued; it logged %d times that it is not the leader",
 			round, first.machine.name, made, strings.Count(tail(first.log, 1<<20), "no longer the leader"))
 		leads(t, e, second.machine.name)
 	}
 }
 
-// leads waits until the controllers' election is won by a plane.
+// leads waits until a plane has won the controllers' election.
 func leads(t *testing.T, e *etcd, name string) {
 	t.Helper()
 	for _, election := range []string{"controllers", "scheduler"} {

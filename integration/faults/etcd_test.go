@@ -16,14 +16,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// etcd is a cluster of etcd's own program, each member on a machine of its own.
+// etcd is a cluster of etcd, each member a process on its own machine.
 type etcd struct {
 	t       *testing.T
 	members []*member
 	*clientv3.Client
 }
 
-// member is one of them.
+// member is a member of the cluster.
 type member struct {
 	*machine
 	*process
@@ -62,7 +62,7 @@ func startEtcd(t *testing.T, n int, flags ...string) *etcd {
 // await waits until etcd takes writes.
 func (e *etcd) await() {
 	e.t.Helper()
-	eventually(e.t, "etcd takes writes", patience, func() (bool, string) {
+	eventually(e.t, "etcd takes writes", waitTimeout, func() (bool, string) {
 		ctx, cancel := context.WithTimeout(e.t.Context(), time.Second)
 		defer cancel()
 		_, err := e.Put(ctx, "/gantry-faults-ready", "yes")
@@ -82,7 +82,7 @@ func (e *etcd) urls() (all []string) {
 	return all
 }
 
-// dial is a client of the test's own.
+// dial returns a client for the test.
 func (e *etcd) dial(urls ...string) *clientv3.Client {
 	e.t.Helper()
 	c, err := clientv3.New(clientv3.Config{
@@ -93,10 +93,10 @@ func (e *etcd) dial(urls ...string) *clientv3.Client {
 	return c
 }
 
-// leader is the member that leads, and those that follow.
+// leader returns the leader and the followers.
 func (e *etcd) leader() (leader *member, followers []*member) {
 	e.t.Helper()
-	eventually(e.t, "a leader", patience, func() (bool, string) {
+	eventually(e.t, "a leader", waitTimeout, func() (bool, string) {
 		leader, followers = nil, nil
 		for _, m := range e.members {
 			ctx, cancel := context.WithTimeout(e.t.Context(), seconds(2))
@@ -113,7 +113,7 @@ func (e *etcd) leader() (leader *member, followers []*member) {
 	return leader, followers
 }
 
-// revision is the store's now.
+// revision returns the current revision.
 func (e *etcd) revision() int64 {
 	e.t.Helper()
 	return e.get("/").Header.Revision
@@ -132,7 +132,7 @@ func (e *etcd) get(key string, opts ...clientv3.OpOption) *clientv3.GetResponse 
 	return res
 }
 
-// value is what a key holds; "" where it is not there.
+// value returns the value of a key; "": it does not exist.
 func (e *etcd) value(key string) string {
 	e.t.Helper()
 	if kvs := e.get(key).Kvs; len(kvs) > 0 {
@@ -141,7 +141,7 @@ func (e *etcd) value(key string) string {
 	return ""
 }
 
-// put writes past every rule, as etcdctl does, and returns the revision.
+// put writes without validation, as etcdctl does, and returns the revision.
 func (e *etcd) put(key, value string) int64 {
 	e.t.Helper()
 	res, err := e.Put(e.ctx(), key, value)
@@ -149,7 +149,7 @@ func (e *etcd) put(key, value string) int64 {
 	return res.Header.Revision
 }
 
-// del deletes past every rule and returns the revision.
+// del deletes as etcdctl does, and returns the revision.
 func (e *etcd) del(key string, opts ...clientv3.OpOption) int64 {
 	e.t.Helper()
 	res, err := e.Delete(e.ctx(), key, opts...)
@@ -157,13 +157,13 @@ func (e *etcd) del(key string, opts ...clientv3.OpOption) int64 {
 	return res.Header.Revision
 }
 
-// count is how many keys there are below a prefix.
+// count returns the number of keys with a prefix.
 func (e *etcd) count(prefix string) int64 {
 	e.t.Helper()
 	return e.get(prefix, clientv3.WithPrefix(), clientv3.WithCountOnly()).Count
 }
 
-// compact forgets all history up to now.
+// compact compacts the history up to the current revision.
 func (e *etcd) compact() int64 {
 	e.t.Helper()
 	rev := e.revision()
@@ -172,21 +172,21 @@ func (e *etcd) compact() int64 {
 	return rev
 }
 
-// change is something that happened to an object.
+// change is one revision of an object.
 type change struct {
 	rev  int64
 	gone bool
 	name string
 }
 
-// history is every change below a prefix after a revision, up to now.
+// history returns every change of keys with a prefix after a revision.
 func (e *etcd) history(prefix string, after int64) (all []change) {
 	e.t.Helper()
 	now := e.revision()
 	if now <= after {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(e.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(e.t.Context(), waitTimeout)
 	defer cancel()
 	end := "/gantry-faults-end"
 	last := e.put(end, "")
@@ -218,7 +218,7 @@ func (m *member) restart(sig syscall.Signal, between func()) {
 
 func withPrefix() []clientv3.OpOption { return []clientv3.OpOption{clientv3.WithPrefix()} }
 
-// flood changes an object so often and so much that no buffer on the way to those who watch can hold it, and leaves it as it was.
+// flood writes an object until the events exceed every buffer on the way to a watcher, and then its original value.
 func (e *etcd) flood(key string) {
 	e.t.Helper()
 	was := e.value(key)

@@ -12,12 +12,12 @@ import (
 	"time"
 )
 
-// hostile is a value that anybody may write with etcdctl, and what must be seen of it.
+// hostile is a value written with etcdctl, and what a client must see of it.
 type hostile struct {
 	name  string
 	key   string // below /registry
 	value string
-	// bad: under quarantine with this text; "": served, and validated by those who act on it.
+	// bad is the text in its quarantine record; "": it is served, and validated by the agents that use it.
 	bad string
 }
 
@@ -119,14 +119,14 @@ func TestHostileValues(t *testing.T) {
 				if a.code != 500 || !strings.Contains(a.body, h.bad) || !strings.Contains(a.body, h.key) {
 					t.Errorf("GET of it: %s; want 500 with %q and the key", a, h.bad)
 				}
-				eventually(t, "its record", seconds(5), func() (bool, string) {
+				eventually(t, "its quarantine record", seconds(5), func() (bool, string) {
 					r := record()
 					return contains(r, h.bad, fmt.Sprintf(`"revision":%d`, rev), `"lastGoodRevision":`), r
 				})
 				if strings.Contains(names(list), "bad") {
 					t.Errorf("a list has it: %s", names(list))
 				}
-				eventually(t, "it is counted", seconds(5), func() (bool, string) {
+				eventually(t, "the metric of bad values", seconds(5), func() (bool, string) {
 					m := p.ok("GET", "/metrics", "").body
 					return strings.Contains(m, "gantry_quarantined_values{resource=\""+map[string]string{"pods": "pods", "deployments": "deployments.apps"}[plural]+"\"} 1\n"), "another number"
 				})
@@ -135,7 +135,7 @@ func TestHostileValues(t *testing.T) {
 					return strings.Contains(b, h.key), b
 				})
 			}
-			// The watch goes on: whatever became of the bad one, the next change of a good one comes.
+			// The watch goes on with the next change of a good value.
 			marker := map[string]string{"pods": "/registry/pods/default/marker", "deployments": "/registry/deployments/default/marker", "configmaps": "/registry/configmaps/default/marker"}[plural]
 			e.put(marker, strings.ReplaceAll(strings.ReplaceAll(good, `"name":"bad"`, `"name":"marker"`), `"replicas":1`, `"replicas":0`))
 			defer e.del(marker)
@@ -149,7 +149,7 @@ func TestHostileValues(t *testing.T) {
 			}
 			want := "MODIFIED bad, ADDED marker"
 			if a.code != 200 {
-				want = "DELETED bad, ADDED marker" // as a list without it says
+				want = "DELETED bad, ADDED marker" // as in a list without it
 			}
 			if got := strings.Join(seen, ", "); !strings.HasSuffix(got, want) {
 				t.Errorf("a watcher saw %s, want %s", got, want)
@@ -174,7 +174,7 @@ func TestHostileValues(t *testing.T) {
 				t.Errorf("it is there after DELETE")
 			}
 			if plural == "deployments" {
-				if a.code == 200 { // one that selects others' has let go of its own: nobody deletes them
+				if a.code == 200 { // one that selects others' pods has released its own: they are not deleted
 					e.del("/registry/replicasets/default/bad-", withPrefix()...)
 				}
 				e.replicaSet("bad", false)
@@ -194,7 +194,7 @@ func TestHostileValues(t *testing.T) {
 // replicaSet waits until a Deployment has a replica set, or none, and returns when it was made and under which name.
 func (e *etcd) replicaSet(deployment string, there bool) (made string) {
 	e.t.Helper()
-	eventually(e.t, fmt.Sprintf("a replica set of %s: %t", deployment, there), patience, func() (bool, string) {
+	eventually(e.t, fmt.Sprintf("a replica set of %s: %t", deployment, there), waitTimeout, func() (bool, string) {
 		made = ""
 		for _, kv := range e.get("/registry/replicasets/default/"+deployment+"-", withPrefix()...).Kvs {
 			made += fmt.Sprintf("%s at %d ", kv.Key, kv.CreateRevision)
@@ -204,7 +204,7 @@ func (e *etcd) replicaSet(deployment string, there bool) (made string) {
 	return made
 }
 
-// undo is the admin's command.
+// undo runs `gantry undo`.
 func undo(t *testing.T, e *etcd, key string) {
 	t.Helper()
 	if out, err := exec.Command(gantry, "undo", "--etcd-servers", strings.Join(e.urls(), ","), key).CombinedOutput(); err != nil {
@@ -212,14 +212,14 @@ func undo(t *testing.T, e *etcd, key string) {
 	}
 }
 
-// Case 20: owners in a circle, and an owner of another namespace.
-func TestOwnersInACircle(t *testing.T) {
+// Case 20: a cycle of owners, and an owner of another namespace.
+func TestOwnerCycle(t *testing.T) {
 	e := startEtcd(t, 1)
 	p := startPlane(t, "p", e.urls())
 	owned := func(name, owner string) string {
 		return fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":%q,"namespace":"default","uid":%q,"ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":%q,"uid":%q,"blockOwnerDeletion":true}]}}`, name, uidOf(name), owner, uidOf(owner))
 	}
-	for n := range 10 { // an owner that is not there yet would be taken for one that is gone
+	for n := range 10 { // the garbage collector takes an owner that does not exist yet for a deleted one
 		e.put(fmt.Sprintf("/registry/configmaps/default/c%d", n), fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c%d","namespace":"default","uid":%q}}`, n, uidOf(fmt.Sprint("c", n))))
 	}
 	for n := range 10 {
@@ -228,16 +228,16 @@ func TestOwnersInACircle(t *testing.T) {
 	e.put("/registry/configmaps/default/self", owned("self", "self"))
 	settled(t, e)
 	if n := e.count("/registry/configmaps/default/c"); n != 10 {
-		t.Errorf("%d of a circle of 10 are left", n)
+		t.Errorf("%d of a cycle of 10 are left", n)
 	}
 	if a := p.do("DELETE", maps+"/c0?propagationPolicy=Foreground", ""); a.code/100 != 2 {
 		t.Errorf("deleting one in the foreground: %s", a)
 	}
-	took := eventually(t, "the circle is gone", seconds(30), func() (bool, string) {
+	took := eventually(t, "the cycle is deleted", seconds(30), func() (bool, string) {
 		n := e.count("/registry/configmaps/default/c")
 		return n == 0, fmt.Sprint(n)
 	})
-	t.Logf("the circle was gone after %s", took.Round(time.Millisecond))
+	t.Logf("the cycle was deleted after %s", took.Round(time.Millisecond))
 	before := e.revision()
 	<-time.After(seconds(3))
 	if keys := e.written(before, e.revision()); len(keys) > 0 {
@@ -245,8 +245,8 @@ func TestOwnersInACircle(t *testing.T) {
 	}
 }
 
-// Cases 18, 19, 21: pods deleted with one stroke, changed while they run, held by an unknown finalizer.
-func TestFatFinger(t *testing.T) {
+// Cases 18, 19, 21: all pods deleted at once, running pods changed, pods with an unknown finalizer.
+func TestChangesPastTheAPI(t *testing.T) {
 	e := startEtcd(t, 1)
 	p := startPlane(t, "p", e.urls())
 	startNode(t, p, e, "n1")
@@ -262,7 +262,7 @@ func TestFatFinger(t *testing.T) {
 		t.Logf("the node keeps %d pods of %d; the Deployment has %d", e.count("/gantry/bynode/n1/pods/"), copies, e.count("/registry/pods/default/web"))
 		for _, kv := range e.get("/gantry/bynode/n1/pods/", withPrefix()...).Kvs {
 			if e.value("/registry/pods/"+strings.TrimPrefix(string(kv.Key), "/gantry/bynode/n1/pods/")) == "" {
-				e.del(string(kv.Key)) // the admin means it
+				e.del(string(kv.Key)) // confirms the deletion
 			}
 		}
 		awaitPods(t, p, "web", 30)
@@ -280,7 +280,7 @@ func TestFatFinger(t *testing.T) {
 			p.ok("PATCH", pods+"/"+name, `{"metadata":{"finalizers":null}}`, "Content-Type", "application/merge-patch+json")
 		}
 	})
-	t.Run("node changed by hand", func(t *testing.T) {
+	t.Run("node changed with etcdctl", func(t *testing.T) {
 		kv := e.get("/registry/pods/default/web", withPrefix()...).Kvs[0]
 		rest := strings.TrimPrefix(string(kv.Key), "/registry/pods/")
 		e.put(string(kv.Key), strings.Replace(string(kv.Value), `"nodeName":"n1"`, `"nodeName":"n2"`, 1))

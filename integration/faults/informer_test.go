@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// informer follows a collection as Kubernetes' clients do: list, watch from there, go on after a cut, list again after 410.
+// informer lists and watches a collection as Kubernetes' clients do: it continues after a closed connection and lists again after 410.
 type informer struct {
 	p    *plane
 	path string
 
 	mu      sync.Mutex // guards what follows
-	from    int64      // where it has listed first
+	from    int64      // revision of the first list
 	seen    []change   // of the watches
-	relists []int64    // revisions of later lists: between the change before and this nothing was seen
+	relists []int64    // revisions of later lists; changes between one and the event before it are not seen
 	state   map[string]int64
 	errs    []string
 	done    chan struct{}
@@ -41,7 +41,7 @@ func (p *plane) follow(path string) (i *informer, stop func()) {
 				first = false
 				i.stream(ctx, rev)
 			} else {
-				<-time.After(100 * time.Millisecond) // a client's pause
+				<-time.After(100 * time.Millisecond) // a client's back-off
 			}
 		}
 	}()
@@ -73,7 +73,7 @@ func (i *informer) relist(first bool) (int64, bool) {
 	return rev, true
 }
 
-// stream watches, over cut connections, until the history is not there any more.
+// stream watches, over closed connections, until the revision is compacted.
 func (i *informer) stream(ctx context.Context, rev int64) {
 	for ctx.Err() == nil {
 		events, err := i.p.watch(ctx, fmt.Sprintf("%s?watch=1&resourceVersion=%d&allowWatchBookmarks=true", i.path, rev))
@@ -81,7 +81,7 @@ func (i *informer) stream(ctx context.Context, rev int64) {
 			if strings.Contains(err.Error(), ": 410 ") {
 				return
 			}
-			<-time.After(100 * time.Millisecond) // a client's pause
+			<-time.After(100 * time.Millisecond) // a client's back-off
 			continue
 		}
 		for e := range events {
@@ -101,7 +101,7 @@ func (i *informer) stream(ctx context.Context, rev int64) {
 
 func (i *informer) take(e event) int64 {
 	var o object
-	_ = json.Unmarshal(e.Object, &o) // the oracle finds what is missing
+	_ = json.Unmarshal(e.Object, &o) // check finds what is missing
 	c := change{rev: number(o.Metadata.ResourceVersion), gone: e.Type == "DELETED", name: o.Metadata.Name}
 	if e.Type == "BOOKMARK" {
 		return c.rev
@@ -116,7 +116,7 @@ func (i *informer) take(e event) int64 {
 }
 
 func number(text string) (n int64) {
-	_, _ = fmt.Sscan(text, &n) // 0 is what nobody expects
+	_, _ = fmt.Sscan(text, &n) // 0 matches no revision
 	return n
 }
 

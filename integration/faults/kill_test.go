@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// rounds is how often the slow repetitions repeat; $GANTRY_FAULTS_ROUNDS.
+// rounds is how often the slow tests repeat: $GANTRY_FAULTS_ROUNDS, or normal.
 func rounds(t *testing.T, normal int) int {
 	text := os.Getenv("GANTRY_FAULTS_ROUNDS")
 	if text == "" {
@@ -26,15 +26,15 @@ func rounds(t *testing.T, normal int) int {
 	return n
 }
 
-// register is an object with one writer: what it holds is what was acknowledged last, or what was tried after that.
+// register is an object with one writer: its value is the last acknowledged one, or one that was sent after that.
 type register struct {
 	name         string
 	rv           string
 	acked, tried int
-	unknown      int // writes without an answer, or with one that says so
+	unknown      int // writes without an answer, or with an answer that says that the outcome is unknown
 }
 
-// write counts on until an outcome is unknown; it tells the test of an answer that cannot be.
+// write increments the number until an outcome is unknown; an answer that is neither fails the test.
 func (r *register) write(t *testing.T, p *plane, limit time.Duration) {
 	for n := r.acked + 1; ; n++ {
 		r.tried = n
@@ -61,7 +61,7 @@ func (r *register) write(t *testing.T, p *plane, limit time.Duration) {
 	}
 }
 
-// check reads the register and takes what it finds as what was acknowledged.
+// check reads the register, checks the value and takes it as acknowledged.
 func (r *register) check(t *testing.T, p *plane) {
 	t.Helper()
 	a := p.do("GET", maps+"/"+r.name, "")

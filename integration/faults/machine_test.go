@@ -21,11 +21,11 @@ import (
 
 // The bridge that machines are on, and the test's own address there.
 const (
-	wire     = "wire"
+	bridge   = "bridge"
 	observer = "10.99.0.254"
 )
 
-// machine is a network namespace with an address on the wire.
+// machine is a network namespace with an address on the bridge.
 type machine struct {
 	t    *testing.T
 	name string
@@ -49,7 +49,7 @@ func newMachine(t *testing.T, name string) *machine {
 	m.ns, err = netns.New() // and moves there
 	must(t, err)
 	must(t, netns.Set(home))
-	br, err := netlink.LinkByName(wire)
+	br, err := netlink.LinkByName(bridge)
 	must(t, err)
 	must(t, netlink.LinkAdd(&netlink.Veth{
 		LinkAttrs: netlink.LinkAttrs{Name: link, MasterIndex: br.Attrs().Index}, PeerName: "eth0", PeerNamespace: netlink.NsFd(m.ns),
@@ -74,7 +74,7 @@ func newMachine(t *testing.T, name string) *machine {
 			}
 			must(t, netlink.LinkSetUp(l))
 		}
-		must(t, netlink.RouteAdd(&netlink.Route{Gw: net.ParseIP(observer)})) // Services' addresses are looked up like any other
+		must(t, netlink.RouteAdd(&netlink.Route{Gw: net.ParseIP(observer)})) // a route for Services' addresses
 	})
 	return m
 }
@@ -92,23 +92,23 @@ func (m *machine) in(f func()) {
 	f()
 }
 
-// cut drops every packet between the machine and the others. Nobody is told: connections hang, as on a broken wire.
+// cut drops every packet between the machine and the others. Connections hang: no packet says that they are cut.
 func (m *machine) cut(others ...*machine) {
 	for _, o := range others {
-		m.deafen(o)
+		m.dropIncoming(o)
 		m.nft("add rule ip cut out ip daddr " + o.addr + " drop")
 	}
 }
 
-// deafen drops every packet that comes to the machine from others.
-func (m *machine) deafen(others ...*machine) {
+// dropIncoming drops every packet from the others to the machine.
+func (m *machine) dropIncoming(others ...*machine) {
 	m.nft("add table ip cut", "add chain ip cut in { type filter hook input priority 0 ; }", "add chain ip cut out { type filter hook output priority 0 ; }")
 	for _, o := range others {
 		m.nft("add rule ip cut in ip saddr " + o.addr + " drop")
 	}
 }
 
-// heal undoes cut and deafen.
+// heal ends cut and dropIncoming.
 func (m *machine) heal() { m.nft("add table ip cut", "delete table ip cut") }
 
 func (m *machine) nft(lines ...string) {
@@ -128,7 +128,7 @@ type process struct {
 	cmd  *exec.Cmd
 	log  string        // file
 	done chan struct{} // closed when it has ended
-	said chan struct{} // closed when it has said what was waited for
+	said chan struct{} // closed when it has printed what was waited for
 }
 
 // start runs a program on the machine until the test ends; its output goes to a file.
@@ -152,7 +152,7 @@ func (m *machine) start(ready, log string, env []string, name string, args ...st
 			}
 			fmt.Fprintln(file, s.Text())
 		}
-		_ = p.cmd.Wait() // however it ended, it has
+		_ = p.cmd.Wait() // the exit status does not matter
 		file.Close()
 	}()
 	m.t.Cleanup(func() {
@@ -165,15 +165,15 @@ func (m *machine) start(ready, log string, env []string, name string, args ...st
 	return p
 }
 
-// awaitReady waits until the program has said that it is ready, and returns how long after began that was.
+// awaitReady waits until the program has printed that it is ready, and returns how long after began that was.
 func (p *process) awaitReady(began time.Time) time.Duration {
 	p.test.Helper()
 	select {
 	case <-p.said:
 	case <-p.done:
 		p.test.Fatalf("%s ended: %v\n%s", p.cmd.Path, p.cmd.ProcessState, tail(p.log, 4000))
-	case <-time.After(patience):
-		p.test.Fatalf("%s was not ready in %s\n%s", p.cmd.Path, patience, tail(p.log, 4000))
+	case <-time.After(waitTimeout):
+		p.test.Fatalf("%s was not ready in %s\n%s", p.cmd.Path, waitTimeout, tail(p.log, 4000))
 	}
 	return time.Since(began)
 }
@@ -229,18 +229,18 @@ func must(t testing.TB, err error) {
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
-// eventually waits until look finds what it wants, and returns how long that took; look says what it sees instead.
-func eventually(t *testing.T, what string, within time.Duration, look func() (bool, string)) time.Duration {
+// eventually waits until check succeeds, and returns how long that took; seen describes what it found.
+func eventually(t *testing.T, what string, within time.Duration, check func() (ok bool, seen string)) time.Duration {
 	t.Helper()
 	began := time.Now()
 	for {
-		ok, seen := look()
+		ok, seen := check()
 		if ok {
 			return time.Since(began)
 		}
 		if time.Since(began) > within {
 			t.Fatalf("not within %s: %s\nlast seen: %s", within, what, seen)
 		}
-		<-time.After(50 * time.Millisecond) // other processes give no signal to wait on
+		<-time.After(50 * time.Millisecond) // there is no signal from other processes to wait on
 	}
 }

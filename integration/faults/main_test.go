@@ -15,13 +15,13 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdmain"
 )
 
-// patience is how long anything in these tests may take before it counts as never happening.
-var patience = seconds(60)
+// waitTimeout bounds waits in these tests.
+var waitTimeout = seconds(60)
 
 // gantry is the binary under test.
 var gantry string
 
-// What this binary is when it was started by itself.
+// Environment variables that this binary sets when it starts itself: what it then runs.
 const (
 	asEtcd  = "GANTRY_FAULTS_ETCD"  // etcd's own program
 	asTests = "GANTRY_FAULTS_NETNS" // the tests, in a network namespace of their own
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if os.Getenv(asTests) == "" {
-		os.Exit(again())
+		os.Exit(runInNamespace())
 	}
 	code, err := runTests(m)
 	if err != nil {
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func again() int {
+func runInNamespace() int {
 	cmd := exec.Command(os.Args[0], os.Args[1:]...)
 	cmd.Env = append(os.Environ(), asTests+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -58,9 +58,9 @@ func again() int {
 	return 0
 }
 
-// runTests makes the wire that all machines are on and builds gantry, unless $GANTRY names one.
+// runTests creates the bridge that all machines are on and builds gantry, unless $GANTRY names one.
 func runTests(m *testing.M) (int, error) {
-	br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: wire}}
+	br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: bridge}}
 	addr, err := netlink.ParseAddr(observer + "/24")
 	if err != nil {
 		return 1, err

@@ -53,7 +53,7 @@ func startNodeAgents(t *testing.T, p *plane, e *etcd) *plane {
 	return n
 }
 
-// containersOf are the running containers of a node by "<pod> <uid> <container>", without those that hold pods' namespaces.
+// containersOf are the running containers of a node by "<pod> <uid> <container>", without sandboxes.
 func containersOf(t *testing.T, n *plane) map[string]string {
 	t.Helper()
 	const format = `{{.ID}} {{.Label "io.kubernetes.pod.name"}} {{.Label "io.kubernetes.pod.uid"}} {{.Label "io.kubernetes.container.name"}}`
@@ -86,7 +86,7 @@ func sameContainers(t *testing.T, n *plane, before map[string]string) {
 	}
 }
 
-// answers tells whether an address answers HTTP on the machine.
+// answers sends an HTTP request to an address from the machine, and returns the body.
 func (m *machine) answers(addr string) (text string, err error) {
 	m.in(func() {
 		var conn net.Conn
@@ -106,7 +106,7 @@ func (m *machine) answers(addr string) (text string, err error) {
 // running waits until as many pods of an app are ready and in a container each.
 func running(t *testing.T, p, n *plane, app string, want int) (containers map[string]string) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d running pods of %s", want, app), 2*patience, func() (bool, string) {
+	eventually(t, fmt.Sprintf("%d running pods of %s", want, app), 2*waitTimeout, func() (bool, string) {
 		ready := 0
 		l := p.list(pods + "?labelSelector=app%3D" + app)
 		for _, o := range l.Items {
@@ -132,7 +132,7 @@ func TestNodeOutlivesFaults(t *testing.T) {
 	p.ok("POST", deployments, strings.Replace(deployment("web", replicas), `"image":"i"`, fmt.Sprintf(`"image":%q,"imagePullPolicy":"Never","args":["serve","8080"]`, image), 1))
 	p.ok("POST", "/api/v1/namespaces/default/services", `{"kind":"Service","apiVersion":"v1","metadata":{"name":"web"},"spec":{"clusterIP":"10.96.7.7","selector":{"app":"web"},"ports":[{"port":80,"targetPort":8080}]}}`)
 	containers := running(t, p, n, "web", replicas)
-	eventually(t, "the Service's address answers", patience, func() (bool, string) {
+	eventually(t, "the Service's address answers", waitTimeout, func() (bool, string) {
 		text, err := n.answers("10.96.7.7:80")
 		return strings.Contains(text, "web-"), fmt.Sprint(text, err)
 	})
@@ -153,11 +153,11 @@ func TestNodeOutlivesFaults(t *testing.T) {
 		}
 		sameContainers(t, n, containers)
 		n.heal()
-		back := eventually(t, "the node is heard of again", seconds(60), func() (bool, string) {
+		back := eventually(t, "the node reports again", seconds(60), func() (bool, string) {
 			at := e.get("/registry/leases/kube-node-lease/" + n.machine.name)
 			return at.Header.Revision-at.Kvs[0].ModRevision < 3, fmt.Sprint(at.Kvs[0].ModRevision, " of ", at.Header.Revision)
 		})
-		t.Logf("%d containers and the Service's address were untouched for 20 s without a control plane; the node was heard of %s later", len(containers), back.Round(time.Millisecond))
+		t.Logf("%d containers and the Service's address were untouched for 20 s without a control plane; the node reported %s later", len(containers), back.Round(time.Millisecond))
 		sameContainers(t, n, containers)
 	})
 
@@ -171,7 +171,7 @@ func TestNodeOutlivesFaults(t *testing.T) {
 		e.members[0].restart(syscall.SIGKILL, nil) // what was on its way to the node is lost; a stopped client would keep etcd from ending
 		e.await()
 		n.signal(syscall.SIGCONT)
-		took := eventually(t, "the deleted pod's container is gone", patience, func() (bool, string) {
+		took := eventually(t, "the deleted pod's container is gone", waitTimeout, func() (bool, string) {
 			for what := range containersOf(t, n) {
 				if strings.HasPrefix(what, gone+" ") {
 					return false, what
@@ -206,10 +206,10 @@ func TestNodeOutlivesFaults(t *testing.T) {
 		for i, ip := range hostile {
 			slice(fmt.Sprintf("evil%d", i), ip)
 		}
-		service("thief", "10.96.7.7", "")                                                 // web's, and younger
-		service("node", n.addr, "")                                                       // the node's own
-		service("local", "127.0.0.1", "")                                                 // anybody's
-		service("outside", "10.96.7.8", `,"externalIPs":["198.51.100.7","`+observer+`"]`) // the world's
+		service("thief", "10.96.7.7", "")                                                 // web's address, and younger
+		service("node", n.addr, "")                                                       // the node's address
+		service("local", "127.0.0.1", "")                                                 // loopback
+		service("outside", "10.96.7.8", `,"externalIPs":["198.51.100.7","`+observer+`"]`) // outside the cluster
 		slice("last", "10.244.99.99")                                                     // a good one: seen after all others
 		var table string
 		eventually(t, "the good endpoint is programmed", seconds(20), func() (bool, string) {
@@ -229,7 +229,7 @@ func TestNodeOutlivesFaults(t *testing.T) {
 			t.Errorf("the proxy takes a port of the node itself:\n%s", table)
 		}
 		if strings.Contains(table, ". 6666") {
-			t.Errorf("a younger Service took another's address:\n%s", table)
+			t.Errorf("a younger Service replaced another of the same address:\n%s", table)
 		}
 		e.del("/registry/endpointslices/default/evil", clientv3.WithPrefix())
 		e.del("/registry/endpointslices/default/last")
@@ -242,7 +242,7 @@ func TestNodeOutlivesFaults(t *testing.T) {
 		})
 	})
 
-	t.Run("every pod deleted with one stroke", func(t *testing.T) {
+	t.Run("every pod deleted at once", func(t *testing.T) {
 		lost := e.get("/registry/pods/default/web", withPrefix()...).Kvs
 		e.del("/registry/pods/", clientv3.WithPrefix())
 		<-time.After(seconds(6))
@@ -250,8 +250,8 @@ func TestNodeOutlivesFaults(t *testing.T) {
 		now := containersOf(t, n)
 		t.Logf("%d pods were deleted past the API; their %d containers run on, and the Deployment has %d pods more: %d containers",
 			len(lost), len(containers), e.count("/registry/pods/default/web"), len(now))
-		e.del("/gantry/bynode/"+n.machine.name+"/pods/default/", clientv3.WithPrefix()) // the admin means it
-		took := eventually(t, "only the new pods' containers run", patience, all(true))
+		e.del("/gantry/bynode/"+n.machine.name+"/pods/default/", clientv3.WithPrefix()) // confirms the deletion
+		took := eventually(t, "only the new pods' containers run", waitTimeout, all(true))
 		containers = running(t, p, n, "web", replicas-1)
 		t.Logf("once the copies were deleted too, the containers of the old pods ended within %s", took.Round(time.Millisecond))
 	})

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// limit is the time that clients of these tests give a request; slack is what an answer may take beyond it.
+// limit is the timeout of requests in these tests; slack is how much later an answer may come.
 const (
 	limit = 4 * time.Second
 	slack = 1500 * time.Millisecond
 )
 
-// load writes and reads one object through a gateway while something breaks.
+// load writes and reads one object through a gateway during a fault.
 type load struct {
 	register
 	p    *plane
@@ -29,8 +29,8 @@ type load struct {
 	hung     []string
 	stale    []string
 	noRetry  []string
-	lastGood time.Time     // of a write
-	gap      time.Duration // the longest between two writes that went well
+	lastGood time.Time     // of the last successful write
+	gap      time.Duration // the longest time between two successful writes
 	reads    int
 }
 
@@ -53,7 +53,7 @@ func (l *load) stopped() bool {
 	}
 }
 
-// note looks at how a request ended: within its time, and by an error that says when to come again.
+// note checks that a request ended within its time, and an error with Retry-After.
 func (l *load) note(what string, a answer, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,14 +71,14 @@ func (l *load) note(what string, a answer, err error) {
 	}
 }
 
-// write counts on. After an unknown outcome it looks at what stands, as a client would.
+// write increments the number. After an unknown outcome it reads the object, as a client would.
 func (l *load) write() {
 	unknown := false
 	for !l.stopped() {
 		n := l.acked + 1
 		body := fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":%q,"resourceVersion":%q},"data":{"n":"%d"}}`, l.name, l.rv, n)
 		a, err := l.p.ask("PUT", maps+"/"+l.name+"?timeout=4s", body, limit+2*slack)
-		if !unknown || a.code != 409 { // what had no answer may have happened since
+		if !unknown || a.code != 409 { // the write without an answer may have succeeded since
 			l.note("write", a, err)
 		}
 		if unknown = err != nil || a.code != 200; err != nil || a.code != 200 {
@@ -97,7 +97,7 @@ func (l *load) good(n int, body string) {
 	l.lastGood = time.Now()
 }
 
-// catchUp reads until a read goes well.
+// catchUp reads until a read succeeds.
 func (l *load) catchUp(tried int) {
 	for !l.stopped() {
 		a, err := l.p.ask("GET", maps+"/"+l.name+"?timeout=4s", "", limit+2*slack)
@@ -142,7 +142,7 @@ func (l *load) end(t *testing.T) {
 	close(l.stop)
 	l.wg.Wait()
 	t.Logf("%s: %d writes, %d reads, not served %v, longest without a write %s", l.p.name, l.acked, l.reads, l.failed, l.gap.Round(time.Millisecond))
-	for what, all := range map[string][]string{"hung": l.hung, "stale": l.stale, "said badly": l.noRetry} {
+	for what, all := range map[string][]string{"hung": l.hung, "stale": l.stale, "without Retry-After": l.noRetry} {
 		if len(all) > 0 {
 			t.Errorf("%s, %d times, at first: %s", what, len(all), all[0])
 		}
@@ -162,8 +162,8 @@ func countOf(body string) int {
 	return n
 }
 
-// Case 3: the leader sleeps for 5 s and wakes up.
-func TestLeaderSleeps(t *testing.T) {
+// Case 3: etcd's leader is stopped for 5 s and continued.
+func TestLeaderStopped(t *testing.T) {
 	e := startEtcd(t, 3)
 	p := startPlane(t, "p", e.urls())
 	i, stop := p.follow(maps)
@@ -184,8 +184,8 @@ func TestLeaderSleeps(t *testing.T) {
 	i.check(t, e, "/registry/configmaps/default/")
 }
 
-// Case 4: the leader is alone on its side, with a gateway that knows only it.
-func TestLeaderAlone(t *testing.T) {
+// Case 4: etcd's leader is cut off from the followers, with a gateway that is connected only to it.
+func TestLeaderPartitioned(t *testing.T) {
 	e := startEtcd(t, 3)
 	leader, followers := e.leader()
 	minority := startPlane(t, "minority", []string{leader.url()})
@@ -214,13 +214,13 @@ func TestLeaderAlone(t *testing.T) {
 		a, err := minority.ask("GET", maps+"/after?timeout=2s", "", seconds(3))
 		return err == nil && a.code == 200, fmt.Sprint(a, err)
 	})
-	t.Logf("the minority's gateway served the majority's write %s after the wire was mended", back.Round(time.Millisecond))
+	t.Logf("the minority's gateway served the majority's write %s after the partition was healed", back.Round(time.Millisecond))
 	l.end(t)
 	i.check(t, e, "/registry/configmaps/default/")
 }
 
-// failsClosed: a gateway whose etcd does not answer, or has no quorum, serves what it knows to those who ask for that
-// alone, and fails for all others in time.
+// failsClosed: a gateway whose etcd does not answer, or has no quorum, serves its cache to reads with
+// resourceVersion=0, and fails every other request in time.
 func failsClosed(t *testing.T, p *plane) {
 	t.Helper()
 	for _, tt := range []struct{ name, method, path, body string }{
@@ -247,12 +247,12 @@ func failsClosed(t *testing.T, p *plane) {
 	}
 }
 
-// flaps is how often the wire of TestFlappingWire goes.
+// flaps is how often the link of TestFlappingLink goes down.
 const flaps = 8
 
-// Case 6: a follower hears nothing of the others while they hear it, then its wire comes and goes every second, then it is the
-// leader who hears nothing: writes go on, nothing is made twice, and nobody's leadership changes with every flap.
-func TestFlappingWire(t *testing.T) {
+// Case 6: a follower receives no packets while the others receive its own, then its link goes down and up every second, then the
+// leader receives no packets: writes go on, no object is created twice, and no leader changes with every flap.
+func TestFlappingLink(t *testing.T) {
 	e := startEtcd(t, 3)
 	p := startPlane(t, "p", e.urls())
 	startNode(t, p, e, "n1")
@@ -260,43 +260,43 @@ func TestFlappingWire(t *testing.T) {
 	i, stop := p.follow(pods)
 	defer stop()
 	before := e.revision()
-	terms := term(t, e)
+	raftTerm := raftTermOf(t, e)
 	deploy(t, p, "web", 20)
 	_, followers := e.leader()
-	deaf := followers[0]
+	follower := followers[0]
 	for _, m := range e.members {
-		if m != deaf {
-			deaf.deafen(m.machine)
+		if m != follower {
+			follower.dropIncoming(m.machine)
 		}
 	}
 	<-time.After(seconds(8))
 	p.ok("PATCH", deployments+"/web", `{"spec":{"replicas":30}}`, "Content-Type", "application/merge-patch+json")
-	deaf.heal()
+	follower.heal()
 	for range flaps {
 		for _, m := range e.members {
-			if m != deaf {
-				deaf.cut(m.machine)
+			if m != follower {
+				follower.cut(m.machine)
 			}
 		}
 		<-time.After(seconds(1))
-		deaf.heal()
+		follower.heal()
 		<-time.After(seconds(1))
 	}
 	leader, others := e.leader()
 	old := memberID(t, e, leader)
-	leader.deafen(others[0].machine, others[1].machine)
+	leader.dropIncoming(others[0].machine, others[1].machine)
 	began := time.Now()
-	// etcd's own affair: TCP connections that the flaps left waiting to send again may hold its votes back.
+	// This may take etcd a while: TCP connections that retransmit after the flaps delay its votes.
 	eventually(t, "another leads", seconds(60), func() (bool, string) {
 		s, err := e.Status(e.ctx(), others[0].url())
 		return err == nil && s.Leader != 0 && s.Leader != old, fmt.Sprint(s, err)
 	})
 	led := time.Since(began)
-	wrote := eventually(t, "a write while the old leader is deaf", seconds(30), func() (bool, string) {
-		a, err := p.ask("POST", maps+"?timeout=2s", configMap("deaf", "1"), seconds(3))
+	wrote := eventually(t, "a write while the old leader receives nothing", seconds(30), func() (bool, string) {
+		a, err := p.ask("POST", maps+"?timeout=2s", configMap("late", "1"), seconds(3))
 		return err == nil && (a.code == 201 || a.code == 409), fmt.Sprint(a, err)
 	})
-	t.Logf("another led %s after the leader was deaf, a write went %s later", led.Round(time.Millisecond), wrote.Round(time.Millisecond))
+	t.Logf("another led %s after the leader stopped receiving, a write succeeded %s later", led.Round(time.Millisecond), wrote.Round(time.Millisecond))
 	<-time.After(seconds(3))
 	leader.heal()
 	awaitPods(t, p, "web", 30)
@@ -314,7 +314,7 @@ func TestFlappingWire(t *testing.T) {
 			won++
 		}
 	}
-	changes := term(t, e) - terms
+	changes := raftTermOf(t, e) - raftTerm
 	t.Logf("%d changes of etcd's leader, %d of the controllers'", changes, won)
 	if changes >= flaps || won >= flaps {
 		t.Errorf("the leader changes with every flap: etcd's %d times, the controllers' %d times", changes, won)
@@ -322,7 +322,7 @@ func TestFlappingWire(t *testing.T) {
 	i.check(t, e, "/registry/pods/default/")
 }
 
-func term(t *testing.T, e *etcd) uint64 {
+func raftTermOf(t *testing.T, e *etcd) uint64 {
 	t.Helper()
 	s, err := e.Status(e.ctx(), e.members[0].url())
 	must(t, err)

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// pausedFor is longer than every lease, grace period and timeout that could be taken for a death.
+// pausedFor is longer than every lease, grace period and timeout.
 const pausedFor = 150 * time.Second
 
-// Case 52: the whole machine stands still and goes on, as a virtual machine that was paused: etcd and every process of Gantry are
-// stopped, and continued at once. Clients are elsewhere and go on all the time, and so do containers.
+// Case 52: a virtual machine is paused and resumed: etcd and every process of Gantry are stopped, and continued at once. Clients on
+// other machines and containers go on all the time.
 func TestEverythingPaused(t *testing.T) {
 	const replicas = 6
 	e := startEtcd(t, 1)
@@ -37,9 +37,9 @@ func TestEverythingPaused(t *testing.T) {
 		defer l.mu.Unlock()
 		return l.acked
 	}
-	eventually(t, "some writes", patience, func() (bool, string) { return acknowledged() > 20, fmt.Sprint(acknowledged()) })
+	eventually(t, "some writes", waitTimeout, func() (bool, string) { return acknowledged() > 20, fmt.Sprint(acknowledged()) })
 
-	before, terms := e.revision(), e.terms()
+	before, leadersBefore := e.revision(), e.leaderRevisions()
 	all := []*process{a.process, b.process, n.process, e.members[0].process}
 	for _, p := range all {
 		p.signal(syscall.SIGSTOP)
@@ -50,12 +50,12 @@ func TestEverythingPaused(t *testing.T) {
 		p.signal(syscall.SIGCONT)
 	}
 	woken := time.Now()
-	back := eventually(t, "clients write", patience, func() (bool, string) {
+	back := eventually(t, "clients write", waitTimeout, func() (bool, string) {
 		return acknowledged() > written+20, fmt.Sprintf("%d, before the pause %d", acknowledged(), written)
 	})
-	eventually(t, "both elections are won anew", patience, func() (bool, string) {
-		now := e.terms()
-		return now["controllers"] > terms["controllers"] && now["scheduler"] > terms["scheduler"], fmt.Sprintf("%v, before the pause %v", now, terms)
+	eventually(t, "both elections are won anew", waitTimeout, func() (bool, string) {
+		now := e.leaderRevisions()
+		return now["controllers"] > leadersBefore["controllers"] && now["scheduler"] > leadersBefore["scheduler"], fmt.Sprintf("%v, before the pause %v", now, leadersBefore)
 	})
 	led := time.Since(woken)
 	<-time.After(seconds(20)) // time for wrong decisions
@@ -65,7 +65,7 @@ func TestEverythingPaused(t *testing.T) {
 		t.Errorf("%d containers run, before the pause %d", len(now), len(containers))
 	}
 	l.mu.Lock()
-	l.hung = nil // nobody can answer while everything stands still
+	l.hung = nil // no answer is possible while everything is stopped
 	l.mu.Unlock()
 	l.end(t)
 	i.check(t, e, "/registry/configmaps/default/")
@@ -76,8 +76,8 @@ func TestEverythingPaused(t *testing.T) {
 		pausedFor, back.Round(time.Millisecond), led.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 }
 
-// terms are the create revisions of the leaders' keys, by election; 0: nobody leads.
-func (e *etcd) terms() map[string]int64 {
+// leaderRevisions returns the create revisions of the leaders' keys, by election; 0: there is no leader.
+func (e *etcd) leaderRevisions() map[string]int64 {
 	e.t.Helper()
 	all := map[string]int64{}
 	for _, election := range []string{"controllers", "scheduler"} {

@@ -21,7 +21,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// plane is a `gantry up` without a node, on a machine of its own.
+// plane is a control plane: `gantry up` without a node, on its own machine.
 type plane struct {
 	t *testing.T
 	*machine
@@ -85,7 +85,7 @@ func (p *plane) newClient() *http.Client {
 
 func (p *plane) url() string { return "https://" + p.addr + ":6443" }
 
-// answer is what came back.
+// answer is the answer to a request.
 type answer struct {
 	code   int
 	header http.Header
@@ -101,13 +101,13 @@ func (a answer) String() string {
 	return fmt.Sprintf("%d after %s: %s", a.code, a.took.Round(time.Millisecond), body)
 }
 
-// status is the answer read as a Status.
+// status decodes the answer as a Status.
 func (a answer) status() (s metav1.Status) {
-	_ = json.Unmarshal([]byte(a.body), &s) // what is none has no message
+	_ = json.Unmarshal([]byte(a.body), &s) // another body leaves the message empty
 	return s
 }
 
-// ask does a request with a deadline; an error means that there was no answer.
+// ask sends a request with a deadline; an error means that there was no answer.
 func (p *plane) ask(method, path, body string, limit time.Duration, header ...string) (answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -134,7 +134,7 @@ func (p *plane) ask(method, path, body string, limit time.Duration, header ...st
 // do is ask where an answer must come.
 func (p *plane) do(method, path, body string, header ...string) answer {
 	p.t.Helper()
-	a, err := p.ask(method, path, body, patience, header...)
+	a, err := p.ask(method, path, body, waitTimeout, header...)
 	if err != nil {
 		p.t.Fatalf("%s %s: %v", method, path, err)
 	}
@@ -158,7 +158,7 @@ func configMap(name, data string) string {
 	return fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":%q},"data":{"n":%q}}`, name, data)
 }
 
-// object is what tests look at of an object.
+// object has the fields of an object that tests check.
 type object struct {
 	Kind     string
 	Metadata metav1.ObjectMeta
@@ -245,7 +245,7 @@ func (p *plane) watch(ctx context.Context, path string) (out <-chan event, err e
 	return events, nil
 }
 
-// asObject is parse for where nobody can be told: what is no object is an empty one.
+// asObject decodes an object; a text that is not one gives an empty object.
 func asObject(text string) (o object) {
 	_ = json.Unmarshal([]byte(text), &o)
 	return o
@@ -260,7 +260,7 @@ func contains(text string, all ...string) bool {
 	return true
 }
 
-// share gives the plane another's authority, as `gantry join` would.
+// share gives the plane another's authority.
 func (p *plane) share(other *plane) {
 	p.t.Helper()
 	must(p.t, os.MkdirAll(filepath.Join(p.dir, "pki"), 0o700))

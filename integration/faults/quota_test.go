@@ -42,7 +42,7 @@ func TestQuotaUsedUp(t *testing.T) {
 		t.Errorf("an update: %s", a)
 	}
 	if a := p.do("GET", "/readyz?verbose", ""); !strings.Contains(a.body, "space") {
-		t.Logf("/readyz says nothing of it: %s", a)
+		t.Logf("/readyz does not show it: %s", a)
 	} else {
 		t.Logf("/readyz: %s", a)
 	}
@@ -68,19 +68,19 @@ func TestQuotaUsedUp(t *testing.T) {
 		t.Errorf("the log of a full etcd grows by %d lines in 10 s: writes do not back off", lines)
 	}
 
-	makeRoom(t, e)
+	freeSpace(t, e)
 	back := eventually(t, "writes work again", seconds(20), func() (bool, string) {
 		a, err := p.ask("POST", maps, configMap("after", "1"), seconds(5))
 		return err == nil && (a.code == 201 || a.code == 409), fmt.Sprint(a, err)
 	})
-	t.Logf("a write worked %s after there was room again", back.Round(time.Millisecond))
+	t.Logf("a write succeeded %s after space was freed", back.Round(time.Millisecond))
 	deploy(t, p, "again", 3)
 }
 
 func logLines(p *plane) int { return strings.Count(tail(p.log, 1<<30), "\n") }
 
-// makeRoom is what an admin does: compact, defragment, disarm.
-func makeRoom(t *testing.T, e *etcd) {
+// freeSpace does what an admin does: compact, defragment, disarm.
+func freeSpace(t *testing.T, e *etcd) {
 	t.Helper()
 	e.compactPhysically()
 	for _, m := range e.members {

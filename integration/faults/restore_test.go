@@ -15,8 +15,7 @@ import (
 )
 
 // Case 13: etcd's directory is put back to an earlier state, as from a backup of the file system: revisions that gateways
-// and agents have seen come again with other contents. In the second case etcd has overtaken what they have seen
-// before they look.
+// and agents have seen come again with other contents. In the second case etcd has passed those revisions before they reconnect.
 func TestRestoredFromBackup(t *testing.T) {
 	for name, later := range map[string]int{"behind what was seen": 0, "beyond what was seen": 400} {
 		t.Run(name, func(t *testing.T) {
@@ -41,7 +40,7 @@ func TestRestoredFromBackup(t *testing.T) {
 			awaitPods(t, p, "web", 8)
 			i, stop := p.follow(maps)
 			defer stop()
-			p.signal(syscall.SIGSTOP) // so that it is the test that decides what the plane finds when it looks
+			p.signal(syscall.SIGSTOP) // so that the plane reconnects only after the test has changed etcd
 			m.restart(syscall.SIGTERM, func() {
 				must(t, os.RemoveAll(m.dir))
 				copyDir(t, backup, m.dir)
@@ -70,7 +69,7 @@ func TestRestoredFromBackup(t *testing.T) {
 			i.mu.Lock()
 			defer i.mu.Unlock()
 			if len(i.relists) == 0 {
-				t.Errorf("a watcher was not told to list again; errors %v", i.errs)
+				t.Errorf("a watcher got no 410; errors %v", i.errs)
 			}
 		})
 	}
@@ -123,7 +122,7 @@ func TestCorruptFiles(t *testing.T) {
 			case <-q.said:
 				l := p.list(maps)
 				t.Errorf("it started, and serves %d of 21 objects:\n%s", len(l.Items), tail(p.dir+".log", 2000))
-			case <-time.After(patience):
+			case <-time.After(waitTimeout):
 				t.Errorf("neither ready nor ended:\n%s", tail(p.dir+".log", 2000))
 			}
 		})

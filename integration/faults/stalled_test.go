@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// Case 28: 5,000 watchers that never read what they asked for.
+// Case 28: 5,000 watchers that never read.
 func TestWatchersThatNeverRead(t *testing.T) {
 	const watchers, perConn = 5000, 200
 	e := startEtcd(t, 1)
@@ -24,7 +24,7 @@ func TestWatchersThatNeverRead(t *testing.T) {
 	p.ok("POST", maps, configMap("loud", "1"))
 	p.ok("GET", maps, "")
 	<-time.After(seconds(3))
-	before, calm := p.memory("VmRSS"), p.holds()
+	before, resourcesBefore := p.memory("VmRSS"), p.resources()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	forget := openStalled(ctx, t, p, watchers, perConn)
@@ -50,7 +50,7 @@ func TestWatchersThatNeverRead(t *testing.T) {
 	if per(peak-64<<20) > 64 {
 		t.Errorf("%d KiB for each stalled watcher, want 64", per(peak-64<<20))
 	}
-	left := eventually(t, "the stalled are cut off", seconds(90), func() (bool, string) {
+	left := eventually(t, "the stalled watchers are cut off", seconds(90), func() (bool, string) {
 		n := watching(p)
 		return n < 100, fmt.Sprintf("%d watches", n)
 	})
@@ -58,28 +58,28 @@ func TestWatchersThatNeverRead(t *testing.T) {
 	cancel()
 	forget()
 	eventually(t, "goroutines and files are those of before", seconds(60), func() (bool, string) {
-		now := p.holds()
-		return now.goroutines < calm.goroutines+100 && now.files < calm.files+20, fmt.Sprintf("%+v, before %+v", now, calm)
+		now := p.resources()
+		return now.goroutines < resourcesBefore.goroutines+100 && now.files < resourcesBefore.files+20, fmt.Sprintf("%+v, before %+v", now, resourcesBefore)
 	})
-	t.Logf("goroutines and files were %+v before and %+v after; resident %d MB after", calm, p.holds(), p.memory("VmRSS")>>20)
+	t.Logf("goroutines and files were %+v before and %+v after; resident %d MB after", resourcesBefore, p.resources(), p.memory("VmRSS")>>20)
 }
 
-// holdings are what a process must give back.
-type holdings struct{ goroutines, files int }
+// resources are what a process must release.
+type resources struct{ goroutines, files int }
 
-func (p *plane) holds() (h holdings) {
+func (p *plane) resources() (h resources) {
 	p.t.Helper()
 	for line := range strings.Lines(p.ok("GET", "/metrics", "").body) {
-		_, _ = fmt.Sscanf(line, "go_goroutines %d", &h.goroutines) // other lines are others
+		_, _ = fmt.Sscanf(line, "go_goroutines %d", &h.goroutines) // other lines do not match
 		_, _ = fmt.Sscanf(line, "process_open_fds %d", &h.files)
 	}
 	if h.goroutines == 0 || h.files == 0 {
-		p.t.Fatalf("/metrics tells %+v", h)
+		p.t.Fatalf("/metrics has %+v", h)
 	}
 	return h
 }
 
-// openStalled opens watches whose bodies nobody reads; forget closes them and their connections.
+// openStalled opens watches and does not read their bodies; forget closes them and their connections.
 func openStalled(ctx context.Context, t *testing.T, p *plane, n, perConn int) (forget func()) {
 	t.Helper()
 	var open []*http.Response
@@ -134,7 +134,7 @@ func watching(p *plane) (n int) {
 }
 
 // Case 29: one object is changed as fast as etcd takes it, under watchers: each sees every revision. How
-// much slower etcd is for it is told, not judged: this machine's cores are the watchers' too.
+// much slower etcd gets is logged but not checked: the watchers use the same cores.
 func TestFlood(t *testing.T) {
 	e := startEtcd(t, 1)
 	p := startPlane(t, "p", e.urls())
@@ -262,7 +262,7 @@ func (m *member) slow() (fast func()) {
 		defer close(over)
 		for {
 			for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
-				_ = m.cmd.Process.Signal(sig) // the test ends it where it has ended
+				_ = m.cmd.Process.Signal(sig) // it may have ended
 				select {
 				case <-stop:
 					_ = m.cmd.Process.Signal(syscall.SIGCONT)

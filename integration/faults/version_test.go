@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc"
 )
 
-// oldMember answers as an etcd of another version would, and knows nothing else.
+// oldMember answers as an etcd of another version would, and implements nothing else.
 type oldMember struct {
 	etcdserverpb.UnimplementedMaintenanceServer
 	etcdserverpb.UnimplementedKVServer
@@ -61,7 +61,7 @@ func TestOldEtcdIsRefused(t *testing.T) {
 			said := tail(q.log, 4000)
 			t.Logf("exit %v: %s", q.cmd.ProcessState, tail(q.log, 300))
 			if !contains(said, "etcd "+version+" at ", m.addr, "is too old", "upgrade it to") {
-				t.Errorf("it said %s", said)
+				t.Errorf("its log: %s", said)
 			}
 		})
 	}

@@ -1,5 +1,5 @@
-// Package daemon is what every agent's process does alike: health over HTTP, metrics, signals, logging,
-// and telling systemd.
+// Package daemon has what every agent's process needs: health over HTTP, metrics, signals, logging and systemd's
+// notifications.
 package daemon
 
 import (
@@ -44,7 +44,7 @@ func Logger(format string, verbosity int) (*slog.Logger, error) {
 	return nil, fmt.Errorf("--log-format: %q is neither text nor json", format)
 }
 
-// Serve answers health and /metrics on addr ("127.0.0.1:10259") until ctx is done. An empty addr serves
+// Serve serves health and /metrics on addr ("127.0.0.1:10259") until ctx is done. An empty addr serves
 // nothing and waits. Metrics are those of prometheus.DefaultGatherer.
 func Serve(ctx context.Context, addr string, h *Health) error {
 	if addr == "" {
@@ -64,7 +64,7 @@ func Serve(ctx context.Context, addr string, h *Health) error {
 	return ServeHTTP(ctx, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}, l)
 }
 
-// ServeHTTP runs s on l until ctx is done, then gives requests a few seconds to end. TLS is served where
+// ServeHTTP runs s on l until ctx is done, then waits a few seconds for open requests and closes the others. TLS is served where
 // s.TLSConfig is set.
 func ServeHTTP(ctx context.Context, s *http.Server, l net.Listener) error {
 	g, gctx := errgroup.WithContext(ctx)
@@ -92,11 +92,11 @@ func ServeHTTP(ctx context.Context, s *http.Server, l net.Listener) error {
 	return g.Wait()
 }
 
-// readyPoll is how often start-up asks whether the process has become ready.
+// readyPoll is the interval of readiness checks until the process is ready.
 const readyPoll = 50 * time.Millisecond
 
-// Notify tells systemd READY=1 once h is ready, feeds its watchdog while the process lives, STATUS= on every
-// change of h, and STOPPING=1 at the end. onReady (may be nil) is called once.
+// Notify sends systemd READY=1 once h is ready, then WATCHDOG=1 at the interval that systemd asks for, STATUS= on every
+// change of h, and STOPPING=1 when ctx is done. onReady (may be nil) is called once, before READY=1.
 func Notify(ctx context.Context, h *Health, onReady func()) error {
 	t := time.NewTicker(readyPoll)
 	defer t.Stop()
@@ -110,7 +110,7 @@ func Notify(ctx context.Context, h *Health, onReady func()) error {
 	if onReady != nil {
 		onReady()
 	}
-	tell(sd.SdNotifyReady, "STATUS=ready")
+	notifySystemd(sd.SdNotifyReady, "STATUS=ready")
 	every, err := sd.SdWatchdogEnabled(false)
 	if err != nil || every == 0 {
 		every = 20 * time.Second
@@ -120,7 +120,7 @@ func Notify(ctx context.Context, h *Health, onReady func()) error {
 	for {
 		select {
 		case <-ctx.Done():
-			tell(sd.SdNotifyStopping)
+			notifySystemd(sd.SdNotifyStopping)
 			return nil
 		case <-t.C:
 			status := "ready"
@@ -131,12 +131,12 @@ func Notify(ctx context.Context, h *Health, onReady func()) error {
 			if status != last {
 				state, last = append(state, "STATUS="+status), status
 			}
-			tell(state...)
+			notifySystemd(state...)
 		}
 	}
 }
 
-func tell(state ...string) {
-	// An unreachable notify socket is systemd's affair: the agent works on.
+// notifySystemd ignores errors: an agent runs without systemd too.
+func notifySystemd(state ...string) {
 	_, _ = sd.SdNotify(false, strings.Join(state, "\n"))
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Health is what the agents of a process report of themselves. The zero value is ready for use.
+// Health is the health checks of the agents of a process. The zero value is ready for use. Safe for concurrent use.
 type Health struct {
 	mu     sync.Mutex // guards checks
 	checks []check
@@ -22,10 +22,10 @@ type check struct {
 	run  func(context.Context) error
 }
 
-// Ready adds a check to /readyz, in place of one of the same name: an error says what is missing.
+// Ready adds a check to /readyz, or replaces the one of the same name: an error says what is missing.
 func (h *Health) Ready(name string, run func(context.Context) error) { h.add(check{name, false, run}) }
 
-// Live adds a check to /livez and /readyz: an error says that only a restart helps.
+// Live adds a check to /livez, /healthz and /readyz: an error means that the process must be restarted.
 func (h *Health) Live(name string, run func(context.Context) error) { h.add(check{name, true, run}) }
 
 func (h *Health) add(c check) {
@@ -48,11 +48,11 @@ func (h *Health) Fault(ctx context.Context) error {
 	return nil
 }
 
-// checkTimeout bounds one request's checks together.
+// checkTimeout bounds all checks of one request together.
 const checkTimeout = 5 * time.Second
 
-// ServeHTTP answers /healthz, /livez and /readyz with their sub-paths (/readyz/etcd), ?verbose and ?exclude=, in
-// the words of Kubernetes' API server.
+// ServeHTTP answers /healthz, /livez and /readyz with their sub-paths (/readyz/etcd), ?verbose and ?exclude=, with
+// the texts of Kubernetes' API server.
 func (h *Health) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	ctx, cancel := context.WithTimeout(req.Context(), checkTimeout)
 	defer cancel()
@@ -91,7 +91,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// list is the checks of a path, "ping" first.
+// list returns the checks of a path, "ping" first; only, where set, is the one to return.
 func (h *Health) list(path, only string) []check {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -1,4 +1,4 @@
-// Package events writes Kubernetes Events: what an agent did with an object, and why.
+// Package events records Kubernetes Events: what an agent did with an object, and why.
 package events
 
 import (
@@ -18,54 +18,55 @@ import (
 	"gantry/schema/core"
 )
 
-// Recorder queues events and writes them in the background. A repetition (same object, reason and text within
-// an hour) raises the count of the event there is. One object gets a burst of events and then few more, as Kubernetes'
-// clients have it: the thousandth pod of a replica set is no news. When nobody can write them they are dropped, oldest
-// kept: an event never holds its agent up.
+// Recorder queues events, which Run writes. An event with the object, reason and text of an earlier one raises the count of that
+// one. The events of one object are rate limited, as in client-go. When the queue is full new events are dropped.
 type Recorder struct {
 	component string
 	host      string
-	*desk
+	*queue
 }
 
-// desk is what the recorders of one process share.
-type desk struct {
-	api   registry.API
-	log   *slog.Logger
-	queue chan *corev1.Event
+// queue is what the recorders of one process share.
+type queue struct {
+	api    registry.API
+	log    *slog.Logger
+	events chan *corev1.Event
 
-	mu     sync.Mutex // guards seen and limits
-	seen   map[string]string
-	limits map[string]*rate.Limiter
+	mu     sync.Mutex               // guards seen and limits
+	seen   map[string]string        // names of written events by content
+	limits map[string]*rate.Limiter // by object
 }
 
-// queueLength bounds the events that wait to be written.
+// queueLength is the capacity of the queue, in events.
 const queueLength = 1000
 
-// New returns a recorder that signs its events with component ("kubelet") and host (a node's name or "").
+// New returns a recorder whose events have the source component ("kubelet") and host (a node's name or "").
 func New(api registry.API, component, host string, log *slog.Logger) *Recorder {
-	return &Recorder{component, host, &desk{
-		api: api, log: log, queue: make(chan *corev1.Event, queueLength), seen: map[string]string{}, limits: map[string]*rate.Limiter{},
+	return &Recorder{component, host, &queue{
+		api: api, log: log, events: make(chan *corev1.Event, queueLength), seen: map[string]string{}, limits: map[string]*rate.Limiter{},
 	}}
 }
 
-// As is r signing with another component; r's Run writes its events too.
-func (r *Recorder) As(component string) *Recorder { return &Recorder{component, r.host, r.desk} }
+// WithComponent returns a recorder with another source component. r's Run writes its events too.
+func (r *Recorder) WithComponent(component string) *Recorder {
+	return &Recorder{component, r.host, r.queue}
+}
 
-// The events of one object: a burst, then one every five minutes.
+// The rate limit of the events of one object, as client-go has it.
 const (
 	objectBurst = 25
 	objectEvery = 5 * time.Minute
 )
 
-// spam tells that an object has had its share of events. Its name counts as well as its uid: what is wrong in etcd has none.
-func (r *desk) spam(ref corev1.ObjectReference, now time.Time) bool {
+// exceedsLimit reports whether an object has had its events. Objects are told apart by name and uid, as a value that cannot be read has no
+// uid.
+func (r *queue) exceedsLimit(ref corev1.ObjectReference, now time.Time) bool {
 	object := fmt.Sprint(ref.Kind, "/", ref.Namespace, "/", ref.Name, "/", ref.UID)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.limits[object]
 	if l == nil {
-		if len(r.limits) >= seenMax {
+		if len(r.limits) >= maxSeen {
 			clear(r.limits)
 		}
 		l = rate.NewLimiter(rate.Every(objectEvery), objectBurst)
@@ -86,7 +87,7 @@ func (r *Recorder) Event(k *schema.Kind, obj schema.Object, kind, reason, format
 // ("spec.containers{web}").
 func (r *Recorder) Ref(ref corev1.ObjectReference, kind, reason, format string, args ...any) {
 	now := metav1.Now()
-	if r.spam(ref, now.Time) {
+	if r.exceedsLimit(ref, now.Time) {
 		return
 	}
 	ns := ref.Namespace
@@ -105,30 +106,30 @@ func (r *Recorder) Ref(ref corev1.ObjectReference, kind, reason, format string, 
 		ReportingInstance:   r.host,
 	}
 	select {
-	case r.queue <- ev:
+	case r.events <- ev:
 	default:
 		r.log.Warn("event dropped", "reason", reason, "ns", ns, "name", ref.Name)
 	}
 }
 
-// flushTime is how long events that are queued when the agent ends may take to be written.
-const flushTime = time.Second
+// flushTimeout bounds writing the queued events after ctx is done.
+const flushTimeout = time.Second
 
-// Run writes events until ctx is done and nothing is queued any more. What is being written or queued when ctx ends has
-// flushTime left: the last thing an agent did is the one its admin asks about.
+// Run writes events until ctx is done and the queue is empty. Events that are queued when ctx is done are written within
+// flushTimeout.
 func (r *Recorder) Run(ctx context.Context) error {
 	writing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(flushTime, stop) })()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(flushTimeout, stop) })()
 	for {
 		select {
-		case ev := <-r.queue:
+		case ev := <-r.events:
 			r.write(writing, ev)
 			continue
 		default:
 		}
 		select {
-		case ev := <-r.queue:
+		case ev := <-r.events:
 			r.write(writing, ev)
 		case <-ctx.Done():
 			return nil
@@ -136,22 +137,22 @@ func (r *Recorder) Run(ctx context.Context) error {
 	}
 }
 
-// seenMax bounds the memory of repetitions.
-const seenMax = 4096
+// maxSeen bounds seen and limits, in entries; a full map is cleared.
+const maxSeen = 4096
 
-func (r *desk) write(ctx context.Context, ev *corev1.Event) {
+func (r *queue) write(ctx context.Context, ev *corev1.Event) {
 	o := ev.InvolvedObject
 	key := fmt.Sprint(o.Kind, "/", ev.Namespace, "/", o.Name, "/", o.UID, "/", o.FieldPath, "/", ev.Type, "/", ev.Reason, "/", ev.Message)
 	r.mu.Lock()
-	name, again := r.seen[key]
-	if !again {
-		if len(r.seen) >= seenMax {
+	name, repeated := r.seen[key]
+	if !repeated {
+		if len(r.seen) >= maxSeen {
 			clear(r.seen)
 		}
 		r.seen[key] = ev.Name
 	}
 	r.mu.Unlock()
-	if again {
+	if repeated {
 		_, err := r.api.Modify(ctx, core.Event, ev.Namespace, name, func(current schema.Object) (schema.Object, error) {
 			e := current.(*corev1.Event)
 			e.Count++
@@ -166,7 +167,7 @@ func (r *desk) write(ctx context.Context, ev *corev1.Event) {
 		r.mu.Unlock()
 	}
 	_, err := r.api.Create(ctx, core.Event, ev, registry.WriteOptions{})
-	if err != nil && !errors.Is(err, registry.Forbidden) && ctx.Err() == nil { // Forbidden: the namespace is going
+	if err != nil && !errors.Is(err, registry.Forbidden) && ctx.Err() == nil { // Forbidden: the namespace is terminating
 		r.log.Warn("event not written", "reason", ev.Reason, "ns", ev.Namespace, "name", o.Name, "err", err)
 	}
 }

@@ -12,15 +12,15 @@ import (
 	"gantry/registry/registrytest"
 )
 
-// record runs a recorder until everything that say says is written, and returns the events of namespace n.
-func record(t *testing.T, say func(r *Recorder)) []*corev1.Event {
+// record runs a recorder until the events that emit records are written, and returns the events of namespace n.
+func record(t *testing.T, emit func(r *Recorder)) []*corev1.Event {
 	t.Helper()
 	r, _ := registrytest.New(t)
 	registrytest.Namespace(t, r, "n")
 	rec := New(r, "tester", "host", slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	say(rec)
+	emit(rec)
 	cancel() // Run writes what is queued before it ends
 	go func() { done <- rec.Run(ctx) }()
 	if err := <-done; err != nil {
@@ -60,12 +60,12 @@ func TestARepetitionRaisesTheCount(t *testing.T) {
 	}
 }
 
-func TestOneObjectCannotFloodTheOthers(t *testing.T) {
+func TestEventsOfOneObjectAreLimited(t *testing.T) {
 	got := record(t, func(r *Recorder) {
 		for i := range 100 {
-			r.Ref(corev1.ObjectReference{Kind: "Pod", Namespace: "n", Name: "loud", UID: "u"}, corev1.EventTypeNormal, "R", "%d", i)
+			r.Ref(corev1.ObjectReference{Kind: "Pod", Namespace: "n", Name: "busy", UID: "u"}, corev1.EventTypeNormal, "R", "%d", i)
 		}
-		for i := range 30 { // what is found in etcd has no uid
+		for i := range 30 { // a value that cannot be read has no uid
 			r.Ref(corev1.ObjectReference{Kind: "Pod", Namespace: "n", Name: fmt.Sprint("bad", i)}, corev1.EventTypeWarning, "Quarantined", "x")
 		}
 	})
@@ -74,6 +74,6 @@ func TestOneObjectCannotFloodTheOthers(t *testing.T) {
 		of[e.Reason]++
 	}
 	if of["R"] != objectBurst || of["Quarantined"] != 30 {
-		t.Errorf("events by reason %v, want %d of the loud one and 30 of the others", of, objectBurst)
+		t.Errorf("events by reason %v, want %d of the busy one and 30 of the others", of, objectBurst)
 	}
 }

@@ -1,6 +1,5 @@
-// Package identitylease is what gateways and controllers agree on about a gateway's identity lease: kube-apiserver's APIServerIdentity, a
-// Lease in kube-system by which a gateway says that it is running, and at which address. The gateway keeps its own; the controller of the
-// Service kubernetes reads those of all.
+// Package identitylease defines the identity lease of a gateway, as kube-apiserver's APIServerIdentity has it: a Lease in kube-system that
+// says that a gateway is running, and at which address. Each gateway renews its own; the controller of the Service kubernetes reads all.
 package identitylease
 
 import (
@@ -13,15 +12,15 @@ import (
 )
 
 const (
-	// Namespace has the leases.
+	// Namespace is the namespace of the leases.
 	Namespace = metav1.NamespaceSystem
-	// Selector selects them.
+	// Selector is their label selector.
 	Selector = label + "=" + component
 
 	label     = "apiserver.kubernetes.io/identity"
 	component = "kube-apiserver"
 
-	// Duration is how long a gateway that does not renew its lease counts as running.
+	// Duration is how long a gateway that does not renew its lease is taken for running.
 	Duration = 15 * time.Second
 	// RenewInterval is how often a gateway renews it.
 	RenewInterval = Duration / 3
@@ -38,7 +37,7 @@ func Name(address netip.AddrPort) string {
 	return "apiserver-" + string(b) + "-" + strconv.Itoa(int(address.Port()))
 }
 
-// Fill makes l the lease of the gateway at address, renewed now.
+// Fill sets the fields of l to the lease of the gateway at address, renewed now.
 func Fill(l *coordinationv1.Lease, address netip.AddrPort, now time.Time) {
 	if l.Labels == nil {
 		l.Labels = map[string]string{}
@@ -51,12 +50,12 @@ func Fill(l *coordinationv1.Lease, address netip.AddrPort, now time.Time) {
 	}
 }
 
-// Is tells whether l is a gateway's lease.
+// Is reports whether l is a gateway's lease.
 func Is(l *coordinationv1.Lease) bool {
 	return l.Namespace == Namespace && l.Labels[label] == component
 }
 
-// Address is where the gateway that holds l listens; false: l does not name an address, or has not the name for it.
+// Address returns the address at which the gateway of l listens; false: l holds no address, or its name is not that of the address.
 func Address(l *coordinationv1.Lease) (netip.AddrPort, bool) {
 	if l.Spec.HolderIdentity == nil || l.Spec.RenewTime == nil {
 		return netip.AddrPort{}, false

@@ -23,7 +23,7 @@ func TestLeaseNamesItsAddress(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoLeaseOfAGateway(t *testing.T) {
+func TestLeasesWithoutAnAddress(t *testing.T) {
 	address := netip.MustParseAddrPort("10.0.0.1:6443")
 	tests := []struct {
 		name   string

@@ -1,5 +1,5 @@
-// Package loop is the work queue under every reconciling agent: keyed, so that one key is never worked on
-// twice at a time; level-triggered, so that ten changes of a key are one look; with back-off per key.
+// Package loop is the work queue of every reconciling agent. It is keyed: a key is never reconciled by two workers at a
+// time. It is level-triggered: several changes of a waiting key are one reconcile. Each key has its own back-off.
 package loop
 
 import (
@@ -15,18 +15,18 @@ import (
 	"gantry/registry/safely"
 )
 
-// Reconcile looks at what key names now and acts. after > 0 asks for another look then. An error is logged
-// and tried again with back-off; a registry.Conflict is tried again at once and is not logged.
+// Reconcile compares the object named key with its desired state and acts. after > 0: the key is added again after that
+// time. On an error it is added again with back-off, and the error is logged unless it is a registry.Conflict.
 type Reconcile func(ctx context.Context, key string) (after time.Duration, err error)
 
-// Terminal marks an error that a repetition cannot mend: it is logged and the key is forgotten until it changes.
+// Terminal marks an error that a retry cannot fix: it is logged, and the key is reconciled again only when it is added.
 func Terminal(err error) error { return &terminal{err} }
 
 type terminal struct{ error }
 
 func (t *terminal) Unwrap() error { return t.error }
 
-// Loop is a queue and its workers. Make it with New, feed it with Add, work it off with Run.
+// Loop is a queue and its workers. Safe for concurrent use.
 type Loop struct {
 	name      string
 	workers   int
@@ -51,21 +51,21 @@ func New(name string, workers int, log *slog.Logger, reconcile Reconcile) *Loop 
 	}
 }
 
-// Add asks for a look at key. It never blocks.
+// Add adds key to the queue. It never blocks.
 func (l *Loop) Add(key string) { l.queue.Add(key) }
 
-// AddAfter asks for a look at key after d.
+// AddAfter adds key to the queue after d. It never blocks.
 func (l *Loop) AddAfter(key string, d time.Duration) { l.queue.AddAfter(key, d) }
 
-// Len is how many keys wait.
+// Len is the number of keys in the queue.
 func (l *Loop) Len() int { return l.queue.Len() }
 
-// Run works the queue off until ctx is done and every worker has returned.
+// Run reconciles the keys of the queue until ctx is done and every worker has returned.
 func (l *Loop) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range l.workers {
 		wg.Go(func() {
-			for l.step(ctx) {
+			for l.processNext(ctx) {
 			}
 		})
 	}
@@ -75,7 +75,8 @@ func (l *Loop) Run(ctx context.Context) error {
 	return nil
 }
 
-func (l *Loop) step(ctx context.Context) bool {
+// processNext reconciles the next key; false: the queue is shut down.
+func (l *Loop) processNext(ctx context.Context) bool {
 	key, down := l.queue.Get()
 	if down {
 		return false
@@ -84,7 +85,7 @@ func (l *Loop) step(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return true
 	}
-	after, err := l.safely(ctx, key)
+	after, err := l.callReconcile(ctx, key)
 	var t *terminal
 	switch {
 	case ctx.Err() != nil:
@@ -105,8 +106,8 @@ func (l *Loop) step(ctx context.Context) bool {
 	return true
 }
 
-// safely turns a panic into an error with its stack: one bad object stops only itself.
-func (l *Loop) safely(ctx context.Context, key string) (after time.Duration, err error) {
+// callReconcile returns a panic as an error with its stack: other keys go on.
+func (l *Loop) callReconcile(ctx context.Context, key string) (after time.Duration, err error) {
 	err = safely.Call(func() error {
 		after, err = l.reconcile(ctx, key)
 		return err

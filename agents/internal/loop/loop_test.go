@@ -11,7 +11,7 @@ import (
 	"gantry/registry"
 )
 
-// run works keys off in a synctest bubble for so long, and returns what was reconciled when, in order.
+// run reconciles keys in a synctest bubble for d, and returns the reconciled keys and their times, in order.
 func run(t *testing.T, d time.Duration, keys []string, reconcile func(n int, key string) (time.Duration, error)) (seen []string, at []time.Duration) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -32,25 +32,25 @@ func run(t *testing.T, d time.Duration, keys []string, reconcile func(n int, key
 	return seen, at
 }
 
-func TestManyChangesAreOneLook(t *testing.T) {
+func TestManyChangesAreOneReconcile(t *testing.T) {
 	seen, _ := run(t, time.Second, []string{"a", "a", "b", "a"}, func(int, string) (time.Duration, error) { return 0, nil })
 	if len(seen) != 2 {
-		t.Errorf("looked at %v, want a and b once each", seen)
+		t.Errorf("reconciled %v, want a and b once each", seen)
 	}
 }
 
-func TestAfterAsksAgain(t *testing.T) {
+func TestAfterAddsTheKeyAgain(t *testing.T) {
 	_, at := run(t, 25*time.Second, []string{"a"}, func(int, string) (time.Duration, error) { return 10 * time.Second, nil })
 	if len(at) != 3 || at[2] != 20*time.Second {
-		t.Errorf("looked at %v, want 0, 10 s and 20 s", at)
+		t.Errorf("reconciled at %v, want 0, 10 s and 20 s", at)
 	}
 }
 
-func TestErrorsBackOffAndStopNobodyElse(t *testing.T) {
+func TestErrorsBackOff(t *testing.T) {
 	cases := []struct {
 		name string
 		err  error
-		want int // looks within 100 ms: 0, 5, 15, 35, 75 ms
+		want int // reconciles within 100 ms: 0, 5, 15, 35, 75 ms
 	}{
 		{"an error", errors.New("x"), 5},
 		{"a conflict", &registry.Error{Kind: registry.Conflict}, 5},
@@ -59,7 +59,7 @@ func TestErrorsBackOffAndStopNobodyElse(t *testing.T) {
 	for _, tc := range cases {
 		seen, _ := run(t, 100*time.Millisecond, []string{"bad"}, func(int, string) (time.Duration, error) { return 0, tc.err })
 		if len(seen) != tc.want {
-			t.Errorf("%s: %d looks, want %d", tc.name, len(seen), tc.want)
+			t.Errorf("%s: %d reconciles, want %d", tc.name, len(seen), tc.want)
 		}
 	}
 }
@@ -72,6 +72,6 @@ func TestAPanicIsAnError(t *testing.T) {
 		return 0, nil
 	})
 	if len(seen) != 2 || seen[1] != "good" {
-		t.Errorf("after a panic looked at %v, want bad, good", seen)
+		t.Errorf("reconciled %v with a panic, want bad, good", seen)
 	}
 }

@@ -8,13 +8,13 @@ import (
 
 // The metrics of every loop of a process, by the loop's name; named as Kubernetes names them.
 var (
-	depth      = gauge("workqueue_depth", "Keys that wait for a look.")
+	depth      = gauge("workqueue_depth", "Keys in the queue.")
 	adds       = counter("workqueue_adds_total", "Keys that were added.")
 	retries    = counter("workqueue_retries_total", "Keys that were added again after an error.")
-	latency    = histogram("workqueue_queue_duration_seconds", "How long a key waits for its look.")
-	work       = histogram("workqueue_work_duration_seconds", "How long a look takes.")
-	unfinished = gauge("workqueue_unfinished_work_seconds", "How long the looks under way have taken so far, together.")
-	longest    = gauge("workqueue_longest_running_processor_seconds", "How long the longest look under way has taken so far.")
+	latency    = histogram("workqueue_queue_duration_seconds", "How long a key is in the queue before it is reconciled.")
+	work       = histogram("workqueue_work_duration_seconds", "How long a reconcile takes.")
+	unfinished = gauge("workqueue_unfinished_work_seconds", "How long the running reconciles have taken so far, together.")
+	longest    = gauge("workqueue_longest_running_processor_seconds", "How long the longest running reconcile has taken so far.")
 )
 
 var byName = []string{"name"}

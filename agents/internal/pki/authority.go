@@ -1,4 +1,4 @@
-// Package pki makes and keeps the certificates of a cluster in a directory: one authority for the Kubernetes
+// Package pki creates and loads the certificates of a cluster in a directory: one authority for the Kubernetes
 // API and its clients, another for etcd (CIS 2.7). Keys are ECDSA P-256 in files of mode 0600.
 package pki
 
@@ -24,20 +24,20 @@ import (
 )
 
 const (
-	authorityLife = 10 * 365 * 24 * time.Hour
-	leafLife      = 365 * 24 * time.Hour
-	// renewBefore is how long before its end a certificate is made anew, at start.
+	authorityLifetime = 10 * 365 * 24 * time.Hour
+	leafLifetime      = 365 * 24 * time.Hour
+	// renewBefore is how long before its expiry a certificate is replaced, at start.
 	renewBefore = 60 * 24 * time.Hour
-	// clockSkew dates a certificate back, for machines whose clocks are a little behind.
+	// clockSkew is how far in the past a new certificate begins, for machines whose clocks are behind.
 	clockSkew = 5 * time.Minute
 )
 
-// Authority is a certificate authority in a directory: ca.crt and ca.key. Where ca.key is absent it can verify and
-// load what is there but make nothing new.
+// Authority is a certificate authority in a directory: ca.crt and ca.key. Without ca.key it verifies and
+// loads certificates but cannot create any.
 type Authority struct {
 	dir  string
 	cert *x509.Certificate
-	key  crypto.Signer // nil: cannot sign
+	key  crypto.Signer // nil: ca.key is absent
 	// PEM is ca.crt.
 	PEM []byte
 }
@@ -57,7 +57,7 @@ type Request struct {
 	Server        bool // may serve; every certificate may be a client's
 }
 
-// OpenAuthority loads the authority of dir. Where there is none and create is set, it makes one.
+// OpenAuthority loads the authority of dir. Where there is none and create is set, it creates one.
 func OpenAuthority(dir, commonName string, create bool) (*Authority, error) {
 	a := &Authority{dir: dir}
 	text, err := os.ReadFile(a.CertFile())
@@ -94,12 +94,12 @@ func (a *Authority) create(commonName string) error {
 	if err != nil {
 		return err
 	}
-	t := template(pkix.Name{CommonName: commonName}, authorityLife)
+	t := template(pkix.Name{CommonName: commonName}, authorityLifetime)
 	t.IsCA, t.BasicConstraintsValid = true, true
 	t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
 	der, err := x509.CreateCertificate(rand.Reader, t, t, key.Public(), key)
 	if err != nil {
-		return fmt.Errorf("making the certificate authority %q: %w", commonName, err)
+		return fmt.Errorf("creating the certificate authority %q: %w", commonName, err)
 	}
 	if a.cert, err = x509.ParseCertificate(der); err != nil {
 		return err
@@ -111,17 +111,17 @@ func (a *Authority) create(commonName string) error {
 	return writeFile(a.CertFile(), a.PEM, 0o644)
 }
 
-// Ensure returns the pair <name>.crt, <name>.key, making it (anew) where it is absent, near its end, of
-// another authority or not what r asks for. Without ca.key it takes what is there.
+// Ensure returns the pair <name>.crt, <name>.key. It creates or replaces it where it is absent, near its expiry, of
+// another authority or different from r. Without ca.key it returns the existing pair.
 func (a *Authority) Ensure(name string, r Request) (Pair, error) {
 	p := Pair{CertFile: a.path(name + ".crt"), KeyFile: a.path(name + ".key")}
 	loaded, err := tls.LoadX509KeyPair(p.CertFile, p.KeyFile)
 	p.Certificate = loaded
 	switch {
-	case err == nil && (a.key == nil || a.fits(loaded.Leaf, r)):
+	case err == nil && (a.key == nil || a.satisfies(loaded.Leaf, r)):
 		return p, nil
 	case a.key == nil:
-		return Pair{}, fmt.Errorf("loading %s, which cannot be made here because %s is absent: %w", p.CertFile, a.path("ca.key"), err)
+		return Pair{}, fmt.Errorf("loading %s, which cannot be created here because %s is absent: %w", p.CertFile, a.path("ca.key"), err)
 	}
 	return a.issue(p, r)
 }
@@ -131,7 +131,7 @@ func (a *Authority) issue(p Pair, r Request) (Pair, error) {
 	if err != nil {
 		return Pair{}, err
 	}
-	t := template(pkix.Name{CommonName: r.CommonName, Organization: r.Organizations}, leafLife)
+	t := template(pkix.Name{CommonName: r.CommonName, Organization: r.Organizations}, leafLifetime)
 	t.KeyUsage = x509.KeyUsageDigitalSignature
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	if r.Server {
@@ -140,7 +140,7 @@ func (a *Authority) issue(p Pair, r Request) (Pair, error) {
 	t.DNSNames, t.IPAddresses = r.DNSNames, r.IPs
 	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, key.Public(), a.key)
 	if err != nil {
-		return Pair{}, fmt.Errorf("making the certificate of %q: %w", r.CommonName, err)
+		return Pair{}, fmt.Errorf("creating the certificate of %q: %w", r.CommonName, err)
 	}
 	if err := writeKey(p.KeyFile, key); err != nil {
 		return Pair{}, err
@@ -152,20 +152,21 @@ func (a *Authority) issue(p Pair, r Request) (Pair, error) {
 	return p, err
 }
 
-func (a *Authority) fits(c *x509.Certificate, r Request) bool {
+// satisfies reports whether c is a valid certificate for r.
+func (a *Authority) satisfies(c *x509.Certificate, r Request) bool {
 	return c.CheckSignatureFrom(a.cert) == nil && time.Until(c.NotAfter) > renewBefore &&
 		c.Subject.CommonName == r.CommonName && slices.Equal(c.Subject.Organization, r.Organizations) &&
 		slices.Equal(c.DNSNames, r.DNSNames) &&
 		slices.EqualFunc(c.IPAddresses, r.IPs, func(x, y net.IP) bool { return x.Equal(y) })
 }
 
-func template(subject pkix.Name, life time.Duration) *x509.Certificate {
+func template(subject pkix.Name, lifetime time.Duration) *x509.Certificate {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
 	if err != nil {
 		panic(err) // crypto/rand does not fail
 	}
 	now := time.Now()
-	return &x509.Certificate{SerialNumber: serial, Subject: subject, NotBefore: now.Add(-clockSkew), NotAfter: now.Add(life)}
+	return &x509.Certificate{SerialNumber: serial, Subject: subject, NotBefore: now.Add(-clockSkew), NotAfter: now.Add(lifetime)}
 }
 
 func encodeCert(der []byte) []byte {

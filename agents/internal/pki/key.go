@@ -14,8 +14,8 @@ import (
 	"path/filepath"
 )
 
-// SigningKey returns the key in file, which signs service account tokens, and makes it where there is none and
-// create is set.
+// SigningKey returns the key in file, which signs service account tokens. Where there is none and create is set, it creates
+// one.
 func SigningKey(file string, create bool) (crypto.Signer, error) {
 	key, err := readKey(file)
 	if !errors.Is(err, fs.ErrNotExist) || !create {
@@ -56,7 +56,7 @@ func writeKey(file string, key crypto.Signer) error {
 	return writeFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
 }
 
-// writeFile replaces file in one step, so that a crash leaves the old or the new one.
+// writeFile replaces file atomically.
 func writeFile(file string, data []byte, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return err

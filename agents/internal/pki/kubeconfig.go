@@ -8,7 +8,7 @@ import (
 )
 
 // Kubeconfig writes a kubeconfig for user to file, mode 0600, with everything embedded: the gateway's URL, the
-// authority that vouches for it and the client's pair.
+// authority of its certificate and the client's pair.
 func Kubeconfig(file, server, user string, authority *Authority, client Pair) error {
 	cert, err := os.ReadFile(client.CertFile)
 	if err != nil {

@@ -47,7 +47,7 @@ func TestPairIsKeptUntilTheRequestChanges(t *testing.T) {
 	}
 }
 
-func TestAuthorityWithoutKeyTakesWhatIsThere(t *testing.T) {
+func TestAuthorityWithoutKeyLoadsExistingPairs(t *testing.T) {
 	dir := t.TempDir()
 	a, err := OpenAuthority(dir, "test-ca", true)
 	if err != nil {
@@ -59,14 +59,14 @@ func TestAuthorityWithoutKeyTakesWhatIsThere(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "ca.key")); err != nil {
 		t.Fatal(err)
 	}
-	bare, err := OpenAuthority(dir, "test-ca", false)
+	keyless, err := OpenAuthority(dir, "test-ca", false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bare.Ensure("kubelet", Request{CommonName: "another"}); err != nil {
-		t.Errorf("the pair that is there was not taken: %v", err)
+	if _, err := keyless.Ensure("kubelet", Request{CommonName: "another"}); err != nil {
+		t.Errorf("the existing pair was not loaded: %v", err)
 	}
-	if _, err := bare.Ensure("gateway", Request{}); err == nil || !strings.Contains(err.Error(), "ca.key is absent") {
+	if _, err := keyless.Ensure("gateway", Request{}); err == nil || !strings.Contains(err.Error(), "ca.key is absent") {
 		t.Errorf("an absent pair without ca.key: %v, want an error that says so", err)
 	}
 	if _, err := OpenAuthority(t.TempDir(), "x", false); err == nil {

@@ -1,7 +1,7 @@
-// Package removetree removes directories that others may have written to.
+// Package removetree removes directories that containers may have written to.
 //
-// Unlike os.RemoveAll it stays on the mount where it begins: what is mounted in the tree is somebody's data, and stops the removal
-// with an error. It works by descriptors, follows no link, and needs few of them however deep the tree is.
+// Unlike os.RemoveAll it stays on one mount: it does not remove what is mounted in the tree, and returns an error. It works by
+// descriptors, follows no link, and opens few descriptors however deep the tree is.
 package removetree
 
 import (
@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxDepth is how many directories are open at once. Deeper ones are moved up first.
+// maxDepth is how many directories are open at once. Deeper ones are moved into the outermost one first.
 const maxDepth = 64
 
-// All removes path, a file or a directory with everything in it. An absent path is no error. The first thing that cannot be
-// removed is the error; the others are removed.
+// All removes path, a file or a directory with everything in it. An absent path is no error. It removes all that it can
+// and returns the first error.
 func All(path string) error {
 	parent, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if errors.Is(err, unix.ENOENT) {
@@ -75,8 +75,8 @@ func (r *removal) remove(dir int, name, path string, depth int) error {
 // batch is how many names of a directory are read at a time.
 const batch = 1024
 
-// empty removes what is in a directory, in passes: a file system may skip entries while others are removed, and a directory may be
-// moved here from below.
+// empty removes the entries of a directory, in passes until there is none: a file system may skip entries while others are removed, and
+// moveUp may add some.
 func (r *removal) empty(f *os.File, path string, depth int) error {
 	for {
 		var first error

@@ -44,7 +44,7 @@ func TestAllRemovesATreeAndFollowsNoLink(t *testing.T) {
 	}
 }
 
-// What is mounted in the tree stays, also where it is of the same file system; all else goes.
+// TestAllStopsAtMounts checks that what is mounted in the tree stays, also from the same file system, and all else is removed.
 func TestAllStopsAtMounts(t *testing.T) {
 	dir, foreign := t.TempDir(), t.TempDir()
 	write(t, foreign+"/canary")
@@ -52,9 +52,9 @@ func TestAllStopsAtMounts(t *testing.T) {
 	write(t, dir+"/tree/a/mountpoint/under")
 	write(t, dir+"/tree/file-mount")
 	write(t, dir+"/tree/z/file")
-	for at, what := range map[string]string{"a/mountpoint": foreign, "file-mount": foreign + "/canary"} {
+	for at, source := range map[string]string{"a/mountpoint": foreign, "file-mount": foreign + "/canary"} {
 		at = filepath.Join(dir, "tree", at)
-		if err := unix.Mount(what, at, "", unix.MS_BIND, ""); err != nil {
+		if err := unix.Mount(source, at, "", unix.MS_BIND, ""); err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
@@ -78,7 +78,8 @@ func TestAllStopsAtMounts(t *testing.T) {
 	}
 }
 
-// A container can make directories as deep as it likes: no path is long enough, nor are there descriptors enough.
+// TestAllNeedsFewDescriptorsForADeepTree removes a tree whose path is longer than PATH_MAX and which has more levels than the process may
+// open files. A container can create one.
 func TestAllNeedsFewDescriptorsForADeepTree(t *testing.T) {
 	const levels = 3000
 	dir := t.TempDir()

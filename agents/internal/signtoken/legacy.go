@@ -8,8 +8,8 @@ import (
 // LegacyIssuer is the issuer of the tokens in Secrets.
 const LegacyIssuer = "kubernetes/serviceaccount"
 
-// LegacyClaims are those of a token in a Secret, as Kubernetes writes them. It does not expire and has no audience: it holds for the
-// API as long as its account is there and its Secret has it.
+// LegacyClaims are those of a token in a Secret, as Kubernetes writes them. It does not expire and has no audience: it is valid for the
+// API while its account exists and its Secret contains it.
 type LegacyClaims struct {
 	jwt.RegisteredClaims
 	Namespace      string `json:"kubernetes.io/serviceaccount/namespace"`
@@ -18,7 +18,7 @@ type LegacyClaims struct {
 	UID            string `json:"kubernetes.io/serviceaccount/service-account.uid"`
 }
 
-// Legacy is what the token of an account in a Secret says.
+// Legacy returns the claims of the token of an account in a Secret.
 func Legacy(account *corev1.ServiceAccount, secret *corev1.Secret) LegacyClaims {
 	return LegacyClaims{
 		RegisteredClaims: jwt.RegisteredClaims{Issuer: LegacyIssuer, Subject: "system:serviceaccount:" + account.Namespace + ":" + account.Name},

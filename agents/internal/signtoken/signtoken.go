@@ -1,5 +1,5 @@
-// Package signtoken signs service account tokens: the gateway's, which are asked for and expire, and the controllers', which
-// Secrets of type kubernetes.io/service-account-token hold. Who has the key may be any account.
+// Package signtoken signs service account tokens: the gateway's, made by TokenRequests, and the controllers', stored in Secrets of
+// type kubernetes.io/service-account-token. The key can sign a token of any account.
 package signtoken
 
 import (
@@ -34,7 +34,7 @@ func New(key crypto.Signer) (*Signer, error) {
 	return &Signer{key, method, id}, nil
 }
 
-// Sign makes the text of a token.
+// Sign returns the signed token with the claims c.
 func (s *Signer) Sign(c jwt.Claims) (string, error) {
 	token := jwt.NewWithClaims(s.method, c)
 	token.Header["kid"] = s.id
@@ -46,7 +46,7 @@ func (s *Signer) Sign(c jwt.Claims) (string, error) {
 	return text, nil
 }
 
-// Method is how tokens are signed by the owner of a public key.
+// Method returns the signing method of tokens that a public key verifies.
 func Method(key crypto.PublicKey) (jwt.SigningMethod, error) {
 	switch k := key.(type) {
 	case *rsa.PublicKey:
@@ -64,11 +64,11 @@ func Method(key crypto.PublicKey) (jwt.SigningMethod, error) {
 	return nil, fmt.Errorf("choosing how to sign tokens: a key of type %T does not fit, want RSA or ECDSA", key)
 }
 
-// KeyID is the name of a key in tokens and in the key set: the hash of its public half.
+// KeyID is the "kid" of a key in tokens and in the key set: the hash of the public key.
 func KeyID(key crypto.PublicKey) (string, error) {
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
-		return "", fmt.Errorf("naming a token key: %w", err)
+		return "", fmt.Errorf("hashing a token key: %w", err)
 	}
 	sum := sha256.Sum256(der)
 	return base64.RawURLEncoding.EncodeToString(sum[:]), nil

@@ -1,4 +1,4 @@
-package integration
+package arch
 
 import (
 	"go/ast"
@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// The language does not say whether `return x, f()` reads x before or after the call of f. So no return reads a variable beside a
+// Go does not specify whether `return x, f()` reads x before or after the call of f. So no return may read a variable beside a
 // call that may change it: a Wait for goroutines, a call that gets the variable's address, a closure that assigns it.
 func TestReturnReadsNoVariableBesideACallThatChangesIt(t *testing.T) {
 	fset := token.NewFileSet()
-	err := filepath.WalkDir("..", func(path string, e fs.DirEntry, err error) error {
+	err := filepath.WalkDir("../..", func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") {
 			return err
 		}

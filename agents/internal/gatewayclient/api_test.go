@@ -1,4 +1,4 @@
-package remote_test
+package gatewayclient_test
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 
 	"gantry/agents/gateway"
 	"gantry/agents/internal/daemon"
+	"gantry/agents/internal/gatewayclient"
 	"gantry/agents/internal/pki"
-	"gantry/agents/internal/remote"
 	"gantry/registry"
 	"gantry/registry/apitest"
 	"gantry/registry/registrytest"
@@ -28,7 +28,7 @@ func TestAPI(t *testing.T) {
 }
 
 // gatewayTo starts a gateway to a registry and returns an administrator's client of it.
-func gatewayTo(t *testing.T, r *registry.Registry) *remote.Client {
+func gatewayTo(t *testing.T, r *registry.Registry) *gatewayclient.Client {
 	t.Helper()
 	dir := t.TempDir()
 	ca, err := pki.OpenAuthority(filepath.Join(dir, "pki"), "test-ca", true)
@@ -68,7 +68,7 @@ func gatewayTo(t *testing.T, r *registry.Registry) *remote.Client {
 	select {
 	case at := <-bound:
 		admin := pair("admin", pki.Request{CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}})
-		return remote.New([]string{"https://" + at.String()}, &tls.Config{RootCAs: ca.Pool(), Certificates: []tls.Certificate{admin}}, kinds.New())
+		return gatewayclient.New([]string{"https://" + at.String()}, &tls.Config{RootCAs: ca.Pool(), Certificates: []tls.Certificate{admin}}, kinds.New())
 	case err := <-ended:
 		t.Fatalf("the gateway ended with %v", err)
 		return nil

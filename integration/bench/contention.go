@@ -12,11 +12,11 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// stormers is how many clients increment one number, each by reading it and replacing what it read.
-const stormers = 100
+// incrementers is the number of clients that increment one number, each by reading it and replacing what it read.
+const incrementers = 100
 
-// floorStorm is the same with raw etcd, over gRPC with TLS: get, compare-and-put.
-func floorStorm(b *bench) (measurement, error) {
+// floorIncrement does the same with raw etcd, over gRPC with TLS: get, compare-and-put.
+func floorIncrement(b *bench) (measurement, error) {
 	c, err := b.floorEtcd()
 	if err != nil {
 		return measurement{}, err
@@ -26,7 +26,7 @@ func floorStorm(b *bench) (measurement, error) {
 	defer cancel()
 	key := fmt.Sprintf("/storm/%d", made.Add(1))
 	text := strings.Repeat("x", 250)
-	return drive(b.floor, stormers, b.length, func(int) error {
+	return drive(b.floor, incrementers, b.length, func(int) error {
 		for {
 			got, err := c.Get(ctx, key)
 			if err != nil {
@@ -45,8 +45,8 @@ func floorStorm(b *bench) (measurement, error) {
 	})
 }
 
-// casStorm makes 100 clients increment one number with GET and PUT, and checks the sum.
-func casStorm(b *bench) (measurement, error) {
+// casIncrement makes 100 clients increment one number with GET and PUT, and checks the sum.
+func casIncrement(b *bench) (measurement, error) {
 	name := fmt.Sprintf("storm-%d", made.Add(1))
 	path := "/api/v1/namespaces/default/configmaps"
 	body := fmt.Appendf(nil, `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":%q},"data":{"n":"0"}}`, name)
@@ -55,14 +55,14 @@ func casStorm(b *bench) (measurement, error) {
 	}
 	path += "/" + name
 	var conflicts atomic.Int64
-	m, err := drive(b.plane, stormers, b.length, func(i int) error {
+	m, err := drive(b.plane, incrementers, b.length, func(i int) error {
 		c := b.pool[i%len(b.pool)]
 		for {
 			res, err := c.want(200, &request{method: "GET", path: path, keep: true})
 			if err != nil {
 				return err
 			}
-			n, err := stormNumber(res.body)
+			n, err := numberIn(res.body)
 			if err != nil {
 				return err
 			}
@@ -87,14 +87,14 @@ func casStorm(b *bench) (measurement, error) {
 	if err != nil {
 		return m, err
 	}
-	if n, err := stormNumber(res.body); err != nil || n != m.ops {
+	if n, err := numberIn(res.body); err != nil || n != m.ops {
 		return m, fmt.Errorf("%d increments made %d: %v", m.ops, n, err)
 	}
 	m.note = fmt.Sprintf("sum exact, %.1f conflicts each", float64(conflicts.Load())/float64(m.ops))
 	return m, nil
 }
 
-func stormNumber(body []byte) (int, error) {
+func numberIn(body []byte) (int, error) {
 	_, rest, _ := strings.Cut(string(body), `"n":"`)
 	text, _, _ := strings.Cut(rest, `"`)
 	return strconv.Atoi(text)

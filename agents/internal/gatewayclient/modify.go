@@ -1,4 +1,4 @@
-package remote
+package gatewayclient
 
 import (
 	"bytes"
@@ -11,18 +11,18 @@ import (
 	"gantry/schema"
 )
 
-// The tries of a Modify that meets other writers, and the pause between them.
+// The attempts of a Modify with conflicts, and the longest pause after the first.
 const (
-	modifyTries = 16
-	modifyPause = 10 * time.Millisecond
+	modifyAttempts = 16
+	modifyPause    = 10 * time.Millisecond
 )
 
-// Modify is registry.API's Modify. The first try starts from the object as this client last saw it, which saves a
-// trip; where that turns out to be old, or nothing seems to be left to change, it is read anew.
+// Modify is registry.API's Modify. The first attempt starts from the cached object, which saves a
+// request. Where that is outdated, or change returns it unchanged, the object is read again.
 func (c *Client) Modify(ctx context.Context, k *schema.Kind, namespace, name string, change func(current schema.Object) (schema.Object, error), o registry.WriteOptions) (*registry.Item, error) {
 	cl := call{kind: k, namespace: namespace, name: name}
-	item, fresh := c.recall(cl.key()), false
-	for try := 1; ; try++ {
+	item, fresh := c.cachedItem(cl.key()), false
+	for attempt := 1; ; attempt++ {
 		if item == nil {
 			var err error
 			if item, err = c.Get(ctx, k, namespace, name, ""); err != nil {
@@ -34,11 +34,11 @@ func (c *Client) Modify(ctx context.Context, k *schema.Kind, namespace, name str
 		switch {
 		case err == nil && (written || fresh):
 			return out, nil
-		case err != nil && fresh && (!errors.Is(err, registry.Conflict) || o.ResourceVersion != "" || try >= modifyTries):
+		case err != nil && fresh && (!errors.Is(err, registry.Conflict) || o.ResourceVersion != "" || attempt >= modifyAttempts):
 			return nil, err
 		}
 		if err != nil && fresh {
-			if err := pause(ctx, cl, rand.N(modifyPause*time.Duration(try))); err != nil {
+			if err := pause(ctx, cl, rand.N(modifyPause*time.Duration(attempt))); err != nil {
 				return nil, err
 			}
 		}
@@ -46,12 +46,12 @@ func (c *Client) Modify(ctx context.Context, k *schema.Kind, namespace, name str
 	}
 }
 
-// modifyOnce changes a copy of item and swaps it in; written is false where the copy is equal.
-func (c *Client) modifyOnce(ctx context.Context, item *registry.Item, change func(schema.Object) (schema.Object, error), o registry.WriteOptions) (*registry.Item, bool, error) {
+// modifyOnce changes a copy of item and updates the object with it; written is false where the copy is equal to item.
+func (c *Client) modifyOnce(ctx context.Context, item *registry.Item, change func(schema.Object) (schema.Object, error), o registry.WriteOptions) (_ *registry.Item, written bool, err error) {
 	current := item.Object().DeepCopyObject().(schema.Object)
 	current.SetResourceVersion(revision(item))
 	if o.ResourceVersion != "" && o.ResourceVersion != revision(item) || o.UID != "" && o.UID != string(current.GetUID()) {
-		e := call{kind: item.Kind, name: item.Name}.fault(registry.Conflict, nil)
+		e := call{kind: item.Kind, name: item.Name}.errorOf(registry.Conflict, nil)
 		e.Reason = "the object has been modified; please apply your changes to the latest version and try again"
 		return nil, false, e
 	}
@@ -84,35 +84,36 @@ func pause(ctx context.Context, cl call, d time.Duration) error {
 	case <-t.C:
 		return nil
 	case <-ctx.Done():
-		return cl.fault(registry.Timeout, ctx.Err())
+		return cl.errorOf(registry.Timeout, ctx.Err())
 	}
 }
 
-// maxLast bounds how many objects are remembered.
-const maxLast = 1024
+// maxCached bounds the cached objects; a full cache is cleared.
+const maxCached = 1024
 
-// remember keeps an object as it was last seen.
-func (c *Client) remember(item *registry.Item) {
+// cache keeps an object for the next Modify, unless a newer one is cached.
+func (c *Client) cache(item *registry.Item) {
 	key := call{kind: item.Kind, namespace: item.Namespace, name: item.Name}.key()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if old := c.last[key]; old != nil && old.Revision > item.Revision {
+	if old := c.cached[key]; old != nil && old.Revision > item.Revision {
 		return
 	}
-	if len(c.last) >= maxLast {
-		clear(c.last)
+	if len(c.cached) >= maxCached {
+		clear(c.cached)
 	}
-	c.last[key] = item
+	c.cached[key] = item
 }
 
-func (c *Client) recall(key string) *registry.Item {
+// cachedItem returns the cached object; nil: there is none.
+func (c *Client) cachedItem(key string) *registry.Item {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last[key]
+	return c.cached[key]
 }
 
-func (c *Client) forget(key string) {
+func (c *Client) dropCached(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	delete(c.last, key)
+	delete(c.cached, key)
 }

@@ -29,28 +29,28 @@ import (
 	"gantry/schema/kinds"
 )
 
-var update = flag.Bool("update", false, "write testdata anew")
+var update = flag.Bool("update", false, "rewrite testdata")
 
-// rig is a real etcd in this process with a registry over it, and the commands.
-type rig struct {
+// fixture is a real etcd in this process with a registry over it, and the commands.
+type fixture struct {
 	t     *testing.T
 	ctx   context.Context
 	etcd  *embedded.Etcd
 	store *store.Etcd
 	reg   *registry.Registry
-	text  strings.Builder // of the commands so far
+	text  strings.Builder // the commands so far and what they printed
 }
 
-// newRig starts with the namespace default, a ServiceAccount in it, and the quarantine being kept.
-func newRig(t *testing.T) *rig {
+// newFixture starts with the namespace default, a ServiceAccount in it, and a registry that keeps the quarantine.
+func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	t.Setenv("SUDO_USER", "dora")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	e, err := embedded.Open(embedded.Config{Dir: t.TempDir(), NoSync: true, Log: quiet()})
+	e, err := embedded.Open(embedded.Config{Dir: t.TempDir(), NoSync: true, Log: discardLog()})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, ctx: ctx, etcd: e, store: store.NewEtcd(e.Client(), e.Client())}
+	r := &fixture{t: t, ctx: ctx, etcd: e, store: store.NewEtcd(e.Client(), e.Client())}
 	r.reg = registry.New(registry.Config{
 		Store: r.store, Kinds: kinds.New(), Agent: "controllers", Quarantine: true, Log: slog.New(slog.DiscardHandler),
 		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
@@ -71,7 +71,7 @@ func newRig(t *testing.T) *rig {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, registry.WriteOptions{}))
 	r.must(r.reg.Create(ctx, core.ServiceAccount,
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "default"}}, registry.WriteOptions{}))
-	for _, k := range []*schema.Kind{core.ConfigMap, core.Pod} { // what is read is watched for bad values
+	for _, k := range []*schema.Kind{core.ConfigMap, core.Pod} { // the first read starts the watch that finds bad values
 		if _, err := r.reg.List(ctx, k, "", registry.ListOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -79,7 +79,7 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-func (r *rig) must(it *registry.Item, err error) *registry.Item {
+func (r *fixture) must(it *registry.Item, err error) *registry.Item {
 	r.t.Helper()
 	if err != nil {
 		r.t.Fatal(err)
@@ -87,8 +87,8 @@ func (r *rig) must(it *registry.Item, err error) *registry.Item {
 	return it
 }
 
-// await waits until a key is there, or is not.
-func (r *rig) await(key string, there bool) {
+// await waits until a key exists, or does not.
+func (r *fixture) await(key string, there bool) {
 	r.t.Helper()
 	kv, rev, err := r.store.Get(r.ctx, key, 0)
 	if err != nil {
@@ -109,11 +109,11 @@ func (r *rig) await(key string, there bool) {
 			r.t.Fatal(b.Err)
 		}
 	}
-	r.t.Fatalf("%s: there=%v was awaited in vain", key, there)
+	r.t.Fatalf("waiting for %s: exists=%v timed out", key, there)
 }
 
 // put is etcdctl put.
-func (r *rig) put(key, value string) {
+func (r *fixture) put(key, value string) {
 	r.t.Helper()
 	if _, err := r.etcd.Client().Put(r.ctx, key, value); err != nil {
 		r.t.Fatal(err)
@@ -121,7 +121,7 @@ func (r *rig) put(key, value string) {
 }
 
 // gantry runs a command and returns what it prints.
-func (r *rig) gantry(args ...string) string {
+func (r *fixture) gantry(args ...string) string {
 	r.t.Helper()
 	out, err := r.run(args...)
 	if err != nil {
@@ -131,7 +131,7 @@ func (r *rig) gantry(args ...string) string {
 	return out
 }
 
-func (r *rig) run(args ...string) (string, error) {
+func (r *fixture) run(args ...string) (string, error) {
 	var out bytes.Buffer
 	cfg := Config{
 		DataDir: &cli.StringFlag{Name: "data-dir", Value: "/nowhere"},
@@ -157,7 +157,7 @@ var volatile = []struct {
 }
 
 // golden compares the commands so far with testdata/<name>.txt.
-func (r *rig) golden(name string) {
+func (r *fixture) golden(name string) {
 	r.t.Helper()
 	got := r.text.String()
 	for _, v := range volatile {

@@ -22,7 +22,7 @@ func configMap(value string) *corev1.ConfigMap {
 	}
 }
 
-func (r *rig) as(user string, k *schema.Kind, obj schema.Object, o registry.WriteOptions) *registry.Item {
+func (r *fixture) as(user string, k *schema.Kind, obj schema.Object, o registry.WriteOptions) *registry.Item {
 	r.t.Helper()
 	ctx := registry.WithUser(r.ctx, &authenticationv1.UserInfo{Username: user})
 	if obj.GetUID() == "" && o.Subresource == "" {
@@ -33,9 +33,9 @@ func (r *rig) as(user string, k *schema.Kind, obj schema.Object, o registry.Writ
 	return r.must(r.reg.Update(ctx, k, obj, o))
 }
 
-// TestHistoryOfAConfigMap: two users, a hand-written value, rubbish, a deletion, and the way back from each.
+// TestHistoryOfAConfigMap has writes of two users, one with etcdctl, a value that cannot be read and a deletion, and undoes them.
 func TestHistoryOfAConfigMap(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	const key = "/registry/configmaps/default/app"
 	r.as("alice", core.ConfigMap, configMap("info"), registry.WriteOptions{})
 	it := r.as("bob", core.ConfigMap, configMap("debug"), registry.WriteOptions{})
@@ -44,7 +44,7 @@ func TestHistoryOfAConfigMap(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(string(it.JSON), "$by") {
-		t.Errorf("the stamp is served: %s", it.JSON)
+		t.Errorf("the write record is served: %s", it.JSON)
 	}
 	r.put(key, strings.Replace(string(kv.Value), "debug", "trace", 1))
 	r.gantry("log", "cm", "app")
@@ -84,9 +84,9 @@ func deployment() *appsv1.Deployment {
 	}
 }
 
-// TestHistoryOfADeployment: what was wanted is told from what was observed; undo undoes the former.
+// TestHistoryOfADeployment checks that the log separates spec from status, and that undo restores the spec.
 func TestHistoryOfADeployment(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	d := deployment()
 	r.as("alice", apps.Deployment, d, registry.WriteOptions{})
 	d.Status = appsv1.DeploymentStatus{ObservedGeneration: 1, Replicas: 2, UpdatedReplicas: 2, UnavailableReplicas: 2, Conditions: []appsv1.DeploymentCondition{
@@ -114,9 +114,9 @@ func TestHistoryOfADeployment(t *testing.T) {
 	r.golden("deployment")
 }
 
-// TestRefusals: what cannot be done is said, and nothing is changed.
+// TestRefusals has commands that fail: each prints why, and nothing is changed.
 func TestRefusals(t *testing.T) {
-	r := newRig(t)
+	r := newFixture(t)
 	r.put("/registry/pods/default/bad", "null")
 	r.await("/gantry/quarantine/registry/pods/default/bad", true)
 	before, err := r.store.Revision(r.ctx)
@@ -141,9 +141,9 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestSecretsStaySecret: a log does not tell the values of a Secret.
-func TestSecretsStaySecret(t *testing.T) {
-	r := newRig(t)
+// TestLogMasksSecrets checks that the log does not print the values of a Secret.
+func TestLogMasksSecrets(t *testing.T) {
+	r := newFixture(t)
 	s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "s"}, Data: map[string][]byte{"password": []byte("swordfish")}}
 	r.as("alice", core.Secret, s, registry.WriteOptions{})
 	s.Data["password"] = []byte("tunafish")

@@ -1,6 +1,6 @@
-// Package remote reads and writes objects through a gateway: what a node's agents use, because a node may
-// not write /registry itself. Client has registry.API, so the same code runs on either.
-package remote
+// Package gatewayclient reads and writes objects through a gateway. A node's agents use it, because a node may
+// not write /registry in etcd. Client implements registry.API, as a Registry does.
+package gatewayclient
 
 import (
 	"context"
@@ -23,7 +23,7 @@ import (
 	"gantry/schema"
 )
 
-// Client talks to the first of its gateways that answers, and stays with it until it does not. It is safe for
+// Client sends requests to the first of its gateways that answers, and to that one until it does not answer. Safe for
 // concurrent use.
 type Client struct {
 	servers []string // "https://10.0.0.1:6443"
@@ -31,13 +31,13 @@ type Client struct {
 	kinds   *schema.Kinds
 	current atomic.Int64 // index of the server that answered last
 
-	mu   sync.Mutex // guards last
-	last map[string]*registry.Item
+	mu     sync.Mutex                // guards cached
+	cached map[string]*registry.Item // objects as they were last read or written, for Modify
 }
 
 // New returns a client for gateways ("https://host:port") with the node's certificate in tlsConfig.
 func New(servers []string, tlsConfig *tls.Config, kinds *schema.Kinds) *Client {
-	c := &Client{kinds: kinds, last: map[string]*registry.Item{}}
+	c := &Client{kinds: kinds, cached: map[string]*registry.Item{}}
 	for _, s := range servers {
 		c.servers = append(c.servers, strings.TrimRight(s, "/"))
 	}
@@ -50,10 +50,10 @@ func New(servers []string, tlsConfig *tls.Config, kinds *schema.Kinds) *Client {
 			IdleConnTimeout:       90 * time.Second,
 			MaxIdleConnsPerHost:   8,
 			ForceAttemptHTTP2:     true,
-			// A gateway that vanished without a word is noticed by its silence.
+			// Pings detect a gateway that is gone without closing the connection.
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
 		},
-		// A gateway never redirects: whoever does is none.
+		// A gateway never redirects: a redirect is an answer that is an error.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c
@@ -107,19 +107,19 @@ func (c *Client) Delete(ctx context.Context, k *schema.Kind, namespace, name str
 	if err != nil {
 		return nil, false, err
 	}
-	c.forget(cl.key())
+	c.dropCached(cl.key())
 	if isStatus(data) {
 		return nil, true, nil
 	}
 	item, err := registry.NewItem(k, data)
 	if err != nil {
-		return nil, false, cl.fault(registry.Unavailable, err)
+		return nil, false, cl.errorOf(registry.Unavailable, err)
 	}
-	return item, gone(item.Object()), nil
+	return item, removed(item.Object()), nil
 }
 
-// gone tells whether a deleted object that was answered is there no more: neither time nor finalizers hold it.
-func gone(obj schema.Object) bool {
+// removed reports whether the object in the answer to a DELETE is removed: it has no finalizers and no grace period left.
+func removed(obj schema.Object) bool {
 	if len(obj.GetFinalizers()) > 0 {
 		return false
 	}
@@ -127,7 +127,7 @@ func gone(obj schema.Object) bool {
 	return obj.GetDeletionTimestamp() == nil || grace == nil || *grace == 0
 }
 
-// Token asks for a token of a service account, as the kubelet does for projected volumes.
+// Token requests a token of a service account.
 func (c *Client) Token(ctx context.Context, namespace, serviceAccount string, req *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error) {
 	k := c.kinds.Set().Resource("", "serviceaccounts")
 	if k == nil {
@@ -145,7 +145,7 @@ func dryRun(on bool) url.Values {
 	return nil
 }
 
-// item makes a call whose answer is an object.
+// item sends a call whose answer is an object.
 func (c *Client) item(ctx context.Context, cl call) (*registry.Item, error) {
 	data, err := c.do(ctx, cl)
 	if err != nil {
@@ -153,10 +153,10 @@ func (c *Client) item(ctx context.Context, cl call) (*registry.Item, error) {
 	}
 	item, err := registry.NewItem(cl.kind, data)
 	if err != nil {
-		return nil, cl.fault(registry.Unavailable, fmt.Errorf("reading the gateway's answer: %w", err))
+		return nil, cl.errorOf(registry.Unavailable, fmt.Errorf("reading the gateway's answer: %w", err))
 	}
 	if len(cl.query["dryRun"]) == 0 {
-		c.remember(item)
+		c.cache(item)
 	}
 	return item, nil
 }
@@ -171,7 +171,7 @@ type call struct {
 	body                         []byte
 }
 
-// path is where the call goes below a server's URL.
+// path is the path and query of the call.
 func (cl call) path() string {
 	parts := []string{"", "apis", cl.kind.Group, cl.kind.Version.Version}
 	if cl.kind.Group == "" {
@@ -198,8 +198,8 @@ func (cl call) key() string {
 	return cl.kind.Group + "/" + cl.kind.Plural + "/" + cl.namespace + "/" + cl.name
 }
 
-// fault is an error about the call's object.
-func (cl call) fault(kind registry.ErrorKind, cause error) *registry.Error {
+// errorOf returns an error about the call's object.
+func (cl call) errorOf(kind registry.ErrorKind, cause error) *registry.Error {
 	name := cl.name
 	if name == "" {
 		name = cl.subject

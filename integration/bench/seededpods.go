@@ -11,9 +11,9 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// fleet is the pods that lists and gets read: running pods of 5.6 KB in ten namespaces, put straight into etcd in the
+// seededPods are the pods that lists and gets read: running pods of 5.6 KB in ten namespaces, put into etcd in the
 // form in which Gantry stored one of them.
-type fleet struct {
+type seededPods struct {
 	names []string // "ns/name"
 	size  int      // bytes of one pod as it is served
 	idle  int64    // resident memory of the control plane before, in bytes
@@ -25,8 +25,8 @@ const (
 	labelled   = 60 // pods with the label tier=special
 )
 
-// fleet seeds the pods once.
-func (b *bench) fleet() (*fleet, error) {
+// seedPods puts the pods into etcd once.
+func (b *bench) seedPods() (*seededPods, error) {
 	if b.seeded != nil {
 		return b.seeded, nil
 	}
@@ -34,7 +34,7 @@ func (b *bench) fleet() (*fleet, error) {
 	if _, err := c.want(200, &request{method: "GET", path: "/api/v1/pods?limit=1"}); err != nil { // the cache is in use
 		return nil, err
 	}
-	f := &fleet{idle: b.settledRSS()}
+	f := &seededPods{idle: b.settledRSS()}
 	value, err := b.runningPod(c)
 	if err != nil {
 		return nil, err

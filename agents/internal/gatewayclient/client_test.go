@@ -1,4 +1,4 @@
-package remote
+package gatewayclient
 
 import (
 	"context"
@@ -23,15 +23,15 @@ import (
 	"gantry/schema/kinds"
 )
 
-// shelf is a gateway with one config map on it, whose revision guards its writes.
-type shelf struct {
+// fakeGateway has one config map, which a PUT replaces only at the current revision.
+type fakeGateway struct {
 	mu       sync.Mutex
 	revision int
 	data     string
 	log      []string
 }
 
-func (s *shelf) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (s *fakeGateway) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.log = append(s.log, req.Method+" "+req.URL.RequestURI())
@@ -81,7 +81,7 @@ func serve(t *testing.T, h http.Handler) (*httptest.Server, *tls.Config) {
 }
 
 func TestModify(t *testing.T) {
-	gw := &shelf{revision: 5, data: "a"}
+	gw := &fakeGateway{revision: 5, data: "a"}
 	s, conf := serve(t, gw)
 	c := New([]string{s.URL}, conf, kinds.New())
 	add := func(current schema.Object) (schema.Object, error) {
@@ -93,13 +93,13 @@ func TestModify(t *testing.T) {
 		t.Fatalf("got %v %v, want revision 6", item, err)
 	}
 	gw.mu.Lock()
-	gw.revision, gw.data, gw.log = 9, "b", nil // somebody else writes
+	gw.revision, gw.data, gw.log = 9, "b", nil // another client's write
 	gw.mu.Unlock()
 	if item, err = c.Modify(t.Context(), core.ConfigMap, "ns", "m", add, registry.WriteOptions{}); err != nil || item.Revision != 10 {
 		t.Fatalf("got %v %v, want revision 10", item, err)
 	}
 	if got, want := item.Object().(*corev1.ConfigMap).Data["n"], "bx"; got != want {
-		t.Errorf("the other's write is lost: got %q, want %q", got, want)
+		t.Errorf("the other client's write is lost: got %q, want %q", got, want)
 	}
 	const path = "/api/v1/namespaces/ns/configmaps/m"
 	if diff := cmp.Diff([]string{"PUT " + path, "GET " + path, "PUT " + path}, gw.log); diff != "" {
@@ -110,25 +110,25 @@ func TestModify(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"GET " + path}, gw.log); diff != "" {
-		t.Errorf("nothing to change must be seen on the newest object (-want +got):\n%s", diff)
+		t.Errorf("an unchanged object was not compared with the newest (-want +got):\n%s", diff)
 	}
 }
 
 func TestFailOver(t *testing.T) {
-	gw := &shelf{revision: 1}
+	gw := &fakeGateway{revision: 1}
 	s, conf := serve(t, gw)
 	dead, _ := serve(t, gw)
 	dead.Close()
 	c := New([]string{dead.URL, s.URL}, conf, kinds.New())
 	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "m", Namespace: "ns", ResourceVersion: "1"}}
 	if _, err := c.Update(t.Context(), core.ConfigMap, m, registry.WriteOptions{}); err != nil {
-		t.Fatalf("the second gateway is not asked: %v", err)
+		t.Fatalf("the second gateway got no request: %v", err)
 	}
 	if _, gone, err := c.Delete(t.Context(), core.ConfigMap, "ns", "m", registry.DeleteOptions{}); err != nil || !gone {
 		t.Errorf("got gone %v, %v", gone, err)
 	}
 	if c.current.Load() != 1 {
-		t.Error("the client does not stay with the gateway that answers")
+		t.Error("the client does not keep the gateway that answers")
 	}
 	alone := New([]string{dead.URL}, conf, kinds.New())
 	if _, err := alone.Get(t.Context(), core.ConfigMap, "ns", "m", ""); !errors.Is(err, registry.Unavailable) {
@@ -136,7 +136,7 @@ func TestFailOver(t *testing.T) {
 	}
 }
 
-// TestUnknownOutcome: a gateway that dies over a write may have made it; it is not made twice.
+// TestUnknownOutcome checks that a write whose connection breaks has an unknown outcome and is not sent twice.
 func TestUnknownOutcome(t *testing.T) {
 	var calls atomic.Int32
 	s, conf := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {

@@ -82,8 +82,9 @@ func get(url string) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-func ask(network, addr string) (string, error) {
-	conn, err := net.DialTimeout(network, addr, time.Second)
+// queryUDP sends a packet and returns the answer.
+func queryUDP(addr string) (string, error) {
+	conn, err := net.DialTimeout("udp", addr, time.Second)
 	if err != nil {
 		return "", err
 	}
@@ -106,8 +107,8 @@ func (c *Cluster) podNames(selector string) []string {
 	return names
 }
 
-// settled waits until exactly n pods match, none of them ending, and returns their names.
-func (c *Cluster) settled(selector string, n int) (names []string) {
+// waitForPods waits until exactly n pods match, and returns their names.
+func (c *Cluster) waitForPods(selector string, n int) (names []string) {
 	c.t.Helper()
 	c.eventually(fmt.Sprintf("%d pods of %s", n, selector), func() (bool, string) {
 		names = c.podNames(selector)
@@ -116,8 +117,8 @@ func (c *Cluster) settled(selector string, n int) (names []string) {
 	return names
 }
 
-// TestServiceLeadsToEveryPod is the first thing a user sees: a Deployment answers on its Service's address.
-func TestServiceLeadsToEveryPod(t *testing.T) {
+// TestServiceReachesEveryPod checks that every pod of a Deployment answers on its Service's address.
+func TestServiceReachesEveryPod(t *testing.T) {
 	c := startCluster(t)
 	vip := c.deploy("web", 3)
 	pods := c.podNames("app=web")
@@ -130,20 +131,20 @@ func TestServiceLeadsToEveryPod(t *testing.T) {
 		return len(answered) == len(pods), fmt.Sprint(answered)
 	})
 	c.eventually("an answer by UDP", func() (bool, string) {
-		name, err := ask("udp", vip+":80")
+		name, err := queryUDP(vip + ":80")
 		return slices.Contains(pods, name), fmt.Sprint(name, err)
 	})
 	inside := c.kubectl("exec", pods[0], "--", "testpod", "get", "http://"+vip+"/")
 	if !slices.Contains(pods, strings.TrimSpace(inside)) {
-		t.Errorf("a pod asked the Service and got %q", inside)
+		t.Errorf("a pod's request to the Service got %q", inside)
 	}
-	// A pod reaches itself by its Service: with one replica it can only be itself.
+	// A pod reaches itself by its Service: with one replica the answer is its own.
 	c.kubectl("scale", "deployment", "web", "--replicas", "1")
-	pods = c.settled("app=web", 1)
+	pods = c.waitForPods("app=web", 1)
 	if self := c.kubectl("exec", pods[0], "--", "testpod", "get", "http://"+vip+"/"); strings.TrimSpace(self) != pods[0] {
-		t.Errorf("the only pod asked its Service and got %q, want itself, %s", self, pods[0])
+		t.Errorf("the only pod's request to its Service got %q, want its own name, %s", self, pods[0])
 	}
-	// Without endpoints the address refuses at once, it does not hang.
+	// Without endpoints the address refuses connections.
 	c.kubectl("scale", "deployment", "web", "--replicas", "0")
 	c.eventually("a refusal", func() (bool, string) {
 		_, err := get("http://" + vip)
@@ -157,8 +158,8 @@ func TestServiceLeadsToEveryPod(t *testing.T) {
 	}
 }
 
-// TestKillAndRestartKeepsContainers kills everything at once: addresses go on answering, and the next start adopts
-// what runs.
+// TestKillAndRestartKeepsContainers kills every agent at once: addresses keep answering, and the next start adopts the running
+// containers.
 func TestKillAndRestartKeepsContainers(t *testing.T) {
 	c := startCluster(t)
 	vip := c.deploy("web", 3)
@@ -184,7 +185,7 @@ func TestKillAndRestartKeepsContainers(t *testing.T) {
 			t.Errorf("container %s did not survive the restart", id)
 		}
 	}
-	// Nobody may have taken the node or its pods for lost: that would empty every Service.
+	// The node must not have become NotReady: that would remove every endpoint.
 	if events := c.kubectl("get", "events", "-A"); strings.Contains(events, "NodeNotReady") {
 		t.Errorf("the restart made the node not ready:\n%s", events)
 	}
@@ -199,8 +200,8 @@ func TestKillAndRestartKeepsContainers(t *testing.T) {
 	c.start()
 }
 
-// TestEtcdctlIsAUser writes behind the API's back, well and badly.
-func TestEtcdctlIsAUser(t *testing.T) {
+// TestWritesWithEtcdctl writes a valid value and one that cannot be read with etcdctl.
+func TestWritesWithEtcdctl(t *testing.T) {
 	c := startCluster(t)
 	c.deploy("web", 1)
 
@@ -224,13 +225,13 @@ func TestEtcdctlIsAUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.etcdctl(string(changed), "put", "/registry/deployments/default/web")
-	c.settled("app=web", 2)
+	c.waitForPods("app=web", 2)
 
 	c.etcdctl("rubbish{", "put", "/registry/pods/default/bad")
 	if pods := c.podNames("app=web"); len(pods) != 2 {
-		t.Errorf("with rubbish among them, pods are %v", pods)
+		t.Errorf("with a bad value among them, pods are %v", pods)
 	}
-	c.eventually("the bad key under quarantine", func() (bool, string) {
+	c.eventually("the quarantine record of the bad key", func() (bool, string) {
 		q := c.etcdctl("", "get", "/gantry/quarantine", "--prefix", "--keys-only")
 		return strings.Contains(q, "/registry/pods/default/bad"), q
 	})
@@ -247,27 +248,27 @@ func TestEtcdctlIsAUser(t *testing.T) {
 	})
 }
 
-// TestPodsReachTheAPI uses the Service kubernetes with the token, authority and names a pod is given.
+// TestPodsReachTheAPI sends requests to the Service kubernetes with a pod's token, authority and environment.
 func TestPodsReachTheAPI(t *testing.T) {
 	c := startCluster(t)
-	c.kubectlIn(pod("asker", "sleep", "600"), "apply", "-f", "-")
-	c.kubectl("wait", "--for=condition=Ready", "pod/asker", "--timeout=60s")
-	if out := c.kubectl("exec", "asker", "--", "testpod", "api", "/version"); !strings.HasPrefix(out, "200\n") || !strings.Contains(out, `"v1.36`) {
+	c.kubectlIn(pod("client", "sleep", "600"), "apply", "-f", "-")
+	c.kubectl("wait", "--for=condition=Ready", "pod/client", "--timeout=60s")
+	if out := c.kubectl("exec", "client", "--", "testpod", "api", "/version"); !strings.HasPrefix(out, "200\n") || !strings.Contains(out, `"v1.36`) {
 		t.Errorf("/version by a pod's token: %s", out)
 	}
-	out := c.kubectl("exec", "asker", "--", "testpod", "api", "/api/v1/namespaces/default/secrets")
+	out := c.kubectl("exec", "client", "--", "testpod", "api", "/api/v1/namespaces/default/secrets")
 	if want := `secrets is forbidden: User \"system:serviceaccount:default:default\" cannot list resource \"secrets\" in API group \"\" in the namespace \"default\"`; !strings.HasPrefix(out, "403\n") || !strings.Contains(out, want) {
 		t.Errorf("secrets by a pod's token: %s\nwant 403 with %s", out, want)
 	}
-	if out := c.kubectl("exec", "asker", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/namespace"); out != "default" {
-		t.Errorf("the pod's namespace file says %q", out)
+	if out := c.kubectl("exec", "client", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/namespace"); out != "default" {
+		t.Errorf("the pod's namespace file contains %q", out)
 	}
 }
 
-// TestHundredPodsLeaveNothing starts and stops a hundred pods on the one node.
+// TestHundredPodsLeaveNothing starts and stops a hundred pods, and checks that containers, links, keys and goroutines are as before.
 func TestHundredPodsLeaveNothing(t *testing.T) {
 	c := startCluster(t)
-	c.deploy("warm", 1) // so that everything that is made once exists
+	c.deploy("first", 1) // creates what the first pod of a node needs
 	links := func() int { return strings.Count(run(t, "ip", "-o", "link"), "\n") }
 	goroutines := func() string {
 		_, _, text := c.curl("GET", "/metrics", "")

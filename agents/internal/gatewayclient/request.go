@@ -1,4 +1,4 @@
-package remote
+package gatewayclient
 
 import (
 	"bytes"
@@ -20,23 +20,23 @@ import (
 )
 
 const (
-	// requestTimeout bounds one call to one gateway; a gateway itself gives up after 60 s.
+	// requestTimeout bounds one request to one gateway. A gateway itself ends a request after 60 s.
 	requestTimeout = 30 * time.Second
-	// maxAnswer bounds what is read of an answer: no object is larger than etcd takes.
+	// maxAnswer bounds what is read of an answer. It is larger than any value that etcd takes.
 	maxAnswer = 8 << 20 // bytes
 )
 
-// do makes a call to the gateway that answered last and, where that cannot be reached, to the others in turn. A write
-// is made again elsewhere only when it certainly was not made.
+// do sends a call to the gateway that answered last and, where that cannot be reached, to the others in turn. A write
+// is sent to another gateway only when it was certainly not sent before.
 func (c *Client) do(ctx context.Context, cl call) ([]byte, error) {
 	if len(c.servers) == 0 {
-		return nil, cl.fault(registry.Unavailable, errors.New("no gateway is known"))
+		return nil, cl.errorOf(registry.Unavailable, errors.New("no gateway is configured"))
 	}
 	start := c.current.Load()
 	var last error
 	for i := range int64(len(c.servers)) {
 		at := (start + i) % int64(len(c.servers))
-		data, answered, err := c.once(ctx, c.servers[at], cl)
+		data, answered, err := c.sendTo(ctx, c.servers[at], cl)
 		if answered {
 			c.current.Store(at)
 			return data, err
@@ -46,26 +46,26 @@ func (c *Client) do(ctx context.Context, cl call) ([]byte, error) {
 			break
 		}
 		if cl.method != http.MethodGet && !notSent(err) {
-			e := cl.fault(registry.Timeout, err)
+			e := cl.errorOf(registry.Timeout, err)
 			e.UnknownOutcome = true
 			return nil, e
 		}
 	}
 	if ctx.Err() != nil {
-		e := cl.fault(registry.Timeout, ctx.Err())
+		e := cl.errorOf(registry.Timeout, ctx.Err())
 		e.UnknownOutcome = cl.method != http.MethodGet && !notSent(last)
 		return nil, e
 	}
-	return nil, cl.fault(registry.Unavailable, last)
+	return nil, cl.errorOf(registry.Unavailable, last)
 }
 
-// once makes a call to one server; answered is false where no answer came.
-func (c *Client) once(ctx context.Context, server string, cl call) (data []byte, answered bool, err error) {
+// sendTo sends a call to one gateway; answered is false where no answer came.
+func (c *Client) sendTo(ctx context.Context, server string, cl call) (data []byte, answered bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, cl.method, server+cl.path(), bytes.NewReader(cl.body))
 	if err != nil {
-		return nil, true, cl.fault(registry.BadRequest, err)
+		return nil, true, cl.errorOf(registry.BadRequest, err)
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "gantry")
@@ -124,13 +124,13 @@ func encodeDelete(o registry.DeleteOptions) ([]byte, error) {
 	return json.Marshal(d)
 }
 
-// token makes a call whose body and answer are a TokenRequest.
+// token sends a call whose body and answer are a TokenRequest.
 func (c *Client) token(ctx context.Context, cl call, req *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error) {
 	req = req.DeepCopy()
 	req.TypeMeta = metav1.TypeMeta{Kind: "TokenRequest", APIVersion: "authentication.k8s.io/v1"}
 	body, err := json.Marshal(req)
 	if err != nil {
-		return nil, cl.fault(registry.BadRequest, err)
+		return nil, cl.errorOf(registry.BadRequest, err)
 	}
 	cl.body = body
 	data, err := c.do(ctx, cl)
@@ -139,12 +139,12 @@ func (c *Client) token(ctx context.Context, cl call, req *authenticationv1.Token
 	}
 	out := &authenticationv1.TokenRequest{}
 	if err := json.Unmarshal(data, out); err != nil {
-		return nil, cl.fault(registry.Unavailable, fmt.Errorf("reading the gateway's answer: %w", err))
+		return nil, cl.errorOf(registry.Unavailable, fmt.Errorf("reading the gateway's answer: %w", err))
 	}
 	return out, nil
 }
 
-// notSent tells an error that came before the request left: no connection was made.
+// notSent reports whether the connection could not be opened, so that the request was not sent.
 func notSent(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial"

@@ -1,4 +1,4 @@
-package remote
+package gatewayclient
 
 import (
 	"encoding/json"
@@ -14,8 +14,8 @@ import (
 	"gantry/registry"
 )
 
-// reasons is the way back from Kubernetes' reasons to registry's kinds of error.
-var reasons = map[metav1.StatusReason]registry.ErrorKind{
+// errorKinds maps Kubernetes' reasons to registry's kinds of error, as the gateway maps the kinds to reasons.
+var errorKinds = map[metav1.StatusReason]registry.ErrorKind{
 	metav1.StatusReasonNotFound:              registry.NotFound,
 	metav1.StatusReasonAlreadyExists:         registry.Exists,
 	metav1.StatusReasonConflict:              registry.Conflict,
@@ -36,18 +36,18 @@ var reasons = map[metav1.StatusReason]registry.ErrorKind{
 	metav1.StatusReasonStoreReadError:        registry.Unreadable,
 }
 
-// statusError is the error that an answer says; an answer that is no Status is told by its code.
+// statusError returns the error in an answer. That of an answer without a Status depends on the status code.
 func (cl call) statusError(resp *http.Response, data []byte) *registry.Error {
 	var s metav1.Status
 	if json.Unmarshal(data, &s) != nil || s.Kind != "Status" {
-		const most = 200
-		return cl.fault(kindOfCode(resp.StatusCode), fmt.Errorf("the gateway answered %s: %.*q", resp.Status, most, data))
+		const maxText = 200
+		return cl.errorOf(kindOfCode(resp.StatusCode), fmt.Errorf("the gateway answered %s: %.*q", resp.Status, maxText, data))
 	}
-	kind, known := reasons[s.Reason]
+	kind, known := errorKinds[s.Reason]
 	if !known {
 		kind = kindOfCode(resp.StatusCode)
 	}
-	e := cl.fault(kind, errors.New(s.Message))
+	e := cl.errorOf(kind, errors.New(s.Message))
 	e.Reason = s.Message
 	e.UnknownOutcome = kind == registry.Timeout && cl.method != http.MethodGet
 	if n, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil {
@@ -87,7 +87,7 @@ func kindOfCode(code int) registry.ErrorKind {
 	return registry.BadRequest
 }
 
-// isStatus tells an answer that is a Status: the object is gone.
+// isStatus reports whether an answer is a Status, not an object.
 func isStatus(data []byte) bool {
 	var head metav1.TypeMeta
 	return json.Unmarshal(data, &head) == nil && head.Kind == "Status"
