@@ -146,16 +146,16 @@ func (a *admission) refused(ctx context.Context, err error) error {
 func (a *admission) refusal(ctx context.Context, err error) error {
 	var denied *admit.Denied
 	var missing *admit.Missing
-	var faulty *admit.Invalid
+	var refused *admit.Invalid
 	switch {
 	case errors.As(err, &denied):
-		e := fault(a.Kind, a.Name, Forbidden, "")
+		e := newError(a.Kind, a.Name, Forbidden, "")
 		e.Reason, e.Causes = denied.Reason, denied.Causes
 		return e
 	case errors.As(err, &missing):
 		return &Error{Kind: NotFound, Group: missing.Group, Resource: missing.Resource, KindName: missing.Kind, Name: missing.Name}
-	case errors.As(err, &faulty):
-		return invalid(a.Kind, a.Name, faulty.Faults)
+	case errors.As(err, &refused):
+		return invalid(a.Kind, a.Name, refused.Errs)
 	case ctx.Err() != nil:
 		return ctxError(ctx)
 	}
@@ -195,7 +195,7 @@ func (r *Registry) Admit(ctx context.Context, op admit.Operation, k *schema.Kind
 		return err
 	}
 	if a != nil && a.changesKeys() {
-		return t.fault(Unavailable, fmt.Sprintf("a rule of admission has added keys, which a %s of %s/%s cannot store", op, k.Plural, o.Subresource))
+		return t.newError(Unavailable, fmt.Sprintf("a rule of admission has added keys, which a %s of %s/%s cannot store", op, k.Plural, o.Subresource))
 	}
 	o.warn(k, nil, nil, a.warnings())
 	return nil

@@ -181,7 +181,7 @@ const maxAsked = 24
 
 // overrun is the error of a write whose companions have changed each time.
 func (a *admission) overrun() error {
-	e := fault(a.Kind, a.Name, TooManyRequests, "too many concurrent writes change what admission decides on, please try again")
+	e := newError(a.Kind, a.Name, TooManyRequests, "too many concurrent writes change what admission decides on, please try again")
 	e.RetryAfter = time.Second
 	return e
 }

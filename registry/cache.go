@@ -41,13 +41,13 @@ type cache struct {
 	stale      bool   // list again before going on
 	rewound    bool   // etcd's history is another one than before: a revision may mean another state than is cached
 	lastChange change // the last change seen, which etcd's history must have; rev 0: none
-	fault      error  // why it is not up to date; nil: it is
+	syncErr    error  // why it is not up to date; nil: it is
 	rev        int64  // every change up to it is applied
 	last       int64  // the revision of the last change of the state
 	view       view
 	ring       ring
 	gauge      prometheus.Gauge
-	advanced   chan struct{} // closed and replaced when rev, filled or fault changes
+	advanced   chan struct{} // closed and replaced when rev, filled or syncErr changes
 	changed    chan struct{} // closed and replaced when the ring grows
 	pages      []page
 	cancel     context.CancelFunc // ends the open watch; nil: there was none yet, or it is ended
@@ -88,10 +88,10 @@ func (c *cache) ready() error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	switch {
-	case !c.asked.Load() || c.filled && c.fault == nil:
+	case !c.asked.Load() || c.filled && c.syncErr == nil:
 		return nil
-	case c.fault != nil:
-		return c.fault
+	case c.syncErr != nil:
+		return c.syncErr
 	}
 	return errors.New("it is being filled")
 }
@@ -114,7 +114,7 @@ func (c *cache) run(ctx context.Context) error {
 		if c.revision() > before || errors.Is(err, Expired) {
 			pause = firstRewatch // it made progress
 		}
-		c.setFault(err)
+		c.setSyncError(err)
 		c.log.Warn("watch of etcd lost", "after", pause, "err", err)
 		select {
 		case <-time.After(pause):
@@ -175,7 +175,7 @@ func (c *cache) revision() int64 {
 func (c *cache) noteWatch(cancel context.CancelFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fault, c.cancel, c.opened = nil, cancel, time.Now()
+	c.syncErr, c.cancel, c.opened = nil, cancel, time.Now()
 	if c.stale { // interrupted since it was listed
 		cancel()
 	}
@@ -231,10 +231,10 @@ func (c *cache) markStale() {
 	c.stale = true
 }
 
-func (c *cache) setFault(err error) {
+func (c *cache) setSyncError(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fault = err
+	c.syncErr = err
 	c.notify()
 }
 

@@ -108,11 +108,11 @@ func tooLarge(rev, current int64) error {
 
 // unreadable is the error of a Get of a value under quarantine; nil: it is under none.
 func (c *cache) unreadable(rest, name string) error {
-	err := c.bad.Fault(rest)
+	err := c.bad.Err(rest)
 	if err == nil {
 		return nil
 	}
-	e := fault(c.kind, name, Unreadable, "the value stored at %s%s cannot be read: %v", c.prefix, rest, err)
+	e := newError(c.kind, name, Unreadable, "the value stored at %s%s cannot be read: %v", c.prefix, rest, err)
 	e.Cause = err
 	return e
 }

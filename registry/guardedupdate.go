@@ -118,13 +118,13 @@ func (u *guardedUpdate) encode(limit int) ([]byte, error) {
 	var bad *schema.ValueError
 	switch {
 	case errors.As(err, &bad):
-		return nil, invalid(u.kind, u.name, bad.Faults)
+		return nil, invalid(u.kind, u.name, bad.Errs)
 	case err != nil:
-		return nil, u.fault(BadRequest, "encoding the object: %v", err)
+		return nil, u.newError(BadRequest, "encoding the object: %v", err)
 	}
 	u.stored = stored
 	if len(value) > limit && !u.remove {
-		return nil, u.fault(TooLarge, "the object takes %d bytes as JSON, limit is %d", len(value), limit)
+		return nil, u.newError(TooLarge, "the object takes %d bytes as JSON, limit is %d", len(value), limit)
 	}
 	return value, nil
 }

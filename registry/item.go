@@ -44,7 +44,7 @@ func (i *Item) owners() []string { return i.texts[len(i.texts)-int(i.nOwners):] 
 
 // Object is the item decoded: shared, read-only. It is kept until the next garbage collection and then decoded anew on use:
 // decoded objects take several times the memory of their JSON. What cannot be decoded is under quarantine and no item: a panic here is
-// a fault of this package.
+// an error of this package.
 func (i *Item) Object() schema.Object {
 	obj, err := i.object()
 	if err != nil {
@@ -286,7 +286,7 @@ func versionIn(k *schema.Kind, value []byte) *schema.Version {
 	return k.Stored()
 }
 
-// checkStored names structural faults that would make agents act on an incomplete object.
+// checkStored names structural errors that would make agents act on an incomplete object.
 func checkStored(k *schema.Kind, rest string, obj schema.Object) error {
 	namespace, name, err := splitKey(k, rest)
 	switch {

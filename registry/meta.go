@@ -73,8 +73,8 @@ func applied(fields []metav1.ManagedFieldsEntry) bool {
 // metaTime is a time as JSON keeps it: whole seconds.
 func metaTime(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
 
-// fault is an error about an object of k. The reason is complete in itself; "" leaves the text to the kind of error.
-func fault(k *schema.Kind, name string, kind ErrorKind, reason string, args ...any) *Error {
+// error is an error about an object of k. The reason is complete in itself; "" leaves the text to the kind of error.
+func newError(k *schema.Kind, name string, kind ErrorKind, reason string, args ...any) *Error {
 	if len(args) > 0 {
 		reason = fmt.Sprintf(reason, args...)
 	}

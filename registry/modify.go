@@ -159,7 +159,7 @@ func (r *Registry) attempt(ctx context.Context, w *write, st state) (*Item, *sta
 func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpdate, *Item, error) {
 	switch {
 	case w.want.stale(st):
-		return nil, nil, w.fault(Conflict, modified)
+		return nil, nil, w.newError(Conflict, modified)
 	case st.rev == 0 && w.absent != nil && st.live:
 		return r.decideAbsent(w)
 	case st.rev == 0:
@@ -167,7 +167,7 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpda
 	case w.blind && w.want.rev == 0 && !w.kind.UnconditionalUpdate:
 		return nil, nil, &decisionError{errNoResourceVersion(w.target)}
 	case st.item == nil && !w.replace:
-		e := w.fault(Unreadable, "")
+		e := w.newError(Unreadable, "")
 		e.Cause = st.bad
 		return nil, nil, &decisionError{e}
 	}
@@ -226,7 +226,7 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*g
 		return nil, nil, about(w.kind, w.name, err)
 	}
 	if w.want.uid != "" && w.want.uid != uid {
-		return nil, nil, w.fault(Conflict, uidMismatch, w.want.uid, uid)
+		return nil, nil, w.newError(Conflict, uidMismatch, w.want.uid, uid)
 	}
 	obj, err := w.change(nil)
 	if err != nil {

@@ -48,7 +48,7 @@ func (c serviceClaims) fill(ctx context.Context) error {
 	err := c.Fill(ctx)
 	var refusal *allocate.Refusal
 	if errors.As(err, &refusal) {
-		return invalid(c.u.kind, c.u.name, field.ErrorList{refusal.Fault})
+		return invalid(c.u.kind, c.u.name, field.ErrorList{refusal.Err})
 	}
 	return err
 }

@@ -27,13 +27,13 @@ type target struct {
 
 func targetOf(k *schema.Kind, namespace, name string) (target, error) {
 	if !keyable(k, namespace, name) {
-		return target{}, fault(k, name, BadRequest, "%q is no name of a %s in namespace %q", name, k.Kind, namespace)
+		return target{}, newError(k, name, BadRequest, "%q is no name of a %s in namespace %q", name, k.Kind, namespace)
 	}
 	return target{k, namespace, name, Key(k, namespace, name)}, nil
 }
 
-func (t target) fault(kind ErrorKind, reason string, args ...any) *Error {
-	return fault(t.kind, t.name, kind, reason, args...)
+func (t target) newError(kind ErrorKind, reason string, args ...any) *Error {
+	return newError(t.kind, t.name, kind, reason, args...)
 }
 
 // stateOf reads what the store holds under a key; nil: nothing.

@@ -63,14 +63,14 @@ func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj sch
 	if err := u.admission.mutate(ctx); err != nil {
 		return nil, err
 	}
-	faults := schema.ValidateMeta(t.kind, obj)
+	errs := schema.ValidateMeta(t.kind, obj)
 	if complete := r.hooksOf(t.kind).complete; complete != nil {
-		faults = append(faults, complete(obj)...)
+		errs = append(errs, complete(obj)...)
 	}
 	if t.kind.Validate != nil {
-		faults = append(faults, t.kind.Validate(obj)...)
+		errs = append(errs, t.kind.Validate(obj)...)
 	}
-	if err := invalid(t.kind, t.name, faults); err != nil {
+	if err := invalid(t.kind, t.name, errs); err != nil {
 		return nil, err
 	}
 	if err := u.admission.validate(ctx, false); err != nil {
@@ -78,7 +78,7 @@ func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj sch
 	}
 	it, conflict, err := r.execute(ctx, u)
 	if err == nil && conflict != nil {
-		return nil, t.fault(Conflict, modified)
+		return nil, t.newError(Conflict, modified)
 	}
 	return it, err
 }

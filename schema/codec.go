@@ -49,8 +49,8 @@ func decodeStrict(v *Version, used Object, data []byte) (obj Object, warnings []
 		warnings, err = decodeUnstructured(v, data, u)
 		return u, warnings, err
 	}
-	if faults := wire.Excessive(data, used); len(faults) > 0 {
-		return nil, nil, &ValueError{faults}
+	if errs := wire.Excessive(data, used); len(errs) > 0 {
+		return nil, nil, &ValueError{errs}
 	}
 	strict, err := kjson.UnmarshalStrict(data, obj)
 	if err != nil {
@@ -73,9 +73,9 @@ const (
 
 // ValueError is the error of an object with values that may not be stored: times that no reader could read again, amounts and
 // numbers out of their range, JSON that nests too deep.
-type ValueError struct{ Faults field.ErrorList }
+type ValueError struct{ Errs field.ErrorList }
 
-func (e *ValueError) Error() string { return e.Faults.ToAggregate().Error() }
+func (e *ValueError) Error() string { return e.Errs.ToAggregate().Error() }
 
 // Encode writes obj as it is stored and served: compact JSON, kind and apiVersion first, no HTML escapes.
 // Whoever stores it has cleared metadata.resourceVersion. The slice has no room to spare: it may be kept for long.
@@ -117,8 +117,8 @@ func encode(obj Object) (data []byte, exact bool, err error) {
 	if ok {
 		return data, exact, nil
 	}
-	if faults := wire.Unreadable(obj); len(faults) > 0 {
-		return nil, false, &ValueError{faults}
+	if errs := wire.Unreadable(obj); len(errs) > 0 {
+		return nil, false, &ValueError{errs}
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -132,8 +132,8 @@ func encode(obj Object) (data []byte, exact bool, err error) {
 // CheckProtobuf returns a *ValueError where data, the protobuf form of an object of obj's type, has values whose decoding would cost
 // without bound. It is asked before data is decoded.
 func CheckProtobuf(obj Object, data []byte) error {
-	if faults := wire.ExcessiveProtobuf(data, obj); len(faults) > 0 {
-		return &ValueError{faults}
+	if errs := wire.ExcessiveProtobuf(data, obj); len(errs) > 0 {
+		return &ValueError{errs}
 	}
 	return nil
 }

@@ -6,5 +6,5 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// CutFaults ends a list of faults that is longer than anybody reads. The last one then says how many more there are.
-func CutFaults(faults field.ErrorList) field.ErrorList { return check.Cut(faults) }
+// TruncateErrors bounds a list of errors. Where some are left out, the last one says how many.
+func TruncateErrors(errs field.ErrorList) field.ErrorList { return check.Truncate(errs) }

@@ -55,13 +55,13 @@ type Kind struct {
 	// metadata.generation when the spec changed.
 	PrepareUpdate func(obj, old Object)
 
-	// Bound returns the faults of lists that are longer than anything that runs. An object with any is neither defaulted nor
+	// Bound returns the errors of lists that are longer than anything that runs. An object with any is neither defaulted nor
 	// validated.
 	Bound func(obj Object) field.ErrorList
-	// Validate returns every fault of an object about to be created; field paths as Kubernetes writes them.
+	// Validate returns every error of an object about to be created; field paths as Kubernetes writes them.
 	// metadata is validated by the caller (ValidateMeta).
 	Validate func(obj Object) field.ErrorList
-	// ValidateUpdate returns every fault of obj replacing old, immutable fields included; it calls Validate
+	// ValidateUpdate returns every error of obj replacing old, immutable fields included; it calls Validate
 	// where that applies.
 	ValidateUpdate func(obj, old Object) field.ErrorList
 	// Warnings returns texts for the Warning header of a create (old nil) or an update.

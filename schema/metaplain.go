@@ -9,9 +9,9 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// Nearly all metadata is free of faults, and apimachinery's functions match a regular expression against each of its texts to
+// Nearly all metadata is free of errors, and apimachinery's functions match a regular expression against each of its texts to
 // find that out. plainCreate and plainUpdate see it at a glance. They say no to all that is unusual: that is apimachinery's to
-// judge, and its faults' to word.
+// judge, and its errors' to word.
 
 func plainCreate(k *Kind, m Object) bool {
 	rule := nameRule(k)

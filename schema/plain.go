@@ -33,8 +33,8 @@ func Unmarshal(v *Version, data []byte) (Object, error) {
 		_, err := decodeUnstructured(v, data, u)
 		return u, err
 	}
-	if faults := wire.Excessive(data, obj); len(faults) > 0 {
-		return nil, &ValueError{faults}
+	if errs := wire.Excessive(data, obj); len(errs) > 0 {
+		return nil, &ValueError{errs}
 	}
 	return obj, kjson.UnmarshalCaseSensitivePreserveInts(data, obj)
 }

@@ -202,9 +202,9 @@ func (c *Claims) draw(ctx context.Context, prefix string, p pool, key func(int) 
 }
 
 // Refusal says why a Service cannot have what it asks for by name.
-type Refusal struct{ Fault *field.Error }
+type Refusal struct{ Err *field.Error }
 
-func (r *Refusal) Error() string { return r.Fault.Error() }
+func (r *Refusal) Error() string { return r.Err.Error() }
 
 func refuse(path *field.Path, value any, reason string) error {
 	return &Refusal{field.Invalid(path, value, reason)}

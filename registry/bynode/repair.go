@@ -17,7 +17,7 @@ const repairEvery = 250 * time.Millisecond
 // listPage is how many keys are read from etcd at a time.
 const listPage = 1000
 
-// relistPause is the pause before the copies are listed again after a fault.
+// relistPause is the pause before the copies are listed again after an error.
 const relistPause = 2 * time.Second
 
 // Repairer keeps copies in step with pods.

@@ -20,7 +20,7 @@ import (
 // leaseTTL is how long a leader that is gone without a word stays leader, in seconds.
 const leaseTTL = 3
 
-// The pause before campaigning again after a fault.
+// The pause before campaigning again after an error.
 const (
 	firstCampaign = 100 * time.Millisecond
 	lastCampaign  = 2 * time.Second

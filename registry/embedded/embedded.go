@@ -52,22 +52,22 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Validate lists every fault.
+// Validate lists every error.
 func (c Config) Validate() error {
-	var faults []error
+	var errs []error
 	if c.Dir == "" {
-		faults = append(faults, errors.New("--data-dir is empty"))
+		errs = append(errs, errors.New("--data-dir is empty"))
 	}
 	if c.Port < 0 || c.Port > 65535 {
-		faults = append(faults, fmt.Errorf("--etcd-port %d is no port", c.Port))
+		errs = append(errs, fmt.Errorf("--etcd-port %d is no port", c.Port))
 	}
 	if c.Port != 0 && (c.CertFile == "" || c.KeyFile == "" || c.CAFile == "") {
-		faults = append(faults, errors.New("--etcd-port needs a certificate, a key and a CA"))
+		errs = append(errs, errors.New("--etcd-port needs a certificate, a key and a CA"))
 	}
 	if c.Quota < 0 {
-		faults = append(faults, fmt.Errorf("--etcd-quota-bytes %d is negative", c.Quota))
+		errs = append(errs, fmt.Errorf("--etcd-quota-bytes %d is negative", c.Quota))
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }
 
 const (
@@ -107,7 +107,7 @@ func Open(cfg Config) (*Etcd, error) {
 	e.upkeep = &upkeep{e: e, log: cfg.Log.With("agent", "etcd"), notify: cfg.Notice, every: upkeepEvery}
 	if e.etcd, err = embed.StartEtcd(etcdConfig(cfg)); err != nil {
 		lock.Close()
-		return nil, startFault(cfg, err)
+		return nil, startError(cfg, err)
 	}
 	select {
 	case <-e.etcd.Server.ReadyNotify():
@@ -120,7 +120,7 @@ func Open(cfg Config) (*Etcd, error) {
 	if err != nil {
 		e.etcd.Close()
 		lock.Close()
-		return nil, startFault(cfg, err)
+		return nil, startError(cfg, err)
 	}
 	e.client = v3client.New(e.etcd.Server)
 	e.client.KV = direct{e.client.KV, adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(e.etcd.Server)), e.etcd.Server}
@@ -199,7 +199,7 @@ func lockDir(dir string) (*os.File, error) {
 	return lock, nil
 }
 
-func startFault(cfg Config, err error) error {
+func startError(cfg Config, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("starting etcd: port %d of 127.0.0.1 is in use by another process (--etcd-port chooses another): %w", cfg.Port, err)
 	}

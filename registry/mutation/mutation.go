@@ -45,7 +45,7 @@ const maxWatched = 4096
 type detector struct {
 	mu      sync.Mutex // guards all
 	watched []watched  // the oldest first
-	faults  []error
+	changes []error
 }
 
 // watched is an object as it was when it was handed out.
@@ -73,7 +73,7 @@ func (d *detector) add(k *schema.Kind, key string, obj schema.Object) {
 func (d *detector) compare(n int) {
 	for _, w := range d.watched[:n] {
 		if is, err := schema.Encode(w.obj); err != nil || !bytes.Equal(is, w.was) {
-			d.faults = append(d.faults, fmt.Errorf("the cached %s %s was changed:\n was %s\n  is %s", w.kind.Kind, w.key, w.was, is))
+			d.changes = append(d.changes, fmt.Errorf("the cached %s %s was changed:\n was %s\n  is %s", w.kind.Kind, w.key, w.was, is))
 		}
 	}
 	d.watched = append([]watched(nil), d.watched[n:]...)
@@ -83,7 +83,7 @@ func (d *detector) found() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.compare(len(d.watched))
-	err := errors.Join(d.faults...)
-	d.faults = nil
+	err := errors.Join(d.changes...)
+	d.changes = nil
 	return err
 }

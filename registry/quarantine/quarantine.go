@@ -40,12 +40,12 @@ type badValue struct {
 	recorded bool // there is a record of this revision
 }
 
-// maxFault bounds what is kept of a fault's text, in bytes: it may quote the value.
-const maxFault = 1024
+// maxErrorText bounds what is kept of an error's text, in bytes: it may quote the value.
+const maxErrorText = 1024
 
-func shortFault(err error) error {
-	if text := err.Error(); len(text) > maxFault {
-		return errors.New(strings.ToValidUTF8(text[:maxFault], "") + "...")
+func shortError(err error) error {
+	if text := err.Error(); len(text) > maxErrorText {
+		return errors.New(strings.ToValidUTF8(text[:maxErrorText], "") + "...")
 	}
 	return err
 }
@@ -66,7 +66,7 @@ func (q *Set) Put(rest string, kv *store.KV, good int64, err error) {
 		q.mu.Unlock()
 		return
 	}
-	bad := badValue{rev: kv.ModRevision, err: shortFault(err), good: good, at: time.Now()}
+	bad := badValue{rev: kv.ModRevision, err: shortError(err), good: good, at: time.Now()}
 	q.bad[rest] = bad
 	q.count()
 	q.mu.Unlock()
@@ -84,7 +84,7 @@ func (q *Set) get(rest string) (badValue, bool) {
 	return bad, is
 }
 
-// noteRecord notes that the fault of a revision is written down.
+// noteRecord notes that the error of a revision is written down.
 func (q *Set) noteRecord(rest string, rev int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -145,8 +145,8 @@ func (q *Set) End() {
 	}
 }
 
-// Fault is what is wrong with the value at rest; nil: nothing.
-func (q *Set) Fault(rest string) error {
+// Err is what is wrong with the value at rest; nil: nothing.
+func (q *Set) Err(rest string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.bad[rest].err

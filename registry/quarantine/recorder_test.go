@@ -142,7 +142,7 @@ func TestRecorderOfAKeyThatChangesOften(t *testing.T) {
 		isLast := func() {
 			t.Helper()
 			b := records(t, s)["/registry/pods/n/p1"]
-			if b.Revision != rev || b.LastGood != rev-1 || len(b.Error) > maxFault+3 || !strings.HasPrefix(b.Error, "long long") {
+			if b.Revision != rev || b.LastGood != rev-1 || len(b.Error) > maxErrorText+3 || !strings.HasPrefix(b.Error, "long long") {
 				t.Errorf("the record is %+v, want that of revision %d", b, rev)
 			}
 		}

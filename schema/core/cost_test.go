@@ -96,7 +96,7 @@ func eachOf(change func(c *corev1.Container, n int)) func(*corev1.Pod, int) {
 	return func(p *corev1.Pod, n int) { change(&p.Spec.Containers[0], n) }
 }
 
-// TestPodsCostInProportion defaults and validates pods with long lists, and words their faults and warnings.
+// TestPodsCostInProportion defaults and validates pods with long lists, and words their errors and warnings.
 func TestPodsCostInProportion(t *testing.T) {
 	for name, change := range longPods {
 		t.Run(name, func(t *testing.T) {
@@ -112,26 +112,26 @@ func TestPodsCostInProportion(t *testing.T) {
 // judge does what a write does with an object before it is stored.
 func judge(t *testing.T, k *schema.Kind, obj, old schema.Object) field.ErrorList {
 	t.Helper()
-	if faults := k.Bound; faults != nil && len(faults(obj)) > 0 {
-		return faults(obj)
+	if bound := k.Bound; bound != nil && len(bound(obj)) > 0 {
+		return bound(obj)
 	}
 	k.Default(obj)
-	var faults field.ErrorList
+	var errs field.ErrorList
 	if old == nil {
-		faults = k.Validate(obj)
+		errs = k.Validate(obj)
 	} else {
 		k.PrepareUpdate(obj, old)
-		faults = k.ValidateUpdate(obj, old)
+		errs = k.ValidateUpdate(obj, old)
 	}
-	faults = schema.CutFaults(faults)
-	if n := len(faults); n > check.MaxFaults+1 {
-		t.Errorf("%d faults are listed", n)
+	errs = schema.TruncateErrors(errs)
+	if n := len(errs); n > check.MaxErrors+1 {
+		t.Errorf("%d errors are listed", n)
 	}
-	if err := faults.ToAggregate(); err != nil {
+	if err := errs.ToAggregate(); err != nil {
 		_ = err.Error()
 	}
 	k.Warnings(obj, old)
-	return faults
+	return errs
 }
 
 // TestUpdatesCostInProportion does so for what is compared with the object it replaces.
@@ -163,13 +163,13 @@ func TestUpdatesCostInProportion(t *testing.T) {
 				return corev1.ContainerStatus{Name: numbered("c", i), State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}
 			})
 			pod.Status.ContainerStatuses = many(n, func(i int) corev1.ContainerStatus { return corev1.ContainerStatus{Name: numbered("c", n-i)} })
-			return func() { schema.CutFaults(Pod.Subresource("status").Validate(pod, old)) }
+			return func() { schema.TruncateErrors(Pod.Subresource("status").Validate(pod, old)) }
 		}},
 		{"addresses of a pod", func(t *testing.T, n int) func() {
 			old, pod := simplePod(), simplePod()
 			old.Status.PodIPs = many(n, func(i int) corev1.PodIP { return corev1.PodIP{IP: fmt.Sprintf("10.0.%d.%d", i/256, i%256)} })
 			pod.Status.PodIPs = many(n, func(i int) corev1.PodIP { return corev1.PodIP{IP: fmt.Sprintf("10.9.%d.%d", i/256, i%256)} })
-			return func() { schema.CutFaults(Pod.Subresource("status").Validate(pod, old)) }
+			return func() { schema.TruncateErrors(Pod.Subresource("status").Validate(pod, old)) }
 		}},
 		{"external addresses", func(t *testing.T, n int) func() {
 			old, svc := longService(n, 0), longService(n, 9)
@@ -203,10 +203,10 @@ func TestLongListsAreRefused(t *testing.T) {
 	pod.Spec.Containers = make([]corev1.Container, 10_000)
 	got := judge(t, Pod, pod, nil)
 	if len(got) != 1 || got[0].Error() != "spec.containers: Too many: 10000: must have at most 1000 items" {
-		t.Errorf("faults %v", got)
+		t.Errorf("errors %v", got)
 	}
 	pod.Spec.Containers = many(maxContainers, func(i int) corev1.Container { return corev1.Container{Name: numbered("c", i), Image: "i"} })
 	if got := judge(t, Pod, pod, nil); len(got) > 0 {
-		t.Errorf("a pod of %d containers has faults %v", maxContainers, got)
+		t.Errorf("a pod of %d containers has errors %v", maxContainers, got)
 	}
 }

@@ -56,7 +56,7 @@ type source struct {
 	set   bool
 	name  string // the JSON name
 	check func(*field.Path)
-	// at, where not "", is the name Kubernetes gives the field in the faults below it.
+	// at, where not "", is the name Kubernetes gives the field in the errors below it.
 	at string
 }
 
@@ -165,7 +165,7 @@ func (c *podCheck) checkHostPath(s *corev1.HostPathVolumeSource, p *field.Path) 
 	}
 	c.checkNoBacksteps(s.Path, p.Child("path"))
 	if s.Type != nil {
-		check.OneOf(&c.Faults, p.Child("type"), *s.Type, corev1.HostPathUnset, corev1.HostPathBlockDev, corev1.HostPathCharDev,
+		check.OneOf(&c.Errors, p.Child("type"), *s.Type, corev1.HostPathUnset, corev1.HostPathBlockDev, corev1.HostPathCharDev,
 			corev1.HostPathDirectory, corev1.HostPathDirectoryOrCreate, corev1.HostPathFile, corev1.HostPathFileOrCreate, corev1.HostPathSocket)
 	}
 }
@@ -179,7 +179,7 @@ func (c *podCheck) checkEphemeralVolume(v *corev1.Volume, p, at *field.Path) {
 	}
 	if c.meta != nil && c.meta.Name != "" && v.Name != "" {
 		claim := c.meta.Name + "-" + v.Name
-		for _, m := range subdomainFaults(claim) {
+		for _, m := range subdomainErrors(claim) {
 			c.Invalid(p.Child("name"), v.Name, fmt.Sprintf("PVC name %q: %v", claim, m))
 		}
 	}

@@ -210,7 +210,7 @@ func appendQuoted(b []byte, text string) []byte {
 			var out bytes.Buffer
 			e := json.NewEncoder(&out)
 			e.SetEscapeHTML(false)
-			_ = e.Encode(text) // a string has no faults
+			_ = e.Encode(text) // a string has no errors
 			return append(b, bytes.TrimRight(out.Bytes(), "\n")...)
 		}
 	}

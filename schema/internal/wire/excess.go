@@ -33,7 +33,7 @@ func (x *excess) add(path *fields.Path, value, detail string) {
 
 // value checks the value that begins at i and returns the index after it; -1: it has no end, or nests deeper than maxDepth.
 func (x *excess) value(p *plan, i int, path *fields.Path, depth int) int {
-	if len(x.list) >= maxFaults || depth > maxDepth {
+	if len(x.list) >= maxErrors || depth > maxDepth {
 		return -1
 	}
 	for p.kind == pointer {

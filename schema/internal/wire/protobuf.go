@@ -33,7 +33,7 @@ func (x *excess) message(t reflect.Type, data []byte, path *fields.Path) {
 	var seen map[uint64]int // elements of lists
 	eachField(data, func(number uint64, value []byte) {
 		f, ok := all[number]
-		if !ok || len(x.list) >= maxFaults {
+		if !ok || len(x.list) >= maxErrors {
 			return
 		}
 		at := path

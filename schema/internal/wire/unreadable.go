@@ -13,8 +13,8 @@ import (
 	fields "k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// maxFaults is how many faults are named.
-const maxFaults = 16
+// maxErrors is how many errors are named.
+const maxErrors = 16
 
 const (
 	timeLimit      = "must be a time of the years 0000 to 9999 in UTC"
@@ -28,20 +28,20 @@ var nestingLimit = fmt.Sprintf("must not nest deeper than %d levels, with what i
 // it: they could not be read again, or not at a bounded cost.
 func Unreadable(v any) fields.ErrorList {
 	p, at := planOf(v)
-	f := faults{}
+	f := errorCollector{}
 	f.value(p, at, nil, 0)
 	return f.list
 }
 
-type faults struct{ list fields.ErrorList }
+type errorCollector struct{ list fields.ErrorList }
 
-func (f *faults) add(path *fields.Path, value any, detail string) {
+func (f *errorCollector) add(path *fields.Path, value any, detail string) {
 	f.list = append(f.list, fields.Invalid(path, value, detail))
 }
 
 // value checks the value at at. depth is how deep it is nested.
-func (f *faults) value(p *plan, at unsafe.Pointer, path *fields.Path, depth int) {
-	if len(f.list) >= maxFaults {
+func (f *errorCollector) value(p *plan, at unsafe.Pointer, path *fields.Path, depth int) {
+	if len(f.list) >= maxErrors {
 		return
 	}
 	if depth > maxDepth {
@@ -79,7 +79,7 @@ func child(path *fields.Path, one *field) *fields.Path {
 	return path.Child(one.key[rest : len(one.key)-len(`":`)])
 }
 
-func (f *faults) special(p *plan, at unsafe.Pointer, path *fields.Path, depth int) {
+func (f *errorCollector) special(p *plan, at unsafe.Pointer, path *fields.Path, depth int) {
 	switch p.kind {
 	case timestamp, microTime:
 		if t := *(*time.Time)(at); !t.IsZero() && !timeFits(t) {
