@@ -33,7 +33,7 @@ func (c *cache) await(ctx context.Context, rev int64) error {
 	}
 }
 
-// timeoutError is the error of a read whose time is over, with what the cache waits for.
+// timeoutError is the error of a read after its deadline, with what the cache waits for.
 func (c *cache) timeoutError(ctx context.Context) error {
 	c.mu.RLock()
 	err := c.syncErr

@@ -186,7 +186,7 @@ func TestResumingInCompactedHistory(t *testing.T) {
 
 // TestResumingOutlivesLostWatches: etcd's connection is lost while history is read.
 func TestResumingOutlivesLostWatches(t *testing.T) {
-	s := &faulty{Store: store.NewFake(), cuts: map[int]context.CancelFunc{}}
+	s := &interceptedStore{Store: store.NewFake(), cuts: map[int]context.CancelFunc{}}
 	revs := pastChanges(t, s, 2000)
 	r := testRegistry(t, s)
 	over := make(chan struct{})

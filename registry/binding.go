@@ -79,7 +79,7 @@ func checkBinding(t target, b *corev1.Binding) error {
 	return &Error{Kind: Invalid, Resource: "bindings", KindName: "Binding", Name: t.name, Fields: errs}
 }
 
-// bind changes the pod, or says why it cannot be bound.
+// bind changes the pod, or returns why it cannot be bound.
 func bind(pod *corev1.Pod, b *corev1.Binding, now time.Time) error {
 	conflict := func(format string, args ...any) error {
 		return &Error{Kind: Conflict, Resource: "pods/binding", KindName: "Pod", Name: pod.Name, Reason: fmt.Sprintf(format, args...)}

@@ -12,10 +12,10 @@ import (
 	"gantry/schema"
 )
 
-// nameTries is how often a generated name that is taken is made anew.
+// nameTries is how many generated names are tried.
 const nameTries = 8
 
-// Create stores a new object: Exists when the name is taken. obj is not changed, unless o.Decoded gives it away.
+// Create stores a new object: Exists when the name is taken. obj is not changed, unless o.Decoded is set.
 func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
 	if rv := obj.GetResourceVersion(); rv != "" && rv != "0" {
 		return nil, newError(k, obj.GetName(), BadRequest, "resourceVersion should not be set on objects to be created")
@@ -74,7 +74,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	return it, nil
 }
 
-// prepareCreate makes obj, as a client sent it, what is stored, or names every error of it.
+// prepareCreate turns obj, as a client sent it, into what is stored, or returns every error of it.
 func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*admission, error) {
 	if err := withinBounds(k, obj, nil); err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	return a, a.validate(ctx, false)
 }
 
-// exists is the error of a name that is taken. It says so where the object is being deleted, as Kubernetes does.
+// exists is the error of a name that is taken. The text says where the object is being deleted, as Kubernetes' does.
 func exists(t target, by state) error {
 	e := t.newError(Exists, "")
 	if by.item != nil && by.item.deleting {
@@ -113,7 +113,7 @@ func exists(t target, by state) error {
 	return e
 }
 
-// deepCopy is for objects that are not the registry's: what callers hand in or caches hold is not changed.
+// deepCopy is for objects that must not be changed: those of callers and of caches.
 func deepCopy(obj schema.Object) schema.Object { return obj.DeepCopyObject().(schema.Object) }
 
 func applyTo(f func(schema.Object), obj schema.Object) {

@@ -111,7 +111,7 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 		select {
 		case <-news:
 		case <-c.removed:
-			c.tellGone(at, f)
+			c.reportDeleted(at, f)
 			return notServed(k)
 		case <-ctx.Done():
 		}
@@ -119,8 +119,8 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 	return ctx.Err()
 }
 
-// tellGone calls f for every object that a follower knows as gone.
-func (c *cache) tellGone(at *cursor, f func(Change)) {
+// reportDeleted calls f for every object that a follower knows as gone.
+func (c *cache) reportDeleted(at *cursor, f func(Change)) {
 	c.mu.Lock()
 	c.view.flush()
 	items := c.view.sorted
@@ -186,14 +186,14 @@ func (at *cursor) miss(entries []entry, base int64) {
 		at.missed = map[string]Change{}
 	}
 	for _, e := range entries[at.pos-base:] {
-		rest, next := e.item.rest, e.change()
-		if known, ok := at.missed[rest]; ok {
+		relKey, next := e.item.relKey, e.change()
+		if known, ok := at.missed[relKey]; ok {
 			next.Old = known.Old
 		}
 		if next.Old == nil && next.New == nil {
-			delete(at.missed, rest) // created and deleted
+			delete(at.missed, relKey) // created and deleted
 		} else {
-			at.missed[rest] = next
+			at.missed[relKey] = next
 		}
 	}
 	at.pos = end

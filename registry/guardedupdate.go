@@ -76,18 +76,18 @@ func (r *Registry) execute(ctx context.Context, u *guardedUpdate) (it *Item, con
 			r.results.replaced(u.key, found.item)
 			return nil, &found, nil
 		}
-		again, err := u.admission.askAgain(ctx, res)
+		again, err := u.admission.reinvoke(ctx, res)
 		if err != nil {
 			return nil, nil, err
 		}
 		if !again {
 			if comp != nil {
-				comp.clashed(res.Current) // only a companion was not as expected
+				comp.onConflict(res.Current) // only a companion was not as expected
 			}
 			continue
 		}
-		if asked++; asked == maxAsked {
-			return nil, nil, u.admission.overrun()
+		if asked++; asked == maxReinvocations {
+			return nil, nil, u.admission.tooManyReinvocations()
 		}
 		if err := pause(ctx, asked); err != nil {
 			return nil, nil, err

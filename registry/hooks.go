@@ -39,8 +39,8 @@ type companions interface {
 	fill(ctx context.Context) error
 	// add puts them into the transaction. value is the object's, as it is stored.
 	add(t *store.Txn, value []byte) error
-	// clashed learns from a transaction that did not run although the object was as expected; current is the state of the compared keys.
-	clashed(current map[string]*store.KV)
+	// onConflict is called after a transaction that did not run although the object was as expected; current is the state of the compared keys.
+	onConflict(current map[string]*store.KV)
 }
 
 // kindHooks are the kinds that need hooks, each in a file of its own.

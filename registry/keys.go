@@ -41,11 +41,11 @@ func (r *Registry) prefix(k *schema.Kind) string {
 }
 
 // splitKey takes the part of a key after its kind's prefix apart: "default/web".
-func splitKey(k *schema.Kind, rest string) (namespace, name string, err error) {
-	name = rest
+func splitKey(k *schema.Kind, relKey string) (namespace, name string, err error) {
+	name = relKey
 	if k.Namespaced {
 		var ok bool
-		if namespace, name, ok = strings.Cut(rest, "/"); !ok || namespace == "" {
+		if namespace, name, ok = strings.Cut(relKey, "/"); !ok || namespace == "" {
 			return "", "", fmt.Errorf("the key has no namespace")
 		}
 	}

@@ -25,7 +25,7 @@ func planNamespace(obj schema.Object, o DeleteOptions, now time.Time) deletionPl
 		return marked
 	}
 	if len(ns.Spec.Finalizers) > 0 {
-		return kept
+		return unchanged
 	}
-	return planHeld(ns, o, now)
+	return planWithFinalizers(ns, o, now)
 }

@@ -45,7 +45,7 @@ func (c nodeCopy) add(t *store.Txn, value []byte) error {
 	return nil
 }
 
-func (nodeCopy) clashed(map[string]*store.KV) {}
+func (nodeCopy) onConflict(map[string]*store.KV) {}
 
 // copyKey is where the copy of a cached pod lives; "": it has none.
 func copyKey(pod *Item) string {

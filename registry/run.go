@@ -70,7 +70,7 @@ func New(cfg Config) *Registry {
 	r.reads = &reads{
 		starts: newStarts(),
 		done:   make(chan struct{}),
-		old:    make(chan struct{}, oldLists),
+		old:    make(chan struct{}, historyLists),
 	}
 	r.reads.index = store.NewReadIndex(r.store)
 	r.reads.progress = store.NewProgressRequests(r.store)
@@ -201,7 +201,7 @@ func (r *Registry) refresh(ctx context.Context) {
 	if c := r.latestCache(); c != nil && !c.historyMatches(ctx) {
 		for c := range seen {
 			c.mu.Lock()
-			c.distrust()
+			c.discardHistory()
 			c.mu.Unlock()
 		}
 	}

@@ -55,7 +55,7 @@ func (c serviceClaims) fill(ctx context.Context) error {
 
 func (c serviceClaims) add(t *store.Txn, _ []byte) error { return c.Add(t) }
 
-func (c serviceClaims) clashed(current map[string]*store.KV) { c.Clashed(current) }
+func (c serviceClaims) onConflict(current map[string]*store.KV) { c.OnConflict(current) }
 
 // allocator is the Services as their claims need them.
 func (r *Registry) allocator() allocate.Services {

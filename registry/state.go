@@ -130,14 +130,14 @@ func (r *Registry) cached(k *schema.Kind, namespace, name string) *Item {
 	if c == nil {
 		return nil
 	}
-	rest := name
+	relKey := name
 	if k.Namespaced {
-		rest = namespace + "/" + name
+		relKey = namespace + "/" + name
 	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if !c.filled {
 		return nil
 	}
-	return c.view.byKey[rest]
+	return c.view.byKey[relKey]
 }

@@ -92,6 +92,6 @@ func Read(kinds *schema.Set, key string, v *history.Version) (*Item, error) {
 	if v.Value == nil {
 		return nil, errors.New("the key was deleted")
 	}
-	rest := strings.TrimPrefix(key, kindPrefix(k, ""))
-	return itemAt(k, rest, &store.KV{Key: key, Value: v.Value, ModRevision: v.Revision}, true)
+	relKey := strings.TrimPrefix(key, kindPrefix(k, ""))
+	return itemAt(k, relKey, &store.KV{Key: key, Value: v.Value, ModRevision: v.Revision}, true)
 }

@@ -71,7 +71,7 @@ func TestUpdateMustSayItsRevision(t *testing.T) {
 }
 
 func TestStaleUpdateMakesNoRoundTrip(t *testing.T) {
-	f := &faulty{Store: store.NewFake()}
+	f := &interceptedStore{Store: store.NewFake()}
 	r := registrytest.On(t, f)
 	registrytest.Namespace(t, r, "default")
 	ctx := testContext(t)

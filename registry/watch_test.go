@@ -29,7 +29,7 @@ func runRegistry(t *testing.T, cfg Config) *Registry {
 	t.Helper()
 	mutation.Detect(true)
 	t.Cleanup(func() {
-		if err := mutation.Found(); err != nil {
+		if err := mutation.Changed(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -107,8 +107,8 @@ func (q *Request) dropCompanions(by call) {
 	q.companions = slices.DeleteFunc(q.companions, func(c Companion) bool { return c.by == by })
 }
 
-// AskAgain asks the rules again that have added a companion of which changed is true.
-func (q *Request) AskAgain(ctx context.Context, read Reader, changed func(c *Companion) bool) error {
+// Reinvoke asks the rules again that have added a companion of which changed is true.
+func (q *Request) Reinvoke(ctx context.Context, read Reader, changed func(c *Companion) bool) error {
 	var calls []call
 	for i := range q.companions {
 		c := &q.companions[i]

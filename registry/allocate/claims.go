@@ -99,8 +99,8 @@ func (c *Claims) Add(t *store.Txn) error {
 	return nil
 }
 
-// Clashed learns from a transaction that did not run although the Service was as expected. Fill then decides again.
-func (c *Claims) Clashed(current map[string]*store.KV) {
+// OnConflict learns from a transaction that did not run although the Service was as expected. Fill then decides again.
+func (c *Claims) OnConflict(current map[string]*store.KV) {
 	if c.clashes++; c.clashes >= tries {
 		clear(c.used)
 		clear(c.listed)

@@ -112,7 +112,7 @@ func (t *candidacy) win(ctx context.Context) error {
 	}
 	t.created = res.Revision
 	for {
-		rev, first, err := t.standing(ctx)
+		rev, first, err := t.isOldest(ctx)
 		if err != nil || first {
 			return err
 		}
@@ -122,8 +122,8 @@ func (t *candidacy) win(ctx context.Context) error {
 	}
 }
 
-// standing tells whether this candidate is the oldest at the revision returned.
-func (t *candidacy) standing(ctx context.Context) (rev int64, first bool, err error) {
+// isOldest tells whether this candidate is the oldest at the revision returned.
+func (t *candidacy) isOldest(ctx context.Context) (rev int64, first bool, err error) {
 	kvs, _, rev, err := t.store.List(ctx, t.prefix, store.RangeEnd(t.prefix), 0, 0)
 	if err != nil {
 		return 0, false, fmt.Errorf("listing the candidates: %w", err)
@@ -149,7 +149,7 @@ func (t *candidacy) awaitDeletion(ctx context.Context, rev int64) error {
 		select {
 		case b, more := <-batches:
 			if b.Err != nil || !more {
-				return nil // standing finds what is wrong
+				return nil // isOldest finds what is wrong
 			}
 			for _, e := range b.Events {
 				if e.Delete {
@@ -213,7 +213,7 @@ func (t *candidacy) awaitDeposition(ctx context.Context) {
 				return
 			}
 		}
-		now, _, err := t.standing(ctx)
+		now, _, err := t.isOldest(ctx)
 		if errors.Is(err, errDeposed) {
 			return
 		}

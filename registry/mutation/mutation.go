@@ -24,10 +24,10 @@ func Detect(on bool) {
 	}
 }
 
-// Found says which objects were changed since the last call, by kind and key; nil: none.
-func Found() error {
+// Changed says which objects were changed since the last call, by kind and key; nil: none.
+func Changed() error {
 	if d := current.Load(); d != nil {
-		return d.found()
+		return d.changed()
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func (d *detector) compare(n int) {
 	d.watched = append([]watched(nil), d.watched[n:]...)
 }
 
-func (d *detector) found() error {
+func (d *detector) changed() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.compare(len(d.watched))

@@ -33,11 +33,11 @@ func TestMutationsAreDetected(t *testing.T) {
 			pod.Spec.Containers[0].Image = "changed"
 		}
 	}
-	err := mutation.Found()
+	err := mutation.Changed()
 	if err == nil || strings.Count(err.Error(), "the cached Pod") != 1 || !strings.Contains(err.Error(), "the cached Pod default/a was changed") || !strings.Contains(err.Error(), `"image":"changed"`) {
 		t.Errorf("got %v", err)
 	}
-	if err := mutation.Found(); err != nil {
+	if err := mutation.Changed(); err != nil {
 		t.Errorf("told again: %v", err)
 	}
 }

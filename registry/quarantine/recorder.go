@@ -16,8 +16,8 @@ import (
 type Recorder struct {
 	store store.Store
 	write bool
-	check func(k *schema.Kind, rest string, kv *store.KV) error
-	onBad func(k *schema.Kind, rest string, err error)
+	check func(k *schema.Kind, relKey string, kv *store.KV) error
+	onBad func(k *schema.Kind, relKey string, err error)
 	wake  chan struct{} // has a token while something waits
 
 	mu      sync.Mutex // guards all below
@@ -25,10 +25,10 @@ type Recorder struct {
 	queue   []recordJob // what waits, in the order it came
 }
 
-// recordJob is a key to look at; rest "": all of the kind.
+// recordJob is a key to look at; relKey "": all of the kind.
 type recordJob struct {
-	of   *Set
-	rest string
+	of     *Set
+	relKey string
 }
 
 // maxRecords bounds the keys that wait. Beyond it, all of a kind is looked at instead.
@@ -45,22 +45,22 @@ const (
 
 // NewRecorder returns a recorder; write: this process may write records, and Run does. check says what is wrong with a value, for the last good
 // one to be found. onBad, where it is not nil, is told of every bad value, once a revision.
-func NewRecorder(s store.Store, write bool, check func(k *schema.Kind, rest string, kv *store.KV) error, onBad func(k *schema.Kind, rest string, err error)) *Recorder {
+func NewRecorder(s store.Store, write bool, check func(k *schema.Kind, relKey string, kv *store.KV) error, onBad func(k *schema.Kind, relKey string, err error)) *Recorder {
 	return &Recorder{
 		store: s, write: write, check: check, onBad: onBad, wake: make(chan struct{}, 1), waiting: map[recordJob]struct{}{},
 	}
 }
 
 // add asks for a look at a key of a kind, or at all of them.
-func (r *Recorder) add(of *Set, rest string) {
+func (r *Recorder) add(of *Set, relKey string) {
 	if !r.write {
 		return
 	}
 	r.mu.Lock()
-	if rest != "" && len(r.queue) >= maxRecords {
-		rest = ""
+	if relKey != "" && len(r.queue) >= maxRecords {
+		relKey = ""
 	}
-	job := recordJob{of, rest}
+	job := recordJob{of, relKey}
 	if _, waits := r.waiting[job]; !waits {
 		r.waiting[job] = struct{}{}
 		r.queue = append(r.queue, job)
@@ -98,7 +98,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 				continue
 			}
 			for _, job := range append(jobs[i+1:], job) { // the one that failed comes last
-				r.add(job.of, job.rest)
+				r.add(job.of, job.relKey)
 			}
 			pause = min(2*pause, lastRecord)
 			break
@@ -112,43 +112,43 @@ func (r *Recorder) Run(ctx context.Context) error {
 }
 
 func (r *Recorder) do(ctx context.Context, job recordJob) error {
-	if job.rest == "" {
+	if job.relKey == "" {
 		return r.sweep(ctx, job.of)
 	}
-	return r.record(ctx, job.of, job.rest)
+	return r.record(ctx, job.of, job.relKey)
 }
 
 // report tells onBad of a bad value.
-func (r *Recorder) report(of *Set, rest string, bad badValue) {
+func (r *Recorder) report(of *Set, relKey string, bad badValue) {
 	if r.onBad != nil {
-		r.onBad(of.kind, rest, bad.err)
+		r.onBad(of.kind, relKey, bad.err)
 	}
 }
 
 // record makes the record of a key what the quarantine says. Where it writes one, it tells onBad: once in the whole
 // cluster where all who write records do.
-func (r *Recorder) record(ctx context.Context, of *Set, rest string) error {
-	key := recordKey(of.prefix + rest)
+func (r *Recorder) record(ctx context.Context, of *Set, relKey string) error {
+	key := recordKey(of.prefix + relKey)
 	kv, _, err := r.store.Get(ctx, key, 0)
 	if err != nil {
 		return err
 	}
-	bad, is := of.get(rest)
+	bad, is := of.get(relKey)
 	if !is {
 		return r.remove(ctx, kv)
 	}
-	b := Record{Key: of.prefix + rest, Revision: bad.rev, Error: bad.err.Error(), LastGood: bad.good, Time: bad.at.UTC().Truncate(time.Second)}
+	b := Record{Key: of.prefix + relKey, Revision: bad.rev, Error: bad.err.Error(), LastGood: bad.good, Time: bad.at.UTC().Truncate(time.Second)}
 	var old Record
 	var rev int64
 	if kv != nil {
 		rev = kv.ModRevision
 		if json.Unmarshal(kv.Value, &old) == nil && old.Revision >= b.Revision {
-			of.noteRecord(rest, b.Revision)
+			of.noteRecord(relKey, b.Revision)
 			return nil
 		}
 	}
 	if b.LastGood == 0 {
-		b.LastGood = max(old.LastGood, r.lastGood(ctx, of.kind, rest, b))
+		b.LastGood = max(old.LastGood, r.lastGood(ctx, of.kind, relKey, b))
 	}
 	value, err := json.Marshal(b)
 	if err != nil {
@@ -162,10 +162,10 @@ func (r *Recorder) record(ctx context.Context, of *Set, rest string) error {
 	case err != nil:
 		return err
 	case res.Done:
-		of.noteRecord(rest, b.Revision)
-		r.report(of, rest, bad)
+		of.noteRecord(relKey, b.Revision)
+		r.report(of, relKey, bad)
 	default: // another process was quicker, perhaps with an older value
-		r.add(of, rest)
+		r.add(of, relKey)
 	}
 	return nil
 }
@@ -183,14 +183,14 @@ func (r *Recorder) remove(ctx context.Context, kv *store.KV) error {
 const maxBad = 16
 
 // lastGood searches etcd's history for the last value before b that can be read; 0: there is none any more.
-func (r *Recorder) lastGood(ctx context.Context, k *schema.Kind, rest string, b Record) int64 {
+func (r *Recorder) lastGood(ctx context.Context, k *schema.Kind, relKey string, b Record) int64 {
 	rev := b.Revision
 	for range maxBad {
 		kv, _, err := r.store.Get(ctx, b.Key, rev-1)
 		if err != nil || kv == nil {
 			return 0
 		}
-		if r.check(k, rest, kv) == nil {
+		if r.check(k, relKey, kv) == nil {
 			return kv.ModRevision
 		}
 		rev = kv.ModRevision
@@ -220,8 +220,8 @@ func (r *Recorder) sweep(ctx context.Context, of *Set) error {
 		}
 		start = kvs[len(kvs)-1].Key + "\x00"
 	}
-	for _, rest := range of.unrecorded() {
-		if err := r.record(ctx, of, rest); err != nil {
+	for _, relKey := range of.unrecorded() {
+		if err := r.record(ctx, of, relKey); err != nil {
 			return err
 		}
 	}

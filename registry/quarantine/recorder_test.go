@@ -24,9 +24,9 @@ func recording(s store.Store, onBad func()) (*Recorder, *Set) {
 	return r, NewSet(core.Pod, "/registry/pods/", r, slog.New(slog.DiscardHandler), false)
 }
 
-func badAt(i int, rev int64) (rest string, kv *store.KV) {
-	rest = fmt.Sprintf("n/p%d", i)
-	return rest, &store.KV{Key: "/registry/pods/" + rest, ModRevision: rev}
+func badAt(i int, rev int64) (relKey string, kv *store.KV) {
+	relKey = fmt.Sprintf("n/p%d", i)
+	return relKey, &store.KV{Key: "/registry/pods/" + relKey, ModRevision: rev}
 }
 
 // queued is how many keys wait.
@@ -66,8 +66,8 @@ func manyBadValues(t *testing.T, values int, leave bool) {
 		var told atomic.Int64
 		r, q := recording(s, func() { told.Add(1) })
 		for i := range values {
-			rest, kv := badAt(i, int64(i+2))
-			q.Put(rest, kv, 1, errors.New("rubbish"))
+			relKey, kv := badAt(i, int64(i+2))
+			q.Put(relKey, kv, 1, errors.New("rubbish"))
 		}
 		bounded := func() {
 			t.Helper()
@@ -84,8 +84,8 @@ func manyBadValues(t *testing.T, values int, leave bool) {
 			t.Errorf("%d values are recorded and %d told of %d", n, told.Load(), values)
 		}
 		for i := range values {
-			if rest, _ := badAt(i, 0); leave {
-				q.Clear(rest)
+			if relKey, _ := badAt(i, 0); leave {
+				q.Clear(relKey)
 			}
 		}
 		bounded()
@@ -125,14 +125,14 @@ func TestRecorderOfAKeyThatChangesOften(t *testing.T) {
 		rev := int64(10)
 		flap := func(n int, every time.Duration) {
 			for range n {
-				rest, kv := badAt(1, rev)
-				q.Put(rest, kv, rev-1, fmt.Errorf("rubbish %d", rev))
+				relKey, kv := badAt(1, rev)
+				q.Put(relKey, kv, rev-1, fmt.Errorf("rubbish %d", rev))
 				time.Sleep(every)
-				q.Clear(rest)
+				q.Clear(relKey)
 				rev += 2
 			}
-			rest, kv := badAt(1, rev)
-			q.Put(rest, kv, rev-1, errors.New(strings.Repeat("long ", 1000)))
+			relKey, kv := badAt(1, rev)
+			q.Put(relKey, kv, rev-1, errors.New(strings.Repeat("long ", 1000)))
 		}
 		flap(10_000, time.Millisecond) // 10 s
 		time.Sleep(time.Second)

@@ -61,7 +61,7 @@ func DetectMutations(t testing.TB) {
 	_, test := t.(*testing.T)
 	mutation.Detect(test)
 	t.Cleanup(func() {
-		if err := mutation.Found(); err != nil {
+		if err := mutation.Changed(); err != nil {
 			t.Error(err)
 		}
 	})
