@@ -181,7 +181,7 @@ func (r *Registry) commitRecorded(ctx context.Context, u *guardedUpdate, t store
 	t.Puts = nil
 	res, err = r.store.Commit(ctx, t)
 	if err == nil && !res.Done && res.Current[u.key] == nil {
-		// The write that met the quota is done all the same, and then refused.
+		// etcd applies the write that reaches the quota, and refuses the following ones.
 		if kv, _, gerr := r.store.Get(ctx, history.DeletedKey, 0); gerr == nil && kv != nil && bytes.Equal(kv.Value, text) {
 			return store.TxnResult{Done: true, Revision: kv.ModRevision}, nil
 		}
@@ -189,7 +189,7 @@ func (r *Registry) commitRecorded(ctx context.Context, u *guardedUpdate, t store
 	return res, err
 }
 
-// recordOf says who replaces revision after now.
+// recordOf is the record of a write that replaces revision after.
 func (r *Registry) recordOf(ctx context.Context, after int64) history.Record {
 	return history.Record{User: r.userOf(ctx).Username, Time: history.Now(), After: after}
 }

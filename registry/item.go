@@ -43,8 +43,8 @@ func (i *Item) fields() []string { return i.texts[i.nLabels : len(i.texts)-int(i
 func (i *Item) owners() []string { return i.texts[len(i.texts)-int(i.nOwners):] }
 
 // Object is the item decoded: shared, read-only. It is kept until the next garbage collection and then decoded anew on use:
-// decoded objects take several times the memory of their JSON. What cannot be decoded is under quarantine and no item: a panic here is
-// an error of this package.
+// decoded objects take several times the memory of their JSON. A value that cannot be decoded is under quarantine and no item: a panic here is
+// a bug of this package.
 func (i *Item) Object() schema.Object {
 	obj, err := i.object()
 	if err != nil {
@@ -53,7 +53,7 @@ func (i *Item) Object() schema.Object {
 	return obj
 }
 
-// object is Object, or why the item cannot be decoded.
+// object is Object; the error is why the item cannot be decoded.
 func (i *Item) object() (schema.Object, error) {
 	if obj := i.cachedObject(); obj != nil {
 		return obj, nil
@@ -94,7 +94,7 @@ func (i *Item) copyObject() (schema.Object, error) {
 	return i.decode()
 }
 
-// remember keeps the decoded form as long as memory has room for it.
+// remember keeps the decoded form until the next garbage collection.
 func (i *Item) remember(obj schema.Object) {
 	p := weak.Make(&obj)
 	i.obj.Store(&p)
@@ -122,7 +122,7 @@ func (i *Item) field(path string) (value string, ok bool) {
 // UID is the object's metadata.uid.
 func (i *Item) UID() string { return i.uid }
 
-// NewItem makes an item of an object as a gateway answers it, with its metadata.resourceVersion (absent: 0).
+// NewItem makes an item of an object as a gateway returns it, with its metadata.resourceVersion (absent: 0).
 func NewItem(k *schema.Kind, data []byte) (*Item, error) {
 	obj, _, err := schema.Decode(k.Stored(), data)
 	if err != nil {
@@ -191,7 +191,7 @@ func pack(texts []string) {
 }
 
 // itemFrom makes an item of what etcd holds. The value is hostile: it must be one JSON object of kind k that says
-// the name and namespace of its key and has a uid. What somebody who writes by hand may leave out or write in another way is
+// the name and namespace of its key and has a uid. What a value written by hand may leave out or write in another way is
 // normalized: defaults, order, white space, a resourceVersion in the body.
 func (r *Registry) itemFrom(k *schema.Kind, kv *store.KV) (*Item, error) {
 	return itemAt(k, strings.TrimPrefix(kv.Key, kindPrefix(k, "")), kv, true)
@@ -248,7 +248,7 @@ func servedForm(k *schema.Kind, obj schema.Object) (schema.Object, []byte, error
 	return schema.EncodeStored(k.Stored(), obj)
 }
 
-// decodeHandwritten decodes a value of which nothing is known.
+// decodeHandwritten decodes a value that may not have been written by the registry.
 func decodeHandwritten(k *schema.Kind, value []byte) (schema.Object, error) {
 	if !utf8.Valid(value) {
 		return nil, fmt.Errorf("the value is not UTF-8 text")
@@ -286,7 +286,7 @@ func versionIn(k *schema.Kind, value []byte) *schema.Version {
 	return k.Stored()
 }
 
-// checkStored names structural errors that would make agents act on an incomplete object.
+// checkStored returns structural errors that would make agents act on an incomplete object.
 func checkStored(k *schema.Kind, relKey string, obj schema.Object) error {
 	namespace, name, err := splitKey(k, relKey)
 	switch {

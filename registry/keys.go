@@ -40,7 +40,7 @@ func (r *Registry) prefix(k *schema.Kind) string {
 	return kindPrefix(k, "")
 }
 
-// splitKey takes the part of a key after its kind's prefix apart: "default/web".
+// splitKey splits the part of a key after its kind's prefix: "default/web".
 func splitKey(k *schema.Kind, relKey string) (namespace, name string, err error) {
 	name = relKey
 	if k.Namespaced {

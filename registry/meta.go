@@ -25,7 +25,7 @@ func generateName(base string) string {
 	return base + rand.String(suffixLength)
 }
 
-// createMeta sets what the server alone may set on a new object and clears what nobody may.
+// createMeta sets the metadata that the server sets on a new object and clears what no client may set.
 func createMeta(obj schema.Object, now time.Time) {
 	obj.SetUID(uuid.NewUUID())
 	obj.SetCreationTimestamp(metaTime(now))
@@ -38,8 +38,7 @@ func createMeta(obj schema.Object, now time.Time) {
 	}
 }
 
-// updateMeta carries into obj what an update may not change. What is immutable but was changed all the same
-// stays, for validation to name.
+// updateMeta copies into obj what an update does not change. A changed immutable field stays as it is in obj: validation returns its error.
 func updateMeta(obj, old schema.Object) {
 	obj.SetSelfLink("")
 	obj.SetGeneration(old.GetGeneration())

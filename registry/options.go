@@ -39,12 +39,12 @@ type WriteOptions struct {
 	DryRun bool
 	// UID and ResourceVersion, when set, must match the stored object: else Conflict.
 	UID, ResourceVersion string
-	// Decoded tells that the object was read from JSON and its owner is done with it: the result may hold it as its
-	// decoded form. (An object made in Go may differ from what is read again, in parts of a second, say.)
+	// Decoded tells that the object was read from JSON and the caller does not use it any more: the result may hold it as
+	// its decoded form. (An object made in Go may differ from what is read again, in parts of a second, say.)
 	Decoded bool
 	// Version is the version of the kind that the client speaks; nil: the stored one, of which objects are here in any case.
 	Version *schema.Version
-	// FieldManager and FieldValidation are told to the rules of admission; they change nothing here.
+	// FieldManager and FieldValidation are for the rules of admission; they change nothing here.
 	FieldManager, FieldValidation string
 	// Warn, where set, is called with what is valid in the object and yet probably a mistake (Kind.Warnings) and with the warnings of
 	// admission, before the object is stored, and again when that is repeated.
@@ -53,7 +53,7 @@ type WriteOptions struct {
 	Create func() error
 }
 
-// warn calls o.Warn for an object that is to replace old (nil: nothing), and with what admission has added.
+// warn calls o.Warn with the warnings about an object that replaces old (nil: a create), and with those of admission.
 func (o WriteOptions) warn(k *schema.Kind, obj, old schema.Object, admission []string) {
 	if o.Warn == nil {
 		return

@@ -55,9 +55,9 @@ func (c *cache) known(relKey string, rev int64) *Item {
 	return nil
 }
 
-// replace makes found, the state at rev, the cache's state. The difference goes into the history for Follow,
-// which thus hears of everything that was deleted meanwhile; a watcher that has not come so far is ended with Expired,
-// because what happened between is not known: an object may have come and gone, or changed twice.
+// replace makes found, the state at rev, the cache's state. The difference goes into the history for Follow, which thus reports
+// everything that was deleted meanwhile. A watcher that is behind it is ended with Expired, because the changes between are not known:
+// an object may have been created and deleted, or changed twice.
 func (c *cache) replace(found map[string]*Item, rev int64) {
 	now := time.Now()
 	c.mu.Lock()

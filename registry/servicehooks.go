@@ -57,7 +57,7 @@ func (c serviceClaims) add(t *store.Txn, _ []byte) error { return c.Add(t) }
 
 func (c serviceClaims) onConflict(current map[string]*store.KV) { c.OnConflict(current) }
 
-// allocator is the Services as their claims need them.
+// allocator returns the access to Services that allocation needs.
 func (r *Registry) allocator() allocate.Services {
 	k := r.kinds.Set().Resource("", "services")
 	return allocate.Services{

@@ -105,7 +105,7 @@ func (want preconditions) check(t target, st state) error {
 	return nil
 }
 
-// stale tells that a precondition can never hold: revisions only grow, even where what is known of them is old.
+// stale tells that the precondition can never hold, even where st is an old state: revisions only grow.
 func (want preconditions) stale(st state) bool { return want.rev != 0 && st.rev > want.rev }
 
 // part is how one part of an object is updated.
@@ -130,7 +130,7 @@ func (r *Registry) partOf(t target, subresource string) (part, error) {
 	return part{}, newError(k, t.name, NotFound, "the server could not find the requested resource")
 }
 
-// prepareUpdate makes u.obj, which is to replace old, what is stored, or names every error of it. It completes u.
+// prepareUpdate turns u.obj, which is to replace old, into what is stored, or returns every error of it. It completes u.
 func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old schema.Object, o WriteOptions) error {
 	part, err := r.partOf(u.target, o.Subresource)
 	if err != nil {
@@ -173,7 +173,7 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 	return nil
 }
 
-// finishesDeletion tells whether an update removes what kept an object that is being deleted: it is deleted then instead.
+// finishesDeletion tells whether an update removes what keeps an object that is being deleted: then it is deleted instead.
 func (r *Registry) finishesDeletion(k *schema.Kind, obj, old schema.Object) bool {
 	if old.GetDeletionTimestamp() == nil || len(obj.GetFinalizers()) > 0 {
 		return false

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// view is a cache's present state: the items by key, in order, and by what is asked for. Its methods are
+// view is a cache's current state: the items by key, in order, and by the indexes of selectors. Its methods are
 // called with the cache's lock held.
 type view struct {
 	byKey map[string]*Item
-	// sorted is the state in key order but for the keys in dirty. It is never changed, only replaced: what was
-	// handed out stays as it was.
+	// sorted is the state in key order but for the keys in dirty. It is never changed, only replaced: readers keep the old
+	// one.
 	sorted []*Item
 	dirty  map[string]struct{}
 	byTerm map[string]*index
