@@ -29,5 +29,5 @@ func TestManyErrorsAreTruncated(t *testing.T) {
 	p := pod("p")
 	p.Spec.Containers[0].Env = make([]corev1.EnvVar, 5_000)
 	_, err := r.Create(testContext(t), core.Pod, p, registry.WriteOptions{})
-	wantError(t, err, registry.Invalid, "...: Too many: 4500: more errs, which are not listed")
+	wantError(t, err, registry.Invalid, "...: Too many: 4500: more errors, which are not listed")
 }

@@ -19,7 +19,7 @@ var texts = []string{
 	strings.Repeat("a", 64) + ".b/c", strings.Repeat("a", apivalidation.TotalAnnotationSizeLimitB),
 }
 
-// FuzzPlainMeta: what is plain has no error by Kubernetes' own judgement.
+// FuzzPlainMeta: what is plain has no errors in Kubernetes' validation.
 func FuzzPlainMeta(f *testing.F) {
 	for place := range 9 {
 		for _, text := range texts {

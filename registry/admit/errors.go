@@ -24,7 +24,7 @@ type Missing struct{ Group, Resource, Kind, Name string }
 
 func (m *Missing) Error() string { return fmt.Sprintf("%s %q not found", m.Resource, m.Name) }
 
-// Invalid is an object with errors: 422, which names each field.
+// Invalid is an object with field errors: 422.
 type Invalid struct{ Errs field.ErrorList }
 
 func (i *Invalid) Error() string { return i.Errs.ToAggregate().Error() }

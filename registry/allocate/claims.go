@@ -22,7 +22,7 @@ type claim struct {
 type Claims struct {
 	Services
 	svc      *corev1.Service
-	asked    corev1.ServiceSpec // what the client asks for, before anything is given
+	asked    corev1.ServiceSpec // what the client asks for, before allocation
 	had      map[string]bool    // the keys that the stored Service claims
 	owner    types.NamespacedName
 	released []claim
@@ -99,7 +99,8 @@ func (c *Claims) Add(t *store.Txn) error {
 	return nil
 }
 
-// OnConflict learns from a transaction that did not run although the Service was as expected. Fill then decides again.
+// OnConflict is called after a transaction that did not run although the Service was as expected, with the compared keys. Fill then
+// decides again.
 func (c *Claims) OnConflict(current map[string]*store.KV) {
 	if c.clashes++; c.clashes >= tries {
 		clear(c.used)
@@ -157,7 +158,7 @@ func (c *Claims) takeKey(ctx context.Context, key string) (bool, error) {
 	return true, nil
 }
 
-// uses tells whether a Service claims a key, and its revision. One that cannot be read is taken to.
+// uses tells whether a Service claims a key, and its revision. One that cannot be read counts as using it.
 func (s Services) uses(ctx context.Context, owner types.NamespacedName, key string) (rev int64, used bool, err error) {
 	svc, rev, err := s.Get(ctx, owner)
 	switch {
@@ -196,12 +197,12 @@ func (c *Claims) draw(ctx context.Context, prefix string, p pool, key func(int) 
 		if c.listed[prefix] {
 			return 0, false, nil
 		}
-		c.clashes = tries // what seems used up may only have been tried before
+		c.clashes = tries // numbers that seem used up may only have been tried before
 		delete(c.used, prefix)
 	}
 }
 
-// Refusal says why a Service cannot have what it asks for by name.
+// Refusal is the error of a Service that cannot have an address or port that it names.
 type Refusal struct{ Err *field.Error }
 
 func (r *Refusal) Error() string { return r.Err.Error() }
@@ -221,7 +222,7 @@ type portClaim struct {
 	Name      string `json:"name"`
 }
 
-// ownerOf reads which Service a claim names; the zero name where the value does not say.
+// ownerOf reads the Service that a claim names; the zero name where the value names none.
 func ownerOf(kv *store.KV) types.NamespacedName {
 	var v struct {
 		portClaim

@@ -17,7 +17,7 @@ import (
 	"gantry/registry/store"
 )
 
-// leaseTTL is how long a leader that is gone without a word stays leader, in seconds.
+// leaseTTL is how long a leader that ended without resigning stays leader, in seconds.
 const leaseTTL = 3
 
 // The pause before campaigning again after an error.
@@ -230,7 +230,7 @@ func (t *candidacy) awaitDeposition(ctx context.Context) {
 // resignTimeout bounds leaving the election; the lease runs out by itself where that fails.
 const resignTimeout = time.Second
 
-// resign gives the key back at once, so that another need not wait for the lease to run out.
+// resign deletes the key at once, so that another candidate need not wait for the lease to expire.
 func (t *candidacy) resign(ctx context.Context) {
 	if t.created != 0 {
 		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resignTimeout)

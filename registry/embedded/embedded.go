@@ -46,13 +46,13 @@ type Config struct {
 	Retention time.Duration
 	// NoSync leaves out flushing to disk: for tests, as a power failure would lose writes.
 	NoSync bool
-	// Notice, when set, is told of what an admin should know; it must not block.
+	// Notice, when set, is called with what an admin should know; it must not block.
 	Notice func(Notice)
 	// Log defaults to slog.Default(). etcd's warnings and errors go there.
 	Log *slog.Logger
 }
 
-// Validate lists every error.
+// Validate returns every error.
 func (c Config) Validate() error {
 	var errs []error
 	if c.Dir == "" {
@@ -177,7 +177,7 @@ func (e *Etcd) Close() {
 	e.lock = nil
 }
 
-// lockDir makes the data directory and takes it for this process: etcd itself would wait for another to let go.
+// lockDir makes the data directory and locks it for this process: etcd itself would wait until another process unlocks it.
 func lockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making etcd's data directory: %w", err)
@@ -220,13 +220,13 @@ func etcdConfig(cfg Config) *embed.Config {
 		c.ClientTLSInfo.CertFile, c.ClientTLSInfo.KeyFile = cfg.CertFile, cfg.KeyFile
 		c.ClientTLSInfo.TrustedCAFile, c.ClientTLSInfo.ClientCertAuth = cfg.CAFile, true
 	}
-	// A single member wins every election: short ticks make it serve at once after a start. There is nobody
-	// whose heartbeat could come late.
+	// A single member wins every election: short ticks make it serve at once after a start. There are no
+	// other members whose heartbeats could be late.
 	c.TickMs, c.ElectionMs = 100, 500
 	c.AutoCompactionMode = embed.CompactorModePeriodic
 	c.AutoCompactionRetention = cmp.Or(cfg.Retention, defaultRetention).String()
 	c.QuotaBackendBytes = cmp.Or(cfg.Quota, defaultQuota)
-	// No follower will ever ask for old entries of the log, so none are kept in memory.
+	// There are no followers that need old entries of the log, so none are kept in memory.
 	c.SnapshotCount, c.SnapshotCatchUpEntries = 2000, 50
 	c.MaxWalFiles = 2
 	c.EnableGRPCGateway = false

@@ -13,7 +13,7 @@ import (
 )
 
 // The embedded etcd is maintained by this process. etcd itself compacts its history, an hour or two after it was
-// made (counted anew at every start); upkeep gives the space back to the file system, shortens history when the database nears
+// made (counted anew at every start); upkeep returns the space to the file system, shortens history when the database nears
 // its quota, and gets it out of the state NOSPACE, in which it takes deletions only.
 
 // When to do what.
@@ -232,7 +232,7 @@ func (u *upkeep) disarm(ctx context.Context, s dbState) error {
 	return nil
 }
 
-// size is bytes for people.
+// size is a number of bytes as text.
 func size(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
 
 func isCompacted(err error) bool { return errors.Is(rpctypes.Error(err), rpctypes.ErrCompacted) }

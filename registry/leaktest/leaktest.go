@@ -1,4 +1,4 @@
-// Package leaktest fails a package whose tests leave goroutines behind. It is for TestMain:
+// Package leaktest fails a package whose tests leak goroutines. It is for TestMain:
 //
 //	func TestMain(m *testing.M) { os.Exit(leaktest.Run(m)) }
 package leaktest
@@ -69,7 +69,7 @@ func id(stack string) string {
 	return head
 }
 
-// lasting tells whether a goroutine is one that a library starts at its first use and never ends.
+// lasting tells whether a goroutine is one that a library starts at its first use and that never ends.
 func lasting(stack string) bool {
 	for _, started := range []string{
 		"created by os/signal.Notify",

@@ -1,5 +1,5 @@
-// Package mutation detects, in tests, that somebody changes an object that is shared. The decoded objects of a cache are: whoever changes one
-// changes it for everybody, and nothing else says so.
+// Package mutation detects, in tests, changes of shared objects. The decoded objects of a cache are shared: a change of one is a change for
+// all of its readers.
 package mutation
 
 import (
@@ -15,7 +15,7 @@ import (
 // current is the detector in use; nil: none.
 var current atomic.Pointer[detector]
 
-// Detect begins to watch the objects that Watch is called for, or ends it. It is for tests: what is watched takes memory and time.
+// Detect switches the detection on or off. It is for tests: it takes memory and time for each object.
 func Detect(on bool) {
 	if on {
 		current.CompareAndSwap(nil, new(detector))
@@ -32,7 +32,7 @@ func Changed() error {
 	return nil
 }
 
-// Watch notes what an object is that is handed out, where mutations are detected. key is its key after the kind's prefix.
+// Watch remembers what an object is when it is handed out, where detection is on. key is its key after the kind's prefix.
 func Watch(k *schema.Kind, key string, obj schema.Object) {
 	if d := current.Load(); d != nil {
 		d.add(k, key, obj)

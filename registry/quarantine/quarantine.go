@@ -1,8 +1,8 @@
-// Package quarantine is about values in etcd that cannot be read. Nobody is served such a value, and nothing is served in its place. Those who
-// watched its last good state see that DELETED; a Get of it is Unreadable, not NotFound, so that nobody takes what belongs to it for orphaned.
-// It is over when the value is put right or deleted.
+// Package quarantine is about values in etcd that cannot be read. Such a value is not served, and nothing is served in its place. Watchers
+// of its last good state see that DELETED; a Get of it is Unreadable, not NotFound, so that its dependents do not count as orphaned. The
+// quarantine ends when the value is corrected or deleted.
 //
-// A Set is what one kind's cache knows of such values. The Recorder of a process that may writes them down at /gantry/quarantine/<key>, for
+// A Set has the values of one kind's cache. The Recorder of a process that may write there records them at /gantry/quarantine/<key>, for
 // admins (List).
 package quarantine
 
@@ -84,7 +84,7 @@ func (q *Set) get(relKey string) (badValue, bool) {
 	return bad, is
 }
 
-// noteRecord notes that the error of a revision is written down.
+// noteRecord stores that the value of a revision is recorded.
 func (q *Set) noteRecord(relKey string, rev int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -106,7 +106,7 @@ func (q *Set) unrecorded() (relKeys []string) {
 	return relKeys
 }
 
-// Clear forgets that the value at relKey was bad.
+// Clear removes the value at relKey.
 func (q *Set) Clear(relKey string) {
 	q.mu.Lock()
 	_, was := q.bad[relKey]
@@ -119,7 +119,7 @@ func (q *Set) Clear(relKey string) {
 	}
 }
 
-// Sweep keeps only what found, the bad keys of a fresh list, has, in memory and in etcd.
+// Sweep removes every value that is not in found, the bad keys of a new list, in memory and in etcd.
 func (q *Set) Sweep(found map[string]bool) {
 	q.mu.Lock()
 	for relKey := range q.bad {
@@ -138,7 +138,7 @@ func (q *Set) count() {
 	}
 }
 
-// End takes the set out of the metrics: the kind is not served any more.
+// End removes the set from the metrics: the kind is not served any more.
 func (q *Set) End() {
 	if q.gauge != nil {
 		quarantinedValues.DeleteLabelValues(q.kind.GR().String())

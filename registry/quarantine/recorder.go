@@ -11,8 +11,8 @@ import (
 	"gantry/schema"
 )
 
-// Recorder writes down what is under quarantine. It is told which keys to look at, not what to write: that is what the Set says when their turn
-// comes, so a key that changes often is written once.
+// Recorder writes the records of what is under quarantine. Its queue has keys, not records: those are made from the Set when the key is
+// processed, so a key that changes often is written once.
 type Recorder struct {
 	store store.Store
 	write bool
@@ -22,16 +22,16 @@ type Recorder struct {
 
 	mu      sync.Mutex // guards all below
 	waiting map[recordJob]struct{}
-	queue   []recordJob // what waits, in the order it came
+	queue   []recordJob // in the order of add
 }
 
-// recordJob is a key to look at; relKey "": all of the kind.
+// recordJob is a key to process; relKey "": all of the kind.
 type recordJob struct {
 	of     *Set
 	relKey string
 }
 
-// maxRecords bounds the keys that wait. Beyond it, all of a kind is looked at instead.
+// maxRecords bounds the queue. Beyond it, all of a kind is processed instead.
 const maxRecords = 1024
 
 // listPage is how many records are read from etcd at a time.
@@ -44,14 +44,14 @@ const (
 )
 
 // NewRecorder returns a recorder; write: this process may write records, and Run does. check says what is wrong with a value, for the last good
-// one to be found. onBad, where it is not nil, is told of every bad value, once a revision.
+// one to be found. onBad, where it is not nil, is called for every bad value, once a revision.
 func NewRecorder(s store.Store, write bool, check func(k *schema.Kind, relKey string, kv *store.KV) error, onBad func(k *schema.Kind, relKey string, err error)) *Recorder {
 	return &Recorder{
 		store: s, write: write, check: check, onBad: onBad, wake: make(chan struct{}, 1), waiting: map[recordJob]struct{}{},
 	}
 }
 
-// add asks for a look at a key of a kind, or at all of them.
+// add queues a key of a kind, or all of them.
 func (r *Recorder) add(of *Set, relKey string) {
 	if !r.write {
 		return
@@ -82,7 +82,7 @@ func (r *Recorder) take() []recordJob {
 	return jobs
 }
 
-// Run writes what waits, round by round, and repeats what fails, until ctx is done.
+// Run processes the queue, round by round, and repeats what fails, until ctx is done.
 func (r *Recorder) Run(ctx context.Context) error {
 	pause := recordPause
 	for {
@@ -118,15 +118,15 @@ func (r *Recorder) do(ctx context.Context, job recordJob) error {
 	return r.record(ctx, job.of, job.relKey)
 }
 
-// report tells onBad of a bad value.
+// report calls onBad for a bad value.
 func (r *Recorder) report(of *Set, relKey string, bad badValue) {
 	if r.onBad != nil {
 		r.onBad(of.kind, relKey, bad.err)
 	}
 }
 
-// record makes the record of a key what the quarantine says. Where it writes one, it tells onBad: once in the whole
-// cluster where all who write records do.
+// record makes the record of a key match the quarantine. Where it writes one, it calls onBad: once in the cluster where every process
+// that detects bad values writes records.
 func (r *Recorder) record(ctx context.Context, of *Set, relKey string) error {
 	key := recordKey(of.prefix + relKey)
 	kv, _, err := r.store.Get(ctx, key, 0)
@@ -164,13 +164,13 @@ func (r *Recorder) record(ctx context.Context, of *Set, relKey string) error {
 	case res.Done:
 		of.noteRecord(relKey, b.Revision)
 		r.report(of, relKey, bad)
-	default: // another process was quicker, perhaps with an older value
+	default: // another process wrote it first, perhaps of an older value
 		r.add(of, relKey)
 	}
 	return nil
 }
 
-// remove takes a record away, as it was read; nil: there is none.
+// remove deletes a record that is as it was read; nil: there is none.
 func (r *Recorder) remove(ctx context.Context, kv *store.KV) error {
 	if kv == nil {
 		return nil
@@ -198,7 +198,7 @@ func (r *Recorder) lastGood(ctx context.Context, k *schema.Kind, relKey string, 
 	return 0
 }
 
-// sweep makes all records of a kind what its quarantine says.
+// sweep makes all records of a kind match its quarantine.
 func (r *Recorder) sweep(ctx context.Context, of *Set) error {
 	start := recordKey(of.prefix)
 	end := store.RangeEnd(start)

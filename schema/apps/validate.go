@@ -219,7 +219,7 @@ func replicaSetWarnings(rs, old *appsv1.ReplicaSet) []string {
 	return templateWarnings(rs, &rs.Spec.Template, old == nil, old != nil && rs.Generation == old.Generation)
 }
 
-// templateWarnings is silent on an update that leaves the spec as it was.
+// templateWarnings returns none for an update that does not change the spec.
 func templateWarnings(obj metav1.Object, t *corev1.PodTemplateSpec, create, same bool) (w []string) {
 	if same {
 		return nil

@@ -5,7 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// What a pod may have at most, far above what any node runs.
+// The limits of a pod's lists, far above what a node can run.
 const (
 	maxContainers = 1000 // of each list
 	maxResources  = 500  // names in one pod: sums of resources are made once for each of its containers
@@ -15,7 +15,7 @@ var specPath = field.NewPath("spec")
 
 func boundPod(pod *corev1.Pod) field.ErrorList { return BoundPodSpec(&pod.Spec, specPath) }
 
-// BoundPodSpec returns the errors of lists that no pod has so long. It is to be asked before a spec is defaulted and validated.
+// BoundPodSpec returns errors for lists that are too long. It is called before a spec is defaulted and validated.
 func BoundPodSpec(spec *corev1.PodSpec, p *field.Path) (errs field.ErrorList) {
 	for _, l := range [...]struct {
 		name string

@@ -96,7 +96,7 @@ func (c *podCheck) checkDataSource(group *string, kind, name string, p *field.Pa
 	}
 }
 
-// checkClaims checks the pod's claims of devices and remembers their names, for containers to name.
+// checkClaims checks the pod's resource claims and collects their names, which containers refer to.
 func (c *podCheck) checkClaims(list *field.Path) {
 	if len(c.spec.ResourceClaims) == 0 {
 		return

@@ -144,7 +144,7 @@ func (c *podCheck) checkContainer(ctr *corev1.Container, p *field.Path) {
 	}
 }
 
-// checkImageSpace is of pods alone: a template with such an image was once accepted.
+// checkImageSpace is for pods only: earlier versions of Kubernetes accepted such an image in a template.
 func (c *podCheck) checkImageSpace(ctr *corev1.Container, p *field.Path) {
 	if strings.TrimSpace(ctr.Image) != ctr.Image {
 		c.Invalid(p.Child("image"), ctr.Image, "must not have leading or trailing whitespace")

@@ -48,7 +48,7 @@ type part struct {
 	is, was any
 }
 
-// checkFrozen checks that what was made immutable stays so, and its parts what they were.
+// checkFrozen checks that an immutable object stays immutable, and its data unchanged.
 func checkFrozen(is, was *bool, parts []part) (f check.Errors) {
 	if was == nil || !*was {
 		return f
@@ -124,7 +124,7 @@ func secretWarnings(s, _ *corev1.Secret) []string {
 	return nil
 }
 
-// validateServiceAccount finds no error: all that Kubernetes checks of one is its metadata.
+// validateServiceAccount returns none: Kubernetes validates only the metadata of service accounts.
 func validateServiceAccount(*corev1.ServiceAccount) field.ErrorList { return nil }
 
 func validateServiceAccountUpdate(_, _ *corev1.ServiceAccount) field.ErrorList { return nil }

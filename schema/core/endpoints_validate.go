@@ -28,7 +28,7 @@ func validateEndpoints(ep *corev1.Endpoints) field.ErrorList {
 	return f.List
 }
 
-// validateEndpointsUpdate lets subsets stay that an older version took for valid.
+// validateEndpointsUpdate allows unchanged subsets that an earlier version accepted.
 func validateEndpointsUpdate(ep, old *corev1.Endpoints) field.ErrorList {
 	errs := validateEndpoints(ep)
 	if len(errs) > 0 && equality.Semantic.DeepEqual(ep.Subsets, old.Subsets) {

@@ -10,7 +10,7 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// validateEvent asks more of an event with an eventTime, which is one of the newer kind.
+// validateEvent has more rules for an event with an eventTime, which is of events.k8s.io.
 func validateEvent(e *corev1.Event) field.ErrorList {
 	var f check.Errors
 	about := field.NewPath("involvedObject", "namespace")

@@ -11,8 +11,7 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// podCheck is one validation of a pod's spec, of a pod or a template. Rules are its methods; what they share is
-// gathered once.
+// podCheck is one validation of the spec of a pod or a template. Rules are its methods; its fields are what they share.
 type podCheck struct {
 	check.Errors
 	spec *corev1.PodSpec
@@ -25,8 +24,8 @@ type podCheck struct {
 	claimNames string
 	// hostUsers is false where the pod has a user namespace of its own.
 	hostUsers bool
-	// old is what an update replaces, nil on a create; what it already got wrong stays allowed where Kubernetes
-	// came to forbid it later.
+	// old is what an update replaces, nil on a create; its invalid values stay allowed where a later version
+	// of Kubernetes forbids them.
 	old *corev1.PodSpec
 }
 
@@ -123,7 +122,7 @@ func (c *podCheck) checkHostnameOverride(p *field.Path) {
 	c.Subdomain(p, name)
 }
 
-// checkScheduling checks priority, runtime class and what they bring.
+// checkScheduling checks priority, runtime class and the fields that they set.
 func (c *podCheck) checkScheduling(p *field.Path) {
 	s := c.spec
 	if s.PriorityClassName != "" {

@@ -42,7 +42,7 @@ func isNative(name corev1.ResourceName) bool {
 	return !strings.Contains(string(name), "/") || strings.Contains(string(name), corev1.ResourceDefaultNamespacePrefix)
 }
 
-// isExtended tells a resource that a device plugin or an admin brings.
+// isExtended tells whether a resource is an extended one, of a device plugin or an admin.
 func isExtended(name corev1.ResourceName) bool {
 	const quota = corev1.DefaultResourceRequestsPrefix
 	return !isNative(name) && !strings.HasPrefix(string(name), quota) && len(validation.IsQualifiedName(quota+string(name))) == 0
@@ -180,7 +180,7 @@ func (c *podCheck) checkClaimNames(claims []corev1.ResourceClaim, list *field.Pa
 	}
 }
 
-// checkClaimRequest notes in seen what is claimed, and in parts how many requests of a claim.
+// checkClaimRequest adds to seen what is claimed, and to parts the number of requests of a claim.
 func (c *podCheck) checkClaimRequest(claim corev1.ResourceClaim, p *field.Path, seen map[string]bool, parts map[string]int) {
 	key := claim.Name
 	if claim.Request != "" {

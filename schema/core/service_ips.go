@@ -58,7 +58,7 @@ func (c *serviceCheck) checkFamilies(p *field.Path) {
 	}
 }
 
-// validIPs is false where an address is none at all: then there is nothing to compare.
+// validIPs is false where an address does not parse: then nothing is compared.
 func (c *serviceCheck) validIPs(list *field.Path) bool {
 	var known check.Known
 	if c.old != nil {

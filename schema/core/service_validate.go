@@ -21,7 +21,7 @@ type serviceCheck struct {
 	oldNotes    map[string]string
 }
 
-// validateService accepts a Service that has not been given its addresses and ports yet.
+// validateService accepts a Service without allocated addresses and ports.
 func validateService(svc *corev1.Service) field.ErrorList {
 	c := &serviceCheck{spec: &svc.Spec, annotations: svc.Annotations}
 	c.run()

@@ -13,8 +13,8 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// storageSources are the volume sources that lead to a storage system. Gantry mounts none of them; it keeps them
-// as Kubernetes does, so that manifests and agents of others find the same rules.
+// storageSources are the volume sources that lead to a storage system. Gantry mounts none of them, but validates
+// them as Kubernetes does.
 func (c *podCheck) storageSources(v *corev1.Volume) []source {
 	return []source{
 		{set: v.GitRepo != nil, name: "gitRepo", check: func(p *field.Path) {

@@ -13,7 +13,7 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// checkVolumes checks each volume and remembers the valid ones, for mounts to name.
+// checkVolumes checks each volume and collects the valid ones, which mounts refer to.
 func (c *podCheck) checkVolumes(list *field.Path) {
 	if len(c.spec.Volumes) == 0 {
 		return
@@ -37,7 +37,7 @@ func (c *podCheck) checkVolumes(list *field.Path) {
 	}
 }
 
-// claimsMade are the names of the claims that ephemeral volumes bring into being.
+// claimsMade are the names of the claims that are created for ephemeral volumes.
 func (c *podCheck) claimsMade() map[string]bool {
 	made := map[string]bool{}
 	if c.meta == nil || c.meta.Name == "" {
@@ -51,7 +51,7 @@ func (c *podCheck) claimsMade() map[string]bool {
 	return made
 }
 
-// source is one way a volume can be: exactly one is set. check is nil where any value is valid.
+// source is a volume source: exactly one is set. check is nil where any value is valid.
 type source struct {
 	set   bool
 	name  string // the JSON name

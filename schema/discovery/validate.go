@@ -29,7 +29,7 @@ func validateEndpointSlice(s *discoveryv1.EndpointSlice) field.ErrorList {
 	return f.List
 }
 
-// validateEndpointSliceUpdate lets endpoints stay that an older version took for valid.
+// validateEndpointSliceUpdate allows unchanged endpoints that an earlier version accepted.
 func validateEndpointSliceUpdate(s, old *discoveryv1.EndpointSlice) field.ErrorList {
 	f := checkSlice(s)
 	var e check.Errors
