@@ -160,7 +160,7 @@ func TestBackfillIsBounded(t *testing.T) {
 	})
 }
 
-// TestResumingInCompactedHistory: who resumes before what etcd still has is told so, all at the cost of one look.
+// TestResumingInCompactedHistory: watchers that resume before etcd's history get Expired, all with one read of etcd.
 func TestResumingInCompactedHistory(t *testing.T) {
 	s := &counted{Store: store.NewFake()}
 	revs := pastChanges(t, s, 400)

@@ -14,7 +14,7 @@ import (
 	"gantry/schema/core"
 )
 
-// Of many who replace the same revision at once one wins, and etcd does not hear of the others.
+// TestConcurrentUpdatesOfOneRevision: of many updates of one revision one succeeds, and the others are not sent to etcd.
 func TestConcurrentUpdatesOfOneRevision(t *testing.T) {
 	etcd := &interceptedStore{Store: store.NewFake()}
 	r := registrytest.On(t, etcd)

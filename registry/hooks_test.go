@@ -19,7 +19,7 @@ import (
 	"gantry/schema/core"
 )
 
-// ticket is the companion of a config map: one of two keys, which nobody else may have.
+// ticket is the companion of a config map: one of two keys, each of which one config map may have.
 type ticket struct {
 	u     *guardedUpdate
 	n     int

@@ -334,7 +334,7 @@ func (w *world) disturb(s *interceptedStore, steps int, compact, observed func(i
 				w.compacted = to
 				compact(to)
 			}
-		case n == 13: // while nobody looks
+		case n == 13: // without a watch
 			s.cut()
 			for range 10 {
 				w.step(i)
@@ -360,7 +360,7 @@ func (w *world) state() map[string]int64 {
 	return out
 }
 
-// without leaves out what a watcher that was told Expired at g[0] and listed at g[1] cannot have seen.
+// without leaves out what a watcher that got Expired at g[0] and listed at g[1] cannot have seen.
 func without(lines []string, g [2]int64) []string {
 	var out []string
 	for _, l := range lines {

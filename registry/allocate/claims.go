@@ -21,15 +21,15 @@ type claim struct {
 // Claims are what one write of a Service takes and releases.
 type Claims struct {
 	Services
-	svc      *corev1.Service
-	asked    corev1.ServiceSpec // what the client asks for, before allocation
-	had      map[string]bool    // the keys that the stored Service claims
-	owner    types.NamespacedName
-	released []claim
-	taken    []claim
-	used     map[string]map[int]bool // by prefix: the numbers known to be in use, or drawn before
-	listed   map[string]bool         // by prefix: used is complete
-	clashes  int
+	svc       *corev1.Service
+	asked     corev1.ServiceSpec // what the client asks for, before allocation
+	had       map[string]bool    // the keys that the stored Service claims
+	owner     types.NamespacedName
+	released  []claim
+	taken     []claim
+	used      map[string]map[int]bool // by prefix: the numbers known to be in use, or drawn before
+	listed    map[string]bool         // by prefix: used is complete
+	conflicts int
 }
 
 // Claims are those of a write that makes svc of the Service whose spec is old; nil: there was none, or there is to be none.
@@ -102,7 +102,7 @@ func (c *Claims) Add(t *store.Txn) error {
 // OnConflict is called after a transaction that did not run although the Service was as expected, with the compared keys. Fill then
 // decides again.
 func (c *Claims) OnConflict(current map[string]*store.KV) {
-	if c.clashes++; c.clashes >= tries {
+	if c.conflicts++; c.conflicts >= tries {
 		clear(c.used)
 		clear(c.listed)
 	}
@@ -176,7 +176,7 @@ const tries = 2
 // draw takes a free number of a pool, whose claims have the given keys; false: it is used up.
 func (c *Claims) draw(ctx context.Context, prefix string, p pool, key func(int) string, number func(string) (int, bool)) (int, bool, error) {
 	for {
-		if c.clashes >= tries && !c.listed[prefix] {
+		if c.conflicts >= tries && !c.listed[prefix] {
 			kvs, _, _, err := c.Store.List(ctx, prefix, store.RangeEnd(prefix), 0, 0)
 			if err != nil {
 				return 0, false, err
@@ -197,7 +197,7 @@ func (c *Claims) draw(ctx context.Context, prefix string, p pool, key func(int) 
 		if c.listed[prefix] {
 			return 0, false, nil
 		}
-		c.clashes = tries // numbers that seem used up may only have been tried before
+		c.conflicts = tries // numbers that seem used up may only have been tried before
 		delete(c.used, prefix)
 	}
 }

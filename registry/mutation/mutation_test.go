@@ -15,7 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestMutationsAreDetected: a change of an object that the cache handed out is told with its kind, key and what was changed.
+// TestMutationsAreDetected: a change of an object that the cache handed out is reported with its kind, key and what was changed.
 func TestMutationsAreDetected(t *testing.T) {
 	r, _ := registrytest.New(t)
 	ctx := context.Background()
@@ -38,6 +38,6 @@ func TestMutationsAreDetected(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	if err := mutation.Changed(); err != nil {
-		t.Errorf("told again: %v", err)
+		t.Errorf("reported again: %v", err)
 	}
 }

@@ -154,5 +154,5 @@ func (q *Set) Err(relKey string) error {
 
 var quarantinedValues = promauto.NewGaugeVec(prometheus.GaugeOpts{
 	Name: "gantry_quarantined_values",
-	Help: "Values in etcd that cannot be read and are served to nobody.",
+	Help: "Values in etcd that cannot be read and are not served.",
 }, []string{"resource"})

@@ -63,8 +63,8 @@ func TestRecorderOfManyBadValues(t *testing.T) {
 func manyBadValues(t *testing.T, values int, leave bool) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store.NewFake()
-		var told atomic.Int64
-		r, q := recording(s, func() { told.Add(1) })
+		var reported atomic.Int64
+		r, q := recording(s, func() { reported.Add(1) })
 		for i := range values {
 			relKey, kv := badAt(i, int64(i+2))
 			q.Put(relKey, kv, 1, errors.New("rubbish"))
@@ -80,8 +80,8 @@ func manyBadValues(t *testing.T, values int, leave bool) {
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()
 		time.Sleep(time.Minute) // of the bubble's time
-		if n := len(records(t, s)); n != values || int(told.Load()) != values {
-			t.Errorf("%d values are recorded and %d told of %d", n, told.Load(), values)
+		if n := len(records(t, s)); n != values || int(reported.Load()) != values {
+			t.Errorf("%d values are recorded and %d reported of %d", n, reported.Load(), values)
 		}
 		for i := range values {
 			if relKey, _ := badAt(i, 0); leave {
@@ -90,15 +90,15 @@ func manyBadValues(t *testing.T, values int, leave bool) {
 		}
 		bounded()
 		time.Sleep(time.Minute)
-		if n := len(records(t, s)); leave && n != 0 || int(told.Load()) != values {
-			t.Errorf("%d records are left, %d told", n, told.Load())
+		if n := len(records(t, s)); leave && n != 0 || int(reported.Load()) != values {
+			t.Errorf("%d records are left, %d reported", n, reported.Load())
 		}
 		cancel()
 		<-ended
 	})
 }
 
-// failing is a store that fails while it is told to, and counts transactions.
+// failing is a store that fails while it is set to, and counts transactions.
 type failing struct {
 	*store.Fake
 	fails   atomic.Bool

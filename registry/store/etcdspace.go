@@ -8,7 +8,7 @@ import (
 )
 
 // Full is the error of an etcd that takes no writes, because its database has reached the quota or a member's data are
-// corrupt; nil also where that cannot be told.
+// corrupt; nil also where that is not known.
 func (e *Etcd) Full(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()

@@ -290,7 +290,7 @@ func TestPodUpdateNamesTheChange(t *testing.T) {
 	}
 }
 
-// A spec that somebody wrote to etcd, and that is not valid, keeps nobody from labelling or annotating its pod.
+// A pod whose spec is invalid, written to etcd by hand, can still be labelled and annotated.
 func TestPodUpdateLeavesAnOldError(t *testing.T) {
 	old, pod := simplePod(), simplePod()
 	for _, p := range []*corev1.Pod{old, pod} {

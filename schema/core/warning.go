@@ -216,12 +216,12 @@ func (w *podWarner) selectors(a *corev1.Affinity) {
 	if a == nil {
 		return
 	}
-	terms := func(must []corev1.PodAffinityTerm, wish []corev1.WeightedPodAffinityTerm, p *field.Path) {
+	terms := func(must []corev1.PodAffinityTerm, preferredTerms []corev1.WeightedPodAffinityTerm, p *field.Path) {
 		for i := range must {
 			w.needsSelector(must[i].LabelSelector, p.Child(required).Index(i))
 		}
-		for i := range wish {
-			w.needsSelector(wish[i].PodAffinityTerm.LabelSelector, p.Child(preferred).Index(i).Child("podAffinityTerm"))
+		for i := range preferredTerms {
+			w.needsSelector(preferredTerms[i].PodAffinityTerm.LabelSelector, p.Child(preferred).Index(i).Child("podAffinityTerm"))
 		}
 	}
 	if p := a.PodAffinity; p != nil {
