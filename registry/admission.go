@@ -15,21 +15,21 @@ import (
 	"gantry/schema"
 )
 
-// admission is what the rules of admission have to do with one write: the request that they are asked about, which is also their view of
-// other objects (admissionreader.go) and of its rules' keys (admissionkeys.go). nil: no rule concerns the write.
+// admission is the admission of one write: the request, which is also the rules' Reader of other objects (admissionreader.go) and of
+// their keys (admissionkeys.go). nil: no rule concerns the write.
 type admission struct {
 	admit.Request
 	registry *Registry
 	last     admit.Found
-	met      map[string]state    // objects that were met in another state than a rule had found
+	newer    map[string]state    // objects whose state in the store is not the one that a rule had read, by key
 	keys     map[string]keyState // keys of rules that were read from the store during this write
 	fresh    bool                // keys are read from the store
-	guessed  bool                // the state of a key was returned that the store was not asked for
+	assumed  bool                // the state of a key was returned without reading the store
 	leave    func()              // leaves the queue of writers of a key; nil: it is in none
 }
 
-// admissionOf is the admission of a request; nil where no rule concerns it. A node's registry writes nothing but its heartbeat and may
-// not read what the rules look at: it asks none.
+// admissionOf is the admission of a request; nil where no rule concerns it. A node's registry writes its heartbeat alone and may not
+// read what the rules read: no rule concerns its writes.
 func (r *Registry) admissionOf(ctx context.Context, op admit.Operation, t target, subresource string) *admission {
 	if r.cfg.Node != "" || !r.admitters.Want(op, t.kind, subresource) {
 		return nil
@@ -116,7 +116,7 @@ func (a *admission) validate(ctx context.Context, removes bool) error {
 	return a.refused(ctx, a.registry.admitters.Validate(ctx, a, &a.Request))
 }
 
-// applyScale gives obj the replicas of the Scale that the rules have seen, where they have seen one.
+// applyScale sets obj's replicas to those of the Scale that was admitted, where there is one.
 func (a *admission) applyScale(obj schema.Object) error {
 	if a == nil {
 		return nil
@@ -135,7 +135,7 @@ func (a *admission) warnings() []string {
 	return a.Warnings
 }
 
-// refused is a rule's error as the registry's; nil stays nil.
+// refused returns a rule's error as one of the registry; nil for nil.
 func (a *admission) refused(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -146,16 +146,16 @@ func (a *admission) refused(ctx context.Context, err error) error {
 func (a *admission) refusal(ctx context.Context, err error) error {
 	var denied *admit.Denied
 	var missing *admit.Missing
-	var faulty *admit.Invalid
+	var refused *admit.Invalid
 	switch {
 	case errors.As(err, &denied):
-		e := fault(a.Kind, a.Name, Forbidden, "")
+		e := newError(a.Kind, a.Name, Forbidden, "")
 		e.Reason, e.Causes = denied.Reason, denied.Causes
 		return e
 	case errors.As(err, &missing):
 		return &Error{Kind: NotFound, Group: missing.Group, Resource: missing.Resource, KindName: missing.Kind, Name: missing.Name}
-	case errors.As(err, &faulty):
-		return invalid(a.Kind, a.Name, faulty.Faults)
+	case errors.As(err, &refused):
+		return invalid(a.Kind, a.Name, refused.Errs)
 	case ctx.Err() != nil:
 		return ctxError(ctx)
 	}
@@ -167,7 +167,7 @@ func (a *admission) refusal(ctx context.Context, err error) error {
 	return &Error{Kind: Unavailable, Group: a.Kind.Group, Resource: a.Kind.Plural, KindName: a.Kind.Kind, Name: a.Name, Cause: err}
 }
 
-// Admit asks the rules of admission about a request below an object that stores nothing itself: a connection to a pod
+// Admit runs admission for a request below an object that stores nothing itself: a connection to a pod
 // (admit.Connect), a token, an eviction (admit.Create). o.Subresource names it, and body is what it asks for, a schema.Object unless
 // it is a connection. check, where set, validates the body between the phases. Rules may change a body.
 func (r *Registry) Admit(ctx context.Context, op admit.Operation, k *schema.Kind, namespace, name string, body runtime.Object, check func() error, o WriteOptions) error {
@@ -195,7 +195,7 @@ func (r *Registry) Admit(ctx context.Context, op admit.Operation, k *schema.Kind
 		return err
 	}
 	if a != nil && a.changesKeys() {
-		return t.fault(Unavailable, fmt.Sprintf("a rule of admission has added keys, which a %s of %s/%s cannot store", op, k.Plural, o.Subresource))
+		return t.newError(Unavailable, fmt.Sprintf("a rule of admission has added keys, which a %s of %s/%s cannot store", op, k.Plural, o.Subresource))
 	}
 	o.warn(k, nil, nil, a.warnings())
 	return nil
@@ -203,13 +203,13 @@ func (r *Registry) Admit(ctx context.Context, op admit.Operation, k *schema.Kind
 
 type userKey struct{}
 
-// WithUser says who makes the requests of a context: rules of admission are told it, and the record of a write names it. user is not
-// changed from here on. Without it, the process itself makes them, as Config.Agent (a node's as its node).
+// WithUser sets the user of a context's requests, for rules of admission and the records of writes. user must not be changed afterwards.
+// Without it, the user is the process itself, as Config.Agent (a node's as its node).
 func WithUser(ctx context.Context, user *authenticationv1.UserInfo) context.Context {
 	return context.WithValue(ctx, userKey{}, user)
 }
 
-// userOf is who makes the requests of a context.
+// userOf is the user of a context's requests.
 func (r *Registry) userOf(ctx context.Context) *authenticationv1.UserInfo {
 	if user, ok := ctx.Value(userKey{}).(*authenticationv1.UserInfo); ok && user.Username != "" {
 		return user
@@ -217,7 +217,7 @@ func (r *Registry) userOf(ctx context.Context) *authenticationv1.UserInfo {
 	return r.self
 }
 
-// selfOf is the process itself.
+// selfOf is the user of the process itself.
 func selfOf(cfg Config) *authenticationv1.UserInfo {
 	if cfg.Node != "" {
 		return &authenticationv1.UserInfo{Username: cfg.Agent + "/" + cfg.Node}

@@ -221,7 +221,7 @@ func TestErrorsOfRules(t *testing.T) {
 	}{
 		{"denied", &admit.Denied{Reason: "not today"}, registry.Forbidden, "not today"},
 		{"missing", &admit.Missing{Resource: "things", Kind: "Thing", Name: "x"}, registry.NotFound, `things "x"`},
-		{"invalid", &admit.Invalid{Faults: field.ErrorList{field.Required(field.NewPath("data", "k"), "")}}, registry.Invalid, "data.k: Required value"},
+		{"invalid", &admit.Invalid{Errs: field.ErrorList{field.Required(field.NewPath("data", "k"), "")}}, registry.Invalid, "data.k: Required value"},
 		{"undecided", errors.New("the policy is away"), registry.Unavailable, "the policy is away"},
 	} {
 		r := registryWith(t, admit.Rule{Name: "Refuse", Validate: func(context.Context, admit.Reader, *admit.Request) error { return c.err }})

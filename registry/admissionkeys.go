@@ -11,7 +11,7 @@ import (
 	"gantry/registry/store"
 )
 
-// keyState is what is known of a key of a rule: its value, its revision (0: there is none), and the store's revision when that was so.
+// keyState is the state of a key of a rule: its value, its revision (0: absent), and the store's revision at which it was so.
 type keyState struct {
 	value     []byte
 	rev, seen int64
@@ -40,7 +40,7 @@ func (rk *ruleKeys) get(key string) (keyState, bool) {
 	return st, ok
 }
 
-// forgetWritten forgets what this process has written and read last: the store was restored to an earlier state.
+// forgetWritten drops what this process remembers of its last writes and reads: the store was restored to an earlier state.
 func (r *Registry) forgetWritten() {
 	r.results.forget()
 	r.ruleKeys.forget()
@@ -91,15 +91,15 @@ func (a *admission) Get(ctx context.Context, key admit.Key) (admit.KV, error) {
 
 // Refresh is admit.Reader's Refresh.
 func (a *admission) Refresh() bool {
-	guessed := a.guessed
+	guessed := a.assumed
 	if guessed {
-		a.fresh, a.guessed = true, false
+		a.fresh, a.assumed = true, false
 		clear(a.keys)
 	}
 	return guessed
 }
 
-// known is the newest state of a key that may be used without asking the store.
+// known is the newest state of a key that may be used without reading the store.
 func (a *admission) known(key string) (keyState, bool) {
 	own, ok := a.keys[key]
 	shared, known := a.registry.ruleKeys.get(key)
@@ -111,7 +111,7 @@ func (a *admission) known(key string) (keyState, bool) {
 	case a.fresh || !known:
 		return keyState{}, false
 	}
-	a.guessed = true
+	a.assumed = true
 	return shared, true
 }
 
@@ -176,23 +176,23 @@ func (a *admission) unknown() {
 	}
 }
 
-// maxAsked is how often the rules of one write are asked again because a companion has changed.
-const maxAsked = 24
+// maxReinvocations is how often the rules of one write are called again because a companion has changed.
+const maxReinvocations = 24
 
-// overrun is the error of a write whose companions have changed each time.
-func (a *admission) overrun() error {
-	e := fault(a.Kind, a.Name, TooManyRequests, "too many concurrent writes change what admission decides on, please try again")
+// tooManyReinvocations is the error of a write whose companions have changed each time.
+func (a *admission) tooManyReinvocations() error {
+	e := newError(a.Kind, a.Name, TooManyRequests, "too many concurrent writes change what admission decides on, please try again")
 	e.RetryAfter = time.Second
 	return e
 }
 
-// askAgain asks the rules again whose companions have changed. It is called when a transaction did not run although the object was as
-// expected; asked is false where it was not for a companion.
-func (a *admission) askAgain(ctx context.Context, res store.TxnResult) (asked bool, err error) {
+// reinvoke calls the rules again whose companions have changed, after a transaction that did not run although the object was as
+// expected. reinvoked is false where no companion has changed.
+func (a *admission) reinvoke(ctx context.Context, res store.TxnResult) (reinvoked bool, err error) {
 	if a == nil {
 		return false, nil
 	}
-	changed, contended, err := a.meet(ctx, res)
+	changed, contended, err := a.noteChanged(ctx, res)
 	if err != nil || changed == nil {
 		return false, err
 	}
@@ -201,20 +201,20 @@ func (a *admission) askAgain(ctx context.Context, res store.TxnResult) (asked bo
 			return false, err
 		}
 	}
-	err = a.AskAgain(ctx, a, func(c *admit.Companion) bool { return changed[c.Key] })
+	err = a.Reinvoke(ctx, a, func(c *admit.Companion) bool { return changed[c.Key] })
 	return true, a.refused(ctx, err)
 }
 
-// meet notes the companions that have changed, and a key of a rule that is one of them.
-func (a *admission) meet(ctx context.Context, res store.TxnResult) (changed map[string]bool, contended string, err error) {
+// noteChanged returns the companions that have changed, by key, and one of them that is a key of a rule. It remembers their states.
+func (a *admission) noteChanged(ctx context.Context, res store.TxnResult) (changed map[string]bool, contended string, err error) {
 	for _, c := range a.Companions() {
 		rev := int64(0)
 		if c.Kind != nil {
-			rev, err = a.meetObject(ctx, c)
+			rev, err = a.noteChangedObject(ctx, c)
 		} else {
 			st := keyStateOf(res.Current[c.Key], res.Revision)
 			if st.rev != c.Revision {
-				a.registry.ruleKeys.drop(c.Key, c.Revision) // also where the store was put back to an earlier state
+				a.registry.ruleKeys.drop(c.Key, c.Revision) // also where the store was restored to an earlier state
 			}
 			a.keep(c.Key, st)
 			rev = st.rev
@@ -234,29 +234,29 @@ func (a *admission) meet(ctx context.Context, res store.TxnResult) (changed map[
 	return changed, contended, nil
 }
 
-// meetObject is the revision that an object has now.
-func (a *admission) meetObject(ctx context.Context, c admit.Companion) (int64, error) {
+// noteChangedObject returns the revision of an object in the store, and remembers its state where that is not c's.
+func (a *admission) noteChangedObject(ctx context.Context, c admit.Companion) (int64, error) {
 	r := a.registry
-	met, err := r.read(ctx, target{kind: c.Kind, key: c.Key})
+	now, err := r.read(ctx, target{kind: c.Kind, key: c.Key})
 	switch {
 	case err != nil:
 		return 0, about(a.Kind, a.Name, err)
-	case met.rev == c.Revision:
-		return met.rev, nil
-	case met.item == nil && met.rev != 0:
-		return 0, &Error{Kind: Unreadable, Group: c.Kind.Group, Resource: c.Kind.Plural, KindName: c.Kind.Kind, Name: path.Base(c.Key), Cause: met.bad}
-	case met.item != nil:
-		r.results.keep(c.Key, met.item) // for the next write, where the cache is behind for longer
+	case now.rev == c.Revision:
+		return now.rev, nil
+	case now.item == nil && now.rev != 0:
+		return 0, &Error{Kind: Unreadable, Group: c.Kind.Group, Resource: c.Kind.Plural, KindName: c.Kind.Kind, Name: path.Base(c.Key), Cause: now.bad}
+	case now.item != nil:
+		r.results.keep(c.Key, now.item) // for the next write, where the cache is behind for longer
 	}
-	if a.met == nil {
-		a.met = map[string]state{}
+	if a.newer == nil {
+		a.newer = map[string]state{}
 	}
-	a.met[c.Key] = met
-	return met.rev, nil
+	a.newer[c.Key] = now
+	return now.rev, nil
 }
 
-// await queues a write, before its transaction, where others of this process wait for a key of it, and asks the rules again where
-// those have changed it meanwhile. A write is in one such queue at most, so that two cannot wait for each other.
+// await queues a write, before its transaction, where other writes of this process wait for one of its keys, and calls the rules again
+// where those have changed it. A write is in one such queue at most, so that two cannot wait for each other.
 func (a *admission) await(ctx context.Context) error {
 	if a == nil || a.leave != nil {
 		return nil
@@ -266,7 +266,7 @@ func (a *admission) await(ctx context.Context) error {
 			if err := a.enqueue(ctx, c.Key); err != nil {
 				return err
 			}
-			return a.refused(ctx, a.AskAgain(ctx, a, func(c *admit.Companion) bool {
+			return a.refused(ctx, a.Reinvoke(ctx, a, func(c *admit.Companion) bool {
 				st, ok := a.registry.ruleKeys.get(c.Key)
 				return c.Kind == nil && ok && st.rev != c.Revision
 			}))

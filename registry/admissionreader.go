@@ -8,24 +8,25 @@ import (
 	"gantry/schema"
 )
 
-// The rules' view of other objects: what this write has met, then the cache, then etcd for what the cache does not have (yet).
+// The rules read other objects from what this write has read before, then from the cache, then from etcd where the cache does not have
+// them (yet).
 
 var _ admit.Reader = (*admission)(nil)
 
 // Serves is admit.Reader's Serves.
 func (a *admission) Serves(group, plural string) bool { return a.kind(group, plural) != nil }
 
-// Find is admit.Reader's Find. The object found last is found again without a look-up: both phases of a rule ask for it.
+// Find is admit.Reader's Find. The last result is remembered: both phases of a rule read the same object.
 func (a *admission) Find(ctx context.Context, group, plural, namespace, name string) (admit.Found, error) {
-	if f := &a.last; f.Object != nil && a.met == nil && f.Object.GetName() == name && f.Object.GetNamespace() == namespace && f.Kind.Plural == plural && f.Kind.Group == group {
+	if f := &a.last; f.Object != nil && a.newer == nil && f.Object.GetName() == name && f.Object.GetNamespace() == namespace && f.Kind.Plural == plural && f.Kind.Group == group {
 		return *f, nil
 	}
 	found, err := a.find(ctx, group, plural, namespace, name, func(t target) (state, error) {
-		if st, ok := a.met[t.key]; ok {
+		if st, ok := a.newer[t.key]; ok {
 			return st, nil
 		}
 		if c := a.registry.reads.caches.of(t.kind); c != nil {
-			c.start() // what one write asks for, the next one will
+			c.start() // later writes read the same kind
 		}
 		return a.registry.latestKnown(ctx, t)
 	})

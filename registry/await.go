@@ -33,13 +33,13 @@ func (c *cache) await(ctx context.Context, rev int64) error {
 	}
 }
 
-// timeoutError is the error of a read whose time is over, with what the cache waits for.
+// timeoutError is the error of a read after its deadline, with what the cache waits for.
 func (c *cache) timeoutError(ctx context.Context) error {
 	c.mu.RLock()
-	fault := c.fault
+	err := c.syncErr
 	c.mu.RUnlock()
-	if fault != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return &Error{Kind: Unavailable, Resource: c.kind.Plural, Group: c.kind.Group, Cause: fault}
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return &Error{Kind: Unavailable, Resource: c.kind.Plural, Group: c.kind.Group, Cause: err}
 	}
 	return ctxError(ctx)
 }

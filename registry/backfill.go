@@ -12,20 +12,20 @@ import (
 	"gantry/registry/store"
 )
 
-// backfill is the part of a kind's history before the ring that was read last, for the watchers that resume there. However many
-// they are, one watch of etcd reads for all of them: from the oldest revision that is wanted up to the ring. A watcher that resumes before
+// backfill is the part of a kind's history before the ring that was read last, for the watchers that resume there. One watch of etcd
+// reads for all of them: from the oldest revision that is wanted up to the ring. A watcher that resumes before
 // what is kept waits for the next round, and so does one that is too slow for what is kept. The next round begins when this one has
 // reached the ring, so that requests for an old revision, again and again, make no other watcher wait for ever.
 type backfill struct {
 	c    *cache
-	wake chan struct{} // has a token when somebody waits
+	wake chan struct{} // has a token when a watcher waits
 
 	mu         sync.RWMutex // guards all below; it is taken after the cache's
 	entries    []entry      // every change after floor up to rev
 	floor, rev int64
 	bytes      int
 	limit      int                // of entries
-	waiting    map[*Watcher]int64 // those who need to be served, and the revision each of them is at
+	waiting    map[*Watcher]int64 // the watchers to serve, each with its revision
 	compacted  int64              // etcd has no changes before this revision any more, as far as is known
 	reached    bool               // the last round is over: the ring followed on entries
 	round      int                // counts how often entries began anew
@@ -42,8 +42,8 @@ const (
 	backfillEntries = 16384
 	backfillBytes   = 32 << 20
 	readAhead       = 4096
-	// readerPatience is how long entries stay for a reader that has not come back for more.
-	readerPatience = time.Second
+	// readerTimeout is how long entries are kept for a reader that does not read on.
+	readerTimeout = time.Second
 )
 
 func newBackfill(c *cache) *backfill {
@@ -106,17 +106,17 @@ func (b *backfill) wait(w *Watcher) (<-chan struct{}, error) {
 	return b.changed, nil
 }
 
-// closedChannel is for those who need not wait.
+// closedChannel is returned where there is no need to wait.
 var closedChannel = func() <-chan struct{} { c := make(chan struct{}); close(c); return c }()
 
-// leave ends a wait.
+// leave removes a watcher from those that wait.
 func (b *backfill) leave(w *Watcher) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.waiting, w)
 }
 
-// run reads for those who wait, until ctx is done.
+// run reads for the watchers that wait, until ctx is done.
 func (b *backfill) run(ctx context.Context) error {
 	pause := firstRewatch
 	for {
@@ -163,7 +163,7 @@ func (b *backfill) next(now time.Time) (round int, wanted bool, later time.Durat
 	}
 	if from != b.rev && !b.reached {
 		if passed := b.passed.Load(); passed != b.awaited {
-			b.awaited, b.deadline = passed, now.Add(readerPatience)
+			b.awaited, b.deadline = passed, now.Add(readerTimeout)
 		}
 		if wait := b.deadline.Sub(now); wait > 0 {
 			return b.round, false, wait
@@ -195,14 +195,14 @@ func (b *backfill) oldest(ringFloor int64) int64 {
 	return ahead
 }
 
-// restart forgets the entries and begins at a revision; b.mu is held.
+// restart drops the entries and begins at a revision; b.mu is held.
 func (b *backfill) restart(from int64) {
 	b.entries, b.bytes, b.floor, b.rev = nil, 0, from, from
 	b.passed.Store(from)
 	b.round++
 }
 
-// reset forgets everything: etcd's history may be another one now.
+// reset drops everything: etcd may have been restored, with another history.
 func (b *backfill) reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -211,7 +211,7 @@ func (b *backfill) reset() {
 	b.notify()
 }
 
-// notify wakes those who wait; b.mu is held.
+// notify wakes the watchers that wait; b.mu is held.
 func (b *backfill) notify() {
 	close(b.changed)
 	b.changed = make(chan struct{})
@@ -284,7 +284,7 @@ func (b *backfill) add(round int, entries []entry, rev int64) (enough bool) {
 // full tells whether as many entries are more than are kept; b.mu is held.
 func (b *backfill) full(n int) bool { return n > b.limit || b.bytes > backfillBytes }
 
-// trim forgets the oldest revisions beyond the bounds, as far as the foremost reader has passed them, so that it always advances. b.mu is held.
+// trim drops the oldest revisions beyond the bounds, as far as the foremost reader has passed them, so that it always advances. b.mu is held.
 func (b *backfill) trim() {
 	n, passed := 0, b.passed.Load()
 	for n < len(b.entries) && b.full(len(b.entries)-n) && b.entries[n].rev <= passed {
@@ -301,7 +301,7 @@ func (b *backfill) trim() {
 // pastSize is size for an entry whose item no cache holds.
 func (e entry) pastSize() int { return e.size() + len(e.item.JSON) }
 
-// dropUnused forgets entries that no watcher has needed for a while.
+// dropUnused drops entries that no watcher has read for a while.
 func (b *backfill) dropUnused(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -317,20 +317,20 @@ const maxLatest = 4096
 // made, by key: they need not be decoded twice.
 func (c *cache) pastEntry(ev store.Event, latest map[string]*Item) (e entry, ok bool) {
 	e = newEntry(ev.KV.ModRevision)
-	rest := strings.TrimPrefix(ev.KV.Key, c.prefix)
+	relKey := strings.TrimPrefix(ev.KV.Key, c.prefix)
 	if ev.Prev != nil {
-		if e.prev = latest[rest]; e.prev == nil || e.prev.Revision != ev.Prev.ModRevision {
+		if e.prev = latest[relKey]; e.prev == nil || e.prev.Revision != ev.Prev.ModRevision {
 			e.prev = c.itemAt(ev.Prev)
 		}
 	}
 	if !ev.Delete {
 		e.item = c.itemAt(ev.KV)
 	}
-	if delete(latest, rest); e.item != nil {
+	if delete(latest, relKey); e.item != nil {
 		if len(latest) >= maxLatest {
 			clear(latest)
 		}
-		latest[rest] = e.item
+		latest[relKey] = e.item
 	}
 	if e.item == nil && e.prev != nil {
 		e.item, e.gone = e.prev.atRevision(e.rev), true

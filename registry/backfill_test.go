@@ -160,7 +160,7 @@ func TestBackfillIsBounded(t *testing.T) {
 	})
 }
 
-// TestResumingInCompactedHistory: who resumes before what etcd still has is told so, all at the cost of one look.
+// TestResumingInCompactedHistory: watchers that resume before etcd's history get Expired, all with one read of etcd.
 func TestResumingInCompactedHistory(t *testing.T) {
 	s := &counted{Store: store.NewFake()}
 	revs := pastChanges(t, s, 400)
@@ -186,7 +186,7 @@ func TestResumingInCompactedHistory(t *testing.T) {
 
 // TestResumingOutlivesLostWatches: etcd's connection is lost while history is read.
 func TestResumingOutlivesLostWatches(t *testing.T) {
-	s := &faulty{Store: store.NewFake(), cuts: map[int]context.CancelFunc{}}
+	s := &interceptedStore{Store: store.NewFake(), cuts: map[int]context.CancelFunc{}}
 	revs := pastChanges(t, s, 2000)
 	r := testRegistry(t, s)
 	over := make(chan struct{})

@@ -60,26 +60,26 @@ func (r *Registry) Bind(ctx context.Context, namespace, name string, binding *co
 
 func checkBinding(t target, b *corev1.Binding) error {
 	if b.Name != "" && b.Name != t.name {
-		return t.fault(BadRequest, "name in URL does not match name in Binding object")
+		return t.newError(BadRequest, "name in URL does not match name in Binding object")
 	}
-	var faults field.ErrorList
+	var errs field.ErrorList
 	path := field.NewPath("target")
 	if b.Target.Kind != "" && b.Target.Kind != "Node" {
-		faults = append(faults, field.NotSupported(path.Child("kind"), b.Target.Kind, []string{"Node", "<empty>"}))
+		errs = append(errs, field.NotSupported(path.Child("kind"), b.Target.Kind, []string{"Node", "<empty>"}))
 	}
 	switch {
 	case b.Target.Name == "":
-		faults = append(faults, field.Required(path.Child("name"), ""))
+		errs = append(errs, field.Required(path.Child("name"), ""))
 	case !store.IsSegment(b.Target.Name):
-		faults = append(faults, field.Invalid(path.Child("name"), b.Target.Name, "is not the name of a node"))
+		errs = append(errs, field.Invalid(path.Child("name"), b.Target.Name, "is not the name of a node"))
 	}
-	if len(faults) == 0 {
+	if len(errs) == 0 {
 		return nil
 	}
-	return &Error{Kind: Invalid, Resource: "bindings", KindName: "Binding", Name: t.name, Fields: faults}
+	return &Error{Kind: Invalid, Resource: "bindings", KindName: "Binding", Name: t.name, Fields: errs}
 }
 
-// bind changes the pod, or says why it cannot be bound.
+// bind changes the pod, or returns why it cannot be bound.
 func bind(pod *corev1.Pod, b *corev1.Binding, now time.Time) error {
 	conflict := func(format string, args ...any) error {
 		return &Error{Kind: Conflict, Resource: "pods/binding", KindName: "Pod", Name: pod.Name, Reason: fmt.Sprintf(format, args...)}

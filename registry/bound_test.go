@@ -23,11 +23,11 @@ func TestTooLongListsAreNotValidated(t *testing.T) {
 	}
 }
 
-// TestManyFaultsEnd: the list of faults of an object ends and says how many more there are.
-func TestManyFaultsEnd(t *testing.T) {
+// TestManyErrorsEnd: the list of errors of an object ends and says how many more there are.
+func TestManyErrorsAreTruncated(t *testing.T) {
 	r, _ := registrytest.New(t)
 	p := pod("p")
 	p.Spec.Containers[0].Env = make([]corev1.EnvVar, 5_000)
 	_, err := r.Create(testContext(t), core.Pod, p, registry.WriteOptions{})
-	wantError(t, err, registry.Invalid, "...: Too many: 4500: more faults, which are not listed")
+	wantError(t, err, registry.Invalid, "...: Too many: 4500: more errors, which are not listed")
 }

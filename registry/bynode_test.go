@@ -43,7 +43,7 @@ func TestCopyStaysInStep(t *testing.T) {
 		t.Fatalf("gone %v, %v", gone, err)
 	}
 	same("marked", "n1")
-	// Somebody moves the pod by hand; the next write moves the copy.
+	// The pod is moved by hand; the next write moves the copy.
 	value, _ := stored(t, store, podKey)
 	raw(t, store, podKey, strings.ReplaceAll(value, `"nodeName":"n1"`, `"nodeName":"n2"`))
 	fresh := registry.New(registry.Config{Store: store, Kinds: r.Kinds()})

@@ -28,26 +28,26 @@ type cache struct {
 	log           *slog.Logger
 	bad           *quarantine.Set
 	written       func(key string) *Item // the last result of this process at a key, where it is remembered
-	forgetWritten func()                 // forgets all of those
+	forgetWritten func()                 // drops all of those
 
 	backfill *backfill
 
-	asked   atomic.Bool   // to start
+	asked   atomic.Bool   // it is to be started
 	removed chan struct{} // closed when the kind is not served any more
-	decoded atomic.Bool   // objects are wanted in this process: keep them when they are decoded
+	decoded atomic.Bool   // this process reads decoded objects: keep them when they are decoded
 
 	mu         sync.RWMutex // guards all below
 	filled     bool
 	stale      bool   // list again before going on
-	rewound    bool   // etcd's history is another one than before: a revision may mean another state than is cached
+	rewound    bool   // etcd was restored, with another history: a revision may be another state than the cached one
 	lastChange change // the last change seen, which etcd's history must have; rev 0: none
-	fault      error  // why it is not up to date; nil: it is
+	syncErr    error  // why it is not up to date; nil: it is
 	rev        int64  // every change up to it is applied
 	last       int64  // the revision of the last change of the state
 	view       view
 	ring       ring
 	gauge      prometheus.Gauge
-	advanced   chan struct{} // closed and replaced when rev, filled or fault changes
+	advanced   chan struct{} // closed and replaced when rev, filled or syncErr changes
 	changed    chan struct{} // closed and replaced when the ring grows
 	pages      []page
 	cancel     context.CancelFunc // ends the open watch; nil: there was none yet, or it is ended
@@ -83,15 +83,15 @@ func (c *cache) start() {
 	}
 }
 
-// ready is what keeps a cache that is in use from serving.
+// ready returns why a cache that is in use cannot serve; nil: it can.
 func (c *cache) ready() error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	switch {
-	case !c.asked.Load() || c.filled && c.fault == nil:
+	case !c.asked.Load() || c.filled && c.syncErr == nil:
 		return nil
-	case c.fault != nil:
-		return c.fault
+	case c.syncErr != nil:
+		return c.syncErr
 	}
 	return errors.New("it is being filled")
 }
@@ -114,7 +114,7 @@ func (c *cache) run(ctx context.Context) error {
 		if c.revision() > before || errors.Is(err, Expired) {
 			pause = firstRewatch // it made progress
 		}
-		c.setFault(err)
+		c.setSyncError(err)
 		c.log.Warn("watch of etcd lost", "after", pause, "err", err)
 		select {
 		case <-time.After(pause):
@@ -138,7 +138,7 @@ func (c *cache) stream(ctx context.Context) error {
 		}
 		if list = now < from || !c.historyMatches(ctx); list {
 			c.mu.Lock()
-			c.distrust()
+			c.discardHistory()
 			c.mu.Unlock()
 		}
 	}
@@ -150,7 +150,7 @@ func (c *cache) stream(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	c.noteWatch(cancel)
+	c.setWatch(cancel)
 	for b := range c.store.Watch(ctx, c.prefix, store.RangeEnd(c.prefix), from+1, false) {
 		if errors.Is(b.Err, Expired) {
 			c.log.Info("history of etcd compacted, listing again", "rv", c.revision())
@@ -171,11 +171,11 @@ func (c *cache) revision() int64 {
 	return c.rev
 }
 
-// noteWatch notes that a watch is open, and how to end it.
-func (c *cache) noteWatch(cancel context.CancelFunc) {
+// setWatch stores that a watch is open, and how to end it.
+func (c *cache) setWatch(cancel context.CancelFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fault, c.cancel, c.opened = nil, cancel, time.Now()
+	c.syncErr, c.cancel, c.opened = nil, cancel, time.Now()
 	if c.stale { // interrupted since it was listed
 		cancel()
 	}
@@ -190,11 +190,11 @@ func (c *cache) interrupt(rev int64) {
 	if c.stale || !c.filled || c.rev <= rev {
 		return
 	}
-	c.distrust()
+	c.discardHistory()
 }
 
-// distrust makes the cache list everything again, without reusing what it has. c.mu is held.
-func (c *cache) distrust() {
+// discardHistory makes the cache list everything again and reuse none of its items. c.mu is held.
+func (c *cache) discardHistory() {
 	c.log.Warn("etcd was restored to an earlier state, listing again", "rv", c.rev)
 	c.stale, c.rewound, c.lastChange = true, true, change{}
 	c.forgetWritten()
@@ -204,7 +204,7 @@ func (c *cache) distrust() {
 	}
 }
 
-// historyMatches tells whether etcd's history has the last change that was seen here; true also where etcd does not know any more. A store that
+// historyMatches tells whether etcd's history has the last change that was seen here; true also where etcd has compacted it. A store that
 // was restored to an earlier state may have passed the revisions seen here since, with other changes.
 func (c *cache) historyMatches(ctx context.Context) bool {
 	c.mu.RLock()
@@ -213,14 +213,14 @@ func (c *cache) historyMatches(ctx context.Context) bool {
 	if seen.rev == 0 {
 		return true
 	}
-	kv, _, err := c.store.Get(ctx, c.prefix+seen.rest, seen.rev)
+	kv, _, err := c.store.Get(ctx, c.prefix+seen.relKey, seen.rev)
 	switch {
 	case err != nil:
-		return true // compacted, or away
+		return true // compacted, or etcd does not answer
 	case seen.item == nil || kv == nil:
 		return seen.item == nil && kv == nil
 	}
-	it, err := itemAt(c.kind, seen.rest, kv, false)
+	it, err := itemAt(c.kind, seen.relKey, kv, false)
 	return err == nil && it.Revision == seen.item.Revision && it.uid == seen.item.uid
 }
 
@@ -231,14 +231,14 @@ func (c *cache) markStale() {
 	c.stale = true
 }
 
-func (c *cache) setFault(err error) {
+func (c *cache) setSyncError(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fault = err
+	c.syncErr = err
 	c.notify()
 }
 
-// notify wakes those who wait for a revision; c.mu is held.
+// notify wakes the readers that wait for a revision; c.mu is held.
 func (c *cache) notify() {
 	close(c.advanced)
 	c.advanced = make(chan struct{})
@@ -270,9 +270,9 @@ func (c *cache) apply(ctx context.Context, b store.WatchBatch) {
 	}
 }
 
-// change is a decoded change. Where item is nil, there is nothing to serve at rest from rev on.
+// change is a decoded change. Where item is nil, there is nothing to serve at relKey from rev on.
 type change struct {
-	rest    string
+	relKey  string
 	rev     int64
 	item    *Item
 	deleted bool // the key was deleted at this revision
@@ -280,35 +280,35 @@ type change struct {
 
 // read decodes an event outside of the lock.
 func (c *cache) read(ctx context.Context, e store.Event) change {
-	rest := strings.TrimPrefix(e.KV.Key, c.prefix)
-	ch := change{rest: rest, rev: e.KV.ModRevision}
+	relKey := strings.TrimPrefix(e.KV.Key, c.prefix)
+	ch := change{relKey: relKey, rev: e.KV.ModRevision}
 	if e.Delete {
-		c.bad.Clear(rest)
+		c.bad.Clear(relKey)
 		ch.deleted = true
 		return ch
 	}
-	ch.item = c.decode(rest, e.KV)
+	ch.item = c.decode(relKey, e.KV)
 	return ch
 }
 
-// decode makes an item; nil: the value is bad and under quarantine now.
-func (c *cache) decode(rest string, kv *store.KV) *Item {
-	it, err := c.final(rest, kv)
+// decode makes an item; nil: the value cannot be read and is under quarantine.
+func (c *cache) decode(relKey string, kv *store.KV) *Item {
+	it, err := c.final(relKey, kv)
 	if err != nil {
-		c.bad.Put(rest, kv, c.goodRevision(rest), err)
+		c.bad.Put(relKey, kv, c.goodRevision(relKey), err)
 		return nil
 	}
-	c.bad.Clear(rest)
+	c.bad.Clear(relKey)
 	return it
 }
 
-// final makes an item, or takes the one that this process wrote, which is in its final form already. Where objects are wanted it is
-// decoded now, and not on a reader's time.
-func (c *cache) final(rest string, kv *store.KV) (*Item, error) {
+// final makes an item, or uses the one that this process wrote, which is in its final form. Where decoded objects are in use it is decoded
+// now, so that no reader waits for it.
+func (c *cache) final(relKey string, kv *store.KV) (*Item, error) {
 	keep := c.decoded.Load()
 	known := c.written(kv.Key)
 	if known == nil || known.Revision != kv.ModRevision || known.Kind != c.kind {
-		return itemAt(c.kind, rest, kv, keep)
+		return itemAt(c.kind, relKey, kv, keep)
 	}
 	if keep {
 		if _, err := known.object(); err != nil {
@@ -318,7 +318,7 @@ func (c *cache) final(rest string, kv *store.KV) (*Item, error) {
 	return known, nil
 }
 
-// dropExpired forgets history and states for paging whose time is over.
+// dropExpired drops history and states for paging that have expired.
 func (c *cache) dropExpired() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -328,11 +328,11 @@ func (c *cache) dropExpired() {
 	c.backfill.dropUnused(now)
 }
 
-// goodRevision is that of what is served at rest; 0: nothing.
-func (c *cache) goodRevision(rest string) int64 {
+// goodRevision is that of what is served at relKey; 0: nothing.
+func (c *cache) goodRevision(relKey string) int64 {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if it := c.view.byKey[rest]; it != nil {
+	if it := c.view.byKey[relKey]; it != nil {
 		return it.Revision
 	}
 	return 0
@@ -340,7 +340,7 @@ func (c *cache) goodRevision(rest string) int64 {
 
 // step applies one change to the state and the history; c.mu is held.
 func (c *cache) step(ch change, now time.Time) {
-	old := c.view.set(ch.rest, ch.item)
+	old := c.view.set(ch.relKey, ch.item)
 	c.last = ch.rev
 	if ch.item != nil || ch.deleted {
 		c.lastChange = ch

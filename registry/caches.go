@@ -20,7 +20,7 @@ type caches struct {
 	make  func(k *schema.Kind) *cache
 	ended func() // called when a cache has ended
 
-	mu      sync.Mutex // held by who replaces current
+	mu      sync.Mutex // held to replace current
 	current atomic.Pointer[cacheSet]
 }
 
@@ -131,7 +131,7 @@ func (c *cache) lifetime(ctx context.Context) context.Context {
 	return ctx
 }
 
-// end ends the cache, as its kind is not served any more. Those who wait for it get NotFound.
+// end ends the cache, as its kind is not served any more. Its readers and watchers get NotFound.
 func (c *cache) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,16 +178,16 @@ func (r *Registry) checkServed(k *schema.Kind) error {
 	return notServed(k)
 }
 
-// newRecorder returns the recorder of this process' quarantine.
+// newRecorder returns the recorder of values under quarantine of this process.
 func (r *Registry) newRecorder() *quarantine.Recorder {
-	check := func(k *schema.Kind, rest string, kv *store.KV) error {
-		_, err := itemAt(k, rest, kv, false)
+	check := func(k *schema.Kind, relKey string, kv *store.KV) error {
+		_, err := itemAt(k, relKey, kv, false)
 		return err
 	}
-	var onBad func(k *schema.Kind, rest string, err error)
+	var onBad func(k *schema.Kind, relKey string, err error)
 	if r.cfg.OnBad != nil {
-		onBad = func(k *schema.Kind, rest string, err error) {
-			namespace, name, _ := splitKey(k, rest)
+		onBad = func(k *schema.Kind, relKey string, err error) {
+			namespace, name, _ := splitKey(k, relKey)
 			r.cfg.OnBad(k, namespace, name, err)
 		}
 	}

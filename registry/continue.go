@@ -64,7 +64,7 @@ func badToken(k *schema.Kind, why string) error {
 	return badRequest(k, "invalid continue token: continue key is not valid: "+why)
 }
 
-// page is a state that a list handed out in part: its later pages come from it.
+// page is a state of which a list has returned a part: its later pages are made from it.
 type page struct {
 	rev    int64
 	sorted []*Item
@@ -88,7 +88,7 @@ func (c *cache) keepPage(rev int64, sorted []*Item) {
 	c.pages = append(c.pages, page{rev, sorted, time.Now().Add(pageTime)})
 }
 
-// dropPages forgets the states whose time is over and that of rev; c.mu is held.
+// dropPages drops the states that have expired and that of rev; c.mu is held.
 func (c *cache) dropPages(rev int64) {
 	now := time.Now()
 	kept := c.pages[:0:0]
@@ -200,7 +200,7 @@ func (c *cache) listStore(ctx context.Context, s selector, start string, limit, 
 			l.Items = append(l.Items, it)
 			left := count - int64(i) - 1
 			if limit > 0 && int64(len(l.Items)) == limit && left > 0 {
-				l.Continue = encodeContinue(c.kind, it.rest, rev)
+				l.Continue = encodeContinue(c.kind, it.relKey, rev)
 				if s.all {
 					l.Remaining = &left
 				}
@@ -214,10 +214,10 @@ func (c *cache) listStore(ctx context.Context, s selector, start string, limit, 
 	}
 }
 
-// oldLists bounds the lists of history that are read from etcd at once: each of their pages takes megabytes until it is decoded,
+// historyLists bounds the lists of history that are read from etcd at once: each of their pages takes megabytes until it is decoded,
 // and most of that is then what the cache holds anyway. They wait for their turn as wholes: where etcd cannot serve all in
 // time, pages that take turns would have all of them fail.
-const oldLists = 8
+const historyLists = 8
 
 // listPage reads and decodes a page of an old state: an item for each key, nil where its value is bad, the last key, and how
 // many keys there are from start on.
@@ -235,11 +235,11 @@ func (c *cache) listPage(ctx context.Context, start, end string, limit, rev int6
 
 // itemAt is an item of an old state; nil where its value is bad.
 func (c *cache) itemAt(kv *store.KV) *Item {
-	rest := strings.TrimPrefix(kv.Key, c.prefix)
-	if it := c.known(rest, kv.ModRevision); it != nil {
+	relKey := strings.TrimPrefix(kv.Key, c.prefix)
+	if it := c.known(relKey, kv.ModRevision); it != nil {
 		return it
 	}
-	it, err := itemAt(c.kind, rest, kv, false)
+	it, err := itemAt(c.kind, relKey, kv, false)
 	if err != nil {
 		return nil
 	}

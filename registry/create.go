@@ -12,13 +12,13 @@ import (
 	"gantry/schema"
 )
 
-// nameTries is how often a generated name that is taken is made anew.
+// nameTries is how many generated names are tried.
 const nameTries = 8
 
-// Create stores a new object: Exists when the name is taken. obj is not changed, unless o.Decoded gives it away.
+// Create stores a new object: Exists when the name is taken. obj is not changed, unless o.Decoded is set.
 func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
 	if rv := obj.GetResourceVersion(); rv != "" && rv != "0" {
-		return nil, fault(k, obj.GetName(), BadRequest, "resourceVersion should not be set on objects to be created")
+		return nil, newError(k, obj.GetName(), BadRequest, "resourceVersion should not be set on objects to be created")
 	}
 	if obj.GetName() != "" || obj.GetGenerateName() == "" {
 		if !o.Decoded {
@@ -34,7 +34,7 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 		case !errors.Is(err, Exists):
 			return it, err
 		case try == nameTries:
-			return nil, fault(k, named.GetName(), Exists,
+			return nil, newError(k, named.GetName(), Exists,
 				"%s %q already exists, the server was not able to generate a unique name for the object", k.GR(), named.GetName())
 		}
 	}
@@ -74,7 +74,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	return it, nil
 }
 
-// prepareCreate makes obj, as a client sent it, what is stored, or names every fault of it.
+// prepareCreate turns obj, as a client sent it, into what is stored, or returns every error of it.
 func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*admission, error) {
 	if err := withinBounds(k, obj, nil); err != nil {
 		return nil, err
@@ -91,29 +91,29 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	}
 	createMeta(obj, time.Now())
 	applyTo(k.PrepareCreate, obj)
-	faults := schema.ValidateMeta(k, obj)
+	errs := schema.ValidateMeta(k, obj)
 	if complete := r.hooksOf(k).complete; complete != nil {
-		faults = append(faults, complete(obj)...)
+		errs = append(errs, complete(obj)...)
 	}
 	if k.Validate != nil {
-		faults = append(faults, k.Validate(obj)...)
+		errs = append(errs, k.Validate(obj)...)
 	}
-	if err := invalid(k, obj.GetName(), faults); err != nil {
+	if err := invalid(k, obj.GetName(), errs); err != nil {
 		return nil, err
 	}
 	return a, a.validate(ctx, false)
 }
 
-// exists is the error of a name that is taken. It says so where the object is being deleted, as Kubernetes does.
+// exists is the error of a name that is taken. The text says where the object is being deleted, as Kubernetes' does.
 func exists(t target, by state) error {
-	e := t.fault(Exists, "")
+	e := t.newError(Exists, "")
 	if by.item != nil && by.item.deleting {
 		e.Reason = fmt.Sprintf("object is being deleted: %s %q already exists", t.kind.GR(), t.name)
 	}
 	return e
 }
 
-// deepCopy is for objects that are not the registry's: what callers hand in or caches hold is not changed.
+// deepCopy is for objects that must not be changed: those of callers and of caches.
 func deepCopy(obj schema.Object) schema.Object { return obj.DeepCopyObject().(schema.Object) }
 
 func applyTo(f func(schema.Object), obj schema.Object) {
@@ -122,13 +122,13 @@ func applyTo(f func(schema.Object), obj schema.Object) {
 	}
 }
 
-// invalid is the error of an object with faults; nil without any.
-func invalid(k *schema.Kind, name string, faults field.ErrorList) error {
-	if len(faults) == 0 {
+// invalid is the error of an object with errors; nil without any.
+func invalid(k *schema.Kind, name string, errs field.ErrorList) error {
+	if len(errs) == 0 {
 		return nil
 	}
-	e := fault(k, name, Invalid, "")
-	e.Fields = schema.CutFaults(faults)
+	e := newError(k, name, Invalid, "")
+	e.Fields = schema.TruncateErrors(errs)
 	return e
 }
 
@@ -138,9 +138,9 @@ func withinBounds(k *schema.Kind, obj, old schema.Object) error {
 	if k.Bound == nil {
 		return nil
 	}
-	faults := k.Bound(obj)
-	if len(faults) > 0 && old != nil && len(k.Bound(old)) > 0 {
+	errs := k.Bound(obj)
+	if len(errs) > 0 && old != nil && len(k.Bound(old)) > 0 {
 		return nil
 	}
-	return invalid(k, obj.GetName(), faults)
+	return invalid(k, obj.GetName(), errs)
 }

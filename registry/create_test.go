@@ -100,7 +100,7 @@ func TestGeneratedNames(t *testing.T) {
 	}
 
 	tries := 0
-	clash := registrytest.On(t, &faulty{Store: etcd, commit: func(ctx context.Context, s store.Store, txn store.Txn) (store.TxnResult, error) {
+	clash := registrytest.On(t, &interceptedStore{Store: etcd, commit: func(ctx context.Context, s store.Store, txn store.Txn) (store.TxnResult, error) {
 		tries++
 		if tries < 8 {
 			taken := &store.KV{Key: txn.Compares[0].Key, ModRevision: 1, Value: []byte("{}")}
@@ -159,7 +159,7 @@ func TestUnknownOutcomeOfACreate(t *testing.T) {
 		{"the write was lost", false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := &faulty{Store: etcd}
+			f := &interceptedStore{Store: etcd}
 			r := registrytest.On(t, f)
 			f.commit = func(ctx context.Context, s store.Store, txn store.Txn) (store.TxnResult, error) {
 				if c.lands {
@@ -212,7 +212,7 @@ func TestUnknownOutcomeOfAnUpdate(t *testing.T) {
 		{"another's landed", others, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			f := &faulty{Store: store.NewFake()}
+			f := &interceptedStore{Store: store.NewFake()}
 			r := registrytest.On(t, f)
 			registrytest.Namespace(t, r, "default")
 			ctx := testContext(t)

@@ -32,10 +32,10 @@ var serials atomic.Uint64
 
 // startsBlock tells whether an item is the first of a block. It depends on the key alone, so blocks stay what they are when other objects
 // come and go.
-func startsBlock(rest string) bool {
+func startsBlock(relKey string) bool {
 	h := uint32(2166136261)
-	for i := range len(rest) {
-		h = (h ^ uint32(rest[i])) * 16777619
+	for i := range len(relKey) {
+		h = (h ^ uint32(relKey[i])) * 16777619
 	}
 	return (h^h>>15)*2654435761>>16%blockMean == 0
 }
@@ -44,14 +44,14 @@ func startsBlock(rest string) bool {
 // set: other lists' blocks are not kept.
 func (l List) Blocks() []*Block {
 	blocks := make([]*Block, 0, len(l.Items)/blockMean+2)
-	for rest := l.Items; len(rest) > 0; {
+	for relKey := l.Items; len(relKey) > 0; {
 		n := 1
-		for n < len(rest) && n < blockMost && !startsBlock(rest[n].rest) {
+		for n < len(relKey) && n < blockMost && !startsBlock(relKey[n].relKey) {
 			n++
 		}
 		// The last one may be cut short by the end of a page: nothing to keep.
-		blocks = append(blocks, blockOf(rest[:n], l.Whole && (n < len(rest) || l.Continue == "")))
-		rest = rest[n:]
+		blocks = append(blocks, blockOf(relKey[:n], l.Whole && (n < len(relKey) || l.Continue == "")))
+		relKey = relKey[n:]
 	}
 	return blocks
 }

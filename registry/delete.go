@@ -90,7 +90,7 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 		return nil, err
 	}
 	plan := r.hooksOf(t.kind).planDelete(t.kind, obj, o, time.Now())
-	if plan == kept {
+	if plan == unchanged {
 		return nil, nil
 	}
 	a, err := r.admissionOfDelete(ctx, t, st.item, o)
@@ -112,15 +112,15 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 // matches checks the preconditions against what is stored.
 func matches(t target, st state, o DeleteOptions) error {
 	if o.UID != "" && st.item != nil && o.UID != st.item.uid {
-		return t.fault(Conflict, "the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", o.UID, st.item.uid)
+		return t.newError(Conflict, "the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", o.UID, st.item.uid)
 	}
 	if want, _ := revisionOf(t, o.ResourceVersion); want != 0 && want != st.rev {
-		return t.fault(Conflict, "the ResourceVersion in the precondition (%d) does not match the ResourceVersion in record (%d). The object might have been modified", want, st.rev)
+		return t.newError(Conflict, "the ResourceVersion in the precondition (%d) does not match the ResourceVersion in record (%d). The object might have been modified", want, st.rev)
 	}
 	return nil
 }
 
-// removeUnreadable deletes a value that nobody can read; all that is known of it is its name.
+// removeUnreadable deletes a value that cannot be read; only its name is known.
 func removeUnreadable(t target, st state, o DeleteOptions) *guardedUpdate {
 	obj := t.kind.New()
 	obj.SetNamespace(t.namespace)
@@ -128,13 +128,13 @@ func removeUnreadable(t target, st state, o DeleteOptions) *guardedUpdate {
 	return &guardedUpdate{target: t, old: st, obj: obj, remove: true, dryRun: o.DryRun}
 }
 
-// deletionPlan is what a deletion makes of an object.
+// deletionPlan is what a deletion does with an object.
 type deletionPlan int
 
 const (
-	kept    deletionPlan = iota // it is being deleted already and nothing changes
-	marked                      // it stays, with a deletionTimestamp
-	removed                     // it goes
+	unchanged deletionPlan = iota // it is being deleted already and nothing changes
+	marked                        // it stays, with a deletionTimestamp
+	removed                       // it goes
 )
 
 // planDelete decides a deletion and marks obj accordingly. It is pure.
@@ -143,13 +143,13 @@ func (h *hooks) planDelete(k *schema.Kind, obj schema.Object, o DeleteOptions, n
 		return h.deletion(obj, o, now)
 	}
 	if k.Grace == nil {
-		return planHeld(obj, o, now)
+		return planWithFinalizers(obj, o, now)
 	}
 	return planGraceful(k, obj, o, now)
 }
 
-// planHeld: only finalizers can keep the object.
-func planHeld(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
+// planWithFinalizers decides where only finalizers can keep the object.
+func planWithFinalizers(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
 	changed := setPropagation(obj, o)
 	if len(obj.GetFinalizers()) == 0 {
 		return removed
@@ -166,10 +166,10 @@ func planHeld(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
 	if changed {
 		return marked
 	}
-	return kept
+	return unchanged
 }
 
-// planGraceful: a grace period and finalizers can keep the object. A second deletion can only shorten the period.
+// planGraceful decides where a grace period and finalizers can keep the object. A second deletion can only shorten the period.
 func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
 	was, grace := obj.GetDeletionTimestamp(), obj.GetDeletionGracePeriodSeconds()
 	switch {
@@ -182,17 +182,17 @@ func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.T
 		}
 		return marked
 	case grace == nil, *grace == 0:
-		// Marked past the registry, or nothing but finalizers is left.
+		// Marked by another writer than the registry, or only finalizers are left.
 		if len(obj.GetFinalizers()) == 0 {
 			return removed
 		}
-		return kept
+		return unchanged
 	case o.GracePeriodSeconds == nil:
-		return kept
+		return unchanged
 	}
 	period := max(0, k.Grace(obj, o.GracePeriodSeconds))
 	if period >= *grace {
-		return kept
+		return unchanged
 	}
 	shorter := metaTime(was.Add(time.Duration(period-*grace) * time.Second))
 	obj.SetDeletionTimestamp(&shorter)
@@ -213,8 +213,7 @@ func markDeleted(obj schema.Object, now time.Time, seconds int64) {
 	}
 }
 
-// setPropagation sets the finalizers by which the garbage collector knows what to do with dependents. Unsaid, those
-// that are there stay.
+// setPropagation sets the finalizers that tell the garbage collector what to do with dependents. Without a policy they stay as they are.
 func setPropagation(obj schema.Object, o DeleteOptions) (changed bool) {
 	if o.Propagation == "" {
 		return false
@@ -242,8 +241,8 @@ func setPropagation(obj schema.Object, o DeleteOptions) (changed bool) {
 // parallelDeletes is how many objects of a collection are deleted at a time.
 const parallelDeletes = 8
 
-// DeleteCollection deletes every object that l selects and returns them as they were. One that was deleted or made
-// again meanwhile is left alone.
+// DeleteCollection deletes every object that l selects and returns them as they were. One that was deleted or created
+// again meanwhile is skipped.
 func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespace string, o DeleteOptions, l ListOptions) ([]*Item, error) {
 	list, err := r.List(ctx, k, namespace, l)
 	if err != nil {

@@ -24,7 +24,7 @@ const (
 	Conflict                  = store.Conflict        // 409 Conflict: a resourceVersion, uid or precondition does not match
 	Expired                   = store.Expired         // 410: the revision is compacted or the watcher lagged too far
 	BadRequest                = store.BadRequest      // 400: an option that cannot be understood
-	Invalid         ErrorKind = "invalid"             // 422: Fields names every fault
+	Invalid         ErrorKind = "invalid"             // 422: Fields names every error
 	Forbidden                 = store.Forbidden       // 403
 	TooManyRequests           = store.TooManyRequests // 429
 	TooLarge                  = store.TooLarge        // 413
@@ -40,7 +40,7 @@ type Error struct {
 	Group, Resource, Name string
 	// KindName is the object's kind ("Pod"), which Kubernetes' texts for Invalid use.
 	KindName string
-	// Fields are the faults of an Invalid object, as many as schema.CutFaults leaves.
+	// Fields are the errors of an Invalid object, as many as schema.TruncateErrors leaves.
 	Fields field.ErrorList
 	// Causes go into the Status' details as they are, before those of Fields.
 	Causes []metav1.StatusCause

@@ -65,8 +65,8 @@ func countdown(n int, done func()) func() {
 }
 
 // FollowAll follows several kinds, each on a goroutine of its own as Follow does. It calls started when it has a first state
-// of every kind: a change of any of them to what is read from the cache after that is reported, so that whoever acts on what
-// is there misses nothing. A kind that is not served, or not any more, is not waited for. It returns only ctx's error.
+// of every kind: a change of any of them to what is read from the cache after that is reported, so that a caller that acts on the
+// first state misses no change. A kind that is not served, or not any more, is not waited for. It returns only ctx's error.
 func (r *Registry) FollowAll(ctx context.Context, kinds map[*schema.Kind]func(Change), started func()) error {
 	var all sync.WaitGroup
 	pinned := countdown(len(kinds), started)
@@ -111,7 +111,7 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 		select {
 		case <-news:
 		case <-c.removed:
-			c.tellGone(at, f)
+			c.reportDeleted(at, f)
 			return notServed(k)
 		case <-ctx.Done():
 		}
@@ -119,8 +119,8 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 	return ctx.Err()
 }
 
-// tellGone calls f for every object that a follower knows as gone.
-func (c *cache) tellGone(at *cursor, f func(Change)) {
+// reportDeleted calls f for every object of a follower's state as deleted.
+func (c *cache) reportDeleted(at *cursor, f func(Change)) {
 	c.mu.Lock()
 	c.view.flush()
 	items := c.view.sorted
@@ -186,20 +186,20 @@ func (at *cursor) miss(entries []entry, base int64) {
 		at.missed = map[string]Change{}
 	}
 	for _, e := range entries[at.pos-base:] {
-		rest, next := e.item.rest, e.change()
-		if known, ok := at.missed[rest]; ok {
+		relKey, next := e.item.relKey, e.change()
+		if known, ok := at.missed[relKey]; ok {
 			next.Old = known.Old
 		}
 		if next.Old == nil && next.New == nil {
-			delete(at.missed, rest) // created and deleted
+			delete(at.missed, relKey) // created and deleted
 		} else {
-			at.missed[rest] = next
+			at.missed[relKey] = next
 		}
 	}
 	at.pos = end
 }
 
-// change is an entry as followers see it.
+// change is an entry as a Change of Follow.
 func (e entry) change() Change {
 	if e.gone {
 		return Change{Old: e.prev}

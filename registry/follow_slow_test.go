@@ -13,7 +13,7 @@ import (
 	"gantry/registry/store"
 )
 
-// TestSlowFollowerBlocksNothing: what a follower has not seen is kept as the difference that it is told in the end, not as
+// TestSlowFollowerBlocksNothing: what a follower has not seen is kept as the difference that it gets in the end, not as
 // history. The ring kept all of it before.
 func TestSlowFollowerBlocksNothing(t *testing.T) {
 	const ringLimit, pods, changes = 50, 20, 5000
@@ -26,11 +26,11 @@ func TestSlowFollowerBlocksNothing(t *testing.T) {
 	c.ring.limit = ringLimit
 	ctx, cancel := context.WithCancel(testContext(t))
 	fol := &follower{t: t, state: map[string]int64{}}
-	told, stuck, release, ended := 0, make(chan struct{}), make(chan struct{}), make(chan struct{})
+	reported, stuck, release, ended := 0, make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = r.Follow(ctx, podKind, func(ch Change) {
-			if told++; told == 1 {
+			if reported++; reported == 1 {
 				close(stuck)
 				<-release
 			}
@@ -74,8 +74,8 @@ func TestSlowFollowerBlocksNothing(t *testing.T) {
 	if !fol.is(state) {
 		t.Errorf("the follower's state is %v, want %v", fol.state, state)
 	}
-	if most := pods + 2*pods + ringLimit; told > most {
-		t.Errorf("%d changes were told, want at most %d", told, most)
+	if most := pods + 2*pods + ringLimit; reported > most {
+		t.Errorf("%d changes were reported, want at most %d", reported, most)
 	}
 }
 

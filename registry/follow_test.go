@@ -74,7 +74,7 @@ func TestFollowAllStartsWhenAllHaveStarted(t *testing.T) {
 		}
 		synctest.Wait()
 		if got, want := strings.Join(said, ", "), "ca is there, ca is gone"; got != want {
-			t.Errorf("told: %s; want: %s", got, want)
+			t.Errorf("reported: %s; want: %s", got, want)
 		}
 		cancel()
 		<-ended
@@ -91,7 +91,7 @@ func TestFollowAllOfNothingStarts(t *testing.T) {
 	<-ctx.Done()
 }
 
-// TestAFollowersPanicIsRecovered: whoever follows panics at one object, and hears of the next all the same.
+// TestAFollowersPanicIsRecovered: a follower that panics at one object is called for the next one.
 func TestAFollowersPanicIsRecovered(t *testing.T) {
 	var log bytes.Buffer
 	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New(), Log: slog.New(slog.NewTextHandler(&log, nil))})

@@ -22,17 +22,17 @@ func (r *Registry) Get(ctx context.Context, k *schema.Kind, namespace, name stri
 	if _, err := c.freshen(ctx, resourceVersion, rev); err != nil {
 		return nil, about(k, name, err)
 	}
-	rest := name
+	relKey := name
 	if k.Namespaced {
-		rest = namespace + "/" + name
+		relKey = namespace + "/" + name
 	}
 	c.mu.RLock()
-	it := c.view.byKey[rest]
+	it := c.view.byKey[relKey]
 	c.mu.RUnlock()
 	if it != nil {
 		return it, nil
 	}
-	if err := c.unreadable(rest, name); err != nil {
+	if err := c.unreadable(relKey, name); err != nil {
 		return nil, err
 	}
 	return nil, notFound(k, name)
@@ -107,12 +107,12 @@ func tooLarge(rev, current int64) error {
 }
 
 // unreadable is the error of a Get of a value under quarantine; nil: it is under none.
-func (c *cache) unreadable(rest, name string) error {
-	err := c.bad.Fault(rest)
+func (c *cache) unreadable(relKey, name string) error {
+	err := c.bad.Err(relKey)
 	if err == nil {
 		return nil
 	}
-	e := fault(c.kind, name, Unreadable, "the value stored at %s%s cannot be read: %v", c.prefix, rest, err)
+	e := newError(c.kind, name, Unreadable, "the value stored at %s%s cannot be read: %v", c.prefix, relKey, err)
 	e.Cause = err
 	return e
 }

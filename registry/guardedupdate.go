@@ -76,18 +76,18 @@ func (r *Registry) execute(ctx context.Context, u *guardedUpdate) (it *Item, con
 			r.results.replaced(u.key, found.item)
 			return nil, &found, nil
 		}
-		again, err := u.admission.askAgain(ctx, res)
+		again, err := u.admission.reinvoke(ctx, res)
 		if err != nil {
 			return nil, nil, err
 		}
 		if !again {
 			if comp != nil {
-				comp.clashed(res.Current) // only a companion was not as expected
+				comp.onConflict(res.Current) // only a companion was not as expected
 			}
 			continue
 		}
-		if asked++; asked == maxAsked {
-			return nil, nil, u.admission.overrun()
+		if asked++; asked == maxReinvocations {
+			return nil, nil, u.admission.tooManyReinvocations()
 		}
 		if err := pause(ctx, asked); err != nil {
 			return nil, nil, err
@@ -118,13 +118,13 @@ func (u *guardedUpdate) encode(limit int) ([]byte, error) {
 	var bad *schema.ValueError
 	switch {
 	case errors.As(err, &bad):
-		return nil, invalid(u.kind, u.name, bad.Faults)
+		return nil, invalid(u.kind, u.name, bad.Errs)
 	case err != nil:
-		return nil, u.fault(BadRequest, "encoding the object: %v", err)
+		return nil, u.newError(BadRequest, "encoding the object: %v", err)
 	}
 	u.stored = stored
 	if len(value) > limit && !u.remove {
-		return nil, u.fault(TooLarge, "the object takes %d bytes as JSON, limit is %d", len(value), limit)
+		return nil, u.newError(TooLarge, "the object takes %d bytes as JSON, limit is %d", len(value), limit)
 	}
 	return value, nil
 }
@@ -181,7 +181,7 @@ func (r *Registry) commitRecorded(ctx context.Context, u *guardedUpdate, t store
 	t.Puts = nil
 	res, err = r.store.Commit(ctx, t)
 	if err == nil && !res.Done && res.Current[u.key] == nil {
-		// The write that met the quota is done all the same, and then refused.
+		// etcd applies the write that reaches the quota, and refuses the following ones.
 		if kv, _, gerr := r.store.Get(ctx, history.DeletedKey, 0); gerr == nil && kv != nil && bytes.Equal(kv.Value, text) {
 			return store.TxnResult{Done: true, Revision: kv.ModRevision}, nil
 		}
@@ -189,7 +189,7 @@ func (r *Registry) commitRecorded(ctx context.Context, u *guardedUpdate, t store
 	return res, err
 }
 
-// recordOf says who replaces revision after now.
+// recordOf is the record of a write that replaces revision after.
 func (r *Registry) recordOf(ctx context.Context, after int64) history.Record {
 	return history.Record{User: r.userOf(ctx).Username, Time: history.Now(), After: after}
 }

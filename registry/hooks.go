@@ -11,8 +11,8 @@ import (
 	"gantry/schema"
 )
 
-// hooks are what the registry does for the objects of one kind alone, because it needs the store or the cluster; everything else about a kind
-// is in its schema.Kind. The zero value does nothing.
+// hooks are what the registry does for the objects of one kind and needs the store or the cluster for; everything else about a kind is in
+// its schema.Kind. The zero value does nothing.
 type hooks struct {
 	// nodeRange is the prefix of the keys from which a node's registry reads the kind; nil: the kind's own.
 	nodeRange func(node string) string
@@ -20,14 +20,14 @@ type hooks struct {
 	copies int
 	// companions are the keys of other types that a write changes in its object's transaction; nil: none.
 	companions func(ctx context.Context, r *Registry, u *guardedUpdate) (companions, error)
-	// complete gives an object what objects of the kind have in this cluster, and names what they cannot have. It runs after admission and
+	// complete sets the fields that depend on this cluster, and returns errors for what the cluster cannot give. It runs after admission and
 	// before validation.
 	complete func(obj schema.Object) field.ErrorList
 	// subresources are those that an update may name besides the parts of the object that its kind has (schema.Subresource).
 	subresources map[string]part
 	// deletion decides what a deletion makes of an object, where finalizers and the kind's grace period are not all; see planDelete.
 	deletion func(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan
-	// keeps tells that something else than finalizers and the grace period keeps an object that is being deleted.
+	// keeps tells whether an object that is being deleted stays for another reason than finalizers and the grace period.
 	keeps func(obj schema.Object) bool
 	// recreate removes from an earlier state what an object created from it may not have.
 	recreate func(obj schema.Object)
@@ -39,8 +39,8 @@ type companions interface {
 	fill(ctx context.Context) error
 	// add puts them into the transaction. value is the object's, as it is stored.
 	add(t *store.Txn, value []byte) error
-	// clashed learns from a transaction that did not run although the object was as expected; current is the state of the compared keys.
-	clashed(current map[string]*store.KV)
+	// onConflict is called after a transaction that did not run although the object was as expected; current is the state of the compared keys.
+	onConflict(current map[string]*store.KV)
 }
 
 // kindHooks are the kinds that need hooks, each in a file of its own.

@@ -19,7 +19,7 @@ import (
 	"gantry/schema/core"
 )
 
-// ticket is the companion of a config map: one of two keys, which nobody else may have.
+// ticket is the companion of a config map: one of two keys, each of which one config map may have.
 type ticket struct {
 	u     *guardedUpdate
 	n     int
@@ -61,7 +61,7 @@ func (c *ticket) add(t *store.Txn, value []byte) error {
 	return nil
 }
 
-func (c *ticket) clashed(map[string]*store.KV) { c.n, c.tried = (c.n+1)%2, c.tried+1 }
+func (c *ticket) onConflict(map[string]*store.KV) { c.n, c.tried = (c.n+1)%2, c.tried+1 }
 
 // TestHooksOfAKind: a row for another kind is all that the write path needs to treat its objects in a way of their own.
 func TestHooksOfAKind(t *testing.T) {
@@ -85,7 +85,7 @@ func TestHooksOfAKind(t *testing.T) {
 		}}},
 		deletion: func(obj schema.Object, _ DeleteOptions, _ time.Time) deletionPlan {
 			if obj.GetLabels()["keep"] != "" {
-				return kept
+				return unchanged
 			}
 			return removed
 		},

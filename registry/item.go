@@ -21,7 +21,7 @@ import (
 
 // item is what an Item keeps for the registry alone.
 type item struct {
-	rest     string // the key below the kind's prefix, "default/web": the order of lists
+	relKey   string // the key below the kind's prefix, "default/web": the order of lists
 	uid      string
 	texts    []string                                    // the labels in pairs, the values of the kind's Fields, the owners' uids
 	nLabels  uint32                                      // of texts
@@ -43,8 +43,8 @@ func (i *Item) fields() []string { return i.texts[i.nLabels : len(i.texts)-int(i
 func (i *Item) owners() []string { return i.texts[len(i.texts)-int(i.nOwners):] }
 
 // Object is the item decoded: shared, read-only. It is kept until the next garbage collection and then decoded anew on use:
-// decoded objects take several times the memory of their JSON. What cannot be decoded is under quarantine and no item: a panic here is
-// a fault of this package.
+// decoded objects take several times the memory of their JSON. A value that cannot be decoded is under quarantine and no item: a panic here is
+// a bug of this package.
 func (i *Item) Object() schema.Object {
 	obj, err := i.object()
 	if err != nil {
@@ -53,9 +53,9 @@ func (i *Item) Object() schema.Object {
 	return obj
 }
 
-// object is Object, or why the item cannot be decoded.
+// object is Object; the error is why the item cannot be decoded.
 func (i *Item) object() (schema.Object, error) {
-	if obj := i.kept(); obj != nil {
+	if obj := i.cachedObject(); obj != nil {
 		return obj, nil
 	}
 	obj, err := i.decode()
@@ -65,8 +65,8 @@ func (i *Item) object() (schema.Object, error) {
 	return obj, err
 }
 
-// kept is the decoded form where it is still known.
-func (i *Item) kept() schema.Object {
+// cachedObject returns the decoded form; nil where it is not in memory any more.
+func (i *Item) cachedObject() schema.Object {
 	if p := i.obj.Load(); p != nil {
 		if obj := p.Value(); obj != nil {
 			return *obj
@@ -88,17 +88,17 @@ func (i *Item) decode() (obj schema.Object, err error) {
 
 // copyObject is the object decoded for a caller who may change it.
 func (i *Item) copyObject() (schema.Object, error) {
-	if obj := i.kept(); obj != nil {
+	if obj := i.cachedObject(); obj != nil {
 		return deepCopy(obj), nil
 	}
 	return i.decode()
 }
 
-// remember keeps the decoded form as long as memory has room for it.
+// remember keeps the decoded form until the next garbage collection.
 func (i *Item) remember(obj schema.Object) {
 	p := weak.Make(&obj)
 	i.obj.Store(&p)
-	mutation.Watch(i.Kind, i.rest, obj)
+	mutation.Watch(i.Kind, i.relKey, obj)
 }
 
 // Deleting tells that the object is being deleted.
@@ -122,7 +122,7 @@ func (i *Item) field(path string) (value string, ok bool) {
 // UID is the object's metadata.uid.
 func (i *Item) UID() string { return i.uid }
 
-// NewItem makes an item of an object as a gateway answers it, with its metadata.resourceVersion (absent: 0).
+// NewItem makes an item of an object as a gateway returns it, with its metadata.resourceVersion (absent: 0).
 func NewItem(k *schema.Kind, data []byte) (*Item, error) {
 	obj, _, err := schema.Decode(k.Stored(), data)
 	if err != nil {
@@ -144,11 +144,11 @@ func itemOf(k *schema.Kind, obj schema.Object, data []byte, revision int64, keep
 	it.deleting = obj.GetDeletionTimestamp() != nil
 	labels, owners := obj.GetLabels(), obj.GetOwnerReferences()
 	texts := make([]string, 0, 2+2*len(labels)+len(k.Fields)+len(owners))
-	rest := obj.GetName()
+	relKey := obj.GetName()
 	if k.Namespaced {
-		rest = obj.GetNamespace() + "/" + rest
+		relKey = obj.GetNamespace() + "/" + relKey
 	}
-	texts = append(texts, rest, string(obj.GetUID()))
+	texts = append(texts, relKey, string(obj.GetUID()))
 	texts = appendPairs(texts, labels)
 	for _, f := range k.Fields {
 		texts = append(texts, f.Value(obj))
@@ -157,12 +157,12 @@ func itemOf(k *schema.Kind, obj schema.Object, data []byte, revision int64, keep
 		texts = append(texts, string(o.UID))
 	}
 	pack(texts)
-	it.rest, it.uid, texts = texts[0], texts[1], texts[2:]
+	it.relKey, it.uid, texts = texts[0], texts[1], texts[2:]
 	it.texts, it.nLabels, it.nOwners = texts, uint32(2*len(labels)), uint32(len(owners))
-	it.Name = it.rest
+	it.Name = it.relKey
 	if k.Namespaced {
-		at := len(it.rest) - len(obj.GetName())
-		it.Namespace, it.Name = it.rest[:at-1], it.rest[at:]
+		at := len(it.relKey) - len(obj.GetName())
+		it.Namespace, it.Name = it.relKey[:at-1], it.relKey[at:]
 	}
 	if keep {
 		if revision != 0 {
@@ -191,22 +191,22 @@ func pack(texts []string) {
 }
 
 // itemFrom makes an item of what etcd holds. The value is hostile: it must be one JSON object of kind k that says
-// the name and namespace of its key and has a uid. What somebody who writes by hand may leave out or write in another way is
+// the name and namespace of its key and has a uid. What a value written by hand may leave out or write in another way is
 // normalized: defaults, order, white space, a resourceVersion in the body.
 func (r *Registry) itemFrom(k *schema.Kind, kv *store.KV) (*Item, error) {
 	return itemAt(k, strings.TrimPrefix(kv.Key, kindPrefix(k, "")), kv, true)
 }
 
-func itemAt(k *schema.Kind, rest string, kv *store.KV, keep bool) (it *Item, err error) {
+func itemAt(k *schema.Kind, relKey string, kv *store.KV, keep bool) (it *Item, err error) {
 	err = safely.Call(func() error {
-		it, err = itemOfStored(k, rest, kv, keep)
+		it, err = itemOfStored(k, relKey, kv, keep)
 		return err
 	})
 	return it, err
 }
 
-func itemOfStored(k *schema.Kind, rest string, kv *store.KV, keep bool) (*Item, error) {
-	obj, value, err := decodeStored(k, rest, history.Strip(kv.Value))
+func itemOfStored(k *schema.Kind, relKey string, kv *store.KV, keep bool) (*Item, error) {
+	obj, value, err := decodeStored(k, relKey, history.Strip(kv.Value))
 	if err != nil {
 		return nil, err
 	}
@@ -220,9 +220,9 @@ func itemOfStored(k *schema.Kind, rest string, kv *store.KV, keep bool) (*Item, 
 // decodeStored returns the object that a value holds, with its defaults, and the form in which it is served, but for the
 // resourceVersion. Most values are in that form already, as the registry writes it: then they have no unknown
 // or duplicate fields, and need no strict decoding, which is slow.
-func decodeStored(k *schema.Kind, rest string, value []byte) (schema.Object, []byte, error) {
+func decodeStored(k *schema.Kind, relKey string, value []byte) (schema.Object, []byte, error) {
 	obj, err := schema.Unmarshal(k.Stored(), value)
-	if err == nil && obj.GetResourceVersion() == "" && checkStored(k, rest, obj) == nil {
+	if err == nil && obj.GetResourceVersion() == "" && checkStored(k, relKey, obj) == nil {
 		if obj, form, err := servedForm(k, obj); err == nil && bytes.Equal(form, value) {
 			return obj, value, nil
 		}
@@ -231,7 +231,7 @@ func decodeStored(k *schema.Kind, rest string, value []byte) (schema.Object, []b
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkStored(k, rest, obj); err != nil {
+	if err := checkStored(k, relKey, obj); err != nil {
 		return nil, nil, err
 	}
 	return servedForm(k, obj)
@@ -248,7 +248,7 @@ func servedForm(k *schema.Kind, obj schema.Object) (schema.Object, []byte, error
 	return schema.EncodeStored(k.Stored(), obj)
 }
 
-// decodeHandwritten decodes a value of which nothing is known.
+// decodeHandwritten decodes a value that may not have been written by the registry.
 func decodeHandwritten(k *schema.Kind, value []byte) (schema.Object, error) {
 	if !utf8.Valid(value) {
 		return nil, fmt.Errorf("the value is not UTF-8 text")
@@ -286,9 +286,9 @@ func versionIn(k *schema.Kind, value []byte) *schema.Version {
 	return k.Stored()
 }
 
-// checkStored names structural faults that would make agents act on an incomplete object.
-func checkStored(k *schema.Kind, rest string, obj schema.Object) error {
-	namespace, name, err := splitKey(k, rest)
+// checkStored returns structural errors that would make agents act on an incomplete object.
+func checkStored(k *schema.Kind, relKey string, obj schema.Object) error {
+	namespace, name, err := splitKey(k, relKey)
 	switch {
 	case err != nil:
 		return err
@@ -324,7 +324,7 @@ func (i *Item) atRevision(revision int64) *Item {
 // copyWith is a copy of the item with other bytes and without its decoded form.
 func (i *Item) copyWith(revision int64, data []byte) *Item {
 	it := &Item{Kind: i.Kind, Namespace: i.Namespace, Name: i.Name, Revision: revision, JSON: data}
-	it.rest, it.uid, it.texts, it.nLabels, it.nOwners = i.rest, i.uid, i.texts, i.nLabels, i.nOwners
+	it.relKey, it.uid, it.texts, it.nLabels, it.nOwners = i.relKey, i.uid, i.texts, i.nLabels, i.nOwners
 	it.deleting = i.deleting
 	it.serial = serials.Add(1)
 	return it

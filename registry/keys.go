@@ -40,12 +40,12 @@ func (r *Registry) prefix(k *schema.Kind) string {
 	return kindPrefix(k, "")
 }
 
-// splitKey takes the part of a key after its kind's prefix apart: "default/web".
-func splitKey(k *schema.Kind, rest string) (namespace, name string, err error) {
-	name = rest
+// splitKey splits the part of a key after its kind's prefix: "default/web".
+func splitKey(k *schema.Kind, relKey string) (namespace, name string, err error) {
+	name = relKey
 	if k.Namespaced {
 		var ok bool
-		if namespace, name, ok = strings.Cut(rest, "/"); !ok || namespace == "" {
+		if namespace, name, ok = strings.Cut(relKey, "/"); !ok || namespace == "" {
 			return "", "", fmt.Errorf("the key has no namespace")
 		}
 	}

@@ -115,7 +115,7 @@ func pageOf(k *schema.Kind, items []*Item, s selector, start string, limit, rev 
 		if limit > 0 && int64(len(items)) > limit {
 			left := int64(len(items)) - limit
 			l.Items, l.Remaining = items[:limit:limit], &left
-			l.Continue = encodeContinue(k, l.Items[limit-1].rest, rev)
+			l.Continue = encodeContinue(k, l.Items[limit-1].relKey, rev)
 		}
 		return l
 	}
@@ -124,7 +124,7 @@ func pageOf(k *schema.Kind, items []*Item, s selector, start string, limit, rev 
 			continue
 		}
 		if limit > 0 && int64(len(l.Items)) == limit {
-			l.Continue = encodeContinue(k, l.Items[limit-1].rest, rev)
+			l.Continue = encodeContinue(k, l.Items[limit-1].relKey, rev)
 			break
 		}
 		l.Items = append(l.Items, it)

@@ -269,7 +269,7 @@ func TestConsistentReadSeesEarlierWrites(t *testing.T) {
 	defer cancel()
 	for i := range 50 {
 		rev := put(t, s, "/registry/pods/n/a", podJSON("n", "a", fmt.Sprintf(`"i":"%d"`, i)))
-		if i%2 == 0 { // the pods' watch hears nothing of this
+		if i%2 == 0 { // not in the range of the pods' watch
 			rev = put(t, s, "/registry/minions/x", "{}")
 		}
 		it, err := r.Get(ctx, podKind, "n", "a", "")

@@ -168,7 +168,7 @@ func checkHistory(t *testing.T, etcd store.Store, from int64) {
 	}
 }
 
-// Two processes that give addresses out of a small range meet all the time: nobody gets another's.
+// Two processes that allocate addresses of a small range conflict all the time: no address is allocated twice.
 func TestAddressesAreUniqueUnderLoad(t *testing.T) {
 	etcd := realEtcd(t)
 	running := registrytest.On(t, etcd)

@@ -25,7 +25,7 @@ func generateName(base string) string {
 	return base + rand.String(suffixLength)
 }
 
-// createMeta sets what the server alone may set on a new object and clears what nobody may.
+// createMeta sets the metadata that the server sets on a new object and clears what no client may set.
 func createMeta(obj schema.Object, now time.Time) {
 	obj.SetUID(uuid.NewUUID())
 	obj.SetCreationTimestamp(metaTime(now))
@@ -38,8 +38,7 @@ func createMeta(obj schema.Object, now time.Time) {
 	}
 }
 
-// updateMeta carries into obj what an update may not change. What is immutable but was changed all the same
-// stays, for validation to name.
+// updateMeta copies into obj what an update does not change. A changed immutable field stays as it is in obj: validation returns its error.
 func updateMeta(obj, old schema.Object) {
 	obj.SetSelfLink("")
 	obj.SetGeneration(old.GetGeneration())
@@ -73,8 +72,8 @@ func applied(fields []metav1.ManagedFieldsEntry) bool {
 // metaTime is a time as JSON keeps it: whole seconds.
 func metaTime(t time.Time) metav1.Time { return metav1.NewTime(t).Rfc3339Copy() }
 
-// fault is an error about an object of k. The reason is complete in itself; "" leaves the text to the kind of error.
-func fault(k *schema.Kind, name string, kind ErrorKind, reason string, args ...any) *Error {
+// error is an error about an object of k. The reason is complete in itself; "" leaves the text to the kind of error.
+func newError(k *schema.Kind, name string, kind ErrorKind, reason string, args ...any) *Error {
 	if len(args) > 0 {
 		reason = fmt.Sprintf(reason, args...)
 	}

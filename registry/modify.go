@@ -45,7 +45,7 @@ func (r *Registry) Patch(ctx context.Context, k *schema.Kind, namespace, name st
 	return r.write(ctx, &write{target: t, options: o, want: preconditions{rev: rev, uid: o.UID}, patch: change})
 }
 
-// write is one update of one object, as often as it takes.
+// write is one update of one object, repeated on conflicts.
 type write struct {
 	target
 	options WriteOptions
@@ -54,17 +54,17 @@ type write struct {
 	change func(current schema.Object) (schema.Object, error)
 	// patch, where set, is instead of change.
 	patch func(current *Item) (schema.Object, error)
-	// blind tells that change does not look at what is there.
+	// blind tells that change does not read the current object.
 	blind bool
 	// absent, where set, is what to do when there is no object; Exists makes the write start again.
 	absent func() (*Item, error)
 	// admission, where set, is that of a body that was admitted before the object was read: a Binding.
 	admission *admission
-	// replace tells that the whole object is written, so that a value nobody can read may be replaced.
+	// replace tells that the whole object is written, so that a value that cannot be read may be replaced.
 	replace bool
 }
 
-// write decides on the latest state known without asking the store and makes the guarded update; after a conflict it goes on from the state that
+// write decides on the latest state known without reading the store and makes the guarded update; after a conflict it goes on from the state that
 // was found. An error that was decided on anything but a live state is decided again on one.
 func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
 	if err := r.checkServed(w.kind); err != nil {
@@ -124,7 +124,7 @@ func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
 				return nil, err
 			}
 			if newer := r.results.get(w.key); newer != nil && newer.Revision > st.rev {
-				st = state{item: newer, rev: newer.Revision} // of a writer that was before this one in the queue
+				st = state{item: newer, rev: newer.Revision} // of the writer before this one in the queue
 			}
 		}
 	}
@@ -133,7 +133,7 @@ func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
 // startState is the state a write starts from.
 func (r *Registry) startState(ctx context.Context, w *write) (state, error) {
 	if w.options.DryRun {
-		return r.read(ctx, w.target) // nothing will check what is decided
+		return r.read(ctx, w.target) // the store does not check the decision
 	}
 	return r.latestKnown(ctx, w.target)
 }
@@ -159,7 +159,7 @@ func (r *Registry) attempt(ctx context.Context, w *write, st state) (*Item, *sta
 func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpdate, *Item, error) {
 	switch {
 	case w.want.stale(st):
-		return nil, nil, w.fault(Conflict, modified)
+		return nil, nil, w.newError(Conflict, modified)
 	case st.rev == 0 && w.absent != nil && st.live:
 		return r.decideAbsent(w)
 	case st.rev == 0:
@@ -167,7 +167,7 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpda
 	case w.blind && w.want.rev == 0 && !w.kind.UnconditionalUpdate:
 		return nil, nil, &decisionError{errNoResourceVersion(w.target)}
 	case st.item == nil && !w.replace:
-		e := w.fault(Unreadable, "")
+		e := w.newError(Unreadable, "")
 		e.Cause = st.bad
 		return nil, nil, &decisionError{e}
 	}
@@ -177,7 +177,7 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpda
 	if st.item == nil {
 		return r.decideUnreadable(ctx, w, st)
 	}
-	old, err := st.item.object() // not a copy: those who follow the kind need it next
+	old, err := st.item.object() // not a copy: followers of the kind read it next
 	if err != nil {
 		return nil, nil, &decisionError{err}
 	}
@@ -226,7 +226,7 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*g
 		return nil, nil, about(w.kind, w.name, err)
 	}
 	if w.want.uid != "" && w.want.uid != uid {
-		return nil, nil, w.fault(Conflict, uidMismatch, w.want.uid, uid)
+		return nil, nil, w.newError(Conflict, uidMismatch, w.want.uid, uid)
 	}
 	obj, err := w.change(nil)
 	if err != nil {
@@ -242,7 +242,7 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*g
 	return &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, admission: a}, nil, nil
 }
 
-// The pause of a writer after a conflict. Within a process writers queue; this is for those of several processes.
+// The pause of a writer after a conflict. Writers of one process queue; this is for those of several processes.
 const (
 	firstPause = time.Millisecond
 	lastPause  = 64 * time.Millisecond

@@ -17,7 +17,7 @@ import (
 	"gantry/schema/core"
 )
 
-// stillWatches is a store whose watches of a prefix hear nothing; it counts transactions.
+// stillWatches is a store whose watches of a prefix send nothing; it counts transactions.
 type stillWatches struct {
 	store.Store
 	prefix  string

@@ -14,7 +14,8 @@ var namespaceHooks = hooks{
 	keeps:    func(obj schema.Object) bool { return len(obj.(*corev1.Namespace).Spec.Finalizers) > 0 },
 }
 
-// planNamespace decides the deletion of a namespace: the first makes it Terminating; who empties it takes the finalizers of its spec away.
+// planNamespace decides the deletion of a namespace: the first makes it Terminating; the namespace controller removes the finalizers
+// of its spec once it is empty.
 func planNamespace(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
 	ns := obj.(*corev1.Namespace)
 	if ns.DeletionTimestamp == nil {
@@ -25,7 +26,7 @@ func planNamespace(obj schema.Object, o DeleteOptions, now time.Time) deletionPl
 		return marked
 	}
 	if len(ns.Spec.Finalizers) > 0 {
-		return kept
+		return unchanged
 	}
-	return planHeld(ns, o, now)
+	return planWithFinalizers(ns, o, now)
 }

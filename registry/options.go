@@ -39,12 +39,12 @@ type WriteOptions struct {
 	DryRun bool
 	// UID and ResourceVersion, when set, must match the stored object: else Conflict.
 	UID, ResourceVersion string
-	// Decoded tells that the object was read from JSON and its owner is done with it: the result may hold it as its
-	// decoded form. (An object made in Go may differ from what is read again, in parts of a second, say.)
+	// Decoded tells that the object was read from JSON and the caller does not use it any more: the result may hold it as
+	// its decoded form. (An object made in Go may differ from what is read again, in parts of a second, say.)
 	Decoded bool
 	// Version is the version of the kind that the client speaks; nil: the stored one, of which objects are here in any case.
 	Version *schema.Version
-	// FieldManager and FieldValidation are told to the rules of admission; they change nothing here.
+	// FieldManager and FieldValidation are for the rules of admission; they change nothing here.
 	FieldManager, FieldValidation string
 	// Warn, where set, is called with what is valid in the object and yet probably a mistake (Kind.Warnings) and with the warnings of
 	// admission, before the object is stored, and again when that is repeated.
@@ -53,7 +53,7 @@ type WriteOptions struct {
 	Create func() error
 }
 
-// warn calls o.Warn for an object that is to replace old (nil: nothing), and with what admission has added.
+// warn calls o.Warn with the warnings about an object that replaces old (nil: a create), and with those of admission.
 func (o WriteOptions) warn(k *schema.Kind, obj, old schema.Object, admission []string) {
 	if o.Warn == nil {
 		return
@@ -86,47 +86,47 @@ const (
 
 // validateList checks the rules of list options, with Kubernetes' texts.
 func validateList(o ListOptions) error {
-	var faults field.ErrorList
+	var errs field.ErrorList
 	at := field.NewPath("resourceVersionMatch")
 	if match := o.ResourceVersionMatch; match != "" {
 		if o.ResourceVersion == "" {
-			faults = append(faults, field.Forbidden(at, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+			errs = append(errs, field.Forbidden(at, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
 		}
 		if o.Continue != "" {
-			faults = append(faults, field.Forbidden(at, "resourceVersionMatch is forbidden when continue is provided"))
+			errs = append(errs, field.Forbidden(at, "resourceVersionMatch is forbidden when continue is provided"))
 		}
 		if match != matchExact && match != matchNot {
-			faults = append(faults, field.NotSupported(at, match, []string{matchExact, matchNot, ""}))
+			errs = append(errs, field.NotSupported(at, match, []string{matchExact, matchNot, ""}))
 		}
 		if match == matchExact && o.ResourceVersion == "0" {
-			faults = append(faults, field.Forbidden(at, `resourceVersionMatch "exact" is forbidden for resourceVersion "0"`))
+			errs = append(errs, field.Forbidden(at, `resourceVersionMatch "exact" is forbidden for resourceVersion "0"`))
 		}
 	}
-	return invalidOptions(faults)
+	return invalidOptions(errs)
 }
 
 // validateWatch checks the rules of watch options, with Kubernetes' texts.
 func validateWatch(o WatchOptions) error {
-	var faults field.ErrorList
+	var errs field.ErrorList
 	at := field.NewPath("resourceVersionMatch")
 	match := o.ResourceVersionMatch
 	if o.SendInitialEvents != nil && match != matchNot {
-		faults = append(faults, field.Forbidden(at, fmt.Sprintf("sendInitialEvents requires setting resourceVersionMatch to %s", matchNot)))
+		errs = append(errs, field.Forbidden(at, fmt.Sprintf("sendInitialEvents requires setting resourceVersionMatch to %s", matchNot)))
 	}
 	if match != "" {
 		if o.SendInitialEvents == nil {
-			faults = append(faults, field.Forbidden(at, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+			errs = append(errs, field.Forbidden(at, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
 		}
 		if match != matchNot {
-			faults = append(faults, field.NotSupported(at, match, []string{matchNot}))
+			errs = append(errs, field.NotSupported(at, match, []string{matchNot}))
 		}
 	}
-	return invalidOptions(faults)
+	return invalidOptions(errs)
 }
 
-func invalidOptions(faults field.ErrorList) error {
-	if len(faults) == 0 {
+func invalidOptions(errs field.ErrorList) error {
+	if len(errs) == 0 {
 		return nil
 	}
-	return &Error{Kind: Invalid, Group: "meta.k8s.io", Resource: "listoptions", KindName: "ListOptions", Fields: faults}
+	return &Error{Kind: Invalid, Group: "meta.k8s.io", Resource: "listoptions", KindName: "ListOptions", Fields: errs}
 }

@@ -17,15 +17,15 @@ import (
 	"gantry/registry/store"
 )
 
-// faulty is a Store whose watches can be cut.
-type faulty struct {
+// interceptedStore is a Store whose watches can be cut.
+type interceptedStore struct {
 	store.Store
 	mu   sync.Mutex
 	cuts map[int]context.CancelFunc
 	next int
 }
 
-func (f *faulty) Watch(ctx context.Context, start, end string, from int64, prev bool) <-chan store.WatchBatch {
+func (f *interceptedStore) Watch(ctx context.Context, start, end string, from int64, prev bool) <-chan store.WatchBatch {
 	ctx, cancel := context.WithCancel(ctx)
 	f.mu.Lock()
 	f.next++
@@ -50,7 +50,7 @@ func (f *faulty) Watch(ctx context.Context, start, end string, from int64, prev 
 	return out
 }
 
-func (f *faulty) cut() {
+func (f *interceptedStore) cut() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for id, cancel := range f.cuts {
@@ -106,12 +106,12 @@ func (w *world) want(namespace, app string, rev, end int64) []string {
 	var out []string
 	present := map[string]bool{}
 	for _, e := range w.history {
-		rest := strings.TrimPrefix(e.KV.Key, "/registry/pods/")
-		ns, name, _ := strings.Cut(rest, "/")
+		relKey := strings.TrimPrefix(e.KV.Key, "/registry/pods/")
+		ns, name, _ := strings.Cut(relKey, "/")
 		is := !e.Delete && !strings.Contains(string(e.KV.Value), "rubbish") &&
 			(namespace == "" || ns == namespace) && (app == "" || strings.Contains(string(e.KV.Value), `"app":"`+app+`"`))
-		was := present[rest]
-		present[rest] = is
+		was := present[relKey]
+		present[relKey] = is
 		typ := Modified
 		switch {
 		case is && !was:
@@ -211,12 +211,12 @@ func (f *follower) change(c Change) {
 	if it == nil {
 		it = c.Old
 	}
-	have, there := f.state[it.rest]
+	have, there := f.state[it.relKey]
 	if (c.Old != nil) != there || c.Old != nil && have != c.Old.Revision {
-		f.t.Errorf("Follow: old %v but %s is at %d", c.Old, it.rest, have)
+		f.t.Errorf("Follow: old %v but %s is at %d", c.Old, it.relKey, have)
 	}
-	if delete(f.state, it.rest); c.New != nil {
-		f.state[it.rest] = c.New.Revision
+	if delete(f.state, it.relKey); c.New != nil {
+		f.state[it.relKey] = c.New.Revision
 	}
 }
 
@@ -246,7 +246,7 @@ func TestWatchersSeeHistory(t *testing.T) {
 func oracle(t *testing.T, inner store.Store, compact func(int64), steps int) {
 	seed := time.Now().UnixNano()
 	t.Logf("seed %d", seed)
-	s := &faulty{Store: inner, cuts: map[int]context.CancelFunc{}}
+	s := &interceptedStore{Store: inner, cuts: map[int]context.CancelFunc{}}
 	w := &world{t: t, s: inner, rnd: rand.New(rand.NewSource(seed))}
 	r := testRegistry(t, s)
 	r.reads.caches.of(podKind).ring.limit = 300 // so that what is older is read from the store
@@ -313,7 +313,7 @@ func oracle(t *testing.T, inner store.Store, compact func(int64), steps int) {
 }
 
 // disturb writes, cuts and compacts.
-func (w *world) disturb(s *faulty, steps int, compact, observed func(int64)) {
+func (w *world) disturb(s *interceptedStore, steps int, compact, observed func(int64)) {
 	now := func() int64 {
 		rev, err := w.s.Revision(context.Background())
 		if err != nil {
@@ -334,7 +334,7 @@ func (w *world) disturb(s *faulty, steps int, compact, observed func(int64)) {
 				w.compacted = to
 				compact(to)
 			}
-		case n == 13: // while nobody looks
+		case n == 13: // without a watch
 			s.cut()
 			for range 10 {
 				w.step(i)
@@ -360,7 +360,7 @@ func (w *world) state() map[string]int64 {
 	return out
 }
 
-// without leaves out what a watcher that was told Expired at g[0] and listed at g[1] cannot have seen.
+// without leaves out what a watcher that got Expired at g[0] and listed at g[1] cannot have seen.
 func without(lines []string, g [2]int64) []string {
 	var out []string
 	for _, l := range lines {

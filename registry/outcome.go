@@ -36,19 +36,18 @@ func (w expectedWrite) readBack(ctx context.Context, etcd store.Store) (store.Tx
 	return store.TxnResult{Done: true, Revision: kv.ModRevision}, true
 }
 
-// firstProbe is when a write that has no answer yet is read back: the member that it was sent to may be unable to tell (it
-// is being defragmented, say) what all others know.
+// firstProbe is when a write that has no answer yet is read back: the member that it was sent to may be unable to answer (it
+// is being defragmented, say).
 const firstProbe = time.Second
 
-// probeTimeout bounds reading back a write whose answer was lost; lateProbeTimeout where the time of the request
-// is over already.
+// probeTimeout bounds reading back a write whose answer was lost; lateProbeTimeout after the deadline of the request.
 const (
 	probeTimeout     = 2 * time.Second
 	lateProbeTimeout = 300 * time.Millisecond
 )
 
-// resolveOutcome runs commit. Where that has no answer, or one that leaves the outcome unknown, it reads back what was written. Where that is not
-// found, it may still come, or have been replaced: the outcome stays unknown.
+// resolveOutcome runs commit. Where that has no answer, or one that leaves the outcome unknown, it reads back what was written. A write
+// that is not found may still be made, or have been replaced: the outcome stays unknown.
 func (r *Registry) resolveOutcome(ctx context.Context, w expectedWrite, commit func(context.Context) (store.TxnResult, error)) (store.TxnResult, error) {
 	cctx, cancel := context.WithCancel(ctx)
 	defer cancel()

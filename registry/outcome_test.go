@@ -92,7 +92,7 @@ func TestStalledMember(t *testing.T) {
 		return client
 	}
 	there, other := fmt.Sprintf("https://127.0.0.1:%d", cfg.Port), "https://"+still.Addr().String()
-	// Watches are on the member that will stand still until they are told of the other.
+	// Watches are on the member that will stall, until they get the other one's endpoint.
 	client, watches := dial(there, other), dial(other)
 	r := runRegistry(t, Config{Store: store.NewEtcd(client, watches), Kinds: schema.NewKinds(schema.NewSet(core.Namespace, core.ConfigMap)), Agent: "test", Log: slog.New(slog.DiscardHandler)})
 	ctx := testContext(t)

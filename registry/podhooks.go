@@ -45,7 +45,7 @@ func (c nodeCopy) add(t *store.Txn, value []byte) error {
 	return nil
 }
 
-func (nodeCopy) clashed(map[string]*store.KV) {}
+func (nodeCopy) onConflict(map[string]*store.KV) {}
 
 // copyKey is where the copy of a cached pod lives; "": it has none.
 func copyKey(pod *Item) string {
@@ -53,7 +53,7 @@ func copyKey(pod *Item) string {
 }
 
 // RepairByNode keeps the by-node copies in step with pods that were written past the registry, until ctx is done. A leader runs it. report,
-// where set, is told in a sentence that copies without pods are kept; see bynode.Repairer.
+// where set, is called with a sentence where copies without pods are kept; see bynode.Repairer.
 func (r *Registry) RepairByNode(ctx context.Context, report func(text string)) error {
 	k := r.kinds.Set().Resource("", "pods")
 	if k == nil {

@@ -18,7 +18,7 @@ import (
 	"gantry/schema"
 )
 
-// TestHostileValues writes what anybody may write with etcdctl, before the cache is filled and after.
+// TestHostileValues writes arbitrary values, as with etcdctl, before the cache is filled and after.
 func TestHostileValues(t *testing.T) {
 	good := podJSON("n", "bad", "")
 	tests := []struct{ name, value, want string }{
@@ -53,12 +53,12 @@ func TestHostileValues(t *testing.T) {
 			first := put(t, s, "/registry/pods/n/good", podJSON("n", "good", ""))
 			was := put(t, s, "/registry/pods/n/bad", good)
 			var mu sync.Mutex
-			var told []string
+			var reported []string
 			r := runRegistry(t, Config{Store: s, Kinds: testKinds(), Quarantine: true, Log: slog.New(slog.DiscardHandler),
 				OnBad: func(k *schema.Kind, namespace, name string, err error) {
 					mu.Lock()
 					defer mu.Unlock()
-					told = append(told, fmt.Sprintf("%s %s/%s %v", k.Kind, namespace, name, err))
+					reported = append(reported, fmt.Sprintf("%s %s/%s %v", k.Kind, namespace, name, err))
 				}})
 			ctx := testContext(t)
 			w, err := r.Watch(ctx, podKind, "", WatchOptions{})
@@ -77,11 +77,11 @@ func TestHostileValues(t *testing.T) {
 			said := func() []string {
 				mu.Lock()
 				defer mu.Unlock()
-				return told
+				return reported
 			}
-			_ = waitFor(ctx, func() bool { return len(said()) > 0 }) // it is told after the record is there
-			if told := said(); len(told) != 1 || !strings.Contains(told[0], "Pod n/bad ") {
-				t.Errorf("OnBad was told %q", told)
+			_ = waitFor(ctx, func() bool { return len(said()) > 0 }) // OnBad is called after the record is written
+			if reported := said(); len(reported) != 1 || !strings.Contains(reported[0], "Pod n/bad ") {
+				t.Errorf("OnBad was called with %q", reported)
 			}
 			again := put(t, s, "/registry/pods/n/bad", good)
 			put(t, s, "/registry/pods/n/good", podJSON("n", "good", `"x":"y"`))

@@ -16,14 +16,14 @@ type Config struct {
 	Store store.Store
 	// Kinds are the kinds served; kinds.New().
 	Kinds *schema.Kinds
-	// Node, when set, makes pods be read from this node's by-node range alone, as a node's agents may.
+	// Node, when set, restricts reads of pods to this node's by-node range, as etcd's role of a node's agents does.
 	Node string
 	// ServiceCIDR is the range of cluster IPs, given out in a Service's own transaction. Not valid: Services are
 	// refused.
 	ServiceCIDR netip.Prefix
 	// NodePorts is the range of node ports, [lo, hi]; the zero value is 30000-32767.
 	NodePorts [2]int
-	// Agent names this process in logs and events, and who writes where WithUser does not say it: "gateway", "scheduler".
+	// Agent names this process in logs and events, and as the user of writes without WithUser: "gateway", "scheduler".
 	Agent string
 	// Admission are the rules of admission; nil: admit.BuiltIn.
 	Admission admit.Rules
@@ -37,7 +37,7 @@ type Config struct {
 	OnBad func(k *schema.Kind, namespace, name string, err error)
 }
 
-// Item is one object as the cache holds it: final bytes and what selectors look at. Shared, read-only.
+// Item is one object as the cache holds it: final bytes and what selectors compare. Shared, read-only.
 type Item struct {
 	Kind            *schema.Kind
 	Namespace, Name string
@@ -55,7 +55,7 @@ type List struct {
 	Revision int64
 	// Continue is the next page's token, "" on the last page.
 	Continue string
-	// Whole tells that Items are all there is between the first and the last: nothing was selected.
+	// Whole tells that Items are all objects between the first and the last: there is no selector.
 	Whole bool
 	// Remaining is how many items follow this page; nil where it is not known (a selector is given).
 	Remaining *int64

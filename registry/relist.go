@@ -26,13 +26,13 @@ func (c *cache) relist(ctx context.Context) (rev int64, err error) {
 			rev = now
 		}
 		for _, kv := range kvs {
-			rest := strings.TrimPrefix(kv.Key, c.prefix)
-			if it := c.known(rest, kv.ModRevision); it != nil {
-				found[rest] = it
-			} else if it := c.decode(rest, kv); it != nil {
-				found[rest] = it
+			relKey := strings.TrimPrefix(kv.Key, c.prefix)
+			if it := c.known(relKey, kv.ModRevision); it != nil {
+				found[relKey] = it
+			} else if it := c.decode(relKey, kv); it != nil {
+				found[relKey] = it
 			} else {
-				bad[rest] = true
+				bad[relKey] = true
 			}
 		}
 		if int64(len(kvs)) == count || len(kvs) == 0 {
@@ -46,18 +46,18 @@ func (c *cache) relist(ctx context.Context) (rev int64, err error) {
 }
 
 // known is the item as cached where its revision is rev.
-func (c *cache) known(rest string, rev int64) *Item {
+func (c *cache) known(relKey string, rev int64) *Item {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if it := c.view.byKey[rest]; it != nil && it.Revision == rev && !c.rewound {
+	if it := c.view.byKey[relKey]; it != nil && it.Revision == rev && !c.rewound {
 		return it
 	}
 	return nil
 }
 
-// replace makes found, the state at rev, the cache's state. The difference goes into the history for Follow,
-// which thus hears of everything that was deleted meanwhile; a watcher that has not come so far is ended with Expired,
-// because what happened between is not known: an object may have come and gone, or changed twice.
+// replace makes found, the state at rev, the cache's state. The difference goes into the history for Follow, which thus reports
+// everything that was deleted meanwhile. A watcher that is behind it is ended with Expired, because the changes between are not known:
+// an object may have been created and deleted, or changed twice.
 func (c *cache) replace(found map[string]*Item, rev int64) {
 	now := time.Now()
 	c.mu.Lock()
@@ -73,7 +73,7 @@ func (c *cache) replace(found map[string]*Item, rev int64) {
 		if again {
 			c.step(ch, now)
 		} else {
-			c.view.set(ch.rest, ch.item)
+			c.view.set(ch.relKey, ch.item)
 		}
 	}
 	c.filled, c.stale, c.rewound, c.rev, c.last = true, false, false, rev, rev
@@ -89,14 +89,14 @@ func (c *cache) replace(found map[string]*Item, rev int64) {
 // not known, then what is new or changed in order of revision. An object that was deleted and made again is both. c.mu is held.
 func (c *cache) difference(found map[string]*Item, rev int64) []change {
 	var gone, changed []change
-	for rest, old := range c.view.byKey {
-		if it := found[rest]; it == nil || it.uid != old.uid {
-			gone = append(gone, change{rest: rest, rev: rev})
+	for relKey, old := range c.view.byKey {
+		if it := found[relKey]; it == nil || it.uid != old.uid {
+			gone = append(gone, change{relKey: relKey, rev: rev})
 		}
 	}
-	for rest, it := range found {
-		if c.view.byKey[rest] != it {
-			changed = append(changed, change{rest: rest, rev: it.Revision, item: it})
+	for relKey, it := range found {
+		if c.view.byKey[relKey] != it {
+			changed = append(changed, change{relKey: relKey, rev: it.Revision, item: it})
 		}
 	}
 	byRevision := func(a, b change) int { return int(a.rev - b.rev) }

@@ -111,8 +111,8 @@ func TestRepairLeavesGoodCopiesAlone(t *testing.T) {
 }
 
 func TestCopiesOfVanishedPodsAreKept(t *testing.T) {
-	var told []string
-	repairing(t, repairByNode(func(text string) { told = append(told, text) }), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
+	var reported []string
+	repairing(t, repairByNode(func(text string) { reported = append(reported, text) }), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
 		var all []string
 		for i := range 20 {
 			boundPod(t, r, fmt.Sprintf("p%d", i), "n1")
@@ -126,8 +126,8 @@ func TestCopiesOfVanishedPodsAreKept(t *testing.T) {
 		if copies := keys(t, etcd, "/gantry/bynode/"); len(copies) != 20 {
 			t.Errorf("%d copies are left of 20", len(copies))
 		}
-		if len(told) != 1 || !strings.HasPrefix(told[0], "20 pods vanished from etcd") {
-			t.Errorf("told %q", told)
+		if len(reported) != 1 || !strings.HasPrefix(reported[0], "20 pods vanished from etcd") {
+			t.Errorf("reported %q", reported)
 		}
 	})
 }

@@ -66,7 +66,7 @@ func TestEtcdRestarts(t *testing.T) {
 		t.Errorf("a watcher saw %s, want %s", got, want)
 	}
 	if got := <-changes + " " + <-changes; got != "- a + b" {
-		t.Errorf("Follow told %s", got)
+		t.Errorf("Follow reported %s", got)
 	}
 	if l, err := r.List(ctx, podKind, "", ListOptions{}); err != nil || names(l) != "b" {
 		t.Errorf("List = %s, %v", names(l), err)

@@ -29,7 +29,7 @@ type ring struct {
 	limit   int // of entries
 }
 
-// What a ring keeps: by count, by bytes of superseded objects, by age.
+// The bounds of a ring: entries, bytes of superseded objects, age.
 const (
 	ringEntries = 32768
 	ringBytes   = 32 << 20

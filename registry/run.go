@@ -27,7 +27,7 @@ type Registry struct {
 	cfg     Config // with its defaults filled in
 	kinds   *schema.Kinds
 	hooks   map[kschema.GroupResource]*hooks
-	store   store.Store // what writes and reads of etcd go through
+	store   store.Store // for writes, and for reads of etcd
 	reads   *reads
 	guard   *store.VersionGuard // store without a fence
 	results *results
@@ -35,7 +35,7 @@ type Registry struct {
 	// admitters are the rules of admission, ruleKeys what is known of their keys.
 	admitters admit.Rules
 	ruleKeys  *ruleKeys
-	self      *authenticationv1.UserInfo // who writes where a context does not say it
+	self      *authenticationv1.UserInfo // the user of writes whose context has none
 }
 
 // reads is the read side: one cache a kind, and what they share.
@@ -70,7 +70,7 @@ func New(cfg Config) *Registry {
 	r.reads = &reads{
 		starts: newStarts(),
 		done:   make(chan struct{}),
-		old:    make(chan struct{}, oldLists),
+		old:    make(chan struct{}, historyLists),
 	}
 	r.reads.index = store.NewReadIndex(r.store)
 	r.reads.progress = store.NewProgressRequests(r.store)
@@ -103,7 +103,7 @@ func (r *Registry) Run(ctx context.Context) error {
 // Kinds are the kinds that are served, which may change.
 func (r *Registry) Kinds() *schema.Kinds { return r.kinds }
 
-// Ready returns what keeps this registry from serving: etcd away, a cache not yet filled.
+// Ready returns why this registry cannot serve: etcd does not answer, a cache is not yet filled.
 func (r *Registry) Ready(ctx context.Context) error {
 	if _, err := r.guard.Check(ctx); err != nil {
 		return fmt.Errorf("asking etcd: %w", err)
@@ -201,7 +201,7 @@ func (r *Registry) refresh(ctx context.Context) {
 	if c := r.latestCache(); c != nil && !c.historyMatches(ctx) {
 		for c := range seen {
 			c.mu.Lock()
-			c.distrust()
+			c.discardHistory()
 			c.mu.Unlock()
 		}
 	}
@@ -226,7 +226,7 @@ func (r *Registry) Lead(ctx context.Context, name, id string, lead func(ctx cont
 	c := election.Candidate{Store: r.store, Name: name, ID: id, Log: r.cfg.Log.With("agent", r.cfg.Agent)}
 	return c.Lead(ctx, func(ctx context.Context, fenced store.Store) error {
 		leader := *r
-		leader.cfg.Agent = name // who its writes are by
+		leader.cfg.Agent = name // the user of its writes
 		leader.store = fenced
 		return lead(ctx, &leader)
 	})

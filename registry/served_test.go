@@ -246,7 +246,7 @@ func TestKindWithoutGoType(t *testing.T) {
 	})
 }
 
-// TestFollowKinds: kinds are followed as soon as they come, and what was there of one that goes is told to be gone.
+// TestFollowKinds: kinds are followed as soon as they are added, and the objects of a removed kind are reported as deleted.
 func TestFollowKinds(t *testing.T) {
 	r := registrytest.On(t, store.NewFake())
 	registrytest.Namespace(t, r, "default")

@@ -198,7 +198,7 @@ func TestNodePorts(t *testing.T) {
 	}
 }
 
-// A claim that a raw write left behind does not bind anybody.
+// A claim that a raw write left behind does not keep its address from other Services.
 func TestAbandonedClaimIsTakenOver(t *testing.T) {
 	r, etcd := registrytest.New(t)
 	ctx := testContext(t)

@@ -48,16 +48,16 @@ func (c serviceClaims) fill(ctx context.Context) error {
 	err := c.Fill(ctx)
 	var refusal *allocate.Refusal
 	if errors.As(err, &refusal) {
-		return invalid(c.u.kind, c.u.name, field.ErrorList{refusal.Fault})
+		return invalid(c.u.kind, c.u.name, field.ErrorList{refusal.Err})
 	}
 	return err
 }
 
 func (c serviceClaims) add(t *store.Txn, _ []byte) error { return c.Add(t) }
 
-func (c serviceClaims) clashed(current map[string]*store.KV) { c.Clashed(current) }
+func (c serviceClaims) onConflict(current map[string]*store.KV) { c.OnConflict(current) }
 
-// allocator is the Services as their claims need them.
+// allocator returns the access to Services that allocation needs.
 func (r *Registry) allocator() allocate.Services {
 	k := r.kinds.Set().Resource("", "services")
 	return allocate.Services{

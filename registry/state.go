@@ -8,14 +8,14 @@ import (
 	"gantry/schema"
 )
 
-// state is what a write knows of its key.
+// state is the state of a key, as a write has read it.
 type state struct {
 	item *Item // nil: absent, or unreadable
 	rev  int64 // the key's mod revision, 0: absent
-	// live tells that the store said so during this very write. What is decided on anything older, save an update that
-	// the store checks, must be decided again on a live state: a cache may be behind.
+	// live tells that it was read from the store during this write. A decision on an older state, except an update that the store checks,
+	// must be made again on a live one: a cache may be behind.
 	live bool
-	bad  error // why item is nil although the key is there
+	bad  error // why item is nil although the key exists
 }
 
 // target is the object that a write is about.
@@ -27,13 +27,13 @@ type target struct {
 
 func targetOf(k *schema.Kind, namespace, name string) (target, error) {
 	if !keyable(k, namespace, name) {
-		return target{}, fault(k, name, BadRequest, "%q is no name of a %s in namespace %q", name, k.Kind, namespace)
+		return target{}, newError(k, name, BadRequest, "%q is no name of a %s in namespace %q", name, k.Kind, namespace)
 	}
 	return target{k, namespace, name, Key(k, namespace, name)}, nil
 }
 
-func (t target) fault(kind ErrorKind, reason string, args ...any) *Error {
-	return fault(t.kind, t.name, kind, reason, args...)
+func (t target) newError(kind ErrorKind, reason string, args ...any) *Error {
+	return newError(t.kind, t.name, kind, reason, args...)
 }
 
 // stateOf reads what the store holds under a key; nil: nothing.
@@ -45,7 +45,7 @@ func (r *Registry) stateOf(t target, kv *store.KV) state {
 	return state{item: it, rev: kv.ModRevision, live: true, bad: err}
 }
 
-// read asks the store.
+// read reads the store.
 func (r *Registry) read(ctx context.Context, t target) (state, error) {
 	kv, _, err := r.store.Get(ctx, t.key, 0)
 	if err != nil {
@@ -54,7 +54,7 @@ func (r *Registry) read(ctx context.Context, t target) (state, error) {
 	return r.stateOf(t, kv), nil
 }
 
-// latestKnown is the latest state known without asking the store; it asks where nothing is known.
+// latestKnown is the latest state known without reading the store; it reads where none is known.
 func (r *Registry) latestKnown(ctx context.Context, t target) (state, error) {
 	it := r.cached(t.kind, t.namespace, t.name)
 	if last := r.results.get(t.key); last != nil && last.Kind == t.kind {
@@ -76,8 +76,8 @@ type results struct {
 	items map[string]*Item
 }
 
-// maxResults bounds the results kept. They spare a conflict where one write follows another; losing them costs a
-// round trip to etcd, no more.
+// maxResults bounds the results kept. They avoid a conflict where one write follows another; without them there is one
+// more round trip to etcd.
 const maxResults = 256
 
 func (rs *results) get(key string) *Item {
@@ -130,14 +130,14 @@ func (r *Registry) cached(k *schema.Kind, namespace, name string) *Item {
 	if c == nil {
 		return nil
 	}
-	rest := name
+	relKey := name
 	if k.Namespaced {
-		rest = namespace + "/" + name
+		relKey = namespace + "/" + name
 	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if !c.filled {
 		return nil
 	}
-	return c.view.byKey[rest]
+	return c.view.byKey[relKey]
 }

@@ -13,14 +13,12 @@ import (
 	"gantry/schema"
 )
 
-// PutBack makes an earlier state of an object (Read) the current one, by the way of every write: it is admitted,
-// validated, and stored in a guarded transaction with its companions.
+// PutBack makes an earlier state of an object (Read) the current one, as every write does: it is admitted, validated, and stored in a
+// guarded transaction with its companions.
 //
-//   - Where a readable object stands, it is updated: what may not change does not (Invalid names it), and what it observes,
-//     its status, stays.
-//   - Where a value stands that nobody can read, the whole state is stored again, uid and status too: it is the same object
-//     as before.
-//   - Where nothing stands, it is created anew, with another uid and no status; a pod is scheduled again.
+//   - A readable object is updated: immutable fields that differ are Invalid, and its status stays.
+//   - A value that cannot be read is replaced by the whole state, with uid and status: it is the same object as before.
+//   - An absent object is created, with another uid and no status; a pod is scheduled again.
 func (r *Registry) PutBack(ctx context.Context, it *Item, o WriteOptions) (*Item, error) {
 	t, err := targetOf(it.Kind, it.Namespace, it.Name)
 	if err != nil {
@@ -63,14 +61,14 @@ func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj sch
 	if err := u.admission.mutate(ctx); err != nil {
 		return nil, err
 	}
-	faults := schema.ValidateMeta(t.kind, obj)
+	errs := schema.ValidateMeta(t.kind, obj)
 	if complete := r.hooksOf(t.kind).complete; complete != nil {
-		faults = append(faults, complete(obj)...)
+		errs = append(errs, complete(obj)...)
 	}
 	if t.kind.Validate != nil {
-		faults = append(faults, t.kind.Validate(obj)...)
+		errs = append(errs, t.kind.Validate(obj)...)
 	}
-	if err := invalid(t.kind, t.name, faults); err != nil {
+	if err := invalid(t.kind, t.name, errs); err != nil {
 		return nil, err
 	}
 	if err := u.admission.validate(ctx, false); err != nil {
@@ -78,12 +76,12 @@ func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj sch
 	}
 	it, conflict, err := r.execute(ctx, u)
 	if err == nil && conflict != nil {
-		return nil, t.fault(Conflict, modified)
+		return nil, t.newError(Conflict, modified)
 	}
 	return it, err
 }
 
-// Read reads a version as the object that its key says; the error says what is wrong with the value.
+// Read reads a version as an object of its key's kind; the error says what is wrong with the value.
 func Read(kinds *schema.Set, key string, v *history.Version) (*Item, error) {
 	k, _, _, ok := kinds.Key(strings.TrimPrefix(key, registryPrefix))
 	if !ok || !strings.HasPrefix(key, registryPrefix) {
@@ -92,6 +90,6 @@ func Read(kinds *schema.Set, key string, v *history.Version) (*Item, error) {
 	if v.Value == nil {
 		return nil, errors.New("the key was deleted")
 	}
-	rest := strings.TrimPrefix(key, kindPrefix(k, ""))
-	return itemAt(k, rest, &store.KV{Key: key, Value: v.Value, ModRevision: v.Revision}, true)
+	relKey := strings.TrimPrefix(key, kindPrefix(k, ""))
+	return itemAt(k, relKey, &store.KV{Key: key, Value: v.Value, ModRevision: v.Revision}, true)
 }

@@ -35,7 +35,7 @@ func (r *Registry) Update(ctx context.Context, k *schema.Kind, obj schema.Object
 // createAbsent is an update of a kind that is created by it.
 func (r *Registry) createAbsent(ctx context.Context, w *write, obj schema.Object) (*Item, error) {
 	if w.want.uid != "" {
-		return nil, w.fault(Conflict, "uid mismatch: the provided object specified uid %s, and no existing object was found", w.want.uid)
+		return nil, w.newError(Conflict, "uid mismatch: the provided object specified uid %s, and no existing object was found", w.want.uid)
 	}
 	if w.options.Create != nil {
 		if err := w.options.Create(); err != nil {
@@ -67,13 +67,13 @@ func preconditionsOf(t target, obj schema.Object, o WriteOptions) (want precondi
 			return preconditions{}, err
 		}
 		if rev != 0 && want.rev != 0 && rev != want.rev {
-			return preconditions{}, t.fault(Conflict, modified)
+			return preconditions{}, t.newError(Conflict, modified)
 		}
 		want.rev = max(want.rev, rev)
 	}
 	if uid := string(obj.GetUID()); uid != "" {
 		if want.uid != "" && want.uid != uid {
-			return preconditions{}, t.fault(Conflict, uidMismatch, want.uid, uid)
+			return preconditions{}, t.newError(Conflict, uidMismatch, want.uid, uid)
 		}
 		want.uid = uid
 	}
@@ -89,7 +89,7 @@ func revisionOf(t target, rv string) (int64, error) {
 	}
 	rev, err := strconv.ParseInt(rv, 10, 64)
 	if err != nil || rev < 0 {
-		return 0, t.fault(BadRequest, "metadata.resourceVersion: Invalid value: %q: must be a number", rv)
+		return 0, t.newError(BadRequest, "metadata.resourceVersion: Invalid value: %q: must be a number", rv)
 	}
 	return rev, nil
 }
@@ -97,15 +97,15 @@ func revisionOf(t target, rv string) (int64, error) {
 // check compares the preconditions with what is stored.
 func (want preconditions) check(t target, st state) error {
 	if want.uid != "" && st.item != nil && st.item.uid != want.uid {
-		return t.fault(Conflict, uidMismatch, want.uid, st.item.uid)
+		return t.newError(Conflict, uidMismatch, want.uid, st.item.uid)
 	}
 	if want.rev != 0 && st.rev != want.rev {
-		return t.fault(Conflict, modified)
+		return t.newError(Conflict, modified)
 	}
 	return nil
 }
 
-// stale tells that a precondition can never hold: revisions only grow, even where what is known of them is old.
+// stale tells that the precondition can never hold, even where st is an old state: revisions only grow.
 func (want preconditions) stale(st state) bool { return want.rev != 0 && st.rev > want.rev }
 
 // part is how one part of an object is updated.
@@ -127,10 +127,10 @@ func (r *Registry) partOf(t target, subresource string) (part, error) {
 	if p, ok := r.hooksOf(k).subresources[subresource]; ok {
 		return p, nil
 	}
-	return part{}, fault(k, t.name, NotFound, "the server could not find the requested resource")
+	return part{}, newError(k, t.name, NotFound, "the server could not find the requested resource")
 }
 
-// prepareUpdate makes u.obj, which is to replace old, what is stored, or names every fault of it. It completes u.
+// prepareUpdate turns u.obj, which is to replace old, into what is stored, or returns every error of it. It completes u.
 func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old schema.Object, o WriteOptions) error {
 	part, err := r.partOf(u.target, o.Subresource)
 	if err != nil {
@@ -152,14 +152,14 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 	if part.prepare != nil {
 		part.prepare(obj, old)
 	}
-	faults := schema.ValidateMetaUpdate(k, obj, old)
+	errs := schema.ValidateMetaUpdate(k, obj, old)
 	if complete := r.hooksOf(k).complete; complete != nil && o.Subresource == "" {
-		faults = append(faults, complete(obj)...)
+		errs = append(errs, complete(obj)...)
 	}
 	if part.validate != nil {
-		faults = append(faults, part.validate(obj, old)...)
+		errs = append(errs, part.validate(obj, old)...)
 	}
-	if err := invalid(k, u.name, faults); err != nil {
+	if err := invalid(k, u.name, errs); err != nil {
 		return err
 	}
 	u.remove = r.finishesDeletion(k, obj, old)
@@ -173,7 +173,7 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 	return nil
 }
 
-// finishesDeletion tells whether an update removes what kept an object that is being deleted: it is deleted then instead.
+// finishesDeletion tells whether an update removes what keeps an object that is being deleted: then it is deleted instead.
 func (r *Registry) finishesDeletion(k *schema.Kind, obj, old schema.Object) bool {
 	if old.GetDeletionTimestamp() == nil || len(obj.GetFinalizers()) > 0 {
 		return false

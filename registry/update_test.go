@@ -71,7 +71,7 @@ func TestUpdateMustSayItsRevision(t *testing.T) {
 }
 
 func TestStaleUpdateMakesNoRoundTrip(t *testing.T) {
-	f := &faulty{Store: store.NewFake()}
+	f := &interceptedStore{Store: store.NewFake()}
 	r := registrytest.On(t, f)
 	registrytest.Namespace(t, r, "default")
 	ctx := testContext(t)
@@ -237,7 +237,7 @@ func TestUnreadableValueCanBeReplacedAndDeleted(t *testing.T) {
 	}
 }
 
-// TestUIDsAreTheServers: no body makes an object have a uid of its writer's choice, not even where nobody can read what it replaces.
+// TestUIDsAreTheServers: a body cannot set the uid of an object, not even where it replaces a value that cannot be read.
 func TestUIDsAreTheServers(t *testing.T) {
 	r, etcd := registrytest.New(t)
 	ctx := testContext(t)

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// view is a cache's present state: the items by key, in order, and by what is asked for. Its methods are
+// view is a cache's current state: the items by key, in order, and by the indexes of selectors. Its methods are
 // called with the cache's lock held.
 type view struct {
 	byKey map[string]*Item
-	// sorted is the state in key order but for the keys in dirty. It is never changed, only replaced: what was
-	// handed out stays as it was.
+	// sorted is the state in key order but for the keys in dirty. It is never changed, only replaced: readers keep the old
+	// one.
 	sorted []*Item
 	dirty  map[string]struct{}
 	byTerm map[string]*index
@@ -31,8 +31,8 @@ type index struct {
 // used in the last seconds: else selectors in turn would have an index made for every list, under the write lock. Without an index,
 // items are matched one by one, which needs no lock.
 const (
-	maxIndexes = 32
-	indexRest  = 10 // seconds
+	maxIndexes  = 32
+	indexMinAge = 10 // seconds
 )
 
 func newView() view {
@@ -40,19 +40,19 @@ func newView() view {
 }
 
 // set replaces the item of a key; nil removes it.
-func (v *view) set(rest string, it *Item) (old *Item) {
-	old = v.byKey[rest]
+func (v *view) set(relKey string, it *Item) (old *Item) {
+	old = v.byKey[relKey]
 	if it == nil && old == nil {
 		return nil
 	}
 	if it == nil {
-		delete(v.byKey, rest)
+		delete(v.byKey, relKey)
 	} else {
-		v.byKey[rest] = it
+		v.byKey[relKey] = it
 	}
-	v.dirty[rest] = struct{}{}
+	v.dirty[relKey] = struct{}{}
 	for _, x := range v.byTerm {
-		x.replace(rest, old, it)
+		x.replace(relKey, old, it)
 	}
 	return old
 }
@@ -71,27 +71,27 @@ func (v *view) flush() {
 	}
 	slices.Sort(keys)
 	out := make([]*Item, 0, len(v.byKey))
-	rest := v.sorted
+	relKey := v.sorted
 	for _, k := range keys {
-		n := sort.Search(len(rest), func(i int) bool { return rest[i].rest >= k })
-		out = append(out, rest[:n]...)
-		if rest = rest[n:]; len(rest) > 0 && rest[0].rest == k {
-			rest = rest[1:]
+		n := sort.Search(len(relKey), func(i int) bool { return relKey[i].relKey >= k })
+		out = append(out, relKey[:n]...)
+		if relKey = relKey[n:]; len(relKey) > 0 && relKey[0].relKey == k {
+			relKey = relKey[1:]
 		}
 		if it := v.byKey[k]; it != nil {
 			out = append(out, it)
 		}
 	}
-	v.sorted = append(out, rest...)
+	v.sorted = append(out, relKey...)
 	clear(v.dirty)
 }
 
 // span is the part of items in key order with lo <= key < hi; hi "": to the end.
 func span(items []*Item, lo, hi string) []*Item {
-	from := sort.Search(len(items), func(i int) bool { return items[i].rest >= lo })
+	from := sort.Search(len(items), func(i int) bool { return items[i].relKey >= lo })
 	to := len(items)
 	if hi != "" {
-		to = sort.Search(len(items), func(i int) bool { return items[i].rest >= hi })
+		to = sort.Search(len(items), func(i int) bool { return items[i].relKey >= hi })
 	}
 	return items[from:max(from, to):max(from, to)]
 }
@@ -137,7 +137,7 @@ func (v *view) needsIndex(term string) (victim string, lacks bool) {
 	if n < maxIndexes {
 		return "", true
 	}
-	return victim, time.Now().Unix()-oldest > indexRest
+	return victim, time.Now().Unix()-oldest > indexMinAge
 }
 
 // ensureIndex makes the index of a term where there is none; the cache's lock is held for writing.
@@ -184,22 +184,22 @@ func termsOf(term string) func(*Item) []string {
 	return func(it *Item) []string { return it.owners() }
 }
 
-func (x *index) replace(rest string, old, it *Item) {
+func (x *index) replace(relKey string, old, it *Item) {
 	if old != nil {
 		for _, t := range x.terms(old) {
-			x.put(t, rest, nil)
+			x.put(t, relKey, nil)
 		}
 	}
 	if it != nil {
 		for _, t := range x.terms(it) {
-			x.put(t, rest, it)
+			x.put(t, relKey, it)
 		}
 	}
 }
 
-func (x *index) put(term, rest string, it *Item) {
+func (x *index) put(term, relKey string, it *Item) {
 	items := x.items[term]
-	i, found := slices.BinarySearchFunc(items, rest, func(a *Item, k string) int { return strings.Compare(a.rest, k) })
+	i, found := slices.BinarySearchFunc(items, relKey, func(a *Item, k string) int { return strings.Compare(a.relKey, k) })
 	switch {
 	case found && it != nil:
 		items[i] = it

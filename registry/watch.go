@@ -135,7 +135,7 @@ func (w *Watcher) takeInitial(buf []Event) []Event {
 	return buf
 }
 
-// take appends what the ring holds for this watcher; news is what to wait on where nothing is.
+// take appends the ring's events for this watcher; news is the channel to wait on where there are none.
 func (w *Watcher) take(buf []Event) ([]Event, <-chan struct{}, error) {
 	c, n := w.c, len(buf)
 	c.mu.RLock()
@@ -158,7 +158,7 @@ func (w *Watcher) take(buf []Event) ([]Event, <-chan struct{}, error) {
 	return buf, c.changed, nil
 }
 
-// offer appends what a change is for this watcher.
+// offer appends the event that a change is for this watcher, if any.
 func (w *Watcher) offer(buf []Event, e entry) []Event {
 	was := e.prev != nil && w.sel.matches(e.prev)
 	is := !e.gone && w.sel.matches(e.item)
@@ -258,7 +258,7 @@ func (w *Watcher) awaitPast(ctx context.Context, b *backfill) error {
 	}
 }
 
-// enterRing makes the watcher continue in the ring, where that has everything after its revision.
+// enterRing moves the watcher into the ring, where that has everything after its revision.
 func (w *Watcher) enterRing() bool {
 	w.c.mu.RLock()
 	defer w.c.mu.RUnlock()

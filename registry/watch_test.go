@@ -29,7 +29,7 @@ func runRegistry(t *testing.T, cfg Config) *Registry {
 	t.Helper()
 	mutation.Detect(true)
 	t.Cleanup(func() {
-		if err := mutation.Found(); err != nil {
+		if err := mutation.Changed(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -287,7 +287,7 @@ func TestBookmarks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rev := put(t, s, "/registry/minions/x", "{}") // pods hear nothing of it
+		rev := put(t, s, "/registry/minions/x", "{}") // not in the range of the pods' watch
 		began := time.Now()
 		events, err := w.Next(ctx, nil)
 		if err != nil || len(events) != 1 || events[0].Type != Bookmark || events[0].Revision != rev || events[0].InitialEnd {

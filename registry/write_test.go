@@ -114,13 +114,13 @@ func bindTo(ctx context.Context, r *registry.Registry, name, node string, o regi
 	return r.Bind(ctx, "default", name, &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: node}}, o)
 }
 
-// faulty is a store whose Commit can lose its answer.
-type faulty struct {
+// interceptedStore is a store whose Commit can lose its answer.
+type interceptedStore struct {
 	store.Store
 	commit func(ctx context.Context, s store.Store, t store.Txn) (store.TxnResult, error)
 }
 
-func (f *faulty) Commit(ctx context.Context, t store.Txn) (store.TxnResult, error) {
+func (f *interceptedStore) Commit(ctx context.Context, t store.Txn) (store.TxnResult, error) {
 	if f.commit != nil {
 		return f.commit(ctx, f.Store, t)
 	}

@@ -2,8 +2,8 @@ package schema
 
 import "k8s.io/apimachinery/pkg/util/validation/field"
 
-// The functions of a Kind take an Object; rules are written over the concrete type. These adapt one to the
-// other, unchecked: a Kind is only ever given objects of its own type.
+// The functions of a Kind take an Object; rules are written for the concrete type. These adapt one to the other by an unchecked type
+// assertion: a Kind gets only objects of its own type.
 
 // Do adapts a function of one object, as Default and PrepareCreate are.
 func Do[T Object](f func(T)) func(Object) {

@@ -42,15 +42,15 @@ func Decode(v *Version, data []byte) (obj Object, warnings []string, err error) 
 	return obj, warnings, nil
 }
 
-// decodeStrict decodes whatever Kubernetes takes, with its warnings. used is an object of v that holds anything.
+// decodeStrict decodes everything that Kubernetes accepts, with its warnings. used is an object of v with any content.
 func decodeStrict(v *Version, used Object, data []byte) (obj Object, warnings []string, err error) {
 	obj = v.New()
 	if u, ok := obj.(*unstructured.Unstructured); ok {
 		warnings, err = decodeUnstructured(v, data, u)
 		return u, warnings, err
 	}
-	if faults := wire.Excessive(data, used); len(faults) > 0 {
-		return nil, nil, &ValueError{faults}
+	if errs := wire.Excessive(data, used); len(errs) > 0 {
+		return nil, nil, &ValueError{errs}
 	}
 	strict, err := kjson.UnmarshalStrict(data, obj)
 	if err != nil {
@@ -64,8 +64,8 @@ func decodeStrict(v *Version, used Object, data []byte) (obj Object, warnings []
 	return obj, warnings, nil
 }
 
-// storedUnknown is the warning about who wrote a value, which its form in etcd ends in: whoever pipes such a value back
-// through the API need not take it off.
+// storedUnknown is the warning about the record of its writer, in which a value in etcd ends. It is left out: values of etcd can be sent
+// to the API as they are.
 const (
 	storedWriter  = "$by"
 	storedUnknown = `unknown field "` + storedWriter + `"`
@@ -73,24 +73,24 @@ const (
 
 // ValueError is the error of an object with values that may not be stored: times that no reader could read again, amounts and
 // numbers out of their range, JSON that nests too deep.
-type ValueError struct{ Faults field.ErrorList }
+type ValueError struct{ Errs field.ErrorList }
 
-func (e *ValueError) Error() string { return e.Faults.ToAggregate().Error() }
+func (e *ValueError) Error() string { return e.Errs.ToAggregate().Error() }
 
 // Encode writes obj as it is stored and served: compact JSON, kind and apiVersion first, no HTML escapes.
-// Whoever stores it has cleared metadata.resourceVersion. The slice has no room to spare: it may be kept for long.
+// The caller that stores it has cleared metadata.resourceVersion. The slice has no spare capacity: it may be kept for long.
 // What could not be read again is a *ValueError.
 func Encode(obj Object) ([]byte, error) {
 	data, _, err := encode(obj)
 	return data, err
 }
 
-// maxLosses is how often an object may change by being written and read: a part of a second goes first, then a pointer to what is a
-// zero time without it.
+// maxLosses is how often an object may change by being written and read: first a fraction of a second is lost, then the pointer to a time
+// that is zero without it.
 const maxLosses = 4
 
-// EncodeStored is Encode for what will be read again. It returns also what readers get: obj itself or, where JSON does not tell all
-// of it (a part of a second, text that is not UTF-8, white space within raw JSON), another object. Slices and maps that are
+// EncodeStored is Encode for what will be read again. It returns also what readers get: obj itself or, where JSON does not hold all
+// of it (a fraction of a second, text that is not UTF-8, white space within raw JSON), another object. Slices and maps that are
 // empty may be nil in one and not in the other.
 func EncodeStored(v *Version, obj Object) (Object, []byte, error) {
 	data, exact, err := encode(obj)
@@ -108,7 +108,7 @@ func EncodeStored(v *Version, obj Object) (Object, []byte, error) {
 	return nil, nil, fmt.Errorf("what is written and read is another object each time")
 }
 
-// encode is Encode; exact tells that who decodes the result gets what obj is.
+// encode is Encode; exact tells that decoding the result gives obj.
 func encode(obj Object) (data []byte, exact bool, err error) {
 	if u, ok := obj.(*unstructured.Unstructured); ok {
 		return encodeUnstructured(u)
@@ -117,8 +117,8 @@ func encode(obj Object) (data []byte, exact bool, err error) {
 	if ok {
 		return data, exact, nil
 	}
-	if faults := wire.Unreadable(obj); len(faults) > 0 {
-		return nil, false, &ValueError{faults}
+	if errs := wire.Unreadable(obj); len(errs) > 0 {
+		return nil, false, &ValueError{errs}
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -130,10 +130,10 @@ func encode(obj Object) (data []byte, exact bool, err error) {
 }
 
 // CheckProtobuf returns a *ValueError where data, the protobuf form of an object of obj's type, has values whose decoding would cost
-// without bound. It is asked before data is decoded.
+// without bound. It is called before data is decoded.
 func CheckProtobuf(obj Object, data []byte) error {
-	if faults := wire.ExcessiveProtobuf(data, obj); len(faults) > 0 {
-		return &ValueError{faults}
+	if errs := wire.ExcessiveProtobuf(data, obj); len(errs) > 0 {
+		return &ValueError{errs}
 	}
 	return nil
 }

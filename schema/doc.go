@@ -1,11 +1,10 @@
 // Package schema says what an object is. It is pure: no I/O, no clock, no etcd, no HTTP.
 //
-// A Kind is a value that holds everything Gantry knows of one type of object: its names, its place in
-// etcd, its defaults, what a client may not set, what is valid, what a table of it shows. The packages
+// A Kind is a value that describes one type of object: its names, its place in etcd, its defaults, what a client may not set, its
+// validation, its table. The packages
 // below it (core, apps, discovery, coordination) hold one Kind a file over the types of k8s.io/api;
-// package kinds is the table of them all. Packages patch and openapi are the rest of what can be said of
-// an object without looking at any other.
+// package kinds is the table of them all. Packages patch and openapi need no other object
+// either.
 //
-// The functions of a Kind never look at the clock, at another object or at the network, and they never
-// panic whatever the object holds: objects come from hand-written etcd values too.
+// The functions of a Kind never read the clock, another object or the network, and they never panic whatever the object holds: objects come from hand-written etcd values too.
 package schema

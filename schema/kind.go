@@ -15,7 +15,7 @@ type Object interface {
 	runtime.Object
 }
 
-// Kind is everything Gantry knows of one resource: its names, its place in etcd, the versions it is served in, its rules.
+// Kind is one resource: its names, its place in etcd, the versions it is served in, its rules.
 // It is read-only once it is in a Set. Function fields may be nil: then there is nothing to do. Functions get objects of the
 // stored version's type and may assert it unchecked.
 type Kind struct {
@@ -34,7 +34,7 @@ type Kind struct {
 	// "services/specs". Keys are /registry/<Prefix>/[<namespace>/]<name>.
 	Prefix string
 
-	// Verbs are what the resource itself can be asked for; nil: DefaultVerbs.
+	// Verbs are the verbs of the resource itself; nil: DefaultVerbs.
 	Verbs []string
 	// Subresources are served below each object, in the order of discovery.
 	Subresources []Subresource
@@ -55,13 +55,12 @@ type Kind struct {
 	// metadata.generation when the spec changed.
 	PrepareUpdate func(obj, old Object)
 
-	// Bound returns the faults of lists that are longer than anything that runs. An object with any is neither defaulted nor
-	// validated.
+	// Bound returns errors for lists that are too long to be processed. An object with such an error is not defaulted and not validated.
 	Bound func(obj Object) field.ErrorList
-	// Validate returns every fault of an object about to be created; field paths as Kubernetes writes them.
+	// Validate returns every error of an object about to be created; field paths as Kubernetes writes them.
 	// metadata is validated by the caller (ValidateMeta).
 	Validate func(obj Object) field.ErrorList
-	// ValidateUpdate returns every fault of obj replacing old, immutable fields included; it calls Validate
+	// ValidateUpdate returns every error of obj replacing old, immutable fields included; it calls Validate
 	// where that applies.
 	ValidateUpdate func(obj, old Object) field.ErrorList
 	// Warnings returns texts for the Warning header of a create (old nil) or an update.
@@ -83,7 +82,7 @@ func (k *Kind) AllVerbs() []string {
 	return k.Verbs
 }
 
-// HasVerb tells whether the resource itself can be asked for verb.
+// HasVerb tells whether the resource itself has a verb.
 func (k *Kind) HasVerb(verb string) bool { return slices.Contains(k.AllVerbs(), verb) }
 
 // Subresource is the row of a subresource; nil where there is none of that name.
@@ -109,7 +108,7 @@ func (k *Kind) Scale() *Scale {
 // Stored is the version that objects are stored in.
 func (k *Kind) Stored() *Version { return &k.Version }
 
-// Served are the versions that clients can ask for, the stored one first.
+// Served are the versions that clients can request, the stored one first.
 func (k *Kind) Served() []*Version {
 	all := make([]*Version, 0, 1+len(k.Versions))
 	if !k.NotServed {

@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 )
 
-// Kinds holds the kinds that are served now: a Set that is replaced as a whole. Everything that looks up kinds, or does
-// something for each of them, holds a *Kinds and asks it anew each time, or follows it. It is safe for concurrent use.
+// Kinds holds the kinds that are served now: a Set that is replaced as a whole. Code that looks up kinds, or does something for each
+// of them, holds a *Kinds and calls Set each time, or Follow. It is safe for concurrent use.
 type Kinds struct {
-	mu      sync.Mutex // held by who replaces the set
+	mu      sync.Mutex // held to replace the set
 	current atomic.Pointer[snapshot]
 }
 
@@ -82,7 +82,7 @@ func (s *Set) Diff(old *Set) KindsChange {
 }
 
 // Follow calls f with the kinds as they are, all of them added, and after each change, until ctx is done; it returns ctx's error. f
-// is called on one goroutine; changes that come while it runs are told as one.
+// is called on one goroutine; changes that come while it runs are combined into one call.
 func (k *Kinds) Follow(ctx context.Context, f func(now *Set, change KindsChange)) error {
 	for old := (*Set)(nil); ; {
 		now, replaced := k.Watch()

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-func faults(errs field.ErrorList) (list []string) {
+func errorTexts(errs field.ErrorList) (list []string) {
 	for _, e := range errs {
 		list = append(list, e.Error())
 	}
@@ -43,7 +43,7 @@ func TestValidateMeta(t *testing.T) {
 			case *corev1.Node:
 				o.ObjectMeta = tt.in
 			}
-			if diff := cmp.Diff(tt.want, faults(ValidateMeta(tt.kind, obj))); diff != "" {
+			if diff := cmp.Diff(tt.want, errorTexts(ValidateMeta(tt.kind, obj))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -54,7 +54,7 @@ func TestValidateMetaUpdate(t *testing.T) {
 	pods, _, _ := testKinds()
 	old := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "1", ResourceVersion: "5", Finalizers: []string{"byhand"}}}
 	pod := old.DeepCopy()
-	if got := faults(ValidateMetaUpdate(pods, pod, old)); got != nil {
+	if got := errorTexts(ValidateMetaUpdate(pods, pod, old)); got != nil {
 		t.Errorf("a finalizer that was there: %q", got)
 	}
 	pod.UID, pod.Finalizers = "2", []string{"byhand", "new"}
@@ -62,7 +62,7 @@ func TestValidateMetaUpdate(t *testing.T) {
 		`metadata.uid: Invalid value: "2": field is immutable`,
 		`metadata.finalizers[1]: Invalid value: "new": name is neither a standard finalizer name nor is it fully qualified`,
 	}
-	if diff := cmp.Diff(want, faults(ValidateMetaUpdate(pods, pod, old))); diff != "" {
+	if diff := cmp.Diff(want, errorTexts(ValidateMetaUpdate(pods, pod, old))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

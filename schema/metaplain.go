@@ -9,9 +9,8 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// Nearly all metadata is free of faults, and apimachinery's functions match a regular expression against each of its texts to
-// find that out. plainCreate and plainUpdate see it at a glance. They say no to all that is unusual: that is apimachinery's to
-// judge, and its faults' to word.
+// Nearly all metadata is valid, and apimachinery's functions match a regular expression against each of its texts. plainCreate and
+// plainUpdate are faster and accept only common metadata: everything else is validated by apimachinery, which also has the error texts.
 
 func plainCreate(k *Kind, m Object) bool {
 	rule := nameRule(k)
@@ -24,12 +23,12 @@ func plainCreate(k *Kind, m Object) bool {
 func plainUpdate(m, old Object) bool {
 	return m.GetResourceVersion() != "" && m.GetGeneration() >= old.GetGeneration() &&
 		m.GetName() == old.GetName() && m.GetNamespace() == old.GetNamespace() && m.GetUID() == old.GetUID() &&
-		m.GetCreationTimestamp() == old.GetCreationTimestamp() && // by memory
+		m.GetCreationTimestamp() == old.GetCreationTimestamp() && // the same in memory
 		m.GetDeletionTimestamp() == nil && old.GetDeletionTimestamp() == nil &&
 		m.GetDeletionGracePeriodSeconds() == nil && old.GetDeletionGracePeriodSeconds() == nil && plainMeta(m)
 }
 
-// plainMeta looks at what a creation and an update are judged by alike.
+// plainMeta checks what creates and updates have in common.
 func plainMeta(m Object) bool {
 	size := 0
 	for k, v := range m.GetLabels() {

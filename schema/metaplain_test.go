@@ -19,7 +19,7 @@ var texts = []string{
 	strings.Repeat("a", 64) + ".b/c", strings.Repeat("a", apivalidation.TotalAnnotationSizeLimitB),
 }
 
-// FuzzPlainMeta: what is plain has no fault by Kubernetes' own judgement.
+// FuzzPlainMeta: what is plain has no errors in Kubernetes' validation.
 func FuzzPlainMeta(f *testing.F) {
 	for place := range 9 {
 		for _, text := range texts {
@@ -61,13 +61,13 @@ func FuzzPlainMeta(f *testing.F) {
 		}
 		path := field.NewPath("metadata")
 		if plainCreate(pods, pod) {
-			if faults := apivalidation.ValidateObjectMetaAccessor(pod, true, nameRule(pods), path); len(faults) > 0 {
-				t.Errorf("a creation is plain, and Kubernetes finds %v", faults)
+			if errs := apivalidation.ValidateObjectMetaAccessor(pod, true, nameRule(pods), path); len(errs) > 0 {
+				t.Errorf("a creation is plain, and Kubernetes finds %v", errs)
 			}
 		}
 		if plainUpdate(pod, old) {
-			if faults := apivalidation.ValidateObjectMetaAccessorUpdate(pod, old, path); len(faults) > 0 {
-				t.Errorf("an update is plain, and Kubernetes finds %v", faults)
+			if errs := apivalidation.ValidateObjectMetaAccessorUpdate(pod, old, path); len(errs) > 0 {
+				t.Errorf("an update is plain, and Kubernetes finds %v", errs)
 			}
 		}
 	})

@@ -8,11 +8,10 @@ import (
 )
 
 // Nearly every object is plain: valid JSON, every field known and there once, each of its type. That is decoded by package
-// wire, which reads the bytes once and needs a sixth of the time. Whatever it does not take is decoded again by
-// sigs.k8s.io/json, which knows Kubernetes' leniencies and words its complaints: so nothing is refused, accepted or worded
-// otherwise than Kubernetes does it. Tests hold that both make the same of what both take.
+// wire, which reads the bytes once and needs a sixth of the time. Everything else is decoded by sigs.k8s.io/json,
+// as Kubernetes does it, with its leniencies and error texts. Tests check that both give the same result for plain objects.
 
-// plain decodes a plain object of version v; false: it is none, or has no Go type.
+// plain decodes a plain object of version v; false: it is not plain, or has no Go type.
 func plain(v *Version, data []byte) (Object, bool) {
 	obj := v.New()
 	if _, ok := obj.(*unstructured.Unstructured); ok {
@@ -21,7 +20,7 @@ func plain(v *Version, data []byte) (Object, bool) {
 	return obj, wire.Decode(data, obj)
 }
 
-// Unmarshal decodes JSON that is known to be an object of version v. Unknown and duplicate fields are passed over.
+// Unmarshal decodes JSON that is known to be an object of version v. Unknown and duplicate fields are ignored.
 //
 // THE OBJECT'S STRINGS SHARE DATA'S MEMORY: data must never change afterwards, and lives as long as any of them.
 func Unmarshal(v *Version, data []byte) (Object, error) {
@@ -33,8 +32,8 @@ func Unmarshal(v *Version, data []byte) (Object, error) {
 		_, err := decodeUnstructured(v, data, u)
 		return u, err
 	}
-	if faults := wire.Excessive(data, obj); len(faults) > 0 {
-		return nil, &ValueError{faults}
+	if errs := wire.Excessive(data, obj); len(errs) > 0 {
+		return nil, &ValueError{errs}
 	}
 	return obj, kjson.UnmarshalCaseSensitivePreserveInts(data, obj)
 }

@@ -37,7 +37,7 @@ func revisionSpan(data []byte) (at, end int, ok bool) {
 	if start < 0 || bytes.IndexByte(data[1:start], '{') >= 0 {
 		return 0, 0, false
 	}
-	member := func(name []byte) bool { // passes over the member of that name, and the comma after it
+	member := func(name []byte) bool { // skips the member of that name, and the comma after it
 		if !bytes.HasPrefix(data[end:], name) {
 			return false
 		}

@@ -2,6 +2,8 @@ package schema
 
 import (
 	"fmt"
+	"iter"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,12 +13,12 @@ import (
 
 // Set is a snapshot of all kinds with its look-ups. It is read-only once made.
 type Set struct {
-	All        []*Kind // in the order given: the order of discovery
-	byResource map[kschema.GroupResource]*Kind
-	byPath     map[kschema.GroupVersionResource]Served
-	byGVK      map[kschema.GroupVersionKind]Served
-	byType     map[reflect.Type]*Kind
-	byKey      map[string]*Kind
+	All      []*Kind // in the order given: the order of discovery
+	byGroup  map[string]groupIndex
+	byType   map[reflect.Type]*Kind
+	byPrefix map[string]*Kind
+	// below counts the kinds whose prefixes begin with a path of fewer segments: "services" of "services/specs".
+	below map[string]int
 }
 
 // Served is a kind in one of the versions that it is served in.
@@ -25,90 +27,164 @@ type Served struct {
 	Version *Version
 }
 
-// NewSet indexes kinds. Two that claim the same path, kind or prefix are a programmer's error and panic: see With.
+// NewSet indexes kinds. Kinds that conflict with each other, as With finds it, are a programming error: NewSet panics.
 func NewSet(kinds ...*Kind) *Set {
-	s := &Set{
-		All: kinds, byResource: map[kschema.GroupResource]*Kind{}, byPath: map[kschema.GroupVersionResource]Served{},
-		byGVK: map[kschema.GroupVersionKind]Served{}, byType: map[reflect.Type]*Kind{}, byKey: map[string]*Kind{},
-	}
+	s := &Set{byGroup: map[string]groupIndex{}, byType: map[reflect.Type]*Kind{}, byPrefix: map[string]*Kind{}, below: map[string]int{}}
 	for _, k := range kinds {
 		if err := s.add(k); err != nil {
 			panic(err)
 		}
 	}
+	s.All = kinds
 	return s
 }
 
+// With returns the set with k, which replaces the kind of its group and plural. The error names the kind that has k's prefix,
+// a prefix below or above it, or one of k's resource names or kinds. It costs about one copy of the list of prefixes.
+func (s *Set) With(k *Kind) (*Set, error) {
+	next := s.clone()
+	replaced := s.Resource(k.Group, k.Plural)
+	if replaced != nil && replaced.GR() == k.GR() {
+		next.All[slices.Index(next.All, replaced)] = k
+		next.remove(replaced)
+	} else {
+		next.All = append(next.All, k)
+	}
+	if err := next.add(k); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// Without returns the set without k; s itself where k is not in it. It costs what With costs.
+func (s *Set) Without(k *Kind) *Set {
+	if !s.Has(k) {
+		return s
+	}
+	next := s.clone()
+	next.All = slices.DeleteFunc(next.All, func(other *Kind) bool { return other == k })
+	next.remove(k)
+	return next
+}
+
+// clone returns a copy that add and remove can change. It shares the indexes of groups, which they replace.
+func (s *Set) clone() *Set {
+	return &Set{
+		All: append(make([]*Kind, 0, len(s.All)+1), s.All...), byGroup: maps.Clone(s.byGroup), byType: maps.Clone(s.byType),
+		byPrefix: maps.Clone(s.byPrefix), below: maps.Clone(s.below),
+	}
+}
+
+// add adds k to the look-ups. After an error they are as before.
 func (s *Set) add(k *Kind) error {
 	if err := s.conflict(k); err != nil {
 		return err
 	}
-	s.byKey[k.Prefix] = k
+	s.byPrefix[k.Prefix] = k
+	for parent := range parentPaths(k.Prefix) {
+		s.below[parent]++
+	}
 	if !k.IsUnstructured() {
 		s.byType[k.Type()] = k
 	}
-	s.byResource[k.GR()] = k
-	for _, v := range k.Served() {
-		s.byResource[v.GV().WithResource(k.Plural).GroupResource()] = k
-		s.byPath[v.GV().WithResource(k.Plural)] = Served{k, v}
-		s.byGVK[v.GVK()] = Served{k, v}
+	for _, group := range k.groups() {
+		g := s.byGroup[group].clone()
+		g.add(group, k)
+		s.byGroup[group] = g
 	}
 	return nil
 }
 
-// conflict is why k cannot be beside the kinds of the set; nil: it can.
+// remove removes k from the look-ups. All is without k by then: another kind of k's Go type is found there.
+func (s *Set) remove(k *Kind) {
+	delete(s.byPrefix, k.Prefix)
+	for parent := range parentPaths(k.Prefix) {
+		if s.below[parent]--; s.below[parent] == 0 {
+			delete(s.below, parent)
+		}
+	}
+	if !k.IsUnstructured() {
+		s.removeType(k)
+	}
+	for _, group := range k.groups() {
+		g := s.byGroup[group].clone()
+		if g.remove(group, k); len(g.byResource) == 0 {
+			delete(s.byGroup, group)
+		} else {
+			s.byGroup[group] = g
+		}
+	}
+}
+
+// removeType removes k's Go type, or gives it to another kind that has it.
+func (s *Set) removeType(k *Kind) {
+	delete(s.byType, k.Type())
+	for _, other := range s.All {
+		if other.Type() == k.Type() {
+			s.byType[k.Type()] = other
+		}
+	}
+}
+
+// conflict returns why k cannot be in one set with the kinds of s; nil where it can.
 func (s *Set) conflict(k *Kind) error {
-	if other := s.byKey[k.Prefix]; other != nil {
+	if other := s.byPrefix[k.Prefix]; other != nil {
 		return fmt.Errorf("%s are stored at %q already, where %s would be", other.GR(), k.Prefix, k.GR())
 	}
-	for prefix, other := range s.byKey {
-		if strings.HasPrefix(prefix, k.Prefix+"/") || strings.HasPrefix(k.Prefix, prefix+"/") {
-			return fmt.Errorf("%s are stored at %q, which is not apart from %q of %s", other.GR(), prefix, k.Prefix, k.GR())
-		}
+	if other := s.overlapping(k.Prefix); other != nil {
+		return fmt.Errorf("%s are stored at %q, which is not apart from %q of %s", other.GR(), other.Prefix, k.Prefix, k.GR())
 	}
 	for _, v := range append(k.Served(), &k.Version) {
-		if s.byResource[v.GV().WithResource(k.Plural).GroupResource()] != nil {
+		if s.Resource(v.Group, k.Plural) != nil {
 			return fmt.Errorf("%s.%s is the name of another resource", k.Plural, v.Group)
 		}
-		if other, taken := s.byGVK[v.GVK()]; taken {
+		if other, taken := s.byGroup[v.Group].byKind[versioned{v.Version, v.Kind}]; taken {
 			return fmt.Errorf("%s is the kind of %s already, and would be that of %s", v.GVK(), other.Kind.GR(), k.GR())
 		}
 	}
 	return nil
 }
 
-// With is the set and k, in the place of the kind with its group and plural where there is one. The error names a kind that has
-// one of k's names or k's prefix.
-func (s *Set) With(k *Kind) (*Set, error) {
-	kinds := slices.Clone(s.All)
-	if i := slices.IndexFunc(kinds, func(other *Kind) bool { return other.GR() == k.GR() }); i >= 0 {
-		kinds[i] = k
-	} else {
-		kinds = append(kinds, k)
+// overlapping returns a kind whose prefix is above or below prefix; nil where there is none.
+func (s *Set) overlapping(prefix string) *Kind {
+	for parent := range parentPaths(prefix) {
+		if other := s.byPrefix[parent]; other != nil {
+			return other
+		}
 	}
-	others := NewSet(slices.DeleteFunc(slices.Clone(kinds), func(other *Kind) bool { return other == k })...)
-	if err := others.conflict(k); err != nil {
-		return nil, err
+	if s.below[prefix] == 0 {
+		return nil
 	}
-	return NewSet(kinds...), nil
+	for below, other := range s.byPrefix {
+		if strings.HasPrefix(below, prefix+"/") {
+			return other
+		}
+	}
+	return nil
 }
 
-// Without is the set without k.
-func (s *Set) Without(k *Kind) *Set {
-	return NewSet(slices.DeleteFunc(slices.Clone(s.All), func(other *Kind) bool { return other == k })...)
+// parentPaths yields the paths above prefix: "a" and "a/b" for "a/b/c".
+func parentPaths(prefix string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range len(prefix) {
+			if prefix[i] == '/' && !yield(prefix[:i]) {
+				return
+			}
+		}
+	}
 }
 
-// Has tells whether k itself is in the set, and not another kind of its name.
-func (s *Set) Has(k *Kind) bool { return s.byKey[k.Prefix] == k }
+// Has tells whether k itself is in the set; another kind of its name does not count.
+func (s *Set) Has(k *Kind) bool { return s.byPrefix[k.Prefix] == k }
 
 // Served finds a kind by group, version and plural; the zero Served where there is none.
 func (s *Set) Served(group, version, plural string) Served {
-	return s.byPath[kschema.GroupVersionResource{Group: group, Version: version, Resource: plural}]
+	return s.byGroup[group].byPlural[versioned{version, plural}]
 }
 
 // Resource finds a kind by its plural and the group of any of its versions; nil where there is none.
 func (s *Set) Resource(group, plural string) *Kind {
-	return s.byResource[kschema.GroupResource{Group: group, Resource: plural}]
+	return s.byGroup[group].byResource[plural]
 }
 
 // Of finds the kind of the Go type of its stored version; nil where there is none. Kinds without a Go type are not found.
@@ -120,30 +196,5 @@ func (s *Set) Kind(apiVersion, kind string) *Kind {
 	if err != nil {
 		return nil
 	}
-	return s.byGVK[gv.WithKind(kind)].Kind
-}
-
-// Key takes a key below /registry/ apart: "pods/default/web" is the kind of pods, "default", "web".
-// A key that ends in a slash has an empty name. ok is false for a key of no kind or of another depth.
-func (s *Set) Key(rel string) (k *Kind, namespace, name string, ok bool) {
-	for prefix, rest, more := strings.Cut(rel, "/"); more; {
-		if k = s.byKey[prefix]; k != nil {
-			return splitName(k, rest)
-		}
-		var next string
-		next, rest, more = strings.Cut(rest, "/")
-		prefix += "/" + next
-	}
-	return nil, "", "", false
-}
-
-func splitName(k *Kind, rest string) (*Kind, string, string, bool) {
-	if !k.Namespaced {
-		return k, "", rest, !strings.Contains(rest, "/")
-	}
-	namespace, name, two := strings.Cut(rest, "/")
-	if !two {
-		return k, "", "", rest == "" // the whole prefix; a namespace alone ends in a slash
-	}
-	return k, namespace, name, namespace != "" && !strings.Contains(name, "/")
+	return s.byGroup[gv.Group].byKind[versioned{gv.Version, kind}].Kind
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // MaxObjects is how many objects and nulls one document from a client may have. Each becomes a Go struct of up to some
-// hundred bytes, however short its text is: three bytes are enough for a container. etcd takes no object of which so many
-// parts say anything.
+// hundred bytes, however short its text is: three bytes are enough for a container. No object that
+// fits into etcd needs so many.
 const MaxObjects = 50_000
 
 // CheckSize refuses JSON with more than MaxObjects objects and nulls. The data need not be valid.

@@ -62,7 +62,7 @@ func keepMember(u, old *unstructured.Unstructured, name string) {
 	}
 }
 
-// sameButMetadata tells whether two objects have the same members but for metadata.
+// sameButMetadata tells whether two objects have the same members except metadata.
 func sameButMetadata(a, b *unstructured.Unstructured) bool {
 	withoutMetadata := func(u *unstructured.Unstructured) map[string]any {
 		m := maps.Clone(u.Object)

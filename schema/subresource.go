@@ -20,7 +20,7 @@ type Subresource struct {
 	// Prepare and Validate make the subresource a part of the object, which is got, updated and patched as the object is. Prepare
 	// sets everything in obj that is not of that part back to old's; after it, obj and old may share memory: both belong to one write.
 	Prepare func(obj, old Object)
-	// Validate returns every fault of obj replacing old by this subresource.
+	// Validate returns every error of obj replacing old by this subresource.
 	Validate func(obj, old Object) field.ErrorList
 
 	// Scale makes the subresource the object's Scale.

@@ -20,7 +20,7 @@ import (
 )
 
 // Objects of a version without a Go type are *unstructured.Unstructured: JSON as maps and slices, with numbers as int64 and
-// float64. Their metadata is held to the same types as everybody's, so that its accessors never lie.
+// float64. Their metadata has the same types as ObjectMeta, so that accessors work.
 
 // NewUnstructured is the New of a version without a Go type.
 func NewUnstructured() Object { return &unstructured.Unstructured{Object: map[string]any{}} }
@@ -68,7 +68,7 @@ func decodeUnstructured(v *Version, data []byte, u *unstructured.Unstructured) (
 	return warnings, nil
 }
 
-// typeMetadata gives u's metadata the form that ObjectMeta has, or says what in it is of another type.
+// typeMetadata converts u's metadata to the types of ObjectMeta, or returns an error about a member of another type.
 func typeMetadata(u *unstructured.Unstructured) (warnings []string, err error) {
 	raw, there := u.Object["metadata"]
 	if !there || raw == nil {
@@ -98,15 +98,15 @@ func typeMetadata(u *unstructured.Unstructured) (warnings []string, err error) {
 	return warnings, nil
 }
 
-// The members that come first, in the order in which objects with a Go type have them; the others follow in the order of the
-// alphabet.
+// The members that come first, in the order in which objects with a Go type have them; the others follow in alphabetical
+// order.
 var (
 	firstMembers  = []string{"kind", "apiVersion", "metadata", "spec", "status"}
 	firstMetadata = []string{"name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
 		"deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers", "managedFields"}
 )
 
-// encodeUnstructured writes u as compact JSON; exact tells that who decodes it gets what u is.
+// encodeUnstructured writes u as compact JSON; exact tells that decoding it gives u.
 func encodeUnstructured(u *unstructured.Unstructured) (data []byte, exact bool, err error) {
 	w := jsonWriter{}
 	w.encoder = json.NewEncoder(&w.out)

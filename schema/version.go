@@ -21,7 +21,7 @@ type Version struct {
 	New     func() Object
 	NewList func() runtime.Object
 
-	// NotServed tells that clients cannot ask for this version: objects are stored in it and no more.
+	// NotServed tells that objects are stored in this version and clients cannot request it.
 	NotServed bool
 	// DeprecationWarning is the text for the Warning header of every request in this version; "": none.
 	DeprecationWarning string
@@ -32,7 +32,7 @@ type Version struct {
 	Prune func(obj Object) (unknown []string)
 
 	// ToStored and FromStored convert between this version and the one that the kind is stored in. nil: the versions have the same
-	// fields and differ in kind and apiVersion alone. Those of the stored version are not asked for.
+	// fields and differ in kind and apiVersion alone. Those of the stored version are not used.
 	ToStored, FromStored Conversion
 
 	// Fields are what field selectors may name, besides metadata.name and metadata.namespace.
@@ -45,7 +45,7 @@ type Version struct {
 
 // Conversion makes objects of one version of objects of another, in their order. The results may share memory with what they
 // are made of, which is not changed. Conversions of built-in kinds (EachTo) are pure and do not fail for what their version's
-// decoder takes; that of a custom kind may ask a webhook: it ends with ctx, and its error is about all of the objects.
+// decoder takes; that of a custom kind may call a webhook: it ends with ctx, and its error is about all of the objects.
 type Conversion func(ctx context.Context, objs []Object) ([]Object, error)
 
 // EachTo is the Conversion that converts objects one by one.

@@ -54,14 +54,14 @@ func (c *Companion) Changes() bool { return c.Value != nil || c.Remove }
 // Companions are what the rules have added so far; read-only.
 func (q *Request) Companions() []Companion { return q.companions }
 
-// Hold lets the object be written only while one that the rule has found, or has not found, stays as it is.
+// Hold makes the write conditional on an object that the rule has found, or has not found, staying as it is.
 func (q *Request) Hold(f Found) {
 	if f.Kind != nil {
 		q.add(Companion{Key: f.Key, Revision: f.Revision, Kind: f.Kind})
 	}
 }
 
-// Expect lets the object be written only while a key stays as it is.
+// Expect makes the write conditional on a key staying as it is.
 func (q *Request) Expect(kv KV) error { return q.addKey(kv, nil, false) }
 
 // Put is Expect, and gives the key a value in the object's transaction.
@@ -75,7 +75,7 @@ func (q *Request) Put(kv KV, value []byte) error {
 // Remove is Expect, and deletes the key in the object's transaction.
 func (q *Request) Remove(kv KV) error { return q.addKey(kv, nil, true) }
 
-// addKey fails on the mistakes of a rule: a key that is another rule's, and a value that is too long.
+// addKey returns an error for a key of another rule, and for a value that is too long.
 func (q *Request) addKey(kv KV, value []byte, remove bool) error {
 	switch {
 	case q.asked.rule == nil || kv.Key.rule != q.asked.rule.Name:
@@ -107,8 +107,8 @@ func (q *Request) dropCompanions(by call) {
 	q.companions = slices.DeleteFunc(q.companions, func(c Companion) bool { return c.by == by })
 }
 
-// AskAgain asks the rules again that have added a companion of which changed is true.
-func (q *Request) AskAgain(ctx context.Context, read Reader, changed func(c *Companion) bool) error {
+// Reinvoke calls the rules again that have added a companion of which changed is true.
+func (q *Request) Reinvoke(ctx context.Context, read Reader, changed func(c *Companion) bool) error {
 	var calls []call
 	for i := range q.companions {
 		c := &q.companions[i]

@@ -1,5 +1,5 @@
 // Package admit is admission: rules on what an object may not be, or is given, because of who writes it and of what else there is.
-// The registry asks them in every write of every process, so that nobody's object bypasses them.
+// The registry calls them in every write of every process: no write bypasses them.
 //
 // # Phases
 //
@@ -7,7 +7,7 @@
 // Validate, the transaction. Mutate may change the object, which is validated afterwards; Validate sees the object as it is stored
 // and changes nothing. The rules of a phase run in order, and the first error ends the write.
 //
-// The rules are asked for
+// The rules are called for
 //
 //   - CREATE, UPDATE and DELETE of objects, one by one, also where a collection is deleted; a patch is an UPDATE;
 //   - writes of subresources: the object is a Binding, an Eviction, a TokenRequest or a Scale for those, the object itself for status,
@@ -15,13 +15,13 @@
 //   - CONNECT: exec, attach, portforward. What Mutate changes there is ignored;
 //   - dry runs, which a rule with effects outside the transaction must look at (Request.DryRun).
 //
-// They are not asked for reads, nor by the registry of a node, which writes its heartbeat alone.
+// They are not called for reads, nor by the registry of a node, which writes its heartbeat alone.
 //
 // # Rules
 //
 // A rule is a row of BuiltIn and a file of its own, both with the name that Kubernetes gives the plug-in. It is a function of the request
 // and of what it reads through the Reader: it keeps no state of requests, keeps neither the Request nor the Reader after it has returned,
-// and does not panic whatever the objects hold. It may be asked several times for one write, as a write that loses a race starts again.
+// and does not panic whatever the objects hold. It may be called several times for one write, as a write starts again after a conflict.
 // Wants spares a write all cost of the rules that do not concern it.
 //
 // A rule refuses with Denied (403), Missing (404) or Invalid (422); any other error says that it could not decide.
@@ -32,10 +32,10 @@
 // What a rule decides on may change before the object is stored. Request.Hold makes the transaction depend on an object that was found,
 // Request.Expect on a key of the rule's own, below /gantry/admission/<rule>/, which Request.Put and Request.Remove change in the object's
 // transaction (the count of a quota, say). Where one of these has changed, nothing is stored and the rule that added it is
-// asked again, in the same phase, on the state that was met; what it added before is dropped. It must not change the object then, which
+// called again, in the same phase, on the current state; what it added before is dropped. It must not change the object then, which
 // has been validated. After a bounded number of times the write is refused (429).
 //
 // Companions are no API objects: with those, two objects of a type could change in one transaction. A write that changes nothing, and
-// a dry run, have no transaction. Deletions are done in several ways: a rule that counts objects looks at Request.Removes. A full etcd
+// a dry run, have no transaction. Not every deletion is a DELETE: a rule that counts objects checks Request.Removes. A full etcd
 // takes deletions only: then an object is removed and the rules' keys stay as they are.
 package admit

@@ -24,7 +24,7 @@ type Missing struct{ Group, Resource, Kind, Name string }
 
 func (m *Missing) Error() string { return fmt.Sprintf("%s %q not found", m.Resource, m.Name) }
 
-// Invalid is an object with faults: 422, which names each field.
-type Invalid struct{ Faults field.ErrorList }
+// Invalid is an object with field errors: 422.
+type Invalid struct{ Errs field.ErrorList }
 
-func (i *Invalid) Error() string { return i.Faults.ToAggregate().Error() }
+func (i *Invalid) Error() string { return i.Errs.ToAggregate().Error() }

@@ -10,13 +10,13 @@ import (
 	"gantry/schema"
 )
 
-// wantsNamespace: whatever is created in a namespace, and deletions of namespaces.
+// wantsNamespace tells whether the rule concerns a request: every create in a namespace, and deletions of namespaces.
 func wantsNamespace(o Operation, k *schema.Kind, subresource string) bool {
 	return o == Create && k.Namespaced || o == Delete && k.Group == "" && k.Plural == "namespaces" && subresource == ""
 }
 
 // namespaceLifecycle refuses to create in a namespace that does not exist (404) or is terminating (403), and to delete the namespaces
-// that a cluster cannot do without.
+// that every cluster needs.
 func namespaceLifecycle(ctx context.Context, read Reader, q *Request) error {
 	if q.Operation == Delete {
 		switch q.Name {
@@ -42,7 +42,7 @@ func namespaceLifecycle(ctx context.Context, read Reader, q *Request) error {
 	return nil
 }
 
-// takesObjects tells why a namespace takes no new objects; nil: it does. ns nil: it does not exist.
+// takesObjects returns why no objects can be created in a namespace; nil: they can. ns nil: it does not exist.
 func takesObjects(name string, ns schema.Object) error {
 	if ns == nil {
 		return &Missing{Resource: "namespaces", Kind: "Namespace", Name: name}

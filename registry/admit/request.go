@@ -74,7 +74,7 @@ func (q *Request) Annotate(key, value string) {
 	q.Annotations[key] = value
 }
 
-// Options are the options of the request in the form in which webhooks are told of them; nil for CONNECT.
+// Options are the options of the request in the form in which webhooks get them; nil for CONNECT.
 func (q *Request) Options() runtime.Object {
 	var dryRun []string
 	if q.DryRun {

@@ -16,9 +16,9 @@ import (
 const (
 	tokenVolume  = "kube-api-access-"
 	tokenPath    = "/var/run/secrets/kubernetes.io/serviceaccount"
-	tokenSeconds = 3607 // an hour, and not the number that somebody would ask for
+	tokenSeconds = 3607 // an hour and 7 seconds, as Kubernetes has it: told apart from an expiration that a user sets
 	rootCA       = "kube-root-ca.crt"
-	// enforceSecrets on an account holds its pods to the secrets that it lists.
+	// enforceSecrets on an account restricts its pods to the secrets that it lists.
 	enforceSecrets = "kubernetes.io/enforce-mountable-secrets"
 )
 

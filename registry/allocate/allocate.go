@@ -7,7 +7,7 @@
 // Service is gone or uses something else by now, which only a raw write of etcd leaves behind, may be taken over; Repair looks for such
 // claims and for those that are missing.
 //
-// The package knows Services and keys; how a Service is read is its caller's (Services.Get, Services.List).
+// The package knows Services and keys; the caller provides how Services are read (Services.Get, Services.List).
 package allocate
 
 import (

@@ -21,15 +21,15 @@ type claim struct {
 // Claims are what one write of a Service takes and releases.
 type Claims struct {
 	Services
-	svc      *corev1.Service
-	asked    corev1.ServiceSpec // what the client asks for, before anything is given
-	had      map[string]bool    // the keys that the stored Service claims
-	owner    types.NamespacedName
-	released []claim
-	taken    []claim
-	used     map[string]map[int]bool // by prefix: the numbers known to be in use, or drawn before
-	listed   map[string]bool         // by prefix: used is complete
-	clashes  int
+	svc       *corev1.Service
+	asked     corev1.ServiceSpec // what the client asks for, before allocation
+	had       map[string]bool    // the keys that the stored Service claims
+	owner     types.NamespacedName
+	released  []claim
+	taken     []claim
+	used      map[string]map[int]bool // by prefix: the numbers known to be in use, or drawn before
+	listed    map[string]bool         // by prefix: used is complete
+	conflicts int
 }
 
 // Claims are those of a write that makes svc of the Service whose spec is old; nil: there was none, or there is to be none.
@@ -99,9 +99,10 @@ func (c *Claims) Add(t *store.Txn) error {
 	return nil
 }
 
-// Clashed learns from a transaction that did not run although the Service was as expected. Fill then decides again.
-func (c *Claims) Clashed(current map[string]*store.KV) {
-	if c.clashes++; c.clashes >= tries {
+// OnConflict is called after a transaction that did not run although the Service was as expected, with the compared keys. Fill then
+// decides again.
+func (c *Claims) OnConflict(current map[string]*store.KV) {
+	if c.conflicts++; c.conflicts >= tries {
 		clear(c.used)
 		clear(c.listed)
 	}
@@ -157,7 +158,7 @@ func (c *Claims) takeKey(ctx context.Context, key string) (bool, error) {
 	return true, nil
 }
 
-// uses tells whether a Service claims a key, and its revision. One that cannot be read is taken to.
+// uses tells whether a Service claims a key, and its revision. One that cannot be read counts as using it.
 func (s Services) uses(ctx context.Context, owner types.NamespacedName, key string) (rev int64, used bool, err error) {
 	svc, rev, err := s.Get(ctx, owner)
 	switch {
@@ -175,7 +176,7 @@ const tries = 2
 // draw takes a free number of a pool, whose claims have the given keys; false: it is used up.
 func (c *Claims) draw(ctx context.Context, prefix string, p pool, key func(int) string, number func(string) (int, bool)) (int, bool, error) {
 	for {
-		if c.clashes >= tries && !c.listed[prefix] {
+		if c.conflicts >= tries && !c.listed[prefix] {
 			kvs, _, _, err := c.Store.List(ctx, prefix, store.RangeEnd(prefix), 0, 0)
 			if err != nil {
 				return 0, false, err
@@ -196,15 +197,15 @@ func (c *Claims) draw(ctx context.Context, prefix string, p pool, key func(int) 
 		if c.listed[prefix] {
 			return 0, false, nil
 		}
-		c.clashes = tries // what seems used up may only have been tried before
+		c.conflicts = tries // numbers that seem used up may only have been tried before
 		delete(c.used, prefix)
 	}
 }
 
-// Refusal says why a Service cannot have what it asks for by name.
-type Refusal struct{ Fault *field.Error }
+// Refusal is the error of a Service that cannot have an address or port that it names.
+type Refusal struct{ Err *field.Error }
 
-func (r *Refusal) Error() string { return r.Fault.Error() }
+func (r *Refusal) Error() string { return r.Err.Error() }
 
 func refuse(path *field.Path, value any, reason string) error {
 	return &Refusal{field.Invalid(path, value, reason)}
@@ -221,7 +222,7 @@ type portClaim struct {
 	Name      string `json:"name"`
 }
 
-// ownerOf reads which Service a claim names; the zero name where the value does not say.
+// ownerOf reads the Service that a claim names; the zero name where the value names none.
 func ownerOf(kv *store.KV) types.NamespacedName {
 	var v struct {
 		portClaim

@@ -27,7 +27,7 @@ func clusterIP(spec corev1.ServiceSpec) (string, bool) {
 	return a.String(), true
 }
 
-// fillAddress gives the Service the address it asks for, or one of the range.
+// fillAddress allocates the address that the Service names, or one of the range.
 func (c *Claims) fillAddress(ctx context.Context) error {
 	asked, cidr := c.asked, c.CIDR
 	if asked.Type == corev1.ServiceTypeExternalName || asked.ClusterIP == corev1.ClusterIPNone {

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// FillFamilies sets ipFamilies and ipFamilyPolicy of a Service in a cluster of IPv4 alone, and names what such a
-// cluster cannot give.
+// FillFamilies sets ipFamilies and ipFamilyPolicy of a Service in a cluster of IPv4 alone, and returns errors for what such
+// a cluster does not support.
 func FillFamilies(svc *corev1.Service) (errs field.ErrorList) {
 	spec := &svc.Spec
 	if spec.Type == corev1.ServiceTypeExternalName {

@@ -41,7 +41,7 @@ func wantsHealthPort(spec corev1.ServiceSpec) bool {
 	return spec.Type == corev1.ServiceTypeLoadBalancer && spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
 }
 
-// fillPorts gives the Service the node ports it asks for, and the ones it leaves open out of the range. Ports of one
+// fillPorts allocates the node ports that the Service names, and ones of the range where it names none. Ports of one
 // number under several protocols get one node port.
 func (c *Claims) fillPorts(ctx context.Context) error {
 	asked, held := c.asked, map[int32]bool{}

@@ -5,11 +5,11 @@ import (
 	"net/netip"
 )
 
-// pool is a range of numbers of which some are given out. The lower band [0, band) is for those who ask for a
-// number by name: it is given out at random only when the rest is used up, as Kubernetes does.
+// pool is a range of numbers of which some are given out. The lower band [0, band) is for Services that name a
+// number: it is used for random allocation only when all other numbers are used, as in Kubernetes.
 type pool struct {
 	size, band int
-	reserved   int // never given out at random; -1: none
+	reserved   int // never allocated at random; -1: none
 }
 
 // bandOf is the lower band of a range: a step-th of it, within [16, most]; a tiny range has none.
@@ -47,7 +47,7 @@ func (p pool) scan(lo, hi int, taken map[int]bool) (int, bool) {
 func addresses(r netip.Prefix) pool {
 	size := 0
 	if bits := 32 - r.Bits(); r.Addr().Is4() && bits > 1 {
-		size = 1<<min(bits, 24) - 2 // more than 16 million addresses are not told apart: nobody has so many
+		size = 1<<min(bits, 24) - 2 // at most 16 million addresses of a range are used
 	}
 	return pool{size: size, band: bandOf(size, 16, 256), reserved: 0}
 }

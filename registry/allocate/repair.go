@@ -102,11 +102,11 @@ func (s Services) ensureClaim(ctx context.Context, log *slog.Logger, owner types
 	return err
 }
 
-// deleteClaim deletes a claim of nobody.
+// deleteClaim deletes a claim that no Service uses.
 func (s Services) deleteClaim(ctx context.Context, log *slog.Logger, key string, kv *store.KV) error {
 	owner := ownerOf(kv)
 	if owner == (types.NamespacedName{}) {
-		return nil // not a Service's; who asks for it by name gets it
+		return nil // not a Service's; a Service that names the address may take it over
 	}
 	rev, uses, err := s.uses(ctx, owner, key)
 	if err != nil || uses {

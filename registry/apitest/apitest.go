@@ -233,7 +233,7 @@ func testModify(t *testing.T, s suite) {
 	if err != nil || same.Revision != it.Revision {
 		t.Errorf("a change of nothing = %v, %v: want revision %d", same, err, it.Revision)
 	}
-	// Somebody else writes between: the change is made of the new state.
+	// Another writer writes between: the change is made of the new state.
 	seen := ""
 	once := sync.OnceFunc(func() {
 		if _, err := s.api.Update(s.ctx, core.ConfigMap, configMap("a", "other"), registry.WriteOptions{}); err != nil {

@@ -34,7 +34,7 @@ func newMismatches() *mismatches {
 	return &mismatches{pods: map[string]wanted{}, copies: map[string]map[string]int64{}, since: map[string]time.Time{}}
 }
 
-// setPod notes a pod as it is now; nil: it is gone.
+// setPod stores the copy that a pod should have; nil: the pod is deleted.
 func (m *mismatches) setPod(pod string, want *wanted, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -46,7 +46,7 @@ func (m *mismatches) setPod(pod string, want *wanted, now time.Time) {
 	m.compare(pod, now)
 }
 
-// setCopy notes the revision of a copy.
+// setCopy stores the revision of a copy.
 func (m *mismatches) setCopy(pod, key string, rev int64, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,7 +57,7 @@ func (m *mismatches) setCopy(pod, key string, rev int64, now time.Time) {
 	m.compare(pod, now)
 }
 
-// deleteCopy notes that a copy is gone.
+// deleteCopy removes a copy.
 func (m *mismatches) deleteCopy(pod, key string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -67,14 +67,14 @@ func (m *mismatches) deleteCopy(pod, key string, now time.Time) {
 	m.compare(pod, now)
 }
 
-// startList forgets the copies: they will be listed anew.
+// startList removes all copies, before they are listed.
 func (m *mismatches) startList() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.copies, m.listed = map[string]map[string]int64{}, false
 }
 
-// endList notes that all copies there were are known.
+// endList is called when all copies are listed.
 func (m *mismatches) endList(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -84,7 +84,7 @@ func (m *mismatches) endList(now time.Time) {
 	}
 }
 
-// compare notes whether a pod matches its copies; m.mu is held.
+// compare stores since when a pod does not match its copies; m.mu is held.
 func (m *mismatches) compare(pod string, now time.Time) {
 	if m.match(pod) {
 		delete(m.since, pod)
@@ -127,7 +127,7 @@ func (m *mismatches) due(now time.Time) (pods []string, kept int) {
 	return pods, orphans
 }
 
-// postpone puts off the next look at a pod: what was done about it is a change that is on its way.
+// postpone delays the next check of a pod, until the watches have seen what repair wrote.
 func (m *mismatches) postpone(pod string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -11,13 +11,13 @@ import (
 	"gantry/registry/store"
 )
 
-// repairEvery is how often mismatches are looked at.
+// repairEvery is how often mismatches are checked.
 const repairEvery = 250 * time.Millisecond
 
 // listPage is how many keys are read from etcd at a time.
 const listPage = 1000
 
-// relistPause is the pause before the copies are listed again after a fault.
+// relistPause is the pause before the copies are listed again after an error.
 const relistPause = 2 * time.Second
 
 // Repairer keeps copies in step with pods.
@@ -28,15 +28,15 @@ type Repairer struct {
 	Follow func(ctx context.Context, f func(namespace, name, node string, revision int64, gone bool)) error
 	// NodeOf reads from a pod's value the node that it is bound to.
 	NodeOf func(kv *store.KV) (string, error)
-	// Report, where set, is told in a sentence, once a minute, that copies without pods are kept.
+	// Report, where set, is called with a sentence, once a minute, while copies without pods are kept.
 	Report func(text string)
 }
 
 // Run repairs until ctx is done. A copy that is missing or wrong is written again together with its pod (both get a new revision, equal
 // again); one without its pod is deleted.
 //
-// Where more than 10 copies and more than a tenth of all have lost their pods at once, they are not deleted: somebody's
-// `etcdctl del --prefix /registry/pods` is likelier than his will to stop the cluster. The copies, and with them the containers, then stay until
+// Where more than 10 copies and more than a tenth of all have lost their pods at once, they are not deleted: an accidental
+// `etcdctl del --prefix /registry/pods` is likelier than the intention to stop all pods. The copies, and with them the containers, then stay until
 // the pods are back or the copies are deleted by hand.
 func (r Repairer) Run(ctx context.Context) error {
 	m := newMismatches()
@@ -60,7 +60,7 @@ func (r Repairer) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// followCopies tells m of every copy and every change of one. It lists again after whatever goes wrong.
+// followCopies puts every copy and every change of one into m. It lists again after any error.
 func (r Repairer) followCopies(ctx context.Context, m *mismatches) error {
 	for {
 		err := r.streamCopies(ctx, m)
@@ -117,7 +117,7 @@ func (r Repairer) streamCopies(ctx context.Context, m *mismatches) error {
 	return errors.New("the watch ended")
 }
 
-// repair looks at what has not matched for a while.
+// repair checks the pods that have not matched for a while.
 func (r Repairer) repair(ctx context.Context, m *mismatches) error {
 	tick := time.NewTicker(repairEvery)
 	defer tick.Stop()
@@ -150,7 +150,7 @@ func (r Repairer) reportKept(pods int) {
 	}
 }
 
-// repairPod looks at a pod and its copies in the store, and puts them right.
+// repairPod reads a pod and its copies from the store, and corrects the copies.
 func (r Repairer) repairPod(ctx context.Context, pod string, m *mismatches) error {
 	kv, _, err := r.Store.Get(ctx, podPrefix+pod, 0)
 	if err != nil {
@@ -182,7 +182,7 @@ func (r Repairer) repairPod(ctx context.Context, pod string, m *mismatches) erro
 		}
 	}
 	if len(txn.Puts) == 0 && len(txn.Deletes) == 0 {
-		m.postpone(pod, time.Now()) // all is well
+		m.postpone(pod, time.Now()) // they match
 		return nil
 	}
 	res, err := r.Store.Commit(ctx, txn)

@@ -17,10 +17,10 @@ import (
 	"gantry/registry/store"
 )
 
-// leaseTTL is how long a leader that is gone without a word stays leader, in seconds.
+// leaseTTL is how long a leader that ended without resigning stays leader, in seconds.
 const leaseTTL = 3
 
-// The pause before campaigning again after a fault.
+// The pause before campaigning again after an error.
 const (
 	firstCampaign = 100 * time.Millisecond
 	lastCampaign  = 2 * time.Second
@@ -112,7 +112,7 @@ func (t *candidacy) win(ctx context.Context) error {
 	}
 	t.created = res.Revision
 	for {
-		rev, first, err := t.standing(ctx)
+		rev, first, err := t.isOldest(ctx)
 		if err != nil || first {
 			return err
 		}
@@ -122,8 +122,8 @@ func (t *candidacy) win(ctx context.Context) error {
 	}
 }
 
-// standing tells whether this candidate is the oldest at the revision returned.
-func (t *candidacy) standing(ctx context.Context) (rev int64, first bool, err error) {
+// isOldest tells whether this candidate is the oldest at the revision returned.
+func (t *candidacy) isOldest(ctx context.Context) (rev int64, first bool, err error) {
 	kvs, _, rev, err := t.store.List(ctx, t.prefix, store.RangeEnd(t.prefix), 0, 0)
 	if err != nil {
 		return 0, false, fmt.Errorf("listing the candidates: %w", err)
@@ -149,7 +149,7 @@ func (t *candidacy) awaitDeletion(ctx context.Context, rev int64) error {
 		select {
 		case b, more := <-batches:
 			if b.Err != nil || !more {
-				return nil // standing finds what is wrong
+				return nil // isOldest finds what is wrong
 			}
 			for _, e := range b.Events {
 				if e.Delete {
@@ -213,7 +213,7 @@ func (t *candidacy) awaitDeposition(ctx context.Context) {
 				return
 			}
 		}
-		now, _, err := t.standing(ctx)
+		now, _, err := t.isOldest(ctx)
 		if errors.Is(err, errDeposed) {
 			return
 		}
@@ -230,7 +230,7 @@ func (t *candidacy) awaitDeposition(ctx context.Context) {
 // resignTimeout bounds leaving the election; the lease runs out by itself where that fails.
 const resignTimeout = time.Second
 
-// resign gives the key back at once, so that another need not wait for the lease to run out.
+// resign deletes the key at once, so that another candidate need not wait for the lease to expire.
 func (t *candidacy) resign(ctx context.Context) {
 	if t.created != 0 {
 		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resignTimeout)

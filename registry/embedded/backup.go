@@ -27,7 +27,7 @@ type BackupInfo struct {
 	Bytes    int64
 }
 
-// Backup writes a snapshot of etcd to a file (mode 0600) and reads it again to see that it is whole. The file
+// Backup writes a snapshot of etcd to a file (mode 0600) and reads it again to check that it is complete. The file
 // appears under its name only then; one that is there is not overwritten.
 func Backup(ctx context.Context, client *clientv3.Client, file string) (BackupInfo, error) {
 	if _, err := os.Lstat(file); err == nil {
@@ -42,7 +42,7 @@ func Backup(ctx context.Context, client *clientv3.Client, file string) (BackupIn
 	if err != nil {
 		return info, fmt.Errorf("checking the backup %s: %w", file, err)
 	}
-	// Unlike a rename, a link never replaces a file that somebody else has made meanwhile.
+	// Unlike a rename, a link never replaces a file that another process has made meanwhile.
 	if err := os.Link(part, file); err != nil {
 		return info, fmt.Errorf("naming the backup: %w", err)
 	}
@@ -105,8 +105,8 @@ func inspect(file string) (BackupInfo, error) {
 	return BackupInfo{Keys: status.TotalKey, Revision: status.Revision, Bytes: info.Size()}, nil
 }
 
-// revisionBump is how far above the backup's the revisions of a restored etcd begin: above all that were handed
-// out between the backup and now, so that nobody takes an old revision for a current one.
+// revisionBump is how far above the backup's the revisions of a restored etcd begin: above all that clients have
+// seen since the backup, so that none takes an old revision for a current one.
 const revisionBump = 1_000_000_000
 
 // memberDir is what etcd makes in its data directory.

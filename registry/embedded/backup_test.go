@@ -23,8 +23,8 @@ import (
 	"gantry/schema/kinds"
 )
 
-// TestBackupAndRestore: what was deleted since the backup is back, what was made since is gone, and whoever goes on from an
-// old revision, even one that the restored etcd never reached by itself, is told that it expired.
+// TestBackupAndRestore: what was deleted since the backup is back, what was made since is gone, and a watch from an
+// old revision, even one that the restored etcd never reached by itself, is Expired.
 func TestBackupAndRestore(t *testing.T) {
 	ctx := testContext(t)
 	home := t.TempDir()

@@ -40,7 +40,7 @@ func TestCheckFiles(t *testing.T) {
 		name string
 		keys int
 		harm func(t *testing.T, dir string)
-		want string // "": no fault
+		want string // "": no error
 	}{
 		{"whole", 2000, func(*testing.T, string) {}, ""},
 		{"one of the first pages torn", 2000, func(t *testing.T, dir string) { overwrite(t, dir, 20, 100) }, ""},

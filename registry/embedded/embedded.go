@@ -46,28 +46,28 @@ type Config struct {
 	Retention time.Duration
 	// NoSync leaves out flushing to disk: for tests, as a power failure would lose writes.
 	NoSync bool
-	// Notice, when set, is told of what an admin should know; it must not block.
+	// Notice, when set, is called with what an admin should know; it must not block.
 	Notice func(Notice)
 	// Log defaults to slog.Default(). etcd's warnings and errors go there.
 	Log *slog.Logger
 }
 
-// Validate lists every fault.
+// Validate returns every error.
 func (c Config) Validate() error {
-	var faults []error
+	var errs []error
 	if c.Dir == "" {
-		faults = append(faults, errors.New("--data-dir is empty"))
+		errs = append(errs, errors.New("--data-dir is empty"))
 	}
 	if c.Port < 0 || c.Port > 65535 {
-		faults = append(faults, fmt.Errorf("--etcd-port %d is no port", c.Port))
+		errs = append(errs, fmt.Errorf("--etcd-port %d is no port", c.Port))
 	}
 	if c.Port != 0 && (c.CertFile == "" || c.KeyFile == "" || c.CAFile == "") {
-		faults = append(faults, errors.New("--etcd-port needs a certificate, a key and a CA"))
+		errs = append(errs, errors.New("--etcd-port needs a certificate, a key and a CA"))
 	}
 	if c.Quota < 0 {
-		faults = append(faults, fmt.Errorf("--etcd-quota-bytes %d is negative", c.Quota))
+		errs = append(errs, fmt.Errorf("--etcd-quota-bytes %d is negative", c.Quota))
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }
 
 const (
@@ -107,7 +107,7 @@ func Open(cfg Config) (*Etcd, error) {
 	e.upkeep = &upkeep{e: e, log: cfg.Log.With("agent", "etcd"), notify: cfg.Notice, every: upkeepEvery}
 	if e.etcd, err = embed.StartEtcd(etcdConfig(cfg)); err != nil {
 		lock.Close()
-		return nil, startFault(cfg, err)
+		return nil, startError(cfg, err)
 	}
 	select {
 	case <-e.etcd.Server.ReadyNotify():
@@ -120,7 +120,7 @@ func Open(cfg Config) (*Etcd, error) {
 	if err != nil {
 		e.etcd.Close()
 		lock.Close()
-		return nil, startFault(cfg, err)
+		return nil, startError(cfg, err)
 	}
 	e.client = v3client.New(e.etcd.Server)
 	e.client.KV = direct{e.client.KV, adapter.KvServerToKvClient(v3rpc.NewQuotaKVServer(e.etcd.Server)), e.etcd.Server}
@@ -177,7 +177,7 @@ func (e *Etcd) Close() {
 	e.lock = nil
 }
 
-// lockDir makes the data directory and takes it for this process: etcd itself would wait for another to let go.
+// lockDir makes the data directory and locks it for this process: etcd itself would wait until another process unlocks it.
 func lockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making etcd's data directory: %w", err)
@@ -199,7 +199,7 @@ func lockDir(dir string) (*os.File, error) {
 	return lock, nil
 }
 
-func startFault(cfg Config, err error) error {
+func startError(cfg Config, err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("starting etcd: port %d of 127.0.0.1 is in use by another process (--etcd-port chooses another): %w", cfg.Port, err)
 	}
@@ -220,13 +220,13 @@ func etcdConfig(cfg Config) *embed.Config {
 		c.ClientTLSInfo.CertFile, c.ClientTLSInfo.KeyFile = cfg.CertFile, cfg.KeyFile
 		c.ClientTLSInfo.TrustedCAFile, c.ClientTLSInfo.ClientCertAuth = cfg.CAFile, true
 	}
-	// A single member wins every election: short ticks make it serve at once after a start. There is nobody
-	// whose heartbeat could come late.
+	// A single member wins every election: short ticks make it serve at once after a start. There are no
+	// other members whose heartbeats could be late.
 	c.TickMs, c.ElectionMs = 100, 500
 	c.AutoCompactionMode = embed.CompactorModePeriodic
 	c.AutoCompactionRetention = cmp.Or(cfg.Retention, defaultRetention).String()
 	c.QuotaBackendBytes = cmp.Or(cfg.Quota, defaultQuota)
-	// No follower will ever ask for old entries of the log, so none are kept in memory.
+	// There are no followers that need old entries of the log, so none are kept in memory.
 	c.SnapshotCount, c.SnapshotCatchUpEntries = 2000, 50
 	c.MaxWalFiles = 2
 	c.EnableGRPCGateway = false

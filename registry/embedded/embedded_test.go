@@ -21,7 +21,7 @@ import (
 	"gantry/registry/store"
 )
 
-// TestEmbeddedForEtcdctl: what etcdctl does, with a certificate and without; and the faults of a start.
+// TestEmbeddedForEtcdctl: what etcdctl does, with a certificate and without; and the errors of a start.
 func TestEmbeddedForEtcdctl(t *testing.T) {
 	cert, key, config := embeddedtest.Certs(t)
 	cfg := embedded.Config{Dir: filepath.Join(t.TempDir(), "etcd"), Port: embeddedtest.FreePort(t), CertFile: cert, KeyFile: key, CAFile: cert, NoSync: true, Log: slog.New(slog.DiscardHandler)}

@@ -13,7 +13,7 @@ import (
 )
 
 // The embedded etcd is maintained by this process. etcd itself compacts its history, an hour or two after it was
-// made (counted anew at every start); upkeep gives the space back to the file system, shortens history when the database nears
+// made (counted anew at every start); upkeep returns the space to the file system, shortens history when the database nears
 // its quota, and gets it out of the state NOSPACE, in which it takes deletions only.
 
 // When to do what.
@@ -30,8 +30,8 @@ const (
 	quietWrites = 500
 	// shortenQuota is where history is shortened before its time: else the alarm would be raised soon.
 	shortenQuota = 0.9
-	// roomPart of the quota must be free for the alarm to be disarmed: else it would be raised again at once.
-	roomPart = 0.05
+	// freeShare of the quota must be free for the alarm to be disarmed: else it would be raised again at once.
+	freeShare = 0.05
 	// defragPause is the least time between two defragmentations.
 	defragPause = 10 * time.Minute
 	// stillFullEvery is how often it is logged that the database stays full.
@@ -70,7 +70,7 @@ const (
 func (s dbState) next() step {
 	free := s.size - s.inUse
 	switch {
-	case s.noSpace && s.room():
+	case s.noSpace && s.hasSpace():
 		return disarm
 	case s.noSpace:
 		return reclaim
@@ -86,8 +86,8 @@ func (s dbState) next() step {
 	return nothing
 }
 
-// room tells whether the file is far enough below the quota.
-func (s dbState) room() bool { return float64(s.size) < (1-roomPart)*float64(s.quota) }
+// hasSpace tells whether the file is far enough below the quota.
+func (s dbState) hasSpace() bool { return float64(s.size) < (1-freeShare)*float64(s.quota) }
 
 // upkeep maintains one embedded etcd.
 type upkeep struct {
@@ -184,11 +184,11 @@ func (u *upkeep) shorten(ctx context.Context, s dbState) error {
 // reclaim makes room in a full database. What is not in use comes first; then all of history is dropped, which is less bad than
 // a cluster that cannot write.
 func (u *upkeep) reclaim(ctx context.Context, s dbState) error {
-	if float64(s.size-s.inUse) > roomPart*float64(s.quota) {
+	if float64(s.size-s.inUse) > freeShare*float64(s.quota) {
 		if err := u.defragment(ctx, s); err != nil {
 			return err
 		}
-		if s = u.state(); s.room() {
+		if s = u.state(); s.hasSpace() {
 			return u.disarm(ctx, s)
 		}
 	}
@@ -196,13 +196,13 @@ func (u *upkeep) reclaim(ctx context.Context, s dbState) error {
 	if _, err := u.e.client.Compact(ctx, rev, clientv3.WithCompactPhysical()); err != nil && !isCompacted(err) {
 		return fmt.Errorf("compacting etcd at revision %d: %w", rev, err)
 	}
-	if s = u.state(); float64(s.size-s.inUse) > roomPart*float64(s.quota) || s.inUse < int64((1-roomPart)*float64(s.quota)) {
+	if s = u.state(); float64(s.size-s.inUse) > freeShare*float64(s.quota) || s.inUse < int64((1-freeShare)*float64(s.quota)) {
 		if err := u.defragment(ctx, s); err != nil {
 			return err
 		}
 		s = u.state()
 	}
-	if s.room() {
+	if s.hasSpace() {
 		return u.disarm(ctx, s)
 	}
 	if time.Since(u.logged) > stillFullEvery {
@@ -232,7 +232,7 @@ func (u *upkeep) disarm(ctx context.Context, s dbState) error {
 	return nil
 }
 
-// size is bytes for people.
+// size is a number of bytes as text.
 func size(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
 
 func isCompacted(err error) bool { return errors.Is(rpctypes.Error(err), rpctypes.ErrCompacted) }

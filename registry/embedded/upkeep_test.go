@@ -77,10 +77,10 @@ func TestFullEtcdRecovers(t *testing.T) {
 			if err == nil {
 				continue
 			}
-			var fault *registry.Error
+			var apiErr *registry.Error
 			var raw *store.Error
-			patient := errors.As(err, &fault) && fault.RetryAfter > 0 || errors.As(err, &raw) && raw.RetryAfter > 0
-			if !errors.Is(err, registry.Unavailable) || !strings.Contains(err.Error(), "no space") || !patient {
+			retryLater := errors.As(err, &apiErr) && apiErr.RetryAfter > 0 || errors.As(err, &raw) && raw.RetryAfter > 0
+			if !errors.Is(err, registry.Unavailable) || !strings.Contains(err.Error(), "no space") || !retryLater {
 				t.Fatalf("write %d to a full etcd: %v", i, err)
 			}
 			return

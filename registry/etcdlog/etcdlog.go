@@ -37,7 +37,7 @@ var harmless = map[string]bool{
 	"failed to update storage version":                                                     true,
 }
 
-// returned is what etcd's client warns of and returns to its caller too, who tells it better.
+// returned is what etcd's client logs and returns to its caller as well, which logs it with its own context.
 var returned = map[string]bool{
 	"retrying of unary invoker failed":        true,
 	"retrying RecvMsg":                        true,
@@ -76,7 +76,7 @@ func (c zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	return nil
 }
 
-// cancelled tells an error that means that the caller wanted no more.
+// cancelled tells whether a field is the error of a call that its caller has cancelled.
 func cancelled(f zapcore.Field) bool {
 	err, is := f.Interface.(error)
 	if !is || f.Type != zapcore.ErrorType {
@@ -86,7 +86,7 @@ func cancelled(f zapcore.Field) bool {
 	return errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled || errors.As(err, &known) && known.Code() == codes.Canceled
 }
 
-// Sync has nothing to do: slog keeps nothing back.
+// Sync has nothing to do: slog does not buffer.
 func (c zapCore) Sync() error { return nil }
 
 func zapArgs(fields []zapcore.Field) []any {

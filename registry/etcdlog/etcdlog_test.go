@@ -35,7 +35,7 @@ func TestEtcdLogsLikeTheProcess(t *testing.T) {
 		}, ""},
 		{"a wrapped one", func(l *zap.Logger) { l.Error("call failed", zap.Error(fmt.Errorf("reading: %w", context.Canceled))) }, ""},
 		{"a call that came too late", func(l *zap.Logger) { l.Warn("call failed", zap.Error(context.DeadlineExceeded)) }, "WARN"},
-		{"what the caller is told too", func(l *zap.Logger) {
+		{"what is returned to the caller too", func(l *zap.Logger) {
 			l.Warn("retrying of unary invoker failed", zap.Error(status.Error(codes.Unavailable, "refused")))
 		}, ""},
 	} {
@@ -58,7 +58,7 @@ func TestEtcdLogsLikeTheProcess(t *testing.T) {
 	}
 }
 
-// TestCancelledCallsAreSilent makes a client's calls end before they are answered: nobody listens.
+// TestCancelledCallsAreSilent makes a client's calls end before they are answered: there is no server.
 func TestCancelledCallsAreSilent(t *testing.T) {
 	var out bytes.Buffer
 	client, err := clientv3.New(clientv3.Config{
@@ -70,13 +70,13 @@ func TestCancelledCallsAreSilent(t *testing.T) {
 	s := store.NewEtcd(client, client)
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	if _, err := s.Revision(ctx); err == nil {
-		t.Error("nobody answered")
+		t.Error("no answer")
 	}
 	cancel()
 	ctx, cancel = context.WithCancel(context.Background())
 	time.AfterFunc(50*time.Millisecond, cancel)
 	if _, err := s.Commit(ctx, store.Txn{Puts: []store.Put{{Key: "/x"}}}); err == nil {
-		t.Error("nobody answered")
+		t.Error("no answer")
 	}
 	for range s.Watch(ctx, "/x", "/y", 1, false) {
 	}

@@ -5,8 +5,8 @@
 //
 //	{"kind":"ConfigMap",...,"$by":{"user":"kubernetes-admin","time":"2026-01-02T15:04:05.678901234Z","after":41}}
 //
-// It costs some 85 bytes and no transaction; readers remove it (Strip). A value written by hand has none, or one that was copied with the rest:
-// then it names another revision than the one that was replaced. A deletion leaves no value: its transaction says the same at
+// It costs some 85 bytes and no transaction; readers remove it (Strip). A value written by hand has none, or a copied one,
+// which names another revision than the one that was replaced. A deletion leaves no value: its transaction writes the record to
 // /gantry/deleted.
 package history
 
@@ -55,7 +55,7 @@ func Oldest(ctx context.Context, s store.Store) (int64, error) {
 	return low, nil
 }
 
-// Versions are the newest `most` states of a key (0: all), oldest first, of what etcd still has; empty where it never heard of
+// Versions are the newest `most` states of a key (0: all), oldest first, of what etcd still has; empty where it has none of
 // the key.
 func Versions(ctx context.Context, s store.Store, key string, most int) ([]*Version, error) {
 	for {
@@ -111,7 +111,7 @@ func versions(ctx context.Context, s store.Store, key string, most int) ([]*Vers
 	return all, nil
 }
 
-// findWriter finds out who made a version.
+// findWriter sets By of a version.
 func (v *Version) findWriter(ctx context.Context, s store.Store, key string) error {
 	before := int64(0)
 	if v.Previous != nil && v.Previous.Value != nil {
@@ -143,11 +143,10 @@ func (v *Version) findWriter(ctx context.Context, s store.Store, key string) err
 	return nil
 }
 
-// progressEvery is how often a reader of history asks whether it has seen all of it.
+// progressEvery is how often a reader of history requests progress, to find out whether it has read all of it.
 const progressEvery = 20 * time.Millisecond
 
-// changes hands every change of [start, end) from revision from up to at least revision to to see, until that returns
-// false.
+// changes calls see with every change of [start, end) from revision from up to at least revision to, until see returns false.
 func changes(ctx context.Context, s store.Store, start, end string, from, to int64, see func(store.Event) bool) error {
 	if from > to {
 		return nil

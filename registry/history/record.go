@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Record says who wrote a value and when.
+// Record is the user who wrote a value, and when.
 type Record struct {
 	User string    `json:"user"`
 	Time time.Time `json:"time"`
@@ -37,7 +37,8 @@ const DeletedKey = "/gantry/deleted"
 // lastTime is the time of the last record of this process, in ns since 1970.
 var lastTime atomic.Int64
 
-// Now is now, but later than every result before in this process: no two records of it are equal, so a write can be told from every other.
+// Now is the current time, but later than every earlier result in this process: no two of its records are equal, so a write can be
+// identified by its record.
 func Now() time.Time {
 	for {
 		last := lastTime.Load()
@@ -51,7 +52,7 @@ func Now() time.Time {
 // recordMark begins a record. Within a string of a JSON text its quotes would be escaped.
 const recordMark = `,"$by":{`
 
-// Append is an object's value with its record. It is on the way of every write.
+// Append is an object's value with its record. Every write calls it.
 func Append(value []byte, r Record) []byte {
 	user, err := json.Marshal(r.User)
 	if err != nil || len(value) < 3 {
@@ -80,7 +81,7 @@ func Strip(value []byte) []byte {
 		return value
 	}
 	if bytes.ContainsAny(value[at+len(recordMark):len(value)-2], "{}") {
-		return value // deeper than the end: not ours
+		return value // within the value and not at its end: not a record
 	}
 	out := make([]byte, at+1)
 	copy(out, value[:at])

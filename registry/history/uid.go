@@ -13,7 +13,7 @@ import (
 const maxBad = 16
 
 // LastUID returns the uid of the object at key whose value at rev cannot be read: what that value says, or the last before it that says any.
-// "": the store does not know it.
+// "": etcd has none.
 func LastUID(ctx context.Context, etcd store.Store, key string, rev int64) (string, error) {
 	for range maxBad {
 		kv, _, err := etcd.Get(ctx, key, rev)

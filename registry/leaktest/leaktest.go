@@ -1,4 +1,4 @@
-// Package leaktest fails a package whose tests leave goroutines behind. It is for TestMain:
+// Package leaktest fails a package whose tests leak goroutines. It is for TestMain:
 //
 //	func TestMain(m *testing.M) { os.Exit(leaktest.Run(m)) }
 package leaktest
@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// patience is how long goroutines may take to end after the last test.
-const patience = 20 * time.Second
+// timeout is how long goroutines may take to end after the last test.
+const timeout = 20 * time.Second
 
 // Run runs the tests and returns the code to exit with: 1 where they pass but goroutines of theirs still run.
 func Run(m *testing.M) int {
@@ -26,7 +26,7 @@ func Run(m *testing.M) int {
 	if code != 0 {
 		return code
 	}
-	left := await(before, patience)
+	left := await(before, timeout)
 	if len(left) == 0 {
 		return 0
 	}
@@ -35,10 +35,10 @@ func Run(m *testing.M) int {
 }
 
 // await waits for all goroutines to end but those of before and returns those that do not.
-func await(before map[string]bool, patience time.Duration) (left []string) {
+func await(before map[string]bool, timeout time.Duration) (left []string) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(patience); ; <-tick.C {
+	for end := time.Now().Add(timeout); ; <-tick.C {
 		http.DefaultClient.CloseIdleConnections()
 		left = left[:0]
 		for _, g := range goroutines() {
@@ -69,7 +69,7 @@ func id(stack string) string {
 	return head
 }
 
-// lasting tells whether a goroutine is one that a library starts at its first use and never ends.
+// lasting tells whether a goroutine is one that a library starts at its first use and that never ends.
 func lasting(stack string) bool {
 	for _, started := range []string{
 		"created by os/signal.Notify",

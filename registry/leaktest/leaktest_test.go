@@ -19,7 +19,7 @@ func TestWhatIsLeft(t *testing.T) {
 		t.Errorf("left are %q, want the one that waits", left)
 	}
 	close(end)
-	if left := await(before, patience); len(left) != 0 {
+	if left := await(before, timeout); len(left) != 0 {
 		t.Errorf("left are %q, want none", left)
 	}
 }

@@ -1,5 +1,5 @@
-// Package mutation detects, in tests, that somebody changes an object that is shared. The decoded objects of a cache are: whoever changes one
-// changes it for everybody, and nothing else says so.
+// Package mutation detects, in tests, changes of shared objects. The decoded objects of a cache are shared: a change of one is a change for
+// all of its readers.
 package mutation
 
 import (
@@ -15,7 +15,7 @@ import (
 // current is the detector in use; nil: none.
 var current atomic.Pointer[detector]
 
-// Detect begins to watch the objects that Watch is called for, or ends it. It is for tests: what is watched takes memory and time.
+// Detect switches the detection on or off. It is for tests: it takes memory and time for each object.
 func Detect(on bool) {
 	if on {
 		current.CompareAndSwap(nil, new(detector))
@@ -24,15 +24,15 @@ func Detect(on bool) {
 	}
 }
 
-// Found says which objects were changed since the last call, by kind and key; nil: none.
-func Found() error {
+// Changed says which objects were changed since the last call, by kind and key; nil: none.
+func Changed() error {
 	if d := current.Load(); d != nil {
-		return d.found()
+		return d.changed()
 	}
 	return nil
 }
 
-// Watch notes what an object is that is handed out, where mutations are detected. key is its key after the kind's prefix.
+// Watch remembers what an object is when it is handed out, where detection is on. key is its key after the kind's prefix.
 func Watch(k *schema.Kind, key string, obj schema.Object) {
 	if d := current.Load(); d != nil {
 		d.add(k, key, obj)
@@ -45,7 +45,7 @@ const maxWatched = 4096
 type detector struct {
 	mu      sync.Mutex // guards all
 	watched []watched  // the oldest first
-	faults  []error
+	changes []error
 }
 
 // watched is an object as it was when it was handed out.
@@ -73,17 +73,17 @@ func (d *detector) add(k *schema.Kind, key string, obj schema.Object) {
 func (d *detector) compare(n int) {
 	for _, w := range d.watched[:n] {
 		if is, err := schema.Encode(w.obj); err != nil || !bytes.Equal(is, w.was) {
-			d.faults = append(d.faults, fmt.Errorf("the cached %s %s was changed:\n was %s\n  is %s", w.kind.Kind, w.key, w.was, is))
+			d.changes = append(d.changes, fmt.Errorf("the cached %s %s was changed:\n was %s\n  is %s", w.kind.Kind, w.key, w.was, is))
 		}
 	}
 	d.watched = append([]watched(nil), d.watched[n:]...)
 }
 
-func (d *detector) found() error {
+func (d *detector) changed() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.compare(len(d.watched))
-	err := errors.Join(d.faults...)
-	d.faults = nil
+	err := errors.Join(d.changes...)
+	d.changes = nil
 	return err
 }

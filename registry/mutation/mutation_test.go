@@ -15,7 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestMutationsAreDetected: a change of an object that the cache handed out is told with its kind, key and what was changed.
+// TestMutationsAreDetected: a change of an object that the cache handed out is reported with its kind, key and what was changed.
 func TestMutationsAreDetected(t *testing.T) {
 	r, _ := registrytest.New(t)
 	ctx := context.Background()
@@ -33,11 +33,11 @@ func TestMutationsAreDetected(t *testing.T) {
 			pod.Spec.Containers[0].Image = "changed"
 		}
 	}
-	err := mutation.Found()
+	err := mutation.Changed()
 	if err == nil || strings.Count(err.Error(), "the cached Pod") != 1 || !strings.Contains(err.Error(), "the cached Pod default/a was changed") || !strings.Contains(err.Error(), `"image":"changed"`) {
 		t.Errorf("got %v", err)
 	}
-	if err := mutation.Found(); err != nil {
-		t.Errorf("told again: %v", err)
+	if err := mutation.Changed(); err != nil {
+		t.Errorf("reported again: %v", err)
 	}
 }

@@ -1,8 +1,8 @@
-// Package quarantine is about values in etcd that cannot be read. Nobody is served such a value, and nothing is served in its place. Those who
-// watched its last good state see that DELETED; a Get of it is Unreadable, not NotFound, so that nobody takes what belongs to it for orphaned.
-// It is over when the value is put right or deleted.
+// Package quarantine is about values in etcd that cannot be read. Such a value is not served, and nothing is served in its place. Watchers
+// of its last good state see that DELETED; a Get of it is Unreadable, not NotFound, so that its dependents do not count as orphaned. The
+// quarantine ends when the value is corrected or deleted.
 //
-// A Set is what one kind's cache knows of such values. The Recorder of a process that may writes them down at /gantry/quarantine/<key>, for
+// A Set has the values of one kind's cache. The Recorder of a process that may write there records them at /gantry/quarantine/<key>, for
 // admins (List).
 package quarantine
 
@@ -40,12 +40,12 @@ type badValue struct {
 	recorded bool // there is a record of this revision
 }
 
-// maxFault bounds what is kept of a fault's text, in bytes: it may quote the value.
-const maxFault = 1024
+// maxErrorText bounds what is kept of an error's text, in bytes: it may quote the value.
+const maxErrorText = 1024
 
-func shortFault(err error) error {
-	if text := err.Error(); len(text) > maxFault {
-		return errors.New(strings.ToValidUTF8(text[:maxFault], "") + "...")
+func shortError(err error) error {
+	if text := err.Error(); len(text) > maxErrorText {
+		return errors.New(strings.ToValidUTF8(text[:maxErrorText], "") + "...")
 	}
 	return err
 }
@@ -59,72 +59,72 @@ func NewSet(k *schema.Kind, prefix string, r *Recorder, log *slog.Logger, metric
 	return q
 }
 
-// Put notes that the value at rest cannot be read; good is the revision of the last one that could; 0: none is known.
-func (q *Set) Put(rest string, kv *store.KV, good int64, err error) {
+// Put notes that the value at relKey cannot be read; good is the revision of the last one that could; 0: none is known.
+func (q *Set) Put(relKey string, kv *store.KV, good int64, err error) {
 	q.mu.Lock()
-	if q.bad[rest].rev == kv.ModRevision {
+	if q.bad[relKey].rev == kv.ModRevision {
 		q.mu.Unlock()
 		return
 	}
-	bad := badValue{rev: kv.ModRevision, err: shortFault(err), good: good, at: time.Now()}
-	q.bad[rest] = bad
+	bad := badValue{rev: kv.ModRevision, err: shortError(err), good: good, at: time.Now()}
+	q.bad[relKey] = bad
 	q.count()
 	q.mu.Unlock()
 	q.log.Warn("value quarantined", "kind", q.kind.Kind, "key", kv.Key, "rv", kv.ModRevision, "err", bad.err)
-	if q.recorder.add(q, rest); !q.recorder.write {
-		q.recorder.report(q, rest, bad)
+	if q.recorder.add(q, relKey); !q.recorder.write {
+		q.recorder.report(q, relKey, bad)
 	}
 }
 
-// get returns what is wrong with the value at rest; false: nothing is.
-func (q *Set) get(rest string) (badValue, bool) {
+// get returns what is wrong with the value at relKey; false: nothing is.
+func (q *Set) get(relKey string) (badValue, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	bad, is := q.bad[rest]
+	bad, is := q.bad[relKey]
 	return bad, is
 }
 
-// noteRecord notes that the fault of a revision is written down.
-func (q *Set) noteRecord(rest string, rev int64) {
+// noteRecord stores that the value of a revision is recorded.
+func (q *Set) noteRecord(relKey string, rev int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if bad, is := q.bad[rest]; is && bad.rev == rev {
+	if bad, is := q.bad[relKey]; is && bad.rev == rev {
 		bad.recorded = true
-		q.bad[rest] = bad
+		q.bad[relKey] = bad
 	}
 }
 
 // unrecorded are the keys of which there is no record yet.
-func (q *Set) unrecorded() (rests []string) {
+func (q *Set) unrecorded() (relKeys []string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for rest, bad := range q.bad {
+	for relKey, bad := range q.bad {
 		if !bad.recorded {
-			rests = append(rests, rest)
+			relKeys = append(relKeys, relKey)
 		}
 	}
-	return rests
+	return relKeys
 }
 
-// Clear forgets that the value at rest was bad.
-func (q *Set) Clear(rest string) {
+// Clear removes the value at relKey.
+func (q *Set) Clear(relKey string) {
 	q.mu.Lock()
-	_, was := q.bad[rest]
-	delete(q.bad, rest)
+	_, was := q.bad[relKey]
+	delete(q.bad, relKey)
 	q.count()
 	q.mu.Unlock()
 	if was {
-		q.log.Info("value left quarantine", "kind", q.kind.Kind, "key", q.prefix+rest)
-		q.recorder.add(q, rest)
+		q.log.Info("value left quarantine", "kind", q.kind.Kind, "key", q.prefix+relKey)
+		q.recorder.add(q, relKey)
 	}
 }
 
-// Sweep keeps only what found, the bad keys of a fresh list, has, in memory and in etcd.
+// Sweep removes every value that is not in found, the bad keys of a new list, in memory and in etcd.
 func (q *Set) Sweep(found map[string]bool) {
 	q.mu.Lock()
-	for rest := range q.bad {
-		if !found[rest] {
-			delete(q.bad, rest)
+	for relKey := range q.bad {
+		if !found[relKey] {
+			delete(q.bad, relKey)
 		}
 	}
 	q.count()
@@ -138,21 +138,21 @@ func (q *Set) count() {
 	}
 }
 
-// End takes the set out of the metrics: the kind is not served any more.
+// End removes the set from the metrics: the kind is not served any more.
 func (q *Set) End() {
 	if q.gauge != nil {
 		quarantinedValues.DeleteLabelValues(q.kind.GR().String())
 	}
 }
 
-// Fault is what is wrong with the value at rest; nil: nothing.
-func (q *Set) Fault(rest string) error {
+// Err is what is wrong with the value at relKey; nil: nothing.
+func (q *Set) Err(relKey string) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.bad[rest].err
+	return q.bad[relKey].err
 }
 
 var quarantinedValues = promauto.NewGaugeVec(prometheus.GaugeOpts{
 	Name: "gantry_quarantined_values",
-	Help: "Values in etcd that cannot be read and are served to nobody.",
+	Help: "Values in etcd that cannot be read and are not served.",
 }, []string{"resource"})

@@ -15,7 +15,7 @@ const Prefix = "/gantry/quarantine/"
 // recordKey is where the record of the value of key is.
 func recordKey(key string) string { return Prefix + strings.TrimPrefix(key, "/") }
 
-// Record is what is written down of a value that cannot be read.
+// Record is the record of a value that cannot be read.
 type Record struct {
 	Key      string `json:"key"`
 	Revision int64  `json:"revision"`

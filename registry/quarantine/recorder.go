@@ -11,27 +11,27 @@ import (
 	"gantry/schema"
 )
 
-// Recorder writes down what is under quarantine. It is told which keys to look at, not what to write: that is what the Set says when their turn
-// comes, so a key that changes often is written once.
+// Recorder writes the records of what is under quarantine. Its queue has keys, not records: those are made from the Set when the key is
+// processed, so a key that changes often is written once.
 type Recorder struct {
 	store store.Store
 	write bool
-	check func(k *schema.Kind, rest string, kv *store.KV) error
-	onBad func(k *schema.Kind, rest string, err error)
+	check func(k *schema.Kind, relKey string, kv *store.KV) error
+	onBad func(k *schema.Kind, relKey string, err error)
 	wake  chan struct{} // has a token while something waits
 
 	mu      sync.Mutex // guards all below
 	waiting map[recordJob]struct{}
-	queue   []recordJob // what waits, in the order it came
+	queue   []recordJob // in the order of add
 }
 
-// recordJob is a key to look at; rest "": all of the kind.
+// recordJob is a key to process; relKey "": all of the kind.
 type recordJob struct {
-	of   *Set
-	rest string
+	of     *Set
+	relKey string
 }
 
-// maxRecords bounds the keys that wait. Beyond it, all of a kind is looked at instead.
+// maxRecords bounds the queue. Beyond it, all of a kind is processed instead.
 const maxRecords = 1024
 
 // listPage is how many records are read from etcd at a time.
@@ -44,23 +44,23 @@ const (
 )
 
 // NewRecorder returns a recorder; write: this process may write records, and Run does. check says what is wrong with a value, for the last good
-// one to be found. onBad, where it is not nil, is told of every bad value, once a revision.
-func NewRecorder(s store.Store, write bool, check func(k *schema.Kind, rest string, kv *store.KV) error, onBad func(k *schema.Kind, rest string, err error)) *Recorder {
+// one to be found. onBad, where it is not nil, is called for every bad value, once a revision.
+func NewRecorder(s store.Store, write bool, check func(k *schema.Kind, relKey string, kv *store.KV) error, onBad func(k *schema.Kind, relKey string, err error)) *Recorder {
 	return &Recorder{
 		store: s, write: write, check: check, onBad: onBad, wake: make(chan struct{}, 1), waiting: map[recordJob]struct{}{},
 	}
 }
 
-// add asks for a look at a key of a kind, or at all of them.
-func (r *Recorder) add(of *Set, rest string) {
+// add queues a key of a kind, or all of them.
+func (r *Recorder) add(of *Set, relKey string) {
 	if !r.write {
 		return
 	}
 	r.mu.Lock()
-	if rest != "" && len(r.queue) >= maxRecords {
-		rest = ""
+	if relKey != "" && len(r.queue) >= maxRecords {
+		relKey = ""
 	}
-	job := recordJob{of, rest}
+	job := recordJob{of, relKey}
 	if _, waits := r.waiting[job]; !waits {
 		r.waiting[job] = struct{}{}
 		r.queue = append(r.queue, job)
@@ -82,7 +82,7 @@ func (r *Recorder) take() []recordJob {
 	return jobs
 }
 
-// Run writes what waits, round by round, and repeats what fails, until ctx is done.
+// Run processes the queue, round by round, and repeats what fails, until ctx is done.
 func (r *Recorder) Run(ctx context.Context) error {
 	pause := recordPause
 	for {
@@ -98,7 +98,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 				continue
 			}
 			for _, job := range append(jobs[i+1:], job) { // the one that failed comes last
-				r.add(job.of, job.rest)
+				r.add(job.of, job.relKey)
 			}
 			pause = min(2*pause, lastRecord)
 			break
@@ -112,43 +112,43 @@ func (r *Recorder) Run(ctx context.Context) error {
 }
 
 func (r *Recorder) do(ctx context.Context, job recordJob) error {
-	if job.rest == "" {
+	if job.relKey == "" {
 		return r.sweep(ctx, job.of)
 	}
-	return r.record(ctx, job.of, job.rest)
+	return r.record(ctx, job.of, job.relKey)
 }
 
-// report tells onBad of a bad value.
-func (r *Recorder) report(of *Set, rest string, bad badValue) {
+// report calls onBad for a bad value.
+func (r *Recorder) report(of *Set, relKey string, bad badValue) {
 	if r.onBad != nil {
-		r.onBad(of.kind, rest, bad.err)
+		r.onBad(of.kind, relKey, bad.err)
 	}
 }
 
-// record makes the record of a key what the quarantine says. Where it writes one, it tells onBad: once in the whole
-// cluster where all who write records do.
-func (r *Recorder) record(ctx context.Context, of *Set, rest string) error {
-	key := recordKey(of.prefix + rest)
+// record makes the record of a key match the quarantine. Where it writes one, it calls onBad: once in the cluster where every process
+// that detects bad values writes records.
+func (r *Recorder) record(ctx context.Context, of *Set, relKey string) error {
+	key := recordKey(of.prefix + relKey)
 	kv, _, err := r.store.Get(ctx, key, 0)
 	if err != nil {
 		return err
 	}
-	bad, is := of.get(rest)
+	bad, is := of.get(relKey)
 	if !is {
 		return r.remove(ctx, kv)
 	}
-	b := Record{Key: of.prefix + rest, Revision: bad.rev, Error: bad.err.Error(), LastGood: bad.good, Time: bad.at.UTC().Truncate(time.Second)}
+	b := Record{Key: of.prefix + relKey, Revision: bad.rev, Error: bad.err.Error(), LastGood: bad.good, Time: bad.at.UTC().Truncate(time.Second)}
 	var old Record
 	var rev int64
 	if kv != nil {
 		rev = kv.ModRevision
 		if json.Unmarshal(kv.Value, &old) == nil && old.Revision >= b.Revision {
-			of.noteRecord(rest, b.Revision)
+			of.noteRecord(relKey, b.Revision)
 			return nil
 		}
 	}
 	if b.LastGood == 0 {
-		b.LastGood = max(old.LastGood, r.lastGood(ctx, of.kind, rest, b))
+		b.LastGood = max(old.LastGood, r.lastGood(ctx, of.kind, relKey, b))
 	}
 	value, err := json.Marshal(b)
 	if err != nil {
@@ -162,15 +162,15 @@ func (r *Recorder) record(ctx context.Context, of *Set, rest string) error {
 	case err != nil:
 		return err
 	case res.Done:
-		of.noteRecord(rest, b.Revision)
-		r.report(of, rest, bad)
-	default: // another process was quicker, perhaps with an older value
-		r.add(of, rest)
+		of.noteRecord(relKey, b.Revision)
+		r.report(of, relKey, bad)
+	default: // another process wrote it first, perhaps of an older value
+		r.add(of, relKey)
 	}
 	return nil
 }
 
-// remove takes a record away, as it was read; nil: there is none.
+// remove deletes a record that is as it was read; nil: there is none.
 func (r *Recorder) remove(ctx context.Context, kv *store.KV) error {
 	if kv == nil {
 		return nil
@@ -183,14 +183,14 @@ func (r *Recorder) remove(ctx context.Context, kv *store.KV) error {
 const maxBad = 16
 
 // lastGood searches etcd's history for the last value before b that can be read; 0: there is none any more.
-func (r *Recorder) lastGood(ctx context.Context, k *schema.Kind, rest string, b Record) int64 {
+func (r *Recorder) lastGood(ctx context.Context, k *schema.Kind, relKey string, b Record) int64 {
 	rev := b.Revision
 	for range maxBad {
 		kv, _, err := r.store.Get(ctx, b.Key, rev-1)
 		if err != nil || kv == nil {
 			return 0
 		}
-		if r.check(k, rest, kv) == nil {
+		if r.check(k, relKey, kv) == nil {
 			return kv.ModRevision
 		}
 		rev = kv.ModRevision
@@ -198,7 +198,7 @@ func (r *Recorder) lastGood(ctx context.Context, k *schema.Kind, rest string, b 
 	return 0
 }
 
-// sweep makes all records of a kind what its quarantine says.
+// sweep makes all records of a kind match its quarantine.
 func (r *Recorder) sweep(ctx context.Context, of *Set) error {
 	start := recordKey(of.prefix)
 	end := store.RangeEnd(start)
@@ -220,8 +220,8 @@ func (r *Recorder) sweep(ctx context.Context, of *Set) error {
 		}
 		start = kvs[len(kvs)-1].Key + "\x00"
 	}
-	for _, rest := range of.unrecorded() {
-		if err := r.record(ctx, of, rest); err != nil {
+	for _, relKey := range of.unrecorded() {
+		if err := r.record(ctx, of, relKey); err != nil {
 			return err
 		}
 	}

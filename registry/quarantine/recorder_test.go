@@ -24,9 +24,9 @@ func recording(s store.Store, onBad func()) (*Recorder, *Set) {
 	return r, NewSet(core.Pod, "/registry/pods/", r, slog.New(slog.DiscardHandler), false)
 }
 
-func badAt(i int, rev int64) (rest string, kv *store.KV) {
-	rest = fmt.Sprintf("n/p%d", i)
-	return rest, &store.KV{Key: "/registry/pods/" + rest, ModRevision: rev}
+func badAt(i int, rev int64) (relKey string, kv *store.KV) {
+	relKey = fmt.Sprintf("n/p%d", i)
+	return relKey, &store.KV{Key: "/registry/pods/" + relKey, ModRevision: rev}
 }
 
 // queued is how many keys wait.
@@ -63,11 +63,11 @@ func TestRecorderOfManyBadValues(t *testing.T) {
 func manyBadValues(t *testing.T, values int, leave bool) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store.NewFake()
-		var told atomic.Int64
-		r, q := recording(s, func() { told.Add(1) })
+		var reported atomic.Int64
+		r, q := recording(s, func() { reported.Add(1) })
 		for i := range values {
-			rest, kv := badAt(i, int64(i+2))
-			q.Put(rest, kv, 1, errors.New("rubbish"))
+			relKey, kv := badAt(i, int64(i+2))
+			q.Put(relKey, kv, 1, errors.New("rubbish"))
 		}
 		bounded := func() {
 			t.Helper()
@@ -80,25 +80,25 @@ func manyBadValues(t *testing.T, values int, leave bool) {
 		ended := make(chan error, 1)
 		go func() { ended <- r.Run(ctx) }()
 		time.Sleep(time.Minute) // of the bubble's time
-		if n := len(records(t, s)); n != values || int(told.Load()) != values {
-			t.Errorf("%d values are recorded and %d told of %d", n, told.Load(), values)
+		if n := len(records(t, s)); n != values || int(reported.Load()) != values {
+			t.Errorf("%d values are recorded and %d reported of %d", n, reported.Load(), values)
 		}
 		for i := range values {
-			if rest, _ := badAt(i, 0); leave {
-				q.Clear(rest)
+			if relKey, _ := badAt(i, 0); leave {
+				q.Clear(relKey)
 			}
 		}
 		bounded()
 		time.Sleep(time.Minute)
-		if n := len(records(t, s)); leave && n != 0 || int(told.Load()) != values {
-			t.Errorf("%d records are left, %d told", n, told.Load())
+		if n := len(records(t, s)); leave && n != 0 || int(reported.Load()) != values {
+			t.Errorf("%d records are left, %d reported", n, reported.Load())
 		}
 		cancel()
 		<-ended
 	})
 }
 
-// failing is a store that fails while it is told to, and counts transactions.
+// failing is a store that fails while it is set to, and counts transactions.
 type failing struct {
 	*store.Fake
 	fails   atomic.Bool
@@ -125,14 +125,14 @@ func TestRecorderOfAKeyThatChangesOften(t *testing.T) {
 		rev := int64(10)
 		flap := func(n int, every time.Duration) {
 			for range n {
-				rest, kv := badAt(1, rev)
-				q.Put(rest, kv, rev-1, fmt.Errorf("rubbish %d", rev))
+				relKey, kv := badAt(1, rev)
+				q.Put(relKey, kv, rev-1, fmt.Errorf("rubbish %d", rev))
 				time.Sleep(every)
-				q.Clear(rest)
+				q.Clear(relKey)
 				rev += 2
 			}
-			rest, kv := badAt(1, rev)
-			q.Put(rest, kv, rev-1, errors.New(strings.Repeat("long ", 1000)))
+			relKey, kv := badAt(1, rev)
+			q.Put(relKey, kv, rev-1, errors.New(strings.Repeat("long ", 1000)))
 		}
 		flap(10_000, time.Millisecond) // 10 s
 		time.Sleep(time.Second)
@@ -142,7 +142,7 @@ func TestRecorderOfAKeyThatChangesOften(t *testing.T) {
 		isLast := func() {
 			t.Helper()
 			b := records(t, s)["/registry/pods/n/p1"]
-			if b.Revision != rev || b.LastGood != rev-1 || len(b.Error) > maxFault+3 || !strings.HasPrefix(b.Error, "long long") {
+			if b.Revision != rev || b.LastGood != rev-1 || len(b.Error) > maxErrorText+3 || !strings.HasPrefix(b.Error, "long long") {
 				t.Errorf("the record is %+v, want that of revision %d", b, rev)
 			}
 		}

@@ -29,8 +29,8 @@ func New(t testing.TB) (*registry.Registry, *store.Fake) {
 	return r, etcd
 }
 
-// On returns a registry of all kinds on a store, running until the test ends. A test (no benchmark) fails where somebody changed an
-// object that a registry's cache handed out.
+// On returns a registry of all kinds on a store, running until the test ends. A test (no benchmark) fails where a shared object of a
+// registry's cache was changed.
 func On(t testing.TB, etcd store.Store) *registry.Registry {
 	t.Helper()
 	return WithAdmission(t, etcd, nil)
@@ -56,12 +56,12 @@ func WithAdmission(t testing.TB, etcd store.Store, rules admit.Rules) *registry.
 	return r
 }
 
-// DetectMutations makes a test fail at its end where somebody changed an object that a registry's cache handed out.
+// DetectMutations makes a test fail at its end where a shared object of a registry's cache was changed.
 func DetectMutations(t testing.TB) {
 	_, test := t.(*testing.T)
 	mutation.Detect(test)
 	t.Cleanup(func() {
-		if err := mutation.Found(); err != nil {
+		if err := mutation.Changed(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,5 +1,5 @@
-// Package safely runs what handles values: objects and keys that anybody may have written. A panic stops what is made of one value and
-// not the process, which may have everybody's etcd in it. Every goroutine that handles values runs them by it.
+// Package safely runs functions that handle values of unknown origin: objects and keys written by hand. A panic ends the handling of one
+// value and not the process, which may run the cluster's etcd. Every goroutine that handles such values uses it.
 package safely
 
 import (

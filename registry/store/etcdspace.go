@@ -8,7 +8,7 @@ import (
 )
 
 // Full is the error of an etcd that takes no writes, because its database has reached the quota or a member's data are
-// corrupt; nil also where that cannot be told.
+// corrupt; nil also where that is not known.
 func (e *Etcd) Full(ctx context.Context) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
@@ -21,11 +21,11 @@ func (e *Etcd) Full(ctx context.Context) error {
 		if err != nil {
 			continue // another member may answer; that none does is said by those who ask for more
 		}
-		for _, fault := range s.Errors {
-			if id, corrupt := strings.CutSuffix(fault, " alarm:CORRUPT"); corrupt { // "memberID:123 alarm:CORRUPT"
+		for _, problem := range s.Errors {
+			if id, corrupt := strings.CutSuffix(problem, " alarm:CORRUPT"); corrupt { // "memberID:123 alarm:CORRUPT"
 				return fmt.Errorf("etcd's member %s has found its data corrupt; etcd takes no writes until the member is replaced and the alarm disarmed", e.memberName(ctx, strings.TrimSpace(strings.TrimPrefix(id, "memberID:"))))
 			}
-			if strings.Contains(fault, "NOSPACE") {
+			if strings.Contains(problem, "NOSPACE") {
 				return fmt.Errorf("etcd has no space left: its database takes %s of a quota of %s; it takes deletions only until there is room (gantry's own etcd makes room by itself)", mebibytes(s.DbSize), mebibytes(s.DbSizeQuota))
 			}
 		}

@@ -38,7 +38,7 @@ func floorText(node bool) string {
 
 // CheckVersion asks every member for its version. In process there is no other than the one compiled in.
 func (e *Etcd) CheckVersion(ctx context.Context, node bool) error {
-	var faults []error
+	var errs []error
 	reached := false
 	endpoints := e.client.Endpoints()
 	for _, endpoint := range endpoints {
@@ -47,7 +47,7 @@ func (e *Etcd) CheckVersion(ctx context.Context, node bool) error {
 			if err = ReadError(ctx, err); errors.Is(err, Forbidden) {
 				reached = true // a role that may not ask; who made it chose the version
 			}
-			faults = append(faults, err)
+			errs = append(errs, err)
 			continue
 		}
 		reached = true
@@ -58,7 +58,7 @@ func (e *Etcd) CheckVersion(ctx context.Context, node bool) error {
 	if reached || len(endpoints) == 0 {
 		return nil
 	}
-	return errors.Join(faults...)
+	return errors.Join(errs...)
 }
 
 // safeEtcd tells whether a version ("3.6.9") is one that can be trusted.

@@ -20,7 +20,7 @@ type Fake struct {
 	nextLease int64
 	cut       int            // counts Cut calls
 	asked     map[string]int // counts Progress calls by start
-	fault     error          // what every call returns, see Fail
+	failure   error          // what every call returns, see Fail
 	moved     chan struct{}  // closed and replaced at every change of the above
 }
 
@@ -72,7 +72,7 @@ func (f *Fake) Cut() {
 func (f *Fake) Fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fault = err
+	f.failure = err
 	if err != nil {
 		f.cut++
 	}
@@ -111,8 +111,8 @@ func (f *Fake) check(ctx context.Context, revision int64) error {
 	switch {
 	case ctx.Err() != nil:
 		return ContextError(ctx)
-	case f.fault != nil:
-		return f.fault
+	case f.failure != nil:
+		return f.failure
 	case revision > f.rev:
 		return &Error{Kind: Unavailable, Reason: "etcdserver: mvcc: required revision is a future revision"}
 	case revision > 0 && revision < f.compacted:

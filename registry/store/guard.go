@@ -26,7 +26,7 @@ type VersionGuard struct {
 	mu    sync.Mutex // guards what follows
 	known bool
 	rev   int64 // the key's mod revision
-	fault error // why this binary writes nothing
+	err   error // why this binary writes nothing
 }
 
 // NewVersionGuard guards the writes of a store.
@@ -47,12 +47,12 @@ func (v *VersionGuard) see(kv *KV) {
 			now.Rules = 0
 		}
 	}
-	before := v.fault
-	if v.fault = nil; now.Rules > RulesVersion {
-		v.fault = &Error{Kind: Unavailable, Reason: fmt.Sprintf(
+	before := v.err
+	if v.err = nil; now.Rules > RulesVersion {
+		v.err = &Error{Kind: Unavailable, Reason: fmt.Sprintf(
 			"the cluster is at version %d of the rules (%s), this gantry knows version %d: it stands aside, upgrade it", now.Rules, VersionKey, RulesVersion)}
 		if before == nil {
-			v.log.Error("newer rules found, this binary writes nothing", "key", VersionKey, "rv", v.rev, "err", v.fault)
+			v.log.Error("newer rules found, this binary writes nothing", "key", VersionKey, "rv", v.rev, "err", v.err)
 		}
 	}
 }
@@ -60,9 +60,9 @@ func (v *VersionGuard) see(kv *KV) {
 // allowed returns the revision that a write must find.
 func (v *VersionGuard) allowed(ctx context.Context) (int64, error) {
 	v.mu.Lock()
-	known, rev, fault := v.known, v.rev, v.fault
+	known, rev, err := v.known, v.rev, v.err
 	v.mu.Unlock()
-	if known && fault == nil {
+	if known && err == nil {
 		return rev, nil
 	}
 	return v.Check(ctx)
@@ -77,14 +77,14 @@ func (v *VersionGuard) Check(ctx context.Context) (int64, error) {
 	v.see(kv)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.rev, v.fault
+	return v.rev, v.err
 }
 
 // Refused is why this binary writes nothing, as far as is known; nil: it may.
 func (v *VersionGuard) Refused() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.fault
+	return v.err
 }
 
 // Commit is Store's Commit; Unavailable where this binary may not write.

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// ProgressRequests make quiet watches tell how far they are, while somebody waits for that.
+// ProgressRequests request the progress of quiet watches while a caller waits for it.
 type ProgressRequests struct {
 	store Store
 	wake  chan struct{}
 	mu    sync.Mutex     // guards waits
-	waits map[string]int // by the start of a watch, those who wait
+	waits map[string]int // by the start of a watch: how many callers wait
 }
 
 // NewProgressRequests returns those of a store. Run makes them.
@@ -47,7 +47,7 @@ func (p *ProgressRequests) waiting() []string {
 	return out
 }
 
-// The pause between two requests while somebody still waits: a watch that catches up does not answer.
+// The pause between two requests while a caller waits: a watch that catches up does not answer.
 const (
 	firstProgress = 2 * time.Millisecond
 	lastProgress  = 200 * time.Millisecond

@@ -11,7 +11,7 @@ import (
 const ReadTimeout = 5 * time.Second
 
 // ReadIndex shares read-index round trips among the reads that wait for one. A read joins only a round trip that starts
-// after the read came: an earlier one may have missed a write that the reader knows of.
+// after the read: an earlier one may have missed a write that the reader has seen.
 type ReadIndex struct {
 	store Store
 	wake  chan struct{}
@@ -50,7 +50,7 @@ func (x *ReadIndex) Revision(ctx context.Context, ended <-chan struct{}) (int64,
 	}
 }
 
-// Run asks the store for those who wait, until ctx is done.
+// Run makes the round trips until ctx is done.
 func (x *ReadIndex) Run(ctx context.Context) error {
 	for {
 		select {

@@ -48,7 +48,7 @@ type KV struct {
 type Txn struct {
 	Compares []Compare
 	Puts     []Put
-	// Deletes are keys; an absent one is no fault.
+	// Deletes are keys; an absent one is no error.
 	Deletes []string
 }
 

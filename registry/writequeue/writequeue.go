@@ -1,5 +1,5 @@
-// Package writequeue lets the writers of one key in one process take turns, so that those who would lose against each other are not sent to etcd.
-// It orders writers and excludes none: what is written is guarded by the transaction alone.
+// Package writequeue orders the writers of one key in one process, so that transactions that would conflict with each other are not sent
+// to etcd. It only saves round trips: the transaction's compare guards the write.
 package writequeue
 
 import (
@@ -14,7 +14,7 @@ type Queues struct {
 	replacing map[string]*replacement
 }
 
-// queue is the writers of one key: whoever has its token may try. It exists while somebody contends.
+// queue is the writers of one key: the holder of its token may write. It exists while there are writers.
 type queue struct {
 	token chan struct{}
 	users int // guarded by Queues.mu
@@ -27,8 +27,8 @@ func (q *Queues) Contended(key string) bool {
 	return q.queues[key] != nil
 }
 
-// Enter waits for the key's token; leave returns it. Go serves the receivers of a channel in the order they
-// came, so nobody starves. The error is ctx's.
+// Enter waits for the key's token; leave returns it. Go serves the receivers of a channel in order, so none
+// starves. The error is ctx's.
 func (q *Queues) Enter(ctx context.Context, key string) (leave func(), err error) {
 	q.mu.Lock()
 	mine := q.queues[key]
@@ -64,8 +64,8 @@ type replacement struct {
 	over chan struct{} // closed when its outcome is known
 }
 
-// Acquire waits until no other write of this process is about to replace the same revision: of those that name it, one
-// can win, and the others need neither be decided nor sent to etcd to lose. release lets the next one go on. The error is ctx's.
+// Acquire waits until no other write of this process is about to replace the same revision: of those that name it one
+// can succeed, and the others need not be sent to etcd. release lets the next one continue. The error is ctx's.
 func (q *Queues) Acquire(ctx context.Context, key string, rev int64) (release func(), err error) {
 	for {
 		q.mu.Lock()

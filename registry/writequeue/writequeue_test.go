@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 )
 
-// TestOneWriterOfAKey: one at a time has a key's token, and a key nobody waits for is not contended.
+// TestOneWriterOfAKey: one at a time has a key's token, and a key without waiting writers is not contended.
 func TestOneWriterOfAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queues

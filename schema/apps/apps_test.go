@@ -50,7 +50,7 @@ func TestDeploymentDefaults(t *testing.T) {
 	}
 }
 
-func TestDeploymentFaults(t *testing.T) {
+func TestDeploymentErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		in   func(*appsv1.Deployment)
@@ -152,7 +152,7 @@ func TestScale(t *testing.T) {
 	}
 }
 
-func TestStatusFaults(t *testing.T) {
+func TestStatusErrors(t *testing.T) {
 	old, d := simpleDeployment(), simpleDeployment()
 	old.Status.CollisionCount = ptr(int32(2))
 	d.Status = appsv1.DeploymentStatus{Replicas: 1, UpdatedReplicas: 2, ReadyReplicas: -1, AvailableReplicas: 1, CollisionCount: ptr(int32(1))}

@@ -19,7 +19,7 @@ import (
 )
 
 func validateDeployment(d *appsv1.Deployment) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	spec, p := &d.Spec, field.NewPath("spec")
 	checkReplicas(&f, spec.Replicas, p)
 	checkSelector(&f, spec.Selector, &spec.Template, p)
@@ -38,13 +38,13 @@ func validateDeployment(d *appsv1.Deployment) field.ErrorList {
 }
 
 func validateDeploymentUpdate(d, old *appsv1.Deployment) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	f.Same(field.NewPath("spec", "selector"), d.Spec.Selector, old.Spec.Selector)
 	return append(validateDeployment(d), f.List...)
 }
 
 func validateReplicaSet(rs *appsv1.ReplicaSet) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	p := field.NewPath("spec")
 	checkReplicas(&f, rs.Spec.Replicas, p)
 	f.NotNegative(p.Child("minReadySeconds"), int64(rs.Spec.MinReadySeconds))
@@ -53,19 +53,19 @@ func validateReplicaSet(rs *appsv1.ReplicaSet) field.ErrorList {
 }
 
 func validateReplicaSetUpdate(rs, old *appsv1.ReplicaSet) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	f.Same(field.NewPath("spec", "selector"), rs.Spec.Selector, old.Spec.Selector)
 	return append(validateReplicaSet(rs), f.List...)
 }
 
-func checkReplicas(f *check.Faults, n *int32, p *field.Path) {
+func checkReplicas(f *check.Errors, n *int32, p *field.Path) {
 	if n != nil {
 		f.NotNegative(p.Child("replicas"), int64(*n))
 	}
 }
 
 // checkSelector checks the selector and that the template's pods match it.
-func checkSelector(f *check.Faults, s *metav1.LabelSelector, t *corev1.PodTemplateSpec, p *field.Path) {
+func checkSelector(f *check.Errors, s *metav1.LabelSelector, t *corev1.PodTemplateSpec, p *field.Path) {
 	at := p.Child("selector")
 	if s == nil {
 		f.Required(at, "")
@@ -83,7 +83,7 @@ func checkSelector(f *check.Faults, s *metav1.LabelSelector, t *corev1.PodTempla
 	checkTemplate(f, t, selector, p.Child("template"))
 }
 
-func checkTemplate(f *check.Faults, t *corev1.PodTemplateSpec, selector labels.Selector, p *field.Path) {
+func checkTemplate(f *check.Errors, t *corev1.PodTemplateSpec, selector labels.Selector, p *field.Path) {
 	if !selector.Empty() && !selector.Matches(labels.Set(t.Labels)) {
 		f.Invalid(p.Child("metadata", "labels"), t.Labels, "`selector` does not match template `labels`")
 	}
@@ -94,7 +94,7 @@ func checkTemplate(f *check.Faults, t *corev1.PodTemplateSpec, selector labels.S
 	}
 }
 
-func checkStrategy(f *check.Faults, s *appsv1.DeploymentStrategy, p *field.Path) {
+func checkStrategy(f *check.Errors, s *appsv1.DeploymentStrategy, p *field.Path) {
 	rolling := p.Child("rollingUpdate")
 	switch s.Type {
 	case appsv1.RecreateDeploymentStrategyType:
@@ -112,7 +112,7 @@ func checkStrategy(f *check.Faults, s *appsv1.DeploymentStrategy, p *field.Path)
 	}
 }
 
-func checkRolling(f *check.Faults, r *appsv1.RollingUpdateDeployment, p *field.Path) {
+func checkRolling(f *check.Errors, r *appsv1.RollingUpdateDeployment, p *field.Path) {
 	var unavailable, surge intstr.IntOrString
 	if r.MaxUnavailable != nil {
 		unavailable = *r.MaxUnavailable
@@ -132,7 +132,7 @@ func checkRolling(f *check.Faults, r *appsv1.RollingUpdateDeployment, p *field.P
 }
 
 // amount checks a number or a percentage and returns its number; 0 for one that is neither.
-func amount(f *check.Faults, v intstr.IntOrString, p *field.Path) (n int, percent bool) {
+func amount(f *check.Errors, v intstr.IntOrString, p *field.Path) (n int, percent bool) {
 	switch v.Type {
 	case intstr.Int:
 		f.NotNegative(p, int64(v.IntVal))
@@ -152,7 +152,7 @@ func amount(f *check.Faults, v intstr.IntOrString, p *field.Path) (n int, percen
 }
 
 func validateDeploymentStatus(d, old *appsv1.Deployment) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	s, p := &d.Status, field.NewPath("status")
 	checkCounts(&f, p, counts{
 		{"observedGeneration", s.ObservedGeneration}, {"replicas", int64(s.Replicas)}, {"updatedReplicas", int64(s.UpdatedReplicas)},
@@ -167,7 +167,7 @@ func validateDeploymentStatus(d, old *appsv1.Deployment) field.ErrorList {
 }
 
 func validateReplicaSetStatus(rs, _ *appsv1.ReplicaSet) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	s, p := &rs.Status, field.NewPath("status")
 	checkCounts(&f, p, counts{
 		{"replicas", int64(s.Replicas)}, {"fullyLabeledReplicas", int64(s.FullyLabeledReplicas)}, {"readyReplicas", int64(s.ReadyReplicas)},
@@ -189,14 +189,14 @@ func value(n *int32) int64 {
 	return int64(*n)
 }
 
-func checkCounts(f *check.Faults, p *field.Path, list counts) {
+func checkCounts(f *check.Errors, p *field.Path, list counts) {
 	for _, c := range list {
 		f.NotNegative(p.Child(c.name), c.n)
 	}
 }
 
 // checkParts checks that a part of the replicas is not more than all of them.
-func checkParts(f *check.Faults, p *field.Path, all, ready, available int32, name string, n int32) {
+func checkParts(f *check.Errors, p *field.Path, all, ready, available int32, name string, n int32) {
 	const most = "cannot be greater than status.replicas"
 	for _, part := range []struct {
 		name string
@@ -219,7 +219,7 @@ func replicaSetWarnings(rs, old *appsv1.ReplicaSet) []string {
 	return templateWarnings(rs, &rs.Spec.Template, old == nil, old != nil && rs.Generation == old.Generation)
 }
 
-// templateWarnings is silent on an update that leaves the spec as it was.
+// templateWarnings returns none for an update that does not change the spec.
 func templateWarnings(obj metav1.Object, t *corev1.PodTemplateSpec, create, same bool) (w []string) {
 	if same {
 		return nil

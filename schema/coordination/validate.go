@@ -10,7 +10,7 @@ import (
 )
 
 func validateLease(l *coordinationv1.Lease) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	s, p := &l.Spec, field.NewPath("spec")
 	if n := s.LeaseDurationSeconds; n != nil && *n <= 0 {
 		f.Invalid(p.Child("leaseDurationSeconds"), *n, "must be greater than 0")

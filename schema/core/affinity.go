@@ -52,7 +52,7 @@ func (c *podCheck) checkWeight(weight int32, p *field.Path) {
 	}
 }
 
-// checkNodeTerm checks values too where the term is a requirement: a preference for an impossible value does no harm.
+// checkNodeTerm checks values too where the term is a requirement: a preference for an impossible value has no effect.
 func (c *podCheck) checkNodeTerm(t *corev1.NodeSelectorTerm, p *field.Path, values bool) {
 	for i := range t.MatchExpressions {
 		c.checkNodeExpression(&t.MatchExpressions[i], p.Child("matchExpressions").Index(i), values)
@@ -103,14 +103,14 @@ func (c *podCheck) checkNodeField(e *corev1.NodeSelectorRequirement, p *field.Pa
 	}
 }
 
-func (c *podCheck) checkPodTerms(must []corev1.PodAffinityTerm, wish []corev1.WeightedPodAffinityTerm, p *field.Path) {
+func (c *podCheck) checkPodTerms(must []corev1.PodAffinityTerm, preferredTerms []corev1.WeightedPodAffinityTerm, p *field.Path) {
 	for i := range must {
 		c.checkPodTerm(&must[i], p.Child(required).Index(i))
 	}
-	for i := range wish {
+	for i := range preferredTerms {
 		at := p.Child(preferred).Index(i)
-		c.checkWeight(wish[i].Weight, at)
-		c.checkPodTerm(&wish[i].PodAffinityTerm, at.Child("podAffinityTerm"))
+		c.checkWeight(preferredTerms[i].Weight, at)
+		c.checkPodTerm(&preferredTerms[i].PodAffinityTerm, at.Child("podAffinityTerm"))
 	}
 }
 

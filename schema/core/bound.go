@@ -5,7 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// What a pod may have at most, far above what any node runs.
+// The limits of a pod's lists, far above what a node can run.
 const (
 	maxContainers = 1000 // of each list
 	maxResources  = 500  // names in one pod: sums of resources are made once for each of its containers
@@ -15,8 +15,8 @@ var specPath = field.NewPath("spec")
 
 func boundPod(pod *corev1.Pod) field.ErrorList { return BoundPodSpec(&pod.Spec, specPath) }
 
-// BoundPodSpec returns the faults of lists that no pod has so long. It is to be asked before a spec is defaulted and validated.
-func BoundPodSpec(spec *corev1.PodSpec, p *field.Path) (faults field.ErrorList) {
+// BoundPodSpec returns errors for lists that are too long. It is called before a spec is defaulted and validated.
+func BoundPodSpec(spec *corev1.PodSpec, p *field.Path) (errs field.ErrorList) {
 	for _, l := range [...]struct {
 		name string
 		n    int
@@ -24,15 +24,15 @@ func BoundPodSpec(spec *corev1.PodSpec, p *field.Path) (faults field.ErrorList) 
 		{"initContainers", len(spec.InitContainers)}, {"containers", len(spec.Containers)}, {"ephemeralContainers", len(spec.EphemeralContainers)},
 	} {
 		if l.n > maxContainers {
-			faults = append(faults, field.TooMany(p.Child(l.name), l.n, maxContainers))
+			errs = append(errs, field.TooMany(p.Child(l.name), l.n, maxContainers))
 		}
 	}
-	if n := len(spec.Overhead) + listed(spec.Resources); len(faults) == 0 && n+containerResources(spec) > maxResources {
+	if n := len(spec.Overhead) + listed(spec.Resources); len(errs) == 0 && n+containerResources(spec) > maxResources {
 		if n := distinctResources(spec); n > maxResources {
-			faults = append(faults, field.TooMany(p.Child("containers", "resources"), n, maxResources))
+			errs = append(errs, field.TooMany(p.Child("containers", "resources"), n, maxResources))
 		}
 	}
-	return faults
+	return errs
 }
 
 func listed(r *corev1.ResourceRequirements) int {

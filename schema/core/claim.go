@@ -44,7 +44,7 @@ func (c *podCheck) checkClaimSpec(s *corev1.PersistentVolumeClaimSpec, p *field.
 		c.Subdomain(p.Child("storageClassName"), *s.StorageClassName)
 	}
 	if s.VolumeMode != nil {
-		check.OneOf(&c.Faults, p.Child("volumeMode"), *s.VolumeMode, corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)
+		check.OneOf(&c.Errors, p.Child("volumeMode"), *s.VolumeMode, corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)
 	}
 	c.checkDataSources(s, p)
 	if s.VolumeAttributesClassName != nil && *s.VolumeAttributesClassName != "" {
@@ -57,7 +57,7 @@ func (c *podCheck) checkAccessModes(modes []corev1.PersistentVolumeAccessMode, p
 		c.Required(p, "at least 1 access mode is required")
 	}
 	for _, m := range modes {
-		check.OneOf(&c.Faults, p, m, corev1.ReadOnlyMany, corev1.ReadWriteMany, corev1.ReadWriteOnce, corev1.ReadWriteOncePod)
+		check.OneOf(&c.Errors, p, m, corev1.ReadOnlyMany, corev1.ReadWriteMany, corev1.ReadWriteOnce, corev1.ReadWriteOncePod)
 	}
 	shared := slices.ContainsFunc(modes, func(m corev1.PersistentVolumeAccessMode) bool {
 		return m == corev1.ReadOnlyMany || m == corev1.ReadWriteMany || m == corev1.ReadWriteOnce
@@ -96,7 +96,7 @@ func (c *podCheck) checkDataSource(group *string, kind, name string, p *field.Pa
 	}
 }
 
-// checkClaims checks the pod's claims of devices and remembers their names, for containers to name.
+// checkClaims checks the pod's resource claims and collects their names, which containers refer to.
 func (c *podCheck) checkClaims(list *field.Path) {
 	if len(c.spec.ResourceClaims) == 0 {
 		return

@@ -122,7 +122,7 @@ func (c *podCheck) checkContainer(ctr *corev1.Container, p *field.Path) {
 		c.Required(p.Child("image"), "")
 	}
 	if ctr.TerminationMessagePolicy != corev1.TerminationMessageReadFile {
-		check.SetOneOf(&c.Faults, p.Child("terminationMessagePolicy"), ctr.TerminationMessagePolicy, corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError)
+		check.SetOneOf(&c.Errors, p.Child("terminationMessagePolicy"), ctr.TerminationMessagePolicy, corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError)
 	}
 	if len(ctr.Ports) > 0 {
 		c.checkPorts(ctr.Ports, p.Child("ports"))
@@ -144,7 +144,7 @@ func (c *podCheck) checkContainer(ctr *corev1.Container, p *field.Path) {
 	}
 }
 
-// checkImageSpace is of pods alone: a template with such an image was once accepted.
+// checkImageSpace is for pods only: earlier versions of Kubernetes accepted such an image in a template.
 func (c *podCheck) checkImageSpace(ctr *corev1.Container, p *field.Path) {
 	if strings.TrimSpace(ctr.Image) != ctr.Image {
 		c.Invalid(p.Child("image"), ctr.Image, "must not have leading or trailing whitespace")
@@ -152,7 +152,7 @@ func (c *podCheck) checkImageSpace(ctr *corev1.Container, p *field.Path) {
 }
 
 func (c *podCheck) checkPullPolicy(policy corev1.PullPolicy, p *field.Path) {
-	check.SetOneOf(&c.Faults, p, policy, corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
+	check.SetOneOf(&c.Errors, p, policy, corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
 }
 
 func (c *podCheck) checkPorts(ports []corev1.ContainerPort, list *field.Path) {
@@ -182,10 +182,10 @@ func (c *podCheck) checkPorts(ports []corev1.ContainerPort, list *field.Path) {
 }
 
 func (c *podCheck) checkProtocol(protocol corev1.Protocol, p *field.Path) {
-	checkProtocol(&c.Faults, protocol, p)
+	checkProtocol(&c.Errors, protocol, p)
 }
 
-func checkProtocol(f *check.Faults, protocol corev1.Protocol, p *field.Path) {
+func checkProtocol(f *check.Errors, protocol corev1.Protocol, p *field.Path) {
 	check.SetOneOf(f, p, protocol, corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP)
 }
 
@@ -231,8 +231,8 @@ func (c *podCheck) checkResizePolicy(policies []corev1.ContainerResizePolicy, p 
 			c.Duplicate(p.Index(i), r.ResourceName)
 		}
 		seen[r.ResourceName] = true
-		check.SetOneOf(&c.Faults, p, r.ResourceName, corev1.ResourceCPU, corev1.ResourceMemory)
-		check.SetOneOf(&c.Faults, p, r.RestartPolicy, corev1.NotRequired, corev1.RestartContainer)
+		check.SetOneOf(&c.Errors, p, r.ResourceName, corev1.ResourceCPU, corev1.ResourceMemory)
+		check.SetOneOf(&c.Errors, p, r.RestartPolicy, corev1.NotRequired, corev1.RestartContainer)
 		if c.spec.RestartPolicy == corev1.RestartPolicyNever && r.RestartPolicy != corev1.NotRequired {
 			c.Invalid(p, r.RestartPolicy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'")
 		}
@@ -246,7 +246,7 @@ func (c *podCheck) checkRestart(ctr *corev1.Container, p *field.Path) {
 		return
 	}
 	if ctr.RestartPolicy != nil {
-		check.OneOf(&c.Faults, p.Child("restartPolicy"), *ctr.RestartPolicy, corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure)
+		check.OneOf(&c.Errors, p.Child("restartPolicy"), *ctr.RestartPolicy, corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure)
 	} else if len(ctr.RestartPolicyRules) > 0 {
 		c.Required(p.Child("restartPolicy"), "must specify restartPolicy when restart rules are used")
 	}
@@ -255,13 +255,13 @@ func (c *podCheck) checkRestart(ctr *corev1.Container, p *field.Path) {
 		c.Add(field.TooMany(rules, n, maxRules))
 	}
 	for i, r := range ctr.RestartPolicyRules {
-		check.OneOf(&c.Faults, rules.Index(i).Child("action"), r.Action, corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestartAllContainers)
+		check.OneOf(&c.Errors, rules.Index(i).Child("action"), r.Action, corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestartAllContainers)
 		codes := rules.Index(i).Child("exitCodes")
 		if r.ExitCodes == nil {
 			c.Required(codes, "must be specified")
 			continue
 		}
-		check.OneOf(&c.Faults, codes.Child("operator"), r.ExitCodes.Operator, corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn)
+		check.OneOf(&c.Errors, codes.Child("operator"), r.ExitCodes.Operator, corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn)
 		if n := len(r.ExitCodes.Values); n > maxCodes {
 			c.Add(field.TooMany(codes.Child("values"), n, maxCodes))
 		}

@@ -25,7 +25,7 @@ func many[T any](n int, one func(i int) T) []T {
 
 func numbered(prefix string, i int) string { return fmt.Sprintf("%s%d", prefix, i) }
 
-// longPods are lists of pods whose elements are held against each other or against another list.
+// longPods are lists of pods whose elements are compared with each other or with another list.
 var longPods = map[string]func(p *corev1.Pod, n int){
 	"env entries without a name": eachOf(func(c *corev1.Container, n int) { c.Env = make([]corev1.EnvVar, n) }),
 	"volumes without a source": func(p *corev1.Pod, n int) {
@@ -96,42 +96,42 @@ func eachOf(change func(c *corev1.Container, n int)) func(*corev1.Pod, int) {
 	return func(p *corev1.Pod, n int) { change(&p.Spec.Containers[0], n) }
 }
 
-// TestPodsCostInProportion defaults and validates pods with long lists, and words their faults and warnings.
+// TestPodsCostInProportion defaults and validates pods with long lists, and words their errors and warnings.
 func TestPodsCostInProportion(t *testing.T) {
 	for name, change := range longPods {
 		t.Run(name, func(t *testing.T) {
 			cost.InProportion(t, func(n int) func() {
 				pod := simplePod()
 				change(pod, n)
-				return func() { judge(t, Pod, pod, nil) }
+				return func() { prepareAndValidate(t, Pod, pod, nil) }
 			})
 		})
 	}
 }
 
-// judge does what a write does with an object before it is stored.
-func judge(t *testing.T, k *schema.Kind, obj, old schema.Object) field.ErrorList {
+// prepareAndValidate does what a write does with an object before it is stored.
+func prepareAndValidate(t *testing.T, k *schema.Kind, obj, old schema.Object) field.ErrorList {
 	t.Helper()
-	if faults := k.Bound; faults != nil && len(faults(obj)) > 0 {
-		return faults(obj)
+	if bound := k.Bound; bound != nil && len(bound(obj)) > 0 {
+		return bound(obj)
 	}
 	k.Default(obj)
-	var faults field.ErrorList
+	var errs field.ErrorList
 	if old == nil {
-		faults = k.Validate(obj)
+		errs = k.Validate(obj)
 	} else {
 		k.PrepareUpdate(obj, old)
-		faults = k.ValidateUpdate(obj, old)
+		errs = k.ValidateUpdate(obj, old)
 	}
-	faults = schema.CutFaults(faults)
-	if n := len(faults); n > check.MaxFaults+1 {
-		t.Errorf("%d faults are listed", n)
+	errs = schema.TruncateErrors(errs)
+	if n := len(errs); n > check.MaxErrors+1 {
+		t.Errorf("%d errors are listed", n)
 	}
-	if err := faults.ToAggregate(); err != nil {
+	if err := errs.ToAggregate(); err != nil {
 		_ = err.Error()
 	}
 	k.Warnings(obj, old)
-	return faults
+	return errs
 }
 
 // TestUpdatesCostInProportion does so for what is compared with the object it replaces.
@@ -146,13 +146,13 @@ func TestUpdatesCostInProportion(t *testing.T) {
 				return corev1.Toleration{Key: numbered("k", i), Operator: corev1.TolerationOpExists}
 			})
 			pod.Spec.Tolerations = append([]corev1.Toleration{{Key: "new", Operator: corev1.TolerationOpExists}}, old.Spec.Tolerations...)
-			return func() { judge(t, Pod, pod, old) }
+			return func() { prepareAndValidate(t, Pod, pod, old) }
 		}},
 		{"arguments", func(t *testing.T, n int) func() {
 			old, pod := simplePod(), simplePod()
 			old.Spec.Containers[0].Args = many(4*n, func(i int) string { return numbered("x", i%200) })
 			pod.Spec.Containers[0].Args = many(4*n, func(i int) string { return numbered("x", i*7%200) })
-			return func() { judge(t, Pod, pod, old) }
+			return func() { prepareAndValidate(t, Pod, pod, old) }
 		}},
 		{"statuses of containers", func(t *testing.T, n int) func() {
 			old, pod := simplePod(), simplePod()
@@ -163,21 +163,21 @@ func TestUpdatesCostInProportion(t *testing.T) {
 				return corev1.ContainerStatus{Name: numbered("c", i), State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}
 			})
 			pod.Status.ContainerStatuses = many(n, func(i int) corev1.ContainerStatus { return corev1.ContainerStatus{Name: numbered("c", n-i)} })
-			return func() { schema.CutFaults(Pod.Subresource("status").Validate(pod, old)) }
+			return func() { schema.TruncateErrors(Pod.Subresource("status").Validate(pod, old)) }
 		}},
 		{"addresses of a pod", func(t *testing.T, n int) func() {
 			old, pod := simplePod(), simplePod()
 			old.Status.PodIPs = many(n, func(i int) corev1.PodIP { return corev1.PodIP{IP: fmt.Sprintf("10.0.%d.%d", i/256, i%256)} })
 			pod.Status.PodIPs = many(n, func(i int) corev1.PodIP { return corev1.PodIP{IP: fmt.Sprintf("10.9.%d.%d", i/256, i%256)} })
-			return func() { schema.CutFaults(Pod.Subresource("status").Validate(pod, old)) }
+			return func() { schema.TruncateErrors(Pod.Subresource("status").Validate(pod, old)) }
 		}},
 		{"external addresses", func(t *testing.T, n int) func() {
 			old, svc := longService(n, 0), longService(n, 9)
-			return func() { judge(t, Service, svc, old) }
+			return func() { prepareAndValidate(t, Service, svc, old) }
 		}},
 		{"taints", func(t *testing.T, n int) func() {
 			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}, Spec: corev1.NodeSpec{Taints: make([]corev1.Taint, n)}}
-			return func() { judge(t, Node, node, node.DeepCopy()) }
+			return func() { prepareAndValidate(t, Node, node, node.DeepCopy()) }
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -201,12 +201,12 @@ func longService(n, net int) *corev1.Service {
 func TestLongListsAreRefused(t *testing.T) {
 	pod := simplePod()
 	pod.Spec.Containers = make([]corev1.Container, 10_000)
-	got := judge(t, Pod, pod, nil)
+	got := prepareAndValidate(t, Pod, pod, nil)
 	if len(got) != 1 || got[0].Error() != "spec.containers: Too many: 10000: must have at most 1000 items" {
-		t.Errorf("faults %v", got)
+		t.Errorf("errors %v", got)
 	}
 	pod.Spec.Containers = many(maxContainers, func(i int) corev1.Container { return corev1.Container{Name: numbered("c", i), Image: "i"} })
-	if got := judge(t, Pod, pod, nil); len(got) > 0 {
-		t.Errorf("a pod of %d containers has faults %v", maxContainers, got)
+	if got := prepareAndValidate(t, Pod, pod, nil); len(got) > 0 {
+		t.Errorf("a pod of %d containers has errors %v", maxContainers, got)
 	}
 }

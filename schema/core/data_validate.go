@@ -15,7 +15,7 @@ import (
 const frozen = "field is immutable when `immutable` is set"
 
 // checkKeys checks the keys of a ConfigMap's or Secret's data and returns the size of the values in bytes.
-func checkKeys[V ~string | ~[]byte](f *check.Faults, data map[string]V, p *field.Path) (size int) {
+func checkKeys[V ~string | ~[]byte](f *check.Errors, data map[string]V, p *field.Path) (size int) {
 	for _, key := range sortedKeys(data) {
 		f.Each(p.Key(key), key, validation.IsConfigMapKey(key))
 		size += len(data[key])
@@ -24,7 +24,7 @@ func checkKeys[V ~string | ~[]byte](f *check.Faults, data map[string]V, p *field
 }
 
 func validateConfigMap(cm *corev1.ConfigMap) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	data := field.NewPath("data")
 	size := checkKeys(&f, cm.Data, data) + checkKeys(&f, cm.BinaryData, field.NewPath("binaryData"))
 	for _, key := range sortedKeys(cm.Data) {
@@ -48,8 +48,8 @@ type part struct {
 	is, was any
 }
 
-// checkFrozen checks that what was made immutable stays so, and its parts what they were.
-func checkFrozen(is, was *bool, parts []part) (f check.Faults) {
+// checkFrozen checks that an immutable object stays immutable, and its data unchanged.
+func checkFrozen(is, was *bool, parts []part) (f check.Errors) {
 	if was == nil || !*was {
 		return f
 	}
@@ -65,7 +65,7 @@ func checkFrozen(is, was *bool, parts []part) (f check.Faults) {
 }
 
 func validateSecret(s *corev1.Secret) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	data := field.NewPath("data")
 	if checkKeys(&f, s.Data, data) > corev1.MaxSecretSize {
 		f.Add(field.TooLong(data, "", corev1.MaxSecretSize))
@@ -98,8 +98,8 @@ func validateSecret(s *corev1.Secret) field.ErrorList {
 	return f.List
 }
 
-// checkJSON requires a JSON object below key; its fault does not repeat the secret.
-func checkJSON(f *check.Faults, s *corev1.Secret, key string, data *field.Path) {
+// checkJSON requires a JSON object below key; its error does not repeat the secret.
+func checkJSON(f *check.Errors, s *corev1.Secret, key string, data *field.Path) {
 	value, ok := s.Data[key]
 	if !ok {
 		f.Required(data.Key(key), "")
@@ -124,7 +124,7 @@ func secretWarnings(s, _ *corev1.Secret) []string {
 	return nil
 }
 
-// validateServiceAccount finds no fault: all that Kubernetes checks of one is its metadata.
+// validateServiceAccount returns none: Kubernetes validates only the metadata of service accounts.
 func validateServiceAccount(*corev1.ServiceAccount) field.ErrorList { return nil }
 
 func validateServiceAccountUpdate(_, _ *corev1.ServiceAccount) field.ErrorList { return nil }

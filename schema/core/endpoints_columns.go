@@ -23,7 +23,7 @@ func endpointsRow(obj schema.Object, now metav1.Time) []any {
 	return []any{e.Name, endpointTexts(e.Subsets), schema.Age(e.CreationTimestamp, now)}
 }
 
-// shownEndpoints is how many addresses a cell names before it counts the rest.
+// shownEndpoints is how many addresses a cell lists before it counts the others.
 const shownEndpoints = 3
 
 // endpointTexts is "10.0.0.1:80,10.0.0.2:80 + 4 more...".

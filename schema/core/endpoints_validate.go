@@ -9,7 +9,7 @@ import (
 )
 
 func validateEndpoints(ep *corev1.Endpoints) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	for i := range ep.Subsets {
 		s, p := &ep.Subsets[i], field.NewPath("subsets").Index(i)
 		if len(s.Addresses) == 0 && len(s.NotReadyAddresses) == 0 {
@@ -28,7 +28,7 @@ func validateEndpoints(ep *corev1.Endpoints) field.ErrorList {
 	return f.List
 }
 
-// validateEndpointsUpdate lets subsets stay that an older version took for valid.
+// validateEndpointsUpdate allows unchanged subsets that an earlier version accepted.
 func validateEndpointsUpdate(ep, old *corev1.Endpoints) field.ErrorList {
 	errs := validateEndpoints(ep)
 	if len(errs) > 0 && equality.Semantic.DeepEqual(ep.Subsets, old.Subsets) {
@@ -37,7 +37,7 @@ func validateEndpointsUpdate(ep, old *corev1.Endpoints) field.ErrorList {
 	return errs
 }
 
-func checkEndpointAddress(f *check.Faults, a *corev1.EndpointAddress, p *field.Path) {
+func checkEndpointAddress(f *check.Errors, a *corev1.EndpointAddress, p *field.Path) {
 	f.IP(p.Child("ip"), a.IP)
 	if a.Hostname != "" {
 		f.Label(p.Child("hostname"), a.Hostname)
@@ -48,7 +48,7 @@ func checkEndpointAddress(f *check.Faults, a *corev1.EndpointAddress, p *field.P
 	f.EndpointIP(p.Child("ip"), a.IP)
 }
 
-func checkEndpointPort(f *check.Faults, port *corev1.EndpointPort, mustName bool, p *field.Path) {
+func checkEndpointPort(f *check.Errors, port *corev1.EndpointPort, mustName bool, p *field.Path) {
 	if (mustName || port.Name != "") && f.Set(p.Child("name"), port.Name) {
 		f.Label(p.Child("name"), port.Name)
 	}

@@ -10,9 +10,9 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// validateEvent asks more of an event with an eventTime, which is one of the newer kind.
+// validateEvent has more rules for an event with an eventTime, which is of events.k8s.io.
 func validateEvent(e *corev1.Event) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	about := field.NewPath("involvedObject", "namespace")
 	const mismatch = "does not match event.namespace"
 	if e.EventTime.IsZero() {
@@ -40,7 +40,7 @@ func validateEvent(e *corev1.Event) field.ErrorList {
 	return f.List
 }
 
-func checkLength(f *check.Faults, p *field.Path, value string, most int) {
+func checkLength(f *check.Errors, p *field.Path, value string, most int) {
 	if len(value) > most {
 		f.Invalid(p, "", fmt.Sprintf("can have at most %v characters", most))
 	}

@@ -19,8 +19,8 @@ func kindsByName() map[string]*schema.Kind {
 	return all
 }
 
-// faultCase is one object and what is wrong with it.
-type faultCase[T any] struct {
+// errorCase is one object and what is wrong with it.
+type errorCase[T any] struct {
 	name string
 	in   func(T)
 	want []string
@@ -33,8 +33,8 @@ func texts(errs field.ErrorList) (list []string) {
 	return list
 }
 
-// runFaults validates base(), changed by each case's in.
-func runFaults[T schema.Object](t *testing.T, k *schema.Kind, base func() T, cases []faultCase[T]) {
+// runValidate validates base(), changed by each case's in.
+func runValidate[T schema.Object](t *testing.T, k *schema.Kind, base func() T, cases []errorCase[T]) {
 	t.Helper()
 	for _, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {
@@ -52,8 +52,8 @@ func runFaults[T schema.Object](t *testing.T, k *schema.Kind, base func() T, cas
 	}
 }
 
-// runUpdateFaults validates base(), changed by each case's in, replacing base().
-func runUpdateFaults[T schema.Object](t *testing.T, k *schema.Kind, base func() T, cases []faultCase[T]) {
+// runValidateUpdate validates base(), changed by each case's in, replacing base().
+func runValidateUpdate[T schema.Object](t *testing.T, k *schema.Kind, base func() T, cases []errorCase[T]) {
 	t.Helper()
 	for _, tt := range cases {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 )
 
 // mergeMatchLabelKeys writes the pod's own values of matchLabelKeys and mismatchLabelKeys into the selectors they belong
-// to, so that the scheduler has selectors alone to look at. A term without a selector matches nothing and stays so.
+// to, so that the scheduler reads selectors only. A term without a selector matches nothing and stays so.
 func mergeMatchLabelKeys(pod *corev1.Pod) {
 	for i := range pod.Spec.TopologySpreadConstraints {
 		c := &pod.Spec.TopologySpreadConstraints[i]

@@ -73,7 +73,7 @@ func (c *podCheck) checkMountOptions(ctr *corev1.Container, m *corev1.VolumeMoun
 	}
 	if m.MountPropagation != nil {
 		at := list.Child("mountPropagation")
-		check.OneOf(&c.Faults, at, *m.MountPropagation, corev1.MountPropagationBidirectional, corev1.MountPropagationHostToContainer, corev1.MountPropagationNone)
+		check.OneOf(&c.Errors, at, *m.MountPropagation, corev1.MountPropagationBidirectional, corev1.MountPropagationHostToContainer, corev1.MountPropagationNone)
 		if *m.MountPropagation == corev1.MountPropagationBidirectional && !isPrivileged(ctr) {
 			c.Forbidden(at, "Bidirectional mount propagation is available only to privileged containers")
 		}
@@ -98,7 +98,7 @@ func (c *podCheck) checkRecursiveReadOnly(m *corev1.VolumeMount, p *field.Path) 
 			c.Forbidden(p, "may only be specified when mountPropagation is None or not specified")
 		}
 	default:
-		check.OneOf(&c.Faults, p, *m.RecursiveReadOnly, corev1.RecursiveReadOnlyDisabled, corev1.RecursiveReadOnlyEnabled, corev1.RecursiveReadOnlyIfPossible)
+		check.OneOf(&c.Errors, p, *m.RecursiveReadOnly, corev1.RecursiveReadOnlyDisabled, corev1.RecursiveReadOnlyEnabled, corev1.RecursiveReadOnlyIfPossible)
 	}
 }
 

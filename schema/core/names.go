@@ -23,7 +23,7 @@ func validateAnnotations(annotations map[string]string, p *field.Path) field.Err
 
 // validateFinalizer checks a finalizer of a namespace's spec: one of Kubernetes' own, or one with a domain.
 func validateFinalizer(name string, p *field.Path) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	f.Qualified(p, name)
 	if !strings.Contains(name, "/") && !schema.StandardFinalizer(name) {
 		f.Invalid(p, name, "name is neither a standard finalizer name nor is it fully qualified")

@@ -39,7 +39,7 @@ var Node = &schema.Kind{
 
 func defaultNode(node *corev1.Node) {
 	spec, status := &node.Spec, &node.Status
-	// podCIDR is the first of podCIDRs; where they differ podCIDR counts, as writers that know only it are older.
+	// podCIDR is the first of podCIDRs; where they differ podCIDR counts, as older writers set only podCIDR.
 	if spec.PodCIDR != "" && (len(spec.PodCIDRs) == 0 || spec.PodCIDRs[0] != spec.PodCIDR) {
 		spec.PodCIDRs = []string{spec.PodCIDR}
 	}

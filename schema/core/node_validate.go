@@ -19,13 +19,13 @@ import (
 const taintsAnnotation = "scheduler.alpha.kubernetes.io/taints"
 
 func validateNode(node *corev1.Node) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	checkNode(&f, node)
 	return f.List
 }
 
 func validateNodeUpdate(node, old *corev1.Node) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	checkNode(&f, node)
 	checkNodeUpdate(&f, node, old)
 	return f.List
@@ -33,7 +33,7 @@ func validateNodeUpdate(node, old *corev1.Node) field.ErrorList {
 
 func validateNodeStatus(node, old *corev1.Node) field.ErrorList { return validateNodeUpdate(node, old) }
 
-func checkNode(f *check.Faults, node *corev1.Node) {
+func checkNode(f *check.Errors, node *corev1.Node) {
 	meta, status := field.NewPath("metadata"), field.NewPath("status")
 	if text := node.Annotations[taintsAnnotation]; text != "" {
 		var taints []corev1.Taint
@@ -56,7 +56,7 @@ func checkNode(f *check.Faults, node *corev1.Node) {
 	checkPodCIDRs(f, node.Spec.PodCIDRs, field.NewPath("spec", "podCIDRs"))
 }
 
-func checkTaints(f *check.Faults, taints []corev1.Taint, list *field.Path) {
+func checkTaints(f *check.Errors, taints []corev1.Taint, list *field.Path) {
 	type pair struct {
 		key    string
 		effect corev1.TaintEffect
@@ -80,7 +80,7 @@ func checkTaints(f *check.Faults, taints []corev1.Taint, list *field.Path) {
 
 var featureName = regexp.MustCompile(`^[A-Z][a-zA-Z0-9]*(\/[a-zA-Z][a-zA-Z0-9]*)*$`)
 
-func checkFeatures(f *check.Faults, features []string, p *field.Path) {
+func checkFeatures(f *check.Errors, features []string, p *field.Path) {
 	for i, name := range features {
 		if len(name) > validation.DNS1123SubdomainMaxLength {
 			f.Invalid(p.Index(i), name, fmt.Sprintf("invalid feature name %q: must be no more than %d characters", name, validation.DNS1123SubdomainMaxLength))
@@ -99,7 +99,7 @@ func checkFeatures(f *check.Faults, features []string, p *field.Path) {
 	}
 }
 
-func checkPodCIDRs(f *check.Faults, cidrs []string, p *field.Path) {
+func checkPodCIDRs(f *check.Errors, cidrs []string, p *field.Path) {
 	for i, cidr := range cidrs {
 		f.CIDR(p.Index(i), cidr)
 	}
@@ -116,7 +116,7 @@ func checkPodCIDRs(f *check.Faults, cidrs []string, p *field.Path) {
 }
 
 // checkNodeUpdate checks what stays once it is set: the ranges of its pods and the names others know it by.
-func checkNodeUpdate(f *check.Faults, node, old *corev1.Node) {
+func checkNodeUpdate(f *check.Errors, node, old *corev1.Node) {
 	spec, was := field.NewPath("spec"), &old.Spec
 	seen := map[corev1.NodeAddress]bool{}
 	for i, a := range node.Status.Addresses {

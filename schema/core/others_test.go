@@ -10,9 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-func TestNodeFaults(t *testing.T) {
+func TestNodeErrors(t *testing.T) {
 	base := func() *corev1.Node { return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}} }
-	runFaults(t, Node, base, []faultCase[*corev1.Node]{
+	runValidate(t, Node, base, []errorCase[*corev1.Node]{
 		{name: "valid"},
 		{"taints", func(n *corev1.Node) {
 			n.Spec.Taints = []corev1.Taint{{Key: "a", Effect: "NoSchedule"}, {Key: "a", Effect: "NoSchedule"}, {Key: "b"}}
@@ -41,7 +41,7 @@ func TestNodeFaults(t *testing.T) {
 		return n
 	}
 	const cidr = `spec.podCIDRs: Forbidden: node updates may not change podCIDR except from "" to valid`
-	runUpdateFaults(t, Node, given, []faultCase[*corev1.Node]{
+	runValidateUpdate(t, Node, given, []errorCase[*corev1.Node]{
 		{"unschedulable", func(n *corev1.Node) { n.Spec.Unschedulable = true }, nil},
 		{"range", func(n *corev1.Node) { n.Spec.PodCIDR = "10.0.1.0/24" }, []string{cidr}},
 		{"range goes", func(n *corev1.Node) { n.Spec.PodCIDR = "" }, []string{cidr}},
@@ -90,10 +90,10 @@ func TestNamespace(t *testing.T) {
 	}
 }
 
-func TestConfigMapFaults(t *testing.T) {
+func TestConfigMapErrors(t *testing.T) {
 	base := func() *corev1.ConfigMap { return &corev1.ConfigMap{Data: map[string]string{"a": "b"}} }
 	const keyRule = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
-	runFaults(t, ConfigMap, base, []faultCase[*corev1.ConfigMap]{
+	runValidate(t, ConfigMap, base, []errorCase[*corev1.ConfigMap]{
 		{name: "valid"},
 		{"keys", func(c *corev1.ConfigMap) {
 			c.Data["a/b"], c.Data[".."], c.BinaryData = "", "", map[string][]byte{"a": nil}
@@ -105,7 +105,7 @@ func TestConfigMapFaults(t *testing.T) {
 		{"size", func(c *corev1.ConfigMap) { c.Data["a"] = strings.Repeat("x", 1<<20+1) }, []string{"[]: Too long: may not be more than 1048576 bytes"}},
 	})
 	frozenMap := func() *corev1.ConfigMap { c := base(); c.Immutable = ptr(true); return c }
-	runUpdateFaults(t, ConfigMap, frozenMap, []faultCase[*corev1.ConfigMap]{
+	runValidateUpdate(t, ConfigMap, frozenMap, []errorCase[*corev1.ConfigMap]{
 		{"labels", func(c *corev1.ConfigMap) { c.Labels = map[string]string{"a": "b"} }, nil},
 		{"data", func(c *corev1.ConfigMap) { c.Data["a"], c.Immutable = "c", nil }, []string{
 			"immutable: Forbidden: field is immutable when `immutable` is set", "data: Forbidden: field is immutable when `immutable` is set",
@@ -113,9 +113,9 @@ func TestConfigMapFaults(t *testing.T) {
 	})
 }
 
-func TestSecretFaults(t *testing.T) {
+func TestSecretErrors(t *testing.T) {
 	base := func() *corev1.Secret { return &corev1.Secret{} }
-	runFaults(t, Secret, base, []faultCase[*corev1.Secret]{
+	runValidate(t, Secret, base, []errorCase[*corev1.Secret]{
 		{name: "valid"},
 		{"tls", func(s *corev1.Secret) { s.Type = corev1.SecretTypeTLS }, []string{"data[tls.crt]: Required value", "data[tls.key]: Required value"}},
 		{"basic auth", func(s *corev1.Secret) { s.Type = corev1.SecretTypeBasicAuth }, []string{"data[username]: Required value", "data[password]: Required value"}},
@@ -126,12 +126,12 @@ func TestSecretFaults(t *testing.T) {
 		}, []string{`data[.dockerconfigjson]: Invalid value: "<secret contents redacted>": invalid character 'h' looking for beginning of value`}},
 		{"size", func(s *corev1.Secret) { s.StringData = map[string]string{"a": strings.Repeat("x", 1<<20+1)} }, []string{"data: Too long: may not be more than 1048576 bytes"}},
 	})
-	runUpdateFaults(t, Secret, base, []faultCase[*corev1.Secret]{
+	runValidateUpdate(t, Secret, base, []errorCase[*corev1.Secret]{
 		{"type", func(s *corev1.Secret) { s.Type = "a/b" }, []string{`type: Invalid value: "a/b": field is immutable`}},
 	})
 }
 
-func TestEndpointsFaults(t *testing.T) {
+func TestEndpointsErrors(t *testing.T) {
 	base := func() *corev1.Endpoints {
 		return &corev1.Endpoints{Subsets: []corev1.EndpointSubset{{Addresses: []corev1.EndpointAddress{{IP: "10.0.0.1"}}, Ports: []corev1.EndpointPort{{Port: 80}}}}}
 	}
@@ -149,19 +149,19 @@ func TestEndpointsFaults(t *testing.T) {
 		"subsets[0].ports[1].port: Invalid value: 0: must be between 1 and 65535, inclusive",
 		"subsets[1]: Required value: must specify `addresses` or `notReadyAddresses`",
 	}
-	runFaults(t, Endpoints, base, []faultCase[*corev1.Endpoints]{{name: "valid"}, {"addresses and ports", bad, want}})
-	runUpdateFaults(t, Endpoints, base, []faultCase[*corev1.Endpoints]{{"addresses and ports", bad, want}})
+	runValidate(t, Endpoints, base, []errorCase[*corev1.Endpoints]{{name: "valid"}, {"addresses and ports", bad, want}})
+	runValidateUpdate(t, Endpoints, base, []errorCase[*corev1.Endpoints]{{"addresses and ports", bad, want}})
 	badBase := func() *corev1.Endpoints { e := base(); bad(e); return e }
-	runUpdateFaults(t, Endpoints, badBase, []faultCase[*corev1.Endpoints]{
+	runValidateUpdate(t, Endpoints, badBase, []errorCase[*corev1.Endpoints]{
 		{"what was there stays", func(e *corev1.Endpoints) { e.Labels = map[string]string{"a": "b"} }, nil},
 	})
 }
 
-func TestEventFaults(t *testing.T) {
+func TestEventErrors(t *testing.T) {
 	base := func() *corev1.Event {
 		return &corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "team"}, InvolvedObject: corev1.ObjectReference{Namespace: "team"}}
 	}
-	runFaults(t, Event, base, []faultCase[*corev1.Event]{
+	runValidate(t, Event, base, []errorCase[*corev1.Event]{
 		{name: "valid"},
 		{"other namespace", func(e *corev1.Event) { e.InvolvedObject.Namespace = "x" }, []string{`involvedObject.namespace: Invalid value: "x": does not match event.namespace`}},
 		{"about a node, outside default", func(e *corev1.Event) { e.InvolvedObject.Namespace = "" }, []string{`involvedObject.namespace: Invalid value: "": does not match event.namespace`}},

@@ -13,7 +13,7 @@ import (
 	"gantry/schema/pods"
 )
 
-// Annotations that were fields' forerunners.
+// Annotations that fields have replaced.
 const (
 	tolerationsAnnotation = "scheduler.alpha.kubernetes.io/tolerations"
 	appArmorAnnotation    = corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix // + container
@@ -58,7 +58,7 @@ func (c *podCheck) podAnnotations(annotations map[string]string, p *field.Path) 
 	}
 }
 
-// isDeletionCost takes no sign of plus and no leading zero, which the integer would not be written with.
+// isDeletionCost tells whether text is an integer in its canonical form: without a plus sign and leading zeros.
 func isDeletionCost(text string) bool {
 	_, err := strconv.ParseInt(text, 10, 32)
 	return err == nil && !strings.HasPrefix(text, "+") && (text == "0" || !strings.HasPrefix(text, "0"))

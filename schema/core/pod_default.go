@@ -6,7 +6,7 @@ import (
 	podresource "k8s.io/component-helpers/resource"
 )
 
-// defaultPod fills what only a pod gets, over what every pod template gets.
+// defaultPod sets the defaults of pods, in addition to those of pod templates.
 func defaultPod(pod *corev1.Pod) {
 	spec := &pod.Spec
 	for _, containers := range [][]corev1.Container{spec.Containers, spec.InitContainers} {
@@ -26,7 +26,7 @@ func defaultPod(pod *corev1.Pod) {
 		spec.EnableServiceLinks = &yes
 	}
 	DefaultPodSpec(spec)
-	// Of a pod alone: a template with a negative period stays as it was written.
+	// For pods only: a template with a negative period stays as it is.
 	if *spec.TerminationGracePeriodSeconds < 0 {
 		second := int64(1)
 		spec.TerminationGracePeriodSeconds = &second
@@ -92,7 +92,7 @@ func defaultPodStatus(status *corev1.PodStatus) {
 		roundResources(status.Resources.Limits)
 		roundResources(status.Resources.Requests)
 	}
-	// podIP is the first of podIPs; where they differ podIP counts, as writers that know only it are older.
+	// podIP is the first of podIPs; where they differ podIP counts, as older writers set only podIP.
 	if status.PodIP != "" && (len(status.PodIPs) == 0 || status.PodIPs[0].IP != status.PodIP) {
 		status.PodIPs = []corev1.PodIP{{IP: status.PodIP}}
 	}

@@ -87,8 +87,8 @@ func takeResources(to, from []corev1.Container) {
 	}
 }
 
-// validateResize is ValidateUpdate of the resize subresource: CPU and memory may be another amount, never be gone, and
-// leave the pod in its class.
+// validateResize is ValidateUpdate of the resize subresource: CPU and memory may change, but not be removed, and the
+// pod's QoS class stays.
 func validateResize(pod, old *corev1.Pod) field.ErrorList {
 	if pods.IsMirror(old.Annotations) {
 		return field.ErrorList{field.Forbidden(field.NewPath(""), "static pods cannot be resized")}
@@ -122,7 +122,7 @@ func validateResize(pod, old *corev1.Pod) field.ErrorList {
 	return c.List
 }
 
-// reportsResources tells by the first running container whether the pod's node says what its containers have.
+// reportsResources tells whether the status of the first running container has resources: its kubelet reports them.
 func reportsResources(pod *corev1.Pod) bool {
 	for _, s := range pod.Status.ContainerStatuses {
 		if s.State.Running != nil {

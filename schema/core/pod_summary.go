@@ -8,21 +8,21 @@ import (
 	"gantry/schema/pods"
 )
 
-// podSummary is the one line that a pod is told in.
+// podSummary is what the row of a pod in a table shows.
 type podSummary struct {
 	status       string
 	ready, total int
 	restarts     podRestarts
 }
 
-// nodeUnreachable is the status reason of a pod whose node went silent.
+// nodeUnreachable is the status reason of a pod whose node does not report any more.
 const nodeUnreachable = "NodeLost"
 
-// summarize says in one word how a pod is, by these rules, later ones first:
+// summarize returns the status of a pod as one word, as kubectl get shows it, by these rules in order:
 //   - a pod being deleted is Terminating, on a lost node Unknown, unless it has ended;
-//   - once initialized, the first container in the spec's order that waits or has ended tells its reason, but
-//     Completed is said only when no other container runs or failed;
-//   - before that, the first init container that is not through tells: Init:1/3, Init:Error;
+//   - once initialized, the reason of the first container in the spec's order that waits or has ended, but Completed only when no
+//     other container runs or failed;
+//   - before that, the state of the first init container that is not done: Init:1/3, Init:Error;
 //   - a scheduling gate, the status's reason, the phase.
 func summarize(pod *corev1.Pod) podSummary {
 	s := podSummary{status: string(pod.Status.Phase), total: len(pod.Spec.Containers)}
@@ -51,7 +51,7 @@ func summarize(pod *corev1.Pod) podSummary {
 	return s
 }
 
-// sidecarNames are the init containers that go on running beside the others.
+// sidecarNames are the names of the sidecars.
 func sidecarNames(pod *corev1.Pod) map[string]bool {
 	names := map[string]bool{}
 	for i := range pod.Spec.InitContainers {
@@ -62,7 +62,7 @@ func sidecarNames(pod *corev1.Pod) map[string]bool {
 	return names
 }
 
-// initContainers goes through the init containers up to the first that is not through.
+// initContainers reads the init containers up to the first that is not done.
 func (s *podSummary) initContainers(pod *corev1.Pod, sidecars map[string]bool) (initializing bool, ofSidecars podRestarts) {
 	for i := range pod.Status.InitContainerStatuses {
 		c := &pod.Status.InitContainerStatuses[i]
@@ -91,7 +91,7 @@ func (s *podSummary) initContainers(pod *corev1.Pod, sidecars map[string]bool) (
 	return false, ofSidecars
 }
 
-// containers goes through the containers from the last to the first, so that the first one's word stays.
+// containers reads the containers from the last to the first, so that the reason of the first one is kept.
 func (s *podSummary) containers(pod *corev1.Pod) {
 	running, failed := false, ""
 	for i := len(pod.Status.ContainerStatuses) - 1; i >= 0; i-- {

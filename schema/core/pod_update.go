@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// changeable names what an update of a pod may change, as its refusal lists it.
+// changeable lists what an update of a pod may change, as the error says it.
 var changeable = strings.Join([]string{
 	"`spec.containers[*].image`",
 	"`spec.initContainers[*].image`",
@@ -21,7 +21,7 @@ var changeable = strings.Join([]string{
 	"`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
 }, ",")
 
-// validatePodUpdate checks a pod that replaces old. A spec that stays as it is was judged when it came.
+// validatePodUpdate checks a pod that replaces old. An unchanged spec is not validated again.
 func validatePodUpdate(pod, old *corev1.Pod) field.ErrorList {
 	same, annotations := sameSpec(&pod.Spec, &old.Spec), field.NewPath("metadata", "annotations")
 	var c *podCheck
@@ -54,8 +54,7 @@ func validatePodUpdate(pod, old *corev1.Pod) field.ErrorList {
 	return c.List
 }
 
-// difference words what changed between two values. What compares lines of text takes the square of their number and more, so
-// of large values nothing is said.
+// difference describes what changed between two values; "" for large ones: comparing lines of text takes the square of their number.
 func difference(old, is any) string {
 	const most = 64 << 10 // bytes, as JSON
 	for _, v := range []any{old, is} {
@@ -143,7 +142,7 @@ func withoutChangeable(spec, old *corev1.PodSpec) *corev1.PodSpec {
 	return rest
 }
 
-// gatedMayNarrow lets a pod that is not scheduled yet ask for more of its node: the node selector and the required
+// gatedMayNarrow allows a pod with scheduling gates to restrict its nodes further: the node selector and the required
 // node affinity of rest are checked for additions and set back to old's.
 func (c *podCheck) gatedMayNarrow(rest, old *corev1.PodSpec, p *field.Path) {
 	if !equality.Semantic.DeepEqual(rest.NodeSelector, old.NodeSelector) {

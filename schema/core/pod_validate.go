@@ -82,7 +82,7 @@ func (c *podCheck) checkAnnotationUpdate(pod, old *corev1.Pod) {
 	}
 }
 
-// ValidateBinding returns every fault of a binding of a pod to a node.
+// ValidateBinding returns every error of a binding of a pod to a node.
 func ValidateBinding(b *corev1.Binding) (errs field.ErrorList) {
 	if b.Target.Kind != "" && b.Target.Kind != "Node" {
 		errs = append(errs, field.NotSupported(field.NewPath("target", "kind"), b.Target.Kind, []string{"Node", "<empty>"}))

@@ -22,8 +22,8 @@ func container(change func(*corev1.Container)) func(*corev1.Pod) {
 	return func(pod *corev1.Pod) { change(&pod.Spec.Containers[0]) }
 }
 
-func TestContainerFaults(t *testing.T) {
-	runFaults(t, Pod, simplePod, []faultCase[*corev1.Pod]{
+func TestContainerErrors(t *testing.T) {
+	runValidate(t, Pod, simplePod, []errorCase[*corev1.Pod]{
 		{name: "valid"},
 		{"none", func(p *corev1.Pod) { p.Spec.Containers = nil }, []string{"spec.containers: Required value"}},
 		{"no name", container(func(c *corev1.Container) { c.Name = "" }), []string{"spec.containers[0].name: Required value"}},
@@ -35,7 +35,7 @@ func TestContainerFaults(t *testing.T) {
 			[]string{`spec.containers[0].imagePullPolicy: Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never"`}},
 		{"termination policy", container(func(c *corev1.Container) { c.TerminationMessagePolicy = "x" }),
 			[]string{`spec.containers[0].terminationMessagePolicy: Unsupported value: "x": supported values: "File", "FallbackToLogsOnError"`}},
-		{"every fault is named", func(p *corev1.Pod) {
+		{"every error is named", func(p *corev1.Pod) {
 			p.Spec.Containers = []corev1.Container{{}, {Name: "a", Image: "b:1"}, {Name: "a"}}
 		}, []string{
 			"spec.containers[0].name: Required value", "spec.containers[0].image: Required value",
@@ -131,14 +131,14 @@ func TestContainerFaults(t *testing.T) {
 	})
 }
 
-func TestVolumeFaults(t *testing.T) {
+func TestVolumeErrors(t *testing.T) {
 	volumes := func(list ...corev1.Volume) func(*corev1.Pod) {
 		return func(p *corev1.Pod) { p.Spec.Volumes = list }
 	}
 	empty := func(name string) corev1.Volume {
 		return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}
 	}
-	runFaults(t, Pod, simplePod, []faultCase[*corev1.Pod]{
+	runValidate(t, Pod, simplePod, []errorCase[*corev1.Pod]{
 		{"names", volumes(empty("a"), empty("a"), empty(""), empty("B")), []string{
 			`spec.volumes[1].name: Duplicate value: "a"`, "spec.volumes[2].name: Required value", `spec.volumes[3].name: Invalid value: "B": ` + labelRule,
 		}},
@@ -177,8 +177,8 @@ func TestVolumeFaults(t *testing.T) {
 	})
 }
 
-func TestPodSpecFaults(t *testing.T) {
-	runFaults(t, Pod, simplePod, []faultCase[*corev1.Pod]{
+func TestPodSpecErrors(t *testing.T) {
+	runValidate(t, Pod, simplePod, []errorCase[*corev1.Pod]{
 		{"policies", func(p *corev1.Pod) { p.Spec.RestartPolicy, p.Spec.DNSPolicy = "Maybe", "None" }, []string{
 			`spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "OnFailure", "Never"`,
 			"spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None",
@@ -249,14 +249,14 @@ func TestPodSpecFaults(t *testing.T) {
 	})
 }
 
-func TestPodUpdateFaults(t *testing.T) {
+func TestPodUpdateErrors(t *testing.T) {
 	base := func() *corev1.Pod {
 		pod := simplePod()
 		pod.Spec.Tolerations = []corev1.Toleration{{Key: "a", Operator: "Exists"}}
 		pod.Spec.ActiveDeadlineSeconds = ptr(int64(100))
 		return pod
 	}
-	runUpdateFaults(t, Pod, base, []faultCase[*corev1.Pod]{
+	runValidateUpdate(t, Pod, base, []errorCase[*corev1.Pod]{
 		{"image, deadline, toleration", func(p *corev1.Pod) {
 			p.Spec.Containers[0].Image = "nginx:2"
 			p.Spec.ActiveDeadlineSeconds = ptr(int64(10))
@@ -282,7 +282,7 @@ func TestPodUpdateNamesTheChange(t *testing.T) {
 	pod.Spec.Containers[0].Command = []string{"sh"}
 	got := texts(Pod.ValidateUpdate(pod, old))
 	if len(got) != 1 {
-		t.Fatalf("faults: %q", got)
+		t.Fatalf("errors: %q", got)
 	}
 	const want = "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"
 	if !strings.HasPrefix(got[0], want) || !strings.Contains(got[0], `"command"`) {
@@ -290,8 +290,8 @@ func TestPodUpdateNamesTheChange(t *testing.T) {
 	}
 }
 
-// A spec that somebody wrote to etcd, and that is not valid, keeps nobody from labelling or annotating its pod.
-func TestPodUpdateLeavesAnOldFault(t *testing.T) {
+// A pod whose spec is invalid, written to etcd by hand, can still be labelled and annotated.
+func TestPodUpdateLeavesAnOldError(t *testing.T) {
 	old, pod := simplePod(), simplePod()
 	for _, p := range []*corev1.Pod{old, pod} {
 		Pod.Default(p)
@@ -307,7 +307,7 @@ func TestPodUpdateLeavesAnOldFault(t *testing.T) {
 	}
 }
 
-func TestPodStatusFaults(t *testing.T) {
+func TestPodStatusErrors(t *testing.T) {
 	old, pod := simplePod(), simplePod()
 	old.Spec.RestartPolicy, pod.Spec.RestartPolicy = "Never", "Never"
 	old.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "c", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}}
@@ -367,14 +367,14 @@ func TestEphemeralContainersAndResize(t *testing.T) {
 	}
 }
 
-func TestBindingFaults(t *testing.T) {
+func TestBindingErrors(t *testing.T) {
 	want := []string{`target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>"`, "target.name: Required value"}
 	if diff := cmp.Diff(want, texts(ValidateBinding(&corev1.Binding{Target: corev1.ObjectReference{Kind: "Pod"}}))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func TestTemplateFaults(t *testing.T) {
+func TestTemplateErrors(t *testing.T) {
 	tmpl := &corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"a": "b c"}}, Spec: simplePod().Spec}
 	DefaultPodSpec(&tmpl.Spec)
 	want := []string{`spec.template.labels: Invalid value: "b c": ` + validation.IsValidLabelValue("b c")[0]}

@@ -11,26 +11,25 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// podCheck is one validation of a pod's spec, of a pod or a template. Rules are its methods; what they share is
-// gathered once.
+// podCheck is one validation of the spec of a pod or a template. Rules are its methods; its fields are what they share.
 type podCheck struct {
-	check.Faults
+	check.Errors
 	spec *corev1.PodSpec
 	// meta is the pod's; nil for a template.
 	meta *metav1.ObjectMeta
 	// volumes are the valid ones by name.
 	volumes map[string]*corev1.VolumeSource
-	// claims are the names of resource claims; claimNames is the detail of faults that list them, once there is one.
+	// claims are the names of resource claims; claimNames is the detail of errors that list them, once there is one.
 	claims     map[string]bool
 	claimNames string
 	// hostUsers is false where the pod has a user namespace of its own.
 	hostUsers bool
-	// old is what an update replaces, nil on a create; what it already got wrong stays allowed where Kubernetes
-	// came to forbid it later.
+	// old is what an update replaces, nil on a create; its invalid values stay allowed where a later version
+	// of Kubernetes forbids them.
 	old *corev1.PodSpec
 }
 
-// ValidatePodTemplate returns every fault of a template at path.
+// ValidatePodTemplate returns every error of a template at path.
 func ValidatePodTemplate(t *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
 	c := podCheck{spec: &t.Spec}
 	c.Add(metavalidation.ValidateLabels(t.Labels, path.Child("labels"))...)
@@ -60,8 +59,8 @@ func (c *podCheck) run(p *field.Path) {
 	c.checkContainers(p)
 	c.checkPodResources(p.Child("resources"))
 	c.checkHostPorts(p.Child("containers"))
-	check.SetOneOf(&c.Faults, p.Child("restartPolicy"), s.RestartPolicy, corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)
-	check.SetOneOf(&c.Faults, p.Child("dnsPolicy"), s.DNSPolicy, corev1.DNSClusterFirstWithHostNet, corev1.DNSClusterFirst, corev1.DNSDefault, corev1.DNSNone)
+	check.SetOneOf(&c.Errors, p.Child("restartPolicy"), s.RestartPolicy, corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)
+	check.SetOneOf(&c.Errors, p.Child("dnsPolicy"), s.DNSPolicy, corev1.DNSClusterFirstWithHostNet, corev1.DNSClusterFirst, corev1.DNSDefault, corev1.DNSNone)
 	if len(s.NodeSelector) > 0 {
 		c.Add(metavalidation.ValidateLabels(s.NodeSelector, p.Child("nodeSelector"))...)
 	}
@@ -123,7 +122,7 @@ func (c *podCheck) checkHostnameOverride(p *field.Path) {
 	c.Subdomain(p, name)
 }
 
-// checkScheduling checks priority, runtime class and what they bring.
+// checkScheduling checks priority, runtime class and the fields that they set.
 func (c *podCheck) checkScheduling(p *field.Path) {
 	s := c.spec
 	if s.PriorityClassName != "" {
@@ -133,7 +132,7 @@ func (c *podCheck) checkScheduling(p *field.Path) {
 		c.Subdomain(p.Child("runtimeClassName"), *s.RuntimeClassName)
 	}
 	if s.PreemptionPolicy != nil {
-		check.SetOneOf(&c.Faults, p.Child("preemptionPolicy"), *s.PreemptionPolicy, corev1.PreemptLowerPriority, corev1.PreemptNever)
+		check.SetOneOf(&c.Errors, p.Child("preemptionPolicy"), *s.PreemptionPolicy, corev1.PreemptLowerPriority, corev1.PreemptNever)
 	}
 	if s.Overhead != nil {
 		c.checkResources(&corev1.ResourceRequirements{Limits: s.Overhead}, p.Child("overhead"), c.containerResource)

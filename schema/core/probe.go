@@ -81,7 +81,7 @@ type handler struct {
 
 func (c *podCheck) checkHandler(h handler, p *field.Path) {
 	found := false
-	// first is true for the first way found, and faults every other.
+	// first is true for the first one that is set, and adds an error for every other.
 	first := func(set bool, name string) bool {
 		if !set {
 			return false
@@ -118,17 +118,17 @@ func (c *podCheck) checkHandler(h handler, p *field.Path) {
 func (c *podCheck) checkHTTPGet(h *corev1.HTTPGetAction, p *field.Path) {
 	c.Set(p.Child("path"), h.Path)
 	c.checkPortOrName(h.Port, p.Child("port"))
-	check.OneOf(&c.Faults, p.Child("scheme"), h.Scheme, corev1.URISchemeHTTP, corev1.URISchemeHTTPS)
+	check.OneOf(&c.Errors, p.Child("scheme"), h.Scheme, corev1.URISchemeHTTP, corev1.URISchemeHTTPS)
 	for _, header := range h.HTTPHeaders {
 		c.Each(p.Child("httpHeaders"), header.Name, validation.IsHTTPHeaderName(header.Name))
 	}
 }
 
 func (c *podCheck) checkPortOrName(port intstr.IntOrString, p *field.Path) {
-	checkPortOrName(&c.Faults, port, p)
+	checkPortOrName(&c.Errors, port, p)
 }
 
-func checkPortOrName(f *check.Faults, port intstr.IntOrString, p *field.Path) {
+func checkPortOrName(f *check.Errors, port intstr.IntOrString, p *field.Path) {
 	switch port.Type {
 	case intstr.Int:
 		f.Port(p, port.IntVal)
@@ -144,7 +144,7 @@ func (c *podCheck) checkStopSignal(s corev1.Signal, p *field.Path) {
 	case os == nil:
 		c.Forbidden(p, "may not be set for containers with empty `spec.os.name`")
 	case os.Name == corev1.Windows:
-		check.OneOf(&c.Faults, p, s, corev1.SIGKILL, corev1.SIGTERM)
+		check.OneOf(&c.Errors, p, s, corev1.SIGKILL, corev1.SIGTERM)
 	case os.Name == corev1.Linux:
 		if signals := linuxSignals(); !signals.Has(s) {
 			c.Add(field.NotSupported(p, s, sets.List(signals)))

@@ -42,7 +42,7 @@ func isNative(name corev1.ResourceName) bool {
 	return !strings.Contains(string(name), "/") || strings.Contains(string(name), corev1.ResourceDefaultNamespacePrefix)
 }
 
-// isExtended tells a resource that a device plugin or an admin brings.
+// isExtended tells whether a resource is an extended one, of a device plugin or an admin.
 func isExtended(name corev1.ResourceName) bool {
 	const quota = corev1.DefaultResourceRequestsPrefix
 	return !isNative(name) && !strings.HasPrefix(string(name), quota) && len(validation.IsQualifiedName(quota+string(name))) == 0
@@ -53,7 +53,7 @@ func isCPUOrMemory(name corev1.ResourceName) bool {
 }
 
 // checkResourceName checks a name and returns whether it is one.
-func checkResourceName(f *check.Faults, name corev1.ResourceName, p *field.Path) bool {
+func checkResourceName(f *check.Errors, name corev1.ResourceName, p *field.Path) bool {
 	if wrong := validation.IsQualifiedName(string(name)); len(wrong) > 0 {
 		f.Each(p, name, wrong)
 		return false
@@ -71,7 +71,7 @@ func (c *podCheck) containerResource(name corev1.ResourceName, p *field.Path) {
 	if isCPUOrMemory(name) {
 		return
 	}
-	checkResourceName(&c.Faults, name, p)
+	checkResourceName(&c.Errors, name, p)
 	if !strings.Contains(string(name), "/") {
 		if !slices.Contains(standardResources[:3], name) && !isHugePage(name) {
 			c.Invalid(p, name, "must be a standard resource for containers")
@@ -83,13 +83,13 @@ func (c *podCheck) containerResource(name corev1.ResourceName, p *field.Path) {
 
 // podResource checks the name of a resource that a pod as a whole asks for.
 func (c *podCheck) podResource(name corev1.ResourceName, p *field.Path) {
-	if checkResourceName(&c.Faults, name, p) && !podresource.IsSupportedPodLevelResource(name) {
+	if checkResourceName(&c.Errors, name, p) && !podresource.IsSupportedPodLevelResource(name) {
 		c.Add(field.NotSupported(p, name, sets.List(podresource.SupportedPodLevelResources())))
 	}
 }
 
 // checkQuantity checks the amount of a resource.
-func checkQuantity(f *check.Faults, name corev1.ResourceName, q resource.Quantity, p *field.Path) {
+func checkQuantity(f *check.Errors, name corev1.ResourceName, q resource.Quantity, p *field.Path) {
 	if q.Sign() < 0 {
 		f.Invalid(p, q.String(), "must be greater than or equal to 0")
 	}
@@ -119,7 +119,7 @@ func (c *podCheck) checkResources(r *corev1.ResourceRequirements, p *field.Path,
 	one := func(name corev1.ResourceName, q resource.Quantity, list *field.Path) {
 		at := list.Key(string(name))
 		nameRule(name, at)
-		checkQuantity(&c.Faults, name, q, at)
+		checkQuantity(&c.Errors, name, q, at)
 		if isHugePage(name) {
 			huge = true
 			c.checkHugePageSize(name, q, at)
@@ -180,7 +180,7 @@ func (c *podCheck) checkClaimNames(claims []corev1.ResourceClaim, list *field.Pa
 	}
 }
 
-// checkClaimRequest notes in seen what is claimed, and in parts how many requests of a claim.
+// checkClaimRequest adds to seen what is claimed, and to parts the number of requests of a claim.
 func (c *podCheck) checkClaimRequest(claim corev1.ResourceClaim, p *field.Path, seen map[string]bool, parts map[string]int) {
 	key := claim.Name
 	if claim.Request != "" {

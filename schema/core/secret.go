@@ -31,7 +31,7 @@ var Secret = &schema.Kind{
 	Warnings:       schema.Warn(secretWarnings),
 }
 
-// defaultSecret also moves stringData, which is for writing alone, into data.
+// defaultSecret also moves stringData, which is write-only, into data.
 func defaultSecret(s *corev1.Secret) {
 	setIfZero(&s.Type, corev1.SecretTypeOpaque)
 	if len(s.StringData) > 0 && s.Data == nil {

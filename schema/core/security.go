@@ -23,7 +23,7 @@ func (c *podCheck) checkSecurity(sc *corev1.SecurityContext, p *field.Path) {
 	c.checkGroup(sc.RunAsGroup, p.Child("runAsGroup"))
 	if sc.ProcMount != nil {
 		at := p.Child("procMount")
-		check.OneOf(&c.Faults, at, *sc.ProcMount, corev1.DefaultProcMount, corev1.UnmaskedProcMount)
+		check.OneOf(&c.Errors, at, *sc.ProcMount, corev1.DefaultProcMount, corev1.UnmaskedProcMount)
 		if c.hostUsers && *sc.ProcMount == corev1.UnmaskedProcMount {
 			c.Invalid(at, *sc.ProcMount, "`hostUsers` must be false to use `Unmasked`")
 		}
@@ -58,16 +58,16 @@ func (c *podCheck) checkPodSecurity(sc *corev1.PodSecurityContext, p *field.Path
 	}
 	c.checkSysctls(sc.Sysctls, p.Child("sysctls"))
 	if sc.FSGroupChangePolicy != nil {
-		check.OneOf(&c.Faults, p.Child("fsGroupChangePolicy"), *sc.FSGroupChangePolicy, corev1.FSGroupChangeAlways, corev1.FSGroupChangeOnRootMismatch)
+		check.OneOf(&c.Errors, p.Child("fsGroupChangePolicy"), *sc.FSGroupChangePolicy, corev1.FSGroupChangeAlways, corev1.FSGroupChangeOnRootMismatch)
 	}
 	c.checkSeccomp(sc.SeccompProfile, p.Child("seccompProfile"))
 	c.checkWindowsOptions(sc.WindowsOptions, p.Child("windowsOptions"))
 	c.checkAppArmor(sc.AppArmorProfile, p.Child("appArmorProfile"))
 	if sc.SupplementalGroupsPolicy != nil {
-		check.OneOf(&c.Faults, p.Child("supplementalGroupsPolicy"), *sc.SupplementalGroupsPolicy, corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict)
+		check.OneOf(&c.Errors, p.Child("supplementalGroupsPolicy"), *sc.SupplementalGroupsPolicy, corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict)
 	}
 	if sc.SELinuxChangePolicy != nil { // MountOption needs a feature that is off in 1.36
-		check.OneOf(&c.Faults, p.Child("seLinuxChangePolicy"), *sc.SELinuxChangePolicy, corev1.SELinuxChangePolicyRecursive)
+		check.OneOf(&c.Errors, p.Child("seLinuxChangePolicy"), *sc.SELinuxChangePolicy, corev1.SELinuxChangePolicyRecursive)
 	}
 }
 
@@ -117,7 +117,7 @@ func (c *podCheck) checkSeccomp(s *corev1.SeccompProfile, p *field.Path) {
 	if s.Type == "" {
 		c.Required(kind, "type is required when seccompProfile is set")
 	} else {
-		check.OneOf(&c.Faults, kind, s.Type, corev1.SeccompProfileTypeLocalhost, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeUnconfined)
+		check.OneOf(&c.Errors, kind, s.Type, corev1.SeccompProfileTypeLocalhost, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeUnconfined)
 	}
 	switch local := s.Type == corev1.SeccompProfileTypeLocalhost; {
 	case local && s.LocalhostProfile == nil:
@@ -154,7 +154,7 @@ func (c *podCheck) checkAppArmor(a *corev1.AppArmorProfile, p *field.Path) {
 	case "":
 		c.Required(p.Child("type"), "type is required when appArmorProfile is set")
 	default:
-		check.OneOf(&c.Faults, p.Child("type"), a.Type, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined)
+		check.OneOf(&c.Errors, p.Child("type"), a.Type, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined)
 	}
 }
 

@@ -44,7 +44,7 @@ func defaultService(svc *corev1.Service) {
 	}
 }
 
-// prepareServiceCreate leaves addresses and ports to be given out to whoever stores the Service.
+// prepareServiceCreate keeps addresses and ports: the registry allocates them.
 func prepareServiceCreate(svc *corev1.Service) {
 	svc.Status = corev1.ServiceStatus{}
 	if svc.Spec.ClusterIP != "" && len(svc.Spec.ClusterIPs) == 0 {
@@ -52,11 +52,11 @@ func prepareServiceCreate(svc *corev1.Service) {
 	}
 }
 
-// prepareServiceUpdate lets a client write a Service again without the values it was given (keepGiven), and drops
-// those values where the new type has no use for them (dropUnneeded).
+// prepareServiceUpdate keeps allocated values that a client leaves out (keepAllocated), and drops them where the new type does not use
+// them (dropUnneeded).
 func prepareServiceUpdate(svc, old *corev1.Service) {
 	svc.Status = old.Status
-	keepGiven(&svc.Spec, &old.Spec)
+	keepAllocated(&svc.Spec, &old.Spec)
 	linkClusterIPs(&svc.Spec, &old.Spec)
 	dropUnneeded(&svc.Spec, &old.Spec)
 	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
@@ -68,8 +68,8 @@ func prepareServiceStatus(svc, old *corev1.Service) {
 	svc.Spec = old.Spec
 }
 
-// keepGiven copies from old what was allocated and spec leaves out.
-func keepGiven(spec, old *corev1.ServiceSpec) {
+// keepAllocated copies from old what was allocated and spec leaves out.
+func keepAllocated(spec, old *corev1.ServiceSpec) {
 	if needsClusterIP(spec) && needsClusterIP(old) {
 		setIfZero(&spec.ClusterIP, old.ClusterIP)
 		if len(spec.ClusterIPs) == 0 {
@@ -111,7 +111,7 @@ func keepNodePorts(ports, old []corev1.ServicePort) {
 	}
 }
 
-// linkClusterIPs follows a client that changed clusterIP alone, not knowing of clusterIPs.
+// linkClusterIPs sets clusterIPs where a client that does not know them changed clusterIP only.
 func linkClusterIPs(spec, old *corev1.ServiceSpec) {
 	if spec.ClusterIP == old.ClusterIP || !slices.Equal(spec.ClusterIPs, old.ClusterIPs) {
 		return

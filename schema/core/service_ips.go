@@ -47,18 +47,18 @@ func (c *serviceCheck) checkClusterIPs(p *field.Path) {
 func (c *serviceCheck) checkFamilies(p *field.Path) {
 	list, seen := p.Child("ipFamilies"), map[corev1.IPFamily]bool{}
 	for i, family := range c.spec.IPFamilies {
-		check.OneOf(&c.Faults, list.Index(i), family, corev1.IPv4Protocol, corev1.IPv6Protocol)
+		check.OneOf(&c.Errors, list.Index(i), family, corev1.IPv4Protocol, corev1.IPv6Protocol)
 		if seen[family] {
 			c.Duplicate(list.Index(i), family)
 		}
 		seen[family] = true
 	}
 	if policy := c.spec.IPFamilyPolicy; policy != nil {
-		check.OneOf(&c.Faults, p.Child("ipFamilyPolicy"), *policy, corev1.IPFamilyPolicyPreferDualStack, corev1.IPFamilyPolicyRequireDualStack, corev1.IPFamilyPolicySingleStack)
+		check.OneOf(&c.Errors, p.Child("ipFamilyPolicy"), *policy, corev1.IPFamilyPolicyPreferDualStack, corev1.IPFamilyPolicyRequireDualStack, corev1.IPFamilyPolicySingleStack)
 	}
 }
 
-// validIPs is false where an address is none at all: then there is nothing to compare.
+// validIPs is false where an address does not parse: then nothing is compared.
 func (c *serviceCheck) validIPs(list *field.Path) bool {
 	var known check.Known
 	if c.old != nil {

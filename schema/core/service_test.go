@@ -25,8 +25,8 @@ func givenService() *corev1.Service {
 	return svc
 }
 
-func TestServiceFaults(t *testing.T) {
-	runFaults(t, Service, simpleService, []faultCase[*corev1.Service]{
+func TestServiceErrors(t *testing.T) {
+	runValidate(t, Service, simpleService, []errorCase[*corev1.Service]{
 		{name: "valid, not given an address yet"},
 		{"no ports", func(s *corev1.Service) { s.Spec.Ports = nil }, []string{"spec.ports: Required value"}},
 		{"headless without ports", func(s *corev1.Service) {
@@ -81,8 +81,8 @@ func TestServiceFaults(t *testing.T) {
 	})
 }
 
-func TestServiceUpdateFaults(t *testing.T) {
-	runUpdateFaults(t, Service, givenService, []faultCase[*corev1.Service]{
+func TestServiceUpdateErrors(t *testing.T) {
+	runValidateUpdate(t, Service, givenService, []errorCase[*corev1.Service]{
 		{"selector", func(s *corev1.Service) { s.Spec.Selector = map[string]string{"a": "b"} }, nil},
 		{"address changes", func(s *corev1.Service) { s.Spec.ClusterIP, s.Spec.ClusterIPs = "10.96.0.6", []string{"10.96.0.6"} },
 			[]string{`spec.clusterIPs[0]: Invalid value: ["10.96.0.6"]: may not change once set`}},
@@ -130,7 +130,7 @@ func TestServicePrepareUpdate(t *testing.T) {
 	}
 }
 
-func TestServiceStatusFaults(t *testing.T) {
+func TestServiceStatusErrors(t *testing.T) {
 	svc, old := givenService(), givenService()
 	svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "1.2.3.4"}}
 	want := []string{"status.loadBalancer.ingress: Forbidden: may only be used when `spec.type` is 'LoadBalancer'"}

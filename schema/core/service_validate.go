@@ -15,13 +15,13 @@ import (
 
 // serviceCheck is one validation of a Service; old is nil on a create.
 type serviceCheck struct {
-	check.Faults
+	check.Errors
 	spec, old   *corev1.ServiceSpec
 	annotations map[string]string
 	oldNotes    map[string]string
 }
 
-// validateService accepts a Service that has not been given its addresses and ports yet.
+// validateService accepts a Service without allocated addresses and ports.
 func validateService(svc *corev1.Service) field.ErrorList {
 	c := &serviceCheck{spec: &svc.Spec, annotations: svc.Annotations}
 	c.run()
@@ -92,7 +92,7 @@ func (c *serviceCheck) checkType(p *field.Path) {
 			c.Subdomain(p.Child("externalName"), name)
 		}
 	}
-	check.SetOneOf(&c.Faults, p.Child("type"), s.Type, corev1.ServiceTypeClusterIP, corev1.ServiceTypeExternalName, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort)
+	check.SetOneOf(&c.Errors, p.Child("type"), s.Type, corev1.ServiceTypeClusterIP, corev1.ServiceTypeExternalName, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort)
 }
 
 func isHeadless(s *corev1.ServiceSpec) bool {
@@ -118,8 +118,8 @@ func (c *serviceCheck) checkPorts(list *field.Path) {
 			}
 		}
 		c.Port(p.Child("port"), port.Port)
-		checkProtocol(&c.Faults, port.Protocol, p.Child("protocol"))
-		checkPortOrName(&c.Faults, port.TargetPort, p.Child("targetPort"))
+		checkProtocol(&c.Errors, port.Protocol, p.Child("protocol"))
+		checkPortOrName(&c.Errors, port.TargetPort, p.Child("targetPort"))
 		if port.AppProtocol != nil {
 			c.Qualified(p.Child("appProtocol"), *port.AppProtocol)
 		}
@@ -143,7 +143,7 @@ func (c *serviceCheck) checkPorts(list *field.Path) {
 
 func (c *serviceCheck) checkSession(p *field.Path) {
 	s := c.spec
-	check.SetOneOf(&c.Faults, p.Child("sessionAffinity"), s.SessionAffinity, corev1.ServiceAffinityClientIP, corev1.ServiceAffinityNone)
+	check.SetOneOf(&c.Errors, p.Child("sessionAffinity"), s.SessionAffinity, corev1.ServiceAffinityClientIP, corev1.ServiceAffinityNone)
 	at := p.Child("sessionAffinityConfig")
 	switch s.SessionAffinity {
 	case corev1.ServiceAffinityNone:
@@ -238,7 +238,7 @@ func (c *serviceCheck) checkTraffic(p *field.Path) {
 	s := c.spec
 	at := p.Child("externalTrafficPolicy")
 	if externallyAccessible(s) {
-		check.SetOneOf(&c.Faults, at, s.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster, corev1.ServiceExternalTrafficPolicyLocal)
+		check.SetOneOf(&c.Errors, at, s.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster, corev1.ServiceExternalTrafficPolicyLocal)
 	} else if s.ExternalTrafficPolicy != "" {
 		c.Invalid(at, s.ExternalTrafficPolicy, "may only be set for externally-accessible services")
 	}
@@ -251,19 +251,19 @@ func (c *serviceCheck) checkTraffic(p *field.Path) {
 	}
 	at = p.Child("internalTrafficPolicy")
 	if s.InternalTrafficPolicy != nil {
-		check.OneOf(&c.Faults, at, *s.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal)
+		check.OneOf(&c.Errors, at, *s.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal)
 	} else if slices.Contains([]corev1.ServiceType{corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer}, s.Type) {
 		c.Required(at, "")
 	}
 	if s.TrafficDistribution != nil {
-		check.OneOf(&c.Faults, p.Child("trafficDistribution"), *s.TrafficDistribution,
+		check.OneOf(&c.Errors, p.Child("trafficDistribution"), *s.TrafficDistribution,
 			corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone, corev1.ServiceTrafficDistributionPreferSameNode)
 	}
 }
 
 // validateServiceStatus checks where a load balancer answers.
 func validateServiceStatus(svc, old *corev1.Service) field.ErrorList {
-	var f check.Faults
+	var f check.Errors
 	list := field.NewPath("status", "loadBalancer", "ingress")
 	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer && len(svc.Status.LoadBalancer.Ingress) > 0 {
 		f.Forbidden(list, "may only be used when `spec.type` is 'LoadBalancer'")

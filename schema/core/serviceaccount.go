@@ -29,7 +29,7 @@ var ServiceAccount = &schema.Kind{
 	Warnings:       schema.Warn(serviceAccountWarnings),
 }
 
-// prepareServiceAccount leaves of a secret's reference the name: the rest is not looked at.
+// prepareServiceAccount clears all fields but the name of references to secrets: they are not used.
 func prepareServiceAccount(sa *corev1.ServiceAccount) {
 	for i := range sa.Secrets {
 		sa.Secrets[i] = corev1.ObjectReference{Name: sa.Secrets[i].Name}

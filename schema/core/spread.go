@@ -26,7 +26,7 @@ func (c *podCheck) checkSpread(list *field.Path) {
 		if t.TopologyKey == "" {
 			c.Required(p.Child("topologyKey"), "can not be empty")
 		}
-		check.OneOf(&c.Faults, p.Child("whenUnsatisfiable"), t.WhenUnsatisfiable, corev1.DoNotSchedule, corev1.ScheduleAnyway)
+		check.OneOf(&c.Errors, p.Child("whenUnsatisfiable"), t.WhenUnsatisfiable, corev1.DoNotSchedule, corev1.ScheduleAnyway)
 		own := pair{t.TopologyKey, t.WhenUnsatisfiable}
 		if left[own]--; left[own] > 0 {
 			c.Duplicate(p.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", t.TopologyKey, t.WhenUnsatisfiable))
@@ -47,6 +47,6 @@ func (c *podCheck) checkSpread(list *field.Path) {
 
 func (c *podCheck) checkInclusion(policy *corev1.NodeInclusionPolicy, p *field.Path) {
 	if policy != nil {
-		check.OneOf(&c.Faults, p, *policy, corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)
+		check.OneOf(&c.Errors, p, *policy, corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// storageSources are the volume sources that lead to a storage system. Gantry mounts none of them; it keeps them
-// as Kubernetes does, so that manifests and agents of others find the same rules.
+// storageSources are the volume sources that lead to a storage system. Gantry mounts none of them, but validates
+// them as Kubernetes does.
 func (c *podCheck) storageSources(v *corev1.Volume) []source {
 	return []source{
 		{set: v.GitRepo != nil, name: "gitRepo", check: func(p *field.Path) {
@@ -178,12 +178,12 @@ func (c *podCheck) checkAzureDisk(s *corev1.AzureDiskVolumeSource, p *field.Path
 	c.Set(p.Child("diskName"), s.DiskName)
 	c.Set(p.Child("diskURI"), s.DataDiskURI)
 	if s.CachingMode != nil {
-		check.OneOf(&c.Faults, p.Child("cachingMode"), *s.CachingMode, corev1.AzureDataDiskCachingNone, corev1.AzureDataDiskCachingReadOnly, corev1.AzureDataDiskCachingReadWrite)
+		check.OneOf(&c.Errors, p.Child("cachingMode"), *s.CachingMode, corev1.AzureDataDiskCachingNone, corev1.AzureDataDiskCachingReadOnly, corev1.AzureDataDiskCachingReadWrite)
 	}
 	if s.Kind == nil {
 		return
 	}
-	check.OneOf(&c.Faults, p.Child("kind"), *s.Kind, corev1.AzureDedicatedBlobDisk, corev1.AzureManagedDisk, corev1.AzureSharedBlobDisk)
+	check.OneOf(&c.Errors, p.Child("kind"), *s.Kind, corev1.AzureDedicatedBlobDisk, corev1.AzureManagedDisk, corev1.AzureSharedBlobDisk)
 	prefix, form := "https://", "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"
 	if *s.Kind == corev1.AzureManagedDisk {
 		prefix, form = "/subscriptions/", "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}"
@@ -208,11 +208,11 @@ func (c *podCheck) checkCSI(s *corev1.CSIVolumeSource, p *field.Path) {
 		if len(s.Driver) > 63 {
 			c.Add(field.TooLong(driver, "", 63))
 		}
-		c.Each(driver, s.Driver, subdomainFaults(strings.ToLower(s.Driver)))
+		c.Each(driver, s.Driver, subdomainErrors(strings.ToLower(s.Driver)))
 	}
 	if ref := s.NodePublishSecretRef; ref != nil && c.Set(p.Child("nodePublishSecretRef", "name"), ref.Name) {
 		c.Subdomain(p.Child("name"), ref.Name)
 	}
 }
 
-func subdomainFaults(name string) []string { return validation.IsDNS1123Subdomain(name) }
+func subdomainErrors(name string) []string { return validation.IsDNS1123Subdomain(name) }

@@ -13,11 +13,11 @@ import (
 
 func (c *podCheck) checkTolerations(list []corev1.Toleration, p *field.Path) {
 	for i := range list {
-		checkToleration(&c.Faults, &list[i], p.Index(i))
+		checkToleration(&c.Errors, &list[i], p.Index(i))
 	}
 }
 
-func checkToleration(f *check.Faults, t *corev1.Toleration, p *field.Path) {
+func checkToleration(f *check.Errors, t *corev1.Toleration, p *field.Path) {
 	operator := p.Child("operator")
 	if t.Key != "" {
 		f.Add(metavalidation.ValidateLabelName(t.Key, p.Child("key"))...)
@@ -46,6 +46,6 @@ func checkToleration(f *check.Faults, t *corev1.Toleration, p *field.Path) {
 	}
 }
 
-func checkTaintEffect(f *check.Faults, effect corev1.TaintEffect, p *field.Path) {
+func checkTaintEffect(f *check.Errors, effect corev1.TaintEffect, p *field.Path) {
 	check.SetOneOf(f, p, effect, corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute)
 }

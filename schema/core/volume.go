@@ -13,7 +13,7 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// checkVolumes checks each volume and remembers the valid ones, for mounts to name.
+// checkVolumes checks each volume and collects the valid ones, which mounts refer to.
 func (c *podCheck) checkVolumes(list *field.Path) {
 	if len(c.spec.Volumes) == 0 {
 		return
@@ -37,7 +37,7 @@ func (c *podCheck) checkVolumes(list *field.Path) {
 	}
 }
 
-// claimsMade are the names of the claims that ephemeral volumes bring into being.
+// claimsMade are the names of the claims that are created for ephemeral volumes.
 func (c *podCheck) claimsMade() map[string]bool {
 	made := map[string]bool{}
 	if c.meta == nil || c.meta.Name == "" {
@@ -51,12 +51,12 @@ func (c *podCheck) claimsMade() map[string]bool {
 	return made
 }
 
-// source is one way a volume can be: exactly one is set. check is nil where any value is valid.
+// source is a volume source: exactly one is set. check is nil where any value is valid.
 type source struct {
 	set   bool
 	name  string // the JSON name
 	check func(*field.Path)
-	// at, where not "", is the name Kubernetes gives the field in the faults below it.
+	// at, where not "", is the name Kubernetes gives the field in the errors below it.
 	at string
 }
 
@@ -165,7 +165,7 @@ func (c *podCheck) checkHostPath(s *corev1.HostPathVolumeSource, p *field.Path) 
 	}
 	c.checkNoBacksteps(s.Path, p.Child("path"))
 	if s.Type != nil {
-		check.OneOf(&c.Faults, p.Child("type"), *s.Type, corev1.HostPathUnset, corev1.HostPathBlockDev, corev1.HostPathCharDev,
+		check.OneOf(&c.Errors, p.Child("type"), *s.Type, corev1.HostPathUnset, corev1.HostPathBlockDev, corev1.HostPathCharDev,
 			corev1.HostPathDirectory, corev1.HostPathDirectoryOrCreate, corev1.HostPathFile, corev1.HostPathFileOrCreate, corev1.HostPathSocket)
 	}
 }
@@ -179,7 +179,7 @@ func (c *podCheck) checkEphemeralVolume(v *corev1.Volume, p, at *field.Path) {
 	}
 	if c.meta != nil && c.meta.Name != "" && v.Name != "" {
 		claim := c.meta.Name + "-" + v.Name
-		for _, m := range subdomainFaults(claim) {
+		for _, m := range subdomainErrors(claim) {
 			c.Invalid(p.Child("name"), v.Name, fmt.Sprintf("PVC name %q: %v", claim, m))
 		}
 	}

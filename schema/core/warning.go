@@ -13,7 +13,7 @@ import (
 	"gantry/schema/pods"
 )
 
-// podWarnings is silent on updates: people rarely write those.
+// podWarnings returns none for updates: most of them are made by controllers.
 func podWarnings(pod, old *corev1.Pod) []string {
 	if old != nil {
 		return nil
@@ -52,7 +52,7 @@ type podWarner struct {
 	texts []string
 }
 
-// maxWarnings is how many warnings of a pod are told.
+// maxWarnings bounds the warnings of a pod.
 const maxWarnings = 100
 
 func (w *podWarner) say(p *field.Path, format string, args ...any) {
@@ -127,7 +127,7 @@ func (w *podWarner) volumes(volumes []corev1.Volume) {
 	}
 }
 
-// lists finds entries that repeat one before.
+// lists warns of duplicate entries.
 func (w *podWarner) lists(spec *corev1.PodSpec) {
 	seen := map[string]bool{}
 	for i, a := range spec.HostAliases {
@@ -149,7 +149,7 @@ func (w *podWarner) lists(spec *corev1.PodSpec) {
 	}
 }
 
-// fraction finds parts of a byte.
+// fraction warns of fractions of a byte.
 func (w *podWarner) fraction(list corev1.ResourceList, p *field.Path) {
 	for _, name := range []corev1.ResourceName{corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 		if q, ok := list[name]; ok && q.MilliValue()%1000 != 0 {
@@ -216,12 +216,12 @@ func (w *podWarner) selectors(a *corev1.Affinity) {
 	if a == nil {
 		return
 	}
-	terms := func(must []corev1.PodAffinityTerm, wish []corev1.WeightedPodAffinityTerm, p *field.Path) {
+	terms := func(must []corev1.PodAffinityTerm, preferredTerms []corev1.WeightedPodAffinityTerm, p *field.Path) {
 		for i := range must {
 			w.needsSelector(must[i].LabelSelector, p.Child(required).Index(i))
 		}
-		for i := range wish {
-			w.needsSelector(wish[i].PodAffinityTerm.LabelSelector, p.Child(preferred).Index(i).Child("podAffinityTerm"))
+		for i := range preferredTerms {
+			w.needsSelector(preferredTerms[i].PodAffinityTerm.LabelSelector, p.Child(preferred).Index(i).Child("podAffinityTerm"))
 		}
 	}
 	if p := a.PodAffinity; p != nil {

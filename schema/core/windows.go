@@ -27,7 +27,7 @@ func (c *podCheck) checkOS(p *field.Path) {
 	case corev1.Windows:
 		c.checkWindows(p)
 	default:
-		check.OneOf(&c.Faults, os, c.spec.OS.Name, corev1.Linux, corev1.Windows)
+		check.OneOf(&c.Errors, os, c.spec.OS.Name, corev1.Linux, corev1.Windows)
 	}
 }
 
@@ -93,7 +93,7 @@ func (c *podCheck) checkWindowsOptions(o *corev1.WindowsSecurityContextOptions, 
 	}
 	const maxSpecKiB = 64
 	if o.GMSACredentialSpecName != nil {
-		c.Each(p.Child("gmsaCredentialSpecName"), *o.GMSACredentialSpecName, subdomainFaults(*o.GMSACredentialSpecName))
+		c.Each(p.Child("gmsaCredentialSpecName"), *o.GMSACredentialSpecName, subdomainErrors(*o.GMSACredentialSpecName))
 	}
 	if s := o.GMSACredentialSpec; s != nil {
 		if *s == "" {
@@ -103,14 +103,14 @@ func (c *podCheck) checkWindowsOptions(o *corev1.WindowsSecurityContextOptions, 
 		}
 	}
 	if o.RunAsUserName != nil {
-		for _, m := range windowsUserFaults(*o.RunAsUserName) {
+		for _, m := range windowsUserErrors(*o.RunAsUserName) {
 			c.Invalid(p.Child("runAsUserName"), *o.RunAsUserName, m)
 		}
 	}
 }
 
-// windowsUserFaults says what is wrong with USER or DOMAIN\USER.
-func windowsUserFaults(name string) (wrong []string) {
+// windowsUserErrors says what is wrong with USER or DOMAIN\USER.
+func windowsUserErrors(name string) (wrong []string) {
 	const maxDomain, maxUser = 256, 104
 	switch {
 	case name == "":

@@ -21,7 +21,7 @@ func simpleSlice() *discoveryv1.EndpointSlice {
 	return &discoveryv1.EndpointSlice{AddressType: "IPv4", Endpoints: []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}}, Ports: []discoveryv1.EndpointPort{{Port: ptr(int32(80))}}}
 }
 
-func TestFaults(t *testing.T) {
+func TestErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		in   func(*discoveryv1.EndpointSlice)

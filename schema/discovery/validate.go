@@ -29,10 +29,10 @@ func validateEndpointSlice(s *discoveryv1.EndpointSlice) field.ErrorList {
 	return f.List
 }
 
-// validateEndpointSliceUpdate lets endpoints stay that an older version took for valid.
+// validateEndpointSliceUpdate allows unchanged endpoints that an earlier version accepted.
 func validateEndpointSliceUpdate(s, old *discoveryv1.EndpointSlice) field.ErrorList {
 	f := checkSlice(s)
-	var e check.Faults
+	var e check.Errors
 	if checkEndpoints(&e, s); len(e.List) > 0 && !equality.Semantic.DeepEqual(s.Endpoints, old.Endpoints) {
 		f.Add(e.List...)
 	}
@@ -40,7 +40,7 @@ func validateEndpointSliceUpdate(s, old *discoveryv1.EndpointSlice) field.ErrorL
 	return f.List
 }
 
-func checkSlice(s *discoveryv1.EndpointSlice) (f check.Faults) {
+func checkSlice(s *discoveryv1.EndpointSlice) (f check.Errors) {
 	check.SetOneOf(&f, field.NewPath("addressType"), s.AddressType, discoveryv1.AddressTypeFQDN, discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6)
 	list := field.NewPath("ports")
 	if len(s.Ports) > maxPorts {
@@ -72,7 +72,7 @@ func checkSlice(s *discoveryv1.EndpointSlice) (f check.Faults) {
 	return f
 }
 
-func checkEndpoints(f *check.Faults, s *discoveryv1.EndpointSlice) {
+func checkEndpoints(f *check.Errors, s *discoveryv1.EndpointSlice) {
 	list := field.NewPath("endpoints")
 	if len(s.Endpoints) > maxEndpoints {
 		f.Add(field.TooMany(list, len(s.Endpoints), maxEndpoints))
@@ -83,7 +83,7 @@ func checkEndpoints(f *check.Faults, s *discoveryv1.EndpointSlice) {
 	}
 }
 
-func checkEndpoint(f *check.Faults, e *discoveryv1.Endpoint, family discoveryv1.AddressType, p *field.Path) {
+func checkEndpoint(f *check.Errors, e *discoveryv1.Endpoint, family discoveryv1.AddressType, p *field.Path) {
 	addresses := p.Child("addresses")
 	switch n := len(e.Addresses); {
 	case n == 0:
@@ -112,7 +112,7 @@ func checkEndpoint(f *check.Faults, e *discoveryv1.Endpoint, family discoveryv1.
 	}
 }
 
-func checkAddress(f *check.Faults, a string, family discoveryv1.AddressType, list, p *field.Path) {
+func checkAddress(f *check.Errors, a string, family discoveryv1.AddressType, list, p *field.Path) {
 	before := f.Count()
 	switch family {
 	case discoveryv1.AddressTypeFQDN:
@@ -134,7 +134,7 @@ func checkAddress(f *check.Faults, a string, family discoveryv1.AddressType, lis
 	f.EndpointIP(p, a)
 }
 
-func checkHints(f *check.Faults, h *discoveryv1.EndpointHints, p *field.Path) {
+func checkHints(f *check.Errors, h *discoveryv1.EndpointHints, p *field.Path) {
 	zones, nodes := p.Child("forZones"), p.Child("forNodes")
 	if n := len(h.ForZones); n > maxHints {
 		f.Add(field.TooMany(zones, n, maxHints))

@@ -88,7 +88,7 @@ func TestRandomObjects(t *testing.T) {
 	}
 }
 
-// TestHostileObjects reads what someone may have put into etcd by hand.
+// TestHostileObjects reads values that may be in etcd if written by hand.
 func TestHostileObjects(t *testing.T) {
 	for _, text := range []string{
 		`{}`, `{"metadata":null,"spec":null,"status":null}`, `{"metadata":{"labels":null,"finalizers":[""],"ownerReferences":[{}]}}`,

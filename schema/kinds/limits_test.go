@@ -67,7 +67,7 @@ func TestValuesOutOfRange(t *testing.T) {
 			if errors.As(err, &e) {
 				t.Errorf("%.200s: %v, want no such error", tt.in, err)
 			}
-		case !errors.As(err, &e) || len(e.Faults) != 1 || e.Faults[0].Field != tt.path || e.Faults[0].Detail != tt.want:
+		case !errors.As(err, &e) || len(e.Errs) != 1 || e.Errs[0].Field != tt.path || e.Errs[0].Detail != tt.want:
 			t.Errorf("%.200s: %v, want %s: %s", tt.in, err, tt.path, tt.want)
 		}
 		if _, err := schema.Unmarshal(tt.k.Stored(), []byte(tt.in)); tt.want == length && !errors.As(err, &e) {
@@ -95,8 +95,8 @@ func TestNumbersThatDoNotFit(t *testing.T) {
 	}
 }
 
-// TestManyFaultsAreNotAllNamed: the error of a large body is small.
-func TestManyFaultsAreNotAllNamed(t *testing.T) {
+// TestManyErrorsAreTruncated: the error of a large body is small.
+func TestManyErrorsAreTruncated(t *testing.T) {
 	var members []string
 	for n := range 10000 {
 		members = append(members, fmt.Sprintf(`"r%d":"1e999"`, n))

@@ -49,7 +49,7 @@ func TestProtobufAmounts(t *testing.T) {
 		switch {
 		case tt.path == "" && err != nil:
 			t.Errorf("%s: %v", tt.k.Kind, err)
-		case tt.path != "" && (!errors.As(err, &e) || len(e.Faults) != 1 || e.Faults[0].Field != tt.path):
+		case tt.path != "" && (!errors.As(err, &e) || len(e.Errs) != 1 || e.Errs[0].Field != tt.path):
 			t.Errorf("%s: %v, want %s named", tt.k.Kind, err, tt.path)
 		}
 	}

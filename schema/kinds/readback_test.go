@@ -121,7 +121,7 @@ func readBack(t *testing.T, k *schema.Kind, obj schema.Object) (written bool) {
 	stored, data, err := schema.EncodeStored(k.Stored(), obj)
 	if err != nil {
 		var e *schema.ValueError
-		if !errors.As(err, &e) || e.Faults[0].Field == "" {
+		if !errors.As(err, &e) || e.Errs[0].Field == "" {
 			t.Errorf("encoding a %s: %v, want the field's name", k.Kind, err)
 		}
 		return false

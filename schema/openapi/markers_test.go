@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite markers.txt from the comments of k8s.io/api")
 
-// marked are the packages whose types the documents show.
+// marked are the packages whose types are in the documents.
 var marked = []string{
 	"k8s.io/api/core/v1", "k8s.io/api/apps/v1", "k8s.io/api/discovery/v1", "k8s.io/api/coordination/v1",
 	"k8s.io/api/autoscaling/v1", "k8s.io/api/policy/v1", "k8s.io/api/authentication/v1", "k8s.io/api/batch/v1",

@@ -57,7 +57,7 @@ func (m *models) define(t reflect.Type) string {
 	return name
 }
 
-// kind adds to the model of t that it is the body of a kind.
+// kind marks the model of t as the body of a kind.
 func (m *models) kind(t reflect.Type, gvk kschema.GroupVersionKind) {
 	d := m.definitions[m.define(t)].(object)
 	all, _ := d[gvkExtension].([]any)
@@ -100,7 +100,7 @@ func (m *models) fields(t reflect.Type, doc map[string]string, properties object
 	}
 }
 
-// use is the schema of a value of type t that is described by description ("": not at all).
+// use is the schema of a value of type t with a description ("": none).
 func (m *models) use(t reflect.Type, description string) object {
 	s := m.shape(deref(t))
 	if s["$ref"] != nil && m.v3 && description != "" {

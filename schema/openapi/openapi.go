@@ -6,7 +6,7 @@
 // is read from markers.txt, which a test keeps equal to the comments. Models have their upstream names, so
 // kubectl explain, apply, diff and --validate work as with Kubernetes.
 //
-// Building takes tens of milliseconds and megabytes, the result is bytes alone: callers build on first use and keep it.
+// Building takes tens of milliseconds and megabytes, the result is bytes: callers build on first use and keep it.
 package openapi
 
 import (
@@ -29,7 +29,7 @@ const (
 	V2ProtobufType   = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 )
 
-// What the documents say of themselves.
+// The info of the documents.
 const (
 	documentTitle   = "Gantry"
 	documentVersion = "v1.36.0" // the Kubernetes version spoken

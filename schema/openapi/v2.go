@@ -51,7 +51,7 @@ func (p parameter) v2(in string) object {
 	return o
 }
 
-// register makes the models of the kinds that o is about known as such.
+// register marks the models of o's kinds as bodies of kinds.
 func (o operation) register(m *models) {
 	if o.item != nil {
 		m.kind(o.item, o.gvk)

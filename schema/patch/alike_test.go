@@ -212,7 +212,7 @@ func TestStrategicIsAsTheLibrarys(t *testing.T) {
 			t.Fatalf("%s applied to %s: %s, error %v; the library makes %s, error %v", patch, current, got, err, want, wantErr)
 		}
 		if err != nil {
-			continue // with several faults, which of them is named is by chance
+			continue // with several errors, which of them is named is by chance
 		}
 		applied++
 		if diff := cmp.Diff(document(t, string(want)), document(t, string(got))); diff != "" {

@@ -17,14 +17,14 @@ const (
 // one; a client that asked for strict field validation is refused.
 func Duplicates(patch []byte) []string {
 	if shallow(patch) != nil {
-		return nil // Apply says what is wrong
+		return nil // Apply returns the error
 	}
 	d := duplicates{scanner: scanner{data: patch}}
 	d.value()
 	return d.found
 }
 
-// duplicates looks for names that an object has twice.
+// duplicates searches for names that an object has twice.
 type duplicates struct {
 	scanner
 	path  []string // of the value that is next, in pieces

@@ -2,7 +2,7 @@ package patch
 
 import "errors"
 
-// What can be wrong with a patch, and the HTTP status that tells a client so.
+// The kinds of errors of a patch, with their HTTP status.
 var (
 	ErrUnsupported = errors.New("unsupported patch type")            // 415
 	ErrMalformed   = errors.New("malformed patch")                   // 400: it is no patch at all

@@ -9,9 +9,8 @@ import (
 	"gantry/schema"
 )
 
-// applyJSON is json-patch's Apply, which takes time in proportion to the lists and objects that an operation changes
-// something of, and so to the square of a document's size. Here every operation takes what its own text takes; results and
-// errors are the same.
+// applyJSON is json-patch's Apply in less time: there every operation takes time in proportion to the lists and objects that it changes,
+// and a patch the square of a document's size. Here an operation takes time in proportion to its own text. Results and errors are the same.
 func applyJSON(_ *schema.Version, current, patch []byte) ([]byte, error) {
 	operations, err := jsonpatch.DecodePatch(patch)
 	if err != nil {

@@ -2,7 +2,7 @@ package patch
 
 import "slices"
 
-// list is a JSON list in pieces, so that an element is put in or taken out without moving all those behind it.
+// list is a JSON list in pieces, so that an element is inserted or removed without moving all elements after it.
 type list struct {
 	pieces [][]*node // none is empty
 	size   int

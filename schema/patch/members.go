@@ -5,8 +5,8 @@ import "bytes"
 // member is one member of a JSON object: `"metadata"` and `{...}`.
 type member struct{ name, value []byte }
 
-// members takes the text of a JSON object apart, which is known to be valid; false: it is none, or a name is not plain
-// text, or is there twice.
+// members splits the text of a JSON object, which is known to be valid, into its members; false: it is not an object, or a name has
+// escapes or is there twice.
 func members(data []byte) (out []member, ok bool) {
 	s := scanner{data: data}
 	if s.next() != '{' {
@@ -30,7 +30,7 @@ func members(data []byte) (out []member, ok bool) {
 	}
 }
 
-// nameSet finds names among members: few by looking at each, more by a set that is made once.
+// nameSet finds names among members: few by comparing each, more by a set that is made once.
 type nameSet map[string]struct{}
 
 // has tells whether one of list, which may have grown since the last call, has the name.

@@ -11,7 +11,7 @@ import (
 )
 
 // applyMerge is RFC 7386 in one pass over both documents. json-patch's MergePatch parses a document anew on each of
-// its levels, which a crafted patch turns into minutes.
+// its levels, which takes minutes for a crafted patch.
 func applyMerge(_ *schema.Version, current, patch []byte) ([]byte, error) {
 	into, from, err := decodeBoth(current, patch)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"gantry/schema"
 )
 
-// The content types that Apply knows.
+// The content types that Apply accepts.
 const (
 	JSON      = "application/json-patch+json"
 	Merge     = "application/merge-patch+json"
@@ -48,7 +48,7 @@ func Apply(v *schema.Version, contentType string, current, patch []byte) (patche
 		return nil, failure(ErrConflict, err)
 	}
 	defer func() {
-		// One bad request must stay one.
+		// A panic must fail this request only.
 		if p := recover(); p != nil {
 			patched, err = nil, failure(ErrMalformed, fmt.Errorf("applying the patch: %v", p))
 		}
@@ -66,8 +66,8 @@ func Apply(v *schema.Version, contentType string, current, patch []byte) (patche
 	return patched, nil
 }
 
-// applyParts applies a merge patch, of either sort, to those members of current alone that it names, most often metadata or
-// status: the rest, most often the larger, need not be decoded and encoded again.
+// applyParts applies a merge patch, of either type, only to those members of current that it names, most often metadata or status: the
+// others need not be decoded and encoded again.
 func applyParts(apply func(v *schema.Version, current, patch []byte) ([]byte, error), v *schema.Version, current, patch []byte) ([]byte, error) {
 	named, others, ok := part(current, patch)
 	if !ok {

@@ -23,7 +23,7 @@ func (s *scanner) next() byte {
 	return 0
 }
 
-// take returns the text of the value that is next and moves behind it.
+// take returns the text of the next value and moves past it.
 func (s *scanner) take() []byte {
 	s.next()
 	text := s.data[s.at : s.at+valueEnd(s.data[s.at:])]

@@ -26,8 +26,8 @@ const (
 	directiveMerge   = "merge"
 )
 
-// applyStrategic makes what strategicpatch.StrategicMergeMapPatch makes. That one searches a list once for every element of
-// the patch's list; here the elements are indexed by their merge key.
+// applyStrategic makes what strategicpatch.StrategicMergeMapPatch makes. That one searches the list for every element of the
+// patch's list; here the elements are indexed by their merge key.
 func applyStrategic(v *schema.Version, current, patch []byte) ([]byte, error) {
 	into, from, err := decodeBoth(current, patch)
 	if err != nil {
@@ -40,7 +40,7 @@ func applyStrategic(v *schema.Version, current, patch []byte) ([]byte, error) {
 	if err != nil {
 		return nil, failure(ErrConflict, err)
 	}
-	// What the object is does not change, whatever the patch calls it: clients scale with {"kind":"Deployment",...}.
+	// kind and apiVersion do not change, whatever the patch has: clients scale with {"kind":"Deployment",...}.
 	delete(from, "kind")
 	delete(from, "apiVersion")
 	merged, err := strategicMap(into, from, meta)
@@ -65,7 +65,7 @@ func strategicKind(err error) error {
 	return ErrConflict
 }
 
-// strategicMap merges patch into an object whose fields meta knows. Both are used up.
+// strategicMap merges patch into an object whose fields meta knows. Both are modified.
 func strategicMap(into, patch map[string]any, meta strategicpatch.LookupPatchMeta) (map[string]any, error) {
 	if d, ok := patch[directive]; ok {
 		switch d {
@@ -131,7 +131,7 @@ func retain(into, patch map[string]any) error {
 	return nil
 }
 
-// mergeMember merges the patch's value of one member; removes tells that it lists elements to be taken out.
+// mergeMember merges the patch's value of one member; removes tells that it lists elements to remove.
 func mergeMember(into map[string]any, key string, value any, removes bool, meta strategicpatch.LookupPatchMeta) (err error) {
 	if value == nil {
 		delete(into, key)
@@ -212,7 +212,7 @@ func dropNulls(value any) {
 	}
 }
 
-// withoutDirectives is a new value without what is in it to direct a merge; false: nothing is left.
+// withoutDirectives is a new value without the directives of a merge; false: nothing is left.
 func withoutDirectives(value any) (any, bool) {
 	switch v := value.(type) {
 	case map[string]any:

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 )
 
-// mergeLists merges the patch's elements of the list in a field; removes tells that they are to be taken out of it.
+// mergeLists merges the patch's elements of the list in a field; removes tells that they are to be removed from it.
 func mergeLists(into, patch []any, field string, removes bool, meta strategicpatch.LookupPatchMeta) ([]any, error) {
 	below, about, err := meta.LookupPatchMetadataForSlice(field)
 	if err != nil {
@@ -88,7 +88,7 @@ func mergeDirectives(into, patch []any, key string) (rest, elements []any, err e
 	return into, elements, nil
 }
 
-// mergeKeyed merges every element of patch into the first of list that has its key, or puts it behind the last.
+// mergeKeyed merges every element of patch into the first of list that has its key, or appends it.
 func mergeKeyed(list, patch []any, key string, meta strategicpatch.LookupPatchMeta) ([]any, error) {
 	at := placesOf(list, key)
 	for _, v := range patch {

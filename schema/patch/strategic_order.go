@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 )
 
-// mergeOrdered merges the lists whose order the patch gives by $setElementOrder, and takes them out of the patch.
+// mergeOrdered merges the lists whose order the patch gives by $setElementOrder, and removes them from the patch.
 func mergeOrdered(into, patch map[string]any, meta strategicpatch.LookupPatchMeta) error {
 	for name, value := range patch {
 		if !strings.HasPrefix(name, elementOrder) {

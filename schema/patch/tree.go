@@ -8,18 +8,18 @@ import (
 
 // node is a value of a document that operations change. It is text until something below it is asked for. JSON's null is a
 // nil node where it stood in a text, and a node with the text null where an operation wrote it, which evanphx's json-patch
-// tells apart.
+// treats differently.
 type node struct {
 	text   []byte // a compact or spaced JSON value, where object and list are nil
 	object *object
 	list   *list
 }
 
-// lazyLevels is how many levels of a document are taken apart one by one, each by reading all that is below. Whatever is
-// deeper is taken apart at once, so that a document is not read as many times as it has levels.
+// lazyLevels is how many levels of a document are parsed one by one, each by scanning all that is below. Deeper levels are parsed at
+// once, so that a document is not scanned as many times as it has levels.
 const lazyLevels = 8
 
-// open takes a node of an object or list apart; false: it is neither. level is how deep it is in the document.
+// open parses a node that is an object or list; false: it is neither. level is how deep it is in the document.
 func (n *node) open(level int) bool {
 	if n == nil {
 		return false
@@ -35,7 +35,7 @@ func (n *node) open(level int) bool {
 	return true
 }
 
-// node reads the value that is next; deep takes all of it apart.
+// node reads the next value; deep: all of it is parsed.
 func (s *scanner) node(deep bool) *node {
 	switch c := s.next(); {
 	case c == 'n':
@@ -49,7 +49,7 @@ func (s *scanner) node(deep bool) *node {
 	return &node{text: s.take()}
 }
 
-// fill takes the object or list that is next apart.
+// fill parses the next object or list.
 func (s *scanner) fill(n *node, deep bool) {
 	opened := s.next()
 	s.at++
@@ -93,7 +93,7 @@ func (n *node) append(b []byte) []byte {
 	return append(b, n.text...)
 }
 
-// isNull tells null, however it came there.
+// isNull tells whether the value is null, of a text or of an operation.
 func (n *node) isNull() bool {
 	return n == nil || n.object == nil && n.list == nil && string(n.text) == "null"
 }
@@ -135,7 +135,7 @@ type objectMember struct {
 	removed bool
 }
 
-// fewMembers is up to where members are found by looking at each.
+// fewMembers is up to how many members are searched one by one.
 const fewMembers = 16
 
 // place is where a member is; -1: nowhere.
@@ -203,14 +203,14 @@ func (o *object) append(b []byte) []byte {
 	return append(b, '}')
 }
 
-// appendQuoted writes a text as JSON without escaping what only HTML minds.
+// appendQuoted writes a text as JSON without HTML escapes.
 func appendQuoted(b []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c >= 0x7f {
 			var out bytes.Buffer
 			e := json.NewEncoder(&out)
 			e.SetEscapeHTML(false)
-			_ = e.Encode(text) // a string has no faults
+			_ = e.Encode(text) // a string always encodes
 			return append(b, bytes.TrimRight(out.Bytes(), "\n")...)
 		}
 	}

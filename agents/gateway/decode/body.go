@@ -137,7 +137,7 @@ func unreadable(v *schema.Version, body []byte, err error) error {
 	}
 	var values *schema.ValueError
 	if errors.As(err, &values) {
-		return apierrors.NewInvalid(v.GVK().GroupKind(), head.Metadata.Name, values.Faults)
+		return apierrors.NewInvalid(v.GVK().GroupKind(), head.Metadata.Name, values.Errs)
 	}
 	if head.Kind == "" {
 		head.Kind = v.Kind

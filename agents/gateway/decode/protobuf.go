@@ -24,7 +24,7 @@ func DecodeProtobuf(v *schema.Version, body []byte) (schema.Object, error) {
 	var values *schema.ValueError
 	switch {
 	case errors.As(err, &values):
-		return nil, apierrors.NewInvalid(v.GVK().GroupKind(), "", values.Faults)
+		return nil, apierrors.NewInvalid(v.GVK().GroupKind(), "", values.Errs)
 	case apierrors.IsRequestEntityTooLargeError(err):
 		return nil, err
 	case err != nil:

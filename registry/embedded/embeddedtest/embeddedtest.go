@@ -71,7 +71,7 @@ func Certs(t *testing.T) (certFile, keyFile string, config *tls.Config) {
 	return certFile, keyFile, &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: pool}
 }
 
-// FreePort is a port of 127.0.0.1 on which nobody listens just now.
+// FreePort is a port of 127.0.0.1 on which no process listens.
 func FreePort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

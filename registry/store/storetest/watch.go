@@ -153,8 +153,8 @@ func testProgress(t *testing.T, s Env) {
 	progressTo(t, s, "/r/", w, rev)
 }
 
-// testProgressOfMany: a watch that has caught up, just opened at the newest revision, neither waits for others nor holds
-// them up.
+// testProgressOfMany: a watch that has caught up, just opened at the newest revision, does not wait for others and
+// does not delay them.
 func testProgressOfMany(t *testing.T, s Env) {
 	a := put(t, s, "/r/a", "1")
 	first := s.Watch(within(t), "/r/", "/r0", a, true)

@@ -1,5 +1,5 @@
-// Package check gathers the faults of an object. A rule is one line: a method of Faults names the kind of fault, the
-// path and what is wrong; nothing stops at the first one. Texts are those of k8s.io/apimachinery's field errors.
+// Package check collects the field errors of an object. A rule is one line: a method of Errors for the type of error, with the path
+// and the detail; nothing stops at the first one. Texts are those of k8s.io/apimachinery's field errors.
 package check
 
 import (
@@ -14,20 +14,20 @@ import (
 // Path is a field's place in an object.
 type Path = field.Path
 
-// Faults is what is wrong with an object, in the order found. The zero value is ready.
-type Faults struct {
-	// List has MaxFaults and one that stands for the others; Add alone appends to it.
+// Errors are the field errors of an object, in the order found. The zero value is ready.
+type Errors struct {
+	// List has MaxErrors and one that stands for the others; Add alone appends to it.
 	List  field.ErrorList
 	count int // of all
 }
 
-// Add takes faults found elsewhere.
-func (f *Faults) Add(errs ...*field.Error) {
+// Add takes errors found elsewhere.
+func (f *Errors) Add(errs ...*field.Error) {
 	for _, err := range errs {
 		n := weight(err)
 		f.count += n
 		switch {
-		case len(f.List) < MaxFaults && err.Field != unlisted:
+		case len(f.List) < MaxErrors && err.Field != unlisted:
 			f.List = append(f.List, err)
 		case len(f.List) > 0 && f.List[len(f.List)-1].Field == unlisted:
 			f.List[len(f.List)-1] = more(weight(f.List[len(f.List)-1]) + n)
@@ -37,36 +37,36 @@ func (f *Faults) Add(errs ...*field.Error) {
 	}
 }
 
-// Count is how many faults were found.
-func (f *Faults) Count() int { return f.count }
+// Count is how many errors were found.
+func (f *Errors) Count() int { return f.count }
 
-// Full tells that no more faults are listed: a text that takes time need not be made.
-func (f *Faults) Full() bool { return len(f.List) >= MaxFaults }
+// Full tells that no more errors are listed: a detail that takes time to make can be left out.
+func (f *Errors) Full() bool { return len(f.List) >= MaxErrors }
 
 // Required says that a field is absent; detail may be "".
-func (f *Faults) Required(p *Path, detail string) { f.Add(field.Required(p, detail)) }
+func (f *Errors) Required(p *Path, detail string) { f.Add(field.Required(p, detail)) }
 
 // Invalid says what is wrong with a value.
-func (f *Faults) Invalid(p *Path, value any, detail string) { f.Add(field.Invalid(p, value, detail)) }
+func (f *Errors) Invalid(p *Path, value any, detail string) { f.Add(field.Invalid(p, value, detail)) }
 
 // Forbidden says why a field may not be there.
-func (f *Faults) Forbidden(p *Path, detail string) { f.Add(field.Forbidden(p, detail)) }
+func (f *Errors) Forbidden(p *Path, detail string) { f.Add(field.Forbidden(p, detail)) }
 
 // Duplicate says that a value is there twice.
-func (f *Faults) Duplicate(p *Path, value any) { f.Add(field.Duplicate(p, value)) }
+func (f *Errors) Duplicate(p *Path, value any) { f.Add(field.Duplicate(p, value)) }
 
 // NotFound says that a value names nothing.
-func (f *Faults) NotFound(p *Path, value any) { f.Add(field.NotFound(p, value)) }
+func (f *Errors) NotFound(p *Path, value any) { f.Add(field.NotFound(p, value)) }
 
 // Each is Invalid for every message of a check of k8s.io/apimachinery.
-func (f *Faults) Each(p *Path, value any, messages []string) {
+func (f *Errors) Each(p *Path, value any, messages []string) {
 	for _, m := range messages {
 		f.Invalid(p, value, m)
 	}
 }
 
 // Set requires a text and returns whether it is there.
-func (f *Faults) Set(p *Path, value string) bool {
+func (f *Errors) Set(p *Path, value string) bool {
 	if value == "" {
 		f.Required(p, "")
 	}
@@ -74,7 +74,7 @@ func (f *Faults) Set(p *Path, value string) bool {
 }
 
 // Label requires value to be a DNS label, as names of containers and volumes are.
-func (f *Faults) Label(p *Path, value string) {
+func (f *Errors) Label(p *Path, value string) {
 	if IsLabel(value) {
 		return
 	}
@@ -84,7 +84,7 @@ func (f *Faults) Label(p *Path, value string) {
 }
 
 // Subdomain requires value to be a DNS subdomain, as names of most objects are.
-func (f *Faults) Subdomain(p *Path, value string) {
+func (f *Errors) Subdomain(p *Path, value string) {
 	if IsSubdomain(value) {
 		return
 	}
@@ -93,8 +93,8 @@ func (f *Faults) Subdomain(p *Path, value string) {
 	}
 }
 
-// Named requires the child of parent to be there and a DNS label. The path is made only for a fault.
-func (f *Faults) Named(parent *Path, child, value string) {
+// Named requires the child of parent to be there and a DNS label. The path is made only for an error.
+func (f *Errors) Named(parent *Path, child, value string) {
 	if IsLabel(value) {
 		return
 	}
@@ -104,7 +104,7 @@ func (f *Faults) Named(parent *Path, child, value string) {
 }
 
 // Qualified requires value to be a name with an optional domain, as label keys are.
-func (f *Faults) Qualified(p *Path, value string) {
+func (f *Errors) Qualified(p *Path, value string) {
 	if IsQualified(value) {
 		return
 	}
@@ -114,35 +114,35 @@ func (f *Faults) Qualified(p *Path, value string) {
 }
 
 // NotNegative requires n >= 0.
-func (f *Faults) NotNegative(p *Path, n int64) {
+func (f *Errors) NotNegative(p *Path, n int64) {
 	f.Add(apivalidation.ValidateNonnegativeField(n, p)...)
 }
 
 // Positive requires n > 0.
-func (f *Faults) Positive(p *Path, n int64) {
+func (f *Errors) Positive(p *Path, n int64) {
 	if n <= 0 {
 		f.Invalid(p, n, "must be greater than zero")
 	}
 }
 
 // Range requires lo <= n <= hi.
-func (f *Faults) Range(p *Path, n, lo, hi int64) {
+func (f *Errors) Range(p *Path, n, lo, hi int64) {
 	if n < lo || n > hi {
 		f.Invalid(p, n, validation.InclusiveRangeError(int(lo), int(hi)))
 	}
 }
 
 // Port requires a port number.
-func (f *Faults) Port(p *Path, n int32) {
+func (f *Errors) Port(p *Path, n int32) {
 	for _, m := range validation.IsValidPortNum(int(n)) {
 		f.Add(field.Invalid(p, n, m))
 	}
 }
 
-// Known is what an update replaces, which stays allowed where Kubernetes came to forbid it later.
+// Known are the values of the object that an update replaces. They stay allowed where a later version of Kubernetes forbids them.
 type Known map[string]bool
 
-// KnownOf is what is known of a list; text is an element's.
+// KnownOf returns the values of a list; text is an element's value.
 func KnownOf[T any](list []T, text func(T) string) Known {
 	k := make(Known, len(list))
 	for _, v := range list {
@@ -152,27 +152,27 @@ func KnownOf[T any](list []T, text func(T) string) Known {
 }
 
 // IP requires an address in its canonical form.
-func (f *Faults) IP(p *Path, value string) { f.IPOrKnown(p, value, nil) }
+func (f *Errors) IP(p *Path, value string) { f.IPOrKnown(p, value, nil) }
 
-// IPOrKnown is IP for an address that is not known.
-func (f *Faults) IPOrKnown(p *Path, value string, known Known) {
+// IPOrKnown is IP, but a known address is always allowed.
+func (f *Errors) IPOrKnown(p *Path, value string, known Known) {
 	if !known[value] {
 		f.Add(validation.IsValidIPForLegacyField(p, value, true, nil)...)
 	}
 }
 
 // CIDR requires a range in its canonical form.
-func (f *Faults) CIDR(p *Path, value string) { f.CIDROrKnown(p, value, nil) }
+func (f *Errors) CIDR(p *Path, value string) { f.CIDROrKnown(p, value, nil) }
 
-// CIDROrKnown is CIDR for a range that is not known.
-func (f *Faults) CIDROrKnown(p *Path, value string, known Known) {
+// CIDROrKnown is CIDR, but a known range is always allowed.
+func (f *Errors) CIDROrKnown(p *Path, value string, known Known) {
 	if !known[value] {
 		f.Add(validation.IsValidCIDRForLegacyField(p, value, true, nil)...)
 	}
 }
 
 // EndpointIP requires an address that traffic may be sent to: none of the node's own or its link's.
-func (f *Faults) EndpointIP(p *Path, value string) {
+func (f *Errors) EndpointIP(p *Path, value string) {
 	ip := netutils.ParseIPSloppy(value)
 	if ip == nil {
 		f.Invalid(p, value, "must be a valid IP address")
@@ -194,12 +194,12 @@ func (f *Faults) EndpointIP(p *Path, value string) {
 }
 
 // Same requires value to be what it was.
-func (f *Faults) Same(p *Path, value, old any) {
+func (f *Errors) Same(p *Path, value, old any) {
 	f.Add(apivalidation.ValidateImmutableField(value, old, p)...)
 }
 
-// OneOf requires value to be one of allowed, which are given in the order the fault names them.
-func OneOf[T ~string](f *Faults, p *Path, value T, allowed ...T) {
+// OneOf requires value to be one of allowed, which are given in the order the error names them.
+func OneOf[T ~string](f *Errors, p *Path, value T, allowed ...T) {
 	for _, a := range allowed {
 		if value == a {
 			return
@@ -209,14 +209,14 @@ func OneOf[T ~string](f *Faults, p *Path, value T, allowed ...T) {
 }
 
 // SetOneOf is OneOf for a value that must be there.
-func SetOneOf[T ~string](f *Faults, p *Path, value T, allowed ...T) {
+func SetOneOf[T ~string](f *Errors, p *Path, value T, allowed ...T) {
 	if f.Set(p, string(value)) {
 		OneOf(f, p, value, allowed...)
 	}
 }
 
-// WarnIP returns what is unwise about an address: a form that some read otherwise. A text that is no address is a
-// fault for validation and no warning.
+// WarnIP returns warnings about an address: a form that other programs read as another address. A text that is no address is an error
+// and no warning.
 func WarnIP(p *Path, value string) []string {
 	if netutils.ParseIPSloppy(value) == nil {
 		return nil

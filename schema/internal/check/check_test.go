@@ -60,8 +60,8 @@ func TestLengths(t *testing.T) {
 	}
 }
 
-func TestFaults(t *testing.T) {
-	var f Faults
+func TestErrors(t *testing.T) {
+	var f Errors
 	p := field.NewPath("a")
 	f.Named(p, "name", "")
 	f.Named(p, "name", "ok-1")
@@ -75,11 +75,11 @@ func TestFaults(t *testing.T) {
 	}
 	for i, e := range f.List {
 		if i >= len(want) || e.Error() != want[i] {
-			t.Errorf("fault %d: %s", i, e)
+			t.Errorf("error %d: %s", i, e)
 		}
 	}
 	if len(f.List) != len(want) {
-		t.Errorf("%d faults, want %d", len(f.List), len(want))
+		t.Errorf("%d errors, want %d", len(f.List), len(want))
 	}
 	if got := WarnIP(p, "junk"); got != nil {
 		t.Errorf("WarnIP of no address: %q", got)

@@ -6,8 +6,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// The functions here agree with those of k8s.io/apimachinery/pkg/util/validation, which word the faults, and match no regular
-// expression: nearly every text is without fault.
+// The functions here agree with those of k8s.io/apimachinery/pkg/util/validation, which word the errors, and match no regular
+// expression: nearly every text is without error.
 
 // IsLabel tells whether s is a DNS label (IsDNS1123Label).
 func IsLabel(s string) bool { return len(s) <= validation.DNS1123LabelMaxLength && plain(s, false) }

@@ -39,8 +39,8 @@ func encodedAlike(t testing.TB, v any) (done bool) {
 	if !done {
 		return false
 	}
-	if faults := wire.Unreadable(v); len(faults) > 0 {
-		t.Errorf("encoded although it could not be read again: %v\n%s", faults, got)
+	if errs := wire.Unreadable(v); len(errs) > 0 {
+		t.Errorf("encoded although it could not be read again: %v\n%s", errs, got)
 	}
 	want, err := encoded(v)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"encoding/base64"
 	"reflect"
 	"unsafe"
+
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // header is a slice as the runtime has it.
@@ -13,63 +15,63 @@ type header struct {
 	cap  int
 }
 
-// room is where the elements of a slice type are decoded, before their number is known: the object gets a copy
-// without space to spare. What is in it is zero while nobody has it.
-type room struct {
+// elementBuffer is where the elements of a slice type are decoded, before their number is known: the object gets a copy
+// without spare capacity. Its elements are zero while it is in decoder.buffers.
+type elementBuffer struct {
 	slice, copy           header
 	sliceValue, copyValue reflect.Value // the same with their type, settable
 }
 
 const (
-	firstRoom = 4       // elements
-	maxRoom   = 1 << 14 // bytes that are kept
+	firstElements = 4       // elements
+	maxBuffer     = 1 << 14 // bytes of a buffer that is used again
 )
 
-func newRoom(p *plan) *room {
-	r := new(room)
-	r.sliceValue = reflect.NewAt(p.typ, unsafe.Pointer(&r.slice)).Elem()
-	r.copyValue = reflect.NewAt(p.typ, unsafe.Pointer(&r.copy)).Elem()
-	r.grow(firstRoom)
-	return r
+func newElementBuffer(p *plan) *elementBuffer {
+	b := new(elementBuffer)
+	b.sliceValue = reflect.NewAt(p.typ, unsafe.Pointer(&b.slice)).Elem()
+	b.copyValue = reflect.NewAt(p.typ, unsafe.Pointer(&b.copy)).Elem()
+	b.grow(firstElements)
+	return b
 }
 
-func (r *room) grow(by int) {
-	r.sliceValue.SetLen(r.slice.cap)
-	r.sliceValue.Grow(by)
-	r.slice.len = r.slice.cap
+func (b *elementBuffer) grow(by int) {
+	b.sliceValue.SetLen(b.slice.cap)
+	b.sliceValue.Grow(by)
+	b.slice.len = b.slice.cap
 }
 
 // copied returns a copy of the first n elements.
-func (r *room) copied(n int) header {
-	r.copyValue.Grow(n)
-	r.slice.len, r.copy.len = n, n
-	reflect.Copy(r.copyValue, r.sliceValue)
-	c := r.copy
-	r.copy = header{}
+func (b *elementBuffer) copied(n int) header {
+	b.copyValue.Grow(n)
+	b.slice.len, b.copy.len = n, n
+	reflect.Copy(b.copyValue, b.sliceValue)
+	c := b.copy
+	b.copy = header{}
 	return c
 }
 
-// take takes the room of p. Nobody else has it: a type that contains itself gets one for each level.
-func (d *decoder) take(p *plan) *room {
-	for len(d.rooms) <= p.room {
-		d.rooms = append(d.rooms, nil)
+// takeBuffer returns a buffer for p that is not in use: a type that contains itself gets one for each level.
+func (d *decoder) takeBuffer(p *plan) *elementBuffer {
+	for len(d.buffers) <= p.buffer {
+		d.buffers = append(d.buffers, nil)
 	}
-	r := d.rooms[p.room]
-	if r == nil {
-		return newRoom(p)
+	b := d.buffers[p.buffer]
+	if b == nil {
+		return newElementBuffer(p)
 	}
-	d.rooms[p.room] = nil
-	return r
+	d.buffers[p.buffer] = nil
+	return b
 }
 
-// give gives it back, with n elements used.
-func (d *decoder) give(p *plan, r *room, n int) {
-	if uintptr(r.slice.cap)*p.elem.size > maxRoom {
+// returnBuffer makes b, of which n elements are used, free for the next call of takeBuffer.
+func (d *decoder) returnBuffer(p *plan, b *elementBuffer, n int) {
+	if uintptr(b.slice.cap)*p.elem.size > maxBuffer {
 		return
 	}
-	r.slice.len = n
-	r.sliceValue.Clear()
-	d.rooms[p.room] = r
+	b.slice.len = n
+	b.sliceValue.Clear()
+	d.buffers[p.buffer] = b
 }
 
 var empty struct{} // what a slice without elements points to, as it is not nil
@@ -84,20 +86,20 @@ func (d *decoder) array(p *plan, at unsafe.Pointer, i int) int {
 		d.depth--
 		return i
 	}
-	r, n := d.take(p), 0
+	b, n := d.takeBuffer(p), 0
 	for !done && i >= 0 {
-		if n == r.slice.cap {
-			r.grow(n)
+		if n == b.slice.cap {
+			b.grow(n)
 		}
-		i = d.value(p.elem, unsafe.Add(r.slice.data, uintptr(n)*p.elem.size), i)
+		i = d.value(p.elem, unsafe.Add(b.slice.data, uintptr(n)*p.elem.size), i)
 		if n++; i >= 0 {
 			i, done = next(d.s, i, ']')
 		}
 	}
 	if done {
-		*(*header)(at) = r.copied(n)
+		*(*header)(at) = b.copied(n)
 	}
-	d.give(p, r, n)
+	d.returnBuffer(p, b, n)
 	d.depth--
 	return i
 }
@@ -125,7 +127,7 @@ func (d *decoder) list(to *[]string, i int) int {
 	return i
 }
 
-// key reads a member's name and what is up to its value.
+// key reads a member's name and the colon; after is the index of its value.
 func (d *decoder) key(i int) (key string, after int) {
 	if peek(d.s, i) != '"' {
 		return "", -1
@@ -165,19 +167,19 @@ func (d *decoder) stringMap(to *map[string]string, i int) int {
 	return i
 }
 
-func (d *decoder) amountMap(to *map[string]resourceQuantity, i int) int {
+func (d *decoder) quantityMap(to *map[string]resource.Quantity, i int) int {
 	if peek(d.s, i) != '{' {
 		return -1
 	}
-	m := map[string]resourceQuantity{}
+	m := map[string]resource.Quantity{}
 	i, done := first(d.s, i, '}')
 	for n := 1; !done; n++ {
 		key, at := d.key(i)
 		if at < 0 {
 			return -1
 		}
-		var value resourceQuantity
-		if i = d.amount(&value, at); i < 0 {
+		var value resource.Quantity
+		if i = d.quantity(&value, at); i < 0 {
 			return -1
 		}
 		if m[key] = value; len(m) != n {

@@ -5,21 +5,23 @@ import (
 	"strconv"
 	"strings"
 	"unsafe"
+
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// decoder is what a decoding needs besides its input, kept to be used again.
+// decoder is the state of one decoding. It is pooled, with its buffers.
 type decoder struct {
 	data  []byte
 	s     string // the same memory
 	depth int
 
-	buf   []byte   // an unescaped string
-	texts []string // a []string's elements
-	rooms []*room  // by plan.room; nil: there is none, or it is taken
+	buf     []byte           // an unescaped string
+	texts   []string         // a []string's elements
+	buffers []*elementBuffer // by plan.buffer; nil: there is none, or it is in use
 }
 
-// value decodes the value that begins at i into the zero value at at. As encoding/json has it, null changes nothing in
-// a zero value of any kind; only methods are asked about it. Like the functions of the scanner it returns the index after
+// value decodes the value that begins at i into the zero value at at. As encoding/json has it, null leaves a zero
+// value of any kind as it is; only UnmarshalJSON methods are called for it. Like the functions of the scanner it returns the index after
 // the value, or -1.
 func (d *decoder) value(p *plan, at unsafe.Pointer, i int) int {
 	s := d.s
@@ -59,17 +61,17 @@ func (d *decoder) value(p *plan, at unsafe.Pointer, i int) int {
 			return d.integer(p.kind, at, i)
 		}
 	default:
-		return d.rarer(p, at, i)
+		return d.rareKind(p, at, i)
 	}
 	return null(s, i)
 }
 
-// rarer is value for the kinds that not every object has many of.
-func (d *decoder) rarer(p *plan, at unsafe.Pointer, i int) int {
+// rareKind is value for the kinds that are rare in objects.
+func (d *decoder) rareKind(p *plan, at unsafe.Pointer, i int) int {
 	switch p.kind {
 	case other:
 		return -1
-	case methodical:
+	case customJSON:
 		return d.method(p, at, i)
 	}
 	if peek(d.s, i) == 'n' {
@@ -78,8 +80,8 @@ func (d *decoder) rarer(p *plan, at unsafe.Pointer, i int) int {
 	switch p.kind {
 	case stringMap:
 		return d.stringMap((*map[string]string)(at), i)
-	case amountMap:
-		return d.amountMap((*map[string]resourceQuantity)(at), i)
+	case quantityMap:
+		return d.quantityMap((*map[string]resource.Quantity)(at), i)
 	case bytesMap:
 		return d.bytesMap((*map[string][]byte)(at), i)
 	case anyMap:

@@ -9,18 +9,20 @@ import (
 	"strconv"
 	"time"
 	"unsafe"
+
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// encoder is what an encoding needs, kept to be used again.
+// encoder is the state of one encoding. It is pooled, with its buffers.
 type encoder struct {
-	buf    []byte
-	failed bool // the outcome is worth nothing
-	loose  bool // what is read from it again is not quite the value
-	depth  int
+	buf     []byte
+	failed  bool // the outcome is not used
+	inexact bool // decoding the outcome gives another value
+	depth   int
 
-	keys     []string         // of the map being written
-	quantity resourceQuantity // its value being written
-	scratch  []byte
+	keys    []string          // of the map being written
+	current resource.Quantity // the value of that map being written
+	scratch []byte
 }
 
 // value appends the value at at.
@@ -52,29 +54,29 @@ func (e *encoder) value(b []byte, p *plan, at unsafe.Pointer) []byte {
 		return e.float(b, float64(*(*float32)(at)), 32)
 	case stringMap:
 		return e.stringMap(b, *(*map[string]string)(at))
-	case amountMap:
-		return e.amountMap(b, *(*map[string]resourceQuantity)(at))
+	case quantityMap:
+		return e.quantityMap(b, *(*map[string]resource.Quantity)(at))
 	case bytesMap:
 		return e.bytesMap(b, *(*map[string][]byte)(at))
 	case anyMap:
 		return e.anyMap(b, p, reflect.NewAt(p.typ, at).Elem())
 	case bytes64:
 		return appendBytes(b, *(*[]byte)(at))
-	case methodical:
+	case customJSON:
 		return e.method(b, reflect.NewAt(p.typ, at).Interface().(json.Marshaler))
 	}
 	return e.special(b, p.kind, at)
 }
 
-// deeper says whether one more level may be written; an object that contains itself has no end.
-func (e *encoder) deeper() bool {
+// enterLevel counts a level of nesting and says whether it may be written. An object that contains itself has no end.
+func (e *encoder) enterLevel() bool {
 	e.depth++
 	e.failed = e.failed || e.depth > maxDepth
 	return !e.failed
 }
 
 func (e *encoder) object(b []byte, p *plan, at unsafe.Pointer) []byte {
-	if !e.deeper() {
+	if !e.enterLevel() {
 		return b
 	}
 	start := len(b)
@@ -94,7 +96,7 @@ func (e *encoder) object(b []byte, p *plan, at unsafe.Pointer) []byte {
 	if len(b) == start {
 		return append(b, "{}"...)
 	}
-	b[start] = '{' // for the first member's comma
+	b[start] = '{' // in place of the first member's comma
 	return append(b, '}')
 }
 
@@ -123,13 +125,13 @@ func (e *encoder) pointer(b []byte, p *plan, at unsafe.Pointer) []byte {
 	if to == nil {
 		return append(b, "null"...)
 	}
-	if !e.deeper() {
+	if !e.enterLevel() {
 		return b
 	}
 	b = e.value(b, p.elem, to)
 	e.depth--
 	if (p.elem.kind == timestamp || p.elem.kind == microTime) && (*time.Time)(to).IsZero() {
-		e.loose = true // null, which is read as no pointer
+		e.inexact = true // null, which is read as no pointer
 	}
 	return b
 }
@@ -142,7 +144,7 @@ func (e *encoder) array(b []byte, p *plan, at unsafe.Pointer) []byte {
 	if h.len == 0 {
 		return append(b, "[]"...)
 	}
-	if !e.deeper() {
+	if !e.enterLevel() {
 		return b
 	}
 	start := len(b)
@@ -170,7 +172,7 @@ func (e *encoder) texts(b []byte, all []string) []byte {
 	return append(b, ']')
 }
 
-// sorted adds the keys of a map to those being written, sorted. From len(e.keys) before on they are this map's.
+// sorted appends the keys of a map to e.keys, sorted, and returns those of this map. done removes them.
 func sorted[V any](e *encoder, m map[string]V) []string {
 	start := len(e.keys)
 	for key := range m {
@@ -180,13 +182,13 @@ func sorted[V any](e *encoder, m map[string]V) []string {
 	return e.keys[start:]
 }
 
-// done takes the keys of a map off again.
+// done removes the keys of a map that sorted appended.
 func (e *encoder) done(keys []string) {
 	clear(keys)
 	e.keys = e.keys[:len(e.keys)-len(keys)]
 }
 
-// key appends a member's name. The first one's comma is made the brace.
+// key appends a comma and a member's name. closed replaces the first comma by the brace.
 func (e *encoder) key(b []byte, key string) []byte {
 	b = append(b, ',')
 	b = e.text(b, key)
@@ -214,16 +216,16 @@ func (e *encoder) stringMap(b []byte, m map[string]string) []byte {
 	return closed(b, start)
 }
 
-func (e *encoder) amountMap(b []byte, m map[string]resourceQuantity) []byte {
+func (e *encoder) quantityMap(b []byte, m map[string]resource.Quantity) []byte {
 	if m == nil {
 		return append(b, "null"...)
 	}
 	start, keys := len(b), sorted(e, m)
 	for _, key := range keys {
-		e.quantity = m[key]
-		b = e.amount(e.key(b, key), &e.quantity)
+		e.current = m[key]
+		b = e.quantity(e.key(b, key), &e.current)
 	}
-	e.quantity = resourceQuantity{}
+	e.current = resource.Quantity{}
 	e.done(keys)
 	return closed(b, start)
 }
@@ -244,7 +246,7 @@ func (e *encoder) anyMap(b []byte, p *plan, m reflect.Value) []byte {
 	if m.IsNil() {
 		return append(b, "null"...)
 	}
-	if !e.deeper() {
+	if !e.enterLevel() {
 		return b
 	}
 	start, keys := len(b), m.MapKeys()

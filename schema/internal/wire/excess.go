@@ -8,9 +8,9 @@ import (
 	fields "k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Excessive names the values in data, JSON of what v points to, that the general codecs must not be given: amounts that would
+// Excessive returns errors for the values in data, JSON of what v points to, that the general codecs must not be given: quantities that would
 // cost them without bound, and numbers that do not fit where an integer or a string may stand, whose error would not say where.
-// It takes whatever those codecs take; data that is no JSON has no such values.
+// It returns none for what those codecs accept, nor for data that is not JSON.
 func Excessive(data []byte, v any) fields.ErrorList {
 	p, _ := planOf(v)
 	x := excess{s: unsafe.String(unsafe.SliceData(data), len(data))}
@@ -24,16 +24,16 @@ type excess struct {
 }
 
 func (x *excess) add(path *fields.Path, value, detail string) {
-	const most = 2 * maxAmount
+	const most = 2 * maxQuantityLength
 	if len(value) > most {
 		value = value[:most] + "..."
 	}
 	x.list = append(x.list, fields.Invalid(path, value, detail))
 }
 
-// value looks at the value that begins at i and returns the index after it; -1: it has no end, or is too deep for what is planned.
+// value checks the value that begins at i and returns the index after it; -1: it has no end, or nests deeper than maxDepth.
 func (x *excess) value(p *plan, i int, path *fields.Path, depth int) int {
-	if len(x.list) >= maxFaults || depth > maxDepth {
+	if len(x.list) >= maxErrors || depth > maxDepth {
 		return -1
 	}
 	for p.kind == pointer {
@@ -51,7 +51,7 @@ func (x *excess) value(p *plan, i int, path *fields.Path, depth int) int {
 			}
 			return skip(x.s, i)
 		})
-	case c == '{' && (p.kind == anyMap || p.kind == amountMap):
+	case c == '{' && (p.kind == anyMap || p.kind == quantityMap):
 		return x.members(i, func(name string, i int) int { return x.value(p.elem, i, path.Key(name), depth+1) })
 	case c == '[' && p.kind == array:
 		i, done := first(x.s, i, ']')
@@ -69,7 +69,7 @@ func (x *excess) value(p *plan, i int, path *fields.Path, depth int) int {
 	return after
 }
 
-// members calls f for each member of the object at i: with its name, and where its value begins.
+// members calls f for each member of the object at i, with its name and the index of its value.
 func (x *excess) members(i int, f func(name string, i int) int) int {
 	i, done := first(x.s, i, '}')
 	for !done && i >= 0 {
@@ -97,12 +97,12 @@ func (x *excess) members(i int, f func(name string, i int) int) int {
 	return i
 }
 
-// scalar looks at the text of a value.
+// scalar checks the text of a value.
 func (x *excess) scalar(k kind, text string, path *fields.Path) {
 	switch k {
-	case amount:
-		if text = strings.TrimSpace(strings.Trim(text, `"`)); !boundedAmount(text) {
-			x.add(path, text, amountLength)
+	case quantity:
+		if text = strings.TrimSpace(strings.Trim(text, `"`)); !isBoundedQuantity(text) {
+			x.add(path, text, quantityLength)
 		}
 	case intOrText:
 		if digits(strings.TrimPrefix(text, "-"), 0) == len(strings.TrimPrefix(text, "-")) && !fits32(text) {
@@ -111,7 +111,7 @@ func (x *excess) scalar(k kind, text string, path *fields.Path) {
 	}
 }
 
-// skip is the index after the value at i; -1: it has no end. It may nest as deep as it likes.
+// skip is the index after the value at i; -1: it has no end. Its nesting is not limited.
 func skip(s string, i int) int {
 	depth := 0
 	for {
@@ -141,7 +141,7 @@ func skip(s string, i int) int {
 	}
 }
 
-// numeric tells whether what p is of holds amounts, or what may be an integer or a string.
+// numeric tells whether what p is of holds quantities, or what may be an integer or a string.
 func (p *plan) numeric() bool {
 	if known, ok := numerics.Load(p); ok {
 		return known.(bool)
@@ -159,7 +159,7 @@ func holdsNumbers(p *plan, seen map[*plan]bool) bool {
 	}
 	seen[p] = true
 	switch p.kind {
-	case amount, amountMap, intOrText:
+	case quantity, quantityMap, intOrText:
 		return true
 	case object:
 		for i := range p.fields {

@@ -22,13 +22,13 @@ type field struct {
 // rest is where in a field's key the part begins that is compared with the input: the name and the quote after it.
 const rest = len(`,"`)
 
-// check says when a field is left out.
+// check is how to find out whether a field is left out.
 type check struct {
-	offset uint32 // bytes from the struct's start to what is looked at
+	offset uint32 // bytes from the struct's start to what is checked
 	empty  emptiness
 }
 
-// emptiness says what to look at.
+// emptiness is what to check.
 type emptiness uint8
 
 const (
@@ -39,7 +39,7 @@ const (
 	zero2
 	zero1
 	noEntries // a map
-	asked     // plan.zero
+	byMethod  // plan.zero
 )
 
 const wordSize = unsafe.Sizeof(uintptr(0))
@@ -47,16 +47,16 @@ const wordSize = unsafe.Sizeof(uintptr(0))
 // maxFields is how many a struct may have: they are a set of bits.
 const maxFields = 64
 
-// found is a field while its struct is planned.
-type found struct {
+// plannedField is a field, with what is needed only while its struct is planned.
+type plannedField struct {
 	field
 	check
 	name  string
 	depth int                       // of embedding
-	zero  func(unsafe.Pointer) bool // if check is asked
+	zero  func(unsafe.Pointer) bool // where check.empty is byMethod
 }
 
-// planStruct plans a struct as encoding/json sees it. It stays other where names clash or more is asked for than is here.
+// planStruct plans a struct as encoding/json sees it. It stays other where names clash or an option is not supported here.
 func planStruct(p *plan) {
 	all, ok := flatten(nil, p.typ, 0, 0)
 	if ok {
@@ -88,7 +88,7 @@ func planStruct(p *plan) {
 }
 
 // flatten appends the fields of t, which lies at offset in the outermost struct. false: t has what is not planned for.
-func flatten(all []found, t reflect.Type, offset uintptr, depth int) ([]found, bool) {
+func flatten(all []plannedField, t reflect.Type, offset uintptr, depth int) ([]plannedField, bool) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		tag := f.Tag.Get("json")
@@ -102,7 +102,7 @@ func flatten(all []found, t reflect.Type, offset uintptr, depth int) ([]found, b
 			if name == "" {
 				name = f.Name
 			}
-			var one found
+			var one plannedField
 			one, ok = fieldOf(f, name, options, offset, depth)
 			all = append(all, one)
 		case f.Type.Kind() == reflect.Struct:
@@ -117,9 +117,9 @@ func flatten(all []found, t reflect.Type, offset uintptr, depth int) ([]found, b
 	return all, true
 }
 
-// fieldOf is one field. false: encoding/json has rules for it that are not here.
-func fieldOf(f reflect.StructField, name, options string, offset uintptr, depth int) (found, bool) {
-	one := found{name: name, depth: depth}
+// fieldOf plans one field. false: encoding/json has rules for it that are not supported here.
+func fieldOf(f reflect.StructField, name, options string, offset uintptr, depth int) (plannedField, bool) {
+	one := plannedField{name: name, depth: depth}
 	if !f.IsExported() || !simpleName(name) || offset+f.Type.Size() > 1<<31 {
 		return one, false
 	}
@@ -131,12 +131,12 @@ func fieldOf(f reflect.StructField, name, options string, offset uintptr, depth 
 			one.check, one.zero = checkOf(f.Type, offset)
 		case "omitzero":
 			if one.empty != never {
-				return one, false // a field that is asked for both is not worth it
+				return one, false // both omitempty and omitzero: not supported
 			}
-			one.check, one.zero = check{empty: asked}, zeroOf(f.Type)
+			one.check, one.zero = check{empty: byMethod}, zeroOf(f.Type)
 		case "", "inline":
 		default:
-			return one, false // "string"; others mean nothing, but are too rare to know
+			return one, false // "string" is not supported; others have no meaning
 		}
 	}
 	return one, true
@@ -152,15 +152,15 @@ func simpleName(name string) bool {
 	return true
 }
 
-// visible leaves out the fields that a less embedded one of the same name hides; false: none of them hides the others.
-func visible(all []found) ([]found, bool) {
+// visible removes the fields that a less embedded one of the same name hides; false: two of one name and depth clash.
+func visible(all []plannedField) ([]plannedField, bool) {
 	best := map[string]int{}
 	for _, f := range all {
 		if depth, ok := best[f.name]; !ok || f.depth < depth {
 			best[f.name] = f.depth
 		}
 	}
-	var kept []found
+	var kept []plannedField
 	for _, f := range all {
 		if f.depth == best[f.name] {
 			kept = append(kept, f)
@@ -188,12 +188,12 @@ func checkOf(t reflect.Type, offset uintptr) (check, func(unsafe.Pointer) bool) 
 	case reflect.Int64:
 		return check{at, zero8}, nil
 	case reflect.Float32, reflect.Float64:
-		return check{at, asked}, zeroOf(t)
+		return check{at, byMethod}, zeroOf(t)
 	}
 	return check{}, nil
 }
 
-// zeroOf returns what encoding/json asks a field of type t with omitzero.
+// zeroOf returns the function by which encoding/json decides for a field of type t with omitzero.
 func zeroOf(t reflect.Type) func(unsafe.Pointer) bool {
 	type zeroer interface{ IsZero() bool }
 	asks := reflect.TypeFor[zeroer]()

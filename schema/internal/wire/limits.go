@@ -8,9 +8,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// What is written must be read again, and reading must not cost more than its bytes. So times and amounts have limits.
+// What is written must be read again, and reading must not cost more than its bytes. So times and quantities have limits.
 
-// The seconds since 1970 of the first and the last time that RFC 3339 can tell: the years 0000 to 9999 in UTC.
+// The seconds since 1970 of the first and the last time that RFC 3339 can express: the years 0000 to 9999 in UTC.
 var (
 	firstSecond = time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC).Unix()
 	lastSecond  = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC).Unix()
@@ -21,16 +21,16 @@ func timeFits(t time.Time) bool {
 	return s >= firstSecond && s <= lastSecond
 }
 
-// An amount's text is at most maxAmount bytes with an exponent of at most maxExponent either way. resource.ParseQuantity has no such
+// A quantity's text is at most maxQuantityLength bytes with an exponent of at most maxExponent either way. resource.ParseQuantity has no such
 // limits and multiplies by ten as often as an exponent says.
 const (
-	maxAmount   = 64
-	maxExponent = 64
+	maxQuantityLength = 64
+	maxExponent       = 64
 )
 
-// boundedAmount tells whether the text of an amount may be parsed. It need not be the text of one.
-func boundedAmount(text string) bool {
-	if len(text) > maxAmount {
+// isBoundedQuantity tells whether a text may be parsed as a quantity. It may still not be one.
+func isBoundedQuantity(text string) bool {
+	if len(text) > maxQuantityLength {
 		return false
 	}
 	at := strings.IndexAny(text, "eE")
@@ -41,14 +41,15 @@ func boundedAmount(text string) bool {
 	return err != nil || -maxExponent <= exponent && exponent <= maxExponent
 }
 
-// The greatest amount either way, as resource.Quantity documents it.
+// The limits of quantities, as resource.Quantity documents them.
 var (
-	mostAmount  = resource.NewQuantity(1<<63-1, resource.DecimalSI)
-	leastAmount = resource.NewQuantity(-1<<63+1, resource.DecimalSI)
+	greatestQuantity = resource.NewQuantity(1<<63-1, resource.DecimalSI)
+	leastQuantity    = resource.NewQuantity(-1<<63+1, resource.DecimalSI)
 )
 
-// amountFits tells whether an amount is within 2^63-1 either way and no finer than a nano, as each is that was parsed. text is what it is written as, "" where that is not known.
-func amountFits(q *resource.Quantity, text string) bool {
+// quantityFits tells whether a quantity is within 2^63-1 either way and no finer than a nano, as every parsed one is. text
+// is what it is written as, "" where that is not known.
+func quantityFits(q *resource.Quantity, text string) bool {
 	if text != "" && len(text) <= 18 && q.Format != resource.DecimalExponent {
 		switch c := text[len(text)-1]; {
 		case c-'0' <= 9, c == 'm', c == 'u', c == 'n':
@@ -70,5 +71,5 @@ func amountFits(q *resource.Quantity, text string) bool {
 	if d := c.AsDec(); d.Scale() > nano || d.Scale() < -digits || d.UnscaledBig().BitLen() > bits {
 		return false // there is no suffix for it, or it would cost too much to compare
 	}
-	return c.Cmp(*mostAmount) <= 0 && c.Cmp(*leastAmount) >= 0
+	return c.Cmp(*greatestQuantity) <= 0 && c.Cmp(*leastQuantity) >= 0
 }

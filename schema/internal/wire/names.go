@@ -15,7 +15,7 @@ func head(s string, i int) uint64 {
 	return w
 }
 
-// lastWord is word for the last few bytes, with zeros after them.
+// lastWord is word for fewer than eight bytes at the end of s, with zeros after them.
 func lastWord(s string, i int) (w uint64) {
 	for n := 0; i+n < len(s); n++ {
 		w |= uint64(s[i+n]) << (8 * n)
@@ -23,7 +23,7 @@ func lastWord(s string, i int) (w uint64) {
 	return w
 }
 
-// place is where in the table to begin to look for a name.
+// place is the index in the table at which the search for a name begins.
 func (p *plan) place(head uint64) int {
 	return int(head*0x9e3779b97f4a7c15>>48) & (len(p.table) - 1)
 }

@@ -16,7 +16,7 @@ import (
 type kind uint8
 
 const (
-	other kind = iota // not here: both directions give up where they meet a value of it
+	other kind = iota // not supported: decoding and encoding return false for a value of it
 	str
 	boolean
 	int8s
@@ -27,27 +27,27 @@ const (
 	float64s
 	object
 	pointer
-	array      // a slice
-	texts      // []string
-	bytes64    // []byte: base64
-	stringMap  // map[string]string
-	bytesMap   // map[string][]byte
-	amountMap  // map[string]resource.Quantity
-	anyMap     // another map with keys of kind string
-	timestamp  // metav1.Time
-	microTime  // metav1.MicroTime
-	amount     // resource.Quantity
-	intOrText  // intstr.IntOrString
-	methodical // has UnmarshalJSON and MarshalJSON of its own
+	array       // a slice
+	texts       // []string
+	bytes64     // []byte: base64
+	stringMap   // map[string]string
+	bytesMap    // map[string][]byte
+	quantityMap // map[string]resource.Quantity
+	anyMap      // another map with keys of kind string
+	timestamp   // metav1.Time
+	microTime   // metav1.MicroTime
+	quantity    // resource.Quantity
+	intOrText   // intstr.IntOrString
+	customJSON  // has UnmarshalJSON and MarshalJSON of its own
 )
 
 // plan is what is known of a Go type. It is read-only once it is in plans.
 type plan struct {
-	kind kind
-	room int     // of a slice: its scratch room in a decoder
-	size uintptr // bytes
-	typ  reflect.Type
-	elem *plan // of a pointer, slice or map
+	kind   kind
+	buffer int     // of a slice: the index of its buffer in decoder.buffers
+	size   uintptr // bytes
+	typ    reflect.Type
+	elem   *plan // of a pointer, slice or map
 
 	// Of a struct, in order of declaration:
 	fields []field
@@ -60,8 +60,8 @@ var (
 	plans sync.Map // pointer type -> *plan of what it points to
 
 	compiling sync.Mutex
-	compiled  = map[reflect.Type]*plan{} // guarded by compiling, as is rooms
-	rooms     int
+	compiled  = map[reflect.Type]*plan{} // guarded by compiling, as buffers is
+	buffers   int
 )
 
 // compile returns the plan of what the pointer type t points to.
@@ -76,7 +76,7 @@ func compile(t reflect.Type) *plan {
 var special = map[reflect.Type]kind{
 	reflect.TypeFor[metav1.Time]():        timestamp,
 	reflect.TypeFor[metav1.MicroTime]():   microTime,
-	reflect.TypeFor[resource.Quantity]():  amount,
+	reflect.TypeFor[resource.Quantity]():  quantity,
 	reflect.TypeFor[intstr.IntOrString](): intOrText,
 	reflect.TypeFor[json.Number]():        other, // a string that is written as a number
 }
@@ -100,7 +100,7 @@ func planFor(t reflect.Type) *plan {
 	}
 	if read, write, text := methods(t); read || write || text {
 		if read && write {
-			p.kind = methodical
+			p.kind = customJSON
 		}
 		return p
 	}
@@ -126,7 +126,7 @@ var (
 	textMarshaler   = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// methods says whether a T that can be addressed reads or writes JSON itself, or is a text to encoding/json.
+// methods says whether an addressable T has UnmarshalJSON or MarshalJSON, or is a text to encoding/json.
 // A pointer has the methods of what it points to and no others: its plan is made without them.
 func methods(t reflect.Type) (read, write, text bool) {
 	if t.Kind() == reflect.Pointer {
@@ -149,8 +149,8 @@ func planSlice(p *plan) {
 		p.kind = texts
 		return
 	}
-	p.kind, p.room = array, rooms
-	rooms++
+	p.kind, p.buffer = array, buffers
+	buffers++
 }
 
 // planMap: the runtime keeps maps whose keys are of kind string alike, whatever the name of the key's type, and so are
@@ -166,8 +166,8 @@ func planMap(p *plan) {
 		p.kind = stringMap
 	case p.elem.kind == bytes64:
 		p.kind = bytesMap
-	case p.elem.kind == amount:
-		p.kind = amountMap
+	case p.elem.kind == quantity:
+		p.kind = quantityMap
 	case pointerMethods(elem):
 		p.kind = other
 	}

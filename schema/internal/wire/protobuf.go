@@ -11,14 +11,15 @@ import (
 	fields "k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// ExcessiveProtobuf is Excessive for the protobuf form of what v points to: it names the amounts in data that its Unmarshal must not be given.
+// ExcessiveProtobuf is Excessive for the protobuf form of what v points to: it returns errors for the quantities in data that its
+// Unmarshal must not be given.
 func ExcessiveProtobuf(data []byte, v any) fields.ErrorList {
 	x := excess{}
 	x.message(reflect.TypeOf(v).Elem(), data, nil)
 	return x.list
 }
 
-// protoField is a field of a message that is an amount or holds some.
+// protoField is a field of a message that is a quantity or holds some.
 type protoField struct {
 	name string       // in JSON; "": its members are its message's
 	elem reflect.Type // of its value, or of each of them
@@ -26,13 +27,13 @@ type protoField struct {
 	list bool
 }
 
-// message looks at the message in data, of type t. What is no message ends it: Unmarshal will say so.
+// message checks the message in data, of type t, up to where it is not a message: Unmarshal returns that error.
 func (x *excess) message(t reflect.Type, data []byte, path *fields.Path) {
 	all := protoFields(t)
 	var seen map[uint64]int // elements of lists
 	eachField(data, func(number uint64, value []byte) {
 		f, ok := all[number]
-		if !ok || len(x.list) >= maxFaults {
+		if !ok || len(x.list) >= maxErrors {
 			return
 		}
 		at := path
@@ -68,8 +69,8 @@ func (x *excess) protoValue(t reflect.Type, data []byte, path *fields.Path) {
 		return
 	}
 	eachField(data, func(number uint64, text []byte) {
-		if number == 1 && !boundedAmount(string(text)) {
-			x.add(path, string(text), amountLength)
+		if number == 1 && !isBoundedQuantity(string(text)) {
+			x.add(path, string(text), quantityLength)
 		}
 	})
 }
@@ -105,7 +106,7 @@ func eachField(data []byte, f func(number uint64, value []byte)) {
 
 var protoTypes sync.Map // reflect.Type -> map[uint64]protoField
 
-// protoFields are the fields of a message type that are amounts or hold some, by number.
+// protoFields are the fields of a message type that are quantities or hold some, by number.
 func protoFields(t reflect.Type) map[uint64]protoField {
 	if known, ok := protoTypes.Load(t); ok {
 		return known.(map[uint64]protoField)
@@ -123,7 +124,7 @@ func protoFields(t reflect.Type) map[uint64]protoField {
 		for elem.Kind() == reflect.Pointer || elem.Kind() == reflect.Slice || elem.Kind() == reflect.Map {
 			elem = elem.Elem()
 		}
-		if err == nil && holdsAmounts(elem, map[reflect.Type]bool{}) {
+		if err == nil && holdsQuantities(elem, map[reflect.Type]bool{}) {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			found[number] = protoField{name: name, elem: elem, keys: keys, list: list}
 		}
@@ -132,7 +133,7 @@ func protoFields(t reflect.Type) map[uint64]protoField {
 	return found
 }
 
-func holdsAmounts(t reflect.Type, seen map[reflect.Type]bool) bool {
+func holdsQuantities(t reflect.Type, seen map[reflect.Type]bool) bool {
 	switch {
 	case t == reflect.TypeFor[resource.Quantity]():
 		return true
@@ -142,10 +143,10 @@ func holdsAmounts(t reflect.Type, seen map[reflect.Type]bool) bool {
 	seen[t] = true
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
-		return holdsAmounts(t.Elem(), seen)
+		return holdsQuantities(t.Elem(), seen)
 	case reflect.Struct:
 		for i := range t.NumField() {
-			if holdsAmounts(t.Field(i).Type, seen) {
+			if holdsQuantities(t.Field(i).Type, seen) {
 				return true
 			}
 		}

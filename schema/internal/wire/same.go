@@ -7,15 +7,16 @@ import (
 	"time"
 	"unsafe"
 
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Same tells whether two structs, to which a and b point, have the same JSON. Neither is changed. Of what has no JSON it says false,
-// or true where it is the same in memory.
+// Same tells whether two structs, to which a and b point, have the same JSON. Neither is changed. Structs that have no JSON are the same
+// only where they are the same in memory.
 func Same(a, b any) bool {
 	p, at := planOf(a)
 	q, to := planOf(b)
-	return p == q && alike(p, at, to, 0) || sameText(p, at, q, to)
+	return p == q && sameMemory(p, at, to, 0) || sameText(p, at, q, to)
 }
 
 // sameText compares by the JSON itself.
@@ -28,9 +29,10 @@ func sameText(p *plan, at unsafe.Pointer, q *plan, to unsafe.Pointer) bool {
 	return same
 }
 
-// alike tells whether the values at a and b are the same in memory, which takes a quarter of the time of writing their JSON. false says nothing:
+// sameMemory tells whether the values at a and b are the same in memory, which takes a quarter of the time of writing their JSON.
+// After false they may still have the same JSON:
 // what differs in memory, as an empty map and none, may be the same in JSON, and of some types it does not tell.
-func alike(p *plan, a, b unsafe.Pointer, depth int) bool {
+func sameMemory(p *plan, a, b unsafe.Pointer, depth int) bool {
 	switch p.kind {
 	case str:
 		return *(*string)(a) == *(*string)(b)
@@ -47,7 +49,7 @@ func alike(p *plan, a, b unsafe.Pointer, depth int) bool {
 	case object:
 		for i := range p.fields {
 			f := &p.fields[i]
-			if !alike(f.plan, unsafe.Add(a, f.offset), unsafe.Add(b, f.offset), depth) {
+			if !sameMemory(f.plan, unsafe.Add(a, f.offset), unsafe.Add(b, f.offset), depth) {
 				return false
 			}
 		}
@@ -57,7 +59,7 @@ func alike(p *plan, a, b unsafe.Pointer, depth int) bool {
 		if x == nil || y == nil {
 			return x == y
 		}
-		return depth < maxDepth && alike(p.elem, x, y, depth+1)
+		return depth < maxDepth && sameMemory(p.elem, x, y, depth+1)
 	case array:
 		x, y := (*header)(a), (*header)(b)
 		if x.len != y.len || (x.data == nil) != (y.data == nil) || depth == maxDepth {
@@ -65,7 +67,7 @@ func alike(p *plan, a, b unsafe.Pointer, depth int) bool {
 		}
 		for i := range x.len {
 			at := uintptr(i) * p.elem.size
-			if !alike(p.elem, unsafe.Add(x.data, at), unsafe.Add(y.data, at), depth+1) {
+			if !sameMemory(p.elem, unsafe.Add(x.data, at), unsafe.Add(y.data, at), depth+1) {
 				return false
 			}
 		}
@@ -76,11 +78,11 @@ func alike(p *plan, a, b unsafe.Pointer, depth int) bool {
 	case stringMap:
 		x, y := *(*map[string]string)(a), *(*map[string]string)(b)
 		return (x == nil) == (y == nil) && maps.Equal(x, y)
-	case amountMap:
-		x, y := *(*map[string]resourceQuantity)(a), *(*map[string]resourceQuantity)(b)
+	case quantityMap:
+		x, y := *(*map[string]resource.Quantity)(a), *(*map[string]resource.Quantity)(b)
 		return (x == nil) == (y == nil) && maps.Equal(x, y)
-	case amount:
-		return *(*resourceQuantity)(a) == *(*resourceQuantity)(b)
+	case quantity:
+		return *(*resource.Quantity)(a) == *(*resource.Quantity)(b)
 	case intOrText:
 		return *(*intstr.IntOrString)(a) == *(*intstr.IntOrString)(b)
 	case timestamp, microTime:
@@ -89,11 +91,11 @@ func alike(p *plan, a, b unsafe.Pointer, depth int) bool {
 	return false
 }
 
-// keep puts e back for the next, with the buffer that it has grown.
+// keep returns e to the pool, with b as its buffer.
 func (e *encoder) keep(b []byte) {
 	if cap(b) <= maxKept {
 		e.buf = b
 	}
-	e.failed, e.loose, e.depth = false, false, 0
+	e.failed, e.inexact, e.depth = false, false, 0
 	encoders.Put(e)
 }

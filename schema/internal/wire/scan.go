@@ -34,7 +34,7 @@ func spaces(s string, i int) int {
 	return i
 }
 
-// next goes to the next element of an object or array: i is after one. done: the closing byte is there.
+// next returns the index of the next element of an object or array; i is after one. done: the closing byte is there.
 func next(s string, i int, closing byte) (after int, done bool) {
 	i = token(s, i)
 	switch peek(s, i) {
@@ -46,7 +46,7 @@ func next(s string, i int, closing byte) (after int, done bool) {
 	return -1, false
 }
 
-// first goes to the first element of an object or array that begins at i. done: it is empty.
+// first returns the index of the first element of an object or array that begins at i. done: it is empty.
 func first(s string, i int, closing byte) (after int, done bool) {
 	i = token(s, i+1)
 	if peek(s, i) == closing {
@@ -75,17 +75,17 @@ func word(s string, i int) uint64 {
 		uint64(t[4])<<32 | uint64(t[5])<<40 | uint64(t[6])<<48 | uint64(t[7])<<56
 }
 
-// odd has a high bit for each byte of w that is not ASCII, a control character, a quote or a backslash. What lies
+// notPlain has a high bit for each byte of w that is not ASCII, a control character, a quote or a backslash. What lies
 // above the lowest such bit may be wrong.
-func odd(w uint64) uint64 {
+func notPlain(w uint64) uint64 {
 	quote, slash := w^ones*'"', w^ones*'\\'
 	return (w | (w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
 }
 
-// plainRun returns the index of the first byte from i on that is odd.
+// plainRun returns the index of the first byte from i on that is not plain, as notPlain has it.
 func plainRun(s string, i int) int {
 	for i <= len(s)-8 {
-		if m := odd(word(s, i)); m != 0 {
+		if m := notPlain(word(s, i)); m != 0 {
 			return i + bits.TrailingZeros64(m)/8
 		}
 		i += 8
@@ -98,7 +98,7 @@ func plainRun(s string, i int) int {
 
 var oddByte = func() (is [256]bool) {
 	for c := range is {
-		is[c] = odd(uint64(c)|0x2020202020202000) != 0
+		is[c] = notPlain(uint64(c)|0x2020202020202000) != 0
 	}
 	return is
 }()
@@ -110,11 +110,11 @@ func quoted(s string, i int) (after int, escapes bool) {
 	if i = plainRun(s, start); peek(s, i) == '"' {
 		return i + 1, false
 	}
-	return oddlyQuoted(s, start, i)
+	return quotedWithEscapes(s, start, i)
 }
 
-// oddlyQuoted is quoted for a string that has an odd byte at i.
-func oddlyQuoted(s string, start, i int) (after int, escapes bool) {
+// quotedWithEscapes is quoted for a string that has a byte at i that is not plain.
+func quotedWithEscapes(s string, start, i int) (after int, escapes bool) {
 	foreign := false
 	for ; i < len(s); i = plainRun(s, i) {
 		switch c := s[i]; {
@@ -138,7 +138,7 @@ func oddlyQuoted(s string, start, i int) (after int, escapes bool) {
 	return -1, false
 }
 
-// unescaped appends what text stands for, which quoted has found to be the inside of a string. false: an escape is wrong,
+// unescaped appends what text stands for, which is the inside of a string that quoted has found. false: an escape is wrong,
 // or half a surrogate pair.
 func unescaped(b []byte, text string) ([]byte, bool) {
 	for {
@@ -204,7 +204,7 @@ func hex4(text string) (r rune, ok bool) {
 	return r, true
 }
 
-// integer is a number without fraction or exponent. Those are left for whoever looks at what comes after it.
+// integer is a number without fraction or exponent. The caller refuses those: it finds them at after, in the place of a separator.
 func integer(s string, i int) (n int64, after int) {
 	start := i
 	if peek(s, i) == '-' {

@@ -2,7 +2,7 @@ package wire
 
 import "strings"
 
-// anything is any value. White space in it is counted, depth is how deep it may nest.
+// anything scans a value of any type, for white space in it as well. depth is how deep it may nest.
 type anything struct {
 	s     string
 	space bool // there is some between tokens

@@ -14,10 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// The types here have methods that read and write their JSON. Those that every object is full of are read and written
-// as their methods do it, without the detour over bytes of their own.
-
-type resourceQuantity = resource.Quantity
+// The types here have methods that read and write their JSON. The frequent ones are read and written as their methods do it, without
+// a slice of bytes for each value.
 
 // special decodes what is not null.
 func (d *decoder) special(k kind, at unsafe.Pointer, i int) int {
@@ -26,8 +24,8 @@ func (d *decoder) special(k kind, at unsafe.Pointer, i int) int {
 		return d.time(&(*metav1.Time)(at).Time, time.RFC3339, i)
 	case microTime:
 		return d.time(&(*metav1.MicroTime)(at).Time, metav1.RFC3339Micro, i)
-	case amount:
-		return d.amount((*resource.Quantity)(at), i)
+	case quantity:
+		return d.quantity((*resource.Quantity)(at), i)
 	case intOrText:
 		return d.intOrText((*intstr.IntOrString)(at), i)
 	}
@@ -50,8 +48,8 @@ func (d *decoder) time(to *time.Time, layout string, i int) int {
 	return after
 }
 
-// amount parses the text of a string or a number, as it is written there. An escape in it is no part of an amount.
-func (d *decoder) amount(to *resource.Quantity, i int) int {
+// quantity parses the text of a string or a number, as it is written there. An escape in it is no part of a quantity.
+func (d *decoder) quantity(to *resource.Quantity, i int) int {
 	text, after := "", -1
 	if c := peek(d.s, i); c == '"' {
 		var escapes bool
@@ -64,7 +62,7 @@ func (d *decoder) amount(to *resource.Quantity, i int) int {
 	} else if after = number(d.s, i); after >= 0 {
 		text = d.s[i:after]
 	}
-	if text = strings.TrimSpace(text); !boundedAmount(text) {
+	if text = strings.TrimSpace(text); !isBoundedQuantity(text) {
 		return -1
 	}
 	q, err := resource.ParseQuantity(text)
@@ -84,7 +82,7 @@ func (d *decoder) intOrText(to *intstr.IntOrString, i int) (after int) {
 	return after
 }
 
-// method has a type read its JSON, null too.
+// method calls a type's UnmarshalJSON, for null as well.
 func (d *decoder) method(p *plan, at unsafe.Pointer, i int) int {
 	a := anything{s: d.s, buf: d.buf}
 	after := a.value(i, maxDepth-d.depth)
@@ -102,8 +100,8 @@ func (e *encoder) special(b []byte, k kind, at unsafe.Pointer) []byte {
 		return e.time(b, (*metav1.Time)(at).Time, time.RFC3339, time.Second)
 	case microTime:
 		return e.time(b, (*metav1.MicroTime)(at).Time, metav1.RFC3339Micro, time.Microsecond)
-	case amount:
-		return e.amount(b, (*resource.Quantity)(at))
+	case quantity:
+		return e.quantity(b, (*resource.Quantity)(at))
 	case intOrText:
 		return e.intOrText(b, (*intstr.IntOrString)(at))
 	}
@@ -121,15 +119,15 @@ func (e *encoder) time(b []byte, t time.Time, layout string, unit time.Duration)
 		return b
 	}
 	if t.Nanosecond()%int(unit) != 0 {
-		e.loose = true
+		e.inexact = true
 	}
 	b = append(b, '"')
 	b = t.UTC().AppendFormat(b, layout)
 	return append(b, '"')
 }
 
-// amountText is where an amount keeps its text once somebody has asked for it.
-var amountText = func() uintptr {
+// quantityTextOffset is the offset of the field in which a Quantity caches its text after String was called.
+var quantityTextOffset = func() uintptr {
 	f, ok := reflect.TypeFor[resource.Quantity]().FieldByName("s")
 	if !ok || f.Type.Kind() != reflect.String {
 		panic("wire: resource.Quantity has changed: MarshalJSON writes its field s if that is not empty")
@@ -140,11 +138,12 @@ var amountText = func() uintptr {
 // powers are the suffixes of 1024 to their index.
 var powers = [...]string{"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"}
 
-// amount appends what q's MarshalJSON gives. That needs memory for an integer in BinarySI, as nearly every memory is.
-func (e *encoder) amount(b []byte, q *resource.Quantity) []byte {
+// quantity appends what q's MarshalJSON gives. CanonicalizeBytes allocates for an integer in BinarySI, as quantities
+// of memory are: those are written here.
+func (e *encoder) quantity(b []byte, q *resource.Quantity) []byte {
 	b = append(b, '"')
-	text := *(*string)(unsafe.Add(unsafe.Pointer(q), amountText))
-	if !amountFits(q, text) {
+	text := *(*string)(unsafe.Add(unsafe.Pointer(q), quantityTextOffset))
+	if !quantityFits(q, text) {
 		e.failed = true
 		return b
 	}
@@ -169,13 +168,13 @@ func (e *encoder) amount(b []byte, q *resource.Quantity) []byte {
 func (e *encoder) intOrText(b []byte, v *intstr.IntOrString) []byte {
 	switch {
 	case v.Type == intstr.Int:
-		e.loose = e.loose || v.StrVal != ""
+		e.inexact = e.inexact || v.StrVal != ""
 		return appendInt(b, int64(v.IntVal))
 	case v.Type == intstr.String && !strings.ContainsAny(v.StrVal, "<>&"): // its method escapes these
-		e.loose = e.loose || v.IntVal != 0
+		e.inexact = e.inexact || v.IntVal != 0
 		return e.text(b, v.StrVal)
 	}
-	e.loose = true
+	e.inexact = true
 	return e.method(b, reflect.ValueOf(v).Interface().(json.Marshaler))
 }
 
@@ -192,7 +191,7 @@ func (e *encoder) method(b []byte, m json.Marshaler) []byte {
 	if compact && text[0] != 'n' {
 		return append(b, text...)
 	}
-	e.loose = true
+	e.inexact = true
 	out := bytes.NewBuffer(b)
 	e.failed = e.failed || !utf8.Valid(text) || nesting(a.s) > maxDepth-e.depth || json.Compact(out, text) != nil
 	return out.Bytes()

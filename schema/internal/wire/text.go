@@ -11,14 +11,14 @@ func (e *encoder) text(b []byte, s string) []byte {
 	b = append(b, '"')
 	i := plainRun(s, 0)
 	if i < len(s) {
-		b, s = e.odd(b, s, i)
+		b, s = e.escaped(b, s, i)
 	}
 	b = append(b, s...)
 	return append(b, '"')
 }
 
-// odd appends s, in which the byte at i is odd, up to and with its last odd byte; rest comes after that.
-func (e *encoder) odd(b []byte, s string, i int) (out []byte, rest string) {
+// escaped appends s, in which the byte at i is not plain, up to and with the last byte that is not; rest comes after that.
+func (e *encoder) escaped(b []byte, s string, i int) (out []byte, rest string) {
 	done := 0 // s before it is in b
 	for ; i < len(s); i = plainRun(s, i) {
 		c := s[i]
@@ -32,7 +32,7 @@ func (e *encoder) odd(b []byte, s string, i int) (out []byte, rest string) {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
-			e.loose = true
+			e.inexact = true
 			b = append(b, s[done:i]...)
 			b = append(b, `\ufffd`...)
 			done = i + size

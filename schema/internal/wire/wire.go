@@ -3,13 +3,13 @@
 // A plan per Go type is compiled by reflection at its first use and then run with the offsets of the fields: nothing is
 // generated, and a type that is not planned for is left to the general codecs.
 //
-// Decode takes plain input only: valid JSON and UTF-8, every field known and there once, each of its type. Whatever it
-// takes becomes the very object that sigs.k8s.io/json makes of it without a complaint; for anything else it says false, and
-// the caller asks sigs.k8s.io/json. So it never has to word an error, and when in doubt it refuses. Input is hostile: no
-// bytes make it panic, read outside them or nest without bound.
+// Decode takes plain input only: valid JSON and UTF-8, every field known and there once, each of its type. What it
+// accepts becomes the same object that sigs.k8s.io/json makes of it without an error; for anything else it returns false, and
+// the caller uses sigs.k8s.io/json. So it has no error texts of its own. Input is hostile: no bytes make it panic, read outside them or
+// nest without bound.
 //
-// Encode writes what encoding/json writes without HTML escapes, byte for byte, or says false: also where that could not be
-// read again or would cost more than its bytes to read, see limits.go.
+// Encode writes what encoding/json writes without HTML escapes, byte for byte, or returns false: also where that could
+// not be read again, or reading it would cost more than in proportion to its length (limits.go).
 package wire
 
 import (
@@ -18,7 +18,7 @@ import (
 	"unsafe"
 )
 
-// maxDepth bounds how deep objects and arrays nest, for both directions. No kind comes near it but hostile input does.
+// maxDepth bounds how deep objects and arrays nest, for both directions. Valid objects of all kinds nest far less deep.
 const maxDepth = 256
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
@@ -43,7 +43,7 @@ func Decode(data []byte, v any) bool {
 	return ok
 }
 
-// maxKept is the biggest buffer in bytes that is used again.
+// maxKept is the size in bytes of the largest buffer that is pooled.
 const maxKept = 1 << 18
 
 var encoders = sync.Pool{New: func() any { return &encoder{scratch: make([]byte, 0, 64)} }}
@@ -55,7 +55,7 @@ func Encode(v any) (data []byte, exact, ok bool) {
 	p, at := planOf(v)
 	e := encoders.Get().(*encoder)
 	b := e.value(e.buf[:0], p, at)
-	if ok, exact = !e.failed, !e.failed && !e.loose; ok {
+	if ok, exact = !e.failed, !e.failed && !e.inexact; ok {
 		data = make([]byte, len(b))
 		copy(data, b)
 	}

@@ -14,9 +14,9 @@ import (
 	"gantry/schema/core"
 )
 
-// Of many who replace the same revision at once one wins, and etcd does not hear of the others.
-func TestRivalsOfOneRevision(t *testing.T) {
-	etcd := &faulty{Store: store.NewFake()}
+// TestConcurrentUpdatesOfOneRevision: of many updates of one revision one succeeds, and the others are not sent to etcd.
+func TestConcurrentUpdatesOfOneRevision(t *testing.T) {
+	etcd := &interceptedStore{Store: store.NewFake()}
 	r := registrytest.On(t, etcd)
 	registrytest.Namespace(t, r, "default")
 	ctx := testContext(t)
@@ -28,9 +28,9 @@ func TestRivalsOfOneRevision(t *testing.T) {
 		<-held
 		return s.Commit(ctx, txn)
 	}
-	const rivals = 20
-	came, results := make(chan struct{}, rivals), make(chan error, rivals)
-	for range rivals {
+	const writers = 20
+	came, results := make(chan struct{}, writers), make(chan error, writers)
+	for range writers {
 		go func() {
 			cm := config("a", "n", "1")
 			cm.ResourceVersion = revisionOf(t, first)
@@ -39,12 +39,12 @@ func TestRivalsOfOneRevision(t *testing.T) {
 			results <- err
 		}()
 	}
-	for range rivals {
+	for range writers {
 		<-came
 	}
 	close(held)
 	won := 0
-	for range rivals {
+	for range writers {
 		switch err := <-results; {
 		case err == nil:
 			won++
@@ -53,7 +53,7 @@ func TestRivalsOfOneRevision(t *testing.T) {
 		}
 	}
 	if won != 1 || commits.Load() != 1 {
-		t.Errorf("%d of %d won with %d transactions, want 1 and 1", won, rivals, commits.Load())
+		t.Errorf("%d of %d won with %d transactions, want 1 and 1", won, writers, commits.Load())
 	}
 	if got := must(t)(r.Get(ctx, core.ConfigMap, "default", "a", "")).Object().(*corev1.ConfigMap).Data["n"]; got != "1" {
 		t.Errorf("n is %q", got)

@@ -13,35 +13,35 @@ import (
 	fields "k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// maxFaults is how many faults are named.
-const maxFaults = 16
+// maxErrors is how many errors are named.
+const maxErrors = 16
 
 const (
-	timeLimit    = "must be a time of the years 0000 to 9999 in UTC"
-	amountLimit  = "must be within -9223372036854775807 and 9223372036854775807, and no finer than 1n"
-	amountLength = "must be a quantity of at most 64 characters with an exponent of at most 64"
+	timeLimit      = "must be a time of the years 0000 to 9999 in UTC"
+	quantityLimit  = "must be within -9223372036854775807 and 9223372036854775807, and no finer than 1n"
+	quantityLength = "must be a quantity of at most 64 characters with an exponent of at most 64"
 )
 
 var nestingLimit = fmt.Sprintf("must not nest deeper than %d levels, with what it is in", maxDepth)
 
-// Unreadable names what keeps a struct, to which v points, from being encoded although encoding/json would write it: it could not be
-// read again, or not at a bounded cost.
+// Unreadable returns errors for the values that keep a struct, to which v points, from being encoded although encoding/json would write
+// it: they could not be read again, or not at a bounded cost.
 func Unreadable(v any) fields.ErrorList {
 	p, at := planOf(v)
-	f := faults{}
+	f := errorCollector{}
 	f.value(p, at, nil, 0)
 	return f.list
 }
 
-type faults struct{ list fields.ErrorList }
+type errorCollector struct{ list fields.ErrorList }
 
-func (f *faults) add(path *fields.Path, value any, detail string) {
+func (f *errorCollector) add(path *fields.Path, value any, detail string) {
 	f.list = append(f.list, fields.Invalid(path, value, detail))
 }
 
-// value looks at the value at at. depth is how deep it is nested.
-func (f *faults) value(p *plan, at unsafe.Pointer, path *fields.Path, depth int) {
-	if len(f.list) >= maxFaults {
+// value checks the value at at. depth is how deep it is nested.
+func (f *errorCollector) value(p *plan, at unsafe.Pointer, path *fields.Path, depth int) {
+	if len(f.list) >= maxErrors {
 		return
 	}
 	if depth > maxDepth {
@@ -63,7 +63,7 @@ func (f *faults) value(p *plan, at unsafe.Pointer, path *fields.Path, depth int)
 		for i := range h.len {
 			f.value(p.elem, unsafe.Add(h.data, uintptr(i)*p.elem.size), path.Index(i), depth+1)
 		}
-	case anyMap, amountMap:
+	case anyMap, quantityMap:
 		m := reflect.NewAt(p.typ, at).Elem()
 		for _, key := range m.MapKeys() {
 			elem := reflect.New(p.elem.typ)
@@ -79,22 +79,22 @@ func child(path *fields.Path, one *field) *fields.Path {
 	return path.Child(one.key[rest : len(one.key)-len(`":`)])
 }
 
-func (f *faults) special(p *plan, at unsafe.Pointer, path *fields.Path, depth int) {
+func (f *errorCollector) special(p *plan, at unsafe.Pointer, path *fields.Path, depth int) {
 	switch p.kind {
 	case timestamp, microTime:
 		if t := *(*time.Time)(at); !t.IsZero() && !timeFits(t) {
 			f.add(path, t.UTC().Format(time.RFC3339), timeLimit)
 		}
-	case amount:
+	case quantity:
 		q := (*resource.Quantity)(at)
-		if c := q.DeepCopy(); !amountFits(&c, "") {
-			f.add(path, amountShown(at), amountLimit)
+		if c := q.DeepCopy(); !quantityFits(&c, "") {
+			f.add(path, quantityShown(at), quantityLimit)
 		}
 	case intOrText:
 		if v := (*intstr.IntOrString)(at); v.Type != intstr.Int && v.Type != intstr.String {
 			f.add(path, int64(v.Type), "must be an integer or a string")
 		}
-	case methodical:
+	case customJSON:
 		text, err := reflect.NewAt(p.typ, at).Interface().(json.Marshaler).MarshalJSON()
 		switch {
 		case err != nil:
@@ -107,9 +107,9 @@ func (f *faults) special(p *plan, at unsafe.Pointer, path *fields.Path, depth in
 	}
 }
 
-// amountShown is the text of an amount where it has one: to write an outlandish one costs too much.
-func amountShown(at unsafe.Pointer) string {
-	return *(*string)(unsafe.Add(at, amountText))
+// quantityShown is the text of a quantity where it has one: writing one with a large exponent costs too much.
+func quantityShown(at unsafe.Pointer) string {
+	return *(*string)(unsafe.Add(at, quantityTextOffset))
 }
 
 // nesting is how deep the objects and arrays of a JSON text nest.
@@ -132,7 +132,7 @@ func nesting(s string) (deepest int) {
 	return deepest
 }
 
-// stringEnd is the index after the string that begins at i; -1: it has no end. What is in it is not looked at.
+// stringEnd is the index after the string that begins at i; -1: it has no end. Its content is not checked.
 func stringEnd(s string, i int) int {
 	for i++; i < len(s); i++ {
 		switch s[i] {

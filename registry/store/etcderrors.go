@@ -16,8 +16,8 @@ func fromEtcd(kv *mvccpb.KeyValue) *KV {
 	return &KV{Key: string(kv.Key), Value: kv.Value, ModRevision: kv.ModRevision, CreateRevision: kv.CreateRevision, Lease: kv.Lease}
 }
 
-// etcdFaults says what etcd's errors are here. unknown: a write that got it may have happened all the same.
-var etcdFaults = map[error]struct {
+// etcdErrors says what etcd's errors are here. unknown: a write that got it may have happened all the same.
+var etcdErrors = map[error]struct {
 	kind    ErrorKind
 	reason  string
 	unknown bool
@@ -56,7 +56,7 @@ func writeError(ctx context.Context, err error) error { return classify(ctx, err
 // classify makes an error of etcd's client one of the store.
 func classify(ctx context.Context, err error, write bool) error {
 	clean := rpctypes.Error(err)
-	if f, ok := etcdFaults[clean]; ok {
+	if f, ok := etcdErrors[clean]; ok {
 		e := &Error{Kind: f.kind, Reason: f.reason, Cause: clean, UnknownOutcome: write && f.unknown}
 		if e.Kind == Unavailable || e.Kind == TooManyRequests {
 			e.RetryAfter = etcdRetry
