@@ -57,9 +57,6 @@ func (l *Loop) Add(key string) { l.queue.Add(key) }
 // AddAfter adds key to the queue after d. It never blocks.
 func (l *Loop) AddAfter(key string, d time.Duration) { l.queue.AddAfter(key, d) }
 
-// Len is the number of keys in the queue.
-func (l *Loop) Len() int { return l.queue.Len() }
-
 // Run reconciles the keys of the queue until ctx is done and every worker has returned.
 func (l *Loop) Run(ctx context.Context) error {
 	var wg sync.WaitGroup

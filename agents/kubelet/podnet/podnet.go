@@ -173,9 +173,6 @@ func (n *Network) Teardown(podUID string) error {
 // Teardown removes the pod's link for a process without a Network.
 func Teardown(podUID string) error { return remove(LinkName(podUID)) }
 
-// Remove removes a link that List returned, for links no pod owns any more.
-func Remove(l Link) error { return remove(l.Name) }
-
 // Clean removes every pod's link and the bridge, for `gantry down`.
 func Clean() error {
 	links, err := List()
