@@ -49,7 +49,7 @@ func decodeStrict(v *Version, used Object, data []byte) (obj Object, warnings []
 		warnings, err = decodeUnstructured(v, data, u)
 		return u, warnings, err
 	}
-	if errs := wire.Excessive(data, used); len(errs) > 0 {
+	if errs := wire.TooLarge(data, used); len(errs) > 0 {
 		return nil, nil, &ValueError{errs}
 	}
 	strict, err := kjson.UnmarshalStrict(data, obj)
@@ -132,7 +132,7 @@ func encode(obj Object) (data []byte, exact bool, err error) {
 // CheckProtobuf returns a *ValueError where data, the protobuf form of an object of obj's type, has values whose decoding would cost
 // without bound. It is called before data is decoded.
 func CheckProtobuf(obj Object, data []byte) error {
-	if errs := wire.ExcessiveProtobuf(data, obj); len(errs) > 0 {
+	if errs := wire.TooLargeProtobuf(data, obj); len(errs) > 0 {
 		return &ValueError{errs}
 	}
 	return nil

@@ -32,7 +32,7 @@ func Unmarshal(v *Version, data []byte) (Object, error) {
 		_, err := decodeUnstructured(v, data, u)
 		return u, err
 	}
-	if errs := wire.Excessive(data, obj); len(errs) > 0 {
+	if errs := wire.TooLarge(data, obj); len(errs) > 0 {
 		return nil, &ValueError{errs}
 	}
 	return obj, kjson.UnmarshalCaseSensitivePreserveInts(data, obj)

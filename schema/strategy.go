@@ -15,13 +15,13 @@ import (
 // of k are complete.
 func (k *Kind) PrepareUnstructured() {
 	status := k.Subresource("status") != nil
-	k.PrepareCreate = Do(func(u *unstructured.Unstructured) {
+	k.PrepareCreate = Preparation(func(u *unstructured.Unstructured) {
 		if status {
 			delete(u.Object, "status")
 		}
 		u.SetGeneration(1)
 	})
-	k.PrepareUpdate = Do2(func(u, old *unstructured.Unstructured) {
+	k.PrepareUpdate = UpdatePreparation(func(u, old *unstructured.Unstructured) {
 		if status {
 			keepMember(u, old, "status")
 		}

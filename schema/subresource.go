@@ -40,7 +40,7 @@ func (s *Subresource) BodyOf(v *Version) *Version {
 
 // Part is the row of a subresource that is a part of the object, with the verbs "get", "patch" and "update".
 func Part[T Object](name string, prepare func(obj, old T), validate func(obj, old T) field.ErrorList) Subresource {
-	return Subresource{Name: name, Verbs: []string{"get", "patch", "update"}, Prepare: Do2(prepare), Validate: Check2(validate)}
+	return Subresource{Name: name, Verbs: []string{"get", "patch", "update"}, Prepare: UpdatePreparation(prepare), Validate: UpdateValidation(validate)}
 }
 
 // Status is the row of the status subresource: with it, status is ignored in a write of the main resource, and everything but

@@ -20,7 +20,7 @@ var Deployment = &schema.Kind{
 		New:     func() schema.Object { return &appsv1.Deployment{} },
 		NewList: func() runtime.Object { return &appsv1.DeploymentList{} },
 		Columns: deploymentColumns, Row: deploymentRow,
-		Default: schema.Do(defaultDeployment),
+		Default: schema.Preparation(defaultDeployment),
 	},
 	Plural: "deployments", Singular: "deployment", ShortNames: []string{"deploy"}, Categories: []string{"all"},
 	Namespaced: true,
@@ -33,12 +33,12 @@ var Deployment = &schema.Kind{
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	PrepareCreate:  schema.Do(prepareDeploymentCreate),
-	PrepareUpdate:  schema.Do2(prepareDeploymentUpdate),
-	Bound:          schema.Check(boundDeployment),
-	Validate:       schema.Check(validateDeployment),
-	ValidateUpdate: schema.Check2(validateDeploymentUpdate),
-	Warnings:       schema.Warn(deploymentWarnings),
+	PrepareCreate:  schema.Preparation(prepareDeploymentCreate),
+	PrepareUpdate:  schema.UpdatePreparation(prepareDeploymentUpdate),
+	Bound:          schema.Validation(boundDeployment),
+	Validate:       schema.Validation(validateDeployment),
+	ValidateUpdate: schema.UpdateValidation(validateDeploymentUpdate),
+	Warnings:       schema.Warnings(deploymentWarnings),
 }
 
 func defaultDeployment(d *appsv1.Deployment) {

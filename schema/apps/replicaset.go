@@ -19,7 +19,7 @@ var ReplicaSet = &schema.Kind{
 		New:     func() schema.Object { return &appsv1.ReplicaSet{} },
 		NewList: func() runtime.Object { return &appsv1.ReplicaSetList{} },
 		Columns: replicaSetColumns, Row: replicaSetRow,
-		Default: schema.Do(defaultReplicaSet),
+		Default: schema.Preparation(defaultReplicaSet),
 		Fields:  replicaSetFields,
 	},
 	Plural: "replicasets", Singular: "replicaset", ShortNames: []string{"rs"}, Categories: []string{"all"},
@@ -33,12 +33,12 @@ var ReplicaSet = &schema.Kind{
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	PrepareCreate:  schema.Do(prepareReplicaSetCreate),
-	PrepareUpdate:  schema.Do2(prepareReplicaSetUpdate),
-	Bound:          schema.Check(boundReplicaSet),
-	Validate:       schema.Check(validateReplicaSet),
-	ValidateUpdate: schema.Check2(validateReplicaSetUpdate),
-	Warnings:       schema.Warn(replicaSetWarnings),
+	PrepareCreate:  schema.Preparation(prepareReplicaSetCreate),
+	PrepareUpdate:  schema.UpdatePreparation(prepareReplicaSetUpdate),
+	Bound:          schema.Validation(boundReplicaSet),
+	Validate:       schema.Validation(validateReplicaSet),
+	ValidateUpdate: schema.UpdateValidation(validateReplicaSetUpdate),
+	Warnings:       schema.Warnings(replicaSetWarnings),
 }
 
 func defaultReplicaSet(rs *appsv1.ReplicaSet) {

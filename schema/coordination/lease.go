@@ -23,10 +23,10 @@ var Lease = &schema.Kind{
 	CreateOnUpdate: true,
 	ValidateName:   apivalidation.NameIsDNSSubdomain,
 
-	PrepareCreate:  schema.Do(prepareLeaseCreate),
-	PrepareUpdate:  schema.Do2(prepareLeaseUpdate),
-	Validate:       schema.Check(validateLease),
-	ValidateUpdate: schema.Check2(validateLeaseUpdate),
+	PrepareCreate:  schema.Preparation(prepareLeaseCreate),
+	PrepareUpdate:  schema.UpdatePreparation(prepareLeaseUpdate),
+	Validate:       schema.Validation(validateLease),
+	ValidateUpdate: schema.UpdateValidation(validateLeaseUpdate),
 }
 
 // prepareLeaseCreate drops strategy and preferredHolder, which belong to coordinated leader election: off in 1.36.

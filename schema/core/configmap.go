@@ -23,6 +23,6 @@ var ConfigMap = &schema.Kind{
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	Validate:       schema.Check(validateConfigMap),
-	ValidateUpdate: schema.Check2(validateConfigMapUpdate),
+	Validate:       schema.Validation(validateConfigMap),
+	ValidateUpdate: schema.UpdateValidation(validateConfigMapUpdate),
 }

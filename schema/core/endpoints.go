@@ -15,7 +15,7 @@ var Endpoints = &schema.Kind{
 		New:     func() schema.Object { return &corev1.Endpoints{} },
 		NewList: func() runtime.Object { return &corev1.EndpointsList{} },
 		Columns: endpointsColumns, Row: endpointsRow,
-		Default: schema.Do(defaultEndpoints),
+		Default: schema.Preparation(defaultEndpoints),
 	},
 	Plural: "endpoints", Singular: "endpoints", ShortNames: []string{"ep"}, Categories: []string{},
 	Namespaced: true,
@@ -25,9 +25,9 @@ var Endpoints = &schema.Kind{
 	CreateOnUpdate:      true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	Validate:       schema.Check(validateEndpoints),
-	ValidateUpdate: schema.Check2(validateEndpointsUpdate),
-	Warnings:       schema.Warn(endpointsWarnings),
+	Validate:       schema.Validation(validateEndpoints),
+	ValidateUpdate: schema.UpdateValidation(validateEndpointsUpdate),
+	Warnings:       schema.Warnings(endpointsWarnings),
 }
 
 func defaultEndpoints(ep *corev1.Endpoints) {

@@ -24,8 +24,8 @@ var Event = &schema.Kind{
 	UnconditionalUpdate: true,
 	CreateOnUpdate:      true,
 
-	Validate:       schema.Check(validateEvent),
-	ValidateUpdate: schema.Check2(validateEventUpdate),
+	Validate:       schema.Validation(validateEvent),
+	ValidateUpdate: schema.UpdateValidation(validateEventUpdate),
 }
 
 var eventFields = []schema.Field{

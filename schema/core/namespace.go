@@ -18,24 +18,24 @@ var Namespace = &schema.Kind{
 		New:     func() schema.Object { return &corev1.Namespace{} },
 		NewList: func() runtime.Object { return &corev1.NamespaceList{} },
 		Columns: namespaceColumns, Row: namespaceRow,
-		Default: schema.Do(defaultNamespace),
+		Default: schema.Preparation(defaultNamespace),
 		Fields:  namespaceFields,
 	},
 	Plural: "namespaces", Singular: "namespace", ShortNames: []string{"ns"}, Categories: []string{},
 	Prefix: "namespaces",
 
 	Subresources: []schema.Subresource{
-		{Name: "finalize", Verbs: []string{"update"}, Prepare: schema.Do2(prepareNamespaceFinalize), Validate: schema.Check2(validateNamespaceUpdate)},
+		{Name: "finalize", Verbs: []string{"update"}, Prepare: schema.UpdatePreparation(prepareNamespaceFinalize), Validate: schema.UpdateValidation(validateNamespaceUpdate)},
 		schema.Status(prepareNamespaceStatus, validateNamespaceStatus),
 	},
 	Verbs:               []string{"create", "delete", "get", "list", "patch", "update", "watch"}, // not deletecollection
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSLabel,
 
-	PrepareCreate:  schema.Do(prepareNamespaceCreate),
-	PrepareUpdate:  schema.Do2(prepareNamespaceUpdate),
-	Validate:       schema.Check(validateNamespace),
-	ValidateUpdate: schema.Check2(validateNamespaceUpdate),
+	PrepareCreate:  schema.Preparation(prepareNamespaceCreate),
+	PrepareUpdate:  schema.UpdatePreparation(prepareNamespaceUpdate),
+	Validate:       schema.Validation(validateNamespace),
+	ValidateUpdate: schema.UpdateValidation(validateNamespaceUpdate),
 }
 
 func defaultNamespace(ns *corev1.Namespace) {

@@ -17,7 +17,7 @@ var Node = &schema.Kind{
 		New:     func() schema.Object { return &corev1.Node{} },
 		NewList: func() runtime.Object { return &corev1.NodeList{} },
 		Columns: nodeColumns, Row: nodeRow,
-		Default: schema.Do(defaultNode),
+		Default: schema.Preparation(defaultNode),
 		Fields:  nodeFields,
 	},
 	Plural: "nodes", Singular: "node", ShortNames: []string{"no"}, Categories: []string{},
@@ -30,11 +30,11 @@ var Node = &schema.Kind{
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	PrepareCreate:  schema.Do(prepareNodeCreate),
-	PrepareUpdate:  schema.Do2(prepareNodeUpdate),
-	Validate:       schema.Check(validateNode),
-	ValidateUpdate: schema.Check2(validateNodeUpdate),
-	Warnings:       schema.Warn(nodeWarnings),
+	PrepareCreate:  schema.Preparation(prepareNodeCreate),
+	PrepareUpdate:  schema.UpdatePreparation(prepareNodeUpdate),
+	Validate:       schema.Validation(validateNode),
+	ValidateUpdate: schema.UpdateValidation(validateNodeUpdate),
+	Warnings:       schema.Warnings(nodeWarnings),
 }
 
 func defaultNode(node *corev1.Node) {

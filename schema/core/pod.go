@@ -18,7 +18,7 @@ var Pod = &schema.Kind{
 		New:     func() schema.Object { return &corev1.Pod{} },
 		NewList: func() runtime.Object { return &corev1.PodList{} },
 		Columns: podColumns, Row: podRow,
-		Default: schema.Do(defaultPod),
+		Default: schema.Preparation(defaultPod),
 		Fields:  podFields,
 	},
 	Plural: "pods", Singular: "pod", ShortNames: []string{"po"}, Categories: []string{"all"},
@@ -29,12 +29,12 @@ var Pod = &schema.Kind{
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	PrepareCreate:  schema.Do(preparePodCreate),
-	PrepareUpdate:  schema.Do2(preparePodUpdate),
-	Bound:          schema.Check(boundPod),
-	Validate:       schema.Check(validatePod),
-	ValidateUpdate: schema.Check2(validatePodUpdate),
-	Warnings:       schema.Warn(podWarnings),
+	PrepareCreate:  schema.Preparation(preparePodCreate),
+	PrepareUpdate:  schema.UpdatePreparation(preparePodUpdate),
+	Bound:          schema.Validation(boundPod),
+	Validate:       schema.Validation(validatePod),
+	ValidateUpdate: schema.UpdateValidation(validatePodUpdate),
+	Warnings:       schema.Warnings(podWarnings),
 	Grace:          func(obj schema.Object, requested *int64) int64 { return podGrace(obj.(*corev1.Pod), requested) },
 }
 

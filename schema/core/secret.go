@@ -15,7 +15,7 @@ var Secret = &schema.Kind{
 		New:     func() schema.Object { return &corev1.Secret{} },
 		NewList: func() runtime.Object { return &corev1.SecretList{} },
 		Columns: secretColumns, Row: secretRow,
-		Default: schema.Do(defaultSecret),
+		Default: schema.Preparation(defaultSecret),
 		Fields:  secretFields,
 	},
 	Plural: "secrets", Singular: "secret", ShortNames: []string{}, Categories: []string{},
@@ -25,10 +25,10 @@ var Secret = &schema.Kind{
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	PrepareUpdate:  schema.Do2(prepareSecretUpdate),
-	Validate:       schema.Check(validateSecret),
-	ValidateUpdate: schema.Check2(validateSecretUpdate),
-	Warnings:       schema.Warn(secretWarnings),
+	PrepareUpdate:  schema.UpdatePreparation(prepareSecretUpdate),
+	Validate:       schema.Validation(validateSecret),
+	ValidateUpdate: schema.UpdateValidation(validateSecretUpdate),
+	Warnings:       schema.Warnings(secretWarnings),
 }
 
 // defaultSecret also moves stringData, which is write-only, into data.

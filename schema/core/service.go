@@ -15,7 +15,7 @@ var Service = &schema.Kind{
 		New:     func() schema.Object { return &corev1.Service{} },
 		NewList: func() runtime.Object { return &corev1.ServiceList{} },
 		Columns: serviceColumns, Row: serviceRow,
-		Default: schema.Do(defaultService),
+		Default: schema.Preparation(defaultService),
 		Fields:  serviceFields,
 	},
 	Plural: "services", Singular: "service", ShortNames: []string{"svc"}, Categories: []string{"all"},
@@ -29,11 +29,11 @@ var Service = &schema.Kind{
 	CreateOnUpdate:      true,
 	ValidateName:        apivalidation.NameIsDNSLabel,
 
-	PrepareCreate:  schema.Do(prepareServiceCreate),
-	PrepareUpdate:  schema.Do2(prepareServiceUpdate),
-	Validate:       schema.Check(validateService),
-	ValidateUpdate: schema.Check2(validateServiceUpdate),
-	Warnings:       schema.Warn(serviceWarnings),
+	PrepareCreate:  schema.Preparation(prepareServiceCreate),
+	PrepareUpdate:  schema.UpdatePreparation(prepareServiceUpdate),
+	Validate:       schema.Validation(validateService),
+	ValidateUpdate: schema.UpdateValidation(validateServiceUpdate),
+	Warnings:       schema.Warnings(serviceWarnings),
 }
 
 var serviceFields = []schema.Field{

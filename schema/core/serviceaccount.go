@@ -22,11 +22,11 @@ var ServiceAccount = &schema.Kind{
 
 	ValidateName: apivalidation.NameIsDNSSubdomain,
 
-	PrepareCreate:  schema.Do(prepareServiceAccount),
-	PrepareUpdate:  schema.Do2(func(sa, _ *corev1.ServiceAccount) { prepareServiceAccount(sa) }),
-	Validate:       schema.Check(validateServiceAccount),
-	ValidateUpdate: schema.Check2(validateServiceAccountUpdate),
-	Warnings:       schema.Warn(serviceAccountWarnings),
+	PrepareCreate:  schema.Preparation(prepareServiceAccount),
+	PrepareUpdate:  schema.UpdatePreparation(func(sa, _ *corev1.ServiceAccount) { prepareServiceAccount(sa) }),
+	Validate:       schema.Validation(validateServiceAccount),
+	ValidateUpdate: schema.UpdateValidation(validateServiceAccountUpdate),
+	Warnings:       schema.Warnings(serviceAccountWarnings),
 }
 
 // prepareServiceAccount clears all fields but the name of references to secrets: they are not used.

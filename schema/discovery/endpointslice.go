@@ -17,7 +17,7 @@ var EndpointSlice = &schema.Kind{
 		New:     func() schema.Object { return &discoveryv1.EndpointSlice{} },
 		NewList: func() runtime.Object { return &discoveryv1.EndpointSliceList{} },
 		Columns: endpointSliceColumns, Row: endpointSliceRow,
-		Default: schema.Do(defaultEndpointSlice),
+		Default: schema.Preparation(defaultEndpointSlice),
 	},
 	Plural: "endpointslices", Singular: "endpointslice", ShortNames: []string{}, Categories: []string{},
 	Namespaced: true,
@@ -26,11 +26,11 @@ var EndpointSlice = &schema.Kind{
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	PrepareCreate:  schema.Do(prepareEndpointSliceCreate),
-	PrepareUpdate:  schema.Do2(prepareEndpointSliceUpdate),
-	Validate:       schema.Check(validateEndpointSlice),
-	ValidateUpdate: schema.Check2(validateEndpointSliceUpdate),
-	Warnings:       schema.Warn(endpointSliceWarnings),
+	PrepareCreate:  schema.Preparation(prepareEndpointSliceCreate),
+	PrepareUpdate:  schema.UpdatePreparation(prepareEndpointSliceUpdate),
+	Validate:       schema.Validation(validateEndpointSlice),
+	ValidateUpdate: schema.UpdateValidation(validateEndpointSliceUpdate),
+	Warnings:       schema.Warnings(endpointSliceWarnings),
 }
 
 func defaultEndpointSlice(s *discoveryv1.EndpointSlice) {

@@ -8,10 +8,10 @@ import (
 	fields "k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Excessive returns errors for the values in data, JSON of what v points to, that the general codecs must not be given: quantities that would
+// TooLarge returns errors for the values in data, JSON of what v points to, that the general codecs must not be given: quantities that would
 // cost them without bound, and numbers that do not fit where an integer or a string may stand, whose error would not say where.
 // It returns none for what those codecs accept, nor for data that is not JSON.
-func Excessive(data []byte, v any) fields.ErrorList {
+func TooLarge(data []byte, v any) fields.ErrorList {
 	p, _ := planOf(v)
 	x := excess{s: unsafe.String(unsafe.SliceData(data), len(data))}
 	x.value(p, token(x.s, 0), nil, 0)

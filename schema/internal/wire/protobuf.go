@@ -11,9 +11,9 @@ import (
 	fields "k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// ExcessiveProtobuf is Excessive for the protobuf form of what v points to: it returns errors for the quantities in data that its
+// TooLargeProtobuf is TooLarge for the protobuf form of what v points to: it returns errors for the quantities in data that its
 // Unmarshal must not be given.
-func ExcessiveProtobuf(data []byte, v any) fields.ErrorList {
+func TooLargeProtobuf(data []byte, v any) fields.ErrorList {
 	x := excess{}
 	x.message(reflect.TypeOf(v).Elem(), data, nil)
 	return x.list

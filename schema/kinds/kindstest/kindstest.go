@@ -51,12 +51,12 @@ func Route() *schema.Kind {
 			func(r, old *networkingv1.Ingress) { r.Spec = old.Spec },
 			func(r, old *networkingv1.Ingress) field.ErrorList { return nil },
 		)},
-		PrepareCreate: schema.Do(func(r *networkingv1.Ingress) {
+		PrepareCreate: schema.Preparation(func(r *networkingv1.Ingress) {
 			r.Generation, r.Status = 1, networkingv1.IngressStatus{}
 		}),
-		PrepareUpdate:  schema.Do2(func(r, old *networkingv1.Ingress) { r.Status = old.Status }),
-		Validate:       schema.Check(func(*networkingv1.Ingress) field.ErrorList { return nil }),
-		ValidateUpdate: schema.Check2(func(_, _ *networkingv1.Ingress) field.ErrorList { return nil }),
+		PrepareUpdate:  schema.UpdatePreparation(func(r, old *networkingv1.Ingress) { r.Status = old.Status }),
+		Validate:       schema.Validation(func(*networkingv1.Ingress) field.ErrorList { return nil }),
+		ValidateUpdate: schema.UpdateValidation(func(_, _ *networkingv1.Ingress) field.ErrorList { return nil }),
 	}
 }
 
@@ -104,7 +104,7 @@ func Widget() *schema.Kind {
 		Version: schema.Version{
 			Group: "example.com", Version: "v1", Kind: "Widget",
 			New: schema.NewUnstructured, NewList: schema.NewUnstructuredList,
-			Default: schema.Do(func(u *unstructured.Unstructured) {
+			Default: schema.Preparation(func(u *unstructured.Unstructured) {
 				if spec, ok := u.Object["spec"].(map[string]any); ok && spec["colour"] == nil {
 					spec["colour"] = "red"
 				}
@@ -137,8 +137,8 @@ func Widget() *schema.Kind {
 			schema.ScaleAt(".spec.replicas", ".status.replicas", ".status.selector"),
 			schema.UnstructuredStatus(func(_, _ *unstructured.Unstructured) field.ErrorList { return nil }),
 		},
-		Validate: schema.Check(validateWidget),
-		ValidateUpdate: schema.Check2(func(u, _ *unstructured.Unstructured) field.ErrorList {
+		Validate: schema.Validation(validateWidget),
+		ValidateUpdate: schema.UpdateValidation(func(u, _ *unstructured.Unstructured) field.ErrorList {
 			return validateWidget(u)
 		}),
 	}
