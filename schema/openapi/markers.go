@@ -23,7 +23,7 @@ type marker struct {
 	optional          bool
 }
 
-// parseMarkers reads lines of a name and its markers:
+// parseMarkers reads lines of a name and its markers, separated by tabs:
 //
 //	k8s.io/api/core/v1.ContainerPort.protocol default="TCP"
 //	k8s.io/api/core/v1.Container.ports listType=map listMapKey=containerPort listMapKey=protocol
@@ -31,10 +31,7 @@ type marker struct {
 func parseMarkers(text string) (markers, error) {
 	all := markers{}
 	for line := range strings.Lines(text) {
-		words := strings.Fields(line)
-		if len(words) == 0 {
-			continue
-		}
+		words := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		m := &marker{}
 		for _, word := range words[1:] {
 			if err := m.set(word); err != nil {

@@ -92,7 +92,7 @@ func packageMarkers(t *testing.T, path, dir string) []string {
 	for name, is := range enums {
 		if all := values[name]; is && len(all) > 0 {
 			slices.Sort(all)
-			lines = append(lines, path+"."+name+" enum="+strings.Join(slices.Compact(all), " enum="))
+			lines = append(lines, path+"."+name+"\tenum="+strings.Join(slices.Compact(all), "\tenum="))
 		}
 	}
 	return lines
@@ -115,7 +115,7 @@ func constant(s *ast.ValueSpec, values map[string][]string) {
 func typeMarkers(path string, s *ast.TypeSpec, doc string) []string {
 	var lines []string
 	if marks := kept(doc, false); len(marks) > 0 {
-		lines = append(lines, path+"."+s.Name.Name+" "+strings.Join(marks, " "))
+		lines = append(lines, path+"."+s.Name.Name+"\t"+strings.Join(marks, "\t"))
 	}
 	st, ok := s.Type.(*ast.StructType)
 	if !ok {
@@ -131,7 +131,7 @@ func typeMarkers(path string, s *ast.TypeSpec, doc string) []string {
 			continue
 		}
 		if marks := kept(f.Doc.Text(), !strings.Contains(options, "omit")); len(marks) > 0 {
-			lines = append(lines, path+"."+s.Name.Name+"."+name+" "+strings.Join(marks, " "))
+			lines = append(lines, path+"."+s.Name.Name+"."+name+"\t"+strings.Join(marks, "\t"))
 		}
 	}
 	return lines
