@@ -1,5 +1,5 @@
-// Package registrytest gives tests of agents a registry with what every cluster has: the first namespaces and
-// their service accounts, without which admission refuses pods.
+// Package registrytest gives tests a registry with what every cluster has (the first namespaces and their service accounts, without which
+// admission refuses pods), objects to write, and checks of what was written and read.
 package registrytest
 
 import (
@@ -39,11 +39,17 @@ func On(t testing.TB, etcd store.Store) *registry.Registry {
 // WithAdmission is On with other rules of admission than the built-in ones.
 func WithAdmission(t testing.TB, etcd store.Store, rules admit.Rules) *registry.Registry {
 	t.Helper()
-	DetectMutations(t)
-	r := registry.New(registry.Config{
+	return Run(t, registry.Config{
 		Store: etcd, Kinds: kinds.New(), Agent: "test", Admission: rules,
 		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
 	})
+}
+
+// Run returns a registry of a configuration of the test's own, running until the test ends.
+func Run(t testing.TB, cfg registry.Config) *registry.Registry {
+	t.Helper()
+	DetectMutations(t)
+	r := registry.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
