@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gantry/registry/store"
+	"gantry/registry/store/storetest"
 )
 
 // TestIndexesAreReplaced: odd selectors take the room for indexes only for a while, and what has no index is listed without the
@@ -18,7 +19,7 @@ func TestIndexesAreReplaced(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := store.NewFake()
 		for i := range 100 {
-			put(t, s, fmt.Sprintf("/registry/pods/n/p%02d", i), podJSON("n", fmt.Sprintf("p%02d", i), fmt.Sprintf(`"app":"%d","odd40":"x"`, i%10)))
+			storetest.Put(t, s, fmt.Sprintf("/registry/pods/n/p%02d", i), storetest.Pod("n", fmt.Sprintf("p%02d", i), fmt.Sprintf(`"app":"%d","odd40":"x"`, i%10)))
 		}
 		r := New(Config{Store: s, Kinds: testKinds(), Log: slog.New(slog.DiscardHandler)})
 		ended := make(chan error, 1)

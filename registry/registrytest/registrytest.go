@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -60,6 +61,21 @@ func Run(t testing.TB, cfg registry.Config) *registry.Registry {
 		}
 	})
 	return r
+}
+
+// WithRepair runs f in a bubble of fake time, with New's registry and one of its repair loops beside it.
+func WithRepair(t *testing.T, repair func(*registry.Registry, context.Context) error, f func(t *testing.T, r *registry.Registry, etcd *store.Fake)) {
+	synctest.Test(t, func(t *testing.T) {
+		r, etcd := New(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- repair(r, ctx) }()
+		f(t, r, etcd)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // DetectMutations makes a test fail at its end where a shared object of a registry's cache was changed.

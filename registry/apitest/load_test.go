@@ -1,10 +1,9 @@
-package registry_test
+package apitest_test
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/embedded"
+	"gantry/registry/embedded/embeddedtest"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -32,7 +32,7 @@ func realEtcd(t *testing.T) store.Store {
 }
 
 func TestHundredIncrementersOnEtcd(t *testing.T) {
-	etcd := realEtcd(t)
+	etcd := embeddedtest.Store(t)
 	raw := rawIncrements(t, etcd, 1000)
 	began := time.Now()
 	hundredIncrementers(t, etcd, 10)
@@ -43,7 +43,7 @@ func TestHundredIncrementersOnEtcd(t *testing.T) {
 // rawIncrements is the floor: compare-and-put transactions one after the other.
 func rawIncrements(t *testing.T, etcd store.Store, n int) time.Duration {
 	t.Helper()
-	ctx := testContext(t)
+	ctx := registrytest.Context(t)
 	began := time.Now()
 	rev := int64(0)
 	for range n {
@@ -61,9 +61,9 @@ func rawIncrements(t *testing.T, etcd store.Store, n int) time.Duration {
 
 // Kubernetes' watches resume after a revision: two objects of a type with one revision would lose an event.
 func TestRevisionsAreUniqueWithinAType(t *testing.T) {
-	for name, etcd := range map[string]store.Store{"fake": store.NewFake(), "etcd": realEtcd(t)} {
+	for name, etcd := range map[string]store.Store{"fake": store.NewFake(), "etcd": embeddedtest.Store(t)} {
 		t.Run(name, func(t *testing.T) {
-			ctx := testContext(t)
+			ctx := registrytest.Context(t)
 			_, from, err := etcd.Get(ctx, "/", 0)
 			if err != nil {
 				t.Fatal(err)
@@ -78,7 +78,7 @@ func TestRevisionsAreUniqueWithinAType(t *testing.T) {
 
 // churn makes, binds, changes and deletes pods and services from two processes at once.
 func churn(t *testing.T, rs ...*registry.Registry) {
-	ctx := testContext(t)
+	ctx := registrytest.Context(t)
 	var wg sync.WaitGroup
 	for w := range 8 {
 		wg.Go(func() {
@@ -97,15 +97,15 @@ func churn(t *testing.T, rs ...*registry.Registry) {
 
 // life is one pod's and one service's.
 func life(ctx context.Context, r *registry.Registry, name string) error {
-	if _, err := r.Create(ctx, core.Pod, pod(name), registry.WriteOptions{}); err != nil {
+	if _, err := r.Create(ctx, core.Pod, registrytest.Pod(name), registry.WriteOptions{}); err != nil {
 		return err
 	}
-	svc := service(name)
+	svc := registrytest.Service(name)
 	svc.Spec.Type = corev1.ServiceTypeNodePort
 	if _, err := r.Create(ctx, core.Service, svc, registry.WriteOptions{}); err != nil {
 		return err
 	}
-	if _, err := bindTo(ctx, r, name, "n1", registry.WriteOptions{}); err != nil {
+	if _, err := registrytest.Bind(ctx, r, name, "n1", registry.WriteOptions{}); err != nil {
 		return err
 	}
 	_, err := r.Modify(ctx, core.Pod, "default", name, func(o schema.Object) (schema.Object, error) {
@@ -115,7 +115,7 @@ func life(ctx context.Context, r *registry.Registry, name string) error {
 	if err != nil {
 		return err
 	}
-	if _, _, err = r.Delete(ctx, core.Pod, "default", name, registry.DeleteOptions{GracePeriodSeconds: seconds(0)}); err != nil {
+	if _, _, err = r.Delete(ctx, core.Pod, "default", name, registry.DeleteOptions{GracePeriodSeconds: new(int64(0))}); err != nil {
 		return err
 	}
 	_, _, err = r.Delete(ctx, core.Service, "default", name, registry.DeleteOptions{})
@@ -125,7 +125,7 @@ func life(ctx context.Context, r *registry.Registry, name string) error {
 // checkHistory reads all that happened and looks at every transaction.
 func checkHistory(t *testing.T, etcd store.Store, from int64) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(testContext(t))
+	ctx, cancel := context.WithCancel(registrytest.Context(t))
 	defer cancel()
 	_, now, err := etcd.Get(ctx, "/", 0)
 	if err != nil {
@@ -166,37 +166,4 @@ func checkHistory(t *testing.T, etcd store.Store, from int64) {
 	if events < 80*8 || len(copies) < 80*3 {
 		t.Errorf("%d events, %d revisions with copies: too few for what was done", events, len(copies))
 	}
-}
-
-// Two processes that allocate addresses of a small range conflict all the time: no address is allocated twice.
-func TestAddressesAreUniqueUnderLoad(t *testing.T) {
-	etcd := realEtcd(t)
-	running := registrytest.On(t, etcd)
-	registrytest.Namespace(t, running, "default")
-	cfg := registry.Config{Store: etcd, Kinds: running.Kinds(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/24")}
-	one, two := registry.New(cfg), registry.New(cfg)
-	ctx := testContext(t)
-	var mu sync.Mutex
-	seen := map[string]string{}
-	var wg sync.WaitGroup
-	for w := range 8 {
-		wg.Go(func() {
-			for i := range 20 {
-				name := fmt.Sprintf("s%d-%d", w, i)
-				it, err := []*registry.Registry{one, two}[w%2].Create(ctx, core.Service, service(name), registry.WriteOptions{})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				ip := it.Object().(*corev1.Service).Spec.ClusterIP
-				mu.Lock()
-				if other := seen[ip]; other != "" {
-					t.Errorf("%s and %s have %s", other, name, ip)
-				}
-				seen[ip] = name
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
 }

@@ -1,4 +1,4 @@
-package registry_test
+package admit_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"gantry/registry"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
+	"gantry/registry/store/storetest"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -44,24 +45,24 @@ func (s *stillWatches) Commit(ctx context.Context, t store.Txn) (store.TxnResult
 // TestCreateWithAnOldCache: a gateway whose watch of namespaces stands still creates what another one would, and nothing else.
 func TestCreateWithAnOldCache(t *testing.T) {
 	label := func(t *testing.T, r *registry.Registry) {
-		must(t)(r.Modify(testContext(t), core.Namespace, "", "shop", func(o schema.Object) (schema.Object, error) {
+		registrytest.Must(t)(r.Modify(registrytest.Context(t), core.Namespace, "", "shop", func(o schema.Object) (schema.Object, error) {
 			o.SetLabels(map[string]string{"changed": o.GetResourceVersion()})
 			return o, nil
 		}, registry.WriteOptions{}))
 	}
 	end := func(t *testing.T, r *registry.Registry) {
-		if _, _, err := r.Delete(testContext(t), core.Namespace, "", "shop", registry.DeleteOptions{}); err != nil {
+		if _, _, err := r.Delete(registrytest.Context(t), core.Namespace, "", "shop", registry.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	finish := func(t *testing.T, r *registry.Registry) {
-		must(t)(r.Modify(testContext(t), core.Namespace, "", "shop", func(o schema.Object) (schema.Object, error) {
+		registrytest.Must(t)(r.Modify(registrytest.Context(t), core.Namespace, "", "shop", func(o schema.Object) (schema.Object, error) {
 			o.(*corev1.Namespace).Spec.Finalizers = nil
 			return o, nil
 		}, registry.WriteOptions{Subresource: "finalize"}))
 	}
 	remake := func(t *testing.T, r *registry.Registry) {
-		must(t)(r.Create(testContext(t), core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, registry.WriteOptions{}))
+		registrytest.Must(t)(r.Create(registrytest.Context(t), core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, registry.WriteOptions{}))
 	}
 	type step = func(t *testing.T, r *registry.Registry)
 	for _, c := range []struct {
@@ -89,13 +90,13 @@ func TestCreateWithAnOldCache(t *testing.T) {
 			}
 			still := &stillWatches{Store: etcd, prefix: "/registry/namespaces/"}
 			behind := registrytest.On(t, still)
-			must(t)(behind.Get(testContext(t), core.Namespace, "", "shop", "0"))
+			registrytest.Must(t)(behind.Get(registrytest.Context(t), core.Namespace, "", "shop", "0"))
 			for _, do := range c.after {
 				do(t, r)
 			}
-			cm := config("a")
+			cm := registrytest.ConfigMap("a")
 			cm.Namespace = "shop"
-			_, err := behind.Create(testContext(t), core.ConfigMap, cm, registry.WriteOptions{})
+			_, err := behind.Create(registrytest.Context(t), core.ConfigMap, cm, registry.WriteOptions{})
 			switch {
 			case c.want == "" && err != nil, c.want != "" && !errors.Is(err, c.want):
 				t.Errorf("Create: %v, want %s", err, c.want)
@@ -105,7 +106,7 @@ func TestCreateWithAnOldCache(t *testing.T) {
 			if n := still.commits.Load(); n != c.commits {
 				t.Errorf("%d transactions, want %d", n, c.commits)
 			}
-			if found := keys(t, etcd, "/registry/configmaps/shop/"); (len(found) > 0) != (c.want == "") {
+			if found := storetest.Keys(t, etcd, "/registry/configmaps/shop/"); (len(found) > 0) != (c.want == "") {
 				t.Errorf("in the namespace are %v", found)
 			}
 			if c.want != "" {
@@ -113,7 +114,7 @@ func TestCreateWithAnOldCache(t *testing.T) {
 			}
 			cm.Name = "b"
 			still.commits.Store(0)
-			must(t)(behind.Create(testContext(t), core.ConfigMap, cm, registry.WriteOptions{}))
+			registrytest.Must(t)(behind.Create(registrytest.Context(t), core.ConfigMap, cm, registry.WriteOptions{}))
 			if n := still.commits.Load(); n != 1 && len(c.before) == 0 {
 				t.Errorf("%d transactions for the next one", n)
 			}
@@ -124,16 +125,16 @@ func TestCreateWithAnOldCache(t *testing.T) {
 // TestCreateWhileTheNamespaceChanges: neither the object nor a Service's claims are lost for it.
 func TestCreateWhileTheNamespaceChanges(t *testing.T) {
 	r, etcd := registrytest.New(t)
-	ctx := testContext(t)
+	ctx := registrytest.Context(t)
 	still := &stillWatches{Store: etcd, prefix: "/registry/namespaces/"}
 	behind := registrytest.On(t, still)
 	for i, name := range []string{"s0", "s1", "s2"} {
-		must(t)(r.Modify(ctx, core.Namespace, "", "default", func(o schema.Object) (schema.Object, error) {
+		registrytest.Must(t)(r.Modify(ctx, core.Namespace, "", "default", func(o schema.Object) (schema.Object, error) {
 			o.SetLabels(map[string]string{"step": name})
 			return o, nil
 		}, registry.WriteOptions{}))
-		must(t)(behind.Create(ctx, core.Service, service(name), registry.WriteOptions{}))
-		if got := keys(t, etcd, addresses); len(got) != i+1 {
+		registrytest.Must(t)(behind.Create(ctx, core.Service, registrytest.Service(name), registry.WriteOptions{}))
+		if got := storetest.Keys(t, etcd, "/registry/ipaddresses/"); len(got) != i+1 {
 			t.Errorf("addresses %v", got)
 		}
 	}

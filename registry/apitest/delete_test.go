@@ -1,4 +1,4 @@
-package registry_test
+package apitest_test
 
 import (
 	"testing"
@@ -8,21 +8,10 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store/storetest"
 	"gantry/schema"
 	"gantry/schema/core"
 )
-
-// modify changes an object's metadata or anything else that is the main resource's.
-func modify[T schema.Object](t *testing.T, r *registry.Registry, namespace, name, subresource string, f func(T)) *registry.Item {
-	t.Helper()
-	k := r.Kinds().Set().Of(typeOf[T]())
-	return must(t)(r.Modify(testContext(t), k, namespace, name, func(o schema.Object) (schema.Object, error) {
-		f(o.(T))
-		return o, nil
-	}, registry.WriteOptions{Subresource: subresource}))
-}
-
-func seconds(n int64) *int64 { return &n }
 
 func TestGracefulDeletion(t *testing.T) {
 	type step struct {
@@ -30,7 +19,7 @@ func TestGracefulDeletion(t *testing.T) {
 		gone  bool
 		grace int64 // of what is left
 	}
-	grace := func(n int64) registry.DeleteOptions { return registry.DeleteOptions{GracePeriodSeconds: seconds(n)} }
+	grace := func(n int64) registry.DeleteOptions { return registry.DeleteOptions{GracePeriodSeconds: &n} }
 	for _, c := range []struct {
 		name       string
 		node       string
@@ -50,15 +39,15 @@ func TestGracefulDeletion(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r, store := registrytest.New(t)
-			ctx := testContext(t)
-			in := pod("p")
+			ctx := registrytest.Context(t)
+			in := registrytest.Pod("p")
 			in.Finalizers = c.finalizers
-			must(t)(r.Create(ctx, core.Pod, in, registry.WriteOptions{}))
+			registrytest.Must(t)(r.Create(ctx, core.Pod, in, registry.WriteOptions{}))
 			if c.node != "" {
-				must(t)(bindTo(ctx, r, "p", c.node, registry.WriteOptions{}))
+				registrytest.Must(t)(registrytest.Bind(ctx, r, "p", c.node, registry.WriteOptions{}))
 			}
 			if c.phase != "" {
-				modify(t, r, "default", "p", "status", func(p *corev1.Pod) { p.Status.Phase = c.phase })
+				registrytest.Modify(t, r, "default", "p", "status", func(p *corev1.Pod) { p.Status.Phase = c.phase })
 			}
 			for i, s := range c.steps {
 				before := time.Now()
@@ -66,7 +55,7 @@ func TestGracefulDeletion(t *testing.T) {
 				if err != nil || gone != s.gone {
 					t.Fatalf("step %d: gone %v, %v", i, gone, err)
 				}
-				if _, rev := stored(t, store, "/registry/pods/default/p"); (rev == 0) != gone {
+				if _, rev := storetest.Value(t, store, "/registry/pods/default/p"); (rev == 0) != gone {
 					t.Errorf("step %d: stored at %d", i, rev)
 				}
 				p := it.Object().(*corev1.Pod)
@@ -81,7 +70,7 @@ func TestGracefulDeletion(t *testing.T) {
 					t.Errorf("step %d: deletionTimestamp is %v off", i, d)
 				}
 			}
-			if copies := keys(t, store, "/gantry/bynode/"); c.steps[len(c.steps)-1].gone && len(copies) > 0 {
+			if copies := storetest.Keys(t, store, "/gantry/bynode/"); c.steps[len(c.steps)-1].gone && len(copies) > 0 {
 				t.Errorf("copies left: %v", copies)
 			}
 		})
@@ -90,10 +79,10 @@ func TestGracefulDeletion(t *testing.T) {
 
 func TestLastFinalizerDeletes(t *testing.T) {
 	r, store := registrytest.New(t)
-	ctx := testContext(t)
-	in := config("a")
+	ctx := registrytest.Context(t)
+	in := registrytest.ConfigMap("a")
 	in.Finalizers = []string{"example.com/one", "example.com/two"}
-	must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
+	registrytest.Must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
 	if _, gone, err := r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{}); err != nil || gone {
 		t.Fatalf("gone %v, %v", gone, err)
 	}
@@ -101,15 +90,15 @@ func TestLastFinalizerDeletes(t *testing.T) {
 		o.SetFinalizers(append(o.GetFinalizers(), "example.com/three"))
 		return o, nil
 	}, registry.WriteOptions{})
-	wantError(t, err, registry.Invalid, "no new finalizers can be added if the object is being deleted")
+	registrytest.WantError(t, err, registry.Invalid, "no new finalizers can be added if the object is being deleted")
 	_, err = r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{})
-	wantError(t, err, registry.Exists, `object is being deleted: configmaps "a" already exists`)
-	modify(t, r, "default", "a", "", func(cm *corev1.ConfigMap) { cm.Finalizers = cm.Finalizers[:1] })
-	if _, rev := stored(t, store, "/registry/configmaps/default/a"); rev == 0 {
+	registrytest.WantError(t, err, registry.Exists, `object is being deleted: configmaps "a" already exists`)
+	registrytest.Modify(t, r, "default", "a", "", func(cm *corev1.ConfigMap) { cm.Finalizers = cm.Finalizers[:1] })
+	if _, rev := storetest.Value(t, store, "/registry/configmaps/default/a"); rev == 0 {
 		t.Fatal("deleted with a finalizer left")
 	}
-	modify(t, r, "default", "a", "", func(cm *corev1.ConfigMap) { cm.Finalizers = nil })
-	if _, rev := stored(t, store, "/registry/configmaps/default/a"); rev != 0 {
+	registrytest.Modify(t, r, "default", "a", "", func(cm *corev1.ConfigMap) { cm.Finalizers = nil })
+	if _, rev := storetest.Value(t, store, "/registry/configmaps/default/a"); rev != 0 {
 		t.Error("still there without finalizers")
 	}
 }
@@ -131,10 +120,10 @@ func TestPropagation(t *testing.T) {
 	} {
 		t.Run(c.propagation, func(t *testing.T) {
 			r, _ := registrytest.New(t)
-			ctx := testContext(t)
-			in := config("a")
+			ctx := registrytest.Context(t)
+			in := registrytest.ConfigMap("a")
 			in.Finalizers = c.had
-			must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
+			registrytest.Must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
 			it, gone, err := r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{Propagation: c.propagation})
 			if err != nil || gone != c.gone {
 				t.Fatalf("gone %v, %v", gone, err)
@@ -145,22 +134,22 @@ func TestPropagation(t *testing.T) {
 		})
 	}
 	r, _ := registrytest.New(t)
-	_, _, err := r.Delete(testContext(t), core.ConfigMap, "default", "a", registry.DeleteOptions{Propagation: "Sideways"})
-	wantError(t, err, registry.Invalid, `propagationPolicy: Unsupported value: "Sideways"`)
+	_, _, err := r.Delete(registrytest.Context(t), core.ConfigMap, "default", "a", registry.DeleteOptions{Propagation: "Sideways"})
+	registrytest.WantError(t, err, registry.Invalid, `propagationPolicy: Unsupported value: "Sideways"`)
 }
 
 func TestDeletePreconditions(t *testing.T) {
 	r, _ := registrytest.New(t)
-	ctx := testContext(t)
+	ctx := registrytest.Context(t)
 	_, _, err := r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{})
-	wantError(t, err, registry.NotFound, `"a" not found`)
-	first := must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
-	second := must(t)(r.Update(ctx, core.ConfigMap, config("a", "n", "2"), registry.WriteOptions{}))
+	registrytest.WantError(t, err, registry.NotFound, `"a" not found`)
+	first := registrytest.Must(t)(r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("a", "n", "1"), registry.WriteOptions{}))
+	second := registrytest.Must(t)(r.Update(ctx, core.ConfigMap, registrytest.ConfigMap("a", "n", "2"), registry.WriteOptions{}))
 	_, _, err = r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{UID: "other"})
-	wantError(t, err, registry.Conflict, "the UID in the precondition (other) does not match the UID in record ("+first.UID()+"). The object might have been deleted and then recreated")
-	_, _, err = r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{ResourceVersion: revisionOf(t, first)})
-	wantError(t, err, registry.Conflict, "does not match the ResourceVersion in record ("+revisionOf(t, second)+"). The object might have been modified")
-	it, gone, err := r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{UID: first.UID(), ResourceVersion: revisionOf(t, second)})
+	registrytest.WantError(t, err, registry.Conflict, "the UID in the precondition (other) does not match the UID in record ("+first.UID()+"). The object might have been deleted and then recreated")
+	_, _, err = r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{ResourceVersion: registrytest.ResourceVersion(t, first)})
+	registrytest.WantError(t, err, registry.Conflict, "does not match the ResourceVersion in record ("+registrytest.ResourceVersion(t, second)+"). The object might have been modified")
+	it, gone, err := r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{UID: first.UID(), ResourceVersion: registrytest.ResourceVersion(t, second)})
 	if err != nil || !gone || it.Revision <= second.Revision {
 		t.Errorf("gone %v at %v, %v", gone, it, err)
 	}
@@ -169,25 +158,25 @@ func TestDeletePreconditions(t *testing.T) {
 // An object made again under the same name is another object: what was meant for the first one misses it.
 func TestSameNameAnotherUID(t *testing.T) {
 	r, _ := registrytest.New(t)
-	ctx := testContext(t)
-	first := must(t)(r.Create(ctx, core.Pod, pod("p"), registry.WriteOptions{}))
+	ctx := registrytest.Context(t)
+	first := registrytest.Must(t)(r.Create(ctx, core.Pod, registrytest.Pod("p"), registry.WriteOptions{}))
 	old := first.Object().DeepCopyObject().(*corev1.Pod)
 	if _, _, err := r.Delete(ctx, core.Pod, "default", "p", registry.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	must(t)(r.Create(ctx, core.Pod, pod("p"), registry.WriteOptions{}))
+	registrytest.Must(t)(r.Create(ctx, core.Pod, registrytest.Pod("p"), registry.WriteOptions{}))
 	old.ResourceVersion = ""
 	_, err := r.Update(ctx, core.Pod, old, registry.WriteOptions{Subresource: "status"})
-	wantError(t, err, registry.Conflict, "UID")
-	_, err = bindTo(ctx, r, "p", "n1", registry.WriteOptions{UID: first.UID()})
-	wantError(t, err, registry.Conflict, "UID")
+	registrytest.WantError(t, err, registry.Conflict, "UID")
+	_, err = registrytest.Bind(ctx, r, "p", "n1", registry.WriteOptions{UID: first.UID()})
+	registrytest.WantError(t, err, registry.Conflict, "UID")
 	_, _, err = r.Delete(ctx, core.Pod, "default", "p", registry.DeleteOptions{UID: first.UID()})
-	wantError(t, err, registry.Conflict, "UID")
+	registrytest.WantError(t, err, registry.Conflict, "UID")
 }
 
 func TestNamespaceDeletion(t *testing.T) {
 	r, store := registrytest.New(t)
-	ctx := testContext(t)
+	ctx := registrytest.Context(t)
 	registrytest.Namespace(t, r, "team")
 	it, gone, err := r.Delete(ctx, core.Namespace, "", "team", registry.DeleteOptions{})
 	if err != nil || gone {
@@ -197,43 +186,43 @@ func TestNamespaceDeletion(t *testing.T) {
 	if ns.DeletionTimestamp == nil || ns.Status.Phase != corev1.NamespaceTerminating {
 		t.Errorf("marked %s", it.JSON)
 	}
-	in := config("late")
+	in := registrytest.ConfigMap("late")
 	in.Namespace = "team"
 	_, err = r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{})
-	wantError(t, err, registry.Forbidden, "unable to create new content in namespace team because it is being terminated")
+	registrytest.WantError(t, err, registry.Forbidden, "unable to create new content in namespace team because it is being terminated")
 	if _, gone, err = r.Delete(ctx, core.Namespace, "", "team", registry.DeleteOptions{}); err != nil || gone {
 		t.Fatalf("again: gone %v, %v", gone, err)
 	}
-	modify(t, r, "", "team", "", func(ns *corev1.Namespace) { ns.Spec.Finalizers = nil })
-	if _, rev := stored(t, store, "/registry/namespaces/team"); rev == 0 {
+	registrytest.Modify(t, r, "", "team", "", func(ns *corev1.Namespace) { ns.Spec.Finalizers = nil })
+	if _, rev := storetest.Value(t, store, "/registry/namespaces/team"); rev == 0 {
 		t.Fatal("a plain update took the finalizers of the spec away")
 	}
-	modify(t, r, "", "team", "finalize", func(ns *corev1.Namespace) { ns.Spec.Finalizers = nil })
-	if _, rev := stored(t, store, "/registry/namespaces/team"); rev != 0 {
+	registrytest.Modify(t, r, "", "team", "finalize", func(ns *corev1.Namespace) { ns.Spec.Finalizers = nil })
+	if _, rev := storetest.Value(t, store, "/registry/namespaces/team"); rev != 0 {
 		t.Error("the namespace is there without finalizers")
 	}
 	for _, name := range []string{"default", "kube-system", "kube-public"} {
 		_, _, err := r.Delete(ctx, core.Namespace, "", name, registry.DeleteOptions{})
-		wantError(t, err, registry.Forbidden, "this namespace may not be deleted")
+		registrytest.WantError(t, err, registry.Forbidden, "this namespace may not be deleted")
 	}
 }
 
 func TestDeleteCollection(t *testing.T) {
 	r, store := registrytest.New(t)
-	ctx := testContext(t)
+	ctx := registrytest.Context(t)
 	for _, name := range []string{"a", "b", "c"} {
-		in := config(name)
+		in := registrytest.ConfigMap(name)
 		in.Labels = map[string]string{"app": "web"}
 		if name == "c" {
 			in.Labels = nil
 		}
-		must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
+		registrytest.Must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
 	}
 	items, err := r.DeleteCollection(ctx, core.ConfigMap, "default", registry.DeleteOptions{}, registry.ListOptions{Labels: "app=web"})
 	if err != nil || len(items) != 2 {
 		t.Errorf("%d items, %v", len(items), err)
 	}
-	if left := keys(t, store, "/registry/configmaps/default/"); len(left) != 1 || left[0] != "c" {
+	if left := storetest.Keys(t, store, "/registry/configmaps/default/"); len(left) != 1 || left[0] != "c" {
 		t.Errorf("left %v", left)
 	}
 }

@@ -1,4 +1,4 @@
-package registry_test
+package apitest_test
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"gantry/registry"
+	"gantry/registry/embedded/embeddedtest"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -33,7 +34,7 @@ func onBothStores(t *testing.T, f func(t *testing.T, r *registry.Registry, s sto
 		f(t, r, s)
 	}
 	t.Run("fake", func(t *testing.T) { run(t, store.NewFake()) })
-	t.Run("etcd", func(t *testing.T) { run(t, realEtcd(t)) })
+	t.Run("etcd", func(t *testing.T) { run(t, embeddedtest.Store(t)) })
 }
 
 // decoded is an object of version v as a client sends it.
@@ -73,9 +74,9 @@ func TestKindWithTwoGroups(t *testing.T) {
 		ctx, k := t.Context(), kindstest.Route()
 		legacy := k.Versions[0]
 		_, err := r.Get(ctx, k, "default", "a", "")
-		wantError(t, err, registry.NotFound, "could not find the requested resource")
+		registrytest.WantError(t, err, registry.NotFound, "could not find the requested resource")
 		_, err = r.Create(ctx, k, &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a"}}, registry.WriteOptions{})
-		wantError(t, err, registry.NotFound, "could not find the requested resource")
+		registrytest.WantError(t, err, registry.NotFound, "could not find the requested resource")
 		if err := r.Kinds().Add(k); err != nil {
 			t.Fatal(err)
 		}
@@ -88,10 +89,10 @@ func TestKindWithTwoGroups(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a := must(t)(r.Create(ctx, k, obj, registry.WriteOptions{Decoded: true}))
+		a := registrytest.Must(t)(r.Create(ctx, k, obj, registry.WriteOptions{Decoded: true}))
 		const stored = `{"kind":"Route","apiVersion":"routes.example.com/v1","metadata":{"name":"a","namespace":"default","generation":1},"spec":{"ingressClassName":"internal"},"status":{"loadBalancer":{}}}`
 		const old = `{"kind":"Route","apiVersion":"legacy.example.com/v1beta1","metadata":{"name":"a","namespace":"default","generation":1,"annotations":{"legacy.example.com/class":"internal"}},"spec":{},"status":{"loadBalancer":{}}}`
-		for _, it := range []*registry.Item{a, must(t)(r.Get(ctx, k, "default", "a", "")), must(t)(r.Get(ctx, k, "default", "a", "0"))} {
+		for _, it := range []*registry.Item{a, registrytest.Must(t)(r.Get(ctx, k, "default", "a", "")), registrytest.Must(t)(r.Get(ctx, k, "default", "a", "0"))} {
 			if got := in(t, it, k.Stored()); got != stored {
 				t.Errorf("stored:\n%s", cmp.Diff(stored, got))
 			}
@@ -105,12 +106,12 @@ func TestKindWithTwoGroups(t *testing.T) {
 		}
 
 		// Another class: for the watcher, which selects in the other version, the object is gone.
-		must(t)(r.Modify(ctx, k, "default", "a", func(current schema.Object) (schema.Object, error) {
+		registrytest.Must(t)(r.Modify(ctx, k, "default", "a", func(current schema.Object) (schema.Object, error) {
 			class := "external"
 			current.(*networkingv1.Ingress).Spec.IngressClassName = &class
 			return current, nil
 		}, registry.WriteOptions{}))
-		must(t)(r.Modify(ctx, k, "default", "a", func(current schema.Object) (schema.Object, error) {
+		registrytest.Must(t)(r.Modify(ctx, k, "default", "a", func(current schema.Object) (schema.Object, error) {
 			current.(*networkingv1.Ingress).Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: "192.0.2.1"}}
 			return current, nil
 		}, registry.WriteOptions{Subresource: "status"}))
@@ -132,7 +133,7 @@ func TestKindWithTwoGroups(t *testing.T) {
 			t.Errorf("row %v, %v", got, err)
 		}
 		_, err = r.List(ctx, k, "default", registry.ListOptions{Fields: "class=external"})
-		wantError(t, err, registry.BadRequest, "field label not supported: class")
+		registrytest.WantError(t, err, registry.BadRequest, "field label not supported: class")
 		if _, gone, err := r.Delete(ctx, k, "default", "a", registry.DeleteOptions{}); err != nil || !gone {
 			t.Error(gone, err)
 		}
@@ -140,7 +141,7 @@ func TestKindWithTwoGroups(t *testing.T) {
 		for err = nil; err == nil; {
 			_, err = w.Next(ctx, nil)
 		}
-		wantError(t, err, registry.NotFound, "could not find the requested resource")
+		registrytest.WantError(t, err, registry.NotFound, "could not find the requested resource")
 	})
 }
 
@@ -155,7 +156,7 @@ func TestKindWithoutGoType(t *testing.T) {
 		if want := []string{`unknown field "metadata.bogus"`, `unknown field "bogus"`}; err != nil || !slices.Equal(warnings, want) {
 			t.Fatal(warnings, err)
 		}
-		a := must(t)(r.Create(ctx, k, obj, registry.WriteOptions{Decoded: true}))
+		a := registrytest.Must(t)(r.Create(ctx, k, obj, registry.WriteOptions{Decoded: true}))
 		want := `{"kind":"Widget","apiVersion":"example.com/v1","metadata":{"name":"a","namespace":"default","generation":1},"spec":{"colour":"red","list":[1,"<a>",null],"ratio":0.5,"replicas":2}}`
 		if got := in(t, a, k.Stored()); got != want {
 			t.Errorf("created:\n%s", cmp.Diff(want, got))
@@ -183,20 +184,20 @@ func TestKindWithoutGoType(t *testing.T) {
 				u.Object["status"] = map[string]any{"replicas": int64(7)}
 			})
 		}
-		b := must(t)(scale(3))
+		b := registrytest.Must(t)(scale(3))
 		if obj := b.Object().(*unstructured.Unstructured); obj.GetGeneration() != 2 || obj.Object["status"] != nil {
 			t.Errorf("updated: %s", b.JSON)
 		}
 		_, err = scale(101)
-		wantError(t, err, registry.Invalid, "must be at most 100")
-		b = must(t)(change("status", func(u *unstructured.Unstructured) {
+		registrytest.WantError(t, err, registry.Invalid, "must be at most 100")
+		b = registrytest.Must(t)(change("status", func(u *unstructured.Unstructured) {
 			u.Object["status"] = map[string]any{"replicas": int64(3), "selector": "app=a"}
 			u.Object["spec"] = "dropped"
 		}))
 		if spec, status, selector := k.Scale().Get(b.Object()); spec != 3 || status != 3 || selector != "app=a" || b.Object().GetGeneration() != 2 {
 			t.Errorf("status: %d %d %q %s", spec, status, selector, b.JSON)
 		}
-		if same := must(t)(change("", func(*unstructured.Unstructured) {})); same.Revision != b.Revision {
+		if same := registrytest.Must(t)(change("", func(*unstructured.Unstructured) {})); same.Revision != b.Revision {
 			t.Errorf("no change was written: %d, %d", same.Revision, b.Revision)
 		}
 		l, err := r.List(ctx, k, "", registry.ListOptions{Fields: "spec.colour=red", Version: k.Versions[0]})
@@ -210,7 +211,7 @@ func TestKindWithoutGoType(t *testing.T) {
 		if err := other.Kinds().Add(again); err != nil {
 			t.Fatal(err)
 		}
-		if got := must(t)(other.Get(ctx, again, "default", "a", "")); string(got.JSON) != string(b.JSON) {
+		if got := registrytest.Must(t)(other.Get(ctx, again, "default", "a", "")); string(got.JSON) != string(b.JSON) {
 			t.Errorf("read again:\n%s", cmp.Diff(string(b.JSON), string(got.JSON)))
 		}
 		const key = "/registry/example.com/widgets/default/"
@@ -231,7 +232,7 @@ func TestKindWithoutGoType(t *testing.T) {
 			}
 		}
 		want = `{"kind":"Widget","apiVersion":"example.com/v1","metadata":{"name":"old","namespace":"default","labels":{"a":"b"}},"spec":{"colour":"red","replicas":1}}`
-		if got := in(t, must(t)(r.Get(ctx, k, "default", "old", "")), k.Stored()); got != want {
+		if got := in(t, registrytest.Must(t)(r.Get(ctx, k, "default", "old", "")), k.Stored()); got != want {
 			t.Errorf("by hand:\n%s", cmp.Diff(want, got))
 		}
 		for name := range hostile {
@@ -279,13 +280,13 @@ func TestFollowKinds(t *testing.T) {
 		if err := r.Kinds().Add(k); err != nil {
 			t.Fatal(err)
 		}
-		must(t)(r.Create(ctx, k, decoded(t, k.Stored(), `{"metadata":{"name":"a","namespace":"default"}}`), registry.WriteOptions{}))
+		registrytest.Must(t)(r.Create(ctx, k, decoded(t, k.Stored(), `{"metadata":{"name":"a","namespace":"default"}}`), registry.WriteOptions{}))
 		wantSaid("Widget a is there")
 		if _, _, err := r.Delete(ctx, k, "default", "a", registry.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		wantSaid("Widget a is gone")
-		must(t)(r.Create(ctx, k, decoded(t, k.Stored(), `{"metadata":{"name":"b","namespace":"default"}}`), registry.WriteOptions{}))
+		registrytest.Must(t)(r.Create(ctx, k, decoded(t, k.Stored(), `{"metadata":{"name":"b","namespace":"default"}}`), registry.WriteOptions{}))
 		wantSaid("Widget b is there")
 		r.Kinds().Remove(k)
 		wantSaid("Widget b is gone")
@@ -299,7 +300,7 @@ func TestFollowKinds(t *testing.T) {
 		wantSaid("Widget b is gone")
 		r.Kinds().Remove(k)
 	}
-	must(t)(r.Create(ctx, core.ConfigMap, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "c"}}, registry.WriteOptions{}))
+	registrytest.Must(t)(r.Create(ctx, core.ConfigMap, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "c"}}, registry.WriteOptions{}))
 	wantSaid("ConfigMap c is there")
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
@@ -314,7 +315,7 @@ func TestReplacedKind(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
-	must(t)(r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, registry.WriteOptions{}))
+	registrytest.Must(t)(r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, registry.WriteOptions{}))
 	before, after := kindstest.Widget(), kindstest.Widget()
 	after.Version, after.Versions = *after.Versions[0], []*schema.Version{{
 		Group: "example.com", Version: "v1", Kind: "Widget", New: schema.NewUnstructured, NewList: schema.NewUnstructuredList,
@@ -324,18 +325,18 @@ func TestReplacedKind(t *testing.T) {
 	if err := r.Kinds().Add(before); err != nil {
 		t.Fatal(err)
 	}
-	must(t)(r.Create(ctx, before, decoded(t, before.Stored(), `{"metadata":{"name":"a","namespace":"default"},"spec":{"replicas":4}}`), registry.WriteOptions{}))
+	registrytest.Must(t)(r.Create(ctx, before, decoded(t, before.Stored(), `{"metadata":{"name":"a","namespace":"default"},"spec":{"replicas":4}}`), registry.WriteOptions{}))
 	if err := r.Kinds().Add(after); err != nil {
 		t.Fatal(err)
 	}
 	_, err := r.Get(ctx, before, "default", "a", "")
-	wantError(t, err, registry.NotFound, "could not find the requested resource")
-	it := must(t)(r.Get(ctx, after, "default", "a", "0"))
+	registrytest.WantError(t, err, registry.NotFound, "could not find the requested resource")
+	it := registrytest.Must(t)(r.Get(ctx, after, "default", "a", "0"))
 	want := `{"kind":"Widget","apiVersion":"example.com/v1beta1","metadata":{"name":"a","namespace":"default","generation":1},"spec":{"colour":"red","size":4}}`
 	if got := in(t, it, after.Stored()); got != want {
 		t.Errorf("%s", cmp.Diff(want, got))
 	}
-	it = must(t)(r.Modify(ctx, after, "default", "a", func(current schema.Object) (schema.Object, error) {
+	it = registrytest.Must(t)(r.Modify(ctx, after, "default", "a", func(current schema.Object) (schema.Object, error) {
 		current.SetLabels(map[string]string{"a": "b"})
 		return current, nil
 	}, registry.WriteOptions{}))

@@ -1,4 +1,4 @@
-package registry_test
+package apitest_test
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 func BenchmarkCreatePod(b *testing.B) {
 	r, _ := registrytest.New(b)
 	for i := 0; b.Loop(); i++ {
-		if _, err := r.Create(context.Background(), core.Pod, pod(fmt.Sprintf("p%d", i)), registry.WriteOptions{}); err != nil {
+		if _, err := r.Create(context.Background(), core.Pod, registrytest.Pod(fmt.Sprintf("p%d", i)), registry.WriteOptions{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -29,7 +29,7 @@ func BenchmarkCreatePod(b *testing.B) {
 func BenchmarkPodStatus(b *testing.B) {
 	r, _ := registrytest.New(b)
 	ctx := context.Background()
-	if _, err := r.Create(ctx, core.Pod, pod("p"), registry.WriteOptions{}); err != nil {
+	if _, err := r.Create(ctx, core.Pod, registrytest.Pod("p"), registry.WriteOptions{}); err != nil {
 		b.Fatal(err)
 	}
 	for i := 0; b.Loop(); i++ {
@@ -49,7 +49,7 @@ func BenchmarkCreateService(b *testing.B) {
 	registrytest.Namespace(b, running, "default")
 	r := registry.New(registry.Config{Store: etcd, Kinds: running.Kinds(), ServiceCIDR: netip.MustParsePrefix("10.0.0.0/8")})
 	for i := 0; b.Loop(); i++ {
-		if _, err := r.Create(context.Background(), core.Service, service(fmt.Sprintf("s%d", i)), registry.WriteOptions{}); err != nil {
+		if _, err := r.Create(context.Background(), core.Service, registrytest.Service(fmt.Sprintf("s%d", i)), registry.WriteOptions{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,4 +1,4 @@
-package registry_test
+package apitest_test
 
 import (
 	"bytes"
@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
@@ -42,8 +43,8 @@ func TestFollowAllStartsWhenAllHaveStarted(t *testing.T) {
 		r := registry.New(registry.Config{Store: etcd, Kinds: kinds.New(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 		ended := make(chan error, 2)
 		go func() { ended <- r.Run(ctx) }()
-		must(t)(r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, registry.WriteOptions{}))
-		must(t)(r.Create(ctx, core.ConfigMap, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "ca"}}, registry.WriteOptions{}))
+		registrytest.Must(t)(r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, registry.WriteOptions{}))
+		registrytest.Must(t)(r.Create(ctx, core.ConfigMap, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "ca"}}, registry.WriteOptions{}))
 
 		started := false
 		var said []string
@@ -95,7 +96,7 @@ func TestFollowAllOfNothingStarts(t *testing.T) {
 func TestAFollowersPanicIsRecovered(t *testing.T) {
 	var log bytes.Buffer
 	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New(), Log: slog.New(slog.NewTextHandler(&log, nil))})
-	ctx, cancel := context.WithCancel(testContext(t))
+	ctx, cancel := context.WithCancel(registrytest.Context(t))
 	ended := make(chan error, 2)
 	go func() { ended <- r.Run(ctx) }()
 	heard := make(chan string, 8)
@@ -108,7 +109,7 @@ func TestAFollowersPanicIsRecovered(t *testing.T) {
 		})
 	}()
 	for _, name := range []string{"hostile", "next"} {
-		must(t)(r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, registry.WriteOptions{}))
+		registrytest.Must(t)(r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, registry.WriteOptions{}))
 		select {
 		case got := <-heard:
 			if got != name {

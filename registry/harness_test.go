@@ -1,10 +1,17 @@
 package registry
 
 import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"gantry/registry/mutation"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -49,4 +56,33 @@ var (
 // testKinds are kinds of a test's own: in a bubble, all that a registry waits for must be made there.
 func testKinds() *schema.Kinds {
 	return schema.NewKinds(schema.NewSet(podKind, nodeKind, deploymentKind))
+}
+
+// testRegistry is a running registry on a store; it ends with the test.
+func testRegistry(t *testing.T, s store.Store) *Registry {
+	t.Helper()
+	mutation.Detect(true)
+	t.Cleanup(func() {
+		if err := mutation.Changed(); err != nil {
+			t.Error(err)
+		}
+	})
+	r := New(Config{Store: s, Kinds: testKinds(), Agent: "test", Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return r
+}
+
+func testContext(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	t.Cleanup(cancel)
+	return ctx
 }

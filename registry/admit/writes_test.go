@@ -1,4 +1,4 @@
-package registry_test
+package admit_test
 
 import (
 	"context"
@@ -62,10 +62,10 @@ func registryWith(t *testing.T, rules ...admit.Rule) *registry.Registry {
 func TestEveryWriteIsAdmitted(t *testing.T) {
 	var j journal
 	r := registryWith(t, j.rule())
-	ctx := registry.WithUser(testContext(t), &authenticationv1.UserInfo{Username: "alice"})
+	ctx := registry.WithUser(registrytest.Context(t), &authenticationv1.UserInfo{Username: "alice"})
 	web := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"}, Spec: appsv1.ReplicaSetSpec{
 		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}},
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}, Spec: pod("p").Spec},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}, Spec: registrytest.Pod("p").Spec},
 	}}
 	touch := func(o schema.Object) (schema.Object, error) {
 		o.SetLabels(map[string]string{"changed": o.GetResourceVersion()})
@@ -76,14 +76,17 @@ func TestEveryWriteIsAdmitted(t *testing.T) {
 		do   func() error
 		want []string // what both phases are asked, without the phase
 	}{
-		{"create", func() error { _, err := r.Create(ctx, core.Pod, pod("p"), registry.WriteOptions{}); return err },
+		{"create", func() error {
+			_, err := r.Create(ctx, core.Pod, registrytest.Pod("p"), registry.WriteOptions{})
+			return err
+		},
 			[]string{"CREATE pods default/p by alice *v1.Pod"}},
 		{"dry run", func() error {
-			_, err := r.Create(ctx, core.Pod, pod("q"), registry.WriteOptions{DryRun: true})
+			_, err := r.Create(ctx, core.Pod, registrytest.Pod("q"), registry.WriteOptions{DryRun: true})
 			return err
 		}, []string{"CREATE pods default/q by alice *v1.Pod dry run"}},
 		{"the process itself", func() error {
-			_, err := r.Create(testContext(t), core.ConfigMap, config("c"), registry.WriteOptions{})
+			_, err := r.Create(registrytest.Context(t), core.ConfigMap, registrytest.ConfigMap("c"), registry.WriteOptions{})
 			return err
 		}, []string{"CREATE configmaps default/c by test *v1.ConfigMap"}},
 		{"update", func() error {
@@ -170,7 +173,7 @@ func TestPhases(t *testing.T) {
 		},
 	}
 	r := registryWith(t, rule)
-	it := must(t)(r.Create(testContext(t), core.ConfigMap, config("a"), registry.WriteOptions{}))
+	it := registrytest.Must(t)(r.Create(registrytest.Context(t), core.ConfigMap, registrytest.ConfigMap("a"), registry.WriteOptions{}))
 	if got := it.Object().GetLabels()["l"]; got != "good" {
 		t.Errorf("label %q is stored", got)
 	}
@@ -178,12 +181,12 @@ func TestPhases(t *testing.T) {
 		t.Errorf("create: -want +got\n%s", d)
 	}
 	label, seen = "not a label", nil
-	_, err := r.Create(testContext(t), core.ConfigMap, config("b"), registry.WriteOptions{})
+	_, err := r.Create(registrytest.Context(t), core.ConfigMap, registrytest.ConfigMap("b"), registry.WriteOptions{})
 	if !errors.Is(err, registry.Invalid) || len(seen) != 1 {
 		t.Errorf("a mutation that is invalid: %v, %v", err, seen)
 	}
 	seen = nil
-	_, err = r.Modify(testContext(t), core.ConfigMap, "default", "a", func(o schema.Object) (schema.Object, error) { return o, nil }, registry.WriteOptions{})
+	_, err = r.Modify(registrytest.Context(t), core.ConfigMap, "default", "a", func(o schema.Object) (schema.Object, error) { return o, nil }, registry.WriteOptions{})
 	if !errors.Is(err, registry.Invalid) || !slices.ContainsFunc(seen, func(s string) bool { return strings.HasPrefix(s, "mutate uid:true") }) {
 		t.Errorf("an update with a mutation that is invalid: %v, %v", err, seen)
 	}
@@ -199,10 +202,10 @@ func TestScaleIsMutated(t *testing.T) {
 	}})
 	web := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"}, Spec: appsv1.ReplicaSetSpec{
 		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}},
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}, Spec: pod("p").Spec},
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "web"}}, Spec: registrytest.Pod("p").Spec},
 	}}
-	must(t)(r.Create(testContext(t), apps.ReplicaSet, web, registry.WriteOptions{}))
-	it := must(t)(r.Modify(testContext(t), apps.ReplicaSet, "default", "web", func(o schema.Object) (schema.Object, error) {
+	registrytest.Must(t)(r.Create(registrytest.Context(t), apps.ReplicaSet, web, registry.WriteOptions{}))
+	it := registrytest.Must(t)(r.Modify(registrytest.Context(t), apps.ReplicaSet, "default", "web", func(o schema.Object) (schema.Object, error) {
 		nine := int32(9)
 		o.(*appsv1.ReplicaSet).Spec.Replicas = &nine
 		return o, nil
@@ -225,11 +228,11 @@ func TestErrorsOfRules(t *testing.T) {
 		{"undecided", errors.New("the policy is away"), registry.Unavailable, "the policy is away"},
 	} {
 		r := registryWith(t, admit.Rule{Name: "Refuse", Validate: func(context.Context, admit.Reader, *admit.Request) error { return c.err }})
-		_, err := r.Create(testContext(t), core.ConfigMap, config("a"), registry.WriteOptions{})
+		_, err := r.Create(registrytest.Context(t), core.ConfigMap, registrytest.ConfigMap("a"), registry.WriteOptions{})
 		if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if err := r.Admit(testContext(t), admit.Connect, core.Pod, "default", "p", &corev1.PodExecOptions{}, nil, registry.WriteOptions{Subresource: "exec"}); !errors.Is(err, c.kind) {
+		if err := r.Admit(registrytest.Context(t), admit.Connect, core.Pod, "default", "p", &corev1.PodExecOptions{}, nil, registry.WriteOptions{Subresource: "exec"}); !errors.Is(err, c.kind) {
 			t.Errorf("%s, connecting: %v", c.name, err)
 		}
 	}
@@ -245,12 +248,12 @@ func TestWarningsOfRules(t *testing.T) {
 	r := registryWith(t, rule)
 	var texts []string
 	warn := func(t []string) { texts = t }
-	must(t)(r.Create(testContext(t), core.ConfigMap, config("a"), registry.WriteOptions{Warn: warn}))
+	registrytest.Must(t)(r.Create(registrytest.Context(t), core.ConfigMap, registrytest.ConfigMap("a"), registry.WriteOptions{Warn: warn}))
 	if d := cmp.Diff([]string{"beware"}, texts); d != "" {
 		t.Errorf("create: -want +got\n%s", d)
 	}
 	texts = nil
-	if _, _, err := r.Delete(testContext(t), core.ConfigMap, "default", "a", registry.DeleteOptions{Warn: warn}); err != nil || len(texts) != 1 {
+	if _, _, err := r.Delete(registrytest.Context(t), core.ConfigMap, "default", "a", registry.DeleteOptions{Warn: warn}); err != nil || len(texts) != 1 {
 		t.Errorf("delete: %v, warnings %v", err, texts)
 	}
 }
@@ -271,12 +274,12 @@ func TestKeysThatNobodyStores(t *testing.T) {
 		}}
 	}
 	r := registryWith(t, count("Count"))
-	err := r.Admit(testContext(t), admit.Connect, core.Pod, "default", "p", &corev1.PodExecOptions{}, nil, registry.WriteOptions{Subresource: "exec"})
+	err := r.Admit(registrytest.Context(t), admit.Connect, core.Pod, "default", "p", &corev1.PodExecOptions{}, nil, registry.WriteOptions{Subresource: "exec"})
 	if !errors.Is(err, registry.Unavailable) || !strings.Contains(err.Error(), "a CONNECT of pods/exec cannot store") {
 		t.Errorf("connecting: %v", err)
 	}
 	r = registryWith(t, count("Other"))
-	if _, err := r.Create(testContext(t), core.ConfigMap, config("a"), registry.WriteOptions{}); !errors.Is(err, registry.Unavailable) || !strings.Contains(err.Error(), "not the rule's own") {
+	if _, err := r.Create(registrytest.Context(t), core.ConfigMap, registrytest.ConfigMap("a"), registry.WriteOptions{}); !errors.Is(err, registry.Unavailable) || !strings.Contains(err.Error(), "not the rule's own") {
 		t.Errorf("a key of another rule: %v", err)
 	}
 }

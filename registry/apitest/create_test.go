@@ -1,4 +1,4 @@
-package registry_test
+package apitest_test
 
 import (
 	"context"
@@ -14,18 +14,19 @@ import (
 	"gantry/registry"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
+	"gantry/registry/store/storetest"
 	"gantry/schema/core"
 )
 
 func TestCreateSetsWhatTheServerSets(t *testing.T) {
 	r, etcd := registrytest.New(t)
-	ctx := testContext(t)
-	in := config("a", "k", "v")
+	ctx := registrytest.Context(t)
+	in := registrytest.ConfigMap("a", "k", "v")
 	in.UID, in.SelfLink = "mine", "/x"
 	now := metav1.NewTime(time.Unix(1, 0))
 	in.DeletionTimestamp, in.CreationTimestamp = &now, now
 	in.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "m", Operation: metav1.ManagedFieldsOperationUpdate}}
-	it := must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
+	it := registrytest.Must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
 	got := it.Object().(*corev1.ConfigMap)
 	switch {
 	case got.UID == "" || got.UID == "mine":
@@ -34,43 +35,43 @@ func TestCreateSetsWhatTheServerSets(t *testing.T) {
 		t.Errorf("creationTimestamp %v", got.CreationTimestamp)
 	case got.DeletionTimestamp != nil || got.SelfLink != "" || got.ManagedFields != nil:
 		t.Errorf("metadata %+v", got.ObjectMeta)
-	case got.ResourceVersion != revisionOf(t, it) || it.Revision == 0:
+	case got.ResourceVersion != registrytest.ResourceVersion(t, it) || it.Revision == 0:
 		t.Errorf("resourceVersion %q, item's %d", got.ResourceVersion, it.Revision)
 	}
 	if in.UID != "mine" {
 		t.Error("the object handed in was changed")
 	}
-	value, rev := stored(t, etcd, "/registry/configmaps/default/a")
+	value, rev := storetest.Value(t, etcd, "/registry/configmaps/default/a")
 	if strings.Contains(value, "resourceVersion") || rev != it.Revision {
 		t.Errorf("stored at %d: %s", rev, value)
 	}
-	if got := must(t)(r.Get(ctx, core.ConfigMap, "default", "a", "")); string(got.JSON) != string(it.JSON) {
+	if got := registrytest.Must(t)(r.Get(ctx, core.ConfigMap, "default", "a", "")); string(got.JSON) != string(it.JSON) {
 		t.Errorf("read   %s\ncreate %s", got.JSON, it.JSON)
 	}
 }
 
 func TestCreateRefuses(t *testing.T) {
 	r, _ := registrytest.New(t)
-	ctx := testContext(t)
-	must(t)(r.Create(ctx, core.ConfigMap, config("a"), registry.WriteOptions{}))
-	withRevision := config("b")
+	ctx := registrytest.Context(t)
+	registrytest.Must(t)(r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("a"), registry.WriteOptions{}))
+	withRevision := registrytest.ConfigMap("b")
 	withRevision.ResourceVersion = "5"
-	elsewhere := config("b")
+	elsewhere := registrytest.ConfigMap("b")
 	elsewhere.Namespace = "nowhere"
-	nameless := config("")
+	nameless := registrytest.ConfigMap("")
 	for _, c := range []struct {
 		name string
 		in   *corev1.ConfigMap
 		kind registry.ErrorKind
 		text string
 	}{
-		{"a name that is taken", config("a"), registry.Exists, `"a" already exists`},
+		{"a name that is taken", registrytest.ConfigMap("a"), registry.Exists, `"a" already exists`},
 		{"a resourceVersion", withRevision, registry.BadRequest, "resourceVersion should not be set on objects to be created"},
 		{"no such namespace", elsewhere, registry.NotFound, `namespaces "nowhere" not found`},
 		{"no name", nameless, registry.Invalid, "metadata.name: Required value: name or generateName is required"},
-		{"a name with a slash", config("a/b"), registry.Invalid, "metadata.name: Invalid value"},
-		{"a name of dots", config(".."), registry.Invalid, "metadata.name: Invalid value"},
-		{"a value too large", config("b", "k", strings.Repeat("x", 1600<<10)), registry.ErrorKind(""), ""},
+		{"a name with a slash", registrytest.ConfigMap("a/b"), registry.Invalid, "metadata.name: Invalid value"},
+		{"a name of dots", registrytest.ConfigMap(".."), registry.Invalid, "metadata.name: Invalid value"},
+		{"a value too large", registrytest.ConfigMap("b", "k", strings.Repeat("x", 1600<<10)), registry.ErrorKind(""), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := r.Create(ctx, core.ConfigMap, c.in, registry.WriteOptions{})
@@ -80,22 +81,22 @@ func TestCreateRefuses(t *testing.T) {
 				}
 				return
 			}
-			wantError(t, err, c.kind, c.text)
+			registrytest.WantError(t, err, c.kind, c.text)
 		})
 	}
 }
 
 func TestGeneratedNames(t *testing.T) {
 	r, etcd := registrytest.New(t)
-	ctx := testContext(t)
-	in := config("")
+	ctx := registrytest.Context(t)
+	in := registrytest.ConfigMap("")
 	in.GenerateName = "web-"
-	it := must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
+	it := registrytest.Must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
 	if !regexp.MustCompile(`^web-[bcdfghjklmnpqrstvwxz2456789]{5}$`).MatchString(it.Name) {
 		t.Errorf("name %q", it.Name)
 	}
 	in.GenerateName = strings.Repeat("x", 70)
-	if it := must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{})); len(it.Name) != 63 {
+	if it := registrytest.Must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{})); len(it.Name) != 63 {
 		t.Errorf("name %q of %d bytes", it.Name, len(it.Name))
 	}
 
@@ -109,35 +110,35 @@ func TestGeneratedNames(t *testing.T) {
 		return s.Commit(ctx, txn)
 	}})
 	in.GenerateName = "clash-"
-	must(t)(clash.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
+	registrytest.Must(t)(clash.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
 	if tries != 8 {
 		t.Errorf("%d tries", tries)
 	}
 	tries = -8
 	_, err := clash.Create(ctx, core.ConfigMap, in, registry.WriteOptions{})
-	wantError(t, err, registry.Exists, "the server was not able to generate a unique name for the object")
+	registrytest.WantError(t, err, registry.Exists, "the server was not able to generate a unique name for the object")
 }
 
 func TestDryRunStoresNothing(t *testing.T) {
 	r, etcd := registrytest.New(t)
-	ctx := testContext(t)
-	must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
-	must(t)(r.Create(ctx, core.Pod, pod("p"), registry.WriteOptions{}))
+	ctx := registrytest.Context(t)
+	registrytest.Must(t)(r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("a", "n", "1"), registry.WriteOptions{}))
+	registrytest.Must(t)(r.Create(ctx, core.Pod, registrytest.Pod("p"), registry.WriteOptions{}))
 	before, err := etcd.Revision(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dry := registry.WriteOptions{DryRun: true}
-	if it := must(t)(r.Create(ctx, core.ConfigMap, config("b"), dry)); revisionOf(t, it) != "" || it.Object().GetUID() == "" {
+	if it := registrytest.Must(t)(r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("b"), dry)); registrytest.ResourceVersion(t, it) != "" || it.Object().GetUID() == "" {
 		t.Errorf("dry create: %s", it.JSON)
 	}
-	_, err = r.Create(ctx, core.ConfigMap, config("a"), dry)
-	wantError(t, err, registry.Exists, "")
-	if it := must(t)(r.Update(ctx, core.ConfigMap, config("a", "n", "2"), dry)); it.Object().(*corev1.ConfigMap).Data["n"] != "2" {
+	_, err = r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("a"), dry)
+	registrytest.WantError(t, err, registry.Exists, "")
+	if it := registrytest.Must(t)(r.Update(ctx, core.ConfigMap, registrytest.ConfigMap("a", "n", "2"), dry)); it.Object().(*corev1.ConfigMap).Data["n"] != "2" {
 		t.Errorf("dry update: %s", it.JSON)
 	}
-	must(t)(bindTo(ctx, r, "p", "n1", dry))
-	must(t)(r.Create(ctx, core.Service, service("s"), dry))
+	registrytest.Must(t)(registrytest.Bind(ctx, r, "p", "n1", dry))
+	registrytest.Must(t)(r.Create(ctx, core.Service, registrytest.Service("s"), dry))
 	if _, gone, err := r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{DryRun: true}); err != nil || !gone {
 		t.Errorf("dry delete: gone %v, %v", gone, err)
 	}
@@ -149,7 +150,7 @@ func TestDryRunStoresNothing(t *testing.T) {
 
 func TestUnknownOutcomeOfACreate(t *testing.T) {
 	_, etcd := registrytest.New(t)
-	ctx := testContext(t)
+	ctx := registrytest.Context(t)
 	for _, c := range []struct {
 		name   string
 		lands  bool
@@ -170,7 +171,7 @@ func TestUnknownOutcomeOfACreate(t *testing.T) {
 				return store.TxnResult{}, errLost
 			}
 			name := strings.ReplaceAll(c.name, " ", "-")
-			it, err := r.Create(ctx, core.ConfigMap, config(name), registry.WriteOptions{})
+			it, err := r.Create(ctx, core.ConfigMap, registrytest.ConfigMap(name), registry.WriteOptions{})
 			if (err == nil) != c.wantOK {
 				t.Fatalf("item %v, error %v", it, err)
 			}
@@ -178,7 +179,7 @@ func TestUnknownOutcomeOfACreate(t *testing.T) {
 			if err != nil && (!errors.As(err, &e) || !e.UnknownOutcome || e.Kind != registry.Timeout) {
 				t.Errorf("error %v", err)
 			}
-			if _, rev := stored(t, etcd, "/registry/configmaps/default/"+name); err == nil && rev != it.Revision {
+			if _, rev := storetest.Value(t, etcd, "/registry/configmaps/default/"+name); err == nil && rev != it.Revision {
 				t.Errorf("revision %d, stored at %d", it.Revision, rev)
 			}
 		})
@@ -199,7 +200,7 @@ func TestUnknownOutcomeOfAnUpdate(t *testing.T) {
 			_, _, err := r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{})
 			return err
 		}
-		_, err := r.Update(ctx, core.ConfigMap, config("a", "n", "2"), registry.WriteOptions{})
+		_, err := r.Update(ctx, core.ConfigMap, registrytest.ConfigMap("a", "n", "2"), registry.WriteOptions{})
 		return err
 	}
 	for _, c := range []struct {
@@ -215,15 +216,15 @@ func TestUnknownOutcomeOfAnUpdate(t *testing.T) {
 			f := &interceptedStore{Store: store.NewFake()}
 			r := registrytest.On(t, f)
 			registrytest.Namespace(t, r, "default")
-			ctx := testContext(t)
-			must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "1"), registry.WriteOptions{}))
+			ctx := registrytest.Context(t)
+			registrytest.Must(t)(r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("a", "n", "1"), registry.WriteOptions{}))
 			f.commit = func(ctx context.Context, s store.Store, txn store.Txn) (store.TxnResult, error) {
 				if err := c.what(ctx, s, txn); err != nil {
 					return store.TxnResult{}, err
 				}
 				return store.TxnResult{}, errLost
 			}
-			_, err := r.Update(ctx, core.ConfigMap, config("a", "n", "2"), registry.WriteOptions{})
+			_, err := r.Update(ctx, core.ConfigMap, registrytest.ConfigMap("a", "n", "2"), registry.WriteOptions{})
 			if (err == nil) != c.wantOK {
 				t.Errorf("update: %v", err)
 			}
@@ -232,8 +233,8 @@ func TestUnknownOutcomeOfAnUpdate(t *testing.T) {
 				t.Errorf("delete: %v", derr)
 			}
 			if !c.wantOK {
-				wantError(t, err, registry.Timeout, "the answer was lost")
-				wantError(t, derr, registry.Timeout, "the answer was lost")
+				registrytest.WantError(t, err, registry.Timeout, "the answer was lost")
+				registrytest.WantError(t, derr, registry.Timeout, "the answer was lost")
 			}
 		})
 	}

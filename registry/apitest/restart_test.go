@@ -1,4 +1,4 @@
-package registry
+package apitest_test
 
 import (
 	"context"
@@ -8,10 +8,14 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"gantry/registry"
 	"gantry/registry/embedded"
 	"gantry/registry/embedded/embeddedtest"
 	"gantry/registry/etcdlog"
+	"gantry/registry/registrytest"
 	"gantry/registry/store"
+	"gantry/registry/store/storetest"
+	"gantry/schema/core"
 )
 
 // TestEtcdRestarts: etcd is gone and back; what was deleted meanwhile is heard of, and nothing twice.
@@ -32,13 +36,13 @@ func TestEtcdRestarts(t *testing.T) {
 		return client
 	}
 	s := store.NewEtcd(dial(), dial())
-	put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
-	r := testRegistry(t, s)
+	storetest.Put(t, s, "/registry/pods/n/a", storetest.Pod("n", "a", ""))
+	r := registrytest.On(t, s)
 	changes := make(chan string, 100)
-	ctx, cancel := context.WithCancel(testContext(t))
+	ctx, cancel := context.WithCancel(registrytest.Context(t))
 	followed := make(chan error, 1)
 	go func() {
-		followed <- r.Follow(ctx, podKind, func(c Change) {
+		followed <- r.Follow(ctx, core.Pod, func(c registry.Change) {
 			switch {
 			case c.New == nil:
 				changes <- "- " + c.Old.Name
@@ -50,26 +54,26 @@ func TestEtcdRestarts(t *testing.T) {
 	if got := <-changes; got != "+ a" {
 		t.Errorf("first %s", got)
 	}
-	w, err := r.Watch(ctx, podKind, "", WatchOptions{ResourceVersion: "0"})
+	w, err := r.Watch(ctx, core.Pod, "", registry.WatchOptions{ResourceVersion: "0"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	next(t, w, 1)
+	registrytest.Next(t, w, 1)
 	e.Close()
 	if e, err = embedded.Open(cfg); err != nil {
 		t.Fatal(err)
 	}
 	inside := store.NewEtcd(e.Client(), e.Client())
-	d := del(t, inside, "/registry/pods/n/a")
-	b := put(t, inside, "/registry/pods/n/b", podJSON("n", "b", ""))
-	if got, want := fmt.Sprint(show(next(t, w, 2))), fmt.Sprintf("[DELETED a %d ADDED b %d]", d, b); got != want {
+	d := storetest.Delete(t, inside, "/registry/pods/n/a")
+	b := storetest.Put(t, inside, "/registry/pods/n/b", storetest.Pod("n", "b", ""))
+	if got, want := fmt.Sprint(registrytest.Show(registrytest.Next(t, w, 2))), fmt.Sprintf("[DELETED a %d ADDED b %d]", d, b); got != want {
 		t.Errorf("a watcher saw %s, want %s", got, want)
 	}
 	if got := <-changes + " " + <-changes; got != "- a + b" {
 		t.Errorf("Follow reported %s", got)
 	}
-	if l, err := r.List(ctx, podKind, "", ListOptions{}); err != nil || names(l) != "b" {
-		t.Errorf("List = %s, %v", names(l), err)
+	if l, err := r.List(ctx, core.Pod, "", registry.ListOptions{}); err != nil || registrytest.Names(l) != "b" {
+		t.Errorf("List = %s, %v", registrytest.Names(l), err)
 	}
 	cancel()
 	<-followed

@@ -1,4 +1,4 @@
-package registry
+package quarantine_test
 
 import (
 	"context"
@@ -13,14 +13,20 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/registry"
 	"gantry/registry/quarantine"
+	"gantry/registry/registrytest"
 	"gantry/registry/store"
+	"gantry/registry/store/storetest"
 	"gantry/schema"
+	"gantry/schema/apps"
+	"gantry/schema/core"
+	"gantry/schema/kinds"
 )
 
 // TestHostileValues writes arbitrary values, as with etcdctl, before the cache is filled and after.
 func TestHostileValues(t *testing.T) {
-	good := podJSON("n", "bad", "")
+	good := storetest.Pod("n", "bad", "")
 	tests := []struct{ name, value, want string }{
 		{"not JSON", "rubbish", "not a JSON object"},
 		{"empty", "", "empty"},
@@ -32,13 +38,13 @@ func TestHostileValues(t *testing.T) {
 		{"byte order mark", "\ufeff" + good, "not a JSON object"},
 		{"not UTF-8", strings.Replace(good, `"i"`, "\"\xff\"", 1), "UTF-8"},
 		{"protobuf", "k8s\x00\x0a\x09", "protobuf"},
-		{"other name", podJSON("n", "else", ""), `metadata.name is "else"`},
-		{"other namespace", podJSON("m", "bad", ""), `metadata.namespace is "m"`},
+		{"other name", storetest.Pod("n", "else", ""), `metadata.name is "else"`},
+		{"other namespace", storetest.Pod("m", "bad", ""), `metadata.namespace is "m"`},
 		{"other kind", strings.Replace(good, `"Pod"`, `"Node"`, 1), "is not a v1 Pod"},
 		{"other version", strings.Replace(good, `"v1"`, `"v2"`, 1), "is not a v1 Pod"},
-		{"no uid", strings.Replace(good, `"uid":"`+uidOf("bad")+`",`, "", 1), "metadata.uid is missing"},
-		{"a path as uid", strings.Replace(good, uidOf("bad"), "../../../tmp/x", 1), `metadata.uid is no UUID: "../../../tmp/x"`},
-		{"half a uid", strings.Replace(good, uidOf("bad"), uidOf("bad")[:35], 1), "metadata.uid is no UUID"},
+		{"no uid", strings.Replace(good, `"uid":"`+storetest.UID("bad")+`",`, "", 1), "metadata.uid is missing"},
+		{"a path as uid", strings.Replace(good, storetest.UID("bad"), "../../../tmp/x", 1), `metadata.uid is no UUID: "../../../tmp/x"`},
+		{"half a uid", strings.Replace(good, storetest.UID("bad"), storetest.UID("bad")[:35], 1), "metadata.uid is no UUID"},
 		{"a time after 9999", strings.Replace(good, `"status":{`, `"status":{"startTime":"9999-12-31T23:59:59-01:00"`, 1), "status.startTime: Invalid value"},
 		{"a time that was written as year 10000", strings.Replace(good, `"status":{`, `"status":{"startTime":"10000-01-01T00:59:59Z"`, 1), "parsing time"},
 		{"a quantity of many digits", strings.Replace(good, `"image":"i"`, `"image":"i","resources":{"limits":{"cpu":"1e-2147483648"}}`, 1), "spec.containers[0].resources.limits[cpu]: Invalid value"},
@@ -50,69 +56,69 @@ func TestHostileValues(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			s := store.NewFake()
-			first := put(t, s, "/registry/pods/n/good", podJSON("n", "good", ""))
-			was := put(t, s, "/registry/pods/n/bad", good)
+			first := storetest.Put(t, s, "/registry/pods/n/good", storetest.Pod("n", "good", ""))
+			was := storetest.Put(t, s, "/registry/pods/n/bad", good)
 			var mu sync.Mutex
 			var reported []string
-			r := runRegistry(t, Config{Store: s, Kinds: testKinds(), Quarantine: true, Log: slog.New(slog.DiscardHandler),
+			r := registrytest.Run(t, registry.Config{Store: s, Kinds: kinds.New(), Quarantine: true, Log: slog.New(slog.DiscardHandler),
 				OnBad: func(k *schema.Kind, namespace, name string, err error) {
 					mu.Lock()
 					defer mu.Unlock()
 					reported = append(reported, fmt.Sprintf("%s %s/%s %v", k.Kind, namespace, name, err))
 				}})
-			ctx := testContext(t)
-			w, err := r.Watch(ctx, podKind, "", WatchOptions{})
+			ctx := registrytest.Context(t)
+			w, err := r.Watch(ctx, core.Pod, "", registry.WatchOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			next(t, w, 2)
-			rev := put(t, s, "/registry/pods/n/bad", tt.value)
-			if got, want := fmt.Sprint(show(next(t, w, 1))), fmt.Sprintf("[DELETED bad %d]", rev); got != want {
+			registrytest.Next(t, w, 2)
+			rev := storetest.Put(t, s, "/registry/pods/n/bad", tt.value)
+			if got, want := fmt.Sprint(registrytest.Show(registrytest.Next(t, w, 1))), fmt.Sprintf("[DELETED bad %d]", rev); got != want {
 				t.Errorf("a watcher saw %s, want %s", got, want)
 			}
 			isBad(t, ctx, s, r, rev, was, tt.want)
 			// Another process that starts now sees the same, and does not write the record again.
-			r2 := runRegistry(t, Config{Store: s, Kinds: testKinds(), Quarantine: true, Log: slog.New(slog.DiscardHandler)})
+			r2 := registrytest.Run(t, registry.Config{Store: s, Kinds: kinds.New(), Quarantine: true, Log: slog.New(slog.DiscardHandler)})
 			isBad(t, ctx, s, r2, rev, was, tt.want)
 			said := func() []string {
 				mu.Lock()
 				defer mu.Unlock()
 				return reported
 			}
-			_ = waitFor(ctx, func() bool { return len(said()) > 0 }) // OnBad is called after the record is written
+			_ = registrytest.WaitFor(ctx, func() bool { return len(said()) > 0 }) // OnBad is called after the record is written
 			if reported := said(); len(reported) != 1 || !strings.Contains(reported[0], "Pod n/bad ") {
 				t.Errorf("OnBad was called with %q", reported)
 			}
-			again := put(t, s, "/registry/pods/n/bad", good)
-			put(t, s, "/registry/pods/n/good", podJSON("n", "good", `"x":"y"`))
-			if got, want := fmt.Sprint(show(next(t, w, 2))), fmt.Sprintf("[ADDED bad %d MODIFIED good %d]", again, again+1); again > first && got != want &&
+			again := storetest.Put(t, s, "/registry/pods/n/bad", good)
+			storetest.Put(t, s, "/registry/pods/n/good", storetest.Pod("n", "good", `"x":"y"`))
+			if got, want := fmt.Sprint(registrytest.Show(registrytest.Next(t, w, 2))), fmt.Sprintf("[ADDED bad %d MODIFIED good %d]", again, again+1); again > first && got != want &&
 				!strings.HasPrefix(got, fmt.Sprintf("[ADDED bad %d MODIFIED good ", again)) {
 				t.Errorf("after the repair a watcher saw %s, want %s", got, want)
 			}
-			if err := waitFor(ctx, func() bool {
+			if err := registrytest.WaitFor(ctx, func() bool {
 				kv, _, err := s.Get(ctx, "/gantry/quarantine/registry/pods/n/bad", 0)
 				return err == nil && kv == nil
 			}); err != nil {
 				t.Error("the record outlives the repair")
 			}
-			if _, err := r.Get(ctx, podKind, "n", "bad", ""); err != nil {
+			if _, err := r.Get(ctx, core.Pod, "n", "bad", ""); err != nil {
 				t.Errorf("Get after the repair: %v", err)
 			}
 		})
 	}
 }
 
-func isBad(t *testing.T, ctx context.Context, s store.Store, r *Registry, rev, good int64, want string) {
+func isBad(t *testing.T, ctx context.Context, s store.Store, r *registry.Registry, rev, good int64, want string) {
 	t.Helper()
-	l, err := r.List(ctx, podKind, "", ListOptions{})
-	if err != nil || names(l) != "good" {
-		t.Errorf("List = %s, %v", names(l), err)
+	l, err := r.List(ctx, core.Pod, "", registry.ListOptions{})
+	if err != nil || registrytest.Names(l) != "good" {
+		t.Errorf("List = %s, %v", registrytest.Names(l), err)
 	}
-	if _, err := r.Get(ctx, podKind, "n", "bad", ""); !errors.Is(err, Unreadable) || !strings.Contains(err.Error(), want) {
+	if _, err := r.Get(ctx, core.Pod, "n", "bad", ""); !errors.Is(err, registry.Unreadable) || !strings.Contains(err.Error(), want) {
 		t.Errorf("Get: %v, want %s", err, want)
 	}
 	var b quarantine.Record
-	err = waitFor(ctx, func() bool {
+	err = registrytest.WaitFor(ctx, func() bool {
 		kv, _, err := s.Get(ctx, "/gantry/quarantine/registry/pods/n/bad", 0)
 		return err == nil && kv != nil && json.Unmarshal(kv.Value, &b) == nil
 	})
@@ -124,7 +130,7 @@ func isBad(t *testing.T, ctx context.Context, s store.Store, r *Registry, rev, g
 // TestHandWrittenValues: what a person writes with etcdctl just works, in whatever form.
 func TestHandWrittenValues(t *testing.T) {
 	s := store.NewFake()
-	r := testRegistry(t, s)
+	r := registrytest.On(t, s)
 	tests := []struct{ name, value string }{
 		{"pretty-printed, other order", "{\n  \"metadata\": {\n    \"uid\": \"0f8fad5b-d9cb-469f-a165-70867728950e\", \"name\": \"a\",\n \"namespace\": \"n\"\n  },\n  \"apiVersion\": \"v1\", \"spec\": {},\n  \"kind\": \"Pod\"\n}\n"},
 		{"a resourceVersion of its own", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e","resourceVersion":"99"},"spec":{}}`},
@@ -132,8 +138,8 @@ func TestHandWrittenValues(t *testing.T) {
 		{"unknown fields", `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e","foo":1},"spec":{"bar":{}}}`},
 	}
 	for _, tt := range tests {
-		rev := put(t, s, "/registry/pods/n/a", tt.value)
-		it, err := r.Get(testContext(t), podKind, "n", "a", "")
+		rev := storetest.Put(t, s, "/registry/pods/n/a", tt.value)
+		it, err := r.Get(registrytest.Context(t), core.Pod, "n", "a", "")
 		if err != nil {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
@@ -144,18 +150,18 @@ func TestHandWrittenValues(t *testing.T) {
 			t.Errorf("%s: %s, want %s and the defaults", tt.name, it.JSON, want)
 		}
 	}
-	put(t, s, "/registry/deployments/n/d", `{"metadata":{"name":"d","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e"},"spec":{"replicas":5}}`)
-	it, err := r.Get(testContext(t), deploymentKind, "n", "d", "")
+	storetest.Put(t, s, "/registry/deployments/n/d", `{"metadata":{"name":"d","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e"},"spec":{"replicas":5}}`)
+	it, err := r.Get(registrytest.Context(t), apps.Deployment, "n", "d", "")
 	if err != nil || *it.Object().(*appsv1.Deployment).Spec.Replicas != 5 {
 		t.Errorf("a scaled deployment: %v, %v", it, err)
 	}
-	put(t, s, "/registry/deployments/n/d", `{"metadata":{"name":"d","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e"},"spec":{"replicas":-5}}`)
-	if _, err := r.Get(testContext(t), deploymentKind, "n", "d", ""); !errors.Is(err, Unreadable) {
+	storetest.Put(t, s, "/registry/deployments/n/d", `{"metadata":{"name":"d","namespace":"n","uid":"0f8fad5b-d9cb-469f-a165-70867728950e"},"spec":{"replicas":-5}}`)
+	if _, err := r.Get(registrytest.Context(t), apps.Deployment, "n", "d", ""); !errors.Is(err, registry.Unreadable) {
 		t.Errorf("negative replicas: %v", err)
 	}
-	put(t, s, "/registry/pods/a/b/c", `{}`)
-	put(t, s, "/registry/pods/x", `{}`)
-	if l, err := r.List(testContext(t), podKind, "", ListOptions{}); err != nil || names(l) != "a" {
-		t.Errorf("keys of no object: %s, %v", names(l), err)
+	storetest.Put(t, s, "/registry/pods/a/b/c", `{}`)
+	storetest.Put(t, s, "/registry/pods/x", `{}`)
+	if l, err := r.List(registrytest.Context(t), core.Pod, "", registry.ListOptions{}); err != nil || registrytest.Names(l) != "a" {
+		t.Errorf("keys of no object: %s, %v", registrytest.Names(l), err)
 	}
 }

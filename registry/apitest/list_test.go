@@ -1,7 +1,6 @@
-package registry
+package apitest_test
 
 import (
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -12,27 +11,22 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gantry/registry"
 	"gantry/registry/embedded/embeddedtest"
+	"gantry/registry/registrytest"
 	"gantry/registry/store"
+	"gantry/registry/store/storetest"
+	"gantry/schema/core"
 )
-
-// names is a list in short: "a b c @7".
-func names(l List) string {
-	var out []string
-	for _, it := range l.Items {
-		out = append(out, it.Name)
-	}
-	return strings.Join(out, " ")
-}
 
 // TestListTable is the table of resourceVersion, resourceVersionMatch and limit of Kubernetes' API concepts page.
 func TestListTable(t *testing.T) {
 	s := store.NewFake()
-	old := put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
-	put(t, s, "/registry/pods/n/b", podJSON("n", "b", ""))
-	now := put(t, s, "/registry/pods/n/c", podJSON("n", "c", ""))
-	r := testRegistry(t, s)
-	if _, err := r.List(testContext(t), podKind, "", ListOptions{}); err != nil {
+	old := storetest.Put(t, s, "/registry/pods/n/a", storetest.Pod("n", "a", ""))
+	storetest.Put(t, s, "/registry/pods/n/b", storetest.Pod("n", "b", ""))
+	now := storetest.Put(t, s, "/registry/pods/n/c", storetest.Pod("n", "c", ""))
+	r := registrytest.On(t, s)
+	if _, err := r.List(registrytest.Context(t), core.Pod, "", registry.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	const all, first = "a b c", "a b"
@@ -63,7 +57,7 @@ func TestListTable(t *testing.T) {
 	}
 	for _, tt := range tests {
 		name := fmt.Sprintf("rv=%s match=%s limit=%d", tt.rv, tt.match, tt.limit)
-		l, err := r.List(testContext(t), podKind, "n", ListOptions{
+		l, err := r.List(registrytest.Context(t), core.Pod, "n", registry.ListOptions{
 			ResourceVersion: strings.ReplaceAll(tt.rv, "OLD", fmt.Sprint(old)), ResourceVersionMatch: tt.match, Limit: tt.limit})
 		switch {
 		case tt.wantErr != "":
@@ -79,8 +73,8 @@ func TestListTable(t *testing.T) {
 		if tt.want == "a" {
 			wantRev = old
 		}
-		if names(l) != tt.want || l.Revision != wantRev || (l.Continue != "") != (tt.want == first) {
-			t.Errorf("%s: %q at %d, continue %q, want %q at %d", name, names(l), l.Revision, l.Continue, tt.want, wantRev)
+		if registrytest.Names(l) != tt.want || l.Revision != wantRev || (l.Continue != "") != (tt.want == first) {
+			t.Errorf("%s: %q at %d, continue %q, want %q at %d", name, registrytest.Names(l), l.Revision, l.Continue, tt.want, wantRev)
 		}
 	}
 }
@@ -88,13 +82,13 @@ func TestListTable(t *testing.T) {
 func TestListOfTheFuture(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store.NewFake()
-		rev := put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
-		r := testRegistry(t, s)
+		rev := storetest.Put(t, s, "/registry/pods/n/a", storetest.Pod("n", "a", ""))
+		r := registrytest.On(t, s)
 		for _, match := range []string{"", "Exact", "NotOlderThan"} {
 			began := time.Now()
-			_, err := r.List(testContext(t), podKind, "", ListOptions{ResourceVersion: fmt.Sprint(rev + 5), ResourceVersionMatch: match})
+			_, err := r.List(registrytest.Context(t), core.Pod, "", registry.ListOptions{ResourceVersion: fmt.Sprint(rev + 5), ResourceVersionMatch: match})
 			want := fmt.Sprintf("Too large resource version: %d, current: %d", rev+5, rev)
-			if !errors.Is(err, Timeout) || !strings.Contains(err.Error(), want) || time.Since(began) > freshWait {
+			if !errors.Is(err, registry.Timeout) || !strings.Contains(err.Error(), want) || time.Since(began) > 3*time.Second {
 				t.Errorf("match %q: %v after %s, want %s", match, err, time.Since(began), want)
 			}
 		}
@@ -106,16 +100,16 @@ func TestListPages(t *testing.T) {
 		t.Run(from, func(t *testing.T) {
 			s := store.NewFake()
 			for i := range 7 {
-				put(t, s, fmt.Sprintf("/registry/pods/n/p%d", i), podJSON("n", fmt.Sprintf("p%d", i), ""))
+				storetest.Put(t, s, fmt.Sprintf("/registry/pods/n/p%d", i), storetest.Pod("n", fmt.Sprintf("p%d", i), ""))
 			}
-			put(t, s, "/registry/pods/m/x", podJSON("m", "x", ""))
-			r := testRegistry(t, s)
-			ctx := testContext(t)
+			storetest.Put(t, s, "/registry/pods/m/x", storetest.Pod("m", "x", ""))
+			r := registrytest.On(t, s)
+			ctx := registrytest.Context(t)
 			var got []string
-			o := ListOptions{Limit: 3}
+			o := registry.ListOptions{Limit: 3}
 			var at int64
 			for {
-				l, err := r.List(ctx, podKind, "n", o)
+				l, err := r.List(ctx, core.Pod, "n", o)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -126,7 +120,7 @@ func TestListPages(t *testing.T) {
 				if l.Remaining != nil {
 					left = *l.Remaining
 				}
-				got = append(got, fmt.Sprintf("%s (%d left)", names(l), left))
+				got = append(got, fmt.Sprintf("%s (%d left)", registrytest.Names(l), left))
 				if l.Revision != at {
 					t.Errorf("a page at %d, the first at %d", l.Revision, at)
 				}
@@ -134,16 +128,13 @@ func TestListPages(t *testing.T) {
 					break
 				}
 				// What happens between pages is not seen.
-				del(t, s, "/registry/pods/n/p4")
-				rev := put(t, s, "/registry/pods/n/p30", podJSON("n", "p30", ""))
-				if err := r.Observed(ctx, podKind, rev); err != nil {
+				storetest.Delete(t, s, "/registry/pods/n/p4")
+				rev := storetest.Put(t, s, "/registry/pods/n/p30", storetest.Pod("n", "p30", ""))
+				if err := r.Observed(ctx, core.Pod, rev); err != nil {
 					t.Fatal(err)
 				}
 				if from == "store" {
-					c := r.reads.caches.of(podKind)
-					c.mu.Lock()
-					c.pages = nil
-					c.mu.Unlock()
+					r = registrytest.On(t, s) // another process, which has no state of the first page
 				}
 			}
 			if d := cmp.Diff([]string{"p0 p1 p2 (4 left)", "p3 p4 p5 (1 left)", "p6 (-1 left)"}, got); d != "" {
@@ -156,42 +147,39 @@ func TestListPages(t *testing.T) {
 func TestContinueAfterCompaction(t *testing.T) {
 	s := store.NewFake()
 	for i := range 5 {
-		put(t, s, fmt.Sprintf("/registry/pods/n/p%d", i), podJSON("n", fmt.Sprintf("p%d", i), ""))
+		storetest.Put(t, s, fmt.Sprintf("/registry/pods/n/p%d", i), storetest.Pod("n", fmt.Sprintf("p%d", i), ""))
 	}
-	r := testRegistry(t, s)
-	ctx := testContext(t)
-	l, err := r.List(ctx, podKind, "", ListOptions{Limit: 2})
+	r := registrytest.On(t, s)
+	ctx := registrytest.Context(t)
+	l, err := r.List(ctx, core.Pod, "", registry.ListOptions{Limit: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	rev := put(t, s, "/registry/pods/n/p3", podJSON("n", "p3", `"new":"x"`))
+	rev := storetest.Put(t, s, "/registry/pods/n/p3", storetest.Pod("n", "p3", `"new":"x"`))
 	s.Compact(rev)
-	if err := r.Observed(ctx, podKind, rev); err != nil {
+	if err := r.Observed(ctx, core.Pod, rev); err != nil {
 		t.Fatal(err)
 	}
-	c := r.reads.caches.of(podKind)
-	c.mu.Lock()
-	c.pages = nil
-	c.mu.Unlock()
-	_, err = r.List(ctx, podKind, "", ListOptions{Limit: 2, Continue: l.Continue})
-	var e *Error
-	if !errors.As(err, &e) || e.Kind != Expired || !strings.HasPrefix(e.Reason, "The provided continue parameter is too old") || e.Continue == "" {
+	r = registrytest.On(t, s) // another process, which has no state of the first page
+	_, err = r.List(ctx, core.Pod, "", registry.ListOptions{Limit: 2, Continue: l.Continue})
+	var e *registry.Error
+	if !errors.As(err, &e) || e.Kind != registry.Expired || !strings.HasPrefix(e.Reason, "The provided continue parameter is too old") || e.Continue == "" {
 		t.Fatalf("continue after compaction: %v", err)
 	}
-	l, err = r.List(ctx, podKind, "", ListOptions{Limit: 2, Continue: e.Continue})
-	if err != nil || names(l) != "p2 p3" || l.Revision != rev || l.Items[1].labels().Get("new") != "x" {
-		t.Errorf("inconsistent continuation: %s at %d, %v", names(l), l.Revision, err)
+	l, err = r.List(ctx, core.Pod, "", registry.ListOptions{Limit: 2, Continue: e.Continue})
+	if err != nil || registrytest.Names(l) != "p2 p3" || l.Revision != rev || l.Items[1].Object().GetLabels()["new"] != "x" {
+		t.Errorf("inconsistent continuation: %s at %d, %v", registrytest.Names(l), l.Revision, err)
 	}
-	_, err = r.List(ctx, podKind, "", ListOptions{ResourceVersion: fmt.Sprint(rev - 1), ResourceVersionMatch: "Exact"})
-	if !errors.As(err, &e) || e.Kind != Expired || e.Reason != "The resourceVersion for the provided list is too old." {
+	_, err = r.List(ctx, core.Pod, "", registry.ListOptions{ResourceVersion: fmt.Sprint(rev - 1), ResourceVersionMatch: "Exact"})
+	if !errors.As(err, &e) || e.Kind != registry.Expired || e.Reason != "The resourceVersion for the provided list is too old." {
 		t.Errorf("exact list at a compacted revision: %v", err)
 	}
 }
 
 func TestBadTokens(t *testing.T) {
 	s := store.NewFake()
-	put(t, s, "/registry/pods/n/a", podJSON("n", "a", ""))
-	r := testRegistry(t, s)
+	storetest.Put(t, s, "/registry/pods/n/a", storetest.Pod("n", "a", ""))
+	r := registrytest.On(t, s)
 	enc := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	for name, token := range map[string]string{
 		"not base64":      "!!",
@@ -203,24 +191,24 @@ func TestBadTokens(t *testing.T) {
 		"other namespace": enc(`{"v":"meta.k8s.io/v1","rv":2,"start":"pods/m/a"}`),
 		"up":              enc(`{"v":"meta.k8s.io/v1","rv":2,"start":"pods/n/../../secrets"}`),
 	} {
-		_, err := r.List(testContext(t), podKind, "n", ListOptions{Continue: token, Limit: 1})
-		if !errors.Is(err, BadRequest) || !strings.Contains(err.Error(), "continue key is not valid") {
+		_, err := r.List(registrytest.Context(t), core.Pod, "n", registry.ListOptions{Continue: token, Limit: 1})
+		if !errors.Is(err, registry.BadRequest) || !strings.Contains(err.Error(), "continue key is not valid") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	good := encodeToken(podKind, "n/a", 2)
-	_, err := r.List(testContext(t), podKind, "n", ListOptions{Continue: good, ResourceVersion: "2"})
-	if !errors.Is(err, BadRequest) || !strings.Contains(err.Error(), "specifying resource version is not allowed when using continue") {
+	good := enc(`{"v":"meta.k8s.io/v1","rv":2,"start":"pods/n/a"}`)
+	_, err := r.List(registrytest.Context(t), core.Pod, "n", registry.ListOptions{Continue: good, ResourceVersion: "2"})
+	if !errors.Is(err, registry.BadRequest) || !strings.Contains(err.Error(), "specifying resource version is not allowed when using continue") {
 		t.Errorf("token and resourceVersion: %v", err)
 	}
 }
 
 func TestSelectors(t *testing.T) {
 	s := store.NewFake()
-	put(t, s, "/registry/pods/m/a", podJSON("m", "a", `"app":"web","tier":"1"`))
-	put(t, s, "/registry/pods/n/a", podJSON("n", "a", `"app":"web","tier":"2"`))
-	put(t, s, "/registry/pods/n/b", podJSON("n", "b", `"app":"db"`))
-	r := testRegistry(t, s)
+	storetest.Put(t, s, "/registry/pods/m/a", storetest.Pod("m", "a", `"app":"web","tier":"1"`))
+	storetest.Put(t, s, "/registry/pods/n/a", storetest.Pod("n", "a", `"app":"web","tier":"2"`))
+	storetest.Put(t, s, "/registry/pods/n/b", storetest.Pod("n", "b", `"app":"db"`))
+	r := registrytest.On(t, s)
 	tests := []struct{ namespace, labels, fields, want string }{
 		{"", "app=web", "", "a a"},
 		{"n", "app=web", "", "a"},
@@ -238,45 +226,43 @@ func TestSelectors(t *testing.T) {
 	}
 	for range 2 { // without an index and with it
 		for _, tt := range tests {
-			l, err := r.List(testContext(t), podKind, tt.namespace, ListOptions{Labels: tt.labels, Fields: tt.fields})
-			if err != nil || names(l) != tt.want {
-				t.Errorf("%+v: %q, %v", tt, names(l), err)
+			l, err := r.List(registrytest.Context(t), core.Pod, tt.namespace, registry.ListOptions{Labels: tt.labels, Fields: tt.fields})
+			if err != nil || registrytest.Names(l) != tt.want {
+				t.Errorf("%+v: %q, %v", tt, registrytest.Names(l), err)
 			}
 		}
-		rev := put(t, s, "/registry/pods/n/c", podJSON("n", "c", `"app":"other"`))
-		if err := r.Observed(testContext(t), podKind, rev); err != nil {
+		rev := storetest.Put(t, s, "/registry/pods/n/c", storetest.Pod("n", "c", `"app":"other"`))
+		if err := r.Observed(registrytest.Context(t), core.Pod, rev); err != nil {
 			t.Fatal(err)
 		}
-		del(t, s, "/registry/pods/n/c")
+		storetest.Delete(t, s, "/registry/pods/n/c")
 	}
 	for _, bad := range []struct{ labels, fields, want string }{
 		{"a==b=c", "", "unable to parse requirement"},
 		{"", "spec.foo=x", "field label not supported: spec.foo"},
 		{"", "x", "invalid selector"},
 	} {
-		_, err := r.List(testContext(t), podKind, "", ListOptions{Labels: bad.labels, Fields: bad.fields})
-		if !errors.Is(err, BadRequest) || !strings.Contains(err.Error(), bad.want) {
+		_, err := r.List(registrytest.Context(t), core.Pod, "", registry.ListOptions{Labels: bad.labels, Fields: bad.fields})
+		if !errors.Is(err, registry.BadRequest) || !strings.Contains(err.Error(), bad.want) {
 			t.Errorf("%+v: %v", bad, err)
 		}
 	}
 }
 
 func TestConsistentReadSeesEarlierWrites(t *testing.T) {
-	e := embeddedtest.Open(t)
-	s := store.NewEtcd(e.Client(), e.Client())
-	r := testRegistry(t, s)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
+	s := embeddedtest.Store(t)
+	r := registrytest.On(t, s)
+	ctx := registrytest.Context(t)
 	for i := range 50 {
-		rev := put(t, s, "/registry/pods/n/a", podJSON("n", "a", fmt.Sprintf(`"i":"%d"`, i)))
+		rev := storetest.Put(t, s, "/registry/pods/n/a", storetest.Pod("n", "a", fmt.Sprintf(`"i":"%d"`, i)))
 		if i%2 == 0 { // not in the range of the pods' watch
-			rev = put(t, s, "/registry/minions/x", "{}")
+			rev = storetest.Put(t, s, "/registry/minions/x", "{}")
 		}
-		it, err := r.Get(ctx, podKind, "n", "a", "")
-		if err != nil || it.labels().Get("i") != fmt.Sprint(i) {
+		it, err := r.Get(ctx, core.Pod, "n", "a", "")
+		if err != nil || it.Object().GetLabels()["i"] != fmt.Sprint(i) {
 			t.Fatalf("%d: %v, %v", i, it, err)
 		}
-		l, err := r.List(ctx, podKind, "", ListOptions{})
+		l, err := r.List(ctx, core.Pod, "", registry.ListOptions{})
 		if err != nil || l.Revision < rev {
 			t.Fatalf("%d: list at %d, written at %d, %v", i, l.Revision, rev, err)
 		}

@@ -1,4 +1,4 @@
-package registry
+package apitest_test
 
 import (
 	"context"
@@ -13,9 +13,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/registry"
 	"gantry/registry/embedded"
 	"gantry/registry/embedded/embeddedtest"
 	"gantry/registry/etcdlog"
+	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
@@ -94,18 +96,18 @@ func TestStalledMember(t *testing.T) {
 	there, other := fmt.Sprintf("https://127.0.0.1:%d", cfg.Port), "https://"+still.Addr().String()
 	// Watches are on the member that will stall, until they get the other one's endpoint.
 	client, watches := dial(there, other), dial(other)
-	r := runRegistry(t, Config{Store: store.NewEtcd(client, watches), Kinds: schema.NewKinds(schema.NewSet(core.Namespace, core.ConfigMap)), Agent: "test", Log: slog.New(slog.DiscardHandler)})
-	ctx := testContext(t)
-	if _, err := r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, WriteOptions{}); err != nil {
+	r := registrytest.Run(t, registry.Config{Store: store.NewEtcd(client, watches), Kinds: schema.NewKinds(schema.NewSet(core.Namespace, core.ConfigMap)), Agent: "test", Log: slog.New(slog.DiscardHandler)})
+	ctx := registrytest.Context(t)
+	if _, err := r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, registry.WriteOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	object := func(name string, n int) *corev1.ConfigMap {
 		return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name}, Data: map[string]string{"n": fmt.Sprint(n)}}
 	}
-	if _, err := r.Create(ctx, core.ConfigMap, object("a", 0), WriteOptions{}); err != nil {
+	if _, err := r.Create(ctx, core.ConfigMap, object("a", 0), registry.WriteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.List(ctx, core.ConfigMap, "n", ListOptions{}); err != nil {
+	if _, err := r.List(ctx, core.ConfigMap, "n", registry.ListOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := watches.Get(ctx, "/"); err != nil { // so that the client has begun to connect, which it does not guard against the next
@@ -120,7 +122,7 @@ func TestStalledMember(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := 1; n <= 3; n++ {
-		if _, err := r.Update(ctx, core.ConfigMap, object("a", n), WriteOptions{}); err != nil {
+		if _, err := r.Update(ctx, core.ConfigMap, object("a", n), registry.WriteOptions{}); err != nil {
 			t.Fatalf("update %d: %v", n, err)
 		}
 		it, err := r.Get(ctx, core.ConfigMap, "n", "a", "")
@@ -129,10 +131,10 @@ func TestStalledMember(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"b", "c"} {
-		if _, err := r.Create(ctx, core.ConfigMap, object(name, 0), WriteOptions{}); err != nil {
+		if _, err := r.Create(ctx, core.ConfigMap, object(name, 0), registry.WriteOptions{}); err != nil {
 			t.Fatalf("creating %s: %v", name, err)
 		}
-		if _, gone, err := r.Delete(ctx, core.ConfigMap, "n", name, DeleteOptions{}); err != nil || !gone {
+		if _, gone, err := r.Delete(ctx, core.ConfigMap, "n", name, registry.DeleteOptions{}); err != nil || !gone {
 			t.Fatalf("deleting %s: %v, %v", name, gone, err)
 		}
 	}

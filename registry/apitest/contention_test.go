@@ -1,4 +1,4 @@
-package registry_test
+package apitest_test
 
 import (
 	"context"
@@ -19,8 +19,8 @@ func TestConcurrentUpdatesOfOneRevision(t *testing.T) {
 	etcd := &interceptedStore{Store: store.NewFake()}
 	r := registrytest.On(t, etcd)
 	registrytest.Namespace(t, r, "default")
-	ctx := testContext(t)
-	first := must(t)(r.Create(ctx, core.ConfigMap, config("a", "n", "0"), registry.WriteOptions{}))
+	ctx := registrytest.Context(t)
+	first := registrytest.Must(t)(r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("a", "n", "0"), registry.WriteOptions{}))
 	var commits atomic.Int64
 	held := make(chan struct{})
 	etcd.commit = func(ctx context.Context, s store.Store, txn store.Txn) (store.TxnResult, error) {
@@ -32,8 +32,8 @@ func TestConcurrentUpdatesOfOneRevision(t *testing.T) {
 	came, results := make(chan struct{}, writers), make(chan error, writers)
 	for range writers {
 		go func() {
-			cm := config("a", "n", "1")
-			cm.ResourceVersion = revisionOf(t, first)
+			cm := registrytest.ConfigMap("a", "n", "1")
+			cm.ResourceVersion = registrytest.ResourceVersion(t, first)
 			came <- struct{}{}
 			_, err := r.Update(ctx, core.ConfigMap, cm, registry.WriteOptions{})
 			results <- err
@@ -55,7 +55,7 @@ func TestConcurrentUpdatesOfOneRevision(t *testing.T) {
 	if won != 1 || commits.Load() != 1 {
 		t.Errorf("%d of %d won with %d transactions, want 1 and 1", won, writers, commits.Load())
 	}
-	if got := must(t)(r.Get(ctx, core.ConfigMap, "default", "a", "")).Object().(*corev1.ConfigMap).Data["n"]; got != "1" {
+	if got := registrytest.Must(t)(r.Get(ctx, core.ConfigMap, "default", "a", "")).Object().(*corev1.ConfigMap).Data["n"]; got != "1" {
 		t.Errorf("n is %q", got)
 	}
 }

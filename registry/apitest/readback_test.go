@@ -1,4 +1,4 @@
-package registry_test
+package apitest_test
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package registry_test
+package admit_test
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/admit"
+	"gantry/registry/embedded/embeddedtest"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -63,7 +64,7 @@ func quotaProcesses(t *testing.T, etcd store.Store, limit int) [2]*registry.Regi
 // followCount replays the store's changes until stop is closed and holds the count against the objects after each of them.
 func followCount(t *testing.T, etcd store.Store, limit int, last int64) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(testContext(t))
+	ctx, cancel := context.WithCancel(registrytest.Context(t))
 	defer cancel()
 	objects, count := map[string]bool{}, ""
 	for batch := range etcd.Watch(ctx, "/", "0", 1, false) {
@@ -96,21 +97,21 @@ func followCount(t *testing.T, etcd store.Store, limit int, last int64) {
 
 func onEachStore(t *testing.T, f func(t *testing.T, etcd store.Store)) {
 	t.Run("fake", func(t *testing.T) { f(t, store.NewFake()) })
-	t.Run("etcd", func(t *testing.T) { f(t, realEtcd(t)) })
+	t.Run("etcd", func(t *testing.T) { f(t, embeddedtest.Store(t)) })
 }
 
 func TestQuotaOfManyWriters(t *testing.T) {
 	const limit, writers, each = 7, 16, 12
 	onEachStore(t, func(t *testing.T, etcd store.Store) {
 		processes := quotaProcesses(t, etcd, limit)
-		ctx := testContext(t)
+		ctx := registrytest.Context(t)
 		var wg sync.WaitGroup
 		for w := range writers {
 			r := processes[w%2]
 			wg.Go(func() {
 				for i := range each {
 					name := fmt.Sprintf("c%d-%d", w, i)
-					_, err := r.Create(ctx, core.ConfigMap, config(name), registry.WriteOptions{})
+					_, err := r.Create(ctx, core.ConfigMap, registrytest.ConfigMap(name), registry.WriteOptions{})
 					switch {
 					case err == nil:
 						if _, gone, err := r.Delete(ctx, core.ConfigMap, "default", name, registry.DeleteOptions{}); err != nil || !gone {
@@ -124,10 +125,10 @@ func TestQuotaOfManyWriters(t *testing.T) {
 		}
 		wg.Wait()
 		for i := range limit {
-			must(t)(processes[i%2].Create(ctx, core.ConfigMap, config(fmt.Sprintf("last%d", i)), registry.WriteOptions{}))
+			registrytest.Must(t)(processes[i%2].Create(ctx, core.ConfigMap, registrytest.ConfigMap(fmt.Sprintf("last%d", i)), registry.WriteOptions{}))
 		}
 		for _, r := range processes {
-			if _, err := r.Create(ctx, core.ConfigMap, config("more"), registry.WriteOptions{}); !errors.Is(err, registry.Forbidden) {
+			if _, err := r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("more"), registry.WriteOptions{}); !errors.Is(err, registry.Forbidden) {
 				t.Errorf("creating above the limit: %v", err)
 			}
 		}
@@ -144,13 +145,13 @@ func TestQuotaOfManyWriters(t *testing.T) {
 func TestQuotaIsReadAnew(t *testing.T) {
 	onEachStore(t, func(t *testing.T, etcd store.Store) {
 		processes := quotaProcesses(t, etcd, 1)
-		ctx := testContext(t)
-		must(t)(processes[0].Create(ctx, core.ConfigMap, config("a"), registry.WriteOptions{}))
+		ctx := registrytest.Context(t)
+		registrytest.Must(t)(processes[0].Create(ctx, core.ConfigMap, registrytest.ConfigMap("a"), registry.WriteOptions{}))
 		if _, _, err := processes[1].Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		must(t)(processes[0].Create(ctx, core.ConfigMap, config("b"), registry.WriteOptions{})) // which remembers one of one
-		if _, err := processes[1].Create(ctx, core.ConfigMap, config("c"), registry.WriteOptions{}); !errors.Is(err, registry.Forbidden) {
+		registrytest.Must(t)(processes[0].Create(ctx, core.ConfigMap, registrytest.ConfigMap("b"), registry.WriteOptions{})) // which remembers one of one
+		if _, err := processes[1].Create(ctx, core.ConfigMap, registrytest.ConfigMap("c"), registry.WriteOptions{}); !errors.Is(err, registry.Forbidden) {
 			t.Errorf("a process that remembers none of one: %v", err)
 		}
 	})
@@ -160,7 +161,7 @@ func TestQuotaIsReadAnew(t *testing.T) {
 func TestQuotaCountsEveryRemoval(t *testing.T) {
 	etcd := store.NewFake()
 	r := quotaProcesses(t, etcd, 5)[0]
-	ctx := testContext(t)
+	ctx := registrytest.Context(t)
 	count := func() string {
 		kv, _, err := etcd.Get(ctx, countKey, 0)
 		if err != nil || kv == nil {
@@ -168,19 +169,19 @@ func TestQuotaCountsEveryRemoval(t *testing.T) {
 		}
 		return string(kv.Value)
 	}
-	held := config("held")
+	held := registrytest.ConfigMap("held")
 	held.Finalizers = []string{"example.com/held"}
-	must(t)(r.Create(ctx, core.ConfigMap, held, registry.WriteOptions{}))
-	must(t)(r.Create(ctx, core.ConfigMap, config("dry"), registry.WriteOptions{DryRun: true}))
-	must(t)(r.Create(ctx, core.ConfigMap, config("a"), registry.WriteOptions{}))
-	must(t)(r.Create(ctx, core.ConfigMap, config("b"), registry.WriteOptions{}))
+	registrytest.Must(t)(r.Create(ctx, core.ConfigMap, held, registry.WriteOptions{}))
+	registrytest.Must(t)(r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("dry"), registry.WriteOptions{DryRun: true}))
+	registrytest.Must(t)(r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("a"), registry.WriteOptions{}))
+	registrytest.Must(t)(r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("b"), registry.WriteOptions{}))
 	if _, gone, err := r.Delete(ctx, core.ConfigMap, "default", "held", registry.DeleteOptions{}); err != nil || gone {
 		t.Fatal(gone, err)
 	}
 	if n := count(); n != "3" {
 		t.Errorf("the count is %s while a finalizer holds the first, want 3", n)
 	}
-	must(t)(r.Modify(ctx, core.ConfigMap, "default", "held", func(o schema.Object) (schema.Object, error) {
+	registrytest.Must(t)(r.Modify(ctx, core.ConfigMap, "default", "held", func(o schema.Object) (schema.Object, error) {
 		o.SetFinalizers(nil)
 		return o, nil
 	}, registry.WriteOptions{}))

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"gantry/registry/store"
+	"gantry/registry/store/storetest"
 )
 
 // TestSlowFollowerBlocksNothing: what a follower has not seen is kept as the difference that it gets in the end, not as
@@ -19,7 +21,7 @@ func TestSlowFollowerBlocksNothing(t *testing.T) {
 	const ringLimit, pods, changes = 50, 20, 5000
 	s := store.NewFake()
 	for i := range pods {
-		put(t, s, fmt.Sprintf("/registry/pods/n/p%d", i), podJSON("n", fmt.Sprintf("p%d", i), ""))
+		storetest.Put(t, s, fmt.Sprintf("/registry/pods/n/p%d", i), storetest.Pod("n", fmt.Sprintf("p%d", i), ""))
 	}
 	r := testRegistry(t, s)
 	c := r.reads.caches.of(podKind)
@@ -42,16 +44,16 @@ func TestSlowFollowerBlocksNothing(t *testing.T) {
 	for i := range changes {
 		switch name, key := fmt.Sprintf("p%d", i%pods), fmt.Sprintf("/registry/pods/n/p%d", i%pods); {
 		case i%7 == 0:
-			rev = del(t, s, key)
+			rev = storetest.Delete(t, s, key)
 		case i%11 == 0: // comes and goes
-			put(t, s, key+"x", podJSON("n", name+"x", ""))
-			rev = del(t, s, key+"x")
+			storetest.Put(t, s, key+"x", storetest.Pod("n", name+"x", ""))
+			rev = storetest.Delete(t, s, key+"x")
 		default:
-			rev = put(t, s, key, podJSON("n", name, fmt.Sprintf(`"i":"%d"`, i)))
+			rev = storetest.Put(t, s, key, storetest.Pod("n", name, fmt.Sprintf(`"i":"%d"`, i)))
 		}
 	}
-	again := strings.Replace(podJSON("n", "p1", ""), "u-p1", "another", 1)
-	rev = max(rev, put(t, s, "/registry/pods/n/p1", again))
+	again := strings.Replace(storetest.Pod("n", "p1", ""), "u-p1", "another", 1)
+	rev = max(rev, storetest.Put(t, s, "/registry/pods/n/p1", again))
 	if err := r.Observed(ctx, podKind, rev); err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +78,26 @@ func TestSlowFollowerBlocksNothing(t *testing.T) {
 	}
 	if most := pods + 2*pods + ringLimit; reported > most {
 		t.Errorf("%d changes were reported, want at most %d", reported, most)
+	}
+}
+
+func TestSlowWatcherExpires(t *testing.T) {
+	s := store.NewFake()
+	r := testRegistry(t, s)
+	r.reads.caches.of(podKind).ring.limit = 10
+	w, err := r.Watch(testContext(t), podKind, "", WatchOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rev int64
+	for i := range 50 {
+		rev = storetest.Put(t, s, "/registry/pods/n/a", storetest.Pod("n", "a", fmt.Sprintf(`"i":"%d"`, i)))
+	}
+	if err := r.Observed(testContext(t), podKind, rev); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Next(testContext(t), nil); !errors.Is(err, Expired) {
+		t.Errorf("error %v, want Expired", err)
 	}
 }
 
@@ -107,12 +129,12 @@ func TestRepairBlocksNoWatch(t *testing.T) {
 		ended := make(chan error, 2)
 		go func() { ended <- r.Run(ctx) }()
 		go func() { ended <- r.RepairByNode(ctx, nil) }()
-		bound := strings.Replace(podJSON("n", "p", ""), `"spec":{`, `"spec":{"nodeName":"n1",`, 1)
-		put(t, etcd.Fake, "/registry/pods/n/p", bound)
+		bound := strings.Replace(storetest.Pod("n", "p", ""), `"spec":{`, `"spec":{"nodeName":"n1",`, 1)
+		storetest.Put(t, etcd.Fake, "/registry/pods/n/p", bound)
 		<-etcd.asked // to write the copy
 		for range 3000 {
-			put(t, etcd.Fake, "/registry/pods/n/p", bound)
-			put(t, etcd.Fake, "/gantry/bynode/n2/pods/n/p", bound)
+			storetest.Put(t, etcd.Fake, "/registry/pods/n/p", bound)
+			storetest.Put(t, etcd.Fake, "/gantry/bynode/n2/pods/n/p", bound)
 		}
 		synctest.Wait()
 		c := r.reads.caches.of(podKind)
