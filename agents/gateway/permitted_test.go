@@ -144,7 +144,8 @@ func covers(a authorize.Attributes, at reached, scoped bool) bool {
 				return false
 			}
 		}
-		return a.Verb == at.do && a.Subresource == "" && a.Fields == at.fields
+		// The permission for one object that a legacy watch path names covers the selector made of that name.
+		return a.Verb == at.do && a.Subresource == "" && (a.Fields == at.fields || a.Fields == "" && a.Name != "")
 	case "deletecollection":
 		return a.Verb == at.do && exact && a.Fields == at.fields
 	case "create":
@@ -173,7 +174,7 @@ func routes(res *request.Resource) (paths []string) {
 	for _, s := range res.Subresources {
 		subs = append(subs, s.Name)
 	}
-	for _, prefix := range []string{base, base + "/namespaces/a"} {
+	for _, prefix := range []string{base, base + "/namespaces/a", base + "/watch", base + "/watch/namespaces/a"} {
 		paths = append(paths, prefix+"/"+k.Plural, prefix+"/"+k.Plural+"/x")
 		for _, s := range subs {
 			paths = append(paths, prefix+"/"+k.Plural+"/x/"+s)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -213,6 +214,48 @@ func TestWatchLines(t *testing.T) {
 				if i >= len(lines) || !strings.Contains(lines[i], want) {
 					t.Fatalf("line %d: got\n%s\nwant in it %s", i, a.body, want)
 				}
+			}
+		})
+	}
+}
+
+// TestLegacyWatchPaths shows that /api/v1/watch/... watches a collection or one object, and serves GET alone.
+func TestLegacyWatchPaths(t *testing.T) {
+	c := newCluster(t)
+	c.makeMaps(2, "x")
+	const watch, once = "/api/v1/watch", "?timeoutSeconds=1"
+	for _, tt := range []struct {
+		name, method, path string
+		code               int
+		events             []string
+	}{
+		{"a collection", "GET", watch + "/namespaces/default/configmaps" + once + "&labelSelector=n", 200, []string{"m000", "m001"}},
+		{"in all namespaces", "GET", watch + "/configmaps" + once + "&labelSelector=n", 200, []string{"m000", "m001"}},
+		{"one object", "GET", watch + "/namespaces/default/configmaps/m001" + once, 200, []string{"m001"}},
+		{"a namespace", "GET", watch + "/namespaces/default" + once, 200, []string{"default"}},
+		{"one object and its own selector", "GET", watch + "/namespaces/default/configmaps/m001" + once + "&fieldSelector=metadata.name%3Dm001", 200, []string{"m001"}},
+		{"another object's selector", "GET", watch + "/namespaces/default/configmaps/m001" + once + "&fieldSelector=metadata.name%3Dm000", 400, nil},
+		{"an object without its namespace", "GET", watch + "/configmaps/m001", 404, nil},
+		{"a subresource", "GET", watch + "/namespaces/default/pods/x/status", 404, nil},
+		{"a delete", "DELETE", watch + "/namespaces/default/configmaps/m001", 405, nil},
+		{"a post", "POST", watch + "/namespaces/default/configmaps", 405, nil},
+		{"no kind", "GET", watch + "/bogus", 404, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := c.as(tt.method, tt.path, "")
+			var got []string
+			for line := range strings.Lines(a.body) {
+				var ev struct {
+					Type   string
+					Object metav1.PartialObjectMetadata
+				}
+				if a.code == 200 && json.Unmarshal([]byte(line), &ev) == nil && ev.Type == "ADDED" {
+					got = append(got, ev.Object.Name)
+				}
+			}
+			slices.Sort(got)
+			if a.code != tt.code || !slices.Equal(got, tt.events) {
+				t.Errorf("got %d %v, want %d %v:\n%s", a.code, got, tt.code, tt.events, a.body)
 			}
 		})
 	}

@@ -31,6 +31,9 @@ func (g *gateway) watch(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
+	if o.Fields, err = r.NarrowFields(o.Fields); err != nil {
+		return err
+	}
 	framer, err := encode.NewEventFramer(r)
 	if err != nil {
 		return err
