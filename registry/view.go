@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"gantry/registry/selector"
 )
 
 // view is a cache's current state: the items by key, in order, and by the indexes of selectors. Its methods are
@@ -161,12 +163,8 @@ func (v *view) buildIndex(term string) *index {
 	return x
 }
 
-// The terms that an index is made of: "l:app", "f:spec.nodeName", "o".
-const (
-	labelTerm = "l:"
-	fieldTerm = "f:"
-	ownerTerm = "o"
-)
+// ownerTerm is the term of the index by owner; the others are those of selectors.
+const ownerTerm = "o"
 
 func termsOf(term string) func(*Item) []string {
 	one := func(v string, ok bool) []string {
@@ -175,10 +173,10 @@ func termsOf(term string) func(*Item) []string {
 		}
 		return []string{v}
 	}
-	if key, ok := strings.CutPrefix(term, labelTerm); ok {
+	if key, ok := strings.CutPrefix(term, selector.LabelTerm); ok {
 		return func(it *Item) []string { return one(it.labels().Lookup(key)) }
 	}
-	if key, ok := strings.CutPrefix(term, fieldTerm); ok {
+	if key, ok := strings.CutPrefix(term, selector.FieldTerm); ok {
 		return func(it *Item) []string { return one(it.field(key)) }
 	}
 	return func(it *Item) []string { return it.owners() }

@@ -1,4 +1,4 @@
-package apitest_test
+package outcome_test
 
 import (
 	"context"

@@ -1,4 +1,5 @@
-package registry
+// Package outcome finds out whether a write was made whose answer is late or lost.
+package outcome
 
 import (
 	"bytes"
@@ -11,24 +12,26 @@ import (
 	"gantry/registry/store"
 )
 
-// expectedWrite is what a write leaves in the store. No other write has its record (who, when to the nanosecond, after which
-// revision), so a write whose answer is late or lost can be found.
-type expectedWrite struct {
-	u     *guardedUpdate
-	value []byte // what is put; a deletion leaves its record at history.DeletedKey
-	by    history.Record
+// Write is what a write leaves in the store. No other write has its record (who, when to the nanosecond, after which
+// revision), so that it can be found.
+type Write struct {
+	Key string
+	// Value is what is put under Key; a deletion leaves its record at history.DeletedKey.
+	Value  []byte
+	Remove bool
+	Record history.Record
 }
 
 // readBack reads whether the write was made; false: it was not, or it was replaced since, or the store does not answer.
-func (w expectedWrite) readBack(ctx context.Context, etcd store.Store) (store.TxnResult, bool) {
-	kv, _, err := etcd.Get(ctx, w.u.key, 0)
-	want := w.value
-	if w.u.remove {
+func (w Write) readBack(ctx context.Context, etcd store.Store) (store.TxnResult, bool) {
+	kv, _, err := etcd.Get(ctx, w.Key, 0)
+	want := w.Value
+	if w.Remove {
 		if err != nil || kv != nil {
 			return store.TxnResult{}, false
 		}
 		kv, _, err = etcd.Get(ctx, history.DeletedKey, 0)
-		want = history.Deletion{Key: w.u.key, Record: w.by}.Encode()
+		want = history.Deletion{Key: w.Key, Record: w.Record}.Encode()
 	}
 	if err != nil || kv == nil || !bytes.Equal(kv.Value, want) {
 		return store.TxnResult{}, false
@@ -46,9 +49,9 @@ const (
 	lateProbeTimeout = 300 * time.Millisecond
 )
 
-// resolveOutcome runs commit. Where that has no answer, or one that leaves the outcome unknown, it reads back what was written. A write
+// Resolve runs commit. Where that has no answer, or one that leaves the outcome unknown, it reads back what was written. A write
 // that is not found may still be made, or have been replaced: the outcome stays unknown.
-func (r *Registry) resolveOutcome(ctx context.Context, w expectedWrite, commit func(context.Context) (store.TxnResult, error)) (store.TxnResult, error) {
+func Resolve(ctx context.Context, etcd store.Store, w Write, commit func(context.Context) (store.TxnResult, error)) (store.TxnResult, error) {
 	cctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var seen atomic.Pointer[store.TxnResult]
@@ -56,7 +59,7 @@ func (r *Registry) resolveOutcome(ctx context.Context, w expectedWrite, commit f
 	prober := time.AfterFunc(firstProbe, func() {
 		defer close(over)
 		for pause := firstProbe; cctx.Err() == nil; pause *= 2 {
-			if res, ok := w.readBack(cctx, r.store); ok {
+			if res, ok := w.readBack(cctx, etcd); ok {
 				seen.Store(&res)
 				cancel()
 				return
@@ -88,7 +91,7 @@ func (r *Registry) resolveOutcome(ctx context.Context, w expectedWrite, commit f
 	}
 	sctx, stop := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer stop()
-	if res, ok := w.readBack(sctx, r.store); ok {
+	if res, ok := w.readBack(sctx, etcd); ok {
 		return res, nil
 	}
 	return store.TxnResult{}, err
