@@ -105,7 +105,7 @@ func (c *cache) dropPages(rev int64) {
 func (c *cache) stateAt(rev int64) ([]*Item, bool) {
 	defer c.unlock(c.lockSorted(""))
 	if c.filled && c.last <= rev && rev <= c.rev {
-		return c.view.sorted, true
+		return c.view.Sorted(), true
 	}
 	for _, p := range c.pages {
 		if p.rev == rev {

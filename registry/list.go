@@ -3,10 +3,13 @@ package registry
 import (
 	"context"
 	"slices"
+	"sort"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/registry/deflate"
+	"gantry/registry/index"
 	"gantry/registry/selector"
 	"gantry/schema"
 )
@@ -49,6 +52,30 @@ func (s selectable) Labels() labels.Labels { return s.labels() }
 // Field is the value of one of the fields of the kind.
 func (s selectable) Field(path string) (value string, ok bool) { return s.field(path) }
 
+// ownerTerm is the term of the index by owner; the others are those of selectors.
+const ownerTerm = "o"
+
+// newView is an empty state of a cache.
+func newView() index.View[Item] {
+	return index.New(func(it *Item) string { return it.relKey }, termsOf, ownerTerm)
+}
+
+func termsOf(term string) func(*Item) []string {
+	one := func(v string, ok bool) []string {
+		if !ok {
+			return nil
+		}
+		return []string{v}
+	}
+	if key, ok := strings.CutPrefix(term, selector.LabelTerm); ok {
+		return func(it *Item) []string { return one(it.labels().Lookup(key)) }
+	}
+	if key, ok := strings.CutPrefix(term, selector.FieldTerm); ok {
+		return func(it *Item) []string { return one(it.field(key)) }
+	}
+	return func(it *Item) []string { return it.owners() }
+}
+
 func (c *cache) list(ctx context.Context, s selector.Selector, o ListOptions) (List, error) {
 	rev, err := parseRevision(c.kind, o.ResourceVersion)
 	if err != nil {
@@ -77,10 +104,10 @@ func (c *cache) list(ctx context.Context, s selector.Selector, o ListOptions) (L
 func (c *cache) snapshot(s *selector.Selector) (items, sorted []*Item, rev int64) {
 	term, value, _ := s.Exact()
 	defer c.unlock(c.lockSorted(term))
-	sorted, rev = c.view.sorted, c.rev
+	sorted, rev = c.view.Sorted(), c.rev
 	items = sorted
 	if term != "" {
-		if found, ok := c.view.lookup(term, value); ok {
+		if found, ok := c.view.Lookup(term, value); ok {
 			items = slices.Clone(found)
 		}
 	}
@@ -94,16 +121,16 @@ func (c *cache) lockSorted(term string) (write bool) {
 	c.mu.RLock()
 	lacks := false
 	if term != "" {
-		_, lacks = c.view.needsIndex(term)
+		lacks = c.view.Needs(term)
 	}
-	if c.view.isSorted() && !lacks {
+	if c.view.IsSorted() && !lacks {
 		return false
 	}
 	c.mu.RUnlock()
 	c.mu.Lock()
-	c.view.flush()
+	c.view.Flush()
 	if term != "" {
-		c.view.ensureIndex(term)
+		c.view.Ensure(term)
 	}
 	return true
 }
@@ -119,16 +146,26 @@ func (c *cache) unlock(write bool) {
 // owned returns the items that name uid among their owners, in key order.
 func (c *cache) owned(uid string) []*Item {
 	c.mu.RLock()
-	if c.view.byTerm[ownerTerm] == nil {
+	if !c.view.Has(ownerTerm) {
 		c.mu.RUnlock()
 		c.mu.Lock()
-		c.view.ensureIndex(ownerTerm)
+		c.view.Ensure(ownerTerm)
 		c.mu.Unlock()
 		c.mu.RLock()
 	}
 	defer c.mu.RUnlock()
-	items, _ := c.view.lookup(ownerTerm, uid)
+	items, _ := c.view.Lookup(ownerTerm, uid)
 	return slices.Clone(items)
+}
+
+// span is the part of items in key order with lo <= key < hi; hi "": to the end.
+func span(items []*Item, lo, hi string) []*Item {
+	from := sort.Search(len(items), func(i int) bool { return items[i].relKey >= lo })
+	to := len(items)
+	if hi != "" {
+		to = sort.Search(len(items), func(i int) bool { return items[i].relKey >= hi })
+	}
+	return items[from:max(from, to):max(from, to)]
 }
 
 // pageOf makes a page of items (in key order, of the wanted namespace) after the key start.

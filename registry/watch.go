@@ -76,7 +76,7 @@ func (w *Watcher) open(ctx context.Context, o WatchOptions, rev int64) error {
 	defer w.c.unlock(w.c.lockSorted(""))
 	w.rev, w.pos = w.c.rev, w.c.ring.end()
 	lo, hi := namespaceSpan(w.sel.Namespace)
-	w.initial = span(w.c.view.sorted, lo, hi)
+	w.initial = span(w.c.view.Sorted(), lo, hi)
 	return nil
 }
 
