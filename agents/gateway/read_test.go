@@ -267,7 +267,8 @@ func TestWatchOfLargeObjects(t *testing.T) {
 	c.makeMaps(1, "x")
 	rev := c.as("GET", mapsPath+"/m000", "").header.Get("ETag")
 	var want []int
-	for i, size := range []int{1, watchCopy, 3 * watchBuffer, 10, watchBuffer, watchCopy - 1, 500 << 10} {
+	const buffer, copied = 32 << 10, 8 << 10 // bytes: how large a watcher's buffer is, and how large an object that is not copied into it
+	for i, size := range []int{1, copied, 3 * buffer, 10, buffer, copied - 1, 500 << 10} {
 		a := c.as("PUT", mapsPath+"/m000", fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"m000"},"data":{"d":"%d%s"}}`, i, strings.Repeat("y", size)))
 		if a.code != 200 {
 			t.Fatalf("%d %s", a.code, a.body)

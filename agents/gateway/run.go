@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gantry/agents/gateway/advertise"
 	"gantry/agents/gateway/authenticate"
 	"gantry/agents/gateway/request"
 	"gantry/registry/safely"
@@ -62,7 +63,8 @@ func Run(ctx context.Context, cfg Config) error {
 	group.Go(func() error { return serve(ctx, g.server(ctx), l) })
 	if cfg.ServiceCIDR.IsValid() {
 		group.Go(func() error {
-			return safely.Keep(ctx, cfg.Log, "keeping the identity lease", newIdentityLease(g.cfg).run)
+			own := advertise.Config{Registry: cfg.Registry, Address: g.advertised(), ClusterCA: cfg.ClusterCA, Log: cfg.Log}
+			return safely.Keep(ctx, cfg.Log, "keeping the identity lease", own.Run)
 		})
 	}
 	return group.Wait()

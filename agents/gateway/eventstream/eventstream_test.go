@@ -1,4 +1,4 @@
-package gateway
+package eventstream
 
 import (
 	"net/http"
@@ -28,13 +28,13 @@ func (s stuck) SetWriteDeadline(end time.Time) error {
 func TestStalledWatcherIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var open atomic.Int64
-		s := newEventStream(stuck{cut: make(chan struct{})}, &open)
+		s := New(stuck{cut: make(chan struct{})}, &open)
 		s.buf = append(s.buf, "event"...)
 		began := time.Now()
-		if err := s.write(); err == nil || time.Since(began) != watchStall {
-			t.Errorf("the write ended after %s: %v, want %s and an error", time.Since(began), err, watchStall)
+		if err := s.write(); err == nil || time.Since(began) != WriteTimeout {
+			t.Errorf("the write ended after %s: %v, want %s and an error", time.Since(began), err, WriteTimeout)
 		}
-		s.close()
+		s.Close()
 		if n := open.Load(); n != 0 {
 			t.Errorf("%d streams are open", n)
 		}
@@ -49,13 +49,13 @@ func TestBusyWatchersGatherEvents(t *testing.T) {
 	}{
 		{"a few wait for nothing", 10, 0},
 		{"many wait for their turn", 200, 5 * time.Millisecond},
-		{"never for long", 5000, watchPause},
+		{"never for long", 5000, maxPause},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var open atomic.Int64
-				s := newEventStream(nil, &open)
-				defer s.close()
+				s := New(nil, &open)
+				defer s.Close()
 				open.Store(c.watchers)
 				began := time.Now()
 				s.pause(t.Context()) // nothing was written yet

@@ -1,4 +1,6 @@
-package gateway
+// Package eventstream writes the events of a watch to its client: those that are due in one piece, as often as all watchers' turns allow, and
+// no longer than the client reads.
+package eventstream
 
 import (
 	"context"
@@ -13,8 +15,17 @@ import (
 	"gantry/registry"
 )
 
-// eventStream writes frames to a client.
-type eventStream struct {
+const (
+	// WriteTimeout is how long one write to a watcher may take: a client that reads nothing is cut off.
+	WriteTimeout = 30 * time.Second
+	// bufferSize is the size up to which a watcher keeps its buffer between writes, and from which it sends it off.
+	bufferSize = 32 << 10 // bytes
+	// copySize is the size from which an object is not copied into the buffer.
+	copySize = 8 << 10 // bytes
+)
+
+// Stream writes events to a client.
+type Stream struct {
 	*http.ResponseController
 	w     http.ResponseWriter
 	buf   []byte
@@ -26,20 +37,22 @@ type eventStream struct {
 	until time.Time  // a write going on is cut off then; zero: none is
 }
 
-func newEventStream(w http.ResponseWriter, open *atomic.Int64) *eventStream {
-	s := &eventStream{ResponseController: http.NewResponseController(w), w: w, open: open}
-	s.stall = time.AfterFunc(watchLife, s.cut)
+// New returns the stream of an answer. open counts the streams of the gateway.
+func New(w http.ResponseWriter, open *atomic.Int64) *Stream {
+	s := &Stream{ResponseController: http.NewResponseController(w), w: w, open: open}
+	s.stall = time.AfterFunc(time.Hour, s.cut)
 	open.Add(1)
 	return s
 }
 
-func (s *eventStream) close() {
+// Close ends the stream's counting; the answer ends with its handler.
+func (s *Stream) Close() {
 	s.stall.Stop()
 	s.open.Add(-1)
 }
 
-// run copies events until the watch ends or the client does.
-func (s *eventStream) run(ctx context.Context, watcher *registry.Watcher, f *encode.EventFramer) {
+// Run copies events until the watch ends or the client does.
+func (s *Stream) Run(ctx context.Context, watcher *registry.Watcher, f *encode.EventFramer) {
 	var events []registry.Event
 	for {
 		s.pause(ctx)
@@ -63,21 +76,21 @@ func (s *eventStream) run(ctx context.Context, watcher *registry.Watcher, f *enc
 		case ctx.Err() != nil || request.Stopping(ctx).Err() != nil: // the registry may end with the gateway, and be noticed first
 			return
 		case err != nil:
-			s.fail(err)
+			s.Fail(err)
 			return
 		}
 	}
 }
 
-// One write to a watcher takes about watchWriteTime. A watcher is not written to again before all others can have been: more writes
-// of fewer events, each with a flush, would take longer in all. It waits watchPause at most, and with few watchers not at all.
+// One write to a watcher takes about writeTime. A watcher is not written to again before all others can have been: more writes
+// of fewer events, each with a flush, would take longer in all. It waits maxPause at most, and with few watchers not at all.
 const (
-	watchWriteTime = 25 * time.Microsecond
-	watchPause     = 10 * time.Millisecond
+	writeTime = 25 * time.Microsecond
+	maxPause  = 10 * time.Millisecond
 )
 
-func (s *eventStream) pause(ctx context.Context) {
-	turn := min(time.Duration(s.open.Load())*watchWriteTime, watchPause)
+func (s *Stream) pause(ctx context.Context) {
+	turn := min(time.Duration(s.open.Load())*writeTime, maxPause)
 	left := turn - time.Since(s.wrote)
 	if turn < time.Millisecond || left <= 0 {
 		return
@@ -91,7 +104,7 @@ func (s *eventStream) pause(ctx context.Context) {
 }
 
 // write sends what is in the buffer and flushes it.
-func (s *eventStream) write() error {
+func (s *Stream) write() error {
 	s.begin()
 	_, err := s.w.Write(s.buf)
 	if err == nil {
@@ -99,7 +112,7 @@ func (s *eventStream) write() error {
 	}
 	s.end()
 	s.wrote = time.Now()
-	if cap(s.buf) > watchBuffer {
+	if cap(s.buf) > bufferSize {
 		s.buf = nil
 	}
 	s.buf = s.buf[:0]
@@ -109,9 +122,9 @@ func (s *eventStream) write() error {
 // add appends an event to the buffer, which it sends where it has grown large. A large object is not copied into it: the cache's
 // bytes are shared by all watchers, and one that does not read must hold no copy. cut is the error of a write, err that of
 // framing the event.
-func (s *eventStream) add(f *encode.EventFramer, ev *registry.Event) (cut, err error) {
-	if f.Shaped() || ev.Item == nil || len(ev.Item.JSON) < watchCopy {
-		if s.buf, err = f.Append(s.buf, ev); err != nil || len(s.buf) < watchBuffer {
+func (s *Stream) add(f *encode.EventFramer, ev *registry.Event) (cut, err error) {
+	if f.Shaped() || ev.Item == nil || len(ev.Item.JSON) < copySize {
+		if s.buf, err = f.Append(s.buf, ev); err != nil || len(s.buf) < bufferSize {
 			return nil, err
 		}
 		return s.send(s.buf), nil
@@ -124,7 +137,7 @@ func (s *eventStream) add(f *encode.EventFramer, ev *registry.Event) (cut, err e
 }
 
 // send writes a piece and empties the buffer.
-func (s *eventStream) send(piece []byte) error {
+func (s *Stream) send(piece []byte) error {
 	s.begin()
 	_, err := s.w.Write(piece)
 	s.end()
@@ -133,14 +146,14 @@ func (s *eventStream) send(piece []byte) error {
 }
 
 // begin and end bound a write. A deadline set for every write would do the same, but costs messages to the connection's goroutine.
-func (s *eventStream) begin() {
+func (s *Stream) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.until = time.Now().Add(watchStall)
-	s.stall.Reset(watchStall)
+	s.until = time.Now().Add(WriteTimeout)
+	s.stall.Reset(WriteTimeout)
 }
 
-func (s *eventStream) end() {
+func (s *Stream) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.until = time.Time{}
@@ -148,7 +161,7 @@ func (s *eventStream) end() {
 }
 
 // cut ends a write that takes too long. It holds the lock, without which no write ends, so the stream has not been closed.
-func (s *eventStream) cut() {
+func (s *Stream) cut() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.until.IsZero() && !time.Now().Before(s.until) {
@@ -156,8 +169,8 @@ func (s *eventStream) cut() {
 	}
 }
 
-// fail ends the stream with an ERROR event: the status line has long been sent.
-func (s *eventStream) fail(err error) {
+// Fail ends the stream with an ERROR event: the status line has long been sent.
+func (s *Stream) Fail(err error) {
 	status, jsonErr := json.Marshal(encode.StatusOf(err))
 	if jsonErr != nil {
 		return

@@ -1,4 +1,6 @@
-package gateway
+// Package advertise tells the cluster of a gateway: it keeps the gateway's identity lease, from which the controllers make the Service
+// kubernetes, and publishes the CA of clients where extension servers look for it.
+package advertise
 
 import (
 	"context"
@@ -22,44 +24,39 @@ const (
 	lastRetry  = 250 * time.Millisecond
 )
 
-// identityLease keeps this gateway's identity lease, from which the controllers make the Service kubernetes, and the CA of clients where
-// extension servers look for it.
-type identityLease struct {
-	reg     *registry.Registry
-	address netip.AddrPort
-	ca      []byte
-	log     *slog.Logger
+// Config is what is advertised, and how.
+type Config struct {
+	Registry *registry.Registry
+	// Address is where others reach the gateway.
+	Address netip.AddrPort
+	// ClusterCA is the PEM of the CA of clients; empty: not published.
+	ClusterCA []byte
+	Log       *slog.Logger
 }
 
-func newIdentityLease(cfg Config) *identityLease {
-	return &identityLease{
-		reg: cfg.Registry, address: netip.AddrPortFrom(cfg.AdvertiseAddress, uint16(cfg.SecurePort)), ca: cfg.ClusterCA, log: cfg.Log,
-	}
-}
-
-// run renews the lease until ctx is done, and then deletes it.
-func (l *identityLease) run(ctx context.Context) error {
+// Run renews the lease until ctx is done, and then deletes it.
+func (c Config) Run(ctx context.Context) error {
 	wait := time.NewTimer(0)
 	defer wait.Stop()
 	failed, pause := false, firstRetry
 	for {
 		select {
 		case <-ctx.Done():
-			l.release(context.WithoutCancel(ctx))
+			c.release(context.WithoutCancel(ctx))
 			return nil
 		case <-wait.C:
 		}
-		err := l.renew(ctx, time.Now())
+		err := c.renew(ctx, time.Now())
 		if err == nil {
-			err = l.publishCA(ctx)
+			err = c.publishCA(ctx)
 		}
 		switch {
 		case ctx.Err() != nil:
 		case err != nil && !failed && !errors.Is(err, registry.NotFound): // its namespace is created by the controllers
-			l.log.Warn("identity lease not renewed", "err", err)
+			c.Log.Warn("identity lease not renewed", "err", err)
 			failed = true
 		case err == nil && failed:
-			l.log.Info("identity lease renewed again")
+			c.Log.Info("identity lease renewed again")
 			failed = false
 		}
 		if err != nil {
@@ -73,28 +70,28 @@ func (l *identityLease) run(ctx context.Context) error {
 }
 
 // renew renews the lease, or creates it.
-func (l *identityLease) renew(ctx context.Context, now time.Time) error {
-	leases, name := registry.For[*coordinationv1.Lease](l.reg), identitylease.Name(l.address)
+func (c Config) renew(ctx context.Context, now time.Time) error {
+	leases, name := registry.For[*coordinationv1.Lease](c.Registry), identitylease.Name(c.Address)
 	_, err := leases.Modify(ctx, identitylease.Namespace, name, func(have *coordinationv1.Lease) error {
-		identitylease.Fill(have, l.address, now)
+		identitylease.Fill(have, c.Address, now)
 		return nil
 	})
 	if !errors.Is(err, registry.NotFound) {
 		return wrap("renewing the identity lease", err)
 	}
 	next := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: identitylease.Namespace, Name: name}}
-	identitylease.Fill(next, l.address, now)
+	identitylease.Fill(next, c.Address, now)
 	_, err = leases.Create(ctx, next)
 	return wrap("creating the identity lease", err)
 }
 
 // release deletes the lease: the gateway's address is given to no more clients.
-func (l *identityLease) release(ctx context.Context) {
+func (c Config) release(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	err := registry.For[*coordinationv1.Lease](l.reg).Delete(ctx, identitylease.Namespace, identitylease.Name(l.address), registry.DeleteOptions{})
+	err := registry.For[*coordinationv1.Lease](c.Registry).Delete(ctx, identitylease.Namespace, identitylease.Name(c.Address), registry.DeleteOptions{})
 	if err != nil && !errors.Is(err, registry.NotFound) {
-		l.log.Warn("identity lease not deleted", "err", err)
+		c.Log.Warn("identity lease not deleted", "err", err)
 	}
 }
 

@@ -1,4 +1,4 @@
-package gateway
+package advertise
 
 import (
 	"context"
@@ -11,27 +11,27 @@ import (
 )
 
 // publishCA keeps the CA of client certificates in kube-system/extension-apiserver-authentication, where extension servers read it.
-func (l *identityLease) publishCA(ctx context.Context) error {
-	if len(l.ca) == 0 {
+func (c Config) publishCA(ctx context.Context) error {
+	if len(c.ClusterCA) == 0 {
 		return nil
 	}
 	const name, key = "extension-apiserver-authentication", "client-ca-file"
-	all := registry.For[*corev1.ConfigMap](l.reg)
+	all := registry.For[*corev1.ConfigMap](c.Registry)
 	have, err := all.Cached(ctx, metav1.NamespaceSystem, name)
 	switch {
 	case errors.Is(err, registry.NotFound):
 		_, err = all.Create(ctx, &corev1.ConfigMap{
-			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: name}, Data: map[string]string{key: string(l.ca)},
+			ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceSystem, Name: name}, Data: map[string]string{key: string(c.ClusterCA)},
 		})
 		if errors.Is(err, registry.Exists) {
 			return nil
 		}
-	case err == nil && have.Data[key] != string(l.ca):
+	case err == nil && have.Data[key] != string(c.ClusterCA):
 		_, err = all.Modify(ctx, metav1.NamespaceSystem, name, func(m *corev1.ConfigMap) error {
 			if m.Data == nil {
 				m.Data = map[string]string{}
 			}
-			m.Data[key] = string(l.ca)
+			m.Data[key] = string(c.ClusterCA)
 			return nil
 		})
 	}

@@ -1,4 +1,5 @@
-package gateway
+// Package receive receives the bodies of requests, bounded for each user in number and in memory.
+package receive
 
 import (
 	"bytes"
@@ -28,8 +29,8 @@ const (
 	userMemory = 64 << 20
 )
 
-// bodyLimits counts the bodies that are being received and the memory of those that have been.
-type bodyLimits struct {
+// Limits count the bodies that are being received and the memory of those that have been.
+type Limits struct {
 	most int // of one user being received
 
 	mu     sync.Mutex // guards what follows
@@ -42,10 +43,11 @@ type userBodies struct {
 	memory    int64
 }
 
-func newBodyLimits(most int) *bodyLimits { return &bodyLimits{most: most, by: map[string]userBodies{}} }
+// NewLimits returns limits under which most bodies of one user are received at once.
+func NewLimits(most int) *Limits { return &Limits{most: most, by: map[string]userBodies{}} }
 
 // begin counts a body that is being received; false: there are too many.
-func (b *bodyLimits) begin(user string) bool {
+func (b *Limits) begin(user string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u := b.by[user]
@@ -58,7 +60,7 @@ func (b *bodyLimits) begin(user string) bool {
 }
 
 // end undoes begin.
-func (b *bodyLimits) end(user string) {
+func (b *Limits) end(user string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u := b.by[user]
@@ -67,7 +69,7 @@ func (b *bodyLimits) end(user string) {
 }
 
 // reserve counts n bytes of memory, or with a negative n releases them; false: they exceed a limit.
-func (b *bodyLimits) reserve(user string, n int64) bool {
+func (b *Limits) reserve(user string, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	u := b.by[user]
@@ -80,7 +82,7 @@ func (b *bodyLimits) reserve(user string, n int64) bool {
 	return true
 }
 
-func (b *bodyLimits) set(user string, u userBodies) {
+func (b *Limits) set(user string, u userBodies) {
 	if u == (userBodies{}) {
 		delete(b.by, user)
 	} else {
@@ -88,45 +90,45 @@ func (b *bodyLimits) set(user string, u userBodies) {
 	}
 }
 
-// receivedBody is the body of a request, received whole.
-type receivedBody struct {
+// Body is the body of a request, received whole.
+type Body struct {
 	bytes.Reader
 	data []byte
 
-	limits  *bodyLimits
+	limits  *Limits
 	user    string
 	counted int64 // of its memory
 }
 
 // Bytes is the body.
-func (b *receivedBody) Bytes() []byte { return b.data }
+func (b *Body) Bytes() []byte { return b.data }
 
 // Close does nothing: the body is released when the request has been served.
-func (*receivedBody) Close() error { return nil }
+func (*Body) Close() error { return nil }
 
-// release releases a body's memory.
-func (b *receivedBody) release() {
+// Release releases a body's memory; b may be nil.
+func (b *Body) Release() {
 	if b != nil && b.counted > 0 {
 		b.limits.reserve(b.user, -b.counted)
 	}
 }
 
-// receive reads a request's body, where it has one that the gateway reads. The caller releases what it returns, nil for none, when
-// the request has been served, also with an error.
-func (g *gateway) receive(w http.ResponseWriter, r *request.Request) (*receivedBody, error) {
+// Receive reads a request's body, where it has one that the gateway reads. A long-running request has no deadline: its body has timeout. The
+// caller releases what is returned, nil for none, when the request has been served, also with an error.
+func (b *Limits) Receive(w http.ResponseWriter, r *request.Request, timeout time.Duration) (*Body, error) {
 	switch {
 	case r.ContentLength == 0 || r.Sub.IsConnection():
 		return nil, nil
 	case r.ContentLength > decode.MaxBody:
 		return nil, &http.MaxBytesError{Limit: decode.MaxBody}
 	}
-	body := &receivedBody{limits: g.bodies, user: r.User.Username}
-	if !g.bodies.begin(body.user) {
+	body := &Body{limits: b, user: r.User.Username}
+	if !b.begin(body.user) {
 		return nil, apierrors.NewTooManyRequests(encode.TooMany, 1)
 	}
-	defer g.bodies.end(body.user)
+	defer b.end(body.user)
 	if r.LongRunning() { // it has no deadline
-		defer g.endBody(w)()
+		defer endBody(w, timeout)()
 	}
 	if err := body.read(r.Body, int(r.ContentLength)); err != nil {
 		return body, bodyError(r.Context(), err)
@@ -148,10 +150,10 @@ func bodyError(ctx context.Context, err error) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("error reading the request body: %v", err)) // broken off, or malformed
 }
 
-// endBody ends the receiving of a long-running request's body after RequestTimeout; stop ends that.
-func (g *gateway) endBody(w http.ResponseWriter) (stop func()) {
+// endBody ends the receiving of a long-running request's body after timeout; stop ends that.
+func endBody(w http.ResponseWriter, timeout time.Duration) (stop func()) {
 	ended := make(chan struct{})
-	late := time.AfterFunc(g.cfg.RequestTimeout, func() {
+	late := time.AfterFunc(timeout, func() {
 		defer close(ended)
 		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
 	})
@@ -163,7 +165,7 @@ func (g *gateway) endBody(w http.ResponseWriter) (stop func()) {
 }
 
 // read reads a body within its bound. Memory grows with what has been received, not with the Content-Length (size; -1: none).
-func (b *receivedBody) read(from io.Reader, size int) error {
+func (b *Body) read(from io.Reader, size int) error {
 	const spare = 1 // byte, to read the end of the body into
 	first := bytes.MinRead
 	if size > 0 {

@@ -1,7 +1,8 @@
-package gateway
+package advertise_test
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/gateway/advertise"
 	"gantry/agents/internal/identitylease"
 	"gantry/registry"
 	"gantry/registry/registrytest"
@@ -19,12 +21,12 @@ import (
 func TestIdentityLeaseIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := registrytest.New(t)
-		cfg := Config{
-			Registry: r, AdvertiseAddress: netip.MustParseAddr("10.0.0.1"), SecurePort: 6443, ClusterCA: []byte("the CA"),
-		}.withDefaults()
+		cfg := advertise.Config{
+			Registry: r, Address: netip.MustParseAddrPort("10.0.0.1:6443"), ClusterCA: []byte("the CA"), Log: slog.New(slog.DiscardHandler),
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- newIdentityLease(cfg).run(ctx) }()
+		go func() { ended <- cfg.Run(ctx) }()
 		leases := registry.For[*coordinationv1.Lease](r)
 		lease := func() *coordinationv1.Lease {
 			t.Helper()
