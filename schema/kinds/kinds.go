@@ -24,8 +24,11 @@ func BuiltIn() *schema.Set {
 		core.Secret,
 		core.ServiceAccount,
 		core.Event,
+		apps.ControllerRevision,
+		apps.DaemonSet,
 		apps.Deployment,
 		apps.ReplicaSet,
+		apps.StatefulSet,
 		coordination.Lease,
 		discovery.EndpointSlice,
 	)
