@@ -7,6 +7,9 @@ import (
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/node"
+	"gantry/schema/rbac"
+	"gantry/schema/scheduling"
 )
 
 // New returns a holder of the built-in kinds: what a process begins with.
@@ -26,7 +29,13 @@ func BuiltIn() *schema.Set {
 		core.Event,
 		apps.Deployment,
 		apps.ReplicaSet,
+		rbac.ClusterRoleBinding,
+		rbac.ClusterRole,
+		rbac.RoleBinding,
+		rbac.Role,
+		scheduling.PriorityClass,
 		coordination.Lease,
+		node.RuntimeClass,
 		discovery.EndpointSlice,
 	)
 }
