@@ -2,9 +2,10 @@
 package checktest
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/schema"
@@ -57,8 +58,8 @@ func run[T schema.Object](t *testing.T, k *schema.Kind, base func() T, cases []C
 	}
 	for _, tt := range cases {
 		t.Run(tt.Name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.Want, Texts(validate(defaulted(tt.In), defaulted(nil)))); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
+			if got := Texts(validate(defaulted(tt.In), defaulted(nil))); !slices.Equal(got, tt.Want) {
+				t.Errorf("got\n\t%s\nwant\n\t%s", strings.Join(got, "\n\t"), strings.Join(tt.Want, "\n\t"))
 			}
 		})
 	}
