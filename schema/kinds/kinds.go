@@ -7,6 +7,9 @@ import (
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/node"
+	"gantry/schema/rbac"
+	"gantry/schema/scheduling"
 )
 
 // New returns a holder of the built-in kinds: what a process begins with.
@@ -29,7 +32,13 @@ func BuiltIn() *schema.Set {
 		apps.Deployment,
 		apps.ReplicaSet,
 		apps.StatefulSet,
+		rbac.ClusterRoleBinding,
+		rbac.ClusterRole,
+		rbac.RoleBinding,
+		rbac.Role,
+		scheduling.PriorityClass,
 		coordination.Lease,
+		node.RuntimeClass,
 		discovery.EndpointSlice,
 	)
 }
