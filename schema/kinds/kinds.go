@@ -7,6 +7,7 @@ import (
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/networking"
 )
 
 // New returns a holder of the built-in kinds: what a process begins with.
@@ -26,6 +27,11 @@ func BuiltIn() *schema.Set {
 		core.Event,
 		apps.Deployment,
 		apps.ReplicaSet,
+		networking.IngressClass,
+		networking.Ingress,
+		networking.IPAddress,
+		networking.NetworkPolicy,
+		networking.ServiceCIDR,
 		coordination.Lease,
 		discovery.EndpointSlice,
 	)
