@@ -7,6 +7,7 @@ import (
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/networking"
 	"gantry/schema/node"
 	"gantry/schema/rbac"
 	"gantry/schema/scheduling"
@@ -32,6 +33,11 @@ func BuiltIn() *schema.Set {
 		apps.Deployment,
 		apps.ReplicaSet,
 		apps.StatefulSet,
+		networking.IngressClass,
+		networking.Ingress,
+		networking.IPAddress,
+		networking.NetworkPolicy,
+		networking.ServiceCIDR,
 		rbac.ClusterRoleBinding,
 		rbac.ClusterRole,
 		rbac.RoleBinding,
