@@ -58,9 +58,16 @@ func (o WriteOptions) warn(k *schema.Kind, obj, old schema.Object, admission []s
 	if o.Warn == nil {
 		return
 	}
-	if o.Subresource == "" && k.Warnings != nil {
-		o.Warn(append(k.Warnings(obj, old), admission...))
-	} else if len(admission) > 0 {
+	warnings := k.Warnings
+	if s := k.Subresource(o.Subresource); s != nil {
+		warnings = s.Warnings
+	} else if o.Subresource != "" {
+		warnings = nil
+	}
+	if warnings != nil && obj != nil {
+		admission = append(warnings(obj, old), admission...)
+	}
+	if len(admission) > 0 {
 		o.Warn(admission)
 	}
 }

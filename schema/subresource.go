@@ -22,6 +22,8 @@ type Subresource struct {
 	Prepare func(obj, old Object)
 	// Validate returns every error of obj replacing old by this subresource.
 	Validate func(obj, old Object) field.ErrorList
+	// Warnings returns texts for the Warning header of a write of a part; nil: there are none.
+	Warnings func(obj, old Object) []string
 
 	// Scale makes the subresource the object's Scale.
 	Scale *Scale
@@ -47,4 +49,10 @@ func Part[T Object](name string, prepare func(obj, old T), validate func(obj, ol
 // status (and metadata Kubernetes lets status writes change) in a write of status.
 func Status[T Object](prepare func(obj, old T), validate func(obj, old T) field.ErrorList) Subresource {
 	return Part("status", prepare, validate)
+}
+
+// WithWarnings is the row with its Warnings.
+func (s Subresource) WithWarnings(warnings func(obj, old Object) []string) Subresource {
+	s.Warnings = warnings
+	return s
 }

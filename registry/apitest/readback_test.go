@@ -23,7 +23,7 @@ import (
 
 const (
 	times    = `"creationTimestamp":"2026-01-01T00:00:00Z","managedFields":[{"manager":"m","operation":"Apply","apiVersion":"v1","time":"2026-01-01T00:00:00Z","fieldsType":"FieldsV1","fieldsV1":{"f:data":{"f:a":{}}}}],"labels":{"app":"web"},"annotations":{"a":"b"}`
-	template = `{"metadata":{"labels":{"app":"web"},"creationTimestamp":"2026-01-01T00:00:00Z"},"spec":{"terminationGracePeriodSeconds":30,"containers":[{"name":"c","image":"i","ports":[{"name":"http","containerPort":80}],"env":[{"name":"A","valueFrom":{"resourceFieldRef":{"resource":"limits.cpu","divisor":"1m"}}}],"resources":{"requests":{"cpu":"100m","memory":"64Mi"},"limits":{"cpu":"1","memory":"1Gi"}},"livenessProbe":{"httpGet":{"path":"/","port":"http"},"periodSeconds":10}}],"volumes":[{"name":"v","emptyDir":{"sizeLimit":"1Gi"}}],"overhead":{"cpu":"10m"},"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}}`
+	template = `{"metadata":{"labels":{"app":"web"},"creationTimestamp":"2026-01-01T00:00:00Z"},"spec":{"terminationGracePeriodSeconds":30,"containers":[{"name":"c","image":"i","ports":[{"name":"http","containerPort":80}],"env":[{"name":"A","valueFrom":{"resourceFieldRef":{"resource":"limits.cpu","divisor":"1m"}}}],"resources":{"requests":{"cpu":"100m","memory":"64Mi"},"limits":{"cpu":"1","memory":"1Gi"}},"livenessProbe":{"httpGet":{"path":"/","port":"http"},"periodSeconds":10}}],"volumes":[{"name":"v","emptyDir":{"sizeLimit":"1Gi"}}],"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}}`
 	status   = `"conditions":[{"type":"Ready","status":"True","reason":"R","message":"m","lastProbeTime":"2026-01-01T00:00:00Z","lastHeartbeatTime":"2026-01-01T00:00:00Z","lastUpdateTime":"2026-01-01T00:00:00Z","lastTransitionTime":"2026-01-01T00:00:00Z"}]`
 )
 
@@ -42,6 +42,13 @@ var samples = map[string]string{
 	"ReplicaSet":     `"spec":{"replicas":2,"selector":{"matchLabels":{"app":"web"}},"template":` + template + `},"status":{"replicas":2,` + status + `}`,
 	"Lease":          `"spec":{"holderIdentity":"a","leaseDurationSeconds":40,"leaseTransitions":1,"acquireTime":"2026-01-01T00:00:00.000001Z","renewTime":"2026-01-01T00:00:00.000001Z"}`,
 	"EndpointSlice":  `"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true}}],"ports":[{"name":"http","port":80}]`,
+
+	"Role":               `"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]}]`,
+	"ClusterRole":        `"rules":[{"verbs":["get"],"nonResourceURLs":["/healthz"]}],"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"a":"b"}}]}`,
+	"RoleBinding":        `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"alice"}]`,
+	"ClusterRoleBinding": `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"r"},"subjects":[{"kind":"ServiceAccount","namespace":"n","name":"a"}]`,
+	"PriorityClass":      `"value":1000,"description":"d","preemptionPolicy":"Never"`,
+	"RuntimeClass":       `"handler":"runsc","overhead":{"podFixed":{"cpu":"10m","memory":"1Mi"}},"scheduling":{"nodeSelector":{"a":"b"},"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}`,
 }
 
 var odd = []string{
