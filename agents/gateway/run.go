@@ -29,6 +29,9 @@ const (
 	drainTime     = 5 * time.Second
 )
 
+// Handler returns the handlers of a gateway, which Run serves: without a listener, and without its identity lease.
+func Handler(cfg Config) (http.Handler, error) { return newGateway(cfg) }
+
 // Run serves the API until ctx is done: then watches end at once, other requests get a few seconds.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {

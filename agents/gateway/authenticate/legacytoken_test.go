@@ -1,4 +1,4 @@
-package gateway
+package authenticate_test
 
 import (
 	"path/filepath"
@@ -10,15 +10,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/gateway/authenticate"
+	"gantry/agents/gateway/gatewaytest"
 	"gantry/agents/internal/pki"
 	"gantry/agents/internal/signtoken"
 )
 
 // TestTokensInSecrets: a token in a Secret does not expire, and is valid while its account exists and the Secret contains it.
 func TestTokensInSecrets(t *testing.T) {
-	c := newCluster(t)
-	admin := c.clientset(c.admin)
-	key, err := pki.SigningKey(filepath.Join(c.dir, "sa.key"), false)
+	c := gatewaytest.New(t)
+	admin := c.Clientset(c.Admin)
+	key, err := pki.SigningKey(filepath.Join(c.Dir, "sa.key"), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,8 +74,8 @@ func TestTokensInSecrets(t *testing.T) {
 	if s := review("other"); s.Authenticated {
 		t.Error("the token holds for another audience")
 	}
-	if a := c.do(c.client(), "GET", "/api", "", "Authorization: Bearer "+token); a.code != 200 {
-		t.Errorf("the token gets %d %s", a.code, a.body)
+	if a := c.Do(c.Client(), "GET", "/api", "", "Authorization: Bearer "+token); a.Code != 200 {
+		t.Errorf("the token gets %d %s", a.Code, a.Body)
 	}
 	update(func() { secret.Labels = map[string]string{authenticate.InvalidSince: "2026-01-01"} })
 	refused("has been marked invalid")

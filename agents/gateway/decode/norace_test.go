@@ -1,6 +1,6 @@
 //go:build !race
 
-package gateway
+package decode_test
 
 // What bombs may cost more, and how large they are, where no race detector is.
 const (

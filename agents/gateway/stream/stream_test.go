@@ -1,4 +1,4 @@
-package gateway
+package stream_test
 
 import (
 	"bytes"
@@ -25,6 +25,7 @@ import (
 	criexec "k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	"k8s.io/streaming/pkg/httpstream"
 
+	"gantry/agents/gateway/gatewaytest"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
 	"gantry/schema/core"
@@ -86,20 +87,20 @@ func (e echoes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 }
 
 // withKubelet runs one for the node n1, which the pod p is bound to.
-func withKubelet(t *testing.T) *cluster {
+func withKubelet(t *testing.T) *gatewaytest.Cluster {
 	t.Helper()
-	c := newCluster(t)
-	c.startKubelet(echoes{})
+	c := gatewaytest.New(t)
+	startKubelet(c, echoes{})
 	return c
 }
 
-func (c *cluster) startKubelet(e echoes) {
-	t := c.t
+func startKubelet(c *gatewaytest.Cluster, e echoes) {
+	t := c.T
 	t.Helper()
 	server := httptest.NewUnstartedServer(e)
 	server.TLS = &tls.Config{
-		Certificates: []tls.Certificate{c.pair("kubelet", pki.Request{CommonName: "system:node:n1", Organizations: []string{"system:nodes"}, Server: true, IPs: []net.IP{{127, 0, 0, 1}}}).Certificate},
-		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: c.ca.Pool(),
+		Certificates: []tls.Certificate{c.Pair("kubelet", pki.Request{CommonName: "system:node:n1", Organizations: []string{"system:nodes"}, Server: true, IPs: []net.IP{{127, 0, 0, 1}}}).Certificate},
+		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: c.CA.Pool(),
 	}
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -111,7 +112,7 @@ func (c *cluster) startKubelet(e echoes) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nodes := registry.For[*corev1.Node](c.reg)
+	nodes := registry.For[*corev1.Node](c.Registry)
 	if _, err := nodes.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -122,11 +123,11 @@ func (c *cluster) startKubelet(e echoes) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.reg.Get(t.Context(), core.Node, "", "n1", ""); err != nil { // then the cache knows
+	if _, err := c.Registry.Get(t.Context(), core.Node, "", "n1", ""); err != nil { // then the cache knows
 		t.Fatal(err)
 	}
 	for name, node := range map[string]string{"p": "n1", "waiting": ""} {
-		if _, err := registry.For[*corev1.Pod](c.reg).Create(t.Context(), testPod(name, node)); err != nil {
+		if _, err := registry.For[*corev1.Pod](c.Registry).Create(t.Context(), gatewaytest.Pod(name, node)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,24 +152,24 @@ func TestLogs(t *testing.T) {
 		{"bad limit", podPath + "/log?limitBytes=0", 422, "limitBytes: Invalid value: 0: must be greater than 0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := c.as("GET", tt.path, "")
-			if a.code != tt.code || !strings.Contains(a.body, tt.want) {
-				t.Errorf("got %d %q\nwant %d %q", a.code, a.body, tt.code, tt.want)
+			a := c.As("GET", tt.path, "")
+			if a.Code != tt.code || !strings.Contains(a.Body, tt.want) {
+				t.Errorf("got %d %q\nwant %d %q", a.Code, a.Body, tt.code, tt.want)
 			}
 		})
 	}
 }
 
-func (c *cluster) restConfig() *rest.Config {
-	return &rest.Config{Host: c.url, TLSClientConfig: rest.TLSClientConfig{CAData: c.ca.PEM, CertFile: c.admin.CertFile, KeyFile: c.admin.KeyFile}}
+func restConfig(c *gatewaytest.Cluster) *rest.Config {
+	return &rest.Config{Host: c.URL, TLSClientConfig: rest.TLSClientConfig{CAData: c.CA.PEM, CertFile: c.Admin.CertFile, KeyFile: c.Admin.KeyFile}}
 }
 
 func TestExec(t *testing.T) {
 	c := withKubelet(t)
 	plain := func(path string) (remotecommand.Executor, error) {
-		u := c.clientset(c.admin).CoreV1().RESTClient().Post().AbsPath(strings.Split(path, "?")[0]).URL()
+		u := c.Clientset(c.Admin).CoreV1().RESTClient().Post().AbsPath(strings.Split(path, "?")[0]).URL()
 		u.RawQuery = strings.SplitN(path, "?", 2)[1]
-		return remotecommand.NewSPDYExecutor(c.restConfig(), "POST", u)
+		return remotecommand.NewSPDYExecutor(restConfig(c), "POST", u)
 	}
 	executors := map[string]func(path string) (remotecommand.Executor, error){
 		"SPDY": plain,
@@ -177,7 +178,7 @@ func TestExec(t *testing.T) {
 			if err != nil {
 				return nil, err
 			}
-			first, err := remotecommand.NewWebSocketExecutor(c.restConfig(), "GET", c.url+path)
+			first, err := remotecommand.NewWebSocketExecutor(restConfig(c), "GET", c.URL+path)
 			if err != nil {
 				return nil, err
 			}
@@ -211,7 +212,7 @@ func TestExec(t *testing.T) {
 func TestExecRefusals(t *testing.T) {
 	c := withKubelet(t)
 	upgrade := []string{"Connection: Upgrade", "Upgrade: SPDY/3.1", "X-Stream-Protocol-Version: v4.channel.k8s.io"}
-	client := c.client(c.admin.Certificate)
+	client := c.Client(c.Admin.Certificate)
 	tr := client.Transport.(*http.Transport)
 	tr.ForceAttemptHTTP2, tr.TLSClientConfig.NextProtos = false, []string{"http/1.1"}
 	for _, tt := range []struct {
@@ -228,9 +229,9 @@ func TestExecRefusals(t *testing.T) {
 		{"the kubelet refuses", podPath + "/exec?command=fail&stdout=1", upgrade, 404, `"kind":"Status"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := c.do(client, "POST", tt.path, "", tt.headers...)
-			if a.code != tt.code || !strings.Contains(a.body, tt.want) {
-				t.Errorf("got %d %q\nwant %d %q", a.code, a.body, tt.code, tt.want)
+			a := c.Do(client, "POST", tt.path, "", tt.headers...)
+			if a.Code != tt.code || !strings.Contains(a.Body, tt.want) {
+				t.Errorf("got %d %q\nwant %d %q", a.Code, a.Body, tt.code, tt.want)
 			}
 		})
 	}
@@ -238,13 +239,13 @@ func TestExecRefusals(t *testing.T) {
 
 func TestPortForward(t *testing.T) {
 	c := withKubelet(t)
-	tr, upgrader, err := spdy.RoundTripperFor(c.restConfig())
+	tr, upgrader, err := spdy.RoundTripperFor(restConfig(c))
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := c.clientset(c.admin).CoreV1().RESTClient().Post().AbsPath(podPath + "/portforward").URL()
+	u := c.Clientset(c.Admin).CoreV1().RESTClient().Post().AbsPath(podPath + "/portforward").URL()
 	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: tr}, "POST", u)
-	if ws, err := portforward.NewSPDYOverWebsocketDialer(u, c.restConfig()); err == nil {
+	if ws, err := portforward.NewSPDYOverWebsocketDialer(u, restConfig(c)); err == nil {
 		dialer = portforward.NewFallbackDialer(ws, dialer, httpstream.IsUpgradeFailure) // as kubectl does
 	}
 	stop, ready := make(chan struct{}), make(chan struct{})

@@ -1,4 +1,4 @@
-package gateway
+package decode_test
 
 import (
 	"bytes"
@@ -14,7 +14,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 
+	"gantry/agents/gateway"
 	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/gatewaytest"
 	"gantry/agents/gateway/request"
 	"gantry/registry"
 )
@@ -198,17 +200,17 @@ func TestBodiesCostInProportion(t *testing.T) {
 		baseTime, timeOfMB   = slower * 3 * time.Second / 2, slower * 4 * time.Second
 		baseBytes, timesSize = slower * 96 << 20, slower * 400
 	)
-	c := newCluster(t, func(cfg *Config) { cfg.RequestTimeout = 10 * time.Minute })
+	c := gatewaytest.New(t, func(cfg *gateway.Config) { cfg.RequestTimeout = 10 * time.Minute })
 	targets(t, c)
 	for _, b := range bombs {
 		t.Run(b.name, func(t *testing.T) {
 			for _, size := range []int{1 << 10, 30 << 10, largestBomb} {
 				body := b.make(size)
 				w := httptest.NewRecorder()
-				r := post(t, c.admin, b.path, strings.NewReader(body))
+				r := gatewaytest.Request(t, c.Admin, "POST", b.path, strings.NewReader(body))
 				r.Method = b.method
 				r.Header.Set("Content-Type", b.media)
-				took, allocated := costOf(t, func() { c.gateway.ServeHTTP(w, r) })
+				took, allocated := costOf(t, func() { c.Handler.ServeHTTP(w, r) })
 				if most := baseTime + time.Duration(float64(timeOfMB)*float64(len(body))/(1<<20)); took > most {
 					t.Errorf("%d bytes take %v, more than %v", len(body), took, most)
 				}
@@ -225,18 +227,18 @@ func TestBodiesCostInProportion(t *testing.T) {
 }
 
 // targets are the objects that the bombs change.
-func targets(t *testing.T, c *cluster) {
+func targets(t *testing.T, c *gatewaytest.Cluster) {
 	t.Helper()
-	pod := testPod("target", "")
+	pod := gatewaytest.Pod("target", "")
 	pod.Spec.Containers[0].Name = "c"
-	if _, err := registry.For[*corev1.Pod](c.reg).Create(t.Context(), pod); err != nil {
+	if _, err := registry.For[*corev1.Pod](c.Registry).Create(t.Context(), pod); err != nil {
 		t.Fatal(err)
 	}
 	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "target", Namespace: "default"}, Data: map[string]string{"a": "b"}}
-	if _, err := registry.For[*corev1.ConfigMap](c.reg).Create(t.Context(), cm); err != nil {
+	if _, err := registry.For[*corev1.ConfigMap](c.Registry).Create(t.Context(), cm); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := registry.For[*corev1.Node](c.reg).Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}); err != nil {
+	if _, err := registry.For[*corev1.Node](c.Registry).Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -265,16 +267,16 @@ func costOf(t *testing.T, f func()) (time.Duration, uint64) {
 
 // TestNestedObjectsAreReadInProportion: an object that is nested as deep as may be is not white space when it is read by people.
 func TestNestedObjectsAreReadInProportion(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	const levels = 190
 	fields := strings.Repeat(`{"f:a":`, levels) + counting("{", `"f:x%d":{},`, `"f:x":{}`, "}")(50<<10) + strings.Repeat("}", levels)
-	a := c.as("POST", anyMap, `{"metadata":{"name":"deep","managedFields":[{"manager":"m","operation":"Apply","apiVersion":"v1","fieldsType":"FieldsV1","fieldsV1":`+fields+`}]}}`)
-	if a.code != 201 {
-		t.Fatalf("%d %s", a.code, a.body)
+	a := c.As("POST", anyMap, `{"metadata":{"name":"deep","managedFields":[{"manager":"m","operation":"Apply","apiVersion":"v1","fieldsType":"FieldsV1","fieldsV1":`+fields+`}]}}`)
+	if a.Code != 201 {
+		t.Fatalf("%d %s", a.Code, a.Body)
 	}
 	for _, accept := range []string{"application/json;pretty=1", "application/yaml"} {
-		if a := c.as("GET", anyMap+"/deep", "", "Accept: "+accept); a.code != 200 || len(a.body) > 2*len(fields) {
-			t.Errorf("%s: answer %d of %d bytes", accept, a.code, len(a.body))
+		if a := c.As("GET", anyMap+"/deep", "", "Accept: "+accept); a.Code != 200 || len(a.Body) > 2*len(fields) {
+			t.Errorf("%s: answer %d of %d bytes", accept, a.Code, len(a.Body))
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package gateway
+package stream_test
 
 import (
 	"bytes"
@@ -20,6 +20,8 @@ import (
 	"golang.org/x/net/websocket"
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/gateway"
+	"gantry/agents/gateway/gatewaytest"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
 	"gantry/schema/core"
@@ -46,7 +48,7 @@ func TestLogsByWebSocket(t *testing.T) {
 		{name: "not started", path: podPath + "/log?tailLines=1", fails: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			conn, err := c.socket(tt.path, tt.protocols)
+			conn, err := socket(c, tt.path, tt.protocols)
 			if (err != nil) != tt.fails {
 				t.Fatal(err)
 			}
@@ -77,14 +79,14 @@ func TestLogsByWebSocket(t *testing.T) {
 	}
 }
 
-func (c *cluster) socket(path string, protocols []string) (*websocket.Conn, error) {
-	c.t.Helper()
-	config, err := websocket.NewConfig(strings.Replace(c.url, "https", "wss", 1)+path, c.url)
+func socket(c *gatewaytest.Cluster, path string, protocols []string) (*websocket.Conn, error) {
+	c.T.Helper()
+	config, err := websocket.NewConfig(strings.Replace(c.URL, "https", "wss", 1)+path, c.URL)
 	if err != nil {
-		c.t.Fatal(err)
+		c.T.Fatal(err)
 	}
 	config.Protocol = protocols
-	config.TlsConfig = &tls.Config{RootCAs: c.ca.Pool(), Certificates: []tls.Certificate{c.admin.Certificate}}
+	config.TlsConfig = &tls.Config{RootCAs: c.CA.Pool(), Certificates: []tls.Certificate{c.Admin.Certificate}}
 	return websocket.DialConfig(config)
 }
 
@@ -106,17 +108,17 @@ func TestClientLeavesLog(t *testing.T) {
 	lines := &errorLines{}
 	for _, by := range []string{"HTTP", "a WebSocket"} {
 		t.Run(by, func(t *testing.T) {
-			c := newCluster(t, func(cfg *Config) {
+			c := gatewaytest.New(t, func(cfg *gateway.Config) {
 				cfg.Log = slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelError}))
 			})
 			arrived := make(chan struct{})
-			c.startKubelet(echoes{arrived})
+			startKubelet(c, echoes{arrived})
 			ctx, leave := context.WithCancel(t.Context())
-			req, err := http.NewRequestWithContext(ctx, "GET", c.url+podPath+"/log?follow=true&tailLines=3", nil)
+			req, err := http.NewRequestWithContext(ctx, "GET", c.URL+podPath+"/log?follow=true&tailLines=3", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			client := c.client(c.admin.Certificate)
+			client := c.Client(c.Admin.Certificate)
 			if by != "HTTP" {
 				client.Transport.(*http.Transport).ForceAttemptHTTP2 = false
 				client.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
@@ -152,7 +154,7 @@ func TestOnlyTheNodesKubeletIsAsked(t *testing.T) {
 	impostor := func(r pki.Request) netip.AddrPort {
 		r.Server, r.IPs = true, []net.IP{{127, 0, 0, 1}}
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
-		s.TLS = &tls.Config{Certificates: []tls.Certificate{c.pair("impostor-"+r.CommonName, r).Certificate}, ClientAuth: tls.RequestClientCert}
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{c.Pair("impostor-"+r.CommonName, r).Certificate}, ClientAuth: tls.RequestClientCert}
 		s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 		s.StartTLS()
 		t.Cleanup(s.Close)
@@ -164,10 +166,10 @@ func TestOnlyTheNodesKubeletIsAsked(t *testing.T) {
 	}
 	nobody := netip.MustParseAddrPort(closed.Addr().String())
 	closed.Close()
-	gateway := netip.MustParseAddrPort(strings.TrimPrefix(c.url, "https://"))
+	gateway := netip.MustParseAddrPort(strings.TrimPrefix(c.URL, "https://"))
 	const want = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Internal error occurred: error dialing backend: the kubelet of node \"n1\" cannot be reached","reason":"InternalError","details":{"causes":[{"message":"error dialing backend: the kubelet of node \"n1\" cannot be reached"}]},"code":500}`
 	upgrade := []string{"Connection: Upgrade", "Upgrade: SPDY/3.1", "X-Stream-Protocol-Version: v4.channel.k8s.io"}
-	client := c.client(c.admin.Certificate)
+	client := c.Client(c.Admin.Certificate)
 	client.Transport.(*http.Transport).ForceAttemptHTTP2 = false
 	client.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
 	for name, at := range map[string]netip.AddrPort{
@@ -180,19 +182,19 @@ func TestOnlyTheNodesKubeletIsAsked(t *testing.T) {
 		"metadata":                   netip.MustParseAddrPort("169.254.169.254:80"),
 		"anywhere":                   netip.MustParseAddrPort("0.0.0.0:80"),
 	} {
-		if _, err := registry.For[*corev1.Node](c.reg).ModifyStatus(t.Context(), "", "n1", func(n *corev1.Node) error {
+		if _, err := registry.For[*corev1.Node](c.Registry).ModifyStatus(t.Context(), "", "n1", func(n *corev1.Node) error {
 			n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: at.Addr().String()}}
 			n.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(at.Port())
 			return nil
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.reg.Get(t.Context(), core.Node, "", "n1", ""); err != nil { // then the cache knows
+		if _, err := c.Registry.Get(t.Context(), core.Node, "", "n1", ""); err != nil { // then the cache knows
 			t.Fatal(err)
 		}
 		for path, headers := range map[string][]string{podPath + "/log": nil, podPath + "/exec?command=id&stdout=1": upgrade, podPath + "/portforward": upgrade} {
-			if a := c.do(client, "GET", path, "", headers...); a.code != 500 || a.body != want {
-				t.Errorf("%s, %s: got %d %s\nwant 500 %s", name, path, a.code, a.body, want)
+			if a := c.Do(client, "GET", path, "", headers...); a.Code != 500 || a.Body != want {
+				t.Errorf("%s, %s: got %d %s\nwant 500 %s", name, path, a.Code, a.Body, want)
 			}
 		}
 	}

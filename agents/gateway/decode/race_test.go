@@ -1,6 +1,6 @@
 //go:build race
 
-package gateway
+package decode_test
 
 // The race detector takes up to ten times the memory, as pools are emptied at random, and the time.
 const (
