@@ -100,7 +100,7 @@ func TestReportsAreBounded(t *testing.T) {
 		l.state.setPod(aPod(fmt.Sprintf("p%d", i)), start)
 	}
 	l.scheduleBatch(t.Context(), start)
-	first, second := l.state.cluster.pods["default/p0"], l.state.cluster.pods["default/p1"]
+	first, second := l.state.pods["default/p0"], l.state.pods["default/p1"]
 	if first.subqueue != unschedulable || second.subqueue != backoff {
 		t.Fatalf("the pods are in subqueues %d and %d", first.subqueue, second.subqueue)
 	}
@@ -122,7 +122,7 @@ func TestEvictionsAreBounded(t *testing.T) {
 	l.state.setPod(aPod("low", requests("cpu", "4"), on("n1")), start)
 	l.state.setPod(aPod("high", requests("cpu", "4"), priority(10)), start)
 	l.scheduleBatch(t.Context(), start)
-	low, high := l.state.cluster.pods["default/low"], l.state.cluster.pods["default/high"]
+	low, high := l.state.pods["default/low"], l.state.pods["default/high"]
 	if low.evicting || low.terminating || high.subqueue != backoff || high.nominated != nil {
 		t.Fatalf("low is evicting %v; high is in subqueue %d, nominated to %v", low.evicting, high.subqueue, high.nominated)
 	}

@@ -9,12 +9,11 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// clusterState holds every node, every pod that has not ended, and the node it is accounted for on. Not safe for concurrent use.
+// clusterState holds every node, with the pods that are accounted for on it. Not safe for concurrent use.
 type clusterState struct {
 	plugins    *pluginSet
 	nodes      map[string]*node
 	nodeList   []*node // those with an object, by name
-	pods       map[string]*pod
 	signatures map[string]*podSignature
 	namespaces map[string]labels.Set
 	images     map[string]int // number of nodes that have an image
@@ -32,7 +31,7 @@ type clusterState struct {
 func newClusterState(set *pluginSet) *clusterState {
 	return &clusterState{
 		plugins: set,
-		nodes:   map[string]*node{}, pods: map[string]*pod{}, signatures: map[string]*podSignature{},
+		nodes:   map[string]*node{}, signatures: map[string]*podSignature{},
 		namespaces: map[string]labels.Set{}, images: map[string]int{},
 	}
 }
@@ -123,7 +122,7 @@ func (c *clusterState) setNamespace(name string, set labels.Set) bool {
 }
 
 // addPod accounts for a pod on a node.
-func (c *clusterState) addPod(p *pod, n *node) {
+func (c *clusterState) addPod(p *podInfo, n *node) {
 	c.removePod(p)
 	if c.nodes[n.name] == nil { // removing its last pod dropped it
 		c.nodes[n.name] = n
@@ -136,7 +135,7 @@ func (c *clusterState) addPod(p *pod, n *node) {
 }
 
 // removePod stops accounting for a pod on its node, if it has one.
-func (c *clusterState) removePod(p *pod) {
+func (c *clusterState) removePod(p *podInfo) {
 	n := p.node
 	if n == nil {
 		return
@@ -149,7 +148,7 @@ func (c *clusterState) removePod(p *pod) {
 }
 
 // nominate reserves what p requests on n against pods of lower priority; nil: on no node.
-func (c *clusterState) nominate(p *pod, n *node) {
+func (c *clusterState) nominate(p *podInfo, n *node) {
 	if p.nominated == n {
 		return
 	}
@@ -167,7 +166,7 @@ func (c *clusterState) nominate(p *pod, n *node) {
 }
 
 // setTerminating sets whether a pod is being deleted.
-func (c *clusterState) setTerminating(p *pod, terminating bool) {
+func (c *clusterState) setTerminating(p *podInfo, terminating bool) {
 	if p.terminating == terminating {
 		return
 	}

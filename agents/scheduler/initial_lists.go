@@ -76,7 +76,7 @@ func (l *leader) hasApplied(it *registry.Item) bool {
 	case *corev1.Namespace:
 		return c.namespaces[it.Name] != nil
 	case *corev1.Pod:
-		p := c.pods[keyOf(it.Namespace, it.Name)]
+		p := l.state.pods[keyOf(it.Namespace, it.Name)]
 		return pods.IsTerminal(obj) || p != nil && (obj.Spec.NodeName == "" || p.node != nil)
 	}
 	return true

@@ -21,15 +21,15 @@ type node struct {
 	scoredCPU    int64 // requested, with defaultRequests
 	scoredMemory int64
 	ports        map[pods.HostPort]int
-	pods         map[string]*pod       // by key
+	pods         map[string]*podInfo   // by key
 	signatures   map[*podSignature]int // number of pods by signature
 	terminating  map[*podSignature]int // of them, being deleted
-	nominated    map[*pod]bool         // pods that this is the nominated node of
+	nominated    map[*podInfo]bool     // pods that this is the nominated node of
 	images       map[string]int64
 }
 
 func newNode(name string) *node {
-	return &node{name: name, ports: map[pods.HostPort]int{}, pods: map[string]*pod{}, signatures: map[*podSignature]int{}, terminating: map[*podSignature]int{}, nominated: map[*pod]bool{}}
+	return &node{name: name, ports: map[pods.HostPort]int{}, pods: map[string]*podInfo{}, signatures: map[*podSignature]int{}, terminating: map[*podSignature]int{}, nominated: map[*podInfo]bool{}}
 }
 
 // set sets a node's object.
@@ -51,10 +51,10 @@ func (n *node) set(object *corev1.Node) {
 }
 
 // add and remove change the sums by one pod.
-func (n *node) add(p *pod)    { n.account(p, 1); n.pods[p.key] = p }
-func (n *node) remove(p *pod) { n.account(p, -1); delete(n.pods, p.key) }
+func (n *node) add(p *podInfo)    { n.account(p, 1); n.pods[p.key] = p }
+func (n *node) remove(p *podInfo) { n.account(p, -1); delete(n.pods, p.key) }
 
-func (n *node) account(p *pod, by int) {
+func (n *node) account(p *podInfo, by int) {
 	n.generation++
 	sig := p.signature
 	n.requested.add(&sig.requests, int64(by))

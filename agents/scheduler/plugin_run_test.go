@@ -248,7 +248,7 @@ func TestPreBindsAreBounded(t *testing.T) {
 		l.state.setPod(aPod(fmt.Sprintf("p%d", i), withDevice), start)
 		l.scheduleBatch(ctx, start)
 	}
-	if p := l.state.cluster.pods["default/p2"]; p.subqueue != backoff || p.assumed || d.take("n1", 0) != 8 {
+	if p := l.state.pods["default/p2"]; p.subqueue != backoff || p.assumed || d.take("n1", 0) != 8 {
 		t.Errorf("the third pod is in subqueue %d, assumed %v; %d devices are free", p.subqueue, p.assumed, d.take("n1", 0))
 	}
 	cancel()

@@ -11,14 +11,11 @@ import (
 
 // pod is a pod that has not ended.
 type pod struct {
-	key       string // <namespace>/<name>
-	uid       types.UID
-	object    *corev1.Pod // nil once it is bound: its signature is enough then
-	signature *podSignature
-	node      *node // where it is accounted for; nil: none yet
+	podInfo
+	uid    types.UID
+	object *corev1.Pod // nil once it is bound: its signature is enough then
 	// assumed: it is accounted for on the chosen node, and the watch has not reported the binding yet.
-	assumed     bool
-	terminating bool // being deleted, or evicted
+	assumed bool
 	// evicting: it is a victim of preemption, and the watch has not reported its deletion yet.
 	evicting      bool
 	cancelPreBind context.CancelFunc // nil: no pre-bind was started, or it was stopped
@@ -30,7 +27,6 @@ type pod struct {
 	subqueue     subqueue
 	index        int // in the subqueue's heap
 	backoffUntil time.Time
-	nominated    *node     // where others were evicted for it
 	reportedText string    // the last message of its condition that was queued for writing
 	reportedAt   time.Time // when the last event was recorded
 }

@@ -46,16 +46,16 @@ func (s *schedulingState) preempt(p *pod, why *explanation) (e eviction) {
 	}
 	if chosen == nil {
 		why.preemption, why.noVictims = why.noVictimsText(), true
-		s.cluster.nominate(p, nil) // it does not fit the nominated node any more
+		s.cluster.nominate(&p.podInfo, nil) // it does not fit the nominated node any more
 		return eviction{}
 	}
 	e = eviction{pod: p.object, by: p, node: chosen.name}
 	for _, v := range best {
 		e.victims = append(e.victims, v.ref())
 		v.evicting = true
-		s.cluster.setTerminating(v, true) // they are no victims for other pods
+		s.cluster.setTerminating(&v.podInfo, true) // they are no victims for other pods
 	}
-	s.cluster.nominate(p, chosen)
+	s.cluster.nominate(&p.podInfo, chosen)
 	return e
 }
 
@@ -63,21 +63,21 @@ func (s *schedulingState) preempt(p *pod, why *explanation) (e eviction) {
 func (s *schedulingState) evictionFailed(e eviction, victims []corev1.ObjectReference, now time.Time) {
 	least := int32(math.MaxInt32)
 	for _, v := range victims {
-		o := s.cluster.pods[keyOf(v.Namespace, v.Name)]
+		o := s.pods[keyOf(v.Namespace, v.Name)]
 		if o == nil || o.uid != v.UID || !o.evicting {
 			continue // the watch reported its deletion
 		}
 		o.evicting = false
-		s.cluster.setTerminating(o, false)
+		s.cluster.setTerminating(&o.podInfo, false)
 		least = min(least, o.signature.priority)
 	}
 	s.requeueUnschedulable(now, func(sig *podSignature) bool { return sig.priority > least && !sig.neverPreempt })
 	p := e.by
-	if s.cluster.pods[p.key] != p || p.node != nil {
+	if s.pods[p.key] != p || p.node != nil {
 		return
 	}
 	if !s.waitsForVictims(p) {
-		s.cluster.nominate(p, nil)
+		s.cluster.nominate(&p.podInfo, nil)
 	}
 	if p.subqueue == unschedulable {
 		s.queue.requeueAfterBackoff(p, now)
@@ -103,7 +103,7 @@ func (s *schedulingState) victimsOn(sig *podSignature, n *node) []*pod {
 	var lower []*pod
 	for _, p := range n.pods {
 		if p.signature.priority < sig.priority && !p.terminating {
-			lower = append(lower, p)
+			lower = append(lower, s.pods[p.key])
 		}
 	}
 	state := s.cluster.preFilter(sig)
@@ -112,7 +112,7 @@ func (s *schedulingState) victimsOn(sig *podSignature, n *node) []*pod {
 	}
 	rest := n.clone()
 	for _, p := range lower {
-		rest.remove(p)
+		rest.remove(&p.podInfo)
 	}
 	fits := func() bool {
 		reasons, _ := state.filterNode(rest)
@@ -129,9 +129,9 @@ func (s *schedulingState) victimsOn(sig *podSignature, n *node) []*pod {
 	})
 	var victims []*pod
 	for _, p := range lower {
-		rest.add(p)
+		rest.add(&p.podInfo)
 		if !fits() {
-			rest.remove(p)
+			rest.remove(&p.podInfo)
 			victims = append(victims, p)
 		}
 	}

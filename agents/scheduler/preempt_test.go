@@ -42,7 +42,7 @@ func TestPreemption(t *testing.T) {
 			t.Errorf("%s is placed on %s", d.object.Name, d.name)
 		}
 	}
-	if n := s.cluster.pods["default/p"].node; n == nil || n.name != "n1" {
+	if n := s.pods["default/p"].node; n == nil || n.name != "n1" {
 		t.Errorf("p is not on n1")
 	}
 }
@@ -105,7 +105,7 @@ func TestEvictingIsKept(t *testing.T) {
 		s, d := evicting()
 		s.setPod(low(deleted), start)
 		s.evictionFailed(d.evict, d.evict.victims, start) // the write happened, its response was lost
-		if p := s.cluster.pods["default/low"]; !p.terminating {
+		if p := s.pods["default/low"]; !p.terminating {
 			t.Error("a pod that is being deleted is not terminating")
 		}
 	})

@@ -148,7 +148,7 @@ func (g *model) decide(t *rapid.T) {
 	g.inFlight = append(g.inFlight, d)
 	var used resources
 	ports := map[pods.HostPort]int{}
-	for _, p := range g.state.cluster.pods {
+	for _, p := range g.state.pods {
 		if p.node == d.node {
 			object := g.stored[p.ref().Name]
 			r := requestsOf(object)
@@ -192,16 +192,16 @@ func (g *model) check(t *rapid.T) {
 	c := g.state.cluster
 	for name, n := range c.nodes {
 		fresh := newNode(name)
-		for _, p := range c.pods {
+		for _, p := range g.state.pods {
 			if p.node == n {
-				fresh.add(p)
+				fresh.add(&p.podInfo)
 			}
 		}
 		if diff := cmp.Diff(accountingOf(fresh), accountingOf(n)); diff != "" {
 			t.Fatalf("sums of %s (-computed again +kept):\n%s", name, diff)
 		}
 	}
-	for _, p := range c.pods {
+	for _, p := range g.state.pods {
 		if p.node != nil && c.nodes[p.node.name] != p.node {
 			t.Fatalf("%s is on an unknown node", p.key)
 		}
@@ -210,22 +210,39 @@ func (g *model) check(t *rapid.T) {
 		}
 	}
 	for _, sig := range c.recentSignatures {
-		if sig.preFilterState == nil {
+		if sig.preFilterState != nil {
+			checkPreFilterState(t, c, sig)
+		}
+	}
+}
+
+// checkPreFilterState compares what filters and scores return by a kept pre-filter state with what they return by one made again.
+func checkPreFilterState(t *rapid.T, c *clusterState, sig *podSignature) {
+	state := sig.preFilterState
+	for i := range plugins {
+		row := &plugins[i]
+		if row.preFilter == nil {
 			continue
 		}
-		for _, kept := range sig.preFilterState.counters {
-			var again any
-			switch kept.(type) {
-			case *spreadState:
-				again = preFilterSpread(nil, c, sig)
-			case *affinityState:
-				again = preFilterPodAffinity(nil, c, sig)
-			}
-			if diff := cmp.Diff(countsOf(again), countsOf(kept)); diff != "" {
-				t.Fatalf("counts of a signature (-computed again +kept):\n%s", diff)
+		kept, skip := state.own(i)
+		again := row.preFilter(nil, c, sig)
+		if skip != (again == nil) {
+			t.Fatalf("%s is skipped %v, computed again %v", row.name, skip, again == nil)
+		}
+		if skip {
+			continue
+		}
+		for _, n := range c.nodeList {
+			if diff := cmp.Diff(resultsOf(row, state, again, n), resultsOf(row, state, kept, n)); diff != "" {
+				t.Fatalf("results of %s for %s (-computed again +kept):\n%s", row.name, n.name, diff)
 			}
 		}
 	}
+}
+
+func resultsOf(row *plugin, state *preFilterState, own any, n *node) []any {
+	reasons, unresolvable := row.filter(state, own, n)
+	return []any{reasons, unresolvable, row.score(state, own, n)}
 }
 
 func accountingOf(n *node) map[string]any {
@@ -233,35 +250,4 @@ func accountingOf(n *node) map[string]any {
 		"cpu": n.requested.cpu, "memory": n.requested.memory, "pods": n.requested.pods, "weight": n.scoredCPU, "ports": len(n.ports),
 		"signatures": len(n.signatures), "terminating": len(n.terminating), "known": len(n.pods),
 	}
-}
-
-// countsOf returns the counts of a pre-filter state.
-func countsOf(own any) map[string]any {
-	all := map[string]any{}
-	switch s := own.(type) {
-	case *spreadState:
-		for i := range s.topology {
-			all[fmt.Sprint("spread", i)] = s.topology[i].counts
-			all[fmt.Sprint("low", i)] = s.topology[i].minMatch(1)
-		}
-	case *affinityState:
-		all["affinityMatches"], all["existingAntiAffinity"] = s.affinityMatches, nonZero(s.existingAntiAffinityCounts)
-		all["antiAffinity"], all["topologyScores"] = nonZero(s.antiAffinityCounts), nonZero(s.topologyScores)
-		for i := range s.affinityCounts {
-			all[fmt.Sprint("affinity", i)] = s.affinityCounts[i]
-		}
-	}
-	return all
-}
-
-func nonZero(counts topologyCounts) map[string]int64 {
-	all := map[string]int64{}
-	for key, values := range counts {
-		for value, n := range values {
-			if n != 0 {
-				all[key+"="+value] = n
-			}
-		}
-	}
-	return all
 }

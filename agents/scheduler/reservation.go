@@ -49,7 +49,7 @@ func (s *schedulingState) unreserve(d decision, now time.Time) {
 func (s *schedulingState) bindFailed(d decision, now time.Time) {
 	s.unreserve(d, now)
 	p := d.pod
-	if s.cluster.pods[p.key] != p || !p.assumed {
+	if s.pods[p.key] != p || !p.assumed {
 		return
 	}
 	s.removeFromNode(p, now)

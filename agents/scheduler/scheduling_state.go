@@ -14,12 +14,13 @@ import (
 type schedulingState struct {
 	schedulerName string
 	cluster       *clusterState
+	pods          map[string]*pod // by key
 	queue         *queue
 	arrivals      int64
 }
 
 func newSchedulingState(schedulerName string, set *pluginSet) *schedulingState {
-	return &schedulingState{schedulerName: schedulerName, cluster: newClusterState(set), queue: newQueue()}
+	return &schedulingState{schedulerName: schedulerName, cluster: newClusterState(set), pods: map[string]*pod{}, queue: newQueue()}
 }
 
 // setNamespace sets a namespace's labels; nil: it was deleted.
@@ -52,7 +53,7 @@ func (s *schedulingState) requeueUnschedulable(now time.Time, helps func(sig *po
 // setPod sets a pod's object.
 func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 	key := keyOf(object.Namespace, object.Name)
-	p := s.cluster.pods[key]
+	p := s.pods[key]
 	if p != nil && p.uid != object.UID {
 		s.deletePod(object.Namespace, object.Name, now)
 		p = nil
@@ -63,12 +64,12 @@ func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 	}
 	if p == nil {
 		s.arrivals++
-		p = &pod{key: key, uid: object.UID, object: object, arrival: s.arrivals, queuedAt: now}
-		s.cluster.pods[key] = p
+		p = &pod{podInfo: podInfo{key: key}, uid: object.UID, object: object, arrival: s.arrivals, queuedAt: now}
+		s.pods[key] = p
 	}
 	changed := s.updatePod(p, object)
 	if n := s.cluster.nodes[object.Status.NominatedNodeName]; n != nil && p.attempts == 0 && object.Spec.NodeName == "" {
-		s.cluster.nominate(p, n) // by the former leader
+		s.cluster.nominate(&p.podInfo, n) // by the former leader
 	}
 	switch {
 	case object.Spec.NodeName != "":
@@ -89,7 +90,7 @@ func (s *schedulingState) updatePod(p *pod, object *corev1.Pod) (changed bool) {
 		was := p.subqueue
 		s.queue.move(p, notQueued)
 		p.object = object
-		s.cluster.setSignature(p, sig)
+		s.cluster.setSignature(&p.podInfo, sig)
 		s.queue.move(p, was)
 	}
 	p.object = object
@@ -98,7 +99,7 @@ func (s *schedulingState) updatePod(p *pod, object *corev1.Pod) (changed bool) {
 		p.stopPreBind()
 	}
 	p.evicting = p.evicting && !deleted
-	s.cluster.setTerminating(p, deleted || p.evicting)
+	s.cluster.setTerminating(&p.podInfo, deleted || p.evicting)
 	return changed
 }
 
@@ -120,7 +121,7 @@ func (s *schedulingState) enqueue(p *pod, changed bool) {
 	switch {
 	case p.object.DeletionTimestamp != nil || p.object.Spec.SchedulerName != s.schedulerName:
 		s.queue.move(p, notQueued)
-		s.cluster.nominate(p, nil)
+		s.cluster.nominate(&p.podInfo, nil)
 	case len(p.object.Spec.SchedulingGates) > 0:
 		s.queue.move(p, gated)
 	case p.subqueue == notQueued || p.subqueue == gated || changed:
@@ -131,36 +132,37 @@ func (s *schedulingState) enqueue(p *pod, changed bool) {
 // deletePod forgets a pod that was deleted or has ended.
 func (s *schedulingState) deletePod(namespace, name string, now time.Time) {
 	key := keyOf(namespace, name)
-	p := s.cluster.pods[key]
+	p := s.pods[key]
 	if p == nil {
 		return
 	}
 	s.queue.move(p, notQueued)
 	p.stopPreBind()
-	s.cluster.nominate(p, nil)
-	delete(s.cluster.pods, key)
+	s.cluster.nominate(&p.podInfo, nil)
+	delete(s.pods, key)
 	if p.node != nil {
 		s.removeFromNode(p, now)
 	}
-	s.cluster.setSignature(p, nil)
+	s.cluster.setSignature(&p.podInfo, nil)
 }
 
 // addToNode accounts for p on n and requeues the pods whose affinity or spreading that may satisfy.
 func (s *schedulingState) addToNode(p *pod, n *node, now time.Time) {
-	s.cluster.nominate(p, nil)
-	s.cluster.addPod(p, n)
+	s.cluster.nominate(&p.podInfo, nil)
+	s.cluster.addPod(&p.podInfo, n)
 	s.requeueUnschedulable(now, (*podSignature).dependsOnOtherPods)
 }
 
 // removeFromNode stops accounting for p on its node and requeues the pods that this may help.
 func (s *schedulingState) removeFromNode(p *pod, now time.Time) {
 	n, removed := p.node, p.signature
-	s.cluster.removePod(p)
+	s.cluster.removePod(&p.podInfo)
 	p.assumed = false
 	s.requeueUnschedulable(now, func(sig *podSignature) bool {
 		return len(removed.requiredAntiAffinity) > 0 || sig.dependsOnOtherPods() || s.cluster.passesNodeFilters(sig, n)
 	})
-	for o := range n.nominated {
+	for info := range n.nominated {
+		o := s.pods[info.key]
 		if o.subqueue == unschedulable && !s.waitsForVictims(o) { // its victims are gone: it fits now, or preempts others
 			s.queue.requeueAfterBackoff(o, now)
 		}
@@ -188,7 +190,7 @@ func (s *schedulingState) scheduleOne(now time.Time) (d decision, ok bool) {
 
 // conditionNotWritten retries an unschedulable pod whose condition was not written after its back-off; it is reported again then.
 func (s *schedulingState) conditionNotWritten(p *pod, now time.Time) {
-	if s.cluster.pods[p.key] != p {
+	if s.pods[p.key] != p {
 		return
 	}
 	p.reportedText = ""

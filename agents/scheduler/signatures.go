@@ -65,7 +65,7 @@ func (c *clusterState) signatureOf(object *corev1.Pod) *podSignature {
 }
 
 // setSignature sets a pod's signature; nil: it has none any more. A signature without pods is dropped.
-func (c *clusterState) setSignature(p *pod, sig *podSignature) {
+func (c *clusterState) setSignature(p *podInfo, sig *podSignature) {
 	if p.signature == sig {
 		return
 	}
@@ -98,7 +98,7 @@ func (c *clusterState) dropSignature(sig *podSignature) {
 }
 
 // updatePreFilterStates adds p to (by 1) or removes it from (by -1) the counts of every pre-filter state.
-func (c *clusterState) updatePreFilterStates(n *node, p *pod, by int) {
+func (c *clusterState) updatePreFilterStates(n *node, p *podInfo, by int) {
 	if n.object == nil {
 		return
 	}
