@@ -7,12 +7,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"gantry/agents/scheduler/framework"
 )
 
 // pod is a pod that has not ended.
 type pod struct {
-	podInfo
-	uid    types.UID
+	framework.PodInfo
+	UID    types.UID
 	object *corev1.Pod // nil once it is bound: its signature is enough then
 	// assumed: it is accounted for on the chosen node, and the watch has not reported the binding yet.
 	assumed bool
@@ -33,8 +35,8 @@ type pod struct {
 
 // ref returns a reference to a pod, also where its object was dropped.
 func (p *pod) ref() corev1.ObjectReference {
-	namespace, name, _ := strings.Cut(p.key, "/")
-	return corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: name, UID: p.uid}
+	namespace, name, _ := strings.Cut(p.Key, "/")
+	return corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: name, UID: p.UID}
 }
 
 func keyOf(namespace, name string) string { return namespace + "/" + name }

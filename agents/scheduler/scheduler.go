@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/agents/internal/events"
+	"gantry/agents/scheduler/framework"
+	"gantry/agents/scheduler/plugins"
 	"gantry/registry"
 	"gantry/registry/safely"
 	"gantry/schema"
@@ -19,10 +21,10 @@ import (
 )
 
 // Run schedules pods while this process is the leader, until ctx is done.
-func Run(ctx context.Context, cfg Config) error { return runWith(ctx, cfg, plugins) }
+func Run(ctx context.Context, cfg Config) error { return runWith(ctx, cfg, plugins.All) }
 
 // runWith is Run with a table of plug-ins.
-func runWith(ctx context.Context, cfg Config, rows []plugin) error {
+func runWith(ctx context.Context, cfg Config, rows []framework.Plugin) error {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -74,11 +76,11 @@ const (
 	evictionWorkers = 4
 )
 
-func newLeader(cfg Config, r *registry.Registry, rows []plugin) *leader {
+func newLeader(cfg Config, r *registry.Registry, rows []framework.Plugin) *leader {
 	return &leader{
 		registry: r, pods: registry.For[*corev1.Pod](r), log: cfg.Log, name: cfg.SchedulerName,
 		recorder: events.New(r, cfg.SchedulerName, "", cfg.Log),
-		state:    newSchedulingState(cfg.SchedulerName, newPluginSet(rows, handle{registry: r, log: cfg.Log})),
+		state:    newSchedulingState(cfg.SchedulerName, framework.NewPluginSet(rows, framework.Handle{Registry: r, Log: cfg.Log})),
 		changes:  newWorkQueue[func(time.Time)](maxChanges), bindQueue: newWorkQueue[decision](maxBindings),
 		reportQueue: newWorkQueue[report](maxReports), evictionQueue: newWorkQueue[eviction](maxEvictions),
 		preBindSlots: make(chan struct{}, maxPreBinds),

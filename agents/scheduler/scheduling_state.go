@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"gantry/agents/scheduler/framework"
 	"gantry/schema/pods"
 )
 
@@ -13,36 +14,36 @@ import (
 // concurrent use.
 type schedulingState struct {
 	schedulerName string
-	cluster       *clusterState
+	cluster       *framework.ClusterState
 	pods          map[string]*pod // by key
 	queue         *queue
 	arrivals      int64
 }
 
-func newSchedulingState(schedulerName string, set *pluginSet) *schedulingState {
-	return &schedulingState{schedulerName: schedulerName, cluster: newClusterState(set), pods: map[string]*pod{}, queue: newQueue()}
+func newSchedulingState(schedulerName string, set *framework.PluginSet) *schedulingState {
+	return &schedulingState{schedulerName: schedulerName, cluster: framework.NewClusterState(set), pods: map[string]*pod{}, queue: newQueue()}
 }
 
-// setNamespace sets a namespace's labels; nil: it was deleted.
+// SetNamespace sets a namespace's labels; nil: it was deleted.
 func (s *schedulingState) setNamespace(name string, set labels.Set, now time.Time) {
-	if s.cluster.setNamespace(name, set) {
-		s.requeueUnschedulable(now, (*podSignature).dependsOnOtherPods)
+	if s.cluster.SetNamespace(name, set) {
+		s.requeueUnschedulable(now, (*framework.PodSignature).DependsOnOtherPods)
 	}
 }
 
-// setNode sets a node's object; nil: it was deleted.
+// SetNode sets a node's object; nil: it was deleted.
 func (s *schedulingState) setNode(name string, object *corev1.Node, now time.Time) {
-	if !s.cluster.setNode(name, object) {
+	if !s.cluster.SetNode(name, object) {
 		return
 	}
-	n := s.cluster.nodes[name]
-	s.requeueUnschedulable(now, func(sig *podSignature) bool {
-		return sig.dependsOnOtherPods() || n != nil && s.cluster.passesNodeFilters(sig, n)
+	n := s.cluster.Nodes[name]
+	s.requeueUnschedulable(now, func(sig *framework.PodSignature) bool {
+		return sig.DependsOnOtherPods() || n != nil && s.cluster.PassesNodeFilters(sig, n)
 	})
 }
 
 // requeueUnschedulable requeues the unschedulable pods of every signature that a change may help.
-func (s *schedulingState) requeueUnschedulable(now time.Time, helps func(sig *podSignature) bool) {
+func (s *schedulingState) requeueUnschedulable(now time.Time, helps func(sig *framework.PodSignature) bool) {
 	for sig := range s.queue.unschedulable {
 		if helps(sig) {
 			s.queue.requeueSignature(sig, now)
@@ -54,7 +55,7 @@ func (s *schedulingState) requeueUnschedulable(now time.Time, helps func(sig *po
 func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 	key := keyOf(object.Namespace, object.Name)
 	p := s.pods[key]
-	if p != nil && p.uid != object.UID {
+	if p != nil && p.UID != object.UID {
 		s.deletePod(object.Namespace, object.Name, now)
 		p = nil
 	}
@@ -64,18 +65,18 @@ func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 	}
 	if p == nil {
 		s.arrivals++
-		p = &pod{podInfo: podInfo{key: key}, uid: object.UID, object: object, arrival: s.arrivals, queuedAt: now}
+		p = &pod{PodInfo: framework.PodInfo{Key: key}, UID: object.UID, object: object, arrival: s.arrivals, queuedAt: now}
 		s.pods[key] = p
 	}
 	changed := s.updatePod(p, object)
-	if n := s.cluster.nodes[object.Status.NominatedNodeName]; n != nil && p.attempts == 0 && object.Spec.NodeName == "" {
-		s.cluster.nominate(&p.podInfo, n) // by the former leader
+	if n := s.cluster.Nodes[object.Status.NominatedNodeName]; n != nil && p.attempts == 0 && object.Spec.NodeName == "" {
+		s.cluster.Nominate(&p.PodInfo, n) // by the former leader
 	}
 	switch {
 	case object.Spec.NodeName != "":
 		s.podBound(p, object.Spec.NodeName, now)
 	case p.assumed:
-	case p.node != nil: // spec.nodeName was emptied by hand in etcd
+	case p.Node != nil: // spec.nodeName was emptied by hand in etcd
 		s.removeFromNode(p, now)
 		s.queue.move(p, active)
 	default:
@@ -85,12 +86,12 @@ func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 
 // updatePod sets p's object and returns whether its signature changed.
 func (s *schedulingState) updatePod(p *pod, object *corev1.Pod) (changed bool) {
-	sig := s.cluster.signatureOf(object)
-	if changed = p.signature != sig; changed {
+	sig := s.cluster.SignatureOf(object)
+	if changed = p.Signature != sig; changed {
 		was := p.subqueue
 		s.queue.move(p, notQueued)
 		p.object = object
-		s.cluster.setSignature(&p.podInfo, sig)
+		s.cluster.SetSignature(&p.PodInfo, sig)
 		s.queue.move(p, was)
 	}
 	p.object = object
@@ -99,7 +100,7 @@ func (s *schedulingState) updatePod(p *pod, object *corev1.Pod) (changed bool) {
 		p.stopPreBind()
 	}
 	p.evicting = p.evicting && !deleted
-	s.cluster.setTerminating(&p.podInfo, deleted || p.evicting)
+	s.cluster.SetTerminating(&p.PodInfo, deleted || p.evicting)
 	return changed
 }
 
@@ -107,13 +108,13 @@ func (s *schedulingState) updatePod(p *pod, object *corev1.Pod) (changed bool) {
 func (s *schedulingState) podBound(p *pod, name string, now time.Time) {
 	s.queue.move(p, notQueued)
 	p.assumed, p.object = false, nil
-	if p.node != nil && p.node.name == name {
+	if p.Node != nil && p.Node.Name == name {
 		return
 	}
-	if p.node != nil {
+	if p.Node != nil {
 		s.removeFromNode(p, now)
 	}
-	s.addToNode(p, s.cluster.nodeNamed(name), now)
+	s.addToNode(p, s.cluster.NodeNamed(name), now)
 }
 
 // enqueue moves a pod without a node to the subqueue it belongs to.
@@ -121,7 +122,7 @@ func (s *schedulingState) enqueue(p *pod, changed bool) {
 	switch {
 	case p.object.DeletionTimestamp != nil || p.object.Spec.SchedulerName != s.schedulerName:
 		s.queue.move(p, notQueued)
-		s.cluster.nominate(&p.podInfo, nil)
+		s.cluster.Nominate(&p.PodInfo, nil)
 	case len(p.object.Spec.SchedulingGates) > 0:
 		s.queue.move(p, gated)
 	case p.subqueue == notQueued || p.subqueue == gated || changed:
@@ -138,31 +139,31 @@ func (s *schedulingState) deletePod(namespace, name string, now time.Time) {
 	}
 	s.queue.move(p, notQueued)
 	p.stopPreBind()
-	s.cluster.nominate(&p.podInfo, nil)
+	s.cluster.Nominate(&p.PodInfo, nil)
 	delete(s.pods, key)
-	if p.node != nil {
+	if p.Node != nil {
 		s.removeFromNode(p, now)
 	}
-	s.cluster.setSignature(&p.podInfo, nil)
+	s.cluster.SetSignature(&p.PodInfo, nil)
 }
 
 // addToNode accounts for p on n and requeues the pods whose affinity or spreading that may satisfy.
-func (s *schedulingState) addToNode(p *pod, n *node, now time.Time) {
-	s.cluster.nominate(&p.podInfo, nil)
-	s.cluster.addPod(&p.podInfo, n)
-	s.requeueUnschedulable(now, (*podSignature).dependsOnOtherPods)
+func (s *schedulingState) addToNode(p *pod, n *framework.NodeInfo, now time.Time) {
+	s.cluster.Nominate(&p.PodInfo, nil)
+	s.cluster.AddPod(&p.PodInfo, n)
+	s.requeueUnschedulable(now, (*framework.PodSignature).DependsOnOtherPods)
 }
 
 // removeFromNode stops accounting for p on its node and requeues the pods that this may help.
 func (s *schedulingState) removeFromNode(p *pod, now time.Time) {
-	n, removed := p.node, p.signature
-	s.cluster.removePod(&p.podInfo)
+	n, removed := p.Node, p.Signature
+	s.cluster.RemovePod(&p.PodInfo)
 	p.assumed = false
-	s.requeueUnschedulable(now, func(sig *podSignature) bool {
-		return len(removed.requiredAntiAffinity) > 0 || sig.dependsOnOtherPods() || s.cluster.passesNodeFilters(sig, n)
+	s.requeueUnschedulable(now, func(sig *framework.PodSignature) bool {
+		return len(removed.RequiredAntiAffinity) > 0 || sig.DependsOnOtherPods() || s.cluster.PassesNodeFilters(sig, n)
 	})
-	for info := range n.nominated {
-		o := s.pods[info.key]
+	for info := range n.Nominated {
+		o := s.pods[info.Key]
 		if o.subqueue == unschedulable && !s.waitsForVictims(o) { // its victims are gone: it fits now, or preempts others
 			s.queue.requeueAfterBackoff(o, now)
 		}
@@ -178,7 +179,7 @@ func (s *schedulingState) scheduleOne(now time.Time) (d decision, ok bool) {
 	p.attempts++
 	p.attemptedAt = now
 	d = decision{pod: p, object: p.object, attempt: p.attempts, since: p.queuedAt}
-	d.node, d.why = s.cluster.selectNode(p.signature)
+	d.node, d.why = s.cluster.SelectNode(p.Signature)
 	if d.node == nil {
 		d.evict = s.preempt(p, d.why)
 		s.queue.move(p, unschedulable)
@@ -190,7 +191,7 @@ func (s *schedulingState) scheduleOne(now time.Time) (d decision, ok bool) {
 
 // conditionNotWritten retries an unschedulable pod whose condition was not written after its back-off; it is reported again then.
 func (s *schedulingState) conditionNotWritten(p *pod, now time.Time) {
-	if s.pods[p.key] != p {
+	if s.pods[p.Key] != p {
 		return
 	}
 	p.reportedText = ""

@@ -1,4 +1,4 @@
-package scheduler
+package framework
 
 import (
 	"encoding/json"
@@ -13,35 +13,35 @@ import (
 	"gantry/schema/pods"
 )
 
-// podSignature is what decides where a pod may run. Pods with equal signatures, as those of one template, share it: its fields
+// PodSignature is what decides where a pod may run. Pods with equal signatures, as those of one template, share it: its fields
 // are parsed once, and what filters and scores returned for a node holds for all of them.
-type podSignature struct {
+type PodSignature struct {
 	text       string
 	namespace  string
 	labels     labels.Set
 	controller string // uid of the controller; "": none
-	priority   int32
-	pod        *corev1.Pod // one of its pods; read-only
+	Priority   int32
+	Pod        *corev1.Pod // one of its pods; read-only
 	fault      error       // the pod can't be parsed and fits no node
 
-	requests                               resources
-	scoredCPU, scoredMemory                int64
-	ports                                  []pods.HostPort
-	tolerations                            []corev1.Toleration
-	requiredNodeAffinity                   nodeaffinity.RequiredNodeAffinity
-	preferredNodeAffinity                  *nodeaffinity.PreferredSchedulingTerms // nil: none
-	requiredAffinity, requiredAntiAffinity []affinityTerm                         // required
-	preferredAffinity                      []affinityTerm                         // preferred; a negative weight repels
-	spreadConstraints                      []spreadConstraint
-	images                                 []string
-	neverPreempt                           bool
+	Requests                               Resources
+	ScoredCPU, ScoredMemory                int64
+	Ports                                  []pods.HostPort
+	Tolerations                            []corev1.Toleration
+	RequiredNodeAffinity                   nodeaffinity.RequiredNodeAffinity
+	PreferredNodeAffinity                  *nodeaffinity.PreferredSchedulingTerms // nil: none
+	RequiredAffinity, RequiredAntiAffinity []AffinityTerm                         // required
+	PreferredAffinity                      []AffinityTerm                         // preferred; a negative weight repels
+	SpreadConstraints                      []SpreadConstraint
+	Images                                 []string
+	NeverPreempt                           bool
 	members                                int // number of pods; at 0 the signature is dropped
 
 	nodeResults        []nodeResult    // by slot; nil: dropped
-	nodeScores         []float64       // by slot and row of pluginSet.nodeScores
-	nodesDiffer        []bool          // by row of pluginSet.nodeScores: any score was not 0
-	preFilterState     *preFilterState // nil: dropped
-	lastFailure        *explanation    // holds while the cluster's version is lastFailureVersion
+	nodeScores         []float64       // by slot and row of PluginSet.nodeScores
+	nodesDiffer        []bool          // by row of PluginSet.nodeScores: any score was not 0
+	PreFilterState     *PreFilterState // nil: dropped
+	lastFailure        *Explanation    // holds while the cluster's version is lastFailureVersion
 	lastFailureVersion int64
 }
 
@@ -74,7 +74,7 @@ type signedContainer struct {
 func signatureText(pod *corev1.Pod, plugins map[string]any) string {
 	s := &pod.Spec
 	t := signedFields{
-		Namespace: pod.Namespace, Labels: pod.Labels, Owner: ownerOf(pod), Priority: priorityOf(pod), Preemption: s.PreemptionPolicy,
+		Namespace: pod.Namespace, Labels: pod.Labels, Owner: ownerOf(pod), Priority: PriorityOf(pod), Preemption: s.PreemptionPolicy,
 		NodeSelector: s.NodeSelector, Affinity: s.Affinity, Tolerations: s.Tolerations, Spread: s.TopologySpreadConstraints,
 		Overhead: s.Overhead, Resources: s.Resources, Resized: resizedRequests(pod), Init: signedContainers(s.InitContainers), Containers: signedContainers(s.Containers), Plugins: plugins,
 	}
@@ -94,22 +94,22 @@ func signedContainers(containers []corev1.Container) []signedContainer {
 	return all
 }
 
-// dependsOnOtherPods returns whether a filter of sig counts pods on other nodes.
-func (sig *podSignature) dependsOnOtherPods() bool {
-	return len(sig.requiredAffinity)+len(sig.requiredAntiAffinity) > 0 || slices.ContainsFunc(sig.spreadConstraints, func(t spreadConstraint) bool { return t.hard })
+// DependsOnOtherPods returns whether a filter of sig counts pods on other nodes.
+func (sig *PodSignature) DependsOnOtherPods() bool {
+	return len(sig.RequiredAffinity)+len(sig.RequiredAntiAffinity) > 0 || slices.ContainsFunc(sig.SpreadConstraints, func(t SpreadConstraint) bool { return t.Hard })
 }
 
-func newPodSignature(signature string, pod *corev1.Pod) *podSignature {
-	sig := &podSignature{
-		text: signature, namespace: pod.Namespace, labels: pod.Labels, controller: ownerOf(pod), priority: priorityOf(pod), pod: pod,
-		requests: requestsOf(pod), ports: pods.HostPorts(&pod.Spec), tolerations: pod.Spec.Tolerations,
-		requiredNodeAffinity: nodeaffinity.GetRequiredNodeAffinity(pod),
-		neverPreempt:         pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == corev1.PreemptNever,
+func newPodSignature(signature string, pod *corev1.Pod) *PodSignature {
+	sig := &PodSignature{
+		text: signature, namespace: pod.Namespace, labels: pod.Labels, controller: ownerOf(pod), Priority: PriorityOf(pod), Pod: pod,
+		Requests: RequestsOf(pod), Ports: pods.HostPorts(&pod.Spec), Tolerations: pod.Spec.Tolerations,
+		RequiredNodeAffinity: nodeaffinity.GetRequiredNodeAffinity(pod),
+		NeverPreempt:         pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == corev1.PreemptNever,
 	}
-	sig.scoredCPU, sig.scoredMemory = scoredRequestsOf(pod)
+	sig.ScoredCPU, sig.ScoredMemory = scoredRequestsOf(pod)
 	for kind, c := range pods.Containers(&pod.Spec) {
 		if kind != pods.EphemeralContainer {
-			sig.images = append(sig.images, c.Image)
+			sig.Images = append(sig.Images, c.Image)
 		}
 	}
 	sig.fault = sig.parse(pod)
@@ -117,8 +117,8 @@ func newPodSignature(signature string, pod *corev1.Pod) *podSignature {
 }
 
 // parse reads the parts that can be wrong.
-func (sig *podSignature) parse(pod *corev1.Pod) (err error) {
-	if sig.spreadConstraints, err = spreadConstraintsOf(pod, sig.controller); err != nil {
+func (sig *PodSignature) parse(pod *corev1.Pod) (err error) {
+	if sig.SpreadConstraints, err = spreadConstraintsOf(pod, sig.controller); err != nil {
 		return err
 	}
 	a := pod.Spec.Affinity
@@ -126,36 +126,36 @@ func (sig *podSignature) parse(pod *corev1.Pod) (err error) {
 		return nil
 	}
 	if a.NodeAffinity != nil && len(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution) > 0 {
-		if sig.preferredNodeAffinity, err = nodeaffinity.NewPreferredSchedulingTerms(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution); err != nil {
+		if sig.PreferredNodeAffinity, err = nodeaffinity.NewPreferredSchedulingTerms(a.NodeAffinity.PreferredDuringSchedulingIgnoredDuringExecution); err != nil {
 			return err
 		}
 	}
 	if a.PodAffinity != nil {
-		if sig.requiredAffinity, err = affinityTermsOf(pod, a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution); err != nil {
+		if sig.RequiredAffinity, err = affinityTermsOf(pod, a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution); err != nil {
 			return err
 		}
-		if sig.preferredAffinity, err = sig.withPreferredTerms(pod, a.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution, 1); err != nil {
+		if sig.PreferredAffinity, err = sig.withPreferredTerms(pod, a.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution, 1); err != nil {
 			return err
 		}
 	}
 	if a.PodAntiAffinity != nil {
-		if sig.requiredAntiAffinity, err = affinityTermsOf(pod, a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution); err != nil {
+		if sig.RequiredAntiAffinity, err = affinityTermsOf(pod, a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution); err != nil {
 			return err
 		}
-		sig.preferredAffinity, err = sig.withPreferredTerms(pod, a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution, -1)
+		sig.PreferredAffinity, err = sig.withPreferredTerms(pod, a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution, -1)
 	}
 	return err
 }
 
-// withPreferredTerms returns sig.preferredAffinity with weighted terms added.
-func (sig *podSignature) withPreferredTerms(pod *corev1.Pod, weighted []corev1.WeightedPodAffinityTerm, sign int64) ([]affinityTerm, error) {
-	all := sig.preferredAffinity
+// withPreferredTerms returns sig.PreferredAffinity with weighted terms added.
+func (sig *PodSignature) withPreferredTerms(pod *corev1.Pod, weighted []corev1.WeightedPodAffinityTerm, sign int64) ([]AffinityTerm, error) {
+	all := sig.PreferredAffinity
 	for i := range weighted {
 		t, err := affinityTermOf(pod, &weighted[i].PodAffinityTerm)
 		if err != nil {
 			return nil, err
 		}
-		t.weight = sign * int64(weighted[i].Weight)
+		t.Weight = sign * int64(weighted[i].Weight)
 		all = append(all, t)
 	}
 	return all, nil
@@ -168,7 +168,7 @@ func ownerOf(pod *corev1.Pod) string {
 	return ""
 }
 
-func priorityOf(pod *corev1.Pod) int32 {
+func PriorityOf(pod *corev1.Pod) int32 {
 	if pod.Spec.Priority != nil {
 		return *pod.Spec.Priority
 	}

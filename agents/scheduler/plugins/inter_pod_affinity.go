@@ -1,9 +1,13 @@
-package scheduler
+package plugins
+
+import (
+	"gantry/agents/scheduler/framework"
+)
 
 // affinityState is the pre-filter state of inter-pod affinity for one signature.
 type affinityState struct {
-	cluster   *clusterState
-	signature *podSignature
+	cluster   *framework.ClusterState
+	signature *framework.PodSignature
 
 	existingAntiAffinityCounts topologyCounts   // pods whose required anti-affinity matches the signature
 	antiAffinityCounts         topologyCounts   // pods that the signature's required anti-affinity matches
@@ -11,7 +15,7 @@ type affinityState struct {
 	affinityMatches            int              // sum of affinityCounts
 	topologyScores             topologyCounts   // weights of preferred affinity, both ways
 
-	matches map[*podSignature]*affinityMatch
+	matches map[*framework.PodSignature]*affinityMatch
 }
 
 // topologyCounts are counts by node label and value.
@@ -40,52 +44,52 @@ type weightedKey struct {
 // hardAffinityWeight is the weight of an existing pod's required affinity in the score of a pod that it matches.
 const hardAffinityWeight = 1
 
-func preFilterPodAffinity(_ any, c *clusterState, sig *podSignature) any {
+func preFilterPodAffinity(_ any, c *framework.ClusterState, sig *framework.PodSignature) any {
 	s := &affinityState{
 		cluster: c, signature: sig, existingAntiAffinityCounts: topologyCounts{}, antiAffinityCounts: topologyCounts{},
-		topologyScores: topologyCounts{}, matches: map[*podSignature]*affinityMatch{},
+		topologyScores: topologyCounts{}, matches: map[*framework.PodSignature]*affinityMatch{},
 	}
-	for range sig.requiredAffinity {
+	for range sig.RequiredAffinity {
 		s.affinityCounts = append(s.affinityCounts, map[string]int{})
 	}
-	countPods(c, s)
+	framework.CountPods(c, s)
 	return s
 }
 
-func (s *affinityState) updatePods(n *node, sig *podSignature, by int, _ bool) {
+func (s *affinityState) UpdatePods(n *framework.NodeInfo, sig *framework.PodSignature, by int, _ bool) {
 	m := s.matchOf(sig)
 	if m == nil {
 		return
 	}
 	for _, key := range m.existingAntiAffinity {
-		if value, ok := n.label(key); ok {
+		if value, ok := n.Label(key); ok {
 			s.existingAntiAffinityCounts.add(key, value, int64(by))
 		}
 	}
 	for _, key := range m.antiAffinity {
-		if value, ok := n.label(key); ok {
+		if value, ok := n.Label(key); ok {
 			s.antiAffinityCounts.add(key, value, int64(by))
 		}
 	}
 	if m.requiredAffinity {
-		for i := range s.signature.requiredAffinity {
-			if value, ok := n.label(s.signature.requiredAffinity[i].topologyKey); ok {
-				count(s.affinityCounts[i], value, by)
+		for i := range s.signature.RequiredAffinity {
+			if value, ok := n.Label(s.signature.RequiredAffinity[i].TopologyKey); ok {
+				framework.AddCount(s.affinityCounts[i], value, by)
 				s.affinityMatches += by
 			}
 		}
 	}
 	for _, p := range m.preferred {
-		if value, ok := n.label(p.key); ok {
+		if value, ok := n.Label(p.key); ok {
 			s.topologyScores.add(p.key, value, int64(by)*p.weight)
 		}
 	}
 }
 
-func (s *affinityState) dropSignature(sig *podSignature) { delete(s.matches, sig) }
+func (s *affinityState) DropSignature(sig *framework.PodSignature) { delete(s.matches, sig) }
 
 // matchOf returns nil where pods of other count for nothing.
-func (s *affinityState) matchOf(other *podSignature) *affinityMatch {
+func (s *affinityState) matchOf(other *framework.PodSignature) *affinityMatch {
 	m, known := s.matches[other]
 	if !known {
 		m = s.newAffinityMatch(other)
@@ -94,32 +98,32 @@ func (s *affinityState) matchOf(other *podSignature) *affinityMatch {
 	return m
 }
 
-func (s *affinityState) newAffinityMatch(other *podSignature) *affinityMatch {
-	sig, namespaces := s.signature, s.cluster.namespaces
-	m := &affinityMatch{requiredAffinity: allTermsMatch(sig.requiredAffinity, other, namespaces)}
-	for i := range other.requiredAntiAffinity {
-		if t := &other.requiredAntiAffinity[i]; t.matches(sig, namespaces) {
-			m.existingAntiAffinity = append(m.existingAntiAffinity, t.topologyKey)
+func (s *affinityState) newAffinityMatch(other *framework.PodSignature) *affinityMatch {
+	sig, namespaces := s.signature, s.cluster.Namespaces
+	m := &affinityMatch{requiredAffinity: framework.AllTermsMatch(sig.RequiredAffinity, other, namespaces)}
+	for i := range other.RequiredAntiAffinity {
+		if t := &other.RequiredAntiAffinity[i]; t.Matches(sig, namespaces) {
+			m.existingAntiAffinity = append(m.existingAntiAffinity, t.TopologyKey)
 		}
 	}
-	for i := range sig.requiredAntiAffinity {
-		if t := &sig.requiredAntiAffinity[i]; t.matches(other, namespaces) {
-			m.antiAffinity = append(m.antiAffinity, t.topologyKey)
+	for i := range sig.RequiredAntiAffinity {
+		if t := &sig.RequiredAntiAffinity[i]; t.Matches(other, namespaces) {
+			m.antiAffinity = append(m.antiAffinity, t.TopologyKey)
 		}
 	}
-	add := func(t *affinityTerm, other *podSignature, weight int64) {
-		if t.matches(other, namespaces) {
-			m.preferred = append(m.preferred, weightedKey{t.topologyKey, weight})
+	add := func(t *framework.AffinityTerm, other *framework.PodSignature, weight int64) {
+		if t.Matches(other, namespaces) {
+			m.preferred = append(m.preferred, weightedKey{t.TopologyKey, weight})
 		}
 	}
-	for i := range sig.preferredAffinity {
-		add(&sig.preferredAffinity[i], other, sig.preferredAffinity[i].weight)
+	for i := range sig.PreferredAffinity {
+		add(&sig.PreferredAffinity[i], other, sig.PreferredAffinity[i].Weight)
 	}
-	for i := range other.preferredAffinity {
-		add(&other.preferredAffinity[i], sig, other.preferredAffinity[i].weight)
+	for i := range other.PreferredAffinity {
+		add(&other.PreferredAffinity[i], sig, other.PreferredAffinity[i].Weight)
 	}
-	for i := range other.requiredAffinity {
-		add(&other.requiredAffinity[i], sig, hardAffinityWeight)
+	for i := range other.RequiredAffinity {
+		add(&other.RequiredAffinity[i], sig, hardAffinityWeight)
 	}
 	if !m.requiredAffinity && len(m.existingAntiAffinity)+len(m.antiAffinity)+len(m.preferred) == 0 {
 		return nil
@@ -127,14 +131,14 @@ func (s *affinityState) newAffinityMatch(other *podSignature) *affinityMatch {
 	return m
 }
 
-func filterPodAffinity(_ *preFilterState, own any, n *node) ([]string, bool) {
+func filterPodAffinity(_ *framework.PreFilterState, own any, n *framework.NodeInfo) ([]string, bool) {
 	s := own.(*affinityState)
 	if !s.satisfiesRequiredAffinity(n) {
 		return []string{"node(s) didn't match pod affinity rules"}, true
 	}
-	for i := range s.signature.requiredAntiAffinity {
-		key := s.signature.requiredAntiAffinity[i].topologyKey
-		if value, ok := n.label(key); ok && s.antiAffinityCounts[key][value] > 0 {
+	for i := range s.signature.RequiredAntiAffinity {
+		key := s.signature.RequiredAntiAffinity[i].TopologyKey
+		if value, ok := n.Label(key); ok && s.antiAffinityCounts[key][value] > 0 {
 			return []string{"node(s) didn't match pod anti-affinity rules"}, false
 		}
 	}
@@ -142,7 +146,7 @@ func filterPodAffinity(_ *preFilterState, own any, n *node) ([]string, bool) {
 		return nil, false
 	}
 	for key, counts := range s.existingAntiAffinityCounts {
-		if value, ok := n.label(key); ok && counts[value] > 0 {
+		if value, ok := n.Label(key); ok && counts[value] > 0 {
 			return []string{"node(s) didn't satisfy existing pods anti-affinity rules"}, false
 		}
 	}
@@ -151,25 +155,25 @@ func filterPodAffinity(_ *preFilterState, own any, n *node) ([]string, bool) {
 
 // satisfiesRequiredAffinity returns whether every required affinity term has a matching pod in n's domain. A pod that matches its own terms
 // may go to any node with the labels while no other pod matches them: otherwise the first pod of a group could never start.
-func (s *affinityState) satisfiesRequiredAffinity(n *node) bool {
+func (s *affinityState) satisfiesRequiredAffinity(n *framework.NodeInfo) bool {
 	satisfied := true
-	for i := range s.signature.requiredAffinity {
-		value, ok := n.label(s.signature.requiredAffinity[i].topologyKey)
+	for i := range s.signature.RequiredAffinity {
+		value, ok := n.Label(s.signature.RequiredAffinity[i].TopologyKey)
 		if !ok {
 			return false
 		}
 		satisfied = satisfied && s.affinityCounts[i][value] > 0
 	}
-	return satisfied || s.affinityMatches == 0 && allTermsMatch(s.signature.requiredAffinity, s.signature, s.cluster.namespaces)
+	return satisfied || s.affinityMatches == 0 && framework.AllTermsMatch(s.signature.RequiredAffinity, s.signature, s.cluster.Namespaces)
 }
 
 func skipPodAffinityScore(own any) bool { return len(own.(*affinityState).topologyScores) == 0 }
 
 // scorePodAffinity returns the sum of the preferred affinity weights in n's domains.
-func scorePodAffinity(_ *preFilterState, own any, n *node) float64 {
+func scorePodAffinity(_ *framework.PreFilterState, own any, n *framework.NodeInfo) float64 {
 	var score int64
 	for key, weights := range own.(*affinityState).topologyScores {
-		if value, ok := n.label(key); ok {
+		if value, ok := n.Label(key); ok {
 			score += weights[value]
 		}
 	}

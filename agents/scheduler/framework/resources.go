@@ -1,4 +1,4 @@
-package scheduler
+package framework
 
 import (
 	"maps"
@@ -9,13 +9,13 @@ import (
 	"gantry/schema/pods"
 )
 
-// resources are amounts that pods ask for and nodes have.
-type resources struct {
-	cpu      int64 // millicores
-	memory   int64 // bytes
-	storage  int64 // bytes, ephemeral
-	pods     int64
-	extended map[corev1.ResourceName]int64 // nil: none
+// Resources are amounts that pods ask for and nodes have.
+type Resources struct {
+	CPU      int64 // millicores
+	Memory   int64 // bytes
+	Storage  int64 // bytes, ephemeral
+	Pods     int64
+	Extended map[corev1.ResourceName]int64 // nil: none
 }
 
 // The bounds of an amount. The sum over a node's pods can't overflow, whatever a hand-written object requests.
@@ -26,23 +26,23 @@ const (
 )
 
 // resourcesOf reads a list; amounts are clamped to [0, limit].
-func resourcesOf(list corev1.ResourceList, limit int64) resources {
-	var r resources
+func resourcesOf(list corev1.ResourceList, limit int64) Resources {
+	var r Resources
 	for name, q := range list {
 		switch name {
 		case corev1.ResourceCPU:
-			r.cpu = clamp(q, resource.Milli, limit)
+			r.CPU = clamp(q, resource.Milli, limit)
 		case corev1.ResourceMemory:
-			r.memory = clamp(q, 0, limit)
+			r.Memory = clamp(q, 0, limit)
 		case corev1.ResourceEphemeralStorage:
-			r.storage = clamp(q, 0, limit)
+			r.Storage = clamp(q, 0, limit)
 		case corev1.ResourcePods:
-			r.pods = clamp(q, 0, limit)
+			r.Pods = clamp(q, 0, limit)
 		default:
-			if r.extended == nil {
-				r.extended = map[corev1.ResourceName]int64{}
+			if r.Extended == nil {
+				r.Extended = map[corev1.ResourceName]int64{}
 			}
-			r.extended[name] = clamp(q, 0, limit)
+			r.Extended[name] = clamp(q, 0, limit)
 		}
 	}
 	return r
@@ -56,33 +56,33 @@ func clamp(q resource.Quantity, scale resource.Scale, limit int64) int64 {
 	return max(0, min(q.ScaledValue(scale), limit))
 }
 
-// add adds d to r n times; n may be negative.
-func (r *resources) add(d *resources, n int64) {
-	r.cpu += n * d.cpu
-	r.memory += n * d.memory
-	r.storage += n * d.storage
-	r.pods += n * d.pods
-	for name, v := range d.extended {
-		if r.extended == nil {
-			r.extended = map[corev1.ResourceName]int64{}
+// Add adds d to r n times; n may be negative.
+func (r *Resources) Add(d *Resources, n int64) {
+	r.CPU += n * d.CPU
+	r.Memory += n * d.Memory
+	r.Storage += n * d.Storage
+	r.Pods += n * d.Pods
+	for name, v := range d.Extended {
+		if r.Extended == nil {
+			r.Extended = map[corev1.ResourceName]int64{}
 		}
-		if r.extended[name] += n * v; r.extended[name] == 0 {
-			delete(r.extended, name)
+		if r.Extended[name] += n * v; r.Extended[name] == 0 {
+			delete(r.Extended, name)
 		}
 	}
 }
 
-// sum returns r plus d; both stay as they are.
-func (r resources) sum(d *resources) resources {
-	r.extended = maps.Clone(r.extended)
-	r.add(d, 1)
+// Sum returns r plus d; both stay as they are.
+func (r Resources) Sum(d *Resources) Resources {
+	r.Extended = maps.Clone(r.Extended)
+	r.Add(d, 1)
 	return r
 }
 
-// requestsOf returns what a pod takes of a node.
-func requestsOf(pod *corev1.Pod) resources {
+// RequestsOf returns what a pod takes of a node.
+func RequestsOf(pod *corev1.Pod) Resources {
 	r := resourcesOf(pods.Requests(pod), maxRequest)
-	r.pods = 1
+	r.Pods = 1
 	return r
 }
 
@@ -101,5 +101,5 @@ var defaultRequests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse
 // scoredRequestsOf returns the requests of a pod with defaultRequests.
 func scoredRequestsOf(pod *corev1.Pod) (cpu, memory int64) {
 	r := resourcesOf(pods.RequestsWithDefaults(pod, defaultRequests), maxRequest)
-	return r.cpu, r.memory
+	return r.CPU, r.Memory
 }

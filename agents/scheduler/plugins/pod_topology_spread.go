@@ -1,18 +1,19 @@
-package scheduler
+package plugins
 
 import (
 	"math"
 
+	"gantry/agents/scheduler/framework"
 	"gantry/schema/pods"
 )
 
 // spreadState is the pre-filter state of topology spreading: the counts of every spread constraint of a signature.
 type spreadState struct {
-	cluster   *clusterState
-	signature *podSignature
-	topology  []topologyDomains       // by spread constraint
-	matches   map[*podSignature][]int // constraints that count the pods of a signature
-	soft      bool                    // any constraint is ScheduleAnyway
+	cluster   *framework.ClusterState
+	signature *framework.PodSignature
+	topology  []topologyDomains                 // by spread constraint
+	matches   map[*framework.PodSignature][]int // constraints that count the pods of a signature
+	soft      bool                              // any constraint is ScheduleAnyway
 }
 
 // topologyDomains are the counts of one spread constraint; a domain is a value of its node label.
@@ -27,27 +28,27 @@ type topologyDomains struct {
 	weight       float64 // of the domain's count in the score
 }
 
-func preFilterSpread(_ any, c *clusterState, sig *podSignature) any {
-	if len(sig.spreadConstraints) == 0 {
+func preFilterSpread(_ any, c *framework.ClusterState, sig *framework.PodSignature) any {
+	if len(sig.SpreadConstraints) == 0 {
 		return nil
 	}
-	s := &spreadState{cluster: c, signature: sig, matches: map[*podSignature][]int{}}
-	for i := range sig.spreadConstraints {
-		s.topology = append(s.topology, s.newTopologyDomains(&sig.spreadConstraints[i]))
-		s.soft = s.soft || !sig.spreadConstraints[i].hard
+	s := &spreadState{cluster: c, signature: sig, matches: map[*framework.PodSignature][]int{}}
+	for i := range sig.SpreadConstraints {
+		s.topology = append(s.topology, s.newTopologyDomains(&sig.SpreadConstraints[i]))
+		s.soft = s.soft || !sig.SpreadConstraints[i].Hard
 	}
-	countPods(c, s)
+	framework.CountPods(c, s)
 	return s
 }
 
-func (s *spreadState) newTopologyDomains(t *spreadConstraint) topologyDomains {
-	slots := len(s.cluster.nodes) + len(s.cluster.freeSlots)
+func (s *spreadState) newTopologyDomains(t *framework.SpreadConstraint) topologyDomains {
+	slots := s.cluster.Slots()
 	d := topologyDomains{ofNode: make([]int, slots), countedNodes: make([]bool, slots), stale: true}
 	values := map[string]int{}
-	for _, n := range s.cluster.nodeList {
-		value, ok := n.label(t.topologyKey)
+	for _, n := range s.cluster.NodeList {
+		value, ok := n.Label(t.TopologyKey)
 		if !ok {
-			d.ofNode[n.slot] = -1
+			d.ofNode[n.Slot] = -1
 			continue
 		}
 		domain, known := values[value]
@@ -56,9 +57,9 @@ func (s *spreadState) newTopologyDomains(t *spreadConstraint) topologyDomains {
 			values[value] = domain
 			d.counts, d.counted = append(d.counts, 0), append(d.counted, false)
 		}
-		d.ofNode[n.slot] = domain
+		d.ofNode[n.Slot] = domain
 		if s.eligible(t, n) {
-			d.countedNodes[n.slot] = true
+			d.countedNodes[n.Slot] = true
 			if !d.counted[domain] {
 				d.counted[domain] = true
 				d.eligible++
@@ -70,41 +71,41 @@ func (s *spreadState) newTopologyDomains(t *spreadConstraint) topologyDomains {
 }
 
 // eligible returns whether pods on n count for a constraint.
-func (s *spreadState) eligible(t *spreadConstraint, n *node) bool {
-	if t.systemDefault {
+func (s *spreadState) eligible(t *framework.SpreadConstraint, n *framework.NodeInfo) bool {
+	if t.SystemDefault {
 		return true
 	}
-	for i := range s.signature.spreadConstraints {
-		o := &s.signature.spreadConstraints[i]
-		if _, ok := n.label(o.topologyKey); !ok && o.hard == t.hard {
+	for i := range s.signature.SpreadConstraints {
+		o := &s.signature.SpreadConstraints[i]
+		if _, ok := n.Label(o.TopologyKey); !ok && o.Hard == t.Hard {
 			return false
 		}
 	}
-	if !t.ignoreNodeAffinity {
-		if ok, err := s.signature.requiredNodeAffinity.Match(n.object); !ok || err != nil {
+	if !t.IgnoreNodeAffinity {
+		if ok, err := s.signature.RequiredNodeAffinity.Match(n.Object); !ok || err != nil {
 			return false
 		}
 	}
-	return !t.honourTaints || pods.UntoleratedForScheduling(n.object.Spec.Taints, s.signature.tolerations) == nil
+	return !t.HonourTaints || pods.UntoleratedForScheduling(n.Object.Spec.Taints, s.signature.Tolerations) == nil
 }
 
-func (s *spreadState) updatePods(n *node, sig *podSignature, by int, terminating bool) {
+func (s *spreadState) UpdatePods(n *framework.NodeInfo, sig *framework.PodSignature, by int, terminating bool) {
 	if terminating {
 		return
 	}
 	for _, i := range s.matchesOf(sig) {
-		if d := &s.topology[i]; n.slot < len(d.countedNodes) && d.countedNodes[n.slot] {
-			d.counts[d.ofNode[n.slot]] += by
+		if d := &s.topology[i]; n.Slot < len(d.countedNodes) && d.countedNodes[n.Slot] {
+			d.counts[d.ofNode[n.Slot]] += by
 			d.stale = true
 		}
 	}
 }
 
-func (s *spreadState) matchesOf(sig *podSignature) []int {
+func (s *spreadState) matchesOf(sig *framework.PodSignature) []int {
 	matches, known := s.matches[sig]
 	if !known {
-		for i := range s.signature.spreadConstraints {
-			if s.signature.spreadConstraints[i].counts(s.signature, sig) {
+		for i := range s.signature.SpreadConstraints {
+			if s.signature.SpreadConstraints[i].Counts(s.signature, sig) {
 				matches = append(matches, i)
 			}
 		}
@@ -113,25 +114,25 @@ func (s *spreadState) matchesOf(sig *podSignature) []int {
 	return matches
 }
 
-func (s *spreadState) dropSignature(sig *podSignature) { delete(s.matches, sig) }
+func (s *spreadState) DropSignature(sig *framework.PodSignature) { delete(s.matches, sig) }
 
-func filterSpread(state *preFilterState, own any, n *node) ([]string, bool) {
+func filterSpread(state *framework.PreFilterState, own any, n *framework.NodeInfo) ([]string, bool) {
 	s := own.(*spreadState)
-	for i := range s.signature.spreadConstraints {
-		t := &s.signature.spreadConstraints[i]
-		if !t.hard {
+	for i := range s.signature.SpreadConstraints {
+		t := &s.signature.SpreadConstraints[i]
+		if !t.Hard {
 			continue
 		}
 		d := &s.topology[i]
-		domain := d.ofNode[n.slot]
+		domain := d.ofNode[n.Slot]
 		if domain < 0 {
 			return []string{"node(s) didn't match pod topology spread constraints (missing required label)"}, true
 		}
 		self := 0
-		if t.counts(s.signature, s.signature) {
+		if t.Counts(s.signature, s.signature) {
 			self = 1
 		}
-		if d.counts[domain]+self-d.minMatch(t.minDomains) > t.maxSkew {
+		if d.counts[domain]+self-d.minMatch(t.MinDomains) > t.MaxSkew {
 			return []string{"node(s) didn't match pod topology spread constraints"}, false
 		}
 	}
@@ -144,19 +145,19 @@ func skipSpreadScore(own any) bool { return !own.(*spreadState).soft }
 const notSpread = -1
 
 // scoreSpread grows with the number of matching pods in n's domains.
-func scoreSpread(_ *preFilterState, own any, n *node) (score float64) {
+func scoreSpread(_ *framework.PreFilterState, own any, n *framework.NodeInfo) (score float64) {
 	s := own.(*spreadState)
-	for i := range s.signature.spreadConstraints {
-		t := &s.signature.spreadConstraints[i]
-		if t.hard {
+	for i := range s.signature.SpreadConstraints {
+		t := &s.signature.SpreadConstraints[i]
+		if t.Hard {
 			continue
 		}
 		d := &s.topology[i]
-		domain := d.ofNode[n.slot]
+		domain := d.ofNode[n.Slot]
 		switch {
 		case domain >= 0:
-			score += float64(d.counts[domain])*d.weight + float64(t.maxSkew-1)
-		case !t.systemDefault:
+			score += float64(d.counts[domain])*d.weight + float64(t.MaxSkew-1)
+		case !t.SystemDefault:
 			return notSpread
 		}
 	}
@@ -176,14 +177,14 @@ func normalizeSpread(scores []float64) {
 		case score == notSpread:
 			scores[i] = 0
 		case top == 0:
-			scores[i] = maxNodeScore
+			scores[i] = framework.MaxNodeScore
 		default:
-			scores[i] = maxNodeScore * (top + low - score) / top
+			scores[i] = framework.MaxNodeScore * (top + low - score) / top
 		}
 	}
 }
 
-// minMatch is the least count of the eligible domains, 0 where there are fewer than minDomains.
+// minMatch is the least count of the eligible domains, 0 where there are fewer than MinDomains.
 func (d *topologyDomains) minMatch(minDomains int) int {
 	if d.eligible < minDomains {
 		return 0

@@ -1,4 +1,4 @@
-package scheduler
+package framework
 
 import (
 	"fmt"
@@ -9,17 +9,17 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// affinityTerm is a parsed term of pod affinity or anti-affinity.
-type affinityTerm struct {
-	topologyKey       string
+// AffinityTerm is a parsed term of pod affinity or anti-affinity.
+type AffinityTerm struct {
+	TopologyKey       string
 	selector          labels.Selector
 	namespaces        []string
 	namespaceSelector labels.Selector // nil: none
-	weight            int64           // of a preferred term; negative: anti-affinity
+	Weight            int64           // of a preferred term; negative: anti-affinity
 }
 
-func affinityTermsOf(pod *corev1.Pod, list []corev1.PodAffinityTerm) ([]affinityTerm, error) {
-	var all []affinityTerm
+func affinityTermsOf(pod *corev1.Pod, list []corev1.PodAffinityTerm) ([]AffinityTerm, error) {
+	var all []AffinityTerm
 	for i := range list {
 		t, err := affinityTermOf(pod, &list[i])
 		if err != nil {
@@ -30,18 +30,18 @@ func affinityTermsOf(pod *corev1.Pod, list []corev1.PodAffinityTerm) ([]affinity
 	return all, nil
 }
 
-func affinityTermOf(pod *corev1.Pod, a *corev1.PodAffinityTerm) (affinityTerm, error) {
-	t := affinityTerm{topologyKey: a.TopologyKey, namespaces: a.Namespaces}
+func affinityTermOf(pod *corev1.Pod, a *corev1.PodAffinityTerm) (AffinityTerm, error) {
+	t := AffinityTerm{TopologyKey: a.TopologyKey, namespaces: a.Namespaces}
 	var err error
 	if t.selector, err = metav1.LabelSelectorAsSelector(a.LabelSelector); err != nil {
-		return affinityTerm{}, fmt.Errorf("parsing the label selector of an affinity term: %w", err)
+		return AffinityTerm{}, fmt.Errorf("parsing the label selector of an affinity term: %w", err)
 	}
 	if t.selector, err = withMatchLabelKeys(t.selector, pod.Labels, a.MatchLabelKeys, a.MismatchLabelKeys); err != nil {
-		return affinityTerm{}, err
+		return AffinityTerm{}, err
 	}
 	if a.NamespaceSelector != nil {
 		if t.namespaceSelector, err = metav1.LabelSelectorAsSelector(a.NamespaceSelector); err != nil {
-			return affinityTerm{}, fmt.Errorf("parsing the namespace selector of an affinity term: %w", err)
+			return AffinityTerm{}, fmt.Errorf("parsing the namespace selector of an affinity term: %w", err)
 		}
 	}
 	if len(t.namespaces) == 0 && t.namespaceSelector == nil {
@@ -77,18 +77,18 @@ func withMatchLabelKeys(s labels.Selector, own map[string]string, match, mismatc
 	return s, err
 }
 
-// matches returns whether the term selects pods of sig; namespaces are the labels of every namespace.
-func (t *affinityTerm) matches(sig *podSignature, namespaces map[string]labels.Set) bool {
+// Matches returns whether the term selects pods of sig; namespaces are the labels of every namespace.
+func (t *AffinityTerm) Matches(sig *PodSignature, namespaces map[string]labels.Set) bool {
 	if !slices.Contains(t.namespaces, sig.namespace) && (t.namespaceSelector == nil || !t.namespaceSelector.Matches(namespaces[sig.namespace])) {
 		return false
 	}
 	return t.selector.Matches(sig.labels)
 }
 
-// allTermsMatch returns whether every term selects pods of sig; false for no terms.
-func allTermsMatch(terms []affinityTerm, sig *podSignature, namespaces map[string]labels.Set) bool {
+// AllTermsMatch returns whether every term selects pods of sig; false for no terms.
+func AllTermsMatch(terms []AffinityTerm, sig *PodSignature, namespaces map[string]labels.Set) bool {
 	for i := range terms {
-		if !terms[i].matches(sig, namespaces) {
+		if !terms[i].Matches(sig, namespaces) {
 			return false
 		}
 	}

@@ -1,4 +1,4 @@
-package scheduler
+package framework
 
 import (
 	"fmt"
@@ -6,19 +6,19 @@ import (
 	"strings"
 )
 
-// explanation says why a pod fits no node.
-type explanation struct {
-	nodes        int
+// Explanation says why a pod fits no node.
+type Explanation struct {
+	Nodes        int
 	reasons      map[string]int // number of nodes by reason
 	unresolvable int            // number of nodes where evicting pods would not help
-	fault        error          // the pod can't be parsed
-	// preemption says why no pods were evicted; "": preemption was not tried or has victims.
-	preemption string
-	noVictims  bool // preemption found no victims
+	Fault        error          // the pod can't be parsed
+	// Preemption says why no pods were evicted; "": preemption was not tried or has victims.
+	Preemption string
+	NoVictims  bool // preemption found no victims
 }
 
 // add counts a node's reasons.
-func (e *explanation) add(reasons []string, unresolvable bool) {
+func (e *Explanation) add(reasons []string, unresolvable bool) {
 	if e.reasons == nil {
 		e.reasons = map[string]int{}
 	}
@@ -31,16 +31,16 @@ func (e *explanation) add(reasons []string, unresolvable bool) {
 }
 
 // String is as Kubernetes words it: "0/3 nodes are available: 1 Insufficient cpu, 2 Too many pods. preemption: ...".
-func (e *explanation) String() string {
+func (e *Explanation) String() string {
 	switch {
-	case e.fault != nil:
-		return e.fault.Error()
-	case e.nodes == 0:
+	case e.Fault != nil:
+		return e.Fault.Error()
+	case e.Nodes == 0:
 		return "no nodes available to schedule pods"
 	}
-	text := fmt.Sprintf("0/%d nodes are available: %s.", e.nodes, countedReasons(e.reasons))
-	if e.preemption != "" {
-		text += " preemption: " + e.preemption
+	text := fmt.Sprintf("0/%d nodes are available: %s.", e.Nodes, countedReasons(e.reasons))
+	if e.Preemption != "" {
+		text += " preemption: " + e.Preemption
 	}
 	return text
 }
@@ -54,14 +54,14 @@ func countedReasons(reasons map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// noVictimsText is what e says of preemption when it found no victims.
-func (e *explanation) noVictimsText() string {
+// NoVictimsText is what e says of preemption when it found no victims.
+func (e *Explanation) NoVictimsText() string {
 	reasons := map[string]int{}
 	if e.unresolvable > 0 {
 		reasons["Preemption is not helpful for scheduling"] = e.unresolvable
 	}
-	if rest := e.nodes - e.unresolvable; rest > 0 {
+	if rest := e.Nodes - e.unresolvable; rest > 0 {
 		reasons["No preemption victims found for incoming pod"] = rest
 	}
-	return fmt.Sprintf("0/%d nodes are available: %s.", e.nodes, countedReasons(reasons))
+	return fmt.Sprintf("0/%d nodes are available: %s.", e.Nodes, countedReasons(reasons))
 }

@@ -1,4 +1,4 @@
-package scheduler
+package framework
 
 import (
 	"testing"
@@ -15,8 +15,8 @@ func TestRequestsAboveTheBound(t *testing.T) {
 			for range 3 {
 				list := corev1.ResourceList{name: resource.MustParse(text)}
 				pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Resources: corev1.ResourceRequirements{Requests: list}})
-				r := requestsOf(pod)
-				if got := max(r.cpu, r.memory, r.storage, r.extended[name]); got != maxRequest {
+				r := RequestsOf(pod)
+				if got := max(r.CPU, r.Memory, r.Storage, r.Extended[name]); got != maxRequest {
 					t.Errorf("%d containers ask for %s of %s: %d, want %d", len(pod.Spec.Containers), text, name, got, maxRequest)
 				}
 			}
