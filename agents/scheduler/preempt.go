@@ -116,11 +116,7 @@ func (s *schedulingState) victimsOn(sig *framework.PodSignature, n *framework.No
 		rest.Remove(&p.PodInfo)
 	}
 	fits := func() bool {
-		reasons, _ := state.FilterNode(rest)
-		if reasons == nil {
-			reasons, _ = state.FilterClusterWide(n)
-		}
-		return reasons == nil
+		return state.FilterNode(rest).Reasons == nil && state.FilterClusterWide(n).Reasons == nil
 	}
 	if !fits() {
 		return nil

@@ -18,6 +18,7 @@ type decision struct {
 	reserved []any                  // by plug-in: what reserve returned; nil: no plug-in reserves
 	why      *framework.Explanation // nil: a node was chosen
 	evict    eviction               // the victims of preemption; empty: none
+	panicked error                  // the panic, with its stack, that ended the attempt; nil: none
 	attempt  int
 	since    time.Time // when it was first queued
 }

@@ -93,6 +93,7 @@ func (l *leader) run(ctx context.Context) error {
 	g.Go(func() error { return l.follow(ctx, core.Node, l.nodeChanged) })
 	g.Go(func() error { return l.follow(ctx, core.Namespace, l.namespaceChanged) })
 	g.Go(func() error { return l.follow(ctx, core.Pod, l.podChanged) })
+	g.Go(func() error { return l.followOtherKinds(ctx) })
 	g.Go(func() error { return safely.Keep(ctx, l.log, "writing events", l.recorder.Run) })
 	g.Go(func() error { l.bindQueue.runWorkers(ctx, l.log, "binding", bindWorkers, l.bind); return nil })
 	g.Go(func() error {
@@ -118,6 +119,21 @@ func (l *leader) follow(ctx context.Context, k *schema.Kind, apply func(c regist
 	return l.registry.Follow(ctx, k, func(c registry.Change) {
 		l.changes.put(ctx, func(now time.Time) { apply(c, now) })
 	})
+}
+
+// followOtherKinds is follow for the kinds of the plug-ins' events beside those that the cluster state holds. One that is not served has no
+// objects.
+func (l *leader) followOtherKinds(ctx context.Context) error {
+	follow := map[*schema.Kind]func(registry.Change){}
+	for _, k := range l.state.cluster.Plugins.OtherKinds() {
+		follow[k] = func(c registry.Change) {
+			l.changes.put(ctx, func(now time.Time) { l.state.objectChanged(k, framework.ActionOf(c.Old != nil, c.New != nil), now) })
+		}
+	}
+	if len(follow) == 0 {
+		return nil
+	}
+	return l.registry.FollowAll(ctx, follow, func() {})
 }
 
 func (l *leader) nodeChanged(c registry.Change, now time.Time) {

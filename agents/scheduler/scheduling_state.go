@@ -1,12 +1,17 @@
 package scheduler
 
 import (
+	"errors"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/agents/scheduler/framework"
+	"gantry/registry/safely"
+	"gantry/schema"
+	"gantry/schema/core"
 	"gantry/schema/pods"
 )
 
@@ -26,20 +31,32 @@ func newSchedulingState(schedulerName string, set *framework.PluginSet) *schedul
 
 // SetNamespace sets a namespace's labels; nil: it was deleted.
 func (s *schedulingState) setNamespace(name string, set labels.Set, now time.Time) {
+	_, known := s.cluster.Namespaces[name]
 	if s.cluster.SetNamespace(name, set) {
-		s.requeueUnschedulable(now, (*framework.PodSignature).DependsOnOtherPods)
+		s.clusterChanged(core.Namespace, framework.ActionOf(known, set != nil), nil, now)
 	}
 }
 
 // SetNode sets a node's object; nil: it was deleted.
 func (s *schedulingState) setNode(name string, object *corev1.Node, now time.Time) {
-	if !s.cluster.SetNode(name, object) {
-		return
-	}
 	n := s.cluster.Nodes[name]
-	s.requeueUnschedulable(now, func(sig *framework.PodSignature) bool {
-		return sig.DependsOnOtherPods() || n != nil && s.cluster.PassesNodeFilters(sig, n)
-	})
+	known := n != nil && n.Object != nil
+	if s.cluster.SetNode(name, object) {
+		s.clusterChanged(core.Node, framework.ActionOf(known, object != nil), s.cluster.Nodes[name], now)
+	}
+}
+
+// objectChanged is called after a change of an object that the cluster state does not hold.
+func (s *schedulingState) objectChanged(kind *schema.Kind, action framework.Action, now time.Time) {
+	if s.cluster.ObjectChanged(framework.ClusterEvent{Kind: kind, Actions: action}) {
+		s.clusterChanged(kind, action, nil, now)
+	}
+}
+
+// clusterChanged requeues the unschedulable pods that a change may help. n is the node that it is about; nil: none.
+func (s *schedulingState) clusterChanged(kind *schema.Kind, action framework.Action, n *framework.NodeInfo, now time.Time) {
+	event := framework.ClusterEvent{Kind: kind, Actions: action}
+	s.requeueUnschedulable(now, func(sig *framework.PodSignature) bool { return s.cluster.MayHelp(sig, event, n) })
 }
 
 // requeueUnschedulable requeues the unschedulable pods of every signature that a change may help.
@@ -74,7 +91,7 @@ func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 	}
 	switch {
 	case object.Spec.NodeName != "":
-		s.podBound(p, object.Spec.NodeName, now)
+		s.podBound(p, object.Spec.NodeName, changed, now)
 	case p.assumed:
 	case p.Node != nil: // spec.nodeName was emptied by hand in etcd
 		s.removeFromNode(p, now)
@@ -104,11 +121,14 @@ func (s *schedulingState) updatePod(p *pod, object *corev1.Pod) (changed bool) {
 	return changed
 }
 
-// podBound accounts for a pod whose spec.nodeName is set.
-func (s *schedulingState) podBound(p *pod, name string, now time.Time) {
+// podBound accounts for a pod whose spec.nodeName is set; changed: its signature changed.
+func (s *schedulingState) podBound(p *pod, name string, changed bool, now time.Time) {
 	s.queue.move(p, notQueued)
 	p.assumed, p.object = false, nil
 	if p.Node != nil && p.Node.Name == name {
+		if changed {
+			s.clusterChanged(core.Pod, framework.Update, p.Node, now)
+		}
 		return
 	}
 	if p.Node != nil {
@@ -147,21 +167,19 @@ func (s *schedulingState) deletePod(namespace, name string, now time.Time) {
 	s.cluster.SetSignature(&p.PodInfo, nil)
 }
 
-// addToNode accounts for p on n and requeues the pods whose affinity or spreading that may satisfy.
+// addToNode accounts for p on n and requeues the pods that this may help.
 func (s *schedulingState) addToNode(p *pod, n *framework.NodeInfo, now time.Time) {
 	s.cluster.Nominate(&p.PodInfo, nil)
 	s.cluster.AddPod(&p.PodInfo, n)
-	s.requeueUnschedulable(now, (*framework.PodSignature).DependsOnOtherPods)
+	s.clusterChanged(core.Pod, framework.Add, n, now)
 }
 
 // removeFromNode stops accounting for p on its node and requeues the pods that this may help.
 func (s *schedulingState) removeFromNode(p *pod, now time.Time) {
-	n, removed := p.Node, p.Signature
+	n := p.Node
 	s.cluster.RemovePod(&p.PodInfo)
 	p.assumed = false
-	s.requeueUnschedulable(now, func(sig *framework.PodSignature) bool {
-		return len(removed.RequiredAntiAffinity) > 0 || sig.DependsOnOtherPods() || s.cluster.PassesNodeFilters(sig, n)
-	})
+	s.clusterChanged(core.Pod, framework.Delete, n, now)
 	for info := range n.Nominated {
 		o := s.pods[info.Key]
 		if o.subqueue == unschedulable && !s.waitsForVictims(o) { // its victims are gone: it fits now, or preempts others
@@ -179,14 +197,36 @@ func (s *schedulingState) scheduleOne(now time.Time) (d decision, ok bool) {
 	p.attempts++
 	p.attemptedAt = now
 	d = decision{pod: p, object: p.object, attempt: p.attempts, since: p.queuedAt}
-	d.node, d.why = s.cluster.SelectNode(p.Signature)
-	if d.node == nil {
-		d.evict = s.preempt(p, d.why)
-		s.queue.move(p, unschedulable)
-		return d, true
+	err := safely.Call(func() error {
+		s.decide(&d, now)
+		return nil
+	})
+	if err != nil {
+		s.undo(&d, err, now)
 	}
-	s.reserve(&d, now)
 	return d, true
+}
+
+// decide chooses a node for d's pod and reserves there what it needs.
+func (s *schedulingState) decide(d *decision, now time.Time) {
+	d.node, d.why = s.cluster.SelectNode(d.pod.Signature)
+	if d.node == nil {
+		d.evict = s.preempt(d.pod, d.why)
+		s.queue.move(d.pod, unschedulable)
+		return
+	}
+	s.reserve(d, now)
+}
+
+// undo takes back what was done for a decision until a panic, and retries its pod after its back-off.
+func (s *schedulingState) undo(d *decision, panicked error, now time.Time) {
+	s.cluster.DropPreFilterStates() // their counts may be incomplete
+	s.bindFailed(*d, now)
+	if d.pod.subqueue == notQueued {
+		s.queue.requeueAfterBackoff(d.pod, now)
+	}
+	text, _, _ := strings.Cut(panicked.Error(), "\n") // the stack follows
+	d.node, d.panicked, d.why = nil, panicked, &framework.Explanation{Fault: errors.New(text)}
 }
 
 // conditionNotWritten retries an unschedulable pod whose condition was not written after its back-off; it is reported again then.

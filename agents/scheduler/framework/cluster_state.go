@@ -69,7 +69,7 @@ func (c *ClusterState) SetNode(name string, object *corev1.Node) bool {
 	}
 	c.dropUnusedNode(n)
 	if old == nil || object == nil || !maps.Equal(old.Labels, object.Labels) || !equality.Semantic.DeepEqual(old.Spec.Taints, object.Spec.Taints) {
-		c.dropPreFilterStates()
+		c.DropPreFilterStates()
 	}
 	return true
 }
@@ -121,7 +121,7 @@ func (c *ClusterState) SetNamespace(name string, set labels.Set) bool {
 		c.Namespaces[name] = set
 	}
 	c.Version++
-	c.dropPreFilterStates()
+	c.DropPreFilterStates()
 	return true
 }
 

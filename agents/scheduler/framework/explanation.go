@@ -10,6 +10,7 @@ import (
 type Explanation struct {
 	Nodes        int
 	reasons      map[string]int // number of nodes by reason
+	rejectedBy   []bool         // by row of the plug-ins; rows after the last that rejected are left out
 	unresolvable int            // number of nodes where evicting pods would not help
 	Fault        error          // the pod can't be parsed
 	// Preemption says why no pods were evicted; "": preemption was not tried or has victims.
@@ -17,15 +18,19 @@ type Explanation struct {
 	NoVictims  bool // preemption found no victims
 }
 
-// add counts a node's reasons.
-func (e *Explanation) add(reasons []string, unresolvable bool) {
+// add counts a node that does not fit.
+func (e *Explanation) add(r *Rejection) {
 	if e.reasons == nil {
 		e.reasons = map[string]int{}
 	}
-	for _, r := range reasons {
-		e.reasons[r]++
+	for _, reason := range r.Reasons {
+		e.reasons[reason]++
 	}
-	if unresolvable {
+	for r.row >= len(e.rejectedBy) {
+		e.rejectedBy = append(e.rejectedBy, false)
+	}
+	e.rejectedBy[r.row] = true
+	if r.Unresolvable {
 		e.unresolvable++
 	}
 }

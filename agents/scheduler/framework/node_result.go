@@ -1,12 +1,11 @@
 package framework
 
-// NodeResult is what the filters and scores that look at one node alone returned for a signature.
+// nodeResult is what the filters and scores that look at one node alone returned for a signature.
 type nodeResult struct {
-	node         *NodeInfo // may be another one than has the slot now
-	generation   int64
-	Reasons      []string // nil: the node fits
-	Unresolvable bool
-	score        int64 // weighted sum of the scores that need no normalizing
+	node       *NodeInfo // may be another one than has the slot now
+	generation int64
+	Rejection
+	score int64 // weighted sum of the scores that need no normalizing
 }
 
 // NodeResult returns the result of a node and computes it again when the node has changed.
@@ -19,10 +18,11 @@ func (state *PreFilterState) NodeResult(n *NodeInfo) *nodeResult {
 	if result.node == n && result.generation == n.generation {
 		return result
 	}
-	*result = nodeResult{node: n, generation: n.generation}
-	if result.Reasons, result.Unresolvable = state.FilterNode(n); result.Reasons == nil {
-		result.score = state.scoreNode(n)
+	fresh := nodeResult{node: n, generation: n.generation, Rejection: state.FilterNode(n)}
+	if fresh.Reasons == nil {
+		fresh.score = state.scoreNode(n)
 	}
+	*result = fresh // only now: a panic leaves no result
 	return result
 }
 

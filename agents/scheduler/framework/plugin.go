@@ -23,6 +23,12 @@ type Plugin struct {
 
 	ClusterWide bool
 
+	// Events are the changes that may let a pod fit that Filter rejected: the pod is tried again after one of them. Where the row is not
+	// ClusterWide it is tried again if the filters pass the node that the change is about. nil: every change of nodes, pods and namespaces.
+	// That a node was added is an event of every row. Objects of other kinds are followed for the row, which is ClusterWide then and reads
+	// them by Handle.Registry.
+	Events []ClusterEvent
+
 	// NewData returns what the plug-in keeps while this process is the leader.
 	NewData func(h Handle) any
 
@@ -31,7 +37,7 @@ type Plugin struct {
 	Sign func(pod *corev1.Pod) any
 
 	// PreFilter returns what Filter and Score need for a signature; nil: both are skipped for it. It runs before the first filter and again
-	// after a change of nodes or namespaces. What implements PodCounter is told of pods that come and go in between.
+	// after a change of nodes, of namespaces, or of an object of another kind in Events. What implements PodCounter is told of pods that come and go in between.
 	PreFilter func(data any, c *ClusterState, sig *PodSignature) (own any)
 
 	// Filter returns in kube-scheduler's words why a pod of the state's signature does not fit n; nil: it fits. unresolvable: evicting pods

@@ -14,6 +14,7 @@ type PluginSet struct {
 	rows   []Plugin
 	data   []any // by row
 	handle Handle
+	events [][]ClusterEvent // by row
 
 	nodeFilters    []int // rows with a filter that is not ClusterWide
 	clusterFilters []int
@@ -29,6 +30,7 @@ func NewPluginSet(rows []Plugin, h Handle) *PluginSet {
 	s := &PluginSet{rows: rows, data: make([]any, len(rows)), handle: h}
 	for i := range rows {
 		row := &rows[i]
+		s.events = append(s.events, eventsOf(row))
 		if row.NewData != nil {
 			s.data[i] = row.NewData(h)
 		}

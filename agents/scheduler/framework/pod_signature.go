@@ -3,7 +3,6 @@ package framework
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -92,11 +91,6 @@ func signedContainers(containers []corev1.Container) []signedContainer {
 		all[i] = signedContainer{Image: c.Image, Requests: c.Resources.Requests, Restart: c.RestartPolicy}
 	}
 	return all
-}
-
-// DependsOnOtherPods returns whether a filter of sig counts pods on other nodes.
-func (sig *PodSignature) DependsOnOtherPods() bool {
-	return len(sig.RequiredAffinity)+len(sig.RequiredAntiAffinity) > 0 || slices.ContainsFunc(sig.SpreadConstraints, func(t SpreadConstraint) bool { return t.Hard })
 }
 
 func newPodSignature(signature string, pod *corev1.Pod) *PodSignature {

@@ -33,13 +33,34 @@ func (state *PreFilterState) Own(i int) (own any, skip bool) {
 	return p.own, p.own == nil
 }
 
+// dropOwn drops what the PreFilter of row i returned: it runs again when it is needed.
+func (state *PreFilterState) dropOwn(i int) {
+	if state.plugins == nil {
+		return
+	}
+	state.plugins[i] = pluginState{}
+	state.counters = nil
+	for _, p := range state.plugins {
+		if counter, ok := p.own.(PodCounter); ok {
+			state.counters = append(state.counters, counter)
+		}
+	}
+}
+
+// Rejection says that a node does not fit.
+type Rejection struct {
+	Reasons      []string // nil: it fits
+	Unresolvable bool     // evicting pods would not help
+	row          int      // of the plug-in
+}
+
 // FilterNode runs the filters that look at n alone.
-func (state *PreFilterState) FilterNode(n *NodeInfo) (reasons []string, unresolvable bool) {
+func (state *PreFilterState) FilterNode(n *NodeInfo) Rejection {
 	return state.filter(state.Cluster.Plugins.nodeFilters, n)
 }
 
 // FilterClusterWide runs the filters that look at more than n.
-func (state *PreFilterState) FilterClusterWide(n *NodeInfo) (reasons []string, unresolvable bool) {
+func (state *PreFilterState) FilterClusterWide(n *NodeInfo) Rejection {
 	return state.filter(state.Cluster.Plugins.clusterFilters, n)
 }
 
@@ -47,38 +68,39 @@ func (state *PreFilterState) FilterClusterWide(n *NodeInfo) (reasons []string, u
 type activeFilter struct {
 	filter func(state *PreFilterState, own any, n *NodeInfo) (reasons []string, unresolvable bool)
 	own    any
+	row    int
 }
 
 // activeFilters appends the filters that FilterClusterWide runs, to run them for many nodes.
 func (state *PreFilterState) activeFilters(to []activeFilter) []activeFilter {
 	for _, i := range state.Cluster.Plugins.clusterFilters {
 		if own, skip := state.Own(i); !skip {
-			to = append(to, activeFilter{state.Cluster.Plugins.rows[i].Filter, own})
+			to = append(to, activeFilter{state.Cluster.Plugins.rows[i].Filter, own, i})
 		}
 	}
 	return to
 }
 
-func (state *PreFilterState) run(filters []activeFilter, n *NodeInfo) (reasons []string, unresolvable bool) {
+func (state *PreFilterState) run(filters []activeFilter, n *NodeInfo) Rejection {
 	for i := range filters {
 		if reasons, unresolvable := filters[i].filter(state, filters[i].own, n); reasons != nil {
-			return reasons, unresolvable
+			return Rejection{reasons, unresolvable, filters[i].row}
 		}
 	}
-	return nil, false
+	return Rejection{}
 }
 
-func (state *PreFilterState) filter(rows []int, n *NodeInfo) (reasons []string, unresolvable bool) {
+func (state *PreFilterState) filter(rows []int, n *NodeInfo) Rejection {
 	for _, i := range rows {
 		own, skip := state.Own(i)
 		if skip {
 			continue
 		}
 		if reasons, unresolvable := state.Cluster.Plugins.rows[i].Filter(state, own, n); reasons != nil {
-			return reasons, unresolvable
+			return Rejection{reasons, unresolvable, i}
 		}
 	}
-	return nil, false
+	return Rejection{}
 }
 
 // CountPods tells counter of all pods that are on nodes.

@@ -46,11 +46,11 @@ func (c *ClusterState) findFeasible(state *PreFilterState) *Explanation {
 		n := c.NodeList[index]
 		result := state.NodeResult(n)
 		if result.Reasons != nil {
-			why.add(result.Reasons, result.Unresolvable)
+			why.add(&result.Rejection)
 			continue
 		}
-		if reasons, unresolvable := state.run(c.filters, n); reasons != nil {
-			why.add(reasons, unresolvable)
+		if r := state.run(c.filters, n); r.Reasons != nil {
+			why.add(&r)
 			continue
 		}
 		c.feasible = append(c.feasible, feasibleNode{node: n, index: index, score: result.score})

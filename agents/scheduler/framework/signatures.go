@@ -9,7 +9,8 @@ import (
 // maxRecentSignatures bounds the memory of pre-filter states and node results, which grow with the number of nodes.
 const maxRecentSignatures = 32
 
-func (c *ClusterState) dropPreFilterStates() {
+// DropPreFilterStates drops the pre-filter states of all signatures. They are made again when they are needed.
+func (c *ClusterState) DropPreFilterStates() {
 	for _, sig := range c.RecentSignatures {
 		sig.PreFilterState = nil
 	}
@@ -40,8 +41,8 @@ func (c *ClusterState) dropResults(sig *PodSignature) {
 	}
 }
 
-// PassesNodeFilters returns whether a pod of sig passes the filters that look at n alone.
-func (c *ClusterState) PassesNodeFilters(sig *PodSignature, n *NodeInfo) bool {
+// passesNodeFilters returns whether a pod of sig passes the filters that look at n alone.
+func (c *ClusterState) passesNodeFilters(sig *PodSignature, n *NodeInfo) bool {
 	if n.Object == nil || sig.fault != nil {
 		return false
 	}
@@ -49,8 +50,7 @@ func (c *ClusterState) PassesNodeFilters(sig *PodSignature, n *NodeInfo) bool {
 		return sig.PreFilterState.NodeResult(n).Reasons == nil
 	}
 	state := PreFilterState{Cluster: c, Signature: sig}
-	reasons, _ := state.FilterNode(n)
-	return reasons == nil
+	return state.FilterNode(n).Reasons == nil
 }
 
 // SignatureOf returns the signature of a pod and adds it where it is missing. It is kept while SetSignature gives it to a pod.
