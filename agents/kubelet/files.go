@@ -3,7 +3,6 @@ package kubelet
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,11 +14,6 @@ import (
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/volumes"
 )
-
-// podDir holds what the kubelet keeps of a pod: <data dir>/pods/<uid>.
-func (k *kubelet) podDir(uid string) (string, error) {
-	return volumes.Join(filepath.Join(k.cfg.DataDir, "pods"), uid)
-}
 
 // Files of a pod's directory, and where they appear in its containers.
 const (
@@ -102,25 +96,4 @@ func messageMount(c *corev1.Container, attempt int, podDir string) ([]engine.Mou
 		return nil, fmt.Errorf("opening the termination message's file: %w", err)
 	}
 	return []engine.Mount{{Source: file, Target: c.TerminationMessagePath}}, nil
-}
-
-// maxMessage bounds a termination message, in bytes.
-const maxMessage = 4096
-
-// readMessage reads a termination message; "" where there is none. Only files below the pods' directories are read: what else a
-// container mounts at its terminationMessagePath it may have replaced by a link.
-func (k *kubelet) readMessage(file string) string {
-	f, err := k.volumes.OpenFile(file)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	if i, err := f.Stat(); err != nil || !i.Mode().IsRegular() {
-		return ""
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxMessage))
-	if err != nil {
-		return ""
-	}
-	return string(text)
 }
