@@ -81,13 +81,15 @@ func (state *PreFilterState) activeFilters(to []activeFilter) []activeFilter {
 	return to
 }
 
-func (state *PreFilterState) run(filters []activeFilter, n *NodeInfo) Rejection {
+// rejects returns whether one of the filters rejects n, and sets r then.
+func (state *PreFilterState) rejects(filters []activeFilter, n *NodeInfo, r *Rejection) bool {
 	for i := range filters {
 		if reasons, unresolvable := filters[i].filter(state, filters[i].own, n); reasons != nil {
-			return Rejection{reasons, unresolvable, filters[i].row}
+			*r = Rejection{reasons, unresolvable, filters[i].row}
+			return true
 		}
 	}
-	return Rejection{}
+	return false
 }
 
 func (state *PreFilterState) filter(rows []int, n *NodeInfo) Rejection {

@@ -38,6 +38,7 @@ func (c *ClusterState) findFeasible(state *PreFilterState) *Explanation {
 	if len(c.NodeList) > 0 {
 		c.NextStart %= len(c.NodeList)
 	}
+	var rejection Rejection
 	for i := range c.NodeList {
 		index := c.NextStart + i
 		if index >= len(c.NodeList) {
@@ -49,8 +50,8 @@ func (c *ClusterState) findFeasible(state *PreFilterState) *Explanation {
 			why.add(&result.Rejection)
 			continue
 		}
-		if r := state.run(c.filters, n); r.Reasons != nil {
-			why.add(&r)
+		if state.rejects(c.filters, n, &rejection) {
+			why.add(&rejection)
 			continue
 		}
 		c.feasible = append(c.feasible, feasibleNode{node: n, index: index, score: result.score})
