@@ -22,13 +22,16 @@ const (
 	hostnameFile = "hostname"
 )
 
-// writePodFiles writes what every container of the pod sees below /etc. They are written in place: they may be mounted.
-func (k *kubelet) writePodFiles(pod *corev1.Pod, podIP netip.Addr) error {
-	dir, err := k.podDir(string(pod.UID))
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
-	}
-	if err != nil {
+// clusterDNS is what pods resolve names by.
+type clusterDNS struct {
+	servers []netip.Addr
+	domain  string
+}
+
+// writePodFiles writes, to the pod's directory, what every container of the pod sees below /etc. They are written in place: they may be
+// mounted.
+func writePodFiles(dir string, pod *corev1.Pod, podIP netip.Addr, cluster clusterDNS) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making the pod's directory: %w", err)
 	}
 	hosts, err := os.ReadFile("/etc/hosts")
@@ -36,8 +39,8 @@ func (k *kubelet) writePodFiles(pod *corev1.Pod, podIP netip.Addr) error {
 		return fmt.Errorf("reading the node's hosts: %w", err)
 	}
 	files := map[string]string{
-		hostsFile:    dns.HostsFile(pod, podIP, string(hosts), k.cfg.ClusterDomain),
-		resolvFile:   dns.PodResolver(pod, hostResolver(), k.cfg.ClusterDNS, k.cfg.ClusterDomain).String(),
+		hostsFile:    dns.HostsFile(pod, podIP, string(hosts), cluster.domain),
+		resolvFile:   dns.PodResolver(pod, hostResolver(), cluster.servers, cluster.domain).String(),
 		hostnameFile: dns.Hostname(pod) + "\n",
 	}
 	for name, text := range files {

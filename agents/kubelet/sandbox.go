@@ -75,7 +75,11 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, last *engine
 		if s.address, err = k.reserveAddress(pod); err != nil {
 			return &sandboxFault{err: err}
 		}
-		return k.writePodFiles(pod, s.address)
+		dir, err := k.podDir(string(pod.UID))
+		if err != nil {
+			return err
+		}
+		return writePodFiles(dir, pod, s.address, clusterDNS{k.cfg.ClusterDNS, k.cfg.ClusterDomain})
 	})
 	parts.Go(func() error {
 		if last != nil && last.State == engine.StateRunning {

@@ -172,7 +172,7 @@ func (w *worker) started(ctx context.Context, a action, id string, image *engine
 // postStart runs the container's handler; when that fails the container is stopped and its back-off applies.
 func (w *worker) postStart(ctx context.Context, in startInput, id string) error {
 	c := in.action.container
-	fault := w.k.runHook(ctx, c.Lifecycle.PostStart, c.Container, id, in.podIP)
+	fault := w.k.runner.runHook(ctx, c.Lifecycle.PostStart, c.Container, id, in.podIP)
 	if fault == nil || ctx.Err() != nil {
 		return nil
 	}

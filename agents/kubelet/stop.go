@@ -27,7 +27,7 @@ func (k *kubelet) stopContainer(ctx context.Context, in stopInput) error {
 	k.containerEvent(in.pod, c, corev1.EventTypeNormal, "Killing", "%s", in.action.reason)
 	if h := c.Lifecycle; h != nil && h.PreStop != nil && in.grace > 0 {
 		hctx, cancel := context.WithDeadline(ctx, deadline)
-		err := k.runHook(hctx, h.PreStop, c.Container, id, in.podIP)
+		err := k.runner.runHook(hctx, h.PreStop, c.Container, id, in.podIP)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			k.containerEvent(in.pod, c, corev1.EventTypeWarning, "FailedPreStopHook", "PreStopHook failed: %v", err)
