@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -63,7 +62,7 @@ func (s *eventStream) run(ctx context.Context, watcher *registry.Watcher, f *enc
 		case ctx.Err() != nil || request.Stopping(ctx).Err() != nil: // the registry may end with the gateway, and be noticed first
 			return
 		case err != nil:
-			s.fail(err)
+			s.fail(f, err)
 			return
 		}
 	}
@@ -157,11 +156,9 @@ func (s *eventStream) cut() {
 }
 
 // fail ends the stream with an ERROR event: the status line has long been sent.
-func (s *eventStream) fail(err error) {
-	status, jsonErr := json.Marshal(encode.StatusOf(err))
-	if jsonErr != nil {
-		return
+func (s *eventStream) fail(f *encode.EventFramer, fault error) {
+	var err error
+	if s.buf, err = f.AppendError(s.buf, fault); err == nil {
+		_ = s.write() // the stream ends in any case
 	}
-	s.buf = encode.AppendEvent(s.buf, "ERROR", status)
-	_ = s.write() // the stream ends in any case
 }

@@ -63,8 +63,6 @@ func TestStatusBodies(t *testing.T) {
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server does not allow this method on the requested resource","reason":"MethodNotAllowed","details":{},"code":405}`},
 		{"apply", "PATCH", maps + "/a", cm, []string{"Content-Type: application/apply-patch+yaml"}, 415,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json","reason":"UnsupportedMediaType","code":415}`},
-		{"protobuf only", "GET", maps + "/a", "", []string{"Accept: application/vnd.kubernetes.protobuf"}, 406,
-			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"only the following media types are accepted: application/json, application/yaml","reason":"NotAcceptable","code":406}`},
 		{"large body", "POST", maps, `{"data":"` + strings.Repeat("x", decode.MaxBody) + `"}`, nil, 413,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Request entity too large: limit is 3145728","reason":"RequestEntityTooLarge","code":413}`},
 		{"bad selector", "GET", maps + "?fieldSelector=spec.foo%3Dx", "", nil, 400,

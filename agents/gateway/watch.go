@@ -51,13 +51,13 @@ func (g *gateway) watch(w http.ResponseWriter, r *request.Request) error {
 	}
 	s := newEventStream(w, &g.watchers)
 	defer s.close()
-	w.Header().Set("Content-Type", request.JSONType)
+	w.Header().Set("Content-Type", framer.ContentType())
 	w.WriteHeader(http.StatusOK)
 	if s.Flush() != nil {
 		return nil
 	}
 	if err != nil {
-		s.fail(err)
+		s.fail(framer, err)
 		return nil
 	}
 	s.run(ctx, watcher, framer)
