@@ -17,6 +17,7 @@ type testCase struct {
 	header       http.Header
 	body         body
 	remove       bool // no request: the kind's object is removed on both sides, finalizers or not
+	reset        bool // removed, then made from the example again
 }
 
 // body is the example or the live object, edited, or a text.
@@ -40,7 +41,8 @@ func (b body) values() []any {
 //	name | METHOD path | Header: value | body
 //
 // The body is a text, or `example` or `live` followed by edits, each after a semicolon: `example; spec.replicas=2; spec.x-`.
-// A line @remove removes the object.
+// A line @remove removes the object, a line @reset makes it anew from the example: what one request changed on one side
+// only is then no difference of those that follow.
 func readCases(file string) ([]testCase, error) {
 	text, err := os.ReadFile(file)
 	if os.IsNotExist(err) {
@@ -55,8 +57,8 @@ func readCases(file string) ([]testCase, error) {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		if line == "@remove" {
-			out = append(out, testCase{id: "remove", remove: true})
+		if line == "@remove" || line == "@reset" {
+			out = append(out, testCase{id: line, remove: true, reset: line == "@reset"})
 			continue
 		}
 		c, err := parseCase(line)

@@ -7,9 +7,12 @@ import (
 	"io"
 	"strings"
 
+	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/runtime/serializer/cbor/direct"
 	"k8s.io/client-go/kubernetes/scheme"
+	apiregistration "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -19,6 +22,19 @@ const (
 	typeProtobuf = "application/vnd.kubernetes.protobuf"
 	typeCBOR     = "application/cbor"
 )
+
+// codecs know the built-in kinds' protobuf.
+var codecs = newCodecs()
+
+func newCodecs() serializer.CodecFactory {
+	s := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, apiextensions.AddToScheme, apiregistration.AddToScheme} {
+		if err := add(s); err != nil {
+			panic(err) // the groups are distinct
+		}
+	}
+	return serializer.NewCodecFactory(s)
+}
 
 // decode turns an answer into a JSON tree; streams become lists, other texts strings.
 func decode(r *response) any {
@@ -39,7 +55,7 @@ func decode(r *response) any {
 		}
 		return toTree(v)
 	case typeProtobuf:
-		o, _, err := scheme.Codecs.UniversalDeserializer().Decode(r.body, nil, nil)
+		o, _, err := codecs.UniversalDeserializer().Decode(r.body, nil, nil)
 		if err != nil {
 			return "bad protobuf: " + err.Error()
 		}
@@ -98,15 +114,15 @@ func encodeProtobuf(doc any) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, gvk, err := scheme.Codecs.UniversalDeserializer().Decode(text, nil, nil)
+	o, gvk, err := codecs.UniversalDeserializer().Decode(text, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	info, ok := runtime.SerializerInfoForMediaType(scheme.Codecs.SupportedMediaTypes(), typeProtobuf)
+	info, ok := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), typeProtobuf)
 	if !ok {
 		return nil, fmt.Errorf("no protobuf serializer")
 	}
-	return runtime.Encode(scheme.Codecs.EncoderForVersion(info.Serializer, gvk.GroupVersion()), o)
+	return runtime.Encode(codecs.EncoderForVersion(info.Serializer, gvk.GroupVersion()), o)
 }
 
 // toPlain has int64 and float64 instead of json.Number.

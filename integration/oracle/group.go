@@ -56,7 +56,15 @@ func groupEntries(entries []entry) []*group {
 
 // signature is the same for two differences of one cause: no values, no names, no indexes, no field of a failed rule.
 func signature(r result, d difference) string {
-	return maskPath(d.path) + ": upstream " + mask(d.upstream, r.kind) + ", gantry " + mask(d.gantry, r.kind)
+	if d.path == "code" {
+		// A request that Gantry refuses before it looks at the object is one cause, whatever upstream says of the object.
+		for _, code := range []string{"404 the server could not", "405 ", "406 ", "415 "} {
+			if strings.HasPrefix(d.gantry, code) {
+				return "code: gantry " + mask(d.gantry, r.kind)
+			}
+		}
+	}
+	return maskDocument(d.path) + ": upstream " + mask(d.upstream, r.kind) + ", gantry " + mask(d.gantry, r.kind)
 }
 
 var (
@@ -67,11 +75,17 @@ var (
 	goNumber   = regexp.MustCompile(`json: cannot unmarshal (number|string|bool|object|array)( \S+)? into Go`)
 	errorField = regexp.MustCompile(`(^|is invalid: |\[|, )[a-z][A-Za-z0-9]*([.\[][^ :]+|)\]?: (Invalid value|Required value|Forbidden|Unsupported value|Duplicate value|Too long|Too many|Not found|Internal error)`)
 	invalid    = regexp.MustCompile(`Invalid value: (\{.*?\}|\[.*?\]|map\[.*?\]|[^:"]*?): `)
+	property   = regexp.MustCompile(`properties\.[^.]+`)
 	pathPrefix = regexp.MustCompile(`^(items\[\*\]\.|rows\[\*\]\.object\.|\[\*\]\.object\.(items\[\*\]\.)?)`)
 )
 
 func maskPath(path string) string {
 	return pathPrefix.ReplaceAllString(index.ReplaceAllString(path, "[*]"), "")
+}
+
+// maskDocument is maskPath without the names that OpenAPI documents have as keys.
+func maskDocument(path string) string {
+	return property.ReplaceAllString(maskPath(path), "properties.*")
 }
 
 func mask(s string, k *kind) string {
@@ -81,8 +95,7 @@ func mask(s string, k *kind) string {
 	case strings.HasPrefix(s, "["):
 		return "[..]"
 	}
-	if s, isObject := strings.CutPrefix(s, "\""); isObject {
-		_ = s
+	if strings.HasPrefix(s, `"`) {
 		return `".."`
 	}
 	if k != nil {
@@ -97,6 +110,7 @@ func mask(s string, k *kind) string {
 	} else if len(s) == 3 {
 		return s
 	}
+	s, _, _ = strings.Cut(s, "\n@@") // the place of a textual comparison
 	s = goField.ReplaceAllString(s, "Go struct field F")
 	s = goNumber.ReplaceAllString(s, "json: cannot unmarshal $1 into Go")
 	s = quoted.ReplaceAllString(s, `".."`)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -45,7 +46,9 @@ func (k *kind) apiVersion() string {
 }
 
 // namespace is where the kind's requests go.
-func (k *kind) namespace() string { return "oracle-" + k.plural }
+func (k *kind) namespace() string {
+	return "oracle-" + strings.NewReplacer("/", "-", ".", "-").Replace(k.String())
+}
 
 // all is the path of the collection.
 func (k *kind) all() string {
@@ -167,7 +170,7 @@ func getJSON(ctx context.Context, s *server, path string, into any) error {
 }
 
 // readExample reads testdata/examples/<group>_<kind>.yaml (core_pod.yaml; a version that is not the preferred one is part of
-// the group: autoscaling.v1_horizontalpodautoscaler.yaml). Every example gets the label oracle: example.
+// the group: autoscaling.v1_horizontalpodautoscaler.yaml). NAMESPACE stands for the kind's namespace. Every example gets the label oracle: example.
 func (k *kind) readExample(dir string) error {
 	group := cmp.Or(k.group, "core")
 	if k.group == "autoscaling" && k.version != "v2" {
@@ -180,6 +183,7 @@ func (k *kind) readExample(dir string) error {
 	if err != nil {
 		return err
 	}
+	text = bytes.ReplaceAll(text, []byte("NAMESPACE"), []byte(k.namespace()))
 	var doc map[string]any
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return fmt.Errorf("reading the example of %s: %w", k, err)

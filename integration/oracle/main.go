@@ -23,6 +23,7 @@ type options struct {
 	gantry    string // its binary; "": built from repo
 	apiserver string // the real kube-apiserver's binary; built when missing
 	keep      bool   // add the generated requests that differ to testdata/found.txt
+	self      bool   // compare two kube-apiservers: what differs is noise of the oracle
 	verbose   bool   // print every difference, not one line per cause
 }
 
@@ -36,6 +37,7 @@ func main() {
 	flag.StringVar(&o.gantry, "gantry", "", "its binary (default: built from -repo)")
 	flag.StringVar(&o.apiserver, "kube-apiserver", "../../bin/oracle/kube-apiserver", "the real one; built when missing")
 	flag.BoolVar(&o.keep, "keep", false, "add the generated requests that differ to testdata/found.txt, which is always sent")
+	flag.BoolVar(&o.self, "self", false, "compare kube-apiserver with a second one: whatever differs is noise")
 	flag.BoolVar(&o.verbose, "v", false, "print every difference")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -64,12 +66,21 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer plane.process.end()
-	upstream, err := startUpstream(o.apiserver, filepath.Join(dir, "upstream"), plane)
+	upstream, err := startUpstream(o.apiserver, filepath.Join(dir, "upstream"), "/upstream", plane)
 	if err != nil {
 		return err
 	}
 	defer upstream.process.end()
 	s := &session{options: o, upstream: upstream.server, gantry: plane.server}
+	if o.self {
+		second, err := startUpstream(o.apiserver, filepath.Join(dir, "second"), "/second", plane)
+		if err != nil {
+			return err
+		}
+		defer second.process.end()
+		s.gantry = second.server
+		accepted = nil
+	}
 	results, err := s.run(ctx)
 	if err != nil {
 		return err

@@ -33,7 +33,9 @@ func readSchemas(ctx context.Context, s *server, k *kind) (schemas, error) {
 	if k.group == "" {
 		path = "/openapi/v3/api/" + k.version
 	}
-	var doc struct{ Components struct{ Schemas map[string]json.RawMessage } }
+	var doc struct {
+		Components struct{ Schemas map[string]json.RawMessage }
+	}
 	if err := getJSON(ctx, s, path, &doc); err != nil {
 		return nil, err
 	}

@@ -24,7 +24,11 @@ func (p *pair) sides() [2]*server { return [2]*server{p.upstream, p.gantry} }
 // send sends a case; the answer is one result, or none for a removal.
 func (p *pair) send(ctx context.Context, c testCase) ([]result, error) {
 	if c.remove {
-		return nil, p.remove(ctx)
+		err := p.remove(ctx)
+		if c.reset && err == nil {
+			_, err = p.send(ctx, testCase{method: "POST", path: "{all}", header: jsonHeader(), body: body{base: "example"}})
+		}
+		return nil, err
 	}
 	began := time.Now()
 	sent, err := json.Marshal(c.body.values())
@@ -61,7 +65,7 @@ func (p *pair) send(ctx context.Context, c testCase) ([]result, error) {
 			return nil, err
 		}
 	}
-	return []result{{kind: p.kind, id: c.id, request: shown, differences: compare(answers[0], answers[1]), took: time.Since(began)}}, ctx.Err()
+	return []result{{kind: p.kind, id: c.id, request: shown, differences: compare(answers[0], answers[1]), code: answers[0].code, took: time.Since(began)}}, ctx.Err()
 }
 
 // fill makes the request of a case for a side.

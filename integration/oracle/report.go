@@ -98,8 +98,9 @@ func printGroup(w io.Writer, g *group) {
 	if len(g.fields) > 0 {
 		at = " at " + strings.Join(g.fields, ", ")
 	}
-	fmt.Fprintf(w, "%5dx  %s%s%s  %s%s | upstream: %s | gantry: %s | e.g. %s: %s (%s)\n", g.count, strings.Join(kinds, ","), more, "", g.shown.path, at,
-		short(g.shown.upstream), short(g.shown.gantry), g.example.kindName(), g.example.id, short(g.example.request))
+	up, ga := showPair(g.shown.upstream, g.shown.gantry)
+	fmt.Fprintf(w, "%5dx  %s%s  %s%s | upstream: %s | gantry: %s | e.g. %s: %s (%s)\n", g.count, strings.Join(kinds, ","), more, g.shown.path, at,
+		up, ga, g.example.kindName(), g.example.id, short(g.example.request))
 }
 
 // printSlowest names the requests that take the run's time.
@@ -115,4 +116,19 @@ func printSlowest(w io.Writer, results []result) {
 		fmt.Fprintf(w, " %s %s %v;", r.kindName(), r.id, r.took.Round(time.Millisecond))
 	}
 	fmt.Fprintln(w)
+}
+
+const longestCommon = 60
+
+// showPair shortens two texts so that the place where they begin to differ is seen.
+func showPair(a, b string) (string, string) {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	if n > longestCommon {
+		cut := n - longestCommon
+		a, b = ".."+a[cut:], ".."+b[cut:]
+	}
+	return short(a), short(b)
 }

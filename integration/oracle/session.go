@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +25,7 @@ type result struct {
 	generated   bool
 	request     string // METHOD path
 	differences []difference
+	code        int // upstream's
 	took        time.Duration
 }
 
@@ -36,10 +39,20 @@ func (s *session) run(ctx context.Context) ([]result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.makeNamespaces(ctx); err != nil {
+		return nil, err
+	}
 	var jobs []func() ([]result, error)
 	for _, k := range kinds {
 		if k.matches(s.kind) {
-			jobs = append(jobs, func() ([]result, error) { return s.runKind(ctx, k, found[k.String()]) })
+			jobs = append(jobs, func() ([]result, error) {
+				out, err := s.runKind(ctx, k, found[k.String()])
+				if err != nil && ctx.Err() == nil {
+					// The other kinds are still worth their report.
+					out = append(out, result{kind: k, id: "run", differences: []difference{{path: "oracle", upstream: err.Error(), gantry: err.Error()}}})
+				}
+				return out, ctx.Err()
+			})
 		}
 	}
 	if (&kind{plural: "discovery"}).matches(s.kind) {
@@ -93,9 +106,9 @@ func (s *session) runKind(ctx context.Context, k *kind, found []string) ([]resul
 	p := &pair{session: s, kind: k}
 	out, err := s.runGenerated(ctx, p, found)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", k, err)
+		return out, fmt.Errorf("%s: %w", k, err)
 	}
-	for _, file := range []string{"all", k.plural, strings.ReplaceAll(k.String(), "/", "_")} {
+	for _, file := range []string{"all", strings.ReplaceAll(k.String(), "/", "_")} {
 		cases, err := readCases(filepath.Join("testdata", "requests", file+".txt"))
 		if err != nil {
 			return nil, err
@@ -103,7 +116,7 @@ func (s *session) runKind(ctx context.Context, k *kind, found []string) ([]resul
 		for _, c := range cases {
 			r, err := p.send(ctx, c)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %s: %w", k, c.id, err)
+				return out, fmt.Errorf("%s: %s: %w", k, c.id, err)
 			}
 			out = append(out, r...)
 		}
@@ -112,20 +125,36 @@ func (s *session) runKind(ctx context.Context, k *kind, found []string) ([]resul
 	return out, nil
 }
 
+// makeNamespaces makes on both sides what kube-apiserver makes by itself.
+func (s *session) makeNamespaces(ctx context.Context) error {
+	for _, name := range []string{"default", "kube-system", "kube-public", "kube-node-lease"} {
+		if err := s.createOnBoth(ctx, "/api/v1/namespaces", name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // prepare makes the kind's namespace with its default service account on both sides.
 func (s *session) prepare(ctx context.Context, k *kind) error {
+	if !k.namespaced {
+		return nil
+	}
+	if err := s.createOnBoth(ctx, "/api/v1/namespaces", k.namespace()); err != nil {
+		return err
+	}
+	return s.createOnBoth(ctx, "/api/v1/namespaces/"+k.namespace()+"/serviceaccounts", "default")
+}
+
+func (s *session) createOnBoth(ctx context.Context, path, name string) error {
 	for _, side := range []*server{s.upstream, s.gantry} {
-		for _, r := range []struct{ path, body string }{
-			{"/api/v1/namespaces", `{"metadata":{"name":"` + k.namespace() + `"}}`},
-			{"/api/v1/namespaces/" + k.namespace() + "/serviceaccounts", `{"metadata":{"name":"default"}}`},
-		} {
-			res, err := side.do(ctx, request{method: "POST", path: r.path, header: jsonHeader(), body: []byte(r.body)})
-			if err != nil {
-				return err
-			}
-			if res.code != 201 && res.code != 409 {
-				return fmt.Errorf("%s: POST %s: %d %s", side.name, r.path, res.code, res.body)
-			}
+		body := []byte(`{"metadata":{"name":"` + name + `"}}`)
+		res, err := side.do(ctx, request{method: "POST", path: path, header: jsonHeader(), body: body})
+		if err != nil {
+			return err
+		}
+		if res.code != http.StatusCreated && res.code != http.StatusConflict {
+			return fmt.Errorf("%s: POST %s: %d %s", side.name, path, res.code, res.body)
 		}
 	}
 	return nil
@@ -167,6 +196,9 @@ func (s *session) runGenerated(ctx context.Context, p *pair, found []string) ([]
 	made, err := p.send(ctx, testCase{id: "make the object to change", method: "POST", path: "{all}", header: jsonHeader(), body: body{base: "example"}})
 	if err != nil {
 		return nil, err
+	}
+	if slices.Contains(p.kind.verbs, "update") && made[0].code != http.StatusCreated {
+		fmt.Fprintf(os.Stderr, "%s: kube-apiserver refuses the example with %d: see POST %s\n", p.kind, made[0].code, p.kind.all())
 	}
 	p.pinned = true
 	if err := run(false); err != nil {

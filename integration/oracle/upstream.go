@@ -20,7 +20,7 @@ type upstream struct {
 
 // startUpstream starts kube-apiserver with its defaults on the plane's etcd, under a prefix of its own, with the plane's
 // client authority: both know the same users.
-func startUpstream(binary, dir string, p *plane) (*upstream, error) {
+func startUpstream(binary, dir, prefix string, p *plane) (*upstream, error) {
 	ports, err := freePorts(1)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func startUpstream(binary, dir string, p *plane) (*upstream, error) {
 	}
 	etcd := filepath.Join(p.pki, "etcd")
 	child, err := startProcess(dir, binary,
-		"--etcd-servers", p.etcd, "--etcd-prefix", "/upstream", "--etcd-cafile", filepath.Join(etcd, "ca.crt"),
+		"--etcd-servers", p.etcd, "--etcd-prefix", prefix, "--etcd-cafile", filepath.Join(etcd, "ca.crt"),
 		"--etcd-certfile", filepath.Join(etcd, "client.crt"), "--etcd-keyfile", filepath.Join(etcd, "client.key"),
 		"--cert-dir", dir, "--client-ca-file", filepath.Join(p.pki, "ca.crt"), "--authorization-mode", "Node,RBAC",
 		"--service-account-issuer", "https://kubernetes.default.svc", "--service-account-key-file", key,
