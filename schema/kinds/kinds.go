@@ -4,6 +4,7 @@ package kinds
 import (
 	"gantry/schema"
 	"gantry/schema/apps"
+	"gantry/schema/batch"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
@@ -29,6 +30,8 @@ func BuiltIn() *schema.Set {
 		apps.Deployment,
 		apps.ReplicaSet,
 		apps.StatefulSet,
+		batch.CronJob,
+		batch.Job,
 		coordination.Lease,
 		discovery.EndpointSlice,
 	)
