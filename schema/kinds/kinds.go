@@ -4,10 +4,12 @@ package kinds
 import (
 	"gantry/schema"
 	"gantry/schema/apps"
+	"gantry/schema/autoscaling"
 	"gantry/schema/batch"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/policy"
 )
 
 // New returns a holder of the built-in kinds: what a process begins with.
@@ -19,6 +21,8 @@ func BuiltIn() *schema.Set {
 		core.Namespace,
 		core.Node,
 		core.Pod,
+		core.PodTemplate,
+		core.ReplicationController,
 		core.Service,
 		core.Endpoints,
 		core.ConfigMap,
@@ -30,8 +34,10 @@ func BuiltIn() *schema.Set {
 		apps.Deployment,
 		apps.ReplicaSet,
 		apps.StatefulSet,
+		autoscaling.HorizontalPodAutoscaler,
 		batch.CronJob,
 		batch.Job,
+		policy.PodDisruptionBudget,
 		coordination.Lease,
 		discovery.EndpointSlice,
 	)
