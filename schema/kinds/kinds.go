@@ -9,7 +9,11 @@ import (
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/networking"
+	"gantry/schema/node"
 	"gantry/schema/policy"
+	"gantry/schema/rbac"
+	"gantry/schema/scheduling"
 )
 
 // New returns a holder of the built-in kinds: what a process begins with.
@@ -37,8 +41,19 @@ func BuiltIn() *schema.Set {
 		autoscaling.HorizontalPodAutoscaler,
 		batch.CronJob,
 		batch.Job,
+		networking.IngressClass,
+		networking.Ingress,
+		networking.IPAddress,
+		networking.NetworkPolicy,
+		networking.ServiceCIDR,
 		policy.PodDisruptionBudget,
+		rbac.ClusterRoleBinding,
+		rbac.ClusterRole,
+		rbac.RoleBinding,
+		rbac.Role,
+		scheduling.PriorityClass,
 		coordination.Lease,
+		node.RuntimeClass,
 		discovery.EndpointSlice,
 	)
 }

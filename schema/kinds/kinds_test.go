@@ -46,12 +46,35 @@ func everything(k *schema.Kind, obj, old schema.Object) {
 	if k.PrepareUpdate != nil {
 		k.PrepareUpdate(clone(), old)
 	}
-	k.Validate(obj)
-	k.ValidateUpdate(obj, old)
+	for _, v := range append(k.Versions, k.Stored()) {
+		k.ErrorsOf(v, obj, nil)
+		k.ErrorsOf(v, obj, old)
+	}
 	for _, s := range k.Subresources {
 		if s.IsPart() {
 			s.Prepare(clone(), old)
 			s.Validate(obj, old)
+		}
+	}
+}
+
+// inOtherVersions converts obj to each other version and back, as a write of it there would.
+func inOtherVersions(t *testing.T, k *schema.Kind, obj schema.Object) {
+	t.Helper()
+	k.SetTypeMeta(obj)
+	for _, v := range k.Versions {
+		there, err := schema.FromStored(t.Context(), v, []schema.Object{obj.DeepCopyObject().(schema.Object)})
+		if err != nil {
+			t.Fatalf("%s in %s: %v", k.Kind, v.APIVersion(), err)
+		}
+		if v.Row != nil {
+			v.Row(there[0], metav1.Now())
+		}
+		if v.Default != nil {
+			v.Default(there[0])
+		}
+		if _, err := schema.ToStored(t.Context(), k, v, there); err != nil {
+			t.Fatalf("%s of %s: %v", k.Kind, v.APIVersion(), err)
 		}
 	}
 }
@@ -68,6 +91,7 @@ func TestRandomObjects(t *testing.T) {
 				f.NilChance([]float64{0, .3, .7, .95}[i%4]).NumElements(0, 1+i%3).Fill(obj)
 				before := old.DeepCopyObject()
 				everything(k, obj, old)
+				inOtherVersions(t, k, obj)
 				if !reflect.DeepEqual(before, old) {
 					t.Fatalf("object %d changed the old one:\n%s", i, cmp.Diff(before, old))
 				}
