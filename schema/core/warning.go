@@ -61,27 +61,32 @@ func (w *podWarner) say(p *field.Path, format string, args ...any) {
 	}
 }
 
-// oldLabels are the labels of nodes that have another name now.
-var oldLabels = map[string]string{
-	"failure-domain.beta.kubernetes.io/zone":   "topology.kubernetes.io/zone",
-	"failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
-	"beta.kubernetes.io/instance-type":         "node.kubernetes.io/instance-type",
-	"beta.kubernetes.io/os":                    "kubernetes.io/os",
-	"beta.kubernetes.io/arch":                  "kubernetes.io/arch",
-}
-
 func (w *podWarner) labels(spec *corev1.PodSpec) {
 	for _, key := range sortedKeys(spec.NodeSelector) {
-		if name, old := oldLabels[key]; old {
-			w.say(w.spec.Child("nodeSelector").Key(key), `deprecated since v1.14; use "%s" instead`, name)
+		if note := NodeLabelNote(key); note != "" {
+			w.say(w.spec.Child("nodeSelector").Key(key), "%s", note)
 		}
+	}
+	if a := spec.Affinity; a != nil && a.NodeAffinity != nil {
+		w.nodeTerms(a.NodeAffinity, w.spec.Child("affinity", "nodeAffinity"))
 	}
 	for i, t := range spec.TopologySpreadConstraints {
 		p := w.spec.Child("topologySpreadConstraints").Index(i)
-		if name, old := oldLabels[t.TopologyKey]; old {
-			w.say(p.Child("topologyKey"), `%s is deprecated since v1.14; use "%s" instead`, t.TopologyKey, name)
+		if note := NodeLabelNote(t.TopologyKey); note != "" {
+			w.say(p.Child("topologyKey"), "%s is %s", t.TopologyKey, note)
 		}
 		w.needsSelector(t.LabelSelector, p)
+	}
+}
+
+func (w *podWarner) nodeTerms(a *corev1.NodeAffinity, p *field.Path) {
+	if r := a.RequiredDuringSchedulingIgnoredDuringExecution; r != nil {
+		for i := range r.NodeSelectorTerms {
+			nodeTermWarnings(&r.NodeSelectorTerms[i], false, p.Child(required, "nodeSelectorTerms").Index(i), w.say)
+		}
+	}
+	for i := range a.PreferredDuringSchedulingIgnoredDuringExecution {
+		nodeTermWarnings(&a.PreferredDuringSchedulingIgnoredDuringExecution[i].Preference, true, p.Child(preferred).Index(i).Child("preference"), w.say)
 	}
 }
 
