@@ -21,6 +21,8 @@ func BuiltIn() *schema.Set {
 		core.Pod,
 		core.Service,
 		core.Endpoints,
+		core.PersistentVolumeClaim,
+		core.PersistentVolume,
 		core.ConfigMap,
 		core.Secret,
 		core.ServiceAccount,
