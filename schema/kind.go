@@ -43,6 +43,8 @@ type Kind struct {
 	UnconditionalUpdate bool
 	// CreateOnUpdate makes a PUT of an absent name a create.
 	CreateOnUpdate bool
+	// ReturnsDeleted makes the answer to a delete the object itself, where it is gone; else it is a Status.
+	ReturnsDeleted bool
 
 	// ValidateName returns what is wrong with a name (prefix: it is a generateName), as
 	// k8s.io/apimachinery/pkg/api/validation.ValidateNameFunc does.
