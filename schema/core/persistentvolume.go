@@ -29,6 +29,7 @@ var PersistentVolume = &schema.Kind{
 		schema.Status(preparePersistentVolumeStatus, validatePersistentVolumeStatus),
 	},
 	UnconditionalUpdate: true,
+	ReturnsDeleted:      true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
 	PrepareCreate:  schema.Preparation(preparePersistentVolumeCreate),

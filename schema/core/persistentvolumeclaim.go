@@ -31,6 +31,7 @@ var PersistentVolumeClaim = &schema.Kind{
 		schema.Status(prepareClaimStatus, validateClaimStatus),
 	},
 	UnconditionalUpdate: true,
+	ReturnsDeleted:      true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
 	PrepareCreate:  schema.Preparation(prepareClaimCreate),

@@ -8,6 +8,7 @@ import (
 	"gantry/schema/core"
 	"gantry/schema/discovery"
 	"gantry/schema/networking"
+	"gantry/schema/storage"
 )
 
 // New returns a holder of the built-in kinds: what a process begins with.
@@ -34,6 +35,12 @@ func BuiltIn() *schema.Set {
 		networking.IPAddress,
 		networking.NetworkPolicy,
 		networking.ServiceCIDR,
+		storage.CSIDriver,
+		storage.CSINode,
+		storage.CSIStorageCapacity,
+		storage.StorageClass,
+		storage.VolumeAttachment,
+		storage.VolumeAttributesClass,
 		coordination.Lease,
 		discovery.EndpointSlice,
 	)
