@@ -18,9 +18,6 @@ var PersistentVolume = &schema.Kind{
 		NewList: func() runtime.Object { return &corev1.PersistentVolumeList{} },
 		Columns: persistentVolumeColumns, Row: persistentVolumeRow,
 		Default: schema.Preparation(defaultPersistentVolume),
-		Fields: []schema.Field{
-			schema.FieldOf("name", func(pv *corev1.PersistentVolume) string { return pv.Name }),
-		},
 	},
 	Plural: "persistentvolumes", Singular: "persistentvolume", ShortNames: []string{"pv"}, Categories: []string{},
 	Prefix: "persistentvolumes",

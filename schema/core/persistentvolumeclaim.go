@@ -19,9 +19,6 @@ var PersistentVolumeClaim = &schema.Kind{
 		NewList: func() runtime.Object { return &corev1.PersistentVolumeClaimList{} },
 		Columns: claimColumns, Row: claimRow,
 		Default: schema.Preparation(defaultClaim),
-		Fields: []schema.Field{
-			schema.FieldOf("name", func(pvc *corev1.PersistentVolumeClaim) string { return pvc.Name }),
-		},
 	},
 	Plural: "persistentvolumeclaims", Singular: "persistentvolumeclaim", ShortNames: []string{"pvc"}, Categories: []string{},
 	Namespaced: true,

@@ -24,6 +24,8 @@ func BuiltIn() *schema.Set {
 		core.Endpoints,
 		core.PersistentVolumeClaim,
 		core.PersistentVolume,
+		core.ResourceQuota,
+		core.LimitRange,
 		core.ConfigMap,
 		core.Secret,
 		core.ServiceAccount,
