@@ -19,7 +19,9 @@ const gzipFrom = 128 << 10 // bytes
 
 // Item writes one object: its cached bytes, unless another shape was asked for.
 func Item(w http.ResponseWriter, r *request.Request, code int, item *registry.Item) error {
-	w.Header().Set("ETag", request.ETag(item.Revision))
+	if item.Revision != 0 { // it is stored
+		w.Header().Set("ETag", request.ETag(item.Revision))
+	}
 	switch r.Shape.As {
 	case "Table":
 		b, err := tableOfItem(r, item)
