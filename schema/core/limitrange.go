@@ -22,6 +22,7 @@ var LimitRange = &schema.Kind{
 
 	UnconditionalUpdate: true,
 	CreateOnUpdate:      true,
+	NamedByUUID:         true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
 	Validate:       schema.Validation(validateLimitRange),
@@ -29,6 +30,9 @@ var LimitRange = &schema.Kind{
 }
 
 func defaultLimitRange(r *corev1.LimitRange) {
+	if len(r.Spec.Limits) == 0 {
+		r.Spec.Limits = nil // as Kubernetes stores it: limits are shown even where there are none
+	}
 	for i := range r.Spec.Limits {
 		l := &r.Spec.Limits[i]
 		if l.Type == corev1.LimitTypeContainer {

@@ -15,6 +15,7 @@ var CSINode = &schema.Kind{
 		New:     func() schema.Object { return &storagev1.CSINode{} },
 		NewList: func() runtime.Object { return &storagev1.CSINodeList{} },
 		Columns: csiNodeColumns, Row: csiNodeRow,
+		Default: schema.Preparation(defaultCSINode),
 	},
 	Plural: "csinodes", Singular: "csinode", ShortNames: []string{}, Categories: []string{},
 	Prefix: "csinodes",
@@ -24,4 +25,11 @@ var CSINode = &schema.Kind{
 
 	Validate:       schema.Validation(validateCSINode),
 	ValidateUpdate: schema.UpdateValidation(validateCSINodeUpdate),
+}
+
+// defaultCSINode clears an empty list, which Kubernetes does not store: drivers are shown even where there are none.
+func defaultCSINode(n *storagev1.CSINode) {
+	if len(n.Spec.Drivers) == 0 {
+		n.Spec.Drivers = nil
+	}
 }

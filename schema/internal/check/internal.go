@@ -2,12 +2,12 @@ package check
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
 
 // Internal is a value as errors of Kubernetes show it, which are about its internal types: every field is there, by its Go name. Fields
-// come in the order of the type in k8s.io/api, which is the internal one's save for few types. Types of other modules, as metav1's, are
-// shown as they are. v has no cycles.
+// come in the order of the internal type. Types of other modules, as metav1's, are shown as they are. v has no cycles.
 func Internal(v any) any {
 	if v == nil {
 		return nil
@@ -36,6 +36,12 @@ func internalType(t reflect.Type) reflect.Type {
 	return reflect.StructOf(internalFields(t))
 }
 
+// moved are the fields that internal types have elsewhere than those of k8s.io/api: right after another field.
+var moved = map[string][]struct{ field, after string }{
+	"PersistentVolumeSource": {{"Quobyte", "RBD"}, {"FlexVolume", "ISCSI"}},
+	"VolumeSource":           {{"Quobyte", "RBD"}},
+}
+
 // internalFields are the fields of a struct; those of an embedded one are its own.
 func internalFields(t reflect.Type) (fields []reflect.StructField) {
 	for i := range t.NumField() {
@@ -44,6 +50,14 @@ func internalFields(t reflect.Type) (fields []reflect.StructField) {
 		} else {
 			fields = append(fields, reflect.StructField{Name: f.Name, Type: internalType(f.Type)})
 		}
+	}
+	for _, m := range moved[t.Name()] {
+		at := func(name string) int {
+			return slices.IndexFunc(fields, func(f reflect.StructField) bool { return f.Name == name })
+		}
+		f := fields[at(m.field)]
+		fields = slices.Delete(fields, at(m.field), at(m.field)+1)
+		fields = slices.Insert(fields, at(m.after)+1, f)
 	}
 	return fields
 }

@@ -28,6 +28,7 @@ func TestInternal(t *testing.T) {
 		}, `{"AccessModes":null,"Selector":{"matchLabels":{"a":"b"}},"Resources":{"Limits":null,"Requests":{"storage":"1Gi"}},"VolumeName":"","StorageClassName":null,"VolumeMode":null,"DataSource":null,"DataSourceRef":null,"VolumeAttributesClassName":null}`},
 		{"an embedded struct", corev1.EnvFromSource{}, `{"Prefix":"","ConfigMapRef":null,"SecretRef":null}`},
 		{"embedded fields", corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "a"}}, `{"Name":"a","Optional":null}`},
+		{"another order", corev1.PersistentVolumeSource{}, `{"GCEPersistentDisk":null,"AWSElasticBlockStore":null,"HostPath":null,"Glusterfs":null,"NFS":null,"RBD":null,"Quobyte":null,"ISCSI":null,"FlexVolume":null,"Cinder":null,"CephFS":null,"FC":null,"Flocker":null,"AzureFile":null,"VsphereVolume":null,"AzureDisk":null,"PhotonPersistentDisk":null,"PortworxVolume":null,"ScaleIO":null,"Local":null,"StorageOS":null,"CSI":null}`},
 	} {
 		if got, err := json.Marshal(Internal(tt.in)); err != nil || string(got) != tt.want {
 			t.Errorf("%s: %s, %v, want %s", tt.name, got, err, tt.want)
