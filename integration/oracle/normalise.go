@@ -49,7 +49,7 @@ var (
 	hostPort    = regexp.MustCompile(`192\.0\.2\.\d+:\d+|127\.0\.0\.1:\d+`)
 	storageKey  = regexp.MustCompile(`Key: /(upstream|second|registry)/`)
 	nodePort    = regexp.MustCompile(`:3[0-2]\d{3}/`)
-	largeRV     = regexp.MustCompile(`(Too large resource version: |current: |, current |in record \()\d+`)
+	largeRV     = regexp.MustCompile(`(Too large resource version: |current: |, current |in record \(|in object meta: )\d+`)
 )
 
 func normaliseText(s string) string {
@@ -108,6 +108,12 @@ func (n *normaliser) object(v map[string]any, path []string) any {
 	if fields, ok := out["managedFields"].([]any); ok && last(path) == "metadata" {
 		// Their order is that of their times, which are whole seconds.
 		slices.SortStableFunc(fields, func(a, b any) int { return cmp.Compare(managerKey(a), managerKey(b)) })
+	}
+	for _, key := range []string{"resourceRules", "nonResourceRules"} {
+		if rules, ok := out[key].([]any); ok && last(path) == "status" {
+			// Reviews list the rules in the order of a map.
+			slices.SortFunc(rules, func(a, b any) int { return cmp.Compare(describe(a, true), describe(b, true)) })
+		}
 	}
 	if v["kind"] == "Table" {
 		normaliseAges(out)
