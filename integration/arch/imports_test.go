@@ -31,9 +31,9 @@ var rules = []struct{ in, not, except, why string }{
 
 // exclusive are imports that only some packages under a prefix may have, and why.
 var exclusive = []struct{ in, imported, may, why string }{
-	{"gantry/agents/kubelet", "github.com/docker/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
-	{"gantry/agents/kubelet", "github.com/distribution/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
-	{"gantry/agents/kubelet", "github.com/containerd/", "gantry/agents/kubelet/engine", "errors of Docker are classified in engine"},
+	{"gantry/agents", "github.com/docker/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
+	{"gantry/agents", "github.com/distribution/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
+	{"gantry/agents", "github.com/containerd/", "gantry/agents/kubelet/engine", "errors of Docker are classified in engine"},
 }
 
 type goPackage struct {
