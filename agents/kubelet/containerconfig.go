@@ -23,7 +23,7 @@ import (
 func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Image) (engine.ContainerConfig, error) {
 	c := in.action.container.Container
 	if in.volumes == nil {
-		v, err := k.mountVolumes(ctx, in.pod)
+		v, err := k.volumes.Mount(ctx, in.pod)
 		if err != nil {
 			return engine.ContainerConfig{}, err
 		}
@@ -33,7 +33,7 @@ func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Im
 	if err != nil {
 		return engine.ContainerConfig{}, err
 	}
-	list, err := mounts.VolumeMounts(c, in.volumes, vars, func(v mounts.Volume, index int, sub string) (string, error) {
+	list, err := mounts.VolumeMounts(c, in.volumes, vars, func(v volumes.Mounted, index int, sub string) (string, error) {
 		return k.mountSubPath(ctx, in.pod, volumes.SubPath{Volume: c.VolumeMounts[index].Name, Root: v.Path, Container: c.Name, Index: index, Path: sub})
 	})
 	if err != nil {
@@ -93,19 +93,6 @@ func read[T schema.Object](ctx context.Context, api registry.API, kind *schema.K
 		return obj, false, fmt.Errorf("reading %s %s/%s: %w", kind.Singular, namespace, name, err)
 	}
 	return it.Object().(T), true, nil
-}
-
-// mountVolumes makes the pod's volumes.
-func (k *kubelet) mountVolumes(ctx context.Context, pod *corev1.Pod) (map[string]mounts.Volume, error) {
-	m, err := k.volumes.Mount(ctx, pod)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]mounts.Volume, len(m))
-	for name, v := range m {
-		out[name] = mounts.Volume{Path: v.Path, ReadOnly: v.ReadOnly}
-	}
-	return out, nil
 }
 
 // mountSubPath logs its error: the pod's status is not to name the host's files.

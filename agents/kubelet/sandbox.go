@@ -14,6 +14,7 @@ import (
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/mounts"
 	"gantry/agents/kubelet/podstate"
+	"gantry/agents/kubelet/volumes"
 	"gantry/registry/safely"
 )
 
@@ -21,7 +22,7 @@ import (
 type sandboxStart struct {
 	id      string
 	address netip.Addr // not valid: the pod lives in the node's network
-	volumes map[string]mounts.Volume
+	volumes map[string]volumes.Mounted
 	created chan struct{} // closed when the fields above are set and the pod's files are written: containers can be created, not started
 
 	err  error         // why there is no complete sandbox
@@ -69,7 +70,7 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, last *engine
 	parts, partsCtx := safely.WithContext(ctx)
 	starting, _ := safely.WithContext(ctx)
 	parts.Go(func() (err error) {
-		if s.volumes, err = k.mountVolumes(partsCtx, pod); err != nil {
+		if s.volumes, err = k.volumes.Mount(partsCtx, pod); err != nil {
 			return &sandboxFault{volumes: true, err: err}
 		}
 		return nil

@@ -11,9 +11,9 @@ import (
 
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/images"
-	"gantry/agents/kubelet/mounts"
 	"gantry/agents/kubelet/podstate"
 	"gantry/agents/kubelet/podstatus"
+	"gantry/agents/kubelet/volumes"
 )
 
 // startInput is what a start needs of its pod.
@@ -23,7 +23,7 @@ type startInput struct {
 	starting *sandboxStart // of an early start: sandbox, podIP and volumes come from it
 	sandbox  string        // ID
 	podIP    netip.Addr
-	volumes  map[string]mounts.Volume // nil: mount them first
+	volumes  map[string]volumes.Mounted // nil: mount them first
 	pulls    *images.Backoff
 	order    startOrder
 }

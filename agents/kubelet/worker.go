@@ -14,9 +14,9 @@ import (
 	"gantry/agents/kubelet/allocation"
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/images"
-	"gantry/agents/kubelet/mounts"
 	"gantry/agents/kubelet/podstate"
 	"gantry/agents/kubelet/podstatus"
+	"gantry/agents/kubelet/volumes"
 	"gantry/registry/safely"
 )
 
@@ -53,7 +53,7 @@ type worker struct {
 	address         netip.Addr
 	addressSandbox  string        // the sandbox that address belongs to
 	startingSandbox *sandboxStart // the last one
-	volumes         map[string]mounts.Volume
+	volumes         map[string]volumes.Mounted
 	released        bool
 	jobs            map[string]*job
 	waits           map[string]time.Time

@@ -15,15 +15,9 @@ import (
 	"gantry/agents/kubelet/volumes"
 )
 
-// Volume is a pod's volume on the host.
-type Volume struct {
-	Path     string
-	ReadOnly bool
-}
-
 // VolumeMounts are a container's mounts of volumes. subPath makes the host's path of a part of a volume. Errors are worded for the
 // container's status; they say nothing of the host's files.
-func VolumeMounts(c *corev1.Container, mounted map[string]Volume, vars *env.Environment, subPath func(volume Volume, index int, sub string) (string, error)) ([]engine.Mount, error) {
+func VolumeMounts(c *corev1.Container, mounted map[string]volumes.Mounted, vars *env.Environment, subPath func(volume volumes.Mounted, index int, sub string) (string, error)) ([]engine.Mount, error) {
 	var all []engine.Mount
 	for i, m := range c.VolumeMounts {
 		v, ok := mounted[m.Name]

@@ -31,7 +31,7 @@ func TestVolumeMountErrors(t *testing.T) {
 		{corev1.VolumeMount{Name: "v", SubPath: "x"}, notMade, `failed to create subPath directory for volumeMount "v" of container "c"`},
 	} {
 		c := &corev1.Container{Name: "c", VolumeMounts: []corev1.VolumeMount{tc.m}}
-		_, err := VolumeMounts(c, map[string]Volume{"v": {Path: "/v"}}, vars, func(Volume, int, string) (string, error) { return "/place", tc.err })
+		_, err := VolumeMounts(c, map[string]volumes.Mounted{"v": {Path: "/v"}}, vars, func(volumes.Mounted, int, string) (string, error) { return "/place", tc.err })
 		if err == nil || err.Error() != tc.want {
 			t.Errorf("%+v: error %v, want %s", tc.m, err, tc.want)
 		}
