@@ -191,8 +191,7 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 	v := w.view(w.allocate(), time.Now())
 	nextBackOff := w.recordBackOffs(v)
 	x := w.facts()
-	p := &planner{View: v}
-	w.updateReservation(p) // before the status: it may show the scheduler that resources are free
+	w.updateReservation(v) // before the status: it may show the scheduler that resources are free
 	status := podstatus.Of(v, x)
 	if w.known && !w.gone {
 		v.Settled = w.writeStatus(ctx, wg, status)
@@ -200,7 +199,7 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 	w.snapshot.Store(&snapshot{pod: v.Pod, PodStatus: v.PodStatus, address: w.address, gone: w.gone, status: status})
 	w.measureStart(status)
 	w.reportResize(status)
-	if p.Ending() {
+	if v.Ending() {
 		w.cancelStarts()
 	}
 	actions, after := plan(v)
@@ -217,10 +216,10 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 }
 
 // updateReservation ends the pod's reservation when none of its containers runs any more.
-func (w *worker) updateReservation(p *planner) {
+func (w *worker) updateReservation(v podstate.View) {
 	switch {
-	case !p.Ending():
-	case p.AllStopped():
+	case !v.Ending():
+	case v.AllStopped():
 		w.k.reservations.Remove(w.ref.UID)
 	default:
 		w.k.reservations.SetEnding(w.ref.UID)

@@ -25,6 +25,10 @@ var rules = []struct{ in, not, except, why string }{
 	{"gantry/agents/scheduler", "go.etcd.io/", "", "agents reach etcd only by the registry"},
 	{"gantry/agents/controllers", "go.etcd.io/", "", "agents reach etcd only by the registry"},
 	{"gantry/agents/kubelet", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/kubelet/podstate", "gantry/registry", "", "what is known of a pod is pure"},
+	{"gantry/agents/kubelet/podstatus", "gantry/registry", "", "a status is made of what is known: pure"},
+	{"gantry/agents/kubelet/podstatus", "os", "", "a status is made of what is known: pure"},
+	{"gantry/agents/scheduler/plugins", "net", "", "plug-ins run on the scheduling loop and must not block"},
 	{"gantry/agents/proxy", "go.etcd.io/", "", "agents reach etcd only by the registry"},
 	{"gantry/agents/network", "go.etcd.io/", "", "agents reach etcd only by the registry"},
 }
