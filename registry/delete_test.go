@@ -229,9 +229,9 @@ func TestDeleteCollection(t *testing.T) {
 		}
 		must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
 	}
-	items, err := r.DeleteCollection(ctx, core.ConfigMap, "default", registry.DeleteOptions{}, registry.ListOptions{Labels: "app=web"})
-	if err != nil || len(items) != 2 {
-		t.Errorf("%d items, %v", len(items), err)
+	list, err := r.DeleteCollection(ctx, core.ConfigMap, "default", registry.DeleteOptions{}, registry.ListOptions{Labels: "app=web"})
+	if err != nil || len(list.Items) != 2 {
+		t.Errorf("%d items, %v", len(list.Items), err)
 	}
 	if left := keys(t, store, "/registry/configmaps/default/"); len(left) != 1 || left[0] != "c" {
 		t.Errorf("left %v", left)
