@@ -124,3 +124,16 @@ func (k *Kind) GVR() kschema.GroupVersionResource { return k.GV().WithResource(k
 func (k *Kind) GR() kschema.GroupResource {
 	return kschema.GroupResource{Group: k.Group, Resource: k.Plural}
 }
+
+// ErrorsOf returns every error of obj that a client of version v (nil: the stored one) creates, or puts in the place of old.
+func (k *Kind) ErrorsOf(v *Version, obj, old Object) field.ErrorList {
+	switch {
+	case v != nil && v.ValidateAs != nil:
+		return v.ValidateAs(obj, old)
+	case old == nil && k.Validate != nil:
+		return k.Validate(obj)
+	case old != nil && k.ValidateUpdate != nil:
+		return k.ValidateUpdate(obj, old)
+	}
+	return nil
+}

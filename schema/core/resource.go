@@ -148,6 +148,13 @@ func (c *podCheck) checkResources(r *corev1.ResourceRequirements, p *field.Path,
 	c.checkClaimNames(r.Claims, p.Child("claims"))
 }
 
+// ValidateOverhead returns every error of the overhead of pods at p, in another object than a pod.
+func ValidateOverhead(list corev1.ResourceList, p *field.Path) field.ErrorList {
+	var c podCheck
+	c.checkResources(&corev1.ResourceRequirements{Limits: list}, p, c.containerResource)
+	return c.List
+}
+
 func sortedNames(list corev1.ResourceList) []corev1.ResourceName {
 	if len(list) == 0 {
 		return nil

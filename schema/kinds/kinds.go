@@ -7,6 +7,10 @@ import (
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/networking"
+	"gantry/schema/node"
+	"gantry/schema/rbac"
+	"gantry/schema/scheduling"
 )
 
 // New returns a holder of the built-in kinds: what a process begins with.
@@ -24,9 +28,23 @@ func BuiltIn() *schema.Set {
 		core.Secret,
 		core.ServiceAccount,
 		core.Event,
+		apps.ControllerRevision,
+		apps.DaemonSet,
 		apps.Deployment,
 		apps.ReplicaSet,
+		apps.StatefulSet,
+		networking.IngressClass,
+		networking.Ingress,
+		networking.IPAddress,
+		networking.NetworkPolicy,
+		networking.ServiceCIDR,
+		rbac.ClusterRoleBinding,
+		rbac.ClusterRole,
+		rbac.RoleBinding,
+		rbac.Role,
+		scheduling.PriorityClass,
 		coordination.Lease,
+		node.RuntimeClass,
 		discovery.EndpointSlice,
 	)
 }
