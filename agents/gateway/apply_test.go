@@ -132,7 +132,7 @@ func TestApply(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := gatewaytest.New(t)
 			for i, call := range calls {
 				headers := []string{}
 				if call.header != "" {
@@ -155,7 +155,7 @@ func TestApply(t *testing.T) {
 
 // TestApplySame: what changes nothing is not stored, by whomever it is applied again.
 func TestApplySame(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	const path = "/api/v1/namespaces/default/configmaps/m?fieldManager=a"
 	first := c.As("PATCH", path, appliedMap, applyType)
 	if again := c.As("PATCH", path, appliedMap, applyType); again.Body != first.Body || again.Code != 200 {
@@ -184,7 +184,7 @@ func TestApplyNeedsCreate(t *testing.T) {
 
 // TestApplyCustom applies objects without a Go type, in each version.
 func TestApplyCustom(t *testing.T) {
-	c := newClusterOf(t, schema.NewKinds(schema.NewSet(append(kinds.BuiltIn().All, kindstest.Widget())...)))
+	c := gatewaytest.NewOf(t, schema.NewKinds(schema.NewSet(append(kinds.BuiltIn().All, kindstest.Widget())...)))
 	const at = "/apis/example.com/%/namespaces/default/widgets/w"
 	v1, beta := strings.Replace(at, "%", "v1", 1), strings.Replace(at, "%", "v1beta1", 1)
 	a := c.As("PATCH", beta+"?fieldManager=a", "apiVersion: example.com/v1beta1\nkind: Widget\nmetadata: {name: w}\nspec: {size: 2, tags: [x]}\n", applyType)

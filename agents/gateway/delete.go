@@ -85,10 +85,13 @@ func (g *gateway) deleteCollection(w http.ResponseWriter, r *request.Request) er
 		return err
 	}
 	l.Version = r.Resource.Version
+	var texts []string
+	o.Warn = encode.CollectWarnings(&texts)
 	list, err := g.reg.DeleteCollection(r.Context(), r.Kind, r.Scope(), o, l)
 	if err != nil {
 		return err
 	}
+	encode.Warnings(w, texts)
 	return encode.List(w, r, list)
 }
 
