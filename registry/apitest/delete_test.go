@@ -169,8 +169,8 @@ func TestDependentsOfJobsAreOrphaned(t *testing.T) {
 			var texts []string
 			o := registry.DeleteOptions{Propagation: c.propagation, Warn: func(t []string) { texts = append(texts, t...) }}
 			list, err := r.DeleteCollection(ctx, batch.Job, "default", registry.DeleteOptions{DryRun: true, Propagation: c.propagation, Warn: o.Warn}, registry.ListOptions{})
-			if err != nil || len(list) != 1 || (len(texts) == 1) != c.warns {
-				t.Errorf("collection: %d, %v, warnings %q", len(list), err, texts)
+			if err != nil || len(list.Items) != 1 || (len(texts) == 1) != c.warns {
+				t.Errorf("collection: %d, %v, warnings %q", len(list.Items), err, texts)
 			}
 			texts = nil
 			it, gone, err := r.Delete(ctx, batch.Job, "default", "a", o)
