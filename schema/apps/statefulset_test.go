@@ -65,14 +65,14 @@ func TestStatefulSetErrors(t *testing.T) {
 			s.Spec.PersistentVolumeClaimRetentionPolicy.WhenScaled = "Keep"
 		}, []string{
 			`spec.podManagementPolicy: Invalid value: "x": must be 'OrderedReady' or 'Parallel'`,
-			`spec.updateStrategy.rollingUpdate: Invalid value: {}: only allowed for updateStrategy 'RollingUpdate'`,
+			`spec.updateStrategy.rollingUpdate: Invalid value: {"Partition":0,"MaxUnavailable":null}: only allowed for updateStrategy 'RollingUpdate'`,
 			`spec.persistentVolumeClaimRetentionPolicy.whenScaled: Unsupported value: "Keep": supported values: "Retain", "Delete"`,
 		}},
 		{"strategy", func(s *appsv1.StatefulSet) {
 			s.Spec.UpdateStrategy.Type = "x"
 			s.Spec.UpdateStrategy.RollingUpdate = nil
 		},
-			[]string{`spec.updateStrategy: Invalid value: {"type":"x"}: must be 'RollingUpdate' or 'OnDelete'`}},
+			[]string{`spec.updateStrategy: Invalid value: {"Type":"x","RollingUpdate":null}: must be 'RollingUpdate' or 'OnDelete'`}},
 		{"rolling", func(s *appsv1.StatefulSet) {
 			s.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{Partition: ptr(int32(-1)), MaxUnavailable: ptr(intstr.FromString("0%"))}
 		}, []string{
@@ -191,7 +191,7 @@ func TestDaemonSetErrors(t *testing.T) {
 			"spec.revisionHistoryLimit: Invalid value: -1: must be greater than or equal to 0",
 		}},
 		{"strategy", func(ds *appsv1.DaemonSet) { ds.Spec.UpdateStrategy = appsv1.DaemonSetUpdateStrategy{Type: "x"} },
-			[]string{`spec.updateStrategy: Unsupported value: {"type":"x"}: supported values: "RollingUpdate", "OnDelete"`}},
+			[]string{`spec.updateStrategy: Unsupported value: {"Type":"x","RollingUpdate":null}: supported values: "RollingUpdate", "OnDelete"`}},
 		{"both", rolling(intstr.FromInt32(1), intstr.FromInt32(1)), []string{"spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero"}},
 		{"none", rolling(intstr.FromInt32(0), intstr.FromString("0%")), []string{"spec.updateStrategy.rollingUpdate.maxUnavailable: Required value: cannot be 0 when maxSurge is 0"}},
 		{"too much", rolling(intstr.FromInt32(0), intstr.FromString("101%")), []string{`spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: "101%": must not be greater than 100%`}},

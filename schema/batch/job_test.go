@@ -172,7 +172,7 @@ func TestJobErrors(t *testing.T) {
 		{"always", func(j *batchv1.Job) { j.Spec.Template.Spec.RestartPolicy = "Always" },
 			[]string{`spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"`}},
 		{"success policy without indexes", func(j *batchv1.Job) { j.Spec.SuccessPolicy = &batchv1.SuccessPolicy{} },
-			[]string{`spec.successPolicy: Invalid value: {"rules":null}: requires indexed completion mode`}},
+			[]string{`spec.successPolicy: Invalid value: {"Rules":null}: requires indexed completion mode`}},
 		{"replacement", func(j *batchv1.Job) { j.Spec.PodReplacementPolicy = to(batchv1.PodReplacementPolicy("x")) },
 			[]string{`spec.podReplacementPolicy: Unsupported value: "x": supported values: "Failed", "TerminatingOrFailed"`}},
 		{"label of another", func(j *batchv1.Job) { j.Spec.Template.Labels = map[string]string{"job-name": "x"} }, []string{
@@ -417,7 +417,7 @@ func TestJobStatusErrors(t *testing.T) {
 			j.Status.UncountedTerminatedPods = &batchv1.UncountedTerminatedPods{Failed: []types.UID{"a"}}
 		}, []string{
 			"status.active: Invalid value: 1: active>0 is invalid for finished job",
-			`status.uncountedTerminatedPods: Invalid value: {"failed":["a"]}: must be empty for finished job`,
+			`status.uncountedTerminatedPods: Invalid value: {"Succeeded":null,"Failed":["a"]}: must be empty for finished job`,
 			"status.terminating: Invalid value: 2: terminating>0 is invalid for finished job",
 		}},
 		{"ready", nil, nil, func(j *batchv1.Job) { j.Status.Ready = to(int32(1)) }, []string{"status.ready: Invalid value: 1: cannot set more ready pods than active"}},

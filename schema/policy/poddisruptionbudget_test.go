@@ -32,7 +32,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{"nothing", policyv1.PodDisruptionBudgetSpec{}, nil},
 		{"both", policyv1.PodDisruptionBudgetSpec{MinAvailable: ptr(intstr.FromInt32(1)), MaxUnavailable: ptr(intstr.FromString("101%"))}, []string{
-			`spec: Invalid value: {"minAvailable":1,"maxUnavailable":"101%"}: minAvailable and maxUnavailable cannot be both set`,
+			`spec: Invalid value: {"MinAvailable":1,"Selector":null,"MaxUnavailable":"101%","UnhealthyPodEvictionPolicy":null}: minAvailable and maxUnavailable cannot be both set`,
 			`spec.maxUnavailable: Invalid value: "101%": must not be greater than 100%`,
 		}},
 		{"amount", policyv1.PodDisruptionBudgetSpec{MinAvailable: ptr(intstr.FromInt32(-1))}, []string{"spec.minAvailable: Invalid value: -1: must be greater than or equal to 0"}},
