@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/schema/internal/checktest"
 )
 
 func simpleStatefulSet() *appsv1.StatefulSet {
@@ -104,7 +106,7 @@ func TestStatefulSetErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := simpleStatefulSet()
 			tt.in(s)
-			if diff := cmp.Diff(tt.want, texts(StatefulSet.Validate(s))); diff != "" {
+			if diff := cmp.Diff(tt.want, checktest.Texts(StatefulSet.Validate(s))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -135,7 +137,7 @@ func TestStatefulSetUpdates(t *testing.T) {
 			if tt.in(s); tt.old != nil {
 				tt.old(old)
 			}
-			if diff := cmp.Diff(tt.want, texts(StatefulSet.ValidateUpdate(s, old))); diff != "" {
+			if diff := cmp.Diff(tt.want, checktest.Texts(StatefulSet.ValidateUpdate(s, old))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -199,7 +201,7 @@ func TestDaemonSetErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			ds := simpleDaemonSet()
 			tt.in(ds)
-			if diff := cmp.Diff(tt.want, texts(DaemonSet.Validate(ds))); diff != "" {
+			if diff := cmp.Diff(tt.want, checktest.Texts(DaemonSet.Validate(ds))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -210,7 +212,7 @@ func TestDaemonSetErrors(t *testing.T) {
 		`spec.selector: Invalid value: {"matchLabels":{"a":"b"}}: field is immutable`,
 		"spec.template.metadata.labels: Invalid value: {\"app\":\"web\"}: `selector` does not match template `labels`",
 	}
-	if diff := cmp.Diff(want, texts(DaemonSet.ValidateUpdate(ds, simpleDaemonSet()))); diff != "" {
+	if diff := cmp.Diff(want, checktest.Texts(DaemonSet.ValidateUpdate(ds, simpleDaemonSet()))); diff != "" {
 		t.Errorf("update (-want +got):\n%s", diff)
 	}
 }
@@ -268,12 +270,12 @@ func TestControllerRevisionErrors(t *testing.T) {
 		{revision(1, "[]"), []string{"data: Required value: data must be a valid JSON object"}},
 		{revision(1, "{"), []string{`data: Invalid value: "<value omitted>": error parsing data: unexpected end of JSON input`}},
 	} {
-		if diff := cmp.Diff(tt.want, texts(ControllerRevision.Validate(tt.in))); diff != "" {
+		if diff := cmp.Diff(tt.want, checktest.Texts(ControllerRevision.Validate(tt.in))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.in.Data.Raw, diff)
 		}
 	}
 	want := []string{`data: Invalid value: {"a":2}: field is immutable`}
-	if diff := cmp.Diff(want, texts(ControllerRevision.ValidateUpdate(revision(1, `{"a":2}`), revision(1, `{"a":1}`)))); diff != "" {
+	if diff := cmp.Diff(want, checktest.Texts(ControllerRevision.ValidateUpdate(revision(1, `{"a":2}`), revision(1, `{"a":1}`)))); diff != "" {
 		t.Errorf("update (-want +got):\n%s", diff)
 	}
 }
@@ -301,7 +303,7 @@ func TestSetStatusErrors(t *testing.T) {
 			"status.collisionCount: Invalid value: 0: cannot be decremented",
 		}},
 	} {
-		if diff := cmp.Diff(tt.want, texts(tt.got)); diff != "" {
+		if diff := cmp.Diff(tt.want, checktest.Texts(tt.got)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
