@@ -9,6 +9,7 @@ import (
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/scheduling"
 )
 
 // table is every controller there is. Order means nothing.
@@ -50,6 +51,11 @@ func table(cfg Config) []controller.Controller {
 			Name: "namespace", Doc: "the first namespaces, and the emptying of those being deleted",
 			Reads: every(), Writes: every(),
 			Workers: 4, New: lifecycle.NewNamespace,
+		},
+		{
+			Name: "systemobjects", Doc: "the priority classes that every cluster has",
+			Reads: only(scheduling.PriorityClass), Writes: only(scheduling.PriorityClass),
+			Workers: 1, New: lifecycle.NewSystemObjects,
 		},
 		{
 			Name: "namespacegc", Doc: "what is left in namespaces that were deleted past the API",
