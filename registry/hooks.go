@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -20,6 +21,8 @@ type hooks struct {
 	copies int
 	// companions are the keys of other types that a write changes in its object's transaction; nil: none.
 	companions func(ctx context.Context, r *Registry, u *guardedUpdate) (companions, error)
+	// setCreator sets the fields of a new object that say who creates it; after its kind's PrepareCreate.
+	setCreator func(obj schema.Object, user *authenticationv1.UserInfo)
 	// complete sets the fields that depend on this cluster, and returns errors for what the cluster cannot give. It runs after admission and
 	// before validation.
 	complete func(obj schema.Object) field.ErrorList
@@ -48,6 +51,8 @@ var kindHooks = map[kschema.GroupResource]*hooks{
 	{Resource: "pods"}:       &podHooks,
 	{Resource: "services"}:   &serviceHooks,
 	{Resource: "namespaces"}: &namespaceHooks,
+
+	{Group: "certificates.k8s.io", Resource: "certificatesigningrequests"}: &csrHooks,
 }
 
 var noHooks hooks

@@ -43,12 +43,13 @@ var samples = map[string]string{
 	"Lease":          `"spec":{"holderIdentity":"a","leaseDurationSeconds":40,"leaseTransitions":1,"acquireTime":"2026-01-01T00:00:00.000001Z","renewTime":"2026-01-01T00:00:00.000001Z"}`,
 	"EndpointSlice":  `"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true}}],"ports":[{"name":"http","port":80}]`,
 
-	"Role":               `"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]}]`,
-	"ClusterRole":        `"rules":[{"verbs":["get"],"nonResourceURLs":["/healthz"]}],"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"a":"b"}}]}`,
-	"RoleBinding":        `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"alice"}]`,
-	"ClusterRoleBinding": `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"r"},"subjects":[{"kind":"ServiceAccount","namespace":"n","name":"a"}]`,
-	"PriorityClass":      `"value":1000,"description":"d","preemptionPolicy":"Never"`,
-	"RuntimeClass":       `"handler":"runsc","overhead":{"podFixed":{"cpu":"10m","memory":"1Mi"}},"scheduling":{"nodeSelector":{"a":"b"},"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}`,
+	"Role":                      `"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]}]`,
+	"ClusterRole":               `"rules":[{"verbs":["get"],"nonResourceURLs":["/healthz"]}],"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"a":"b"}}]}`,
+	"RoleBinding":               `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"alice"}]`,
+	"ClusterRoleBinding":        `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"r"},"subjects":[{"kind":"ServiceAccount","namespace":"n","name":"a"}]`,
+	"PriorityClass":             `"value":1000,"description":"d","preemptionPolicy":"Never"`,
+	"CertificateSigningRequest": `"spec":{"request":"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlHUE1FTUNBUUF3RURFT01Bd0dBMVVFQXhNRllXeHBZMlV3S2pBRkJnTXJaWEFESVFCR3FRemJVeXhtMk9XYgpXZnpRYkpmRmhTWXdIbUZFYUgrem9VdDlTcW1oNUtBQU1BVUdBeXRsY0FOQkFBaXJLTzJGbnB4SzAvVWhMOE5yCkRCM28vd2lYTEZ1MUhvaitpWXFXWDZjTHVHcVQ0NTJIUXNQejdPQWY0NENqZUhWT0I0cDZibUxlSGNOZXorUW0KZEFvPQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K","signerName":"example.com/s","expirationSeconds":3600,"usages":["client auth"],"username":"x"},"status":{"conditions":[{"type":"Failed","status":"True","lastUpdateTime":"2026-01-01T00:00:00Z"}]}`,
+	"RuntimeClass":              `"handler":"runsc","overhead":{"podFixed":{"cpu":"10m","memory":"1Mi"}},"scheduling":{"nodeSelector":{"a":"b"},"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}`,
 }
 
 var odd = []string{

@@ -15,5 +15,7 @@ func BuiltIn() Rules {
 			resource("pods", Create, Update), addTolerations, nil},
 		{"RuntimeClass", "a pod gets the overhead, node selector and tolerations of its runtime class, which exists",
 			resource("pods", Create), applyRuntimeClass, checkOverhead},
+		{"CertificateSubjectRestriction", "nobody requests a client certificate of the group system:masters",
+			wantsRequest, nil, checkSubject},
 	}
 }

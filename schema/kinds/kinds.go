@@ -4,6 +4,7 @@ package kinds
 import (
 	"gantry/schema"
 	"gantry/schema/apps"
+	"gantry/schema/certificates"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
@@ -29,6 +30,7 @@ func BuiltIn() *schema.Set {
 		core.Event,
 		apps.Deployment,
 		apps.ReplicaSet,
+		certificates.CertificateSigningRequest,
 		rbac.ClusterRoleBinding,
 		rbac.ClusterRole,
 		rbac.RoleBinding,
