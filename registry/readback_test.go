@@ -43,13 +43,19 @@ var samples = map[string]string{
 	"Lease":          `"spec":{"holderIdentity":"a","leaseDurationSeconds":40,"leaseTransitions":1,"acquireTime":"2026-01-01T00:00:00.000001Z","renewTime":"2026-01-01T00:00:00.000001Z"}`,
 	"EndpointSlice":  `"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true}}],"ports":[{"name":"http","port":80}]`,
 
-	"Role":                      `"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]}]`,
-	"ClusterRole":               `"rules":[{"verbs":["get"],"nonResourceURLs":["/healthz"]}],"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"a":"b"}}]}`,
-	"RoleBinding":               `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"alice"}]`,
-	"ClusterRoleBinding":        `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"r"},"subjects":[{"kind":"ServiceAccount","namespace":"n","name":"a"}]`,
-	"PriorityClass":             `"value":1000,"description":"d","preemptionPolicy":"Never"`,
-	"CertificateSigningRequest": `"spec":{"request":"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlHUE1FTUNBUUF3RURFT01Bd0dBMVVFQXhNRllXeHBZMlV3S2pBRkJnTXJaWEFESVFCR3FRemJVeXhtMk9XYgpXZnpRYkpmRmhTWXdIbUZFYUgrem9VdDlTcW1oNUtBQU1BVUdBeXRsY0FOQkFBaXJLTzJGbnB4SzAvVWhMOE5yCkRCM28vd2lYTEZ1MUhvaitpWXFXWDZjTHVHcVQ0NTJIUXNQejdPQWY0NENqZUhWT0I0cDZibUxlSGNOZXorUW0KZEFvPQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K","signerName":"example.com/s","expirationSeconds":3600,"usages":["client auth"],"username":"x"},"status":{"conditions":[{"type":"Failed","status":"True","lastUpdateTime":"2026-01-01T00:00:00Z"}]}`,
-	"RuntimeClass":              `"handler":"runsc","overhead":{"podFixed":{"cpu":"10m","memory":"1Mi"}},"scheduling":{"nodeSelector":{"a":"b"},"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}`,
+	"Role":                             `"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]}]`,
+	"ClusterRole":                      `"rules":[{"verbs":["get"],"nonResourceURLs":["/healthz"]}],"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"a":"b"}}]}`,
+	"RoleBinding":                      `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"alice"}]`,
+	"ClusterRoleBinding":               `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"r"},"subjects":[{"kind":"ServiceAccount","namespace":"n","name":"a"}]`,
+	"PriorityClass":                    `"value":1000,"description":"d","preemptionPolicy":"Never"`,
+	"CertificateSigningRequest":        `"spec":{"request":"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlHUE1FTUNBUUF3RURFT01Bd0dBMVVFQXhNRllXeHBZMlV3S2pBRkJnTXJaWEFESVFCR3FRemJVeXhtMk9XYgpXZnpRYkpmRmhTWXdIbUZFYUgrem9VdDlTcW1oNUtBQU1BVUdBeXRsY0FOQkFBaXJLTzJGbnB4SzAvVWhMOE5yCkRCM28vd2lYTEZ1MUhvaitpWXFXWDZjTHVHcVQ0NTJIUXNQejdPQWY0NENqZUhWT0I0cDZibUxlSGNOZXorUW0KZEFvPQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K","signerName":"example.com/s","expirationSeconds":3600,"usages":["client auth"],"username":"x"},"status":{"conditions":[{"type":"Failed","status":"True","lastUpdateTime":"2026-01-01T00:00:00Z"}]}`,
+	"MutatingWebhookConfiguration":     `"webhooks":[{"name":"a.example.com","sideEffects":"None","admissionReviewVersions":["v1"],"timeoutSeconds":5,"clientConfig":{"caBundle":"AAAA","service":{"namespace":"n","name":"s","port":443}},"rules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"]}]}]`,
+	"ValidatingWebhookConfiguration":   `"webhooks":[{"name":"a.example.com","sideEffects":"None","admissionReviewVersions":["v1"],"timeoutSeconds":5,"clientConfig":{"caBundle":"AAAA","service":{"namespace":"n","name":"s","port":443}},"rules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"]}]}]`,
+	"ValidatingAdmissionPolicy":        `"spec":{"matchConstraints":{"resourceRules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"]}]},"validations":[{"expression":"true"}]},"status":{"observedGeneration":1,"conditions":[{"type":"Ready","status":"True","reason":"R","message":"m","lastTransitionTime":"2026-01-01T00:00:00Z"}]}`,
+	"MutatingAdmissionPolicy":          `"spec":{"matchConstraints":{"resourceRules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"]}]},"reinvocationPolicy":"Never","mutations":[{"patchType":"JSONPatch","jsonPatch":{"expression":"[]"}}]}`,
+	"ValidatingAdmissionPolicyBinding": `"spec":{"policyName":"p","validationActions":["Deny"],"paramRef":{"name":"x","parameterNotFoundAction":"Deny"}}`,
+	"MutatingAdmissionPolicyBinding":   `"spec":{"policyName":"p","paramRef":{"name":"x","parameterNotFoundAction":"Deny"}}`,
+	"RuntimeClass":                     `"handler":"runsc","overhead":{"podFixed":{"cpu":"10m","memory":"1Mi"}},"scheduling":{"nodeSelector":{"a":"b"},"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}`,
 }
 
 var odd = []string{

@@ -3,6 +3,7 @@ package kinds
 
 import (
 	"gantry/schema"
+	"gantry/schema/admissionregistration"
 	"gantry/schema/apps"
 	"gantry/schema/certificates"
 	"gantry/schema/coordination"
@@ -35,6 +36,12 @@ func BuiltIn() *schema.Set {
 		rbac.ClusterRole,
 		rbac.RoleBinding,
 		rbac.Role,
+		admissionregistration.MutatingAdmissionPolicy,
+		admissionregistration.MutatingAdmissionPolicyBinding,
+		admissionregistration.MutatingWebhookConfiguration,
+		admissionregistration.ValidatingAdmissionPolicy,
+		admissionregistration.ValidatingAdmissionPolicyBinding,
+		admissionregistration.ValidatingWebhookConfiguration,
 		scheduling.PriorityClass,
 		coordination.Lease,
 		node.RuntimeClass,
