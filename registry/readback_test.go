@@ -55,6 +55,8 @@ var samples = map[string]string{
 	"MutatingAdmissionPolicy":          `"spec":{"matchConstraints":{"resourceRules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"]}]},"reinvocationPolicy":"Never","mutations":[{"patchType":"JSONPatch","jsonPatch":{"expression":"[]"}}]}`,
 	"ValidatingAdmissionPolicyBinding": `"spec":{"policyName":"p","validationActions":["Deny"],"paramRef":{"name":"x","parameterNotFoundAction":"Deny"}}`,
 	"MutatingAdmissionPolicyBinding":   `"spec":{"policyName":"p","paramRef":{"name":"x","parameterNotFoundAction":"Deny"}}`,
+	"FlowSchema":                       `"spec":{"priorityLevelConfiguration":{"name":"l"},"matchingPrecedence":7,"rules":[{"subjects":[{"kind":"Group","group":{"name":"g"}}],"nonResourceRules":[{"verbs":["*"],"nonResourceURLs":["*"]}]}]},"status":{"conditions":[{"type":"Dangling","status":"False","lastTransitionTime":"2026-01-01T00:00:00Z"}]}`,
+	"PriorityLevelConfiguration":       `"spec":{"type":"Limited","limited":{"nominalConcurrencyShares":7,"limitResponse":{"type":"Queue","queuing":{"queues":64,"handSize":6,"queueLengthLimit":50}}}},"status":{"conditions":[{"type":"a","status":"False","lastTransitionTime":"2026-01-01T00:00:00Z"}]}`,
 	"RuntimeClass":                     `"handler":"runsc","overhead":{"podFixed":{"cpu":"10m","memory":"1Mi"}},"scheduling":{"nodeSelector":{"a":"b"},"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}`,
 }
 

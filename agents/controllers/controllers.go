@@ -9,6 +9,7 @@ import (
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/flowcontrol"
 	"gantry/schema/scheduling"
 )
 
@@ -53,8 +54,9 @@ func table(cfg Config) []controller.Controller {
 			Workers: 4, New: lifecycle.NewNamespace,
 		},
 		{
-			Name: "systemobjects", Doc: "the priority classes that every cluster has",
-			Reads: only(scheduling.PriorityClass), Writes: only(scheduling.PriorityClass),
+			Name: "systemobjects", Doc: "the priority classes, flow schemas and priority levels that every cluster has",
+			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration),
+			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration),
 			Workers: 1, New: lifecycle.NewSystemObjects,
 		},
 		{

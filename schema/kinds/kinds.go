@@ -9,6 +9,7 @@ import (
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/flowcontrol"
 	"gantry/schema/node"
 	"gantry/schema/rbac"
 	"gantry/schema/scheduling"
@@ -46,5 +47,7 @@ func BuiltIn() *schema.Set {
 		coordination.Lease,
 		node.RuntimeClass,
 		discovery.EndpointSlice,
+		flowcontrol.FlowSchema,
+		flowcontrol.PriorityLevelConfiguration,
 	)
 }

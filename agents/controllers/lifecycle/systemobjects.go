@@ -11,6 +11,7 @@ import (
 	"gantry/agents/controllers/controller"
 	"gantry/registry"
 	"gantry/schema"
+	"gantry/schema/flowcontrol"
 	"gantry/schema/scheduling"
 )
 
@@ -19,8 +20,6 @@ type systemObject struct {
 	kind *schema.Kind
 	// object is as it is created; read-only.
 	object schema.Object
-	// repaired returns what have must be; nil: it may stay. A nil func: any may.
-	repaired func(have schema.Object) schema.Object
 }
 
 // systemObjects are all of them, by "<plural>/<name>".
@@ -28,7 +27,13 @@ func systemObjects() map[string]systemObject {
 	all := map[string]systemObject{}
 	add := func(o systemObject) { all[o.kind.Plural+"/"+o.object.GetName()] = o }
 	for _, class := range scheduling.SystemClasses() {
-		add(systemObject{kind: scheduling.PriorityClass, object: class})
+		add(systemObject{scheduling.PriorityClass, class})
+	}
+	for _, s := range flowcontrol.MandatoryFlowSchemas() {
+		add(systemObject{flowcontrol.FlowSchema, s})
+	}
+	for _, level := range flowcontrol.MandatoryPriorityLevels() {
+		add(systemObject{flowcontrol.PriorityLevelConfiguration, level})
 	}
 	return all
 }
@@ -54,10 +59,10 @@ func NewSystemObjects(e *controller.Env) controller.Reconciler {
 		}
 		watched[o.kind] = true
 		r.Watches = append(r.Watches, controller.Watch{Kind: o.kind, Keys: func(old, current schema.Object) {
-			if current == nil {
-				current = old
+			if current != nil {
+				return
 			}
-			if key := o.kind.Plural + "/" + current.GetName(); all[key].kind != nil {
+			if key := o.kind.Plural + "/" + old.GetName(); all[key].kind != nil {
 				e.Enqueue(key, 0)
 			}
 		}})
@@ -65,32 +70,18 @@ func NewSystemObjects(e *controller.Env) controller.Reconciler {
 	return r
 }
 
+// reconcile creates the object where there is none. What is there may be as an administrator wants it.
 func (o systemObject) reconcile(ctx context.Context, e *controller.Env) error {
-	item, err := e.Registry.Get(ctx, o.kind, "", o.object.GetName(), "0")
-	if err != nil && !errors.Is(err, registry.NotFound) {
+	_, err := e.Registry.Get(ctx, o.kind, "", o.object.GetName(), "0")
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, registry.NotFound) {
 		return fmt.Errorf("getting %s %s: %w", o.kind.Kind, o.object.GetName(), err)
 	}
-	var have schema.Object
-	if err == nil {
-		have = item.Object()
-	}
-	err = e.Execute(ctx, o.plan(have))
+	err = e.Execute(ctx, []controller.Action{{Do: controller.Create, Kind: o.kind, Object: o.object, Reason: "every cluster has it"}})
 	if errors.Is(err, registry.Exists) {
 		return nil // it was created meanwhile
 	}
 	return err
-}
-
-// plan decides what to do; have is nil where there is none.
-func (o systemObject) plan(have schema.Object) []controller.Action {
-	if have == nil {
-		return []controller.Action{{Do: controller.Create, Kind: o.kind, Object: o.object, Reason: "every cluster has it"}}
-	}
-	if o.repaired == nil || have.GetDeletionTimestamp() != nil {
-		return nil
-	}
-	if want := o.repaired(have); want != nil {
-		return []controller.Action{{Do: controller.Update, Kind: o.kind, Object: want, Reason: "it must be the same in every cluster"}}
-	}
-	return nil
 }
