@@ -13,6 +13,15 @@ import (
 	"gantry/schema/pods"
 )
 
+// NameWarnings returns why the name of an object is no good name for its pods.
+func NameWarnings(name string) []string {
+	wrong := validation.IsDNS1123Label(name)
+	if len(wrong) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: %v", wrong)}
+}
+
 // podWarnings returns none for updates: most of them are made by controllers.
 func podWarnings(pod, old *corev1.Pod) []string {
 	if old != nil {

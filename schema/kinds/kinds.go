@@ -10,6 +10,7 @@ import (
 	"gantry/schema/core"
 	"gantry/schema/discovery"
 	"gantry/schema/flowcontrol"
+	"gantry/schema/networking"
 	"gantry/schema/node"
 	"gantry/schema/rbac"
 	"gantry/schema/scheduling"
@@ -30,9 +31,17 @@ func BuiltIn() *schema.Set {
 		core.Secret,
 		core.ServiceAccount,
 		core.Event,
+		apps.ControllerRevision,
+		apps.DaemonSet,
 		apps.Deployment,
 		apps.ReplicaSet,
+		apps.StatefulSet,
 		certificates.CertificateSigningRequest,
+		networking.IngressClass,
+		networking.Ingress,
+		networking.IPAddress,
+		networking.NetworkPolicy,
+		networking.ServiceCIDR,
 		rbac.ClusterRoleBinding,
 		rbac.ClusterRole,
 		rbac.RoleBinding,

@@ -6,13 +6,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
-	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 
 	"gantry/schema"
+	"gantry/schema/kinds/kindstest"
 )
 
 // everything calls each function of k on obj as a write of it would.
@@ -85,10 +82,9 @@ func inOtherVersions(t *testing.T, k *schema.Kind, obj schema.Object) {
 // TestRandomObjects: whatever an object holds, no function panics, Default is idempotent, Fields has one set of keys,
 // and what an update is compared with stays as it was.
 func TestRandomObjects(t *testing.T) {
-	codecs := serializer.NewCodecFactory(runtime.NewScheme())
 	for _, k := range BuiltIn().All {
 		t.Run(k.Kind, func(t *testing.T) {
-			f := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs), rand.NewSource(1), codecs)
+			f := kindstest.Filler(rand.NewSource(1))
 			old := k.New()
 			for i := range 60 {
 				obj := k.New()
