@@ -57,6 +57,10 @@ var samples = map[string]string{
 	"MutatingAdmissionPolicyBinding":   `"spec":{"policyName":"p","paramRef":{"name":"x","parameterNotFoundAction":"Deny"}}`,
 	"FlowSchema":                       `"spec":{"priorityLevelConfiguration":{"name":"l"},"matchingPrecedence":7,"rules":[{"subjects":[{"kind":"Group","group":{"name":"g"}}],"nonResourceRules":[{"verbs":["*"],"nonResourceURLs":["*"]}]}]},"status":{"conditions":[{"type":"Dangling","status":"False","lastTransitionTime":"2026-01-01T00:00:00Z"}]}`,
 	"PriorityLevelConfiguration":       `"spec":{"type":"Limited","limited":{"nominalConcurrencyShares":7,"limitResponse":{"type":"Queue","queuing":{"queues":64,"handSize":6,"queueLengthLimit":50}}}},"status":{"conditions":[{"type":"a","status":"False","lastTransitionTime":"2026-01-01T00:00:00Z"}]}`,
+	"DeviceClass":                      `"spec":{"selectors":[{"cel":{"expression":"true"}}],"config":[{"opaque":{"driver":"d.example.com","parameters":{"a":1}}}]}`,
+	"ResourceClaim":                    `"spec":{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"c","count":2,"tolerations":[{"key":"k","operator":"Exists","tolerationSeconds":3}]}}]}},"status":{"allocation":{"devices":{"results":[{"request":"gpu","driver":"d","pool":"p","device":"x"}]},"allocationTimestamp":"2026-01-01T00:00:00Z"}}`,
+	"ResourceClaimTemplate":            `"spec":{"metadata":{"labels":{"a":"b"}},"spec":{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"c","count":2,"tolerations":[{"key":"k","operator":"Exists","tolerationSeconds":3}]}}]}}}`,
+	"ResourceSlice":                    `"spec":{"driver":"d","nodeName":"n","pool":{"name":"p","resourceSliceCount":1},"devices":[{"name":"x","attributes":{"a":{"int":1}},"capacity":{"memory":{"value":"1Gi"}},"taints":[{"key":"k","effect":"NoSchedule","timeAdded":"2026-01-01T00:00:00Z"}]}]}`,
 	"RuntimeClass":                     `"handler":"runsc","overhead":{"podFixed":{"cpu":"10m","memory":"1Mi"}},"scheduling":{"nodeSelector":{"a":"b"},"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}`,
 }
 

@@ -13,6 +13,7 @@ import (
 	"gantry/schema/networking"
 	"gantry/schema/node"
 	"gantry/schema/rbac"
+	"gantry/schema/resource"
 	"gantry/schema/scheduling"
 )
 
@@ -56,6 +57,10 @@ func BuiltIn() *schema.Set {
 		coordination.Lease,
 		node.RuntimeClass,
 		discovery.EndpointSlice,
+		resource.DeviceClass,
+		resource.ResourceClaim,
+		resource.ResourceClaimTemplate,
+		resource.ResourceSlice,
 		flowcontrol.FlowSchema,
 		flowcontrol.PriorityLevelConfiguration,
 	)
