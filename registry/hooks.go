@@ -52,6 +52,7 @@ var kindHooks = map[kschema.GroupResource]*hooks{
 	{Resource: "pods"}:       &podHooks,
 	{Resource: "services"}:   &serviceHooks,
 	{Resource: "namespaces"}: &namespaceHooks,
+	{Resource: "events"}:     &eventHooks,
 
 	{Group: "certificates.k8s.io", Resource: "certificatesigningrequests"}: &csrHooks,
 }
@@ -67,6 +68,14 @@ var csrHooks = hooks{
 			}
 			spec.Extra[key] = append(certificatesv1.ExtraValue(nil), values...)
 		}
+	},
+}
+
+// eventHooks: nothing depends on an event, so its deletion does not wait for dependents or orphan them.
+var eventHooks = hooks{
+	deletion: func(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
+		o.Propagation = ""
+		return planWithFinalizers(obj, o, now)
 	},
 }
 

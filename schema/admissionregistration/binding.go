@@ -29,6 +29,7 @@ var ValidatingAdmissionPolicyBinding = &schema.Kind{
 	Plural: "validatingadmissionpolicybindings", Singular: "validatingadmissionpolicybinding", Categories: categories,
 	Prefix:       "validatingadmissionpolicybindings",
 	ValidateName: apivalidation.NameIsDNSSubdomain,
+	AnyFinalizer: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(b, old *admissionv1.ValidatingAdmissionPolicyBinding) {
@@ -57,6 +58,7 @@ var MutatingAdmissionPolicyBinding = &schema.Kind{
 	Plural: "mutatingadmissionpolicybindings", Singular: "mutatingadmissionpolicybinding", Categories: categories,
 	Prefix:       "mutatingadmissionpolicybindings",
 	ValidateName: apivalidation.NameIsDNSSubdomain,
+	AnyFinalizer: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(b, old *admissionv1.MutatingAdmissionPolicyBinding) {

@@ -10,18 +10,21 @@ import (
 	"gantry/schema"
 )
 
-var csrColumns = csrColumnsOf(certificatesv1.CertificateSigningRequestSpec{}.SwaggerDoc())
-
-func csrColumnsOf(doc map[string]string) []metav1.TableColumnDefinition {
-	return []metav1.TableColumnDefinition{
-		schema.NameColumn(),
-		schema.AgeColumn(),
-		schema.TextColumn("SignerName", doc["signerName"]),
-		schema.TextColumn("Requestor", doc["request"]),
-		schema.TextColumn("RequestedDuration", doc["expirationSeconds"]),
-		schema.TextColumn("Condition", certificatesv1.CertificateSigningRequestStatus{}.SwaggerDoc()["conditions"]),
-	}
+// csrColumns have the texts of v1beta1, as in Kubernetes.
+var csrColumns = []metav1.TableColumnDefinition{
+	schema.NameColumn(),
+	schema.AgeColumn(),
+	schema.TextColumn("SignerName", signerText),
+	schema.TextColumn("Requestor", "Base64-encoded PKCS#10 CSR data"),
+	schema.TextColumn("RequestedDuration", certificatesv1.CertificateSigningRequestSpec{}.SwaggerDoc()["expirationSeconds"]),
+	schema.TextColumn("Condition", "Conditions applied to the request, such as approval or denial."),
 }
+
+const signerText = "Requested signer for the request. It is a qualified name in the form: `scope-hostname.io/name`. If empty, it will be defaulted:\n" +
+	" 1. If it's a kubelet client certificate, it is assigned\n    \"kubernetes.io/kube-apiserver-client-kubelet\".\n" +
+	" 2. If it's a kubelet serving certificate, it is assigned\n    \"kubernetes.io/kubelet-serving\".\n" +
+	" 3. Otherwise, it is assigned \"kubernetes.io/legacy-unknown\".\n" +
+	"Distribution of trust for signers happens out of band. You can select on this field using `spec.signerName`."
 
 func csrRow(obj schema.Object, now metav1.Time) []any {
 	r := obj.(*request)

@@ -30,7 +30,7 @@ func TestFlowSchemaErrors(t *testing.T) {
 			s.Spec = flowcontrolv1.FlowSchemaSpec{MatchingPrecedence: 10001, DistinguisherMethod: &flowcontrolv1.FlowDistinguisherMethod{Type: "x"}, Rules: make([]flowcontrolv1.PolicyRulesWithSubjects, 1)}
 		}, Want: []string{
 			"spec.matchingPrecedence: Invalid value: 10001: must not be greater than 10000",
-			`spec.distinguisherMethod.type: Unsupported value: {"type":"x"}: supported values: "ByNamespace", "ByUser"`,
+			`spec.distinguisherMethod.type: Unsupported value: {"Type":"x"}: supported values: "ByNamespace", "ByUser"`,
 			"spec.priorityLevelConfiguration.name: Required value: must reference a priority level",
 			"spec.rules[0].subjects: Required value: subjects must contain at least one value",
 			"spec.rules[0]: Required value: at least one of resourceRules and nonResourceRules has to be non-empty",

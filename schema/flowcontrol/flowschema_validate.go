@@ -20,7 +20,7 @@ func validateFlowSchema(s *flowcontrolv1.FlowSchema) field.ErrorList {
 	var f check.Errors
 	checkPrecedence(&f, s.Name, s.Spec.MatchingPrecedence, specPath.Child("matchingPrecedence"))
 	if m := s.Spec.DistinguisherMethod; m != nil && m.Type != flowcontrolv1.FlowDistinguisherMethodByNamespaceType && m.Type != flowcontrolv1.FlowDistinguisherMethodByUserType {
-		f.Add(field.NotSupported(specPath.Child("distinguisherMethod", "type"), m, []string{"ByNamespace", "ByUser"}))
+		f.Add(field.NotSupported(specPath.Child("distinguisherMethod", "type"), shownMethod(*m), []string{"ByNamespace", "ByUser"}))
 	}
 	name := specPath.Child("priorityLevelConfiguration", "name")
 	if level := s.Spec.PriorityLevelConfiguration.Name; level == "" {
@@ -39,6 +39,11 @@ func validateFlowSchema(s *flowcontrolv1.FlowSchema) field.ErrorList {
 	status := checkFlowSchemaStatus(s)
 	f.Add(status.List...)
 	return f.List
+}
+
+// shownMethod is a method as Kubernetes' errors show it, by the name of its Go field.
+type shownMethod struct {
+	Type flowcontrolv1.FlowDistinguisherMethodType
 }
 
 func checkPrecedence(f *check.Errors, name string, n int32, p *field.Path) {

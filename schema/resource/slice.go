@@ -31,7 +31,6 @@ var ResourceSlice = &schema.Kind{
 			s := obj.(*resourcev1.ResourceSlice)
 			return []any{s.Name, nodeOf(s), s.Spec.Driver, s.Spec.Pool.Name, schema.Age(s.CreationTimestamp, now)}
 		},
-		Default: schema.Preparation(defaultSlice),
 		Fields: []schema.Field{
 			schema.FieldOf(resourcev1.ResourceSliceSelectorNodeName, nodeOf),
 			schema.FieldOf(resourcev1.ResourceSliceSelectorDriver, func(s *resourcev1.ResourceSlice) string { return s.Spec.Driver }),
@@ -45,9 +44,11 @@ var ResourceSlice = &schema.Kind{
 
 	PrepareCreate: schema.Preparation(func(s *resourcev1.ResourceSlice) {
 		s.Generation = 1
+		setTimes(s)
 		dropOff(s, &resourcev1.ResourceSlice{})
 	}),
 	PrepareUpdate: schema.UpdatePreparation(func(s, old *resourcev1.ResourceSlice) {
+		setTimes(s)
 		if !equality.Semantic.DeepEqual(s.Spec, old.Spec) {
 			s.Generation = old.Generation + 1
 		}
@@ -65,13 +66,13 @@ func nodeOf(s *resourcev1.ResourceSlice) string {
 	return *s.Spec.NodeName
 }
 
-// defaultSlice gives taints the time when they are first seen.
-func defaultSlice(s *resourcev1.ResourceSlice) {
+// setTimes gives taints the time when they are first written.
+func setTimes(s *resourcev1.ResourceSlice) {
 	var now *metav1.Time
 	for i := range s.Spec.Devices {
 		taints := s.Spec.Devices[i].Taints
 		for j := range taints {
-			if taints[j].TimeAdded != nil {
+			if !taints[j].TimeAdded.IsZero() {
 				continue
 			}
 			if now == nil {

@@ -131,7 +131,6 @@ func TestSliceParts(t *testing.T) {
 	s.Spec.Devices[0].Taints = []resourcev1.DeviceTaint{{Key: "k", Effect: "None"}}
 	s.Spec.Devices[0].NodeAllocatableResourceMappings = map[corev1.ResourceName]resourcev1.NodeAllocatableResourceMapping{"cpu": {}}
 	s.Spec.Devices[0].Attributes["l"] = resourcev1.DeviceAttribute{IntValues: []int64{1}}
-	ResourceSlice.Default(s)
 	ResourceSlice.PrepareCreate(s)
 	if d := s.Spec.Devices[0]; s.Generation != 1 || d.Taints[0].TimeAdded == nil || d.NodeAllocatableResourceMappings != nil || d.Attributes["l"].IntValues != nil {
 		t.Errorf("created %+v", s)
