@@ -61,6 +61,7 @@ var samples = map[string]string{
 	"ResourceClaim":                    `"spec":{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"c","count":2,"tolerations":[{"key":"k","operator":"Exists","tolerationSeconds":3}]}}]}},"status":{"allocation":{"devices":{"results":[{"request":"gpu","driver":"d","pool":"p","device":"x"}]},"allocationTimestamp":"2026-01-01T00:00:00Z"}}`,
 	"ResourceClaimTemplate":            `"spec":{"metadata":{"labels":{"a":"b"}},"spec":{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"c","count":2,"tolerations":[{"key":"k","operator":"Exists","tolerationSeconds":3}]}}]}}}`,
 	"ResourceSlice":                    `"spec":{"driver":"d","nodeName":"n","pool":{"name":"p","resourceSliceCount":1},"devices":[{"name":"x","attributes":{"a":{"int":1}},"capacity":{"memory":{"value":"1Gi"}},"taints":[{"key":"k","effect":"NoSchedule","timeAdded":"2026-01-01T00:00:00Z"}]}]}`,
+	"APIService":                       `"spec":{"group":"{name}","version":"v1","groupPriorityMinimum":7,"versionPriority":7},"status":{}`,
 	"RuntimeClass":                     `"handler":"runsc","overhead":{"podFixed":{"cpu":"10m","memory":"1Mi"}},"scheduling":{"nodeSelector":{"a":"b"},"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}`,
 }
 
@@ -132,7 +133,11 @@ func oddSample(t *testing.T, k *schema.Kind, name string, random *rand.Rand) []b
 	if k.Namespaced {
 		namespace = `,"namespace":"default"`
 	}
-	text := `{"metadata":{"name":"` + name + `"` + namespace + `,` + times + `},` + samples[k.Kind] + `}`
+	sample := strings.ReplaceAll(samples[k.Kind], "{name}", name)
+	if k.Kind == "APIService" {
+		name = "v1." + name
+	}
+	text := `{"metadata":{"name":"` + name + `"` + namespace + `,` + times + `},` + sample + `}`
 	var tree any
 	if err := json.Unmarshal([]byte(text), &tree); err != nil {
 		t.Fatalf("%v\n%s", err, text)

@@ -4,6 +4,7 @@ package kinds
 import (
 	"gantry/schema"
 	"gantry/schema/admissionregistration"
+	"gantry/schema/apiregistration"
 	"gantry/schema/apps"
 	"gantry/schema/certificates"
 	"gantry/schema/coordination"
@@ -32,6 +33,7 @@ func BuiltIn() *schema.Set {
 		core.Secret,
 		core.ServiceAccount,
 		core.Event,
+		apiregistration.APIService,
 		apps.ControllerRevision,
 		apps.DaemonSet,
 		apps.Deployment,
