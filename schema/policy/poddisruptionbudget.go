@@ -36,7 +36,8 @@ var PodDisruptionBudget = &schema.Kind{
 	Namespaced: true,
 	Prefix:     "poddisruptionbudgets",
 
-	Subresources: []schema.Subresource{schema.Status(prepareBudgetStatus, validateBudgetStatus)},
+	Subresources:  []schema.Subresource{schema.Status(prepareBudgetStatus, validateBudgetStatus)},
+	AnyFinalizers: true,
 
 	PrepareCreate:  schema.Preparation(prepareBudgetCreate),
 	PrepareUpdate:  schema.UpdatePreparation(prepareBudgetUpdate),
