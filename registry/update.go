@@ -156,6 +156,9 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 		part.prepare(obj, old)
 	}
 	errs := schema.ValidateMetaUpdate(k, obj, old)
+	if k.ChecksMetaTwice && o.Subresource == "" {
+		errs = append(errs, schema.ValidateMeta(k, obj)...)
+	}
 	if complete := r.hooksOf(k).complete; complete != nil && o.Subresource == "" {
 		errs = append(errs, complete(obj)...)
 	}

@@ -2,22 +2,25 @@ package apitest_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
+	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/registry/store/storetest"
 	"gantry/schema"
+	"gantry/schema/batch"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 )
@@ -286,5 +289,40 @@ func TestUIDsAreTheServers(t *testing.T) {
 	unknown.UID = ""
 	if it := registrytest.Must(t)(r.Update(ctx, core.ConfigMap, unknown, registry.WriteOptions{})); len(it.UID()) != 36 {
 		t.Errorf("replaced it has the uid %q", it.UID())
+	}
+}
+
+// TestMetadataOfJobsIsCheckedTwice: an update of the object itself reports a bad finalizer twice and a bad generateName at all, as Kubernetes
+// does it for this kind; one of its status does not.
+func TestMetadataOfJobsIsCheckedTwice(t *testing.T) {
+	r, _ := registrytest.New(t)
+	ctx := registrytest.Context(t)
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a"}}
+	job.Spec.Template.Spec.RestartPolicy = "Never"
+	job.Spec.Template.Spec.Containers = []corev1.Container{{Name: "c", Image: "i"}}
+	registrytest.Must(t)(r.Create(ctx, batch.Job, job, registry.WriteOptions{}))
+	for _, c := range []struct {
+		subresource string
+		want        []string
+	}{
+		{"", []string{"metadata.finalizers[0]", "metadata.generateName", "metadata.finalizers[0]"}},
+		{"status", []string{"metadata.finalizers[0]"}},
+	} {
+		_, err := r.Modify(ctx, batch.Job, "default", "a", func(o schema.Object) (schema.Object, error) {
+			o.SetGenerateName("*")
+			o.SetFinalizers([]string{"x"})
+			return o, nil
+		}, registry.WriteOptions{Subresource: c.subresource})
+		var e *registry.Error
+		if !errors.As(err, &e) {
+			t.Fatalf("%q: %v", c.subresource, err)
+		}
+		var got []string
+		for _, f := range e.Fields {
+			got = append(got, f.Field)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%q: %v, want %v", c.subresource, got, c.want)
+		}
 	}
 }

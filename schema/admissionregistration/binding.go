@@ -29,7 +29,7 @@ var ValidatingAdmissionPolicyBinding = &schema.Kind{
 	Plural: "validatingadmissionpolicybindings", Singular: "validatingadmissionpolicybinding", Categories: categories,
 	Prefix:       "validatingadmissionpolicybindings",
 	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(b, old *admissionv1.ValidatingAdmissionPolicyBinding) {
@@ -58,7 +58,7 @@ var MutatingAdmissionPolicyBinding = &schema.Kind{
 	Plural: "mutatingadmissionpolicybindings", Singular: "mutatingadmissionpolicybinding", Categories: categories,
 	Prefix:       "mutatingadmissionpolicybindings",
 	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(b, old *admissionv1.MutatingAdmissionPolicyBinding) {

@@ -30,7 +30,7 @@ var ValidatingAdmissionPolicy = &schema.Kind{
 	Prefix:       "validatingadmissionpolicies",
 	Subresources: []schema.Subresource{schema.Status(prepareStatus, validateStatus)},
 	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	AnyFinalizers: true,
 
 	PrepareCreate: schema.Preparation(func(p *admissionv1.ValidatingAdmissionPolicy) {
 		p.Status, p.Generation = admissionv1.ValidatingAdmissionPolicyStatus{}, 1
@@ -63,7 +63,7 @@ var MutatingAdmissionPolicy = &schema.Kind{
 	Plural: "mutatingadmissionpolicies", Singular: "mutatingadmissionpolicy", Categories: categories,
 	Prefix:       "mutatingadmissionpolicies",
 	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(p, old *admissionv1.MutatingAdmissionPolicy) {

@@ -39,7 +39,7 @@ var MutatingWebhookConfiguration = &schema.Kind{
 	Plural: "mutatingwebhookconfigurations", Singular: "mutatingwebhookconfiguration", Categories: categories,
 	Prefix:       "mutatingwebhookconfigurations",
 	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(c, old *admissionv1.MutatingWebhookConfiguration) {
@@ -73,7 +73,7 @@ var ValidatingWebhookConfiguration = &schema.Kind{
 	Plural: "validatingwebhookconfigurations", Singular: "validatingwebhookconfiguration", Categories: categories,
 	Prefix:       "validatingwebhookconfigurations",
 	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(c, old *admissionv1.ValidatingWebhookConfiguration) {

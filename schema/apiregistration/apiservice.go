@@ -40,7 +40,7 @@ var APIService = &schema.Kind{
 	Prefix: registrationv1.GroupName + "/apiservices",
 
 	Subresources: []schema.Subresource{schema.Status(prepareStatus, validateStatus)},
-	AnyFinalizer: true,
+	AnyFinalizers: true,
 
 	PrepareCreate:  schema.Preparation(prepareCreate),
 	PrepareUpdate:  schema.UpdatePreparation(func(s, old *service) { s.Status = old.Status }),

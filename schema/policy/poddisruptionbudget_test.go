@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"gantry/schema"
 	"gantry/schema/internal/checktest"
 )
 
@@ -47,6 +48,17 @@ func TestErrors(t *testing.T) {
 	}
 	if got := PodDisruptionBudget.ValidateUpdate(bad, budget(policyv1.PodDisruptionBudgetSpec{})); len(got) == 0 {
 		t.Error("an update may add a bad value")
+	}
+}
+
+func TestFinalizersNeedNoDomain(t *testing.T) {
+	b := budget(policyv1.PodDisruptionBudgetSpec{})
+	b.Finalizers, b.ResourceVersion = []string{"x"}, "1"
+	if got := schema.ValidateMeta(PodDisruptionBudget, b); len(got) > 0 {
+		t.Errorf("created: %v", got)
+	}
+	if got := schema.ValidateMetaUpdate(PodDisruptionBudget, b, b); len(got) > 0 {
+		t.Errorf("updated: %v", got)
 	}
 }
 
