@@ -126,12 +126,19 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 // matches checks the preconditions against what is stored.
 func matches(t target, st state, o DeleteOptions) error {
 	if o.UID != "" && st.item != nil && o.UID != st.item.uid {
-		return t.newError(Conflict, "the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", o.UID, st.item.uid)
+		return t.preconditionError("the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", o.UID, st.item.uid)
 	}
 	if want, _ := revisionOf(t, o.ResourceVersion); want != 0 && want != st.rev {
-		return t.newError(Conflict, "the ResourceVersion in the precondition (%d) does not match the ResourceVersion in record (%d). The object might have been modified", want, st.rev)
+		return t.preconditionError("the ResourceVersion in the precondition (%d) does not match the ResourceVersion in record (%d). The object might have been modified", want, st.rev)
 	}
 	return nil
+}
+
+// preconditionError is a Conflict that names the kind where others name the resource, as Kubernetes does.
+func (t target) preconditionError(reason string, args ...any) *Error {
+	e := t.newError(Conflict, reason, args...)
+	e.Resource = e.KindName
+	return e
 }
 
 // removeUnreadable deletes a value that cannot be read; only its name is known.

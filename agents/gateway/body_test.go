@@ -113,7 +113,7 @@ func TestPatchAnswers(t *testing.T) {
 	const (
 		a     = "/api/v1/namespaces/default/configmaps/a"
 		d     = "/apis/apps/v1/namespaces/default/deployments/d"
-		media = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml","reason":"UnsupportedMediaType","code":415}`
+		media = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"415: Unsupported Media Type","reason":"UnsupportedMediaType","details":{},"code":415}`
 		wrong = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server rejected our request due to an error in our request","reason":"Invalid","details":{},"code":422}`
 	)
 	for _, tt := range []struct {
