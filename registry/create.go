@@ -80,6 +80,9 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 		return nil, err
 	}
 	applyTo(k.Default, obj)
+	if !o.applied {
+		r.manage(ctx, k, obj, nil, o)
+	}
 	var a *admission
 	if namespace, name := obj.GetNamespace(), obj.GetName(); keyable(k, namespace, name) {
 		if a = r.admissionOfWrite(ctx, admit.Create, target{kind: k, namespace: namespace, name: name}, o); a != nil {

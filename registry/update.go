@@ -141,6 +141,9 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 		return err
 	}
 	applyTo(k.Default, obj)
+	if !u.applied {
+		r.manage(ctx, k, obj, old, o)
+	}
 	a := r.admissionOfUpdate(ctx, u, old, o)
 	if err := a.mutate(ctx); err != nil {
 		return err

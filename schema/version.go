@@ -35,6 +35,10 @@ type Version struct {
 	// Prune removes the fields that an unstructured version does not know and returns their paths; nil: it knows all.
 	Prune func(obj Object) (unknown []string)
 
+	// Structure is the OpenAPI v3 schema of the objects of a version without a Go type, as JSON: what server-side apply merges them by. nil:
+	// their objects are merged member by member and their lists are replaced.
+	Structure []byte
+
 	// ToStored and FromStored convert between this version and the one that the kind is stored in. nil: the versions have the same
 	// fields and differ in kind and apiVersion alone. Those of the stored version are not used.
 	ToStored, FromStored Conversion

@@ -113,7 +113,7 @@ func TestPatchAnswers(t *testing.T) {
 	const (
 		a     = "/api/v1/namespaces/default/configmaps/a"
 		d     = "/apis/apps/v1/namespaces/default/deployments/d"
-		media = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json","reason":"UnsupportedMediaType","code":415}`
+		media = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml","reason":"UnsupportedMediaType","code":415}`
 		wrong = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server rejected our request due to an error in our request","reason":"Invalid","details":{},"code":422}`
 	)
 	for _, tt := range []struct {
@@ -121,8 +121,7 @@ func TestPatchAnswers(t *testing.T) {
 		code                    int
 		want                    string
 	}{
-		{"apply", a + "?fieldManager=x&force=true", "application/apply-patch+yaml", cm, 415, media},
-		{"apply to scale", d + "/scale?fieldManager=x&force=true", "application/apply-patch+yaml", "{}", 415, media},
+		{"apply in CBOR", a + "?fieldManager=x&force=true", "application/apply-patch+cbor", cm, 415, media},
 		{"no type", a + "?dryRun=nonsense", "", "{}", 415, media},
 		{"a failed test", a, "application/json-patch+json", `[{"op":"test","path":"/data/k","value":"w"}]`, 422, wrong},
 		{"a path that is not there", a, "application/json-patch+json", `[{"op":"remove","path":"/data/none"}]`, 422, wrong},

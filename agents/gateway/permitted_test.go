@@ -90,6 +90,15 @@ func (s *spy) Patch(_ context.Context, k *schema.Kind, namespace, name string, _
 	return nil, s.note("patch", k, namespace, name, o.Subresource, "")
 }
 
+// Apply also does what the registry does where the object is absent.
+func (s *spy) Apply(_ context.Context, k *schema.Kind, namespace, name string, _ registry.Application, o registry.WriteOptions) (*registry.Item, bool, error) {
+	err := s.note("patch", k, namespace, name, o.Subresource, "")
+	if o.Subresource == "" && (o.Create == nil || o.Create() == nil) {
+		return nil, false, s.note("create", k, namespace, name, "", "")
+	}
+	return nil, false, err
+}
+
 func (s *spy) Delete(_ context.Context, k *schema.Kind, namespace, name string, _ registry.DeleteOptions) (*registry.Item, bool, error) {
 	return nil, false, s.note("delete", k, namespace, name, "", "")
 }
@@ -203,6 +212,7 @@ func shapes() (out [][3]string) {
 		}
 		out = append(out, [3]string{method, "", "If-None-Match: *"})
 	}
+	out = append(out, [3]string{"PATCH", "fieldManager=m", "Content-Type: application/apply-patch+yaml"})
 	// What is no method of HTTP may not become a verb.
 	for _, method := range []string{"get", "list", "WATCH", "watch", "create", "deletecollection", "OPTIONS"} {
 		out = append(out, [3]string{method, named})

@@ -28,7 +28,7 @@ var Deployment = &schema.Kind{
 
 	Subresources: []schema.Subresource{
 		schema.ScaleAt(".spec.replicas", ".status.replicas", ".spec.selector"),
-		schema.Status(prepareDeploymentStatus, validateDeploymentStatus),
+		schema.Status(prepareDeploymentStatus, validateDeploymentStatus).Resetting("metadata.labels"),
 	},
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
