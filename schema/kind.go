@@ -44,6 +44,11 @@ type Kind struct {
 	// CreateOnUpdate makes a PUT of an absent name a create.
 	CreateOnUpdate bool
 
+	// OrphansDependents tells that a deletion without a propagation policy leaves the object's dependents alone, as "Orphan" does.
+	OrphansDependents bool
+	// OrphanWarning is the text for the Warning header of such a deletion; "": none.
+	OrphanWarning string
+
 	// ValidateName returns what is wrong with a name (prefix: it is a generateName), as
 	// k8s.io/apimachinery/pkg/api/validation.ValidateNameFunc does.
 	ValidateName func(name string, prefix bool) []string

@@ -4,11 +4,14 @@ package kinds
 import (
 	"gantry/schema"
 	"gantry/schema/apps"
+	"gantry/schema/autoscaling"
+	"gantry/schema/batch"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
 	"gantry/schema/networking"
 	"gantry/schema/node"
+	"gantry/schema/policy"
 	"gantry/schema/rbac"
 	"gantry/schema/scheduling"
 )
@@ -22,6 +25,8 @@ func BuiltIn() *schema.Set {
 		core.Namespace,
 		core.Node,
 		core.Pod,
+		core.PodTemplate,
+		core.ReplicationController,
 		core.Service,
 		core.Endpoints,
 		core.ConfigMap,
@@ -33,11 +38,15 @@ func BuiltIn() *schema.Set {
 		apps.Deployment,
 		apps.ReplicaSet,
 		apps.StatefulSet,
+		autoscaling.HorizontalPodAutoscaler,
+		batch.CronJob,
+		batch.Job,
 		networking.IngressClass,
 		networking.Ingress,
 		networking.IPAddress,
 		networking.NetworkPolicy,
 		networking.ServiceCIDR,
+		policy.PodDisruptionBudget,
 		rbac.ClusterRoleBinding,
 		rbac.ClusterRole,
 		rbac.RoleBinding,
