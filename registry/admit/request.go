@@ -53,7 +53,7 @@ type Request struct {
 	Warnings    []string
 	Annotations map[string]string
 
-	running      ruleCall        // the rule that is being called
+	running    ruleCall    // the rule that is being called
 	companions []Companion // what the rules have added
 	first      [1]Companion
 }

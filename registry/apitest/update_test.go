@@ -106,7 +106,7 @@ func TestUnreadableValueCanBeReplacedAndDeleted(t *testing.T) {
 	}
 }
 
-// TestUIDsAreTheServers: a body cannot set the uid of an object, not even where it replaces a value that cannot be read.
+// TestUIDsAreTheServers checks that a body cannot set the uid of an object, also where it replaces a value that cannot be read.
 func TestUIDsAreTheServers(t *testing.T) {
 	r, etcd := registrytest.New(t)
 	ctx := registrytest.Context(t)

@@ -153,7 +153,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 }
 
-// TestRestoreIntoNothing: a backup makes an etcd where there was none.
+// TestRestoreIntoNothing restores a backup where no etcd was before.
 func TestRestoreIntoNothing(t *testing.T) {
 	ctx := testContext(t)
 	e := embeddedtest.Open(t)

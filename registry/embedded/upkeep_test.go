@@ -127,7 +127,7 @@ func TestFullEtcdRecovers(t *testing.T) {
 	}
 }
 
-// TestShorten: near the quota the older half of history goes, before writes are refused; the newer half stays.
+// TestShorten checks that near the quota the older half of history is compacted before writes are refused, and the newer half is kept.
 func TestShorten(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

@@ -54,7 +54,8 @@ func records(t *testing.T, s store.Store) map[string]Record {
 	return out
 }
 
-// TestRecorderOfManyBadValues: however many values are bad, a bounded number of keys waits, and all are recorded in the end.
+// TestRecorderOfManyBadValues checks that the number of keys that wait to be recorded is bounded, and that all bad values are recorded in
+// the end.
 func TestRecorderOfManyBadValues(t *testing.T) {
 	t.Run("100000 come", func(t *testing.T) { manyBadValues(t, 100_000, false) })
 	t.Run("3000 come and go", func(t *testing.T) { manyBadValues(t, 3000, true) })
