@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry/admit"
+	"gantry/registry/objectmeta"
 	"gantry/schema"
 )
 
@@ -28,7 +29,7 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 	}
 	for try := 1; ; try++ {
 		named := deepCopy(obj)
-		named.SetName(generateName(obj.GetGenerateName()))
+		named.SetName(objectmeta.GenerateName(obj.GetGenerateName()))
 		it, err := r.create(ctx, k, named, o)
 		switch {
 		case !errors.Is(err, Exists):
@@ -92,7 +93,7 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	if err := a.mutate(ctx); err != nil {
 		return nil, err
 	}
-	createMeta(obj, time.Now())
+	objectmeta.Create(obj, time.Now())
 	applyTo(k.PrepareCreate, obj)
 	errs := schema.ValidateMeta(k, obj)
 	if complete := r.hooksOf(k).complete; complete != nil {

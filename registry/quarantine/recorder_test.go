@@ -114,8 +114,8 @@ func (s *failing) Commit(ctx context.Context, t store.Txn) (store.TxnResult, err
 	return s.Fake.Commit(ctx, t)
 }
 
-// TestRecorderOfAKeyThatChangesOften: what is written of a key that changes all the time is what it is in the end, with pauses between,
-// and fewer and fewer tries while etcd is away.
+// TestRecorderOfAKeyThatChangesOften checks that the record of a key that changes often shows its last state, with pauses between writes,
+// and that there are fewer and fewer tries while etcd is away.
 func TestRecorderOfAKeyThatChangesOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &failing{Fake: store.NewFake()}
