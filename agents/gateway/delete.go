@@ -44,14 +44,11 @@ func (g *gateway) delete(w http.ResponseWriter, r *request.Request) error {
 	if !gone && opts.OrphanDependents != nil && !*opts.OrphanDependents {
 		code = http.StatusAccepted
 	}
-	if gone && !returnsDeleted[r.Kind.Kind] || item == nil {
+	if gone && !r.Kind.ReturnsDeleted || item == nil {
 		return encode.Object(w, r, code, deletedStatus(r, item))
 	}
 	return encode.Item(w, r, code, item)
 }
-
-// returnsDeleted names the kinds whose delete answers with the object even when it has been removed.
-var returnsDeleted = map[string]bool{"Pod": true, "PodTemplate": true, "Service": true, "ServiceAccount": true}
 
 func deletedStatus(r *request.Request, item *registry.Item) *metav1.Status {
 	details := &metav1.StatusDetails{Name: r.Name, Group: r.Group, Kind: r.Kind.Plural}
