@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/registry/objectmeta"
 	"gantry/registry/safely"
 	"gantry/schema"
 )
@@ -218,7 +219,7 @@ func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.T
 	if period >= *grace {
 		return unchanged
 	}
-	shorter := metaTime(was.Add(time.Duration(period-*grace) * time.Second))
+	shorter := objectmeta.Time(was.Add(time.Duration(period-*grace) * time.Second))
 	obj.SetDeletionTimestamp(&shorter)
 	obj.SetDeletionGracePeriodSeconds(&period)
 	if period == 0 && len(obj.GetFinalizers()) == 0 {
@@ -229,7 +230,7 @@ func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.T
 
 // markDeleted sets the deletion's time, seconds from now, and tells by the generation that the wanted state changed.
 func markDeleted(obj schema.Object, now time.Time, seconds int64) {
-	at := metaTime(now.Add(time.Duration(seconds) * time.Second))
+	at := objectmeta.Time(now.Add(time.Duration(seconds) * time.Second))
 	obj.SetDeletionTimestamp(&at)
 	obj.SetDeletionGracePeriodSeconds(&seconds)
 	if g := obj.GetGeneration(); g > 0 {

@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/registry/objectmeta"
 	"gantry/schema"
 )
 
@@ -151,7 +152,7 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 	if err := a.applyScale(obj); err != nil {
 		return err
 	}
-	updateMeta(obj, old)
+	objectmeta.Update(obj, old)
 	if part.prepare != nil {
 		part.prepare(obj, old)
 	}

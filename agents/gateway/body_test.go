@@ -16,7 +16,8 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// TestContentTypes: a body is read by what it is said to be; what a page of another site may send without asking is no object.
+// TestContentTypes checks that a body is decoded by its content type, and that the types that a page of another site may send without a
+// preflight request are refused.
 func TestContentTypes(t *testing.T) {
 	c := gatewaytest.New(t)
 	c.Make(gatewaytest.Pod("p", ""))
@@ -52,7 +53,7 @@ func TestContentTypes(t *testing.T) {
 	}
 }
 
-// TestBrokenBodies: a body that cannot be read is its client's fault.
+// TestBrokenBodies checks that a body that cannot be read is a bad request.
 func TestBrokenBodies(t *testing.T) {
 	c := gatewaytest.New(t)
 	const maps = "/api/v1/namespaces/default/configmaps"

@@ -93,7 +93,7 @@ func TestStatusBodies(t *testing.T) {
 	}
 }
 
-// TestPaths: ambiguous paths are refused.
+// TestPaths checks that ambiguous paths are refused.
 func TestPaths(t *testing.T) {
 	c := gatewaytest.New(t)
 	for _, path := range []string{
@@ -154,7 +154,7 @@ func revisionOf(t *testing.T, a gatewaytest.Answer) string {
 	return m[1]
 }
 
-// TestWarnings: a client is warned of what it most likely does not mean when it says so, not on every update after.
+// TestWarnings checks that a client is warned when it writes what it most likely does not mean, and not at every later update.
 func TestWarnings(t *testing.T) {
 	c := gatewaytest.New(t)
 	const pods = "/api/v1/namespaces/default/pods"

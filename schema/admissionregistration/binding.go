@@ -27,8 +27,8 @@ var ValidatingAdmissionPolicyBinding = &schema.Kind{
 		Default: schema.Preparation(func(b *admissionv1.ValidatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) }),
 	},
 	Plural: "validatingadmissionpolicybindings", Singular: "validatingadmissionpolicybinding", Categories: categories,
-	Prefix:       "validatingadmissionpolicybindings",
-	ValidateName: apivalidation.NameIsDNSSubdomain,
+	Prefix:        "validatingadmissionpolicybindings",
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
 	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
@@ -56,8 +56,8 @@ var MutatingAdmissionPolicyBinding = &schema.Kind{
 		Default: schema.Preparation(func(b *admissionv1.MutatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) }),
 	},
 	Plural: "mutatingadmissionpolicybindings", Singular: "mutatingadmissionpolicybinding", Categories: categories,
-	Prefix:       "mutatingadmissionpolicybindings",
-	ValidateName: apivalidation.NameIsDNSSubdomain,
+	Prefix:        "mutatingadmissionpolicybindings",
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
 	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,

@@ -27,9 +27,9 @@ var ValidatingAdmissionPolicy = &schema.Kind{
 		}),
 	},
 	Plural: "validatingadmissionpolicies", Singular: "validatingadmissionpolicy", Categories: categories,
-	Prefix:       "validatingadmissionpolicies",
-	Subresources: []schema.Subresource{schema.Status(prepareStatus, validateStatus)},
-	ValidateName: apivalidation.NameIsDNSSubdomain,
+	Prefix:        "validatingadmissionpolicies",
+	Subresources:  []schema.Subresource{schema.Status(prepareStatus, validateStatus)},
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
 	AnyFinalizers: true,
 
 	PrepareCreate: schema.Preparation(func(p *admissionv1.ValidatingAdmissionPolicy) {
@@ -61,8 +61,8 @@ var MutatingAdmissionPolicy = &schema.Kind{
 		}),
 	},
 	Plural: "mutatingadmissionpolicies", Singular: "mutatingadmissionpolicy", Categories: categories,
-	Prefix:       "mutatingadmissionpolicies",
-	ValidateName: apivalidation.NameIsDNSSubdomain,
+	Prefix:        "mutatingadmissionpolicies",
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
 	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,

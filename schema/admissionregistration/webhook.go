@@ -37,8 +37,8 @@ var MutatingWebhookConfiguration = &schema.Kind{
 		}),
 	},
 	Plural: "mutatingwebhookconfigurations", Singular: "mutatingwebhookconfiguration", Categories: categories,
-	Prefix:       "mutatingwebhookconfigurations",
-	ValidateName: apivalidation.NameIsDNSSubdomain,
+	Prefix:        "mutatingwebhookconfigurations",
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
 	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
@@ -71,8 +71,8 @@ var ValidatingWebhookConfiguration = &schema.Kind{
 		}),
 	},
 	Plural: "validatingwebhookconfigurations", Singular: "validatingwebhookconfiguration", Categories: categories,
-	Prefix:       "validatingwebhookconfigurations",
-	ValidateName: apivalidation.NameIsDNSSubdomain,
+	Prefix:        "validatingwebhookconfigurations",
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
 	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,

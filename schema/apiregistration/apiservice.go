@@ -39,7 +39,7 @@ var APIService = &schema.Kind{
 	Plural: "apiservices", Singular: "apiservice", Categories: []string{"api-extensions"},
 	Prefix: registrationv1.GroupName + "/apiservices",
 
-	Subresources: []schema.Subresource{schema.Status(prepareStatus, validateStatus)},
+	Subresources:  []schema.Subresource{schema.Status(prepareStatus, validateStatus)},
 	AnyFinalizers: true,
 
 	PrepareCreate:  schema.Preparation(prepareCreate),

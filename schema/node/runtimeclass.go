@@ -39,7 +39,7 @@ var RuntimeClass = &schema.Kind{
 	Prefix: "runtimeclasses",
 
 	CreateOnUpdate: true,
-	AnyFinalizers:   true,
+	AnyFinalizers:  true,
 	ValidateName:   apivalidation.NameIsDNSSubdomain,
 
 	Validate:       schema.Validation(validateRuntimeClass),

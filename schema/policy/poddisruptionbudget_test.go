@@ -84,7 +84,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestOldSelectors: the label of v1beta1 is removed but where it makes a selector of no pods.
+// TestOldSelectors checks that the label of v1beta1 is removed, except where it makes the selector match no pods.
 func TestOldSelectors(t *testing.T) {
 	none := metav1.LabelSelectorRequirement{Key: emptySelectorLabel, Operator: metav1.LabelSelectorOpExists}
 	all := metav1.LabelSelectorRequirement{Key: emptySelectorLabel, Operator: metav1.LabelSelectorOpDoesNotExist}
