@@ -84,6 +84,9 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 		return nil, err
 	}
 	applyTo(k.Default, obj)
+	if !o.applied {
+		r.manage(ctx, k, obj, nil, o)
+	}
 	var a *admission
 	if namespace, name := obj.GetNamespace(), obj.GetName(); keyable(k, namespace, name) {
 		if a = r.admissionOfWrite(ctx, admit.Create, target{kind: k, namespace: namespace, name: name}, o); a != nil {
@@ -99,9 +102,7 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	if complete := r.hooksOf(k).complete; complete != nil {
 		errs = append(errs, complete(obj)...)
 	}
-	if k.Validate != nil {
-		errs = append(errs, k.Validate(obj)...)
-	}
+	errs = append(errs, k.ErrorsOf(o.Version, obj, nil)...)
 	if err := invalid(k, obj.GetName(), errs); err != nil {
 		return nil, err
 	}

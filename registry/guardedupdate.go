@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"gantry/registry/history"
+	"gantry/registry/outcome"
 	"gantry/registry/store"
 	"gantry/schema"
 )
@@ -22,7 +23,9 @@ type guardedUpdate struct {
 	remove bool          // obj is what is deleted, in its last state
 	dryRun bool
 	// decoded tells that obj is as it will be read again, see WriteOptions.
-	decoded   bool
+	decoded bool
+	// applied tells that obj was made by server-side apply, its managedFields too.
+	applied   bool
 	admission *admission // nil: no rule concerns it
 }
 
@@ -43,11 +46,12 @@ func (r *Registry) execute(ctx context.Context, u *guardedUpdate) (it *Item, con
 				return nil, nil, about(u.kind, u.name, err)
 			}
 		}
-		value, err := u.encode(maxRequest / max(1, h.copies))
+		limit := maxRequest / max(1, h.copies)
+		value, err := u.encodeFitting(limit)
 		if err != nil {
 			return nil, nil, err
 		}
-		if !u.remove && u.unchanged(value) {
+		if !u.remove && u.changesNothing(value, limit) {
 			return r.confirm(ctx, u)
 		}
 		if u.dryRun {
@@ -160,7 +164,7 @@ func (r *Registry) commit(ctx context.Context, u *guardedUpdate, value []byte, c
 		}
 	}
 	u.admission.addCompanions(&t)
-	return r.resolveOutcome(ctx, expectedWrite{u: u, value: value, by: by}, func(ctx context.Context) (store.TxnResult, error) {
+	return outcome.Resolve(ctx, r.store, outcome.Write{Key: u.key, Value: value, Remove: u.remove, Record: by}, func(ctx context.Context) (store.TxnResult, error) {
 		return r.commitRecorded(ctx, u, t, by)
 	})
 }

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,9 +32,6 @@ func createMeta(obj schema.Object, now time.Time) {
 	obj.SetDeletionGracePeriodSeconds(nil)
 	obj.SetSelfLink("")
 	obj.SetResourceVersion("")
-	if !applied(obj.GetManagedFields()) {
-		obj.SetManagedFields(nil)
-	}
 }
 
 // updateMeta copies into obj what an update does not change. A changed immutable field stays as it is in obj: validation returns its error.
@@ -54,19 +50,6 @@ func updateMeta(obj, old schema.Object) {
 	if obj.GetDeletionGracePeriodSeconds() == nil {
 		obj.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
 	}
-	switch fields := obj.GetManagedFields(); {
-	case fields == nil:
-		obj.SetManagedFields(old.GetManagedFields())
-	case !applied(fields):
-		obj.SetManagedFields(nil) // [{}] is how a client resets them
-	}
-}
-
-// applied tells whether server-side apply has been used on an object: only then its managed fields are kept.
-func applied(fields []metav1.ManagedFieldsEntry) bool {
-	return slices.ContainsFunc(fields, func(e metav1.ManagedFieldsEntry) bool {
-		return e.Operation == metav1.ManagedFieldsOperationApply
-	})
 }
 
 // metaTime is a time as JSON keeps it: whole seconds.

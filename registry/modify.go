@@ -60,6 +60,8 @@ type write struct {
 	absent func() (*Item, error)
 	// admission, where set, is that of a body that was admitted before the object was read: a Binding.
 	admission *admission
+	// applied tells that patch keeps managedFields itself: it is server-side apply.
+	applied bool
 	// replace tells that the whole object is written, so that a value that cannot be read may be replaced.
 	replace bool
 }
@@ -192,7 +194,7 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpda
 	if err != nil {
 		return nil, nil, &decisionError{err}
 	}
-	u := &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, admission: w.admission}
+	u := &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, applied: w.applied, admission: w.admission}
 	if err := r.prepareUpdate(ctx, u, old, w.options); err != nil {
 		return nil, nil, &decisionError{err}
 	}

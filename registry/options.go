@@ -44,13 +44,16 @@ type WriteOptions struct {
 	Decoded bool
 	// Version is the version of the kind that the client speaks; nil: the stored one, of which objects are here in any case.
 	Version *schema.Version
-	// FieldManager and FieldValidation are for the rules of admission; they change nothing here.
-	FieldManager, FieldValidation string
+	// FieldManager is the name under which managedFields record the write, and Client the one where FieldManager is empty; both "": the
+	// agent's. Rules of admission see FieldManager and FieldValidation, which changes nothing here.
+	FieldManager, Client, FieldValidation string
 	// Warn, where set, is called with what is valid in the object and yet probably a mistake (Kind.Warnings) and with the warnings of
 	// admission, before the object is stored, and again when that is repeated.
 	Warn func(texts []string)
 	// Create, where set, is called before an update creates the object (Kind.CreateOnUpdate); its error becomes the update's.
 	Create func() error
+
+	applied bool // the object has the managedFields of server-side apply
 }
 
 // warn calls o.Warn with the warnings about an object that replaces old (nil: a create), and with those of admission.
@@ -82,7 +85,8 @@ type DeleteOptions struct {
 	Version *schema.Version
 	// Subresource is the one by which the object is deleted: "" or "eviction".
 	Subresource string
-	// Warn, where set, is called with the warnings of admission.
+	// Warn, where set, is called with the kind's warning about a deletion without a policy (Kind.OrphanWarning) and again with that and
+	// the warnings of admission; by DeleteCollection with the first alone.
 	Warn func(texts []string)
 }
 

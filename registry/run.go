@@ -19,6 +19,7 @@ import (
 	"gantry/registry/store"
 	"gantry/registry/writequeue"
 	"gantry/schema"
+	"gantry/schema/apply"
 )
 
 // Registry is the one way to read and write /registry. A leader's Registry (Lead) is a copy with a fenced store, so
@@ -35,6 +36,7 @@ type Registry struct {
 	// admitters are the rules of admission, ruleKeys what is known of their keys.
 	admitters admit.Rules
 	ruleKeys  *ruleKeys
+	types     *apply.Types               // by which objects are merged
 	self      *authenticationv1.UserInfo // the user of writes whose context has none
 }
 
@@ -63,7 +65,7 @@ func New(cfg Config) *Registry {
 	}
 	r := &Registry{
 		cfg: cfg, kinds: cfg.Kinds, hooks: kindHooks, results: &results{}, queues: &writequeue.Queues{},
-		admitters: cfg.Admission, ruleKeys: &ruleKeys{}, self: selfOf(cfg),
+		admitters: cfg.Admission, ruleKeys: &ruleKeys{}, types: &apply.Types{}, self: selfOf(cfg),
 	}
 	r.guard = store.NewVersionGuard(cfg.Store, cfg.Log)
 	r.store = r.guard

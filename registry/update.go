@@ -115,12 +115,12 @@ type part struct {
 }
 
 // partOf is that of a subresource; "": the object itself, of which a scale is written as well.
-func (r *Registry) partOf(t target, subresource string) (part, error) {
-	k := t.kind
+func (r *Registry) partOf(t target, o WriteOptions) (part, error) {
+	k, subresource := t.kind, o.Subresource
 	s := k.Subresource(subresource)
 	switch {
 	case subresource == "", s != nil && s.Scale != nil:
-		return part{k.PrepareUpdate, k.ValidateUpdate}, nil
+		return part{k.PrepareUpdate, func(obj, old schema.Object) field.ErrorList { return k.ErrorsOf(o.Version, obj, old) }}, nil
 	case s != nil && s.IsPart():
 		return part{s.Prepare, s.Validate}, nil
 	}
@@ -132,7 +132,7 @@ func (r *Registry) partOf(t target, subresource string) (part, error) {
 
 // prepareUpdate turns u.obj, which is to replace old, into what is stored, or returns every error of it. It completes u.
 func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old schema.Object, o WriteOptions) error {
-	part, err := r.partOf(u.target, o.Subresource)
+	part, err := r.partOf(u.target, o)
 	if err != nil {
 		return err
 	}
@@ -141,6 +141,9 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 		return err
 	}
 	applyTo(k.Default, obj)
+	if !u.applied {
+		r.manage(ctx, k, obj, old, o)
+	}
 	a := r.admissionOfUpdate(ctx, u, old, o)
 	if err := a.mutate(ctx); err != nil {
 		return err

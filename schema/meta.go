@@ -28,9 +28,7 @@ func ValidateMetaUpdate(_ *Kind, obj, old Object) (errs field.ErrorList) {
 	p := field.NewPath("metadata")
 	if !plainUpdate(obj, old) {
 		errs = apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, p)
-		if fields := p.Child("managedFields"); len(validateManagedFields(old.GetManagedFields(), fields)) == 0 {
-			errs = append(errs, validateManagedFields(obj.GetManagedFields(), fields)...)
-		}
+		errs = append(errs, validateManagedFields(obj.GetManagedFields(), p.Child("managedFields"))...)
 	}
 	return append(errs, validateFinalizers(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))...)
 }

@@ -45,7 +45,7 @@ func UnstructuredStatus(validate func(u, old *unstructured.Unstructured) field.E
 			delete(next, "status")
 		}
 		u.SetManagedFields(managed)
-	}, validate)
+	}, validate).Resetting("metadata")
 }
 
 func metadataOf(u *unstructured.Unstructured) map[string]any {

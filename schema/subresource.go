@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -25,6 +27,13 @@ type Subresource struct {
 	// Warnings returns texts for the Warning header of a write of a part; nil: there are none.
 	Warnings func(obj, old Object) []string
 
+	// Resets are the fields that Prepare sets back to old's: who writes them by this subresource does not become their manager. "spec",
+	// "metadata.labels".
+	Resets []string
+	// Writes, where set, are instead the only fields that the subresource writes; "*" is any element of a list or member of an object:
+	// "spec.containers.*.resources".
+	Writes []string
+
 	// Scale makes the subresource the object's Scale.
 	Scale *Scale
 }
@@ -48,7 +57,19 @@ func Part[T Object](name string, prepare func(obj, old T), validate func(obj, ol
 // Status is the row of the status subresource: with it, status is ignored in a write of the main resource, and everything but
 // status (and metadata Kubernetes lets status writes change) in a write of status.
 func Status[T Object](prepare func(obj, old T), validate func(obj, old T) field.ErrorList) Subresource {
-	return Part("status", prepare, validate)
+	return Part("status", prepare, validate).Resetting("spec")
+}
+
+// Resetting is the row with more Resets.
+func (s Subresource) Resetting(paths ...string) Subresource {
+	s.Resets = append(slices.Clip(s.Resets), paths...)
+	return s
+}
+
+// Writing is the row with its Writes.
+func (s Subresource) Writing(paths ...string) Subresource {
+	s.Writes = paths
+	return s
 }
 
 // WithWarnings is the row with its Warnings.

@@ -1,20 +1,21 @@
-package gateway
+package gateway_test
 
 import (
 	"context"
 	"strings"
 	"testing"
 
+	"gantry/agents/gateway/gatewaytest"
 	"gantry/registry"
 )
 
 func TestComponentStatuses(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	leading := make(chan struct{})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- c.reg.Lead(ctx, "scheduler", "me", func(ctx context.Context, _ *registry.Registry) error {
+		ended <- c.Registry.Lead(ctx, "scheduler", "me", func(ctx context.Context, _ *registry.Registry) error {
 			close(leading)
 			<-ctx.Done()
 			return nil
@@ -43,11 +44,11 @@ func TestComponentStatuses(t *testing.T) {
 		{path + "/x", "application/json", 404, `componentstatus \"x\" not found`},
 		{path + "?watch=1", "application/json", 405, "MethodNotAllowed"},
 	} {
-		got := c.as("GET", tt.path, "", "Accept: "+tt.accept)
-		if got.code != tt.code || !strings.Contains(got.body, tt.want) {
-			t.Errorf("%s: %d\n%s\nwant %d\n%s", tt.path, got.code, got.body, tt.code, tt.want)
+		got := c.As("GET", tt.path, "", "Accept: "+tt.accept)
+		if got.Code != tt.code || !strings.Contains(got.Body, tt.want) {
+			t.Errorf("%s: %d\n%s\nwant %d\n%s", tt.path, got.Code, got.Body, tt.code, tt.want)
 		}
-		if warning := got.header.Get("Warning"); got.code == 200 && warning != `299 - "v1 ComponentStatus is deprecated in v1.19+"` {
+		if warning := got.Header.Get("Warning"); got.Code == 200 && warning != `299 - "v1 ComponentStatus is deprecated in v1.19+"` {
 			t.Errorf("%s: warning %q", tt.path, warning)
 		}
 	}

@@ -75,10 +75,13 @@ func (g *gateway) deleteCollection(w http.ResponseWriter, r *request.Request) er
 		return apierrors.NewBadRequest("preconditions may not be set for a collection")
 	}
 	l.Version = r.Resource.Version
+	var texts []string
+	o.Warn = encode.CollectWarnings(&texts)
 	items, err := g.reg.DeleteCollection(r.Context(), r.Kind, r.Scope(), o, l)
 	if err != nil {
 		return err
 	}
+	encode.Warnings(w, texts)
 	list := registry.List{Items: items}
 	for _, it := range items {
 		list.Revision = max(list.Revision, it.Revision)

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/agents/gateway/decode"
@@ -18,11 +20,14 @@ import (
 	"gantry/schema/patch"
 )
 
-// patch changes an object, or its status, by a JSON, merge or strategic merge patch.
+// patch changes an object, or its status, by a JSON, merge or strategic merge patch, or applies a configuration.
 func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 	body, o, err := readPatch(r)
 	if err != nil {
 		return err
+	}
+	if isApply(r) {
+		return g.apply(w, r, body, o)
 	}
 	match, err := request.IfMatch(r.Request)
 	if err != nil {
@@ -72,15 +77,18 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 // supported.
 func readPatch(r *request.Request) ([]byte, request.WriteOptions, error) {
 	media, _, err := decode.MediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != patch.JSON && media != patch.Merge && media != patch.Strategic {
-		return nil, request.WriteOptions{}, decode.UnsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
+	if err != nil || !slices.Contains(patchTypes, media) {
+		return nil, request.WriteOptions{}, decode.UnsupportedMedia(patchTypes...)
 	}
-	o, err := request.ReadWriteOptions(r.Query, "PatchOptions")
+	o, err := request.ReadPatchOptions(r.Query, types.PatchType(media))
 	if err != nil {
 		return nil, request.WriteOptions{}, err
 	}
 	return decode.Body(r.Request), o, nil
 }
+
+// patchTypes are the types of patch, in the order in which Kubernetes names them.
+var patchTypes = []string{patch.JSON, patch.Merge, patch.Strategic, string(types.ApplyYAMLPatchType)}
 
 // identity is what a patch may not change.
 type identity struct{ namespace, name, resourceVersion string }
@@ -115,7 +123,7 @@ func patchObject(r *request.Request, v *schema.Version, current identity, data, 
 func patchError(err error) error {
 	switch {
 	case errors.Is(err, patch.ErrUnsupported):
-		return decode.UnsupportedMedia(patch.JSON, patch.Merge, patch.Strategic)
+		return decode.UnsupportedMedia(patchTypes...)
 	case errors.Is(err, patch.ErrMalformed):
 		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 	case errors.Is(err, patch.ErrTooLarge):

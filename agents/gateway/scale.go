@@ -44,6 +44,9 @@ func (g *gateway) patchScale(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
+	if isApply(r) {
+		return g.applyScale(w, r, body, o)
+	}
 	return g.setScale(w, r, o, func(current schema.Object) (*autoscalingv1.Scale, error) {
 		scale := r.Kind.Scale().Of(current)
 		data, err := schema.Encode(scale)
@@ -58,6 +61,21 @@ func (g *gateway) patchScale(w http.ResponseWriter, r *request.Request) error {
 	})
 }
 
+// checkScale returns what is wrong with a Scale that is to be that of current.
+func checkScale(r *request.Request, scale *autoscalingv1.Scale, current schema.Object) error {
+	switch {
+	case scale.ResourceVersion != "" && scale.ResourceVersion != current.GetResourceVersion():
+		return apierrors.NewConflict(r.GR(), r.Name, errors.New(encode.Modified))
+	case scale.UID != "" && scale.UID != current.GetUID():
+		//lint:ignore ST1005 the client sees this sentence as Kubernetes writes it
+		return apierrors.NewConflict(r.GR(), r.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", scale.UID, current.GetUID()))
+	case scale.Spec.Replicas < 0:
+		return apierrors.NewInvalid(kschema.GroupKind{Group: "autoscaling", Kind: "Scale"}, r.Name, field.ErrorList{
+			field.Invalid(field.NewPath("spec", "replicas"), scale.Spec.Replicas, "must be greater than or equal to 0")})
+	}
+	return nil
+}
+
 // setScale writes the replicas of the Scale that wanted makes of the current object.
 func (g *gateway) setScale(w http.ResponseWriter, r *request.Request, o request.WriteOptions, wanted func(schema.Object) (*autoscalingv1.Scale, error)) error {
 	var texts []string
@@ -68,15 +86,8 @@ func (g *gateway) setScale(w http.ResponseWriter, r *request.Request, o request.
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case scale.ResourceVersion != "" && scale.ResourceVersion != current.GetResourceVersion():
-			return nil, apierrors.NewConflict(r.GR(), r.Name, errors.New(encode.Modified))
-		case scale.UID != "" && scale.UID != current.GetUID():
-			//lint:ignore ST1005 the client sees this sentence as Kubernetes writes it
-			return nil, apierrors.NewConflict(r.GR(), r.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", scale.UID, current.GetUID()))
-		case scale.Spec.Replicas < 0:
-			return nil, apierrors.NewInvalid(kschema.GroupKind{Group: "autoscaling", Kind: "Scale"}, r.Name, field.ErrorList{
-				field.Invalid(field.NewPath("spec", "replicas"), scale.Spec.Replicas, "must be greater than or equal to 0")})
+		if err := checkScale(r, scale, current); err != nil {
+			return nil, err
 		}
 		return current, r.Kind.Scale().Set(current, scale.Spec.Replicas)
 	}, opts)

@@ -19,6 +19,8 @@ func BuiltIn() Rules {
 			resource("persistentvolumeclaims", Create), setStorageClass, nil},
 		{"PersistentVolumeClaimResize", "a claim grows where it is bound and its storage class lets it",
 			resource("persistentvolumeclaims", Update), nil, checkResize},
+		{"RuntimeClass", "a pod gets the overhead, node selector and tolerations of its runtime class, which exists",
+			resource("pods", Create), applyRuntimeClass, checkOverhead},
 		{"DefaultIngressClass", "a new ingress that names no class has the default one",
 			resourceOf(networkingv1.GroupName, "ingresses", Create), setIngressClass, nil},
 	}

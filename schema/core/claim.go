@@ -23,9 +23,7 @@ func (c *podCheck) checkClaimTemplate(t *corev1.PersistentVolumeClaimTemplate, p
 			c.Forbidden(meta.Child(lowerFirst(name)), "cannot be set")
 		}
 	}
-	var claim claimCheck
-	claim.checkSpec(&t.Spec, p.Child("spec"))
-	c.Add(claim.List...)
+	c.Add(ValidateClaimSpec(&t.Spec, p.Child("spec"))...)
 }
 
 // checkClaims checks the pod's resource claims and collects their names, which containers refer to.

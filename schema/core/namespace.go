@@ -25,7 +25,7 @@ var Namespace = &schema.Kind{
 	Prefix: "namespaces",
 
 	Subresources: []schema.Subresource{
-		{Name: "finalize", Verbs: []string{"update"}, Prepare: schema.UpdatePreparation(prepareNamespaceFinalize), Validate: schema.UpdateValidation(validateNamespaceUpdate)},
+		{Name: "finalize", Verbs: []string{"update"}, Prepare: schema.UpdatePreparation(prepareNamespaceFinalize), Validate: schema.UpdateValidation(validateNamespaceUpdate), Resets: []string{"status"}},
 		schema.Status(prepareNamespaceStatus, validateNamespaceStatus),
 	},
 	Verbs:               []string{"create", "delete", "get", "list", "patch", "update", "watch"}, // not deletecollection

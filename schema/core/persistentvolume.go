@@ -39,7 +39,7 @@ var PersistentVolume = &schema.Kind{
 func defaultPersistentVolume(pv *corev1.PersistentVolume) {
 	setIfZero(&pv.Status.Phase, corev1.VolumePending)
 	setIfZero(&pv.Spec.PersistentVolumeReclaimPolicy, corev1.PersistentVolumeReclaimRetain)
-	setIfNil(&pv.Spec.VolumeMode, corev1.PersistentVolumeFilesystem)
+	SetIfNil(&pv.Spec.VolumeMode, corev1.PersistentVolumeFilesystem)
 	DefaultVolumeSource(&pv.Spec)
 }
 
@@ -47,7 +47,7 @@ func defaultPersistentVolume(pv *corev1.PersistentVolume) {
 func DefaultVolumeSource(spec *corev1.PersistentVolumeSpec) {
 	roundResources(spec.Capacity)
 	if s := spec.HostPath; s != nil {
-		setIfNil(&s.Type, corev1.HostPathUnset)
+		SetIfNil(&s.Type, corev1.HostPathUnset)
 	}
 	if s := spec.RBD; s != nil {
 		setIfZero(&s.RBDPool, "rbd")

@@ -18,7 +18,7 @@ var PersistentVolumeClaim = &schema.Kind{
 		New:     func() schema.Object { return &corev1.PersistentVolumeClaim{} },
 		NewList: func() runtime.Object { return &corev1.PersistentVolumeClaimList{} },
 		Columns: claimColumns, Row: claimRow,
-		Default: schema.Preparation(defaultClaim),
+		Default: schema.Preparation(DefaultClaim),
 	},
 	Plural: "persistentvolumeclaims", Singular: "persistentvolumeclaim", ShortNames: []string{"pvc"}, Categories: []string{},
 	Namespaced: true,
@@ -38,7 +38,8 @@ var PersistentVolumeClaim = &schema.Kind{
 	Warnings:       schema.Warnings(claimWarnings),
 }
 
-func defaultClaim(pvc *corev1.PersistentVolumeClaim) {
+// DefaultClaim fills a claim.
+func DefaultClaim(pvc *corev1.PersistentVolumeClaim) {
 	setIfZero(&pvc.Status.Phase, corev1.ClaimPending)
 	defaultClaimSpec(&pvc.Spec)
 	roundResources(pvc.Status.Capacity)
@@ -46,7 +47,7 @@ func defaultClaim(pvc *corev1.PersistentVolumeClaim) {
 }
 
 func defaultClaimSpec(s *corev1.PersistentVolumeClaimSpec) {
-	setIfNil(&s.VolumeMode, corev1.PersistentVolumeFilesystem)
+	SetIfNil(&s.VolumeMode, corev1.PersistentVolumeFilesystem)
 	roundResources(s.Resources.Limits)
 	roundResources(s.Resources.Requests)
 }
@@ -112,13 +113,17 @@ func claimWarnings(pvc, _ *corev1.PersistentVolumeClaim) (w []string) {
 	if _, there := pvc.Annotations[corev1.BetaStorageClassAnnotation]; there {
 		w = append(w, fmt.Sprintf("%s: %s", field.NewPath("metadata", "annotations").Key(corev1.BetaStorageClassAnnotation), classNote))
 	}
-	resources := specPath.Child("resources")
+	return append(w, ClaimSpecWarnings(&pvc.Spec, specPath)...)
+}
+
+// ClaimSpecWarnings warns of fractions of a byte.
+func ClaimSpecWarnings(s *corev1.PersistentVolumeClaimSpec, p *field.Path) (w []string) {
 	for _, l := range []struct {
 		name string
 		list corev1.ResourceList
-	}{{"requests", pvc.Spec.Resources.Requests}, {"limits", pvc.Spec.Resources.Limits}} {
+	}{{"requests", s.Resources.Requests}, {"limits", s.Resources.Limits}} {
 		if q := l.list[corev1.ResourceStorage]; q.MilliValue()%1000 != 0 {
-			w = append(w, fmt.Sprintf("%s: fractional byte value %q is invalid, must be an integer", resources.Child(l.name).Key("storage"), q.String()))
+			w = append(w, fmt.Sprintf("%s: fractional byte value %q is invalid, must be an integer", p.Child("resources", l.name).Key(string(corev1.ResourceStorage)), q.String()))
 		}
 	}
 	return w

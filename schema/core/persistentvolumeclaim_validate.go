@@ -29,8 +29,13 @@ type claimCheck struct {
 //   - classes are named validly;
 //   - data sources have a kind and a name, and are one.
 func validateClaim(pvc *corev1.PersistentVolumeClaim) field.ErrorList {
+	return ValidateClaimSpec(&pvc.Spec, specPath)
+}
+
+// ValidateClaimSpec returns every error of the spec of a claim about to be created.
+func ValidateClaimSpec(s *corev1.PersistentVolumeClaimSpec, p *field.Path) field.ErrorList {
 	var c claimCheck
-	c.checkSpec(&pvc.Spec, specPath)
+	c.checkSpec(s, p)
 	return c.List
 }
 

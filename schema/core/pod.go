@@ -40,8 +40,9 @@ var Pod = &schema.Kind{
 }
 
 var podSubresources = []schema.Subresource{
-	schema.Part("resize", prepareResize, validateResize),
-	schema.Status(preparePodStatus, validatePodStatus),
+	schema.Part("resize", prepareResize, validateResize).Writing(
+		"spec.containers.*.resources", "spec.containers.*.resizePolicy", "spec.initContainers.*.resources", "spec.initContainers.*.resizePolicy"),
+	schema.Status(preparePodStatus, validatePodStatus).Resetting("metadata.deletionTimestamp", "metadata.ownerReferences"),
 }
 
 func preparePodCreate(pod *corev1.Pod) {

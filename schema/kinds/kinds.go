@@ -4,10 +4,16 @@ package kinds
 import (
 	"gantry/schema"
 	"gantry/schema/apps"
+	"gantry/schema/autoscaling"
+	"gantry/schema/batch"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
 	"gantry/schema/networking"
+	"gantry/schema/node"
+	"gantry/schema/policy"
+	"gantry/schema/rbac"
+	"gantry/schema/scheduling"
 	"gantry/schema/storage"
 )
 
@@ -29,21 +35,36 @@ func BuiltIn() *schema.Set {
 		core.LimitRange,
 		core.PersistentVolumeClaim,
 		core.PersistentVolume,
+		core.PodTemplate,
+		core.ReplicationController,
 		core.ResourceQuota,
+		apps.ControllerRevision,
+		apps.DaemonSet,
 		apps.Deployment,
 		apps.ReplicaSet,
+		apps.StatefulSet,
+		autoscaling.HorizontalPodAutoscaler,
+		batch.CronJob,
+		batch.Job,
 		networking.IngressClass,
 		networking.Ingress,
 		networking.IPAddress,
 		networking.NetworkPolicy,
 		networking.ServiceCIDR,
+		policy.PodDisruptionBudget,
+		rbac.ClusterRoleBinding,
+		rbac.ClusterRole,
+		rbac.RoleBinding,
+		rbac.Role,
 		storage.CSIDriver,
 		storage.CSINode,
 		storage.CSIStorageCapacity,
 		storage.StorageClass,
 		storage.VolumeAttachment,
 		storage.VolumeAttributesClass,
+		scheduling.PriorityClass,
 		coordination.Lease,
+		node.RuntimeClass,
 		discovery.EndpointSlice,
 	)
 }

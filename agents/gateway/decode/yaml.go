@@ -22,19 +22,45 @@ const maxConverted = 2 * MaxBody // bytes
 
 // yamlToJSON converts the first document of a body as sigs.k8s.io/yaml does. What it makes is bounded before it is made.
 func yamlToJSON(body []byte) ([]byte, error) {
+	out, err := convertYAML(body)
+	var large *http.MaxBytesError
+	if err != nil && !errors.As(err, &large) {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("error converting YAML to JSON: %v", err))
+	}
+	return out, err
+}
+
+func convertYAML(body []byte) ([]byte, error) {
 	var doc any
 	err := goyaml.Unmarshal(body, &doc)
 	var c jsonWriter
 	if err == nil {
 		err = c.value(doc)
 	}
-	switch {
-	case errors.Is(err, errConverted):
+	if errors.Is(err, errConverted) {
 		return nil, &http.MaxBytesError{Limit: MaxBody}
-	case err != nil:
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error converting YAML to JSON: %v", err))
 	}
-	return c.out, nil
+	return c.out, err
+}
+
+// Configuration is a body that is to be applied, in YAML or JSON, as JSON. With strict, twice is the error about keys that an object has
+// twice; of those the last counts.
+func Configuration(body []byte, strict bool) (config []byte, twice, err error) {
+	config, err = convertYAML(body)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, nil, err
+	case err != nil:
+		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: error converting YAML to JSON: %v", err))
+	case !strict:
+		return config, nil, nil
+	}
+	var doc any
+	if err := goyaml.UnmarshalStrict(body, &doc); err != nil {
+		return config, fmt.Errorf("error converting YAML to JSON: %w", err), nil
+	}
+	return config, nil, nil
 }
 
 var errConverted = errors.New("the document is too large as JSON")

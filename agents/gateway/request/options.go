@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -89,20 +91,43 @@ type WriteOptions struct {
 	DryRun bool
 	Strict bool // unknown fields are errors
 	Ignore bool // unknown fields are not even warned of
+	Force  bool // an apply takes over what others manage
 	// FieldManager and FieldValidation are as they were given.
 	FieldManager, FieldValidation string
 }
 
 // For are the options of a write of what r names, as the registry takes them.
 func (o WriteOptions) For(r *Request) registry.WriteOptions {
-	out := registry.WriteOptions{Subresource: r.Subresource, DryRun: o.DryRun, FieldManager: o.FieldManager, FieldValidation: o.FieldValidation}
+	out := registry.WriteOptions{
+		Subresource: r.Subresource, DryRun: o.DryRun, FieldManager: o.FieldManager, Client: clientName(r.UserAgent()), FieldValidation: o.FieldValidation,
+	}
 	if r.Resource != nil && !r.Resource.Virtual {
 		out.Version = r.Resource.Version
 	}
 	return out
 }
 
-// ReadWriteOptions reads the parameters of a create, update or patch; kind names the options in errors.
+// clientName is the name that a client gives itself: what its User-Agent has before the first slash, as far as it is printable.
+func clientName(agent string) string {
+	name, _, _ := strings.Cut(agent, "/")
+	plain := func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}
+	name = strings.Map(plain, name) // not a copy where all of it is printable
+	for len(name) > validation.FieldManagerMaxLength {
+		_, last := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-last]
+	}
+	if name == "" {
+		return "unknown"
+	}
+	return name
+}
+
+// ReadWriteOptions reads the parameters of a create or update; kind names the options in errors.
 func ReadWriteOptions(q url.Values, kind string) (WriteOptions, error) {
 	dryRun, manager, unknown := q["dryRun"], q.Get("fieldManager"), q.Get("fieldValidation")
 	var faults field.ErrorList
@@ -111,23 +136,32 @@ func ReadWriteOptions(q url.Values, kind string) (WriteOptions, error) {
 		faults = validation.ValidateCreateOptions(&metav1.CreateOptions{DryRun: dryRun, FieldManager: manager, FieldValidation: unknown})
 	case "UpdateOptions":
 		faults = validation.ValidateUpdateOptions(&metav1.UpdateOptions{DryRun: dryRun, FieldManager: manager, FieldValidation: unknown})
-	default:
-		o := &metav1.PatchOptions{DryRun: dryRun, FieldManager: manager, FieldValidation: unknown}
-		if _, ok := q["force"]; ok {
-			force := Flag(q, "force")
-			o.Force = &force
-		}
-		faults = validation.ValidatePatchOptions(o, types.MergePatchType)
 	}
+	return writeOptions(q, kind, faults)
+}
+
+// ReadPatchOptions reads the parameters of a patch of a type.
+func ReadPatchOptions(q url.Values, patch types.PatchType) (WriteOptions, error) {
+	o := &metav1.PatchOptions{DryRun: q["dryRun"], FieldManager: q.Get("fieldManager"), FieldValidation: q.Get("fieldValidation")}
+	if _, ok := q["force"]; ok {
+		force := Flag(q, "force")
+		o.Force = &force
+	}
+	return writeOptions(q, "PatchOptions", validation.ValidatePatchOptions(o, patch))
+}
+
+func writeOptions(q url.Values, kind string, faults field.ErrorList) (WriteOptions, error) {
 	if len(faults) > 0 {
 		return WriteOptions{}, InvalidOptions(kind, faults)
 	}
+	unknown := q.Get("fieldValidation")
 	return WriteOptions{
-		DryRun: len(dryRun) > 0,
+		DryRun: len(q["dryRun"]) > 0,
 		Strict: unknown == metav1.FieldValidationStrict,
 		Ignore: unknown == metav1.FieldValidationIgnore,
+		Force:  Flag(q, "force"),
 
-		FieldManager: manager, FieldValidation: unknown,
+		FieldManager: q.Get("fieldManager"), FieldValidation: unknown,
 	}, nil
 }
 

@@ -1,0 +1,45 @@
+package openapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/kube-openapi/pkg/schemaconv"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+	smd "sigs.k8s.io/structured-merge-diff/v6/schema"
+	"sigs.k8s.io/structured-merge-diff/v6/typed"
+)
+
+// structureName is the name of the type of objects without a Go type.
+const structureName = "object"
+
+// TypedStructure is Typed for objects without a Go type, whose OpenAPI v3 schema is structure. Every such object has kind, apiVersion and
+// the metadata of all objects.
+func TypedStructure(structure []byte) (*typed.ParseableType, error) {
+	var root spec.Schema
+	if err := json.Unmarshal(structure, &root); err != nil {
+		return nil, err
+	}
+	meta := reflect.TypeFor[metav1.ObjectMeta]()
+	if root.Properties == nil {
+		root.Properties = map[string]spec.Schema{}
+	}
+	root.Properties["kind"], root.Properties["apiVersion"] = *spec.StringProperty(), *spec.StringProperty()
+	root.Properties["metadata"] = *spec.RefSchema("#/definitions/" + modelName(meta))
+	converted, err := schemaconv.ToSchemaFromOpenAPI(map[string]*spec.Schema{structureName: &root}, false)
+	if err != nil {
+		return nil, fmt.Errorf("converting the schema: %w", err)
+	}
+	marks, err := parseMarkers(markersText)
+	if err != nil {
+		return nil, err
+	}
+	m := &typedModels{markers: marks, made: map[reflect.Type]string{}, types: converted.Types}
+	m.define(meta)
+	p := &typed.Parser{Schema: smd.Schema{Types: slices.Clip(m.types)}}
+	parseable := p.Type(structureName)
+	return &parseable, nil
+}
