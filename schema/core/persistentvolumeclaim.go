@@ -123,7 +123,7 @@ func ClaimSpecWarnings(s *corev1.PersistentVolumeClaimSpec, p *field.Path) (w []
 		list corev1.ResourceList
 	}{{"requests", s.Resources.Requests}, {"limits", s.Resources.Limits}} {
 		if q := l.list[corev1.ResourceStorage]; q.MilliValue()%1000 != 0 {
-			w = append(w, fmt.Sprintf("%s: fractional byte value %q is invalid, must be an integer", p.Child("resources", l.name).Key("storage"), q.String()))
+			w = append(w, fmt.Sprintf("%s: fractional byte value %q is invalid, must be an integer", p.Child("resources", l.name).Key(string(corev1.ResourceStorage)), q.String()))
 		}
 	}
 	return w

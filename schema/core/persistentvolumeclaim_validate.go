@@ -29,8 +29,13 @@ type claimCheck struct {
 //   - classes are named validly;
 //   - data sources have a kind and a name, and are one.
 func validateClaim(pvc *corev1.PersistentVolumeClaim) field.ErrorList {
+	return ValidateClaimSpec(&pvc.Spec, specPath)
+}
+
+// ValidateClaimSpec returns every error of the spec of a claim about to be created.
+func ValidateClaimSpec(s *corev1.PersistentVolumeClaimSpec, p *field.Path) field.ErrorList {
 	var c claimCheck
-	c.checkSpec(&pvc.Spec, specPath)
+	c.checkSpec(s, p)
 	return c.List
 }
 
@@ -47,13 +52,6 @@ func validateClaimUpdate(pvc, old *corev1.PersistentVolumeClaim) field.ErrorList
 	c.checkShrinks(pvc, old)
 	c.Same(field.NewPath("volumeMode"), pvc.Spec.VolumeMode, old.Spec.VolumeMode)
 	c.checkAttributesClass(pvc, old)
-	return c.List
-}
-
-// ValidateClaimSpec returns every error of the spec of a claim about to be created.
-func ValidateClaimSpec(s *corev1.PersistentVolumeClaimSpec, p *field.Path) field.ErrorList {
-	var c claimCheck
-	c.checkSpec(s, p)
 	return c.List
 }
 
@@ -174,7 +172,7 @@ func (c *claimCheck) checkSame(pvc, old *corev1.PersistentVolumeClaim, was *core
 	}
 	if !equality.Semantic.DeepEqual(*is, *was) {
 		c.Forbidden(specPath, fmt.Sprintf("spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n%v",
-			difference(check.InternalValue(*was), check.InternalValue(*is))))
+			difference(check.Internal(*was), check.Internal(*is))))
 	}
 }
 

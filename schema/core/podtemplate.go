@@ -31,11 +31,11 @@ var PodTemplate = &schema.Kind{
 		Default: schema.Preparation(func(t *corev1.PodTemplate) { DefaultPodSpec(&t.Template.Spec) }),
 	},
 	Plural: "podtemplates", Singular: "podtemplate",
-	Namespaced:     true,
-	ReturnsDeleted: true,
-	Prefix:         "podtemplates",
+	Namespaced: true,
+	Prefix:     "podtemplates",
 
 	UnconditionalUpdate: true,
+	ReturnsDeleted:      true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
 	PrepareCreate: schema.Preparation(func(t *corev1.PodTemplate) {

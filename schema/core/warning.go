@@ -72,8 +72,8 @@ func (w *podWarner) say(p *field.Path, format string, args ...any) {
 
 func (w *podWarner) labels(spec *corev1.PodSpec) {
 	for _, key := range sortedKeys(spec.NodeSelector) {
-		if note := NodeLabelNote(key); note != "" {
-			w.say(w.spec.Child("nodeSelector").Key(key), "%s", note)
+		if text, deprecated := NodeLabelDeprecation(key); deprecated {
+			w.say(w.spec.Child("nodeSelector").Key(key), "%s", text)
 		}
 	}
 	if a := spec.Affinity; a != nil && a.NodeAffinity != nil {
@@ -81,8 +81,8 @@ func (w *podWarner) labels(spec *corev1.PodSpec) {
 	}
 	for i, t := range spec.TopologySpreadConstraints {
 		p := w.spec.Child("topologySpreadConstraints").Index(i)
-		if note := NodeLabelNote(t.TopologyKey); note != "" {
-			w.say(p.Child("topologyKey"), "%s is %s", t.TopologyKey, note)
+		if text, deprecated := NodeLabelDeprecation(t.TopologyKey); deprecated {
+			w.say(p.Child("topologyKey"), "%s is %s", t.TopologyKey, text)
 		}
 		w.needsSelector(t.LabelSelector, p)
 	}

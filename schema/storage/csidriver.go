@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"gantry/schema"
+	"gantry/schema/core"
 )
 
 // CSIDriver is the kind of csidrivers.
@@ -33,21 +34,15 @@ var CSIDriver = &schema.Kind{
 
 func defaultCSIDriver(d *storagev1.CSIDriver) {
 	s := &d.Spec
-	setIfNil(&s.AttachRequired, true)
-	setIfNil(&s.PodInfoOnMount, false)
-	setIfNil(&s.StorageCapacity, false)
-	setIfNil(&s.FSGroupPolicy, storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy)
+	core.SetIfNil(&s.AttachRequired, true)
+	core.SetIfNil(&s.PodInfoOnMount, false)
+	core.SetIfNil(&s.StorageCapacity, false)
+	core.SetIfNil(&s.FSGroupPolicy, storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy)
 	if len(s.VolumeLifecycleModes) == 0 {
 		s.VolumeLifecycleModes = []storagev1.VolumeLifecycleMode{storagev1.VolumeLifecyclePersistent}
 	}
-	setIfNil(&s.RequiresRepublish, false)
-	setIfNil(&s.SELinuxMount, false)
-}
-
-func setIfNil[T any](field **T, value T) {
-	if *field == nil {
-		*field = &value
-	}
+	core.SetIfNil(&s.RequiresRepublish, false)
+	core.SetIfNil(&s.SELinuxMount, false)
 }
 
 // prepareCSIDriverCreate drops preventPodSchedulingIfMissing, which belongs to VolumeLimitScaling: off in 1.36.

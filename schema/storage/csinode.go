@@ -27,9 +27,14 @@ var CSINode = &schema.Kind{
 	ValidateUpdate: schema.UpdateValidation(validateCSINodeUpdate),
 }
 
-// defaultCSINode clears an empty list, which Kubernetes does not store: drivers are shown even where there are none.
+// defaultCSINode clears empty lists, which Kubernetes does not store: these are shown even where they are empty.
 func defaultCSINode(n *storagev1.CSINode) {
 	if len(n.Spec.Drivers) == 0 {
 		n.Spec.Drivers = nil
+	}
+	for i := range n.Spec.Drivers {
+		if d := &n.Spec.Drivers[i]; len(d.TopologyKeys) == 0 {
+			d.TopologyKeys = nil
+		}
 	}
 }

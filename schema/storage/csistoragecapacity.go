@@ -16,7 +16,6 @@ var CSIStorageCapacity = &schema.Kind{
 		Group: storagev1.GroupName, Version: "v1", Kind: "CSIStorageCapacity",
 		New:     func() schema.Object { return &storagev1.CSIStorageCapacity{} },
 		NewList: func() runtime.Object { return &storagev1.CSIStorageCapacityList{} },
-		Columns: capacityColumns, Row: capacityRow,
 	},
 	Plural: "csistoragecapacities", Singular: "csistoragecapacity", ShortNames: []string{}, Categories: []string{},
 	Namespaced: true,

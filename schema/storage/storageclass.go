@@ -56,7 +56,7 @@ func IsDefault(c *storagev1.StorageClass) bool {
 func storageClassWarnings(c, _ *storagev1.StorageClass) (w []string) {
 	for i, t := range c.AllowedTopologies {
 		for j, e := range t.MatchLabelExpressions {
-			if note := core.NodeLabelNote(e.Key); note != "" {
+			if note, deprecated := core.NodeLabelDeprecation(e.Key); deprecated {
 				w = append(w, fmt.Sprintf("%s: %s", field.NewPath("allowedTopologies").Index(i).Child("matchLabelExpressions").Index(j).Child("key"), note))
 			}
 		}

@@ -201,9 +201,9 @@ func resourceOffer(r *Request) Offer {
 	return o
 }
 
-// hasTable returns whether what the request names is shown as a table: objects, their status and their scale.
+// hasTable returns whether what the request names is shown as a table: objects, stored or listed at least, their status and their scale.
 func (r *Request) hasTable() bool {
-	return !r.Resource.Virtual && (r.Sub == nil || r.Sub.Name == "status" || r.Sub.Name == "scale")
+	return (!r.Resource.Virtual || r.Resource.Version.NewList != nil) && (r.Sub == nil || r.Sub.Name == "status" || r.Sub.Name == "scale")
 }
 
 // NegotiateError is the form of an error: what the client accepts, and JSON for people where it accepts nothing that there is.
