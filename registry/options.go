@@ -85,7 +85,8 @@ type DeleteOptions struct {
 	Version *schema.Version
 	// Subresource is the one by which the object is deleted: "" or "eviction".
 	Subresource string
-	// Warn, where set, is called with the warnings of admission.
+	// Warn, where set, is called with the kind's warning about a deletion without a policy (Kind.OrphanWarning) and again with that and
+	// the warnings of admission; by DeleteCollection with the first alone.
 	Warn func(texts []string)
 }
 

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/gateway/gatewaytest"
 	"gantry/agents/internal/pki"
 	"gantry/schema"
 	"gantry/schema/kinds"
@@ -17,11 +18,11 @@ import (
 const applyType = "Content-Type: application/apply-patch+yaml"
 
 // managers are "manager operation[/subresource] apiVersion fieldsV1" of an answer's managedFields, sorted.
-func managers(t *testing.T, a answer) string {
+func managers(t *testing.T, a gatewaytest.Answer) string {
 	t.Helper()
 	var obj metav1.PartialObjectMetadata
-	if err := json.Unmarshal([]byte(a.body), &obj); err != nil {
-		t.Fatalf("%v in %s", err, a.body)
+	if err := json.Unmarshal([]byte(a.Body), &obj); err != nil {
+		t.Fatalf("%v in %s", err, a.Body)
 	}
 	var out []string
 	for _, e := range obj.ManagedFields {
@@ -131,15 +132,15 @@ func TestApply(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t)
+			c := gatewaytest.New(t)
 			for i, call := range calls {
 				headers := []string{}
 				if call.header != "" {
 					headers = append(headers, call.header)
 				}
-				a := c.as(call.method, call.path, call.body, headers...)
-				if a.code != call.code || !strings.Contains(a.body, call.text) {
-					t.Fatalf("call %d: %d %s\nwant %d with %s", i, a.code, a.body, call.code, call.text)
+				a := c.As(call.method, call.path, call.body, headers...)
+				if a.Code != call.code || !strings.Contains(a.Body, call.text) {
+					t.Fatalf("call %d: %d %s\nwant %d with %s", i, a.Code, a.Body, call.code, call.text)
 				}
 				if call.fields == "" {
 					continue
@@ -154,52 +155,52 @@ func TestApply(t *testing.T) {
 
 // TestApplySame: what changes nothing is not stored, by whomever it is applied again.
 func TestApplySame(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	const path = "/api/v1/namespaces/default/configmaps/m?fieldManager=a"
-	first := c.as("PATCH", path, appliedMap, applyType)
-	if again := c.as("PATCH", path, appliedMap, applyType); again.body != first.body || again.code != 200 {
-		t.Errorf("applied again: %d %s\nwant %s", again.code, again.body, first.body)
+	first := c.As("PATCH", path, appliedMap, applyType)
+	if again := c.As("PATCH", path, appliedMap, applyType); again.Body != first.Body || again.Code != 200 {
+		t.Errorf("applied again: %d %s\nwant %s", again.Code, again.Body, first.Body)
 	}
-	withTime := strings.Replace(first.body, `"x":"1"`, `"x":"1"`, 1)
-	if put := c.as("PUT", "/api/v1/namespaces/default/configmaps/m", withTime); put.body != first.body {
-		t.Errorf("put: %s\nwant %s", put.body, first.body)
+	withTime := strings.Replace(first.Body, `"x":"1"`, `"x":"1"`, 1)
+	if put := c.As("PUT", "/api/v1/namespaces/default/configmaps/m", withTime); put.Body != first.Body {
+		t.Errorf("put: %s\nwant %s", put.Body, first.Body)
 	}
 }
 
 // TestApplyNeedsCreate: who may patch and not create does not create by an apply.
 func TestApplyNeedsCreate(t *testing.T) {
 	c := newCluster(t)
-	leaf := leafOf(t, c.pair("jane", pki.Request{CommonName: "jane"}))
-	c.rebuild(c.gateway.reg, verbs{"patch"})
+	leaf := leafOf(t, c.Pair("jane", pki.Request{CommonName: "jane"}))
+	c.rebuild(c.Registry, verbs{"patch"})
 	const path = "/api/v1/namespaces/default/configmaps/m?fieldManager=a"
-	if a := c.ask(leaf, "PATCH", path, appliedMap, applyType); a.code != 403 || !strings.Contains(a.body, "cannot create resource") {
-		t.Errorf("%d %s, want 403", a.code, a.body)
+	if a := c.ask(leaf, "PATCH", path, appliedMap, applyType); a.Code != 403 || !strings.Contains(a.Body, "cannot create resource") {
+		t.Errorf("%d %s, want 403", a.Code, a.Body)
 	}
-	c.rebuild(c.gateway.reg, verbs{"patch", "create"})
-	if a := c.ask(leaf, "PATCH", path, appliedMap, applyType); a.code != 201 {
-		t.Errorf("%d %s, want 201", a.code, a.body)
+	c.rebuild(c.Registry, verbs{"patch", "create"})
+	if a := c.ask(leaf, "PATCH", path, appliedMap, applyType); a.Code != 201 {
+		t.Errorf("%d %s, want 201", a.Code, a.Body)
 	}
 }
 
 // TestApplyCustom applies objects without a Go type, in each version.
 func TestApplyCustom(t *testing.T) {
-	c := newClusterOf(t, schema.NewKinds(schema.NewSet(append(kinds.BuiltIn().All, kindstest.Widget())...)))
+	c := gatewaytest.NewOf(t, schema.NewKinds(schema.NewSet(append(kinds.BuiltIn().All, kindstest.Widget())...)))
 	const at = "/apis/example.com/%/namespaces/default/widgets/w"
 	v1, beta := strings.Replace(at, "%", "v1", 1), strings.Replace(at, "%", "v1beta1", 1)
-	a := c.as("PATCH", beta+"?fieldManager=a", "apiVersion: example.com/v1beta1\nkind: Widget\nmetadata: {name: w}\nspec: {size: 2, tags: [x]}\n", applyType)
-	if want := `a Apply example.com/v1beta1 {"f:spec":{".":{},"f:size":{},"f:tags":{}}}`; a.code != 201 || managers(t, a) != want {
-		t.Fatalf("%d %s", a.code, a.body)
+	a := c.As("PATCH", beta+"?fieldManager=a", "apiVersion: example.com/v1beta1\nkind: Widget\nmetadata: {name: w}\nspec: {size: 2, tags: [x]}\n", applyType)
+	if want := `a Apply example.com/v1beta1 {"f:spec":{".":{},"f:size":{},"f:tags":{}}}`; a.Code != 201 || managers(t, a) != want {
+		t.Fatalf("%d %s", a.Code, a.Body)
 	}
-	a = c.as("PATCH", v1+"?fieldManager=b", "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\nspec: {replicas: 3}\n", applyType)
-	if want := `Apply failed with 1 conflict: conflict with \"a\": .spec.replicas`; a.code != 409 || !strings.Contains(a.body, strings.Replace(want, ".spec.replicas", ".spec.size", 1)) {
-		t.Errorf("%d %s", a.code, a.body)
+	a = c.As("PATCH", v1+"?fieldManager=b", "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\nspec: {replicas: 3}\n", applyType)
+	if want := `Apply failed with 1 conflict: conflict with \"a\": .spec.replicas`; a.Code != 409 || !strings.Contains(a.Body, strings.Replace(want, ".spec.replicas", ".spec.size", 1)) {
+		t.Errorf("%d %s", a.Code, a.Body)
 	}
-	a = c.as("PATCH", v1+"/status?fieldManager=s", "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w, labels: {a: b}}\nstatus: {replicas: 3}\n", applyType)
-	if want := `a Apply example.com/v1beta1 {"f:spec":{".":{},"f:size":{},"f:tags":{}}}` + "\n" + `s Apply/status example.com/v1 {"f:status":{".":{},"f:replicas":{}}}`; a.code != 200 || managers(t, a) != want {
-		t.Errorf("%d %s\nwant %s", a.code, a.body, want)
+	a = c.As("PATCH", v1+"/status?fieldManager=s", "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w, labels: {a: b}}\nstatus: {replicas: 3}\n", applyType)
+	if want := `a Apply example.com/v1beta1 {"f:spec":{".":{},"f:size":{},"f:tags":{}}}` + "\n" + `s Apply/status example.com/v1 {"f:status":{".":{},"f:replicas":{}}}`; a.Code != 200 || managers(t, a) != want {
+		t.Errorf("%d %s\nwant %s", a.Code, a.Body, want)
 	}
-	a = c.as("PATCH", v1+"/scale?fieldManager=t&force=true", "apiVersion: autoscaling/v1\nkind: Scale\nmetadata: {name: w}\nspec: {replicas: 7}\n", applyType)
-	if a.code != 200 || !strings.Contains(a.body, `"spec":{"replicas":7}`) {
-		t.Errorf("%d %s", a.code, a.body)
+	a = c.As("PATCH", v1+"/scale?fieldManager=t&force=true", "apiVersion: autoscaling/v1\nkind: Scale\nmetadata: {name: w}\nspec: {replicas: 7}\n", applyType)
+	if a.Code != 200 || !strings.Contains(a.Body, `"spec":{"replicas":7}`) {
+		t.Errorf("%d %s", a.Code, a.Body)
 	}
 }

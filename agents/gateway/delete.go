@@ -44,14 +44,11 @@ func (g *gateway) delete(w http.ResponseWriter, r *request.Request) error {
 	if !gone && opts.OrphanDependents != nil && !*opts.OrphanDependents {
 		code = http.StatusAccepted
 	}
-	if gone && !returnsDeleted[r.Kind.Kind] || item == nil {
+	if gone && !r.Kind.ReturnsDeleted || item == nil {
 		return encode.Object(w, r, code, deletedStatus(r, item))
 	}
 	return encode.Item(w, r, code, item)
 }
-
-// returnsDeleted names the kinds whose delete answers with the object even when it has been removed.
-var returnsDeleted = map[string]bool{"Pod": true, "Service": true, "ServiceAccount": true}
 
 func deletedStatus(r *request.Request, item *registry.Item) *metav1.Status {
 	details := &metav1.StatusDetails{Name: r.Name, Group: r.Group, Kind: r.Kind.Plural}
@@ -78,10 +75,13 @@ func (g *gateway) deleteCollection(w http.ResponseWriter, r *request.Request) er
 		return apierrors.NewBadRequest("preconditions may not be set for a collection")
 	}
 	l.Version = r.Resource.Version
+	var texts []string
+	o.Warn = encode.CollectWarnings(&texts)
 	items, err := g.reg.DeleteCollection(r.Context(), r.Kind, r.Scope(), o, l)
 	if err != nil {
 		return err
 	}
+	encode.Warnings(w, texts)
 	list := registry.List{Items: items}
 	for _, it := range items {
 		list.Revision = max(list.Revision, it.Revision)

@@ -118,7 +118,7 @@ func TestShapes(t *testing.T) {
 		{"protobuf or JSON is JSON", mapsPath, "Accept: application/vnd.kubernetes.protobuf,application/json", `{"kind":"ConfigMapList","apiVersion":"v1"`},
 		{"pretty", mapsPath + "/m000?pretty=true", "Accept: application/json", "{\n  \"kind\": \"ConfigMap\",\n"},
 		{"discovery at once", "/apis", "Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json", `{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2"`},
-		{"in its old version", "/api", "Accept: application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json", `"apidiscovery.k8s.io/v2beta1"`},
+		{"in its old version, which is no more", "/api", "Accept: application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json", `"APIVersions"`},
 		{"plain", "/apis", "Accept: application/json", `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"apps"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

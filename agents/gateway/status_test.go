@@ -64,8 +64,6 @@ func TestStatusBodies(t *testing.T) {
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server does not allow this method on the requested resource","reason":"MethodNotAllowed","details":{},"code":405}`},
 		{"apply without a manager", "PATCH", maps + "/a", cm, []string{"Content-Type: application/apply-patch+yaml"}, 422,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch","reason":"Invalid","details":{"group":"meta.k8s.io","kind":"PatchOptions","causes":[{"reason":"FieldValueRequired","message":"Required value: is required for apply patch","field":"fieldManager"}]},"code":422}`},
-		{"protobuf only", "GET", maps + "/a", "", []string{"Accept: application/vnd.kubernetes.protobuf"}, 406,
-			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"only the following media types are accepted: application/json, application/yaml","reason":"NotAcceptable","code":406}`},
 		{"large body", "POST", maps, `{"data":"` + strings.Repeat("x", decode.MaxBody) + `"}`, nil, 413,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Request entity too large: limit is 3145728","reason":"RequestEntityTooLarge","code":413}`},
 		{"bad selector", "GET", maps + "?fieldSelector=spec.foo%3Dx", "", nil, 400,

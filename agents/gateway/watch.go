@@ -44,13 +44,13 @@ func (g *gateway) watch(w http.ResponseWriter, r *request.Request) error {
 	}
 	s := eventstream.New(w, &g.watchers)
 	defer s.Close()
-	w.Header().Set("Content-Type", request.JSONType)
+	w.Header().Set("Content-Type", framer.ContentType())
 	w.WriteHeader(http.StatusOK)
 	if s.Flush() != nil {
 		return nil
 	}
 	if err != nil {
-		s.Fail(err)
+		s.Fail(framer, err)
 		return nil
 	}
 	s.Run(ctx, watcher, framer)

@@ -1,15 +1,20 @@
 package apitest_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
 	"gantry/registry/store/storetest"
 	"gantry/schema"
+	"gantry/schema/batch"
 	"gantry/schema/core"
 )
 
@@ -136,6 +141,50 @@ func TestPropagation(t *testing.T) {
 	r, _ := registrytest.New(t)
 	_, _, err := r.Delete(registrytest.Context(t), core.ConfigMap, "default", "a", registry.DeleteOptions{Propagation: "Sideways"})
 	registrytest.WantError(t, err, registry.Invalid, `propagationPolicy: Unsupported value: "Sideways"`)
+}
+
+// TestDependentsOfJobsAreOrphaned: without a policy, as Kubernetes does it for this kind, and with a warning.
+func TestDependentsOfJobsAreOrphaned(t *testing.T) {
+	const orphan, foreground = "orphan", "foregroundDeletion"
+	for _, c := range []struct {
+		name, propagation string
+		had               []string
+		gone              bool
+		want              []string
+		warns             bool
+	}{
+		{"no policy", "", nil, false, []string{orphan}, true},
+		{"no policy, finalizers", "", []string{"example.com/hold"}, false, []string{"example.com/hold", orphan}, true},
+		{"no policy, one from before", "", []string{foreground}, false, []string{foreground}, true},
+		{"background", "Background", nil, true, nil, false},
+		{"orphan", "Orphan", nil, false, []string{orphan}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, _ := registrytest.New(t)
+			ctx := registrytest.Context(t)
+			in := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "a", Finalizers: c.had}}
+			in.Spec.Template.Spec.RestartPolicy = "Never"
+			in.Spec.Template.Spec.Containers = []corev1.Container{{Name: "c", Image: "i"}}
+			registrytest.Must(t)(r.Create(ctx, batch.Job, in, registry.WriteOptions{}))
+			var texts []string
+			o := registry.DeleteOptions{Propagation: c.propagation, Warn: func(t []string) { texts = append(texts, t...) }}
+			list, err := r.DeleteCollection(ctx, batch.Job, "default", registry.DeleteOptions{DryRun: true, Propagation: c.propagation, Warn: o.Warn}, registry.ListOptions{})
+			if err != nil || len(list) != 1 || (len(texts) == 1) != c.warns {
+				t.Errorf("collection: %d, %v, warnings %q", len(list), err, texts)
+			}
+			texts = nil
+			it, gone, err := r.Delete(ctx, batch.Job, "default", "a", o)
+			if err != nil || gone != c.gone {
+				t.Fatalf("gone %v, %v", gone, err)
+			}
+			if got := it.Object().GetFinalizers(); !gone && !slices.Equal(got, c.want) {
+				t.Errorf("finalizers %v, want %v", got, c.want)
+			}
+			if warned := len(texts) == 1 && strings.HasPrefix(texts[0], "child pods are preserved by default"); warned != c.warns {
+				t.Errorf("warnings %q", texts)
+			}
+		})
+	}
 }
 
 func TestDeletePreconditions(t *testing.T) {

@@ -31,7 +31,7 @@ func (c *podCheck) checkAffinity(p *field.Path) {
 
 func (c *podCheck) checkNodeAffinity(n *corev1.NodeAffinity, p *field.Path) {
 	if r := n.RequiredDuringSchedulingIgnoredDuringExecution; r != nil {
-		c.checkNodeSelector(r, p.Child(required))
+		c.checkNodeSelector(r, p.Child(required, "nodeSelectorTerms"), true)
 	}
 	for i := range n.PreferredDuringSchedulingIgnoredDuringExecution {
 		t, at := &n.PreferredDuringSchedulingIgnoredDuringExecution[i], p.Child(preferred).Index(i)
@@ -40,20 +40,20 @@ func (c *podCheck) checkNodeAffinity(n *corev1.NodeAffinity, p *field.Path) {
 	}
 }
 
-func (c *podCheck) checkNodeSelector(s *corev1.NodeSelector, p *field.Path) {
-	terms := p.Child("nodeSelectorTerms")
+// checkNodeSelector checks a requirement, whose terms are at p.
+func (c *podCheck) checkNodeSelector(s *corev1.NodeSelector, p *field.Path, values bool) {
 	if len(s.NodeSelectorTerms) == 0 {
-		c.Required(terms, "must have at least one node selector term")
+		c.Required(p, "must have at least one node selector term")
 	}
 	for i := range s.NodeSelectorTerms {
-		c.checkNodeTerm(&s.NodeSelectorTerms[i], terms.Index(i), true)
+		c.checkNodeTerm(&s.NodeSelectorTerms[i], p.Index(i), values)
 	}
 }
 
 // ValidateNodeSelector returns every error of the node selector at p, in another object than a pod.
 func ValidateNodeSelector(s *corev1.NodeSelector, p *field.Path) field.ErrorList {
 	var c podCheck
-	c.checkNodeSelector(s, p)
+	c.checkNodeSelector(s, p.Child("nodeSelectorTerms"), true)
 	return c.List
 }
 

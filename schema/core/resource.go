@@ -66,6 +66,13 @@ func checkResourceName(f *check.Errors, name corev1.ResourceName, p *field.Path)
 	return true
 }
 
+// ValidateContainerResourceName returns every error of the name of a resource that a container may ask for.
+func ValidateContainerResourceName(name corev1.ResourceName, p *field.Path) field.ErrorList {
+	var c podCheck
+	c.containerResource(name, p)
+	return c.List
+}
+
 // containerResource checks the name of a resource that a container asks for.
 func (c *podCheck) containerResource(name corev1.ResourceName, p *field.Path) {
 	if isCPUOrMemory(name) {

@@ -6,6 +6,8 @@ import (
 	"gantry/schema/admissionregistration"
 	"gantry/schema/apiregistration"
 	"gantry/schema/apps"
+	"gantry/schema/autoscaling"
+	"gantry/schema/batch"
 	"gantry/schema/certificates"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
@@ -13,9 +15,11 @@ import (
 	"gantry/schema/flowcontrol"
 	"gantry/schema/networking"
 	"gantry/schema/node"
+	"gantry/schema/policy"
 	"gantry/schema/rbac"
 	"gantry/schema/resource"
 	"gantry/schema/scheduling"
+	"gantry/schema/storage"
 )
 
 // New returns a holder of the built-in kinds: what a process begins with.
@@ -33,22 +37,38 @@ func BuiltIn() *schema.Set {
 		core.Secret,
 		core.ServiceAccount,
 		core.Event,
+		core.LimitRange,
+		core.PersistentVolumeClaim,
+		core.PersistentVolume,
+		core.PodTemplate,
+		core.ReplicationController,
+		core.ResourceQuota,
 		apiregistration.APIService,
 		apps.ControllerRevision,
 		apps.DaemonSet,
 		apps.Deployment,
 		apps.ReplicaSet,
 		apps.StatefulSet,
+		autoscaling.HorizontalPodAutoscaler,
+		batch.CronJob,
+		batch.Job,
 		certificates.CertificateSigningRequest,
 		networking.IngressClass,
 		networking.Ingress,
 		networking.IPAddress,
 		networking.NetworkPolicy,
 		networking.ServiceCIDR,
+		policy.PodDisruptionBudget,
 		rbac.ClusterRoleBinding,
 		rbac.ClusterRole,
 		rbac.RoleBinding,
 		rbac.Role,
+		storage.CSIDriver,
+		storage.CSINode,
+		storage.CSIStorageCapacity,
+		storage.StorageClass,
+		storage.VolumeAttachment,
+		storage.VolumeAttributesClass,
 		admissionregistration.MutatingAdmissionPolicy,
 		admissionregistration.MutatingAdmissionPolicyBinding,
 		admissionregistration.MutatingWebhookConfiguration,

@@ -139,7 +139,7 @@ func (d *Documents) Group(name string) request.Handler {
 			return func(w http.ResponseWriter, r *request.Request) error {
 				one := g.plain()
 				one.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
-				return d.discover(w, r, nil, one)
+				return d.discover(w, r, nil, &one)
 			}
 		}
 	}

@@ -4,7 +4,6 @@ package eventstream
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -76,7 +75,7 @@ func (s *Stream) Run(ctx context.Context, watcher *registry.Watcher, f *encode.E
 		case ctx.Err() != nil || request.Stopping(ctx).Err() != nil: // the registry may end with the gateway, and be noticed first
 			return
 		case err != nil:
-			s.Fail(err)
+			s.Fail(f, err)
 			return
 		}
 	}
@@ -170,11 +169,9 @@ func (s *Stream) cut() {
 }
 
 // Fail ends the stream with an ERROR event: the status line has long been sent.
-func (s *Stream) Fail(err error) {
-	status, jsonErr := json.Marshal(encode.StatusOf(err))
-	if jsonErr != nil {
-		return
+func (s *Stream) Fail(f *encode.EventFramer, fault error) {
+	var err error
+	if s.buf, err = f.AppendError(s.buf, fault); err == nil {
+		_ = s.write() // the stream ends in any case
 	}
-	s.buf = encode.AppendEvent(s.buf, "ERROR", status)
-	_ = s.write() // the stream ends in any case
 }
