@@ -25,5 +25,7 @@ func BuiltIn() Rules {
 			wantsRequest, nil, checkSubject},
 		{"DefaultIngressClass", "a new ingress that names no class has the default one",
 			resourceOf(networkingv1.GroupName, "ingresses", Create), setIngressClass, nil},
+		{"ResourceClaimAdminAccess", "claims on devices in use are for namespaces with a label; Kubernetes has this rule in the kind itself",
+			wantsAdminAccess, nil, checkAdminAccess},
 	}
 }
