@@ -103,8 +103,8 @@ func (s *spy) Delete(_ context.Context, k *schema.Kind, namespace, name string, 
 	return nil, false, s.note("delete", k, namespace, name, "", "")
 }
 
-func (s *spy) DeleteCollection(_ context.Context, k *schema.Kind, namespace string, _ registry.DeleteOptions, l registry.ListOptions) ([]*registry.Item, error) {
-	return nil, s.note("deletecollection", k, namespace, "", "", l.Fields)
+func (s *spy) DeleteCollection(_ context.Context, k *schema.Kind, namespace string, _ registry.DeleteOptions, l registry.ListOptions) (registry.List, error) {
+	return registry.List{}, s.note("deletecollection", k, namespace, "", "", l.Fields)
 }
 
 func (s *spy) Bind(_ context.Context, namespace, name string, _ *corev1.Binding, _ registry.WriteOptions) (*registry.Item, error) {
@@ -324,8 +324,8 @@ func (v verbs) Rules(context.Context, authenticationv1.UserInfo, string) (author
 	return authorize.Rules{}, nil
 }
 
-// TestCreatingByPut: a PUT that makes an object needs the right to create besides that to update, and makes none at a
-// subresource.
+// TestCreatingByPut checks that a PUT that creates an object needs the permission to create besides that to update, and that a PUT of a
+// subresource creates nothing.
 func TestCreatingByPut(t *testing.T) {
 	c := newCluster(t)
 	jane := leafOf(t, c.Pair("jane", pki.Request{CommonName: "jane"}))
