@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -21,7 +20,6 @@ import (
 	"gantry/registry/store/storetest"
 	"gantry/schema"
 	"gantry/schema/batch"
-	"gantry/schema/coordination"
 	"gantry/schema/core"
 )
 
