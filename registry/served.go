@@ -72,7 +72,9 @@ func ConvertItems(ctx context.Context, items []*Item, v *schema.Version) error {
 		return conversionError(ctx, k, v, err)
 	}
 	for n, it := range missing {
-		out[n].SetResourceVersion(strconv.FormatInt(it.Revision, 10))
+		if it.Revision != 0 { // a dry run has none
+			out[n].SetResourceVersion(strconv.FormatInt(it.Revision, 10))
+		}
 		data, err := schema.Encode(out[n])
 		if err != nil {
 			return conversionError(ctx, k, v, err)

@@ -14,7 +14,7 @@ func checkAllocation(f *check.Errors, a *resourcev1.AllocationResult, names requ
 	devices := p.Child("devices")
 	each(f, a.Devices.Results, maxRequests, devices.Child("results"), func(r *resourcev1.DeviceRequestAllocationResult, at *field.Path) {
 		names.checkOne(f, r.Request, at.Child("request"))
-		checkDriver(f, r.Driver, at.Child("driver"))
+		core.CheckDriverName(f, r.Driver, at.Child("driver"))
 		checkPool(f, r.Pool, at.Child("pool"))
 		f.Label(at.Child("device"), r.Device)
 		checkBinding(f, r.BindingConditions, r.BindingFailureConditions, at)
@@ -42,7 +42,7 @@ const (
 
 // checkDeviceStatus checks what a driver says of one of the known devices.
 func checkDeviceStatus(f *check.Errors, d *resourcev1.AllocatedDeviceStatus, known map[device]bool, p *field.Path) {
-	checkDriver(f, d.Driver, p.Child("driver"))
+	core.CheckDriverName(f, d.Driver, p.Child("driver"))
 	checkPool(f, d.Pool, p.Child("pool"))
 	f.Label(p.Child("device"), d.Device)
 	if d.ShareID != nil {

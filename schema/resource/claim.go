@@ -27,7 +27,7 @@ var ResourceClaim = &schema.Kind{
 			c := obj.(*resourcev1.ResourceClaim)
 			return []any{c.Name, claimState(c), schema.Age(c.CreationTimestamp, now)}
 		},
-		Default: schema.Preparation(func(c *resourcev1.ResourceClaim) { defaultRequests(c.Spec.Devices.Requests) }),
+		Default: schema.Preparation(defaultClaim),
 	},
 	Plural: "resourceclaims", Singular: "resourceclaim",
 	Namespaced: true,
@@ -35,6 +35,7 @@ var ResourceClaim = &schema.Kind{
 
 	Subresources:        []schema.Subresource{schema.Status(prepareClaimStatus, validateClaimStatus)},
 	UnconditionalUpdate: true,
+	ReturnsDeleted:      true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
 	PrepareCreate:  schema.Preparation(func(c *resourcev1.ResourceClaim) { c.Status = resourcev1.ResourceClaimStatus{} }),
@@ -57,6 +58,7 @@ var ResourceClaimTemplate = &schema.Kind{
 	Prefix:     "resourceclaimtemplates",
 
 	UnconditionalUpdate: true,
+	ReturnsDeleted:      true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
 	Validate:       schema.Validation(validateTemplate),
@@ -87,14 +89,34 @@ func claimState(c *resourcev1.ResourceClaim) string {
 	return strings.Join(states, ",")
 }
 
+func defaultClaim(c *resourcev1.ResourceClaim) {
+	defaultRequests(c.Spec.Devices.Requests)
+	if a := c.Status.Allocation; a != nil {
+		for i := range a.Devices.Results {
+			defaultTolerations(a.Devices.Results[i].Tolerations)
+		}
+	}
+}
+
+func defaultTolerations(list []resourcev1.DeviceToleration) {
+	for i := range list {
+		if list[i].Operator == "" {
+			list[i].Operator = resourcev1.DeviceTolerationOpEqual
+		}
+	}
+}
+
 func defaultRequests(requests []resourcev1.DeviceRequest) {
 	for i := range requests {
 		r := &requests[i]
 		if r.Exactly != nil {
 			defaultCount(&r.Exactly.AllocationMode, &r.Exactly.Count)
+			defaultTolerations(r.Exactly.Tolerations)
 		}
 		for j := range r.FirstAvailable {
-			defaultCount(&r.FirstAvailable[j].AllocationMode, &r.FirstAvailable[j].Count)
+			s := &r.FirstAvailable[j]
+			defaultCount(&s.AllocationMode, &s.Count)
+			defaultTolerations(s.Tolerations)
 		}
 	}
 }

@@ -190,7 +190,9 @@ func TestClaimParts(t *testing.T) {
 	old := newClaim()
 	old.Name, old.CreationTimestamp = "c", now
 	ResourceClaim.Default(old)
-	if e := old.Spec.Devices.Requests[0].Exactly; e.AllocationMode != "ExactCount" || e.Count != 1 || old.Spec.Devices.Requests[1].FirstAvailable[0].Count != 1 {
+	old.Spec.Devices.Requests[0].Exactly.Tolerations = []resourcev1.DeviceToleration{{Key: "k"}}
+	ResourceClaim.Default(old)
+	if e := old.Spec.Devices.Requests[0].Exactly; e.Tolerations[0].Operator != "Equal" || e.AllocationMode != "ExactCount" || e.Count != 1 || old.Spec.Devices.Requests[1].FirstAvailable[0].Count != 1 {
 		t.Errorf("defaulted: %+v", old.Spec)
 	}
 	old.Status.Allocation = allocation()

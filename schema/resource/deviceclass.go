@@ -25,6 +25,7 @@ var DeviceClass = &schema.Kind{
 	Prefix: "deviceclasses",
 
 	UnconditionalUpdate: true,
+	ReturnsDeleted:      true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
 	PrepareCreate: schema.Preparation(func(c *resourcev1.DeviceClass) { c.Generation = 1 }),

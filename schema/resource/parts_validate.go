@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/schema"
+	"gantry/schema/core"
 	"gantry/schema/internal/check"
 )
 
@@ -39,7 +40,7 @@ func checkConfig(f *check.Errors, c *resourcev1.DeviceConfiguration, p *field.Pa
 		f.Required(p.Child("opaque"), "")
 		return
 	}
-	checkDriver(f, c.Opaque.Driver, p.Child("opaque", "driver"))
+	core.CheckDriverName(f, c.Opaque.Driver, p.Child("opaque", "driver"))
 	checkObject(f, c.Opaque.Parameters.Raw, maxParameters, p.Child("opaque", "parameters"))
 }
 
@@ -57,17 +58,6 @@ func checkObject(f *check.Errors, raw []byte, most int, p *field.Path) {
 	} else if _, is := value.(map[string]any); !is {
 		f.Invalid(p, "<value omitted>", "must be a valid JSON object")
 	}
-}
-
-// checkDriver requires a subdomain of 63 bytes at most, in any case.
-func checkDriver(f *check.Errors, name string, p *field.Path) {
-	if !f.Set(p, name) {
-		return
-	}
-	if len(name) > maxDriver {
-		f.Add(field.TooLong(p, "", maxDriver))
-	}
-	f.Each(p, name, validation.IsDNS1123Subdomain(strings.ToLower(name)))
 }
 
 // checkPool requires subdomains separated by slashes.
@@ -105,7 +95,7 @@ func checkName(f *check.Errors, name string, p *field.Path) {
 		if domain == "" {
 			f.Invalid(p, "", "the domain must not be empty")
 		} else {
-			checkDriver(f, domain, p)
+			core.CheckDriverName(f, domain, p)
 		}
 		if id == "" {
 			f.Invalid(p, "", "the name must not be empty")

@@ -40,6 +40,7 @@ var ResourceSlice = &schema.Kind{
 	Prefix: "resourceslices",
 
 	UnconditionalUpdate: true,
+	ReturnsDeleted:      true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
 	PrepareCreate: schema.Preparation(func(s *resourcev1.ResourceSlice) {

@@ -43,7 +43,7 @@ func validateSliceUpdate(s, old *resourcev1.ResourceSlice) field.ErrorList {
 
 // checkSlice checks what a driver tells; old is nil for a create. Taints that a device had are not checked again.
 func checkSlice(spec, old *resourcev1.ResourceSliceSpec) (f check.Errors) {
-	checkDriver(&f, spec.Driver, specPath.Child("driver"))
+	core.CheckDriverName(&f, spec.Driver, specPath.Child("driver"))
 	pool := specPath.Child("pool")
 	checkPool(&f, spec.Pool.Name, pool.Child("name"))
 	f.Positive(pool.Child("resourceSliceCount"), spec.Pool.ResourceSliceCount)
