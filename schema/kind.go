@@ -43,6 +43,10 @@ type Kind struct {
 	UnconditionalUpdate bool
 	// CreateOnUpdate makes a PUT of an absent name a create.
 	CreateOnUpdate bool
+	// NamedByUUID gives an object that is created without a name a UUID as its name.
+	NamedByUUID bool
+	// ReturnsDeleted makes the answer to a delete the object itself, where it is gone; else it is a Status.
+	ReturnsDeleted bool
 
 	// OrphansDependents tells that a deletion without a propagation policy leaves the object's dependents alone, as "Orphan" does.
 	OrphansDependents bool

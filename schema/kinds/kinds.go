@@ -14,6 +14,7 @@ import (
 	"gantry/schema/policy"
 	"gantry/schema/rbac"
 	"gantry/schema/scheduling"
+	"gantry/schema/storage"
 )
 
 // New returns a holder of the built-in kinds: what a process begins with.
@@ -25,14 +26,18 @@ func BuiltIn() *schema.Set {
 		core.Namespace,
 		core.Node,
 		core.Pod,
-		core.PodTemplate,
-		core.ReplicationController,
 		core.Service,
 		core.Endpoints,
 		core.ConfigMap,
 		core.Secret,
 		core.ServiceAccount,
 		core.Event,
+		core.LimitRange,
+		core.PersistentVolumeClaim,
+		core.PersistentVolume,
+		core.PodTemplate,
+		core.ReplicationController,
+		core.ResourceQuota,
 		apps.ControllerRevision,
 		apps.DaemonSet,
 		apps.Deployment,
@@ -51,6 +56,12 @@ func BuiltIn() *schema.Set {
 		rbac.ClusterRole,
 		rbac.RoleBinding,
 		rbac.Role,
+		storage.CSIDriver,
+		storage.CSINode,
+		storage.CSIStorageCapacity,
+		storage.StorageClass,
+		storage.VolumeAttachment,
+		storage.VolumeAttributesClass,
 		scheduling.PriorityClass,
 		coordination.Lease,
 		node.RuntimeClass,

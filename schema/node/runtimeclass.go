@@ -92,7 +92,7 @@ func runtimeClassWarnings(c, _ *nodev1.RuntimeClass) (texts []string) {
 		return nil
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Scheduling.NodeSelector)) {
-		if text, deprecated := core.NodeLabelDeprecation(key); deprecated && len(texts) < maxWarnings {
+		if text := core.NodeLabelNote(key); text != "" && len(texts) < maxWarnings {
 			texts = append(texts, fmt.Sprintf("%s: %s", field.NewPath("scheduling", "nodeSelector"), text))
 		}
 	}
