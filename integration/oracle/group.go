@@ -97,6 +97,9 @@ func maskPath(path string) string {
 
 // maskDocument is maskPath without the names that OpenAPI documents have as keys.
 func maskDocument(path string) string {
+	if at := strings.Index(path, ".fieldsV1."); at >= 0 {
+		path = path[:at+len(".fieldsV1")]
+	}
 	return property.ReplaceAllString(maskPath(path), "properties.*")
 }
 
