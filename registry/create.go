@@ -98,6 +98,9 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	}
 	createMeta(obj, time.Now())
 	applyTo(k.PrepareCreate, obj)
+	if set := r.hooksOf(k).setCreator; set != nil {
+		set(obj, r.userOf(ctx))
+	}
 	errs := schema.ValidateMeta(k, obj)
 	if complete := r.hooksOf(k).complete; complete != nil {
 		errs = append(errs, complete(obj)...)

@@ -57,6 +57,9 @@ type Kind struct {
 	// k8s.io/apimachinery/pkg/api/validation.ValidateNameFunc does.
 	ValidateName func(name string, prefix bool) []string
 
+	// AnyFinalizer allows finalizers without a domain, which no other kinds may have.
+	AnyFinalizer bool
+
 	// PrepareCreate clears what a client may not set on create: status (where that is a subresource), and sets
 	// metadata.generation to 1 where the kind keeps one.
 	PrepareCreate func(obj Object)

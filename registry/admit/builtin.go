@@ -23,5 +23,7 @@ func BuiltIn() Rules {
 			resource("persistentvolumeclaims", Update), nil, checkResize},
 		{"DefaultIngressClass", "a new ingress that names no class has the default one",
 			resourceOf(networkingv1.GroupName, "ingresses", Create), setIngressClass, nil},
+		{"CertificateSubjectRestriction", "nobody requests a client certificate of the group system:masters",
+			wantsRequest, nil, checkSubject},
 	}
 }

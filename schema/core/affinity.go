@@ -50,6 +50,13 @@ func (c *podCheck) checkNodeSelector(s *corev1.NodeSelector, p *field.Path, valu
 	}
 }
 
+// ValidateNodeSelector returns every error of the node selector at p, in another object than a pod.
+func ValidateNodeSelector(s *corev1.NodeSelector, p *field.Path) field.ErrorList {
+	var c podCheck
+	c.checkNodeSelector(s, p.Child("nodeSelectorTerms"), true)
+	return c.List
+}
+
 func (c *podCheck) checkWeight(weight int32, p *field.Path) {
 	if weight < 1 || weight > 100 {
 		c.Invalid(p.Child("weight"), weight, "must be in the range 1-100")

@@ -8,6 +8,7 @@ import (
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/schema/internal/check"
 	"gantry/schema/pods"
 )
 

@@ -3,16 +3,21 @@ package kinds
 
 import (
 	"gantry/schema"
+	"gantry/schema/admissionregistration"
+	"gantry/schema/apiregistration"
 	"gantry/schema/apps"
 	"gantry/schema/autoscaling"
 	"gantry/schema/batch"
+	"gantry/schema/certificates"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/flowcontrol"
 	"gantry/schema/networking"
 	"gantry/schema/node"
 	"gantry/schema/policy"
 	"gantry/schema/rbac"
+	"gantry/schema/resource"
 	"gantry/schema/scheduling"
 	"gantry/schema/storage"
 )
@@ -38,6 +43,7 @@ func BuiltIn() *schema.Set {
 		core.PodTemplate,
 		core.ReplicationController,
 		core.ResourceQuota,
+		apiregistration.APIService,
 		apps.ControllerRevision,
 		apps.DaemonSet,
 		apps.Deployment,
@@ -46,6 +52,7 @@ func BuiltIn() *schema.Set {
 		autoscaling.HorizontalPodAutoscaler,
 		batch.CronJob,
 		batch.Job,
+		certificates.CertificateSigningRequest,
 		networking.IngressClass,
 		networking.Ingress,
 		networking.IPAddress,
@@ -62,9 +69,21 @@ func BuiltIn() *schema.Set {
 		storage.StorageClass,
 		storage.VolumeAttachment,
 		storage.VolumeAttributesClass,
+		admissionregistration.MutatingAdmissionPolicy,
+		admissionregistration.MutatingAdmissionPolicyBinding,
+		admissionregistration.MutatingWebhookConfiguration,
+		admissionregistration.ValidatingAdmissionPolicy,
+		admissionregistration.ValidatingAdmissionPolicyBinding,
+		admissionregistration.ValidatingWebhookConfiguration,
 		scheduling.PriorityClass,
 		coordination.Lease,
 		node.RuntimeClass,
 		discovery.EndpointSlice,
+		resource.DeviceClass,
+		resource.ResourceClaim,
+		resource.ResourceClaimTemplate,
+		resource.ResourceSlice,
+		flowcontrol.FlowSchema,
+		flowcontrol.PriorityLevelConfiguration,
 	)
 }

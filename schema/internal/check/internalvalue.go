@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Internal is a value as errors of Kubernetes show it, which are about its internal types: every field is there, by its Go name. Fields
+// InternalValue is a value as errors of Kubernetes show it, which are about its internal types: every field is there, by its Go name. Fields
 // come in the order of the internal type. Types of other modules, as metav1's, are shown as they are. v has no cycles.
-func Internal(v any) any {
+func InternalValue(v any) any {
 	if v == nil {
 		return nil
 	}

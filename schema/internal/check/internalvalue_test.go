@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-func TestInternal(t *testing.T) {
+func TestInternalValue(t *testing.T) {
 	mode := corev1.HostPathDirectory
 	for _, tt := range []struct {
 		name string
@@ -30,7 +30,7 @@ func TestInternal(t *testing.T) {
 		{"embedded fields", corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "a"}}, `{"Name":"a","Optional":null}`},
 		{"another order", corev1.PersistentVolumeSource{}, `{"GCEPersistentDisk":null,"AWSElasticBlockStore":null,"HostPath":null,"Glusterfs":null,"NFS":null,"RBD":null,"Quobyte":null,"ISCSI":null,"FlexVolume":null,"Cinder":null,"CephFS":null,"FC":null,"Flocker":null,"AzureFile":null,"VsphereVolume":null,"AzureDisk":null,"PhotonPersistentDisk":null,"PortworxVolume":null,"ScaleIO":null,"Local":null,"StorageOS":null,"CSI":null}`},
 	} {
-		if got, err := json.Marshal(Internal(tt.in)); err != nil || string(got) != tt.want {
+		if got, err := json.Marshal(InternalValue(tt.in)); err != nil || string(got) != tt.want {
 			t.Errorf("%s: %s, %v, want %s", tt.name, got, err, tt.want)
 		}
 	}
