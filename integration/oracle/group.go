@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,17 +66,21 @@ func signature(r result, d difference) string {
 		}
 	}
 	if d.path == "header Warning" {
-		unquote := strings.NewReplacer(`299 - "`, "", `\"`, `"`)
-		d.upstream, d.gantry = unquote.Replace(d.upstream), unquote.Replace(d.gantry)
+		text := strings.NewReplacer(`299 - "`, "", `\"`, `"`)
+		d.upstream, d.gantry = text.Replace(d.upstream), text.Replace(d.gantry)
 	}
 	if last := d.path[strings.LastIndexByte(d.path, '.')+1:]; last == "message" {
-		d.upstream, d.gantry = strings.Trim(d.upstream, `"`), strings.Trim(d.gantry, `"`)
+		d.upstream, d.gantry = unquote(d.upstream), unquote(d.gantry)
 	}
 	return maskDocument(d.path) + ": upstream " + mask(d.upstream, r.kind) + ", gantry " + mask(d.gantry, r.kind)
 }
 
 var (
-	quoted     = regexp.MustCompile(`\\?"(\\.|[^"\\])*\\?"`)
+	quoted     = regexp.MustCompile(`"(\\.|[^"\\])*"`)
+	unhandled  = regexp.MustCompile(`^.* in version .* cannot be handled as a`)
+	inVersion  = regexp.MustCompile(`API version in the data \(.*?\)`)
+	bodyText   = regexp.MustCompile(`\((\{.*|[0-9a-f]{4,}[ .]*)\)$`)
+	parsed     = regexp.MustCompile(`(?i)(parsing time|strconv\.\S+: parsing|GroupVersion string:) .*`)
 	number     = regexp.MustCompile(`\b\d+(\.\d+)?\b`)
 	index      = regexp.MustCompile(`\[(\d+|"[^"]*")\]`)
 	goField    = regexp.MustCompile(`Go struct field \S+`)
@@ -92,7 +97,18 @@ func maskPath(path string) string {
 
 // maskDocument is maskPath without the names that OpenAPI documents have as keys.
 func maskDocument(path string) string {
+	if at := strings.Index(path, ".fieldsV1."); at >= 0 {
+		path = path[:at+len(".fieldsV1")]
+	}
 	return property.ReplaceAllString(maskPath(path), "properties.*")
+}
+
+func unquote(text string) string {
+	var s string
+	if json.Unmarshal([]byte(text), &s) != nil {
+		return text
+	}
+	return s
 }
 
 func mask(s string, k *kind) string {
@@ -118,6 +134,10 @@ func mask(s string, k *kind) string {
 		return s
 	}
 	s, _, _ = strings.Cut(s, "\n@@") // the place of a textual comparison
+	s = unhandled.ReplaceAllString(s, "K in version V cannot be handled as a")
+	s = inVersion.ReplaceAllString(s, "API version in the data")
+	s = bodyText.ReplaceAllString(s, "(..)")
+	s = parsed.ReplaceAllString(s, "$1 V")
 	s = goField.ReplaceAllString(s, "Go struct field F")
 	s = goNumber.ReplaceAllString(s, "json: cannot unmarshal $1 into Go")
 	s = quoted.ReplaceAllString(s, `".."`)

@@ -46,7 +46,7 @@ var (
 	ageText     = regexp.MustCompile(`^(\d+[smhd])+$`)
 	accessName  = regexp.MustCompile(`kube-api-access-[a-z0-9]{5}`)
 	patchValue  = regexp.MustCompile(`^Invalid value: "(\\.|[^"\\])*": `)
-	objectValue = regexp.MustCompile(`(?s)^Invalid value: [{\[].*[}\]]: `)
+	objectValue = regexp.MustCompile(`(?s)^(Invalid|Duplicate|Unsupported) value: [{\[].*[}\]]`)
 	hostPort    = regexp.MustCompile(`192\.0\.2\.\d+:\d+|127\.0\.0\.1:\d+`)
 	storageKey  = regexp.MustCompile(`Key: /(upstream|second|registry)/`)
 	nodePort    = regexp.MustCompile(`:3[0-2]\d{3}/`)
@@ -133,7 +133,7 @@ func normaliseCause(message string, patch bool) string {
 	if patch {
 		message = patchValue.ReplaceAllString(message, "Invalid value: <object>: ")
 	}
-	message = objectValue.ReplaceAllString(message, "Invalid value: <object>: ")
+	message = objectValue.ReplaceAllString(message, "$1 value: <object>")
 	message, _, _ = strings.Cut(message, "\n@@")
 	return message
 }

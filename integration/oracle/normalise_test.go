@@ -19,6 +19,7 @@ func TestNormalise(t *testing.T) {
 		{"ages", "", `{"kind":"Table","rows":[{"cells":["a","3m5s","1"]}]}`, `{"kind":"Table","rows":[{"cells":["a","<age>","1"]}]}`},
 		{"managers", "", `{"metadata":{"managedFields":[{"manager":"b"},{"manager":"a"}]}}`, `{"metadata":{"managedFields":[{"manager":"a"},{"manager":"b"}]}}`},
 		{"patched object", "", `{"causes":[{"field":"patch","message":"Invalid value: \"{\\\"a\\\":1}\": bad"}]}`, `{"causes":[{"field":"patch","message":"Invalid value: <object>: bad"}]}`},
+		{"internal type", "", `{"causes":[{"field":"a","message":"Duplicate value: {\"Key\":\"a\"}: must be unique"}]}`, `{"causes":[{"field":"a","message":"Duplicate value: <object>: must be unique"}]}`},
 		{"progress", "", `{"type":"ADDED"}{"type":"BOOKMARK"}`, `[{"type":"ADDED"}]`},
 	}
 	for _, tt := range tests {
