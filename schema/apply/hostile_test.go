@@ -13,6 +13,7 @@ import (
 
 	"gantry/schema/apply"
 	"gantry/schema/core"
+	"gantry/schema/internal/cost"
 )
 
 func entryOf(manager, operation, version, fields string) metav1.ManagedFieldsEntry {
@@ -70,20 +71,21 @@ func TestHostileEntries(t *testing.T) {
 				ObjectMeta: metav1.ObjectMeta{Name: "m", Namespace: "n", UID: "u", ManagedFields: entries},
 				Data:       map[string]string{"k1": "a", "k2": "b"},
 			}
-			start := time.Now()
 			types := &apply.Types{}
 			obj := live.DeepCopy()
 			obj.Data["k1"] = "c"
-			if err := types.Update(context.Background(), apply.Write{Kind: core.ConfigMap, Manager: "u"}, live, obj); err != nil {
-				t.Errorf("update: %v", err)
-			}
+			took, _ := cost.Of(t, func() {
+				if err := types.Update(context.Background(), apply.Write{Kind: core.ConfigMap, Manager: "u"}, live, obj); err != nil {
+					t.Errorf("update: %v", err)
+				}
+				if _, err := write(types, core.ConfigMap, live, step{manager: "a", config: configMap + `{"k1":"x"}}`, force: true}); err != nil {
+					t.Errorf("apply: %v", err)
+				}
+			})
 			if n := len(obj.ManagedFields); n > 257 {
 				t.Errorf("%d entries after an update", n)
 			}
-			if _, err := write(types, core.ConfigMap, live, step{manager: "a", config: configMap + `{"k1":"x"}}`, force: true}); err != nil {
-				t.Errorf("apply: %v", err)
-			}
-			if took := time.Since(start); took > 5*time.Second {
+			if took > 5*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})

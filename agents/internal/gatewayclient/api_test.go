@@ -68,7 +68,7 @@ func gatewayTo(t *testing.T, r *registry.Registry) *gatewayclient.Client {
 	select {
 	case at := <-bound:
 		admin := pair("admin", pki.Request{CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}})
-		return gatewayclient.New([]string{"https://" + at.String()}, &tls.Config{RootCAs: ca.Pool(), Certificates: []tls.Certificate{admin}}, kinds.New())
+		return gatewayclient.New([]string{"https://" + at.String()}, &tls.Config{RootCAs: ca.Pool(), Certificates: []tls.Certificate{admin}}, kinds.New(), "test")
 	case err := <-ended:
 		t.Fatalf("the gateway ended with %v", err)
 		return nil
