@@ -148,7 +148,7 @@ func TestBrokenManagedFields(t *testing.T) {
 	for name, entries := range map[string]string{
 		"no operation": `[{"manager":"m"}]`, "a long name": `[{"manager":"` + strings.Repeat("m", 1000) + `","operation":"Apply","apiVersion":"apps/v1","fieldsType":"FieldsV1","fieldsV1":{"f:spec":{}}}]`,
 		"no path": `[{"manager":"m","operation":"Apply","apiVersion":"apps/v1","fieldsType":"FieldsV1","fieldsV1":{"x":{}}}]`, "a number": `[{"manager":"m","operation":"Apply","apiVersion":"apps/v1","fieldsType":"FieldsV1","fieldsV1":1}]`,
-		"deep": `[{"manager":"m","operation":"Apply","apiVersion":"apps/v1","fieldsType":"FieldsV1","fieldsV1":` + strings.Repeat(`{"f:a":`, 220) + "{}" + strings.Repeat("}", 220) + `}]`,
+		"deep":  `[{"manager":"m","operation":"Apply","apiVersion":"apps/v1","fieldsType":"FieldsV1","fieldsV1":` + strings.Repeat(`{"f:a":`, 220) + "{}" + strings.Repeat("}", 220) + `}]`,
 		"empty": `[]`, "one empty": `[{}]`, "another version": `[{"manager":"m","operation":"Apply","apiVersion":"apps/v9","fieldsType":"FieldsV1","fieldsV1":{"f:spec":{"f:replicas":{}}}}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
