@@ -71,12 +71,12 @@ func TestWritesOfAgentsAreManaged(t *testing.T) {
 	wantManagers(t, it, mine, `test Update/binding {"f:spec":{"f:nodeName":{}},"f:status":{"f:conditions":{".":{},"k:{\"type\":\"PodScheduled\"}":`+
 		`{".":{},"f:lastProbeTime":{},"f:lastTransitionTime":{},"f:observedGeneration":{},"f:status":{},"f:type":{}}}}}`)
 
-	it = modify(t, r, "default", "p", "status", func(p *corev1.Pod) { p.Status.Message = "m"; p.Labels = map[string]string{"ignored": "1"} })
+	it = registrytest.Modify(t, r, "default", "p", "status", func(p *corev1.Pod) { p.Status.Message = "m"; p.Labels = map[string]string{"ignored": "1"} })
 	if got := strings.Join(managersOf(it), "\n"); !strings.Contains(got, `test Update/status {"f:status":{"f:message":{}}}`) && !strings.Contains(got, `"f:message":{}`) {
 		t.Errorf("managers\n%s", got)
 	}
 	before := it
-	if it = modify(t, r, "default", "p", "status", func(p *corev1.Pod) { p.Status.Message = "m" }); it.Revision != before.Revision {
+	if it = registrytest.Modify(t, r, "default", "p", "status", func(p *corev1.Pod) { p.Status.Message = "m" }); it.Revision != before.Revision {
 		t.Errorf("a write that changes nothing made revision %d of %d", it.Revision, before.Revision)
 	}
 }
@@ -85,10 +85,10 @@ func TestWritesOfAgentsAreManaged(t *testing.T) {
 func TestUnmanagedObjects(t *testing.T) {
 	r, _ := registrytest.New(t)
 	ctx := context.Background()
-	if _, err := r.Create(ctx, core.Pod, pod("p"), registry.WriteOptions{FieldManager: "kubectl-create"}); err != nil {
+	if _, err := r.Create(ctx, core.Pod, registrytest.Pod("p"), registry.WriteOptions{FieldManager: "kubectl-create"}); err != nil {
 		t.Fatal(err)
 	}
-	wantManagers(t, modify(t, r, "default", "p", "", func(p *corev1.Pod) { p.Labels = map[string]string{"a": "b"} }))
+	wantManagers(t, registrytest.Modify(t, r, "default", "p", "", func(p *corev1.Pod) { p.Labels = map[string]string{"a": "b"} }))
 }
 
 // TestApplyAgain repeats a conflicting write of two registries: neither loses the other's fields.

@@ -14,6 +14,7 @@ import (
 
 	"gantry/registry/embedded/embeddedtest"
 	"gantry/registry/store"
+	"gantry/registry/store/storetest"
 )
 
 // counted is a store that counts the watches of history that were opened, those open at a time, and what progress was asked for.
@@ -58,12 +59,12 @@ func pastChanges(t *testing.T, s store.Store, n int) (revs []int64) {
 		case err != nil:
 			t.Fatal(err)
 		case kv != nil && i%7 == 0:
-			revs = append(revs, del(t, s, key))
+			revs = append(revs, storetest.Delete(t, s, key))
 		default:
-			revs = append(revs, put(t, s, key, podJSON("n", name, fmt.Sprintf(`"i":"%d"`, i))))
+			revs = append(revs, storetest.Put(t, s, key, storetest.Pod("n", name, fmt.Sprintf(`"i":"%d"`, i))))
 		}
 		if i%5 == 0 {
-			put(t, s, "/registry/minions/x", "{}")
+			storetest.Put(t, s, "/registry/minions/x", "{}")
 		}
 	}
 	return revs

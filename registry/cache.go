@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"gantry/registry/index"
 	"gantry/registry/quarantine"
 	"gantry/registry/safely"
 	"gantry/registry/store"
@@ -44,7 +45,7 @@ type cache struct {
 	syncErr    error  // why it is not up to date; nil: it is
 	rev        int64  // every change up to it is applied
 	last       int64  // the revision of the last change of the state
-	view       view
+	view       index.View[Item]
 	ring       ring
 	gauge      prometheus.Gauge
 	advanced   chan struct{} // closed and replaced when rev, filled or syncErr changes
@@ -72,7 +73,7 @@ func newCache(r *Registry, k *schema.Kind) *cache {
 // count publishes how many objects there are; c.mu is held.
 func (c *cache) count() {
 	if c.gauge != nil {
-		c.gauge.Set(float64(len(c.view.byKey)))
+		c.gauge.Set(float64(c.view.Len()))
 	}
 }
 
@@ -332,7 +333,7 @@ func (c *cache) dropExpired() {
 func (c *cache) goodRevision(relKey string) int64 {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if it := c.view.byKey[relKey]; it != nil {
+	if it := c.view.Get(relKey); it != nil {
 		return it.Revision
 	}
 	return 0
@@ -340,7 +341,7 @@ func (c *cache) goodRevision(relKey string) int64 {
 
 // step applies one change to the state and the history; c.mu is held.
 func (c *cache) step(ch change, now time.Time) {
-	old := c.view.set(ch.relKey, ch.item)
+	old := c.view.Set(ch.relKey, ch.item)
 	c.last = ch.rev
 	if ch.item != nil || ch.deleted {
 		c.lastChange = ch

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gantry/registry/selector"
 	"gantry/registry/store"
 	"gantry/schema"
 )
@@ -104,7 +105,7 @@ func (c *cache) dropPages(rev int64) {
 func (c *cache) stateAt(rev int64) ([]*Item, bool) {
 	defer c.unlock(c.lockSorted(""))
 	if c.filled && c.last <= rev && rev <= c.rev {
-		return c.view.sorted, true
+		return c.view.Sorted(), true
 	}
 	for _, p := range c.pages {
 		if p.rev == rev {
@@ -115,8 +116,8 @@ func (c *cache) stateAt(rev int64) ([]*Item, bool) {
 }
 
 // listOn serves the page that a continue token names.
-func (c *cache) listOn(ctx context.Context, s selector, o ListOptions) (List, error) {
-	start, rev, err := decodeContinue(c.kind, s.namespace, o.Continue)
+func (c *cache) listOn(ctx context.Context, s selector.Selector, o ListOptions) (List, error) {
+	start, rev, err := decodeContinue(c.kind, s.Namespace, o.Continue)
 	if err != nil {
 		return List{}, err
 	}
@@ -138,12 +139,12 @@ func (c *cache) listOn(ctx context.Context, s selector, o ListOptions) (List, er
 }
 
 // listAt serves a list exactly at rev, from key start on: from the cache where it has that state, else from etcd.
-func (c *cache) listAt(ctx context.Context, s selector, start string, limit, rev int64) (List, error) {
+func (c *cache) listAt(ctx context.Context, s selector.Selector, start string, limit, rev int64) (List, error) {
 	if err := c.await(ctx, 0); err != nil {
 		return List{}, err
 	}
 	if sorted, ok := c.stateAt(rev); ok {
-		lo, hi := namespaceSpan(s.namespace)
+		lo, hi := namespaceSpan(s.Namespace)
 		l := pageOf(c.kind, span(sorted, lo, hi), s, start, limit, rev)
 		if l.Continue != "" {
 			c.keepPage(rev, sorted)
@@ -166,7 +167,7 @@ const tooOldToken = "The provided continue parameter is too old to display a con
 	"were created, modified, or deleted between the time the first chunk was returned and now may show up in the list."
 
 // listStore reads a list from etcd at rev.
-func (c *cache) listStore(ctx context.Context, s selector, start string, limit, rev int64) (List, error) {
+func (c *cache) listStore(ctx context.Context, s selector.Selector, start string, limit, rev int64) (List, error) {
 	if now, err := c.store.Revision(ctx); err != nil {
 		return List{}, err
 	} else if rev > now {
@@ -178,7 +179,7 @@ func (c *cache) listStore(ctx context.Context, s selector, start string, limit, 
 	case <-ctx.Done():
 		return List{}, ctxError(ctx)
 	}
-	lo, hi := namespaceSpan(s.namespace)
+	lo, hi := namespaceSpan(s.Namespace)
 	key, end := c.prefix+max(lo, start), store.RangeEnd(c.prefix)
 	if hi != "" {
 		end = c.prefix + hi
@@ -186,7 +187,7 @@ func (c *cache) listStore(ctx context.Context, s selector, start string, limit, 
 	l := List{Revision: rev}
 	for {
 		ask := int64(listPage)
-		if s.all && limit > 0 {
+		if s.All && limit > 0 {
 			ask = min(ask, limit-int64(len(l.Items)))
 		}
 		items, last, count, err := c.listPage(ctx, key, end, ask, rev)
@@ -194,14 +195,14 @@ func (c *cache) listStore(ctx context.Context, s selector, start string, limit, 
 			return List{}, err
 		}
 		for i, it := range items {
-			if it == nil || !s.matches(it) {
+			if it == nil || !s.Matches(selectable{it}) {
 				continue
 			}
 			l.Items = append(l.Items, it)
 			left := count - int64(i) - 1
 			if limit > 0 && int64(len(l.Items)) == limit && left > 0 {
 				l.Continue = encodeContinue(c.kind, it.relKey, rev)
-				if s.all {
+				if s.All {
 					l.Remaining = &left
 				}
 				return l, nil

@@ -98,9 +98,7 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	if complete := r.hooksOf(k).complete; complete != nil {
 		errs = append(errs, complete(obj)...)
 	}
-	if k.Validate != nil {
-		errs = append(errs, k.Validate(obj)...)
-	}
+	errs = append(errs, k.ErrorsOf(o.Version, obj, nil)...)
 	if err := invalid(k, obj.GetName(), errs); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,20 @@ import (
 // Delete deletes one object or, where a grace period or finalizers keep it, marks it: gone tells which. item is
 // its last state.
 func (r *Registry) Delete(ctx context.Context, k *schema.Kind, namespace, name string, o DeleteOptions) (item *Item, gone bool, err error) {
+	o.Warn = warnOfOrphans(k, o)
+	return r.delete(ctx, k, namespace, name, o)
+}
+
+// warnOfOrphans warns where dependents stay that the client may think are deleted as well, and returns an o.Warn that repeats it.
+func warnOfOrphans(k *schema.Kind, o DeleteOptions) func([]string) {
+	if k.OrphanWarning == "" || o.Propagation != "" || o.Warn == nil {
+		return o.Warn
+	}
+	o.Warn([]string{k.OrphanWarning})
+	return func(texts []string) { o.Warn(append([]string{k.OrphanWarning}, texts...)) }
+}
+
+func (r *Registry) delete(ctx context.Context, k *schema.Kind, namespace, name string, o DeleteOptions) (item *Item, gone bool, err error) {
 	t, err := targetOf(k, namespace, name)
 	if err != nil {
 		return nil, false, err
@@ -139,6 +153,9 @@ const (
 
 // planDelete decides a deletion and marks obj accordingly. It is pure.
 func (h *hooks) planDelete(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
+	if o.Propagation == "" && k.OrphansDependents && !slices.ContainsFunc(obj.GetFinalizers(), isPropagation) {
+		o.Propagation = string(metav1.DeletePropagationOrphan)
+	}
 	if h.deletion != nil {
 		return h.deletion(obj, o, now)
 	}
@@ -219,12 +236,7 @@ func setPropagation(obj schema.Object, o DeleteOptions) (changed bool) {
 		return false
 	}
 	old := obj.GetFinalizers()
-	var finalizers []string
-	for _, f := range old {
-		if f != metav1.FinalizerOrphanDependents && f != metav1.FinalizerDeleteDependents {
-			finalizers = append(finalizers, f)
-		}
-	}
+	finalizers := slices.DeleteFunc(slices.Clone(old), isPropagation)
 	switch metav1.DeletionPropagation(o.Propagation) {
 	case metav1.DeletePropagationOrphan:
 		finalizers = append(finalizers, metav1.FinalizerOrphanDependents)
@@ -238,6 +250,11 @@ func setPropagation(obj schema.Object, o DeleteOptions) (changed bool) {
 	return true
 }
 
+// isPropagation tells that a finalizer is one that setPropagation sets.
+func isPropagation(finalizer string) bool {
+	return finalizer == metav1.FinalizerOrphanDependents || finalizer == metav1.FinalizerDeleteDependents
+}
+
 // parallelDeletes is how many objects of a collection are deleted at a time.
 const parallelDeletes = 8
 
@@ -248,6 +265,8 @@ func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespa
 	if err != nil {
 		return nil, err
 	}
+	warnOfOrphans(k, o)
+	o.Warn = nil // the deletions run at the same time
 	g, gctx := safely.WithContext(ctx)
 	g.SetLimit(parallelDeletes)
 	for _, it := range list.Items {
@@ -256,7 +275,7 @@ func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespa
 			if one.UID == "" {
 				one.UID = it.uid
 			}
-			_, _, err := r.Delete(gctx, k, it.Namespace, it.Name, one)
+			_, _, err := r.delete(gctx, k, it.Namespace, it.Name, one)
 			remade := o.UID == "" && o.ResourceVersion == "" && errors.Is(err, Conflict)
 			if errors.Is(err, NotFound) || remade {
 				return nil

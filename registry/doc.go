@@ -11,9 +11,15 @@
 //	election     leaders, and the fence of their writes
 //	history      who changed a key, when, and what it was before
 //	quarantine   values that cannot be read
+//	outcome      whether a write was made whose answer is lost
+//	selector     selectors of lists and watches
+//	index        a cache's state: in order, and by label, field, owner
+//	deflate      lists deflated in blocks
 //	writequeue   the order of a process' writers of one key
 //	mutation     detects, in tests, changes of shared objects
 //	etcdlog      etcd's log in the process' format
+//	apitest      the suite of API, and the tests of what only a Registry has
+//	registrytest a registry for tests
 //
 // This package has the write path, the caches and the watches, which share one item.
 //

@@ -122,8 +122,8 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 // reportDeleted calls f for every object of a follower's state as deleted.
 func (c *cache) reportDeleted(at *cursor, f func(Change)) {
 	c.mu.Lock()
-	c.view.flush()
-	items := c.view.sorted
+	c.view.Flush()
+	items := c.view.Sorted()
 	changes := c.unseen(at)
 	c.mu.Unlock()
 	for _, ch := range changes {
@@ -164,10 +164,10 @@ type cursor struct {
 func (c *cache) startCursor() ([]*Item, *cursor) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.view.flush()
+	c.view.Flush()
 	at := &cursor{pos: c.ring.end()}
 	c.ring.cursors[at] = struct{}{}
-	return c.view.sorted, at
+	return c.view.Sorted(), at
 }
 
 func (c *cache) endCursor(at *cursor) {

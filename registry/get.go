@@ -27,7 +27,7 @@ func (r *Registry) Get(ctx context.Context, k *schema.Kind, namespace, name stri
 		relKey = namespace + "/" + name
 	}
 	c.mu.RLock()
-	it := c.view.byKey[relKey]
+	it := c.view.Get(relKey)
 	c.mu.RUnlock()
 	if it != nil {
 		return it, nil

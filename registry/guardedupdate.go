@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"gantry/registry/history"
+	"gantry/registry/outcome"
 	"gantry/registry/store"
 	"gantry/schema"
 )
@@ -163,7 +164,7 @@ func (r *Registry) commit(ctx context.Context, u *guardedUpdate, value []byte, c
 		}
 	}
 	u.admission.addCompanions(&t)
-	return r.resolveOutcome(ctx, expectedWrite{u: u, value: value, by: by}, func(ctx context.Context) (store.TxnResult, error) {
+	return outcome.Resolve(ctx, r.store, outcome.Write{Key: u.key, Value: value, Remove: u.remove, Record: by}, func(ctx context.Context) (store.TxnResult, error) {
 		return r.commitRecorded(ctx, u, t, by)
 	})
 }

@@ -29,9 +29,12 @@ type item struct {
 	deleting bool                                        // it has a deletionTimestamp
 	obj      atomic.Pointer[weak.Pointer[schema.Object]] // nil: not decoded yet
 	serial   uint64                                      // no other item has it
-	block    atomic.Pointer[Block]                       // that begins here; nil: none was asked for, or it begins elsewhere
+	block    atomic.Pointer[keptBlock]                   // that begins here; nil: none was asked for, or it begins elsewhere
 	forms    atomic.Pointer[versionForm]                 // the bytes of other versions, see As
 }
+
+// serials number the items that are made: a block names its items by them, without keeping them alive.
+var serials atomic.Uint64
 
 // labels are the object's labels.
 func (i *Item) labels() pairs { return pairs(i.texts[:i.nLabels]) }

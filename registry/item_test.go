@@ -3,6 +3,10 @@ package registry
 import (
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/registry/history"
 	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
@@ -28,5 +32,23 @@ func BenchmarkItemFrom(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestStoredFormIsServedForm: a value that the registry wrote is read without normalizing it.
+func TestStoredFormIsServedForm(t *testing.T) {
+	s := store.NewFake()
+	r := New(Config{Store: s, Kinds: schema.NewKinds(schema.NewSet(core.Namespace)), Agent: "test"})
+	ctx := testContext(t)
+	if _, err := r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}}, WriteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	kv, _, err := s.Get(ctx, Key(core.Namespace, "", "n"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	obj, form, err := decodeStored(core.Namespace, "n", history.Strip(kv.Value))
+	if err != nil || string(form) != string(history.Strip(kv.Value)) {
+		t.Errorf("decodeStored: %v, %s, %v", obj, form, err)
 	}
 }

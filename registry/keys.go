@@ -54,3 +54,11 @@ func splitKey(k *schema.Kind, relKey string) (namespace, name string, err error)
 	}
 	return namespace, name, nil
 }
+
+// namespaceSpan is the range of a namespace's keys after their kind's prefix; "": all.
+func namespaceSpan(namespace string) (lo, hi string) {
+	if namespace == "" {
+		return "", ""
+	}
+	return namespace + "/", namespace + "0" // '0' follows '/'
+}

@@ -3,7 +3,14 @@ package registry
 import (
 	"context"
 	"slices"
+	"sort"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/labels"
+
+	"gantry/registry/deflate"
+	"gantry/registry/index"
+	"gantry/registry/selector"
 	"gantry/schema"
 )
 
@@ -24,7 +31,52 @@ func (r *Registry) List(ctx context.Context, k *schema.Kind, namespace string, o
 	return l, about(k, "", err)
 }
 
-func (c *cache) list(ctx context.Context, s selector, o ListOptions) (List, error) {
+// parseSelector reads a selector's texts; BadRequest where one cannot be understood.
+func parseSelector(k *schema.Kind, v *schema.Version, namespace, labelText, fieldText string) (selector.Selector, error) {
+	s, err := selector.Parse(k, v, namespace, labelText, fieldText)
+	if err != nil {
+		return s, badRequest(k, err.Error())
+	}
+	return s, nil
+}
+
+// selectable is an item as a selector sees it.
+type selectable struct{ *Item }
+
+// Names are the object's namespace and name.
+func (s selectable) Names() (namespace, name string) { return s.Namespace, s.Name }
+
+// Labels are the object's labels.
+func (s selectable) Labels() labels.Labels { return s.labels() }
+
+// Field is the value of one of the fields of the kind.
+func (s selectable) Field(path string) (value string, ok bool) { return s.field(path) }
+
+// ownerTerm is the term of the index by owner; the others are those of selectors.
+const ownerTerm = "o"
+
+// newView is an empty state of a cache.
+func newView() index.View[Item] {
+	return index.New(func(it *Item) string { return it.relKey }, termsOf, ownerTerm)
+}
+
+func termsOf(term string) func(*Item) []string {
+	one := func(v string, ok bool) []string {
+		if !ok {
+			return nil
+		}
+		return []string{v}
+	}
+	if key, ok := strings.CutPrefix(term, selector.LabelTerm); ok {
+		return func(it *Item) []string { return one(it.labels().Lookup(key)) }
+	}
+	if key, ok := strings.CutPrefix(term, selector.FieldTerm); ok {
+		return func(it *Item) []string { return one(it.field(key)) }
+	}
+	return func(it *Item) []string { return it.owners() }
+}
+
+func (c *cache) list(ctx context.Context, s selector.Selector, o ListOptions) (List, error) {
 	rev, err := parseRevision(c.kind, o.ResourceVersion)
 	if err != nil {
 		return List{}, err
@@ -49,17 +101,17 @@ func (c *cache) list(ctx context.Context, s selector, o ListOptions) (List, erro
 
 // snapshot returns what may match of the current state, the whole state in order, and the state's revision. What
 // is returned never changes.
-func (c *cache) snapshot(s *selector) (items, sorted []*Item, rev int64) {
-	term, value, _ := s.exact()
+func (c *cache) snapshot(s *selector.Selector) (items, sorted []*Item, rev int64) {
+	term, value, _ := s.Exact()
 	defer c.unlock(c.lockSorted(term))
-	sorted, rev = c.view.sorted, c.rev
+	sorted, rev = c.view.Sorted(), c.rev
 	items = sorted
 	if term != "" {
-		if found, ok := c.view.lookup(term, value); ok {
+		if found, ok := c.view.Lookup(term, value); ok {
 			items = slices.Clone(found)
 		}
 	}
-	lo, hi := namespaceSpan(s.namespace)
+	lo, hi := namespaceSpan(s.Namespace)
 	return span(items, lo, hi), sorted, rev
 }
 
@@ -69,16 +121,16 @@ func (c *cache) lockSorted(term string) (write bool) {
 	c.mu.RLock()
 	lacks := false
 	if term != "" {
-		_, lacks = c.view.needsIndex(term)
+		lacks = c.view.Needs(term)
 	}
-	if c.view.isSorted() && !lacks {
+	if c.view.IsSorted() && !lacks {
 		return false
 	}
 	c.mu.RUnlock()
 	c.mu.Lock()
-	c.view.flush()
+	c.view.Flush()
 	if term != "" {
-		c.view.ensureIndex(term)
+		c.view.Ensure(term)
 	}
 	return true
 }
@@ -94,23 +146,33 @@ func (c *cache) unlock(write bool) {
 // owned returns the items that name uid among their owners, in key order.
 func (c *cache) owned(uid string) []*Item {
 	c.mu.RLock()
-	if c.view.byTerm[ownerTerm] == nil {
+	if !c.view.Has(ownerTerm) {
 		c.mu.RUnlock()
 		c.mu.Lock()
-		c.view.ensureIndex(ownerTerm)
+		c.view.Ensure(ownerTerm)
 		c.mu.Unlock()
 		c.mu.RLock()
 	}
 	defer c.mu.RUnlock()
-	items, _ := c.view.lookup(ownerTerm, uid)
+	items, _ := c.view.Lookup(ownerTerm, uid)
 	return slices.Clone(items)
 }
 
+// span is the part of items in key order with lo <= key < hi; hi "": to the end.
+func span(items []*Item, lo, hi string) []*Item {
+	from := sort.Search(len(items), func(i int) bool { return items[i].relKey >= lo })
+	to := len(items)
+	if hi != "" {
+		to = sort.Search(len(items), func(i int) bool { return items[i].relKey >= hi })
+	}
+	return items[from:max(from, to):max(from, to)]
+}
+
 // pageOf makes a page of items (in key order, of the wanted namespace) after the key start.
-func pageOf(k *schema.Kind, items []*Item, s selector, start string, limit, rev int64) List {
-	l := List{Revision: rev, Whole: s.all}
+func pageOf(k *schema.Kind, items []*Item, s selector.Selector, start string, limit, rev int64) List {
+	l := List{Revision: rev, Whole: s.All}
 	items = span(items, start, "")
-	if s.all {
+	if s.All {
 		l.Items = items
 		if limit > 0 && int64(len(items)) > limit {
 			left := int64(len(items)) - limit
@@ -120,7 +182,7 @@ func pageOf(k *schema.Kind, items []*Item, s selector, start string, limit, rev 
 		return l
 	}
 	for _, it := range items {
-		if !s.matches(it) {
+		if !s.Matches(selectable{it}) {
 			continue
 		}
 		if limit > 0 && int64(len(l.Items)) == limit {
@@ -130,4 +192,40 @@ func pageOf(k *schema.Kind, items []*Item, s selector, start string, limit, rev 
 		l.Items = append(l.Items, it)
 	}
 	return l
+}
+
+// Blocks returns the deflated text of the list's items in order; a comma belongs between two blocks. It pays where Whole is
+// set: other lists' blocks are not kept.
+func (l List) Blocks() []*deflate.Block {
+	blocks := make([]*deflate.Block, 0, len(l.Items)/deflate.Mean+2)
+	for rest := l.Items; len(rest) > 0; {
+		n := deflate.Length(len(rest), func(i int) string { return rest[i].relKey })
+		// The last one may be cut short by the end of a page: nothing to keep.
+		blocks = append(blocks, blockOf(rest[:n], l.Whole && (n < len(rest) || l.Continue == "")))
+		rest = rest[n:]
+	}
+	return blocks
+}
+
+// keptBlock is a block that is kept at the first of its items.
+type keptBlock struct {
+	*deflate.Block
+	items []uint64 // Item.serial of each
+}
+
+// blockOf is the block of items, which is kept at the first of them.
+func blockOf(items []*Item, keep bool) *deflate.Block {
+	kept := items[0].block.Load()
+	if keep && kept != nil && slices.EqualFunc(kept.items, items, func(n uint64, it *Item) bool { return n == it.serial }) {
+		return kept.Block
+	}
+	b := deflate.Join(len(items), func(i int) []byte { return items[i].JSON })
+	if keep {
+		serials := make([]uint64, len(items))
+		for i, it := range items {
+			serials[i] = it.serial
+		}
+		items[0].block.Store(&keptBlock{b, serials})
+	}
+	return b
 }

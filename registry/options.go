@@ -61,9 +61,16 @@ func (o WriteOptions) warn(k *schema.Kind, obj, old schema.Object, admission []s
 	if o.Warn == nil {
 		return
 	}
-	if o.Subresource == "" && k.Warnings != nil {
-		o.Warn(append(k.Warnings(obj, old), admission...))
-	} else if len(admission) > 0 {
+	warnings := k.Warnings
+	if s := k.Subresource(o.Subresource); s != nil {
+		warnings = s.Warnings
+	} else if o.Subresource != "" {
+		warnings = nil
+	}
+	if warnings != nil && obj != nil {
+		admission = append(warnings(obj, old), admission...)
+	}
+	if len(admission) > 0 {
 		o.Warn(admission)
 	}
 }
@@ -78,7 +85,8 @@ type DeleteOptions struct {
 	Version *schema.Version
 	// Subresource is the one by which the object is deleted: "" or "eviction".
 	Subresource string
-	// Warn, where set, is called with the warnings of admission.
+	// Warn, where set, is called with the kind's warning about a deletion without a policy (Kind.OrphanWarning) and again with that and
+	// the warnings of admission; by DeleteCollection with the first alone.
 	Warn func(texts []string)
 }
 

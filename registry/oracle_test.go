@@ -15,6 +15,7 @@ import (
 
 	"gantry/registry/embedded/embeddedtest"
 	"gantry/registry/store"
+	"gantry/registry/store/storetest"
 )
 
 // interceptedStore is a Store whose watches can be cut.
@@ -79,7 +80,7 @@ func (w *world) step(i int) {
 		w.t.Error(err)
 		return
 	}
-	txn := store.Txn{Puts: []store.Put{{Key: key, Value: []byte(podJSON(ns, name, fmt.Sprintf(`"app":"%s","n":"%d"`, []string{"web", "db"}[w.rnd.Intn(2)], i)))}}}
+	txn := store.Txn{Puts: []store.Put{{Key: key, Value: []byte(storetest.Pod(ns, name, fmt.Sprintf(`"app":"%s","n":"%d"`, []string{"web", "db"}[w.rnd.Intn(2)], i)))}}}
 	switch n := w.rnd.Intn(10); {
 	case n < 3:
 		txn = store.Txn{Deletes: []string{key}}

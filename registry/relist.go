@@ -49,7 +49,7 @@ func (c *cache) relist(ctx context.Context) (rev int64, err error) {
 func (c *cache) known(relKey string, rev int64) *Item {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if it := c.view.byKey[relKey]; it != nil && it.Revision == rev && !c.rewound {
+	if it := c.view.Get(relKey); it != nil && it.Revision == rev && !c.rewound {
 		return it
 	}
 	return nil
@@ -73,7 +73,7 @@ func (c *cache) replace(found map[string]*Item, rev int64) {
 		if again {
 			c.step(ch, now)
 		} else {
-			c.view.set(ch.relKey, ch.item)
+			c.view.Set(ch.relKey, ch.item)
 		}
 	}
 	c.filled, c.stale, c.rewound, c.rev, c.last = true, false, false, rev, rev
@@ -89,13 +89,13 @@ func (c *cache) replace(found map[string]*Item, rev int64) {
 // not known, then what is new or changed in order of revision. An object that was deleted and made again is both. c.mu is held.
 func (c *cache) difference(found map[string]*Item, rev int64) []change {
 	var gone, changed []change
-	for relKey, old := range c.view.byKey {
+	for relKey, old := range c.view.All() {
 		if it := found[relKey]; it == nil || it.uid != old.uid {
 			gone = append(gone, change{relKey: relKey, rev: rev})
 		}
 	}
 	for relKey, it := range found {
-		if c.view.byKey[relKey] != it {
+		if c.view.Get(relKey) != it {
 			changed = append(changed, change{relKey: relKey, rev: it.Revision, item: it})
 		}
 	}

@@ -139,5 +139,5 @@ func (r *Registry) cached(k *schema.Kind, namespace, name string) *Item {
 	if !c.filled {
 		return nil
 	}
-	return c.view.byKey[relKey]
+	return c.view.Get(relKey)
 }

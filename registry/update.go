@@ -116,12 +116,12 @@ type part struct {
 }
 
 // partOf is that of a subresource; "": the object itself, of which a scale is written as well.
-func (r *Registry) partOf(t target, subresource string) (part, error) {
-	k := t.kind
+func (r *Registry) partOf(t target, o WriteOptions) (part, error) {
+	k, subresource := t.kind, o.Subresource
 	s := k.Subresource(subresource)
 	switch {
 	case subresource == "", s != nil && s.Scale != nil:
-		return part{k.PrepareUpdate, k.ValidateUpdate}, nil
+		return part{k.PrepareUpdate, func(obj, old schema.Object) field.ErrorList { return k.ErrorsOf(o.Version, obj, old) }}, nil
 	case s != nil && s.IsPart():
 		return part{s.Prepare, s.Validate}, nil
 	}
@@ -133,7 +133,7 @@ func (r *Registry) partOf(t target, subresource string) (part, error) {
 
 // prepareUpdate turns u.obj, which is to replace old, into what is stored, or returns every error of it. It completes u.
 func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old schema.Object, o WriteOptions) error {
-	part, err := r.partOf(u.target, o.Subresource)
+	part, err := r.partOf(u.target, o)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"gantry/registry/selector"
 	"gantry/schema"
 )
 
@@ -35,7 +36,7 @@ func (r *Registry) Watch(ctx context.Context, k *schema.Kind, namespace string, 
 // Watcher is a cursor on a kind's history. It is for one goroutine.
 type Watcher struct {
 	c   *cache
-	sel selector
+	sel selector.Selector
 
 	initial []*Item // still to be sent as ADDED
 	end     bool    // the bookmark that ends the initial events is due
@@ -74,8 +75,8 @@ func (w *Watcher) open(ctx context.Context, o WatchOptions, rev int64) error {
 	}
 	defer w.c.unlock(w.c.lockSorted(""))
 	w.rev, w.pos = w.c.rev, w.c.ring.end()
-	lo, hi := namespaceSpan(w.sel.namespace)
-	w.initial = span(w.c.view.sorted, lo, hi)
+	lo, hi := namespaceSpan(w.sel.Namespace)
+	w.initial = span(w.c.view.Sorted(), lo, hi)
 	return nil
 }
 
@@ -123,7 +124,7 @@ func (w *Watcher) Next(ctx context.Context, buf []Event) ([]Event, error) {
 // takeInitial appends the state the watch begins with.
 func (w *Watcher) takeInitial(buf []Event) []Event {
 	for n := 0; len(w.initial) > 0 && n < watchBatch; w.initial = w.initial[1:] {
-		if it := w.initial[0]; w.sel.matches(it) {
+		if it := w.initial[0]; w.sel.Matches(selectable{it}) {
 			buf = append(buf, Event{Type: Added, Item: it, Revision: it.Revision})
 			n++
 		}
@@ -160,8 +161,8 @@ func (w *Watcher) take(buf []Event) ([]Event, <-chan struct{}, error) {
 
 // offer appends the event that a change is for this watcher, if any.
 func (w *Watcher) offer(buf []Event, e entry) []Event {
-	was := e.prev != nil && w.sel.matches(e.prev)
-	is := !e.gone && w.sel.matches(e.item)
+	was := e.prev != nil && w.sel.Matches(selectable{e.prev})
+	is := !e.gone && w.sel.Matches(selectable{e.item})
 	switch {
 	case was && is:
 		return append(buf, Event{Type: Modified, Item: e.item, Revision: e.rev})
@@ -175,7 +176,7 @@ func (w *Watcher) offer(buf []Event, e entry) []Event {
 	return buf
 }
 
-// leaving is the state that a watcher's selector no longer matches, under the revision of the change.
+// leaving is the state that a watcher's selector.Selector no longer matches, under the revision of the change.
 func (e entry) leaving() *Item {
 	if it := e.leftState.Load(); it != nil {
 		return it

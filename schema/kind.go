@@ -44,6 +44,11 @@ type Kind struct {
 	// CreateOnUpdate makes a PUT of an absent name a create.
 	CreateOnUpdate bool
 
+	// OrphansDependents tells that a deletion without a propagation policy leaves the object's dependents alone, as "Orphan" does.
+	OrphansDependents bool
+	// OrphanWarning is the text for the Warning header of such a deletion; "": none.
+	OrphanWarning string
+
 	// ValidateName returns what is wrong with a name (prefix: it is a generateName), as
 	// k8s.io/apimachinery/pkg/api/validation.ValidateNameFunc does.
 	ValidateName func(name string, prefix bool) []string
@@ -123,4 +128,17 @@ func (k *Kind) GVR() kschema.GroupVersionResource { return k.GV().WithResource(k
 // GR is the group and resource, as errors name a kind.
 func (k *Kind) GR() kschema.GroupResource {
 	return kschema.GroupResource{Group: k.Group, Resource: k.Plural}
+}
+
+// ErrorsOf returns every error of obj that a client of version v (nil: the stored one) creates, or puts in the place of old.
+func (k *Kind) ErrorsOf(v *Version, obj, old Object) field.ErrorList {
+	switch {
+	case v != nil && v.ValidateAs != nil:
+		return v.ValidateAs(obj, old)
+	case old == nil && k.Validate != nil:
+		return k.Validate(obj)
+	case old != nil && k.ValidateUpdate != nil:
+		return k.ValidateUpdate(obj, old)
+	}
+	return nil
 }

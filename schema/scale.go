@@ -28,6 +28,16 @@ type Scale struct {
 var ScaleBody = &Version{
 	Group: "autoscaling", Version: "v1", Kind: "Scale",
 	New: func() Object { return &autoscalingv1.Scale{} },
+	Columns: []metav1.TableColumnDefinition{
+		TextColumn("Name", metav1.ObjectMeta{}.SwaggerDoc()["name"]),
+		NumberColumn("Desired", autoscalingv1.ScaleSpec{}.SwaggerDoc()["replicas"]),
+		NumberColumn("Available", autoscalingv1.ScaleStatus{}.SwaggerDoc()["replicas"]),
+		AgeColumn(),
+	},
+	Row: func(obj Object, now metav1.Time) []any {
+		s := obj.(*autoscalingv1.Scale)
+		return []any{s.Name, int64(s.Spec.Replicas), int64(s.Status.Replicas), Age(s.CreationTimestamp, now)}
+	},
 }
 
 // ScaleAt is the row of the scale subresource.

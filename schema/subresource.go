@@ -24,6 +24,8 @@ type Subresource struct {
 	Prepare func(obj, old Object)
 	// Validate returns every error of obj replacing old by this subresource.
 	Validate func(obj, old Object) field.ErrorList
+	// Warnings returns texts for the Warning header of a write of a part; nil: there are none.
+	Warnings func(obj, old Object) []string
 
 	// Resets are the fields that Prepare sets back to old's: who writes them by this subresource does not become their manager. "spec",
 	// "metadata.labels".
@@ -67,5 +69,11 @@ func (s Subresource) Resetting(paths ...string) Subresource {
 // Writing is the row with its Writes.
 func (s Subresource) Writing(paths ...string) Subresource {
 	s.Writes = paths
+	return s
+}
+
+// WithWarnings is the row with its Warnings.
+func (s Subresource) WithWarnings(warnings func(obj, old Object) []string) Subresource {
+	s.Warnings = warnings
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // Version is one API version of a kind: what its objects look like there. Functions get objects of the version's own type
@@ -28,6 +29,9 @@ type Version struct {
 
 	// Default fills unset fields exactly as Kubernetes v1.36 does. Idempotent.
 	Default func(obj Object)
+	// ValidateAs is instead of the kind's Validate (old nil) and ValidateUpdate for writes in this version, where it has rules of its
+	// own. Objects are of the stored version's type.
+	ValidateAs func(obj, old Object) field.ErrorList
 	// Prune removes the fields that an unstructured version does not know and returns their paths; nil: it knows all.
 	Prune func(obj Object) (unknown []string)
 

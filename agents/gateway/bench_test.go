@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"crypto/tls"
@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/gateway/authenticate"
+	"gantry/agents/gateway/gatewaytest"
 	"gantry/registry"
 )
 
@@ -23,13 +24,13 @@ func (v void) WriteHeader(int)             {}
 
 // BenchmarkServe measures the chain and the handlers alone: no TLS, no HTTP framing.
 func BenchmarkServe(b *testing.B) {
-	c := newCluster(b)
+	c := gatewaytest.New(b)
 	for i := range 500 {
-		if _, err := registry.For[*corev1.Pod](c.reg).Create(b.Context(), testPod(fmt.Sprintf("p%03d", i), "")); err != nil {
+		if _, err := registry.For[*corev1.Pod](c.Registry).Create(b.Context(), gatewaytest.Pod(fmt.Sprintf("p%03d", i), "")); err != nil {
 			b.Fatal(err)
 		}
 	}
-	leaf, err := x509.ParseCertificate(c.admin.Certificate.Certificate[0])
+	leaf, err := x509.ParseCertificate(c.Admin.Certificate.Certificate[0])
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func BenchmarkServe(b *testing.B) {
 				req := httptest.NewRequestWithContext(peer, "GET", bm.path, http.NoBody)
 				req.Header.Set("Accept", bm.accept)
 				req.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}
-				c.gateway.ServeHTTP(void{http.Header{}}, req)
+				c.Handler.ServeHTTP(void{http.Header{}}, req)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bufio"
@@ -12,14 +12,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gantry/agents/gateway/gatewaytest"
 	"gantry/agents/gateway/request"
 )
 
 // TestContentTypes: a body is read by what it is said to be; what a page of another site may send without asking is no object.
 func TestContentTypes(t *testing.T) {
-	c := newCluster(t)
-	c.make(testPod("p", ""))
-	admin := c.client(c.admin.Certificate)
+	c := gatewaytest.New(t)
+	c.Make(gatewaytest.Pod("p", ""))
+	admin := c.Client(c.Admin.Certificate)
 	const (
 		ns   = "/api/v1/namespaces/default/"
 		want = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf","reason":"UnsupportedMediaType","code":415}`
@@ -32,28 +33,28 @@ func TestContentTypes(t *testing.T) {
 		{"POST", "/apis/authentication.k8s.io/v1/tokenreviews"}, {"POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews"},
 	} {
 		for _, media := range foreign {
-			a := c.do(admin, route[0], route[1], `{"metadata":{"name":"a"}}`, "Content-Type: "+media)
-			if a.code != 415 || a.body != want {
-				t.Errorf("%s %s as %q: %d %s", route[0], route[1], media, a.code, a.body)
+			a := c.Do(admin, route[0], route[1], `{"metadata":{"name":"a"}}`, "Content-Type: "+media)
+			if a.Code != 415 || a.Body != want {
+				t.Errorf("%s %s as %q: %d %s", route[0], route[1], media, a.Code, a.Body)
 			}
 		}
 	}
 	for i, media := range []string{"application/json", "application/json; charset=utf-8", "", "application/yaml"} {
-		if a := c.do(admin, "POST", ns+"configmaps", fmt.Sprintf(`{"metadata":{"name":"m%d"}}`, i), "Content-Type: "+media); a.code != 201 {
-			t.Errorf("%q: %d %s", media, a.code, a.body)
+		if a := c.Do(admin, "POST", ns+"configmaps", fmt.Sprintf(`{"metadata":{"name":"m%d"}}`, i), "Content-Type: "+media); a.Code != 201 {
+			t.Errorf("%q: %d %s", media, a.Code, a.Body)
 		}
 	}
 	// Where there is no body its type is of no matter.
 	for i, media := range foreign {
-		if a := c.do(admin, "DELETE", fmt.Sprint(ns, "configmaps/m", i), "", "Content-Type: "+media); i < 4 && a.code != 200 || i >= 4 && a.code != 404 {
-			t.Errorf("DELETE without a body as %q: %d %s", media, a.code, a.body)
+		if a := c.Do(admin, "DELETE", fmt.Sprint(ns, "configmaps/m", i), "", "Content-Type: "+media); i < 4 && a.Code != 200 || i >= 4 && a.Code != 404 {
+			t.Errorf("DELETE without a body as %q: %d %s", media, a.Code, a.Body)
 		}
 	}
 }
 
 // TestBrokenBodies: a body that cannot be read is its client's fault.
 func TestBrokenBodies(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	const maps = "/api/v1/namespaces/default/configmaps"
 	for _, tt := range []struct{ name, head, body, want string }{
 		{"no chunk", "Transfer-Encoding: chunked", "zz\r\n", "error reading the request body: "},
@@ -63,8 +64,8 @@ func TestBrokenBodies(t *testing.T) {
 	} {
 		for _, route := range []string{"POST " + maps, "PUT " + maps + "/a", "PATCH " + maps + "/a", "DELETE " + maps + "/a", "POST /api/v1/namespaces/default/pods/p/eviction"} {
 			t.Run(tt.name+" "+strings.Fields(route)[0], func(t *testing.T) {
-				conn, err := tls.Dial("tcp", strings.TrimPrefix(c.url, "https://"), &tls.Config{
-					RootCAs: c.ca.Pool(), Certificates: []tls.Certificate{c.admin.Certificate}, NextProtos: []string{"http/1.1"}})
+				conn, err := tls.Dial("tcp", strings.TrimPrefix(c.URL, "https://"), &tls.Config{
+					RootCAs: c.CA.Pool(), Certificates: []tls.Certificate{c.Admin.Certificate}, NextProtos: []string{"http/1.1"}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -101,13 +102,13 @@ func TestBrokenBodies(t *testing.T) {
 
 // TestPatchAnswers holds the answers to patches against Kubernetes'.
 func TestPatchAnswers(t *testing.T) {
-	c := newCluster(t)
-	if a := c.as("POST", "/api/v1/namespaces/default/configmaps", cm); a.code != 201 {
-		t.Fatalf("making a: %d %s", a.code, a.body)
+	c := gatewaytest.New(t)
+	if a := c.As("POST", "/api/v1/namespaces/default/configmaps", cm); a.Code != 201 {
+		t.Fatalf("making a: %d %s", a.Code, a.Body)
 	}
 	deployment := `{"metadata":{"name":"d"},"spec":{"replicas":1,"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}}`
-	if a := c.as("POST", "/apis/apps/v1/namespaces/default/deployments", deployment); a.code != 201 {
-		t.Fatalf("making d: %d %s", a.code, a.body)
+	if a := c.As("POST", "/apis/apps/v1/namespaces/default/deployments", deployment); a.Code != 201 {
+		t.Fatalf("making d: %d %s", a.Code, a.Body)
 	}
 	const (
 		a     = "/api/v1/namespaces/default/configmaps/a"
@@ -130,16 +131,16 @@ func TestPatchAnswers(t *testing.T) {
 		{"another kind's name, merge", d + "/scale", "application/merge-patch+json", `{"kind":"Deployment","spec":{"replicas":4}}`, 422, `"reason":"Invalid"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := c.as("PATCH", tt.path, tt.body, "Content-Type: "+tt.media)
-			if got.code != tt.code {
-				t.Fatalf("%d %s, want %d", got.code, got.body, tt.code)
+			got := c.As("PATCH", tt.path, tt.body, "Content-Type: "+tt.media)
+			if got.Code != tt.code {
+				t.Fatalf("%d %s, want %d", got.Code, got.Body, tt.code)
 			}
 			if strings.HasPrefix(tt.want, "{") {
-				if diff := cmp.Diff(tt.want, got.body); diff != "" {
+				if diff := cmp.Diff(tt.want, got.Body); diff != "" {
 					t.Errorf("body (-want +got):\n%s", diff)
 				}
-			} else if !strings.Contains(got.body, tt.want) {
-				t.Errorf("got %s\nwant in it %s", got.body, tt.want)
+			} else if !strings.Contains(got.Body, tt.want) {
+				t.Errorf("got %s\nwant in it %s", got.Body, tt.want)
 			}
 		})
 	}

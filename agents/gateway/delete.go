@@ -51,7 +51,7 @@ func (g *gateway) delete(w http.ResponseWriter, r *request.Request) error {
 }
 
 // returnsDeleted names the kinds whose delete answers with the object even when it has been removed.
-var returnsDeleted = map[string]bool{"Pod": true, "Service": true, "ServiceAccount": true}
+var returnsDeleted = map[string]bool{"Pod": true, "PodTemplate": true, "Service": true, "ServiceAccount": true}
 
 func deletedStatus(r *request.Request, item *registry.Item) *metav1.Status {
 	details := &metav1.StatusDetails{Name: r.Name, Group: r.Group, Kind: r.Kind.Plural}
@@ -78,10 +78,13 @@ func (g *gateway) deleteCollection(w http.ResponseWriter, r *request.Request) er
 		return apierrors.NewBadRequest("preconditions may not be set for a collection")
 	}
 	l.Version = r.Resource.Version
+	var texts []string
+	o.Warn = encode.CollectWarnings(&texts)
 	items, err := g.reg.DeleteCollection(r.Context(), r.Kind, r.Scope(), o, l)
 	if err != nil {
 		return err
 	}
+	encode.Warnings(w, texts)
 	list := registry.List{Items: items}
 	for _, it := range items {
 		list.Revision = max(list.Revision, it.Revision)

@@ -17,6 +17,8 @@
 //   - authenticate: certificates, tokens, impersonation; authorize: the authorizers, node restriction, access reviews
 //   - decode: bodies as objects; encode: objects, lists, watch events and errors as answers
 //   - discovery: groups, resources, OpenAPI, version; stream: exec, attach, port-forward and logs of a pod
+//   - receive: the bodies of requests; inflight: how many requests are served at once; eventstream: the events of a watch
+//   - advertise: the identity lease of a gateway; gatewaytest: a gateway for tests
 //
 // The verbs stand here, one file each: get.go, list.go, watch.go, create.go, update.go, patch.go, delete.go.
 //

@@ -1,8 +1,10 @@
-package gateway
+package gateway_test
 
 import (
 	"strings"
 	"testing"
+
+	"gantry/agents/gateway/gatewaytest"
 )
 
 const webDeployment = `apiVersion: apps/v1
@@ -19,7 +21,7 @@ spec:
 
 // TestKubectl walks through what people do with kubectl. No agent runs behind the gateway, so objects stay as written.
 func TestKubectl(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	steps := []struct {
 		stdin string
 		args  string
@@ -79,7 +81,7 @@ func TestKubectl(t *testing.T) {
 		if strings.HasPrefix(s.args, "diff") {
 			args = append([]string{"!"}, args...) // differences are exit code 1
 		}
-		out := c.kubectl(s.stdin, args...)
+		out := c.Kubectl(s.stdin, args...)
 		for _, want := range s.want {
 			if !strings.Contains(out, want) {
 				t.Errorf("kubectl %s: got\n%s\nwant %q in it", s.args, out, want)

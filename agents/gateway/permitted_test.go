@@ -1,12 +1,10 @@
-package gateway
+package gateway_test
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"gantry/agents/gateway/authenticate"
+	"gantry/agents/gateway"
 	"gantry/agents/gateway/authorize"
 	"gantry/agents/gateway/request"
 	"gantry/agents/internal/pki"
@@ -34,7 +32,7 @@ type reached struct {
 
 // spy notes what is permitted and what is touched. Reads of single objects are answered; nothing is written.
 type spy struct {
-	objects
+	gateway.Objects
 	granted []authorize.Attributes
 	touched []reached
 	deny    bool
@@ -60,7 +58,7 @@ func (s *spy) note(do string, k *schema.Kind, namespace, name, subresource, fiel
 
 func (s *spy) Get(ctx context.Context, k *schema.Kind, namespace, name, revision string) (*registry.Item, error) {
 	_ = s.note("get", k, namespace, name, "", "")
-	return s.objects.Get(ctx, k, namespace, name, revision)
+	return s.Objects.Get(ctx, k, namespace, name, revision)
 }
 
 func (s *spy) List(_ context.Context, k *schema.Kind, namespace string, o registry.ListOptions) (registry.List, error) {
@@ -153,7 +151,8 @@ func covers(a authorize.Attributes, at reached, scoped bool) bool {
 				return false
 			}
 		}
-		return a.Verb == at.do && a.Subresource == "" && a.Fields == at.fields
+		// The permission for one object that a legacy watch path names covers the selector made of that name.
+		return a.Verb == at.do && a.Subresource == "" && (a.Fields == at.fields || a.Fields == "" && a.Name != "")
 	case "deletecollection":
 		return a.Verb == at.do && exact && a.Fields == at.fields
 	case "create":
@@ -182,7 +181,7 @@ func routes(res *request.Resource) (paths []string) {
 	for _, s := range res.Subresources {
 		subs = append(subs, s.Name)
 	}
-	for _, prefix := range []string{base, base + "/namespaces/a"} {
+	for _, prefix := range []string{base, base + "/namespaces/a", base + "/watch", base + "/watch/namespaces/a"} {
 		paths = append(paths, prefix+"/"+k.Plural, prefix+"/"+k.Plural+"/x")
 		for _, s := range subs {
 			paths = append(paths, prefix+"/"+k.Plural+"/x/"+s)
@@ -221,38 +220,6 @@ func shapes() (out [][3]string) {
 	return out
 }
 
-func leafOf(t *testing.T, p pki.Pair) *x509.Certificate {
-	t.Helper()
-	leaf, err := x509.ParseCertificate(p.Certificate.Certificate[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return leaf
-}
-
-// rebuild makes the handlers anew, over another registry and authorizer.
-func (c *cluster) rebuild(reg objects, authz authorize.Authorizer) {
-	c.t.Helper()
-	g, err := assemble(c.gateway.cfg, reg, authz)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.gateway = g
-}
-
-// ask gives the handlers alone one request.
-func (c *cluster) ask(leaf *x509.Certificate, method, path, body string, headers ...string) answer {
-	req := httptest.NewRequestWithContext(authenticate.WithPeer(c.t.Context(), nil), method, path, strings.NewReader(body))
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		req.Header.Set(name, value)
-	}
-	req.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}
-	w := httptest.NewRecorder()
-	c.gateway.ServeHTTP(w, req)
-	return answer{w.Code, w.Header(), w.Body.String()}
-}
-
 // try gives the handlers a request of a shape: method, query and header.
 func (c *cluster) try(leaf *x509.Certificate, shape [3]string, path string) int {
 	body, contentType := "", request.JSONType
@@ -266,7 +233,7 @@ func (c *cluster) try(leaf *x509.Certificate, shape [3]string, path string) int 
 	if shape[2] != "" {
 		headers = append(headers, shape[2])
 	}
-	return c.ask(leaf, shape[0], path+"?"+shape[1], body, headers...).code
+	return c.ask(leaf, shape[0], path+"?"+shape[1], body, headers...).Code
 }
 
 // bodyFor is an object of the path's name; of other kinds than what it is read as it has what they need.
@@ -284,27 +251,27 @@ func bodyFor(path string) string {
 // handler touched.
 func TestPermittedIsDone(t *testing.T) {
 	c := newCluster(t)
-	c.namespaces("a", "x")
+	c.Namespaces("a", "x")
 	for _, obj := range []schema.Object{
 		&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "x"}},
 		&corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "x"}},
 		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "x"}, Spec: corev1.PodSpec{
 			NodeName: "x", ServiceAccountName: "x", Containers: []corev1.Container{{Name: "c", Image: "img"}}}},
 	} {
-		c.make(obj)
+		c.Make(obj)
 	}
-	s := &spy{objects: c.gateway.reg}
+	s := &spy{Objects: c.Registry}
 	c.rebuild(s, s)
 	scoped := map[string]bool{}
-	for _, k := range c.reg.Kinds().Set().All {
+	for _, k := range c.Registry.Kinds().Set().All {
 		scoped[k.Plural] = k.Namespaced
 	}
 	users := map[string]*x509.Certificate{
-		"jane":   leafOf(t, c.pair("jane", pki.Request{CommonName: "jane"})),
-		"a node": leafOf(t, c.node("x")),
+		"jane":   leafOf(t, c.Pair("jane", pki.Request{CommonName: "jane"})),
+		"a node": leafOf(t, c.Node("x")),
 	}
 	tried, did := 0, map[string]int{}
-	for _, res := range c.gateway.resources.now().all {
+	for _, res := range c.gateway.Resources() {
 		for _, path := range routes(res) {
 			for _, shape := range shapes() {
 				for who, leaf := range users {
@@ -361,7 +328,7 @@ func (v verbs) Rules(context.Context, authenticationv1.UserInfo, string) (author
 // subresource.
 func TestCreatingByPut(t *testing.T) {
 	c := newCluster(t)
-	jane := leafOf(t, c.pair("jane", pki.Request{CommonName: "jane"}))
+	jane := leafOf(t, c.Pair("jane", pki.Request{CommonName: "jane"}))
 	const (
 		maps, leases, pods = "/api/v1/namespaces/default/configmaps/", "/apis/coordination.k8s.io/v1/namespaces/default/leases/", "/api/v1/namespaces/default/pods/"
 		key                = "/registry/configmaps/default/"
@@ -390,15 +357,15 @@ func TestCreatingByPut(t *testing.T) {
 		{all, pods + "a/status", "*", 400, "a write of status does not make an object: If-None-Match may not be *"},
 		{all, pods + "a/status", "", 404, ""},
 	} {
-		c.rebuild(c.gateway.reg, tt.authz)
+		c.rebuild(c.Registry, tt.authz)
 		name := strings.Split(strings.TrimSuffix(tt.path, "/status"), "/")
 		var headers []string
 		if tt.none != "" {
 			headers = []string{"If-None-Match: " + tt.none}
 		}
 		a := c.ask(jane, "PUT", tt.path, `{"metadata":{"name":"`+name[len(name)-1]+`"}}`, headers...)
-		if a.code != tt.code || !strings.Contains(a.body, tt.want) {
-			t.Errorf("%d: with %v PUT %s %s: got %d %s\nwant %d %s", i, tt.authz, tt.path, tt.none, a.code, a.body, tt.code, tt.want)
+		if a.Code != tt.code || !strings.Contains(a.Body, tt.want) {
+			t.Errorf("%d: with %v PUT %s %s: got %d %s\nwant %d %s", i, tt.authz, tt.path, tt.none, a.Code, a.Body, tt.code, tt.want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bufio"
@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,16 +16,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"gantry/agents/gateway/gatewaytest"
 )
 
 const mapsPath = "/api/v1/namespaces/default/configmaps"
 
-func (c *cluster) makeMaps(n int, data string) {
-	c.t.Helper()
-	client := c.client(c.admin.Certificate)
+func makeMaps(c *gatewaytest.Cluster, n int, data string) {
+	c.T.Helper()
+	client := c.Client(c.Admin.Certificate)
 	for i := range n {
-		if a := c.do(client, "POST", mapsPath, fmt.Sprintf(`{"metadata":{"name":"m%03d","labels":{"n":"%d"}},"data":{"d":%q}}`, i, i%2, data)); a.code != 201 {
-			c.t.Fatalf("making a config map: %d %s", a.code, a.body)
+		if a := c.Do(client, "POST", mapsPath, fmt.Sprintf(`{"metadata":{"name":"m%03d","labels":{"n":"%d"}},"data":{"d":%q}}`, i, i%2, data)); a.Code != 201 {
+			c.T.Fatalf("making a config map: %d %s", a.Code, a.Body)
 		}
 	}
 }
@@ -32,57 +35,57 @@ func (c *cluster) makeMaps(n int, data string) {
 // TestBytesAreTheObjects shows that a path and an etcd key give the same bytes, that a list is made of them, and what the ETag
 // is for.
 func TestBytesAreTheObjects(t *testing.T) {
-	c := newCluster(t)
-	c.makeMaps(3, "x")
-	one := c.as("GET", mapsPath+"/m001", "")
-	two := c.as("GET", "/registry/configmaps/default/m001", "")
-	if one.code != 200 || one.body != two.body {
-		t.Fatalf("path and key differ:\n%d %s\n%d %s", one.code, one.body, two.code, two.body)
+	c := gatewaytest.New(t)
+	makeMaps(c, 3, "x")
+	one := c.As("GET", mapsPath+"/m001", "")
+	two := c.As("GET", "/registry/configmaps/default/m001", "")
+	if one.Code != 200 || one.Body != two.Body {
+		t.Fatalf("path and key differ:\n%d %s\n%d %s", one.Code, one.Body, two.Code, two.Body)
 	}
-	if got, want := one.header.Get("ETag"), `"`+revisionOf(t, one)+`"`; got != want {
+	if got, want := one.Header.Get("ETag"), `"`+revisionOf(t, one)+`"`; got != want {
 		t.Errorf("ETag %s, want %s", got, want)
 	}
-	if a := c.as("GET", mapsPath+"/m001", "", "If-None-Match: "+one.header.Get("ETag")); a.code != 304 || a.body != "" {
-		t.Errorf("asked again: %d %q, want 304 and nothing", a.code, a.body)
+	if a := c.As("GET", mapsPath+"/m001", "", "If-None-Match: "+one.Header.Get("ETag")); a.Code != 304 || a.Body != "" {
+		t.Errorf("asked again: %d %q, want 304 and nothing", a.Code, a.Body)
 	}
 	for _, path := range []string{mapsPath, "/registry/configmaps/default/", "/registry/configmaps/default/?labelSelector=n%3D1"} {
-		l := c.as("GET", path, "")
+		l := c.As("GET", path, "")
 		var list corev1.ConfigMapList
-		if err := json.Unmarshal([]byte(l.body), &list); err != nil {
-			t.Fatalf("%v in %s", err, l.body)
+		if err := json.Unmarshal([]byte(l.Body), &list); err != nil {
+			t.Fatalf("%v in %s", err, l.Body)
 		}
-		if !strings.Contains(l.body, one.body) || list.Kind != "ConfigMapList" || list.ResourceVersion == "" {
-			t.Errorf("%s does not hold the object's bytes: %s", path, l.body)
+		if !strings.Contains(l.Body, one.Body) || list.Kind != "ConfigMapList" || list.ResourceVersion == "" {
+			t.Errorf("%s does not hold the object's bytes: %s", path, l.Body)
 		}
 	}
-	put := c.as("PUT", "/registry/configmaps/default/m001", `{"data":{"d":"y"}}`, "If-Match: "+one.header.Get("ETag"))
-	if put.code != 200 || !strings.Contains(put.body, `"d":"y"`) || put.header.Get("ETag") == one.header.Get("ETag") {
-		t.Errorf("PUT by key: %d %s", put.code, put.body)
+	put := c.As("PUT", "/registry/configmaps/default/m001", `{"data":{"d":"y"}}`, "If-Match: "+one.Header.Get("ETag"))
+	if put.Code != 200 || !strings.Contains(put.Body, `"d":"y"`) || put.Header.Get("ETag") == one.Header.Get("ETag") {
+		t.Errorf("PUT by key: %d %s", put.Code, put.Body)
 	}
-	if a := c.as("PUT", "/registry/configmaps/default/m001", `{"data":{}}`, "If-Match: "+one.header.Get("ETag")); a.code != 409 {
-		t.Errorf("a second PUT with the old ETag: %d %s, want 409", a.code, a.body)
+	if a := c.As("PUT", "/registry/configmaps/default/m001", `{"data":{}}`, "If-Match: "+one.Header.Get("ETag")); a.Code != 409 {
+		t.Errorf("a second PUT with the old ETag: %d %s, want 409", a.Code, a.Body)
 	}
-	if a := c.as("PUT", "/registry/configmaps/default/new", `{"data":{}}`, "If-None-Match: *"); a.code != 201 {
-		t.Errorf("PUT with If-None-Match: %d %s, want 201", a.code, a.body)
+	if a := c.As("PUT", "/registry/configmaps/default/new", `{"data":{}}`, "If-None-Match: *"); a.Code != 201 {
+		t.Errorf("PUT with If-None-Match: %d %s, want 201", a.Code, a.Body)
 	}
-	if a := c.as("PUT", "/registry/configmaps/default/new", `{"data":{}}`, "If-None-Match: *"); a.code != 409 {
-		t.Errorf("the same again: %d %s, want 409", a.code, a.body)
+	if a := c.As("PUT", "/registry/configmaps/default/new", `{"data":{}}`, "If-None-Match: *"); a.Code != 409 {
+		t.Errorf("the same again: %d %s, want 409", a.Code, a.Body)
 	}
-	if a := c.as("DELETE", "/registry/configmaps/default/new", ""); a.code != 200 || !strings.Contains(a.body, `"status":"Success"`) {
-		t.Errorf("DELETE: %d %s", a.code, a.body)
+	if a := c.As("DELETE", "/registry/configmaps/default/new", ""); a.Code != 200 || !strings.Contains(a.Body, `"status":"Success"`) {
+		t.Errorf("DELETE: %d %s", a.Code, a.Body)
 	}
 }
 
 func TestPages(t *testing.T) {
-	c := newCluster(t)
-	c.makeMaps(5, "x")
+	c := gatewaytest.New(t)
+	makeMaps(c, 5, "x")
 	var names []string
 	path := mapsPath + "?limit=2"
 	for token := ""; ; {
 		var list corev1.ConfigMapList
-		a := c.as("GET", path+"&continue="+token, "")
-		if err := json.Unmarshal([]byte(a.body), &list); err != nil || a.code != 200 {
-			t.Fatalf("%d %v %s", a.code, err, a.body)
+		a := c.As("GET", path+"&continue="+token, "")
+		if err := json.Unmarshal([]byte(a.Body), &list); err != nil || a.Code != 200 {
+			t.Fatalf("%d %v %s", a.Code, err, a.Body)
 		}
 		for _, m := range list.Items {
 			names = append(names, m.Name)
@@ -100,8 +103,8 @@ func TestPages(t *testing.T) {
 }
 
 func TestShapes(t *testing.T) {
-	c := newCluster(t)
-	c.makeMaps(2, "x")
+	c := gatewaytest.New(t)
+	makeMaps(c, 2, "x")
 	const table = "Accept: application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 	for _, tt := range []struct{ name, path, accept, want string }{
 		{"yaml", mapsPath + "/m000", "Accept: application/yaml", "apiVersion: v1\ndata:\n  d: x\nkind: ConfigMap\n"},
@@ -115,33 +118,33 @@ func TestShapes(t *testing.T) {
 		{"protobuf or JSON is JSON", mapsPath, "Accept: application/vnd.kubernetes.protobuf,application/json", `{"kind":"ConfigMapList","apiVersion":"v1"`},
 		{"pretty", mapsPath + "/m000?pretty=true", "Accept: application/json", "{\n  \"kind\": \"ConfigMap\",\n"},
 		{"discovery at once", "/apis", "Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json", `{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2"`},
-		{"in its old version", "/api", "Accept: application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json", `"apidiscovery.k8s.io/v2beta1"`},
+		{"in its old version, which is no more", "/api", "Accept: application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json", `"APIVersions"`},
 		{"plain", "/apis", "Accept: application/json", `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"apps"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if a := c.as("GET", tt.path, "", tt.accept); a.code != 200 || !strings.Contains(a.body, tt.want) {
-				t.Errorf("got %d %s\nwant in it %s", a.code, a.body, tt.want)
+			if a := c.As("GET", tt.path, "", tt.accept); a.Code != 200 || !strings.Contains(a.Body, tt.want) {
+				t.Errorf("got %d %s\nwant in it %s", a.Code, a.Body, tt.want)
 			}
 		})
 	}
 }
 
 func TestGzip(t *testing.T) {
-	c := newCluster(t)
-	c.makeMaps(20, strings.Repeat("text ", 4000))
-	plain := c.as("GET", mapsPath, "")
-	if plain.header.Get("Content-Length") == "" || plain.header.Get("Content-Encoding") != "" {
-		t.Errorf("a plain list has the headers %v", plain.header)
+	c := gatewaytest.New(t)
+	makeMaps(c, 20, strings.Repeat("text ", 4000))
+	plain := c.As("GET", mapsPath, "")
+	if plain.Header.Get("Content-Length") == "" || plain.Header.Get("Content-Encoding") != "" {
+		t.Errorf("a plain list has the headers %v", plain.Header)
 	}
-	small := c.as("GET", mapsPath+"?limit=1", "", "Accept-Encoding: gzip")
-	if small.header.Get("Content-Encoding") != "" {
+	small := c.As("GET", mapsPath+"?limit=1", "", "Accept-Encoding: gzip")
+	if small.Header.Get("Content-Encoding") != "" {
 		t.Error("a small list is deflated")
 	}
-	a := c.as("GET", mapsPath, "", "Accept-Encoding: gzip")
-	if a.header.Get("Content-Encoding") != "gzip" {
-		t.Fatalf("a list of %d bytes is not deflated: %v", len(plain.body), a.header)
+	a := c.As("GET", mapsPath, "", "Accept-Encoding: gzip")
+	if a.Header.Get("Content-Encoding") != "gzip" {
+		t.Fatalf("a list of %d bytes is not deflated: %v", len(plain.Body), a.Header)
 	}
-	z, err := gzip.NewReader(strings.NewReader(a.body))
+	z, err := gzip.NewReader(strings.NewReader(a.Body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,15 +152,15 @@ func TestGzip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(b) != plain.body {
+	if string(b) != plain.Body {
 		t.Error("inflated it is another list")
 	}
 }
 
 // TestWatch follows a namespace with client-go while it changes.
 func TestWatch(t *testing.T) {
-	c := newCluster(t)
-	maps := c.clientset(c.admin).CoreV1().ConfigMaps("default")
+	c := gatewaytest.New(t)
+	maps := c.Clientset(c.Admin).CoreV1().ConfigMaps("default")
 	list, err := maps.List(t.Context(), metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -191,8 +194,8 @@ func TestWatch(t *testing.T) {
 
 // TestWatchLines checks the lines that are sent.
 func TestWatchLines(t *testing.T) {
-	c := newCluster(t)
-	c.makeMaps(2, "x")
+	c := gatewaytest.New(t)
+	makeMaps(c, 2, "x")
 	for _, tt := range []struct {
 		name, query, accept string
 		want                []string
@@ -204,15 +207,57 @@ func TestWatchLines(t *testing.T) {
 			[]string{`{"type":"ADDED","object":{"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"`, `"columnDefinitions":null,"rows":[{"cells":["m001"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := c.as("GET", mapsPath+tt.query, "", "Accept: "+tt.accept)
-			if a.code != 200 || a.header.Get("Content-Type") != "application/json" {
-				t.Fatalf("%d %v %s", a.code, a.header, a.body)
+			a := c.As("GET", mapsPath+tt.query, "", "Accept: "+tt.accept)
+			if a.Code != 200 || a.Header.Get("Content-Type") != "application/json" {
+				t.Fatalf("%d %v %s", a.Code, a.Header, a.Body)
 			}
-			lines := strings.Split(strings.TrimSpace(a.body), "\n")
+			lines := strings.Split(strings.TrimSpace(a.Body), "\n")
 			for i, want := range tt.want {
 				if i >= len(lines) || !strings.Contains(lines[i], want) {
-					t.Fatalf("line %d: got\n%s\nwant in it %s", i, a.body, want)
+					t.Fatalf("line %d: got\n%s\nwant in it %s", i, a.Body, want)
 				}
+			}
+		})
+	}
+}
+
+// TestLegacyWatchPaths shows that /api/v1/watch/... watches a collection or one object, and serves GET alone.
+func TestLegacyWatchPaths(t *testing.T) {
+	c := gatewaytest.New(t)
+	makeMaps(c, 2, "x")
+	const watch, once = "/api/v1/watch", "?timeoutSeconds=1"
+	for _, tt := range []struct {
+		name, method, path string
+		code               int
+		events             []string
+	}{
+		{"a collection", "GET", watch + "/namespaces/default/configmaps" + once + "&labelSelector=n", 200, []string{"m000", "m001"}},
+		{"in all namespaces", "GET", watch + "/configmaps" + once + "&labelSelector=n", 200, []string{"m000", "m001"}},
+		{"one object", "GET", watch + "/namespaces/default/configmaps/m001" + once, 200, []string{"m001"}},
+		{"a namespace", "GET", watch + "/namespaces/default" + once, 200, []string{"default"}},
+		{"one object and its own selector", "GET", watch + "/namespaces/default/configmaps/m001" + once + "&fieldSelector=metadata.name%3Dm001", 200, []string{"m001"}},
+		{"another object's selector", "GET", watch + "/namespaces/default/configmaps/m001" + once + "&fieldSelector=metadata.name%3Dm000", 400, nil},
+		{"an object without its namespace", "GET", watch + "/configmaps/m001", 404, nil},
+		{"a subresource", "GET", watch + "/namespaces/default/pods/x/status", 404, nil},
+		{"a delete", "DELETE", watch + "/namespaces/default/configmaps/m001", 405, nil},
+		{"a post", "POST", watch + "/namespaces/default/configmaps", 405, nil},
+		{"no kind", "GET", watch + "/bogus", 404, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			a := c.As(tt.method, tt.path, "")
+			var got []string
+			for line := range strings.Lines(a.Body) {
+				var ev struct {
+					Type   string
+					Object metav1.PartialObjectMetadata
+				}
+				if a.Code == 200 && json.Unmarshal([]byte(line), &ev) == nil && ev.Type == "ADDED" {
+					got = append(got, ev.Object.Name)
+				}
+			}
+			slices.Sort(got)
+			if a.Code != tt.code || !slices.Equal(got, tt.events) {
+				t.Errorf("got %d %v, want %d %v:\n%s", a.Code, got, tt.code, tt.events, a.Body)
 			}
 		})
 	}
@@ -220,20 +265,21 @@ func TestWatchLines(t *testing.T) {
 
 // TestWatchOfLargeObjects: what is sent in pieces arrives whole, in order, among small ones.
 func TestWatchOfLargeObjects(t *testing.T) {
-	c := newCluster(t)
-	c.makeMaps(1, "x")
-	rev := c.as("GET", mapsPath+"/m000", "").header.Get("ETag")
+	c := gatewaytest.New(t)
+	makeMaps(c, 1, "x")
+	rev := c.As("GET", mapsPath+"/m000", "").Header.Get("ETag")
 	var want []int
-	for i, size := range []int{1, watchCopy, 3 * watchBuffer, 10, watchBuffer, watchCopy - 1, 500 << 10} {
-		a := c.as("PUT", mapsPath+"/m000", fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"m000"},"data":{"d":"%d%s"}}`, i, strings.Repeat("y", size)))
-		if a.code != 200 {
-			t.Fatalf("%d %s", a.code, a.body)
+	const buffer, copied = 32 << 10, 8 << 10 // bytes: how large a watcher's buffer is, and how large an object that is not copied into it
+	for i, size := range []int{1, copied, 3 * buffer, 10, buffer, copied - 1, 500 << 10} {
+		a := c.As("PUT", mapsPath+"/m000", fmt.Sprintf(`{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"m000"},"data":{"d":"%d%s"}}`, i, strings.Repeat("y", size)))
+		if a.Code != 200 {
+			t.Fatalf("%d %s", a.Code, a.Body)
 		}
 		want = append(want, size+1)
 	}
-	a := c.as("GET", mapsPath+"?watch=1&timeoutSeconds=1&resourceVersion="+strings.Trim(rev, `"`), "")
+	a := c.As("GET", mapsPath+"?watch=1&timeoutSeconds=1&resourceVersion="+strings.Trim(rev, `"`), "")
 	var got []int
-	for line := range strings.Lines(a.body) {
+	for line := range strings.Lines(a.Body) {
 		var ev struct {
 			Type   string
 			Object corev1.ConfigMap
@@ -252,13 +298,13 @@ func TestWatchOfLargeObjects(t *testing.T) {
 func TestStopEndsWatches(t *testing.T) {
 	for _, http2 := range []bool{true, false} {
 		t.Run(fmt.Sprint("http2 ", http2), func(t *testing.T) {
-			c := newCluster(t)
-			client := c.client(c.admin.Certificate)
+			c := gatewaytest.New(t)
+			client := c.Client(c.Admin.Certificate)
 			if !http2 {
 				client.Transport.(*http.Transport).ForceAttemptHTTP2 = false
 				client.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
 			}
-			req, err := http.NewRequestWithContext(t.Context(), "GET", c.url+mapsPath+"?watch=1", nil)
+			req, err := http.NewRequestWithContext(t.Context(), "GET", c.URL+mapsPath+"?watch=1", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -270,7 +316,7 @@ func TestStopEndsWatches(t *testing.T) {
 			if got := resp.ProtoMajor == 2; got != http2 {
 				t.Fatalf("spoke %s", resp.Proto)
 			}
-			c.stop()
+			c.Stop()
 			if line, err := bufio.NewReader(resp.Body).ReadString('\n'); err != io.EOF {
 				t.Errorf("the watch ended with %q, %v, want EOF", line, err)
 			}

@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"encoding/json"
@@ -15,6 +15,7 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/agents/gateway"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
 	"gantry/agents/internal/pki"
@@ -43,10 +44,10 @@ func pathsOf(gv kschema.GroupVersion, plural string, namespaced bool) (everywher
 
 // discovered is what discovery lists, as "METHOD path".
 func (c *cluster) discovered() (all []string) {
-	c.t.Helper()
+	c.T.Helper()
 	var groups metav1.APIGroupList
-	if err := json.Unmarshal([]byte(c.as("GET", "/apis", "").body), &groups); err != nil {
-		c.t.Fatal(err)
+	if err := json.Unmarshal([]byte(c.As("GET", "/apis", "").Body), &groups); err != nil {
+		c.T.Fatal(err)
 	}
 	lists := []string{"/api/v1"}
 	for _, g := range groups.Groups {
@@ -56,8 +57,8 @@ func (c *cluster) discovered() (all []string) {
 	}
 	for _, path := range lists {
 		var l metav1.APIResourceList
-		if err := json.Unmarshal([]byte(c.as("GET", path, "").body), &l); err != nil {
-			c.t.Fatal(err)
+		if err := json.Unmarshal([]byte(c.As("GET", path, "").Body), &l); err != nil {
+			c.T.Fatal(err)
 		}
 		gv, _ := kschema.ParseGroupVersion(l.GroupVersion)
 		for _, row := range l.APIResources {
@@ -67,11 +68,11 @@ func (c *cluster) discovered() (all []string) {
 				switch {
 				case nested:
 					all = append(all, methods[verb]+" "+object+"/"+sub)
-				case slices.Contains(objectVerbs, verb):
+				case slices.Contains(gateway.ObjectVerbs, verb):
 					all = append(all, methods[verb]+" "+object)
 				default:
 					all = append(all, methods[verb]+" "+collection)
-					if everywhere != "" && slices.Contains(everywhereVerbs, verb) {
+					if everywhere != "" && slices.Contains(gateway.EverywhereVerbs, verb) {
 						all = append(all, methods[verb]+" "+everywhere)
 					}
 				}
@@ -84,13 +85,13 @@ func (c *cluster) discovered() (all []string) {
 
 // described is what the OpenAPI documents at paths list, as "METHOD path".
 func (c *cluster) described(paths ...string) (all []string) {
-	c.t.Helper()
+	c.T.Helper()
 	for _, path := range paths {
 		var doc struct {
 			Paths map[string]map[string]json.RawMessage
 		}
-		if err := json.Unmarshal([]byte(c.as("GET", path, "").body), &doc); err != nil {
-			c.t.Fatal(err)
+		if err := json.Unmarshal([]byte(c.As("GET", path, "").Body), &doc); err != nil {
+			c.T.Fatal(err)
 		}
 		for path, item := range doc.Paths {
 			for method := range item {
@@ -107,12 +108,12 @@ func (c *cluster) described(paths ...string) (all []string) {
 // served is what the router finds a handler for, of all that could be asked, as "METHOD path".
 func (c *cluster) served() (all []string) {
 	subs := map[string]bool{"status": true, "scale": true, "finalize": true, "proxy": true, "ephemeralcontainers": true, "approval": true, "bogus": true}
-	for _, res := range c.gateway.resources.now().all {
+	for _, res := range c.gateway.Resources() {
 		for _, s := range res.Subresources {
 			subs[s.Name] = true
 		}
 	}
-	for _, res := range c.gateway.resources.now().all {
+	for _, res := range c.gateway.Resources() {
 		everywhere, collection, object := pathsOf(res.Version.GV(), res.Kind.Plural, res.Kind.Namespaced)
 		paths := []string{collection, object}
 		if everywhere != "" {
@@ -128,12 +129,11 @@ func (c *cluster) served() (all []string) {
 					asked, query = "GET", "?watch=1"
 				}
 				req := httptest.NewRequest(asked, strings.NewReplacer("{namespace}", "a", "{name}", "x").Replace(path)+query, nil)
-				r := &request.Request{Request: req, Query: req.URL.Query()}
-				r.Info = request.ParseInfo(req, r.Query, c.gateway.resources)
+				r := c.gateway.Read(req)
 				if method == "WATCH" && r.Verb != "watch" {
 					continue // an object is never watched
 				}
-				if h, err := resourceHandler(r); err == nil && h != nil {
+				if gateway.HasHandler(r) {
 					all = append(all, method+" "+path)
 				}
 			}
@@ -158,7 +158,7 @@ func TestWhatIsListedIsServed(t *testing.T) {
 		t.Errorf("OpenAPI v2 (-served +listed):\n%s", diff)
 	}
 	var index struct{ Paths map[string]any }
-	if err := json.Unmarshal([]byte(c.as("GET", "/openapi/v3", "").body), &index); err != nil {
+	if err := json.Unmarshal([]byte(c.As("GET", "/openapi/v3", "").Body), &index); err != nil {
 		t.Fatal(err)
 	}
 	var documents []string
@@ -203,8 +203,8 @@ func TestVerbsAreTheKinds(t *testing.T) {
 		{"POST", "/apis/authorization.k8s.io/v1/localsubjectaccessreviews", 404},
 		{"OPTIONS", "/api/v1/namespaces", 405},
 	} {
-		if a := c.as(tt.method, tt.path, ""); a.code != tt.code {
-			t.Errorf("%s %s: %d, want %d", tt.method, tt.path, a.code, tt.code)
+		if a := c.As(tt.method, tt.path, ""); a.Code != tt.code {
+			t.Errorf("%s %s: %d, want %d", tt.method, tt.path, a.Code, tt.code)
 		}
 	}
 }
@@ -230,27 +230,27 @@ func TestAPartIsARow(t *testing.T) {
 	}
 	c := newClusterOf(t, schema.NewKinds(set))
 	const path, placeholders = "/api/v1/namespaces/default/configmaps/m/labels", "/api/v1/namespaces/{namespace}/configmaps/{name}/labels"
-	c.make(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "m"}, Data: map[string]string{"a": "1"}})
-	if a := c.as("PUT", path, `{"metadata":{"name":"m","labels":{"x":"y"}},"data":{"a":"2"}}`); a.code != 200 || !strings.Contains(a.body, `"x":"y"`) || !strings.Contains(a.body, `"a":"1"`) {
-		t.Errorf("PUT: %d %s", a.code, a.body)
+	c.Make(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "m"}, Data: map[string]string{"a": "1"}})
+	if a := c.As("PUT", path, `{"metadata":{"name":"m","labels":{"x":"y"}},"data":{"a":"2"}}`); a.Code != 200 || !strings.Contains(a.Body, `"x":"y"`) || !strings.Contains(a.Body, `"a":"1"`) {
+		t.Errorf("PUT: %d %s", a.Code, a.Body)
 	}
-	if a := c.as("PATCH", path, `{"metadata":{"labels":{"bad":"y"}}}`, "Content-Type: application/merge-patch+json"); a.code != 422 || !strings.Contains(a.body, "not this one") {
-		t.Errorf("PATCH: %d %s", a.code, a.body)
+	if a := c.As("PATCH", path, `{"metadata":{"labels":{"bad":"y"}}}`, "Content-Type: application/merge-patch+json"); a.Code != 422 || !strings.Contains(a.Body, "not this one") {
+		t.Errorf("PATCH: %d %s", a.Code, a.Body)
 	}
-	if a := c.as("DELETE", path, ""); a.code != 405 {
-		t.Errorf("DELETE: %d %s", a.code, a.body)
+	if a := c.As("DELETE", path, ""); a.Code != 405 {
+		t.Errorf("DELETE: %d %s", a.Code, a.Body)
 	}
 	c.wantListed("GET "+placeholders, "PATCH "+placeholders, "PUT "+placeholders)
 }
 
 // wantListed holds what discovery and OpenAPI list below a path against lines, "METHOD path" of one path.
 func (c *cluster) wantListed(lines ...string) {
-	c.t.Helper()
+	c.T.Helper()
 	_, path, _ := strings.Cut(lines[0], " ")
 	for name, all := range map[string][]string{"discovery": c.discovered(), "OpenAPI": c.described("/openapi/v2"), "router": c.served()} {
 		got := slices.DeleteFunc(all, func(line string) bool { return !strings.HasSuffix(line, " "+path) })
 		if diff := cmp.Diff(lines, got); diff != "" {
-			c.t.Errorf("%s (-want +listed):\n%s", name, diff)
+			c.T.Errorf("%s (-want +listed):\n%s", name, diff)
 		}
 	}
 }
@@ -258,38 +258,34 @@ func (c *cluster) wantListed(lines ...string) {
 // TestAnActionIsARow: a subresource that is done with the object is a row of the gateway's table, and nothing else.
 func TestAnActionIsARow(t *testing.T) {
 	c := newCluster(t)
-	item := c.make(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "m"}, Data: map[string]string{"a": "1"}})
-	g := c.gateway
-	g.actions = append(g.actions, action{kschema.GroupResource{Resource: "configmaps"}, created("touch", bindingBody),
-		encodeFound(g)})
+	item := c.Make(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "m"}, Data: map[string]string{"a": "1"}})
+	c.gateway.AddAction("configmaps", "touch", c.encodeFound)
 	const path, placeholders = "/api/v1/namespaces/default/configmaps/m/touch", "/api/v1/namespaces/{namespace}/configmaps/{name}/touch"
-	admin, jane := leafOf(t, c.admin), leafOf(t, c.pair("jane", pki.Request{CommonName: "jane"}))
-	if a := c.ask(admin, "POST", path, "{}", "Content-Type: application/json"); a.code != 201 || a.body != string(item.JSON) {
-		t.Errorf("POST: %d %s", a.code, a.body)
+	admin, jane := leafOf(t, c.Admin), leafOf(t, c.Pair("jane", pki.Request{CommonName: "jane"}))
+	if a := c.ask(admin, "POST", path, "{}", "Content-Type: application/json"); a.Code != 201 || a.Body != string(item.JSON) {
+		t.Errorf("POST: %d %s", a.Code, a.Body)
 	}
-	if a := c.ask(admin, "GET", path, ""); a.code != 405 {
-		t.Errorf("GET: %d %s", a.code, a.body)
+	if a := c.ask(admin, "GET", path, ""); a.Code != 405 {
+		t.Errorf("GET: %d %s", a.Code, a.Body)
 	}
-	if a := c.ask(jane, "POST", path, "{}"); a.code != 403 || !strings.Contains(a.body, `cannot create resource \"configmaps/touch\"`) {
-		t.Errorf("as jane: %d %s", a.code, a.body)
+	if a := c.ask(jane, "POST", path, "{}"); a.Code != 403 || !strings.Contains(a.Body, `cannot create resource \"configmaps/touch\"`) {
+		t.Errorf("as jane: %d %s", a.Code, a.Body)
 	}
 	if got := c.served(); !slices.Contains(got, "POST "+placeholders) {
 		t.Errorf("not served: %v", got)
 	}
 	for _, list := range []string{"/api/v1", "/openapi/v2"} {
-		if a := c.ask(admin, "GET", list, ""); !strings.Contains(a.body, "/touch") {
+		if a := c.ask(admin, "GET", list, ""); !strings.Contains(a.Body, "/touch") {
 			t.Errorf("%s does not list it", list)
 		}
 	}
 }
 
 // encodeFound is the handler of an action that answers with the object.
-func encodeFound(g *gateway) request.Handler {
-	return func(w http.ResponseWriter, r *request.Request) error {
-		item, err := g.reg.Get(r.Context(), r.Kind, r.Scope(), r.Name, "")
-		if err != nil {
-			return err
-		}
-		return encode.Item(w, r, http.StatusCreated, item)
+func (c *cluster) encodeFound(w http.ResponseWriter, r *request.Request) error {
+	item, err := c.Registry.Get(r.Context(), r.Kind, r.Scope(), r.Name, "")
+	if err != nil {
+		return err
 	}
+	return encode.Item(w, r, http.StatusCreated, item)
 }

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"gantry/agents/gateway/eventstream"
 )
 
 // responseWriter notes what was answered, for metrics.
@@ -14,7 +16,7 @@ type responseWriter struct {
 	code  int
 	size  int64
 	wrote bool
-	// boundsWrites lets each write take watchStall at most: for an answer without an end in HTTP/1. In HTTP/2 the connection does.
+	// boundsWrites lets each write take eventstream.WriteTimeout at most: for an answer without an end in HTTP/1. In HTTP/2 the connection does.
 	boundsWrites bool
 }
 
@@ -35,7 +37,7 @@ func (w *responseWriter) Write(b []byte) (int, error) {
 		w.code, w.wrote = http.StatusOK, true
 	}
 	if w.boundsWrites {
-		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(watchStall))
+		_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(eventstream.WriteTimeout))
 	}
 	n, err := w.ResponseWriter.Write(b)
 	w.size += int64(n)

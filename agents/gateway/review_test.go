@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"context"
@@ -33,18 +33,18 @@ func (readers) Rules(_ context.Context, user authenticationv1.UserInfo, namespac
 // TestReviewsAskTheAuthorizers: an authorizer is one more row, and requests and every review answer by it.
 func TestReviewsAskTheAuthorizers(t *testing.T) {
 	c := newCluster(t)
-	c.rebuild(c.gateway.reg, append(authorize.New(c.reg), readers{}))
-	jane := leafOf(t, c.pair("jane", pki.Request{CommonName: "jane"}))
-	admin := leafOf(t, c.admin)
+	c.rebuild(c.Registry, append(authorize.New(c.Registry), readers{}))
+	jane := leafOf(t, c.Pair("jane", pki.Request{CommonName: "jane"}))
+	admin := leafOf(t, c.Admin)
 	const (
 		authorization = "/apis/authorization.k8s.io/v1/"
 		maps          = `"resourceAttributes":{"verb":"get","resource":"configmaps","namespace":"default"}`
 	)
-	if a := c.ask(jane, "GET", "/api/v1/namespaces/default/configmaps/absent", ""); a.code != 404 {
-		t.Errorf("jane reads a config map: %d %s", a.code, a.body)
+	if a := c.ask(jane, "GET", "/api/v1/namespaces/default/configmaps/absent", ""); a.Code != 404 {
+		t.Errorf("jane reads a config map: %d %s", a.Code, a.Body)
 	}
-	if a := c.ask(jane, "GET", "/api/v1/namespaces/kube-system/configmaps/absent", ""); a.code != 403 {
-		t.Errorf("jane reads one elsewhere: %d %s", a.code, a.body)
+	if a := c.ask(jane, "GET", "/api/v1/namespaces/kube-system/configmaps/absent", ""); a.Code != 403 {
+		t.Errorf("jane reads one elsewhere: %d %s", a.Code, a.Body)
 	}
 	for _, path := range []string{"selfsubjectaccessreviews", "subjectaccessreviews", "namespaces/default/localsubjectaccessreviews"} {
 		leaf, body := admin, `{"spec":{"user":"jane",`+maps+`}}`
@@ -55,8 +55,8 @@ func TestReviewsAskTheAuthorizers(t *testing.T) {
 		var review struct {
 			Status authorizationv1.SubjectAccessReviewStatus
 		}
-		if err := json.Unmarshal([]byte(a.body), &review); err != nil || a.code != 201 {
-			t.Fatalf("%s: %d %s", path, a.code, a.body)
+		if err := json.Unmarshal([]byte(a.Body), &review); err != nil || a.Code != 201 {
+			t.Fatalf("%s: %d %s", path, a.Code, a.Body)
 		}
 		if diff := cmp.Diff(authorizationv1.SubjectAccessReviewStatus{Allowed: true, Reason: "by readers"}, review.Status); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", path, diff)
@@ -65,8 +65,8 @@ func TestReviewsAskTheAuthorizers(t *testing.T) {
 	rules := func(namespace string) (resources []string) {
 		a := c.ask(jane, "POST", authorization+"selfsubjectrulesreviews", `{"spec":{"namespace":"`+namespace+`"}}`, "Content-Type: application/json")
 		var review authorizationv1.SelfSubjectRulesReview
-		if err := json.Unmarshal([]byte(a.body), &review); err != nil || a.code != 201 || review.Status.Incomplete || len(review.Status.NonResourceRules) == 0 {
-			t.Fatalf("%d %s", a.code, a.body)
+		if err := json.Unmarshal([]byte(a.Body), &review); err != nil || a.Code != 201 || review.Status.Incomplete || len(review.Status.NonResourceRules) == 0 {
+			t.Fatalf("%d %s", a.Code, a.Body)
 		}
 		for _, r := range review.Status.ResourceRules {
 			resources = append(resources, r.Resources...)

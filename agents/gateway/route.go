@@ -25,8 +25,7 @@ func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Hand
 		return h, nil
 	}
 	w.Header().Add("Vary", "Accept")
-	list := r.Verb == "list" || r.Verb == "deletecollection"
-	r.Shape, err = request.Negotiate(r.Request, request.WantsPretty(r), request.ResourceShapes(list), r.Verb == "watch")
+	r.Shape, err = request.ResourceShape(r)
 	return h, err
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"gantry/agents/gateway/advertise"
 	"gantry/agents/gateway/authenticate"
 	"gantry/agents/gateway/request"
 	"gantry/registry/safely"
@@ -27,6 +28,9 @@ const (
 	maxStreams    = 250       // of one HTTP/2 connection at once
 	drainTime     = 5 * time.Second
 )
+
+// Handler returns the handlers of a gateway, which Run serves: without a listener, and without its identity lease.
+func Handler(cfg Config) (http.Handler, error) { return newGateway(cfg) }
 
 // Run serves the API until ctx is done: then watches end at once, other requests get a few seconds.
 func Run(ctx context.Context, cfg Config) error {
@@ -62,7 +66,8 @@ func Run(ctx context.Context, cfg Config) error {
 	group.Go(func() error { return serve(ctx, g.server(ctx), l) })
 	if cfg.ServiceCIDR.IsValid() {
 		group.Go(func() error {
-			return safely.Keep(ctx, cfg.Log, "keeping the identity lease", newIdentityLease(g.cfg).run)
+			own := advertise.Config{Registry: cfg.Registry, Address: g.advertised(), ClusterCA: cfg.ClusterCA, Log: cfg.Log}
+			return safely.Keep(ctx, cfg.Log, "keeping the identity lease", own.Run)
 		})
 	}
 	return group.Wait()

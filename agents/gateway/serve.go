@@ -18,6 +18,8 @@ import (
 	"gantry/agents/gateway/authorize"
 	"gantry/agents/gateway/discovery"
 	"gantry/agents/gateway/encode"
+	"gantry/agents/gateway/inflight"
+	"gantry/agents/gateway/receive"
 	"gantry/agents/gateway/request"
 	"gantry/agents/gateway/stream"
 	"gantry/registry"
@@ -36,9 +38,9 @@ type gateway struct {
 	reviews   authorize.Reviews
 	nodes     authorize.NodeRestriction
 	streams   *stream.Handlers
-	reads     *maxInFlight
-	writes    *maxInFlight
-	bodies    *bodyLimits
+	reads     *inflight.Limit
+	writes    *inflight.Limit
+	bodies    *receive.Limits
 	watchers  atomic.Int64 // watches open
 }
 
@@ -65,7 +67,7 @@ func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, er
 	g := &gateway{
 		cfg: cfg, reg: reg, authz: authz, reviews: authorize.Reviews{Authorizer: authz},
 		nodes: authorize.NodeRestriction{Registry: reg},
-		reads: newMaxInFlight(cfg.MaxReads), writes: newMaxInFlight(cfg.MaxWrites), bodies: newBodyLimits(cfg.MaxWrites),
+		reads: inflight.New(cfg.MaxReads), writes: inflight.New(cfg.MaxWrites), bodies: receive.NewLimits(cfg.MaxWrites),
 	}
 	tokens, err := authenticate.NewTokens(cfg.Issuer, cfg.ServiceAccountKey, cfg.ServiceAccountKeys)
 	if err != nil {
@@ -128,8 +130,8 @@ func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := g.receive(w, r)
-	defer body.release()
+	body, err := g.bodies.Receive(w, r, g.cfg.RequestTimeout)
+	defer body.Release()
 	if err != nil {
 		return err
 	}
@@ -140,10 +142,10 @@ func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		limit, kind = g.writes, "mutating"
 	}
-	if !limit.acquire(r.User.Username) {
+	if !limit.Acquire(r.User.Username) {
 		return apierrors.NewTooManyRequests(encode.TooMany, 1)
 	}
-	defer limit.release(r.User.Username)
+	defer limit.Release(r.User.Username)
 	inFlight.WithLabelValues(kind).Inc()
 	defer inFlight.WithLabelValues(kind).Dec()
 	return handle(w, r)
@@ -194,7 +196,7 @@ func endConnection(w http.ResponseWriter, r *request.Request) {
 		return
 	}
 	conn, now := http.NewResponseController(w), time.Now()
-	if _, all := r.Body.(*receivedBody); !all && r.ContentLength != 0 {
+	if _, all := r.Body.(*receive.Body); !all && r.ContentLength != 0 {
 		_ = conn.SetReadDeadline(now.Add(timeoutAnswerTime))
 	}
 	_ = conn.SetWriteDeadline(now.Add(2 * timeoutAnswerTime)) // the answer may go after the wait for the body

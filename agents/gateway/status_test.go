@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"fmt"
@@ -10,15 +10,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/gatewaytest"
 )
 
 const cm = `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{"k":"v"}}`
 
 // TestStatusBodies compares the Status of errors with Kubernetes'.
 func TestStatusBodies(t *testing.T) {
-	c := newCluster(t)
-	if a := c.as("POST", "/api/v1/namespaces/default/configmaps", cm); a.code != 201 {
-		t.Fatalf("making a: %d %s", a.code, a.body)
+	c := gatewaytest.New(t)
+	if a := c.As("POST", "/api/v1/namespaces/default/configmaps", cm); a.Code != 201 {
+		t.Fatalf("making a: %d %s", a.Code, a.Body)
 	}
 	const maps = "/api/v1/namespaces/default/configmaps"
 	for _, tt := range []struct {
@@ -63,8 +64,6 @@ func TestStatusBodies(t *testing.T) {
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server does not allow this method on the requested resource","reason":"MethodNotAllowed","details":{},"code":405}`},
 		{"apply without a manager", "PATCH", maps + "/a", cm, []string{"Content-Type: application/apply-patch+yaml"}, 422,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch","reason":"Invalid","details":{"group":"meta.k8s.io","kind":"PatchOptions","causes":[{"reason":"FieldValueRequired","message":"Required value: is required for apply patch","field":"fieldManager"}]},"code":422}`},
-		{"protobuf only", "GET", maps + "/a", "", []string{"Accept: application/vnd.kubernetes.protobuf"}, 406,
-			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"only the following media types are accepted: application/json, application/yaml","reason":"NotAcceptable","code":406}`},
 		{"large body", "POST", maps, `{"data":"` + strings.Repeat("x", decode.MaxBody) + `"}`, nil, 413,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Request entity too large: limit is 3145728","reason":"RequestEntityTooLarge","code":413}`},
 		{"bad selector", "GET", maps + "?fieldSelector=spec.foo%3Dx", "", nil, 400,
@@ -73,11 +72,11 @@ func TestStatusBodies(t *testing.T) {
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"strconv.ParseInt: parsing \"x\": invalid syntax","reason":"BadRequest","code":400}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := c.as(tt.method, tt.path, tt.body, tt.headers...)
-			if a.code != tt.code {
-				t.Errorf("code %d, want %d", a.code, tt.code)
+			a := c.As(tt.method, tt.path, tt.body, tt.headers...)
+			if a.Code != tt.code {
+				t.Errorf("code %d, want %d", a.Code, tt.code)
 			}
-			if diff := cmp.Diff(tt.want, a.body); diff != "" {
+			if diff := cmp.Diff(tt.want, a.Body); diff != "" {
 				t.Errorf("body (-want +got):\n%s", diff)
 			}
 		})
@@ -86,18 +85,18 @@ func TestStatusBodies(t *testing.T) {
 
 // TestPaths: ambiguous paths are refused.
 func TestPaths(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	for _, path := range []string{
 		"/api/v1/namespaces/default/configmaps/..%2f..%2fsecrets", "/api/v1/namespaces/%2e%2e/configmaps/a", "/api/v1/namespaces//configmaps",
 		"/api/v1/namespaces/default/configmaps/a%00b", "/api/v1/namespaces/default/configmaps/%2E", "/registry/pods/../secrets/a/b", "/registry//pods/a/b",
 		"/api/v1/namespaces/default/configmaps/a%252fb", "/registry/pods/default/a/b/c/", "/registry/pods/default/..%2fx",
 	} {
-		req, err := http.NewRequestWithContext(t.Context(), "GET", c.url, nil)
+		req, err := http.NewRequestWithContext(t.Context(), "GET", c.URL, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.URL.Opaque = strings.Replace(c.url, "https:", "", 1) + path // as it is, unclean
-		resp, err := c.client(c.admin.Certificate).Do(req)
+		req.URL.Opaque = strings.Replace(c.URL, "https:", "", 1) + path // as it is, unclean
+		resp, err := c.Client(c.Admin.Certificate).Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +109,7 @@ func TestPaths(t *testing.T) {
 
 // TestCostlyBodies bounds what a body may cost.
 func TestCostlyBodies(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	const maps = "/api/v1/namespaces/default/configmaps"
 	bomb := "a0: &a0 [x,x,x,x,x,x,x,x,x]\n"
 	for i := range 12 {
@@ -126,9 +125,9 @@ func TestCostlyBodies(t *testing.T) {
 		{"no protobuf", "k8s\x00" + strings.Repeat("\xff", 1000), "application/vnd.kubernetes.protobuf"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := c.as("POST", maps, tt.body, "Content-Type: "+tt.kind)
-			if a.code != 400 && a.code != 413 && a.code != 422 {
-				t.Errorf("%d %.200s, want 400, 413 or 422", a.code, a.body)
+			a := c.As("POST", maps, tt.body, "Content-Type: "+tt.kind)
+			if a.Code != 400 && a.Code != 413 && a.Code != 422 {
+				t.Errorf("%d %.200s, want 400, 413 or 422", a.Code, a.Body)
 			}
 		})
 	}
@@ -136,18 +135,18 @@ func TestCostlyBodies(t *testing.T) {
 
 var revisionText = regexp.MustCompile(`"resourceVersion":"(\d+)"`)
 
-func revisionOf(t *testing.T, a answer) string {
+func revisionOf(t *testing.T, a gatewaytest.Answer) string {
 	t.Helper()
-	m := revisionText.FindStringSubmatch(a.body)
+	m := revisionText.FindStringSubmatch(a.Body)
 	if m == nil {
-		t.Fatalf("no resourceVersion in %s", a.body)
+		t.Fatalf("no resourceVersion in %s", a.Body)
 	}
 	return m[1]
 }
 
 // TestWarnings: a client is warned of what it most likely does not mean when it says so, not on every update after.
 func TestWarnings(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	const pods = "/api/v1/namespaces/default/pods"
 	hostname := "299 - \"metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]\""
 	for _, tt := range []struct {
@@ -161,11 +160,11 @@ func TestWarnings(t *testing.T) {
 		{"refused", "POST", pods, `{"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"img"}]}}`, "application/json", 409, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a := c.as(tt.method, tt.path, tt.body, "Content-Type: "+tt.kind)
-			if a.code != tt.code {
-				t.Fatalf("%d %s, want %d", a.code, a.body, tt.code)
+			a := c.As(tt.method, tt.path, tt.body, "Content-Type: "+tt.kind)
+			if a.Code != tt.code {
+				t.Fatalf("%d %s, want %d", a.Code, a.Body, tt.code)
 			}
-			if diff := cmp.Diff(tt.want, a.header["Warning"]); diff != "" {
+			if diff := cmp.Diff(tt.want, a.Header["Warning"]); diff != "" {
 				t.Errorf("warnings (-want +got):\n%s", diff)
 			}
 		})

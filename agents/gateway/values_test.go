@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bytes"
@@ -13,12 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"gantry/agents/gateway/decode"
+	"gantry/agents/gateway/gatewaytest"
 	"gantry/agents/gateway/request"
 )
 
 // TestValuesOutOfRange are refused with 422 and the field's name at every path, and leave the others unaffected.
 func TestValuesOutOfRange(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	const maps, nodes, pods = "/api/v1/namespaces/default/configmaps", "/api/v1/nodes", "/api/v1/namespaces/default/pods"
 	entry := func(members string) string {
 		return `{"metadata":{"name":"a","managedFields":[{"manager":"m","operation":"Apply","apiVersion":"v1","fieldsType":"FieldsV1",` + members + `}]}}`
@@ -31,8 +32,8 @@ func TestValuesOutOfRange(t *testing.T) {
 		return `{"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"i","resources":{"limits":{"cpu":` + cpu + `}}}]}}`
 	}
 	for path, body := range map[string]string{maps: cm, nodes: `{"metadata":{"name":"n1"}}`} {
-		if a := c.as("POST", path, body); a.code != 201 {
-			t.Fatalf("%d %s", a.code, a.body)
+		if a := c.As("POST", path, body); a.Code != 201 {
+			t.Fatalf("%d %s", a.Code, a.Body)
 		}
 	}
 	const merge, strategic, jsonPatch = "Content-Type: application/merge-patch+json", "Content-Type: application/strategic-merge-patch+json", "Content-Type: application/json-patch+json"
@@ -60,19 +61,19 @@ func TestValuesOutOfRange(t *testing.T) {
 			if header == "" {
 				header = "Content-Type: application/json"
 			}
-			refused(t, c.as(tt.method, tt.path, tt.body, header), tt.field)
+			refused(t, c.As(tt.method, tt.path, tt.body, header), tt.field)
 		})
 	}
 	for _, path := range []string{maps, nodes} {
-		if a := c.as("GET", path, ""); a.code != 200 || !strings.Contains(a.body, `"items":[{`) {
-			t.Errorf("afterwards: %d %s", a.code, a.body)
+		if a := c.As("GET", path, ""); a.Code != 200 || !strings.Contains(a.Body, `"items":[{`) {
+			t.Errorf("afterwards: %d %s", a.Code, a.Body)
 		}
 	}
 }
 
 // TestProtobufValuesOutOfRange: a time in protobuf is a number of seconds, of which there are more than years.
 func TestProtobufValuesOutOfRange(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	body := func(p *corev1.Pod, was, is string) string {
 		p.Name, p.Spec.Containers = "p", append(p.Spec.Containers, corev1.Container{Name: "c", Image: "i"})
 		raw, err := p.Marshal()
@@ -101,16 +102,16 @@ func TestProtobufValuesOutOfRange(t *testing.T) {
 		{"an exponent", body(costly, "123456789m", "1e-9999999"), "spec.overhead[cpu]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			refused(t, c.as("POST", "/api/v1/namespaces/default/pods", tt.body, "Content-Type: "+request.ProtobufType), tt.field)
+			refused(t, c.As("POST", "/api/v1/namespaces/default/pods", tt.body, "Content-Type: "+request.ProtobufType), tt.field)
 		})
 	}
 }
 
 // refused holds an answer to be 422 with the name of a field.
-func refused(t *testing.T, a answer, field string) {
+func refused(t *testing.T, a gatewaytest.Answer, field string) {
 	t.Helper()
 	var s metav1.Status
-	if err := json.Unmarshal([]byte(a.body), &s); err != nil || a.code != 422 || s.Reason != metav1.StatusReasonInvalid || !strings.Contains(s.Message, field) {
-		t.Errorf("%d %.500s, want 422 that names %s", a.code, a.body, field)
+	if err := json.Unmarshal([]byte(a.Body), &s); err != nil || a.Code != 422 || s.Reason != metav1.StatusReasonInvalid || !strings.Contains(s.Message, field) {
+		t.Errorf("%d %.500s, want 422 that names %s", a.Code, a.Body, field)
 	}
 }

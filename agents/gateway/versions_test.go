@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"bufio"
@@ -7,61 +7,62 @@ import (
 	"strings"
 	"testing"
 
+	"gantry/agents/gateway/gatewaytest"
 	"gantry/schema/kinds/kindstest"
 )
 
 // TestVersionsOfAKind: a kind comes while the gateway runs and is written and read in each of its versions, whatever it is stored in.
 func TestVersionsOfAKind(t *testing.T) {
-	c := newCluster(t)
+	c := gatewaytest.New(t)
 	const (
 		stored = "/apis/routes.example.com/v1/namespaces/default/routes"
 		legacy = "/apis/legacy.example.com/v1beta1/namespaces/default/routes"
 	)
-	if a := c.as("GET", stored, ""); a.code != 404 {
-		t.Fatalf("before it is there: %d %s", a.code, a.body)
+	if a := c.As("GET", stored, ""); a.Code != 404 {
+		t.Fatalf("before it is there: %d %s", a.Code, a.Body)
 	}
 	k := kindstest.Route()
-	if err := c.reg.Kinds().Add(k); err != nil {
+	if err := c.Registry.Kinds().Add(k); err != nil {
 		t.Fatal(err)
 	}
-	want := func(a answer, code int, texts ...string) {
+	want := func(a gatewaytest.Answer, code int, texts ...string) {
 		t.Helper()
-		if a.code != code {
-			t.Fatalf("%d %s, want %d", a.code, a.body, code)
+		if a.Code != code {
+			t.Fatalf("%d %s, want %d", a.Code, a.Body, code)
 		}
 		for _, text := range texts {
-			if !strings.Contains(a.body, text) {
-				t.Errorf("%s has no %s", a.body, text)
+			if !strings.Contains(a.Body, text) {
+				t.Errorf("%s has no %s", a.Body, text)
 			}
 		}
 	}
 	for _, path := range []string{"/apis/routes.example.com/v1", "/apis/legacy.example.com/v1beta1"} {
-		want(c.as("GET", path, ""), 200, `"name":"routes/status"`, `"shortNames":["rt"]`)
+		want(c.As("GET", path, ""), 200, `"name":"routes/status"`, `"shortNames":["rt"]`)
 	}
-	created := c.as("POST", legacy, `{"metadata":{"name":"a","annotations":{"legacy.example.com/class":"internal"}}}`)
+	created := c.As("POST", legacy, `{"metadata":{"name":"a","annotations":{"legacy.example.com/class":"internal"}}}`)
 	want(created, 201, `{"kind":"Route","apiVersion":"legacy.example.com/v1beta1","metadata":{"name":"a"`, `"legacy.example.com/class":"internal"`)
-	if got := created.header["Warning"]; len(got) != 1 || !strings.Contains(got[0], "v1beta1 Route is deprecated") {
+	if got := created.Header["Warning"]; len(got) != 1 || !strings.Contains(got[0], "v1beta1 Route is deprecated") {
 		t.Errorf("warnings %q", got)
 	}
-	want(c.as("GET", stored+"/a", ""), 200, `"apiVersion":"routes.example.com/v1"`, `"ingressClassName":"internal"`)
-	want(c.as("GET", "/registry/routes.example.com/routes/default/a", ""), 200, `"apiVersion":"routes.example.com/v1"`)
-	want(c.as("PATCH", legacy+"/a", `{"metadata":{"annotations":{"legacy.example.com/class":"external"}}}`, "Content-Type: application/merge-patch+json"),
+	want(c.As("GET", stored+"/a", ""), 200, `"apiVersion":"routes.example.com/v1"`, `"ingressClassName":"internal"`)
+	want(c.As("GET", "/registry/routes.example.com/routes/default/a", ""), 200, `"apiVersion":"routes.example.com/v1"`)
+	want(c.As("PATCH", legacy+"/a", `{"metadata":{"annotations":{"legacy.example.com/class":"external"}}}`, "Content-Type: application/merge-patch+json"),
 		200, `"apiVersion":"legacy.example.com/v1beta1"`, `"legacy.example.com/class":"external"`)
-	want(c.as("GET", legacy+"?fieldSelector=class=external", ""), 200, `{"kind":"RouteList","apiVersion":"legacy.example.com/v1beta1"`,
+	want(c.As("GET", legacy+"?fieldSelector=class=external", ""), 200, `{"kind":"RouteList","apiVersion":"legacy.example.com/v1beta1"`,
 		`"items":[{"kind":"Route","apiVersion":"legacy.example.com/v1beta1"`)
-	want(c.as("GET", stored+"?fieldSelector=class=external", ""), 400, "field label not supported: class")
+	want(c.As("GET", stored+"?fieldSelector=class=external", ""), 400, "field label not supported: class")
 	const table = "Accept: application/json;as=Table;v=v1;g=meta.k8s.io"
-	want(c.as("GET", legacy, "", table), 200, `"name":"Legacy Class"`, `"cells":["a","external"]`)
-	want(c.as("GET", stored, "", table), 200, `"name":"Class"`, `"cells":["a","external"]`)
-	put := strings.Replace(c.as("GET", legacy+"/a", "").body, `"external"`, `"internal"`, 1)
-	want(c.as("PUT", legacy+"/a", put), 200, `"legacy.example.com/class":"internal"`)
-	want(c.as("PUT", legacy+"/a", put), 409, "the object has been modified")
+	want(c.As("GET", legacy, "", table), 200, `"name":"Legacy Class"`, `"cells":["a","external"]`)
+	want(c.As("GET", stored, "", table), 200, `"name":"Class"`, `"cells":["a","external"]`)
+	put := strings.Replace(c.As("GET", legacy+"/a", "").Body, `"external"`, `"internal"`, 1)
+	want(c.As("PUT", legacy+"/a", put), 200, `"legacy.example.com/class":"internal"`)
+	want(c.As("PUT", legacy+"/a", put), 409, "the object has been modified")
 
-	events, err := http.NewRequestWithContext(t.Context(), "GET", c.url+legacy+"?watch=1&resourceVersion=0", nil)
+	events, err := http.NewRequestWithContext(t.Context(), "GET", c.URL+legacy+"?watch=1&resourceVersion=0", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := c.client(c.admin.Certificate).Do(events)
+	stream, err := c.Client(c.Admin.Certificate).Do(events)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,27 +80,27 @@ func TestVersionsOfAKind(t *testing.T) {
 		}
 	}
 	next(`{"type":"ADDED","object":{"kind":"Route","apiVersion":"legacy.example.com/v1beta1"`, `"legacy.example.com/class":"internal"`)
-	want(c.as("DELETE", stored+"/a", ""), 200)
+	want(c.As("DELETE", stored+"/a", ""), 200)
 	next(`{"type":"DELETED","object":{"kind":"Route","apiVersion":"legacy.example.com/v1beta1"`)
 
-	c.reg.Kinds().Remove(k)
+	c.Registry.Kinds().Remove(k)
 	next(`"type":"ERROR"`, `"code":404`)
-	want(c.as("GET", legacy, ""), 404)
-	want(c.as("GET", "/apis/legacy.example.com/v1beta1", ""), 404)
+	want(c.As("GET", legacy, ""), 404)
+	want(c.As("GET", "/apis/legacy.example.com/v1beta1", ""), 404)
 }
 
 // TestVersionsOfAGroup: a group lists its versions with the preferred one first, in both forms of discovery.
 func TestVersionsOfAGroup(t *testing.T) {
-	c := newCluster(t)
-	if err := c.reg.Kinds().Add(kindstest.Widget()); err != nil {
+	c := gatewaytest.New(t)
+	if err := c.Registry.Kinds().Add(kindstest.Widget()); err != nil {
 		t.Fatal(err)
 	}
 	in := func(path string, accept ...string) []int {
 		t.Helper()
-		a := c.as("GET", path, "", accept...)
+		a := c.As("GET", path, "", accept...)
 		var at []int
 		for _, v := range []string{`"v1"`, `"v1beta1"`, `"v1alpha1"`} {
-			_, group, _ := strings.Cut(a.body, `"name":"example.com"`)
+			_, group, _ := strings.Cut(a.Body, `"name":"example.com"`)
 			at = append(at, strings.Index(group, `"version":`+v))
 		}
 		return at
@@ -112,13 +113,13 @@ func TestVersionsOfAGroup(t *testing.T) {
 		}
 	}
 	const path = "/apis/example.com/%s/namespaces/default/widgets"
-	if a := c.as("POST", strings.Replace(path, "%s", "v1beta1", 1), `{"metadata":{"name":"a"},"spec":{"size":2}}`); a.code != 201 || !strings.Contains(a.body, `"size":2`) {
-		t.Errorf("POST in v1beta1: %d %s", a.code, a.body)
+	if a := c.As("POST", strings.Replace(path, "%s", "v1beta1", 1), `{"metadata":{"name":"a"},"spec":{"size":2}}`); a.Code != 201 || !strings.Contains(a.Body, `"size":2`) {
+		t.Errorf("POST in v1beta1: %d %s", a.Code, a.Body)
 	}
-	if a := c.as("GET", strings.Replace(path, "%s", "v1", 1)+"/a/scale", ""); a.code != 200 || !strings.Contains(a.body, `"spec":{"replicas":2}`) {
-		t.Errorf("scale: %d %s", a.code, a.body)
+	if a := c.As("GET", strings.Replace(path, "%s", "v1", 1)+"/a/scale", ""); a.Code != 200 || !strings.Contains(a.Body, `"spec":{"replicas":2}`) {
+		t.Errorf("scale: %d %s", a.Code, a.Body)
 	}
-	if a := c.as("GET", strings.Replace(path, "%s", "v1alpha1", 1), ""); a.code != 200 || !strings.Contains(a.body, `"apiVersion":"example.com/v1alpha1"`) || !strings.Contains(a.body, `"replicas":2`) {
-		t.Errorf("list in v1alpha1: %d %s", a.code, a.body)
+	if a := c.As("GET", strings.Replace(path, "%s", "v1alpha1", 1), ""); a.Code != 200 || !strings.Contains(a.Body, `"apiVersion":"example.com/v1alpha1"`) || !strings.Contains(a.Body, `"replicas":2`) {
+		t.Errorf("list in v1alpha1: %d %s", a.Code, a.Body)
 	}
 }

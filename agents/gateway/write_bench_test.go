@@ -1,4 +1,4 @@
-package gateway
+package gateway_test
 
 import (
 	"crypto/tls"
@@ -12,17 +12,18 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/gateway/authenticate"
+	"gantry/agents/gateway/gatewaytest"
 	"gantry/registry"
 )
 
 // BenchmarkWrite measures creations and patches: the chain, the handlers and the registry over a store in memory.
 func BenchmarkWrite(b *testing.B) {
-	c := newCluster(b)
-	leaf, err := x509.ParseCertificate(c.admin.Certificate.Certificate[0])
+	c := gatewaytest.New(b)
+	leaf, err := x509.ParseCertificate(c.Admin.Certificate.Certificate[0])
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, err := registry.For[*corev1.Pod](c.reg).Create(b.Context(), testPod("patched", "")); err != nil {
+	if _, err := registry.For[*corev1.Pod](c.Registry).Create(b.Context(), gatewaytest.Pod("patched", "")); err != nil {
 		b.Fatal(err)
 	}
 	const pods, patched = "/api/v1/namespaces/default/pods", "/api/v1/namespaces/default/pods/patched"
@@ -43,7 +44,7 @@ func BenchmarkWrite(b *testing.B) {
 				req.Header.Set("Content-Type", bm.media)
 				req.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}
 				w := &coded{void: void{http.Header{}}}
-				c.gateway.ServeHTTP(w, req)
+				c.Handler.ServeHTTP(w, req)
 				if w.code >= 300 {
 					b.Fatalf("answer %d", w.code)
 				}

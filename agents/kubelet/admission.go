@@ -1,27 +1,12 @@
 package kubelet
 
 import (
-	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
 	"gantry/schema/pods"
 )
-
-// failure is why a pod ends by itself; it becomes its status.
-type failure struct {
-	reason, message string
-	// rejected: the pod was not admitted, nothing of it has run.
-	rejected bool
-}
-
-func rejection(reason, format string, args ...any) *failure {
-	return &failure{reason: reason, message: fmt.Sprintf(format, args...), rejected: true}
-}
 
 // admit decides once whether the node runs the pod. A pod with containers was admitted before; one that is deleted or has ended
 // already gets no reservation. A rejected pod ends as Failed; one that has to wait for resources is admitted later.
@@ -51,105 +36,6 @@ func (w *worker) admit() {
 	w.failure = fault
 	w.log.Warn("pod rejected", "reason", fault.reason, "err", fault.message)
 	w.k.podEvent(w.pod, corev1.EventTypeWarning, fault.reason, "%s", fault.message)
-}
-
-// invalidPod tells why a pod that was written to etcd without validation cannot be run: its containers' names become names of files.
-func invalidPod(pod *corev1.Pod) *failure {
-	seen := map[string]bool{}
-	for _, m := range members(pod) {
-		if len(validation.IsDNS1123Label(m.Name)) > 0 || seen[m.Name] {
-			return rejection("InvalidPodSpec", "container name %q is not a unique DNS label", m.Name)
-		}
-		seen[m.Name] = true
-	}
-	for _, v := range pod.Spec.Volumes {
-		if len(validation.IsDNS1123Label(v.Name)) > 0 {
-			return rejection("InvalidPodSpec", "volume name %q is not a DNS label", v.Name)
-		}
-	}
-	return nil
-}
-
-// admissionFailure checks what the scheduler checked, for pods that were bound without it or while the node changed. node nil: it is
-// not known yet, nothing is checked. Pure.
-func admissionFailure(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
-	if node == nil {
-		return nil
-	}
-	allocatable := node.Status.Allocatable
-	if limit, ok := allocatable[corev1.ResourcePods]; ok && int64(len(others)+1) > limit.Value() {
-		return shortOf(corev1.ResourcePods, 1, int64(len(others)), limit.Value())
-	}
-	if f := insufficientResources(pod, others, node); f != nil {
-		return f
-	}
-	if match, err := nodeaffinity.GetRequiredNodeAffinity(pod).Match(node); err != nil || !match {
-		return rejection("NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
-	}
-	if hostPortTaken(pod, others) != "" {
-		return rejection("NodePorts", "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports")
-	}
-	return nil
-}
-
-// insufficientResources tells which of the node's resources the pod and the others ask too much of.
-func insufficientResources(pod *corev1.Pod, others []*corev1.Pod, node *corev1.Node) *failure {
-	if node == nil {
-		return nil
-	}
-	allocatable := node.Status.Allocatable
-	requests := pods.SpecRequests(pod)
-	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
-		capacity, known := allocatable[name]
-		want := amount(name, requests)
-		if !known || want == 0 {
-			continue
-		}
-		var used int64
-		for _, p := range others {
-			used += amount(name, pods.SpecRequests(p))
-		}
-		have := amount(name, corev1.ResourceList{name: capacity})
-		if used+want > have {
-			return shortOf(name, want, used, have)
-		}
-	}
-	return nil
-}
-
-func shortOf(name corev1.ResourceName, want, used, have int64) *failure {
-	return rejection("OutOf"+string(name), "Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d", name, want, used, have)
-}
-
-// amount is a resource in bytes, or in thousandths of a cpu.
-func amount(name corev1.ResourceName, list corev1.ResourceList) int64 {
-	q := list[name]
-	if name == corev1.ResourceCPU {
-		return milli(q)
-	}
-	if q.CmpInt64(maxBytes) >= 0 {
-		return maxBytes
-	}
-	return q.Value()
-}
-
-// maxBytes is more than any machine has, and little enough to add up over a node's pods.
-const maxBytes = int64(1) << 53
-
-// hostPortTaken is a host port that the pod wants and another has: "80/TCP", "" where there is none.
-func hostPortTaken(pod *corev1.Pod, others []*corev1.Pod) string {
-	wanted := pods.HostPorts(&pod.Spec)
-	if len(wanted) == 0 {
-		return ""
-	}
-	for _, o := range others {
-		for _, taken := range pods.HostPorts(&o.Spec) {
-			if slices.ContainsFunc(wanted, taken.ConflictsWith) {
-				return fmt.Sprintf("%d/%s", taken.Port, taken.Protocol)
-			}
-		}
-	}
-	return ""
 }
 
 // deadline ends a pod past its activeDeadlineSeconds; it returns how long that is away, 0 where there is none.

@@ -1,7 +1,6 @@
 package kubelet
 
 import (
-	"encoding/json"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -79,84 +78,4 @@ func infeasible(pod *corev1.Pod, node *corev1.Node) pendingResize {
 		}
 	}
 	return pendingResize{}
-}
-
-// grantedPod is the pod with what the kubelet granted it.
-func (w *worker) grantedPod() *corev1.Pod {
-	if w.granted == nil {
-		w.granted, w.pending = allocationOf(w.pod), pendingOf(w.pod)
-		for _, cs := range w.statuses {
-			w.adoptResources(cs)
-		}
-	}
-	return w.granted.apply(w.pod)
-}
-
-// allocate grants a resized pod what its spec asks for, where the node has it, and returns the pod as granted.
-func (w *worker) allocate() *corev1.Pod {
-	granted := w.grantedPod()
-	if granted == w.pod || w.gone || pods.IsTerminal(w.pod) || w.pod.DeletionTimestamp != nil {
-		w.pending = pendingResize{}
-		return granted
-	}
-	pending, known := w.k.tryResize(w.pod, w.wakeUp)
-	if !known {
-		return granted
-	}
-	if pending.reason != "" {
-		if pending != w.pending {
-			w.k.podEvent(w.pod, corev1.EventTypeWarning, "Resize"+pending.reason, "Pod resize %s: %s", pending.reason, resizeSummary(w.pod, pending.message))
-		}
-		w.pending = pending
-		return granted
-	}
-	w.pending, w.granted, w.resizeFault = pendingResize{}, specAllocation(w.pod), ""
-	w.log.Info("pod resized", "generation", w.pod.Generation)
-	w.k.podEvent(w.pod, corev1.EventTypeNormal, "ResizeStarted", "Pod resize started: %s", resizeSummary(w.pod, ""))
-	return w.pod
-}
-
-// tryResize reserves what a pod's spec asks for, or tells why not; known is false while that is not known: wake is called then.
-func (k *kubelet) tryResize(pod *corev1.Pod, wake func()) (pending pendingResize, known bool) {
-	node := k.node.Current()
-	if node == nil {
-		return pendingResize{}, false // every worker is woken when it is known
-	}
-	if p := infeasible(pod, node); p.reason != "" {
-		return p, true
-	}
-	fault, known := k.reservations.resize(pod, node, wake)
-	if fault != nil {
-		pending = pendingResize{corev1.PodReasonDeferred, fault.message}
-	}
-	return pending, known
-}
-
-// resizeSummary is what events of a resize say, as kubelets write it:
-// {"containers":[{"name":"c1","resources":{...}}],"generation":2}.
-func resizeSummary(pod *corev1.Pod, fault string) string {
-	type container struct {
-		Name      string                      `json:"name"`
-		Resources corev1.ResourceRequirements `json:"resources"`
-	}
-	var s struct {
-		InitContainers []container `json:"initContainers,omitempty"`
-		Containers     []container `json:"containers,omitempty"`
-		Generation     int64       `json:"generation"`
-		Error          string      `json:"error,omitempty"`
-	}
-	s.Generation, s.Error = pod.Generation, fault
-	for _, m := range members(pod) {
-		c := container{m.Name, m.Resources}
-		if m.role == roleApp {
-			s.Containers = append(s.Containers, c)
-		} else {
-			s.InitContainers = append(s.InitContainers, c)
-		}
-	}
-	text, err := json.Marshal(s)
-	if err != nil {
-		return fault
-	}
-	return string(text)
 }

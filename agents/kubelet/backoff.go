@@ -9,38 +9,6 @@ import (
 	"gantry/agents/kubelet/engine"
 )
 
-// The back-off of a container that ends: none after its first end, then 10 s, doubled up to 5 min; an attempt that ran
-// for twice the longest back-off resets it. It is a function of what is kept on the last attempt alone, so a
-// restarted kubelet goes on where it was.
-const (
-	firstBackoff = 10 * time.Second
-	maxBackoff   = 5 * time.Minute
-	backoffReset = 2 * maxBackoff
-)
-
-// restartAt is when the container may be started again after its attempt cs has ended.
-func restartAt(cs *engine.ContainerStatus) time.Time {
-	if ranLong(cs) {
-		return cs.Exit.Finished
-	}
-	return cs.Exit.Finished.Add(cs.Backoff)
-}
-
-// nextBackoff is the back-off of the attempt after s: what to wait when that one ends. cs nil: the first attempt.
-func nextBackoff(cs *engine.ContainerStatus) time.Duration {
-	switch {
-	case cs == nil:
-		return 0
-	case cs.Backoff == 0 || ranLong(cs):
-		return firstBackoff
-	}
-	return min(2*cs.Backoff, maxBackoff)
-}
-
-func ranLong(cs *engine.ContainerStatus) bool {
-	return !cs.Started.IsZero() && cs.Exit.Finished.Sub(cs.Started) > backoffReset
-}
-
 // pullErrorShown is how long a failed pull is shown as such before it is shown as waiting for the next.
 const pullErrorShown = time.Second
 
@@ -49,7 +17,7 @@ const pullErrorShown = time.Second
 func (w *worker) recordBackOffs(v view) (after time.Duration) {
 	for _, m := range members(v.pod) {
 		if cs := v.Latest(m.Name); cs != nil && cs.State == engine.StateExited && !w.backOffRecorded[cs.ID] && restartAt(cs).After(v.now) &&
-			restarts(v.pod.Spec.RestartPolicy, m.role, cs.Exit.Code) && !(&planner{view: v}).ending() {
+			restarts(v.pod.Spec.RestartPolicy, m.role, cs.Exit.Code) && !v.ending() {
 			w.backOffRecorded[cs.ID] = true
 			w.k.containerEvent(v.pod, m, corev1.EventTypeWarning, "BackOff", "Back-off restarting failed container %s in pod %s", m.Name, longName(v.pod))
 		}

@@ -11,11 +11,14 @@ import (
 // maxOutput bounds what is kept of a command's output, in bytes.
 const maxOutput = 10 * 1024
 
+// runner runs commands and handlers in containers.
+type runner struct{ engine engine.Engine }
+
 // exec runs a command in a container and returns the beginning of its output and its exit code. A command whose
 // ctx ends is killed.
-func (k *kubelet) exec(ctx context.Context, id string, command []string) (output []byte, code int, err error) {
+func (r runner) exec(ctx context.Context, id string, command []string) (output []byte, code int, err error) {
 	out := &limitedBuffer{left: maxOutput}
-	code, err = k.engine.Exec(ctx, id, command, engine.Streams{Out: out, Err: out})
+	code, err = r.engine.Exec(ctx, id, command, engine.Streams{Out: out, Err: out})
 	if err != nil {
 		return out.Bytes(), 0, fmt.Errorf("running the exec: %w", err)
 	}

@@ -22,7 +22,7 @@ func TestExecEndsWithItsContext(t *testing.T) {
 	defer stop()
 	ended := make(chan error, 1)
 	go func() {
-		_, _, err := (&kubelet{engine: r.engine()}).exec(running, id, []string{"/pod", "stubborn"})
+		_, _, err := (runner{r.engine()}).exec(running, id, []string{"/pod", "stubborn"})
 		ended <- err
 	}()
 	for {

@@ -36,12 +36,12 @@ func TestReadinessProbeHoldsThePodBack(t *testing.T) {
 		t.Error("the pod is ready before its probe")
 	}
 	r.untilEvent("web", "Unhealthy")
-	k := &kubelet{engine: r.engine()}
+	commands := runner{r.engine()}
 	id := strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "docker://")
-	if _, code, err := k.exec(t.Context(), id, []string{"/pod", "stat", "/tmp/started"}); err != nil || code != 0 {
+	if _, code, err := commands.exec(t.Context(), id, []string{"/pod", "stat", "/tmp/started"}); err != nil || code != 0 {
 		t.Errorf("the postStart hook left nothing: %d %v", code, err)
 	}
-	if _, code, err := k.exec(t.Context(), id, []string{"/pod", "touch", "/tmp/ready"}); err != nil || code != 0 {
+	if _, code, err := commands.exec(t.Context(), id, []string{"/pod", "touch", "/tmp/ready"}); err != nil || code != 0 {
 		t.Fatal(code, err)
 	}
 	r.untilRunning("web")

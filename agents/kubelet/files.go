@@ -3,7 +3,6 @@ package kubelet
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -16,11 +15,6 @@ import (
 	"gantry/agents/kubelet/volumes"
 )
 
-// podDir holds what the kubelet keeps of a pod: <data dir>/pods/<uid>.
-func (k *kubelet) podDir(uid string) (string, error) {
-	return volumes.Join(filepath.Join(k.cfg.DataDir, "pods"), uid)
-}
-
 // Files of a pod's directory, and where they appear in its containers.
 const (
 	hostsFile    = "etc-hosts"
@@ -28,13 +22,16 @@ const (
 	hostnameFile = "hostname"
 )
 
-// writePodFiles writes what every container of the pod sees below /etc. They are written in place: they may be mounted.
-func (k *kubelet) writePodFiles(pod *corev1.Pod, podIP netip.Addr) error {
-	dir, err := k.podDir(string(pod.UID))
-	if err == nil {
-		err = os.MkdirAll(dir, 0o755)
-	}
-	if err != nil {
+// clusterDNS is what pods resolve names by.
+type clusterDNS struct {
+	servers []netip.Addr
+	domain  string
+}
+
+// writePodFiles writes, to the pod's directory, what every container of the pod sees below /etc. They are written in place: they may be
+// mounted.
+func writePodFiles(dir string, pod *corev1.Pod, podIP netip.Addr, cluster clusterDNS) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("making the pod's directory: %w", err)
 	}
 	hosts, err := os.ReadFile("/etc/hosts")
@@ -42,8 +39,8 @@ func (k *kubelet) writePodFiles(pod *corev1.Pod, podIP netip.Addr) error {
 		return fmt.Errorf("reading the node's hosts: %w", err)
 	}
 	files := map[string]string{
-		hostsFile:    dns.HostsFile(pod, podIP, string(hosts), k.cfg.ClusterDomain),
-		resolvFile:   dns.PodResolver(pod, hostResolver(), k.cfg.ClusterDNS, k.cfg.ClusterDomain).String(),
+		hostsFile:    dns.HostsFile(pod, podIP, string(hosts), cluster.domain),
+		resolvFile:   dns.PodResolver(pod, hostResolver(), cluster.servers, cluster.domain).String(),
 		hostnameFile: dns.Hostname(pod) + "\n",
 	}
 	for name, text := range files {
@@ -102,25 +99,4 @@ func messageMount(c *corev1.Container, attempt int, podDir string) ([]engine.Mou
 		return nil, fmt.Errorf("opening the termination message's file: %w", err)
 	}
 	return []engine.Mount{{Source: file, Target: c.TerminationMessagePath}}, nil
-}
-
-// maxMessage bounds a termination message, in bytes.
-const maxMessage = 4096
-
-// readMessage reads a termination message; "" where there is none. Only files below the pods' directories are read: what else a
-// container mounts at its terminationMessagePath it may have replaced by a link.
-func (k *kubelet) readMessage(file string) string {
-	f, err := k.volumes.OpenFile(file)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	if i, err := f.Stat(); err != nil || !i.Mode().IsRegular() {
-		return ""
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxMessage))
-	if err != nil {
-		return ""
-	}
-	return string(text)
 }

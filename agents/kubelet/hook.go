@@ -17,12 +17,12 @@ import (
 )
 
 // runHook runs a postStart or preStop handler until it ends or ctx does. nil handler: nothing to do.
-func (k *kubelet) runHook(ctx context.Context, h *corev1.LifecycleHandler, c *corev1.Container, id string, podIP netip.Addr) error {
+func (r runner) runHook(ctx context.Context, h *corev1.LifecycleHandler, c *corev1.Container, id string, podIP netip.Addr) error {
 	switch {
 	case h == nil:
 		return nil
 	case h.Exec != nil:
-		out, code, err := k.exec(ctx, id, h.Exec.Command)
+		out, code, err := r.exec(ctx, id, h.Exec.Command)
 		if err == nil && code != 0 {
 			err = fmt.Errorf("command '%s' exited with %d: %s", strings.Join(h.Exec.Command, " "), code, out)
 		}

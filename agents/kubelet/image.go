@@ -13,13 +13,8 @@ import (
 	"gantry/schema/core"
 )
 
-// Reasons of a container that waits for its image.
+// What events and reasons say of images.
 const (
-	waitInvalidImage  = "InvalidImageName"
-	waitNeverPull     = "ErrImageNeverPull"
-	waitImagePull     = "ErrImagePull"
-	waitImageBackOff  = "ImagePullBackOff"
-	waitImageInspect  = "ImageInspectError"
 	neverPullMessage  = "Container image %q is not present with pull policy of Never"
 	presentMessage    = "Container image %q already present on machine"
 	pulledMessage     = "Successfully pulled image %q in %s (%s including waiting). Image size: %d bytes."

@@ -29,6 +29,7 @@ type kubelet struct {
 	cfg     Config
 	log     *slog.Logger
 	engine  engine.Engine
+	runner  runner
 	network Network
 	volumes *volumes.Volumes
 	prober  *probe.Prober
@@ -74,7 +75,7 @@ const maxStartingSandboxes = 8
 func newKubelet(cfg Config, e engine.Engine) *kubelet {
 	cfg = cfg.withDefaults()
 	k := &kubelet{
-		cfg: cfg, log: cfg.Log, engine: e, network: cfg.Network,
+		cfg: cfg, log: cfg.Log, engine: e, runner: runner{e}, network: cfg.Network,
 		images:            images.NewPuller(e),
 		startingSandboxes: make(chan struct{}, maxStartingSandboxes), engineKnown: make(chan struct{}),
 		events:  events.New(cfg.Gateway, "kubelet", cfg.NodeName, cfg.Log),
@@ -86,7 +87,7 @@ func newKubelet(cfg Config, e engine.Engine) *kubelet {
 	}
 	k.volumes = k.newVolumes(nil)
 	k.prober = probe.New(probe.Config{
-		Exec:    k.exec,
+		Exec:    k.runner.exec,
 		Changed: func(pod *corev1.Pod) { k.wakeWorker(string(pod.UID)) },
 		Event: func(pod *corev1.Pod, container, reason, message string) {
 			if m, ok := memberNamed(pod, container); ok {

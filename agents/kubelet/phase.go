@@ -88,25 +88,3 @@ func (b *statusBuilder) sidecars(s corev1.PodStatus) (running int, pending bool)
 	}
 	return running, pending
 }
-
-// qosClass is the pod's quality of service: Guaranteed when every container's cpu and memory limits are set and equal its
-// requests, BestEffort when there are no requests and limits of these, else Burstable.
-func qosClass(pod *corev1.Pod) corev1.PodQOSClass {
-	guaranteed, any := true, false
-	for _, m := range members(pod) {
-		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-			request, limit := m.Resources.Requests[name], m.Resources.Limits[name]
-			any = any || !request.IsZero() || !limit.IsZero()
-			if limit.IsZero() || (!request.IsZero() && request.Cmp(limit) != 0) {
-				guaranteed = false
-			}
-		}
-	}
-	switch {
-	case !any:
-		return corev1.PodQOSBestEffort
-	case guaranteed:
-		return corev1.PodQOSGuaranteed
-	}
-	return corev1.PodQOSBurstable
-}

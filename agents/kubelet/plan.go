@@ -2,84 +2,12 @@ package kubelet
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
-	"gantry/schema/pods"
 )
-
-// view is everything a plan is made from. Plans never change it.
-type view struct {
-	pod *corev1.Pod
-	engine.PodStatus
-	// gone: a consistent read found no such pod any more.
-	gone bool
-	// failure is set when the pod must end although it was not deleted: rejected, past its deadline, evicted.
-	failure *failure
-	// waitsForResources: other pods have to end before this one may begin.
-	waitsForResources bool
-	// actuated are the resources that running containers were given last; resizeRestarts holds those that were stopped to start again
-	// with others. By ID.
-	actuated       map[string]corev1.ResourceRequirements
-	resizeRestarts map[string]bool
-	// addressed: the running sandbox has its network.
-	addressed bool
-	// networkReady: the node can give addresses.
-	networkReady bool
-	// released: the sandbox, the link and the volumes are gone.
-	released bool
-	// settled: the API has the pod's latest status.
-	settled bool
-	// busy holds the keys (container names, or engine.SandboxName) that a job works on.
-	busy map[string]bool
-	// waits says when a container, or the sandbox, may be tried again.
-	waits map[string]time.Time
-	// probes holds the probes' results by container ID.
-	probes map[string]probeResults
-	now    time.Time
-}
-
-// probeResults are those of one running container.
-type probeResults struct {
-	started bool // the startup probe has succeeded, or there is none
-	ready   bool // the readiness probe has succeeded, or there is none
-	// unhealthy is not empty when the container must be restarted: "liveness" or "startup".
-	unhealthy string
-}
-
-// verb is what an action does.
-type verb int
-
-const (
-	doSandbox verb = iota // start the sandbox, or complete it
-	doStart               // start a container, pulling its image first
-	doResize              // give a running container other resources
-	doStop                // stop a container with grace
-	doRemove              // remove a container that has ended
-	doRelease             // remove the sandbox, its link, the volumes
-	doDelete              // remove the pod from the API
-	doForget              // remove what is kept of the pod; its worker ends
-)
-
-func (v verb) String() string {
-	return [...]string{"sandbox", "start", "resize", "stop", "remove", "release", "delete", "forget"}[v]
-}
-
-// action is one thing to do and why. Key is what it makes busy.
-type action struct {
-	do        verb
-	key       string // a container's name, or engine.SandboxName
-	container member // start, stop
-	id        string // resize, stop, remove
-	again     bool   // stop: start it again whatever the restart policy
-	attempt   int    // sandbox, start
-	early     bool   // start: created while the sandbox is being started
-	backoff   time.Duration
-	reason    string
-}
 
 // plan decides what to do next with a pod, and after how long to plan again though nothing happened (0: not).
 func plan(v view) (actions []action, after time.Duration) {
@@ -119,21 +47,6 @@ func (p *planner) wait(t time.Time) bool {
 	return true
 }
 
-// ending tells whether the pod is to have no running container.
-func (p *planner) ending() bool {
-	return p.gone || p.pod.DeletionTimestamp != nil || p.failure != nil || pods.IsTerminal(p.pod) || finished(p.view)
-}
-
-// allStopped tells whether no container of the pod runs, nor is being started or stopped.
-func (p *planner) allStopped() bool {
-	for _, m := range members(p.pod) {
-		if p.busy[m.Name] {
-			return false
-		}
-	}
-	return len(p.running()) == 0
-}
-
 // stop ends the containers, sidecars last and in reverse; then the sandbox; then the pod.
 func (p *planner) stop() {
 	running := p.running()
@@ -160,9 +73,6 @@ func (p *planner) stop() {
 	}
 }
 
-// deleteKey is the job key of the DELETE; no container can have that name.
-const deleteKey = "/delete"
-
 // removeContainers removes what is left of a pod that is gone.
 func (p *planner) removeContainers() {
 	for _, list := range p.Containers {
@@ -173,29 +83,6 @@ func (p *planner) removeContainers() {
 	if len(p.Containers) == 0 && len(p.Sandboxes) == 0 {
 		p.add(action{do: doForget, key: engine.SandboxName, reason: "the pod is gone"})
 	}
-}
-
-// running are the containers that run, in the order of the pod's spec; unknown ones first.
-func (p *planner) running() []*engine.ContainerStatus {
-	order := map[string]int{}
-	for i, m := range members(p.pod) {
-		order[m.Name] = i + 1
-	}
-	var all []*engine.ContainerStatus
-	for _, list := range p.Containers {
-		for _, cs := range list {
-			if cs.State == engine.StateRunning {
-				all = append(all, cs)
-			}
-		}
-	}
-	slices.SortFunc(all, func(a, b *engine.ContainerStatus) int {
-		if d := order[a.Container] - order[b.Container]; d != 0 {
-			return d
-		}
-		return engine.NewestFirst(a, b)
-	})
-	return all
 }
 
 func (p *planner) onlySidecars(all []*engine.ContainerStatus) bool {

@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -88,4 +89,43 @@ func stopDeadline(pod *corev1.Pod, now time.Time) time.Duration {
 		return max(pod.DeletionTimestamp.Sub(now), 0)
 	}
 	return time.Duration(specGrace(pod)) * time.Second
+}
+
+// longName is "name_namespace(uid)".
+func longName(pod *corev1.Pod) string {
+	return fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID)
+}
+
+// statusNamed is what the API knows of a container, nil where that is nothing.
+func statusNamed(pod *corev1.Pod, name string) *corev1.ContainerStatus {
+	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
+// qosClass is the pod's quality of service: Guaranteed when every container's cpu and memory limits are set and equal its
+// requests, BestEffort when there are no requests and limits of these, else Burstable.
+func qosClass(pod *corev1.Pod) corev1.PodQOSClass {
+	guaranteed, any := true, false
+	for _, m := range members(pod) {
+		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+			request, limit := m.Resources.Requests[name], m.Resources.Limits[name]
+			any = any || !request.IsZero() || !limit.IsZero()
+			if limit.IsZero() || (!request.IsZero() && request.Cmp(limit) != 0) {
+				guaranteed = false
+			}
+		}
+	}
+	switch {
+	case !any:
+		return corev1.PodQOSBestEffort
+	case guaranteed:
+		return corev1.PodQOSGuaranteed
+	}
+	return corev1.PodQOSBurstable
 }

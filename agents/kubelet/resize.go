@@ -2,12 +2,12 @@ package kubelet
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 
 	"gantry/agents/kubelet/engine"
 	"gantry/schema/pods"
@@ -15,27 +15,6 @@ import (
 
 // resizeKey is the key of the job that resizes a container; no container can have that name.
 func resizeKey(name string) string { return name + "/resize" }
-
-// resizing tells whether a running container is to have other resources than those it was last given. What was given is compared,
-// not what the engine holds: a kubelet that computes shares in another way leaves old containers alone.
-func (v view) resizing(cs *engine.ContainerStatus, m member) bool {
-	given, known := v.actuated[cs.ID]
-	return known && m.role != roleInit && cs.State == engine.StateRunning && !equality.Semantic.DeepEqual(cpuAndMemory(given), cpuAndMemory(m.Resources))
-}
-
-// cpuAndMemory are the resources that a resize can change.
-func cpuAndMemory(r corev1.ResourceRequirements) [2]corev1.ResourceList {
-	only := func(l corev1.ResourceList) corev1.ResourceList {
-		out := corev1.ResourceList{}
-		for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-			if q, ok := l[name]; ok {
-				out[name] = q
-			}
-		}
-		return out
-	}
-	return [2]corev1.ResourceList{only(r.Requests), only(r.Limits)}
-}
 
 // restartsToResize tells whether the container's resize policy asks for a restart to change what differs.
 func restartsToResize(given corev1.ResourceRequirements, m member) bool {
@@ -102,24 +81,6 @@ func (k *kubelet) resizeContainer(ctx context.Context, a action, given corev1.Re
 	return k.engine.Resize(ctx, a.id, engineResources(c.Container))
 }
 
-// resizeConditions are the conditions of a resize: pending until it is granted, in progress until the containers have it.
-func (b *statusBuilder) resizeConditions() []corev1.PodCondition {
-	var out []corev1.PodCondition
-	if b.pending.reason != "" {
-		out = append(out, condition(corev1.PodResizePending, true, b.pending.reason, b.pending.message))
-	}
-	for _, m := range members(b.pod) {
-		if cs := b.Latest(m.Name); cs != nil && (b.resizing(cs, m) || b.resizeRestarts[cs.ID]) {
-			reason := ""
-			if b.resizeFault != "" {
-				reason = corev1.PodReasonError
-			}
-			return append(out, condition(corev1.PodResizeInProgress, true, reason, b.resizeFault))
-		}
-	}
-	return out
-}
-
 // adoptResources notes what a container that this kubelet did not start was given last, as the API knows it.
 func (w *worker) adoptResources(cs *engine.ContainerStatus) {
 	if w.pod == nil {
@@ -139,4 +100,84 @@ func (w *worker) reportResize(s corev1.PodStatus) {
 		w.k.podEvent(w.pod, corev1.EventTypeNormal, "ResizeCompleted", "Pod resize completed: %s", resizeSummary(w.grantedPod(), ""))
 	}
 	w.resized = resizing
+}
+
+// grantedPod is the pod with what the kubelet granted it.
+func (w *worker) grantedPod() *corev1.Pod {
+	if w.granted == nil {
+		w.granted, w.pending = allocationOf(w.pod), pendingOf(w.pod)
+		for _, cs := range w.statuses {
+			w.adoptResources(cs)
+		}
+	}
+	return w.granted.apply(w.pod)
+}
+
+// allocate grants a resized pod what its spec asks for, where the node has it, and returns the pod as granted.
+func (w *worker) allocate() *corev1.Pod {
+	granted := w.grantedPod()
+	if granted == w.pod || w.gone || pods.IsTerminal(w.pod) || w.pod.DeletionTimestamp != nil {
+		w.pending = pendingResize{}
+		return granted
+	}
+	pending, known := w.k.tryResize(w.pod, w.wakeUp)
+	if !known {
+		return granted
+	}
+	if pending.reason != "" {
+		if pending != w.pending {
+			w.k.podEvent(w.pod, corev1.EventTypeWarning, "Resize"+pending.reason, "Pod resize %s: %s", pending.reason, resizeSummary(w.pod, pending.message))
+		}
+		w.pending = pending
+		return granted
+	}
+	w.pending, w.granted, w.resizeFault = pendingResize{}, specAllocation(w.pod), ""
+	w.log.Info("pod resized", "generation", w.pod.Generation)
+	w.k.podEvent(w.pod, corev1.EventTypeNormal, "ResizeStarted", "Pod resize started: %s", resizeSummary(w.pod, ""))
+	return w.pod
+}
+
+// tryResize reserves what a pod's spec asks for, or tells why not; known is false while that is not known: wake is called then.
+func (k *kubelet) tryResize(pod *corev1.Pod, wake func()) (pending pendingResize, known bool) {
+	node := k.node.Current()
+	if node == nil {
+		return pendingResize{}, false // every worker is woken when it is known
+	}
+	if p := infeasible(pod, node); p.reason != "" {
+		return p, true
+	}
+	fault, known := k.reservations.resize(pod, node, wake)
+	if fault != nil {
+		pending = pendingResize{corev1.PodReasonDeferred, fault.message}
+	}
+	return pending, known
+}
+
+// resizeSummary is what events of a resize say, as kubelets write it:
+// {"containers":[{"name":"c1","resources":{...}}],"generation":2}.
+func resizeSummary(pod *corev1.Pod, fault string) string {
+	type container struct {
+		Name      string                      `json:"name"`
+		Resources corev1.ResourceRequirements `json:"resources"`
+	}
+	var s struct {
+		InitContainers []container `json:"initContainers,omitempty"`
+		Containers     []container `json:"containers,omitempty"`
+		Generation     int64       `json:"generation"`
+		Error          string      `json:"error,omitempty"`
+	}
+	s.Generation, s.Error = pod.Generation, fault
+	for _, m := range members(pod) {
+		c := container{m.Name, m.Resources}
+		if m.role == roleApp {
+			s.Containers = append(s.Containers, c)
+		} else {
+			s.InitContainers = append(s.InitContainers, c)
+		}
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return fault
+	}
+	return string(text)
 }

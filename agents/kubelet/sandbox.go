@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -74,7 +75,11 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, last *engine
 		if s.address, err = k.reserveAddress(pod); err != nil {
 			return &sandboxFault{err: err}
 		}
-		return k.writePodFiles(pod, s.address)
+		dir, err := k.podDir(string(pod.UID))
+		if err != nil {
+			return err
+		}
+		return writePodFiles(dir, pod, s.address, clusterDNS{k.cfg.ClusterDNS, k.cfg.ClusterDomain})
 	})
 	parts.Go(func() error {
 		if last != nil && last.State == engine.StateRunning {
@@ -168,4 +173,94 @@ func (k *kubelet) release(ctx context.Context, uid string, sandboxes []*engine.C
 		return err
 	}
 	return k.removeVolumes(ctx, uid)
+}
+
+func (w *worker) sandboxJob(v view, a action) func(context.Context) (func(), error) {
+	pod, last := v.pod, v.Sandbox()
+	s := newSandboxStart()
+	w.startingSandbox = s
+	return func(ctx context.Context) (func(), error) {
+		begin := time.Now()
+		if last != nil && last.State == engine.StateExited && a.attempt > last.Attempt {
+			w.k.podEvent(pod, corev1.EventTypeNormal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+			if err := w.k.network.Teardown(w.ref.UID); err != nil {
+				return nil, err
+			}
+		}
+		if err := w.k.makeSandbox(ctx, pod, last, a.attempt, s); err != nil {
+			return w.sandboxFailed(ctx, pod, s.id, err), nil
+		}
+		sandboxSeconds.Observe(time.Since(begin).Seconds())
+		return func() {
+			w.dirty[s.id] = true
+			for id := range w.statuses { // probes of the first containers need the address
+				w.dirty[id] = true
+			}
+			w.addressSandbox, w.address, w.volumes, w.released = s.id, s.address, s.volumes, false
+			delete(w.waits, engine.SandboxName)
+			w.sandboxFailures = 0
+		}, nil
+	}
+}
+
+// sandboxFailed records the event of a sandbox that failed. The function it returns sets when the next attempt may begin.
+func (w *worker) sandboxFailed(ctx context.Context, pod *corev1.Pod, id string, err error) func() {
+	if ctx.Err() == nil {
+		var fault *sandboxFault
+		switch {
+		case isTransient(ctx, err) || errors.Is(err, errNoPodCIDR):
+		case errors.As(err, &fault) && fault.volumes:
+			w.k.podEvent(pod, corev1.EventTypeWarning, "FailedMount", "%v", err)
+		default:
+			w.k.podEvent(pod, corev1.EventTypeWarning, "FailedCreatePodSandBox", "Failed to create pod sandbox: %v", err)
+		}
+		w.log.Warn("sandbox failed", "err", err)
+	}
+	return func() {
+		wait := sandboxRetry << min(w.sandboxFailures, sandboxDoublings)
+		w.sandboxFailures++
+		w.waits[engine.SandboxName] = time.Now().Add(wait)
+		if id != "" {
+			w.dirty[id] = true // it was created before the fault
+		}
+	}
+}
+
+// sandboxRetry is how soon a sandbox that failed is tried again; it doubles up to 32 times that.
+const (
+	sandboxRetry     = time.Second
+	sandboxDoublings = 5
+)
+
+func (w *worker) releaseJob(v view) func(context.Context) (func(), error) {
+	pod, sandboxes := v.pod, v.Sandboxes
+	return func(ctx context.Context) (func(), error) {
+		if err := w.k.release(ctx, w.ref.UID, sandboxes); err != nil {
+			if errors.Is(err, errVolumesLeft) && ctx.Err() == nil {
+				w.k.podEvent(pod, corev1.EventTypeWarning, "FailedUnMount", "%v", err)
+			}
+			return func() { w.waits[engine.SandboxName] = time.Now().Add(sandboxRetry) }, err
+		}
+		return func() {
+			for _, cs := range sandboxes {
+				w.forget(cs.ID)
+			}
+			w.released, w.volumes, w.addressSandbox = true, nil, ""
+		}, nil
+	}
+}
+
+// errVolumesLeft tells that a pod's volumes are not unmounted: its directory stays, and nothing in it is removed.
+var errVolumesLeft = errors.New("volumes are left")
+
+// removeVolumes unmounts a pod's volumes and removes its directory.
+func (k *kubelet) removeVolumes(ctx context.Context, uid string) error {
+	err := k.volumes.Unmount(ctx, uid)
+	if err == nil {
+		err = k.volumes.Remove(ctx, uid)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errVolumesLeft, err)
+	}
+	return nil
 }

@@ -3,19 +3,14 @@ package kubelet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
-	"gantry/agents/kubelet/env"
 	"gantry/agents/kubelet/images"
-	"gantry/agents/kubelet/volumes"
-	"gantry/registry"
-	"gantry/schema"
-	"gantry/schema/core"
 )
 
 // startInput is what a start needs of its pod.
@@ -104,120 +99,88 @@ func (k *kubelet) startContainer(ctx context.Context, in *startInput) (id string
 	return id, image, nil
 }
 
-// configure makes the container's configuration. Its errors are for the container's status.
-func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Image) (engine.ContainerConfig, error) {
-	c := in.action.container.Container
-	if in.volumes == nil {
-		v, err := k.mountVolumes(ctx, in.pod)
-		if err != nil {
-			return engine.ContainerConfig{}, err
-		}
-		in.volumes = v
-	}
-	vars, err := env.Resolve(in.pod, c, k.envSources(ctx, in.pod, in.podIP))
-	if err != nil {
-		return engine.ContainerConfig{}, err
-	}
-	mounts, err := volumeMounts(c, in.volumes, vars, func(v volume, index int, sub string) (string, error) {
-		return k.mountSubPath(ctx, in.pod, volumes.SubPath{Volume: c.VolumeMounts[index].Name, Root: v.path, Container: c.Name, Index: index, Path: sub})
-	})
-	if err != nil {
-		return engine.ContainerConfig{}, err
-	}
-	dir, err := k.podDir(string(in.pod.UID))
-	if err != nil {
-		return engine.ContainerConfig{}, err
-	}
-	message, err := messageMount(c, in.action.attempt, dir)
-	if err != nil {
-		return engine.ContainerConfig{}, err
-	}
-	for _, more := range [][]engine.Mount{podFileMounts(in.pod, c, dir), message} {
-		mounts = append(mounts, more...)
-	}
-	return containerConfig(in, image, vars, mounts)
-}
-
-// containerConfig is what the container of a start is created from.
-func containerConfig(in startInput, image *engine.Image, vars *env.Environment, mounts []engine.Mount) (engine.ContainerConfig, error) {
-	c := in.action.container.Container
-	security := securityOf(in.pod, c)
-	if err := checkNonRoot(in.pod, c, security, image.User); err != nil {
-		return engine.ContainerConfig{}, err
-	}
-	return engine.ContainerConfig{
-		Pod: in.pod, Container: c, Sandbox: in.sandbox, Attempt: in.action.attempt, Backoff: in.action.backoff, Grace: specGrace(in.pod),
-		Image: image, Env: vars.List(), Command: env.ExpandAll(c.Command, vars.Get), Args: env.ExpandAll(c.Args, vars.Get), Mounts: mounts,
-		Security: security, QOS: qosClass(in.pod), Resources: engineResources(c),
-	}, nil
-}
-
-// envSources reads what environment variables refer to, through the gateway: a node may not read it in etcd.
-func (k *kubelet) envSources(ctx context.Context, pod *corev1.Pod, podIP netip.Addr) env.Sources {
-	return env.Sources{
-		ConfigMap: func(name string) (*corev1.ConfigMap, bool, error) {
-			return read[*corev1.ConfigMap](ctx, k.cfg.Gateway, core.ConfigMap, pod.Namespace, name)
-		},
-		Secret: func(name string) (*corev1.Secret, bool, error) {
-			return read[*corev1.Secret](ctx, k.cfg.Gateway, core.Secret, pod.Namespace, name)
-		},
-		Services:    env.ServiceVariables(pod, k.services(ctx)),
-		NodeIP:      k.cfg.NodeIP,
-		PodIP:       podIP,
-		Allocatable: k.node.Allocatable(),
-	}
-}
-
-// read gets an object of the pod's namespace; ok is false where there is none.
-func read[T schema.Object](ctx context.Context, api registry.API, kind *schema.Kind, namespace, name string) (obj T, ok bool, err error) {
-	it, err := api.Get(ctx, kind, namespace, name, "")
-	if isNotFound(err) {
-		return obj, false, nil
-	}
-	if err != nil {
-		return obj, false, fmt.Errorf("reading %s %s/%s: %w", kind.Singular, namespace, name, err)
-	}
-	return it.Object().(T), true, nil
-}
-
-// mountVolumes makes the pod's volumes.
-func (k *kubelet) mountVolumes(ctx context.Context, pod *corev1.Pod) (map[string]volume, error) {
-	m, err := k.volumes.Mount(ctx, pod)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]volume, len(m))
-	for name, v := range m {
-		out[name] = volume{v.Path, v.ReadOnly}
-	}
-	return out, nil
-}
-
-// mountSubPath logs its error: the pod's status is not to name the host's files.
-func (k *kubelet) mountSubPath(ctx context.Context, pod *corev1.Pod, s volumes.SubPath) (string, error) {
-	place, err := k.volumes.MountSubPath(ctx, pod, s)
-	if err != nil {
-		k.log.Warn("subPath not mounted", "ns", pod.Namespace, "name", pod.Name, "container", s.Container, "volume", s.Volume, "err", err)
-	}
-	return place, err
-}
-
-// errVolumesLeft tells that a pod's volumes are not unmounted: its directory stays, and nothing in it is removed.
-var errVolumesLeft = errors.New("volumes are left")
-
-// removeVolumes unmounts a pod's volumes and removes its directory.
-func (k *kubelet) removeVolumes(ctx context.Context, uid string) error {
-	err := k.volumes.Unmount(ctx, uid)
-	if err == nil {
-		err = k.volumes.Remove(ctx, uid)
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w", errVolumesLeft, err)
-	}
-	return nil
-}
-
 // isTransient tells errors that say nothing of the container: the engine is away or the kubelet ends.
 func isTransient(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, engine.ErrUnreachable) || errors.Is(err, engine.ErrUnavailable)
+}
+
+func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
+	in := startInput{pod: v.pod, action: a, pulls: &w.pulls, order: w.startOrderOf(a.key)}
+	if a.early {
+		in.starting = w.startingSandbox
+	} else {
+		in.sandbox, in.podIP, in.volumes = v.Sandbox().ID, w.address, w.volumes
+	}
+	if v.pod.Spec.HostNetwork {
+		in.podIP = w.k.cfg.NodeIP
+	}
+	last := v.Latest(a.key)
+	if last != nil && last.State == engine.StateExited && !last.Started.IsZero() {
+		w.log.Info("container restarted", "container", a.key, "attempt", a.attempt, "reason", a.reason)
+	}
+	hook := a.container.Lifecycle
+	j := &job{do: doStart, hooked: hook != nil && hook.PostStart != nil}
+	w.spawn(ctx, wg, a.key, j, func(ctx context.Context) (func(), error) {
+		id, image, err := w.k.startContainer(ctx, &in)
+		if err == nil && j.hooked {
+			err = w.postStart(ctx, in, id)
+		}
+		return w.started(ctx, a, id, image, err)
+	})
+}
+
+// started returns how the worker applies the result of a start.
+func (w *worker) started(ctx context.Context, a action, id string, image *engine.Image, err error) (func(), error) {
+	var wait *waitError
+	if errors.Is(err, errNoSandbox) { // the sandbox's job has reported it
+		return func() {
+			if id != "" {
+				w.dirty[id] = true
+			}
+		}, nil
+	}
+	if err != nil && !errors.As(err, &wait) {
+		return func() {
+			if id != "" {
+				w.dirty[id] = true
+			}
+			w.waits[a.key] = time.Now().Add(stepRetry)
+		}, err
+	}
+	if wait != nil && ctx.Err() == nil {
+		w.log.Warn("container not started", "container", a.key, "attempt", a.attempt, "reason", wait.reason, "after", wait.retry, "err", wait.message)
+	}
+	return func() {
+		if id != "" {
+			w.dirty[id] = true
+			w.actuated[id] = a.container.Resources
+		}
+		if image != nil {
+			w.images[image.ID] = image.StatusID()
+		}
+		delete(w.problems, a.key)
+		delete(w.waits, a.key)
+		if wait != nil {
+			p := wait.problem
+			p.since = time.Now()
+			w.problems[a.key] = p
+			w.waits[a.key] = time.Now().Add(wait.retry)
+		}
+	}, nil
+}
+
+// postStart runs the container's handler; when that fails the container is stopped and its back-off applies.
+func (w *worker) postStart(ctx context.Context, in startInput, id string) error {
+	c := in.action.container
+	fault := w.k.runner.runHook(ctx, c.Lifecycle.PostStart, c.Container, id, in.podIP)
+	if fault == nil || ctx.Err() != nil {
+		return nil
+	}
+	w.k.containerEvent(in.pod, c, corev1.EventTypeWarning, "FailedPostStartHook", "PostStartHook failed: %v", fault)
+	a := in.action
+	a.id, a.reason = id, "FailedPostStartHook"
+	if err := w.k.stopContainer(ctx, stopInput{pod: in.pod, action: a, podIP: in.podIP, grace: time.Duration(specGrace(in.pod)) * time.Second}); err != nil {
+		return err
+	}
+	return &waitError{problem{reason: waitHookError, message: "PostStartHook failed: " + fault.Error()}, 0}
 }

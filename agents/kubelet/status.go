@@ -13,25 +13,6 @@ import (
 	"gantry/schema/pods"
 )
 
-// problem is why a container waits, as in its status: {"ErrImagePull", "pulling ..."}.
-type problem struct {
-	reason, message string
-	since           time.Time
-}
-
-// Reasons of a waiting container.
-const (
-	waitCreating      = "ContainerCreating"
-	waitInitializing  = "PodInitializing"
-	waitCrashLoop     = "CrashLoopBackOff"
-	waitConfigError   = "CreateContainerConfigError"
-	waitCreateError   = "CreateContainerError"
-	waitRunError      = "RunContainerError"
-	waitHookError     = "PostStartHookError"
-	reasonStatusLost  = "ContainerStatusUnknown"
-	messageStatusLost = "The container could not be located when the pod was terminated"
-)
-
 // facts is what a status has besides what is in the view.
 type facts struct {
 	problems map[string]problem // by container name
@@ -202,10 +183,6 @@ func (b *statusBuilder) restartsLost(m member) bool {
 	return !b.ending() && restarts(b.pod.Spec.RestartPolicy, m.role, lostCode)
 }
 
-// ending and allStopped are those of the planner.
-func (b *statusBuilder) ending() bool     { return (&planner{view: b.view}).ending() }
-func (b *statusBuilder) allStopped() bool { return (&planner{view: b.view}).allStopped() }
-
 // notStarted is why a container that has not run yet waits.
 func (b *statusBuilder) notStarted(m member) *corev1.ContainerStateWaiting {
 	if p, ok := b.problems[m.Name]; ok {
@@ -239,11 +216,6 @@ func crashLoopMessage(pod *corev1.Pod, container string, d time.Duration) string
 	return fmt.Sprintf("back-off %s restarting failed container=%s pod=%s", d, container, longName(pod))
 }
 
-// longName is "name_namespace(uid)".
-func longName(pod *corev1.Pod) string {
-	return fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID)
-}
-
 func (b *statusBuilder) terminated(cs *engine.ContainerStatus) corev1.ContainerState {
 	message := cs.Exit.Message
 	if m := b.messages[cs.ID]; m != "" {
@@ -265,16 +237,4 @@ func seconds(t time.Time) metav1.Time {
 		return metav1.Time{}
 	}
 	return metav1.Time{Time: t.Truncate(time.Second)}
-}
-
-// statusNamed is what the API knows of a container, nil where that is nothing.
-func statusNamed(pod *corev1.Pod, name string) *corev1.ContainerStatus {
-	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for i := range list {
-			if list[i].Name == name {
-				return &list[i]
-			}
-		}
-	}
-	return nil
 }

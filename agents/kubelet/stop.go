@@ -3,6 +3,7 @@ package kubelet
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,7 +27,7 @@ func (k *kubelet) stopContainer(ctx context.Context, in stopInput) error {
 	k.containerEvent(in.pod, c, corev1.EventTypeNormal, "Killing", "%s", in.action.reason)
 	if h := c.Lifecycle; h != nil && h.PreStop != nil && in.grace > 0 {
 		hctx, cancel := context.WithDeadline(ctx, deadline)
-		err := k.runHook(hctx, h.PreStop, c.Container, id, in.podIP)
+		err := k.runner.runHook(hctx, h.PreStop, c.Container, id, in.podIP)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			k.containerEvent(in.pod, c, corev1.EventTypeWarning, "FailedPreStopHook", "PreStopHook failed: %v", err)
@@ -36,4 +37,47 @@ func (k *kubelet) stopContainer(ctx context.Context, in stopInput) error {
 		return ctx.Err()
 	}
 	return k.engine.Stop(ctx, id, max(time.Until(deadline), minGrace))
+}
+
+func (w *worker) stopJob(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
+	in := stopInput{pod: v.pod, action: a, podIP: w.address, grace: w.grace(v, a)}
+	j := &job{do: doStop, until: v.now.Add(in.grace)}
+	w.log.Info("container stopped", "container", a.key, "reason", a.reason, "grace", in.grace)
+	w.spawn(ctx, wg, a.key, j, func(ctx context.Context) (func(), error) {
+		err := w.k.stopContainer(ctx, in)
+		return func() { w.dirty[a.id] = true }, err
+	})
+}
+
+// grace is how long a container gets to end. A failed probe may name its own.
+func (w *worker) grace(v view, a action) time.Duration {
+	grace := stopDeadline(v.pod, v.now)
+	if v.pod.DeletionTimestamp != nil || v.gone {
+		return grace
+	}
+	var p *corev1.Probe
+	switch v.probes[a.id].unhealthy {
+	case "liveness":
+		p = a.container.LivenessProbe
+	case "startup":
+		p = a.container.StartupProbe
+	}
+	if p != nil && p.TerminationGracePeriodSeconds != nil {
+		return time.Duration(*p.TerminationGracePeriodSeconds) * time.Second
+	}
+	return grace
+}
+
+// shortenStops stops again what is being stopped with more grace than is left: the pod was deleted again with a shorter one.
+func (w *worker) shortenStops(v view) {
+	if v.pod.DeletionTimestamp == nil {
+		return
+	}
+	for key, j := range w.jobs {
+		if j.do == doStop && j.until.After(v.pod.DeletionTimestamp.Add(time.Second)) {
+			j.cancel()
+			delete(w.jobs, key)
+			w.wakeUp()
+		}
+	}
 }

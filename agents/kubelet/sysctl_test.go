@@ -67,32 +67,4 @@ func TestSysctlPatterns(t *testing.T) {
 			t.Errorf("%s: %v, want %q", pattern, err, want)
 		}
 	}
-	if err := (Config{AllowedUnsafeSysctls: []string{"vm.*"}}).Validate(); err == nil || !strings.Contains(err.Error(), `--allowed-unsafe-sysctls: the sysctls "vm."`) {
-		t.Errorf("validating a configuration: %v", err)
-	}
-}
-
-func TestSysctlsOfAPod(t *testing.T) {
-	r := newTestCluster(t)
-	r.change = func(c *Config) { c.AllowedUnsafeSysctls = []string{"kernel.msg*"} }
-	r.start()
-	sets := func(all ...corev1.Sysctl) func(*corev1.Pod) {
-		return func(p *corev1.Pod) { p.Spec.SecurityContext = &corev1.PodSecurityContext{Sysctls: all} }
-	}
-	r.run("unsafe", sets(corev1.Sysctl{Name: "kernel/shm_rmid_forced", Value: "1"}, corev1.Sysctl{Name: "kernel.shmmax", Value: "100000000"}), "run")
-	r.run("safe", sets(corev1.Sysctl{Name: "kernel/shm_rmid_forced", Value: "1"}, corev1.Sysctl{Name: "net.ipv4.ip_local_port_range", Value: "1024 2048"},
-		corev1.Sysctl{Name: "kernel.msgmax", Value: "65536"}), "cat", "/proc/sys/kernel/shm_rmid_forced", "/proc/sys/net/ipv4/ip_local_port_range", "/proc/sys/kernel/msgmax")
-	pod := r.until("unsafe", "Failed", hasPhase(corev1.PodFailed))
-	if s := pod.Status; s.Reason != "SysctlForbidden" || s.Message != `Pod was rejected: forbidden sysctl: "kernel.shmmax" not allowlisted` || len(s.ContainerStatuses) > 0 {
-		t.Errorf("status: %+v", s)
-	}
-	if e := r.untilEvent("unsafe", "SysctlForbidden"); e.Message != `forbidden sysctl: "kernel.shmmax" not allowlisted` || e.Type != corev1.EventTypeWarning {
-		t.Errorf("event: %s %q", e.Type, e.Message)
-	}
-	text := r.untilLog(r.untilRunning("safe").Status.ContainerStatuses[0].ContainerID, "\nup\n")
-	for _, want := range []string{"shm_rmid_forced <nil>\n1\n", "ip_local_port_range <nil>\n1024\t2048\n", "msgmax <nil>\n65536\n"} {
-		if !strings.Contains(text, want) {
-			t.Errorf("%q is missing in:\n%s", want, text)
-		}
-	}
 }

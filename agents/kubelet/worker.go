@@ -72,15 +72,6 @@ type inbox struct {
 	resync  bool // dirty holds every container there is: others are gone
 }
 
-// job is something that takes time, done beside the worker.
-type job struct {
-	do     verb
-	cancel context.CancelFunc
-	hooked bool            // a start with a postStart handler, which ends with that
-	done   <-chan struct{} // closed at its end
-	until  time.Time       // a stop's end of grace
-}
-
 // snapshot is what others may know of a worker's pod. It is read-only.
 type snapshot struct {
 	pod *corev1.Pod

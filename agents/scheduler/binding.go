@@ -17,7 +17,7 @@ import (
 // startBinding hands a decision to the goroutines that bind; ctx is that of the scheduling loop. A pod that needs pre-bind gets a goroutine of
 // its own, because a pre-bind may block for long; while maxPreBinds run, further ones are retried after their back-off.
 func (l *leader) startBinding(ctx context.Context, d decision, now time.Time) {
-	if !l.state.cluster.plugins.needsPreBind(d.reserved) {
+	if !l.state.cluster.Plugins.NeedsPreBind(d.reserved) {
 		if !l.bindQueue.offer(d) {
 			l.state.bindFailed(d, now) // scheduleBatch stops before the queue is full
 		}
@@ -41,7 +41,7 @@ func (l *leader) startBinding(ctx context.Context, d decision, now time.Time) {
 
 // preBindAndBind runs pre-bind until preBindCtx is done, then writes the binding.
 func (l *leader) preBindAndBind(ctx, preBindCtx context.Context, d decision) {
-	err := l.state.cluster.plugins.preBind(preBindCtx, d.object, d.target, d.reserved)
+	err := l.state.cluster.Plugins.PreBind(preBindCtx, d.object, d.target, d.reserved)
 	switch {
 	case err == nil:
 		l.bind(ctx, d)
@@ -68,7 +68,7 @@ func (l *leader) bind(ctx context.Context, d decision) {
 		observeBound(d, time.Now())
 		return
 	}
-	l.bindingFailed(ctx, d, fmt.Errorf("binding pod %s to %s: %w", d.pod.key, d.name, err))
+	l.bindingFailed(ctx, d, fmt.Errorf("binding pod %s to %s: %w", d.pod.Key, d.name, err))
 }
 
 // bindingFailed reads a pod whose binding returned an error, because the write may have happened all the same. Until that is known the

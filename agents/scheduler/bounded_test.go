@@ -9,11 +9,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/scheduler/framework"
+	"gantry/agents/scheduler/plugins"
 	"gantry/schema/core"
 )
 
 // newTestLeader returns a leader of which no goroutine runs.
-func newTestLeader(c cluster, rows []plugin) *leader {
+func newTestLeader(c cluster, rows []framework.Plugin) *leader {
 	cfg := Config{Registry: c.r, Identity: "a", Log: slog.New(slog.DiscardHandler)}
 	return newLeader(cfg.withDefaults(), c.r, rows)
 }
@@ -21,7 +23,7 @@ func newTestLeader(c cluster, rows []plugin) *leader {
 // TestChangesAreBounded: while nobody applies changes the queue stays at its size; what did not fit is applied afterwards, at its latest state.
 func TestChangesAreBounded(t *testing.T) {
 	c := newCluster(t)
-	l := newTestLeader(c, plugins)
+	l := newTestLeader(c, plugins.All)
 	l.changes = newWorkQueue[func(time.Time)](2)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -48,8 +50,8 @@ func TestChangesAreBounded(t *testing.T) {
 	}
 	latest := func() bool {
 		for i := range nodes {
-			n := l.state.cluster.nodes[fmt.Sprintf("n%d", i)]
-			if n == nil || n.object == nil || n.object.Labels["update"] != fmt.Sprint(updates-1) {
+			n := l.state.cluster.Nodes[fmt.Sprintf("n%d", i)]
+			if n == nil || n.Object == nil || n.Object.Labels["update"] != fmt.Sprint(updates-1) {
 				return false
 			}
 		}
@@ -61,7 +63,7 @@ func TestChangesAreBounded(t *testing.T) {
 		case change := <-l.changes.items:
 			change(start)
 		case <-deadline:
-			t.Fatalf("the latest states did not arrive: %v", l.state.cluster.nodes)
+			t.Fatalf("the latest states did not arrive: %v", l.state.cluster.Nodes)
 		}
 	}
 	cancel()
@@ -72,7 +74,7 @@ func TestChangesAreBounded(t *testing.T) {
 
 // TestBindQueueIsBounded: no pod is scheduled while the bind queue is full.
 func TestBindQueueIsBounded(t *testing.T) {
-	l := newTestLeader(newCluster(t), plugins)
+	l := newTestLeader(newCluster(t), plugins.All)
 	l.bindQueue = newWorkQueue[decision](2)
 	l.state.setNode("n1", aNode("n1"), start)
 	for i := range 5 {
@@ -94,13 +96,13 @@ func TestBindQueueIsBounded(t *testing.T) {
 
 // TestReportsAreBounded: a report without room is made again after the pod's back-off.
 func TestReportsAreBounded(t *testing.T) {
-	l := newTestLeader(newCluster(t), plugins)
+	l := newTestLeader(newCluster(t), plugins.All)
 	l.reportQueue = newWorkQueue[report](1)
 	for i := range 2 {
 		l.state.setPod(aPod(fmt.Sprintf("p%d", i)), start)
 	}
 	l.scheduleBatch(t.Context(), start)
-	first, second := l.state.cluster.pods["default/p0"], l.state.cluster.pods["default/p1"]
+	first, second := l.state.pods["default/p0"], l.state.pods["default/p1"]
 	if first.subqueue != unschedulable || second.subqueue != backoff {
 		t.Fatalf("the pods are in subqueues %d and %d", first.subqueue, second.subqueue)
 	}
@@ -115,16 +117,16 @@ func TestReportsAreBounded(t *testing.T) {
 
 // TestEvictionsAreBounded: an eviction without room is undone and made again after the pod's back-off.
 func TestEvictionsAreBounded(t *testing.T) {
-	l := newTestLeader(newCluster(t), plugins)
+	l := newTestLeader(newCluster(t), plugins.All)
 	l.evictionQueue = newWorkQueue[eviction](1)
 	l.evictionQueue.offer(eviction{})
 	l.state.setNode("n1", aNode("n1"), start)
 	l.state.setPod(aPod("low", requests("cpu", "4"), on("n1")), start)
 	l.state.setPod(aPod("high", requests("cpu", "4"), priority(10)), start)
 	l.scheduleBatch(t.Context(), start)
-	low, high := l.state.cluster.pods["default/low"], l.state.cluster.pods["default/high"]
-	if low.evicting || low.terminating || high.subqueue != backoff || high.nominated != nil {
-		t.Fatalf("low is evicting %v; high is in subqueue %d, nominated to %v", low.evicting, high.subqueue, high.nominated)
+	low, high := l.state.pods["default/low"], l.state.pods["default/high"]
+	if low.evicting || low.Terminating || high.subqueue != backoff || high.Nominated != nil {
+		t.Fatalf("low is evicting %v; high is in subqueue %d, nominated to %v", low.evicting, high.subqueue, high.Nominated)
 	}
 	<-l.evictionQueue.items
 	later := start.Add(time.Minute)

@@ -3,7 +3,7 @@
 // Run blocks until ctx is done and returns nil then; everything it started has ended. One leader schedules at a time; its writes are fenced
 // by the election. It writes bindings, the condition PodScheduled, nominations, events, and deletes the victims of preemption; nothing else.
 //
-// It follows pods, nodes and namespaces and keeps sums of every node's pods (clusterState). Pods wait in a queue, ordered by
+// It follows pods, nodes and namespaces and keeps sums of every node's pods (ClusterState). Pods wait in a queue, ordered by
 // priority, then age. For the next one every node is filtered, then scored; what it needs is reserved, and it is assumed on the best node at
 // once. It is bound in the background while the next one is scheduled. No node gets more than it has as far as the scheduler knows;
 // pods that others bind are not checked.

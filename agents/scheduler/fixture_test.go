@@ -10,6 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"gantry/agents/scheduler/framework"
+	"gantry/agents/scheduler/plugins"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -143,16 +146,16 @@ func spreadOver(topology string, skew int32, key, value string) func(*corev1.Pod
 
 // newTestState returns a scheduling state with nodes and pods.
 func newTestState(nodes []*corev1.Node, pods ...*corev1.Pod) *schedulingState {
-	return newTestStateWith(plugins, nodes, pods...)
+	return newTestStateWith(plugins.All, nodes, pods...)
 }
 
 // testPlugins returns a set of plug-ins that log nothing.
-func testPlugins(rows []plugin) *pluginSet {
-	return newPluginSet(rows, handle{log: slog.New(slog.DiscardHandler)})
+func testPlugins(rows []framework.Plugin) *framework.PluginSet {
+	return framework.NewPluginSet(rows, framework.Handle{Log: slog.New(slog.DiscardHandler)})
 }
 
 // newTestStateWith is newTestState with other plug-ins.
-func newTestStateWith(rows []plugin, nodes []*corev1.Node, pods ...*corev1.Pod) *schedulingState {
+func newTestStateWith(rows []framework.Plugin, nodes []*corev1.Node, pods ...*corev1.Pod) *schedulingState {
 	s := newSchedulingState(corev1.DefaultSchedulerName, testPlugins(rows))
 	s.setNamespace("default", map[string]string{}, start)
 	for _, n := range nodes {

@@ -71,13 +71,13 @@ func (l *leader) hasApplied(it *registry.Item) bool {
 	c := l.state.cluster
 	switch obj := it.Object().(type) {
 	case *corev1.Node:
-		n := c.nodes[it.Name]
-		return n != nil && n.object != nil
+		n := c.Nodes[it.Name]
+		return n != nil && n.Object != nil
 	case *corev1.Namespace:
-		return c.namespaces[it.Name] != nil
+		return c.Namespaces[it.Name] != nil
 	case *corev1.Pod:
-		p := c.pods[keyOf(it.Namespace, it.Name)]
-		return pods.IsTerminal(obj) || p != nil && (obj.Spec.NodeName == "" || p.node != nil)
+		p := l.state.pods[keyOf(it.Namespace, it.Name)]
+		return pods.IsTerminal(obj) || p != nil && (obj.Spec.NodeName == "" || p.Node != nil)
 	}
 	return true
 }

@@ -42,7 +42,7 @@ func (l *leader) observeAttempt(d decision, took time.Duration) {
 	result := "scheduled"
 	switch {
 	case d.node != nil:
-	case d.why.fault != nil:
+	case d.why.Fault != nil:
 		result = "error"
 	default:
 		result = "unschedulable"

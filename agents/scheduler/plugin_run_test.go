@@ -10,13 +10,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/scheduler/framework"
 	"gantry/registry"
 )
 
 // devices is the data of a plug-in that gives each pod with the annotation "device" one device of its node.
 type devices struct {
 	preBind func(ctx context.Context, pod *corev1.Pod) error
-	notify  chan string // "<call> <pod>" of every reserve, unreserve and preBind
+	notify  chan string // "<call> <pod>" of every reserve, unreserve and PreBind
 
 	mu      sync.Mutex // guards what follows
 	free    map[string]int
@@ -47,24 +48,24 @@ func (d *devices) start(n int) {
 	d.most = max(d.most, d.running)
 }
 
-func (d *devices) row(t *testing.T) plugin {
-	return plugin{
-		name: "Devices", clusterWide: true,
-		newData: func(handle) any { return d },
-		sign:    func(pod *corev1.Pod) any { return pod.Annotations["device"] },
-		preFilter: func(data any, _ *clusterState, sig *podSignature) any {
-			if sig.pod.Annotations["device"] == "" {
+func (d *devices) row(t *testing.T) framework.Plugin {
+	return framework.Plugin{
+		Name: "Devices", ClusterWide: true,
+		NewData: func(framework.Handle) any { return d },
+		Sign:    func(pod *corev1.Pod) any { return pod.Annotations["device"] },
+		PreFilter: func(data any, _ *framework.ClusterState, sig *framework.PodSignature) any {
+			if sig.Pod.Annotations["device"] == "" {
 				return nil
 			}
 			return data
 		},
-		filter: func(_ *preFilterState, own any, n *node) ([]string, bool) {
-			if own.(*devices).take(n.name, 0) <= 0 {
+		Filter: func(_ *framework.PreFilterState, own any, n *framework.NodeInfo) ([]string, bool) {
+			if own.(*devices).take(n.Name, 0) <= 0 {
 				return []string{"node(s) had no free device"}, true
 			}
 			return nil, false
 		},
-		reserve: func(data any, pod *corev1.Pod, node *corev1.Node) (any, error) {
+		Reserve: func(data any, pod *corev1.Pod, node *corev1.Node) (any, error) {
 			if pod.Annotations["device"] == "" {
 				return nil, nil
 			}
@@ -74,13 +75,13 @@ func (d *devices) row(t *testing.T) plugin {
 			d.notify <- "reserve " + pod.Name
 			return "device", nil
 		},
-		unreserve: func(data any, pod *corev1.Pod, node *corev1.Node, reserved any) {
+		Unreserve: func(data any, pod *corev1.Pod, node *corev1.Node, reserved any) {
 			if reserved != nil {
 				data.(*devices).take(node.Name, -1)
 				d.notify <- "unreserve " + pod.Name
 			}
 		},
-		preBind: func(ctx context.Context, _ any, pod *corev1.Pod, _ *corev1.Node, reserved any) error {
+		PreBind: func(ctx context.Context, _ any, pod *corev1.Pod, _ *corev1.Node, reserved any) error {
 			if reserved != "device" {
 				t.Errorf("preBind of %s gets %v", pod.Name, reserved)
 			}
@@ -248,7 +249,7 @@ func TestPreBindsAreBounded(t *testing.T) {
 		l.state.setPod(aPod(fmt.Sprintf("p%d", i), withDevice), start)
 		l.scheduleBatch(ctx, start)
 	}
-	if p := l.state.cluster.pods["default/p2"]; p.subqueue != backoff || p.assumed || d.take("n1", 0) != 8 {
+	if p := l.state.pods["default/p2"]; p.subqueue != backoff || p.assumed || d.take("n1", 0) != 8 {
 		t.Errorf("the third pod is in subqueue %d, assumed %v; %d devices are free", p.subqueue, p.assumed, d.take("n1", 0))
 	}
 	cancel()

@@ -11,28 +11,31 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/scheduler/framework"
+	"gantry/agents/scheduler/plugins"
 )
 
 // with returns the scheduler's table with more rows.
-func with(rows ...plugin) []plugin { return slices.Concat(plugins, rows) }
+func with(rows ...framework.Plugin) []framework.Plugin { return slices.Concat(plugins.All, rows) }
 
 // annotated sets an annotation, which only a plug-in with sign reads.
 func annotated(key, value string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Annotations = map[string]string{key: value} }
 }
 
-// rackPlugin filters by an annotation of the pod and a label of the node. It uses sign, preFilter and filter.
-var rackPlugin = plugin{
-	name: "Rack",
-	sign: func(pod *corev1.Pod) any { return pod.Annotations["rack"] },
-	preFilter: func(_ any, _ *clusterState, sig *podSignature) any {
-		if rack := sig.pod.Annotations["rack"]; rack != "" {
+// rackPlugin filters by an annotation of the pod and a label of the node. It uses sign, PreFilter and filter.
+var rackPlugin = framework.Plugin{
+	Name: "Rack",
+	Sign: func(pod *corev1.Pod) any { return pod.Annotations["rack"] },
+	PreFilter: func(_ any, _ *framework.ClusterState, sig *framework.PodSignature) any {
+		if rack := sig.Pod.Annotations["rack"]; rack != "" {
 			return rack
 		}
 		return nil
 	},
-	filter: func(_ *preFilterState, own any, n *node) ([]string, bool) {
-		if rack, _ := n.label("rack"); rack != own.(string) {
+	Filter: func(_ *framework.PreFilterState, own any, n *framework.NodeInfo) ([]string, bool) {
+		if rack, _ := n.Label("rack"); rack != own.(string) {
 			return []string{"node(s) were in another rack"}, true
 		}
 		return nil, false
@@ -65,34 +68,38 @@ func TestFilterPlugin(t *testing.T) {
 // nameCounts counts pods by node. It is the pre-filter state of a plug-in that prefers nodes with many.
 type nameCounts map[string]int
 
-func (c nameCounts) updatePods(n *node, _ *podSignature, by int, _ bool) { c[n.name] += by }
-func (c nameCounts) dropSignature(*podSignature)                         {}
+func (c nameCounts) UpdatePods(n *framework.NodeInfo, _ *framework.PodSignature, by int, _ bool) {
+	c[n.Name] += by
+}
+func (c nameCounts) DropSignature(*framework.PodSignature) {}
 
 func TestScorePlugin(t *testing.T) {
 	tests := []struct {
 		name string
-		row  plugin
+		row  framework.Plugin
 		want string // the node that gets the pod
 	}{
-		{"without normalize", plugin{name: "Named", weight: 1000, score: func(_ *preFilterState, _ any, n *node) float64 {
-			if n.name == "n2" {
-				return maxNodeScore
+		{"without normalize", framework.Plugin{Name: "Named", Weight: 1000, Score: func(_ *framework.PreFilterState, _ any, n *framework.NodeInfo) float64 {
+			if n.Name == "n2" {
+				return framework.MaxNodeScore
 			}
 			return 0
 		}}, "n2"},
-		{"normalized", plugin{name: "Long", weight: 1000, normalize: normalizeReversed, score: func(_ *preFilterState, _ any, n *node) float64 {
-			return map[string]float64{"n1": 5000, "n2": 4000, "n3": 3000}[n.name]
+		{"normalized", framework.Plugin{Name: "Long", Weight: 1000, Normalize: framework.NormalizeReversed, Score: func(_ *framework.PreFilterState, _ any, n *framework.NodeInfo) float64 {
+			return map[string]float64{"n1": 5000, "n2": 4000, "n3": 3000}[n.Name]
 		}}, "n3"},
-		{"cluster-wide, counting pods", plugin{name: "Packed", weight: 1000, clusterWide: true, normalize: normalizeByMax,
-			preFilter: func(_ any, c *clusterState, _ *podSignature) any {
+		{"cluster-wide, counting pods", framework.Plugin{Name: "Packed", Weight: 1000, ClusterWide: true, Normalize: framework.NormalizeByMax,
+			PreFilter: func(_ any, c *framework.ClusterState, _ *framework.PodSignature) any {
 				counts := nameCounts{}
-				countPods(c, counts)
+				framework.CountPods(c, counts)
 				return counts
 			},
-			score: func(_ *preFilterState, own any, n *node) float64 { return float64(own.(nameCounts)[n.name]) },
+			Score: func(_ *framework.PreFilterState, own any, n *framework.NodeInfo) float64 {
+				return float64(own.(nameCounts)[n.Name])
+			},
 		}, "n1"},
-		{"skipped", plugin{name: "Skipped", weight: 1000, clusterWide: true, skipScore: func(any) bool { return true },
-			score: func(*preFilterState, any, *node) float64 { panic("a skipped score ran") },
+		{"skipped", framework.Plugin{Name: "Skipped", Weight: 1000, ClusterWide: true, SkipScore: func(any) bool { return true },
+			Score: func(*framework.PreFilterState, any, *framework.NodeInfo) float64 { panic("a skipped score ran") },
 		}, "n2"},
 	}
 	for _, tt := range tests {
@@ -105,25 +112,25 @@ func TestScorePlugin(t *testing.T) {
 					t.Fatalf("p%d is on %q, want %s", i, d.name, tt.want)
 				}
 				s.deletePod("default", d.object.Name, start)
-				s.cluster.nextStart = 0
+				s.cluster.NextStart = 0
 			}
 		})
 	}
 }
 
 // trace is a plug-in that notes its calls.
-func trace(name string, calls *[]string, reserveError, preBindError error) plugin {
+func trace(name string, calls *[]string, reserveError, preBindError error) framework.Plugin {
 	note := func(what string, pod *corev1.Pod, node *corev1.Node, reserved any) {
 		*calls = append(*calls, fmt.Sprintf("%s %s %s %s %v", what, name, pod.Name, node.Name, reserved))
 	}
-	return plugin{
-		name: name,
-		reserve: func(_ any, pod *corev1.Pod, node *corev1.Node) (any, error) {
+	return framework.Plugin{
+		Name: name,
+		Reserve: func(_ any, pod *corev1.Pod, node *corev1.Node) (any, error) {
 			note("reserve", pod, node, nil)
 			return "by-" + name, reserveError
 		},
-		unreserve: func(_ any, pod *corev1.Pod, node *corev1.Node, reserved any) { note("unreserve", pod, node, reserved) },
-		preBind: func(_ context.Context, _ any, pod *corev1.Pod, node *corev1.Node, reserved any) error {
+		Unreserve: func(_ any, pod *corev1.Pod, node *corev1.Node, reserved any) { note("unreserve", pod, node, reserved) },
+		PreBind: func(_ context.Context, _ any, pod *corev1.Pod, node *corev1.Node, reserved any) error {
 			note("preBind", pod, node, reserved)
 			return preBindError
 		},
@@ -132,16 +139,18 @@ func trace(name string, calls *[]string, reserveError, preBindError error) plugi
 
 func TestReserveOrder(t *testing.T) {
 	full := errors.New("no device is free")
-	panics := plugin{name: "Panics", reserve: func(any, *corev1.Pod, *corev1.Node) (any, error) { panic("hostile") }, unreserve: func(any, *corev1.Pod, *corev1.Node, any) { panic("hostile") }}
+	panics := framework.Plugin{Name: "Panics", Reserve: func(any, *corev1.Pod, *corev1.Node) (any, error) { panic("hostile") }, Unreserve: func(any, *corev1.Pod, *corev1.Node, any) { panic("hostile") }}
 	tests := []struct {
 		name  string
-		rows  func(calls *[]string) []plugin
+		rows  func(calls *[]string) []framework.Plugin
 		want  []string
 		fault string // "": the pod is assumed
 	}{
-		{name: "all succeed", rows: func(calls *[]string) []plugin { return with(trace("A", calls, nil, nil), trace("B", calls, nil, nil)) },
+		{name: "all succeed", rows: func(calls *[]string) []framework.Plugin {
+			return with(trace("A", calls, nil, nil), trace("B", calls, nil, nil))
+		},
 			want: []string{"reserve A p n1 <nil>", "reserve B p n1 <nil>"}},
-		{name: "the second fails", rows: func(calls *[]string) []plugin {
+		{name: "the second fails", rows: func(calls *[]string) []framework.Plugin {
 			return with(trace("A", calls, nil, nil), trace("B", calls, full, nil), trace("C", calls, nil, nil))
 		},
 			want: []string{
@@ -149,7 +158,7 @@ func TestReserveOrder(t *testing.T) {
 				"unreserve C p n1 <nil>", "unreserve B p n1 <nil>", "unreserve A p n1 by-A",
 			},
 			fault: "reserving on node n1 by plug-in B: no device is free"},
-		{name: "one panics", rows: func(calls *[]string) []plugin { return with(trace("A", calls, nil, nil), panics) },
+		{name: "one panics", rows: func(calls *[]string) []framework.Plugin { return with(trace("A", calls, nil, nil), panics) },
 			want: []string{"reserve A p n1 <nil>", "unreserve A p n1 by-A"}, fault: "reserving on node n1 by plug-in Panics: panic: hostile"},
 	}
 	for _, tt := range tests {
@@ -169,8 +178,8 @@ func TestReserveOrder(t *testing.T) {
 			if d.node != nil || !strings.HasPrefix(d.why.String(), tt.fault) {
 				t.Errorf("on %q: %v, want %s", d.name, d.why, tt.fault)
 			}
-			if d.pod.assumed || d.pod.subqueue != backoff || s.cluster.nodes["n1"].requested.cpu != 0 {
-				t.Errorf("the pod is assumed %v, in subqueue %d, node's cpu %d", d.pod.assumed, d.pod.subqueue, s.cluster.nodes["n1"].requested.cpu)
+			if d.pod.assumed || d.pod.subqueue != backoff || s.cluster.Nodes["n1"].Requested.CPU != 0 {
+				t.Errorf("the pod is assumed %v, in subqueue %d, node's cpu %d", d.pod.assumed, d.pod.subqueue, s.cluster.Nodes["n1"].Requested.CPU)
 			}
 		})
 	}
@@ -214,16 +223,16 @@ func TestUnreserveOnce(t *testing.T) {
 // TestUnreserveRequeues: what a reservation kept from another pod is tried again when it is undone.
 func TestUnreserveRequeues(t *testing.T) {
 	taken := false
-	single := plugin{
-		name: "Single", clusterWide: true,
-		filter: func(*preFilterState, any, *node) ([]string, bool) {
+	single := framework.Plugin{
+		Name: "Single", ClusterWide: true,
+		Filter: func(*framework.PreFilterState, any, *framework.NodeInfo) ([]string, bool) {
 			if taken {
 				return []string{"the device is reserved"}, true
 			}
 			return nil, false
 		},
-		reserve:   func(any, *corev1.Pod, *corev1.Node) (any, error) { taken = true; return true, nil },
-		unreserve: func(_ any, _ *corev1.Pod, _ *corev1.Node, reserved any) { taken = taken && reserved == nil },
+		Reserve:   func(any, *corev1.Pod, *corev1.Node) (any, error) { taken = true; return true, nil },
+		Unreserve: func(_ any, _ *corev1.Pod, _ *corev1.Node, reserved any) { taken = taken && reserved == nil },
 	}
 	s := newTestStateWith(with(single), plainNodes(1), aPod("first"), aPod("second"))
 	first := mustScheduleOne(t, s, start)
@@ -244,30 +253,30 @@ func TestPreBind(t *testing.T) {
 	fails := errors.New("not mounted")
 	var calls []string
 	set := testPlugins(with(
-		plugin{name: "Skipped", reserve: func(any, *corev1.Pod, *corev1.Node) (any, error) { return nil, nil }, preBind: func(context.Context, any, *corev1.Pod, *corev1.Node, any) error {
+		framework.Plugin{Name: "Skipped", Reserve: func(any, *corev1.Pod, *corev1.Node) (any, error) { return nil, nil }, PreBind: func(context.Context, any, *corev1.Pod, *corev1.Node, any) error {
 			return errors.New("ran although reserve returned nil")
 		}},
 		trace("A", &calls, nil, nil), trace("B", &calls, nil, fails), trace("C", &calls, nil, nil)))
-	reserved, err := set.reserve(pod, target)
-	if err != nil || !set.needsPreBind(reserved) {
-		t.Fatalf("reserving: %v, needs pre-bind %v", err, set.needsPreBind(reserved))
+	reserved, err := set.Reserve(pod, target)
+	if err != nil || !set.NeedsPreBind(reserved) {
+		t.Fatalf("reserving: %v, needs pre-bind %v", err, set.NeedsPreBind(reserved))
 	}
 	calls = nil
-	err = set.preBind(t.Context(), pod, target, reserved)
+	err = set.PreBind(t.Context(), pod, target, reserved)
 	if !errors.Is(err, fails) || err.Error() != "preparing node n1 by plug-in B: not mounted" {
 		t.Errorf("got %v", err)
 	}
 	if diff := cmp.Diff([]string{"preBind A p n1 by-A", "preBind B p n1 by-B"}, calls); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
-	panics := testPlugins(with(plugin{name: "Panics", preBind: func(context.Context, any, *corev1.Pod, *corev1.Node, any) error { panic("hostile") }}))
-	if reserved, err = panics.reserve(pod, target); err != nil || !panics.needsPreBind(reserved) {
-		t.Fatalf("a row with preBind alone: %v, needs pre-bind %v", err, panics.needsPreBind(reserved))
+	panics := testPlugins(with(framework.Plugin{Name: "Panics", PreBind: func(context.Context, any, *corev1.Pod, *corev1.Node, any) error { panic("hostile") }}))
+	if reserved, err = panics.Reserve(pod, target); err != nil || !panics.NeedsPreBind(reserved) {
+		t.Fatalf("a row with preBind alone: %v, needs pre-bind %v", err, panics.NeedsPreBind(reserved))
 	}
-	if err = panics.preBind(t.Context(), pod, target, reserved); err == nil {
+	if err = panics.PreBind(t.Context(), pod, target, reserved); err == nil {
 		t.Error("a panic is no error")
 	}
-	if none := testPlugins(plugins); none.needsPreBind(nil) {
+	if none := testPlugins(plugins.All); none.NeedsPreBind(nil) {
 		t.Error("a table without preBind needs one")
 	}
 }

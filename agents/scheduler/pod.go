@@ -7,18 +7,17 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"gantry/agents/scheduler/framework"
 )
 
 // pod is a pod that has not ended.
 type pod struct {
-	key       string // <namespace>/<name>
-	uid       types.UID
-	object    *corev1.Pod // nil once it is bound: its signature is enough then
-	signature *podSignature
-	node      *node // where it is accounted for; nil: none yet
+	framework.PodInfo
+	UID    types.UID
+	object *corev1.Pod // nil once it is bound: its signature is enough then
 	// assumed: it is accounted for on the chosen node, and the watch has not reported the binding yet.
-	assumed     bool
-	terminating bool // being deleted, or evicted
+	assumed bool
 	// evicting: it is a victim of preemption, and the watch has not reported its deletion yet.
 	evicting      bool
 	cancelPreBind context.CancelFunc // nil: no pre-bind was started, or it was stopped
@@ -30,15 +29,14 @@ type pod struct {
 	subqueue     subqueue
 	index        int // in the subqueue's heap
 	backoffUntil time.Time
-	nominated    *node     // where others were evicted for it
 	reportedText string    // the last message of its condition that was queued for writing
 	reportedAt   time.Time // when the last event was recorded
 }
 
 // ref returns a reference to a pod, also where its object was dropped.
 func (p *pod) ref() corev1.ObjectReference {
-	namespace, name, _ := strings.Cut(p.key, "/")
-	return corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: name, UID: p.uid}
+	namespace, name, _ := strings.Cut(p.Key, "/")
+	return corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: namespace, Name: name, UID: p.UID}
 }
 
 func keyOf(namespace, name string) string { return namespace + "/" + name }

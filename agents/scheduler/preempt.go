@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/scheduler/framework"
 	"gantry/registry"
 )
 
@@ -24,38 +25,38 @@ type eviction struct {
 
 // preempt chooses the node where the fewest and least important pods have to be evicted for p, and sets why.preemption where there is none.
 // A pod whose former victims are still terminating waits for them.
-func (s *schedulingState) preempt(p *pod, why *explanation) (e eviction) {
-	sig := p.signature
+func (s *schedulingState) preempt(p *pod, why *framework.Explanation) (e eviction) {
+	sig := p.Signature
 	switch {
-	case why.fault != nil || why.nodes == 0 || why.noVictims:
+	case why.Fault != nil || why.Nodes == 0 || why.NoVictims:
 		return eviction{}
-	case sig.neverPreempt:
-		why.preemption = "not eligible due to preemptionPolicy=Never."
+	case sig.NeverPreempt:
+		why.Preemption = "not eligible due to preemptionPolicy=Never."
 		return eviction{}
 	case s.waitsForVictims(p):
-		why.preemption = "not eligible due to a terminating pod on the nominated node."
+		why.Preemption = "not eligible due to a terminating pod on the nominated node."
 		return eviction{}
 	}
 	var best []*pod
-	var chosen *node
-	for _, n := range s.cluster.nodeList {
+	var chosen *framework.NodeInfo
+	for _, n := range s.cluster.NodeList {
 		victims := s.victimsOn(sig, n)
 		if victims != nil && (best == nil || lessDisruptive(victims, best)) {
 			best, chosen = victims, n
 		}
 	}
 	if chosen == nil {
-		why.preemption, why.noVictims = why.noVictimsText(), true
-		s.cluster.nominate(p, nil) // it does not fit the nominated node any more
+		why.Preemption, why.NoVictims = why.NoVictimsText(), true
+		s.cluster.Nominate(&p.PodInfo, nil) // it does not fit the nominated node any more
 		return eviction{}
 	}
-	e = eviction{pod: p.object, by: p, node: chosen.name}
+	e = eviction{pod: p.object, by: p, node: chosen.Name}
 	for _, v := range best {
 		e.victims = append(e.victims, v.ref())
 		v.evicting = true
-		s.cluster.setTerminating(v, true) // they are no victims for other pods
+		s.cluster.SetTerminating(&v.PodInfo, true) // they are no victims for other pods
 	}
-	s.cluster.nominate(p, chosen)
+	s.cluster.Nominate(&p.PodInfo, chosen)
 	return e
 }
 
@@ -63,21 +64,21 @@ func (s *schedulingState) preempt(p *pod, why *explanation) (e eviction) {
 func (s *schedulingState) evictionFailed(e eviction, victims []corev1.ObjectReference, now time.Time) {
 	least := int32(math.MaxInt32)
 	for _, v := range victims {
-		o := s.cluster.pods[keyOf(v.Namespace, v.Name)]
-		if o == nil || o.uid != v.UID || !o.evicting {
+		o := s.pods[keyOf(v.Namespace, v.Name)]
+		if o == nil || o.UID != v.UID || !o.evicting {
 			continue // the watch reported its deletion
 		}
 		o.evicting = false
-		s.cluster.setTerminating(o, false)
-		least = min(least, o.signature.priority)
+		s.cluster.SetTerminating(&o.PodInfo, false)
+		least = min(least, o.Signature.Priority)
 	}
-	s.requeueUnschedulable(now, func(sig *podSignature) bool { return sig.priority > least && !sig.neverPreempt })
+	s.requeueUnschedulable(now, func(sig *framework.PodSignature) bool { return sig.Priority > least && !sig.NeverPreempt })
 	p := e.by
-	if s.cluster.pods[p.key] != p || p.node != nil {
+	if s.pods[p.Key] != p || p.Node != nil {
 		return
 	}
 	if !s.waitsForVictims(p) {
-		s.cluster.nominate(p, nil)
+		s.cluster.Nominate(&p.PodInfo, nil)
 	}
 	if p.subqueue == unschedulable {
 		s.queue.requeueAfterBackoff(p, now)
@@ -86,11 +87,11 @@ func (s *schedulingState) evictionFailed(e eviction, victims []corev1.ObjectRefe
 
 // waitsForVictims returns whether pods of lower priority are terminating on p's nominated node.
 func (s *schedulingState) waitsForVictims(p *pod) bool {
-	if p.nominated == nil {
+	if p.Nominated == nil {
 		return false
 	}
-	for _, o := range p.nominated.pods {
-		if o.terminating && o.signature.priority < p.signature.priority {
+	for _, o := range p.Nominated.Pods {
+		if o.Terminating && o.Signature.Priority < p.Signature.Priority {
 			return true
 		}
 	}
@@ -99,39 +100,35 @@ func (s *schedulingState) waitsForVictims(p *pod) bool {
 
 // victimsOn returns the pods of lower priority that have to be evicted from n for a pod of sig: as few as possible, the least important.
 // nil: evicting all of them would not help. Only the filters that look at the node alone are evaluated without the victims.
-func (s *schedulingState) victimsOn(sig *podSignature, n *node) []*pod {
+func (s *schedulingState) victimsOn(sig *framework.PodSignature, n *framework.NodeInfo) []*pod {
 	var lower []*pod
-	for _, p := range n.pods {
-		if p.signature.priority < sig.priority && !p.terminating {
-			lower = append(lower, p)
+	for _, p := range n.Pods {
+		if p.Signature.Priority < sig.Priority && !p.Terminating {
+			lower = append(lower, s.pods[p.Key])
 		}
 	}
-	state := s.cluster.preFilter(sig)
-	if result := state.nodeResult(n); len(lower) == 0 || result.reasons == nil || result.unresolvable {
+	state := s.cluster.PreFilter(sig)
+	if result := state.NodeResult(n); len(lower) == 0 || result.Reasons == nil || result.Unresolvable {
 		return nil
 	}
-	rest := n.clone()
+	rest := n.Clone()
 	for _, p := range lower {
-		rest.remove(p)
+		rest.Remove(&p.PodInfo)
 	}
 	fits := func() bool {
-		reasons, _ := state.filterNode(rest)
-		if reasons == nil {
-			reasons, _ = state.filterClusterWide(n)
-		}
-		return reasons == nil
+		return state.FilterNode(rest).Reasons == nil && state.FilterClusterWide(n).Reasons == nil
 	}
 	if !fits() {
 		return nil
 	}
 	slices.SortFunc(lower, func(a, b *pod) int {
-		return cmp.Or(cmp.Compare(b.signature.priority, a.signature.priority), cmp.Compare(a.arrival, b.arrival))
+		return cmp.Or(cmp.Compare(b.Signature.Priority, a.Signature.Priority), cmp.Compare(a.arrival, b.arrival))
 	})
 	var victims []*pod
 	for _, p := range lower {
-		rest.add(p)
+		rest.Add(&p.PodInfo)
 		if !fits() {
-			rest.remove(p)
+			rest.Remove(&p.PodInfo)
 			victims = append(victims, p)
 		}
 	}
@@ -142,12 +139,12 @@ func (s *schedulingState) victimsOn(sig *podSignature, n *node) []*pod {
 func lessDisruptive(a, b []*pod) bool {
 	sum := func(pods []*pod) (s int64) {
 		for _, p := range pods {
-			s += int64(p.signature.priority) + 1<<31
+			s += int64(p.Signature.Priority) + 1<<31
 		}
 		return s
 	}
 	return cmp.Or(
-		cmp.Compare(a[0].signature.priority, b[0].signature.priority),
+		cmp.Compare(a[0].Signature.Priority, b[0].Signature.Priority),
 		cmp.Compare(sum(a), sum(b)),
 		cmp.Compare(len(a), len(b)),
 	) < 0

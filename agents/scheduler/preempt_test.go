@@ -42,7 +42,7 @@ func TestPreemption(t *testing.T) {
 			t.Errorf("%s is placed on %s", d.object.Name, d.name)
 		}
 	}
-	if n := s.cluster.pods["default/p"].node; n == nil || n.name != "n1" {
+	if n := s.pods["default/p"].Node; n == nil || n.Name != "n1" {
 		t.Errorf("p is not on n1")
 	}
 }
@@ -105,7 +105,7 @@ func TestEvictingIsKept(t *testing.T) {
 		s, d := evicting()
 		s.setPod(low(deleted), start)
 		s.evictionFailed(d.evict, d.evict.victims, start) // the write happened, its response was lost
-		if p := s.cluster.pods["default/low"]; !p.terminating {
+		if p := s.pods["default/low"]; !p.Terminating {
 			t.Error("a pod that is being deleted is not terminating")
 		}
 	})
@@ -149,8 +149,8 @@ func TestNominationEnds(t *testing.T) {
 	s.setNode("n1", aNode("n1", nodeLabel("a", "b"), taint("x", "", corev1.TaintEffectNoSchedule)), start)
 	s.deletePod("default", "low", start)
 	d, now := scheduleAfterBackoff(t, s, start)
-	if d.node != nil || d.evict.node != "" || d.pod.nominated != nil {
-		t.Fatalf("high: %+v, nominated to %v", d, d.pod.nominated)
+	if d.node != nil || d.evict.node != "" || d.pod.Nominated != nil {
+		t.Fatalf("high: %+v, nominated to %v", d, d.pod.Nominated)
 	}
 	s.setPod(aPod("tolerant", requests("cpu", "4"), tolerating("x"), priority(2)), now)
 	if d := mustScheduleOne(t, s, now); d.name != "n1" {

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"pgregory.net/rapid"
 
+	"gantry/agents/scheduler/framework"
+	"gantry/agents/scheduler/plugins"
 	"gantry/schema/pods"
 )
 
@@ -20,7 +22,7 @@ import (
 // and after each event that the kept counts equal counts computed again.
 func TestNeverOvercommits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		g := &model{state: newSchedulingState(corev1.DefaultSchedulerName, testPlugins(plugins)), now: start, stored: map[string]*corev1.Pod{}}
+		g := &model{state: newSchedulingState(corev1.DefaultSchedulerName, testPlugins(plugins.All)), now: start, stored: map[string]*corev1.Pod{}}
 		g.state.setNamespace("default", map[string]string{}, start)
 		t.Repeat(map[string]func(*rapid.T){
 			"node":   g.node,
@@ -70,7 +72,7 @@ type model struct {
 	now      time.Time
 	stored   map[string]*corev1.Pod
 	inFlight []decision
-	uid      int
+	UID      int
 }
 
 func (g *model) pick(t *rapid.T, label string, want func(*corev1.Pod) bool) *corev1.Pod {
@@ -110,10 +112,10 @@ func (g *model) pod(t *rapid.T) {
 	if g.stored[name] != nil {
 		return
 	}
-	g.uid++
+	g.UID++
 	changes := []func(*corev1.Pod){
 		requests("cpu", fmt.Sprintf("%dm", rapid.IntRange(0, 8).Draw(t, "cpu")*300)), priority(rapid.Int32Range(0, 2).Draw(t, "priority")),
-		podLabel("app", apps.Draw(t, "app")), func(p *corev1.Pod) { p.UID = types.UID(fmt.Sprint(g.uid)) },
+		podLabel("app", apps.Draw(t, "app")), func(p *corev1.Pod) { p.UID = types.UID(fmt.Sprint(g.UID)) },
 	}
 	extra := map[string]func(*corev1.Pod){
 		"port": hostPortOf(80), "owner": ownedBy("rs"), "apart": apart(corev1.LabelHostname, "app", "a"), "near": near(corev1.LabelTopologyZone, "app", "b"),
@@ -138,7 +140,7 @@ func (g *model) decide(t *rapid.T) {
 		return
 	}
 	for _, v := range d.evict.victims {
-		if priorityOf(g.stored[v.Name]) >= priorityOf(d.object) {
+		if framework.PriorityOf(g.stored[v.Name]) >= framework.PriorityOf(d.object) {
 			t.Fatalf("%s evicts %s, which is as important", d.object.Name, v.Name)
 		}
 	}
@@ -146,21 +148,21 @@ func (g *model) decide(t *rapid.T) {
 		return
 	}
 	g.inFlight = append(g.inFlight, d)
-	var used resources
+	var used framework.Resources
 	ports := map[pods.HostPort]int{}
-	for _, p := range g.state.cluster.pods {
-		if p.node == d.node {
+	for _, p := range g.state.pods {
+		if p.Node == d.node {
 			object := g.stored[p.ref().Name]
-			r := requestsOf(object)
-			used.add(&r, 1)
+			r := framework.RequestsOf(object)
+			used.Add(&r, 1)
 			for _, hp := range pods.HostPorts(&object.Spec) {
 				ports[hp]++
 			}
 		}
 	}
-	if have := d.node.allocatable; used.cpu > have.cpu || used.memory > have.memory || used.pods > have.pods {
+	if have := d.node.Allocatable; used.CPU > have.CPU || used.Memory > have.Memory || used.Pods > have.Pods {
 		// Pods bound by somebody else may overcommit the node; a decision must not add to that.
-		if r := requestsOf(d.object); used.pods > have.pods || r.cpu > 0 && used.cpu > have.cpu || r.memory > 0 && used.memory > have.memory {
+		if r := framework.RequestsOf(d.object); used.Pods > have.Pods || r.CPU > 0 && used.CPU > have.CPU || r.Memory > 0 && used.Memory > have.Memory {
 			t.Fatalf("%s has %+v and is given %+v", d.name, have, used)
 		}
 	}
@@ -190,78 +192,64 @@ func (g *model) bind(t *rapid.T) {
 // check computes all sums and counts again.
 func (g *model) check(t *rapid.T) {
 	c := g.state.cluster
-	for name, n := range c.nodes {
-		fresh := newNode(name)
-		for _, p := range c.pods {
-			if p.node == n {
-				fresh.add(p)
+	for name, n := range c.Nodes {
+		fresh := framework.NewNodeInfo(name)
+		for _, p := range g.state.pods {
+			if p.Node == n {
+				fresh.Add(&p.PodInfo)
 			}
 		}
 		if diff := cmp.Diff(accountingOf(fresh), accountingOf(n)); diff != "" {
 			t.Fatalf("sums of %s (-computed again +kept):\n%s", name, diff)
 		}
 	}
-	for _, p := range c.pods {
-		if p.node != nil && c.nodes[p.node.name] != p.node {
-			t.Fatalf("%s is on an unknown node", p.key)
+	for _, p := range g.state.pods {
+		if p.Node != nil && c.Nodes[p.Node.Name] != p.Node {
+			t.Fatalf("%s is on an unknown node", p.Key)
 		}
-		if p.node != nil && p.subqueue != notQueued {
-			t.Fatalf("%s has a node and is queued", p.key)
+		if p.Node != nil && p.subqueue != notQueued {
+			t.Fatalf("%s has a node and is queued", p.Key)
 		}
 	}
-	for _, sig := range c.recentSignatures {
-		if sig.preFilterState == nil {
+	for _, sig := range c.RecentSignatures {
+		if sig.PreFilterState != nil {
+			checkPreFilterState(t, c, sig)
+		}
+	}
+}
+
+// checkPreFilterState compares what filters and scores return by a kept pre-filter state with what they return by one made again.
+func checkPreFilterState(t *rapid.T, c *framework.ClusterState, sig *framework.PodSignature) {
+	state := sig.PreFilterState
+	for i := range plugins.All {
+		row := &plugins.All[i]
+		if row.PreFilter == nil {
 			continue
 		}
-		for _, kept := range sig.preFilterState.counters {
-			var again any
-			switch kept.(type) {
-			case *spreadState:
-				again = preFilterSpread(nil, c, sig)
-			case *affinityState:
-				again = preFilterPodAffinity(nil, c, sig)
-			}
-			if diff := cmp.Diff(countsOf(again), countsOf(kept)); diff != "" {
-				t.Fatalf("counts of a signature (-computed again +kept):\n%s", diff)
+		kept, skip := state.Own(i)
+		again := row.PreFilter(nil, c, sig)
+		if skip != (again == nil) {
+			t.Fatalf("%s is skipped %v, computed again %v", row.Name, skip, again == nil)
+		}
+		if skip {
+			continue
+		}
+		for _, n := range c.NodeList {
+			if diff := cmp.Diff(resultsOf(row, state, again, n), resultsOf(row, state, kept, n)); diff != "" {
+				t.Fatalf("results of %s for %s (-computed again +kept):\n%s", row.Name, n.Name, diff)
 			}
 		}
 	}
 }
 
-func accountingOf(n *node) map[string]any {
+func resultsOf(row *framework.Plugin, state *framework.PreFilterState, own any, n *framework.NodeInfo) []any {
+	reasons, unresolvable := row.Filter(state, own, n)
+	return []any{reasons, unresolvable, row.Score(state, own, n)}
+}
+
+func accountingOf(n *framework.NodeInfo) map[string]any {
 	return map[string]any{
-		"cpu": n.requested.cpu, "memory": n.requested.memory, "pods": n.requested.pods, "weight": n.scoredCPU, "ports": len(n.ports),
-		"signatures": len(n.signatures), "terminating": len(n.terminating), "known": len(n.pods),
+		"cpu": n.Requested.CPU, "memory": n.Requested.Memory, "pods": n.Requested.Pods, "weight": n.ScoredCPU, "ports": len(n.Ports),
+		"signatures": len(n.Signatures), "terminating": len(n.Terminating), "known": len(n.Pods),
 	}
-}
-
-// countsOf returns the counts of a pre-filter state.
-func countsOf(own any) map[string]any {
-	all := map[string]any{}
-	switch s := own.(type) {
-	case *spreadState:
-		for i := range s.topology {
-			all[fmt.Sprint("spread", i)] = s.topology[i].counts
-			all[fmt.Sprint("low", i)] = s.topology[i].minMatch(1)
-		}
-	case *affinityState:
-		all["affinityMatches"], all["existingAntiAffinity"] = s.affinityMatches, nonZero(s.existingAntiAffinityCounts)
-		all["antiAffinity"], all["topologyScores"] = nonZero(s.antiAffinityCounts), nonZero(s.topologyScores)
-		for i := range s.affinityCounts {
-			all[fmt.Sprint("affinity", i)] = s.affinityCounts[i]
-		}
-	}
-	return all
-}
-
-func nonZero(counts topologyCounts) map[string]int64 {
-	all := map[string]int64{}
-	for key, values := range counts {
-		for value, n := range values {
-			if n != 0 {
-				all[key+"="+value] = n
-			}
-		}
-	}
-	return all
 }

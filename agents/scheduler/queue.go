@@ -3,6 +3,8 @@ package scheduler
 import (
 	"container/heap"
 	"time"
+
+	"gantry/agents/scheduler/framework"
 )
 
 // subqueue is the part of the queue a pod is in.
@@ -23,19 +25,19 @@ var subqueueNames = map[subqueue]string{active: "active", backoff: "backoff", un
 type queue struct {
 	active           podHeap
 	backoff          podHeap
-	unschedulable    map[*podSignature]map[*pod]bool
+	unschedulable    map[*framework.PodSignature]map[*pod]bool
 	gated            int
 	unschedulableDue time.Time // when the next unschedulable pod is flushed; zero: there is none
 }
 
 func newQueue() *queue {
-	return &queue{active: podHeap{less: higherPriority}, backoff: podHeap{less: earlierBackoff}, unschedulable: map[*podSignature]map[*pod]bool{}}
+	return &queue{active: podHeap{less: higherPriority}, backoff: podHeap{less: earlierBackoff}, unschedulable: map[*framework.PodSignature]map[*pod]bool{}}
 }
 
 // before orders by priority, then age, then arrival.
 func higherPriority(a, b *pod) bool {
-	if a.signature.priority != b.signature.priority {
-		return a.signature.priority > b.signature.priority
+	if a.Signature.Priority != b.Signature.Priority {
+		return a.Signature.Priority > b.Signature.Priority
 	}
 	if !a.object.CreationTimestamp.Equal(&b.object.CreationTimestamp) {
 		return a.object.CreationTimestamp.Before(&b.object.CreationTimestamp)
@@ -53,9 +55,9 @@ func (q *queue) move(p *pod, to subqueue) {
 	case backoff:
 		heap.Remove(&q.backoff, p.index)
 	case unschedulable:
-		delete(q.unschedulable[p.signature], p)
-		if len(q.unschedulable[p.signature]) == 0 {
-			delete(q.unschedulable, p.signature)
+		delete(q.unschedulable[p.Signature], p)
+		if len(q.unschedulable[p.Signature]) == 0 {
+			delete(q.unschedulable, p.Signature)
 		}
 	case gated:
 		q.gated--
@@ -67,10 +69,10 @@ func (q *queue) move(p *pod, to subqueue) {
 	case backoff:
 		heap.Push(&q.backoff, p)
 	case unschedulable:
-		if q.unschedulable[p.signature] == nil {
-			q.unschedulable[p.signature] = map[*pod]bool{}
+		if q.unschedulable[p.Signature] == nil {
+			q.unschedulable[p.Signature] = map[*pod]bool{}
 		}
-		q.unschedulable[p.signature][p] = true
+		q.unschedulable[p.Signature][p] = true
 		if due := p.attemptedAt.Add(unschedulableTimeout); q.unschedulableDue.IsZero() || due.Before(q.unschedulableDue) {
 			q.unschedulableDue = due
 		}
@@ -100,7 +102,7 @@ func (q *queue) requeueAfterBackoff(p *pod, now time.Time) {
 }
 
 // requeueSignature requeues every unschedulable pod of a signature.
-func (q *queue) requeueSignature(sig *podSignature, now time.Time) {
+func (q *queue) requeueSignature(sig *framework.PodSignature, now time.Time) {
 	for p := range q.unschedulable[sig] {
 		q.requeueAfterBackoff(p, now)
 	}

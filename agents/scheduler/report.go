@@ -34,8 +34,8 @@ func (l *leader) reportFailure(d decision, now time.Time) {
 		return
 	}
 	r := report{pod: p.object, by: p, reason: corev1.PodReasonUnschedulable, text: d.why.String(), nominated: d.evict.node}
-	r.unnominated = p.nominated == nil && p.object.Status.NominatedNodeName != ""
-	if d.why.fault != nil {
+	r.unnominated = p.Nominated == nil && p.object.Status.NominatedNodeName != ""
+	if d.why.Fault != nil {
 		r.reason = corev1.PodReasonSchedulerError
 	}
 	if r.text == p.reportedText && r.nominated == "" && !r.unnominated {

@@ -4,18 +4,21 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/scheduler/framework"
 )
 
 // decision is the result of scheduling one pod.
 type decision struct {
 	pod      *pod
-	object   *corev1.Pod // as it was when the decision was made
-	node     *node       // the chosen node, where the pod is assumed; nil: no node fits, or reserve failed
+	object   *corev1.Pod         // as it was when the decision was made
+	node     *framework.NodeInfo // the chosen node, where the pod is assumed; nil: no node fits, or reserve failed
 	target   *corev1.Node
-	name     string       // of the node
-	reserved []any        // by plug-in: what reserve returned; nil: no plug-in reserves
-	why      *explanation // nil: a node was chosen
-	evict    eviction     // the victims of preemption; empty: none
+	name     string                 // of the node
+	reserved []any                  // by plug-in: what reserve returned; nil: no plug-in reserves
+	why      *framework.Explanation // nil: a node was chosen
+	evict    eviction               // the victims of preemption; empty: none
+	panicked error                  // the panic, with its stack, that ended the attempt; nil: none
 	attempt  int
 	since    time.Time // when it was first queued
 }
@@ -23,13 +26,13 @@ type decision struct {
 // reserve runs the plug-ins' reserve for d and assumes its pod on the chosen node. Where a plug-in fails the pod is retried after its
 // back-off, and d says why.
 func (s *schedulingState) reserve(d *decision, now time.Time) {
-	reserved, err := s.cluster.plugins.reserve(d.object, d.node.object)
+	reserved, err := s.cluster.Plugins.Reserve(d.object, d.node.Object)
 	if err != nil {
-		d.node, d.why = nil, &explanation{fault: err}
+		d.node, d.why = nil, &framework.Explanation{Fault: err}
 		s.queue.requeueAfterBackoff(d.pod, now)
 		return
 	}
-	d.name, d.target, d.reserved = d.node.name, d.node.object, reserved
+	d.name, d.target, d.reserved = d.node.Name, d.node.Object, reserved
 	d.pod.assumed = true
 	s.addToNode(d.pod, d.node, now)
 }
@@ -39,9 +42,9 @@ func (s *schedulingState) unreserve(d decision, now time.Time) {
 	if d.reserved == nil {
 		return
 	}
-	s.cluster.plugins.unreserve(d.object, d.target, d.reserved)
-	s.cluster.version++
-	s.requeueUnschedulable(now, func(*podSignature) bool { return true })
+	s.cluster.Plugins.Unreserve(d.object, d.target, d.reserved)
+	s.cluster.Version++
+	s.requeueUnschedulable(now, func(*framework.PodSignature) bool { return true })
 }
 
 // bindFailed unreserves and forgets an assumed pod that was not bound and retries it after its back-off. The pod itself stays as it is
@@ -49,7 +52,7 @@ func (s *schedulingState) unreserve(d decision, now time.Time) {
 func (s *schedulingState) bindFailed(d decision, now time.Time) {
 	s.unreserve(d, now)
 	p := d.pod
-	if s.cluster.pods[p.key] != p || !p.assumed {
+	if s.pods[p.Key] != p || !p.assumed {
 		return
 	}
 	s.removeFromNode(p, now)

@@ -70,6 +70,9 @@ func (l *leader) scheduleBatch(ctx context.Context, now time.Time) (more, blocke
 				return
 			}
 			l.observeAttempt(d, time.Since(began))
+			if d.panicked != nil {
+				l.log.Error("panic recovered", "reason", "scheduling pod "+d.pod.Key, "attempt", d.attempt, "err", d.panicked)
+			}
 			if d.node != nil {
 				l.startBinding(ctx, d, now)
 			} else {

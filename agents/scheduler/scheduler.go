@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/agents/internal/events"
+	"gantry/agents/scheduler/framework"
+	"gantry/agents/scheduler/plugins"
 	"gantry/registry"
 	"gantry/registry/safely"
 	"gantry/schema"
@@ -19,10 +21,10 @@ import (
 )
 
 // Run schedules pods while this process is the leader, until ctx is done.
-func Run(ctx context.Context, cfg Config) error { return runWith(ctx, cfg, plugins) }
+func Run(ctx context.Context, cfg Config) error { return runWith(ctx, cfg, plugins.All) }
 
 // runWith is Run with a table of plug-ins.
-func runWith(ctx context.Context, cfg Config, rows []plugin) error {
+func runWith(ctx context.Context, cfg Config, rows []framework.Plugin) error {
 	cfg = cfg.withDefaults()
 	if err := cfg.Validate(); err != nil {
 		return err
@@ -74,11 +76,11 @@ const (
 	evictionWorkers = 4
 )
 
-func newLeader(cfg Config, r *registry.Registry, rows []plugin) *leader {
+func newLeader(cfg Config, r *registry.Registry, rows []framework.Plugin) *leader {
 	return &leader{
 		registry: r, pods: registry.For[*corev1.Pod](r), log: cfg.Log, name: cfg.SchedulerName,
 		recorder: events.New(r, cfg.SchedulerName, "", cfg.Log),
-		state:    newSchedulingState(cfg.SchedulerName, newPluginSet(rows, handle{registry: r, log: cfg.Log})),
+		state:    newSchedulingState(cfg.SchedulerName, framework.NewPluginSet(rows, framework.Handle{Registry: r, Log: cfg.Log})),
 		changes:  newWorkQueue[func(time.Time)](maxChanges), bindQueue: newWorkQueue[decision](maxBindings),
 		reportQueue: newWorkQueue[report](maxReports), evictionQueue: newWorkQueue[eviction](maxEvictions),
 		preBindSlots: make(chan struct{}, maxPreBinds),
@@ -91,6 +93,7 @@ func (l *leader) run(ctx context.Context) error {
 	g.Go(func() error { return l.follow(ctx, core.Node, l.nodeChanged) })
 	g.Go(func() error { return l.follow(ctx, core.Namespace, l.namespaceChanged) })
 	g.Go(func() error { return l.follow(ctx, core.Pod, l.podChanged) })
+	g.Go(func() error { return l.followOtherKinds(ctx) })
 	g.Go(func() error { return safely.Keep(ctx, l.log, "writing events", l.recorder.Run) })
 	g.Go(func() error { l.bindQueue.runWorkers(ctx, l.log, "binding", bindWorkers, l.bind); return nil })
 	g.Go(func() error {
@@ -116,6 +119,21 @@ func (l *leader) follow(ctx context.Context, k *schema.Kind, apply func(c regist
 	return l.registry.Follow(ctx, k, func(c registry.Change) {
 		l.changes.put(ctx, func(now time.Time) { apply(c, now) })
 	})
+}
+
+// followOtherKinds is follow for the kinds of the plug-ins' events beside those that the cluster state holds. One that is not served has no
+// objects.
+func (l *leader) followOtherKinds(ctx context.Context) error {
+	follow := map[*schema.Kind]func(registry.Change){}
+	for _, k := range l.state.cluster.Plugins.OtherKinds() {
+		follow[k] = func(c registry.Change) {
+			l.changes.put(ctx, func(now time.Time) { l.state.objectChanged(k, framework.ActionOf(c.Old != nil, c.New != nil), now) })
+		}
+	}
+	if len(follow) == 0 {
+		return nil
+	}
+	return l.registry.FollowAll(ctx, follow, func() {})
 }
 
 func (l *leader) nodeChanged(c registry.Change, now time.Time) {

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/internal/daemon"
+	"gantry/agents/scheduler/framework"
+	"gantry/agents/scheduler/plugins"
 	"gantry/registry"
 	"gantry/registry/registrytest"
 )
@@ -34,11 +36,11 @@ func newCluster(t testing.TB) cluster {
 // schedule starts a scheduler.
 func (c cluster) schedule(t testing.TB, identity string) (stop func()) {
 	t.Helper()
-	return c.scheduleWith(t, identity, plugins)
+	return c.scheduleWith(t, identity, plugins.All)
 }
 
 // scheduleWith starts a scheduler with other plug-ins.
-func (c cluster) scheduleWith(t testing.TB, identity string, rows []plugin) (stop func()) {
+func (c cluster) scheduleWith(t testing.TB, identity string, rows []framework.Plugin) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -1,11 +1,17 @@
 package scheduler
 
 import (
+	"errors"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"gantry/agents/scheduler/framework"
+	"gantry/registry/safely"
+	"gantry/schema"
+	"gantry/schema/core"
 	"gantry/schema/pods"
 )
 
@@ -13,35 +19,48 @@ import (
 // concurrent use.
 type schedulingState struct {
 	schedulerName string
-	cluster       *clusterState
+	cluster       *framework.ClusterState
+	pods          map[string]*pod // by key
 	queue         *queue
 	arrivals      int64
 }
 
-func newSchedulingState(schedulerName string, set *pluginSet) *schedulingState {
-	return &schedulingState{schedulerName: schedulerName, cluster: newClusterState(set), queue: newQueue()}
+func newSchedulingState(schedulerName string, set *framework.PluginSet) *schedulingState {
+	return &schedulingState{schedulerName: schedulerName, cluster: framework.NewClusterState(set), pods: map[string]*pod{}, queue: newQueue()}
 }
 
-// setNamespace sets a namespace's labels; nil: it was deleted.
+// SetNamespace sets a namespace's labels; nil: it was deleted.
 func (s *schedulingState) setNamespace(name string, set labels.Set, now time.Time) {
-	if s.cluster.setNamespace(name, set) {
-		s.requeueUnschedulable(now, (*podSignature).dependsOnOtherPods)
+	_, known := s.cluster.Namespaces[name]
+	if s.cluster.SetNamespace(name, set) {
+		s.clusterChanged(core.Namespace, framework.ActionOf(known, set != nil), nil, now)
 	}
 }
 
-// setNode sets a node's object; nil: it was deleted.
+// SetNode sets a node's object; nil: it was deleted.
 func (s *schedulingState) setNode(name string, object *corev1.Node, now time.Time) {
-	if !s.cluster.setNode(name, object) {
-		return
+	n := s.cluster.Nodes[name]
+	known := n != nil && n.Object != nil
+	if s.cluster.SetNode(name, object) {
+		s.clusterChanged(core.Node, framework.ActionOf(known, object != nil), s.cluster.Nodes[name], now)
 	}
-	n := s.cluster.nodes[name]
-	s.requeueUnschedulable(now, func(sig *podSignature) bool {
-		return sig.dependsOnOtherPods() || n != nil && s.cluster.passesNodeFilters(sig, n)
-	})
+}
+
+// objectChanged is called after a change of an object that the cluster state does not hold.
+func (s *schedulingState) objectChanged(kind *schema.Kind, action framework.Action, now time.Time) {
+	if s.cluster.ObjectChanged(framework.ClusterEvent{Kind: kind, Actions: action}) {
+		s.clusterChanged(kind, action, nil, now)
+	}
+}
+
+// clusterChanged requeues the unschedulable pods that a change may help. n is the node that it is about; nil: none.
+func (s *schedulingState) clusterChanged(kind *schema.Kind, action framework.Action, n *framework.NodeInfo, now time.Time) {
+	event := framework.ClusterEvent{Kind: kind, Actions: action}
+	s.requeueUnschedulable(now, func(sig *framework.PodSignature) bool { return s.cluster.MayHelp(sig, event, n) })
 }
 
 // requeueUnschedulable requeues the unschedulable pods of every signature that a change may help.
-func (s *schedulingState) requeueUnschedulable(now time.Time, helps func(sig *podSignature) bool) {
+func (s *schedulingState) requeueUnschedulable(now time.Time, helps func(sig *framework.PodSignature) bool) {
 	for sig := range s.queue.unschedulable {
 		if helps(sig) {
 			s.queue.requeueSignature(sig, now)
@@ -52,8 +71,8 @@ func (s *schedulingState) requeueUnschedulable(now time.Time, helps func(sig *po
 // setPod sets a pod's object.
 func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 	key := keyOf(object.Namespace, object.Name)
-	p := s.cluster.pods[key]
-	if p != nil && p.uid != object.UID {
+	p := s.pods[key]
+	if p != nil && p.UID != object.UID {
 		s.deletePod(object.Namespace, object.Name, now)
 		p = nil
 	}
@@ -63,18 +82,18 @@ func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 	}
 	if p == nil {
 		s.arrivals++
-		p = &pod{key: key, uid: object.UID, object: object, arrival: s.arrivals, queuedAt: now}
-		s.cluster.pods[key] = p
+		p = &pod{PodInfo: framework.PodInfo{Key: key}, UID: object.UID, object: object, arrival: s.arrivals, queuedAt: now}
+		s.pods[key] = p
 	}
 	changed := s.updatePod(p, object)
-	if n := s.cluster.nodes[object.Status.NominatedNodeName]; n != nil && p.attempts == 0 && object.Spec.NodeName == "" {
-		s.cluster.nominate(p, n) // by the former leader
+	if n := s.cluster.Nodes[object.Status.NominatedNodeName]; n != nil && p.attempts == 0 && object.Spec.NodeName == "" {
+		s.cluster.Nominate(&p.PodInfo, n) // by the former leader
 	}
 	switch {
 	case object.Spec.NodeName != "":
-		s.podBound(p, object.Spec.NodeName, now)
+		s.podBound(p, object.Spec.NodeName, changed, now)
 	case p.assumed:
-	case p.node != nil: // spec.nodeName was emptied by hand in etcd
+	case p.Node != nil: // spec.nodeName was emptied by hand in etcd
 		s.removeFromNode(p, now)
 		s.queue.move(p, active)
 	default:
@@ -84,12 +103,12 @@ func (s *schedulingState) setPod(object *corev1.Pod, now time.Time) {
 
 // updatePod sets p's object and returns whether its signature changed.
 func (s *schedulingState) updatePod(p *pod, object *corev1.Pod) (changed bool) {
-	sig := s.cluster.signatureOf(object)
-	if changed = p.signature != sig; changed {
+	sig := s.cluster.SignatureOf(object)
+	if changed = p.Signature != sig; changed {
 		was := p.subqueue
 		s.queue.move(p, notQueued)
 		p.object = object
-		s.cluster.setSignature(p, sig)
+		s.cluster.SetSignature(&p.PodInfo, sig)
 		s.queue.move(p, was)
 	}
 	p.object = object
@@ -98,21 +117,24 @@ func (s *schedulingState) updatePod(p *pod, object *corev1.Pod) (changed bool) {
 		p.stopPreBind()
 	}
 	p.evicting = p.evicting && !deleted
-	s.cluster.setTerminating(p, deleted || p.evicting)
+	s.cluster.SetTerminating(&p.PodInfo, deleted || p.evicting)
 	return changed
 }
 
-// podBound accounts for a pod whose spec.nodeName is set.
-func (s *schedulingState) podBound(p *pod, name string, now time.Time) {
+// podBound accounts for a pod whose spec.nodeName is set; changed: its signature changed.
+func (s *schedulingState) podBound(p *pod, name string, changed bool, now time.Time) {
 	s.queue.move(p, notQueued)
 	p.assumed, p.object = false, nil
-	if p.node != nil && p.node.name == name {
+	if p.Node != nil && p.Node.Name == name {
+		if changed {
+			s.clusterChanged(core.Pod, framework.Update, p.Node, now)
+		}
 		return
 	}
-	if p.node != nil {
+	if p.Node != nil {
 		s.removeFromNode(p, now)
 	}
-	s.addToNode(p, s.cluster.nodeNamed(name), now)
+	s.addToNode(p, s.cluster.NodeNamed(name), now)
 }
 
 // enqueue moves a pod without a node to the subqueue it belongs to.
@@ -120,7 +142,7 @@ func (s *schedulingState) enqueue(p *pod, changed bool) {
 	switch {
 	case p.object.DeletionTimestamp != nil || p.object.Spec.SchedulerName != s.schedulerName:
 		s.queue.move(p, notQueued)
-		s.cluster.nominate(p, nil)
+		s.cluster.Nominate(&p.PodInfo, nil)
 	case len(p.object.Spec.SchedulingGates) > 0:
 		s.queue.move(p, gated)
 	case p.subqueue == notQueued || p.subqueue == gated || changed:
@@ -131,36 +153,35 @@ func (s *schedulingState) enqueue(p *pod, changed bool) {
 // deletePod forgets a pod that was deleted or has ended.
 func (s *schedulingState) deletePod(namespace, name string, now time.Time) {
 	key := keyOf(namespace, name)
-	p := s.cluster.pods[key]
+	p := s.pods[key]
 	if p == nil {
 		return
 	}
 	s.queue.move(p, notQueued)
 	p.stopPreBind()
-	s.cluster.nominate(p, nil)
-	delete(s.cluster.pods, key)
-	if p.node != nil {
+	s.cluster.Nominate(&p.PodInfo, nil)
+	delete(s.pods, key)
+	if p.Node != nil {
 		s.removeFromNode(p, now)
 	}
-	s.cluster.setSignature(p, nil)
+	s.cluster.SetSignature(&p.PodInfo, nil)
 }
 
-// addToNode accounts for p on n and requeues the pods whose affinity or spreading that may satisfy.
-func (s *schedulingState) addToNode(p *pod, n *node, now time.Time) {
-	s.cluster.nominate(p, nil)
-	s.cluster.addPod(p, n)
-	s.requeueUnschedulable(now, (*podSignature).dependsOnOtherPods)
+// addToNode accounts for p on n and requeues the pods that this may help.
+func (s *schedulingState) addToNode(p *pod, n *framework.NodeInfo, now time.Time) {
+	s.cluster.Nominate(&p.PodInfo, nil)
+	s.cluster.AddPod(&p.PodInfo, n)
+	s.clusterChanged(core.Pod, framework.Add, n, now)
 }
 
 // removeFromNode stops accounting for p on its node and requeues the pods that this may help.
 func (s *schedulingState) removeFromNode(p *pod, now time.Time) {
-	n, removed := p.node, p.signature
-	s.cluster.removePod(p)
+	n := p.Node
+	s.cluster.RemovePod(&p.PodInfo)
 	p.assumed = false
-	s.requeueUnschedulable(now, func(sig *podSignature) bool {
-		return len(removed.requiredAntiAffinity) > 0 || sig.dependsOnOtherPods() || s.cluster.passesNodeFilters(sig, n)
-	})
-	for o := range n.nominated {
+	s.clusterChanged(core.Pod, framework.Delete, n, now)
+	for info := range n.Nominated {
+		o := s.pods[info.Key]
 		if o.subqueue == unschedulable && !s.waitsForVictims(o) { // its victims are gone: it fits now, or preempts others
 			s.queue.requeueAfterBackoff(o, now)
 		}
@@ -176,19 +197,41 @@ func (s *schedulingState) scheduleOne(now time.Time) (d decision, ok bool) {
 	p.attempts++
 	p.attemptedAt = now
 	d = decision{pod: p, object: p.object, attempt: p.attempts, since: p.queuedAt}
-	d.node, d.why = s.cluster.selectNode(p.signature)
-	if d.node == nil {
-		d.evict = s.preempt(p, d.why)
-		s.queue.move(p, unschedulable)
-		return d, true
+	err := safely.Call(func() error {
+		s.decide(&d, now)
+		return nil
+	})
+	if err != nil {
+		s.undo(&d, err, now)
 	}
-	s.reserve(&d, now)
 	return d, true
+}
+
+// decide chooses a node for d's pod and reserves there what it needs.
+func (s *schedulingState) decide(d *decision, now time.Time) {
+	d.node, d.why = s.cluster.SelectNode(d.pod.Signature)
+	if d.node == nil {
+		d.evict = s.preempt(d.pod, d.why)
+		s.queue.move(d.pod, unschedulable)
+		return
+	}
+	s.reserve(d, now)
+}
+
+// undo takes back what was done for a decision until a panic, and retries its pod after its back-off.
+func (s *schedulingState) undo(d *decision, panicked error, now time.Time) {
+	s.cluster.DropPreFilterStates() // their counts may be incomplete
+	s.bindFailed(*d, now)
+	if d.pod.subqueue == notQueued {
+		s.queue.requeueAfterBackoff(d.pod, now)
+	}
+	text, _, _ := strings.Cut(panicked.Error(), "\n") // the stack follows
+	d.node, d.panicked, d.why = nil, panicked, &framework.Explanation{Fault: errors.New(text)}
 }
 
 // conditionNotWritten retries an unschedulable pod whose condition was not written after its back-off; it is reported again then.
 func (s *schedulingState) conditionNotWritten(p *pod, now time.Time) {
-	if s.cluster.pods[p.key] != p {
+	if s.pods[p.Key] != p {
 		return
 	}
 	p.reportedText = ""

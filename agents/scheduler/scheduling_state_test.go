@@ -145,8 +145,8 @@ func TestAssumed(t *testing.T) {
 		d := mustScheduleOne(t, s, start)
 		s.setPod(aPod("p", requests("cpu", "4"), on("n1")), start)
 		s.bindFailed(d, start) // comes too late
-		if p := d.pod; p.assumed || p.node == nil || s.cluster.nodes["n1"].requested.cpu != 4000 {
-			t.Errorf("pod %+v, node's cpu %d", p, s.cluster.nodes["n1"].requested.cpu)
+		if p := d.pod; p.assumed || p.Node == nil || s.cluster.Nodes["n1"].Requested.CPU != 4000 {
+			t.Errorf("pod %+v, node's cpu %d", p, s.cluster.Nodes["n1"].Requested.CPU)
 		}
 	})
 	t.Run("bound to another node by somebody else", func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestAssumed(t *testing.T) {
 		d := mustScheduleOne(t, s, start)
 		other := map[string]string{"n1": "n2", "n2": "n1"}[d.name]
 		s.setPod(aPod("p", requests("cpu", "4"), on(other)), start)
-		if s.cluster.nodes[d.name].requested.cpu != 0 || s.cluster.nodes[other].requested.cpu != 4000 {
+		if s.cluster.Nodes[d.name].Requested.CPU != 0 || s.cluster.Nodes[other].Requested.CPU != 4000 {
 			t.Errorf("accounted on the wrong node")
 		}
 	})
@@ -163,7 +163,7 @@ func TestAssumed(t *testing.T) {
 		d := mustScheduleOne(t, s, start)
 		s.deletePod("default", "p", start)
 		s.bindFailed(d, start)
-		if s.cluster.nodes["n1"].requested.cpu != 0 || len(s.cluster.signatures) != 0 {
+		if s.cluster.Nodes["n1"].Requested.CPU != 0 || len(s.cluster.Signatures) != 0 {
 			t.Errorf("something is left of the pod")
 		}
 	})
@@ -172,8 +172,8 @@ func TestAssumed(t *testing.T) {
 		d := mustScheduleOne(t, s, start)
 		s.setPod(aPod("p", requests("cpu", "2"), func(p *corev1.Pod) { p.UID = "new" }), start)
 		s.bindFailed(d, start)
-		if d := mustScheduleOne(t, s, start); d.name != "n1" || s.cluster.nodes["n1"].requested.cpu != 2000 {
-			t.Errorf("goes to %q, node's cpu %d", d.name, s.cluster.nodes["n1"].requested.cpu)
+		if d := mustScheduleOne(t, s, start); d.name != "n1" || s.cluster.Nodes["n1"].Requested.CPU != 2000 {
+			t.Errorf("goes to %q, node's cpu %d", d.name, s.cluster.Nodes["n1"].Requested.CPU)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package admit_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"gantry/registry/admit"
 	"gantry/schema"
 	"gantry/schema/core"
+	"gantry/schema/scheduling"
 )
 
 // objects is a Reader over a map by "<plural>/<namespace>/<name>".
@@ -245,7 +247,7 @@ func TestKeysOfRules(t *testing.T) {
 }
 
 func TestOneDefaultPriorityClass(t *testing.T) {
-	kind := &schema.Kind{Version: schema.Version{Group: "scheduling.k8s.io", Version: "v1", Kind: "PriorityClass"}, Plural: "priorityclasses"}
+	kind := scheduling.PriorityClass
 	class := func(name string, value int32) *schedulingv1.PriorityClass {
 		return &schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Value: value, GlobalDefault: true}
 	}
@@ -259,6 +261,14 @@ func TestOneDefaultPriorityClass(t *testing.T) {
 	}
 	if err := run(o, &admit.Request{Operation: admit.Update, Kind: kind, Name: "first", Object: class("first", 7), Old: class("first", 7)}); err != nil {
 		t.Errorf("an update of the default: %v", err)
+	}
+	if err := create(t, o, kind, class("first", 7)); err == nil {
+		t.Error("the default is created again")
+	}
+	for name, want := range map[string]string{"first": "<nil>", "system-node-critical": "this is a system priority class and cannot be deleted"} {
+		if err := run(o, &admit.Request{Operation: admit.Delete, Kind: kind, Name: name}); fmt.Sprint(err) != want {
+			t.Errorf("deleting %s: %v, want %s", name, err, want)
+		}
 	}
 	p := newPod(nil)
 	if err := create(t, o, core.Pod, p); err != nil || *p.Spec.Priority != 7 || p.Spec.PriorityClassName != "first" {

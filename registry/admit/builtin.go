@@ -13,5 +13,7 @@ func BuiltIn() Rules {
 			wantsPriority, setPriority, checkPriorityClass},
 		{"DefaultTolerationSeconds", "a pod stays five minutes on a node that is not ready or unreachable",
 			resource("pods", Create, Update), addTolerations, nil},
+		{"RuntimeClass", "a pod gets the overhead, node selector and tolerations of its runtime class, which exists",
+			resource("pods", Create), applyRuntimeClass, checkOverhead},
 	}
 }

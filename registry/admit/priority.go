@@ -8,20 +8,15 @@ import (
 	schedulingv1 "k8s.io/api/scheduling/v1"
 
 	"gantry/schema"
+	"gantry/schema/scheduling"
 )
 
-// systemClasses are the priority classes that exist without being stored.
-var systemClasses = map[string]int32{
-	"system-cluster-critical": 2_000_000_000,
-	"system-node-critical":    2_000_001_000,
-}
-
-// wantsPriority: pods, which get one, and priority classes.
+// wantsPriority: pods, which get one, and priority classes, also where they are deleted.
 func wantsPriority(o Operation, k *schema.Kind, subresource string) bool {
-	if o != Create && o != Update || subresource != "" {
+	if o == Connect || subresource != "" {
 		return false
 	}
-	return k.Plural == "pods" && k.Group == "" || isPriorityClass(k)
+	return o != Delete && k.Plural == "pods" && k.Group == "" || isPriorityClass(k)
 }
 
 func isPriorityClass(k *schema.Kind) bool {
@@ -74,8 +69,8 @@ type priorityClass struct {
 
 // classOf is the class of a name; that of "" is the default class, or gives 0.
 func classOf(ctx context.Context, read Reader, name string) (priorityClass, error) {
-	if value, ok := systemClasses[name]; ok {
-		return priorityClass{name, value, corev1.PreemptLowerPriority}, nil
+	if system := scheduling.SystemClass(name); system != nil { // their objects may be created later than the first pods
+		return valueOf(system), nil
 	}
 	if name == "" {
 		class, err := defaultClass(ctx, read)
@@ -121,8 +116,14 @@ func defaultClass(ctx context.Context, read Reader) (lowest *schedulingv1.Priori
 	return lowest, nil
 }
 
-// checkPriorityClass refuses a second default class.
+// checkPriorityClass refuses a second default class, and to delete a class that every cluster has.
 func checkPriorityClass(ctx context.Context, read Reader, q *Request) error {
+	if q.Operation == Delete {
+		if scheduling.SystemClass(q.Name) != nil {
+			return denied("this is a system priority class and cannot be deleted")
+		}
+		return nil
+	}
 	class, ok := q.Object.(*schedulingv1.PriorityClass)
 	if !ok || !class.GlobalDefault {
 		return nil
@@ -131,7 +132,7 @@ func checkPriorityClass(ctx context.Context, read Reader, q *Request) error {
 	if err != nil {
 		return err
 	}
-	if is != nil && is.Name != class.Name {
+	if is != nil && (q.Operation == Create || is.Name != class.Name) {
 		return denied("PriorityClass %v is already marked as default. Only one default can exist", is.Name)
 	}
 	return nil

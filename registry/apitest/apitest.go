@@ -1,4 +1,6 @@
 // Package apitest is the conformance suite of registry.API: what agents rely on, whether they write to etcd themselves or through a gateway.
+// Its tests run the suite on a registry, and hold what only a registry has besides: lists and watches, etcd that is slow, away, restarted or
+// restored, and the requests that a call costs.
 package apitest
 
 import (

@@ -1,10 +1,11 @@
-package apitest
+package apitest_test
 
 import (
 	"os"
 	"testing"
 
 	"gantry/registry"
+	"gantry/registry/apitest"
 	"gantry/registry/leaktest"
 	"gantry/registry/registrytest"
 )
@@ -12,7 +13,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(leaktest.Run(m)) }
 
 func TestRegistry(t *testing.T) {
-	Run(t, func(t *testing.T) registry.API {
+	apitest.Run(t, func(t *testing.T) registry.API {
 		r, _ := registrytest.New(t)
 		return r
 	})

@@ -1,11 +1,12 @@
-// Package registrytest gives tests of agents a registry with what every cluster has: the first namespaces and
-// their service accounts, without which admission refuses pods.
+// Package registrytest gives tests a registry with what every cluster has (the first namespaces and their service accounts, without which
+// admission refuses pods), objects to write, and checks of what was written and read.
 package registrytest
 
 import (
 	"context"
 	"net/netip"
 	"testing"
+	"testing/synctest"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,11 +40,17 @@ func On(t testing.TB, etcd store.Store) *registry.Registry {
 // WithAdmission is On with other rules of admission than the built-in ones.
 func WithAdmission(t testing.TB, etcd store.Store, rules admit.Rules) *registry.Registry {
 	t.Helper()
-	DetectMutations(t)
-	r := registry.New(registry.Config{
+	return Run(t, registry.Config{
 		Store: etcd, Kinds: kinds.New(), Agent: "test", Admission: rules,
 		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
 	})
+}
+
+// Run returns a registry of a configuration of the test's own, running until the test ends.
+func Run(t testing.TB, cfg registry.Config) *registry.Registry {
+	t.Helper()
+	DetectMutations(t)
+	r := registry.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
@@ -54,6 +61,21 @@ func WithAdmission(t testing.TB, etcd store.Store, rules admit.Rules) *registry.
 		}
 	})
 	return r
+}
+
+// WithRepair runs f in a bubble of fake time, with New's registry and one of its repair loops beside it.
+func WithRepair(t *testing.T, repair func(*registry.Registry, context.Context) error, f func(t *testing.T, r *registry.Registry, etcd *store.Fake)) {
+	synctest.Test(t, func(t *testing.T) {
+		r, etcd := New(t)
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- repair(r, ctx) }()
+		f(t, r, etcd)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // DetectMutations makes a test fail at its end where a shared object of a registry's cache was changed.

@@ -43,9 +43,9 @@ var Deployment = &schema.Kind{
 
 func defaultDeployment(d *appsv1.Deployment) {
 	spec := &d.Spec
-	setIfNil(&spec.Replicas, 1)
-	setIfNil(&spec.RevisionHistoryLimit, 10)
-	setIfNil(&spec.ProgressDeadlineSeconds, 600)
+	core.SetIfNil(&spec.Replicas, 1)
+	core.SetIfNil(&spec.RevisionHistoryLimit, 10)
+	core.SetIfNil(&spec.ProgressDeadlineSeconds, 600)
 	if spec.Strategy.Type == "" {
 		spec.Strategy.Type = appsv1.RollingUpdateDeploymentStrategyType
 	}
@@ -53,8 +53,8 @@ func defaultDeployment(d *appsv1.Deployment) {
 		if spec.Strategy.RollingUpdate == nil {
 			spec.Strategy.RollingUpdate = &appsv1.RollingUpdateDeployment{}
 		}
-		setIfNil(&spec.Strategy.RollingUpdate.MaxUnavailable, intstr.FromString("25%"))
-		setIfNil(&spec.Strategy.RollingUpdate.MaxSurge, intstr.FromString("25%"))
+		core.SetIfNil(&spec.Strategy.RollingUpdate.MaxUnavailable, intstr.FromString("25%"))
+		core.SetIfNil(&spec.Strategy.RollingUpdate.MaxSurge, intstr.FromString("25%"))
 	}
 	core.DefaultPodSpec(&spec.Template.Spec)
 }
@@ -79,10 +79,4 @@ func prepareDeploymentStatus(d, old *appsv1.Deployment) {
 	d.Spec = old.Spec
 	d.Labels = maps.Clone(old.Labels)
 	d.Generation = old.Generation
-}
-
-func setIfNil[T any](field **T, value T) {
-	if *field == nil {
-		*field = &value
-	}
 }

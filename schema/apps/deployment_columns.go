@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/schema"
+	"gantry/schema/core"
 )
 
 var deploymentColumns = append([]metav1.TableColumnDefinition{
@@ -15,15 +16,15 @@ var deploymentColumns = append([]metav1.TableColumnDefinition{
 	schema.TextColumn("Up-to-date", appsv1.DeploymentStatus{}.SwaggerDoc()["updatedReplicas"]),
 	schema.TextColumn("Available", appsv1.DeploymentStatus{}.SwaggerDoc()["availableReplicas"]),
 	schema.AgeColumn(),
-}, templateColumns(appsv1.DeploymentSpec{}.SwaggerDoc()["selector"])...)
+}, core.TemplateColumns(appsv1.DeploymentSpec{}.SwaggerDoc()["selector"])...)
 
 func deploymentRow(obj schema.Object, now metav1.Time) []any {
 	d := obj.(*appsv1.Deployment)
 	return append([]any{
 		d.Name,
-		fmt.Sprintf("%d/%d", d.Status.ReadyReplicas, replicaCount(d.Spec.Replicas)),
+		fmt.Sprintf("%d/%d", d.Status.ReadyReplicas, value(d.Spec.Replicas)),
 		int64(d.Status.UpdatedReplicas),
 		int64(d.Status.AvailableReplicas),
 		schema.Age(d.CreationTimestamp, now),
-	}, templateCells(&d.Spec.Template, d.Spec.Selector)...)
+	}, core.TemplateCells(&d.Spec.Template, d.Spec.Selector)...)
 }

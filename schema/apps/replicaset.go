@@ -42,7 +42,7 @@ var ReplicaSet = &schema.Kind{
 }
 
 func defaultReplicaSet(rs *appsv1.ReplicaSet) {
-	setIfNil(&rs.Spec.Replicas, 1)
+	core.SetIfNil(&rs.Spec.Replicas, 1)
 	core.DefaultPodSpec(&rs.Spec.Template.Spec)
 }
 

@@ -5,6 +5,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/schema"
+	"gantry/schema/core"
 )
 
 var replicaSetColumns = append([]metav1.TableColumnDefinition{
@@ -13,15 +14,15 @@ var replicaSetColumns = append([]metav1.TableColumnDefinition{
 	schema.NumberColumn("Current", appsv1.ReplicaSetStatus{}.SwaggerDoc()["replicas"]),
 	schema.NumberColumn("Ready", appsv1.ReplicaSetStatus{}.SwaggerDoc()["readyReplicas"]),
 	schema.AgeColumn(),
-}, templateColumns(appsv1.ReplicaSetSpec{}.SwaggerDoc()["selector"])...)
+}, core.TemplateColumns(appsv1.ReplicaSetSpec{}.SwaggerDoc()["selector"])...)
 
 func replicaSetRow(obj schema.Object, now metav1.Time) []any {
 	rs := obj.(*appsv1.ReplicaSet)
 	return append([]any{
 		rs.Name,
-		replicaCount(rs.Spec.Replicas),
+		value(rs.Spec.Replicas),
 		int64(rs.Status.Replicas),
 		int64(rs.Status.ReadyReplicas),
 		schema.Age(rs.CreationTimestamp, now),
-	}, templateCells(&rs.Spec.Template, rs.Spec.Selector)...)
+	}, core.TemplateCells(&rs.Spec.Template, rs.Spec.Selector)...)
 }

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 
@@ -27,6 +28,38 @@ func (c *podCheck) checkClaimTemplate(t *corev1.PersistentVolumeClaimTemplate, p
 		}
 	}
 	c.checkClaimSpec(&t.Spec, p.Child("spec"))
+}
+
+// ValidateClaimSpec returns every error of the spec of a claim about to be created.
+func ValidateClaimSpec(s *corev1.PersistentVolumeClaimSpec, p *field.Path) field.ErrorList {
+	var c podCheck
+	c.checkClaimSpec(s, p)
+	return c.List
+}
+
+// ClaimSpecWarnings warns of fractions of a byte.
+func ClaimSpecWarnings(s *corev1.PersistentVolumeClaimSpec, p *field.Path) (w []string) {
+	for _, l := range []struct {
+		name string
+		list corev1.ResourceList
+	}{{"requests", s.Resources.Requests}, {"limits", s.Resources.Limits}} {
+		if q := l.list[corev1.ResourceStorage]; q.MilliValue()%1000 != 0 {
+			at := p.Child("resources", l.name).Key(string(corev1.ResourceStorage))
+			w = append(w, fmt.Sprintf("%s: fractional byte value %q is invalid, must be an integer", at, q.String()))
+		}
+	}
+	return w
+}
+
+// DefaultClaim fills a claim.
+func DefaultClaim(claim *corev1.PersistentVolumeClaim) {
+	setIfZero(&claim.Status.Phase, corev1.ClaimPending)
+	SetIfNil(&claim.Spec.VolumeMode, corev1.PersistentVolumeFilesystem)
+	for _, list := range []corev1.ResourceList{
+		claim.Spec.Resources.Limits, claim.Spec.Resources.Requests, claim.Status.Capacity, claim.Status.AllocatedResources,
+	} {
+		roundResources(list)
+	}
 }
 
 func (c *podCheck) checkClaimSpec(s *corev1.PersistentVolumeClaimSpec, p *field.Path) {

@@ -136,7 +136,8 @@ func setIfZero[T comparable](field *T, value T) {
 	}
 }
 
-func setIfNil[T any](field **T, value T) {
+// SetIfNil sets a field that is unset.
+func SetIfNil[T any](field **T, value T) {
 	if *field == nil {
 		*field = &value
 	}

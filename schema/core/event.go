@@ -2,6 +2,7 @@ package core
 
 import (
 	"cmp"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -17,6 +18,8 @@ var Event = &schema.Kind{
 		Columns: eventColumns, Row: eventRow,
 		Fields: eventFields,
 	},
+	Versions: []*schema.Version{&eventsV1},
+
 	Plural: "events", Singular: "event", ShortNames: []string{"ev"}, Categories: []string{},
 	Namespaced: true,
 	Prefix:     "events",

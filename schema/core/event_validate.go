@@ -10,9 +10,14 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// validateEvent has more rules for an event with an eventTime, which is of events.k8s.io.
 func validateEvent(e *corev1.Event) field.ErrorList {
-	var f check.Errors
+	f := checkEvent(e, "reportingComponent")
+	return f.List
+}
+
+// checkEvent checks what holds in every version. It has more rules for an event with an eventTime, which is of events.k8s.io. reporterField
+// is the version's name of the field reportingComponent.
+func checkEvent(e *corev1.Event, reporterField string) (f check.Errors) {
 	about := field.NewPath("involvedObject", "namespace")
 	const mismatch = "does not match event.namespace"
 	if e.EventTime.IsZero() {
@@ -24,7 +29,7 @@ func validateEvent(e *corev1.Event) field.ErrorList {
 		if e.InvolvedObject.Namespace == "" && e.Namespace != metav1.NamespaceDefault && e.Namespace != metav1.NamespaceSystem {
 			f.Invalid(about, "", mismatch)
 		}
-		reporter := field.NewPath("reportingComponent")
+		reporter := field.NewPath(reporterField)
 		f.Set(reporter, e.ReportingController)
 		f.Qualified(reporter, e.ReportingController)
 		for _, t := range []struct {
@@ -37,7 +42,7 @@ func validateEvent(e *corev1.Event) field.ErrorList {
 		checkLength(&f, field.NewPath("message"), e.Message, 1024)
 	}
 	f.Subdomain(field.NewPath("namespace"), e.Namespace)
-	return f.List
+	return f
 }
 
 func checkLength(f *check.Errors, p *field.Path, value string, most int) {

@@ -32,9 +32,7 @@ type podCheck struct {
 // ValidatePodTemplate returns every error of a template at path.
 func ValidatePodTemplate(t *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
 	c := podCheck{spec: &t.Spec}
-	c.Add(metavalidation.ValidateLabels(t.Labels, path.Child("labels"))...)
-	c.Add(validateAnnotations(t.Annotations, path.Child("annotations"))...)
-	c.podAnnotations(t.Annotations, path.Child("annotations"))
+	c.templateMeta(t, path)
 	spec := path.Child("spec")
 	c.run(spec)
 	c.profileAnnotations(t.Annotations, spec)
@@ -42,6 +40,19 @@ func ValidatePodTemplate(t *corev1.PodTemplateSpec, path *field.Path) field.Erro
 		c.Forbidden(spec.Child("ephemeralContainers"), "ephemeral containers not allowed in pod template")
 	}
 	return c.List
+}
+
+// ValidateTemplateMeta returns every error of a template's labels and annotations.
+func ValidateTemplateMeta(t *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
+	c := podCheck{spec: &t.Spec}
+	c.templateMeta(t, path)
+	return c.List
+}
+
+func (c *podCheck) templateMeta(t *corev1.PodTemplateSpec, path *field.Path) {
+	c.Add(metavalidation.ValidateLabels(t.Labels, path.Child("labels"))...)
+	c.Add(validateAnnotations(t.Annotations, path.Child("annotations"))...)
+	c.podAnnotations(t.Annotations, path.Child("annotations"))
 }
 
 func (c *podCheck) isPod() bool { return c.meta != nil }

@@ -66,6 +66,13 @@ func checkResourceName(f *check.Errors, name corev1.ResourceName, p *field.Path)
 	return true
 }
 
+// ValidateContainerResourceName returns every error of the name of a resource that a container may ask for.
+func ValidateContainerResourceName(name corev1.ResourceName, p *field.Path) field.ErrorList {
+	var c podCheck
+	c.containerResource(name, p)
+	return c.List
+}
+
 // containerResource checks the name of a resource that a container asks for.
 func (c *podCheck) containerResource(name corev1.ResourceName, p *field.Path) {
 	if isCPUOrMemory(name) {
@@ -146,6 +153,13 @@ func (c *podCheck) checkResources(r *corev1.ResourceRequirements, p *field.Path,
 		c.Forbidden(p, "HugePages require cpu or memory")
 	}
 	c.checkClaimNames(r.Claims, p.Child("claims"))
+}
+
+// ValidateOverhead returns every error of the overhead of pods at p, in another object than a pod.
+func ValidateOverhead(list corev1.ResourceList, p *field.Path) field.ErrorList {
+	var c podCheck
+	c.checkResources(&corev1.ResourceRequirements{Limits: list}, p, c.containerResource)
+	return c.List
 }
 
 func sortedNames(list corev1.ResourceList) []corev1.ResourceName {

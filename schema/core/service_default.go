@@ -32,13 +32,13 @@ func defaultService(svc *corev1.Service) {
 	}
 	switch spec.Type {
 	case corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer:
-		setIfNil(&spec.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
+		SetIfNil(&spec.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
 	}
 	if spec.Type == corev1.ServiceTypeLoadBalancer {
-		setIfNil(&spec.AllocateLoadBalancerNodePorts, true)
+		SetIfNil(&spec.AllocateLoadBalancerNodePorts, true)
 		for i := range svc.Status.LoadBalancer.Ingress {
 			if in := &svc.Status.LoadBalancer.Ingress[i]; in.IP != "" {
-				setIfNil(&in.IPMode, corev1.LoadBalancerIPModeVIP)
+				SetIfNil(&in.IPMode, corev1.LoadBalancerIPModeVIP)
 			}
 		}
 	}
@@ -79,7 +79,7 @@ func keepAllocated(spec, old *corev1.ServiceSpec) {
 			spec.IPFamilies = slices.Clone(old.IPFamilies)
 		}
 		if spec.IPFamilyPolicy == nil && old.IPFamilyPolicy != nil {
-			setIfNil(&spec.IPFamilyPolicy, *old.IPFamilyPolicy)
+			SetIfNil(&spec.IPFamilyPolicy, *old.IPFamilyPolicy)
 		}
 	}
 	if allocatesNodePorts(spec) && allocatesNodePorts(old) {

@@ -17,6 +17,13 @@ func (c *podCheck) checkTolerations(list []corev1.Toleration, p *field.Path) {
 	}
 }
 
+// ValidateTolerations returns every error of the tolerations at p, a list in another object than a pod.
+func ValidateTolerations(list []corev1.Toleration, p *field.Path) field.ErrorList {
+	var c podCheck
+	c.checkTolerations(list, p)
+	return c.List
+}
+
 func checkToleration(f *check.Errors, t *corev1.Toleration, p *field.Path) {
 	operator := p.Child("operator")
 	if t.Key != "" {

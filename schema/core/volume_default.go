@@ -9,20 +9,20 @@ func defaultVolume(v *corev1.Volume) {
 	}
 	// A volume has one source; one with several is defaulted in each, as Kubernetes does, and then refused.
 	if v.HostPath != nil {
-		setIfNil(&v.HostPath.Type, corev1.HostPathUnset)
+		SetIfNil(&v.HostPath.Type, corev1.HostPathUnset)
 	}
 	if v.Secret != nil {
-		setIfNil(&v.Secret.DefaultMode, corev1.SecretVolumeSourceDefaultMode)
+		SetIfNil(&v.Secret.DefaultMode, corev1.SecretVolumeSourceDefaultMode)
 	}
 	if v.ConfigMap != nil {
-		setIfNil(&v.ConfigMap.DefaultMode, corev1.ConfigMapVolumeSourceDefaultMode)
+		SetIfNil(&v.ConfigMap.DefaultMode, corev1.ConfigMapVolumeSourceDefaultMode)
 	}
 	if v.DownwardAPI != nil {
-		setIfNil(&v.DownwardAPI.DefaultMode, corev1.DownwardAPIVolumeSourceDefaultMode)
+		SetIfNil(&v.DownwardAPI.DefaultMode, corev1.DownwardAPIVolumeSourceDefaultMode)
 		defaultDownwardFiles(v.DownwardAPI.Items)
 	}
 	if v.Projected != nil {
-		setIfNil(&v.Projected.DefaultMode, corev1.ProjectedVolumeSourceDefaultMode)
+		SetIfNil(&v.Projected.DefaultMode, corev1.ProjectedVolumeSourceDefaultMode)
 		for i := range v.Projected.Sources {
 			defaultProjection(&v.Projected.Sources[i])
 		}
@@ -32,7 +32,7 @@ func defaultVolume(v *corev1.Volume) {
 	}
 	if v.Ephemeral != nil {
 		if t := v.Ephemeral.VolumeClaimTemplate; t != nil {
-			setIfNil(&t.Spec.VolumeMode, corev1.PersistentVolumeFilesystem)
+			SetIfNil(&t.Spec.VolumeMode, corev1.PersistentVolumeFilesystem)
 			roundResources(t.Spec.Resources.Limits)
 			roundResources(t.Spec.Resources.Requests)
 		}
@@ -45,7 +45,7 @@ func defaultProjection(p *corev1.VolumeProjection) {
 		defaultDownwardFiles(p.DownwardAPI.Items)
 	}
 	if p.ServiceAccountToken != nil {
-		setIfNil(&p.ServiceAccountToken.ExpirationSeconds, 3600)
+		SetIfNil(&p.ServiceAccountToken.ExpirationSeconds, 3600)
 	}
 }
 
@@ -66,10 +66,10 @@ func defaultStorage(v *corev1.Volume) {
 		setIfZero(&s.Keyring, "/etc/ceph/keyring")
 	}
 	if s := v.AzureDisk; s != nil {
-		setIfNil(&s.CachingMode, corev1.AzureDataDiskCachingReadWrite)
-		setIfNil(&s.FSType, "ext4")
-		setIfNil(&s.ReadOnly, false)
-		setIfNil(&s.Kind, corev1.AzureSharedBlobDisk)
+		SetIfNil(&s.CachingMode, corev1.AzureDataDiskCachingReadWrite)
+		SetIfNil(&s.FSType, "ext4")
+		SetIfNil(&s.ReadOnly, false)
+		SetIfNil(&s.Kind, corev1.AzureSharedBlobDisk)
 	}
 	if s := v.ScaleIO; s != nil {
 		setIfZero(&s.StorageMode, "ThinProvisioned")

@@ -13,6 +13,15 @@ import (
 	"gantry/schema/pods"
 )
 
+// NameWarnings returns why the name of an object is no good name for its pods.
+func NameWarnings(name string) []string {
+	wrong := validation.IsDNS1123Label(name)
+	if len(wrong) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: %v", wrong)}
+}
+
 // podWarnings returns none for updates: most of them are made by controllers.
 func podWarnings(pod, old *corev1.Pod) []string {
 	if old != nil {
@@ -61,25 +70,16 @@ func (w *podWarner) say(p *field.Path, format string, args ...any) {
 	}
 }
 
-// oldLabels are the labels of nodes that have another name now.
-var oldLabels = map[string]string{
-	"failure-domain.beta.kubernetes.io/zone":   "topology.kubernetes.io/zone",
-	"failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
-	"beta.kubernetes.io/instance-type":         "node.kubernetes.io/instance-type",
-	"beta.kubernetes.io/os":                    "kubernetes.io/os",
-	"beta.kubernetes.io/arch":                  "kubernetes.io/arch",
-}
-
 func (w *podWarner) labels(spec *corev1.PodSpec) {
 	for _, key := range sortedKeys(spec.NodeSelector) {
-		if name, old := oldLabels[key]; old {
-			w.say(w.spec.Child("nodeSelector").Key(key), `deprecated since v1.14; use "%s" instead`, name)
+		if text, deprecated := NodeLabelDeprecation(key); deprecated {
+			w.say(w.spec.Child("nodeSelector").Key(key), "%s", text)
 		}
 	}
 	for i, t := range spec.TopologySpreadConstraints {
 		p := w.spec.Child("topologySpreadConstraints").Index(i)
-		if name, old := oldLabels[t.TopologyKey]; old {
-			w.say(p.Child("topologyKey"), `%s is deprecated since v1.14; use "%s" instead`, t.TopologyKey, name)
+		if text, deprecated := NodeLabelDeprecation(t.TopologyKey); deprecated {
+			w.say(p.Child("topologyKey"), "%s is %s", t.TopologyKey, text)
 		}
 		w.needsSelector(t.LabelSelector, p)
 	}

@@ -6,13 +6,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
-	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 
 	"gantry/schema"
+	"gantry/schema/kinds/kindstest"
 )
 
 // everything calls each function of k on obj as a write of it would.
@@ -49,8 +46,10 @@ func everything(k *schema.Kind, obj, old schema.Object) {
 	if k.PrepareUpdate != nil {
 		k.PrepareUpdate(clone(), old)
 	}
-	k.Validate(obj)
-	k.ValidateUpdate(obj, old)
+	for _, v := range append(k.Versions, k.Stored()) {
+		k.ErrorsOf(v, obj, nil)
+		k.ErrorsOf(v, obj, old)
+	}
 	for _, s := range k.Subresources {
 		if s.IsPart() {
 			s.Prepare(clone(), old)
@@ -59,19 +58,40 @@ func everything(k *schema.Kind, obj, old schema.Object) {
 	}
 }
 
+// inOtherVersions converts obj to each other version and back, as a write of it there would.
+func inOtherVersions(t *testing.T, k *schema.Kind, obj schema.Object) {
+	t.Helper()
+	k.SetTypeMeta(obj)
+	for _, v := range k.Versions {
+		there, err := schema.FromStored(t.Context(), v, []schema.Object{obj.DeepCopyObject().(schema.Object)})
+		if err != nil {
+			t.Fatalf("%s in %s: %v", k.Kind, v.APIVersion(), err)
+		}
+		if v.Row != nil {
+			v.Row(there[0], metav1.Now())
+		}
+		if v.Default != nil {
+			v.Default(there[0])
+		}
+		if _, err := schema.ToStored(t.Context(), k, v, there); err != nil {
+			t.Fatalf("%s of %s: %v", k.Kind, v.APIVersion(), err)
+		}
+	}
+}
+
 // TestRandomObjects: whatever an object holds, no function panics, Default is idempotent, Fields has one set of keys,
 // and what an update is compared with stays as it was.
 func TestRandomObjects(t *testing.T) {
-	codecs := serializer.NewCodecFactory(runtime.NewScheme())
 	for _, k := range BuiltIn().All {
 		t.Run(k.Kind, func(t *testing.T) {
-			f := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs), rand.NewSource(1), codecs)
+			f := kindstest.Filler(rand.NewSource(1))
 			old := k.New()
 			for i := range 60 {
 				obj := k.New()
 				f.NilChance([]float64{0, .3, .7, .95}[i%4]).NumElements(0, 1+i%3).Fill(obj)
 				before := old.DeepCopyObject()
 				everything(k, obj, old)
+				inOtherVersions(t, k, obj)
 				if !reflect.DeepEqual(before, old) {
 					t.Fatalf("object %d changed the old one:\n%s", i, cmp.Diff(before, old))
 				}

@@ -8,13 +8,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
-	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	kjson "sigs.k8s.io/json"
 
 	"gantry/schema"
+	"gantry/schema/kinds/kindstest"
 )
 
 // same checks that Decode and Unmarshal make of data what sigs.k8s.io/json makes of it, warnings and errors included.
@@ -41,9 +38,8 @@ func same(t *testing.T, k *schema.Kind, data []byte) {
 }
 
 func TestPlainObjectsAreDecodedAlike(t *testing.T) {
-	codecs := serializer.NewCodecFactory(runtime.NewScheme())
 	for _, k := range BuiltIn().All {
-		f := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs), rand.NewSource(3), codecs)
+		f := kindstest.Filler(rand.NewSource(3))
 		for i := range 16 {
 			obj := k.New()
 			f.NilChance([]float64{0, .3, .7, .95}[i%4]).NumElements(0, 1+i%3).Fill(obj)

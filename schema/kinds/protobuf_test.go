@@ -8,13 +8,10 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 
 	"gantry/schema"
+	"gantry/schema/kinds/kindstest"
 )
 
 // TestProtobufAmounts: an amount that would take years to decode is found wherever it is, and nothing else is taken for one.
@@ -57,12 +54,11 @@ func TestProtobufAmounts(t *testing.T) {
 
 // TestProtobufOfAnyObject: no object has such amounts, and bytes that are no message do no harm.
 func TestProtobufOfAnyObject(t *testing.T) {
-	codecs := serializer.NewCodecFactory(runtime.NewScheme())
 	for _, k := range BuiltIn().All {
 		random := rand.New(rand.NewSource(3))
 		for range 20 {
 			obj := k.New()
-			fuzzer.FuzzerFor(metafuzzer.Funcs, random, codecs).NilChance(.5).NumElements(0, 2).Fill(obj)
+			kindstest.Filler(random).NilChance(.5).NumElements(0, 2).Fill(obj)
 			spoiler{random, 1 << 30}.spoil(reflect.ValueOf(obj).Elem())
 			data, err := obj.(interface{ Marshal() ([]byte, error) }).Marshal()
 			if err != nil {

@@ -10,16 +10,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
-	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"gantry/schema"
+	"gantry/schema/kinds/kindstest"
 )
 
 // texts are odd strings, some of which only protobuf and Go can carry.
@@ -141,14 +138,13 @@ func readBack(t *testing.T, k *schema.Kind, obj schema.Object) (written bool) {
 
 // TestWhatIsWrittenIsReadBack: whatever EncodeStored takes can be read and is what it was, for objects of every kind.
 func TestWhatIsWrittenIsReadBack(t *testing.T) {
-	codecs := serializer.NewCodecFactory(runtime.NewScheme())
 	for _, k := range BuiltIn().All {
 		t.Run(k.Kind, func(t *testing.T) {
 			written := 0
 			for i := range 200 {
 				random := rand.New(rand.NewSource(int64(i)))
 				obj := k.New()
-				fuzzer.FuzzerFor(metafuzzer.Funcs, random, codecs).NilChance([]float64{0, .3, .7, .95}[i%4]).NumElements(0, 1+i%3).Fill(obj)
+				kindstest.Filler(random).NilChance([]float64{0, .3, .7, .95}[i%4]).NumElements(0, 1+i%3).Fill(obj)
 				spoiler{random, 2 + i*5}.spoil(reflect.ValueOf(obj).Elem())
 				k.SetTypeMeta(obj)
 				if readBack(t, k, obj) {

@@ -8,11 +8,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 
+	"gantry/agents/gateway/encode"
 	"gantry/schema"
 )
 
 // ProtobufMark stands before every object in this form; a runtime.Unknown follows.
-var ProtobufMark = []byte("k8s\x00")
+var ProtobufMark = []byte(encode.ProtobufMark)
 
 // unmarshaler is what k8s.io/api's types have.
 type unmarshaler interface{ Unmarshal(data []byte) error }

@@ -23,34 +23,48 @@ const (
 // for paths that have only the plain form.
 func (d *Documents) discover(w http.ResponseWriter, r *request.Request, in func(group string) bool, plain any) error {
 	w.Header().Add("Vary", "Accept")
-	for _, c := range request.ParseAccept(r.Header.Values("Accept")) {
-		if in != nil && c.Media == request.JSONType && c.Params["g"] == discoveryGroup && c.Params["as"] == discoveryList {
-			if v := c.Params["v"]; v == "v2" || v == "v2beta1" {
-				return d.sendDiscovery(w, r, v, in)
-			}
-		}
+	plainOffer := request.Offer{}
+	if strings.TrimSuffix(r.Path, "/") != "/apis" { // which is served before Kubernetes' router
+		plainOffer.Types = request.ObjectTypes()
 	}
-	var err error
-	if r.Shape, err = request.Negotiate(r.Request, request.WantsPretty(r), func(request.Shape) bool { return false }, false); err != nil {
-		return err
+	shape, err := request.Negotiate(r.Header, request.WantsPretty(r), plainOffer)
+	if shape, ok := aggregatedOffer.Shown(r.Header); ok && in != nil {
+		r.Shape = shape
+		r.Shape.Pretty = request.WantsPretty(r)
+		return d.sendDiscovery(w, r, in)
 	}
-	return encode.Object(w, r, http.StatusOK, plain)
-}
-
-// sendDiscovery writes the aggregated form with its ETag.
-func (d *Documents) sendDiscovery(w http.ResponseWriter, r *request.Request, version string, in func(group string) bool) error {
-	body, err := json.Marshal(d.aggregated(version, in))
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Type", fmt.Sprintf("%s;g=%s;v=%s;as=%s", request.JSONType, discoveryGroup, version, discoveryList))
-	return encode.Cached(w, r.Request, body)
+	r.Shape = shape
+	return encode.Object(w, r, http.StatusOK, plain)
 }
 
-// aggregated lists the groups that in selects with their resources and subresources. Both versions have the same form.
-func (d *Documents) aggregated(version string, in func(group string) bool) *apidiscoveryv2.APIGroupDiscoveryList {
+// aggregatedOffer is the aggregated form.
+var aggregatedOffer = request.Offer{As: func(_ string, gvk kschema.GroupVersionKind) bool {
+	return gvk == kschema.GroupVersionKind{Group: discoveryGroup, Version: "v2", Kind: discoveryList}
+}}
+
+// sendDiscovery writes the aggregated form with its ETag, the hash of its JSON.
+func (d *Documents) sendDiscovery(w http.ResponseWriter, r *request.Request, in func(group string) bool) error {
+	list := d.aggregated(in)
+	body, err := json.Marshal(list)
+	if err != nil {
+		return err
+	}
+	if encode.SameDocument(w, r.Request, body) {
+		return nil
+	}
+	kind := r.Shape.ContentType()
+	r.Shape.As, r.Shape.Version = "", ""
+	w.Header().Set("Content-Type", fmt.Sprintf("%s;g=%s;v=v2;as=%s", kind, discoveryGroup, discoveryList))
+	return encode.Object(w, r, http.StatusOK, list)
+}
+
+// aggregated lists the groups that in selects with their resources and subresources.
+func (d *Documents) aggregated(in func(group string) bool) *apidiscoveryv2.APIGroupDiscoveryList {
 	list := &apidiscoveryv2.APIGroupDiscoveryList{
-		TypeMeta: metav1.TypeMeta{Kind: discoveryList, APIVersion: discoveryGroup + "/" + version},
+		TypeMeta: metav1.TypeMeta{Kind: discoveryList, APIVersion: discoveryGroup + "/v2"},
 		Items:    []apidiscoveryv2.APIGroupDiscovery{},
 	}
 	for _, g := range d.groups {

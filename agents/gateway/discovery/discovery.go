@@ -19,7 +19,7 @@ import (
 // Documents describe the API itself, as it is with some resources.
 type Documents struct {
 	resources []*request.Resource
-	groups    []group // in the order of the resources
+	groups    []group // in the order of compareGroups
 	lists     map[kschema.GroupVersion]*metav1.APIResourceList
 	openapi   openapiCache
 	version   kversion.Info
@@ -42,6 +42,7 @@ func New(resources []*request.Resource, advertised func() netip.AddrPort, versio
 		}
 		l.APIResources = append(l.APIResources, rowsOf(res)...)
 	}
+	slices.SortFunc(d.groups, compareGroups)
 	for _, g := range d.groups {
 		slices.SortFunc(g.versions, func(a, b string) int { return kversion.CompareKubeAwareVersionStrings(b, a) })
 	}
@@ -138,7 +139,7 @@ func (d *Documents) Group(name string) request.Handler {
 			return func(w http.ResponseWriter, r *request.Request) error {
 				one := g.plain()
 				one.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
-				return d.discover(w, r, nil, one)
+				return d.discover(w, r, nil, &one)
 			}
 		}
 	}

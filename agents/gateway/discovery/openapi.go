@@ -2,9 +2,10 @@ package discovery
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
+
+	"github.com/munnerz/goautoneg"
 
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
@@ -64,17 +65,13 @@ func (d *Documents) OpenAPIV2(w http.ResponseWriter, r *request.Request) error {
 
 // openapiKind picks the form of the version 2 document.
 func openapiKind(req *http.Request) (string, error) {
-	header := req.Header.Values("Accept")
-	if slices.ContainsFunc(header, func(h string) bool { return strings.Contains(h, openapiProto) }) {
-		return openapiProtoOld, nil // kubectl up to 1.27 or so; mime cannot parse the at sign, so ParseAccept leaves it out
-	}
-	accept := request.ParseAccept(header)
-	if len(accept) == 0 {
+	accept := req.Header.Get("Accept")
+	if accept == "" {
 		return request.JSONType, nil
 	}
-	for _, c := range accept {
-		switch c.Media {
-		case openapiProtoOld:
+	for _, c := range goautoneg.ParseAccept(accept) {
+		switch c.Type + "/" + c.SubType {
+		case openapiProtoOld, openapiProto: // the latter from kubectl up to 1.27 or so
 			return openapiProtoOld, nil // never the other: Go's mime, and so client-go, cannot parse its at sign
 		case request.JSONType, "*/*", "application/*":
 			return request.JSONType, nil

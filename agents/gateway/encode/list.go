@@ -15,19 +15,8 @@ import (
 
 // List writes a list in the shape asked for.
 func List(w http.ResponseWriter, r *request.Request, l registry.List) error {
-	switch r.Shape.As {
-	case "Table":
-		b, err := tableOfList(r, l)
-		if err != nil {
-			return err
-		}
-		return sendBytes(w, r, http.StatusOK, b)
-	case "PartialObjectMetadataList":
-		b, err := partialList(l, r.Shape.Version)
-		if err != nil {
-			return err
-		}
-		return sendBytes(w, r, http.StatusOK, b)
+	if r.Shape.As != "" || r.Shape.Protobuf {
+		return shapedList(w, r, l)
 	}
 	v := r.Resource.Version
 	items, err := registry.ItemsAs(r.Context(), l.Items, v)
@@ -43,6 +32,30 @@ func List(w http.ResponseWriter, r *request.Request, l registry.List) error {
 		return sendBlocks(w, body.head, l)
 	}
 	return body.send(w, r.Request)
+}
+
+// shapedList writes a list in protobuf or as something else than itself.
+func shapedList(w http.ResponseWriter, r *request.Request, l registry.List) error {
+	var b []byte
+	var err error
+	switch {
+	case r.Shape.As == partialKind:
+		err = isList(r.Resource.Version)
+	case r.Shape.Protobuf:
+		p, err := newProtobufList(r, l)
+		if err != nil {
+			return err
+		}
+		return p.send(w, r.Request)
+	case r.Shape.As == tableKind:
+		b, err = tableOfList(r, l)
+	default:
+		b, err = partialList(l, r.Shape.Version)
+	}
+	if err != nil {
+		return err
+	}
+	return sendBytes(w, r, http.StatusOK, b)
 }
 
 // listBody is a list's JSON in pieces: {"kind":...,"metadata":{...},"items":[  item , item  ]}. The items are the
@@ -139,17 +152,21 @@ func (c *chunk) free() {
 // send writes the list as an answer.
 func (l listBody) send(w http.ResponseWriter, req *http.Request) error {
 	w.Header().Set("Content-Type", request.JSONType)
-	size := l.size()
+	return sendChunks(w, req, l.size(), l.writeTo)
+}
+
+// sendChunks writes an answer of a known size in large pieces, deflated where that pays. Its Content-Type is set.
+func sendChunks(w http.ResponseWriter, req *http.Request, size int, fill func(*bufio.Writer) error) error {
 	if size >= gzipFrom && acceptsGzip(req) {
 		return sendGzip(w, http.StatusOK, func(z *gzip.Writer) error {
 			buf := chunkTo(z)
 			defer buf.free()
-			return l.writeTo(buf.Writer)
+			return fill(buf.Writer)
 		})
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(size))
 	w.WriteHeader(http.StatusOK)
 	buf := chunkTo(w)
 	defer buf.free()
-	return l.writeTo(buf.Writer)
+	return fill(buf.Writer)
 }

@@ -4,9 +4,52 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
+	"gantry/schema"
 )
+
+// What objects can be shown as.
+const (
+	tableKind       = "Table"
+	partialKind     = "PartialObjectMetadata"
+	partialListKind = "PartialObjectMetadataList"
+)
+
+// noList is the answer to a request for the list of what is one object, isList to one for what is a list as an object.
+func noList(v *schema.Version) error {
+	return notAcceptable(fmt.Sprintf("you requested PartialObjectMetadataList, but the requested object is not a list (%s)", internalType(v, "")))
+}
+
+func isList(v *schema.Version) error {
+	return notAcceptable(fmt.Sprintf("you requested PartialObjectMetadata, but the requested object is a list (%s)", internalType(v, "List")))
+}
+
+func notAcceptable(text string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable, Message: text,
+	}}
+}
+
+// internalType is Kubernetes' own Go type for a version, which it names in errors: "*core.PodList", "*apps.Deployment".
+func internalType(v *schema.Version, suffix string) string {
+	if v.IsUnstructured() {
+		return "*unstructured.Unstructured" + suffix
+	}
+	name, _, _ := strings.Cut(v.Group, ".")
+	switch v.Group {
+	case "", "events.k8s.io":
+		name = "core"
+	case "internal.apiserver.k8s.io":
+		name = "apiserverinternal"
+	}
+	return "*" + name + "." + v.Kind + suffix
+}
 
 // appendPartial appends an object's PartialObjectMetadata to b: its metadata's bytes as they are.
 func appendPartial(b, object []byte, version string) ([]byte, error) {

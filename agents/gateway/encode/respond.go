@@ -12,6 +12,7 @@ import (
 
 	"gantry/agents/gateway/request"
 	"gantry/registry"
+	"gantry/schema"
 )
 
 // gzipFrom is the size from which an answer is deflated for clients that take it.
@@ -19,41 +20,78 @@ const gzipFrom = 128 << 10 // bytes
 
 // Item writes one object: its cached bytes, unless another shape was asked for.
 func Item(w http.ResponseWriter, r *request.Request, code int, item *registry.Item) error {
-	w.Header().Set("ETag", request.ETag(item.Revision))
-	switch r.Shape.As {
-	case "Table":
-		b, err := tableOfItem(r, item)
-		if err != nil {
-			return err
-		}
-		return sendBytes(w, r, code, b)
-	case "PartialObjectMetadata":
-		b, err := appendPartial(nil, item.JSON, r.Shape.Version)
-		if err != nil {
-			return err
-		}
-		return sendBytes(w, r, code, b)
-	}
-	data, err := item.As(r.Context(), r.Resource.Version)
+	data, err := itemBytes(r, item)
 	if err != nil {
 		return err
 	}
+	w.Header().Set("ETag", request.ETag(item.Revision))
 	return sendBytes(w, r, code, data)
 }
 
-// Object writes a Go object: a Status, a review, a Scale.
+// itemBytes is one object in protobuf where that was asked for, otherwise its JSON.
+func itemBytes(r *request.Request, item *registry.Item) ([]byte, error) {
+	switch {
+	case r.Shape.As == partialListKind:
+		return nil, noList(r.Resource.Version)
+	case r.Shape.Protobuf:
+		return protobufItem(nil, r, item)
+	case r.Shape.As == tableKind:
+		return tableOfItem(r, item)
+	case r.Shape.As == partialKind:
+		return appendPartial(nil, item.JSON, r.Shape.Version)
+	}
+	return item.As(r.Context(), r.Resource.Version)
+}
+
+// Object writes a Go object: a Status, a review, a Scale. What has metadata is written in the shape asked for.
 func Object(w http.ResponseWriter, r *request.Request, code int, obj any) error {
-	b, err := json.Marshal(obj)
+	b, err := objectBytes(r, obj)
 	if err != nil {
 		return err
 	}
 	return sendBytes(w, r, code, b)
 }
 
-// sendBytes writes JSON in the shape asked for.
+// objectBytes is an object in protobuf where that was asked for, otherwise its JSON.
+func objectBytes(r *request.Request, obj any) ([]byte, error) {
+	if o, ok := obj.(schema.Object); ok && r.Shape.As != "" {
+		return shapedObject(r, o)
+	}
+	if r.Shape.Protobuf {
+		return protobufOf(obj)
+	}
+	return json.Marshal(obj)
+}
+
+// shapedObject is an object that is no item as something else than itself.
+func shapedObject(r *request.Request, obj schema.Object) ([]byte, error) {
+	data, err := json.Marshal(obj)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.Shape.As == partialListKind:
+		return nil, noList(bodyOf(r))
+	case r.Shape.Protobuf:
+		return appendPartialProtobuf(nil, data, r.Shape.Version)
+	case r.Shape.As == tableKind:
+		return tableOfObject(r, obj, data)
+	}
+	return appendPartial(nil, data, r.Shape.Version)
+}
+
+// bodyOf is what the request's answer shows.
+func bodyOf(r *request.Request) *schema.Version {
+	if r.Sub != nil {
+		return r.Sub.BodyOf(r.Resource.Version)
+	}
+	return r.Resource.Version
+}
+
+// sendBytes writes a body in the shape asked for: protobuf as it is, or JSON.
 func sendBytes(w http.ResponseWriter, r *request.Request, code int, body []byte) error {
 	var err error
 	switch {
+	case r.Shape.Protobuf:
 	case r.Shape.YAML:
 		body, err = toYAML(r.Context(), body)
 	case r.Shape.Pretty:
@@ -62,8 +100,9 @@ func sendBytes(w http.ResponseWriter, r *request.Request, code int, body []byte)
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", r.Shape.ContentType())
+	if h := w.Header(); h.Get("Content-Type") == "" {
+		h.Set("Content-Type", r.Shape.ContentType())
+	}
 	return sendWhole(w, r.Request, code, body)
 }
 
@@ -122,12 +161,20 @@ func Document(w http.ResponseWriter, r *request.Request, contentType string, obj
 
 // Cached writes a document under its hash as ETag, or that it has not changed.
 func Cached(w http.ResponseWriter, req *http.Request, body []byte) error {
+	if SameDocument(w, req, body) {
+		return nil
+	}
+	return sendWhole(w, req, http.StatusOK, body)
+}
+
+// SameDocument answers that a document has not changed where the client has it; otherwise it sets the headers of the answer to come.
+func SameDocument(w http.ResponseWriter, req *http.Request, body []byte) bool {
 	tag := fmt.Sprintf("\"%X\"", sha512.Sum512(body))
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Cache-Control", "public")
 	if strings.Contains(req.Header.Get("If-None-Match"), tag) {
 		w.WriteHeader(http.StatusNotModified)
-		return nil
+		return true
 	}
-	return sendWhole(w, req, http.StatusOK, body)
+	return false
 }

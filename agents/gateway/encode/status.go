@@ -114,13 +114,15 @@ func text(e *registry.Error, general string) string {
 
 func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
 
-// Error writes err as a Status, in YAML where that was asked for.
+// Error writes err as a Status, in the media type that the client accepts.
 func Error(log *slog.Logger, w http.ResponseWriter, r *request.Request, err error) {
+	r.Shape = request.NegotiateError(r)
 	s := StatusOf(err)
 	if s.Details != nil && s.Details.RetryAfterSeconds > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(s.Details.RetryAfterSeconds)))
 	}
 	w.Header().Del("ETag")
+	w.Header().Del("Content-Type")
 	if s.Code >= http.StatusInternalServerError && s.Reason == metav1.StatusReasonInternalError {
 		log.Error("request failed", "verb", r.Verb, "path", r.Path, "err", err)
 	}

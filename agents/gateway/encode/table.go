@@ -3,6 +3,7 @@ package encode
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,6 +28,8 @@ type tableWriter struct {
 	version string          // of meta.k8s.io
 	include metav1.IncludeObjectPolicy
 	now     metav1.Time
+	// showMetadata shows an object's metadata where none is asked for: that of the bookmark at the end of the initial events.
+	showMetadata bool
 }
 
 // newTableWriter reads how the client wants its rows.
@@ -36,9 +39,24 @@ func newTableWriter(r *request.Request) (*tableWriter, error) {
 		t.include = metav1.IncludeObjectPolicy(v)
 	}
 	if faults := validation.ValidateTableOptions(&metav1.TableOptions{IncludeObject: t.include}); len(faults) > 0 {
-		return nil, apierrors.NewBadRequest(faults.ToAggregate().Error())
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("Unable to convert to Table as requested: %v", faults[0]))
 	}
 	return t, nil
+}
+
+// tableOfObject is the table of an object that is no item: of a scale.
+func tableOfObject(r *request.Request, obj schema.Object, data []byte) ([]byte, error) {
+	t, err := newTableWriter(r)
+	if err != nil {
+		return nil, err
+	}
+	t.of = bodyOf(r)
+	revision, _ := json.Marshal(metav1.ListMeta{ResourceVersion: obj.GetResourceVersion()}) // strings always marshal
+	b := t.start(nil, revision, true)
+	if b, err = t.appendRow(b, obj, data, false); err != nil {
+		return nil, err
+	}
+	return append(b, "]}"...), nil
 }
 
 func tableOfList(r *request.Request, l registry.List) ([]byte, error) {
@@ -99,42 +117,44 @@ func (t *tableWriter) start(b, meta []byte, columns bool) []byte {
 	return append(b, `,"rows":[`...)
 }
 
-// row appends one row.
+// row appends the row of an item.
 func (t *tableWriter) row(b []byte, it *registry.Item) ([]byte, error) {
-	values, err := t.cells(it)
+	obj, err := it.ObjectAs(t.ctx, t.of)
 	if err != nil {
 		return nil, err
 	}
-	cells, err := json.Marshal(values)
-	if err != nil {
-		return nil, err
-	}
-	b = append(append(b, `{"cells":`...), cells...)
-	switch t.include {
-	case metav1.IncludeNone:
-		b = append(b, `,"object":null`...)
-	case metav1.IncludeObject:
-		object, err := it.As(t.ctx, t.of)
-		if err != nil {
+	data := it.JSON
+	if t.include == metav1.IncludeObject {
+		if data, err = it.As(t.ctx, t.of); err != nil {
 			return nil, err
 		}
-		b = append(append(b, `,"object":`...), object...)
+	}
+	return t.appendRow(b, obj, data, t.showMetadata)
+}
+
+// appendRow appends the row of an object whose JSON is data; metadata shows its metadata where no object is asked for.
+func (t *tableWriter) appendRow(b []byte, obj schema.Object, data []byte, metadata bool) ([]byte, error) {
+	cells, err := json.Marshal(t.cells(obj))
+	if err != nil {
+		return nil, err
+	}
+	b = append(append(append(b, `{"cells":`...), cells...), `,"object":`...)
+	switch {
+	case t.include == metav1.IncludeObject:
+		b = append(b, data...)
+	case t.include == metav1.IncludeNone && !metadata:
+		b = append(b, "null"...)
 	default:
-		b = append(b, `,"object":`...)
-		if b, err = appendPartial(b, it.JSON, t.version); err != nil {
+		if b, err = appendPartial(b, data, t.version); err != nil {
 			return nil, err
 		}
 	}
 	return append(b, '}'), nil
 }
 
-func (t *tableWriter) cells(it *registry.Item) ([]any, error) {
-	obj, err := it.ObjectAs(t.ctx, t.of)
-	if err != nil {
-		return nil, err
-	}
+func (t *tableWriter) cells(obj schema.Object) []any {
 	if t.of.Row == nil {
-		return []any{obj.GetName(), obj.GetCreationTimestamp().UTC().Format("2006-01-02T15:04:05Z")}, nil
+		return []any{obj.GetName(), obj.GetCreationTimestamp().UTC().Format("2006-01-02T15:04:05Z")}
 	}
-	return t.of.Row(obj, t.now), nil
+	return t.of.Row(obj, t.now)
 }

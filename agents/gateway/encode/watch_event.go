@@ -1,6 +1,7 @@
 package encode
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -17,7 +18,10 @@ type EventFramer struct {
 
 func NewEventFramer(r *request.Request) (*EventFramer, error) {
 	f := &EventFramer{r: r}
-	if r.Shape.As == "Table" {
+	switch r.Shape.As {
+	case partialListKind:
+		return nil, noList(r.Resource.Version)
+	case tableKind:
 		t, err := newTableWriter(r)
 		if err != nil {
 			return nil, err
@@ -27,13 +31,28 @@ func NewEventFramer(r *request.Request) (*EventFramer, error) {
 	return f, nil
 }
 
-// Shaped returns whether events are encoded anew instead of being the bytes that the cache holds.
-func (f *EventFramer) Shaped() bool {
-	return f.r.Shape.As != "" || f.r.Resource.Version != f.r.Kind.Stored()
+// ContentType is the media type of the stream.
+func (f *EventFramer) ContentType() string {
+	if f.r.Shape.Protobuf {
+		return request.ProtobufType + ";stream=watch"
+	}
+	return request.JSONType
 }
 
-// Append appends one event: {"type":"ADDED","object":{...}} and a newline.
+// Shaped returns whether events are encoded anew instead of being the bytes that the cache holds.
+func (f *EventFramer) Shaped() bool {
+	return f.r.Shape.As != "" || f.r.Shape.Protobuf || f.r.Resource.Version != f.r.Kind.Stored()
+}
+
+// Append appends one event: {"type":"ADDED","object":{...}} and a newline, or a frame in protobuf.
 func (f *EventFramer) Append(b []byte, ev *registry.Event) ([]byte, error) {
+	if f.r.Shape.Protobuf {
+		object, err := f.protobuf(ev)
+		if err != nil {
+			return b, err
+		}
+		return appendProtobufEvent(b, string(ev.Type), object), nil
+	}
 	if f.r.Shape.As == "" && ev.Item != nil {
 		object, err := ev.Item.As(f.r.Context(), f.r.Resource.Version)
 		if err != nil {
@@ -46,6 +65,34 @@ func (f *EventFramer) Append(b []byte, ev *registry.Event) ([]byte, error) {
 		return b, err
 	}
 	return AppendEvent(b, string(ev.Type), object), nil
+}
+
+// AppendError appends the event that ends a stream with an error.
+func (f *EventFramer) AppendError(b []byte, fault error) ([]byte, error) {
+	status := StatusOf(fault)
+	if f.r.Shape.Protobuf {
+		object, err := protobufOf(status)
+		if err != nil {
+			return b, err
+		}
+		return appendProtobufEvent(b, "ERROR", object), nil
+	}
+	object, err := json.Marshal(status)
+	if err != nil {
+		return b, err
+	}
+	return AppendEvent(b, "ERROR", object), nil
+}
+
+// protobuf is an event's object in protobuf.
+func (f *EventFramer) protobuf(ev *registry.Event) ([]byte, error) {
+	switch {
+	case ev.Item != nil:
+		return protobufItem(nil, f.r, ev.Item)
+	case f.r.Shape.As != "":
+		return appendPartialProtobuf(nil, f.bookmark(ev), f.r.Shape.Version)
+	}
+	return protobufBookmark(nil, f.r.Resource.Version, ev)
 }
 
 func (f *EventFramer) reshape(ev *registry.Event) ([]byte, error) {
@@ -61,7 +108,7 @@ func (f *EventFramer) reshape(ev *registry.Event) ([]byte, error) {
 	}
 	columns := !f.begun
 	f.begun = true
-	f.table.now.Time = time.Now()
+	f.table.now.Time, f.table.showMetadata = time.Now(), ev.InitialEnd
 	return f.table.table(nil, revisionMeta(ev.Revision), []*registry.Item{item}, columns)
 }
 
@@ -73,7 +120,7 @@ func (f *EventFramer) bookmark(ev *registry.Event) []byte {
 	b = append(b, f.r.Resource.Version.APIVersion()...)
 	b = append(b, `","metadata":{"resourceVersion":"`...)
 	b = strconv.AppendInt(b, ev.Revision, 10)
-	b = append(b, `","creationTimestamp":null`...)
+	b = append(b, '"')
 	if ev.InitialEnd {
 		b = append(b, `,"annotations":{"k8s.io/initial-events-end":"true"}`...)
 	}

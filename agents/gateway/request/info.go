@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/fields"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
@@ -27,10 +28,11 @@ type Info struct {
 	Sub                          *Subresource
 	Group, Version, Plural       string
 	Namespace, Name, Subresource string
-	SelectedName                 string // the one name that a list or watch selects by its field selector
+	SelectedName                 string // the one name that a list or watch selects, by its field selector or a legacy watch path
 	Rest                         string // what follows the subresource, without a leading slash
 	Path                         string // as asked
 	ByKey                        bool   // it came by /registry/
+	LegacyWatch                  bool   // it came by /api/v1/watch/...
 	HasNamespace                 bool   // the path has a namespace segment
 }
 
@@ -60,11 +62,13 @@ func ParseInfo(req *http.Request, query url.Values, resources Resources) Info {
 	if t.Resource = resources.Resource(t.Group, t.Version, t.Plural); t.Resource != nil {
 		t.Kind, t.Sub = t.Resource.Kind, t.Resource.Sub(t.Subresource)
 	}
-	t.Verb = resourceVerb(req.Method, t.Name != "", query)
+	if t.Verb = resourceVerb(req.Method, t.Name != "", query); t.LegacyWatch {
+		t.watchLegacy(req.Method)
+	}
 	if t.Verb == "list" || t.Verb == "watch" {
 		// A collection narrowed to one name is permitted like that object, as the kubelet asks for its node.
 		if s, err := fields.ParseSelector(query.Get("fieldSelector")); err == nil {
-			if name, ok := s.RequiresExactMatch("metadata.name"); ok && len(path.IsValidPathSegmentName(name)) == 0 {
+			if name, ok := s.RequiresExactMatch("metadata.name"); ok && t.SelectedName == "" && len(path.IsValidPathSegmentName(name)) == 0 {
 				t.SelectedName = name
 			}
 		}
@@ -75,10 +79,46 @@ func ParseInfo(req *http.Request, query url.Values, resources Resources) Info {
 	return t
 }
 
-// parseResource reads [namespaces/<ns>/]<plural>[/<name>[/<subresource>[/<rest>]]]. What follows a namespace's name is a resource
-// in it, unless namespaces have that subresource.
+// watchLegacy makes a request at a legacy watch path a watch of the collection, of one object where the path names one. Only GET is
+// served there.
+func (t *Info) watchLegacy(method string) {
+	t.SelectedName, t.Name = t.Name, ""
+	everywhere := t.Kind != nil && t.Kind.Namespaced && !t.HasNamespace
+	switch {
+	case t.Subresource != "", t.SelectedName != "" && everywhere:
+		t.Resource, t.Kind, t.Sub = nil, nil, nil
+	case method == http.MethodGet:
+		t.Verb = "watch"
+	default:
+		t.Verb = ""
+	}
+}
+
+// NarrowFields is the field selector of a watch together with the name that a legacy watch path names.
+func (t *Info) NarrowFields(selector string) (string, error) {
+	if !t.LegacyWatch || t.SelectedName == "" {
+		return selector, nil
+	}
+	byName := fields.OneTermEqualSelector("metadata.name", t.SelectedName).String()
+	if selector == "" {
+		return byName, nil
+	}
+	if s, err := fields.ParseSelector(selector); err == nil {
+		if name, ok := s.RequiresExactMatch("metadata.name"); !ok || name != t.SelectedName {
+			return "", apierrors.NewBadRequest("fieldSelector metadata.name doesn't match requested name")
+		}
+	}
+	return selector, nil
+}
+
+// parseResource reads [watch/][namespaces/<ns>/]<plural>[/<name>[/<subresource>[/<rest>]]]. What follows a namespace's name is a
+// resource in it, unless namespaces have that subresource. watch/ is the form of watches before ?watch=1.
 func (t *Info) parseResource(group, version string, parts []string, resources Resources) {
 	t.IsResource, t.Group, t.Version = true, group, version
+	if parts[0] == "watch" && len(parts) > 1 {
+		t.LegacyWatch = true
+		parts = parts[1:]
+	}
 	if parts[0] == "namespaces" && len(parts) > 2 && !hasSub(resources.Resource(group, version, parts[0]), parts[2]) {
 		t.Namespace, t.HasNamespace = parts[1], true
 		parts = parts[2:]

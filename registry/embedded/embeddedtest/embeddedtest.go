@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"gantry/registry/embedded"
+	"gantry/registry/store"
 )
 
 // Open starts a real etcd in this process, with a directory of its own. It ends with the test.
@@ -29,6 +30,13 @@ func Open(t *testing.T) *embedded.Etcd {
 	}
 	t.Cleanup(e.Close)
 	return e
+}
+
+// Store is the store of a real etcd; see Open.
+func Store(t *testing.T) store.Store {
+	t.Helper()
+	e := Open(t)
+	return store.NewEtcd(e.Client(), e.Client())
 }
 
 // Certs makes one certificate that is CA, server and client in one.

@@ -1,4 +1,4 @@
-// Package storetest is the conformance suite of registry.Store: what the registry relies on in etcd, as tests that
+// Package storetest is the conformance suite of store.Store: what the registry relies on in etcd, as tests that
 // every Store must pass.
 package storetest
 
@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gantry/registry"
 	"gantry/registry/store"
 )
 
@@ -52,30 +51,11 @@ func Run(t *testing.T, open func(t *testing.T) Env) {
 	}
 }
 
-func within(t *testing.T) context.Context {
+func within(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	t.Cleanup(cancel)
 	return ctx
-}
-
-func put(t *testing.T, s Env, key, value string) int64 {
-	t.Helper()
-	return commit(t, s, store.Txn{Puts: []store.Put{{Key: key, Value: []byte(value)}}})
-}
-
-func del(t *testing.T, s Env, key string) int64 {
-	t.Helper()
-	return commit(t, s, store.Txn{Deletes: []string{key}})
-}
-
-func commit(t *testing.T, s Env, txn store.Txn) int64 {
-	t.Helper()
-	res, err := s.Commit(within(t), txn)
-	if err != nil || !res.Done {
-		t.Fatalf("Commit = %+v, %v", res, err)
-	}
-	return res.Revision
 }
 
 func same(t *testing.T, what string, got, want any) {
@@ -85,7 +65,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-func wantKind(t *testing.T, what string, err error, kind registry.ErrorKind) {
+func wantKind(t *testing.T, what string, err error, kind store.ErrorKind) {
 	t.Helper()
 	if !errors.Is(err, kind) {
 		t.Errorf("%s: error %v, want %q", what, err, kind)
@@ -93,8 +73,8 @@ func wantKind(t *testing.T, what string, err error, kind registry.ErrorKind) {
 }
 
 func testGet(t *testing.T, s Env) {
-	a := put(t, s, "/r/a", "1")
-	b := put(t, s, "/r/a", "2")
+	a := Put(t, s, "/r/a", "1")
+	b := Put(t, s, "/r/a", "2")
 	kv, rev, err := s.Get(within(t), "/r/a", 0)
 	if err != nil || rev != b {
 		t.Fatalf("Get = %v, %d, %v", kv, rev, err)
@@ -109,7 +89,7 @@ func testGet(t *testing.T, s Env) {
 	if kv != nil || rev != b || err != nil {
 		t.Errorf("Get of an absent key = %v, %d, %v", kv, rev, err)
 	}
-	d := del(t, s, "/r/a")
+	d := Delete(t, s, "/r/a")
 	if kv, _, err = s.Get(within(t), "/r/a", 0); kv != nil || err != nil {
 		t.Errorf("Get of a deleted key = %v, %v", kv, err)
 	}
@@ -120,10 +100,10 @@ func testGet(t *testing.T, s Env) {
 
 func testList(t *testing.T, s Env) {
 	for _, k := range []string{"/r/b", "/r/a", "/r/c/d", "/s/x", "/r0"} {
-		put(t, s, k, k)
+		Put(t, s, k, k)
 	}
-	before := put(t, s, "/r/e", "e")
-	del(t, s, "/r/a")
+	before := Put(t, s, "/r/e", "e")
+	Delete(t, s, "/r/a")
 	keys := func(start string, limit, rev int64) string {
 		t.Helper()
 		kvs, count, _, err := s.List(within(t), start, "/r0", limit, rev)
@@ -144,7 +124,7 @@ func testList(t *testing.T, s Env) {
 }
 
 func testCommit(t *testing.T, s Env) {
-	a := put(t, s, "/r/a", "1")
+	a := Put(t, s, "/r/a", "1")
 	swap := func(rev int64, value string) store.TxnResult {
 		t.Helper()
 		res, err := s.Commit(within(t), store.Txn{
@@ -168,7 +148,7 @@ func testCommit(t *testing.T, s Env) {
 	if res := swap(0, "3"); res.Done {
 		t.Errorf("swap of a present key as absent = %+v", res)
 	}
-	d := del(t, s, "/r/a")
+	d := Delete(t, s, "/r/a")
 	res = swap(a+1, "3")
 	if kv, there := res.Current["/r/a"]; res.Done || !there || kv != nil {
 		t.Errorf("swap of a deleted key = %+v", res)
@@ -183,8 +163,8 @@ func testCommit(t *testing.T, s Env) {
 }
 
 func testCommitCreate(t *testing.T, s Env) {
-	a := put(t, s, "/r/a", "1")
-	put(t, s, "/r/a", "2")
+	a := Put(t, s, "/r/a", "1")
+	Put(t, s, "/r/a", "2")
 	guarded := func(create int64) bool {
 		t.Helper()
 		res, err := s.Commit(within(t), store.Txn{
@@ -199,17 +179,17 @@ func testCommitCreate(t *testing.T, s Env) {
 	if !guarded(a) {
 		t.Error("the create revision does not hold")
 	}
-	del(t, s, "/r/a")
+	Delete(t, s, "/r/a")
 	if guarded(a) {
 		t.Error("a create revision of a deleted key holds")
 	}
-	if put(t, s, "/r/a", "3"); guarded(a) {
+	if Put(t, s, "/r/a", "3"); guarded(a) {
 		t.Error("the create revision of an earlier life holds")
 	}
 }
 
 func testCommitManyKeys(t *testing.T, s Env) {
-	put(t, s, "/r/old", "x")
+	Put(t, s, "/r/old", "x")
 	rev := commit(t, s, store.Txn{
 		Compares: []store.Compare{{Key: "/r/a"}, {Key: "/r/b"}},
 		Puts:     []store.Put{{Key: "/r/a", Value: []byte("1")}, {Key: "/r/b", Value: []byte("2")}},
@@ -236,36 +216,36 @@ func testCommitManyKeys(t *testing.T, s Env) {
 }
 
 func testCompacted(t *testing.T, s Env) {
-	a := put(t, s, "/r/a", "1")
-	b := put(t, s, "/r/a", "2")
+	a := Put(t, s, "/r/a", "1")
+	b := Put(t, s, "/r/a", "2")
 	s.Compact(b)
 	_, _, err := s.Get(within(t), "/r/a", a)
-	wantKind(t, "Get", err, registry.Expired)
+	wantKind(t, "Get", err, store.Expired)
 	_, _, _, err = s.List(within(t), "/r/", "/r0", 0, a)
-	wantKind(t, "List", err, registry.Expired)
+	wantKind(t, "List", err, store.Expired)
 	if kv, _, err := s.Get(within(t), "/r/a", b); err != nil || kv == nil || string(kv.Value) != "2" {
 		t.Errorf("Get at the compacted revision itself = %v, %v", kv, err)
 	}
 	for batch := range s.Watch(within(t), "/r/", "/r0", a, false) {
-		if wantKind(t, "Watch", batch.Err, registry.Expired); batch.Revision != b {
+		if wantKind(t, "Watch", batch.Err, store.Expired); batch.Revision != b {
 			t.Errorf("Watch says that %d is the oldest revision, want %d", batch.Revision, b)
 		}
 	}
 }
 
 func testFuture(t *testing.T, s Env) {
-	a := put(t, s, "/r/a", "1")
+	a := Put(t, s, "/r/a", "1")
 	_, _, err := s.Get(within(t), "/r/a", a+10)
-	wantKind(t, "Get", err, registry.Unavailable)
+	wantKind(t, "Get", err, store.Unavailable)
 }
 
 func testCancelled(t *testing.T, s Env) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_, err := s.Revision(ctx)
-	wantKind(t, "Revision", err, registry.Timeout)
+	wantKind(t, "Revision", err, store.Timeout)
 	_, err = s.Commit(ctx, store.Txn{Puts: []store.Put{{Key: "/r/a"}}})
-	wantKind(t, "Commit", err, registry.Timeout)
+	wantKind(t, "Commit", err, store.Timeout)
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("Commit: %v does not wrap the ctx's error", err)
 	}
@@ -298,5 +278,5 @@ func testLease(t *testing.T, s Env) {
 		t.Error("lost is not closed")
 	}
 	_, err = s.Commit(within(t), store.Txn{Puts: []store.Put{{Key: "/r/a", Lease: lease}}})
-	wantKind(t, "a put under a revoked lease", err, registry.NotFound)
+	wantKind(t, "a put under a revoked lease", err, store.NotFound)
 }

@@ -41,14 +41,14 @@ func collect(t *testing.T, batches <-chan store.WatchBatch, n int) []string {
 }
 
 func testWatch(t *testing.T, s Env) {
-	a := put(t, s, "/r/a", "1")
-	put(t, s, "/q/other", "x")
+	a := Put(t, s, "/r/a", "1")
+	Put(t, s, "/q/other", "x")
 	live := s.Watch(within(t), "/r/", "/r0", a+1, true)
-	put(t, s, "/r/a", "2")
-	put(t, s, "/r0", "beyond the range")
-	put(t, s, "/r/b", "3")
-	d := del(t, s, "/r/a")
-	put(t, s, "/r/a", "4")
+	Put(t, s, "/r/a", "2")
+	Put(t, s, "/r0", "beyond the range")
+	Put(t, s, "/r/b", "3")
+	d := Delete(t, s, "/r/a")
+	Put(t, s, "/r/a", "4")
 	want := []string{
 		fmt.Sprintf("put /r/a=2@%d was 1@%d", a+2, a),
 		fmt.Sprintf("put /r/b=3@%d", a+4),
@@ -62,18 +62,18 @@ func testWatch(t *testing.T, s Env) {
 }
 
 func testWatchFuture(t *testing.T, s Env) {
-	a := put(t, s, "/r/a", "1")
+	a := Put(t, s, "/r/a", "1")
 	w := s.Watch(within(t), "/r/", "/r0", a+3, true)
-	put(t, s, "/r/a", "2")
-	put(t, s, "/r/a", "3")
-	put(t, s, "/r/a", "4")
+	Put(t, s, "/r/a", "2")
+	Put(t, s, "/r/a", "3")
+	Put(t, s, "/r/a", "4")
 	same(t, "events", collect(t, w, 1), []string{fmt.Sprintf("put /r/a=4@%d was 3@%d", a+3, a+2)})
 }
 
 func testWatchAtCompaction(t *testing.T, s Env) {
-	put(t, s, "/r/a", "1")
-	b := put(t, s, "/r/b", "2")
-	put(t, s, "/r/c", "3")
+	Put(t, s, "/r/a", "1")
+	b := Put(t, s, "/r/b", "2")
+	Put(t, s, "/r/c", "3")
 	s.Compact(b)
 	got := collect(t, s.Watch(within(t), "/r/", "/r0", b, true), 2)
 	same(t, "events", got, []string{fmt.Sprintf("put /r/b=2@%d", b), fmt.Sprintf("put /r/c=3@%d", b+1)})
@@ -144,22 +144,22 @@ func progressTo(t *testing.T, s Env, start string, batches <-chan store.WatchBat
 }
 
 func testProgress(t *testing.T, s Env) {
-	a := put(t, s, "/r/a", "1")
+	a := Put(t, s, "/r/a", "1")
 	w := s.Watch(within(t), "/r/", "/r0", a, true)
 	collect(t, w, 1)
-	rev := put(t, s, "/q/other", "x")
+	rev := Put(t, s, "/q/other", "x")
 	progressTo(t, s, "/r/", w, rev)
-	rev = put(t, s, "/q/other", "y")
+	rev = Put(t, s, "/q/other", "y")
 	progressTo(t, s, "/r/", w, rev)
 }
 
 // testProgressOfMany: a watch that has caught up, just opened at the newest revision, does not wait for others and
 // does not delay them.
 func testProgressOfMany(t *testing.T, s Env) {
-	a := put(t, s, "/r/a", "1")
+	a := Put(t, s, "/r/a", "1")
 	first := s.Watch(within(t), "/r/", "/r0", a, true)
 	collect(t, first, 1)
-	b := put(t, s, "/s/b", "2")
+	b := Put(t, s, "/s/b", "2")
 	second := s.Watch(within(t), "/s/", "/s0", b, true)
 	collect(t, second, 1)
 	quiet := s.Watch(within(t), "/t/", "/t0", b+1, true)

@@ -5,19 +5,15 @@ import (
 	"sync"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/api/apitesting/fuzzer"
-	metafuzzer "k8s.io/apimachinery/pkg/apis/meta/fuzzer"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
-
 	"gantry/schema"
 	"gantry/schema/internal/wire"
 	"gantry/schema/kinds"
+	"gantry/schema/kinds/kindstest"
 )
 
 // randomly fills objects of k.
 func randomly(k *schema.Kind, seed int64, n int, each func(obj schema.Object)) {
-	f := fuzzer.FuzzerFor(fuzzer.MergeFuzzerFuncs(metafuzzer.Funcs), rand.NewSource(seed), serializer.NewCodecFactory(runtime.NewScheme()))
+	f := kindstest.Filler(rand.NewSource(seed))
 	for i := range n {
 		obj := k.New()
 		f.NilChance([]float64{0, .3, .7, .95}[i%4]).NumElements(0, 1+i%7).Fill(obj)

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// readFound reads the generated requests that are always sent: lines of a kind, a tab and an id.
+func readFound(file string) (map[string][]string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	out := map[string][]string{}
+	for line := range strings.Lines(string(text)) {
+		if kind, id, ok := strings.Cut(strings.TrimRight(line, "\n"), "\t"); ok {
+			out[kind] = append(out[kind], id)
+		}
+	}
+	return out, nil
+}
+
+// keepFound adds the generated requests that differ; pairs are not kept.
+func keepFound(file string, results []result) error {
+	found, err := readFound(file)
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if k := r.kindName(); r.generated && len(r.differences) > 0 && !strings.Contains(r.id, " & ") && !slices.Contains(found[k], r.id) {
+			found[k] = append(found[k], r.id)
+		}
+	}
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(found)) {
+		slices.Sort(found[k])
+		for _, id := range found[k] {
+			fmt.Fprintf(&b, "%s\t%s\n", k, id)
+		}
+	}
+	return os.WriteFile(file, []byte(b.String()), 0o644)
+}

@@ -1,0 +1,44 @@
+// Package rbac has the kinds of rbac.authorization.k8s.io: roles, and who has them.
+package rbac
+
+import (
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"gantry/schema"
+)
+
+// Role is the kind of roles in a namespace.
+var Role = &schema.Kind{
+	Version: schema.Version{
+		Group: rbacv1.GroupName, Version: "v1", Kind: "Role",
+		New:     func() schema.Object { return &rbacv1.Role{} },
+		NewList: func() runtime.Object { return &rbacv1.RoleList{} },
+	},
+	Plural: "roles", Singular: "role",
+	Namespaced: true,
+	Prefix:     "roles",
+
+	UnconditionalUpdate: true,
+	CreateOnUpdate:      true,
+
+	Validate:       schema.Validation(validateRole),
+	ValidateUpdate: schema.UpdateValidation(validateRoleUpdate),
+}
+
+// ClusterRole is the kind of roles of the cluster.
+var ClusterRole = &schema.Kind{
+	Version: schema.Version{
+		Group: rbacv1.GroupName, Version: "v1", Kind: "ClusterRole",
+		New:     func() schema.Object { return &rbacv1.ClusterRole{} },
+		NewList: func() runtime.Object { return &rbacv1.ClusterRoleList{} },
+	},
+	Plural: "clusterroles", Singular: "clusterrole",
+	Prefix: "clusterroles",
+
+	UnconditionalUpdate: true,
+	CreateOnUpdate:      true,
+
+	Validate:       schema.Validation(validateClusterRole),
+	ValidateUpdate: schema.UpdateValidation(validateClusterRoleUpdate),
+}
