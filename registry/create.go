@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry/admit"
@@ -23,6 +24,9 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 	if obj.GetName() != "" || obj.GetGenerateName() == "" {
 		if !o.Decoded {
 			obj = deepCopy(obj)
+		}
+		if obj.GetName() == "" && k.NamedByUUID {
+			obj.SetName(string(uuid.NewUUID()))
 		}
 		return r.create(ctx, k, obj, o)
 	}
@@ -94,6 +98,9 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	}
 	createMeta(obj, time.Now())
 	applyTo(k.PrepareCreate, obj)
+	if set := r.hooksOf(k).setCreator; set != nil {
+		set(obj, r.userOf(ctx))
+	}
 	errs := schema.ValidateMeta(k, obj)
 	if complete := r.hooksOf(k).complete; complete != nil {
 		errs = append(errs, complete(obj)...)

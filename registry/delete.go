@@ -258,12 +258,12 @@ func isPropagation(finalizer string) bool {
 // parallelDeletes is how many objects of a collection are deleted at a time.
 const parallelDeletes = 8
 
-// DeleteCollection deletes every object that l selects and returns them as they were. One that was deleted or created
+// DeleteCollection deletes every object that l selects and returns the list of them, as they were. One that was deleted or created
 // again meanwhile is skipped.
-func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespace string, o DeleteOptions, l ListOptions) ([]*Item, error) {
+func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespace string, o DeleteOptions, l ListOptions) (List, error) {
 	list, err := r.List(ctx, k, namespace, l)
 	if err != nil {
-		return nil, err
+		return List{}, err
 	}
 	warnOfOrphans(k, o)
 	o.Warn = nil // the deletions run at the same time
@@ -283,6 +283,5 @@ func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespa
 			return err
 		})
 	}
-	err = g.Wait()
-	return list.Items, err
+	return list, g.Wait()
 }

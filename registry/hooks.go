@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -20,6 +22,8 @@ type hooks struct {
 	copies int
 	// companions are the keys of other types that a write changes in its object's transaction; nil: none.
 	companions func(ctx context.Context, r *Registry, u *guardedUpdate) (companions, error)
+	// setCreator sets the fields of a new object that say who creates it; after its kind's PrepareCreate.
+	setCreator func(obj schema.Object, user *authenticationv1.UserInfo)
 	// complete sets the fields that depend on this cluster, and returns errors for what the cluster cannot give. It runs after admission and
 	// before validation.
 	complete func(obj schema.Object) field.ErrorList
@@ -48,6 +52,31 @@ var kindHooks = map[kschema.GroupResource]*hooks{
 	{Resource: "pods"}:       &podHooks,
 	{Resource: "services"}:   &serviceHooks,
 	{Resource: "namespaces"}: &namespaceHooks,
+	{Resource: "events"}:     &eventHooks,
+
+	{Group: "certificates.k8s.io", Resource: "certificatesigningrequests"}: &csrHooks,
+}
+
+// csrHooks: a request for a certificate says who made it.
+var csrHooks = hooks{
+	setCreator: func(obj schema.Object, user *authenticationv1.UserInfo) {
+		spec := &obj.(*certificatesv1.CertificateSigningRequest).Spec
+		spec.Username, spec.UID, spec.Groups = user.Username, user.UID, append([]string(nil), user.Groups...)
+		for key, values := range user.Extra {
+			if spec.Extra == nil {
+				spec.Extra = map[string]certificatesv1.ExtraValue{}
+			}
+			spec.Extra[key] = append(certificatesv1.ExtraValue(nil), values...)
+		}
+	},
+}
+
+// eventHooks: nothing depends on an event, so its deletion does not wait for dependents or orphan them.
+var eventHooks = hooks{
+	deletion: func(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
+		o.Propagation = ""
+		return planWithFinalizers(obj, o, now)
+	},
 }
 
 var noHooks hooks

@@ -233,3 +233,10 @@ func (r *Registry) Lead(ctx context.Context, name, id string, lead func(ctx cont
 		return lead(ctx, &leader)
 	})
 }
+
+// HasLeader tells whether a process leads the election name.
+func (r *Registry) HasLeader(ctx context.Context, name string) (bool, error) {
+	prefix := election.Prefix + name + "/"
+	kvs, _, _, err := r.store.List(ctx, prefix, store.RangeEnd(prefix), 1, 0)
+	return len(kvs) > 0, err
+}

@@ -43,6 +43,10 @@ type Kind struct {
 	UnconditionalUpdate bool
 	// CreateOnUpdate makes a PUT of an absent name a create.
 	CreateOnUpdate bool
+	// NamedByUUID gives an object that is created without a name a UUID as its name.
+	NamedByUUID bool
+	// ReturnsDeleted makes the answer to a delete the object itself, where it is gone; else it is a Status.
+	ReturnsDeleted bool
 
 	// OrphansDependents tells that a deletion without a propagation policy leaves the object's dependents alone, as "Orphan" does.
 	OrphansDependents bool
@@ -52,6 +56,9 @@ type Kind struct {
 	// ValidateName returns what is wrong with a name (prefix: it is a generateName), as
 	// k8s.io/apimachinery/pkg/api/validation.ValidateNameFunc does.
 	ValidateName func(name string, prefix bool) []string
+
+	// AnyFinalizer allows finalizers without a domain, which no other kinds may have.
+	AnyFinalizer bool
 
 	// PrepareCreate clears what a client may not set on create: status (where that is a subresource), and sets
 	// metadata.generation to 1 where the kind keeps one.

@@ -18,17 +18,23 @@ func ValidateMeta(k *Kind, obj Object) field.ErrorList {
 	p := field.NewPath("metadata")
 	errs := apivalidation.ValidateObjectMetaAccessor(obj, k.Namespaced, nameRule(k), p)
 	errs = append(errs, validateManagedFields(obj.GetManagedFields(), p.Child("managedFields"))...)
+	if k.AnyFinalizer {
+		return errs
+	}
 	return append(errs, validateFinalizers(obj.GetFinalizers(), nil, p.Child("finalizers"))...)
 }
 
 // ValidateMetaUpdate returns every error of obj's metadata replacing old's: what is immutable in metadata, and what
 // ValidateMeta checks save for the name. The caller has carried into obj what the server keeps (uid,
 // creationTimestamp, deletionTimestamp, generation) and, for an unconditional update, the resourceVersion.
-func ValidateMetaUpdate(_ *Kind, obj, old Object) (errs field.ErrorList) {
+func ValidateMetaUpdate(k *Kind, obj, old Object) (errs field.ErrorList) {
 	p := field.NewPath("metadata")
 	if !plainUpdate(obj, old) {
 		errs = apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, p)
 		errs = append(errs, validateManagedFields(obj.GetManagedFields(), p.Child("managedFields"))...)
+	}
+	if k.AnyFinalizer {
+		return errs
 	}
 	return append(errs, validateFinalizers(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))...)
 }

@@ -9,6 +9,8 @@ import (
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/flowcontrol"
+	"gantry/schema/scheduling"
 )
 
 // table is every controller there is. Order means nothing.
@@ -50,6 +52,12 @@ func table(cfg Config) []controller.Controller {
 			Name: "namespace", Doc: "the first namespaces, and the emptying of those being deleted",
 			Reads: every(), Writes: every(),
 			Workers: 4, New: lifecycle.NewNamespace,
+		},
+		{
+			Name: "systemobjects", Doc: "the priority classes, flow schemas and priority levels that every cluster has",
+			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration),
+			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration),
+			Workers: 1, New: lifecycle.NewSystemObjects,
 		},
 		{
 			Name: "namespacegc", Doc: "what is left in namespaces that were deleted past the API",

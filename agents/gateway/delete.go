@@ -1,9 +1,9 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -20,7 +20,7 @@ import (
 
 // delete deletes an object, or sets its deletionTimestamp where finalizers or a grace period keep it.
 func (g *gateway) delete(w http.ResponseWriter, r *request.Request) error {
-	o, opts, err := readDelete(w, r)
+	o, opts, err := readDelete(r)
 	if err != nil {
 		return err
 	}
@@ -44,14 +44,11 @@ func (g *gateway) delete(w http.ResponseWriter, r *request.Request) error {
 	if !gone && opts.OrphanDependents != nil && !*opts.OrphanDependents {
 		code = http.StatusAccepted
 	}
-	if gone && !returnsDeleted[r.Kind.Kind] || item == nil {
+	if gone && !r.Kind.ReturnsDeleted || item == nil {
 		return encode.Object(w, r, code, deletedStatus(r, item))
 	}
 	return encode.Item(w, r, code, item)
 }
-
-// returnsDeleted names the kinds whose delete answers with the object even when it has been removed.
-var returnsDeleted = map[string]bool{"Pod": true, "PodTemplate": true, "Service": true, "ServiceAccount": true}
 
 func deletedStatus(r *request.Request, item *registry.Item) *metav1.Status {
 	details := &metav1.StatusDetails{Name: r.Name, Group: r.Group, Kind: r.Kind.Plural}
@@ -66,34 +63,28 @@ func deletedStatus(r *request.Request, item *registry.Item) *metav1.Status {
 
 // deleteCollection deletes what a list with the same parameters would show, and answers with it.
 func (g *gateway) deleteCollection(w http.ResponseWriter, r *request.Request) error {
-	o, _, err := readDelete(w, r)
-	if err != nil {
-		return err
-	}
 	l, err := request.ReadListOptions(r.Query)
 	if err != nil {
 		return err
 	}
-	if o.UID != "" || o.ResourceVersion != "" {
-		return apierrors.NewBadRequest("preconditions may not be set for a collection")
+	o, _, err := readDelete(r)
+	if err != nil {
+		return err
 	}
 	l.Version = r.Resource.Version
 	var texts []string
 	o.Warn = encode.CollectWarnings(&texts)
-	items, err := g.reg.DeleteCollection(r.Context(), r.Kind, r.Scope(), o, l)
+	list, err := g.reg.DeleteCollection(r.Context(), r.Kind, r.Scope(), o, l)
 	if err != nil {
 		return err
 	}
 	encode.Warnings(w, texts)
-	list := registry.List{Items: items}
-	for _, it := range items {
-		list.Revision = max(list.Revision, it.Revision)
-	}
 	return encode.List(w, r, list)
 }
 
-// readDelete reads DeleteOptions from the body or, without one, from the parameters; dryRun from either.
-func readDelete(w http.ResponseWriter, r *request.Request) (registry.DeleteOptions, *metav1.DeleteOptions, error) {
+// readDelete reads DeleteOptions from the body or, without one, from the parameters; dryRun from either, since what was asked for as
+// a trial must not be done.
+func readDelete(r *request.Request) (registry.DeleteOptions, *metav1.DeleteOptions, error) {
 	body, err := decode.ReadContentIfAny(r.Request)
 	if err != nil {
 		return registry.DeleteOptions{}, nil, err
@@ -102,14 +93,18 @@ func readDelete(w http.ResponseWriter, r *request.Request) (registry.DeleteOptio
 	if len(body.Data) > 0 {
 		err = decodeDelete(body, o)
 	} else {
-		err = deleteParameters(r, o)
+		err = metav1.Convert_url_Values_To_v1_DeleteOptions(&r.Query, o, nil)
+	}
+	if apierrors.IsRequestEntityTooLargeError(err) {
+		return registry.DeleteOptions{}, nil, err
 	}
 	if err != nil {
-		return registry.DeleteOptions{}, nil, err
+		return registry.DeleteOptions{}, nil, apierrors.NewBadRequest(err.Error())
 	}
 	if v := r.Query["dryRun"]; len(v) > 0 && len(o.DryRun) == 0 {
 		o.DryRun = v
 	}
+	o.IgnoreStoreReadErrorWithClusterBreakingPotential = nil // as where its feature gate is off
 	if faults := validation.ValidateDeleteOptions(o); len(faults) > 0 {
 		return registry.DeleteOptions{}, nil, request.InvalidOptions("DeleteOptions", faults)
 	}
@@ -119,42 +114,20 @@ func readDelete(w http.ResponseWriter, r *request.Request) (registry.DeleteOptio
 
 // decodeDelete reads DeleteOptions from a body.
 func decodeDelete(body decode.Content, o *metav1.DeleteOptions) error {
+	var head runtime.TypeMeta
 	var err error
 	if body.Protobuf {
-		var head runtime.TypeMeta
 		head, err = decode.UnwrapProtobuf(body.Data, o)
-		o.Kind = head.Kind
 	} else {
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(body.Data, &head); err != nil {
+			return fmt.Errorf("couldn't get version/kind; json parse error: %w", err)
+		}
 		err = kjson.UnmarshalCaseSensitivePreserveInts(body.Data, o)
 	}
-	switch {
-	case err != nil:
-		return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type DeleteOptions): %v (%s)", err, decode.Summary(body.Data)))
-	case o.Kind != "" && o.Kind != "DeleteOptions":
-		return apierrors.NewBadRequest("decoded object cannot be converted to DeleteOptions")
+	if err == nil && head.Kind != "" && head.Kind != "DeleteOptions" {
+		err = errors.New("decoded object cannot be converted to DeleteOptions")
 	}
-	return nil
-}
-
-// deleteParameters reads DeleteOptions from the query.
-func deleteParameters(r *request.Request, o *metav1.DeleteOptions) error {
-	grace, err := request.Number(r.Query, "gracePeriodSeconds")
-	if err != nil {
-		return err
-	}
-	o.GracePeriodSeconds = grace
-	if v := r.Query.Get("propagationPolicy"); v != "" {
-		policy := metav1.DeletionPropagation(v)
-		o.PropagationPolicy = &policy
-	}
-	if v := r.Query.Get("orphanDependents"); v != "" {
-		orphan, err := strconv.ParseBool(v)
-		if err != nil {
-			return apierrors.NewBadRequest(err.Error())
-		}
-		o.OrphanDependents = &orphan
-	}
-	return nil
+	return err
 }
 
 // registryDelete is o as the registry takes it.

@@ -103,8 +103,8 @@ func (s *spy) Delete(_ context.Context, k *schema.Kind, namespace, name string, 
 	return nil, false, s.note("delete", k, namespace, name, "", "")
 }
 
-func (s *spy) DeleteCollection(_ context.Context, k *schema.Kind, namespace string, _ registry.DeleteOptions, l registry.ListOptions) ([]*registry.Item, error) {
-	return nil, s.note("deletecollection", k, namespace, "", "", l.Fields)
+func (s *spy) DeleteCollection(_ context.Context, k *schema.Kind, namespace string, _ registry.DeleteOptions, l registry.ListOptions) (registry.List, error) {
+	return registry.List{}, s.note("deletecollection", k, namespace, "", "", l.Fields)
 }
 
 func (s *spy) Bind(_ context.Context, namespace, name string, _ *corev1.Binding, _ registry.WriteOptions) (*registry.Item, error) {

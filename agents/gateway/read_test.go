@@ -20,23 +20,13 @@ import (
 	"gantry/agents/gateway/gatewaytest"
 )
 
-const mapsPath = "/api/v1/namespaces/default/configmaps"
-
-func makeMaps(c *gatewaytest.Cluster, n int, data string) {
-	c.T.Helper()
-	client := c.Client(c.Admin.Certificate)
-	for i := range n {
-		if a := c.Do(client, "POST", mapsPath, fmt.Sprintf(`{"metadata":{"name":"m%03d","labels":{"n":"%d"}},"data":{"d":%q}}`, i, i%2, data)); a.Code != 201 {
-			c.T.Fatalf("making a config map: %d %s", a.Code, a.Body)
-		}
-	}
-}
+const mapsPath = gatewaytest.MapsPath
 
 // TestBytesAreTheObjects shows that a path and an etcd key give the same bytes, that a list is made of them, and what the ETag
 // is for.
 func TestBytesAreTheObjects(t *testing.T) {
 	c := gatewaytest.New(t)
-	makeMaps(c, 3, "x")
+	c.MakeMaps(3, "x")
 	one := c.As("GET", mapsPath+"/m001", "")
 	two := c.As("GET", "/registry/configmaps/default/m001", "")
 	if one.Code != 200 || one.Body != two.Body {
@@ -78,7 +68,7 @@ func TestBytesAreTheObjects(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	c := gatewaytest.New(t)
-	makeMaps(c, 5, "x")
+	c.MakeMaps(5, "x")
 	var names []string
 	path := mapsPath + "?limit=2"
 	for token := ""; ; {
@@ -104,7 +94,7 @@ func TestPages(t *testing.T) {
 
 func TestShapes(t *testing.T) {
 	c := gatewaytest.New(t)
-	makeMaps(c, 2, "x")
+	c.MakeMaps(2, "x")
 	const table = "Accept: application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 	for _, tt := range []struct{ name, path, accept, want string }{
 		{"yaml", mapsPath + "/m000", "Accept: application/yaml", "apiVersion: v1\ndata:\n  d: x\nkind: ConfigMap\n"},
@@ -131,7 +121,7 @@ func TestShapes(t *testing.T) {
 
 func TestGzip(t *testing.T) {
 	c := gatewaytest.New(t)
-	makeMaps(c, 20, strings.Repeat("text ", 4000))
+	c.MakeMaps(20, strings.Repeat("text ", 4000))
 	plain := c.As("GET", mapsPath, "")
 	if plain.Header.Get("Content-Length") == "" || plain.Header.Get("Content-Encoding") != "" {
 		t.Errorf("a plain list has the headers %v", plain.Header)
@@ -195,7 +185,7 @@ func TestWatch(t *testing.T) {
 // TestWatchLines checks the lines that are sent.
 func TestWatchLines(t *testing.T) {
 	c := gatewaytest.New(t)
-	makeMaps(c, 2, "x")
+	c.MakeMaps(2, "x")
 	for _, tt := range []struct {
 		name, query, accept string
 		want                []string
@@ -224,7 +214,7 @@ func TestWatchLines(t *testing.T) {
 // TestLegacyWatchPaths shows that /api/v1/watch/... watches a collection or one object, and serves GET alone.
 func TestLegacyWatchPaths(t *testing.T) {
 	c := gatewaytest.New(t)
-	makeMaps(c, 2, "x")
+	c.MakeMaps(2, "x")
 	const watch, once = "/api/v1/watch", "?timeoutSeconds=1"
 	for _, tt := range []struct {
 		name, method, path string
@@ -266,7 +256,7 @@ func TestLegacyWatchPaths(t *testing.T) {
 // TestWatchOfLargeObjects: what is sent in pieces arrives whole, in order, among small ones.
 func TestWatchOfLargeObjects(t *testing.T) {
 	c := gatewaytest.New(t)
-	makeMaps(c, 1, "x")
+	c.MakeMaps(1, "x")
 	rev := c.As("GET", mapsPath+"/m000", "").Header.Get("ETag")
 	var want []int
 	const buffer, copied = 32 << 10, 8 << 10 // bytes: how large a watcher's buffer is, and how large an object that is not copied into it

@@ -51,7 +51,7 @@ type objects interface {
 	Watch(ctx context.Context, k *schema.Kind, namespace string, o registry.WatchOptions) (*registry.Watcher, error)
 	Patch(ctx context.Context, k *schema.Kind, namespace, name string, change func(current *registry.Item) (schema.Object, error), o registry.WriteOptions) (*registry.Item, error)
 	Apply(ctx context.Context, k *schema.Kind, namespace, name string, a registry.Application, o registry.WriteOptions) (it *registry.Item, created bool, err error)
-	DeleteCollection(ctx context.Context, k *schema.Kind, namespace string, o registry.DeleteOptions, l registry.ListOptions) ([]*registry.Item, error)
+	DeleteCollection(ctx context.Context, k *schema.Kind, namespace string, o registry.DeleteOptions, l registry.ListOptions) (registry.List, error)
 	Bind(ctx context.Context, namespace, name string, binding *corev1.Binding, o registry.WriteOptions) (*registry.Item, error)
 	Admit(ctx context.Context, op admit.Operation, k *schema.Kind, namespace, name string, body runtime.Object, check func() error, o registry.WriteOptions) error
 }

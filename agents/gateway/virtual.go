@@ -6,13 +6,15 @@ import (
 
 	"gantry/agents/gateway/request"
 	"gantry/schema"
+	"gantry/schema/core"
 )
 
-// virtualResources are the table of what is created and answered, and never stored.
+// virtualResources are the table of what is answered and never stored.
 func (g *gateway) virtualResources() []*request.Resource {
 	const authentication, authorization = "authentication.k8s.io", "authorization.k8s.io"
 	return []*request.Resource{
 		virtual(bindingBody, "binding", true, g.bind),
+		{Kind: core.ComponentStatus, Version: core.ComponentStatus.Stored(), Virtual: true, Handlers: request.Handlers{"get": g.getComponent, "list": g.listComponents}},
 		virtual(review(authentication, "TokenReview", func() schema.Object { return &authenticationv1.TokenReview{} }), "tokenreview", false, g.authn.ReviewToken),
 		virtual(review(authentication, "SelfSubjectReview", func() schema.Object { return &authenticationv1.SelfSubjectReview{} }), "selfsubjectreview", false, g.authn.ReviewSelf),
 		virtual(review(authorization, "SubjectAccessReview", func() schema.Object { return &authorizationv1.SubjectAccessReview{} }), "subjectaccessreview", false, g.reviews.ReviewAccess),

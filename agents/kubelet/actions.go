@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/podstate"
 	"gantry/registry"
 	"gantry/schema/core"
 )
@@ -33,12 +34,12 @@ func (v verb) String() string {
 // action is one thing to do and why. Key is what it makes busy.
 type action struct {
 	do        verb
-	key       string // a container's name, or engine.SandboxName
-	container member // start, stop
-	id        string // resize, stop, remove
-	again     bool   // stop: start it again whatever the restart policy
-	attempt   int    // sandbox, start
-	early     bool   // start: created while the sandbox is being started
+	key       string          // a container's name, or engine.SandboxName
+	container podstate.Member // start, stop
+	id        string          // resize, stop, remove
+	again     bool            // stop: start it again whatever the restart policy
+	attempt   int             // sandbox, start
+	early     bool            // start: created while the sandbox is being started
 	backoff   time.Duration
 	reason    string
 }
@@ -47,7 +48,7 @@ type action struct {
 const deleteKey = "/delete"
 
 // execute starts the job of an action.
-func (w *worker) execute(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
+func (w *worker) execute(ctx context.Context, wg *sync.WaitGroup, v podstate.View, a action) {
 	w.log.Debug("pod action", "do", a.do.String(), "container", a.key, "attempt", a.attempt, "reason", a.reason)
 	switch a.do {
 	case doSandbox:

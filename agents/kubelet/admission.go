@@ -5,6 +5,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/admission"
+	"gantry/agents/kubelet/podstate"
 	"gantry/schema/pods"
 )
 
@@ -15,27 +17,27 @@ func (w *worker) admit() {
 		return
 	}
 	runs := len(w.statuses) > 0
-	if leaves(w.pod) {
+	if podstate.Leaves(w.pod) {
 		w.admitted = true
 		if runs {
-			w.k.reservations.keep(w.grantedPod())
+			w.k.reservations.Keep(w.grantedPod())
 		}
 		return
 	}
-	fault, wait := invalidPod(w.pod), false
+	fault, wait := admission.InvalidPod(w.pod), false
 	if fault == nil && !runs {
-		fault = w.k.sysctls.admissionFailure(w.pod)
+		fault = w.k.sysctls.AdmissionFailure(w.pod)
 	}
 	if fault == nil {
-		fault, wait = w.k.reservations.admit(w.grantedPod(), runs, w.k.node.Current(), w.wakeUp)
+		fault, wait = w.k.reservations.Admit(w.grantedPod(), runs, w.k.node.Current(), w.wakeUp)
 	}
 	if fault == nil {
 		w.admitted = !wait
 		return
 	}
 	w.failure = fault
-	w.log.Warn("pod rejected", "reason", fault.reason, "err", fault.message)
-	w.k.podEvent(w.pod, corev1.EventTypeWarning, fault.reason, "%s", fault.message)
+	w.log.Warn("pod rejected", "reason", fault.Reason, "err", fault.Message)
+	w.k.podEvent(w.pod, corev1.EventTypeWarning, fault.Reason, "%s", fault.Message)
 }
 
 // deadline ends a pod past its activeDeadlineSeconds; it returns how long that is away, 0 where there is none.
@@ -48,8 +50,8 @@ func (w *worker) deadline(now time.Time) time.Duration {
 	if left > 0 {
 		return left
 	}
-	w.failure = &failure{reason: "DeadlineExceeded", message: "Pod was active on the node longer than the specified deadline"}
-	w.k.podEvent(w.pod, corev1.EventTypeNormal, "DeadlineExceeded", "%s", w.failure.message)
+	w.failure = &podstate.Failure{Reason: "DeadlineExceeded", Message: "Pod was active on the node longer than the specified deadline"}
+	w.k.podEvent(w.pod, corev1.EventTypeNormal, "DeadlineExceeded", "%s", w.failure.Message)
 	w.wakeUp()
 	return 0
 }

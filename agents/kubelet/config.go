@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/internal/daemon"
+	"gantry/agents/kubelet/admission"
 	"gantry/registry"
 )
 
@@ -89,7 +90,7 @@ func (c Config) Validate() error {
 	fault(!c.NodeIP.IsValid(), "--node-ip is not an address")
 	fault(c.DataDir != "" && !filepath.IsAbs(c.DataDir), "--data-dir %q is not an absolute path", c.DataDir)
 	fault(c.MaxPods < 0, "--max-pods %d is negative", c.MaxPods)
-	_, err := newSysctlList("", c.AllowedUnsafeSysctls)
+	_, err := admission.NewSysctlList("", c.AllowedUnsafeSysctls)
 	fault(err != nil, "--allowed-unsafe-sysctls: %v", err)
 	fault(c.ServingCert != nil && c.ClientCAs == nil, "--client-ca-file is missing: no client could call the node's port")
 	fault(c.Health == nil, "no health is given")

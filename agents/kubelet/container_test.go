@@ -23,6 +23,7 @@ import (
 
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/env"
+	"gantry/agents/kubelet/podstate"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/container/*.output.json")
@@ -121,7 +122,7 @@ func renderCase(t *testing.T, pod *corev1.Pod) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	in := startInput{pod: pod, sandbox: "box", action: action{container: member{c, roleApp}, attempt: 2, backoff: maxBackoff}}
+	in := startInput{pod: pod, sandbox: "box", action: action{container: podstate.Member{Container: c, Role: podstate.RoleApp}, attempt: 2, backoff: podstate.MaxBackoff}}
 	cfg, err := containerConfig(in, &engine.Image{Ref: c.Image, User: "www"}, vars, nil)
 	if err == nil {
 		_, err = e.CreateContainer(t.Context(), cfg)

@@ -7,8 +7,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/admission"
+	"gantry/agents/kubelet/allocation"
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/env"
+	"gantry/agents/kubelet/mounts"
+	"gantry/agents/kubelet/podstate"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
 	"gantry/schema"
@@ -19,7 +23,7 @@ import (
 func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Image) (engine.ContainerConfig, error) {
 	c := in.action.container.Container
 	if in.volumes == nil {
-		v, err := k.mountVolumes(ctx, in.pod)
+		v, err := k.volumes.Mount(ctx, in.pod)
 		if err != nil {
 			return engine.ContainerConfig{}, err
 		}
@@ -29,8 +33,8 @@ func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Im
 	if err != nil {
 		return engine.ContainerConfig{}, err
 	}
-	mounts, err := volumeMounts(c, in.volumes, vars, func(v volume, index int, sub string) (string, error) {
-		return k.mountSubPath(ctx, in.pod, volumes.SubPath{Volume: c.VolumeMounts[index].Name, Root: v.path, Container: c.Name, Index: index, Path: sub})
+	list, err := mounts.VolumeMounts(c, in.volumes, vars, func(v volumes.Mounted, index int, sub string) (string, error) {
+		return k.mountSubPath(ctx, in.pod, volumes.SubPath{Volume: c.VolumeMounts[index].Name, Root: v.Path, Container: c.Name, Index: index, Path: sub})
 	})
 	if err != nil {
 		return engine.ContainerConfig{}, err
@@ -39,27 +43,27 @@ func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Im
 	if err != nil {
 		return engine.ContainerConfig{}, err
 	}
-	message, err := messageMount(c, in.action.attempt, dir)
+	message, err := mounts.MessageMount(c, in.action.attempt, dir)
 	if err != nil {
 		return engine.ContainerConfig{}, err
 	}
-	for _, more := range [][]engine.Mount{podFileMounts(in.pod, c, dir), message} {
-		mounts = append(mounts, more...)
+	for _, more := range [][]engine.Mount{mounts.PodFileMounts(in.pod, c, dir), message} {
+		list = append(list, more...)
 	}
-	return containerConfig(in, image, vars, mounts)
+	return containerConfig(in, image, vars, list)
 }
 
 // containerConfig is what the container of a start is created from.
 func containerConfig(in startInput, image *engine.Image, vars *env.Environment, mounts []engine.Mount) (engine.ContainerConfig, error) {
 	c := in.action.container.Container
-	security := securityOf(in.pod, c)
-	if err := checkNonRoot(in.pod, c, security, image.User); err != nil {
+	security := admission.SecurityOf(in.pod, c)
+	if err := admission.CheckNonRoot(in.pod, c, security, image.User); err != nil {
 		return engine.ContainerConfig{}, err
 	}
 	return engine.ContainerConfig{
-		Pod: in.pod, Container: c, Sandbox: in.sandbox, Attempt: in.action.attempt, Backoff: in.action.backoff, Grace: specGrace(in.pod),
+		Pod: in.pod, Container: c, Sandbox: in.sandbox, Attempt: in.action.attempt, Backoff: in.action.backoff, Grace: podstate.SpecGrace(in.pod),
 		Image: image, Env: vars.List(), Command: env.ExpandAll(c.Command, vars.Get), Args: env.ExpandAll(c.Args, vars.Get), Mounts: mounts,
-		Security: security, QOS: qosClass(in.pod), Resources: engineResources(c),
+		Security: security, QOS: podstate.QOSClass(in.pod), Resources: allocation.EngineResources(c),
 	}, nil
 }
 
@@ -89,19 +93,6 @@ func read[T schema.Object](ctx context.Context, api registry.API, kind *schema.K
 		return obj, false, fmt.Errorf("reading %s %s/%s: %w", kind.Singular, namespace, name, err)
 	}
 	return it.Object().(T), true, nil
-}
-
-// mountVolumes makes the pod's volumes.
-func (k *kubelet) mountVolumes(ctx context.Context, pod *corev1.Pod) (map[string]volume, error) {
-	m, err := k.volumes.Mount(ctx, pod)
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]volume, len(m))
-	for name, v := range m {
-		out[name] = volume{v.Path, v.ReadOnly}
-	}
-	return out, nil
 }
 
 // mountSubPath logs its error: the pod's status is not to name the host's files.

@@ -83,7 +83,7 @@ func (k *kubelet) listContainers(ctx context.Context) error {
 	}
 	if !k.synced.Load() {
 		for ref := range ids {
-			k.reservations.expect(ref.UID)
+			k.reservations.Expect(ref.UID)
 		}
 	}
 	for ref, list := range ids {

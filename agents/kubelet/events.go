@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/podstate"
 	"gantry/registry"
 	"gantry/schema/core"
 )
@@ -16,9 +17,9 @@ func (k *kubelet) podEvent(pod *corev1.Pod, kind, reason, format string, args ..
 }
 
 // containerEvent records an event of a container of a pod.
-func (k *kubelet) containerEvent(pod *corev1.Pod, c member, kind, reason, format string, args ...any) {
+func (k *kubelet) containerEvent(pod *corev1.Pod, c podstate.Member, kind, reason, format string, args ...any) {
 	list := "containers"
-	if c.role != roleApp {
+	if c.Role != podstate.RoleApp {
 		list = "initContainers"
 	}
 	k.events.Ref(corev1.ObjectReference{

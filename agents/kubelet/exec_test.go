@@ -8,6 +8,8 @@ import (
 
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
+
+	"gantry/agents/kubelet/lifecycle"
 )
 
 // A command is killed when its ctx ends: a probe's, for instance, past its timeout.
@@ -22,7 +24,7 @@ func TestExecEndsWithItsContext(t *testing.T) {
 	defer stop()
 	ended := make(chan error, 1)
 	go func() {
-		_, _, err := (runner{r.engine()}).exec(running, id, []string{"/pod", "stubborn"})
+		_, _, err := (lifecycle.Runner{Engine: r.engine()}).Exec(running, id, []string{"/pod", "stubborn"})
 		ended <- err
 	}()
 	for {

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/lifecycle"
 	"gantry/agents/kubelet/node"
 )
 
@@ -36,12 +37,12 @@ func TestReadinessProbeHoldsThePodBack(t *testing.T) {
 		t.Error("the pod is ready before its probe")
 	}
 	r.untilEvent("web", "Unhealthy")
-	commands := runner{r.engine()}
+	commands := lifecycle.Runner{Engine: r.engine()}
 	id := strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "docker://")
-	if _, code, err := commands.exec(t.Context(), id, []string{"/pod", "stat", "/tmp/started"}); err != nil || code != 0 {
+	if _, code, err := commands.Exec(t.Context(), id, []string{"/pod", "stat", "/tmp/started"}); err != nil || code != 0 {
 		t.Errorf("the postStart hook left nothing: %d %v", code, err)
 	}
-	if _, code, err := commands.exec(t.Context(), id, []string{"/pod", "touch", "/tmp/ready"}); err != nil || code != 0 {
+	if _, code, err := commands.Exec(t.Context(), id, []string{"/pod", "touch", "/tmp/ready"}); err != nil || code != 0 {
 		t.Fatal(code, err)
 	}
 	r.untilRunning("web")

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/mounts"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -53,7 +54,7 @@ func TestHostileNamesMakeNoFiles(t *testing.T) {
 			t.Errorf("the directory of pod %q is %s", name, got)
 		}
 		c := &corev1.Container{Name: name, TerminationMessagePath: "/dev/termination-log"}
-		if got, err := messageMount(c, 0, filepath.Join(dir, "pods", "uid")); err == nil {
+		if got, err := mounts.MessageMount(c, 0, filepath.Join(dir, "pods", "uid")); err == nil {
 			t.Errorf("the message of container %q is at %v", name, got)
 		}
 	}

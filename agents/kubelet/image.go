@@ -10,6 +10,8 @@ import (
 
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/images"
+	"gantry/agents/kubelet/podstate"
+	"gantry/agents/kubelet/podstatus"
 	"gantry/schema/core"
 )
 
@@ -24,12 +26,12 @@ const (
 
 // waitError is why a container cannot start now; it becomes its waiting state.
 type waitError struct {
-	problem
+	podstatus.Problem
 	// retry is how soon to try again.
 	retry time.Duration
 }
 
-func (e *waitError) Error() string { return e.reason + ": " + e.message }
+func (e *waitError) Error() string { return e.Reason + ": " + e.Message }
 
 // ensureImage makes sure the engine has the container's image, as its pull policy says.
 func (k *kubelet) ensureImage(ctx context.Context, in *startInput) (*engine.Image, error) {
@@ -37,8 +39,8 @@ func (k *kubelet) ensureImage(ctx context.Context, in *startInput) (*engine.Imag
 	ref, err := images.Parse(c.Image)
 	if err != nil {
 		k.containerEvent(pod, c, corev1.EventTypeWarning, "InspectFailed", "%v", err)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitInvalidImage)
-		return nil, &waitError{problem{reason: waitInvalidImage, message: err.Error()}, maxBackoff}
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", podstatus.WaitInvalidImage)
+		return nil, &waitError{podstatus.Problem{Reason: podstatus.WaitInvalidImage, Message: err.Error()}, podstate.MaxBackoff}
 	}
 	image, err := k.engine.Image(ctx, ref)
 	present := err == nil
@@ -52,9 +54,9 @@ func (k *kubelet) ensureImage(ctx context.Context, in *startInput) (*engine.Imag
 		return image, nil
 	case policy == corev1.PullNever:
 		message := fmt.Sprintf(neverPullMessage, c.Image)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, waitNeverPull, "%s", message)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitNeverPull)
-		return nil, &waitError{problem{reason: waitNeverPull, message: message}, startRetry}
+		k.containerEvent(pod, c, corev1.EventTypeWarning, podstatus.WaitNeverPull, "%s", message)
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", podstatus.WaitNeverPull)
+		return nil, &waitError{podstatus.Problem{Reason: podstatus.WaitNeverPull, Message: message}, startRetry}
 	}
 	if err := in.untilReady(ctx); err != nil { // a pull is long, and in vain without a sandbox
 		return nil, err
@@ -62,7 +64,7 @@ func (k *kubelet) ensureImage(ctx context.Context, in *startInput) (*engine.Imag
 	return k.pullImage(ctx, pod, c, ref, in.pulls)
 }
 
-func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, c member, ref string, back *images.Backoff) (*engine.Image, error) {
+func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, c podstate.Member, ref string, back *images.Backoff) (*engine.Image, error) {
 	begin := time.Now()
 	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulling", "Pulling image %q", c.Image)
 	err := k.images.Pull(ctx, ref, k.pullSecrets(ctx, pod))
@@ -77,8 +79,8 @@ func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, c member, ref 
 	}
 	if err != nil {
 		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", pullFailedMessage, c.Image, err)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", waitImagePull)
-		return nil, &waitError{problem{reason: waitImagePull, message: err.Error()}, back.Next(ref)}
+		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", podstatus.WaitImagePull)
+		return nil, &waitError{podstatus.Problem{Reason: podstatus.WaitImagePull, Message: err.Error()}, back.Next(ref)}
 	}
 	back.Reset(ref)
 	took := time.Since(begin).Round(time.Millisecond)

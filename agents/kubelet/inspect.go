@@ -13,6 +13,7 @@ import (
 
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/podnet"
+	"gantry/agents/kubelet/podstate"
 	"gantry/agents/kubelet/probe"
 	"gantry/registry"
 	"gantry/schema/core"
@@ -89,8 +90,8 @@ func (w *worker) probe(ctx context.Context, cs *engine.ContainerStatus) {
 	if !w.known || w.gone || cs.Sandbox {
 		return
 	}
-	m, ok := memberNamed(w.pod, cs.Container)
-	if !ok || m.role == roleInit {
+	m, ok := podstate.MemberNamed(w.pod, cs.Container)
+	if !ok || m.Role == podstate.RoleInit {
 		return
 	}
 	t := probe.Target{Pod: w.pod, Container: m.Container, ID: cs.ID, IP: w.address, StartedAt: cs.Started}
@@ -100,7 +101,7 @@ func (w *worker) probe(ctx context.Context, cs *engine.ContainerStatus) {
 	if !t.IP.IsValid() {
 		return // readAddress calls it again
 	}
-	if s := statusNamed(w.pod, cs.Container); s != nil && s.ContainerID == engine.URI(cs.ID) {
+	if s := podstate.StatusNamed(w.pod, cs.Container); s != nil && s.ContainerID == engine.URI(cs.ID) {
 		t.WasReady, t.WasStarted = s.Ready, s.Started != nil && *s.Started
 	}
 	w.k.prober.Ensure(ctx, t)

@@ -14,9 +14,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/internal/events"
+	"gantry/agents/kubelet/admission"
+	"gantry/agents/kubelet/allocation"
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/images"
+	"gantry/agents/kubelet/lifecycle"
 	"gantry/agents/kubelet/node"
+	"gantry/agents/kubelet/podstate"
 	"gantry/agents/kubelet/probe"
 	"gantry/agents/kubelet/volumes"
 	"gantry/registry"
@@ -29,7 +33,7 @@ type kubelet struct {
 	cfg     Config
 	log     *slog.Logger
 	engine  engine.Engine
-	runner  runner
+	runner  lifecycle.Runner
 	network Network
 	volumes *volumes.Volumes
 	prober  *probe.Prober
@@ -37,8 +41,8 @@ type kubelet struct {
 	events  *events.Recorder
 	node    *node.Node
 	// reservations are the pods' shares of the node's resources.
-	reservations *reservations
-	sysctls      sysctlList
+	reservations *allocation.Reservations
+	sysctls      admission.SysctlList
 	// startingSandboxes is held by sandboxes that are being started: pods that have begun are finished before more begin.
 	startingSandboxes chan struct{}
 
@@ -75,22 +79,22 @@ const maxStartingSandboxes = 8
 func newKubelet(cfg Config, e engine.Engine) *kubelet {
 	cfg = cfg.withDefaults()
 	k := &kubelet{
-		cfg: cfg, log: cfg.Log, engine: e, runner: runner{e}, network: cfg.Network,
+		cfg: cfg, log: cfg.Log, engine: e, runner: lifecycle.Runner{Engine: e}, network: cfg.Network,
 		images:            images.NewPuller(e),
 		startingSandboxes: make(chan struct{}, maxStartingSandboxes), engineKnown: make(chan struct{}),
 		events:  events.New(cfg.Gateway, "kubelet", cfg.NodeName, cfg.Log),
-		workers: map[string]*worker{}, workersCreated: make(chan struct{}, 1), reservations: newReservations(),
+		workers: map[string]*worker{}, workersCreated: make(chan struct{}, 1), reservations: allocation.NewReservations(),
 	}
-	k.sysctls, _ = newSysctlList(kernelRelease(), cfg.AllowedUnsafeSysctls) // Validate has checked them
+	k.sysctls, _ = admission.NewSysctlList(admission.KernelRelease(), cfg.AllowedUnsafeSysctls) // Validate has checked them
 	if k.network == nil {
 		k.network = &vethNetwork{}
 	}
 	k.volumes = k.newVolumes(nil)
 	k.prober = probe.New(probe.Config{
-		Exec:    k.runner.exec,
+		Exec:    k.runner.Exec,
 		Changed: func(pod *corev1.Pod) { k.wakeWorker(string(pod.UID)) },
 		Event: func(pod *corev1.Pod, container, reason, message string) {
-			if m, ok := memberNamed(pod, container); ok {
+			if m, ok := podstate.MemberNamed(pod, container); ok {
 				k.containerEvent(pod, m, corev1.EventTypeWarning, reason, "%s", message)
 			}
 		},
@@ -156,8 +160,8 @@ func (k *kubelet) followPods(ctx context.Context) error {
 			pod = c.New.Object().(*corev1.Pod)
 		}
 		if old != nil && (pod == nil || pod.UID != old.UID) {
-			k.reservations.setDeleted(string(old.UID), true)
-			k.enqueue(refOf(old), false, func(in *inbox) { in.removed = true })
+			k.reservations.SetDeleted(string(old.UID), true)
+			k.enqueue(podstate.RefOf(old), false, func(in *inbox) { in.removed = true })
 		}
 		if pod == nil || pod.Spec.NodeName != k.cfg.NodeName {
 			return
@@ -166,8 +170,8 @@ func (k *kubelet) followPods(ctx context.Context) error {
 			k.log.Error("pod ignored", "ns", pod.Namespace, "name", pod.Name, "uid", string(pod.UID), "reason", "its uid cannot be one")
 			return
 		}
-		k.reservations.setDeleted(string(pod.UID), leaves(pod))
-		k.enqueue(refOf(pod), true, func(in *inbox) { in.pod, in.removed = pod, false })
+		k.reservations.SetDeleted(string(pod.UID), podstate.Leaves(pod))
+		k.enqueue(podstate.RefOf(pod), true, func(in *inbox) { in.pod, in.removed = pod, false })
 	}))
 }
 
@@ -188,12 +192,12 @@ func (k *kubelet) setEngineFault(err error) {
 }
 
 // probeResults are those of a running container; one without probes is started and ready.
-func (k *kubelet) probeResults(id string) probeResults {
+func (k *kubelet) probeResults(id string) podstate.ProbeResults {
 	r, ok := k.prober.Result(id)
 	if !ok {
-		return probeResults{started: true, ready: true}
+		return podstate.ProbeResults{Started: true, Ready: true}
 	}
-	return probeResults{started: r.Started, ready: r.Ready, unhealthy: r.Unhealthy}
+	return podstate.ProbeResults{Started: r.Started, Ready: r.Ready, Unhealthy: r.Unhealthy}
 }
 
 // services are those whose variables pods get, as the cache knows them; none while it is empty.

@@ -7,15 +7,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/podstate"
 )
 
 // plan decides what to do next with a pod, and after how long to plan again though nothing happened (0: not).
-func plan(v view) (actions []action, after time.Duration) {
-	p := &planner{view: v}
+func plan(v podstate.View) (actions []action, after time.Duration) {
+	p := &planner{View: v}
 	switch {
-	case p.ending():
+	case p.Ending():
 		p.stop()
-	case p.waitsForResources:
+	case p.WaitsForResources:
 	default:
 		p.run()
 		p.prune()
@@ -24,20 +25,20 @@ func plan(v view) (actions []action, after time.Duration) {
 }
 
 type planner struct {
-	view
+	podstate.View
 	actions []action
 	after   time.Duration
 }
 
 func (p *planner) add(a action) {
-	if !p.busy[a.key] {
+	if !p.Busy[a.key] {
 		p.actions = append(p.actions, a)
 	}
 }
 
 // wait asks for a plan at t and tells whether t is still to come.
 func (p *planner) wait(t time.Time) bool {
-	d := t.Sub(p.now)
+	d := t.Sub(p.Now)
 	if d <= 0 {
 		return false
 	}
@@ -49,26 +50,26 @@ func (p *planner) wait(t time.Time) bool {
 
 // stop ends the containers, sidecars last and in reverse; then the sandbox; then the pod.
 func (p *planner) stop() {
-	running := p.running()
+	running := p.Running()
 	for _, cs := range running {
-		if m, ok := memberNamed(p.pod, cs.Container); !ok || m.role != roleSidecar {
+		if m, ok := podstate.MemberNamed(p.Pod, cs.Container); !ok || m.Role != podstate.RoleSidecar {
 			p.stopOne(cs, "Stopping container "+cs.Container)
 		}
 	}
 	if len(running) > 0 && p.onlySidecars(running) {
 		p.stopOne(running[len(running)-1], "Stopping container "+running[len(running)-1].Container)
 	}
-	if len(running) > 0 || len(p.busy) > 0 {
+	if len(running) > 0 || len(p.Busy) > 0 {
 		return
 	}
 	switch {
-	case !p.released:
-		if !p.wait(p.waits[engine.SandboxName]) {
+	case !p.Released:
+		if !p.wait(p.Waits[engine.SandboxName]) {
 			p.add(action{do: doRelease, key: engine.SandboxName, reason: "every container has ended"})
 		}
-	case p.gone:
+	case p.Gone:
 		p.removeContainers()
-	case p.pod.DeletionTimestamp != nil && p.settled && len(p.pod.Finalizers) == 0 && !p.wait(p.waits[deleteKey]):
+	case p.Pod.DeletionTimestamp != nil && p.Settled && len(p.Pod.Finalizers) == 0 && !p.wait(p.Waits[deleteKey]):
 		p.add(action{do: doDelete, key: deleteKey, reason: "the pod is deleted and has ended"})
 	}
 }
@@ -87,7 +88,7 @@ func (p *planner) removeContainers() {
 
 func (p *planner) onlySidecars(all []*engine.ContainerStatus) bool {
 	for _, cs := range all {
-		if m, ok := memberNamed(p.pod, cs.Container); !ok || m.role != roleSidecar {
+		if m, ok := podstate.MemberNamed(p.Pod, cs.Container); !ok || m.Role != podstate.RoleSidecar {
 			return false
 		}
 	}
@@ -95,9 +96,9 @@ func (p *planner) onlySidecars(all []*engine.ContainerStatus) bool {
 }
 
 func (p *planner) stopOne(cs *engine.ContainerStatus, reason string) {
-	m, ok := memberNamed(p.pod, cs.Container)
+	m, ok := podstate.MemberNamed(p.Pod, cs.Container)
 	if !ok {
-		m = member{&corev1.Container{Name: cs.Container}, roleApp}
+		m = podstate.Member{Container: &corev1.Container{Name: cs.Container}, Role: podstate.RoleApp}
 	}
 	p.add(action{do: doStop, key: cs.Container, container: m, id: cs.ID, reason: reason})
 }
@@ -105,22 +106,22 @@ func (p *planner) stopOne(cs *engine.ContainerStatus, reason string) {
 // run starts the pod's sandbox and containers.
 func (p *planner) run() {
 	sandbox := p.Sandbox()
-	if sandbox == nil || sandbox.State != engine.StateRunning || !p.addressed {
+	if sandbox == nil || sandbox.State != engine.StateRunning || !p.Addressed {
 		p.makeSandbox(sandbox)
 		return
 	}
 	initialized := p.initialized(sandbox)
-	for _, m := range members(p.pod) {
-		switch m.role {
-		case roleInit:
+	for _, m := range podstate.Members(p.Pod) {
+		switch m.Role {
+		case podstate.RoleInit:
 			if !initialized && !p.runInit(sandbox, m) {
 				return
 			}
-		case roleSidecar:
+		case podstate.RoleSidecar:
 			if !p.keepRunning(sandbox, m) && !initialized {
 				return
 			}
-		case roleApp:
+		case podstate.RoleApp:
 			p.keepRunning(sandbox, m)
 		}
 	}
@@ -129,7 +130,7 @@ func (p *planner) run() {
 // makeSandbox asks for a sandbox once nothing runs in the last one any more. When a sandbox has ended its pod's containers are stopped:
 // they have no network.
 func (p *planner) makeSandbox(sandbox *engine.ContainerStatus) {
-	if p.busy[engine.SandboxName] { // its first container may be seen before it
+	if p.Busy[engine.SandboxName] { // its first container may be seen before it
 		return
 	}
 	attempt := 0
@@ -140,17 +141,17 @@ func (p *planner) makeSandbox(sandbox *engine.ContainerStatus) {
 		}
 	}
 	ended := sandbox == nil || sandbox.State != engine.StateRunning
-	running := p.running()
+	running := p.Running()
 	if ended {
 		for _, cs := range running {
 			p.stopOne(cs, "Pod sandbox changed, it will be killed and re-created.")
 		}
 	}
-	if ended && len(running) > 0 || len(p.busy) > 0 || p.wait(p.waits[engine.SandboxName]) {
+	if ended && len(running) > 0 || len(p.Busy) > 0 || p.wait(p.Waits[engine.SandboxName]) {
 		return
 	}
-	if !p.networkReady && !p.pod.Spec.HostNetwork {
-		p.wait(p.now.Add(networkRetry))
+	if !p.NetworkReady && !p.Pod.Spec.HostNetwork {
+		p.wait(p.Now.Add(networkRetry))
 		return
 	}
 	reason := "the pod has no sandbox"
@@ -165,11 +166,11 @@ func (p *planner) makeSandbox(sandbox *engine.ContainerStatus) {
 
 // startEarly starts a new pod's first containers together with its sandbox: most of a start needs no running sandbox.
 func (p *planner) startEarly() {
-	for _, m := range members(p.pod) {
-		if _, lost := lostExit(p.pod, m.Name); !lost && !p.wait(p.waits[m.Name]) {
+	for _, m := range podstate.Members(p.Pod) {
+		if _, lost := podstate.LostExit(p.Pod, m.Name); !lost && !p.wait(p.Waits[m.Name]) {
 			p.add(action{do: doStart, key: m.Name, container: m, early: true, reason: "the pod is new"})
 		}
-		if m.role != roleApp { // what follows waits for it
+		if m.Role != podstate.RoleApp { // what follows waits for it
 			return
 		}
 	}
@@ -181,8 +182,8 @@ const networkRetry = 5 * time.Second
 // initialized tells whether an app of the pod has started in this sandbox: then its init containers are done, even if
 // they were removed since.
 func (p *planner) initialized(sandbox *engine.ContainerStatus) bool {
-	for i := range p.pod.Spec.Containers {
-		if cs := p.Latest(p.pod.Spec.Containers[i].Name); cs != nil && cs.SandboxID == sandbox.ID && !cs.Started.IsZero() {
+	for i := range p.Pod.Spec.Containers {
+		if cs := p.Latest(p.Pod.Spec.Containers[i].Name); cs != nil && cs.SandboxID == sandbox.ID && !cs.Started.IsZero() {
 			return true
 		}
 	}
@@ -190,7 +191,7 @@ func (p *planner) initialized(sandbox *engine.ContainerStatus) bool {
 }
 
 // runInit runs an init container; true once it has succeeded.
-func (p *planner) runInit(sandbox *engine.ContainerStatus, m member) bool {
+func (p *planner) runInit(sandbox *engine.ContainerStatus, m podstate.Member) bool {
 	cs := p.Latest(m.Name)
 	switch {
 	case cs == nil || cs.SandboxID != sandbox.ID || cs.State == engine.StateCreated:
@@ -198,67 +199,67 @@ func (p *planner) runInit(sandbox *engine.ContainerStatus, m member) bool {
 	case cs.State == engine.StateRunning:
 	case cs.Exit.Code == 0:
 		return true
-	case restarts(p.pod.Spec.RestartPolicy, roleInit, cs.Exit.Code) && !p.wait(restartAt(cs)):
+	case podstate.Restarts(p.Pod.Spec.RestartPolicy, podstate.RoleInit, cs.Exit.Code) && !p.wait(podstate.RestartAt(cs)):
 		p.start(m, cs, "the init container failed")
 	}
 	return false
 }
 
 // keepRunning keeps an app or a sidecar running; true while it runs and is started, its postStart handler done.
-func (p *planner) keepRunning(sandbox *engine.ContainerStatus, m member) bool {
+func (p *planner) keepRunning(sandbox *engine.ContainerStatus, m podstate.Member) bool {
 	cs := p.Latest(m.Name)
 	switch {
 	case cs == nil:
-		if code, lost := lostExit(p.pod, m.Name); !lost || restarts(p.pod.Spec.RestartPolicy, m.role, code) {
+		if code, lost := podstate.LostExit(p.Pod, m.Name); !lost || podstate.Restarts(p.Pod.Spec.RestartPolicy, m.Role, code) {
 			p.start(m, cs, "the container has not run")
 		}
 	case cs.State == engine.StateCreated:
 		p.start(m, cs, "the container was not started")
 	case cs.State == engine.StateExited:
-		if p.resizeRestarts[cs.ID] {
+		if p.ResizeRestarts[cs.ID] {
 			p.start(m, cs, "the container was resized")
-		} else if restarts(p.pod.Spec.RestartPolicy, m.role, cs.Exit.Code) && !p.wait(restartAt(cs)) {
+		} else if podstate.Restarts(p.Pod.Spec.RestartPolicy, m.Role, cs.Exit.Code) && !p.wait(podstate.RestartAt(cs)) {
 			p.start(m, cs, fmt.Sprintf("the container ended with %d", cs.Exit.Code))
 		}
 	case cs.SandboxID != sandbox.ID:
 		p.stopOne(cs, "Pod sandbox changed, it will be killed and re-created.")
 	case cs.SpecChanged(m.Container):
 		p.stopOne(cs, fmt.Sprintf("Container %s definition changed, will be restarted", m.Name))
-	case p.probes[cs.ID].unhealthy != "":
-		p.stopOne(cs, fmt.Sprintf("Container %s failed %s probe, will be restarted", m.Name, p.probes[cs.ID].unhealthy))
+	case p.Probes[cs.ID].Unhealthy != "":
+		p.stopOne(cs, fmt.Sprintf("Container %s failed %s probe, will be restarted", m.Name, p.Probes[cs.ID].Unhealthy))
 	default:
-		if p.resizing(cs, m) {
+		if p.Resizing(cs, m) {
 			p.resize(cs, m)
 		}
-		return p.probes[cs.ID].started && !p.busy[m.Name]
+		return p.Probes[cs.ID].Started && !p.Busy[m.Name]
 	}
 	return false
 }
 
 // start asks for the attempt after last (nil: none is there). A container that was created and never started is the same attempt.
-func (p *planner) start(m member, last *engine.ContainerStatus, reason string) {
-	if p.wait(p.waits[m.Name]) {
+func (p *planner) start(m podstate.Member, last *engine.ContainerStatus, reason string) {
+	if p.wait(p.Waits[m.Name]) {
 		return
 	}
 	a := action{do: doStart, key: m.Name, container: m, reason: reason}
 	switch {
 	case last == nil:
-		if s := statusNamed(p.pod, m.Name); s != nil && s.ContainerID != "" {
+		if s := podstate.StatusNamed(p.Pod, m.Name); s != nil && s.ContainerID != "" {
 			a.attempt = int(s.RestartCount) + 1 // the container was removed
 		}
 	case last.State == engine.StateCreated:
 		a.attempt, a.backoff = last.Attempt, last.Backoff
-	case p.resizeRestarts[last.ID]:
+	case p.ResizeRestarts[last.ID]:
 		a.attempt, a.backoff = last.Attempt+1, last.Backoff
 	default:
-		a.attempt, a.backoff = last.Attempt+1, nextBackoff(last)
+		a.attempt, a.backoff = last.Attempt+1, podstate.NextBackoff(last)
 	}
 	p.add(a)
 }
 
 // prune removes old attempts: of every container the newest stays, and one that has ended for `logs --previous`.
 func (p *planner) prune() {
-	for _, m := range members(p.pod) {
+	for _, m := range podstate.Members(p.Pod) {
 		list := p.Containers[m.Name]
 		keep := 1
 		if len(list) > 0 && list[0].State != engine.StateExited {

@@ -9,7 +9,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/allocation"
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/podstate"
 	"gantry/schema/pods"
 )
 
@@ -17,7 +19,7 @@ import (
 func resizeKey(name string) string { return name + "/resize" }
 
 // restartsToResize tells whether the container's resize policy asks for a restart to change what differs.
-func restartsToResize(given corev1.ResourceRequirements, m member) bool {
+func restartsToResize(given corev1.ResourceRequirements, m podstate.Member) bool {
 	return slices.ContainsFunc(m.ResizePolicy, func(p corev1.ContainerResizePolicy) bool {
 		requests, limits := m.Resources.Requests[p.ResourceName], m.Resources.Limits[p.ResourceName]
 		return p.RestartPolicy == corev1.RestartContainer &&
@@ -26,15 +28,15 @@ func restartsToResize(given corev1.ResourceRequirements, m member) bool {
 }
 
 // resize asks for what brings a running container to the resources it was granted.
-func (p *planner) resize(cs *engine.ContainerStatus, m member) {
+func (p *planner) resize(cs *engine.ContainerStatus, m podstate.Member) {
 	key := resizeKey(m.Name)
 	switch {
-	case restartsToResize(p.actuated[cs.ID], m):
+	case restartsToResize(p.Actuated[cs.ID], m):
 		p.add(action{
 			do: doStop, key: m.Name, container: m, id: cs.ID, again: true,
 			reason: fmt.Sprintf("Container %s resize requires restart", m.Name),
 		})
-	case !p.wait(p.waits[key]):
+	case !p.wait(p.Waits[key]):
 		p.add(action{do: doResize, key: key, container: m, id: cs.ID, reason: "the container was granted other resources"})
 	}
 }
@@ -78,7 +80,7 @@ func (k *kubelet) resizeContainer(ctx context.Context, a action, given corev1.Re
 			return fmt.Errorf("cannot decrease memory limits: attempting to set container %q memory limit (%d) below current usage (%d)", c.Name, limit, used)
 		}
 	}
-	return k.engine.Resize(ctx, a.id, engineResources(c.Container))
+	return k.engine.Resize(ctx, a.id, allocation.EngineResources(c.Container))
 }
 
 // adoptResources notes what a container that this kubelet did not start was given last, as the API knows it.
@@ -86,7 +88,7 @@ func (w *worker) adoptResources(cs *engine.ContainerStatus) {
 	if w.pod == nil {
 		return // not known yet: grantedPod comes back to it
 	}
-	s := statusNamed(w.pod, cs.Container)
+	s := podstate.StatusNamed(w.pod, cs.Container)
 	if _, known := w.actuated[cs.ID]; known || s == nil || s.Resources == nil || s.ContainerID != engine.URI(cs.ID) {
 		return
 	}
@@ -105,50 +107,50 @@ func (w *worker) reportResize(s corev1.PodStatus) {
 // grantedPod is the pod with what the kubelet granted it.
 func (w *worker) grantedPod() *corev1.Pod {
 	if w.granted == nil {
-		w.granted, w.pending = allocationOf(w.pod), pendingOf(w.pod)
+		w.granted, w.pending = allocation.Of(w.pod), allocation.PendingOf(w.pod)
 		for _, cs := range w.statuses {
 			w.adoptResources(cs)
 		}
 	}
-	return w.granted.apply(w.pod)
+	return w.granted.Apply(w.pod)
 }
 
 // allocate grants a resized pod what its spec asks for, where the node has it, and returns the pod as granted.
 func (w *worker) allocate() *corev1.Pod {
 	granted := w.grantedPod()
 	if granted == w.pod || w.gone || pods.IsTerminal(w.pod) || w.pod.DeletionTimestamp != nil {
-		w.pending = pendingResize{}
+		w.pending = allocation.PendingResize{}
 		return granted
 	}
 	pending, known := w.k.tryResize(w.pod, w.wakeUp)
 	if !known {
 		return granted
 	}
-	if pending.reason != "" {
+	if pending.Reason != "" {
 		if pending != w.pending {
-			w.k.podEvent(w.pod, corev1.EventTypeWarning, "Resize"+pending.reason, "Pod resize %s: %s", pending.reason, resizeSummary(w.pod, pending.message))
+			w.k.podEvent(w.pod, corev1.EventTypeWarning, "Resize"+pending.Reason, "Pod resize %s: %s", pending.Reason, resizeSummary(w.pod, pending.Message))
 		}
 		w.pending = pending
 		return granted
 	}
-	w.pending, w.granted, w.resizeFault = pendingResize{}, specAllocation(w.pod), ""
+	w.pending, w.granted, w.resizeFault = allocation.PendingResize{}, allocation.OfSpec(w.pod), ""
 	w.log.Info("pod resized", "generation", w.pod.Generation)
 	w.k.podEvent(w.pod, corev1.EventTypeNormal, "ResizeStarted", "Pod resize started: %s", resizeSummary(w.pod, ""))
 	return w.pod
 }
 
 // tryResize reserves what a pod's spec asks for, or tells why not; known is false while that is not known: wake is called then.
-func (k *kubelet) tryResize(pod *corev1.Pod, wake func()) (pending pendingResize, known bool) {
+func (k *kubelet) tryResize(pod *corev1.Pod, wake func()) (pending allocation.PendingResize, known bool) {
 	node := k.node.Current()
 	if node == nil {
-		return pendingResize{}, false // every worker is woken when it is known
+		return allocation.PendingResize{}, false // every worker is woken when it is known
 	}
-	if p := infeasible(pod, node); p.reason != "" {
+	if p := allocation.Infeasible(pod, node); p.Reason != "" {
 		return p, true
 	}
-	fault, known := k.reservations.resize(pod, node, wake)
+	fault, known := k.reservations.Resize(pod, node, wake)
 	if fault != nil {
-		pending = pendingResize{corev1.PodReasonDeferred, fault.message}
+		pending = allocation.PendingResize{Reason: corev1.PodReasonDeferred, Message: fault.Message}
 	}
 	return pending, known
 }
@@ -167,9 +169,9 @@ func resizeSummary(pod *corev1.Pod, fault string) string {
 		Error          string      `json:"error,omitempty"`
 	}
 	s.Generation, s.Error = pod.Generation, fault
-	for _, m := range members(pod) {
+	for _, m := range podstate.Members(pod) {
 		c := container{m.Name, m.Resources}
-		if m.role == roleApp {
+		if m.Role == podstate.RoleApp {
 			s.Containers = append(s.Containers, c)
 		} else {
 			s.InitContainers = append(s.InitContainers, c)

@@ -9,8 +9,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/admission"
 	"gantry/agents/kubelet/dns"
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/mounts"
+	"gantry/agents/kubelet/podstate"
+	"gantry/agents/kubelet/volumes"
 	"gantry/registry/safely"
 )
 
@@ -18,7 +22,7 @@ import (
 type sandboxStart struct {
 	id      string
 	address netip.Addr // not valid: the pod lives in the node's network
-	volumes map[string]volume
+	volumes map[string]volumes.Mounted
 	created chan struct{} // closed when the fields above are set and the pod's files are written: containers can be created, not started
 
 	err  error         // why there is no complete sandbox
@@ -66,7 +70,7 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, last *engine
 	parts, partsCtx := safely.WithContext(ctx)
 	starting, _ := safely.WithContext(ctx)
 	parts.Go(func() (err error) {
-		if s.volumes, err = k.mountVolumes(partsCtx, pod); err != nil {
+		if s.volumes, err = k.volumes.Mount(partsCtx, pod); err != nil {
 			return &sandboxFault{volumes: true, err: err}
 		}
 		return nil
@@ -79,7 +83,7 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, last *engine
 		if err != nil {
 			return err
 		}
-		return writePodFiles(dir, pod, s.address, clusterDNS{k.cfg.ClusterDNS, k.cfg.ClusterDomain})
+		return mounts.WritePodFiles(dir, pod, s.address, mounts.ClusterDNS{Servers: k.cfg.ClusterDNS, Domain: k.cfg.ClusterDomain})
 	})
 	parts.Go(func() error {
 		if last != nil && last.State == engine.StateRunning {
@@ -121,7 +125,7 @@ func (k *kubelet) startPause(ctx context.Context, pod *corev1.Pod, attempt int, 
 
 // createSandbox creates the pod's pause container.
 func (k *kubelet) createSandbox(ctx context.Context, pod *corev1.Pod, attempt int) (id string, err error) {
-	c := engine.SandboxConfig{Pod: pod, Attempt: attempt, Grace: specGrace(pod), Sysctls: sysctls(pod)}
+	c := engine.SandboxConfig{Pod: pod, Attempt: attempt, Grace: podstate.SpecGrace(pod), Sysctls: admission.Sysctls(pod)}
 	if !pod.Spec.HostNetwork {
 		c.Hostname = dns.SandboxHostname(pod, k.cfg.ClusterDomain)
 	}
@@ -175,8 +179,8 @@ func (k *kubelet) release(ctx context.Context, uid string, sandboxes []*engine.C
 	return k.removeVolumes(ctx, uid)
 }
 
-func (w *worker) sandboxJob(v view, a action) func(context.Context) (func(), error) {
-	pod, last := v.pod, v.Sandbox()
+func (w *worker) sandboxJob(v podstate.View, a action) func(context.Context) (func(), error) {
+	pod, last := v.Pod, v.Sandbox()
 	s := newSandboxStart()
 	w.startingSandbox = s
 	return func(ctx context.Context) (func(), error) {
@@ -232,8 +236,8 @@ const (
 	sandboxDoublings = 5
 )
 
-func (w *worker) releaseJob(v view) func(context.Context) (func(), error) {
-	pod, sandboxes := v.pod, v.Sandboxes
+func (w *worker) releaseJob(v podstate.View) func(context.Context) (func(), error) {
+	pod, sandboxes := v.Pod, v.Sandboxes
 	return func(ctx context.Context) (func(), error) {
 		if err := w.k.release(ctx, w.ref.UID, sandboxes); err != nil {
 			if errors.Is(err, errVolumesLeft) && ctx.Err() == nil {

@@ -13,6 +13,8 @@ import (
 
 	"gantry/agents/internal/daemon"
 	"gantry/agents/kubelet/engine"
+	"gantry/agents/kubelet/podstate"
+	"gantry/agents/kubelet/podstatus"
 	"gantry/agents/kubelet/server"
 	"gantry/registry"
 )
@@ -76,7 +78,7 @@ func (p *podIndex) Container(namespace, pod, uid, container string, previous boo
 	if err != nil {
 		return "", err
 	}
-	if _, ok := memberNamed(s.pod, container); !ok {
+	if _, ok := podstate.MemberNamed(s.pod, container); !ok {
 		return "", &registry.Error{Kind: registry.BadRequest, Resource: "pods", Name: pod, Reason: fmt.Sprintf("container %s is not valid for pod %s", container, pod)}
 	}
 	list := s.Containers[container]
@@ -96,14 +98,14 @@ func (p *podIndex) Container(namespace, pod, uid, container string, previous boo
 	if len(list) > 1 {
 		return list[1].ID, nil
 	}
-	reason := waitCreating
+	reason := podstatus.WaitCreating
 	if c := namedIn(s.status, container); c != nil && c.State.Waiting != nil {
 		reason = c.State.Waiting.Reason
 	}
 	switch reason { // the status has the engine's own words
-	case waitImagePull:
+	case podstatus.WaitImagePull:
 		reason = "image can't be pulled"
-	case waitImageBackOff:
+	case podstatus.WaitImageBackOff:
 		reason = "trying and failing to pull image"
 	}
 	return "", badContainer(pod, fmt.Sprintf("container %q in pod %q is waiting to start: %s", container, pod, reason))
@@ -119,7 +121,7 @@ func waitsAgain(s corev1.PodStatus, container string) bool {
 }
 
 func namedIn(s corev1.PodStatus, container string) *corev1.ContainerStatus {
-	return statusNamed(&corev1.Pod{Status: s}, container)
+	return podstate.StatusNamed(&corev1.Pod{Status: s}, container)
 }
 
 // SandboxPID is server.Pods' SandboxPID.

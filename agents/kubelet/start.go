@@ -11,6 +11,9 @@ import (
 
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/images"
+	"gantry/agents/kubelet/podstate"
+	"gantry/agents/kubelet/podstatus"
+	"gantry/agents/kubelet/volumes"
 )
 
 // startInput is what a start needs of its pod.
@@ -20,7 +23,7 @@ type startInput struct {
 	starting *sandboxStart // of an early start: sandbox, podIP and volumes come from it
 	sandbox  string        // ID
 	podIP    netip.Addr
-	volumes  map[string]volume // nil: mount them first
+	volumes  map[string]volumes.Mounted // nil: mount them first
 	pulls    *images.Backoff
 	order    startOrder
 }
@@ -70,19 +73,19 @@ func (k *kubelet) startContainer(ctx context.Context, in *startInput) (id string
 		return "", image, err
 	}
 	cfg, err := k.configure(ctx, *in, image)
-	reason := waitConfigError
+	reason := podstatus.WaitConfigError
 	if err == nil {
 		id, err = k.engine.CreateContainer(ctx, cfg)
 		if errors.Is(err, engine.ErrUnreachable) {
 			return "", image, err
 		}
 		if !errors.Is(err, engine.ErrConfig) {
-			reason = waitCreateError
+			reason = podstatus.WaitCreateError
 		}
 	}
 	if err != nil {
 		k.containerEvent(in.pod, c, corev1.EventTypeWarning, "Failed", "Error: %v", err)
-		return "", image, &waitError{problem{reason: reason, message: err.Error()}, startRetry}
+		return "", image, &waitError{podstatus.Problem{Reason: reason, Message: err.Error()}, startRetry}
 	}
 	k.containerEvent(in.pod, c, corev1.EventTypeNormal, "Created", "Created container: %s", c.Name)
 	if err := in.untilStartable(ctx); err != nil {
@@ -93,7 +96,7 @@ func (k *kubelet) startContainer(ctx context.Context, in *startInput) (id string
 			return id, image, err
 		}
 		k.containerEvent(in.pod, c, corev1.EventTypeWarning, "Failed", "Error: %v", err)
-		return id, image, &waitError{problem{reason: waitRunError, message: err.Error()}, 0} // the attempt counts: its back-off applies
+		return id, image, &waitError{podstatus.Problem{Reason: podstatus.WaitRunError, Message: err.Error()}, 0} // the attempt counts: its back-off applies
 	}
 	k.containerEvent(in.pod, c, corev1.EventTypeNormal, "Started", "Started container %s", c.Name)
 	return id, image, nil
@@ -104,14 +107,14 @@ func isTransient(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, engine.ErrUnreachable) || errors.Is(err, engine.ErrUnavailable)
 }
 
-func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
-	in := startInput{pod: v.pod, action: a, pulls: &w.pulls, order: w.startOrderOf(a.key)}
+func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v podstate.View, a action) {
+	in := startInput{pod: v.Pod, action: a, pulls: &w.pulls, order: w.startOrderOf(a.key)}
 	if a.early {
 		in.starting = w.startingSandbox
 	} else {
 		in.sandbox, in.podIP, in.volumes = v.Sandbox().ID, w.address, w.volumes
 	}
-	if v.pod.Spec.HostNetwork {
+	if v.Pod.Spec.HostNetwork {
 		in.podIP = w.k.cfg.NodeIP
 	}
 	last := v.Latest(a.key)
@@ -148,7 +151,7 @@ func (w *worker) started(ctx context.Context, a action, id string, image *engine
 		}, err
 	}
 	if wait != nil && ctx.Err() == nil {
-		w.log.Warn("container not started", "container", a.key, "attempt", a.attempt, "reason", wait.reason, "after", wait.retry, "err", wait.message)
+		w.log.Warn("container not started", "container", a.key, "attempt", a.attempt, "reason", wait.Reason, "after", wait.retry, "err", wait.Message)
 	}
 	return func() {
 		if id != "" {
@@ -161,8 +164,8 @@ func (w *worker) started(ctx context.Context, a action, id string, image *engine
 		delete(w.problems, a.key)
 		delete(w.waits, a.key)
 		if wait != nil {
-			p := wait.problem
-			p.since = time.Now()
+			p := wait.Problem
+			p.Since = time.Now()
 			w.problems[a.key] = p
 			w.waits[a.key] = time.Now().Add(wait.retry)
 		}
@@ -172,15 +175,15 @@ func (w *worker) started(ctx context.Context, a action, id string, image *engine
 // postStart runs the container's handler; when that fails the container is stopped and its back-off applies.
 func (w *worker) postStart(ctx context.Context, in startInput, id string) error {
 	c := in.action.container
-	fault := w.k.runner.runHook(ctx, c.Lifecycle.PostStart, c.Container, id, in.podIP)
+	fault := w.k.runner.Handle(ctx, c.Lifecycle.PostStart, c.Container, id, in.podIP)
 	if fault == nil || ctx.Err() != nil {
 		return nil
 	}
 	w.k.containerEvent(in.pod, c, corev1.EventTypeWarning, "FailedPostStartHook", "PostStartHook failed: %v", fault)
 	a := in.action
 	a.id, a.reason = id, "FailedPostStartHook"
-	if err := w.k.stopContainer(ctx, stopInput{pod: in.pod, action: a, podIP: in.podIP, grace: time.Duration(specGrace(in.pod)) * time.Second}); err != nil {
+	if err := w.k.stopContainer(ctx, stopInput{pod: in.pod, action: a, podIP: in.podIP, grace: time.Duration(podstate.SpecGrace(in.pod)) * time.Second}); err != nil {
 		return err
 	}
-	return &waitError{problem{reason: waitHookError, message: "PostStartHook failed: " + fault.Error()}, 0}
+	return &waitError{podstatus.Problem{Reason: podstatus.WaitHookError, Message: "PostStartHook failed: " + fault.Error()}, 0}
 }

@@ -1,6 +1,10 @@
 package kubelet
 
-import "context"
+import (
+	"context"
+
+	"gantry/agents/kubelet/podstate"
+)
 
 // startOrder makes a pod's containers start in the order of its spec, each after the postStart handler of the one before: a proxy that
 // comes first is up before what it serves. Only starts that are under way when this one begins are waited for: a start that fails lets
@@ -15,7 +19,7 @@ type startOrder struct {
 // startOrderOf is the start order of a container that is about to start.
 func (w *worker) startOrderOf(name string) startOrder {
 	var o startOrder
-	for _, m := range members(w.pod) {
+	for _, m := range podstate.Members(w.pod) {
 		if m.Name == name {
 			break
 		}

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/podstate/podstatetest"
 )
 
 func TestStartOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, c := make(chan struct{}), make(chan struct{}), make(chan struct{})
-		w := &worker{pod: podOf(corev1.RestartPolicyAlways, "a", "b", "c", "d"), jobs: map[string]*job{
+		w := &worker{pod: podstatetest.PodOf(corev1.RestartPolicyAlways, "a", "b", "c", "d"), jobs: map[string]*job{
 			"a": {do: doStart, done: a}, "b": {do: doStop, done: b}, "d": {do: doStart, done: c, hooked: true},
 		}}
 		plain := w.startOrderOf("c") // b is being stopped, d comes later

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
+	"gantry/agents/kubelet/podstatus"
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/core"
@@ -47,7 +48,7 @@ func (k *kubelet) putStatus(ctx context.Context, pod *corev1.Pod) (*registry.Ite
 	return k.cfg.Gateway.Modify(ctx, core.Pod, pod.Namespace, pod.Name, func(current schema.Object) (schema.Object, error) {
 		c := current.(*corev1.Pod)
 		if c.UID == pod.UID {
-			c.Status = mergeStatus(pod.Status, c.Status)
+			c.Status = podstatus.Merge(pod.Status, c.Status)
 		}
 		return c, nil
 	}, registry.WriteOptions{Subresource: "status"})

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/kubelet/podstate"
 )
 
 // minGrace is what a container gets between SIGTERM and SIGKILL at least: most end within it, and cleanly.
@@ -27,7 +29,7 @@ func (k *kubelet) stopContainer(ctx context.Context, in stopInput) error {
 	k.containerEvent(in.pod, c, corev1.EventTypeNormal, "Killing", "%s", in.action.reason)
 	if h := c.Lifecycle; h != nil && h.PreStop != nil && in.grace > 0 {
 		hctx, cancel := context.WithDeadline(ctx, deadline)
-		err := k.runner.runHook(hctx, h.PreStop, c.Container, id, in.podIP)
+		err := k.runner.Handle(hctx, h.PreStop, c.Container, id, in.podIP)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			k.containerEvent(in.pod, c, corev1.EventTypeWarning, "FailedPreStopHook", "PreStopHook failed: %v", err)
@@ -39,9 +41,9 @@ func (k *kubelet) stopContainer(ctx context.Context, in stopInput) error {
 	return k.engine.Stop(ctx, id, max(time.Until(deadline), minGrace))
 }
 
-func (w *worker) stopJob(ctx context.Context, wg *sync.WaitGroup, v view, a action) {
-	in := stopInput{pod: v.pod, action: a, podIP: w.address, grace: w.grace(v, a)}
-	j := &job{do: doStop, until: v.now.Add(in.grace)}
+func (w *worker) stopJob(ctx context.Context, wg *sync.WaitGroup, v podstate.View, a action) {
+	in := stopInput{pod: v.Pod, action: a, podIP: w.address, grace: w.grace(v, a)}
+	j := &job{do: doStop, until: v.Now.Add(in.grace)}
 	w.log.Info("container stopped", "container", a.key, "reason", a.reason, "grace", in.grace)
 	w.spawn(ctx, wg, a.key, j, func(ctx context.Context) (func(), error) {
 		err := w.k.stopContainer(ctx, in)
@@ -50,13 +52,13 @@ func (w *worker) stopJob(ctx context.Context, wg *sync.WaitGroup, v view, a acti
 }
 
 // grace is how long a container gets to end. A failed probe may name its own.
-func (w *worker) grace(v view, a action) time.Duration {
-	grace := stopDeadline(v.pod, v.now)
-	if v.pod.DeletionTimestamp != nil || v.gone {
+func (w *worker) grace(v podstate.View, a action) time.Duration {
+	grace := podstate.StopDeadline(v.Pod, v.Now)
+	if v.Pod.DeletionTimestamp != nil || v.Gone {
 		return grace
 	}
 	var p *corev1.Probe
-	switch v.probes[a.id].unhealthy {
+	switch v.Probes[a.id].Unhealthy {
 	case "liveness":
 		p = a.container.LivenessProbe
 	case "startup":
@@ -69,12 +71,12 @@ func (w *worker) grace(v view, a action) time.Duration {
 }
 
 // shortenStops stops again what is being stopped with more grace than is left: the pod was deleted again with a shorter one.
-func (w *worker) shortenStops(v view) {
-	if v.pod.DeletionTimestamp == nil {
+func (w *worker) shortenStops(v podstate.View) {
+	if v.Pod.DeletionTimestamp == nil {
 		return
 	}
 	for key, j := range w.jobs {
-		if j.do == doStop && j.until.After(v.pod.DeletionTimestamp.Add(time.Second)) {
+		if j.do == doStop && j.until.After(v.Pod.DeletionTimestamp.Add(time.Second)) {
 			j.cancel()
 			delete(w.jobs, key)
 			w.wakeUp()

@@ -11,8 +11,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/allocation"
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/images"
+	"gantry/agents/kubelet/podstate"
+	"gantry/agents/kubelet/podstatus"
+	"gantry/agents/kubelet/volumes"
 	"gantry/registry/safely"
 )
 
@@ -34,10 +38,10 @@ type worker struct {
 	confirm   bool        // the pod may be gone: ask the API
 	gone      bool
 	recreated *corev1.Pod // created again with the same UID after it was gone: for the next worker
-	failure   *failure
+	failure   *podstate.Failure
 	admitted  bool
-	granted   allocation // nil: not known yet
-	pending   pendingResize
+	granted   allocation.Allocation // nil: not known yet
+	pending   allocation.PendingResize
 	// resizeFault is why the last resize of a container failed.
 	resizeFault     string
 	resized         bool                                   // a resize is in progress
@@ -49,11 +53,11 @@ type worker struct {
 	address         netip.Addr
 	addressSandbox  string        // the sandbox that address belongs to
 	startingSandbox *sandboxStart // the last one
-	volumes         map[string]volume
+	volumes         map[string]volumes.Mounted
 	released        bool
 	jobs            map[string]*job
 	waits           map[string]time.Time
-	problems        map[string]problem
+	problems        map[string]podstatus.Problem
 	messages        map[string]string // by container ID
 	images          map[string]string // imageID of a status by the engine's ID
 	backOffRecorded map[string]bool   // containers, by ID, whose back-off has its event
@@ -86,7 +90,7 @@ func newWorker(k *kubelet, ref engine.PodRef) *worker {
 		k: k, ref: ref, created: time.Now(), log: k.log.With("ns", ref.Namespace, "name", ref.Name, "uid", ref.UID),
 		wake: make(chan struct{}, 1), results: make(chan func(), 16),
 		dirty: map[string]bool{}, statuses: map[string]*engine.ContainerStatus{}, jobs: map[string]*job{}, waits: map[string]time.Time{},
-		problems: map[string]problem{}, messages: map[string]string{}, images: map[string]string{}, backOffRecorded: map[string]bool{},
+		problems: map[string]podstatus.Problem{}, messages: map[string]string{}, images: map[string]string{}, backOffRecorded: map[string]bool{},
 		actuated: map[string]corev1.ResourceRequirements{}, resizeRestarts: map[string]bool{},
 	}
 }
@@ -187,20 +191,19 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 	v := w.view(w.allocate(), time.Now())
 	nextBackOff := w.recordBackOffs(v)
 	x := w.facts()
-	p := &planner{view: v}
-	w.updateReservation(p) // before the status: it may show the scheduler that resources are free
-	status := podStatus(v, x)
+	w.updateReservation(v) // before the status: it may show the scheduler that resources are free
+	status := podstatus.Of(v, x)
 	if w.known && !w.gone {
-		v.settled = w.writeStatus(ctx, wg, status)
+		v.Settled = w.writeStatus(ctx, wg, status)
 	}
-	w.snapshot.Store(&snapshot{pod: v.pod, PodStatus: v.PodStatus, address: w.address, gone: w.gone, status: status})
+	w.snapshot.Store(&snapshot{pod: v.Pod, PodStatus: v.PodStatus, address: w.address, gone: w.gone, status: status})
 	w.measureStart(status)
 	w.reportResize(status)
-	if p.ending() {
+	if v.Ending() {
 		w.cancelStarts()
 	}
 	actions, after := plan(v)
-	for _, d := range []time.Duration{w.deadline(v.now), nextBackOff} {
+	for _, d := range []time.Duration{w.deadline(v.Now), nextBackOff} {
 		if d > 0 && (after == 0 || d < after) {
 			after = d
 		}
@@ -213,13 +216,13 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 }
 
 // updateReservation ends the pod's reservation when none of its containers runs any more.
-func (w *worker) updateReservation(p *planner) {
+func (w *worker) updateReservation(v podstate.View) {
 	switch {
-	case !p.ending():
-	case p.allStopped():
-		w.k.reservations.remove(w.ref.UID)
+	case !v.Ending():
+	case v.AllStopped():
+		w.k.reservations.Remove(w.ref.UID)
 	default:
-		w.k.reservations.setEnding(w.ref.UID)
+		w.k.reservations.SetEnding(w.ref.UID)
 	}
 }
 
@@ -278,7 +281,7 @@ func (w *worker) cancelStarts() {
 }
 
 // view is what a plan is made from; pod is the pod as granted.
-func (w *worker) view(pod *corev1.Pod, now time.Time) view {
+func (w *worker) view(pod *corev1.Pod, now time.Time) podstate.View {
 	busy := make(map[string]bool, len(w.jobs))
 	for key := range w.jobs {
 		if key != statusKey {
@@ -286,17 +289,17 @@ func (w *worker) view(pod *corev1.Pod, now time.Time) view {
 		}
 	}
 	s := engine.NewPodStatus(w.statuses)
-	v := view{
-		pod: pod, PodStatus: s, actuated: w.actuated, resizeRestarts: w.resizeRestarts, gone: w.gone, failure: w.failure, networkReady: w.k.node.PodCIDR().IsValid(),
-		waitsForResources: !w.admitted && w.failure == nil, released: w.released, busy: busy, waits: w.waits, probes: map[string]probeResults{}, now: now,
+	v := podstate.View{
+		Pod: pod, PodStatus: s, Actuated: w.actuated, ResizeRestarts: w.resizeRestarts, Gone: w.gone, Failure: w.failure, NetworkReady: w.k.node.PodCIDR().IsValid(),
+		WaitsForResources: !w.admitted && w.failure == nil, Released: w.released, Busy: busy, Waits: w.waits, Probes: map[string]podstate.ProbeResults{}, Now: now,
 	}
 	if sandbox := s.Sandbox(); sandbox != nil && sandbox.State == engine.StateRunning {
-		v.addressed = (w.address.IsValid() && w.addressSandbox == sandbox.ID || w.pod.Spec.HostNetwork) && (w.volumes != nil || hasContainers(s, sandbox.ID))
+		v.Addressed = (w.address.IsValid() && w.addressSandbox == sandbox.ID || w.pod.Spec.HostNetwork) && (w.volumes != nil || hasContainers(s, sandbox.ID))
 	}
 	for _, list := range s.Containers {
 		for _, cs := range list {
 			if cs.State == engine.StateRunning {
-				v.probes[cs.ID] = w.k.probeResults(cs.ID)
+				v.Probes[cs.ID] = w.k.probeResults(cs.ID)
 			}
 		}
 	}
@@ -315,7 +318,7 @@ func hasContainers(s engine.PodStatus, sandbox string) bool {
 	return false
 }
 
-func (w *worker) facts() facts {
+func (w *worker) facts() podstatus.Facts {
 	problems := maps.Clone(w.problems)
 	starting := map[string]bool{}
 	for key, j := range w.jobs {
@@ -323,8 +326,8 @@ func (w *worker) facts() facts {
 			starting[key] = true
 		}
 	}
-	return facts{
-		problems: problems, starting: starting, messages: w.messages, images: w.images,
-		nodeIP: w.k.cfg.NodeIP, podIP: w.address, started: w.firstSeen, pending: w.pending, resizeFault: w.resizeFault,
+	return podstatus.Facts{
+		Problems: problems, Starting: starting, Messages: w.messages, Images: w.images,
+		NodeIP: w.k.cfg.NodeIP, PodIP: w.address, Started: w.firstSeen, Pending: w.pending, ResizeFault: w.resizeFault,
 	}
 }

@@ -57,7 +57,7 @@ func (k *kubelet) removeWorker(w *worker) bool {
 		return false
 	}
 	delete(k.workers, w.ref.UID)
-	k.reservations.remove(w.ref.UID)
+	k.reservations.Remove(w.ref.UID)
 	return true
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"gantry/agents/internal/daemon"
+	"gantry/agents/internal/nodeflags"
 	"gantry/registry"
 )
 
@@ -31,16 +32,7 @@ type Config struct {
 
 // Validate lists every fault.
 func (c Config) Validate() error {
-	var errs []error
-	if c.Registry == nil || c.Health == nil || c.Log == nil {
-		errs = append(errs, errors.New("registry, health and log must be set"))
-	}
-	if c.NodeName == "" {
-		errs = append(errs, errors.New("--node-name: must be set"))
-	}
-	if !c.ClusterCIDR.IsValid() || !c.ClusterCIDR.Addr().Is4() {
-		errs = append(errs, fmt.Errorf("--cluster-cidr: %q is not an IPv4 range", c.ClusterCIDR))
-	}
+	errs := nodeflags.Flags{Registry: c.Registry, NodeName: c.NodeName, ClusterCIDR: c.ClusterCIDR, Health: c.Health, Log: c.Log}.Faults()
 	if c.Backend != "" && c.Backend != "routes" {
 		errs = append(errs, fmt.Errorf("--backend: %q is not one of: routes", c.Backend))
 	}

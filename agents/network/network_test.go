@@ -212,7 +212,7 @@ func TestForwardMovesToDockersChain(t *testing.T) { // Docker starts after the a
 func TestRoutes(t *testing.T) {
 	clean(t)
 	peer := netnstest.Pod(t)
-	netnstest.Uplink(t, peer, netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("192.0.2.2/24"))
+	netnstest.ConnectOutside(t, peer, netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("192.0.2.2/24"))
 	run(t, "ip route add 10.99.0.0/16 via 192.0.2.2") // another program's
 	want := map[netip.Prefix]netip.Addr{
 		netip.MustParsePrefix("10.244.2.0/24"): netip.MustParseAddr("192.0.2.2"),
@@ -251,7 +251,7 @@ func TestPodsReachOutsideThroughDroppingFirewall(t *testing.T) {
 	clean(t)
 	run(t, "iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER; iptables -A DOCKER-USER -j RETURN")
 	pod, other, outside := netnstest.Pod(t), netnstest.Pod(t), netnstest.Pod(t)
-	netnstest.Uplink(t, outside, netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("192.0.2.2/24"))
+	netnstest.ConnectOutside(t, outside, netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("192.0.2.2/24"))
 	a := &agent{cfg: Config{NodeName: "n1", ClusterCIDR: clusterCIDR}, nodes: nodes(node("n1", ownCIDR.String(), "192.0.2.1"))}
 	if err := a.sync(); err != nil {
 		t.Fatal(err)
@@ -264,7 +264,7 @@ func TestPodsReachOutsideThroughDroppingFirewall(t *testing.T) {
 		{"192.0.2.2:80", "outside", "192.0.2.1"}, // masqueraded
 		{"10.244.1.3:80", "other", "10.244.1.2"}, // not masqueraded
 	} {
-		who, seen, err := netnstest.Ask(t, pod, "tcp", tt.addr)
+		who, seen, err := netnstest.Request(t, pod, "tcp", tt.addr)
 		if who != tt.name || seen != tt.seen {
 			t.Errorf("%s: %q answered and saw %q (%v), want %q and %q", tt.addr, who, seen, err, tt.name, tt.seen)
 		}

@@ -16,7 +16,7 @@ func alwaysAnswers(t *testing.T, from int, who string, addrs ...string) {
 	t.Helper()
 	for i := range 20 {
 		addr := addrs[i%len(addrs)]
-		if n, _, err := netnstest.Ask(t, from, "tcp", addr); n != who || err != nil {
+		if n, _, err := netnstest.Request(t, from, "tcp", addr); n != who || err != nil {
 			t.Fatalf("%s: %s answered (%v), want %s", addr, n, err, who)
 		}
 	}
@@ -24,7 +24,7 @@ func alwaysAnswers(t *testing.T, from int, who string, addrs ...string) {
 
 func ask(t *testing.T, from int, addr string) (who string) {
 	t.Helper()
-	who, _, err := netnstest.Ask(t, from, "tcp", addr)
+	who, _, err := netnstest.Request(t, from, "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

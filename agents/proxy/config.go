@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"gantry/agents/internal/daemon"
+	"gantry/agents/internal/nodeflags"
 	"gantry/registry"
 )
 
@@ -40,20 +41,11 @@ type Config struct {
 
 // Validate lists every fault.
 func (c Config) Validate() error {
-	var errs []error
-	if c.Registry == nil || c.Health == nil || c.Log == nil {
-		errs = append(errs, errors.New("registry, health and log must be set"))
-	}
-	if c.NodeName == "" {
-		errs = append(errs, errors.New("--node-name: must be set"))
-	}
+	errs := nodeflags.Flags{Registry: c.Registry, NodeName: c.NodeName, ClusterCIDR: c.ClusterCIDR, Health: c.Health, Log: c.Log}.Faults()
 	for _, a := range c.NodeIPs {
 		if !a.Is4() {
 			errs = append(errs, fmt.Errorf("--node-ip: %s is not an IPv4 address", a))
 		}
-	}
-	if !c.ClusterCIDR.IsValid() || !c.ClusterCIDR.Addr().Is4() {
-		errs = append(errs, fmt.Errorf("--cluster-cidr: %q is not an IPv4 range", c.ClusterCIDR))
 	}
 	if lo, hi := c.NodePorts[0], c.NodePorts[1]; lo < 0 || hi > 65535 || lo > hi {
 		errs = append(errs, fmt.Errorf("--service-node-port-range: %d-%d is not a range of ports", lo, hi))

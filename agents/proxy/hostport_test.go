@@ -204,7 +204,7 @@ func TestHostPortStaleUDPFlowsAreDeleted(t *testing.T) {
 			setPod(p, hostPortPod("p", step.addr, hostPort(18053, corev1.ProtocolUDP, "")))
 		}
 		p.must(t)
-		got, _, err := netnstest.Answer(c)
+		got, _, err := netnstest.ReadAnswer(c)
 		if got != step.want || (step.want == "") != errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("step %d: %q answered (%v), want %q", i, got, err, step.want)
 		}

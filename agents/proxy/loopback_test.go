@@ -23,7 +23,7 @@ import (
 	"gantry/agents/internal/netnstest"
 )
 
-// askAs is netnstest.Ask in this namespace by a client that binds the address source, as `curl --interface` does.
+// askAs is netnstest.Request in this namespace by a client that binds the address source, as `curl --interface` does.
 func askAs(t *testing.T, source, network, addr string) (name, seen string, err error) {
 	t.Helper()
 	d := net.Dialer{Timeout: 2 * time.Second}
@@ -37,7 +37,7 @@ func askAs(t *testing.T, source, network, addr string) (name, seen string, err e
 		return "", "", err
 	}
 	defer c.Close()
-	return netnstest.Answer(c)
+	return netnstest.ReadAnswer(c)
 }
 
 // TestLoopbackHostPort has the pods and the connections of conformance's "no conflict between pods with same hostPort
@@ -68,7 +68,7 @@ func TestLoopbackHostPort(t *testing.T) {
 	}
 	t.Run("the other protocol is refused", func(t *testing.T) {
 		refused(t, w.host, "127.0.0.1:54324")
-		if _, _, err := netnstest.Ask(t, w.host, "udp", "127.0.0.1:54323"); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, _, err := netnstest.Request(t, w.host, "udp", "127.0.0.1:54323"); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("over UDP: %v, want refused", err)
 		}
 	})
@@ -79,7 +79,7 @@ func TestLoopbackHostPort(t *testing.T) {
 		setPod(p, hostPortPod("closed", addrC, closed, closedUDP))
 		p.must(t)
 		refused(t, w.host, "127.0.0.1:54325")
-		if _, _, err := netnstest.Ask(t, w.host, "udp", "127.0.0.1:54325"); !errors.Is(err, syscall.ECONNREFUSED) {
+		if _, _, err := netnstest.Request(t, w.host, "udp", "127.0.0.1:54325"); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("over UDP: %v, want refused", err)
 		}
 	})
@@ -138,7 +138,7 @@ func TestLoopbackHostPortIsUnreachableFromOutside(t *testing.T) {
 			for range 20 {
 				sendRaw(t, from.pid, node.HardwareAddr, packet)
 			}
-			_, _, _ = netnstest.Ask(t, from.pid, "tcp", "192.0.2.10:1") // the packets before it have been processed
+			_, _, _ = netnstest.Request(t, from.pid, "tcp", "192.0.2.10:1") // the packets before it have been processed
 			flows, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
 			if err != nil {
 				t.Fatal(err)
@@ -150,7 +150,7 @@ func TestLoopbackHostPortIsUnreachableFromOutside(t *testing.T) {
 			}
 		})
 	}
-	if name, _, err := netnstest.Ask(t, w.host, "udp", "127.0.0.1:18053"); name != "a" || err != nil {
+	if name, _, err := netnstest.Request(t, w.host, "udp", "127.0.0.1:18053"); name != "a" || err != nil {
 		t.Errorf("this host: %q answered, %v", name, err)
 	}
 	noLocalnet(t)
@@ -212,7 +212,7 @@ func TestLoopbackLeavesOtherFlows(t *testing.T) {
 	p.must(t)
 	works("a connection older than the pod", old)
 	works("a client with the port's number", dial(own.String(), server))
-	if name, _, err := netnstest.Ask(t, os.Getpid(), "tcp", "127.0.0.1:54323"); name != "a" || err != nil {
+	if name, _, err := netnstest.Request(t, os.Getpid(), "tcp", "127.0.0.1:54323"); name != "a" || err != nil {
 		t.Errorf("a new connection: %q answered, %v", name, err)
 	}
 }

@@ -37,7 +37,7 @@ func newTestNetwork(t *testing.T) testNetwork {
 	}
 	t.Cleanup(func() { _ = bridge.Remove() })
 	w := testNetwork{host: os.Getpid(), outside: netnstest.Pod(t), a: netnstest.Pod(t), b: netnstest.Pod(t), c: netnstest.Pod(t)}
-	netnstest.Uplink(t, w.outside, netip.PrefixFrom(nodeIP, 24), netip.MustParsePrefix(outsideIP+"/24"))
+	netnstest.ConnectOutside(t, w.outside, netip.PrefixFrom(nodeIP, 24), netip.MustParsePrefix(outsideIP+"/24"))
 	for name, at := range map[string]struct {
 		pid  int
 		addr string
@@ -53,7 +53,7 @@ func answers(t *testing.T, from int, network, addr string, want ...string) map[s
 	t.Helper()
 	names, seen := map[string]bool{}, map[string]bool{}
 	for range 200 {
-		n, s, err := netnstest.Ask(t, from, network, addr)
+		n, s, err := netnstest.Request(t, from, network, addr)
 		if err != nil {
 			t.Errorf("asking %s %s: %v", network, addr, err)
 			return seen
@@ -129,7 +129,7 @@ func TestServiceWithoutEndpoints(t *testing.T) {
 			refused(t, from, "10.96.0.12:80")
 			refused(t, from, "192.0.2.10:30080")
 			// On the host itself the write fails with EPERM.
-			if _, _, err := netnstest.Ask(t, from, "udp", "10.96.0.13:53"); !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.EPERM) {
+			if _, _, err := netnstest.Request(t, from, "udp", "10.96.0.13:53"); !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.EPERM) {
 				t.Errorf("asking over UDP: %v, want refused", err)
 			}
 		})
@@ -170,7 +170,7 @@ func TestStaleUDPFlowsAreDeleted(t *testing.T) {
 			setService(p, svc, udpSlice(slice("dns", "", 8080, step.endpoint+"@n1")))
 		}
 		p.must(t)
-		got, _, err := netnstest.Answer(c)
+		got, _, err := netnstest.ReadAnswer(c)
 		if got != step.want || (step.want == "") != errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("step %d: %q answered (%v), want %q", i, got, err, step.want)
 		}
@@ -188,7 +188,7 @@ func TestNewConnectionsDuringChanges(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { _, err := p.sync(); done <- err }()
 		for range 5 {
-			if _, _, err := netnstest.Ask(t, w.host, "tcp", "10.96.0.12:80"); err != nil {
+			if _, _, err := netnstest.Request(t, w.host, "tcp", "10.96.0.12:80"); err != nil {
 				t.Fatalf("change %d: %v", i, err)
 			}
 		}

@@ -8,15 +8,15 @@
 // once. It is bound in the background while the next one is scheduled. No node gets more than it has as far as the scheduler knows;
 // pods that others bind are not checked.
 //
-// Filters, scores, reserve, unreserve and pre-bind are functions of plug-ins: one file and one row in a table each (plugin, plugins).
+// Filters, scores, reserve, unreserve and pre-bind are functions of plug-ins: one file and one row in a table each (package plugins). What they
+// work on is package framework.
 //
 // Pods with equal signatures, as those of one template, share their parsed fields and the results of filters and scores, which hold for a
 // node until it changes.
 //
 // A pod that fits no node gets the condition PodScheduled=False with reason Unschedulable and an event FailedScheduling, both with
-// kube-scheduler's message. It is retried after a change that may help it: a node that it fits, a pod that its affinity needs, one that
-// leaves a node. Where preemption is allowed and enough, pods of lower priority are evicted for it. Where a reservation, a pre-bind or a
-// binding fails the pod is retried after its back-off, with reason SchedulerError.
+// kube-scheduler's message. It is retried after a change that may help it: an event of a plug-in that rejected it. Where preemption is allowed and enough, pods of lower priority are evicted for it. Where a reservation, a pre-bind or a
+// binding fails, or scheduling it panics, the pod is retried after its back-off, with reason SchedulerError.
 //
 // All queues between goroutines are bounded. Metrics have the names of kube-scheduler's (metrics.go). DESIGN.md says why it is so.
 package scheduler

@@ -108,7 +108,7 @@ func (s *schedulingState) victimsOn(sig *framework.PodSignature, n *framework.No
 		}
 	}
 	state := s.cluster.PreFilter(sig)
-	if result := state.NodeResult(n); len(lower) == 0 || result.Reasons == nil || result.Unresolvable {
+	if r := state.NodeRejection(n); len(lower) == 0 || r.Reasons == nil || r.Unresolvable {
 		return nil
 	}
 	rest := n.Clone()

@@ -34,7 +34,7 @@ func newQueue() *queue {
 	return &queue{active: podHeap{less: higherPriority}, backoff: podHeap{less: earlierBackoff}, unschedulable: map[*framework.PodSignature]map[*pod]bool{}}
 }
 
-// before orders by priority, then age, then arrival.
+// higherPriority returns whether a is scheduled before b: by priority, then age, then arrival.
 func higherPriority(a, b *pod) bool {
 	if a.Signature.Priority != b.Signature.Priority {
 		return a.Signature.Priority > b.Signature.Priority

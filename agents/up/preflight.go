@@ -10,8 +10,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/docker/docker/client"
 	"github.com/google/nftables"
+
+	"gantry/agents/kubelet/engine"
 )
 
 // preflight returns every reason why the agents of c cannot work on this machine, each with its fix.
@@ -75,35 +76,19 @@ func checkRoot() error {
 	return nil
 }
 
-// minDockerAPI is the API version of Engine 20.10.
-const minDockerAPI = "1.41"
-
 func checkEngine(ctx context.Context, host string) error {
 	const fix = "install or start Docker Engine 20.10 or newer (Debian, Ubuntu: apt-get install docker.io), or pass --docker-host"
-	d, err := client.NewClientWithOpts(client.WithHost(host), client.WithAPIVersionNegotiation())
+	d, err := engine.Open(host)
 	if err != nil {
 		return fmt.Errorf("--docker-host %s: %w", host, err)
 	}
 	defer d.Close()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	v, err := d.ServerVersion(ctx)
-	if err != nil {
-		return fmt.Errorf("no Docker Engine answers on %s (%w): %s", host, err, fix)
-	}
-	if older(v.APIVersion, minDockerAPI) {
-		return fmt.Errorf("the Docker Engine on %s is too old (%s, API %s; API %s is needed): %s", host, v.Version, v.APIVersion, minDockerAPI, fix)
+	if err := engine.New(d, engine.Config{}).Check(ctx); err != nil {
+		return fmt.Errorf("no usable Docker Engine on %s (%w): %s", host, err, fix)
 	}
 	return nil
-}
-
-// older reports whether API version a ("1.9") is older than b ("1.41"). Versions of another form are not compared: false.
-func older(a, b string) bool {
-	var a1, a2, b1, b2 int
-	if n, _ := fmt.Sscanf(a+" "+b, "%d.%d %d.%d", &a1, &a2, &b1, &b2); n != 4 {
-		return false
-	}
-	return a1 < b1 || a1 == b1 && a2 < b2
 }
 
 func checkNftables() error {

@@ -25,15 +25,19 @@ var rules = []struct{ in, not, except, why string }{
 	{"gantry/agents/scheduler", "go.etcd.io/", "", "agents reach etcd only by the registry"},
 	{"gantry/agents/controllers", "go.etcd.io/", "", "agents reach etcd only by the registry"},
 	{"gantry/agents/kubelet", "go.etcd.io/", "", "agents reach etcd only by the registry"},
+	{"gantry/agents/kubelet/podstate", "gantry/registry", "", "what is known of a pod is pure"},
+	{"gantry/agents/kubelet/podstatus", "gantry/registry", "", "a status is made of what is known: pure"},
+	{"gantry/agents/kubelet/podstatus", "os", "", "a status is made of what is known: pure"},
+	{"gantry/agents/scheduler/plugins", "net", "", "plug-ins run on the scheduling loop and must not block"},
 	{"gantry/agents/proxy", "go.etcd.io/", "", "agents reach etcd only by the registry"},
 	{"gantry/agents/network", "go.etcd.io/", "", "agents reach etcd only by the registry"},
 }
 
 // exclusive are imports that only some packages under a prefix may have, and why.
 var exclusive = []struct{ in, imported, may, why string }{
-	{"gantry/agents/kubelet", "github.com/docker/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
-	{"gantry/agents/kubelet", "github.com/distribution/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
-	{"gantry/agents/kubelet", "github.com/containerd/", "gantry/agents/kubelet/engine", "errors of Docker are classified in engine"},
+	{"gantry/agents", "github.com/docker/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
+	{"gantry/agents", "github.com/distribution/", "gantry/agents/kubelet/engine", "only engine calls Docker, behind engine.Engine"},
+	{"gantry/agents", "github.com/containerd/", "gantry/agents/kubelet/engine", "errors of Docker are classified in engine"},
 }
 
 type goPackage struct {

@@ -47,7 +47,11 @@ func isStatus(body any) bool { return lookUpString(body, "kind") == "Status" }
 func outcome(a answer) string {
 	text := strconv.Itoa(a.code)
 	if isStatus(a.body) && a.code >= 400 {
-		return text + " " + lookUpString(a.body, "message")
+		var list []string
+		for _, c := range causes(a.body) {
+			list = append(list, c.field+": "+c.text)
+		}
+		return text + " " + strings.Replace(lookUpString(a.body, "message"), causesWord, strings.Join(list, ", "), 1)
 	}
 	if s, ok := a.body.(string); ok && a.code >= 400 || a.code == 0 {
 		return text + " " + short(s)
@@ -95,7 +99,7 @@ func compareStatus(up, ga any) []difference {
 	return out
 }
 
-type cause struct{ field, text string }
+type cause struct{ field, text string } // text: reason and message
 
 func causes(status any) []cause {
 	list, _ := lookUp(status, "details", "causes").([]any)
@@ -155,6 +159,10 @@ func compareTrees(path string, up, ga any, out []difference) []difference {
 				out = append(out, difference{path: at, upstream: describe(x, inA), gantry: describe(y, inB)})
 				continue
 			}
+			if k == "managedFields" && managers(x) != managers(y) {
+				out = append(out, difference{path: at + " managers", upstream: managers(x), gantry: managers(y)})
+				continue
+			}
 			out = compareTrees(at, x, y, out)
 		}
 		return out
@@ -172,6 +180,16 @@ func compareTrees(path string, up, ga any, out []difference) []difference {
 		return out
 	}
 	return append(out, difference{path: path, upstream: describe(up, true), gantry: describe(ga, true)})
+}
+
+// managers are the entries of managedFields by name: "kubectl Apply, web Update status".
+func managers(fields any) string {
+	list, _ := fields.([]any)
+	var out []string
+	for _, entry := range list {
+		out = append(out, strings.TrimSpace(managerKey(entry)))
+	}
+	return strings.Join(out, ", ")
 }
 
 func describe(v any, there bool) string {

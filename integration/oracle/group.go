@@ -64,16 +64,23 @@ func signature(r result, d difference) string {
 			}
 		}
 	}
+	if d.path == "header Warning" {
+		unquote := strings.NewReplacer(`299 - "`, "", `\"`, `"`)
+		d.upstream, d.gantry = unquote.Replace(d.upstream), unquote.Replace(d.gantry)
+	}
+	if last := d.path[strings.LastIndexByte(d.path, '.')+1:]; last == "message" {
+		d.upstream, d.gantry = strings.Trim(d.upstream, `"`), strings.Trim(d.gantry, `"`)
+	}
 	return maskDocument(d.path) + ": upstream " + mask(d.upstream, r.kind) + ", gantry " + mask(d.gantry, r.kind)
 }
 
 var (
-	quoted     = regexp.MustCompile(`"(\\.|[^"\\])*"`)
+	quoted     = regexp.MustCompile(`\\?"(\\.|[^"\\])*\\?"`)
 	number     = regexp.MustCompile(`\b\d+(\.\d+)?\b`)
 	index      = regexp.MustCompile(`\[(\d+|"[^"]*")\]`)
 	goField    = regexp.MustCompile(`Go struct field \S+`)
 	goNumber   = regexp.MustCompile(`json: cannot unmarshal (number|string|bool|object|array)( \S+)? into Go`)
-	errorField = regexp.MustCompile(`(^|is invalid: |\[|, )[a-z][A-Za-z0-9]*([.\[][^ :]+|)\]?: (Invalid value|Required value|Forbidden|Unsupported value|Duplicate value|Too long|Too many|Not found|Internal error)`)
+	errorField = regexp.MustCompile(`(^|is invalid: |\[|, )[a-z][A-Za-z0-9]*([.\[][^ :]+|)\]?: (?:FieldValue[A-Za-z]+ )?(Invalid value|Required value|Forbidden|Unsupported value|Duplicate value|Too long|Too many|Not found|Internal error)`)
 	invalid    = regexp.MustCompile(`Invalid value: (\{.*?\}|\[.*?\]|map\[.*?\]|[^:"]*?): `)
 	property   = regexp.MustCompile(`properties\.[^.]+`)
 	pathPrefix = regexp.MustCompile(`^(items\[\*\]\.|rows\[\*\]\.object\.|\[\*\]\.object\.(items\[\*\]\.)?)`)

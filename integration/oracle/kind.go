@@ -170,7 +170,8 @@ func getJSON(ctx context.Context, s *server, path string, into any) error {
 }
 
 // readExample reads testdata/examples/<group>_<kind>.yaml (core_pod.yaml; a version that is not the preferred one is part of
-// the group: autoscaling.v1_horizontalpodautoscaler.yaml). NAMESPACE stands for the kind's namespace. Every example gets the label oracle: example.
+// the group: autoscaling.v1_horizontalpodautoscaler.yaml). NAMESPACE stands for the kind's namespace. What can be listed gets the
+// label oracle: example.
 func (k *kind) readExample(dir string) error {
 	group := cmp.Or(k.group, "core")
 	if k.group == "autoscaling" && k.version != "v2" {
@@ -192,7 +193,10 @@ func (k *kind) readExample(dir string) error {
 	if lookUpString(doc, "metadata", "name") == "" && slices.Contains(k.verbs, "get") {
 		doc = apply(doc, edit{path: []string{"metadata", "name"}, value: "example"}).(map[string]any)
 	}
-	k.exampleName = lookUpString(doc, "metadata", "name")
-	k.example = apply(doc, edit{path: []string{"metadata", "labels", "oracle"}, value: "example"}).(map[string]any)
+	k.exampleName = cmp.Or(lookUpString(doc, "metadata", "name"), "example")
+	k.example = doc
+	if slices.Contains(k.verbs, "list") {
+		k.example = apply(doc, edit{path: []string{"metadata", "labels", "oracle"}, value: "example"}).(map[string]any)
+	}
 	return nil
 }

@@ -45,11 +45,12 @@ var (
 	revision    = regexp.MustCompile(`(?i)(resource ?version:? "?|rv=|revision )\d+`)
 	ageText     = regexp.MustCompile(`^(\d+[smhd])+$`)
 	accessName  = regexp.MustCompile(`kube-api-access-[a-z0-9]{5}`)
-	patchValue  = regexp.MustCompile(`((?:^|[\[ ])patch: Invalid value: )"(\\.|[^"\\])*"`)
+	patchValue  = regexp.MustCompile(`^Invalid value: "(\\.|[^"\\])*": `)
+	objectValue = regexp.MustCompile(`(?s)^Invalid value: [{\[].*[}\]]: `)
 	hostPort    = regexp.MustCompile(`192\.0\.2\.\d+:\d+|127\.0\.0\.1:\d+`)
 	storageKey  = regexp.MustCompile(`Key: /(upstream|second|registry)/`)
 	nodePort    = regexp.MustCompile(`:3[0-2]\d{3}/`)
-	largeRV     = regexp.MustCompile(`(Too large resource version: |current: |, current |in record \()\d+`)
+	largeRV     = regexp.MustCompile(`(Too large resource version: |current: |, current |in record \(|in object meta: )\d+`)
 )
 
 func normaliseText(s string) string {
@@ -57,7 +58,6 @@ func normaliseText(s string) string {
 	s = timeText.ReplaceAllString(s, "<time>")
 	s = pointerText.ReplaceAllString(s, "<pointer>")
 	s = accessName.ReplaceAllString(s, "kube-api-access-<generated>")
-	s = patchValue.ReplaceAllString(s, "$1<object>")
 	s = hostPort.ReplaceAllString(s, "<address>")
 	s = storageKey.ReplaceAllString(s, "Key: /registry/")
 	s = nodePort.ReplaceAllString(s, ":<port>/")
@@ -97,9 +97,13 @@ func (n *normaliser) object(v map[string]any, path []string) any {
 	for _, key := range slices.Sorted(maps.Keys(v)) {
 		out[key] = n.value(v[key], append(slices.Clone(path), key))
 	}
-	if message, ok := out["message"].(string); ok && v["field"] == "patch" {
-		// Upstream prints the whole patched object there.
-		out["message"] = strings.TrimPrefix(normaliseText("patch: "+message), "patch: ")
+	if message, ok := out["message"].(string); ok && out["field"] != nil {
+		out["message"] = normaliseCause(message, out["field"] == "patch")
+	}
+	if message, ok := out["message"].(string); ok && lookUp(out, "details", "causes") != nil {
+		if before, _, ok := strings.Cut(message, " is invalid: "); ok {
+			out["message"] = before + " is invalid: " + causesWord
+		}
 	}
 	prefix, _ := v["generateName"].(string)
 	if name, _ := v["name"].(string); prefix != "" && strings.HasPrefix(name, prefix) && !n.keep(`"`+name+`"`) {
@@ -109,10 +113,29 @@ func (n *normaliser) object(v map[string]any, path []string) any {
 		// Their order is that of their times, which are whole seconds.
 		slices.SortStableFunc(fields, func(a, b any) int { return cmp.Compare(managerKey(a), managerKey(b)) })
 	}
+	for _, key := range []string{"resourceRules", "nonResourceRules"} {
+		if rules, ok := out[key].([]any); ok && last(path) == "status" {
+			// Reviews list the rules in the order of a map.
+			slices.SortFunc(rules, func(a, b any) int { return cmp.Compare(describe(a, true), describe(b, true)) })
+		}
+	}
 	if v["kind"] == "Table" {
 		normaliseAges(out)
 	}
 	return out
+}
+
+// causesWord stands for the causes in the message of a Status that lists them too.
+const causesWord = "<causes>"
+
+// normaliseCause drops what upstream prints of its internal Go types: a refused object, the patched one, a comparison.
+func normaliseCause(message string, patch bool) string {
+	if patch {
+		message = patchValue.ReplaceAllString(message, "Invalid value: <object>: ")
+	}
+	message = objectValue.ReplaceAllString(message, "Invalid value: <object>: ")
+	message, _, _ = strings.Cut(message, "\n@@")
+	return message
 }
 
 func managerKey(entry any) string {

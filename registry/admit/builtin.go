@@ -1,5 +1,7 @@
 package admit
 
+import networkingv1 "k8s.io/api/networking/v1"
+
 // BuiltIn are the rules that every cluster has, in Kubernetes' order.
 func BuiltIn() Rules {
 	return Rules{
@@ -15,5 +17,13 @@ func BuiltIn() Rules {
 			resource("pods", Create, Update), addTolerations, nil},
 		{"RuntimeClass", "a pod gets the overhead, node selector and tolerations of its runtime class, which exists",
 			resource("pods", Create), applyRuntimeClass, checkOverhead},
+		{"DefaultStorageClass", "a new claim that names no storage class has the default one",
+			resource("persistentvolumeclaims", Create), setStorageClass, nil},
+		{"PersistentVolumeClaimResize", "a claim grows where it is bound and its storage class lets it",
+			resource("persistentvolumeclaims", Update), nil, checkResize},
+		{"DefaultIngressClass", "a new ingress that names no class has the default one",
+			resourceOf(networkingv1.GroupName, "ingresses", Create), setIngressClass, nil},
+		{"CertificateSubjectRestriction", "nobody requests a client certificate of the group system:masters",
+			wantsRequest, nil, checkSubject},
 	}
 }

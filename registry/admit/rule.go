@@ -63,8 +63,13 @@ func (r *Rule) wants(o Operation, k *schema.Kind, subresource string) bool {
 
 // resource is the Wants of a rule on a resource of the core group itself.
 func resource(plural string, operations ...Operation) func(Operation, *schema.Kind, string) bool {
+	return resourceOf("", plural, operations...)
+}
+
+// resourceOf is the Wants of a rule on a resource of a group itself.
+func resourceOf(group, plural string, operations ...Operation) func(Operation, *schema.Kind, string) bool {
 	return func(o Operation, k *schema.Kind, subresource string) bool {
-		return subresource == "" && k.Plural == plural && k.Group == "" && slices.Contains(operations, o)
+		return subresource == "" && k.Plural == plural && k.Group == group && slices.Contains(operations, o)
 	}
 }
 

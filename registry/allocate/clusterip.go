@@ -100,7 +100,7 @@ func valueOf(key string, owner types.NamespacedName) ([]byte, error) {
 	return json.Marshal(networkingv1.IPAddress{
 		TypeMeta: metav1.TypeMeta{Kind: "IPAddress", APIVersion: "networking.k8s.io/v1"},
 		ObjectMeta: metav1.ObjectMeta{
-			Name: ip, UID: uuid.NewUUID(), CreationTimestamp: metav1.NewTime(time.Now()).Rfc3339Copy(), Generation: 1,
+			Name: ip, UID: uuid.NewUUID(), CreationTimestamp: metav1.NewTime(time.Now()).Rfc3339Copy(),
 			Labels: map[string]string{
 				networkingv1.LabelIPAddressFamily: string(corev1.IPv4Protocol),
 				networkingv1.LabelManagedBy:       "ipallocator.k8s.io",

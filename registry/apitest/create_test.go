@@ -15,6 +15,7 @@ import (
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/registry/store/storetest"
+	"gantry/schema"
 	"gantry/schema/core"
 )
 
@@ -98,6 +99,11 @@ func TestGeneratedNames(t *testing.T) {
 	in.GenerateName = strings.Repeat("x", 70)
 	if it := registrytest.Must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{})); len(it.Name) != 63 {
 		t.Errorf("name %q of %d bytes", it.Name, len(it.Name))
+	}
+
+	unnamed := &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "default"}}
+	if it := registrytest.Must(t)(r.Create(ctx, core.LimitRange, unnamed, registry.WriteOptions{})); !schema.IsUUID(it.Name) || unnamed.Name != "" {
+		t.Errorf("name %q of a limit range, %q of what was given", it.Name, unnamed.Name)
 	}
 
 	tries := 0

@@ -169,8 +169,8 @@ func TestDependentsOfJobsAreOrphaned(t *testing.T) {
 			var texts []string
 			o := registry.DeleteOptions{Propagation: c.propagation, Warn: func(t []string) { texts = append(texts, t...) }}
 			list, err := r.DeleteCollection(ctx, batch.Job, "default", registry.DeleteOptions{DryRun: true, Propagation: c.propagation, Warn: o.Warn}, registry.ListOptions{})
-			if err != nil || len(list) != 1 || (len(texts) == 1) != c.warns {
-				t.Errorf("collection: %d, %v, warnings %q", len(list), err, texts)
+			if err != nil || len(list.Items) != 1 || (len(texts) == 1) != c.warns {
+				t.Errorf("collection: %d, %v, warnings %q", len(list.Items), err, texts)
 			}
 			texts = nil
 			it, gone, err := r.Delete(ctx, batch.Job, "default", "a", o)
@@ -267,9 +267,9 @@ func TestDeleteCollection(t *testing.T) {
 		}
 		registrytest.Must(t)(r.Create(ctx, core.ConfigMap, in, registry.WriteOptions{}))
 	}
-	items, err := r.DeleteCollection(ctx, core.ConfigMap, "default", registry.DeleteOptions{}, registry.ListOptions{Labels: "app=web"})
-	if err != nil || len(items) != 2 {
-		t.Errorf("%d items, %v", len(items), err)
+	list, err := r.DeleteCollection(ctx, core.ConfigMap, "default", registry.DeleteOptions{}, registry.ListOptions{Labels: "app=web"})
+	if err != nil || len(list.Items) != 2 {
+		t.Errorf("%d items, %v", len(list.Items), err)
 	}
 	if left := storetest.Keys(t, store, "/registry/configmaps/default/"); len(left) != 1 || left[0] != "c" {
 		t.Errorf("left %v", left)

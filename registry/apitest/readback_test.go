@@ -43,12 +43,41 @@ var samples = map[string]string{
 	"Lease":          `"spec":{"holderIdentity":"a","leaseDurationSeconds":40,"leaseTransitions":1,"acquireTime":"2026-01-01T00:00:00.000001Z","renewTime":"2026-01-01T00:00:00.000001Z"}`,
 	"EndpointSlice":  `"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true}}],"ports":[{"name":"http","port":80}]`,
 
-	"Role":               `"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]}]`,
-	"ClusterRole":        `"rules":[{"verbs":["get"],"nonResourceURLs":["/healthz"]}],"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"a":"b"}}]}`,
-	"RoleBinding":        `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"alice"}]`,
-	"ClusterRoleBinding": `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"r"},"subjects":[{"kind":"ServiceAccount","namespace":"n","name":"a"}]`,
-	"PriorityClass":      `"value":1000,"description":"d","preemptionPolicy":"Never"`,
-	"RuntimeClass":       `"handler":"runsc","overhead":{"podFixed":{"cpu":"10m","memory":"1Mi"}},"scheduling":{"nodeSelector":{"a":"b"},"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}`,
+	"Role":                             `"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]}]`,
+	"ClusterRole":                      `"rules":[{"verbs":["get"],"nonResourceURLs":["/healthz"]}],"aggregationRule":{"clusterRoleSelectors":[{"matchLabels":{"a":"b"}}]}`,
+	"RoleBinding":                      `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"alice"}]`,
+	"ClusterRoleBinding":               `"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"r"},"subjects":[{"kind":"ServiceAccount","namespace":"n","name":"a"}]`,
+	"PriorityClass":                    `"value":1000,"description":"d","preemptionPolicy":"Never"`,
+	"CertificateSigningRequest":        `"spec":{"request":"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlHUE1FTUNBUUF3RURFT01Bd0dBMVVFQXhNRllXeHBZMlV3S2pBRkJnTXJaWEFESVFCR3FRemJVeXhtMk9XYgpXZnpRYkpmRmhTWXdIbUZFYUgrem9VdDlTcW1oNUtBQU1BVUdBeXRsY0FOQkFBaXJLTzJGbnB4SzAvVWhMOE5yCkRCM28vd2lYTEZ1MUhvaitpWXFXWDZjTHVHcVQ0NTJIUXNQejdPQWY0NENqZUhWT0I0cDZibUxlSGNOZXorUW0KZEFvPQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K","signerName":"example.com/s","expirationSeconds":3600,"usages":["client auth"],"username":"x"},"status":{"conditions":[{"type":"Failed","status":"True","lastUpdateTime":"2026-01-01T00:00:00Z"}]}`,
+	"MutatingWebhookConfiguration":     `"webhooks":[{"name":"a.example.com","sideEffects":"None","admissionReviewVersions":["v1"],"timeoutSeconds":5,"clientConfig":{"caBundle":"AAAA","service":{"namespace":"n","name":"s","port":443}},"rules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"]}]}]`,
+	"ValidatingWebhookConfiguration":   `"webhooks":[{"name":"a.example.com","sideEffects":"None","admissionReviewVersions":["v1"],"timeoutSeconds":5,"clientConfig":{"caBundle":"AAAA","service":{"namespace":"n","name":"s","port":443}},"rules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"]}]}]`,
+	"ValidatingAdmissionPolicy":        `"spec":{"matchConstraints":{"resourceRules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"]}]},"validations":[{"expression":"true"}]},"status":{"observedGeneration":1,"conditions":[{"type":"Ready","status":"True","reason":"R","message":"m","lastTransitionTime":"2026-01-01T00:00:00Z"}]}`,
+	"MutatingAdmissionPolicy":          `"spec":{"matchConstraints":{"resourceRules":[{"operations":["CREATE"],"apiGroups":[""],"apiVersions":["v1"],"resources":["pods"]}]},"reinvocationPolicy":"Never","mutations":[{"patchType":"JSONPatch","jsonPatch":{"expression":"[]"}}]}`,
+	"ValidatingAdmissionPolicyBinding": `"spec":{"policyName":"p","validationActions":["Deny"],"paramRef":{"name":"x","parameterNotFoundAction":"Deny"}}`,
+	"MutatingAdmissionPolicyBinding":   `"spec":{"policyName":"p","paramRef":{"name":"x","parameterNotFoundAction":"Deny"}}`,
+	"FlowSchema":                       `"spec":{"priorityLevelConfiguration":{"name":"l"},"matchingPrecedence":7,"rules":[{"subjects":[{"kind":"Group","group":{"name":"g"}}],"nonResourceRules":[{"verbs":["*"],"nonResourceURLs":["*"]}]}]},"status":{"conditions":[{"type":"Dangling","status":"False","lastTransitionTime":"2026-01-01T00:00:00Z"}]}`,
+	"PriorityLevelConfiguration":       `"spec":{"type":"Limited","limited":{"nominalConcurrencyShares":7,"limitResponse":{"type":"Queue","queuing":{"queues":64,"handSize":6,"queueLengthLimit":50}}}},"status":{"conditions":[{"type":"a","status":"False","lastTransitionTime":"2026-01-01T00:00:00Z"}]}`,
+	"DeviceClass":                      `"spec":{"selectors":[{"cel":{"expression":"true"}}],"config":[{"opaque":{"driver":"d.example.com","parameters":{"a":1}}}]}`,
+	"ResourceClaim":                    `"spec":{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"c","count":2,"tolerations":[{"key":"k","operator":"Exists","tolerationSeconds":3}]}}]}},"status":{"allocation":{"devices":{"results":[{"request":"gpu","driver":"d","pool":"p","device":"x"}]},"allocationTimestamp":"2026-01-01T00:00:00Z"}}`,
+	"ResourceClaimTemplate":            `"spec":{"metadata":{"labels":{"a":"b"}},"spec":{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"c","count":2,"tolerations":[{"key":"k","operator":"Exists","tolerationSeconds":3}]}}]}}}`,
+	"ResourceSlice":                    `"spec":{"driver":"d","nodeName":"n","pool":{"name":"p","resourceSliceCount":1},"devices":[{"name":"x","attributes":{"a":{"int":1}},"capacity":{"memory":{"value":"1Gi"}},"taints":[{"key":"k","effect":"NoSchedule","timeAdded":"2026-01-01T00:00:00Z"}]}]}`,
+	"APIService":                       `"spec":{"group":"{name}","version":"v1","groupPriorityMinimum":7,"versionPriority":7},"status":{}`,
+	"RuntimeClass":                     `"handler":"runsc","overhead":{"podFixed":{"cpu":"10m","memory":"1Mi"}},"scheduling":{"nodeSelector":{"a":"b"},"tolerations":[{"key":"k","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}]}`,
+	"PersistentVolumeClaim":            `"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}},"storageClassName":"fast","volumeMode":"Block","dataSource":{"kind":"PersistentVolumeClaim","name":"a"}},"status":{"capacity":{"storage":"1Gi"},` + status + `}`,
+	"PersistentVolume":                 `"spec":{"capacity":{"storage":"1Gi"},"accessModes":["ReadWriteOnce"],"local":{"path":"/a"},"mountOptions":["ro"],"nodeAffinity":{"required":{"nodeSelectorTerms":[{"matchExpressions":[{"key":"a","operator":"Exists"}]}]}},"claimRef":{"namespace":"default","name":"a"}},"status":{"phase":"Bound","lastPhaseTransitionTime":"2026-01-01T00:00:00Z"}`,
+	"ResourceQuota":                    `"spec":{"hard":{"pods":"10","cpu":"1500m"},"scopes":["Terminating"],"scopeSelector":{"matchExpressions":[{"scopeName":"PriorityClass","operator":"In","values":["a"]}]}},"status":{"hard":{"pods":"10"},"used":{"pods":"1"}}`,
+	"LimitRange":                       `"spec":{"limits":[{"type":"Container","max":{"cpu":"2"},"min":{"cpu":"100m"},"default":{"cpu":"1"},"maxLimitRequestRatio":{"cpu":"3"}}]}`,
+	"Ingress":                          `"spec":{"ingressClassName":"a","rules":[{"host":"a.b","http":{"paths":[{"path":"/","pathType":"Prefix","backend":{"service":{"name":"web","port":{"number":80}}}}]}}],"tls":[{"hosts":["a.b"],"secretName":"s"}]},"status":{"loadBalancer":{"ingress":[{"ip":"10.0.0.1","ports":[{"port":80,"protocol":"TCP"}]}]}}`,
+	"IngressClass":                     `"spec":{"controller":"a.b/c","parameters":{"kind":"K","name":"n"}}`,
+	"NetworkPolicy":                    `"spec":{"podSelector":{"matchLabels":{"a":"b"}},"ingress":[{"ports":[{"port":80,"endPort":90},{"port":"http"}],"from":[{"ipBlock":{"cidr":"10.0.0.0/8","except":["10.1.0.0/16"]}}]}]}`,
+	"IPAddress":                        `"spec":{"parentRef":{"resource":"services","namespace":"default","name":"web"}}`,
+	"ServiceCIDR":                      `"spec":{"cidrs":["10.0.0.0/24"]},"status":{` + status + `}`,
+	"StorageClass":                     `"provisioner":"a.b/c","parameters":{"a":"b"},"allowVolumeExpansion":true,"allowedTopologies":[{"matchLabelExpressions":[{"key":"zone","values":["a"]}]}]`,
+	"CSIDriver":                        `"spec":{"attachRequired":false,"fsGroupPolicy":"File","tokenRequests":[{"audience":"a","expirationSeconds":3600}],"nodeAllocatableUpdatePeriodSeconds":30}`,
+	"CSINode":                          `"spec":{"drivers":[{"name":"a.b","nodeID":"n","topologyKeys":["zone"],"allocatable":{"count":3}}]}`,
+	"CSIStorageCapacity":               `"storageClassName":"fast","capacity":"1Gi","maximumVolumeSize":"512Mi","nodeTopology":{"matchLabels":{"a":"b"}}`,
+	"VolumeAttachment":                 `"spec":{"attacher":"a.b","nodeName":"n","source":{"persistentVolumeName":"pv"}},"status":{"attached":true,"attachError":{"time":"2026-01-01T00:00:00Z","message":"m","errorCode":3}}`,
+	"VolumeAttributesClass":            `"driverName":"a.b","parameters":{"iops":"1"}`,
 }
 
 var odd = []string{
@@ -86,7 +115,7 @@ func TestEveryWriteIsWhatAReadGives(t *testing.T) {
 			const tries = 400
 			for n := range tries {
 				update := []string{"create", "", "status"}[n%3]
-				data := oddSample(t, k, fmt.Sprintf("%s-%d", strings.ToLower(k.Kind), n/3), random)
+				data := oddSample(t, k, sampleName(k, n/3), random)
 				it, err := writeAs(ctx, writer, k, data, update)
 				if ctx.Err() != nil {
 					t.Fatalf("after %d tries: %v", n, err)
@@ -112,6 +141,14 @@ func TestEveryWriteIsWhatAReadGives(t *testing.T) {
 	}
 }
 
+// sampleName is a name of the nth object of a kind.
+func sampleName(k *schema.Kind, n int) string {
+	if k.Kind == "IPAddress" {
+		return fmt.Sprintf("10.0.%d.%d", n/200, n%200)
+	}
+	return fmt.Sprintf("%s-%d", strings.ToLower(k.Kind), n)
+}
+
 // oddSample is the sample of k with up to two of its values exchanged for odd ones.
 func oddSample(t *testing.T, k *schema.Kind, name string, random *rand.Rand) []byte {
 	t.Helper()
@@ -119,7 +156,11 @@ func oddSample(t *testing.T, k *schema.Kind, name string, random *rand.Rand) []b
 	if k.Namespaced {
 		namespace = `,"namespace":"default"`
 	}
-	text := `{"metadata":{"name":"` + name + `"` + namespace + `,` + times + `},` + samples[k.Kind] + `}`
+	sample := strings.ReplaceAll(samples[k.Kind], "{name}", name)
+	if k.Kind == "APIService" {
+		name = "v1." + name
+	}
+	text := `{"metadata":{"name":"` + name + `"` + namespace + `,` + times + `},` + sample + `}`
 	var tree any
 	if err := json.Unmarshal([]byte(text), &tree); err != nil {
 		t.Fatalf("%v\n%s", err, text)

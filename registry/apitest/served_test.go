@@ -240,9 +240,9 @@ func TestKindWithoutGoType(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		gone, err := r.DeleteCollection(ctx, k, "default", registry.DeleteOptions{}, registry.ListOptions{})
-		if err != nil || len(gone) != 2 {
-			t.Errorf("deleted %v, %v", gone, err)
+		list, err := r.DeleteCollection(ctx, k, "default", registry.DeleteOptions{}, registry.ListOptions{})
+		if err != nil || len(list.Items) != 2 {
+			t.Errorf("deleted %v, %v", list.Items, err)
 		}
 	})
 }

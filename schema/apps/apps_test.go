@@ -8,17 +8,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/schema/internal/checktest"
 )
 
 func ptr[T any](v T) *T { return &v }
-
-func texts(errs field.ErrorList) (list []string) {
-	for _, e := range errs {
-		list = append(list, e.Error())
-	}
-	return list
-}
 
 func simpleDeployment() *appsv1.Deployment {
 	labels := map[string]string{"app": "web"}
@@ -94,7 +88,7 @@ func TestDeploymentErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := simpleDeployment()
 			tt.in(d)
-			if diff := cmp.Diff(tt.want, texts(Deployment.Validate(d))); diff != "" {
+			if diff := cmp.Diff(tt.want, checktest.Texts(Deployment.Validate(d))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -106,7 +100,7 @@ func TestSelectorIsImmutable(t *testing.T) {
 	d.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web", "a": "b"}}
 	d.Spec.Template.Labels = map[string]string{"app": "web", "a": "b"}
 	want := []string{`spec.selector: Invalid value: {"matchLabels":{"a":"b","app":"web"}}: field is immutable`}
-	if diff := cmp.Diff(want, texts(Deployment.ValidateUpdate(d, old))); diff != "" {
+	if diff := cmp.Diff(want, checktest.Texts(Deployment.ValidateUpdate(d, old))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -162,12 +156,12 @@ func TestStatusErrors(t *testing.T) {
 		"status.availableReplicas: Invalid value: 1: cannot be greater than readyReplicas",
 		"status.collisionCount: Invalid value: 1: cannot be decremented",
 	}
-	if diff := cmp.Diff(want, texts(Deployment.Subresource("status").Validate(d, old))); diff != "" {
+	if diff := cmp.Diff(want, checktest.Texts(Deployment.Subresource("status").Validate(d, old))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	rs := &appsv1.ReplicaSet{Status: appsv1.ReplicaSetStatus{FullyLabeledReplicas: 1}}
 	want = []string{"status.fullyLabeledReplicas: Invalid value: 1: cannot be greater than status.replicas"}
-	if diff := cmp.Diff(want, texts(ReplicaSet.Subresource("status").Validate(rs, rs))); diff != "" {
+	if diff := cmp.Diff(want, checktest.Texts(ReplicaSet.Subresource("status").Validate(rs, rs))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/schema/internal/checktest"
 )
 
 func simpleStatefulSet() *appsv1.StatefulSet {
@@ -65,14 +67,14 @@ func TestStatefulSetErrors(t *testing.T) {
 			s.Spec.PersistentVolumeClaimRetentionPolicy.WhenScaled = "Keep"
 		}, []string{
 			`spec.podManagementPolicy: Invalid value: "x": must be 'OrderedReady' or 'Parallel'`,
-			`spec.updateStrategy.rollingUpdate: Invalid value: {}: only allowed for updateStrategy 'RollingUpdate'`,
+			`spec.updateStrategy.rollingUpdate: Invalid value: {"Partition":0,"MaxUnavailable":null}: only allowed for updateStrategy 'RollingUpdate'`,
 			`spec.persistentVolumeClaimRetentionPolicy.whenScaled: Unsupported value: "Keep": supported values: "Retain", "Delete"`,
 		}},
 		{"strategy", func(s *appsv1.StatefulSet) {
 			s.Spec.UpdateStrategy.Type = "x"
 			s.Spec.UpdateStrategy.RollingUpdate = nil
 		},
-			[]string{`spec.updateStrategy: Invalid value: {"type":"x"}: must be 'RollingUpdate' or 'OnDelete'`}},
+			[]string{`spec.updateStrategy: Invalid value: {"Type":"x","RollingUpdate":null}: must be 'RollingUpdate' or 'OnDelete'`}},
 		{"rolling", func(s *appsv1.StatefulSet) {
 			s.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{Partition: ptr(int32(-1)), MaxUnavailable: ptr(intstr.FromString("0%"))}
 		}, []string{
@@ -104,7 +106,7 @@ func TestStatefulSetErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := simpleStatefulSet()
 			tt.in(s)
-			if diff := cmp.Diff(tt.want, texts(StatefulSet.Validate(s))); diff != "" {
+			if diff := cmp.Diff(tt.want, checktest.Texts(StatefulSet.Validate(s))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -135,7 +137,7 @@ func TestStatefulSetUpdates(t *testing.T) {
 			if tt.in(s); tt.old != nil {
 				tt.old(old)
 			}
-			if diff := cmp.Diff(tt.want, texts(StatefulSet.ValidateUpdate(s, old))); diff != "" {
+			if diff := cmp.Diff(tt.want, checktest.Texts(StatefulSet.ValidateUpdate(s, old))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -191,7 +193,7 @@ func TestDaemonSetErrors(t *testing.T) {
 			"spec.revisionHistoryLimit: Invalid value: -1: must be greater than or equal to 0",
 		}},
 		{"strategy", func(ds *appsv1.DaemonSet) { ds.Spec.UpdateStrategy = appsv1.DaemonSetUpdateStrategy{Type: "x"} },
-			[]string{`spec.updateStrategy: Unsupported value: {"type":"x"}: supported values: "RollingUpdate", "OnDelete"`}},
+			[]string{`spec.updateStrategy: Unsupported value: {"Type":"x","RollingUpdate":null}: supported values: "RollingUpdate", "OnDelete"`}},
 		{"both", rolling(intstr.FromInt32(1), intstr.FromInt32(1)), []string{"spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero"}},
 		{"none", rolling(intstr.FromInt32(0), intstr.FromString("0%")), []string{"spec.updateStrategy.rollingUpdate.maxUnavailable: Required value: cannot be 0 when maxSurge is 0"}},
 		{"too much", rolling(intstr.FromInt32(0), intstr.FromString("101%")), []string{`spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: "101%": must not be greater than 100%`}},
@@ -199,7 +201,7 @@ func TestDaemonSetErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			ds := simpleDaemonSet()
 			tt.in(ds)
-			if diff := cmp.Diff(tt.want, texts(DaemonSet.Validate(ds))); diff != "" {
+			if diff := cmp.Diff(tt.want, checktest.Texts(DaemonSet.Validate(ds))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -210,7 +212,7 @@ func TestDaemonSetErrors(t *testing.T) {
 		`spec.selector: Invalid value: {"matchLabels":{"a":"b"}}: field is immutable`,
 		"spec.template.metadata.labels: Invalid value: {\"app\":\"web\"}: `selector` does not match template `labels`",
 	}
-	if diff := cmp.Diff(want, texts(DaemonSet.ValidateUpdate(ds, simpleDaemonSet()))); diff != "" {
+	if diff := cmp.Diff(want, checktest.Texts(DaemonSet.ValidateUpdate(ds, simpleDaemonSet()))); diff != "" {
 		t.Errorf("update (-want +got):\n%s", diff)
 	}
 }
@@ -268,12 +270,12 @@ func TestControllerRevisionErrors(t *testing.T) {
 		{revision(1, "[]"), []string{"data: Required value: data must be a valid JSON object"}},
 		{revision(1, "{"), []string{`data: Invalid value: "<value omitted>": error parsing data: unexpected end of JSON input`}},
 	} {
-		if diff := cmp.Diff(tt.want, texts(ControllerRevision.Validate(tt.in))); diff != "" {
+		if diff := cmp.Diff(tt.want, checktest.Texts(ControllerRevision.Validate(tt.in))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tt.in.Data.Raw, diff)
 		}
 	}
 	want := []string{`data: Invalid value: {"a":2}: field is immutable`}
-	if diff := cmp.Diff(want, texts(ControllerRevision.ValidateUpdate(revision(1, `{"a":2}`), revision(1, `{"a":1}`)))); diff != "" {
+	if diff := cmp.Diff(want, checktest.Texts(ControllerRevision.ValidateUpdate(revision(1, `{"a":2}`), revision(1, `{"a":1}`)))); diff != "" {
 		t.Errorf("update (-want +got):\n%s", diff)
 	}
 }
@@ -301,7 +303,7 @@ func TestSetStatusErrors(t *testing.T) {
 			"status.collisionCount: Invalid value: 0: cannot be decremented",
 		}},
 	} {
-		if diff := cmp.Diff(tt.want, texts(tt.got)); diff != "" {
+		if diff := cmp.Diff(tt.want, checktest.Texts(tt.got)); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}

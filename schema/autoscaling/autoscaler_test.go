@@ -12,24 +12,17 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/randfill"
 	"sigs.k8s.io/yaml"
 
 	"gantry/schema"
+	"gantry/schema/internal/checktest"
 	"gantry/schema/kinds/kindstest"
 )
 
 func to[T any](v T) *T { return &v }
 
 func quantity(text string) *resource.Quantity { return to(resource.MustParse(text)) }
-
-func texts(errs field.ErrorList) (list []string) {
-	for _, e := range errs {
-		list = append(list, e.Error())
-	}
-	return list
-}
 
 func parse[T any](t *testing.T, text string) *T {
 	t.Helper()
@@ -168,7 +161,7 @@ func TestErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			a := simpleAutoscaler()
 			tt.in(a)
-			if diff := cmp.Diff(tt.want, texts(HorizontalPodAutoscaler.Validate(a))); diff != "" {
+			if diff := cmp.Diff(tt.want, checktest.Texts(HorizontalPodAutoscaler.Validate(a))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -183,17 +176,17 @@ func TestUpdates(t *testing.T) {
 	old := simpleAutoscaler(external)
 	old.Spec.MinReplicas, old.Spec.ScaleTargetRef.APIVersion = to(int32(0)), "v1"
 	a := old.DeepCopy()
-	if got := texts(HorizontalPodAutoscaler.ValidateUpdate(a, old)); got != nil {
+	if got := checktest.Texts(HorizontalPodAutoscaler.ValidateUpdate(a, old)); got != nil {
 		t.Errorf("got %q", got)
 	}
 	a.Spec.ScaleTargetRef.APIVersion = "v2"
 	want := []string{`spec.scaleTargetRef.apiVersion: Invalid value: "v2": apiVersion must specify API group`}
-	if diff := cmp.Diff(want, texts(HorizontalPodAutoscaler.ValidateUpdate(a, old))); diff != "" {
+	if diff := cmp.Diff(want, checktest.Texts(HorizontalPodAutoscaler.ValidateUpdate(a, old))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	a.Status = autoscalingv2.HorizontalPodAutoscalerStatus{CurrentReplicas: -1, DesiredReplicas: 3}
 	want = []string{"status.currentReplicas: Invalid value: -1: must be greater than or equal to 0"}
-	if diff := cmp.Diff(want, texts(HorizontalPodAutoscaler.Subresource("status").Validate(a, old))); diff != "" {
+	if diff := cmp.Diff(want, checktest.Texts(HorizontalPodAutoscaler.Subresource("status").Validate(a, old))); diff != "" {
 		t.Errorf("status (-want +got):\n%s", diff)
 	}
 	if HorizontalPodAutoscaler.PrepareUpdate(a, old); a.Status.DesiredReplicas != 0 || a.Generation != 0 {

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/schema"
+	"gantry/schema/internal/checktest"
 )
 
 func simpleCronJob() *batchv1.CronJob {
@@ -76,7 +77,7 @@ func TestCronJobErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := simpleCronJob()
 			tt.in(c)
-			if diff := cmp.Diff(tt.want, texts(CronJob.Validate(c))); diff != "" {
+			if diff := cmp.Diff(tt.want, checktest.Texts(CronJob.Validate(c))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -90,7 +91,7 @@ func TestCronJobUpdates(t *testing.T) {
 	c := old.DeepCopy()
 	c.Spec.Schedule = "TZ=UTC 2 * * * *"
 	want := []string{`spec.schedule: Invalid value: "TZ=UTC 2 * * * *": cannot use both timeZone field and TZ or CRON_TZ in schedule`}
-	if diff := cmp.Diff(want, texts(CronJob.ValidateUpdate(c, old))); diff != "" {
+	if diff := cmp.Diff(want, checktest.Texts(CronJob.ValidateUpdate(c, old))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	want = []string{"cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"}
@@ -98,7 +99,7 @@ func TestCronJobUpdates(t *testing.T) {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
 	c.Spec.Schedule = strings.Repeat("1,", 1<<20)
-	if diff := cmp.Diff([]string{"spec.schedule: Too long: may not be more than 4096 bytes"}, texts(CronJob.Bound(c))); diff != "" {
+	if diff := cmp.Diff([]string{"spec.schedule: Too long: may not be more than 4096 bytes"}, checktest.Texts(CronJob.Bound(c))); diff != "" {
 		t.Errorf("bound (-want +got):\n%s", diff)
 	}
 }

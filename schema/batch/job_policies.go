@@ -20,11 +20,9 @@ const (
 )
 
 var (
-	failureActions     = []batchv1.PodFailurePolicyAction{batchv1.PodFailurePolicyActionCount, batchv1.PodFailurePolicyActionFailIndex, batchv1.PodFailurePolicyActionFailJob, batchv1.PodFailurePolicyActionIgnore}
-	exitCodeOperators  = []batchv1.PodFailurePolicyOnExitCodesOperator{batchv1.PodFailurePolicyOnExitCodesOpIn, batchv1.PodFailurePolicyOnExitCodesOpNotIn}
-	conditionStatuses  = []corev1.ConditionStatus{corev1.ConditionFalse, corev1.ConditionTrue, corev1.ConditionUnknown}
-	notOneOfConditions = "specifying one of OnExitCodes and OnPodConditions is required"
-	bothOfConditions   = "specifying both OnExitCodes and OnPodConditions is not supported"
+	failureActions    = []batchv1.PodFailurePolicyAction{batchv1.PodFailurePolicyActionCount, batchv1.PodFailurePolicyActionFailIndex, batchv1.PodFailurePolicyActionFailJob, batchv1.PodFailurePolicyActionIgnore}
+	exitCodeOperators = []batchv1.PodFailurePolicyOnExitCodesOperator{batchv1.PodFailurePolicyOnExitCodesOpIn, batchv1.PodFailurePolicyOnExitCodesOpNotIn}
+	conditionStatuses = []corev1.ConditionStatus{corev1.ConditionFalse, corev1.ConditionTrue, corev1.ConditionUnknown}
 )
 
 func checkFailurePolicy(f *check.Errors, spec *batchv1.JobSpec, p *field.Path) {
@@ -60,9 +58,9 @@ func checkFailureRule(f *check.Errors, spec *batchv1.JobSpec, r *batchv1.PodFail
 	}
 	switch codes, conditions := r.OnExitCodes != nil, len(r.OnPodConditions) > 0; {
 	case codes && conditions:
-		f.Invalid(p, field.OmitValueType{}, bothOfConditions)
+		f.Invalid(p, field.OmitValueType{}, "specifying both OnExitCodes and OnPodConditions is not supported")
 	case !codes && !conditions:
-		f.Invalid(p, field.OmitValueType{}, notOneOfConditions)
+		f.Invalid(p, field.OmitValueType{}, "specifying one of OnExitCodes and OnPodConditions is required")
 	}
 }
 

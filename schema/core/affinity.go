@@ -31,19 +31,30 @@ func (c *podCheck) checkAffinity(p *field.Path) {
 
 func (c *podCheck) checkNodeAffinity(n *corev1.NodeAffinity, p *field.Path) {
 	if r := n.RequiredDuringSchedulingIgnoredDuringExecution; r != nil {
-		terms := p.Child(required, "nodeSelectorTerms")
-		if len(r.NodeSelectorTerms) == 0 {
-			c.Required(terms, "must have at least one node selector term")
-		}
-		for i := range r.NodeSelectorTerms {
-			c.checkNodeTerm(&r.NodeSelectorTerms[i], terms.Index(i), true)
-		}
+		c.checkNodeSelector(r, p.Child(required, "nodeSelectorTerms"), true)
 	}
 	for i := range n.PreferredDuringSchedulingIgnoredDuringExecution {
 		t, at := &n.PreferredDuringSchedulingIgnoredDuringExecution[i], p.Child(preferred).Index(i)
 		c.checkWeight(t.Weight, at)
 		c.checkNodeTerm(&t.Preference, at.Child("preference"), false)
 	}
+}
+
+// checkNodeSelector checks a requirement, whose terms are at p.
+func (c *podCheck) checkNodeSelector(s *corev1.NodeSelector, p *field.Path, values bool) {
+	if len(s.NodeSelectorTerms) == 0 {
+		c.Required(p, "must have at least one node selector term")
+	}
+	for i := range s.NodeSelectorTerms {
+		c.checkNodeTerm(&s.NodeSelectorTerms[i], p.Index(i), values)
+	}
+}
+
+// ValidateNodeSelector returns every error of the node selector at p, in another object than a pod.
+func ValidateNodeSelector(s *corev1.NodeSelector, p *field.Path) field.ErrorList {
+	var c podCheck
+	c.checkNodeSelector(s, p.Child("nodeSelectorTerms"), true)
+	return c.List
 }
 
 func (c *podCheck) checkWeight(weight int32, p *field.Path) {

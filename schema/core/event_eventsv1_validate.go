@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/schema"
@@ -26,7 +27,12 @@ func validateEventsV1(obj, old schema.Object) field.ErrorList {
 		checkEventUpdate(&f, e, old.(*corev1.Event))
 		return f.List
 	}
-	f.Each(field.NewPath("metadata", "name"), e.Name, nameIsSubdomain(e.Name, false))
+	if e.GenerateName != "" {
+		f.Each(field.NewPath("metadata", "generateName"), e.GenerateName, nameIsSubdomain(e.GenerateName, true))
+	}
+	if e.Name != "" {
+		f.Each(field.NewPath("metadata", "name"), e.Name, nameIsSubdomain(e.Name, false))
+	}
 	checkSeries(&f, e.Series)
 	if e.EventTime.IsZero() {
 		f.Required(field.NewPath("eventTime"), "")
@@ -53,10 +59,10 @@ func checkEventUpdate(f *check.Errors, e, old *corev1.Event) {
 		checkSeries(f, e.Series)
 	}
 	same := func(name string, value, before any) { f.Same(field.NewPath(name), value, before) }
-	same("involvedObject", e.InvolvedObject, old.InvolvedObject)
+	same("involvedObject", shownReference(e.InvolvedObject), shownReference(old.InvolvedObject))
 	same("reason", e.Reason, old.Reason)
 	same("message", e.Message, old.Message)
-	same("source", e.Source, old.Source)
+	same("source", shownSource(e.Source), shownSource(old.Source))
 	same("firstTimestamp", e.FirstTimestamp, old.FirstTimestamp)
 	same("lastTimestamp", e.LastTimestamp, old.LastTimestamp)
 	same("count", e.Count, old.Count)
@@ -66,10 +72,23 @@ func checkEventUpdate(f *check.Errors, e, old *corev1.Event) {
 		same("eventTime", e.EventTime, old.EventTime)
 	}
 	same("action", e.Action, old.Action)
-	same("related", e.Related, old.Related)
+	same("related", (*shownReference)(e.Related), (*shownReference)(old.Related))
 	same("reportingController", e.ReportingController, old.ReportingController)
 	same("reportingInstance", e.ReportingInstance, old.ReportingInstance)
 }
+
+// shownReference and shownSource are what they are in Kubernetes' errors, which show them by the names of their Go fields.
+type shownReference struct {
+	Kind            string
+	Namespace       string
+	Name            string
+	UID             types.UID
+	APIVersion      string
+	ResourceVersion string
+	FieldPath       string
+}
+
+type shownSource struct{ Component, Host string }
 
 func checkSeries(f *check.Errors, s *corev1.EventSeries) {
 	if s == nil {

@@ -30,6 +30,7 @@ var Namespace = &schema.Kind{
 	},
 	Verbs:               []string{"create", "delete", "get", "list", "patch", "update", "watch"}, // not deletecollection
 	UnconditionalUpdate: true,
+	ReturnsDeleted:      true,
 	ValidateName:        apivalidation.NameIsDNSLabel,
 
 	PrepareCreate:  schema.Preparation(prepareNamespaceCreate),

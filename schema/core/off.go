@@ -20,17 +20,16 @@ func DropOff(spec, old *corev1.PodSpec) {
 }
 
 func dropSignals(spec, old *corev1.PodSpec) {
-	used := false
-	eachLifecycle(old, func(l *corev1.Lifecycle) { used = used || l.StopSignal != nil })
-	if !used {
-		eachLifecycle(spec, func(l *corev1.Lifecycle) { l.StopSignal = nil })
+	for _, ctr := range pods.Containers(old) {
+		if ctr.Lifecycle != nil && ctr.Lifecycle.StopSignal != nil {
+			return
+		}
 	}
-}
-
-func eachLifecycle(spec *corev1.PodSpec, visit func(*corev1.Lifecycle)) {
 	for _, ctr := range pods.Containers(spec) {
-		if ctr.Lifecycle != nil {
-			visit(ctr.Lifecycle)
+		if l := ctr.Lifecycle; l != nil && l.StopSignal != nil {
+			if l.StopSignal = nil; *l == (corev1.Lifecycle{}) {
+				ctr.Lifecycle = nil
+			}
 		}
 	}
 }

@@ -27,6 +27,7 @@ var Pod = &schema.Kind{
 
 	Subresources:        podSubresources,
 	UnconditionalUpdate: true,
+	ReturnsDeleted:      true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
 	PrepareCreate:  schema.Preparation(preparePodCreate),

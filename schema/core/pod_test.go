@@ -161,7 +161,11 @@ func TestPodWarnings(t *testing.T) {
 metadata: {name: a.b, namespace: default}
 spec:
   nodeSelector: {beta.kubernetes.io/os: linux}
-  topologySpreadConstraints: [{topologyKey: zone}]
+  affinity:
+    nodeAffinity:
+      requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: failure-domain.beta.kubernetes.io/zone, operator: In, values: [a]}]}]}
+      preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [{key: node-role.kubernetes.io/master, operator: In, values: ["a b"]}]}}]
+  topologySpreadConstraints: [{topologyKey: beta.kubernetes.io/instance-type}]
   imagePullSecrets: [{name: x}, {name: x}]
   containers:
   - name: c
@@ -173,6 +177,10 @@ spec:
 	want := []string{
 		"metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [must not contain dots]",
 		`spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead`,
+		`spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0].key: failure-domain.beta.kubernetes.io/zone is deprecated since v1.17; use "topology.kubernetes.io/zone" instead`,
+		`spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].key: node-role.kubernetes.io/master is use "node-role.kubernetes.io/control-plane" instead`,
+		"spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].values[0]: a b is invalid, a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')",
+		`spec.topologySpreadConstraints[0].topologyKey: beta.kubernetes.io/instance-type is deprecated since v1.17; use "node.kubernetes.io/instance-type" instead`,
 		"spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod",
 		"spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+",
 		`spec.imagePullSecrets[1].name: duplicate name "x"`,

@@ -31,8 +31,9 @@ var PodTemplate = &schema.Kind{
 		Default: schema.Preparation(func(t *corev1.PodTemplate) { DefaultPodSpec(&t.Template.Spec) }),
 	},
 	Plural: "podtemplates", Singular: "podtemplate",
-	Namespaced: true,
-	Prefix:     "podtemplates",
+	Namespaced:     true,
+	ReturnsDeleted: true,
+	Prefix:         "podtemplates",
 
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,

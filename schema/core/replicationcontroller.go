@@ -35,7 +35,7 @@ var ReplicationController = &schema.Kind{
 		schema.Status(prepareReplicationControllerStatus, validateReplicationControllerStatus),
 	},
 	UnconditionalUpdate: true,
-	ValidateName:        apivalidation.NameIsDNSSubdomain,
+	ValidateName:        replicationControllerName,
 	OrphansDependents:   true,
 
 	PrepareCreate:  schema.Preparation(prepareReplicationControllerCreate),
@@ -44,6 +44,14 @@ var ReplicationController = &schema.Kind{
 	Validate:       schema.Validation(validateReplicationController),
 	ValidateUpdate: schema.UpdateValidation(validateReplicationControllerUpdate),
 	Warnings:       schema.Warnings(replicationControllerWarnings),
+}
+
+// replicationControllerName checks no generateName: the name made of it is checked.
+func replicationControllerName(name string, prefix bool) []string {
+	if prefix {
+		return nil
+	}
+	return apivalidation.NameIsDNSSubdomain(name, false)
 }
 
 func defaultReplicationController(rc *corev1.ReplicationController) {

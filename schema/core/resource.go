@@ -42,8 +42,8 @@ func isNative(name corev1.ResourceName) bool {
 	return !strings.Contains(string(name), "/") || strings.Contains(string(name), corev1.ResourceDefaultNamespacePrefix)
 }
 
-// isExtended tells whether a resource is an extended one, of a device plugin or an admin.
-func isExtended(name corev1.ResourceName) bool {
+// IsExtendedResource tells whether a resource is one that a device plug-in or driver may offer: of a domain that is not Kubernetes' own.
+func IsExtendedResource(name corev1.ResourceName) bool {
 	const quota = corev1.DefaultResourceRequestsPrefix
 	return !isNative(name) && !strings.HasPrefix(string(name), quota) && len(validation.IsQualifiedName(quota+string(name))) == 0
 }
@@ -83,7 +83,7 @@ func (c *podCheck) containerResource(name corev1.ResourceName, p *field.Path) {
 		if !slices.Contains(standardResources[:3], name) && !isHugePage(name) {
 			c.Invalid(p, name, "must be a standard resource for containers")
 		}
-	} else if !isNative(name) && !isExtended(name) {
+	} else if !isNative(name) && !IsExtendedResource(name) {
 		c.Invalid(p, name, "doesn't follow extended resource name standard")
 	}
 }
@@ -103,7 +103,7 @@ func checkQuantity(f *check.Errors, name corev1.ResourceName, q resource.Quantit
 	if isCPUOrMemory(name) {
 		return
 	}
-	if (slices.Contains(countedResources, name) || isExtended(name)) && q.MilliValue()%1000 != 0 {
+	if (slices.Contains(countedResources, name) || IsExtendedResource(name)) && q.MilliValue()%1000 != 0 {
 		f.Invalid(p, q, "must be an integer")
 	}
 }

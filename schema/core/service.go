@@ -26,6 +26,7 @@ var Service = &schema.Kind{
 		schema.Status(prepareServiceStatus, validateServiceStatus),
 	},
 	UnconditionalUpdate: true,
+	ReturnsDeleted:      true,
 	CreateOnUpdate:      true,
 	ValidateName:        apivalidation.NameIsDNSLabel,
 

@@ -20,7 +20,9 @@ var ServiceAccount = &schema.Kind{
 	Namespaced: true,
 	Prefix:     "serviceaccounts",
 
-	ValidateName: apivalidation.NameIsDNSSubdomain,
+	UnconditionalUpdate: true,
+	ReturnsDeleted:      true,
+	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
 	PrepareCreate:  schema.Preparation(prepareServiceAccount),
 	PrepareUpdate:  schema.UpdatePreparation(func(sa, _ *corev1.ServiceAccount) { prepareServiceAccount(sa) }),

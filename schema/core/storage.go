@@ -204,12 +204,7 @@ func (c *podCheck) checkStorageOS(s *corev1.StorageOSVolumeSource, p *field.Path
 }
 
 func (c *podCheck) checkCSI(s *corev1.CSIVolumeSource, p *field.Path) {
-	if driver := p.Child("driver"); c.Set(driver, s.Driver) {
-		if len(s.Driver) > 63 {
-			c.Add(field.TooLong(driver, "", 63))
-		}
-		c.Each(driver, s.Driver, subdomainErrors(strings.ToLower(s.Driver)))
-	}
+	CheckDriverName(&c.Errors, s.Driver, p.Child("driver"))
 	if ref := s.NodePublishSecretRef; ref != nil && c.Set(p.Child("nodePublishSecretRef", "name"), ref.Name) {
 		c.Subdomain(p.Child("name"), ref.Name)
 	}

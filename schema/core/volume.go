@@ -37,6 +37,8 @@ func (c *podCheck) checkVolumes(list *field.Path) {
 	}
 }
 
+const longPortal = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified."
+
 // claimsMade are the names of the claims that are created for ephemeral volumes.
 func (c *podCheck) claimsMade() map[string]bool {
 	made := map[string]bool{}
@@ -97,7 +99,7 @@ func (c *podCheck) checkSource(v *corev1.Volume, p *field.Path) {
 		c.Required(p, "must specify a volume type")
 	}
 	if s := v.ISCSI; s != nil && s.InitiatorName != nil && len(v.Name+":"+s.TargetPortal) > 64 {
-		c.Invalid(p.Child("name"), v.Name, "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified.")
+		c.Invalid(p.Child("name"), v.Name, longPortal)
 	}
 }
 

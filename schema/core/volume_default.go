@@ -32,9 +32,7 @@ func defaultVolume(v *corev1.Volume) {
 	}
 	if v.Ephemeral != nil {
 		if t := v.Ephemeral.VolumeClaimTemplate; t != nil {
-			SetIfNil(&t.Spec.VolumeMode, corev1.PersistentVolumeFilesystem)
-			roundResources(t.Spec.Resources.Limits)
-			roundResources(t.Spec.Resources.Requests)
+			defaultClaimSpec(&t.Spec)
 		}
 	}
 	defaultStorage(v)

@@ -72,16 +72,30 @@ func (w *podWarner) say(p *field.Path, format string, args ...any) {
 
 func (w *podWarner) labels(spec *corev1.PodSpec) {
 	for _, key := range sortedKeys(spec.NodeSelector) {
-		if text, deprecated := NodeLabelDeprecation(key); deprecated {
-			w.say(w.spec.Child("nodeSelector").Key(key), "%s", text)
+		if note := NodeLabelNote(key); note != "" {
+			w.say(w.spec.Child("nodeSelector").Key(key), "%s", note)
 		}
+	}
+	if a := spec.Affinity; a != nil && a.NodeAffinity != nil {
+		w.nodeTerms(a.NodeAffinity, w.spec.Child("affinity", "nodeAffinity"))
 	}
 	for i, t := range spec.TopologySpreadConstraints {
 		p := w.spec.Child("topologySpreadConstraints").Index(i)
-		if text, deprecated := NodeLabelDeprecation(t.TopologyKey); deprecated {
-			w.say(p.Child("topologyKey"), "%s is %s", t.TopologyKey, text)
+		if note := NodeLabelNote(t.TopologyKey); note != "" {
+			w.say(p.Child("topologyKey"), "%s is %s", t.TopologyKey, note)
 		}
 		w.needsSelector(t.LabelSelector, p)
+	}
+}
+
+func (w *podWarner) nodeTerms(a *corev1.NodeAffinity, p *field.Path) {
+	if r := a.RequiredDuringSchedulingIgnoredDuringExecution; r != nil {
+		for i := range r.NodeSelectorTerms {
+			nodeTermWarnings(&r.NodeSelectorTerms[i], false, p.Child(required, "nodeSelectorTerms").Index(i), w.say)
+		}
+	}
+	for i := range a.PreferredDuringSchedulingIgnoredDuringExecution {
+		nodeTermWarnings(&a.PreferredDuringSchedulingIgnoredDuringExecution[i].Preference, true, p.Child(preferred).Index(i).Child("preference"), w.say)
 	}
 }
 

@@ -3,17 +3,23 @@ package kinds
 
 import (
 	"gantry/schema"
+	"gantry/schema/admissionregistration"
+	"gantry/schema/apiregistration"
 	"gantry/schema/apps"
 	"gantry/schema/autoscaling"
 	"gantry/schema/batch"
+	"gantry/schema/certificates"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
+	"gantry/schema/flowcontrol"
 	"gantry/schema/networking"
 	"gantry/schema/node"
 	"gantry/schema/policy"
 	"gantry/schema/rbac"
+	"gantry/schema/resource"
 	"gantry/schema/scheduling"
+	"gantry/schema/storage"
 )
 
 // New returns a holder of the built-in kinds: what a process begins with.
@@ -25,14 +31,19 @@ func BuiltIn() *schema.Set {
 		core.Namespace,
 		core.Node,
 		core.Pod,
-		core.PodTemplate,
-		core.ReplicationController,
 		core.Service,
 		core.Endpoints,
 		core.ConfigMap,
 		core.Secret,
 		core.ServiceAccount,
 		core.Event,
+		core.LimitRange,
+		core.PersistentVolumeClaim,
+		core.PersistentVolume,
+		core.PodTemplate,
+		core.ReplicationController,
+		core.ResourceQuota,
+		apiregistration.APIService,
 		apps.ControllerRevision,
 		apps.DaemonSet,
 		apps.Deployment,
@@ -41,6 +52,7 @@ func BuiltIn() *schema.Set {
 		autoscaling.HorizontalPodAutoscaler,
 		batch.CronJob,
 		batch.Job,
+		certificates.CertificateSigningRequest,
 		networking.IngressClass,
 		networking.Ingress,
 		networking.IPAddress,
@@ -51,9 +63,27 @@ func BuiltIn() *schema.Set {
 		rbac.ClusterRole,
 		rbac.RoleBinding,
 		rbac.Role,
+		storage.CSIDriver,
+		storage.CSINode,
+		storage.CSIStorageCapacity,
+		storage.StorageClass,
+		storage.VolumeAttachment,
+		storage.VolumeAttributesClass,
+		admissionregistration.MutatingAdmissionPolicy,
+		admissionregistration.MutatingAdmissionPolicyBinding,
+		admissionregistration.MutatingWebhookConfiguration,
+		admissionregistration.ValidatingAdmissionPolicy,
+		admissionregistration.ValidatingAdmissionPolicyBinding,
+		admissionregistration.ValidatingWebhookConfiguration,
 		scheduling.PriorityClass,
 		coordination.Lease,
 		node.RuntimeClass,
 		discovery.EndpointSlice,
+		resource.DeviceClass,
+		resource.ResourceClaim,
+		resource.ResourceClaimTemplate,
+		resource.ResourceSlice,
+		flowcontrol.FlowSchema,
+		flowcontrol.PriorityLevelConfiguration,
 	)
 }

@@ -39,6 +39,7 @@ var RuntimeClass = &schema.Kind{
 	Prefix: "runtimeclasses",
 
 	CreateOnUpdate: true,
+	AnyFinalizer:   true,
 	ValidateName:   apivalidation.NameIsDNSSubdomain,
 
 	Validate:       schema.Validation(validateRuntimeClass),
@@ -69,12 +70,21 @@ func validateRuntimeClass(c *nodev1.RuntimeClass) field.ErrorList {
 		for i, t := range s.Tolerations {
 			key := t
 			if key.TolerationSeconds = nil; seen[key] {
-				f.Duplicate(list.Index(i), t)
+				f.Duplicate(list.Index(i), shownToleration(t))
 			}
 			seen[key] = true
 		}
 	}
 	return f.List
+}
+
+// shownToleration is a toleration as Kubernetes' errors show it, by the names of its Go fields.
+type shownToleration struct {
+	Key               string
+	Operator          corev1.TolerationOperator
+	Value             string
+	Effect            corev1.TaintEffect
+	TolerationSeconds *int64
 }
 
 func validateRuntimeClassUpdate(c, old *nodev1.RuntimeClass) field.ErrorList {
@@ -92,7 +102,7 @@ func runtimeClassWarnings(c, _ *nodev1.RuntimeClass) (texts []string) {
 		return nil
 	}
 	for _, key := range slices.Sorted(maps.Keys(c.Scheduling.NodeSelector)) {
-		if text, deprecated := core.NodeLabelDeprecation(key); deprecated && len(texts) < maxWarnings {
+		if text := core.NodeLabelNote(key); text != "" && len(texts) < maxWarnings {
 			texts = append(texts, fmt.Sprintf("%s: %s", field.NewPath("scheduling", "nodeSelector"), text))
 		}
 	}

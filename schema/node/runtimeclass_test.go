@@ -37,7 +37,7 @@ func TestErrors(t *testing.T) {
 		}, Want: []string{
 			`scheduling.nodeSelector: Invalid value: "-": a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')`,
 			"scheduling.tolerations[2].operator: Invalid value: \"\": operator must be Exists when `key` is empty, which means \"match all values and all keys\"",
-			`scheduling.tolerations[1]: Duplicate value: {"key":"a","effect":"NoExecute","tolerationSeconds":5}`,
+			`scheduling.tolerations[1]: Duplicate value: {"Key":"a","Operator":"","Value":"","Effect":"NoExecute","TolerationSeconds":5}`,
 		}},
 	})
 	checktest.Update(t, RuntimeClass, base, []checktest.Case[*class]{

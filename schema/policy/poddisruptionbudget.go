@@ -95,7 +95,7 @@ func checkBudget(b *policyv1.PodDisruptionBudget, o metavalidation.LabelSelector
 	var f check.Errors
 	spec, p := &b.Spec, field.NewPath("spec")
 	if spec.MinAvailable != nil && spec.MaxUnavailable != nil {
-		f.Invalid(p, *spec, "minAvailable and maxUnavailable cannot be both set")
+		f.Invalid(p, check.Internal(*spec), "minAvailable and maxUnavailable cannot be both set")
 	}
 	for _, n := range []struct {
 		name string

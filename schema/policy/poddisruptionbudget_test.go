@@ -8,17 +8,11 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/schema/internal/checktest"
 )
 
 func ptr[T any](v T) *T { return &v }
-
-func texts(errs field.ErrorList) (list []string) {
-	for _, e := range errs {
-		list = append(list, e.Error())
-	}
-	return list
-}
 
 func budget(spec policyv1.PodDisruptionBudgetSpec) *policyv1.PodDisruptionBudget {
 	return &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "default"}, Spec: spec}
@@ -32,7 +26,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{"nothing", policyv1.PodDisruptionBudgetSpec{}, nil},
 		{"both", policyv1.PodDisruptionBudgetSpec{MinAvailable: ptr(intstr.FromInt32(1)), MaxUnavailable: ptr(intstr.FromString("101%"))}, []string{
-			`spec: Invalid value: {"minAvailable":1,"maxUnavailable":"101%"}: minAvailable and maxUnavailable cannot be both set`,
+			`spec: Invalid value: {"MinAvailable":1,"Selector":null,"MaxUnavailable":"101%","UnhealthyPodEvictionPolicy":null}: minAvailable and maxUnavailable cannot be both set`,
 			`spec.maxUnavailable: Invalid value: "101%": must not be greater than 100%`,
 		}},
 		{"amount", policyv1.PodDisruptionBudgetSpec{MinAvailable: ptr(intstr.FromInt32(-1))}, []string{"spec.minAvailable: Invalid value: -1: must be greater than or equal to 0"}},
@@ -42,7 +36,7 @@ func TestErrors(t *testing.T) {
 			[]string{`spec.unhealthyPodEvictionPolicy: Unsupported value: "x": supported values: "AlwaysAllow", "IfHealthyBudget"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.want, texts(PodDisruptionBudget.Validate(budget(tt.in)))); diff != "" {
+			if diff := cmp.Diff(tt.want, checktest.Texts(PodDisruptionBudget.Validate(budget(tt.in)))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -64,7 +58,7 @@ func TestStatus(t *testing.T) {
 		"status.disruptionsAllowed: Invalid value: -1: " + notNegative, "status.currentHealthy: Invalid value: -2: " + notNegative,
 		"status.desiredHealthy: Invalid value: -3: " + notNegative, "status.expectedPods: Invalid value: -4: " + notNegative,
 	}
-	if diff := cmp.Diff(want, texts(PodDisruptionBudget.Subresource("status").Validate(b, b))); diff != "" {
+	if diff := cmp.Diff(want, checktest.Texts(PodDisruptionBudget.Subresource("status").Validate(b, b))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	old := budget(policyv1.PodDisruptionBudgetSpec{MinAvailable: ptr(intstr.FromInt32(1))})

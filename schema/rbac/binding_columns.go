@@ -9,6 +9,9 @@ import (
 	"gantry/schema"
 )
 
+// unresolved ends the text about a role. It is that of v1beta1, as in Kubernetes.
+const unresolved = " If the RoleRef cannot be resolved, the Authorizer must return an error."
+
 func bindingColumns(what, role string) []metav1.TableColumnDefinition {
 	return []metav1.TableColumnDefinition{
 		schema.NameColumn(),

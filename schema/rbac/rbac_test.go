@@ -78,7 +78,7 @@ func TestBindingErrors(t *testing.T) {
 	checktest.Update(t, RoleBinding, base, []checktest.Case[*rbacv1.RoleBinding]{
 		{Name: "subjects", In: func(b *rbacv1.RoleBinding) { b.Subjects = nil }},
 		{Name: "role", In: func(b *rbacv1.RoleBinding) { b.RoleRef.Name = "s" },
-			Want: []string{`roleRef: Invalid value: {"apiGroup":"rbac.authorization.k8s.io","kind":"Role","name":"s"}: cannot change roleRef`}},
+			Want: []string{`roleRef: Invalid value: {"APIGroup":"rbac.authorization.k8s.io","Kind":"Role","Name":"s"}: cannot change roleRef`}},
 	})
 	cluster := func() *rbacv1.ClusterRoleBinding {
 		return &rbacv1.ClusterRoleBinding{RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "r"}}

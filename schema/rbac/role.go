@@ -14,6 +14,7 @@ var Role = &schema.Kind{
 		Group: rbacv1.GroupName, Version: "v1", Kind: "Role",
 		New:     func() schema.Object { return &rbacv1.Role{} },
 		NewList: func() runtime.Object { return &rbacv1.RoleList{} },
+		Default: schema.Preparation(func(r *rbacv1.Role) { dropEmpty(&r.Rules) }),
 	},
 	Plural: "roles", Singular: "role",
 	Namespaced: true,
@@ -32,6 +33,7 @@ var ClusterRole = &schema.Kind{
 		Group: rbacv1.GroupName, Version: "v1", Kind: "ClusterRole",
 		New:     func() schema.Object { return &rbacv1.ClusterRole{} },
 		NewList: func() runtime.Object { return &rbacv1.ClusterRoleList{} },
+		Default: schema.Preparation(func(r *rbacv1.ClusterRole) { dropEmpty(&r.Rules) }),
 	},
 	Plural: "clusterroles", Singular: "clusterrole",
 	Prefix: "clusterroles",
@@ -41,4 +43,11 @@ var ClusterRole = &schema.Kind{
 
 	Validate:       schema.Validation(validateClusterRole),
 	ValidateUpdate: schema.UpdateValidation(validateClusterRoleUpdate),
+}
+
+// dropEmpty makes an empty list null, which is how Kubernetes shows it.
+func dropEmpty(rules *[]rbacv1.PolicyRule) {
+	if len(*rules) == 0 {
+		*rules = nil
+	}
 }

@@ -144,6 +144,9 @@ func checkSubject(f *check.Errors, s *rbacv1.Subject, namespaced bool, p *field.
 
 func checkSameRole(f *check.Errors, role, old rbacv1.RoleRef) {
 	if role != old {
-		f.Invalid(field.NewPath("roleRef"), role, "cannot change roleRef")
+		f.Invalid(field.NewPath("roleRef"), shownRole(role), "cannot change roleRef")
 	}
 }
+
+// shownRole is a role as Kubernetes' errors show it, by the names of its Go fields.
+type shownRole struct{ APIGroup, Kind, Name string }

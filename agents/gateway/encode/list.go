@@ -79,8 +79,11 @@ func listHead(kind, apiVersion string, l registry.List) []byte {
 	return append(b, `,"items":[`...)
 }
 
-// appendListMeta appends a list's metadata.
+// appendListMeta appends a list's metadata. What is not stored has no revision.
 func appendListMeta(b []byte, l registry.List) []byte {
+	if l.Revision == 0 {
+		return append(b, "{}"...)
+	}
 	b = append(b, `{"resourceVersion":"`...)
 	b = strconv.AppendInt(b, l.Revision, 10)
 	b = append(b, '"')

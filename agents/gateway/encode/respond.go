@@ -24,7 +24,9 @@ func Item(w http.ResponseWriter, r *request.Request, code int, item *registry.It
 	if err != nil {
 		return err
 	}
-	w.Header().Set("ETag", request.ETag(item.Revision))
+	if item.Revision != 0 { // it is stored
+		w.Header().Set("ETag", request.ETag(item.Revision))
+	}
 	return sendBytes(w, r, code, data)
 }
 

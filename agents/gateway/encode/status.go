@@ -117,7 +117,7 @@ func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Seco
 // Error writes err as a Status, in the media type that the client accepts.
 func Error(log *slog.Logger, w http.ResponseWriter, r *request.Request, err error) {
 	r.Shape = request.NegotiateError(r)
-	s := StatusOf(err)
+	s := StatusOf(inGroupOf(r, err))
 	if s.Details != nil && s.Details.RetryAfterSeconds > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(s.Details.RetryAfterSeconds)))
 	}
@@ -129,4 +129,16 @@ func Error(log *slog.Logger, w http.ResponseWriter, r *request.Request, err erro
 	if err := Object(w, r, int(s.Code), s); err != nil {
 		log.Debug("response not written", "path", r.Path, "err", err)
 	}
+}
+
+// inGroupOf is err about the resource as the request names it: a kind may be served in another group than the one it is stored in. What is
+// wrong with an object is told of the kind as it is stored.
+func inGroupOf(r *request.Request, err error) error {
+	var reg *registry.Error
+	if r.Resource == nil || r.Resource.Version.Group == r.Kind.Group || !errors.As(err, &reg) || reg.Kind == registry.Invalid || reg.Group != r.Kind.Group || reg.Resource != r.Kind.Plural {
+		return err
+	}
+	asked := *reg
+	asked.Group = r.Resource.Version.Group
+	return &asked
 }

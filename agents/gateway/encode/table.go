@@ -78,7 +78,11 @@ func tableOfItem(r *request.Request, item *registry.Item) ([]byte, error) {
 	return t.table(nil, revisionMeta(item.Revision), []*registry.Item{item}, true)
 }
 
+// revisionMeta is a Table's metadata; what is not stored has no revision.
 func revisionMeta(revision int64) []byte {
+	if revision == 0 {
+		return []byte("{}")
+	}
 	return append(strconv.AppendInt([]byte(`{"resourceVersion":"`), revision, 10), `"}`...)
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -38,7 +39,13 @@ type Answer struct {
 	Body   string
 }
 
-// Do sends one request; headers are "Name: value".
+// Has returns whether the body has a text, as it is or as a string in JSON writes it.
+func (a Answer) Has(text string) bool {
+	quoted, _ := json.Marshal(text) // strings always marshal
+	return strings.Contains(a.Body, text) || strings.Contains(a.Body, string(quoted[1:len(quoted)-1]))
+}
+
+// Do sends one request; headers are "Name: value", or "" for none.
 func (c *Cluster) Do(client *http.Client, method, path, body string, headers ...string) Answer {
 	c.T.Helper()
 	req, err := http.NewRequestWithContext(c.T.Context(), method, c.URL+path, strings.NewReader(body))
@@ -49,8 +56,9 @@ func (c *Cluster) Do(client *http.Client, method, path, body string, headers ...
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		req.Header.Set(name, value)
+		if name, value, ok := strings.Cut(h, ": "); ok {
+			req.Header.Set(name, value)
+		}
 	}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -1,6 +1,7 @@
 package gatewaytest
 
 import (
+	"fmt"
 	"path"
 	"reflect"
 
@@ -26,6 +27,20 @@ func (c *Cluster) Namespaces(names ...string) {
 		sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: name}}
 		if _, err := registry.For[*corev1.ServiceAccount](c.Registry).Create(c.T.Context(), sa); err != nil {
 			c.T.Fatal(err)
+		}
+	}
+}
+
+// MapsPath is where MakeMaps makes config maps.
+const MapsPath = "/api/v1/namespaces/default/configmaps"
+
+// MakeMaps creates the config maps m000 to m<n-1> with a text as data and their number modulo 2 as label n.
+func (c *Cluster) MakeMaps(n int, data string) {
+	c.T.Helper()
+	client := c.Client(c.Admin.Certificate)
+	for i := range n {
+		if a := c.Do(client, "POST", MapsPath, fmt.Sprintf(`{"metadata":{"name":"m%03d","labels":{"n":"%d"}},"data":{"d":%q}}`, i, i%2, data)); a.Code != 201 {
+			c.T.Fatalf("making a config map: %d %s", a.Code, a.Body)
 		}
 	}
 }

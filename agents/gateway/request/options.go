@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/internalversion/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
@@ -40,50 +42,56 @@ func Number(q url.Values, name string) (*int64, error) {
 	return &n, nil
 }
 
-// ReadListOptions reads the parameters of a list.
-func ReadListOptions(q url.Values) (registry.ListOptions, error) {
-	limit, err := Number(q, "limit")
-	if err != nil {
-		return registry.ListOptions{}, err
+// listParameters reads the parameters of a list or a watch and checks them by Kubernetes' rules. A watch of everything that there is
+// begins with it and says where that ends, whether or not it asks for that.
+func listParameters(q url.Values, watch bool) (*metav1.ListOptions, error) {
+	o := &metav1.ListOptions{}
+	if err := metav1.Convert_url_Values_To_v1_ListOptions(&q, o, nil); err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
 	}
-	o := registry.ListOptions{
-		ResourceVersion:      q.Get("resourceVersion"),
-		ResourceVersionMatch: q.Get("resourceVersionMatch"),
-		Continue:             q.Get("continue"),
-		Labels:               q.Get("labelSelector"),
-		Fields:               q.Get("fieldSelector"),
+	if watch && o.SendInitialEvents == nil && o.ResourceVersionMatch == "" && (o.ResourceVersion == "" || o.ResourceVersion == "0") {
+		send := true
+		o.SendInitialEvents, o.ResourceVersionMatch = &send, metav1.ResourceVersionMatchNotOlderThan
 	}
-	if limit != nil {
-		o.Limit = *limit
-	}
-	if _, ok := q["sendInitialEvents"]; ok {
-		return o, InvalidOptions("ListOptions", field.ErrorList{
-			field.Forbidden(field.NewPath("sendInitialEvents"), "sendInitialEvents is forbidden for list")})
+	faults := metavalidation.ValidateListOptions(&internalversion.ListOptions{
+		Watch: watch, ResourceVersion: o.ResourceVersion, ResourceVersionMatch: o.ResourceVersionMatch, Continue: o.Continue,
+		SendInitialEvents: o.SendInitialEvents,
+	}, true)
+	if len(faults) > 0 {
+		return nil, InvalidOptions("ListOptions", faults)
 	}
 	return o, nil
 }
 
-// ReadWatchOptions reads the parameters of a watch and how long it may last.
-func ReadWatchOptions(q url.Values) (o registry.WatchOptions, timeout time.Duration, err error) {
-	seconds, err := Number(q, "timeoutSeconds")
+// ReadListOptions reads the parameters of a list.
+func ReadListOptions(q url.Values) (registry.ListOptions, error) {
+	if len(q) == 0 {
+		return registry.ListOptions{}, nil
+	}
+	o, err := listParameters(q, false)
 	if err != nil {
-		return o, 0, err
+		return registry.ListOptions{}, err
 	}
-	if seconds != nil {
-		timeout = time.Duration(*seconds) * time.Second
+	return registry.ListOptions{
+		ResourceVersion: o.ResourceVersion, ResourceVersionMatch: string(o.ResourceVersionMatch), Limit: o.Limit, Continue: o.Continue,
+		Labels: o.LabelSelector, Fields: o.FieldSelector,
+	}, nil
+}
+
+// ReadWatchOptions reads the parameters of a watch and how long it may last.
+func ReadWatchOptions(q url.Values) (registry.WatchOptions, time.Duration, error) {
+	o, err := listParameters(q, true)
+	if err != nil {
+		return registry.WatchOptions{}, 0, err
 	}
-	o = registry.WatchOptions{
-		ResourceVersion:      q.Get("resourceVersion"),
-		ResourceVersionMatch: q.Get("resourceVersionMatch"),
-		Labels:               q.Get("labelSelector"),
-		Fields:               q.Get("fieldSelector"),
-		Bookmarks:            Flag(q, "allowWatchBookmarks"),
+	var timeout time.Duration
+	if o.TimeoutSeconds != nil {
+		timeout = time.Duration(*o.TimeoutSeconds) * time.Second
 	}
-	if _, ok := q["sendInitialEvents"]; ok {
-		send := Flag(q, "sendInitialEvents")
-		o.SendInitialEvents = &send
-	}
-	return o, timeout, nil
+	return registry.WatchOptions{
+		ResourceVersion: o.ResourceVersion, ResourceVersionMatch: string(o.ResourceVersionMatch), SendInitialEvents: o.SendInitialEvents,
+		Labels: o.LabelSelector, Fields: o.FieldSelector, Bookmarks: o.AllowWatchBookmarks,
+	}, timeout, nil
 }
 
 // WriteOptions is what the parameters of a create, update or patch ask for.

@@ -12,7 +12,7 @@ import (
 type Resource struct {
 	Kind    *schema.Kind
 	Version *schema.Version
-	// Virtual resources are created and never stored.
+	// Virtual resources are never stored.
 	Virtual      bool
 	Handlers     Handlers      // of the resource itself
 	Subresources []Subresource // in the order of their names

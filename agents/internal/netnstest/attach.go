@@ -25,22 +25,22 @@ func Attach(t testing.TB, pid int, addr netip.Addr, gateway netip.Addr) {
 	must(t, netlink.LinkSetMaster(host, br))
 	must(t, netlink.LinkSetHairpin(host, true))
 	In(t, pid, func() {
-		eth0 := up(t, "eth0", netip.PrefixFrom(addr, 32))
+		eth0 := setLinkUp(t, "eth0", netip.PrefixFrom(addr, 32))
 		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Dst: ipNet(netip.PrefixFrom(gateway, 32)), Scope: netlink.SCOPE_LINK}))
 		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: gateway.AsSlice()}))
 	})
 }
 
-// Uplink connects the network namespace of process pid to this one as a machine outside of the cluster: a veth pair with the
-// addresses here and there. The default route of each namespace is by the other's address.
-func Uplink(t testing.TB, pid int, here, there netip.Prefix) {
+// ConnectOutside connects the network namespace of process pid to this one as a machine outside of the cluster: a veth pair with
+// hostAddr in this namespace and outsideAddr in the other. The default route of each namespace is by the other's address.
+func ConnectOutside(t testing.TB, pid int, hostAddr, outsideAddr netip.Prefix) {
 	t.Helper()
 	host := veth(t, pid)
-	must(t, netlink.AddrAdd(host, &netlink.Addr{IPNet: ipNet(here)}))
-	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: host.Attrs().Index, Gw: there.Addr().AsSlice()}))
+	must(t, netlink.AddrAdd(host, &netlink.Addr{IPNet: ipNet(hostAddr)}))
+	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: host.Attrs().Index, Gw: outsideAddr.Addr().AsSlice()}))
 	In(t, pid, func() {
-		eth0 := up(t, "eth0", there)
-		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: here.Addr().AsSlice()}))
+		eth0 := setLinkUp(t, "eth0", outsideAddr)
+		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: hostAddr.Addr().AsSlice()}))
 	})
 }
 
@@ -56,7 +56,7 @@ func veth(t testing.TB, pid int) netlink.Link {
 	return link
 }
 
-func up(t testing.TB, name string, addr netip.Prefix) netlink.Link {
+func setLinkUp(t testing.TB, name string, addr netip.Prefix) netlink.Link {
 	t.Helper()
 	if lo, err := netlink.LinkByName("lo"); err == nil {
 		must(t, netlink.LinkSetUp(lo))
@@ -104,7 +104,7 @@ func Serve(t testing.TB, pid int, port uint16, name string) {
 				if err != nil {
 					return
 				}
-				_, _ = fmt.Fprintf(c, "%s %s\n", name, host(c.RemoteAddr()))
+				_, _ = fmt.Fprintf(c, "%s %s\n", name, hostOf(c.RemoteAddr()))
 				_ = c.Close()
 			}
 		}()
@@ -115,13 +115,13 @@ func Serve(t testing.TB, pid int, port uint16, name string) {
 				if err != nil {
 					return
 				}
-				_, _ = u.WriteTo([]byte(fmt.Sprintf("%s %s\n", name, host(from))), from)
+				_, _ = u.WriteTo([]byte(fmt.Sprintf("%s %s\n", name, hostOf(from))), from)
 			}
 		}()
 	})
 }
 
-func host(a net.Addr) string {
+func hostOf(a net.Addr) string {
 	h, _, _ := net.SplitHostPort(a.String())
 	return h
 }
@@ -133,19 +133,19 @@ func Dial(t testing.TB, pid int, network, addr string) (c net.Conn, err error) {
 	return c, err
 }
 
-// Ask dials addr and returns the answer of Serve: its name, and the client's address that it saw.
-func Ask(t testing.TB, pid int, network, addr string) (name, seen string, err error) {
+// Request dials addr and returns what Serve answers: its name and the client's address.
+func Request(t testing.TB, pid int, network, addr string) (name, client string, err error) {
 	t.Helper()
 	c, err := Dial(t, pid, network, addr)
 	if err != nil {
 		return "", "", err
 	}
 	defer c.Close()
-	return Answer(c)
+	return ReadAnswer(c)
 }
 
-// Answer reads the answer of Serve from c; on UDP it sends a packet first.
-func Answer(c net.Conn) (name, seen string, err error) {
+// ReadAnswer reads the answer of Serve from c; on UDP it sends a packet first.
+func ReadAnswer(c net.Conn) (name, client string, err error) {
 	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
 	if _, ok := c.(*net.UDPConn); ok {
 		if _, err := c.Write([]byte("?")); err != nil {
@@ -156,12 +156,12 @@ func Answer(c net.Conn) (name, seen string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	_, err = fmt.Sscan(line, &name, &seen)
-	return name, seen, err
+	_, err = fmt.Sscan(line, &name, &client)
+	return name, client, err
 }
 
-// Loopback sets lo up in the current namespace; call it within In.
-func Loopback(t testing.TB) {
+// SetLoopbackUp sets lo up in the current namespace; call it within In.
+func SetLoopbackUp(t testing.TB) {
 	t.Helper()
 	lo, err := netlink.LinkByName("lo")
 	if err != nil {

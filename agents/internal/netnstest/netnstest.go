@@ -21,23 +21,23 @@ import (
 )
 
 // These environment variables are set in the process that runs the tests in the new namespace, and in the process of a Pod.
-const inside, pod = "GANTRY_TEST_NETNS", "GANTRY_TEST_POD"
+const testsEnv, podEnv = "GANTRY_TEST_NETNS", "GANTRY_TEST_POD"
 
 // Main is for TestMain: it runs the package's tests in a new network namespace and exits.
 func Main(m *testing.M) {
 	switch {
-	case os.Getenv(pod) != "":
+	case os.Getenv(podEnv) != "":
 		fmt.Println("up")
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
-	case os.Getenv(inside) != "":
+	case os.Getenv(testsEnv) != "":
 		if lo, err := netlink.LinkByName("lo"); err == nil {
 			_ = netlink.LinkSetUp(lo)
 		}
 		os.Exit(leaktest.Run(m))
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd.Env = append(os.Environ(), testsEnv+"=1")
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	err := cmd.Run()
@@ -57,7 +57,7 @@ func Main(m *testing.M) {
 func Pod(t testing.TB) (pid int) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), pod+"=1")
+	cmd.Env = append(os.Environ(), podEnv+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
 	if err != nil {

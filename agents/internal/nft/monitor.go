@@ -14,7 +14,7 @@ import (
 const monitorBuffer = 16 << 20
 
 // Monitor sends to changed whenever a table of family ip changes for which watched returns true; port is the netlink port of the
-// socket that changed it, see Port. It does not block on changed, which should have a buffer of one. It returns nil when
+// socket that changed it (Port). It does not block on changed, which should have a buffer of one. It returns nil when
 // ctx is done, and an error when it cannot listen or may have missed a change: read the tables then and call it again.
 func Monitor(ctx context.Context, watched func(table string, port uint32) bool, changed chan<- struct{}) error {
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)

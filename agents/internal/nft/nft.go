@@ -70,13 +70,13 @@ func Rules(table string) (map[string][]InstalledRule, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading rules of table %s: %w", table, err)
 	}
-	found := map[string][]InstalledRule{}
+	rules := map[string][]InstalledRule{}
 	for _, m := range msgs {
-		if chain, f, ok := readRule(m.Data); ok {
-			found[chain] = append(found[chain], f)
+		if chain, rule, ok := readRule(m.Data); ok {
+			rules[chain] = append(rules[chain], rule)
 		}
 	}
-	return found, nil
+	return rules, nil
 }
 
 // Policy returns whether a table of family ip has a chain, and whether the chain's policy is drop.
@@ -103,6 +103,7 @@ func Policy(table, chain string) (exists, drops bool, err error) {
 	return true, drops, ad.Err()
 }
 
+// request sends a message of nf_tables for family ip and returns the answers.
 func request(kind netlink.HeaderType, flags netlink.HeaderFlags, attrs ...netlink.Attribute) ([]netlink.Message, error) {
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
@@ -119,13 +120,14 @@ func request(kind netlink.HeaderType, flags netlink.HeaderFlags, attrs ...netlin
 	})
 }
 
-func readRule(data []byte) (chain string, f InstalledRule, ok bool) {
+// readRule parses a rule message; ok is false where it is malformed.
+func readRule(data []byte) (chain string, rule InstalledRule, ok bool) {
 	if len(data) < 4 {
-		return "", f, false
+		return "", rule, false
 	}
 	ad, err := netlink.NewAttributeDecoder(data[4:])
 	if err != nil {
-		return "", f, false
+		return "", rule, false
 	}
 	ad.ByteOrder = binary.BigEndian
 	for ad.Next() {
@@ -133,11 +135,11 @@ func readRule(data []byte) (chain string, f InstalledRule, ok bool) {
 		case unix.NFTA_RULE_CHAIN:
 			chain = ad.String()
 		case unix.NFTA_RULE_HANDLE:
-			f.Handle = ad.Uint64()
+			rule.Handle = ad.Uint64()
 		case unix.NFTA_RULE_USERDATA:
-			f.Fingerprint = string(userdata.Get(ad.Bytes(), fingerprintType))
-			f.Comment, _ = userdata.GetString(ad.Bytes(), userdata.TypeComment)
+			rule.Fingerprint = string(userdata.Get(ad.Bytes(), fingerprintType))
+			rule.Comment, _ = userdata.GetString(ad.Bytes(), userdata.TypeComment)
 		}
 	}
-	return chain, f, ad.Err() == nil
+	return chain, rule, ad.Err() == nil
 }

@@ -165,7 +165,7 @@ func TestPodsOutliveTheBridge(t *testing.T) {
 		t.Fatal(err)
 	}
 	netnstest.Serve(t, pid, 80, "pod")
-	if who, _, err := netnstest.Ask(t, os.Getpid(), "tcp", a.String()+":80"); who != "pod" {
+	if who, _, err := netnstest.Request(t, os.Getpid(), "tcp", a.String()+":80"); who != "pod" {
 		t.Errorf("%q answered: %v", who, err)
 	}
 }

@@ -49,7 +49,7 @@ func TestForwardedConnectionEndsWithTheClient(t *testing.T) {
 	pid := netnstest.Pod(t)
 	var l net.Listener
 	netnstest.In(t, pid, func() {
-		netnstest.Loopback(t)
+		netnstest.SetLoopbackUp(t)
 		var err error
 		if l, err = net.Listen("tcp", "127.0.0.1:8080"); err != nil {
 			t.Fatal(err)

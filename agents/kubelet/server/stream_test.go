@@ -321,7 +321,7 @@ func TestExecFaults(t *testing.T) {
 
 func TestPortForward(t *testing.T) {
 	pid := netnstest.Pod(t)
-	netnstest.In(t, pid, func() { netnstest.Loopback(t) })
+	netnstest.In(t, pid, func() { netnstest.SetLoopbackUp(t) })
 	netnstest.Serve(t, pid, 8080, "pod")
 	n := newNode(t, pid)
 	c := n.as("gantry-gateway")
@@ -356,7 +356,7 @@ func TestPortForward(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		who, seen, err := netnstest.Answer(conn)
+		who, seen, err := netnstest.ReadAnswer(conn)
 		if who != "pod" || seen != "127.0.0.1" {
 			t.Errorf("%q answered and saw %q: %v", who, seen, err)
 		}

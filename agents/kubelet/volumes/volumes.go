@@ -72,7 +72,7 @@ func New(cfg Config) *Volumes {
 	return &Volumes{cfg: cfg, plugins: append(plugins(), cfg.Plugins...), pods: map[string]*podState{}}
 }
 
-// Mount makes or refreshes every volume of pod and returns them by name. It is idempotent: what a restarted
+// Mount makes or refreshes every volume of pod and returns them by name, in a map that is never nil. It is idempotent: what a restarted
 // kubelet finds mounted stays as it is. Errors name the volume in the kubelet's words.
 func (v *Volumes) Mount(ctx context.Context, pod *corev1.Pod) (map[string]Mounted, error) {
 	if _, err := Join(v.cfg.Dir, string(pod.UID)); err != nil {

@@ -74,25 +74,25 @@ func (s *PluginSet) OtherKinds() []*schema.Kind {
 
 // ObjectChanged drops what the PreFilter of rows with an event has returned. It is for kinds that the cluster state does not hold. It returns
 // whether any row has the event.
-func (c *ClusterState) ObjectChanged(event ClusterEvent) (any bool) {
+func (c *ClusterState) ObjectChanged(event ClusterEvent) (registered bool) {
 	for i := range c.Plugins.rows {
 		if !c.Plugins.hasEvent(i, event) {
 			continue
 		}
-		any = true
+		registered = true
 		for _, sig := range c.RecentSignatures {
 			if sig.PreFilterState != nil {
 				sig.PreFilterState.dropOwn(i)
 			}
 		}
 	}
-	if any {
+	if registered {
 		c.Version++
 	}
-	return any
+	return registered
 }
 
-// MayHelp returns whether an event may let pods of sig, which fitted no node, fit now: a clusterWide plug-in that rejected them has the
+// MayHelp returns whether an event may let pods of sig, which fitted no node, fit now: a ClusterWide plug-in that rejected them has the
 // event, or one that looks at one node alone did, and all of these let them pass n now. n is the node that the event is about; nil: none.
 func (c *ClusterState) MayHelp(sig *PodSignature, event ClusterEvent, n *NodeInfo) bool {
 	why := sig.lastFailure
@@ -102,7 +102,7 @@ func (c *ClusterState) MayHelp(sig *PodSignature, event ClusterEvent, n *NodeInf
 	case why == nil:
 		return true
 	}
-	rejectedByNode := event.Kind == core.Node && event.Actions == Add
+	newNode, rejectedByNode := event.Kind == core.Node && event.Actions == Add, false
 	for i, rejected := range why.rejectedBy {
 		switch {
 		case !rejected:
@@ -112,5 +112,6 @@ func (c *ClusterState) MayHelp(sig *PodSignature, event ClusterEvent, n *NodeInf
 			return true
 		}
 	}
-	return rejectedByNode && n != nil && c.Plugins.nodeFiltersHaveEvent(event) && c.passesNodeFilters(sig, n)
+	asked := newNode || rejectedByNode && c.Plugins.nodeFiltersHaveEvent(event)
+	return asked && n != nil && c.passesNodeFilters(sig, n)
 }

@@ -8,8 +8,8 @@ type nodeResult struct {
 	score int64 // weighted sum of the scores that need no normalizing
 }
 
-// NodeResult returns the result of a node and computes it again when the node has changed.
-func (state *PreFilterState) NodeResult(n *NodeInfo) *nodeResult {
+// nodeResult returns the result of a node and computes it again when the node has changed.
+func (state *PreFilterState) nodeResult(n *NodeInfo) *nodeResult {
 	sig := state.Signature
 	for n.Slot >= len(sig.nodeResults) {
 		sig.nodeResults = append(sig.nodeResults, make([]nodeResult, n.Slot+1)...)
@@ -25,6 +25,9 @@ func (state *PreFilterState) NodeResult(n *NodeInfo) *nodeResult {
 	*result = fresh // only now: a panic leaves no result
 	return result
 }
+
+// NodeRejection returns what FilterNode does. It is kept until n changes.
+func (state *PreFilterState) NodeRejection(n *NodeInfo) Rejection { return state.nodeResult(n).Rejection }
 
 // scoreNode runs the scores that look at n alone. It returns the weighted sum of those that need no normalizing and keeps the others in
 // the signature's nodeScores.

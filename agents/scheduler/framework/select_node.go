@@ -45,7 +45,7 @@ func (c *ClusterState) findFeasible(state *PreFilterState) *Explanation {
 			index -= len(c.NodeList)
 		}
 		n := c.NodeList[index]
-		result := state.NodeResult(n)
+		result := state.nodeResult(n)
 		if result.Reasons != nil {
 			why.add(&result.Rejection)
 			continue

@@ -47,7 +47,7 @@ func (c *ClusterState) passesNodeFilters(sig *PodSignature, n *NodeInfo) bool {
 		return false
 	}
 	if sig.PreFilterState != nil {
-		return sig.PreFilterState.NodeResult(n).Reasons == nil
+		return sig.PreFilterState.nodeResult(n).Reasons == nil
 	}
 	state := PreFilterState{Cluster: c, Signature: sig}
 	return state.FilterNode(n).Reasons == nil

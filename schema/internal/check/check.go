@@ -195,7 +195,10 @@ func (f *Errors) EndpointIP(p *Path, value string) {
 
 // Same requires value to be what it was.
 func (f *Errors) Same(p *Path, value, old any) {
-	f.Add(apivalidation.ValidateImmutableField(value, old, p)...)
+	for _, err := range apivalidation.ValidateImmutableField(value, old, p) {
+		err.BadValue = Internal(value)
+		f.Add(err)
+	}
 }
 
 // OneOf requires value to be one of allowed, which are given in the order the error names them.

@@ -1,0 +1,87 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"gantry/agents/controllers/controller"
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/flowcontrol"
+	"gantry/schema/scheduling"
+)
+
+// systemObject is an object without a namespace that every cluster has.
+type systemObject struct {
+	kind *schema.Kind
+	// object is as it is created; read-only.
+	object schema.Object
+}
+
+// systemObjects are all of them, by "<plural>/<name>".
+func systemObjects() map[string]systemObject {
+	all := map[string]systemObject{}
+	add := func(o systemObject) { all[o.kind.Plural+"/"+o.object.GetName()] = o }
+	for _, class := range scheduling.SystemClasses() {
+		add(systemObject{scheduling.PriorityClass, class})
+	}
+	for _, s := range flowcontrol.MandatoryFlowSchemas() {
+		add(systemObject{flowcontrol.FlowSchema, s})
+	}
+	for _, level := range flowcontrol.MandatoryPriorityLevels() {
+		add(systemObject{flowcontrol.PriorityLevelConfiguration, level})
+	}
+	return all
+}
+
+// NewSystemObjects creates the objects that every cluster has, at the start and again when they are deleted. Its keys are those of
+// systemObjects.
+func NewSystemObjects(e *controller.Env) controller.Reconciler {
+	all := systemObjects()
+	r := controller.Reconciler{
+		Run: e.EnqueueOnce(slices.Collect(maps.Keys(all))...),
+		Reconcile: func(ctx context.Context, key string) (time.Duration, error) {
+			o, ok := all[key]
+			if !ok {
+				return 0, nil
+			}
+			return 0, o.reconcile(ctx, e)
+		},
+	}
+	watched := map[*schema.Kind]bool{}
+	for _, o := range all {
+		if watched[o.kind] {
+			continue
+		}
+		watched[o.kind] = true
+		r.Watches = append(r.Watches, controller.Watch{Kind: o.kind, Keys: func(old, current schema.Object) {
+			if current != nil {
+				return
+			}
+			if key := o.kind.Plural + "/" + old.GetName(); all[key].kind != nil {
+				e.Enqueue(key, 0)
+			}
+		}})
+	}
+	return r
+}
+
+// reconcile creates the object where there is none. What is there may be as an administrator wants it.
+func (o systemObject) reconcile(ctx context.Context, e *controller.Env) error {
+	_, err := e.Registry.Get(ctx, o.kind, "", o.object.GetName(), "0")
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, registry.NotFound) {
+		return fmt.Errorf("getting %s %s: %w", o.kind.Kind, o.object.GetName(), err)
+	}
+	err = e.Execute(ctx, []controller.Action{{Do: controller.Create, Kind: o.kind, Object: o.object, Reason: "every cluster has it"}})
+	if errors.Is(err, registry.Exists) {
+		return nil // it was created meanwhile
+	}
+	return err
+}

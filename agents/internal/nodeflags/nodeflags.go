@@ -1,0 +1,35 @@
+// Package nodeflags checks the flags that the agents of a node's network have in common.
+package nodeflags
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"gantry/agents/internal/daemon"
+	"gantry/registry"
+)
+
+// Flags are the fields that these agents' configurations have in common.
+type Flags struct {
+	Registry    *registry.Registry
+	NodeName    string       // --node-name
+	ClusterCIDR netip.Prefix // --cluster-cidr
+	Health      *daemon.Health
+	Log         *slog.Logger
+}
+
+// Faults returns every fault of f, naming the flag.
+func (f Flags) Faults() (all []error) {
+	if f.Registry == nil || f.Health == nil || f.Log == nil {
+		all = append(all, errors.New("registry, health and log must be set"))
+	}
+	if f.NodeName == "" {
+		all = append(all, errors.New("--node-name: must be set"))
+	}
+	if !f.ClusterCIDR.IsValid() || !f.ClusterCIDR.Addr().Is4() {
+		all = append(all, fmt.Errorf("--cluster-cidr: %q is not an IPv4 range", f.ClusterCIDR))
+	}
+	return all
+}

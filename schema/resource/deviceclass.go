@@ -1,0 +1,50 @@
+package resource
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gantry/schema"
+	"gantry/schema/core"
+	"gantry/schema/internal/check"
+)
+
+// DeviceClass is the kind of what requests choose devices by.
+var DeviceClass = &schema.Kind{
+	Version: schema.Version{
+		Group: resourcev1.GroupName, Version: "v1", Kind: "DeviceClass",
+		New:     func() schema.Object { return &resourcev1.DeviceClass{} },
+		NewList: func() runtime.Object { return &resourcev1.DeviceClassList{} },
+		Columns: nameAndAge, Row: nameAndAgeRow,
+	},
+	Plural: "deviceclasses", Singular: "deviceclass",
+	Prefix: "deviceclasses",
+
+	UnconditionalUpdate: true,
+	ValidateName:        apivalidation.NameIsDNSSubdomain,
+
+	PrepareCreate: schema.Preparation(func(c *resourcev1.DeviceClass) { c.Generation = 1 }),
+	PrepareUpdate: schema.UpdatePreparation(func(c, old *resourcev1.DeviceClass) {
+		if !equality.Semantic.DeepEqual(c.Spec, old.Spec) {
+			c.Generation = old.Generation + 1
+		}
+	}),
+	Validate:       schema.Validation(validateClass),
+	ValidateUpdate: schema.UpdateValidation(func(c, _ *resourcev1.DeviceClass) field.ErrorList { return validateClass(c) }),
+}
+
+func validateClass(c *resourcev1.DeviceClass) field.ErrorList {
+	var f check.Errors
+	checkSelectors(&f, c.Spec.Selectors, specPath.Child("selectors"))
+	each(&f, c.Spec.Config, maxConfig, specPath.Child("config"), func(c *resourcev1.DeviceClassConfiguration, at *field.Path) {
+		checkConfig(&f, &c.DeviceConfiguration, at)
+	})
+	if name := c.Spec.ExtendedResourceName; name != nil && !core.IsExtendedResource(corev1.ResourceName(*name)) {
+		f.Invalid(specPath.Child("extendedResourceName"), *name, "must be a valid extended resource name")
+	}
+	return f.List
+}

@@ -1,0 +1,35 @@
+package storage
+
+import (
+	storagev1 "k8s.io/api/storage/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"gantry/schema"
+)
+
+// CSINode is the kind of csinodes.
+var CSINode = &schema.Kind{
+	Version: schema.Version{
+		Group: storagev1.GroupName, Version: "v1", Kind: "CSINode",
+		New:     func() schema.Object { return &storagev1.CSINode{} },
+		NewList: func() runtime.Object { return &storagev1.CSINodeList{} },
+		Columns: csiNodeColumns, Row: csiNodeRow,
+		Default: schema.Preparation(defaultCSINode),
+	},
+	Plural: "csinodes", Singular: "csinode", ShortNames: []string{}, Categories: []string{},
+	Prefix: "csinodes",
+
+	ReturnsDeleted: true,
+	ValidateName:   apivalidation.NameIsDNSSubdomain,
+
+	Validate:       schema.Validation(validateCSINode),
+	ValidateUpdate: schema.UpdateValidation(validateCSINodeUpdate),
+}
+
+// defaultCSINode clears an empty list, which Kubernetes does not store: drivers are shown even where there are none.
+func defaultCSINode(n *storagev1.CSINode) {
+	if len(n.Spec.Drivers) == 0 {
+		n.Spec.Drivers = nil
+	}
+}
