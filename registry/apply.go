@@ -126,13 +126,16 @@ func (r *Registry) createApplied(ctx context.Context, w *write, a Application) (
 // manage brings the managedFields of obj, which is to replace old (nil: it is new), up to date. They never keep an object from being
 // written: what cannot be recorded is logged.
 func (r *Registry) manage(ctx context.Context, k *schema.Kind, obj, old schema.Object, o WriteOptions) {
-	if !apply.Tracked(old, obj) {
-		return
+	if apply.Tracked(old, obj) {
+		r.recordManager(ctx, r.applyWrite(k, o), obj, old)
 	}
-	err := safely.Call(func() error { return r.types.Update(ctx, r.applyWrite(k, o), old, obj) })
+}
+
+func (r *Registry) recordManager(ctx context.Context, w apply.Write, obj, old schema.Object) {
+	err := safely.Call(func() error { return r.types.Update(ctx, w, old, obj) })
 	if err != nil {
 		obj.SetManagedFields(nil)
-		r.cfg.Log.Warn("managed fields removed", "kind", k.Kind, "ns", obj.GetNamespace(), "name", obj.GetName(), "err", err)
+		r.cfg.Log.Warn("managed fields removed", "kind", w.Kind.Kind, "ns", obj.GetNamespace(), "name", obj.GetName(), "err", err)
 	}
 }
 

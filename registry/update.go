@@ -21,8 +21,9 @@ func (r *Registry) Update(ctx context.Context, k *schema.Kind, obj schema.Object
 		return nil, err
 	}
 	w := &write{target: t, options: o, want: want, blind: true, replace: o.Subresource == ""}
+	decoded := o.Decoded
 	w.change = func(schema.Object) (schema.Object, error) {
-		if o.Decoded && want.rev != 0 {
+		if decoded && want.rev != 0 {
 			return obj, nil // prepared twice at most, to replace the same revision
 		}
 		return deepCopy(obj), nil

@@ -58,3 +58,33 @@ func CheckDepth(data []byte) error {
 	}
 	return nil
 }
+
+// MaxWidth is how many members an object, or elements a list, may have where its fields are managed: the sets of fields are sorted lists.
+const MaxWidth = 20_000
+
+// CheckWidth refuses JSON with an object or a list of more than MaxWidth members. The data need not be valid.
+func CheckWidth(data []byte) error {
+	var members [MaxDepth + 1]int // by level
+	level, text := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case text && c == '\\':
+			i++
+		case c == '"':
+			text = !text
+		case text:
+		case c == '{' || c == '[':
+			if level++; level > MaxDepth {
+				return fmt.Errorf("nested deeper than %d levels", MaxDepth)
+			}
+			members[level] = 1
+		case c == '}' || c == ']':
+			level = max(0, level-1)
+		case c == ',':
+			if members[level]++; members[level] > MaxWidth {
+				return fmt.Errorf("an object or a list has more than %d members", MaxWidth)
+			}
+		}
+	}
+	return nil
+}

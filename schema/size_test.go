@@ -32,3 +32,25 @@ func TestCheckDepth(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckWidth(t *testing.T) {
+	list := func(n int) string { return "[" + strings.Repeat("0,", n-1) + "0]" }
+	for name, tt := range map[string]struct {
+		data string
+		ok   bool
+	}{
+		"as wide as may be":        {list(MaxWidth), true},
+		"wider":                    {list(MaxWidth + 1), false},
+		"wider within":             {`{"a":[{"b":` + list(MaxWidth+1) + `}]}`, false},
+		"two together":             {`[` + list(MaxWidth) + `,` + list(MaxWidth) + `]`, true},
+		"commas in a text":         {`["` + strings.Repeat(`,\"`, MaxWidth) + `"]`, true},
+		"more ends than starts":    {strings.Repeat("]", MaxDepth) + list(MaxWidth+1), false},
+		"deeper than is counted":   {strings.Repeat("[", MaxDepth+1), false},
+		"no object and no list":    {"0", true},
+		"commas outside of a list": {strings.Repeat(",", MaxWidth+1), false},
+	} {
+		if err := CheckWidth([]byte(tt.data)); (err == nil) != tt.ok {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}

@@ -16,11 +16,8 @@ import (
 	"gantry/schema"
 )
 
-// isApply tells that a patch is server-side apply.
-func isApply(r *request.Request) bool {
-	media, _, err := decode.MediaType(r.Header.Get("Content-Type"))
-	return err == nil && media == string(types.ApplyYAMLPatchType)
-}
+// applyType is the type of a patch that is server-side apply.
+const applyType = string(types.ApplyYAMLPatchType)
 
 // apply merges the body into an object, or its status, or creates the object.
 func (g *gateway) apply(w http.ResponseWriter, r *request.Request, body []byte, o request.WriteOptions) error {

@@ -22,11 +22,11 @@ import (
 
 // patch changes an object, or its status, by a JSON, merge or strategic merge patch, or applies a configuration.
 func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
-	body, o, err := readPatch(r)
+	media, body, o, err := readPatch(r)
 	if err != nil {
 		return err
 	}
-	if isApply(r) {
+	if media == applyType {
 		return g.apply(w, r, body, o)
 	}
 	match, err := request.IfMatch(r.Request)
@@ -73,22 +73,21 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 	return encode.Item(w, r, http.StatusOK, item)
 }
 
-// readPatch reads the body and the options of a patch. Its type is checked first: an option may belong to a type that is not
+// readPatch reads the type, the body and the options of a patch. Its type is checked first: an option may belong to a type that is not
 // supported.
-func readPatch(r *request.Request) ([]byte, request.WriteOptions, error) {
-	media, _, err := decode.MediaType(r.Header.Get("Content-Type"))
+func readPatch(r *request.Request) (media string, body []byte, o request.WriteOptions, err error) {
+	media, _, err = decode.MediaType(r.Header.Get("Content-Type"))
 	if err != nil || !slices.Contains(patchTypes, media) {
-		return nil, request.WriteOptions{}, unsupportedPatch(r.Resource.Version)
+		return "", nil, o, unsupportedPatch(r.Resource.Version)
 	}
-	o, err := request.ReadPatchOptions(r.Query, types.PatchType(media))
-	if err != nil {
-		return nil, request.WriteOptions{}, err
+	if o, err = request.ReadPatchOptions(r.Query, types.PatchType(media)); err != nil {
+		return "", nil, o, err
 	}
-	return decode.Body(r.Request), o, nil
+	return media, decode.Body(r.Request), o, nil
 }
 
 // patchTypes are the types of patch, in the order in which Kubernetes names them.
-var patchTypes = []string{patch.JSON, patch.Merge, patch.Strategic, string(types.ApplyYAMLPatchType)}
+var patchTypes = []string{patch.JSON, patch.Merge, patch.Strategic, applyType}
 
 // unsupportedPatch is the answer to a patch of a type that objects of version v do not take.
 func unsupportedPatch(v *schema.Version) error {

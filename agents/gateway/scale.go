@@ -40,11 +40,11 @@ func (g *gateway) updateScale(w http.ResponseWriter, r *request.Request) error {
 }
 
 func (g *gateway) patchScale(w http.ResponseWriter, r *request.Request) error {
-	body, o, err := readPatch(r)
+	media, body, o, err := readPatch(r)
 	if err != nil {
 		return err
 	}
-	if isApply(r) {
+	if media == applyType {
 		return g.applyScale(w, r, body, o)
 	}
 	return g.setScale(w, r, o, func(current schema.Object) (*autoscalingv1.Scale, error) {

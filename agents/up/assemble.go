@@ -97,7 +97,7 @@ func (a assembly) kubelet(ctx context.Context) error {
 	}
 	client := gatewayclient.New(servers, &tls.Config{
 		RootCAs: a.keys.authority.Pool(), Certificates: []tls.Certificate{a.keys.kubelet.Certificate}, MinVersion: tls.VersionTLS12,
-	}, kinds.New())
+	}, kinds.New(), "kubelet")
 	address, err := netip.ParseAddrPort(net.JoinHostPort("0.0.0.0", strconv.Itoa(a.KubeletPort)))
 	if err != nil {
 		return err

@@ -46,6 +46,12 @@ func (t *Types) Apply(ctx context.Context, w Write, live schema.Object, config [
 		live = empty(w.version())
 	} else {
 		live = withEntries(live, readable(w.Kind, live.GetManagedFields()))
+		if w.Kind.Stored().IsUnstructured() {
+			live = live.DeepCopyObject().(schema.Object) // what is merged shares its maps
+		}
+	}
+	if err := narrow(live); err != nil {
+		return nil, apierrors.NewRequestEntityTooLargeError(err.Error())
 	}
 	m, err := t.manager(ctx, w)
 	if err != nil {
@@ -79,7 +85,7 @@ func stored(ctx context.Context, k *schema.Kind, obj schema.Object) (schema.Obje
 // manager does the work for one write.
 func (t *Types) manager(ctx context.Context, w Write) (*managedfields.FieldManager, error) {
 	of := conversions{ctx, w.Kind}
-	return managedfields.NewDefaultCRDFieldManager(converter{t, w.Kind}, of, of, of,
+	return managedfields.NewDefaultCRDFieldManager(newConverter(t, w.Kind), of, of, of,
 		w.version().GVK(), w.Kind.GV(), w.Subresource, filters(w.Kind, w.Subresource))
 }
 
@@ -90,6 +96,9 @@ func readConfig(config []byte) (*unstructured.Unstructured, error) {
 	}
 	if err := schema.CheckDepth(config); err != nil {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+	}
+	if err := schema.CheckWidth(config); err != nil {
+		return nil, apierrors.NewRequestEntityTooLargeError(err.Error())
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{}}
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(config, &u.Object); err != nil {

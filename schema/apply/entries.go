@@ -14,7 +14,7 @@ import (
 	"gantry/schema"
 )
 
-// The bounds of managedFields. Kubernetes keeps ten entries of updates; those of applies are few, one for each client.
+// The bounds of managedFields, besides schema.MaxDepth and schema.MaxWidth. Kubernetes keeps ten entries of updates; those of applies are few, one for each client.
 const (
 	maxEntries = 256
 	maxFields  = 1 << 20 // bytes of all fieldsV1 together
@@ -51,7 +51,7 @@ func isReadable(k *schema.Kind, e metav1.ManagedFieldsEntry) bool {
 	if len(validation.ValidateManagedFields(one, nil)) > 0 || !hasVersion(k, e.APIVersion) {
 		return false
 	}
-	if sizeOf(e) > maxFields || sizeOf(e) > 0 && schema.CheckDepth(rawOf(e)) != nil {
+	if sizeOf(e) > maxFields || sizeOf(e) > 0 && schema.CheckWidth(rawOf(e)) != nil {
 		return false
 	}
 	return managedfields.ValidateManagedFields(one) == nil
@@ -95,7 +95,9 @@ func storable(entries []metav1.ManagedFieldsEntry) bool {
 func sent(entries []metav1.ManagedFieldsEntry) bool {
 	size := 0
 	for _, e := range entries {
-		size += sizeOf(e)
+		if size += sizeOf(e); schema.CheckWidth(rawOf(e)) != nil {
+			return false
+		}
 	}
 	return len(entries) > 0 && len(entries) <= maxEntries && size <= maxFields && managedfields.ValidateManagedFields(entries) == nil
 }

@@ -54,13 +54,31 @@ func typeOf(v *schema.Version) (*typed.ParseableType, error) {
 	return openapi.Typed(v.Type())
 }
 
-// converter is the managedfields.TypeConverter of the versions of a kind.
+// converter is the managedfields.TypeConverter of the versions of a kind, for one write: all its values have the same schemas.
 type converter struct {
 	types *Types
 	kind  *schema.Kind
+	held  map[*schema.Version]*typed.ParseableType
+	// objects are what TypedToObject has returned: an object is compared with the entries of each of its managers. They are not changed.
+	objects map[*typed.TypedValue]*unstructured.Unstructured
+}
+
+func newConverter(t *Types, k *schema.Kind) converter {
+	return converter{t, k, map[*schema.Version]*typed.ParseableType{}, map[*typed.TypedValue]*unstructured.Unstructured{}}
 }
 
 var _ managedfields.TypeConverter = converter{}
+
+func (c converter) of(v *schema.Version) (*typed.ParseableType, error) {
+	if p := c.held[v]; p != nil {
+		return p, nil
+	}
+	p, err := c.types.of(v)
+	if err == nil {
+		c.held[v] = p
+	}
+	return p, err
+}
 
 // ObjectToTyped is an object with its schema. An object of a version that the kind does not have is an error that is known as such.
 func (c converter) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOptions) (*typed.TypedValue, error) {
@@ -68,7 +86,7 @@ func (c converter) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOpt
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.types.of(v)
+	p, err := c.of(v)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +98,14 @@ func (c converter) ObjectToTyped(obj runtime.Object, opts ...typed.ValidationOpt
 
 // TypedToObject is the reverse, without a Go type.
 func (c converter) TypedToObject(value *typed.TypedValue) (runtime.Object, error) {
+	if u := c.objects[value]; u != nil {
+		return u, nil
+	}
 	object, ok := value.AsValue().Unstructured().(map[string]any)
 	if !ok {
 		return nil, fmt.Errorf("the value is not a JSON object")
 	}
-	return &unstructured.Unstructured{Object: object}, nil
+	u := &unstructured.Unstructured{Object: object}
+	c.objects[value] = u
+	return u, nil
 }

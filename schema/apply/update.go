@@ -34,15 +34,38 @@ func (t *Types) Update(ctx context.Context, w Write, live, obj schema.Object) er
 		live = withEntries(live, entries)
 	}
 	w.Kind.SetTypeMeta(obj)
-	m, err := t.manager(ctx, w)
+	err := narrow(live, obj)
 	if err == nil {
-		_, err = m.Update(live, obj, w.Manager)
+		err = t.update(ctx, w, live, obj)
 	}
 	if err != nil {
 		obj.SetManagedFields(nil)
 		return err
 	}
 	obj.SetManagedFields(inSeconds(obj.GetManagedFields()))
+	return nil
+}
+
+func (t *Types) update(ctx context.Context, w Write, live, obj schema.Object) error {
+	m, err := t.manager(ctx, w)
+	if err != nil {
+		return err
+	}
+	_, err = m.Update(live, obj, w.Manager)
+	return err
+}
+
+// narrow returns an error for objects that are too wide for their fields to be managed.
+func narrow(objs ...schema.Object) error {
+	for _, obj := range objs {
+		data, err := schema.Encode(obj)
+		if err != nil {
+			return err
+		}
+		if err := schema.CheckWidth(data); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

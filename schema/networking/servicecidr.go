@@ -22,7 +22,7 @@ var ServiceCIDR = &schema.Kind{
 	Prefix: "servicecidrs",
 
 	Subresources: []schema.Subresource{
-		schema.Status(prepareServiceCIDRStatus, validateServiceCIDRStatus),
+		schema.Status(prepareServiceCIDRStatus, validateServiceCIDRStatus).Resetting("metadata"),
 	},
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,

@@ -6,6 +6,8 @@
 // is read from markers.txt, which a test keeps equal to the comments. Models have their upstream names, so
 // kubectl explain, apply, diff and --validate work as with Kubernetes.
 //
+// Typed has of the same types what server-side apply needs to merge objects.
+//
 // Building takes tens of milliseconds and megabytes, the result is bytes: callers build on first use and keep it.
 package openapi
 

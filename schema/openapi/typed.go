@@ -85,8 +85,6 @@ func (m *typedModels) define(t reflect.Type) string {
 // specialAtom is the form of a struct that is not written as an object of its fields.
 func specialAtom(t reflect.Type) (smd.Atom, bool) {
 	switch t {
-	case reflect.TypeFor[runtime.RawExtension]():
-		return untypedAtom, true
 	case reflect.TypeFor[metav1.FieldsV1]():
 		return smd.Atom{Map: &smd.Map{ElementType: inlined(deducedAtom)}}, true
 	case reflect.TypeFor[resource.Quantity]():
@@ -188,7 +186,10 @@ func (m *typedModels) ref(t reflect.Type) smd.TypeRef {
 	t = deref(t)
 	switch t.Kind() {
 	case reflect.Struct:
-		name := m.define(t)
+		name := untypedName // an object of any kind
+		if t != reflect.TypeFor[runtime.RawExtension]() {
+			name = m.define(t)
+		}
 		return smd.TypeRef{NamedType: &name}
 	case reflect.String:
 		return inlined(smd.Atom{Scalar: scalar(smd.String)})

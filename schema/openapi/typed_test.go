@@ -55,8 +55,7 @@ func TestTypedIsUpstreams(t *testing.T) {
 
 // differs are types that need not be alike.
 var differs = map[string]bool{
-	"io.k8s.apimachinery.pkg.runtime.RawExtension": true, // a server compares an object of any kind as a whole
-	"io.k8s.api.core.v1.AzureDiskVolumeSource":     true, // its defaults are the names of constants, and no keys of a list
+	"io.k8s.api.core.v1.AzureDiskVolumeSource": true, // its defaults are the names of constants, and no keys of a list
 }
 
 // typedOptions leave out what has no effect: the order of fields, and defaults that are not a text, number or boolean (those of keys of lists

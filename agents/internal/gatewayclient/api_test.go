@@ -15,6 +15,6 @@ import (
 func TestAPI(t *testing.T) {
 	apitest.Run(t, func(t *testing.T) registry.API {
 		c := gatewaytest.New(t)
-		return gatewayclient.New([]string{c.URL}, &tls.Config{RootCAs: c.CA.Pool(), Certificates: []tls.Certificate{c.Admin.Certificate}}, kinds.New())
+		return gatewayclient.New([]string{c.URL}, &tls.Config{RootCAs: c.CA.Pool(), Certificates: []tls.Certificate{c.Admin.Certificate}}, kinds.New(), "test")
 	})
 }

@@ -27,6 +27,7 @@ import (
 // concurrent use.
 type Client struct {
 	servers []string // "https://10.0.0.1:6443"
+	agent   string
 	http    *http.Client
 	kinds   *schema.Kinds
 	current atomic.Int64 // index of the server that answered last
@@ -35,9 +36,10 @@ type Client struct {
 	cached map[string]*registry.Item // objects as they were last read or written, for Modify
 }
 
-// New returns a client for gateways ("https://host:port") with the node's certificate in tlsConfig.
-func New(servers []string, tlsConfig *tls.Config, kinds *schema.Kinds) *Client {
-	c := &Client{kinds: kinds, cached: map[string]*registry.Item{}}
+// New returns a client for gateways ("https://host:port") with the node's certificate in tlsConfig. agent is the name by which it is seen:
+// its User-Agent, under which managedFields record its writes.
+func New(servers []string, tlsConfig *tls.Config, kinds *schema.Kinds, agent string) *Client {
+	c := &Client{agent: agent, kinds: kinds, cached: map[string]*registry.Item{}}
 	for _, s := range servers {
 		c.servers = append(c.servers, strings.TrimRight(s, "/"))
 	}

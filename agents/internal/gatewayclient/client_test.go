@@ -83,7 +83,7 @@ func serve(t *testing.T, h http.Handler) (*httptest.Server, *tls.Config) {
 func TestModify(t *testing.T) {
 	gw := &fakeGateway{revision: 5, data: "a"}
 	s, conf := serve(t, gw)
-	c := New([]string{s.URL}, conf, kinds.New())
+	c := New([]string{s.URL}, conf, kinds.New(), "test")
 	add := func(current schema.Object) (schema.Object, error) {
 		current.(*corev1.ConfigMap).Data["n"] += "x"
 		return current, nil
@@ -119,7 +119,7 @@ func TestFailOver(t *testing.T) {
 	s, conf := serve(t, gw)
 	dead, _ := serve(t, gw)
 	dead.Close()
-	c := New([]string{dead.URL, s.URL}, conf, kinds.New())
+	c := New([]string{dead.URL, s.URL}, conf, kinds.New(), "test")
 	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "m", Namespace: "ns", ResourceVersion: "1"}}
 	if _, err := c.Update(t.Context(), core.ConfigMap, m, registry.WriteOptions{}); err != nil {
 		t.Fatalf("the second gateway got no request: %v", err)
@@ -130,7 +130,7 @@ func TestFailOver(t *testing.T) {
 	if c.current.Load() != 1 {
 		t.Error("the client does not keep the gateway that answers")
 	}
-	alone := New([]string{dead.URL}, conf, kinds.New())
+	alone := New([]string{dead.URL}, conf, kinds.New(), "test")
 	if _, err := alone.Get(t.Context(), core.ConfigMap, "ns", "m", ""); !errors.Is(err, registry.Unavailable) {
 		t.Errorf("no gateway: got %v, want Unavailable", err)
 	}
@@ -143,7 +143,7 @@ func TestUnknownOutcome(t *testing.T) {
 		calls.Add(1)
 		panic(http.ErrAbortHandler)
 	}))
-	c := New([]string{s.URL, s.URL}, conf, kinds.New())
+	c := New([]string{s.URL, s.URL}, conf, kinds.New(), "test")
 	_, err := c.Create(t.Context(), core.ConfigMap, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "m", Namespace: "ns"}}, registry.WriteOptions{})
 	var e *registry.Error
 	if !errors.As(err, &e) || e.Kind != registry.Timeout || !e.UnknownOutcome {
@@ -180,7 +180,7 @@ func TestErrors(t *testing.T) {
 			w.WriteHeader(tt.code)
 			fmt.Fprint(w, tt.body)
 		}))
-		_, err := New([]string{s.URL}, conf, kinds.New()).Get(t.Context(), core.ConfigMap, "ns", "m", "")
+		_, err := New([]string{s.URL}, conf, kinds.New(), "test").Get(t.Context(), core.ConfigMap, "ns", "m", "")
 		if !errors.Is(err, tt.want) || err.Error() != tt.text {
 			t.Errorf("%d %s: got %v, want %s", tt.code, tt.body, err, tt.text)
 		}
@@ -194,7 +194,7 @@ func TestToken(t *testing.T) {
 		}
 		fmt.Fprint(w, `{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","status":{"token":"abc"}}`)
 	}))
-	out, err := New([]string{s.URL}, conf, kinds.New()).Token(t.Context(), "ns", "sa", &authenticationv1.TokenRequest{})
+	out, err := New([]string{s.URL}, conf, kinds.New(), "test").Token(t.Context(), "ns", "sa", &authenticationv1.TokenRequest{})
 	if err != nil || out.Status.Token != "abc" {
 		t.Errorf("got %v %v", out, err)
 	}

@@ -68,7 +68,7 @@ func (c *Client) sendTo(ctx context.Context, server string, cl call) (data []byt
 		return nil, true, cl.errorOf(registry.BadRequest, err)
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", "gantry")
+	req.Header.Set("User-Agent", c.agent)
 	if cl.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
