@@ -102,7 +102,7 @@ func resume(t *testing.T, r *Registry, rev int64, want []int64) error {
 	return nil
 }
 
-// TestThousandResumingWatchers: after a restart of a gateway all its watchers resume at what each saw last.
+// TestThousandResumingWatchers resumes many watchers, each at another revision, as after a restart of a gateway.
 func TestThousandResumingWatchers(t *testing.T) {
 	storesOfHistory(t, func(t *testing.T, inner store.Store) {
 		const watchers = 1000
@@ -127,7 +127,7 @@ func TestThousandResumingWatchers(t *testing.T) {
 	})
 }
 
-// TestBackfillIsBounded: watchers that resume far before what is kept all see everything, and it is not kept for them.
+// TestBackfillIsBounded checks that watchers that resume far in the past see every change, and that the entries kept stay within the limit.
 func TestBackfillIsBounded(t *testing.T) {
 	storesOfHistory(t, func(t *testing.T, inner store.Store) {
 		s := &counted{Store: inner}
@@ -161,7 +161,8 @@ func TestBackfillIsBounded(t *testing.T) {
 	})
 }
 
-// TestResumingInCompactedHistory: watchers that resume before etcd's history get Expired, all with one read of etcd.
+// TestResumingInCompactedHistory checks that watchers that resume before etcd's oldest revision get Expired, and that this takes few reads
+// of etcd.
 func TestResumingInCompactedHistory(t *testing.T) {
 	s := &counted{Store: store.NewFake()}
 	revs := pastChanges(t, s, 400)
@@ -185,7 +186,7 @@ func TestResumingInCompactedHistory(t *testing.T) {
 	}
 }
 
-// TestResumingOutlivesLostWatches: etcd's connection is lost while history is read.
+// TestResumingOutlivesLostWatches checks that watchers see every change although etcd's connection is lost while history is read.
 func TestResumingOutlivesLostWatches(t *testing.T) {
 	s := &interceptedStore{Store: store.NewFake(), cuts: map[int]context.CancelFunc{}}
 	revs := pastChanges(t, s, 2000)

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry/admit"
+	"gantry/registry/objectmeta"
 	"gantry/registry/store"
 	"gantry/schema"
 )
@@ -95,7 +96,7 @@ func bind(pod *corev1.Pod, b *corev1.Binding, now time.Time) error {
 	pod.Spec.NodeName = b.Target.Name
 	pod.Annotations = merged(pod.Annotations, b.Annotations)
 	pod.Labels = merged(pod.Labels, b.Labels)
-	setScheduled(pod, metaTime(now))
+	setScheduled(pod, objectmeta.Time(now))
 	return nil
 }
 

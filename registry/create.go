@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry/admit"
+	"gantry/registry/objectmeta"
 	"gantry/schema"
 )
 
@@ -32,7 +33,7 @@ func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object
 	}
 	for try := 1; ; try++ {
 		named := deepCopy(obj)
-		named.SetName(generateName(obj.GetGenerateName()))
+		named.SetName(objectmeta.GenerateName(obj.GetGenerateName()))
 		it, err := r.create(ctx, k, named, o)
 		switch {
 		case !errors.Is(err, Exists):
@@ -96,7 +97,7 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	if err := a.mutate(ctx); err != nil {
 		return nil, err
 	}
-	createMeta(obj, time.Now())
+	objectmeta.Create(obj, time.Now())
 	applyTo(k.PrepareCreate, obj)
 	if set := r.hooksOf(k).setCreator; set != nil {
 		set(obj, r.userOf(ctx))

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/registry/objectmeta"
 	"gantry/registry/safely"
 	"gantry/schema"
 )
@@ -126,12 +127,19 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 // matches checks the preconditions against what is stored.
 func matches(t target, st state, o DeleteOptions) error {
 	if o.UID != "" && st.item != nil && o.UID != st.item.uid {
-		return t.newError(Conflict, "the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", o.UID, st.item.uid)
+		return t.preconditionError("the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", o.UID, st.item.uid)
 	}
 	if want, _ := revisionOf(t, o.ResourceVersion); want != 0 && want != st.rev {
-		return t.newError(Conflict, "the ResourceVersion in the precondition (%d) does not match the ResourceVersion in record (%d). The object might have been modified", want, st.rev)
+		return t.preconditionError("the ResourceVersion in the precondition (%d) does not match the ResourceVersion in record (%d). The object might have been modified", want, st.rev)
 	}
 	return nil
+}
+
+// preconditionError is a Conflict that names the kind where others name the resource, as Kubernetes does.
+func (t target) preconditionError(reason string, args ...any) *Error {
+	e := t.newError(Conflict, reason, args...)
+	e.Resource = e.KindName
+	return e
 }
 
 // removeUnreadable deletes a value that cannot be read; only its name is known.
@@ -211,7 +219,7 @@ func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.T
 	if period >= *grace {
 		return unchanged
 	}
-	shorter := metaTime(was.Add(time.Duration(period-*grace) * time.Second))
+	shorter := objectmeta.Time(was.Add(time.Duration(period-*grace) * time.Second))
 	obj.SetDeletionTimestamp(&shorter)
 	obj.SetDeletionGracePeriodSeconds(&period)
 	if period == 0 && len(obj.GetFinalizers()) == 0 {
@@ -222,7 +230,7 @@ func planGraceful(k *schema.Kind, obj schema.Object, o DeleteOptions, now time.T
 
 // markDeleted sets the deletion's time, seconds from now, and tells by the generation that the wanted state changed.
 func markDeleted(obj schema.Object, now time.Time, seconds int64) {
-	at := metaTime(now.Add(time.Duration(seconds) * time.Second))
+	at := objectmeta.Time(now.Add(time.Duration(seconds) * time.Second))
 	obj.SetDeletionTimestamp(&at)
 	obj.SetDeletionGracePeriodSeconds(&seconds)
 	if g := obj.GetGeneration(); g > 0 {

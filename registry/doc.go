@@ -11,6 +11,7 @@
 //	election     leaders, and the fence of their writes
 //	history      who changed a key, when, and what it was before
 //	quarantine   values that cannot be read
+//	objectmeta   the metadata that the server sets
 //	outcome      whether a write was made whose answer is lost
 //	selector     selectors of lists and watches
 //	index        a cache's state: in order, and by label, field, owner

@@ -121,3 +121,14 @@ func notFound(k *schema.Kind, name string) error {
 func badRequest(k *schema.Kind, reason string) error {
 	return &Error{Kind: BadRequest, Group: k.Group, Resource: k.Plural, KindName: k.Kind, Reason: reason}
 }
+
+// newError is an error about an object of k. The reason is complete in itself; "" leaves the text to the kind of error.
+func newError(k *schema.Kind, name string, kind ErrorKind, reason string, args ...any) *Error {
+	if len(args) > 0 {
+		reason = fmt.Sprintf(reason, args...)
+	}
+	return &Error{Kind: kind, Group: k.Group, Resource: k.Plural, Name: name, KindName: k.Kind, Reason: reason}
+}
+
+// modified is the reason of a conflict with another writer.
+const modified = "the object has been modified; please apply your changes to the latest version and try again"

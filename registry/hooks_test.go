@@ -63,7 +63,7 @@ func (c *ticket) add(t *store.Txn, value []byte) error {
 
 func (c *ticket) onConflict(map[string]*store.KV) { c.n, c.tried = (c.n+1)%2, c.tried+1 }
 
-// TestHooksOfAKind: a row for another kind is all that the write path needs to treat its objects in a way of their own.
+// TestHooksOfAKind gives another kind hooks, and checks that the write path calls each of them.
 func TestHooksOfAKind(t *testing.T) {
 	s := store.NewFake()
 	r := New(Config{Store: s, Kinds: schema.NewKinds(schema.NewSet(core.Namespace, core.ConfigMap)), Agent: "test", Log: slog.New(slog.DiscardHandler)})

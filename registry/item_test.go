@@ -35,7 +35,7 @@ func BenchmarkItemFrom(b *testing.B) {
 	}
 }
 
-// TestStoredFormIsServedForm: a value that the registry wrote is read without normalizing it.
+// TestStoredFormIsServedForm checks that a value that the registry wrote is read without normalizing it.
 func TestStoredFormIsServedForm(t *testing.T) {
 	s := store.NewFake()
 	r := New(Config{Store: s, Kinds: schema.NewKinds(schema.NewSet(core.Namespace)), Agent: "test"})

@@ -12,8 +12,8 @@ import (
 	"gantry/registry/store/storetest"
 )
 
-// TestListWithoutAnIndex: a list by a label that gets no index does not take the write lock. The label gets one when the others have not
-// been used for a while.
+// TestListWithoutAnIndex checks that a list by a label that has no index does not take the write lock, and that the label gets an index
+// when others have not been used for a while.
 func TestListWithoutAnIndex(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -15,8 +15,7 @@ import (
 	"gantry/registry/store/storetest"
 )
 
-// TestSlowFollowerBlocksNothing: what a follower has not seen is kept as the difference that it gets in the end, not as
-// history. The ring kept all of it before.
+// TestSlowFollowerBlocksNothing checks that for a follower that is behind the difference is kept, and not every change.
 func TestSlowFollowerBlocksNothing(t *testing.T) {
 	const ringLimit, pods, changes = 50, 20, 5000
 	s := store.NewFake()
@@ -120,7 +119,7 @@ func (s stoppedCommits) Commit(ctx context.Context, t store.Txn) (store.TxnResul
 	return s.Fake.Commit(ctx, t)
 }
 
-// TestRepairBlocksNoWatch: while a repair waits for etcd, pods and copies change more often than any queue is long.
+// TestRepairBlocksNoWatch checks that the repair of copies reads its watches while it waits for etcd.
 func TestRepairBlocksNoWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

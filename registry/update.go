@@ -6,6 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/registry/objectmeta"
 	"gantry/schema"
 )
 
@@ -152,11 +153,14 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 	if err := a.applyScale(obj); err != nil {
 		return err
 	}
-	updateMeta(obj, old)
+	objectmeta.Update(obj, old)
 	if part.prepare != nil {
 		part.prepare(obj, old)
 	}
 	errs := schema.ValidateMetaUpdate(k, obj, old)
+	if k.ChecksMetaTwice && o.Subresource == "" {
+		errs = append(errs, schema.ValidateMeta(k, obj)...)
+	}
 	if complete := r.hooksOf(k).complete; complete != nil && o.Subresource == "" {
 		errs = append(errs, complete(obj)...)
 	}

@@ -57,8 +57,10 @@ type Kind struct {
 	// k8s.io/apimachinery/pkg/api/validation.ValidateNameFunc does.
 	ValidateName func(name string, prefix bool) []string
 
-	// AnyFinalizer allows finalizers without a domain, which no other kinds may have.
-	AnyFinalizer bool
+	// AnyFinalizers tells that finalizers need neither a domain nor be Kubernetes' own, which is checked for most kinds.
+	AnyFinalizers bool
+	// ChecksMetaTwice tells that an update of the object itself checks metadata as a create does besides: errors are there twice, and generateName counts.
+	ChecksMetaTwice bool
 
 	// PrepareCreate clears what a client may not set on create: status (where that is a subresource), and sets
 	// metadata.generation to 1 where the kind keeps one.

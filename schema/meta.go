@@ -18,7 +18,7 @@ func ValidateMeta(k *Kind, obj Object) field.ErrorList {
 	p := field.NewPath("metadata")
 	errs := apivalidation.ValidateObjectMetaAccessor(obj, k.Namespaced, nameRule(k), p)
 	errs = append(errs, validateManagedFields(obj.GetManagedFields(), p.Child("managedFields"))...)
-	if k.AnyFinalizer {
+	if k.AnyFinalizers {
 		return errs
 	}
 	return append(errs, validateFinalizers(obj.GetFinalizers(), nil, p.Child("finalizers"))...)
@@ -33,10 +33,10 @@ func ValidateMetaUpdate(k *Kind, obj, old Object) (errs field.ErrorList) {
 		errs = apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, p)
 		errs = append(errs, validateManagedFields(obj.GetManagedFields(), p.Child("managedFields"))...)
 	}
-	if k.AnyFinalizer {
-		return errs
+	if !k.AnyFinalizers {
+		errs = append(errs, validateFinalizers(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))...)
 	}
-	return append(errs, validateFinalizers(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))...)
+	return errs
 }
 
 // nameRule is the kind's rule for names; where it has none, every segment of a path is valid.

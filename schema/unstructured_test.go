@@ -61,7 +61,7 @@ func TestUnstructuredCodec(t *testing.T) {
 	}
 }
 
-// TestStoredUnstructured: values that JSON does not keep become what readers get.
+// TestStoredUnstructured checks that values that JSON does not keep are replaced by what a reader decodes.
 func TestStoredUnstructured(t *testing.T) {
 	u := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "n"}, "a": 2.0, "b": "\xff", "c": []string{"x"}}}
 	widget.SetTypeMeta(u)

@@ -166,7 +166,7 @@ func TestApply(t *testing.T) {
 	}
 }
 
-// TestApplySame: what changes nothing is not stored, by whomever it is applied again.
+// TestApplySame checks that an apply or an update that changes nothing is not stored.
 func TestApplySame(t *testing.T) {
 	c := gatewaytest.New(t)
 	const path = "/api/v1/namespaces/default/configmaps/m?fieldManager=a"
@@ -179,7 +179,7 @@ func TestApplySame(t *testing.T) {
 	}
 }
 
-// TestApplyNeedsCreate: who may patch and not create does not create by an apply.
+// TestApplyNeedsCreate checks that an apply creates an object only for a user who may create it.
 func TestApplyNeedsCreate(t *testing.T) {
 	c := newCluster(t)
 	leaf := leafOf(t, c.Pair("jane", pki.Request{CommonName: "jane"}))

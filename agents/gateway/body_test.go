@@ -16,7 +16,8 @@ import (
 	"gantry/agents/gateway/request"
 )
 
-// TestContentTypes: a body is read by what it is said to be; what a page of another site may send without asking is no object.
+// TestContentTypes checks that a body is decoded by its content type, and that the types that a page of another site may send without a
+// preflight request are refused.
 func TestContentTypes(t *testing.T) {
 	c := gatewaytest.New(t)
 	c.Make(gatewaytest.Pod("p", ""))
@@ -52,7 +53,7 @@ func TestContentTypes(t *testing.T) {
 	}
 }
 
-// TestBrokenBodies: a body that cannot be read is its client's fault.
+// TestBrokenBodies checks that a body that cannot be read is a bad request.
 func TestBrokenBodies(t *testing.T) {
 	c := gatewaytest.New(t)
 	const maps = "/api/v1/namespaces/default/configmaps"
@@ -113,7 +114,7 @@ func TestPatchAnswers(t *testing.T) {
 	const (
 		a     = "/api/v1/namespaces/default/configmaps/a"
 		d     = "/apis/apps/v1/namespaces/default/deployments/d"
-		media = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml","reason":"UnsupportedMediaType","code":415}`
+		media = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"415: Unsupported Media Type","reason":"UnsupportedMediaType","details":{},"code":415}`
 		wrong = `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server rejected our request due to an error in our request","reason":"Invalid","details":{},"code":422}`
 	)
 	for _, tt := range []struct {

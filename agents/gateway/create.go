@@ -11,6 +11,9 @@ import (
 
 // create stores the body as a new object.
 func (g *gateway) create(w http.ResponseWriter, r *request.Request) error {
+	if err := decode.CheckMedia(r.Request); err != nil {
+		return err
+	}
 	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 	"gantry/agents/gateway/gatewaytest"
 )
 
-// TestWatchOutlivesTimeouts: the times of requests and bodies are not those of a watch, in HTTP/1 as little as in HTTP/2.
+// TestWatchOutlivesTimeouts checks that the timeouts of requests and bodies do not end a watch, in HTTP/1 and in HTTP/2.
 func TestWatchOutlivesTimeouts(t *testing.T) {
 	c := gatewaytest.New(t, func(cfg *gateway.Config) { cfg.RequestTimeout = 100 * time.Millisecond })
 	conn := c.Dial(true)
@@ -48,7 +48,7 @@ func TestWatchOutlivesTimeouts(t *testing.T) {
 	}
 }
 
-// TestTimeoutEndsWork: a request whose time is over is not worked on.
+// TestTimeoutEndsWork checks that a request whose deadline has passed is answered with a timeout.
 func TestTimeoutEndsWork(t *testing.T) {
 	c := gatewaytest.New(t)
 	ctx, cancel := context.WithCancel(authenticate.WithPeer(t.Context(), nil))

@@ -78,7 +78,7 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 func readPatch(r *request.Request) (media string, body []byte, o request.WriteOptions, err error) {
 	media, _, err = decode.MediaType(r.Header.Get("Content-Type"))
 	if err != nil || !slices.Contains(patchTypes, media) {
-		return "", nil, o, decode.UnsupportedMedia(patchTypes...)
+		return "", nil, o, unsupportedPatch(r.Resource.Version)
 	}
 	if o, err = request.ReadPatchOptions(r.Query, types.PatchType(media)); err != nil {
 		return "", nil, o, err
@@ -89,6 +89,15 @@ func readPatch(r *request.Request) (media string, body []byte, o request.WriteOp
 // patchTypes are the types of patch, in the order in which Kubernetes names them.
 var patchTypes = []string{patch.JSON, patch.Merge, patch.Strategic, applyType}
 
+// unsupportedPatch is the answer to a patch of a type that objects of version v do not take.
+func unsupportedPatch(v *schema.Version) error {
+	accepted := patchTypes
+	if v.IsUnstructured() {
+		accepted = slices.DeleteFunc(slices.Clone(patchTypes), func(media string) bool { return media == patch.Strategic })
+	}
+	return decode.UnsupportedPatch(v, accepted...)
+}
+
 // identity is what a patch may not change.
 type identity struct{ namespace, name, resourceVersion string }
 
@@ -97,7 +106,7 @@ type identity struct{ namespace, name, resourceVersion string }
 func patchObject(r *request.Request, v *schema.Version, current identity, data, body []byte, o request.WriteOptions) (obj schema.Object, notes []string, err error) {
 	patched, err := patch.Apply(v, r.Header.Get("Content-Type"), data, body)
 	if err != nil {
-		return nil, nil, patchError(err)
+		return nil, nil, patchError(v, err)
 	}
 	obj, notes, err = schema.Decode(v, patched)
 	if err != nil {
@@ -119,10 +128,10 @@ func patchObject(r *request.Request, v *schema.Version, current identity, data, 
 }
 
 // patchError words what package patch found.
-func patchError(err error) error {
+func patchError(v *schema.Version, err error) error {
 	switch {
 	case errors.Is(err, patch.ErrUnsupported):
-		return decode.UnsupportedMedia(patchTypes...)
+		return unsupportedPatch(v)
 	case errors.Is(err, patch.ErrMalformed):
 		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 	case errors.Is(err, patch.ErrTooLarge):

@@ -324,8 +324,8 @@ func (v verbs) Rules(context.Context, authenticationv1.UserInfo, string) (author
 	return authorize.Rules{}, nil
 }
 
-// TestCreatingByPut: a PUT that makes an object needs the right to create besides that to update, and makes none at a
-// subresource.
+// TestCreatingByPut checks that a PUT that creates an object needs the permission to create besides that to update, and that a PUT of a
+// subresource creates nothing.
 func TestCreatingByPut(t *testing.T) {
 	c := newCluster(t)
 	jane := leafOf(t, c.Pair("jane", pki.Request{CommonName: "jane"}))

@@ -253,7 +253,7 @@ func TestLegacyWatchPaths(t *testing.T) {
 	}
 }
 
-// TestWatchOfLargeObjects: what is sent in pieces arrives whole, in order, among small ones.
+// TestWatchOfLargeObjects checks that large objects, which are sent in pieces, arrive whole and in order among small ones.
 func TestWatchOfLargeObjects(t *testing.T) {
 	c := gatewaytest.New(t)
 	c.MakeMaps(1, "x")

@@ -147,7 +147,7 @@ func withoutWatches(all []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return strings.HasPrefix(s, "WATCH ") })
 }
 
-// TestWhatIsListedIsServed: discovery, the OpenAPI documents and the router know the same paths and methods.
+// TestWhatIsListedIsServed checks that discovery, the OpenAPI documents and the router have the same paths and methods.
 func TestWhatIsListedIsServed(t *testing.T) {
 	c := newCluster(t)
 	served := c.served()
@@ -178,7 +178,8 @@ func TestWhatIsListedIsServed(t *testing.T) {
 	}
 }
 
-// TestVerbsAreTheKinds: a verb that a kind or its subresource does not have is 405, a path that nothing is served at 404.
+// TestVerbsAreTheKinds checks that a verb that a kind or its subresource does not have is 405, and that a path at which nothing is served
+// is 404.
 func TestVerbsAreTheKinds(t *testing.T) {
 	c := newCluster(t)
 	for _, tt := range []struct {
@@ -209,7 +210,7 @@ func TestVerbsAreTheKinds(t *testing.T) {
 	}
 }
 
-// TestAPartIsARow: a subresource that is a part of the object is a row of its kind, and nothing else.
+// TestAPartIsARow adds a subresource that is a part of the object, as a row of its kind.
 func TestAPartIsARow(t *testing.T) {
 	labelled := *core.ConfigMap
 	labelled.Subresources = append(slices.Clone(labelled.Subresources), schema.Part("labels",
@@ -255,7 +256,7 @@ func (c *cluster) wantListed(lines ...string) {
 	}
 }
 
-// TestAnActionIsARow: a subresource that is done with the object is a row of the gateway's table, and nothing else.
+// TestAnActionIsARow adds a subresource that does something with the object, as a row of the gateway's table.
 func TestAnActionIsARow(t *testing.T) {
 	c := newCluster(t)
 	item := c.Make(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "m"}, Data: map[string]string{"a": "1"}})

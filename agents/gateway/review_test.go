@@ -30,7 +30,7 @@ func (readers) Rules(_ context.Context, user authenticationv1.UserInfo, namespac
 	return authorize.Rules{Resources: []authorizationv1.ResourceRule{{Verbs: []string{"get"}, APIGroups: []string{""}, Resources: []string{"configmaps"}}}}, nil
 }
 
-// TestReviewsAskTheAuthorizers: an authorizer is one more row, and requests and every review answer by it.
+// TestReviewsAskTheAuthorizers adds an authorizer, and checks that requests and every kind of review are decided by it.
 func TestReviewsAskTheAuthorizers(t *testing.T) {
 	c := newCluster(t)
 	c.rebuild(c.Registry, append(authorize.New(c.Registry), readers{}))

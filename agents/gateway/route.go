@@ -14,6 +14,9 @@ func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Hand
 	if !r.IsResource {
 		return g.page(r)
 	}
+	if r.Group != "" && g.resources.now().docs.Group(r.Group) == nil {
+		return noPage, nil
+	}
 	h, err := resourceHandler(r)
 	if err != nil {
 		return nil, err
@@ -65,6 +68,9 @@ func handlerOf(r *request.Request, handlers request.Handlers, verbs []string) (r
 	if verbs != nil && !slices.ContainsFunc(verbs, func(v string) bool { return handlers[v] != nil }) {
 		return nil, request.NotFound()
 	}
+	if r.Method == http.MethodHead && !r.ByKey && !r.Resource.Version.IsUnstructured() {
+		return nil, request.MethodNotAllowed() // as Kubernetes' router, which custom kinds are not behind
+	}
 	if h := handlers[r.Verb]; h != nil && (verbs == nil || slices.Contains(verbs, r.Verb)) {
 		return h, nil
 	}
@@ -75,13 +81,23 @@ func handlerOf(r *request.Request, handlers request.Handlers, verbs []string) (r
 func (g *gateway) page(r *request.Request) (request.Handler, error) {
 	path := strings.TrimSuffix(r.Path, "/")
 	h := g.findPage(path)
-	if h == nil {
+	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	routed := parts[0] == "api" || parts[0] == "apis" && len(parts) > 2 || path == "/version" // by Kubernetes' router, which has no HEAD
+	switch {
+	case h == nil && (parts[0] == "api" || parts[0] == "apis" && len(parts) > 1 && g.resources.now().docs.Group(parts[1]) != nil):
 		return nil, request.NotFound()
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	case h == nil:
+		return noPage, nil
+	case r.Method != http.MethodGet && (r.Method != http.MethodHead || routed):
 		return nil, request.MethodNotAllowed()
 	}
 	return h, nil
+}
+
+// noPage answers at a path that nothing knows, a group's that there is not, in plain text, as Kubernetes does.
+func noPage(w http.ResponseWriter, r *request.Request) error {
+	http.NotFound(w, r.Request)
+	return nil
 }
 
 func (g *gateway) findPage(path string) request.Handler {

@@ -94,7 +94,11 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	r := &request.Request{Request: req, Query: req.URL.Query()}
 	r.Info = request.ParseInfo(req, r.Query, g.resources)
 	h := w.Header()
-	h.Set("Audit-Id", string(uuid.NewUUID()))
+	id := req.Header.Get("Audit-Id")
+	if id == "" {
+		id = string(uuid.NewUUID())
+	}
+	h.Set("Audit-Id", id)
 	h.Set("Cache-Control", "no-cache, private")
 	defer observe(w, r)
 	defer g.recoverPanic(w, r)
@@ -162,10 +166,10 @@ func (g *gateway) setDeadline(w *responseWriter, r *request.Request) (done func(
 		}, nil
 	}
 	limit := g.cfg.RequestTimeout
-	if v := r.Query.Get("timeout"); v != "" && r.IsResource {
+	if v := r.Query.Get("timeout"); v != "" {
 		d, err := time.ParseDuration(v)
 		if err != nil {
-			return func() { endConnection(w, r) }, apierrors.NewBadRequest(fmt.Sprintf("invalid timeout specified in the request URL: %v", err))
+			return func() { endConnection(w, r) }, apierrors.NewBadRequest(fmt.Sprintf("invalid timeout specified in the request URL - %v", err))
 		}
 		if d > 0 {
 			limit = min(d, limit)

@@ -43,7 +43,7 @@ func TestStatusBodies(t *testing.T) {
 		{"invalid", "POST", "/api/v1/namespaces/default/pods", `{"metadata":{"name":"P"},"spec":{"containers":[]}}`, nil, 422,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Pod \"P\" is invalid: [metadata.name: Invalid value: \"P\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'), spec.containers: Required value]","reason":"Invalid","details":{"name":"P","kind":"Pod","causes":[{"reason":"FieldValueInvalid","message":"Invalid value: \"P\": a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')","field":"metadata.name"},{"reason":"FieldValueRequired","message":"Required value","field":"spec.containers"}]},"code":422}`},
 		{"rubbish", "POST", maps, `{"metadata":`, nil, 400,
-			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: unexpected end of JSON input (7b226d65746164617461223a)","reason":"BadRequest","code":400}`},
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: unexpected end of JSON input ({\"metadata\":)","reason":"BadRequest","code":400}`},
 		{"wrong type", "POST", maps, `{"metadata":{"name":"b"},"data":{"k":1}}`, nil, 400,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"ConfigMap in version \"v1\" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go struct field ConfigMap.data of type string","reason":"BadRequest","code":400}`},
 		{"unknown field, strict", "POST", maps + "?fieldValidation=Strict", `{"metadata":{"name":"b"},"foo":1}`, nil, 400,
@@ -58,8 +58,18 @@ func TestStatusBodies(t *testing.T) {
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value: [\"x\"]: supported values: \"All\"","reason":"Invalid","details":{"group":"meta.k8s.io","kind":"CreateOptions","causes":[{"reason":"FieldValueNotSupported","message":"Unsupported value: [\"x\"]: supported values: \"All\"","field":"dryRun"}]},"code":422}`},
 		{"unknown resource", "GET", "/api/v1/namespaces/default/things", "", nil, 404,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server could not find the requested resource","reason":"NotFound","details":{},"code":404}`},
-		{"unknown path", "GET", "/nothing", "", nil, 404,
+		{"unknown path", "GET", "/nothing", "", nil, 404, "404 page not found\n"},
+		{"unknown group", "GET", "/apis/foo.com/v1/things", "", nil, 404, "404 page not found\n"},
+		{"unknown version", "GET", "/apis/apps/v2/things", "", nil, 404,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server could not find the requested resource","reason":"NotFound","details":{},"code":404}`},
+		{"unknown patch", "PATCH", maps + "/a", "{}", nil, 415,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"415: Unsupported Media Type","reason":"UnsupportedMediaType","details":{},"code":415}`},
+		{"unknown type and options", "POST", maps + "?dryRun=x", "x", []string{"Content-Type: application/cbor"}, 415,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf","reason":"UnsupportedMediaType","code":415}`},
+		{"no time", "GET", "/version?timeout=x", "", nil, 400,
+			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"invalid timeout specified in the request URL - time: invalid duration \"x\"","reason":"BadRequest","code":400}`},
+		{"other uid", "DELETE", maps + "/a?resourceVersion=1", "", nil, 409, `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Operation cannot be fulfilled on ConfigMap \"a\": ` +
+			`the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (6). The object might have been modified","reason":"Conflict","details":{"name":"a","kind":"ConfigMap"},"code":409}`},
 		{"method", "POST", maps + "/a", cm, nil, 405,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server does not allow this method on the requested resource","reason":"MethodNotAllowed","details":{},"code":405}`},
 		{"apply without a manager", "PATCH", maps + "/a", cm, []string{"Content-Type: application/apply-patch+yaml"}, 422,
@@ -83,7 +93,7 @@ func TestStatusBodies(t *testing.T) {
 	}
 }
 
-// TestPaths: ambiguous paths are refused.
+// TestPaths checks that ambiguous paths are refused.
 func TestPaths(t *testing.T) {
 	c := gatewaytest.New(t)
 	for _, path := range []string{
@@ -144,7 +154,7 @@ func revisionOf(t *testing.T, a gatewaytest.Answer) string {
 	return m[1]
 }
 
-// TestWarnings: a client is warned of what it most likely does not mean when it says so, not on every update after.
+// TestWarnings checks that a client is warned when it writes what it most likely does not mean, and not at every later update.
 func TestWarnings(t *testing.T) {
 	c := gatewaytest.New(t)
 	const pods = "/api/v1/namespaces/default/pods"

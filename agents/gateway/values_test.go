@@ -71,7 +71,7 @@ func TestValuesOutOfRange(t *testing.T) {
 	}
 }
 
-// TestProtobufValuesOutOfRange: a time in protobuf is a number of seconds, of which there are more than years.
+// TestProtobufValuesOutOfRange checks values that protobuf can express and JSON cannot, for example a time after the year 9999.
 func TestProtobufValuesOutOfRange(t *testing.T) {
 	c := gatewaytest.New(t)
 	body := func(p *corev1.Pod, was, is string) string {

@@ -11,7 +11,7 @@ import (
 	"gantry/schema/kinds/kindstest"
 )
 
-// TestVersionsOfAKind: a kind comes while the gateway runs and is written and read in each of its versions, whatever it is stored in.
+// TestVersionsOfAKind adds a kind to a running gateway, and writes and reads it in each of its versions.
 func TestVersionsOfAKind(t *testing.T) {
 	c := gatewaytest.New(t)
 	const (
@@ -89,7 +89,7 @@ func TestVersionsOfAKind(t *testing.T) {
 	want(c.As("GET", "/apis/legacy.example.com/v1beta1", ""), 404)
 }
 
-// TestVersionsOfAGroup: a group lists its versions with the preferred one first, in both forms of discovery.
+// TestVersionsOfAGroup checks that a group lists its versions with the preferred one first, in both forms of discovery.
 func TestVersionsOfAGroup(t *testing.T) {
 	c := gatewaytest.New(t)
 	if err := c.Registry.Kinds().Add(kindstest.Widget()); err != nil {

@@ -1,6 +1,7 @@
 package kubelet
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/pkg/stdcopy"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -154,4 +157,37 @@ func TestLogsOfWhatHasNotStarted(t *testing.T) {
 			t.Errorf("%s: %v", reason, err)
 		}
 	}
+}
+
+// untilLog waits until a container has written text, and returns all it wrote.
+func (r *testCluster) untilLog(containerID, text string) string {
+	r.Helper()
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	out, err := r.docker.ContainerLogs(ctx, strings.TrimPrefix(containerID, "docker://"), container.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer out.Close()
+	w := &watchedLog{text: text, contained: cancel}
+	_, err = stdcopy.StdCopy(w, w, out)
+	if !strings.Contains(w.String(), text) {
+		r.Fatalf("%q is not in the log (%v):\n%s", text, err, w)
+	}
+	return w.String()
+}
+
+// watchedLog keeps what is written and calls contained when it contains text.
+type watchedLog struct {
+	bytes.Buffer
+	text      string
+	contained func()
+}
+
+func (w *watchedLog) Write(p []byte) (int, error) {
+	n, err := w.Buffer.Write(p)
+	if bytes.Contains(w.Bytes(), []byte(w.text)) {
+		w.contained()
+	}
+	return n, err
 }

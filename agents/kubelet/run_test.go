@@ -361,30 +361,6 @@ func TestContainerThatCannotStart(t *testing.T) {
 	}
 }
 
-func TestPrivilegedContainerStarts(t *testing.T) {
-	r := newTestCluster(t).start()
-	r.run("root", func(p *corev1.Pod) {
-		yes := true
-		p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Privileged: &yes}
-		p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: quantity("500m"), corev1.ResourceMemory: quantity("64Mi")}
-	}, "cat", "/proc/self/status")
-	pod := r.untilRunning("root")
-	text := r.untilLog(pod.Status.ContainerStatuses[0].ContainerID, "\nup\n")
-	if !strings.Contains(text, "Seccomp:\t0") {
-		t.Errorf("seccomp confines a privileged container:\n%s", text)
-	}
-	if pod.Status.QOSClass != corev1.PodQOSGuaranteed {
-		t.Errorf("quality of service: %s", pod.Status.QOSClass)
-	}
-	in, err := r.docker.ContainerInspect(t.Context(), strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "docker://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if in.HostConfig.CPUQuota != 50000 || in.HostConfig.Memory != 64<<20 || in.HostConfig.CPUShares != 512 {
-		t.Errorf("resources: %+v", in.HostConfig.Resources)
-	}
-}
-
 func TestForeignContainersAreLeftAlone(t *testing.T) {
 	r := newTestCluster(t)
 	made, err := r.docker.ContainerCreate(t.Context(), &container.Config{Image: testImage, Cmd: []string{"run"}, Labels: map[string]string{engine.LabelPodUID: "x", engine.LabelPodName: "x"}}, &container.HostConfig{NetworkMode: "none"}, nil, nil, "")

@@ -1,7 +1,6 @@
 package kubelet
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +20,6 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
-	"github.com/docker/docker/pkg/stdcopy"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -357,39 +355,6 @@ func names(list []container.Summary) []string {
 		all[c.Names[0]+" "+c.Status] = true
 	}
 	return slices.Sorted(maps.Keys(all))
-}
-
-// untilLog waits until a container has written text, and returns all it wrote.
-func (r *testCluster) untilLog(containerID, text string) string {
-	r.Helper()
-	ctx, cancel := context.WithTimeout(r.Context(), patience)
-	defer cancel()
-	out, err := r.docker.ContainerLogs(ctx, strings.TrimPrefix(containerID, "docker://"), container.LogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
-	if err != nil {
-		r.Fatal(err)
-	}
-	defer out.Close()
-	w := &watchedLog{text: text, contained: cancel}
-	_, err = stdcopy.StdCopy(w, w, out)
-	if !strings.Contains(w.String(), text) {
-		r.Fatalf("%q is not in the log (%v):\n%s", text, err, w)
-	}
-	return w.String()
-}
-
-// watchedLog keeps what is written and calls contained when it contains text.
-type watchedLog struct {
-	bytes.Buffer
-	text      string
-	contained func()
-}
-
-func (w *watchedLog) Write(p []byte) (int, error) {
-	n, err := w.Buffer.Write(p)
-	if bytes.Contains(w.Bytes(), []byte(w.text)) {
-		w.contained()
-	}
-	return n, err
 }
 
 func quantity(s string) resource.Quantity { return resource.MustParse(s) }

@@ -296,7 +296,7 @@ func TestOptionsOfRequests(t *testing.T) {
 	}
 }
 
-// TestRulesThatConcernNoWrite: a status write of a pod pays for no built-in rule.
+// TestRulesThatConcernNoWrite checks that no built-in rule is called for a write of a pod's status.
 func TestRulesThatConcernNoWrite(t *testing.T) {
 	rules := admit.BuiltIn()
 	for _, c := range []struct {

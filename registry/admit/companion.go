@@ -16,7 +16,7 @@ const maxValue = 4096
 // keyPrefix is where the keys of all rules are.
 const keyPrefix = "/gantry/admission/"
 
-// Key is a key of a rule's own. The zero value is none.
+// Key is one of a rule's keys. The zero value is none.
 type Key struct{ rule, path string }
 
 // NewKey is the key /gantry/admission/<rule>/<segment>/... An empty segment, or one that could lead elsewhere ("..", "a/b"), is an
@@ -45,7 +45,7 @@ type Companion struct {
 	Kind     *schema.Kind // of an object, which is compared only; nil: it is a key of the rule's own
 	Value    []byte       // is put; nil: nothing is
 	Remove   bool         // the key is deleted
-	by       call
+	by       ruleCall
 }
 
 // Changes tells that the companion is written and not only compared.
@@ -54,14 +54,14 @@ func (c *Companion) Changes() bool { return c.Value != nil || c.Remove }
 // Companions are what the rules have added so far; read-only.
 func (q *Request) Companions() []Companion { return q.companions }
 
-// Hold makes the write conditional on an object that the rule has found, or has not found, staying as it is.
+// Hold makes the write's transaction compare an object that the rule has looked up: it must be unchanged, or still not exist.
 func (q *Request) Hold(f Found) {
 	if f.Kind != nil {
 		q.add(Companion{Key: f.Key, Revision: f.Revision, Kind: f.Kind})
 	}
 }
 
-// Expect makes the write conditional on a key staying as it is.
+// Expect makes the write's transaction compare a key: it must be unchanged.
 func (q *Request) Expect(kv KV) error { return q.addKey(kv, nil, false) }
 
 // Put is Expect, and gives the key a value in the object's transaction.
@@ -78,7 +78,7 @@ func (q *Request) Remove(kv KV) error { return q.addKey(kv, nil, true) }
 // addKey returns an error for a key of another rule, and for a value that is too long.
 func (q *Request) addKey(kv KV, value []byte, remove bool) error {
 	switch {
-	case q.asked.rule == nil || kv.Key.rule != q.asked.rule.Name:
+	case q.running.rule == nil || kv.Key.rule != q.running.rule.Name:
 		return fmt.Errorf("adding the key %q: it is not the rule's own", kv.Key.path)
 	case len(value) > maxValue:
 		return fmt.Errorf("adding the key %q: %d bytes are more than %d", kv.Key.path, len(value), maxValue)
@@ -87,9 +87,9 @@ func (q *Request) addKey(kv KV, value []byte, remove bool) error {
 	return nil
 }
 
-// add keeps one companion a key, as a transaction can put a key once: the last one.
+// add keeps the last companion of a key, because a transaction can put a key only once.
 func (q *Request) add(c Companion) {
-	c.by = q.asked
+	c.by = q.running
 	for i := range q.companions {
 		if q.companions[i].Key == c.Key && (q.companions[i].Kind == nil || q.companions[i].by == c.by) {
 			q.companions[i] = c
@@ -103,13 +103,13 @@ func (q *Request) add(c Companion) {
 }
 
 // dropCompanions removes what a call has added.
-func (q *Request) dropCompanions(by call) {
+func (q *Request) dropCompanions(by ruleCall) {
 	q.companions = slices.DeleteFunc(q.companions, func(c Companion) bool { return c.by == by })
 }
 
 // Reinvoke calls the rules again that have added a companion of which changed is true.
 func (q *Request) Reinvoke(ctx context.Context, read Reader, changed func(c *Companion) bool) error {
-	var calls []call
+	var calls []ruleCall
 	for i := range q.companions {
 		c := &q.companions[i]
 		if changed(c) && !slices.Contains(calls, c.by) {
@@ -118,7 +118,7 @@ func (q *Request) Reinvoke(ctx context.Context, read Reader, changed func(c *Com
 	}
 	for _, c := range calls {
 		q.dropCompanions(c)
-		if err := c.ask(ctx, read, q); err != nil {
+		if err := c.run(ctx, read, q); err != nil {
 			return err
 		}
 	}

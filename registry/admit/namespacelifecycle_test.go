@@ -42,7 +42,7 @@ func (s *stillWatches) Commit(ctx context.Context, t store.Txn) (store.TxnResult
 	return s.Store.Commit(ctx, t)
 }
 
-// TestCreateWithAnOldCache: a gateway whose watch of namespaces stands still creates what another one would, and nothing else.
+// TestCreateWithAnOldCache checks that a process whose cache of namespaces is behind creates and refuses the same objects as any other.
 func TestCreateWithAnOldCache(t *testing.T) {
 	label := func(t *testing.T, r *registry.Registry) {
 		registrytest.Must(t)(r.Modify(registrytest.Context(t), core.Namespace, "", "shop", func(o schema.Object) (schema.Object, error) {
@@ -122,7 +122,8 @@ func TestCreateWithAnOldCache(t *testing.T) {
 	}
 }
 
-// TestCreateWhileTheNamespaceChanges: neither the object nor a Service's claims are lost for it.
+// TestCreateWhileTheNamespaceChanges checks that a Service is created with its claims although its namespace is newer than the process
+// knows.
 func TestCreateWhileTheNamespaceChanges(t *testing.T) {
 	r, etcd := registrytest.New(t)
 	ctx := registrytest.Context(t)

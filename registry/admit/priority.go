@@ -11,7 +11,7 @@ import (
 	"gantry/schema/scheduling"
 )
 
-// wantsPriority: pods, which get one, and priority classes, also where they are deleted.
+// wantsPriority tells whether the rule concerns an operation: creating or updating a pod, and any operation on a priority class.
 func wantsPriority(o Operation, k *schema.Kind, subresource string) bool {
 	if o == Connect || subresource != "" {
 		return false
@@ -60,14 +60,14 @@ func keepPriority(spec, old *corev1.PodSpec) {
 	}
 }
 
-// priorityClass is what a class gives a pod.
+// priorityClass is what a pod gets from its class.
 type priorityClass struct {
 	name   string
 	value  int32
 	policy corev1.PreemptionPolicy
 }
 
-// classOf is the class of a name; that of "" is the default class, or gives 0.
+// classOf is the class of a name; "" is the default class, or the priority 0 where there is none.
 func classOf(ctx context.Context, read Reader, name string) (priorityClass, error) {
 	if system := scheduling.SystemClass(name); system != nil { // their objects may be created later than the first pods
 		return valueOf(system), nil
@@ -116,7 +116,7 @@ func defaultClass(ctx context.Context, read Reader) (lowest *schedulingv1.Priori
 	return lowest, nil
 }
 
-// checkPriorityClass refuses a second default class, and to delete a class that every cluster has.
+// checkPriorityClass refuses a second default class, and the deletion of a system class.
 func checkPriorityClass(ctx context.Context, read Reader, q *Request) error {
 	if q.Operation == Delete {
 		if scheduling.SystemClass(q.Name) != nil {
@@ -128,12 +128,12 @@ func checkPriorityClass(ctx context.Context, read Reader, q *Request) error {
 	if !ok || !class.GlobalDefault {
 		return nil
 	}
-	is, err := defaultClass(ctx, read)
+	current, err := defaultClass(ctx, read)
 	if err != nil {
 		return err
 	}
-	if is != nil && (q.Operation == Create || is.Name != class.Name) {
-		return denied("PriorityClass %v is already marked as default. Only one default can exist", is.Name)
+	if current != nil && (q.Operation == Create || current.Name != class.Name) {
+		return denied("PriorityClass %v is already marked as default. Only one default can exist", current.Name)
 	}
 	return nil
 }

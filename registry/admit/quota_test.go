@@ -140,8 +140,8 @@ func TestQuotaOfManyWriters(t *testing.T) {
 	})
 }
 
-// TestQuotaIsReadAnew: a process that remembers a full quota asks the store before it refuses, and one that remembers room does not store
-// on it.
+// TestQuotaIsReadAnew checks that a process reads the quota from the store before it refuses, and that its transaction fails where the
+// quota has been used up since it read it.
 func TestQuotaIsReadAnew(t *testing.T) {
 	onEachStore(t, func(t *testing.T, etcd store.Store) {
 		processes := quotaProcesses(t, etcd, 1)
@@ -157,7 +157,8 @@ func TestQuotaIsReadAnew(t *testing.T) {
 	})
 }
 
-// TestQuotaCountsEveryRemoval: an object counts until it is gone, however it goes.
+// TestQuotaCountsEveryRemoval checks that an object counts until it is removed: by a deletion, by its last finalizer, or with its
+// collection.
 func TestQuotaCountsEveryRemoval(t *testing.T) {
 	etcd := store.NewFake()
 	r := quotaProcesses(t, etcd, 5)[0]

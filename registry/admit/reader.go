@@ -6,33 +6,33 @@ import (
 	"gantry/schema"
 )
 
-// Reader reads what rules decide on, for one request. Objects are shared and read-only.
+// Reader reads objects and keys for the rules of one request. Objects are shared and read-only.
 type Reader interface {
-	// Serves tells whether there are such objects at all.
+	// Serves tells whether a kind is served.
 	Serves(group, plural string) bool
-	// Find returns an object; it may be an earlier state. Where there is none, or no such kind is served, Object is nil.
+	// Find returns an object; its state may be old. Where it does not exist, or its kind is not served, Object is nil.
 	Find(ctx context.Context, group, plural, namespace, name string) (Found, error)
-	// Latest is Find that asks the store.
+	// Latest is Find with the store's state.
 	Latest(ctx context.Context, group, plural, namespace, name string) (Found, error)
-	// List returns the objects of a namespace, or all ("") of a kind, in the order of their names; it may be an earlier state.
+	// List returns the objects of a namespace, or all ("") of a kind, in the order of their names; the state may be old.
 	List(ctx context.Context, group, plural, namespace string) ([]schema.Object, error)
-	// Get returns what a key of the rule's own has; it may be an earlier state.
+	// Get returns the value of one of the rule's keys; its state may be old.
 	Get(ctx context.Context, key Key) (KV, error)
-	// Refresh makes Get ask the store from here on. It tells whether something that Get returned could be an earlier state.
+	// Refresh makes Get read the store from now on. It returns whether a state that Get returned before could be old.
 	Refresh() bool
 }
 
-// Found is what there is of an object's name.
+// Found is the result of looking up an object by its name.
 type Found struct {
-	Object   schema.Object // nil: nothing
-	Kind     *schema.Kind  // nil: no such kind is served
+	Object   schema.Object // nil: it does not exist
+	Kind     *schema.Kind  // nil: the kind is not served
 	Key      string
-	Revision int64 // 0: nothing
+	Revision int64 // 0: it does not exist
 }
 
-// KV is a key of a rule's own with its value.
+// KV is one of a rule's keys with its value.
 type KV struct {
 	Key      Key
 	Value    []byte // read-only
-	Revision int64  // 0: there is none
+	Revision int64  // 0: the key does not exist
 }

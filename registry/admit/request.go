@@ -21,7 +21,7 @@ const (
 	Connect Operation = "CONNECT"
 )
 
-// Request is what the rules are asked about. Rules change Object, in Mutate, and nothing else but by its methods.
+// Request is the write that the rules decide on. A rule changes Object, in Mutate; everything else it changes by the methods.
 type Request struct {
 	Operation Operation
 	// Kind is the kind as it is stored; of a subresource, the kind that it belongs to.
@@ -33,27 +33,27 @@ type Request struct {
 
 	// Object is what will be stored, or the body of a subresource; nil for DELETE and CONNECT.
 	Object schema.Object
-	// Old is what is there, read-only; nil for CREATE and CONNECT.
+	// Old is the stored object, read-only; nil for CREATE and CONNECT.
 	Old schema.Object
-	// Connection is what a CONNECT asks for: a *corev1.PodExecOptions, say.
+	// Connection are the options of a CONNECT, for example a *corev1.PodExecOptions.
 	Connection runtime.Object
 
 	// Removes tells Validate that the object will be gone: by a DELETE that nothing holds, or an UPDATE that removes the last
 	// finalizer. A DELETE that does not remove marks the object.
 	Removes bool
 
-	// User is who asks; it is never nil.
+	// User is who writes; it is never nil.
 	User   *authenticationv1.UserInfo
 	DryRun bool
 	// FieldManager and FieldValidation are options of a CREATE or an UPDATE as the client gave them, Deletion are those of a DELETE.
 	FieldManager, FieldValidation string
 	Deletion                      *metav1.DeleteOptions
 
-	// Warnings are for the client, Annotations for the audit: what the rules have added.
+	// Warnings for the client and Annotations for the audit, as the rules have added them.
 	Warnings    []string
 	Annotations map[string]string
 
-	asked      call        // the rule that runs
+	running    ruleCall    // the rule that is being called
 	companions []Companion // what the rules have added
 	first      [1]Companion
 }

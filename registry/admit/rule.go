@@ -7,7 +7,7 @@ import (
 	"gantry/schema"
 )
 
-// Rule is one rule. Functions may be nil: then there is nothing to do.
+// Rule is one rule. A nil function does nothing.
 type Rule struct {
 	Name string // as Kubernetes names it
 	Doc  string // one line
@@ -17,8 +17,8 @@ type Rule struct {
 	Mutate, Validate Func
 }
 
-// Func is a rule in one phase. It returns *Denied, *Missing or *Invalid to refuse, any other error where it could not be decided, nil to
-// go on.
+// Func is a rule in one phase. It returns *Denied, *Missing or *Invalid to refuse the write, any other error where it cannot decide, and nil to
+// allow it.
 type Func func(ctx context.Context, read Reader, q *Request) error
 
 // Rules are rules in the order they run in.
@@ -46,11 +46,11 @@ func (rs Rules) Validate(ctx context.Context, read Reader, q *Request) error {
 
 func (rs Rules) run(ctx context.Context, read Reader, q *Request, p phase) error {
 	for i := range rs {
-		c := call{&rs[i], p}
+		c := ruleCall{&rs[i], p}
 		if c.function() == nil || !rs[i].wants(q.Operation, q.Kind, q.Subresource) {
 			continue
 		}
-		if err := c.ask(ctx, read, q); err != nil {
+		if err := c.run(ctx, read, q); err != nil {
 			return err
 		}
 	}
@@ -80,22 +80,22 @@ const (
 	validating
 )
 
-// call is a rule in one phase.
-type call struct {
+// ruleCall is a rule in one phase.
+type ruleCall struct {
 	rule  *Rule
 	phase phase
 }
 
-func (c call) function() Func {
+func (c ruleCall) function() Func {
 	if c.phase == validating {
 		return c.rule.Validate
 	}
 	return c.rule.Mutate
 }
 
-// ask runs the rule. A refusal that stands on keys whose state may be old is decided again on the store's.
-func (c call) ask(ctx context.Context, read Reader, q *Request) error {
-	q.asked = c
+// run calls the rule's function. Where that refuses by keys whose state may be old, it is called again on the store's state.
+func (c ruleCall) run(ctx context.Context, read Reader, q *Request) error {
+	q.running = c
 	err := c.function()(ctx, read, q)
 	if err == nil || !read.Refresh() {
 		return err

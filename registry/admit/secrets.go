@@ -6,11 +6,11 @@ import (
 	"gantry/schema/pods"
 )
 
-// secretRef is a secret that a container takes its environment from; env is the variable, "" for all of it.
-type secretRef struct{ env, secret string }
+// secretRef is a secret in a container's environment; variable is the variable's name, "" for envFrom.
+type secretRef struct{ variable, secret string }
 
-// secretsOf are the secrets of a container's environment, variable by variable and whole.
-func secretsOf(c *corev1.Container) (refs []secretRef) {
+// environmentSecrets are the secrets that a container's env and envFrom name.
+func environmentSecrets(c *corev1.Container) (refs []secretRef) {
 	for _, e := range c.Env {
 		if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
 			refs = append(refs, secretRef{e.Name, e.ValueFrom.SecretKeyRef.Name})
@@ -39,13 +39,13 @@ func limitSecrets(account *corev1.ServiceAccount, pod *corev1.Pod) error {
 		}
 	}
 	for kind, c := range pods.Containers(&pod.Spec) {
-		for _, ref := range secretsOf(c) {
+		for _, ref := range environmentSecrets(c) {
 			switch {
 			case mountable[ref.secret]:
-			case ref.env == "":
+			case ref.variable == "":
 				return denied("%s %s with envFrom referencing secret.secretName=%q "+tail, kind, c.Name, ref.secret, account.Name)
 			default:
-				return denied("%s %s with envVar %s referencing secret.secretName=%q "+tail, kind, c.Name, ref.env, ref.secret, account.Name)
+				return denied("%s %s with envVar %s referencing secret.secretName=%q "+tail, kind, c.Name, ref.variable, ref.secret, account.Name)
 			}
 		}
 	}

@@ -107,7 +107,7 @@ func checkMirror(pod *corev1.Pod) error {
 	}
 	secrets := len(pod.Spec.ImagePullSecrets) > 0
 	for _, c := range pods.Containers(&pod.Spec) {
-		secrets = secrets || len(secretsOf(c)) > 0
+		secrets = secrets || len(environmentSecrets(c)) > 0
 	}
 	for _, v := range pod.Spec.Volumes {
 		if v.Secret != nil {

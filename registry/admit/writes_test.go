@@ -152,7 +152,7 @@ func TestEveryWriteIsAdmitted(t *testing.T) {
 	}
 }
 
-// TestPhases: what Mutate sets is prepared and validated, and Validate sees the result.
+// TestPhases checks that what Mutate sets is prepared and validated, and that Validate sees the result.
 func TestPhases(t *testing.T) {
 	var seen []string
 	note := func(phase string, o schema.Object) {
@@ -192,7 +192,7 @@ func TestPhases(t *testing.T) {
 	}
 }
 
-// TestScaleIsMutated: the replicas of the Scale that the rules have changed are the object's.
+// TestScaleIsMutated checks that the object gets the replicas of the Scale as the rules have changed it.
 func TestScaleIsMutated(t *testing.T) {
 	r := registryWith(t, admit.Rule{Name: "AtMostTwo", Mutate: func(_ context.Context, _ admit.Reader, q *admit.Request) error {
 		if s, ok := q.Object.(*autoscalingv1.Scale); ok {
@@ -258,7 +258,7 @@ func TestWarningsOfRules(t *testing.T) {
 	}
 }
 
-// TestKeysThatNobodyStores: a rule cannot change keys where there is no transaction, nor those of another rule.
+// TestKeysThatNobodyStores checks that a rule can change no keys in a request without a transaction, and no keys of another rule.
 func TestKeysThatNobodyStores(t *testing.T) {
 	count := func(owner string) admit.Rule {
 		return admit.Rule{Name: "Count", Validate: func(ctx context.Context, read admit.Reader, q *admit.Request) error {

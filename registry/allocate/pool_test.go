@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestPool: the upper band is drawn from first, then the lower one, never the reserved number, and each number once.
+// TestPool checks that numbers come from the upper band first, then from the lower one, each once, and that the reserved number is never
+// given out.
 func TestPool(t *testing.T) {
 	p := pool{size: 64, band: 16, reserved: 0}
 	used := map[int]bool{}
@@ -26,7 +27,7 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// TestAddressNumbers: the network's own address and the broadcast address have no number.
+// TestAddressNumbers checks that the network address and the broadcast address have no number.
 func TestAddressNumbers(t *testing.T) {
 	r := netip.MustParsePrefix("10.96.0.0/28")
 	for a := r.Addr(); r.Contains(a); a = a.Next() {

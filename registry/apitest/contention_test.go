@@ -14,7 +14,8 @@ import (
 	"gantry/schema/core"
 )
 
-// TestConcurrentUpdatesOfOneRevision: of many updates of one revision one succeeds, and the others are not sent to etcd.
+// TestConcurrentUpdatesOfOneRevision checks that one of many updates of the same revision succeeds, and that the others are not sent to
+// etcd.
 func TestConcurrentUpdatesOfOneRevision(t *testing.T) {
 	etcd := &interceptedStore{Store: store.NewFake()}
 	r := registrytest.On(t, etcd)

@@ -51,42 +51,6 @@ func TestCreateSetsWhatTheServerSets(t *testing.T) {
 	}
 }
 
-func TestCreateRefuses(t *testing.T) {
-	r, _ := registrytest.New(t)
-	ctx := registrytest.Context(t)
-	registrytest.Must(t)(r.Create(ctx, core.ConfigMap, registrytest.ConfigMap("a"), registry.WriteOptions{}))
-	withRevision := registrytest.ConfigMap("b")
-	withRevision.ResourceVersion = "5"
-	elsewhere := registrytest.ConfigMap("b")
-	elsewhere.Namespace = "nowhere"
-	nameless := registrytest.ConfigMap("")
-	for _, c := range []struct {
-		name string
-		in   *corev1.ConfigMap
-		kind registry.ErrorKind
-		text string
-	}{
-		{"a name that is taken", registrytest.ConfigMap("a"), registry.Exists, `"a" already exists`},
-		{"a resourceVersion", withRevision, registry.BadRequest, "resourceVersion should not be set on objects to be created"},
-		{"no such namespace", elsewhere, registry.NotFound, `namespaces "nowhere" not found`},
-		{"no name", nameless, registry.Invalid, "metadata.name: Required value: name or generateName is required"},
-		{"a name with a slash", registrytest.ConfigMap("a/b"), registry.Invalid, "metadata.name: Invalid value"},
-		{"a name of dots", registrytest.ConfigMap(".."), registry.Invalid, "metadata.name: Invalid value"},
-		{"a value too large", registrytest.ConfigMap("b", "k", strings.Repeat("x", 1600<<10)), registry.ErrorKind(""), ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			_, err := r.Create(ctx, core.ConfigMap, c.in, registry.WriteOptions{})
-			if c.kind == "" { // TooLarge, or Invalid where the kind has a limit of its own
-				if !errors.Is(err, registry.TooLarge) && !errors.Is(err, registry.Invalid) {
-					t.Errorf("error %v", err)
-				}
-				return
-			}
-			registrytest.WantError(t, err, c.kind, c.text)
-		})
-	}
-}
-
 func TestGeneratedNames(t *testing.T) {
 	r, etcd := registrytest.New(t)
 	ctx := registrytest.Context(t)

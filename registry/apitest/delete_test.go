@@ -143,7 +143,8 @@ func TestPropagation(t *testing.T) {
 	registrytest.WantError(t, err, registry.Invalid, `propagationPolicy: Unsupported value: "Sideways"`)
 }
 
-// TestDependentsOfJobsAreOrphaned: without a policy, as Kubernetes does it for this kind, and with a warning.
+// TestDependentsOfJobsAreOrphaned checks that a deletion of a Job without a propagation policy orphans its pods, with a warning, as in
+// Kubernetes.
 func TestDependentsOfJobsAreOrphaned(t *testing.T) {
 	const orphan, foreground = "orphan", "foregroundDeletion"
 	for _, c := range []struct {

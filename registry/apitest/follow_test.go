@@ -34,8 +34,8 @@ func (s slowList) List(ctx context.Context, start, end string, limit, revision i
 	return s.Store.List(ctx, start, end, limit, revision)
 }
 
-// TestFollowAllStartsWhenAllHaveStarted: a change after started is reported as a change, however late its kind came. A controller
-// that began before lost what changed between its look and the first state.
+// TestFollowAllStartsWhenAllHaveStarted checks that FollowAll calls started only after it has reported the first state of every kind, so
+// that whatever changes later is reported as a change.
 func TestFollowAllStartsWhenAllHaveStarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -92,7 +92,7 @@ func TestFollowAllOfNothingStarts(t *testing.T) {
 	<-ctx.Done()
 }
 
-// TestAFollowersPanicIsRecovered: a follower that panics at one object is called for the next one.
+// TestAFollowersPanicIsRecovered checks that a follower that panics at one object is called for the next one.
 func TestAFollowersPanicIsRecovered(t *testing.T) {
 	var log bytes.Buffer
 	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New(), Log: slog.New(slog.NewTextHandler(&log, nil))})

@@ -18,7 +18,7 @@ import (
 	"gantry/schema/core"
 )
 
-// TestEtcdRestarts: etcd is gone and back; what was deleted meanwhile is heard of, and nothing twice.
+// TestEtcdRestarts checks that after a restart of etcd a watcher and a follower see what changed meanwhile, once.
 func TestEtcdRestarts(t *testing.T) {
 	cert, key, config := embeddedtest.Certs(t)
 	cfg := embedded.Config{Dir: t.TempDir(), Port: embeddedtest.FreePort(t), CertFile: cert, KeyFile: key, CAFile: cert, Log: slog.New(slog.DiscardHandler)}

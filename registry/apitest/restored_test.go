@@ -17,8 +17,8 @@ import (
 	"gantry/schema/kinds"
 )
 
-// TestRestoredStoreOvertakes: etcd goes back in time and is then written beyond what was seen, so that its revision tells
-// nothing. One object is there again under a revision that was another's.
+// TestRestoredStoreOvertakes restores etcd to an earlier state and then writes until its revision is higher than before, so that the
+// revision does not show the restore. One object then has a revision that another object had before.
 func TestRestoredStoreOvertakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := store.NewFake()

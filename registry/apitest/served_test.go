@@ -68,7 +68,7 @@ func in(t *testing.T, it *registry.Item, v *schema.Version) string {
 	return string(text)
 }
 
-// TestKindWithTwoGroups: a kind with Go types comes while the registry runs, is written and read in both its versions, and goes.
+// TestKindWithTwoGroups adds a kind with Go types to a running registry, writes and reads it in both its versions, and removes it.
 func TestKindWithTwoGroups(t *testing.T) {
 	onBothStores(t, func(t *testing.T, r *registry.Registry, s store.Store) {
 		ctx, k := t.Context(), kindstest.Route()
@@ -145,7 +145,7 @@ func TestKindWithTwoGroups(t *testing.T) {
 	})
 }
 
-// TestKindWithoutGoType: a kind without Go types goes through the whole write path.
+// TestKindWithoutGoType writes and reads a kind without Go types.
 func TestKindWithoutGoType(t *testing.T) {
 	onBothStores(t, func(t *testing.T, r *registry.Registry, s store.Store) {
 		ctx, k := t.Context(), kindstest.Widget()
@@ -247,7 +247,7 @@ func TestKindWithoutGoType(t *testing.T) {
 	})
 }
 
-// TestFollowKinds: kinds are followed as soon as they are added, and the objects of a removed kind are reported as deleted.
+// TestFollowKinds checks that kinds are followed as soon as they are added, and that the objects of a removed kind are reported as deleted.
 func TestFollowKinds(t *testing.T) {
 	r := registrytest.On(t, store.NewFake())
 	registrytest.Namespace(t, r, "default")
@@ -308,8 +308,8 @@ func TestFollowKinds(t *testing.T) {
 	}
 }
 
-// TestReplacedKind: a kind that is replaced by another of its name, here with another stored version, gets a cache of its own, and
-// what was written before is read in the new form.
+// TestReplacedKind checks that a kind that replaces another of its name, with another stored version, has a cache of its own and reads what
+// was written before.
 func TestReplacedKind(t *testing.T) {
 	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New(), Log: slog.New(slog.DiscardHandler)})
 	ctx, cancel := context.WithCancel(t.Context())

@@ -192,7 +192,7 @@ func TestBookmarks(t *testing.T) {
 	})
 }
 
-// TestRestoredStore: etcd goes back in time, as when a backup is restored without raising its revision.
+// TestRestoredStore restores etcd to an earlier state and revision.
 func TestRestoredStore(t *testing.T) {
 	s := store.NewFake()
 	a := storetest.Put(t, s, "/registry/pods/n/a", storetest.Pod("n", "a", ""))
@@ -216,7 +216,7 @@ func TestRestoredStore(t *testing.T) {
 	}
 }
 
-// TestEtcdAway: reads that may be old go on, others say what is wrong and do not hang.
+// TestEtcdAway checks that without etcd a read that may be old succeeds, and that other reads fail in time.
 func TestEtcdAway(t *testing.T) {
 	s := store.NewFake()
 	storetest.Put(t, s, "/registry/pods/n/a", storetest.Pod("n", "a", ""))
@@ -249,7 +249,7 @@ func TestEtcdAway(t *testing.T) {
 	}
 }
 
-// TestManyObjectsOfARevision: `etcdctl del --prefix` deletes all of them under one revision.
+// TestManyObjectsOfARevision checks the events of several deletions in one revision, as of `etcdctl del --prefix`.
 func TestManyObjectsOfARevision(t *testing.T) {
 	s := store.NewFake()
 	var keys []string

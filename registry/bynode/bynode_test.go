@@ -82,7 +82,7 @@ func TestBindRefuses(t *testing.T) {
 	registrytest.WantError(t, err, registry.Conflict, "pod p is being deleted, cannot be assigned to a host")
 }
 
-// TestNodeReadsItsOwnRange: a node's registry reads its pods from the node's own range.
+// TestNodeReadsItsOwnRange checks that a node's registry reads its pods from the node's own range.
 func TestNodeReadsItsOwnRange(t *testing.T) {
 	s := store.NewFake()
 	storetest.Put(t, s, "/registry/pods/n/a", storetest.Pod("n", "a", ""))

@@ -18,7 +18,7 @@ import (
 	"gantry/schema/core"
 )
 
-// TestALeadersRegistryIsFenced: its writes fail from the moment on at which its election key is gone.
+// TestALeadersRegistryIsFenced checks that a leader's writes fail as soon as its election key is gone.
 func TestALeadersRegistryIsFenced(t *testing.T) {
 	s := store.NewFake()
 	r := registry.New(registry.Config{Store: s, Kinds: schema.NewKinds(schema.NewSet(core.Namespace)), Agent: "gantry", Log: slog.New(slog.DiscardHandler)})

@@ -23,8 +23,8 @@ import (
 	"gantry/schema/kinds"
 )
 
-// TestBackupAndRestore: what was deleted since the backup is back, what was made since is gone, and a watch from an
-// old revision, even one that the restored etcd never reached by itself, is Expired.
+// TestBackupAndRestore checks that a restore brings back what was deleted since the backup and removes what was made since, and that a
+// watch from an old revision is Expired, also from one that the restored etcd has not reached.
 func TestBackupAndRestore(t *testing.T) {
 	ctx := testContext(t)
 	home := t.TempDir()
@@ -153,7 +153,7 @@ func TestBackupAndRestore(t *testing.T) {
 	}
 }
 
-// TestRestoreIntoNothing: a backup makes an etcd where there was none.
+// TestRestoreIntoNothing restores a backup where no etcd was before.
 func TestRestoreIntoNothing(t *testing.T) {
 	ctx := testContext(t)
 	e := embeddedtest.Open(t)

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestCheckFiles: what etcd itself would panic at, or not notice, is refused with the name of the file.
+// TestCheckFiles checks that files that etcd would panic at, or not detect as damaged, are refused by name.
 func TestCheckFiles(t *testing.T) {
 	made := func(t *testing.T, keys int) (dir string) {
 		dir = filepath.Join(t.TempDir(), "etcd")

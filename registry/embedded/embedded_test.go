@@ -21,7 +21,7 @@ import (
 	"gantry/registry/store"
 )
 
-// TestEmbeddedForEtcdctl: what etcdctl does, with a certificate and without; and the errors of a start.
+// TestEmbeddedForEtcdctl runs etcdctl with a certificate and without, and checks the errors of a start.
 func TestEmbeddedForEtcdctl(t *testing.T) {
 	cert, key, config := embeddedtest.Certs(t)
 	cfg := embedded.Config{Dir: filepath.Join(t.TempDir(), "etcd"), Port: embeddedtest.FreePort(t), CertFile: cert, KeyFile: key, CAFile: cert, NoSync: true, Log: slog.New(slog.DiscardHandler)}
@@ -92,7 +92,7 @@ func TestEmbeddedConfig(t *testing.T) {
 	}
 }
 
-// TestEmbeddedSurvivesKill: kill -9 in the middle of writes loses none that was acknowledged.
+// TestEmbeddedSurvivesKill checks that kill -9 in the middle of writes loses no write that was acknowledged.
 func TestEmbeddedSurvivesKill(t *testing.T) {
 	dir := t.TempDir()
 	if os.Getenv("GANTRY_TEST_ETCD") != "" {

@@ -46,8 +46,8 @@ func TestUpkeepDecides(t *testing.T) {
 	}
 }
 
-// TestFullEtcdRecovers: at NOSPACE a write says so, readiness says so, deletions go on; upkeep makes room, of history first, and
-// where objects are what fills etcd, as soon as enough of them are deleted. FAULTS case 9.
+// TestFullEtcdRecovers checks that at NOSPACE writes and readiness name the cause and deletions succeed, and that upkeep makes room: from
+// history first, and where objects fill etcd, as soon as enough of them are deleted. FAULTS case 9.
 func TestFullEtcdRecovers(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
@@ -127,7 +127,7 @@ func TestFullEtcdRecovers(t *testing.T) {
 	}
 }
 
-// TestShorten: near the quota the older half of history goes, before writes are refused; the newer half stays.
+// TestShorten checks that near the quota the older half of history is compacted before writes are refused, and the newer half is kept.
 func TestShorten(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()

@@ -18,8 +18,8 @@ import (
 	"gantry/registry/store"
 )
 
-// TestEtcdLogsLikeTheProcess: what etcd's client and server say has the process' format, and a call that its caller gave up is no
-// warning.
+// TestEtcdLogsLikeTheProcess checks that lines of etcd's client and server have the process' format, and that a call that its caller has
+// cancelled is not logged as a warning.
 func TestEtcdLogsLikeTheProcess(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

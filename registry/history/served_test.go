@@ -18,8 +18,8 @@ import (
 	"gantry/schema/core"
 )
 
-// TestRecordsAreNotServed: neither what a process wrote itself nor what another wrote shows who did; the value in
-// etcd does.
+// TestRecordsAreNotServed checks that the record of who wrote an object is in etcd and not in what a registry serves, in the process that
+// wrote it and in another.
 func TestRecordsAreNotServed(t *testing.T) {
 	ctx := registrytest.Context(t)
 	s := store.NewFake()

@@ -73,8 +73,8 @@ func TestStateOfRandomChanges(t *testing.T) {
 	}
 }
 
-// TestIndexesAreReplaced: there are as many as maxTerms and the permanent one. The one to go was used least recently, and not in the last
-// seconds.
+// TestIndexesAreReplaced checks that there are at most maxTerms indexes and the permanent one, and that an index that was used in the last
+// seconds is not replaced.
 func TestIndexesAreReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := newView()

@@ -15,7 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestMutationsAreDetected: a change of an object that the cache handed out is reported with its kind, key and what was changed.
+// TestMutationsAreDetected checks that a change of a shared object is reported with its kind, its key and what was changed.
 func TestMutationsAreDetected(t *testing.T) {
 	r, _ := registrytest.New(t)
 	ctx := context.Background()

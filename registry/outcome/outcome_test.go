@@ -74,8 +74,8 @@ func (r *relay) answer(client io.Writer, server io.Reader) {
 	}
 }
 
-// TestStalledMember: one of two members takes what it is asked and does not answer. Every write and every consistent read
-// goes well within the time of a request, and no write is made twice.
+// TestStalledMember checks that every write and every consistent read succeeds in time while one of two members takes requests and does not
+// answer, and that no write is made twice.
 func TestStalledMember(t *testing.T) {
 	cert, key, config := embeddedtest.Certs(t)
 	cfg := embedded.Config{Dir: t.TempDir(), Port: embeddedtest.FreePort(t), CertFile: cert, KeyFile: key, CAFile: cert, NoSync: true, Log: slog.New(slog.DiscardHandler)}

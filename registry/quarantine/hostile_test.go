@@ -127,7 +127,7 @@ func isBad(t *testing.T, ctx context.Context, s store.Store, r *registry.Registr
 	}
 }
 
-// TestHandWrittenValues: what a person writes with etcdctl just works, in whatever form.
+// TestHandWrittenValues checks that values that a person writes with etcdctl are read, whatever their form.
 func TestHandWrittenValues(t *testing.T) {
 	s := store.NewFake()
 	r := registrytest.On(t, s)

@@ -54,7 +54,8 @@ func records(t *testing.T, s store.Store) map[string]Record {
 	return out
 }
 
-// TestRecorderOfManyBadValues: however many values are bad, a bounded number of keys waits, and all are recorded in the end.
+// TestRecorderOfManyBadValues checks that the number of keys that wait to be recorded is bounded, and that all bad values are recorded in
+// the end.
 func TestRecorderOfManyBadValues(t *testing.T) {
 	t.Run("100000 come", func(t *testing.T) { manyBadValues(t, 100_000, false) })
 	t.Run("3000 come and go", func(t *testing.T) { manyBadValues(t, 3000, true) })
@@ -113,8 +114,8 @@ func (s *failing) Commit(ctx context.Context, t store.Txn) (store.TxnResult, err
 	return s.Fake.Commit(ctx, t)
 }
 
-// TestRecorderOfAKeyThatChangesOften: what is written of a key that changes all the time is what it is in the end, with pauses between,
-// and fewer and fewer tries while etcd is away.
+// TestRecorderOfAKeyThatChangesOften checks that the record of a key that changes often shows its last state, with pauses between writes,
+// and that there are fewer and fewer tries while etcd is away.
 func TestRecorderOfAKeyThatChangesOften(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &failing{Fake: store.NewFake()}

@@ -48,7 +48,7 @@ func Parse(k *schema.Kind, v *schema.Version, namespace, labelText, fieldText st
 	}
 	var err error
 	if s.labels, err = labels.Parse(labelText); err != nil {
-		return s, fmt.Errorf("unable to parse requirement: %w", err)
+		return s, err // which says what cannot be parsed
 	}
 	if s.fields, err = fields.ParseSelector(fieldText); err != nil {
 		return s, err

@@ -11,21 +11,21 @@ import (
 
 // Etcd is the Store on a real etcd.
 type Etcd struct {
-	client  *clientv3.Client
-	kv      pb.KVClient // of client, see Commit
-	inside  InProcess   // nil: etcd is another process
-	watcher *clientv3.Client
-	members int        // that are known
-	mu      sync.Mutex // guards open and count
-	open    map[*openWatch]struct{}
-	count   int64 // of watches opened
+	client      *clientv3.Client
+	kv          pb.KVClient // of client, see Commit
+	inProcess   InProcess   // nil: etcd is another process
+	watcher     *clientv3.Client
+	memberCount int        // of the endpoints given
+	mu          sync.Mutex // guards open and count
+	open        map[*openWatch]struct{}
+	count       int64 // of watches opened
 }
 
 // NewEtcd returns a Store on etcd. Watches have a client of their own, because a big list starves the watches that
 // share its connection; in process both may be the same. It starts nothing; the clients stay the caller's.
 func NewEtcd(client, watchClient *clientv3.Client) *Etcd {
-	kv, inside := behind(client)
-	return &Etcd{client: client, kv: kv, inside: inside, watcher: watchClient, members: len(client.Endpoints()), open: map[*openWatch]struct{}{}}
+	kv, inside := transactionClient(client)
+	return &Etcd{client: client, kv: kv, inProcess: inside, watcher: watchClient, memberCount: len(client.Endpoints()), open: map[*openWatch]struct{}{}}
 }
 
 var _ Store = (*Etcd)(nil)
@@ -45,7 +45,7 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // Get is Store's Get.
 func (e *Etcd) Get(ctx context.Context, key string, revision int64) (*KV, int64, error) {
-	res, err := e.read(ctx, readPatience, key, clientv3.WithRev(revision))
+	res, err := e.read(ctx, readAttemptTime, key, clientv3.WithRev(revision))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -57,7 +57,7 @@ func (e *Etcd) Get(ctx context.Context, key string, revision int64) (*KV, int64,
 
 // List is Store's List.
 func (e *Etcd) List(ctx context.Context, start, end string, limit, revision int64) ([]*KV, int64, int64, error) {
-	res, err := e.read(ctx, listPatience, start, clientv3.WithRange(end), clientv3.WithLimit(limit), clientv3.WithRev(revision))
+	res, err := e.read(ctx, listAttemptTime, start, clientv3.WithRange(end), clientv3.WithLimit(limit), clientv3.WithRev(revision))
 	if err != nil {
 		return nil, 0, 0, err
 	}
@@ -70,14 +70,14 @@ func (e *Etcd) List(ctx context.Context, start, end string, limit, revision int6
 
 // Revision is Store's Revision. It reads a key that every role may read.
 func (e *Etcd) Revision(ctx context.Context) (int64, error) {
-	if e.inside != nil && ctx.Err() == nil {
+	if e.inProcess != nil && ctx.Err() == nil {
 		rctx, cancel := bounded(ctx)
 		defer cancel()
-		if rev, err := e.inside.Revision(rctx); err == nil {
+		if rev, err := e.inProcess.Revision(rctx); err == nil {
 			return rev, nil
 		} // else the read below says what is wrong
 	}
-	res, err := e.read(ctx, readPatience, VersionKey, clientv3.WithCountOnly())
+	res, err := e.read(ctx, readAttemptTime, VersionKey, clientv3.WithCountOnly())
 	if err != nil {
 		return 0, err
 	}

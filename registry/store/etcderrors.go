@@ -55,16 +55,16 @@ func writeError(ctx context.Context, err error) error { return classify(ctx, err
 
 // classify makes an error of etcd's client one of the store.
 func classify(ctx context.Context, err error, write bool) error {
-	clean := rpctypes.Error(err)
-	if f, ok := etcdErrors[clean]; ok {
-		e := &Error{Kind: f.kind, Reason: f.reason, Cause: clean, UnknownOutcome: write && f.unknown}
+	known := rpctypes.Error(err)
+	if f, ok := etcdErrors[known]; ok {
+		e := &Error{Kind: f.kind, Reason: f.reason, Cause: known, UnknownOutcome: write && f.unknown}
 		if e.Kind == Unavailable || e.Kind == TooManyRequests {
 			e.RetryAfter = etcdRetry
 		}
 		return e
 	}
 	e := &Error{Kind: Unavailable, Cause: err, UnknownOutcome: write, RetryAfter: etcdRetry, Reason: "etcd is away: " + err.Error()}
-	switch code := codeOf(clean, err); {
+	switch code := codeOf(known, err); {
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled):
 		e.Kind, e.Reason, e.RetryAfter, e.Cause = Timeout, "the request was cancelled", 0, ctx.Err()
 	case errors.Is(err, context.DeadlineExceeded) || code == codes.DeadlineExceeded || ctx.Err() != nil:

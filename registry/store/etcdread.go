@@ -9,29 +9,29 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// How long the member asked has to answer a read before all are asked: it may be defragmented, stopped or cut off from
-// the others. A list has more time, as it may be large.
+// How long one member has to answer a read before all are asked: it may be defragmenting, stopped or partitioned. A list has more time, as it
+// may be large.
 const (
-	readPatience = time.Second
-	listPatience = 3 * time.Second
+	readAttemptTime = time.Second
+	listAttemptTime = 3 * time.Second
 )
 
-// read reads keys.
-func (e *Etcd) read(ctx context.Context, patience time.Duration, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+// read reads keys. attempt is how long the first member has.
+func (e *Etcd) read(ctx context.Context, attempt time.Duration, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	if ctx.Err() != nil {
 		return nil, ReadError(ctx, ctx.Err())
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	first, stop := ctx, func() {}
-	if e.members > 1 {
-		first, stop = context.WithTimeout(ctx, patience)
+	if e.memberCount > 1 {
+		first, stop = context.WithTimeout(ctx, attempt)
 	}
 	res, err := e.client.Get(first, key, opts...)
 	late := first.Err() != nil && ctx.Err() == nil
 	stop()
 	if err != nil && late {
-		return e.readAnywhere(ctx, patience, key, opts...)
+		return e.readAnywhere(ctx, attempt, key, opts...)
 	}
 	if err != nil {
 		return nil, ReadError(ctx, err)
@@ -39,8 +39,8 @@ func (e *Etcd) read(ctx context.Context, patience time.Duration, key string, opt
 	return res, nil
 }
 
-// readAnywhere asks as often at once as there are members, which etcd's client goes through in turn, and again after patience.
-func (e *Etcd) readAnywhere(ctx context.Context, patience time.Duration, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
+// readAnywhere sends as many requests at once as there are members (etcd's client goes through them in turn), and again after each attempt's time.
+func (e *Etcd) readAnywhere(ctx context.Context, attempt time.Duration, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
 	type answer struct {
 		res *clientv3.GetResponse
 		err error
@@ -55,7 +55,7 @@ func (e *Etcd) readAnywhere(ctx context.Context, patience time.Duration, key str
 	for {
 		select {
 		case <-repeat.C:
-			for range e.members {
+			for range e.memberCount {
 				wg.Go(func() {
 					res, err := e.client.Get(ctx, key, opts...)
 					select {
@@ -64,7 +64,7 @@ func (e *Etcd) readAnywhere(ctx context.Context, patience time.Duration, key str
 					}
 				})
 			}
-			repeat.Reset(patience)
+			repeat.Reset(attempt)
 		case a := <-answers:
 			if a.err == nil {
 				return a.res, nil

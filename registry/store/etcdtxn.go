@@ -9,16 +9,16 @@ import (
 	"google.golang.org/grpc"
 )
 
-// InProcess is what the KV of a client has besides where its etcd runs in this process.
+// InProcess is implemented by the KV of a client whose etcd runs in this process.
 type InProcess interface {
-	// Direct is the etcd without a connection between.
+	// Direct is the etcd, called without a connection.
 	Direct() pb.KVClient
 	// Revision is the store's revision, linearizable.
 	Revision(ctx context.Context) (int64, error)
 }
 
-// behind is what a client sends its transactions by, and the etcd in this process; nil: it is elsewhere.
-func behind(c *clientv3.Client) (pb.KVClient, InProcess) {
+// transactionClient is the gRPC client for transactions, and the etcd of this process; nil: etcd is another process.
+func transactionClient(c *clientv3.Client) (pb.KVClient, InProcess) {
 	if in, ok := c.KV.(InProcess); ok {
 		return in.Direct(), in
 	}

@@ -20,15 +20,15 @@ type openWatch struct {
 	start  string
 	stream string
 	mu     sync.Mutex // guards over, and is held while progress is asked for: that would open a new stream after the end
-	over   bool
+	ended  bool
 }
 
 func (o *openWatch) context(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), streamHeader, o.stream)
 }
 
-// enter names the stream of a new watch; leave comes before the stream ends.
-func (e *Etcd) enter(start string) (o *openWatch, leave func()) {
+// addWatch notes a new watch and names its stream; remove is called before the stream ends.
+func (e *Etcd) addWatch(start string) (o *openWatch, remove func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.count++
@@ -36,7 +36,7 @@ func (e *Etcd) enter(start string) (o *openWatch, leave func()) {
 	e.open[o] = struct{}{}
 	return o, func() {
 		o.mu.Lock()
-		o.over = true
+		o.ended = true
 		o.mu.Unlock()
 		e.mu.Lock()
 		defer e.mu.Unlock()
@@ -55,17 +55,18 @@ func (e *Etcd) Progress(ctx context.Context, start string) error {
 	}
 	e.mu.Unlock()
 	for _, o := range asked {
-		if err := e.ask(ctx, o); err != nil {
+		if err := e.requestProgress(ctx, o); err != nil {
 			return ReadError(ctx, err)
 		}
 	}
 	return nil
 }
 
-func (e *Etcd) ask(ctx context.Context, o *openWatch) error {
+// requestProgress asks one watch for its progress.
+func (e *Etcd) requestProgress(ctx context.Context, o *openWatch) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.over {
+	if o.ended {
 		return nil
 	}
 	return e.watcher.RequestProgress(o.context(ctx))
@@ -79,7 +80,7 @@ func (e *Etcd) Watch(ctx context.Context, start, end string, from int64, prev bo
 		w := &etcdWatch{out: out, from: from, prev: prev}
 		// From one revision before: etcd does not tell the progress of a watch that starts in the future.
 		err := e.stream(ctx, w, start, end, max(from-1, 1))
-		if errors.Is(err, Expired) && w.compacted <= from && !w.any {
+		if errors.Is(err, Expired) && w.compacted <= from && !w.sent {
 			err = e.stream(ctx, w, start, end, from)
 		}
 		if ctx.Err() != nil {
@@ -99,9 +100,9 @@ func (e *Etcd) Watch(ctx context.Context, start, end string, from int64, prev bo
 
 // stream passes the changes from a revision on to w until the watch ends; it returns why.
 func (e *Etcd) stream(ctx context.Context, w *etcdWatch, start, end string, from int64) error {
-	o, leave := e.enter(start)
+	o, remove := e.addWatch(start)
 	wctx, cancel := context.WithCancel(o.context(context.WithoutCancel(ctx)))
-	finish := func() { leave(); cancel() }
+	finish := func() { remove(); cancel() }
 	defer finish()
 	defer context.AfterFunc(ctx, finish)()
 	opts := []clientv3.OpOption{clientv3.WithRange(end), clientv3.WithRev(from), clientv3.WithFragment()}
@@ -116,7 +117,7 @@ type etcdWatch struct {
 	out       chan<- WatchBatch
 	from      int64
 	prev      bool  // the state before each change is asked for
-	any       bool  // something was sent
+	sent      bool  // something was sent
 	compacted int64 // the revision that etcd compacted at, where that ended the watch
 }
 
@@ -136,7 +137,7 @@ func (w *etcdWatch) run(ctx context.Context, responses clientv3.WatchChan) error
 		}
 		select {
 		case w.out <- b:
-			w.any = true
+			w.sent = true
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -21,7 +21,7 @@ type Fake struct {
 	cut       int            // counts Cut calls
 	asked     map[string]int // counts Progress calls by start
 	failure   error          // what every call returns, see Fail
-	moved     chan struct{}  // closed and replaced at every change of the above
+	changed   chan struct{}  // closed and replaced at every change of the above
 }
 
 // version is one state of a key; kv is nil where it was deleted.
@@ -32,7 +32,7 @@ type version struct {
 
 // NewFake returns an empty Store in memory; its revision is 1, as a new etcd's.
 func NewFake() *Fake {
-	return &Fake{rev: 1, keys: map[string][]version{}, leases: map[int64]chan struct{}{}, asked: map[string]int{}, moved: make(chan struct{})}
+	return &Fake{rev: 1, keys: map[string][]version{}, leases: map[int64]chan struct{}{}, asked: map[string]int{}, changed: make(chan struct{})}
 }
 
 var _ Store = (*Fake)(nil)
@@ -65,7 +65,7 @@ func (f *Fake) Cut() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.cut++
-	f.move()
+	f.notify()
 }
 
 // Fail makes every call return err and ends every watch, until Fail(nil): etcd is away.
@@ -76,7 +76,7 @@ func (f *Fake) Fail(err error) {
 	if err != nil {
 		f.cut++
 	}
-	f.move()
+	f.notify()
 }
 
 // Expire takes a lease's keys away and reports it lost, as etcd does when it is not kept alive.
@@ -99,12 +99,12 @@ func (f *Fake) Rewind(rev int64) {
 		}
 	}
 	f.cut++
-	f.move()
+	f.notify()
 }
 
-func (f *Fake) move() {
-	close(f.moved)
-	f.moved = make(chan struct{})
+func (f *Fake) notify() {
+	close(f.changed)
+	f.changed = make(chan struct{})
 }
 
 func (f *Fake) check(ctx context.Context, revision int64) error {
@@ -233,7 +233,7 @@ func (f *Fake) apply(puts []Put, deletes []string) {
 	}
 	if changed {
 		f.rev = next
-		f.move()
+		f.notify()
 	}
 }
 
@@ -249,7 +249,7 @@ func (f *Fake) Progress(ctx context.Context, start string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.asked[start]++
-	f.move()
+	f.notify()
 	return f.check(ctx, 0)
 }
 
@@ -321,7 +321,7 @@ func (f *Fake) pull(start, end string, next int64, cut int, asked *int) (WatchBa
 			return WatchBatch{Revision: f.rev}, nil
 		}
 	}
-	return b, f.moved
+	return b, f.changed
 }
 
 // Grant is Store's Grant.

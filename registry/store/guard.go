@@ -18,7 +18,7 @@ type rules struct {
 }
 
 // VersionGuard is a Store that writes only while /gantry/version names no newer rules than this binary's: every
-// transaction compares the key, so an older binary stands aside from the very moment a newer one has raised it.
+// transaction compares the key, so an older binary cannot write from the revision on at which a newer one has raised it.
 type VersionGuard struct {
 	Store
 	log *slog.Logger
@@ -34,8 +34,8 @@ func NewVersionGuard(s Store, log *slog.Logger) *VersionGuard {
 	return &VersionGuard{Store: s, log: log}
 }
 
-// see takes note of what the key holds.
-func (v *VersionGuard) see(kv *KV) {
+// observe notes the key's state.
+func (v *VersionGuard) observe(kv *KV) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var now rules
@@ -57,8 +57,8 @@ func (v *VersionGuard) see(kv *KV) {
 	}
 }
 
-// allowed returns the revision that a write must find.
-func (v *VersionGuard) allowed(ctx context.Context) (int64, error) {
+// expectedRevision returns the revision of the key that a write compares; the error is why this binary may not write.
+func (v *VersionGuard) expectedRevision(ctx context.Context) (int64, error) {
 	v.mu.Lock()
 	known, rev, err := v.known, v.rev, v.err
 	v.mu.Unlock()
@@ -74,7 +74,7 @@ func (v *VersionGuard) Check(ctx context.Context) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	v.see(kv)
+	v.observe(kv)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.rev, v.err
@@ -91,7 +91,7 @@ func (v *VersionGuard) Refused() error {
 func (v *VersionGuard) Commit(ctx context.Context, t Txn) (TxnResult, error) {
 	compares := t.Compares
 	for {
-		rev, err := v.allowed(ctx)
+		rev, err := v.expectedRevision(ctx)
 		if err != nil {
 			return TxnResult{}, err
 		}
@@ -105,18 +105,18 @@ func (v *VersionGuard) Commit(ctx context.Context, t Txn) (TxnResult, error) {
 			delete(res.Current, VersionKey)
 			return res, nil
 		}
-		v.see(now)
+		v.observe(now)
 	}
 }
 
-// Raise writes this binary's version where an older one, none or rubbish stands.
+// Raise writes this binary's version where the key has an older one, none, or a value that cannot be read.
 func (v *VersionGuard) Raise(ctx context.Context) error {
 	for {
 		kv, _, err := v.Store.Get(ctx, VersionKey, 0)
 		if err != nil {
 			return err
 		}
-		v.see(kv)
+		v.observe(kv)
 		var now rules
 		var rev int64
 		if kv != nil {
@@ -137,7 +137,7 @@ func (v *VersionGuard) Raise(ctx context.Context) error {
 			return err
 		}
 		if res.Done {
-			v.see(&KV{Key: VersionKey, Value: value, ModRevision: res.Revision})
+			v.observe(&KV{Key: VersionKey, Value: value, ModRevision: res.Revision})
 			return nil
 		}
 	}

@@ -62,12 +62,12 @@ func (x *ReadIndex) Run(ctx context.Context) error {
 		now := x.next
 		x.next = nil
 		x.mu.Unlock()
-		now.rev, now.err = x.ask(ctx)
+		now.rev, now.err = x.readRevision(ctx)
 		close(now.done)
 	}
 }
 
-func (x *ReadIndex) ask(ctx context.Context) (int64, error) {
+func (x *ReadIndex) readRevision(ctx context.Context) (int64, error) {
 	ctx, cancel := context.WithTimeout(ctx, ReadTimeout)
 	defer cancel()
 	return x.store.Revision(ctx)

@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/validate/content"
 )
 
-// Store is the bottom of the registry, in the shape of go.etcd.io/etcd/client/v3/kubernetes: reads and
+// Store is what the registry reads and writes, in the shape of go.etcd.io/etcd/client/v3/kubernetes: reads and
 // writes of raw keys with etcd's semantics. There are two: NewEtcd and NewFake; one conformance suite (storetest)
 // runs on both. Errors are *Error: Expired for a compacted or Unavailable for a future revision, Timeout with
 // UnknownOutcome for a write that may have happened.

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 )
 
-// TestOneWriterOfAKey: one at a time has a key's token, and a key without waiting writers is not contended.
+// TestOneWriterOfAKey checks that one writer at a time holds a key, and that a key without waiting writers is not contended.
 func TestOneWriterOfAKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queues
@@ -46,7 +46,8 @@ func TestOneWriterOfAKey(t *testing.T) {
 	})
 }
 
-// TestRivalsOfARevision: those who replace one revision of a key take turns, those who replace another do not wait.
+// TestRivalsOfARevision checks that writers that replace the same revision of a key take turns, and that writers that replace different
+// ones do not wait.
 func TestRivalsOfARevision(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var q Queues

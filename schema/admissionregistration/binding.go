@@ -27,9 +27,9 @@ var ValidatingAdmissionPolicyBinding = &schema.Kind{
 		Default: schema.Preparation(func(b *admissionv1.ValidatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) }),
 	},
 	Plural: "validatingadmissionpolicybindings", Singular: "validatingadmissionpolicybinding", Categories: categories,
-	Prefix:       "validatingadmissionpolicybindings",
-	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	Prefix:        "validatingadmissionpolicybindings",
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
+	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(b, old *admissionv1.ValidatingAdmissionPolicyBinding) {
@@ -56,9 +56,9 @@ var MutatingAdmissionPolicyBinding = &schema.Kind{
 		Default: schema.Preparation(func(b *admissionv1.MutatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) }),
 	},
 	Plural: "mutatingadmissionpolicybindings", Singular: "mutatingadmissionpolicybinding", Categories: categories,
-	Prefix:       "mutatingadmissionpolicybindings",
-	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	Prefix:        "mutatingadmissionpolicybindings",
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
+	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(b, old *admissionv1.MutatingAdmissionPolicyBinding) {

@@ -27,10 +27,10 @@ var ValidatingAdmissionPolicy = &schema.Kind{
 		}),
 	},
 	Plural: "validatingadmissionpolicies", Singular: "validatingadmissionpolicy", Categories: categories,
-	Prefix:       "validatingadmissionpolicies",
-	Subresources: []schema.Subresource{schema.Status(prepareStatus, validateStatus)},
-	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	Prefix:        "validatingadmissionpolicies",
+	Subresources:  []schema.Subresource{schema.Status(prepareStatus, validateStatus).Resetting("metadata")},
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
+	AnyFinalizers: true,
 
 	PrepareCreate: schema.Preparation(func(p *admissionv1.ValidatingAdmissionPolicy) {
 		p.Status, p.Generation = admissionv1.ValidatingAdmissionPolicyStatus{}, 1
@@ -61,9 +61,9 @@ var MutatingAdmissionPolicy = &schema.Kind{
 		}),
 	},
 	Plural: "mutatingadmissionpolicies", Singular: "mutatingadmissionpolicy", Categories: categories,
-	Prefix:       "mutatingadmissionpolicies",
-	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	Prefix:        "mutatingadmissionpolicies",
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
+	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(p, old *admissionv1.MutatingAdmissionPolicy) {

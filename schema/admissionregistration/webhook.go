@@ -37,9 +37,9 @@ var MutatingWebhookConfiguration = &schema.Kind{
 		}),
 	},
 	Plural: "mutatingwebhookconfigurations", Singular: "mutatingwebhookconfiguration", Categories: categories,
-	Prefix:       "mutatingwebhookconfigurations",
-	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	Prefix:        "mutatingwebhookconfigurations",
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
+	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(c, old *admissionv1.MutatingWebhookConfiguration) {
@@ -71,9 +71,9 @@ var ValidatingWebhookConfiguration = &schema.Kind{
 		}),
 	},
 	Plural: "validatingwebhookconfigurations", Singular: "validatingwebhookconfiguration", Categories: categories,
-	Prefix:       "validatingwebhookconfigurations",
-	ValidateName: apivalidation.NameIsDNSSubdomain,
-	AnyFinalizer: true,
+	Prefix:        "validatingwebhookconfigurations",
+	ValidateName:  apivalidation.NameIsDNSSubdomain,
+	AnyFinalizers: true,
 
 	PrepareCreate: firstGeneration,
 	PrepareUpdate: schema.UpdatePreparation(func(c, old *admissionv1.ValidatingWebhookConfiguration) {

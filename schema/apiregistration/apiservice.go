@@ -39,8 +39,8 @@ var APIService = &schema.Kind{
 	Plural: "apiservices", Singular: "apiservice", Categories: []string{"api-extensions"},
 	Prefix: registrationv1.GroupName + "/apiservices",
 
-	Subresources: []schema.Subresource{schema.Status(prepareStatus, validateStatus)},
-	AnyFinalizer: true,
+	Subresources:  []schema.Subresource{schema.Status(prepareStatus, validateStatus)},
+	AnyFinalizers: true,
 
 	PrepareCreate:  schema.Preparation(prepareCreate),
 	PrepareUpdate:  schema.UpdatePreparation(func(s, old *service) { s.Status = old.Status }),

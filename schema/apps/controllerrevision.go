@@ -36,6 +36,7 @@ var ControllerRevision = &schema.Kind{
 
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
+	ChecksMetaTwice:     true,
 
 	Validate:       schema.Validation(validateControllerRevision),
 	ValidateUpdate: schema.UpdateValidation(validateControllerRevisionUpdate),

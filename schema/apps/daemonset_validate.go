@@ -64,7 +64,7 @@ func checkDaemonSetStrategy(f *check.Errors, s *appsv1.DaemonSetUpdateStrategy, 
 		}
 		checkRollingDaemonSet(f, s.RollingUpdate, p.Child("rollingUpdate"))
 	default:
-		f.Add(field.NotSupported(p, check.Internal(s), []appsv1.DaemonSetUpdateStrategyType{appsv1.RollingUpdateDaemonSetStrategyType, appsv1.OnDeleteDaemonSetStrategyType}))
+		f.Add(field.NotSupported(p, check.Quoted(s), []appsv1.DaemonSetUpdateStrategyType{appsv1.RollingUpdateDaemonSetStrategyType, appsv1.OnDeleteDaemonSetStrategyType}))
 	}
 }
 

@@ -48,7 +48,7 @@ func checkStrategy(f *check.Errors, s *appsv1.DeploymentStrategy, p *field.Path)
 		}
 		checkRolling(f, s.RollingUpdate, rolling)
 	default:
-		f.Add(field.NotSupported(p, check.Internal(s), []appsv1.DeploymentStrategyType{appsv1.RecreateDeploymentStrategyType, appsv1.RollingUpdateDeploymentStrategyType}))
+		f.Add(field.NotSupported(p, check.Quoted(s), []appsv1.DeploymentStrategyType{appsv1.RecreateDeploymentStrategyType, appsv1.RollingUpdateDeploymentStrategyType}))
 	}
 }
 

@@ -217,7 +217,7 @@ func TestDaemonSetErrors(t *testing.T) {
 	}
 }
 
-// TestDaemonSetGenerations: the annotation counts changes of the template, whatever a client writes there.
+// TestDaemonSetGenerations checks that the annotation counts changes of the template, whatever a client writes into it.
 func TestDaemonSetGenerations(t *testing.T) {
 	old := simpleDaemonSet()
 	if got := old.Annotations[generationKey]; got != "0" {

@@ -93,7 +93,7 @@ func checkStatefulSetStrategy(f *check.Errors, s *appsv1.StatefulSetUpdateStrate
 		f.Required(p, "")
 	case appsv1.OnDeleteStatefulSetStrategyType:
 		if r != nil {
-			f.Invalid(rolling, check.Internal(r), fmt.Sprintf("only allowed for updateStrategy '%s'", appsv1.RollingUpdateStatefulSetStrategyType))
+			f.Invalid(rolling, check.Quoted(r), fmt.Sprintf("only allowed for updateStrategy '%s'", appsv1.RollingUpdateStatefulSetStrategyType))
 		}
 	case appsv1.RollingUpdateStatefulSetStrategyType:
 		if r == nil {
@@ -108,7 +108,7 @@ func checkStatefulSetStrategy(f *check.Errors, s *appsv1.StatefulSetUpdateStrate
 			f.AtMost100Percent(at, *n)
 		}
 	default:
-		f.Invalid(p, check.Internal(*s), fmt.Sprintf("must be '%s' or '%s'", appsv1.RollingUpdateStatefulSetStrategyType, appsv1.OnDeleteStatefulSetStrategyType))
+		f.Invalid(p, check.Quoted(*s), fmt.Sprintf("must be '%s' or '%s'", appsv1.RollingUpdateStatefulSetStrategyType, appsv1.OnDeleteStatefulSetStrategyType))
 	}
 }
 

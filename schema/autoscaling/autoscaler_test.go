@@ -168,7 +168,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestUpdates: what was there before stays allowed.
+// TestUpdates checks that an update may keep values that were stored before they were refused.
 func TestUpdates(t *testing.T) {
 	external := autoscalingv2.MetricSpec{Type: "External", External: &autoscalingv2.ExternalMetricSource{
 		Metric: autoscalingv2.MetricIdentifier{Name: "hits"}, Target: autoscalingv2.MetricTarget{Type: "Value", Value: quantity("5")},
@@ -272,7 +272,7 @@ func TestFromV1(t *testing.T) {
 	}
 }
 
-// TestRandomV1: whatever an object holds is converted, and back again it is what it was after the first time.
+// TestRandomV1 checks, with random objects, that a conversion never fails, and that a second round trip through v1 changes nothing.
 func TestRandomV1(t *testing.T) {
 	f := kindstest.Filler(rand.NewSource(1)).Funcs(func(q *resource.Quantity, c randfill.Continue) {
 		*q = *resource.NewMilliQuantity(1+c.Int63n(5000), resource.DecimalSI)

@@ -84,7 +84,7 @@ func TestCronJobErrors(t *testing.T) {
 	}
 }
 
-// TestCronJobUpdates: what was allowed once stays allowed.
+// TestCronJobUpdates checks that an update may keep values that were stored before they were refused.
 func TestCronJobUpdates(t *testing.T) {
 	old := simpleCronJob()
 	old.Name, old.Spec.Schedule, old.Spec.TimeZone = strings.Repeat("a", 60), "TZ=UTC 1 * * * *", to("Gone/Zone")

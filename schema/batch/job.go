@@ -35,6 +35,7 @@ var Job = &schema.Kind{
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
+	ChecksMetaTwice:   true,
 	OrphansDependents: true,
 	OrphanWarning: "child pods are preserved by default when jobs are deleted; " +
 		"set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",

@@ -139,7 +139,7 @@ func (c *jobStatusCheck) finishedJob() {
 	}
 	uncountedChanged := !equality.Semantic.DeepEqual(c.old.Status.UncountedTerminatedPods, s.UncountedTerminatedPods)
 	if u := s.UncountedTerminatedPods; (c.finishedChanged || uncountedChanged) && u != nil && len(u.Failed)+len(u.Succeeded) > 0 {
-		c.Invalid(c.p.Child("uncountedTerminatedPods"), check.Internal(u), "must be empty for finished job")
+		c.Invalid(c.p.Child("uncountedTerminatedPods"), check.Quoted(u), "must be empty for finished job")
 	}
 }
 

@@ -120,7 +120,7 @@ func checkSpec(f *check.Errors, spec *batchv1.JobSpec, p *field.Path) {
 	}
 	if s := spec.SuccessPolicy; s != nil {
 		if at := p.Child("successPolicy"); !isIndexed(spec) {
-			f.Invalid(at, check.Internal(*s), "requires indexed completion mode")
+			f.Invalid(at, check.Quoted(*s), "requires indexed completion mode")
 		} else {
 			checkSuccessPolicy(f, spec, at)
 		}

@@ -60,10 +60,10 @@ func (c *podCheck) checkClaim(claim *corev1.PodResourceClaim, p *field.Path) {
 	}
 	byName, byTemplate := claim.ResourceClaimName, claim.ResourceClaimTemplateName
 	if byName != nil && byTemplate != nil {
-		c.Invalid(p, check.Internal(*claim), "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified")
+		c.Invalid(p, check.Quoted(*claim), "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified")
 	}
 	if byName == nil && byTemplate == nil {
-		c.Invalid(p, check.Internal(*claim), "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
+		c.Invalid(p, check.Quoted(*claim), "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
 	}
 	if byName != nil {
 		c.Subdomain(p.Child("resourceClaimName"), *byName)

@@ -197,7 +197,7 @@ func longService(n, net int) *corev1.Service {
 	}}
 }
 
-// TestLongListsAreRefused: lists that nothing runs are named as such, and nothing else is said of the object.
+// TestLongListsAreRefused checks that a list that is too long is the only error of its object.
 func TestLongListsAreRefused(t *testing.T) {
 	pod := simplePod()
 	pod.Spec.Containers = make([]corev1.Container, 10_000)

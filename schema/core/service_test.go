@@ -93,8 +93,8 @@ func TestServiceUpdateErrors(t *testing.T) {
 	})
 }
 
-// TestServicePrepareUpdate: a manifest may be written again as it was first, and the type may change, without the client
-// knowing what the Service was given.
+// TestServicePrepareUpdate checks that a manifest may be written again unchanged, and that the type may change, although neither names the
+// addresses and ports that the Service was given.
 func TestServicePrepareUpdate(t *testing.T) {
 	for _, tt := range []struct {
 		name string

@@ -79,8 +79,8 @@ func inOtherVersions(t *testing.T, k *schema.Kind, obj schema.Object) {
 	}
 }
 
-// TestRandomObjects: whatever an object holds, no function panics, Default is idempotent, Fields has one set of keys,
-// and what an update is compared with stays as it was.
+// TestRandomObjects checks, with random objects of every kind, that no function panics, that Default is idempotent, that Fields always has
+// the same keys, and that an update does not change the old object.
 func TestRandomObjects(t *testing.T) {
 	for _, k := range BuiltIn().All {
 		t.Run(k.Kind, func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestHostileObjects(t *testing.T) {
 	}
 }
 
-// TestTable: each kind is found by all its names, and nothing is said twice.
+// TestTable checks that each kind is found by each of its names, and that no name is used twice.
 func TestTable(t *testing.T) {
 	seen, all := map[string]string{}, BuiltIn()
 	for _, k := range all.All {

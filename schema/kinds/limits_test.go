@@ -76,7 +76,7 @@ func TestValuesOutOfRange(t *testing.T) {
 	}
 }
 
-// TestNumbersThatDoNotFit: the error names the field.
+// TestNumbersThatDoNotFit checks that the error of a number out of range names the field.
 func TestNumbersThatDoNotFit(t *testing.T) {
 	deployment, pod := BuiltIn().Resource("apps", "deployments"), BuiltIn().Resource("", "pods")
 	for _, tt := range []struct {
@@ -95,7 +95,7 @@ func TestNumbersThatDoNotFit(t *testing.T) {
 	}
 }
 
-// TestManyErrorsAreTruncated: the error of a large body is small.
+// TestManyErrorsAreTruncated checks that the error of a large body is small.
 func TestManyErrorsAreTruncated(t *testing.T) {
 	var members []string
 	for n := range 10000 {

@@ -14,7 +14,8 @@ import (
 	"gantry/schema/kinds/kindstest"
 )
 
-// TestProtobufAmounts: an amount that would take years to decode is found wherever it is, and nothing else is taken for one.
+// TestProtobufAmounts checks that a quantity that would take years to decode is detected in every field of a body in protobuf, and that
+// nothing else is detected.
 func TestProtobufAmounts(t *testing.T) {
 	const harmless, harmful = "1e11111111", "1e-9999999" // of one length: the text is exchanged in the bytes
 	amount := corev1.ResourceList{"cpu": resource.MustParse("12345678m"), "memory": resource.MustParse("1Gi")}
@@ -52,7 +53,7 @@ func TestProtobufAmounts(t *testing.T) {
 	}
 }
 
-// TestProtobufOfAnyObject: no object has such amounts, and bytes that are no message do no harm.
+// TestProtobufOfAnyObject checks that no such quantity is detected in random objects, and that bytes that are no message cause no panic.
 func TestProtobufOfAnyObject(t *testing.T) {
 	for _, k := range BuiltIn().All {
 		random := rand.New(rand.NewSource(3))

@@ -136,7 +136,7 @@ func readBack(t *testing.T, k *schema.Kind, obj schema.Object) (written bool) {
 	return true
 }
 
-// TestWhatIsWrittenIsReadBack: whatever EncodeStored takes can be read and is what it was, for objects of every kind.
+// TestWhatIsWrittenIsReadBack checks, for objects of every kind, that what EncodeStored encodes can be decoded and is equal.
 func TestWhatIsWrittenIsReadBack(t *testing.T) {
 	for _, k := range BuiltIn().All {
 		t.Run(k.Kind, func(t *testing.T) {

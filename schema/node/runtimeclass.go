@@ -39,7 +39,7 @@ var RuntimeClass = &schema.Kind{
 	Prefix: "runtimeclasses",
 
 	CreateOnUpdate: true,
-	AnyFinalizer:   true,
+	AnyFinalizers:  true,
 	ValidateName:   apivalidation.NameIsDNSSubdomain,
 
 	Validate:       schema.Validation(validateRuntimeClass),

@@ -20,44 +20,44 @@ func Duplicates(patch []byte) []string {
 		return nil // Apply returns the error
 	}
 	d := duplicates{scanner: scanner{data: patch}}
-	d.value()
+	d.readValue()
 	return d.found
 }
 
 // duplicates searches for names that an object has twice.
 type duplicates struct {
 	scanner
-	path  []string // of the value that is next, in pieces
+	path  []string // of the next value, in pieces
 	found []string
 }
 
-// value reads the value that is next.
-func (d *duplicates) value() {
-	switch d.next() {
+// readValue reads the next value.
+func (d *duplicates) readValue() {
+	switch d.peek() {
 	case '{':
-		d.object()
+		d.readObject()
 	case '[':
 		d.at++
-		for i := 0; d.next() != ']'; i++ {
+		for i := 0; d.peek() != ']'; i++ {
 			d.path = append(d.path, "["+strconv.Itoa(i)+"]")
-			d.value()
+			d.readValue()
 			d.path = d.path[:len(d.path)-1]
-			if d.next() == ',' {
+			if d.peek() == ',' {
 				d.at++
 			}
 		}
 		d.at++
 	default:
-		d.take()
+		d.readText()
 	}
 }
 
-func (d *duplicates) object() {
+func (d *duplicates) readObject() {
 	var all []member
 	var known nameSet
 	var reported map[string]bool
-	for d.at++; d.next() != '}'; {
-		quoted := d.take()
+	for d.at++; d.peek() != '}'; {
+		quoted := d.readText()
 		name := quoted[1 : len(quoted)-1]
 		if !plainName(quoted) {
 			name = []byte(unquote(quoted))
@@ -72,16 +72,16 @@ func (d *duplicates) object() {
 			reported[string(name)] = true
 			d.report(string(name))
 		}
-		d.next()
+		d.peek()
 		d.at++ // the colon
-		if c := d.next(); c == '{' || c == '[' {
+		if c := d.peek(); c == '{' || c == '[' {
 			d.path = append(d.path, "."+string(name))
-			d.value()
+			d.readValue()
 			d.path = d.path[:len(d.path)-1]
 		} else {
-			d.take()
+			d.readText()
 		}
-		if d.next() == ',' {
+		if d.peek() == ',' {
 			d.at++
 		}
 	}

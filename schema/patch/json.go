@@ -21,7 +21,7 @@ func applyJSON(_ *schema.Version, current, patch []byte) ([]byte, error) {
 		return nil, failure(ErrTooLarge, fmt.Errorf(
 			"The allowed maximum operations in a JSON patch is %d, got %d", maxOperations, len(operations)))
 	}
-	d := target{root: &node{text: current}, original: &node{text: current}}
+	d := document{root: &node{text: current}, original: &node{text: current}}
 	for _, o := range operations {
 		err := d.apply(o)
 		var copies *jsonpatch.AccumulatedCopySizeError
@@ -32,23 +32,23 @@ func applyJSON(_ *schema.Version, current, patch []byte) ([]byte, error) {
 			return nil, failure(ErrConflict, err)
 		}
 	}
-	if !d.root.open(0) {
+	if !d.root.parse(0) {
 		return nil, failure(ErrConflict, jsonpatch.ErrExpectedObject)
 	}
 	return d.root.append(make([]byte, 0, len(current)+len(patch))), nil
 }
 
-// target is what operations are applied to.
-type target struct {
+// document is what operations are applied to.
+type document struct {
 	root *node
 	// original is what an empty name below the root means to json-patch: the root's value before it was changed.
 	original *node
-	// copied is what copies have made, in bytes.
+	// copied is how much copies have added, in bytes.
 	copied int64
 }
 
 // apply changes the document by one operation, whose members have been checked.
-func (d *target) apply(o jsonpatch.Operation) error {
+func (d *document) apply(o jsonpatch.Operation) error {
 	path, err := o.Path()
 	if err != nil {
 		return err
@@ -85,9 +85,9 @@ func value(o jsonpatch.Operation) *node {
 	return &node{text: *raw}
 }
 
-func (d *target) add(path string, value *node) error {
+func (d *document) add(path string, value *node) error {
 	if path == "" {
-		if !value.open(0) && !value.isNull() {
+		if !value.parse(0) && !value.isNull() {
 			return jsonpatch.ErrExpectedObject
 		}
 		d.root, d.original = value, &node{text: value.append(nil)}
@@ -103,7 +103,7 @@ func (d *target) add(path string, value *node) error {
 	return nil
 }
 
-func (d *target) remove(path string) error {
+func (d *document) remove(path string) error {
 	on, key, ok := d.find(path)
 	if !ok {
 		return fmt.Errorf("remove operation does not apply: doc is missing path: \"%s\": %w", path, jsonpatch.ErrMissing)
@@ -114,9 +114,9 @@ func (d *target) remove(path string) error {
 	return nil
 }
 
-func (d *target) replace(path string, value *node) error {
+func (d *document) replace(path string, value *node) error {
 	if path == "" {
-		if !value.open(0) {
+		if !value.parse(0) {
 			return errors.New("replace operation value must be object or array: %!w(<nil>)") // as json-patch says it
 		}
 		d.root, d.original = value, nil
@@ -135,7 +135,7 @@ func (d *target) replace(path string, value *node) error {
 	return nil
 }
 
-func (d *target) move(from, path string) error {
+func (d *document) move(from, path string) error {
 	if from == "" {
 		return fmt.Errorf("unable to move entire document to another path: %w", jsonpatch.ErrInvalid)
 	}
@@ -159,7 +159,7 @@ func (d *target) move(from, path string) error {
 	return nil
 }
 
-func (d *target) test(path string, want *node) error {
+func (d *document) test(path string, want *node) error {
 	failed := fmt.Errorf("testing value %s failed: %w", path, jsonpatch.ErrTestFailed)
 	if path == "" {
 		if d.root.equal(want) {
@@ -183,7 +183,7 @@ func (d *target) test(path string, want *node) error {
 	return nil
 }
 
-func (d *target) copy(from, path string) error {
+func (d *document) copy(from, path string) error {
 	on, key, ok := d.find(from)
 	if !ok {
 		return fmt.Errorf("copy operation does not apply: doc is missing from path: \"%s\": %w", from, jsonpatch.ErrMissing)

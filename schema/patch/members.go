@@ -9,22 +9,22 @@ type member struct{ name, value []byte }
 // escapes or is there twice.
 func members(data []byte) (out []member, ok bool) {
 	s := scanner{data: data}
-	if s.next() != '{' {
+	if s.peek() != '{' {
 		return nil, false
 	}
 	var known nameSet
 	for s.at++; ; s.at++ {
-		if s.next() == '}' {
+		if s.peek() == '}' {
 			return out, len(out) == 0
 		}
-		m := member{name: s.take()}
-		if bytes.IndexByte(m.name, '\\') >= 0 || s.next() != ':' || known.has(out, m.name) {
+		m := member{name: s.readText()}
+		if bytes.IndexByte(m.name, '\\') >= 0 || s.peek() != ':' || known.has(out, m.name) {
 			return nil, false
 		}
 		s.at++
-		m.value = s.take()
+		m.value = s.readText()
 		out = append(out, m)
-		if s.next() != ',' {
+		if s.peek() != ',' {
 			return out, true
 		}
 	}
@@ -53,9 +53,9 @@ func (s *nameSet) has(list []member, name []byte) bool {
 	return ok
 }
 
-// part is the JSON object of those members of current that patch names, and the others. The members of an object are
+// namedMembers is the JSON object of those members of current that patch names, and the others. The members of an object are
 // patched each by itself, unless a directive says otherwise (its name starts with '$'): then ok is false.
-func part(current, patch []byte) (named []byte, others []member, ok bool) {
+func namedMembers(current, patch []byte) (named []byte, others []member, ok bool) {
 	touched, ok := members(patch)
 	if !ok || len(touched) == 0 {
 		return nil, nil, false
@@ -81,8 +81,8 @@ func part(current, patch []byte) (named []byte, others []member, ok bool) {
 	return append(b, '}'), others, true
 }
 
-// with is the object patched with the members of others.
-func with(patched []byte, others []member) []byte {
+// joinMembers is the object patched with the members of others.
+func joinMembers(patched []byte, others []member) []byte {
 	n := len(patched)
 	for _, m := range others {
 		n += len(m.name) + len(m.value) + len(",:")

@@ -69,7 +69,7 @@ func Apply(v *schema.Version, contentType string, current, patch []byte) (patche
 // applyParts applies a merge patch, of either type, only to those members of current that it names, most often metadata or status: the
 // others need not be decoded and encoded again.
 func applyParts(apply func(v *schema.Version, current, patch []byte) ([]byte, error), v *schema.Version, current, patch []byte) ([]byte, error) {
-	named, others, ok := part(current, patch)
+	named, others, ok := namedMembers(current, patch)
 	if !ok {
 		return apply(v, current, patch)
 	}
@@ -77,7 +77,7 @@ func applyParts(apply func(v *schema.Version, current, patch []byte) ([]byte, er
 	if err != nil || len(patched) < 2 {
 		return patched, err
 	}
-	return with(patched, others), nil
+	return joinMembers(patched, others), nil
 }
 
 func applier(contentType string) (func(v *schema.Version, current, patch []byte) ([]byte, error), error) {

@@ -60,7 +60,7 @@ func TestApply(t *testing.T) {
 			if err != nil {
 				return
 			}
-			if diff := cmp.Diff(document(t, tt.want), document(t, string(got))); diff != "" {
+			if diff := cmp.Diff(decodeJSON(t, tt.want), decodeJSON(t, string(got))); diff != "" {
 				t.Errorf("patched (-want +got):\n%s", diff)
 			}
 		})
@@ -120,7 +120,7 @@ func FuzzApply(f *testing.F) {
 	})
 }
 
-func document(t *testing.T, text string) (doc any) {
+func decodeJSON(t *testing.T, text string) (doc any) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()

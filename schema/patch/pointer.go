@@ -12,7 +12,7 @@ import (
 var unescape = strings.NewReplacer("~1", "/", "~0", "~").Replace
 
 // find is the place that a JSON pointer leads to: the key in what it is in. What it is in may be neither object nor list.
-func (d *target) find(path string) (on place, key string, ok bool) {
+func (d *document) find(path string) (on place, key string, ok bool) {
 	at := place{node: d.root, self: d.original}
 	if path == "" {
 		return at, "", true
@@ -23,7 +23,7 @@ func (d *target) find(path string) (on place, key string, ok bool) {
 	}
 	for i, part := range parts[1 : len(parts)-1] {
 		below, err := at.get(unescape(part))
-		if err != nil || !below.open(i+1) {
+		if err != nil || !below.parse(i+1) {
 			return at, "", false
 		}
 		at = place{node: below}
@@ -41,7 +41,7 @@ func (p place) get(key string) (*node, error) {
 	if key == "" {
 		return p.self, nil
 	}
-	if !p.open(0) {
+	if !p.parse(0) {
 		return nil, jsonpatch.ErrExpectedObject
 	}
 	if p.object != nil {
@@ -59,7 +59,7 @@ func (p place) get(key string) (*node, error) {
 
 // set is of a replacement: the key is there.
 func (p place) set(key string, value *node) error {
-	if !p.open(0) {
+	if !p.parse(0) {
 		return jsonpatch.ErrExpectedObject
 	}
 	if p.object != nil {
@@ -74,7 +74,7 @@ func (p place) set(key string, value *node) error {
 }
 
 func (p place) add(key string, value *node) error {
-	if !p.open(0) {
+	if !p.parse(0) {
 		return jsonpatch.ErrExpectedObject
 	}
 	switch {
@@ -96,7 +96,7 @@ func (p place) add(key string, value *node) error {
 }
 
 func (p place) remove(key string) error {
-	if !p.open(0) {
+	if !p.parse(0) {
 		return jsonpatch.ErrExpectedObject
 	}
 	if p.object != nil {

@@ -11,8 +11,8 @@ type scanner struct {
 	at   int
 }
 
-// next skips white space and returns the byte after it; 0 at the end.
-func (s *scanner) next() byte {
+// peek skips white space and returns the byte after it, which stays unread; 0 at the end.
+func (s *scanner) peek() byte {
 	for ; s.at < len(s.data); s.at++ {
 		switch c := s.data[s.at]; c {
 		case ' ', '\t', '\r', '\n':
@@ -23,9 +23,9 @@ func (s *scanner) next() byte {
 	return 0
 }
 
-// take returns the text of the next value and moves past it.
-func (s *scanner) take() []byte {
-	s.next()
+// readText reads the next value and returns its text.
+func (s *scanner) readText() []byte {
+	s.peek()
 	text := s.data[s.at : s.at+valueEnd(s.data[s.at:])]
 	s.at += len(text)
 	return text

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// node is a value of a document that operations change. It is text until something below it is asked for. JSON's null is a
+// node is a value of a document that operations change. It is text until one of its children is read or changed. JSON's null is a
 // nil node where it stood in a text, and a node with the text null where an operation wrote it, which evanphx's json-patch
 // treats differently.
 type node struct {
@@ -19,8 +19,8 @@ type node struct {
 // once, so that a document is not scanned as many times as it has levels.
 const lazyLevels = 8
 
-// open parses a node that is an object or list; false: it is neither. level is how deep it is in the document.
-func (n *node) open(level int) bool {
+// parse parses a node that is an object or list; false: it is neither. level is how deep it is in the document.
+func (n *node) parse(level int) bool {
 	if n == nil {
 		return false
 	}
@@ -28,37 +28,37 @@ func (n *node) open(level int) bool {
 		return true
 	}
 	s := scanner{data: n.text}
-	if c := s.next(); c != '{' && c != '[' {
+	if c := s.peek(); c != '{' && c != '[' {
 		return false
 	}
-	s.fill(n, level >= lazyLevels)
+	s.readChildren(n, level >= lazyLevels)
 	return true
 }
 
-// node reads the next value; deep: all of it is parsed.
-func (s *scanner) node(deep bool) *node {
-	switch c := s.next(); {
+// readNode reads the next value; deep: all of it is parsed.
+func (s *scanner) readNode(deep bool) *node {
+	switch c := s.peek(); {
 	case c == 'n':
 		s.at += len("null")
 		return nil
 	case deep && (c == '{' || c == '['):
 		n := &node{}
-		s.fill(n, true)
+		s.readChildren(n, true)
 		return n
 	}
-	return &node{text: s.take()}
+	return &node{text: s.readText()}
 }
 
-// fill parses the next object or list.
-func (s *scanner) fill(n *node, deep bool) {
-	opened := s.next()
+// readChildren parses the next object or list.
+func (s *scanner) readChildren(n *node, deep bool) {
+	opened := s.peek()
 	s.at++
 	if opened == '{' {
 		n.object = &object{}
 	}
 	var elements []*node
 	for {
-		switch s.next() {
+		switch s.peek() {
 		case '}', ']':
 			s.at++
 			if n.object == nil {
@@ -69,13 +69,13 @@ func (s *scanner) fill(n *node, deep bool) {
 			s.at++
 		default:
 			if n.object == nil {
-				elements = append(elements, s.node(deep))
+				elements = append(elements, s.readNode(deep))
 				continue
 			}
-			quoted := s.take()
-			s.next()
+			quoted := s.readText()
+			s.peek()
 			s.at++ // the colon
-			n.object.set(unquote(quoted), s.node(deep))
+			n.object.set(unquote(quoted), s.readNode(deep))
 		}
 	}
 }
@@ -103,11 +103,11 @@ func (n *node) equal(o *node) bool {
 	if n == nil || o == nil {
 		return n == o
 	}
-	if !n.open(lazyLevels) {
-		return !o.open(lazyLevels) && sameScalar(n.text, o.text)
+	if !n.parse(lazyLevels) {
+		return !o.parse(lazyLevels) && sameScalar(n.text, o.text)
 	}
 	switch {
-	case !o.open(lazyLevels) || (n.object == nil) != (o.object == nil):
+	case !o.parse(lazyLevels) || (n.object == nil) != (o.object == nil):
 		return false
 	case n.object != nil:
 		return n.object.equal(o.object)

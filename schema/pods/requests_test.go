@@ -58,7 +58,8 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestRequestsOfAResize: while a resize is under way the most counts, and the spec alone says what it says.
+// TestRequestsOfAResize checks that the requests of a pod are the largest of spec and status during a resize, and those of the spec where
+// only the spec is asked for.
 func TestRequestsOfAResize(t *testing.T) {
 	status := func(name, has, allocated string) corev1.ContainerStatus {
 		return corev1.ContainerStatus{Name: name, Resources: &corev1.ResourceRequirements{Requests: cpu(has)}, AllocatedResources: cpu(allocated)}

@@ -36,7 +36,8 @@ var PodDisruptionBudget = &schema.Kind{
 	Namespaced: true,
 	Prefix:     "poddisruptionbudgets",
 
-	Subresources: []schema.Subresource{schema.Status(prepareBudgetStatus, validateBudgetStatus)},
+	Subresources:  []schema.Subresource{schema.Status(prepareBudgetStatus, validateBudgetStatus)},
+	AnyFinalizers: true,
 
 	PrepareCreate:  schema.Preparation(prepareBudgetCreate),
 	PrepareUpdate:  schema.UpdatePreparation(prepareBudgetUpdate),
@@ -95,7 +96,7 @@ func checkBudget(b *policyv1.PodDisruptionBudget, o metavalidation.LabelSelector
 	var f check.Errors
 	spec, p := &b.Spec, field.NewPath("spec")
 	if spec.MinAvailable != nil && spec.MaxUnavailable != nil {
-		f.Invalid(p, check.Internal(*spec), "minAvailable and maxUnavailable cannot be both set")
+		f.Invalid(p, check.Quoted(*spec), "minAvailable and maxUnavailable cannot be both set")
 	}
 	for _, n := range []struct {
 		name string

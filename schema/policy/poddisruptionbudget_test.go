@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"gantry/schema"
 	"gantry/schema/internal/checktest"
 )
 
@@ -50,6 +51,17 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func TestFinalizersNeedNoDomain(t *testing.T) {
+	b := budget(policyv1.PodDisruptionBudgetSpec{})
+	b.Finalizers, b.ResourceVersion = []string{"x"}, "1"
+	if got := schema.ValidateMeta(PodDisruptionBudget, b); len(got) > 0 {
+		t.Errorf("created: %v", got)
+	}
+	if got := schema.ValidateMetaUpdate(PodDisruptionBudget, b, b); len(got) > 0 {
+		t.Errorf("updated: %v", got)
+	}
+}
+
 func TestStatus(t *testing.T) {
 	b := budget(policyv1.PodDisruptionBudgetSpec{})
 	b.Status = policyv1.PodDisruptionBudgetStatus{DisruptionsAllowed: -1, CurrentHealthy: -2, DesiredHealthy: -3, ExpectedPods: -4}
@@ -72,7 +84,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-// TestOldSelectors: the label of v1beta1 is removed but where it makes a selector of no pods.
+// TestOldSelectors checks that the label of v1beta1 is removed, except where it makes the selector match no pods.
 func TestOldSelectors(t *testing.T) {
 	none := metav1.LabelSelectorRequirement{Key: emptySelectorLabel, Operator: metav1.LabelSelectorOpExists}
 	all := metav1.LabelSelectorRequirement{Key: emptySelectorLabel, Operator: metav1.LabelSelectorOpDoesNotExist}

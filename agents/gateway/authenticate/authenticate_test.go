@@ -146,7 +146,8 @@ func TestTokens(t *testing.T) {
 	}
 }
 
-// TestTokensOfDeletedObjects: a token is valid for a minute after the deletionTimestamp of what it is bound to, however long that stays.
+// TestTokensOfDeletedObjects checks that a token is valid for a minute after the deletionTimestamp of the object that it is bound to, also
+// where that object still exists.
 func TestTokensOfDeletedObjects(t *testing.T) {
 	c := gatewaytest.New(t)
 	bound := map[string]*schema.Kind{"ServiceAccount": core.ServiceAccount, "Pod": core.Pod, "Secret": core.Secret, "Node": core.Node}

@@ -15,7 +15,7 @@ import (
 	"gantry/agents/internal/signtoken"
 )
 
-// TestTokensInSecrets: a token in a Secret does not expire, and is valid while its account exists and the Secret contains it.
+// TestTokensInSecrets checks that a token in a Secret does not expire, and is valid while its account exists and the Secret has it.
 func TestTokensInSecrets(t *testing.T) {
 	c := gatewaytest.New(t)
 	admin := c.Clientset(c.Admin)

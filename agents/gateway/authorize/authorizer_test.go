@@ -35,7 +35,7 @@ var operators = &groupRules{
 	},
 }
 
-// TestChain: the first that allows decides, and what cannot be decided is refused with its reason.
+// TestChain checks that the first authorizer that allows decides, and that a request that none allows is refused with their reasons.
 func TestChain(t *testing.T) {
 	chain := append(New(nil), broken{}, operators)
 	jane := authenticationv1.UserInfo{Username: "jane", Groups: []string{"operators", userinfo.GroupAuthenticated}}
@@ -79,7 +79,8 @@ func TestChain(t *testing.T) {
 	}
 }
 
-// TestRulesAreThoseOfAll: what a user may do is what each authorizer lists, and one that cannot says so.
+// TestRulesAreThoseOfAll checks that the rules of a user are those of all authorizers, and that they are incomplete where one cannot list
+// its own.
 func TestRulesAreThoseOfAll(t *testing.T) {
 	jane := authenticationv1.UserInfo{Username: "jane", Groups: []string{"operators"}}
 	got, err := append(New(nil), operators).Rules(t.Context(), jane, "default")

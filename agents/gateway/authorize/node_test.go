@@ -156,7 +156,7 @@ func TestNodeAuthorizerRefuses(t *testing.T) {
 	}
 }
 
-// TestMirrorPodsGiveNoAccess: a mirror pod, which a node makes itself, gives it no access to other objects.
+// TestMirrorPodsGiveNoAccess checks that a mirror pod, which a node creates itself, gives the node no access to other objects.
 func TestMirrorPodsGiveNoAccess(t *testing.T) {
 	c := gatewaytest.New(t)
 	c.Namespaces("tenant")

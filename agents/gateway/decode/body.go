@@ -10,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "sigs.k8s.io/json"
 
 	"gantry/agents/gateway/encode"
@@ -145,12 +146,16 @@ func unreadable(v *schema.Version, body []byte, err error) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", head.Kind, v.Version, v.Kind, err))
 }
 
-// Summary is the start of a body in hexadecimal, as Kubernetes shows what it could not read.
+// Summary is the start of a body, in hexadecimal unless it looks like JSON, as Kubernetes shows what it could not read.
 func Summary(body []byte) string {
 	const most = 30
 	switch {
 	case len(body) == 0:
 		return "<empty>"
+	case body[0] == '{' && len(body) > most:
+		return string(body[:most]) + " ..."
+	case body[0] == '{':
+		return string(body)
 	case len(body) > most:
 		return fmt.Sprintf("%02x ...", body[:most])
 	}
@@ -160,6 +165,21 @@ func Summary(body []byte) string {
 // StrictText is the error of unknown and duplicate fields.
 func StrictText(unknown []string) string {
 	return "strict decoding error: " + strings.Join(unknown, ", ")
+}
+
+// CheckMedia refuses a body of a type that is not understood.
+func CheckMedia(req *http.Request) error {
+	_, err := contentMedia(req)
+	return err
+}
+
+// UnsupportedPatch is the answer to a patch of a type that objects of version v do not take. Kubernetes' router answers for built-in
+// kinds, and names no types.
+func UnsupportedPatch(v *schema.Version, accepted ...string) error {
+	if v.IsUnstructured() {
+		return UnsupportedMedia(accepted...)
+	}
+	return apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "", kschema.GroupResource{}, "", "415: Unsupported Media Type", 0, false)
 }
 
 // UnsupportedMedia is the answer to a body of a type that is not understood.

@@ -265,7 +265,7 @@ func costOf(t *testing.T, f func()) (time.Duration, uint64) {
 	return took, after.TotalAlloc - before.TotalAlloc
 }
 
-// TestNestedObjectsAreReadInProportion: an object that is nested as deep as may be is not white space when it is read by people.
+// TestNestedObjectsAreReadInProportion checks that the pretty forms of a deeply nested object are at most twice as large as its JSON.
 func TestNestedObjectsAreReadInProportion(t *testing.T) {
 	c := gatewaytest.New(t)
 	const levels = 190

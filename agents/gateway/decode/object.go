@@ -27,13 +27,18 @@ func Object(w http.ResponseWriter, r *request.Request, o request.WriteOptions) (
 	return registry.ToStored(r.Context(), r.Kind, r.Resource.Version, obj)
 }
 
-// PlaceObject puts an object without a namespace into the request's; any other must be in it.
+// PlaceObject puts an object without a namespace into the request's; any other must be in it. One without a namespace of the request has
+// none.
 func PlaceObject(obj schema.Object, namespace string) error {
 	switch obj.GetNamespace() {
 	case namespace:
 	case "":
 		obj.SetNamespace(namespace)
 	default:
+		if namespace == "" {
+			obj.SetNamespace("")
+			return nil
+		}
 		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 	}
 	return nil

@@ -45,7 +45,7 @@ func DecodeProtobuf(v *schema.Version, body []byte) (schema.Object, error) {
 func UnwrapProtobuf(body []byte, into any) (runtime.TypeMeta, error) {
 	rest, ok := bytes.CutPrefix(body, ProtobufMark)
 	if !ok {
-		return runtime.TypeMeta{}, errors.New("provided data does not appear to be a protobuf message, expected prefix \"k8s\\x00\"")
+		return runtime.TypeMeta{}, errors.New("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
 	}
 	var u runtime.Unknown
 	if err := u.Unmarshal(rest); err != nil {

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestYAMLIsTheLibrarys: the conversion makes of every document what sigs.k8s.io/yaml makes of it.
+// TestYAMLIsTheLibrarys compares the conversion of YAML with that of sigs.k8s.io/yaml.
 func TestYAMLIsTheLibrarys(t *testing.T) {
 	for _, text := range yamlSamples {
 		compareYAML(t, text)
@@ -54,7 +54,7 @@ func FuzzYAML(f *testing.F) {
 	})
 }
 
-// TestAliasesAreCounted: a text of 1 MB that is used 300 times is not written 300 times.
+// TestAliasesAreCounted checks that a text of 1 MB that 300 aliases name is not written 300 times.
 func TestAliasesAreCounted(t *testing.T) {
 	body := "a: &x " + strings.Repeat("x", 1<<20) + "\nlist: [" + strings.Repeat("*x, ", 300) + "]\n"
 	_, err := yamlToJSON([]byte(body))

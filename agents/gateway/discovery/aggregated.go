@@ -24,7 +24,8 @@ const (
 func (d *Documents) discover(w http.ResponseWriter, r *request.Request, in func(group string) bool, plain any) error {
 	w.Header().Add("Vary", "Accept")
 	plainOffer := request.Offer{}
-	if strings.TrimSuffix(r.Path, "/") != "/apis" { // which is served before Kubernetes' router
+	if strings.HasPrefix(r.Path, "/api/") || strings.Count(strings.Trim(r.Path, "/"), "/") != 1 && strings.Trim(r.Path, "/") != "apis" {
+		// /apis and /apis/<group> are served before Kubernetes' router
 		plainOffer.Types = request.ObjectTypes()
 	}
 	shape, err := request.Negotiate(r.Header, request.WantsPretty(r), plainOffer)

@@ -49,7 +49,8 @@ func (d *Documents) OpenAPIV2(w http.ResponseWriter, r *request.Request) error {
 	w.Header().Add("Vary", "Accept")
 	kind, err := openapiKind(r.Request)
 	if err != nil {
-		return err
+		w.WriteHeader(http.StatusNotAcceptable) // without a body, as Kubernetes does
+		return nil
 	}
 	build := openapi.V2
 	if kind != request.JSONType {

@@ -37,6 +37,9 @@ func ServedVersion() version.Info {
 }
 
 func (d *Documents) Version(w http.ResponseWriter, r *request.Request) error {
+	if _, err := request.Negotiate(r.Header, true, request.Offer{Types: []string{request.JSONType}}); err != nil {
+		return err
+	}
 	r.Shape.Pretty = true // as Kubernetes does
 	return encode.Object(w, r, http.StatusOK, d.version)
 }

@@ -182,6 +182,8 @@ func TestTypeOfTheAnswer(t *testing.T) {
 		{"an error to a client of tables", gatewaytest.MapsPath + "/none", json + asTable, 404, json, "{\n  \"kind\": \"Status\""},
 		{"an error to a client of nothing", "/api/v1/things", "text/html", 404, json, "{\n  \"kind\": \"Status\""},
 
+		{"the version as nothing", "/version", "text/html", 406, json, router + json},
+		{"a group as nothing", "/apis/apps", "text/html", 406, json, noneOf + types},
 		{"discovery in YAML", "/api", yaml, 200, yaml, "kind: APIVersions"},
 		{"discovery as nothing", "/apis/apps/v1", "text/html", 406, json, router + types},
 		{"all groups as nothing", "/apis", "text/html", 406, json, noneOf + types},

@@ -2,6 +2,7 @@ package encode
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -11,7 +12,7 @@ const (
 	maxWarningText = 512 // bytes
 )
 
-// Warning adds a Warning header.
+// Warning adds a Warning header, once for a text.
 func Warning(w http.ResponseWriter, text string) {
 	if len(w.Header()["Warning"]) >= maxWarnings {
 		return
@@ -19,7 +20,10 @@ func Warning(w http.ResponseWriter, text string) {
 	if len(text) > maxWarningText {
 		text = text[:maxWarningText]
 	}
-	w.Header().Add("Warning", "299 - "+strconv.QuoteToGraphic(text))
+	value := "299 - " + strconv.QuoteToGraphic(text)
+	if !slices.Contains(w.Header()["Warning"], value) {
+		w.Header().Add("Warning", value)
+	}
 }
 
 // CollectWarnings collects the warnings of a write, which count once it has succeeded.

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestYAMLIsReadBack: what is written as YAML is the same document, as other readers of YAML see it.
+// TestYAMLIsReadBack checks that what is written as YAML is the same document to other readers of YAML.
 func TestYAMLIsReadBack(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 13))
 	texts := []string{"web", "", "1", "-1", "1e3", "0x1f", "1_000", "12:30:45", "2001-12-14", "yes", "No", "~", "null", "true", ".inf", "a b", " a", "a ", "a:", "a: b", "a #b", "#", "- a", "-", "?", "*a", "&a", "!a", "|", ">", "%",
@@ -83,7 +83,7 @@ metadata:
 	}
 }
 
-// TestNestedValuesStayCompact: what is nested deep does not become white space.
+// TestNestedValuesStayCompact checks that the indentation of deeply nested values is bounded.
 func TestNestedValuesStayCompact(t *testing.T) {
 	deep := []byte(`{"a":` + strings.Repeat(`{"f:x":`, 5000) + `{}` + strings.Repeat(`}`, 5000) + `}`)
 	for name, write := range map[string]func([]byte) ([]byte, error){"pretty": indent, "yaml": func(body []byte) ([]byte, error) { return toYAML(t.Context(), body) }} {

@@ -32,7 +32,8 @@ func (s silent) Read([]byte) (int, error) {
 
 const configMaps = "/api/v1/namespaces/default/configmaps"
 
-// TestUnsentBodiesAreNotInFlight: requests whose bodies are not sent block neither another user nor their own.
+// TestUnsentBodiesAreNotInFlight checks that requests whose bodies are not sent block neither the requests of another user nor those of
+// their own user.
 func TestUnsentBodiesAreNotInFlight(t *testing.T) {
 	const places = 8
 	c := gatewaytest.New(t, func(cfg *gateway.Config) { cfg.MaxWrites = places })
@@ -76,7 +77,7 @@ func TestUnsentBodiesAreNotInFlight(t *testing.T) {
 	}
 }
 
-// TestUnsentBodiesEnd: a connection on which an announced body is not sent is closed, for authenticated and other clients.
+// TestUnsentBodiesEnd checks that a connection on which an announced body is not sent is closed, for authenticated and other clients.
 func TestUnsentBodiesEnd(t *testing.T) {
 	const short = 300 * time.Millisecond
 	c := gatewaytest.New(t, func(cfg *gateway.Config) { cfg.RequestTimeout = short })
@@ -112,7 +113,8 @@ func TestUnsentBodiesEnd(t *testing.T) {
 	}
 }
 
-// TestUnsentBodyOfAStreamIsAnswered: in HTTP/2 the stream of a body that is not sent is answered and ends, and others go on.
+// TestUnsentBodyOfAStreamIsAnswered checks that in HTTP/2 the stream of a body that is not sent is answered and ends, while other streams
+// go on.
 func TestUnsentBodyOfAStreamIsAnswered(t *testing.T) {
 	c := gatewaytest.New(t, func(cfg *gateway.Config) { cfg.RequestTimeout = 300 * time.Millisecond })
 	client := c.Client(c.Admin.Certificate)

@@ -102,8 +102,8 @@ func (l *errorLines) Write(b []byte) (int, error) {
 	return l.b.Write(b)
 }
 
-// TestClientLeavesLog: a client that leaves a log which has not begun, or before the kubelet answered, is no error; the kubelet's
-// request ends with it.
+// TestClientLeavesLog checks that nothing is logged as an error when a client leaves before the log or the kubelet's answer begins, and
+// that the request to the kubelet ends.
 func TestClientLeavesLog(t *testing.T) {
 	lines := &errorLines{}
 	for _, by := range []string{"HTTP", "a WebSocket"} {
@@ -146,8 +146,8 @@ func TestClientLeavesLog(t *testing.T) {
 	}
 }
 
-// TestOnlyTheNodesKubeletIsAsked: a request goes to nobody but the node's own kubelet, and a client learns nothing of who else is where a
-// node says that its kubelet is.
+// TestOnlyTheNodesKubeletIsAsked checks that only the node's own kubelet gets a request, and that the error does not tell a client what
+// else listens at the address that the node has written.
 func TestOnlyTheNodesKubeletIsAsked(t *testing.T) {
 	c := withKubelet(t)
 	var asked atomic.Int32

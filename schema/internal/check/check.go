@@ -196,7 +196,7 @@ func (f *Errors) EndpointIP(p *Path, value string) {
 // Same requires value to be what it was.
 func (f *Errors) Same(p *Path, value, old any) {
 	for _, err := range apivalidation.ValidateImmutableField(value, old, p) {
-		err.BadValue = Internal(value)
+		err.BadValue = Quoted(value)
 		f.Add(err)
 	}
 }

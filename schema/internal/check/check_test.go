@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// TestPlain: the short way says what the regular expressions say, for every text of five of these letters.
+// TestPlain compares the fast checks of names with the regular expressions, for every text of five of these letters.
 func TestPlain(t *testing.T) {
 	letters := []byte("a0-.A_/")
 	var text []byte
@@ -36,7 +36,7 @@ func TestPlain(t *testing.T) {
 	try(5)
 }
 
-// TestLengths: texts that are just short enough, and too long by one.
+// TestLengths checks texts of the greatest length, and of one byte more.
 func TestLengths(t *testing.T) {
 	for _, n := range []int{63, 64, 253, 254} {
 		s := strings.Repeat("a", n)

@@ -41,7 +41,7 @@ func TestFewErrorsStay(t *testing.T) {
 	}
 }
 
-// TestLongErrorsAreTruncated: every error may quote what is as long as the object.
+// TestLongErrorsAreTruncated checks that the errors stay small where each of them quotes a value as long as the object.
 func TestLongErrorsAreTruncated(t *testing.T) {
 	var f Errors
 	for range 10 {

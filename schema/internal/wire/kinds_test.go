@@ -22,7 +22,7 @@ func randomly(k *schema.Kind, seed int64, n int, each func(obj schema.Object)) {
 	}
 }
 
-// TestKindsArePlanned: no field of any kind is left to the slow codecs.
+// TestKindsArePlanned checks that no field of any kind is left to the general codecs, which are slow.
 func TestKindsArePlanned(t *testing.T) {
 	for _, k := range kinds.BuiltIn().All {
 		if paths := wire.Unplanned(k.New()); len(paths) > 0 {
@@ -31,7 +31,7 @@ func TestKindsArePlanned(t *testing.T) {
 	}
 }
 
-// TestRandomObjects: what encoding/json can write is written and read back, and both as the general codecs do it.
+// TestRandomObjects checks that random objects are written and read as encoding/json does it.
 func TestRandomObjects(t *testing.T) {
 	for _, k := range kinds.BuiltIn().All {
 		t.Run(k.Kind, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestRandomObjects(t *testing.T) {
 	}
 }
 
-// TestFirstUseIsShared: any number of goroutines may be the first to see a type.
+// TestFirstUseIsShared checks that several goroutines may use a type for the first time at once.
 func TestFirstUseIsShared(t *testing.T) {
 	type fresh struct {
 		Items []struct {

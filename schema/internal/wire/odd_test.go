@@ -165,7 +165,7 @@ func TestOddDocuments(t *testing.T) {
 	}
 }
 
-// TestMapsWithManyKeys: each is there, and none twice.
+// TestMapsWithManyKeys checks that every key of a large map is written, once.
 func TestMapsWithManyKeys(t *testing.T) {
 	for _, form := range []string{`{"map":{%s}}`, `{"names":{%s}}`, `{"amounts":{%s}}`, `{"blobs":{%s}}`, `{"lists":{%s}}`} {
 		value := map[string]string{"a": `"1"`, "b": `"AAAA"`, "l": `["x"]`}[form[2:3]]
@@ -266,7 +266,7 @@ func TestOddObjects(t *testing.T) {
 	}
 }
 
-// TestUnplannedTypes: what is not planned for is left to the general codecs, and only that.
+// TestUnplannedTypes checks which types are left to the general codecs.
 func TestUnplannedTypes(t *testing.T) {
 	type clash struct {
 		inner

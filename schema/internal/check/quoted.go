@@ -12,18 +12,19 @@ import (
 // Kubernetes validates objects in an internal form, which its errors quote: the names of members are those of Go's fields, all are there,
 // and some are in another place than in v1.
 
-// Internal is a value that an error quotes as Kubernetes does. It is v itself where that makes no difference.
-func Internal(v any) any {
+// Quoted is a value that an error quotes as Kubernetes does; v itself where that makes no difference. In contrast to Internal it knows what
+// templates hold, and costs nothing until the text is made; but it is no value to compare.
+func Quoted(v any) any {
 	if v == nil || !holdsAPI(reflect.TypeOf(v)) {
 		return v
 	}
-	return internalForm{v}
+	return quotedValue{v}
 }
 
-type internalForm struct{ v any }
+type quotedValue struct{ v any }
 
 // MarshalJSON is what an error calls when its text is made.
-func (f internalForm) MarshalJSON() ([]byte, error) { return appendInternal(nil, reflect.ValueOf(f.v)) }
+func (f quotedValue) MarshalJSON() ([]byte, error) { return appendQuoted(nil, reflect.ValueOf(f.v)) }
 
 func holdsAPI(t reflect.Type) bool {
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
@@ -32,7 +33,7 @@ func holdsAPI(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && strings.HasPrefix(t.PkgPath(), "k8s.io/api/")
 }
 
-func appendInternal(b []byte, v reflect.Value) ([]byte, error) {
+func appendQuoted(b []byte, v reflect.Value) ([]byte, error) {
 	t := v.Type()
 	switch {
 	case !holdsAPI(t):
@@ -42,7 +43,7 @@ func appendInternal(b []byte, v reflect.Value) ([]byte, error) {
 		return append(m.b, '}'), m.err
 	case v.IsNil():
 	case t.Kind() == reflect.Pointer:
-		return appendInternal(b, v.Elem())
+		return appendQuoted(b, v.Elem())
 	default:
 		var err error
 		b = append(b, '[')
@@ -50,7 +51,7 @@ func appendInternal(b []byte, v reflect.Value) ([]byte, error) {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b, err = appendInternal(b, v.Index(i))
+			b, err = appendQuoted(b, v.Index(i))
 		}
 		return append(b, ']'), err
 	}
@@ -116,7 +117,7 @@ func (m *members) field(f reflect.StructField, v reflect.Value) {
 	}
 	m.comma()
 	m.b = append(append(append(m.b, '"'), f.Name...), `":`...)
-	m.b, m.err = appendInternal(m.b, v)
+	m.b, m.err = appendQuoted(m.b, v)
 }
 
 // volumeSources are in the order of the internal form.

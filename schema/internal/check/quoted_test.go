@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-func TestInternalForm(t *testing.T) {
+func TestQuoted(t *testing.T) {
 	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"a": "b"}}}
 	template.Spec.HostPID, template.Spec.SecurityContext = true, &corev1.PodSecurityContext{}
 	for _, tt := range []struct {
@@ -34,7 +34,7 @@ func TestInternalForm(t *testing.T) {
 			`"Glusterfs":null,"PersistentVolumeClaim":null,"RBD":null,"Quobyte":null,"FlexVolume":null,"Cinder":null,"CephFS":null,"Flocker":null,"DownwardAPI":null,"FC":null,"AzureFile":null,` +
 			`"ConfigMap":null,"VsphereVolume":null,"AzureDisk":null,"PhotonPersistentDisk":null,"Projected":null,"PortworxVolume":null,"ScaleIO":null,"StorageOS":null,"CSI":null,"Ephemeral":null,"Image":null}`},
 	} {
-		if got, want := field.Invalid(field.NewPath("x"), Internal(tt.in), "bad").Error(), "x: Invalid value: "+tt.want+": bad"; got != want {
+		if got, want := field.Invalid(field.NewPath("x"), Quoted(tt.in), "bad").Error(), "x: Invalid value: "+tt.want+": bad"; got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", tt.name, got, want)
 		}
 	}
