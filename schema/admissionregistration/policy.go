@@ -28,7 +28,7 @@ var ValidatingAdmissionPolicy = &schema.Kind{
 	},
 	Plural: "validatingadmissionpolicies", Singular: "validatingadmissionpolicy", Categories: categories,
 	Prefix:        "validatingadmissionpolicies",
-	Subresources:  []schema.Subresource{schema.Status(prepareStatus, validateStatus)},
+	Subresources:  []schema.Subresource{schema.Status(prepareStatus, validateStatus).Resetting("metadata")},
 	ValidateName:  apivalidation.NameIsDNSSubdomain,
 	AnyFinalizers: true,
 

@@ -28,8 +28,8 @@ var CertificateSigningRequest = &schema.Kind{
 	Prefix: "certificatesigningrequests",
 
 	Subresources: []schema.Subresource{
-		schema.Part("approval", prepareApproval, validateApproval),
-		schema.Status(prepareStatus, validateStatus),
+		schema.Part("approval", prepareApproval, validateApproval).Resetting("spec", "status.certificate"),
+		schema.Status(prepareStatus, validateStatus).Resetting("status.conditions"),
 	},
 	UnconditionalUpdate: true,
 

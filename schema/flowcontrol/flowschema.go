@@ -36,7 +36,7 @@ var FlowSchema = &schema.Kind{
 			keepMeta(&s.ObjectMeta, &old.ObjectMeta)
 		},
 		func(s, _ *flowcontrolv1.FlowSchema) field.ErrorList { return checkFlowSchemaStatus(s).List },
-	)},
+	).Resetting("metadata")},
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 

@@ -31,7 +31,7 @@ var PriorityLevelConfiguration = &schema.Kind{
 			keepMeta(&l.ObjectMeta, &old.ObjectMeta)
 		},
 		func(l, _ *level) field.ErrorList { return checkLevelStatus(l).List },
-	)},
+	).Resetting("metadata")},
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 

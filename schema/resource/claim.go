@@ -33,7 +33,7 @@ var ResourceClaim = &schema.Kind{
 	Namespaced: true,
 	Prefix:     "resourceclaims",
 
-	Subresources:        []schema.Subresource{schema.Status(prepareClaimStatus, validateClaimStatus)},
+	Subresources:        []schema.Subresource{schema.Status(prepareClaimStatus, validateClaimStatus).Resetting("metadata")},
 	UnconditionalUpdate: true,
 	ReturnsDeleted:      true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,

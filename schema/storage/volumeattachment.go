@@ -23,7 +23,7 @@ var VolumeAttachment = &schema.Kind{
 	Prefix: "volumeattachments",
 
 	Subresources: []schema.Subresource{
-		schema.Status(prepareAttachmentStatus, validateAttachmentUpdate),
+		schema.Status(prepareAttachmentStatus, validateAttachmentUpdate).Resetting("metadata"),
 	},
 	ReturnsDeleted: true,
 	ValidateName:   apivalidation.NameIsDNSSubdomain,
