@@ -291,5 +291,6 @@ func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespa
 			return err
 		})
 	}
-	return list, g.Wait()
+	err = g.Wait()
+	return list, err
 }

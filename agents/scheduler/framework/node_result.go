@@ -27,7 +27,9 @@ func (state *PreFilterState) nodeResult(n *NodeInfo) *nodeResult {
 }
 
 // NodeRejection returns what FilterNode does. It is kept until n changes.
-func (state *PreFilterState) NodeRejection(n *NodeInfo) Rejection { return state.nodeResult(n).Rejection }
+func (state *PreFilterState) NodeRejection(n *NodeInfo) Rejection {
+	return state.nodeResult(n).Rejection
+}
 
 // scoreNode runs the scores that look at n alone. It returns the weighted sum of those that need no normalizing and keeps the others in
 // the signature's nodeScores.
