@@ -35,6 +35,6 @@ faults *args:
 bench *args:
     ./scripts/bench {{args}}
 
-# Compares the gateway with the real kube-apiserver, request by request.
+# compare the gateway with the real kube-apiserver, request by request
 oracle *args:
     ./scripts/oracle {{args}}
