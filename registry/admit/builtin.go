@@ -7,6 +7,8 @@ func BuiltIn() Rules {
 	return Rules{
 		{"NamespaceLifecycle", "objects need a namespace that exists and is not terminating; the first namespaces are not deleted",
 			wantsNamespace, namespaceLifecycle, nil},
+		{"LimitRanger", "requests and limits of pods and claims are those of the namespace's limit ranges, or within them",
+			wantsLimits, setLimits, checkLimits},
 		{"ServiceAccount", "a pod runs as a service account that exists and gets its token",
 			resource("pods", Create), giveAccount, checkAccount},
 		{"TaintNodesByCondition", "a new node takes no pods until it is ready",
