@@ -8,7 +8,7 @@ func BuiltIn() Rules {
 		{"NamespaceLifecycle", "objects need a namespace that exists and is not terminating; the first namespaces are not deleted",
 			wantsNamespace, namespaceLifecycle, nil},
 		{"ServiceAccount", "a pod runs as a service account that exists and gets its token",
-			resource("pods", Create), giveAccount, checkAccount},
+			wantsAccount, giveAccount, checkAccount},
 		{"TaintNodesByCondition", "a new node takes no pods until it is ready",
 			resource("nodes", Create), taintNode, nil},
 		{"Priority", "a pod's priority comes from its class; one class at most is the default",
