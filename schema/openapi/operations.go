@@ -62,7 +62,16 @@ func operationsOf(r Resource) map[string][]operation {
 		all[base+"/"+k.Plural] = with(nil, everywhere.list("ForAllNamespaces"))
 	}
 	for _, s := range r.Subresources {
-		all[collection+"/{name}/"+s.Name] = with(item, c.subresource(s)...)
+		at := collection + "/{name}/" + s.Name
+		all[at] = with(item, c.subresource(s)...)
+		if s.Proxied {
+			below := with(append(item[:len(item):len(item)], pathParameter), c.subresource(s)...)
+			for i := range below {
+				below[i].id += "WithPath"
+				below[i].query = nil
+			}
+			all[at+"/{path}"] = below
+		}
 	}
 	maps.DeleteFunc(all, func(_ string, o []operation) bool { return len(o) == 0 })
 	return all
@@ -176,6 +185,13 @@ var methods = map[string]func(caller) operation{
 
 func (c caller) subresource(s schema.Subresource) []operation {
 	var all []operation
+	if s.Proxied {
+		for _, method := range []string{"head", "options"} {
+			o := c.operation(method, "connect", "", "connect "+strings.ToUpper(method)+" requests to "+s.Name+" of "+c.v.Kind)
+			c.connect(&o, s, deref(reflect.TypeOf(s.Options())))
+			all = append(all, o)
+		}
+	}
 	for _, verb := range s.Verbs {
 		method, ok := methods[verb]
 		if !ok {

@@ -14,6 +14,7 @@ type parameter struct {
 var (
 	nameParameter      = parameter{name: "name", kind: "string", text: "name of the object"}
 	namespaceParameter = parameter{name: "namespace", kind: "string", text: "object name and auth scope, such as for teams and projects"}
+	pathParameter      = parameter{name: "path", kind: "string", text: "path of what the object serves"}
 	prettyParameter    = parameter{name: "pretty", kind: "string", text: "If 'true', the answer is indented."}
 
 	dryRun          = parameter{name: "dryRun", kind: "string", text: "When present, everything is done but storing the change. The one valid value is All."}
