@@ -34,3 +34,7 @@ faults *args:
 # measure a control plane beside raw floors (slow)
 bench *args:
     ./scripts/bench {{args}}
+
+# compare the gateway with the real kube-apiserver, request by request
+oracle *args:
+    ./scripts/oracle {{args}}

@@ -68,16 +68,18 @@ func checkBinding(t target, b *corev1.Binding) error {
 	if b.Target.Kind != "" && b.Target.Kind != "Node" {
 		errs = append(errs, field.NotSupported(path.Child("kind"), b.Target.Kind, []string{"Node", "<empty>"}))
 	}
-	switch {
-	case b.Target.Name == "":
+	if b.Target.Name == "" {
 		errs = append(errs, field.Required(path.Child("name"), ""))
-	case !store.IsSegment(b.Target.Name):
-		errs = append(errs, field.Invalid(path.Child("name"), b.Target.Name, "is not the name of a node"))
 	}
+	return invalidBinding(t.name, errs...)
+}
+
+// invalidBinding is an error about a binding to the pod with a name; nil: there are none.
+func invalidBinding(name string, errs ...*field.Error) error {
 	if len(errs) == 0 {
 		return nil
 	}
-	return &Error{Kind: Invalid, Resource: "bindings", KindName: "Binding", Name: t.name, Fields: errs}
+	return &Error{Kind: Invalid, Resource: "bindings", KindName: "Binding", Name: name, Fields: errs}
 }
 
 // bind changes the pod, or returns why it cannot be bound.
@@ -92,6 +94,8 @@ func bind(pod *corev1.Pod, b *corev1.Binding, now time.Time) error {
 		return conflict("pod %s is already assigned to node %q", pod.Name, pod.Spec.NodeName)
 	case len(pod.Spec.SchedulingGates) > 0:
 		return conflict("pod %s has non-empty .spec.schedulingGates", pod.Name)
+	case !store.IsSegment(b.Target.Name): // the by-node copy's key has it
+		return invalidBinding(pod.Name, field.Invalid(field.NewPath("target", "name"), b.Target.Name, "is not the name of a node"))
 	}
 	pod.Spec.NodeName = b.Target.Name
 	pod.Annotations = merged(pod.Annotations, b.Annotations)

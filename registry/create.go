@@ -102,15 +102,24 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	if set := r.hooksOf(k).setCreator; set != nil {
 		set(obj, r.userOf(ctx))
 	}
-	errs := schema.ValidateMeta(k, obj)
-	if complete := r.hooksOf(k).complete; complete != nil {
-		errs = append(errs, complete(obj)...)
+	if err := r.complete(k, obj, nil); err != nil {
+		return nil, err
 	}
+	errs := schema.ValidateMeta(k, obj)
 	errs = append(errs, k.ErrorsOf(o.Version, obj, nil)...)
 	if err := invalid(k, obj.GetName(), errs); err != nil {
 		return nil, err
 	}
 	return a, a.validate(ctx, false)
+}
+
+// complete sets the fields of obj that depend on this cluster; old is nil where obj is new. Its errors come before all others, and alone.
+func (r *Registry) complete(k *schema.Kind, obj, old schema.Object) error {
+	complete := r.hooksOf(k).complete
+	if complete == nil {
+		return nil
+	}
+	return invalid(k, obj.GetName(), complete(obj, old))
 }
 
 // exists is the error of a name that is taken. The text says where the object is being deleted, as Kubernetes' does.

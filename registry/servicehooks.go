@@ -16,7 +16,10 @@ import (
 // serviceHooks: a Service claims its cluster IP and its node ports.
 var serviceHooks = hooks{
 	companions: claimsOf,
-	complete:   func(obj schema.Object) field.ErrorList { return allocate.FillFamilies(obj.(*corev1.Service)) },
+	complete: func(obj, old schema.Object) field.ErrorList {
+		was, _ := old.(*corev1.Service)
+		return allocate.FillFamilies(obj.(*corev1.Service), was)
+	},
 }
 
 // serviceClaims are the claims of one write of a Service.

@@ -61,10 +61,10 @@ func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj sch
 	if err := u.admission.mutate(ctx); err != nil {
 		return nil, err
 	}
-	errs := schema.ValidateMeta(t.kind, obj)
-	if complete := r.hooksOf(t.kind).complete; complete != nil {
-		errs = append(errs, complete(obj)...)
+	if err := r.complete(t.kind, obj, nil); err != nil {
+		return nil, err
 	}
+	errs := schema.ValidateMeta(t.kind, obj)
 	if t.kind.Validate != nil {
 		errs = append(errs, t.kind.Validate(obj)...)
 	}

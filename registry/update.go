@@ -47,11 +47,13 @@ func (r *Registry) createAbsent(ctx context.Context, w *write, obj schema.Object
 	return r.create(ctx, w.kind, deepCopy(obj), w.options)
 }
 
-// errNoResourceVersion is the error of an update that must name the revision it replaces and does not.
+// errNoResourceVersion is the error of an update that must name the revision it replaces and does not. Kubernetes names the resource in
+// it where other errors name the kind.
 func errNoResourceVersion(t target) error {
-	return invalid(t.kind, t.name, field.ErrorList{
-		field.Invalid(field.NewPath("metadata", "resourceVersion"), uint64(0), "must be specified for an update"),
-	})
+	e := t.newError(Invalid, "")
+	e.KindName = t.kind.Plural
+	e.Fields = field.ErrorList{field.Invalid(field.NewPath("metadata", "resourceVersion"), uint64(0), "must be specified for an update")}
+	return e
 }
 
 // preconditions are what the stored object must be; the zero value takes any.
@@ -157,12 +159,14 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 	if part.prepare != nil {
 		part.prepare(obj, old)
 	}
+	if o.Subresource == "" {
+		if err := r.complete(k, obj, old); err != nil {
+			return err
+		}
+	}
 	errs := schema.ValidateMetaUpdate(k, obj, old)
 	if k.ChecksMetaTwice && o.Subresource == "" {
 		errs = append(errs, schema.ValidateMeta(k, obj)...)
-	}
-	if complete := r.hooksOf(k).complete; complete != nil && o.Subresource == "" {
-		errs = append(errs, complete(obj)...)
 	}
 	if part.validate != nil {
 		errs = append(errs, part.validate(obj, old)...)

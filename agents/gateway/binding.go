@@ -1,14 +1,17 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/gateway/decode"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
+	"gantry/registry"
 )
 
 // bind gives a pod its node: POST pods/<name>/binding and POST bindings.
@@ -33,10 +36,21 @@ func (g *gateway) bind(w http.ResponseWriter, r *request.Request) error {
 	opts := o.For(r)
 	opts.Warn = encode.CollectWarnings(&texts)
 	if _, err := g.reg.Bind(r.Context(), r.Namespace, name, b, opts); err != nil {
-		return err
+		return bindError(err)
 	}
 	encode.Warnings(w, texts)
 	return encode.Object(w, r, http.StatusCreated, success(http.StatusCreated))
+}
+
+// bindError is err as Kubernetes answers it: what is wrong with the target is an internal error without a reason.
+func bindError(err error) error {
+	var e *registry.Error
+	if !errors.As(err, &e) || e.Kind != registry.Invalid || e.KindName != bindingBody.Kind {
+		return err
+	}
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: e.Fields.ToAggregate().Error(),
+	}}
 }
 
 // success is the Status of something done that has no object to show.

@@ -34,7 +34,7 @@ func TestKubectl(t *testing.T) {
 		{"", "auth can-i create pods", []string{"yes"}},
 		{"", "auth can-i --list", []string{"*.*"}},
 		{"", "! auth can-i create pods --as=nobody", []string{"no"}},
-		{"", "auth can-i --list --as=nobody", []string{"selfsubjectreviews.authentication.k8s.io", "[create]", "[/healthz/*]", "[/apis/*]"}},
+		{"", "auth can-i --list --as=nobody", []string{"selfsubjectreviews.authentication.k8s.io", "[create]", "[/healthz]", "[/apis/*]"}},
 		{"", "create configmap cm --from-literal=a=1", []string{"configmap/cm created"}},
 		{"", "get cm cm -o jsonpath={.data.a}", []string{"1"}},
 		{"", "! create configmap cm", []string{`configmaps "cm" already exists`}},

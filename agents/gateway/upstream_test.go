@@ -17,10 +17,6 @@ import (
 var notServed = []string{
 	"apiextensions.k8s.io/v1 customresourcedefinitions",
 	"apiextensions.k8s.io/v1 customresourcedefinitions/status",
-	"v1 nodes/proxy",
-	"v1 pods/ephemeralcontainers",
-	"v1 pods/proxy",
-	"v1 services/proxy",
 }
 
 // TestDiscoveryIsUpstreams compares aggregated discovery with testdata/discovery.txt: what kube-apiserver v1.36.3 serves by default, from its

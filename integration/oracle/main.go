@@ -40,6 +40,7 @@ func main() {
 	flag.BoolVar(&o.self, "self", false, "compare kube-apiserver with a second one: whatever differs is noise")
 	flag.BoolVar(&o.verbose, "v", false, "print every difference")
 	flag.Parse()
+	signal.Ignore(syscall.SIGPIPE) // `| head` ends the report, not the cleaning up
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, o); err != nil {

@@ -238,7 +238,7 @@ func TestSelectors(t *testing.T) {
 		storetest.Delete(t, s, "/registry/pods/n/c")
 	}
 	for _, bad := range []struct{ labels, fields, want string }{
-		{"a==b=c", "", "unable to parse requirement"},
+		{"a==b=c", "", "found '=', expected: ',' or 'end of string'"},
 		{"", "spec.foo=x", "field label not supported: spec.foo"},
 		{"", "x", "invalid selector"},
 	} {

@@ -27,6 +27,9 @@ const (
 	status   = `"conditions":[{"type":"Ready","status":"True","reason":"R","message":"m","lastProbeTime":"2026-01-01T00:00:00Z","lastHeartbeatTime":"2026-01-01T00:00:00Z","lastUpdateTime":"2026-01-01T00:00:00Z","lastTransitionTime":"2026-01-01T00:00:00Z"}]`
 )
 
+// jobTemplate is the template of pods that end.
+var jobTemplate = strings.Replace(template, `"spec":{`, `"spec":{"restartPolicy":"Never",`, 1)
+
 // samples are an object of each kind with what it can have of times, amounts and numbers.
 var samples = map[string]string{
 	"Namespace":                        `"status":{` + status + `}`,
@@ -40,6 +43,15 @@ var samples = map[string]string{
 	"Event":                            `"involvedObject":{"kind":"Pod","namespace":"default","name":"a"},"reason":"R","message":"m","count":3,"firstTimestamp":"2026-01-01T00:00:00Z","lastTimestamp":"2026-01-01T00:00:00Z","eventTime":"2026-01-01T00:00:00.000001Z","series":{"count":2,"lastObservedTime":"2026-01-01T00:00:00.000001Z"},"action":"A","reportingComponent":"example.com/c","reportingInstance":"i","type":"Normal"`,
 	"Deployment":                       `"spec":{"replicas":2,"minReadySeconds":1,"progressDeadlineSeconds":600,"selector":{"matchLabels":{"app":"web"}},"strategy":{"rollingUpdate":{"maxSurge":"25%","maxUnavailable":1}},"template":` + template + `},"status":{"replicas":2,"observedGeneration":1,` + status + `}`,
 	"ReplicaSet":                       `"spec":{"replicas":2,"selector":{"matchLabels":{"app":"web"}},"template":` + template + `},"status":{"replicas":2,` + status + `}`,
+	"PodTemplate":                      `"template":` + template,
+	"ReplicationController":            `"spec":{"replicas":2,"minReadySeconds":1,"selector":{"app":"web"},"template":` + template + `},"status":{"replicas":2,"observedGeneration":1,` + status + `}`,
+	"ControllerRevision":               `"revision":3,"data":{"spec":{"template":{"a":1,"b":[1.5,"x",null]}}}`,
+	"DaemonSet":                        `"spec":{"selector":{"matchLabels":{"app":"web"}},"updateStrategy":{"type":"RollingUpdate","rollingUpdate":{"maxUnavailable":"10%"}},"template":` + template + `},"status":{"currentNumberScheduled":1,"collisionCount":1,` + status + `}`,
+	"StatefulSet":                      `"spec":{"replicas":2,"serviceName":"web","selector":{"matchLabels":{"app":"web"}},"ordinals":{"start":3},"updateStrategy":{"type":"RollingUpdate","rollingUpdate":{"partition":1}},"volumeClaimTemplates":[{"metadata":{"name":"d"},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}],"template":` + template + `},"status":{"replicas":2,"collisionCount":1,` + status + `}`,
+	"HorizontalPodAutoscaler":          `"spec":{"scaleTargetRef":{"apiVersion":"apps/v1","kind":"Deployment","name":"web"},"minReplicas":1,"maxReplicas":4,"metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"AverageValue","averageValue":"100m"}}}],"behavior":{"scaleDown":{"stabilizationWindowSeconds":60,"tolerance":"100m","policies":[{"type":"Pods","value":1,"periodSeconds":15}]}}},"status":{"lastScaleTime":"2026-01-01T00:00:00Z","currentReplicas":1,"desiredReplicas":2,"currentMetrics":[{"type":"Resource","resource":{"name":"cpu","current":{"averageValue":"90m"}}}],` + status + `}`,
+	"CronJob":                          `"spec":{"schedule":"*/5 * * * *","timeZone":"Etc/UTC","startingDeadlineSeconds":60,"jobTemplate":{"metadata":{"labels":{"a":"b"}},"spec":{"template":` + jobTemplate + `}}},"status":{"active":[{"kind":"Job","name":"a"}],"lastScheduleTime":"2026-01-01T00:00:00Z"}`,
+	"Job":                              `"spec":{"parallelism":2,"completions":3,"backoffLimit":4,"activeDeadlineSeconds":60,"ttlSecondsAfterFinished":7,"template":` + jobTemplate + `},"status":{"startTime":"2026-01-01T00:00:00Z","active":1,"ready":1,"uncountedTerminatedPods":{"succeeded":["a"]},` + status + `}`,
+	"PodDisruptionBudget":              `"spec":{"minAvailable":"50%","selector":{"matchLabels":{"app":"web"}}},"status":{"disruptedPods":{"a":"2026-01-01T00:00:00Z"},"disruptionsAllowed":1,"currentHealthy":2,"desiredHealthy":1,"expectedPods":2,"observedGeneration":1,` + status + `}`,
 	"Lease":                            `"spec":{"holderIdentity":"a","leaseDurationSeconds":40,"leaseTransitions":1,"acquireTime":"2026-01-01T00:00:00.000001Z","renewTime":"2026-01-01T00:00:00.000001Z"}`,
 	"EndpointSlice":                    `"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.1"],"conditions":{"ready":true}}],"ports":[{"name":"http","port":80}]`,
 	"PersistentVolumeClaim":            `"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}},"storageClassName":"fast","volumeMode":"Block","dataSource":{"kind":"PersistentVolumeClaim","name":"a"}},"status":{"capacity":{"storage":"1Gi"},` + status + `}`,

@@ -36,9 +36,18 @@ func nodeRow(obj schema.Object, now metav1.Time) []any {
 		nodeAddress(node, corev1.NodeInternalIP),
 		nodeAddress(node, corev1.NodeExternalIP),
 		orUnknown(info.OSImage),
-		orUnknown(info.KernelVersion),
+		kernelText(info),
 		orUnknown(info.ContainerRuntimeVersion),
 	}
+}
+
+// kernelText is "6.1.0 (amd64)", or the version alone where the architecture is not known.
+func kernelText(info corev1.NodeSystemInfo) string {
+	text := orUnknown(info.KernelVersion)
+	if info.Architecture != "" {
+		text += " (" + info.Architecture + ")"
+	}
+	return text
 }
 
 // nodeStatus is "Ready", "NotReady,SchedulingDisabled"...

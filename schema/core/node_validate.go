@@ -25,35 +25,54 @@ func validateNode(node *corev1.Node) field.ErrorList {
 }
 
 func validateNodeUpdate(node, old *corev1.Node) field.ErrorList {
+	return append(validateNode(node), validateNodeStatus(node, old)...) // Kubernetes lists what both check twice
+}
+
+func validateNodeStatus(node, old *corev1.Node) field.ErrorList {
 	var f check.Errors
-	checkNode(&f, node)
+	checkTaintsAnnotation(&f, node)
+	checkResources(&f, &node.Status)
+	checkFeatures(&f, node.Status.DeclaredFeatures, field.NewPath("status", "declaredFeatures"))
 	checkNodeUpdate(&f, node, old)
 	return f.List
 }
 
-func validateNodeStatus(node, old *corev1.Node) field.ErrorList { return validateNodeUpdate(node, old) }
-
 func checkNode(f *check.Errors, node *corev1.Node) {
+	checkTaintsAnnotation(f, node)
+	checkTaints(f, node.Spec.Taints, taintsPath)
+	checkResources(f, &node.Status)
 	meta, status := field.NewPath("metadata"), field.NewPath("status")
-	if text := node.Annotations[taintsAnnotation]; text != "" {
-		var taints []corev1.Taint
-		if err := json.Unmarshal([]byte(text), &taints); err != nil {
-			f.Invalid(meta.Child("annotations"), taintsAnnotation, err.Error())
-		}
-		checkTaints(f, taints, meta.Child("annotations", taintsAnnotation))
-	}
-	checkTaints(f, node.Spec.Taints, meta.Child("taints")) // where Kubernetes says they are
-	for _, name := range sortedNames(node.Status.Capacity) {
-		checkQuantity(f, name, node.Status.Capacity[name], status.Child("capacity", string(name)))
-	}
-	for _, name := range sortedNames(node.Status.Allocatable) {
-		checkQuantity(f, name, node.Status.Allocatable[name], status.Child("allocatable", string(name)))
-	}
 	if swap := node.Status.NodeInfo.Swap; swap != nil && swap.Capacity != nil {
 		f.Positive(meta.Child("nodeSwapStatus", "capacity"), *swap.Capacity)
 	}
 	checkFeatures(f, node.Status.DeclaredFeatures, status.Child("declaredFeatures"))
 	checkPodCIDRs(f, node.Spec.PodCIDRs, field.NewPath("spec", "podCIDRs"))
+}
+
+// taintsPath is where Kubernetes says the taints are.
+var taintsPath = field.NewPath("metadata", "taints")
+
+func checkTaintsAnnotation(f *check.Errors, node *corev1.Node) {
+	text := node.Annotations[taintsAnnotation]
+	if text == "" {
+		return
+	}
+	path := field.NewPath("metadata", "annotations")
+	var taints []corev1.Taint
+	if err := json.Unmarshal([]byte(text), &taints); err != nil {
+		f.Invalid(path, taintsAnnotation, err.Error())
+	}
+	checkTaints(f, taints, path.Child(taintsAnnotation))
+}
+
+func checkResources(f *check.Errors, s *corev1.NodeStatus) {
+	status := field.NewPath("status")
+	for _, name := range sortedNames(s.Capacity) {
+		checkQuantity(f, name, s.Capacity[name], status.Child("capacity", string(name)))
+	}
+	for _, name := range sortedNames(s.Allocatable) {
+		checkQuantity(f, name, s.Allocatable[name], status.Child("allocatable", string(name)))
+	}
 }
 
 func checkTaints(f *check.Errors, taints []corev1.Taint, list *field.Path) {
@@ -131,6 +150,7 @@ func checkNodeUpdate(f *check.Errors, node, old *corev1.Node) {
 	if was.ProviderID != "" && was.ProviderID != node.Spec.ProviderID {
 		f.Forbidden(spec.Child("providerID"), "node updates may not change providerID except from \"\" to valid")
 	}
+	checkTaints(f, node.Spec.Taints, taintsPath)
 	if was.DoNotUseExternalID != node.Spec.DoNotUseExternalID {
 		f.Forbidden(spec.Child("externalID"), "may not be updated")
 	}

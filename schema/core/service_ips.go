@@ -10,6 +10,16 @@ import (
 	"gantry/schema/internal/check"
 )
 
+// ValidateClusterIPs checks the addresses and families of a Service alone, except of one that needs none. old is nil where it is new.
+func ValidateClusterIPs(spec, old *corev1.ServiceSpec) field.ErrorList {
+	if !needsClusterIP(spec) {
+		return nil
+	}
+	c := &serviceCheck{spec: spec, old: old}
+	c.checkClusterIPs(field.NewPath("spec"))
+	return c.List
+}
+
 // checkClusterIPs checks clusterIP, clusterIPs, ipFamilies and ipFamilyPolicy against each other.
 func (c *serviceCheck) checkClusterIPs(p *field.Path) {
 	s, list := c.spec, p.Child("clusterIPs")

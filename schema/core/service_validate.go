@@ -41,6 +41,7 @@ func validateServiceUpdate(svc, old *corev1.Service) field.ErrorList {
 			c.Invalid(p.Child("loadBalancerClass"), b, "may not change once set")
 		}
 	}
+	c.checkBalancerClass(p) // Kubernetes lists its errors twice
 	c.run()
 	return c.List
 }
@@ -183,23 +184,28 @@ func (c *serviceCheck) checkExternalIPs(list *field.Path) {
 
 func itself(text string) string { return text }
 
+const onlyBalanced = "may only be used when `type` is 'LoadBalancer'"
+
 func (c *serviceCheck) checkLoadBalancer(p *field.Path) {
-	const only = "may only be used when `type` is 'LoadBalancer'"
 	s := c.spec
 	balanced := s.Type == corev1.ServiceTypeLoadBalancer
-	c.checkSourceRanges(p, balanced, only)
+	c.checkSourceRanges(p, balanced, onlyBalanced)
 	if s.AllocateLoadBalancerNodePorts != nil && !balanced {
-		c.Forbidden(p.Child("allocateLoadBalancerNodePorts"), only)
+		c.Forbidden(p.Child("allocateLoadBalancerNodePorts"), onlyBalanced)
 	}
 	if s.AllocateLoadBalancerNodePorts == nil && balanced {
 		c.Required(field.NewPath("allocateLoadBalancerNodePorts"), "")
 	}
-	if s.LoadBalancerClass != nil {
-		if balanced {
-			c.Qualified(p.Child("loadBalancerClass"), *s.LoadBalancerClass)
-		} else {
-			c.Forbidden(p.Child("loadBalancerClass"), only)
-		}
+	c.checkBalancerClass(p)
+}
+
+func (c *serviceCheck) checkBalancerClass(p *field.Path) {
+	switch class := c.spec.LoadBalancerClass; {
+	case class == nil:
+	case c.spec.Type == corev1.ServiceTypeLoadBalancer:
+		c.Qualified(p.Child("loadBalancerClass"), *class)
+	default:
+		c.Forbidden(p.Child("loadBalancerClass"), onlyBalanced)
 	}
 }
 

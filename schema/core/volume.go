@@ -103,6 +103,9 @@ func (c *podCheck) checkSource(v *corev1.Volume, p *field.Path) {
 	}
 }
 
+// misspelledDownwardAPI is the name under which Kubernetes refuses a second source; any other error has the right one.
+const misspelledDownwardAPI = "downwarAPI"
+
 // sources lists every source in the order Kubernetes looks for them.
 func (c *podCheck) sources(v *corev1.Volume, p *field.Path) []source {
 	near := []source{
@@ -110,7 +113,7 @@ func (c *podCheck) sources(v *corev1.Volume, p *field.Path) []source {
 		{set: v.HostPath != nil, name: "hostPath", check: func(p *field.Path) { c.checkHostPath(v.HostPath, p) }},
 		{set: v.Secret != nil, name: "secret", check: func(p *field.Path) { c.checkSecret(v.Secret, p) }},
 		{set: v.ConfigMap != nil, name: "configMap", check: func(p *field.Path) { c.checkConfigMap(v.ConfigMap, p) }},
-		{set: v.DownwardAPI != nil, name: "downwardAPI", check: func(p *field.Path) {
+		{set: v.DownwardAPI != nil, name: misspelledDownwardAPI, at: "downwardAPI", check: func(p *field.Path) {
 			c.checkMode(v.DownwardAPI.DefaultMode, p.Child("defaultMode"))
 			for i := range v.DownwardAPI.Items {
 				c.checkDownwardFile(&v.DownwardAPI.Items[i], p)
@@ -137,7 +140,7 @@ func (c *podCheck) sources(v *corev1.Volume, p *field.Path) []source {
 // inOrder sorts sources as Kubernetes looks for them, which decides which of several is the surplus one.
 func inOrder(sources []source) []source {
 	order := strings.Fields("emptyDir hostPath gitRepo gcePersistentDisk awsElasticBlockStore secret nfs iscsi glusterfs flocker " +
-		"persistentVolumeClaim rbd cinder cephFS quobyte downwardAPI fc flexVolume configMap azureFile vsphereVolume " +
+		"persistentVolumeClaim rbd cinder cephFS quobyte " + misspelledDownwardAPI + " fc flexVolume configMap azureFile vsphereVolume " +
 		"photonPersistentDisk portworxVolume azureDisk storageos projected scaleIO csi ephemeral image")
 	slices.SortFunc(sources, func(a, b source) int { return slices.Index(order, a.name) - slices.Index(order, b.name) })
 	return sources

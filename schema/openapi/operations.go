@@ -63,7 +63,16 @@ func operationsOf(r Resource) map[string][]operation {
 		c.watches(all, base)
 	}
 	for _, s := range r.Subresources {
-		all[collection+"/{name}/"+s.Name] = c.subresource(s)
+		at := collection + "/{name}/" + s.Name
+		all[at] = c.subresource(s)
+		if s.Proxied {
+			below := c.subresource(s)
+			for i := range below {
+				below[i].id += "WithPath"
+				below[i].parameters = append(below[i].parameters, pathParameter)
+			}
+			all[at+"/{path}"] = below
+		}
 	}
 	maps.DeleteFunc(all, func(_ string, o []operation) bool { return len(o) == 0 })
 	return all
@@ -196,6 +205,14 @@ var methods = map[string]func(caller) operation{
 
 func (c caller) subresource(s schema.Subresource) []operation {
 	var all []operation
+	if s.Proxied {
+		for _, method := range []string{"head", "options"} {
+			o := c.operation(method, "connect", "", "connect "+strings.ToUpper(method)+" requests to "+s.Name+" of "+c.v.Kind)
+			c.connect(&o, s, deref(reflect.TypeOf(s.Options())))
+			o.naming()
+			all = append(all, o)
+		}
+	}
 	for _, verb := range s.Verbs {
 		method, ok := methods[verb]
 		if !ok {
@@ -238,7 +255,7 @@ func (c caller) connect(o *operation, s schema.Subresource, query reflect.Type) 
 		o.parameters = append(o.parameters, prettyParameter)
 		return
 	}
-	o.produces, o.action = anyBody, "connect"
+	o.consumes, o.produces, o.action = anyBody, anyBody, "connect"
 	o.id = c.id("connect "+title(o.method), c.word, title(s.Name))
 	o.text = "connect " + strings.ToUpper(o.method) + " requests to " + s.Name + " of " + c.v.Kind
 	o.gvk, o.item = s.Body.GVK(), nil

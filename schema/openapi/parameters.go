@@ -19,6 +19,7 @@ var (
 	namespaceParameter = parameter{name: "namespace", kind: "string", in: "path", text: "object name and auth scope, such as for teams and projects"}
 	prettyParameter    = parameter{name: "pretty", kind: "string", in: "query",
 		text: "If 'true', then the output is pretty printed. Defaults to 'false' unless the user-agent indicates a browser or command-line HTTP tool (curl and wget)."}
+	pathParameter = parameter{name: "path", kind: "string", in: "path", text: "path to the resource"}
 )
 
 // nameParameter is the name of an object, of a kind that a path is about.

@@ -1,10 +1,13 @@
 package authenticate
 
 import (
+	"errors"
 	"net/http"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/gateway/decode"
 	"gantry/agents/gateway/encode"
@@ -27,24 +30,33 @@ func (n *Authenticator) ReviewToken(w http.ResponseWriter, r *request.Request) e
 		audiences = []string{n.Tokens.issuer}
 	}
 	user, held, err := n.readToken(r.Context(), review.Spec.Token, audiences)
-	review.Status = authenticationv1.TokenReviewStatus{}
+	review.Status.Authenticated = err == nil
 	if err != nil {
-		review.Status.Error = "[invalid bearer token, " + err.Error() + "]"
+		review.Status.Error = reviewError(err)
 	} else {
-		review.Status.Authenticated = true
 		review.Status.User = userinfo.WithGroup(user, userinfo.GroupAuthenticated)
 		review.Status.Audiences = held
 	}
 	return encode.Object(w, r, http.StatusCreated, review)
 }
 
-// ReviewSelf answers with the user of the request.
+// reviewError is what is told of a token: nothing of one that this API did not issue.
+func reviewError(err error) string {
+	if errors.Is(err, errForeignToken) {
+		return "invalid bearer token"
+	}
+	return "[invalid bearer token, " + err.Error() + "]"
+}
+
+// ReviewSelf answers with the user of the request, and with nothing that was sent.
 func (n *Authenticator) ReviewSelf(w http.ResponseWriter, r *request.Request) error {
-	obj, err := decode.Review(w, r)
-	if err != nil {
+	if _, err := decode.Review(w, r); err != nil {
 		return err
 	}
-	review := obj.(*authenticationv1.SelfSubjectReview)
-	review.Status = authenticationv1.SelfSubjectReviewStatus{UserInfo: r.User}
-	return encode.Object(w, r, http.StatusCreated, review)
+	answer := &authenticationv1.SelfSubjectReview{
+		ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(time.Now())},
+		Status:     authenticationv1.SelfSubjectReviewStatus{UserInfo: r.User},
+	}
+	answer.SetGroupVersionKind(r.Kind.GVK())
+	return encode.Object(w, r, http.StatusCreated, answer)
 }

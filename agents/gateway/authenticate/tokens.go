@@ -88,6 +88,9 @@ func (t *tokens) read(text string, audiences []string) (*claims, error) {
 	if errors.Is(err, jwt.ErrTokenInvalidIssuer) { // its signature is right
 		c, err = t.readLegacy(text)
 	}
+	if errors.Is(err, jwt.ErrTokenMalformed) || errors.Is(err, jwt.ErrTokenInvalidIssuer) {
+		return nil, fmt.Errorf("%w: %w", errForeignToken, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading a token: %w", err)
 	}
@@ -100,6 +103,9 @@ func (t *tokens) read(text string, audiences []string) (*claims, error) {
 	}
 	return c, nil
 }
+
+// errForeignToken is the error of what is no token of this API: of another form, or of another issuer.
+var errForeignToken = errors.New("reading a token")
 
 // key finds the key that a token says it was signed with.
 func (t *tokens) key(token *jwt.Token) (any, error) {

@@ -33,9 +33,10 @@ type Authorizer interface {
 func New(reg *registry.Registry) Chain {
 	return Chain{
 		masters,          // masters.go
-		publicInfoViewer, // publicinfo.go
-		discovery,        // discovery.go
 		basicUser,        // basicuser.go
+		discovery,        // discovery.go
+		publicInfoViewer, // publicinfo.go
+		issuerDiscovery,  // discovery.go
 		&Node{reg},       // node.go
 	}
 }

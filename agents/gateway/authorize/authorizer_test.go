@@ -41,6 +41,7 @@ func TestChain(t *testing.T) {
 	jane := authenticationv1.UserInfo{Username: "jane", Groups: []string{"operators", userinfo.GroupAuthenticated}}
 	john := authenticationv1.UserInfo{Username: "john", Groups: []string{userinfo.GroupAuthenticated}}
 	nobody := authenticationv1.UserInfo{Username: userinfo.UserAnonymous, Groups: []string{userinfo.GroupUnauthenticated}}
+	account := authenticationv1.UserInfo{Username: userinfo.ServiceAccountUser("default", "x"), Groups: []string{userinfo.GroupServiceAccounts}}
 	admin := authenticationv1.UserInfo{Username: "admin", Groups: []string{userinfo.GroupMasters}}
 	for _, tt := range []struct {
 		name string
@@ -63,7 +64,10 @@ func TestChain(t *testing.T) {
 		{"discovery", Attributes{User: john, Verb: "get", Path: "/apis/"}, true},
 		{"of a group", Attributes{User: john, Verb: "get", Path: "/apis/apps"}, true},
 		{"not for anybody", Attributes{User: nobody, Verb: "get", Path: "/apis"}, false},
-		{"health is", Attributes{User: nobody, Verb: "head", Path: "/readyz/ping"}, true},
+		{"health is", Attributes{User: nobody, Verb: "head", Path: "/readyz"}, true},
+		{"not each check", Attributes{User: nobody, Verb: "get", Path: "/readyz/etcd"}, false},
+		{"keys of tokens for accounts", Attributes{User: account, Verb: "get", Path: "/openid/v1/jwks"}, true},
+		{"not for others", Attributes{User: john, Verb: "get", Path: "/openid/v1/jwks"}, false},
 		{"of a name that begins like it", Attributes{User: nobody, Verb: "get", Path: "/readyzzz"}, false},
 		{"no write to it", Attributes{User: nobody, Verb: "post", Path: "/readyz"}, false},
 		{"who am I", Attributes{User: john, Verb: "create", IsResource: true, Group: "authentication.k8s.io", Plural: "selfsubjectreviews"}, true},

@@ -7,6 +7,6 @@ import authorizationv1 "k8s.io/api/authorization/v1"
 var publicInfoViewer = &groupRules{
 	rules: Rules{Paths: []authorizationv1.NonResourceRule{{
 		Verbs:           []string{"get"},
-		NonResourceURLs: []string{"/healthz", "/healthz/*", "/livez", "/livez/*", "/readyz", "/readyz/*", "/version", "/version/"},
+		NonResourceURLs: []string{"/healthz", "/livez", "/readyz", "/version", "/version/"},
 	}}},
 }

@@ -6,6 +6,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/agents/gateway/decode"
@@ -23,8 +24,8 @@ func (v Reviews) ReviewAccess(w http.ResponseWriter, r *request.Request) error {
 		return err
 	}
 	review := obj.(*authorizationv1.SubjectAccessReview)
-	if faults := accessFaults(&review.Spec); len(faults) > 0 {
-		return apierrors.NewInvalid(r.Kind.GVK().GroupKind(), "", faults)
+	if err := invalidReview(r, accessErrors(&review.Spec), metadataErrors(review.ObjectMeta)); err != nil {
+		return err
 	}
 	review.Status = v.decide(r, reviewUser(&review.Spec), review.Spec.ResourceAttributes, review.Spec.NonResourceAttributes)
 	return encode.Object(w, r, http.StatusCreated, review)
@@ -37,15 +38,8 @@ func (v Reviews) ReviewLocalAccess(w http.ResponseWriter, r *request.Request) er
 		return err
 	}
 	review := obj.(*authorizationv1.LocalSubjectAccessReview)
-	faults := accessFaults(&review.Spec)
-	if a := review.Spec.ResourceAttributes; a != nil && a.Namespace != r.Namespace {
-		faults = append(faults, field.Invalid(field.NewPath("spec.resourceAttributes.namespace"), a.Namespace, "must match metadata.namespace"))
-	}
-	if review.Spec.NonResourceAttributes != nil {
-		faults = append(faults, field.Invalid(field.NewPath("spec.nonResourceAttributes"), review.Spec.NonResourceAttributes, "disallowed on this kind of request"))
-	}
-	if len(faults) > 0 {
-		return apierrors.NewInvalid(r.Kind.GVK().GroupKind(), "", faults)
+	if err := invalidReview(r, accessErrors(&review.Spec), localErrors(review)); err != nil {
+		return err
 	}
 	review.Status = v.decide(r, reviewUser(&review.Spec), review.Spec.ResourceAttributes, nil)
 	return encode.Object(w, r, http.StatusCreated, review)
@@ -58,28 +52,25 @@ func (v Reviews) ReviewSelfAccess(w http.ResponseWriter, r *request.Request) err
 		return err
 	}
 	review := obj.(*authorizationv1.SelfSubjectAccessReview)
-	if (review.Spec.ResourceAttributes == nil) == (review.Spec.NonResourceAttributes == nil) {
-		return apierrors.NewInvalid(r.Kind.GVK().GroupKind(), "", field.ErrorList{oneOfAttributes(review.Spec.NonResourceAttributes)})
+	s := &review.Spec
+	if err := invalidReview(r, oneOfAttributes(s.ResourceAttributes, s.NonResourceAttributes), selectorErrors(s.ResourceAttributes), metadataErrors(review.ObjectMeta)); err != nil {
+		return err
 	}
-	review.Status = v.decide(r, r.User, review.Spec.ResourceAttributes, review.Spec.NonResourceAttributes)
+	review.Status = v.decide(r, r.User, s.ResourceAttributes, s.NonResourceAttributes)
 	return encode.Object(w, r, http.StatusCreated, review)
 }
 
-func accessFaults(s *authorizationv1.SubjectAccessReviewSpec) (faults field.ErrorList) {
-	if (s.ResourceAttributes == nil) == (s.NonResourceAttributes == nil) {
-		faults = append(faults, oneOfAttributes(s.NonResourceAttributes))
+// invalidReview is the answer to a review with errors; nil: there are none. Kubernetes' text names the kind that its decoder has removed:
+// none.
+func invalidReview(r *request.Request, lists ...field.ErrorList) error {
+	var errs field.ErrorList
+	for _, l := range lists {
+		errs = append(errs, l...)
 	}
-	if s.User == "" && len(s.Groups) == 0 {
-		faults = append(faults, field.Invalid(field.NewPath("spec.user"), s.User, `at least one of user or group must be specified`))
+	if len(errs) == 0 {
+		return nil
 	}
-	return faults
-}
-
-func oneOfAttributes(v *authorizationv1.NonResourceAttributes) *field.Error {
-	if v == nil {
-		return field.Invalid(field.NewPath("spec.resourceAttributes"), v, "exactly one of nonResourceAttributes or resourceAttributes must be specified")
-	}
-	return field.Invalid(field.NewPath("spec.nonResourceAttributes"), v, "cannot be specified in combination with resourceAttributes")
+	return apierrors.NewInvalid(kschema.GroupKind{Group: r.Kind.Group}, "", errs)
 }
 
 func reviewUser(s *authorizationv1.SubjectAccessReviewSpec) authenticationv1.UserInfo {
@@ -96,32 +87,31 @@ func reviewUser(s *authorizationv1.SubjectAccessReviewSpec) authenticationv1.Use
 // decide asks the authorizer on behalf of user.
 func (v Reviews) decide(r *request.Request, user authenticationv1.UserInfo, res *authorizationv1.ResourceAttributes, path *authorizationv1.NonResourceAttributes) authorizationv1.SubjectAccessReviewStatus {
 	a := Attributes{User: user}
+	var ignored []string
 	if res != nil {
 		a.IsResource, a.Verb, a.Group, a.Version, a.Plural = true, res.Verb, res.Group, res.Version, res.Resource
 		a.Subresource, a.Namespace, a.Name = res.Subresource, res.Namespace, res.Name
+		a.Fields, ignored = readSelectors(res)
 	} else {
 		a.Verb, a.Path = path.Verb, path.Path
 	}
 	d, reason, err := v.Authorizer.Authorize(r.Context(), a)
-	s := authorizationv1.SubjectAccessReviewStatus{Allowed: d == Allowed, Reason: reason}
-	if err != nil {
-		s.EvaluationError = err.Error()
-	}
-	return s
+	return authorizationv1.SubjectAccessReviewStatus{Allowed: d == Allowed, Reason: reason, EvaluationError: evaluationError(err, ignored)}
 }
 
-// ReviewRules lists what the user of the request may do, as far as that can be listed.
+// ReviewRules lists what the user of the request may do, as far as that can be listed. The answer has neither metadata nor spec.
 func (v Reviews) ReviewRules(w http.ResponseWriter, r *request.Request) error {
 	obj, err := decode.Review(w, r)
 	if err != nil {
 		return err
 	}
-	review := obj.(*authorizationv1.SelfSubjectRulesReview)
-	if review.Spec.Namespace == "" {
+	namespace := obj.(*authorizationv1.SelfSubjectRulesReview).Spec.Namespace
+	if namespace == "" {
 		return apierrors.NewBadRequest("no namespace on request")
 	}
-	review.Status = rulesStatus(v.Authorizer.Rules(r.Context(), r.User, review.Spec.Namespace))
-	return encode.Object(w, r, http.StatusCreated, review)
+	answer := &authorizationv1.SelfSubjectRulesReview{Status: rulesStatus(v.Authorizer.Rules(r.Context(), r.User, namespace))}
+	answer.SetGroupVersionKind(r.Kind.GVK())
+	return encode.Object(w, r, http.StatusCreated, answer)
 }
 
 func rulesStatus(rules Rules, err error) authorizationv1.SubjectRulesReviewStatus {
@@ -132,8 +122,6 @@ func rulesStatus(rules Rules, err error) authorizationv1.SubjectRulesReviewStatu
 	if s.NonResourceRules == nil {
 		s.NonResourceRules = []authorizationv1.NonResourceRule{}
 	}
-	if err != nil {
-		s.EvaluationError = err.Error()
-	}
+	s.EvaluationError = evaluationError(err, nil)
 	return s
 }

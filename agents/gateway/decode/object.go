@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/gateway/request"
 	"gantry/registry"
@@ -44,7 +45,7 @@ func PlaceObject(obj schema.Object, namespace string) error {
 	return nil
 }
 
-// Review reads the body of a review.
+// Review reads the body of a review, without the parts of its metadata that clients cannot set.
 func Review(w http.ResponseWriter, r *request.Request) (schema.Object, error) {
 	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
 	if err != nil {
@@ -54,6 +55,12 @@ func Review(w http.ResponseWriter, r *request.Request) (schema.Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	obj.SetCreationTimestamp(metav1.Time{})
+	obj.SetUID("")
+	obj.SetDeletionTimestamp(nil)
+	obj.SetDeletionGracePeriodSeconds(nil)
+	obj.SetSelfLink("")
+	obj.SetManagedFields(nil)
 	return obj, PlaceObject(obj, r.Scope())
 }
 
