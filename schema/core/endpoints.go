@@ -18,6 +18,7 @@ var Endpoints = &schema.Kind{
 		Default: schema.Preparation(defaultEndpoints),
 	},
 	Plural: "endpoints", Singular: "endpoints", ShortNames: []string{"ep"}, Categories: []string{},
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "services/endpoints",
 
