@@ -19,8 +19,8 @@ const nameTries = 8
 
 // Create stores a new object: Exists when the name is taken. obj is not changed, unless o.Decoded is set.
 func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
-	if rv := obj.GetResourceVersion(); rv != "" && rv != "0" {
-		return nil, newError(k, obj.GetName(), BadRequest, "resourceVersion should not be set on objects to be created")
+	if rev, err := parseNumber(obj.GetResourceVersion()); err == nil && rev != 0 && !o.DryRun { // no number counts as none
+		return nil, newError(k, obj.GetName(), BadRevision, "resourceVersion should not be set on objects to be created")
 	}
 	if obj.GetName() != "" || obj.GetGenerateName() == "" {
 		if !o.Decoded {
@@ -50,6 +50,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	if err := r.checkServed(k); err != nil {
 		return nil, err
 	}
+	texts := dropRepeatedOwners(obj, false, nil)
 	a, err := r.prepareCreate(ctx, k, obj, o)
 	if err != nil {
 		return nil, err
@@ -58,7 +59,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	if err != nil {
 		return nil, err
 	}
-	o.warn(k, obj, nil, a.warnings())
+	o.warn(k, obj, nil, append(texts, a.warnings()...))
 	u := &guardedUpdate{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, admission: a}
 	if o.DryRun {
 		now, err := r.read(ctx, t)

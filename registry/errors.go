@@ -30,6 +30,7 @@ const (
 	TooLarge                  = store.TooLarge        // 413
 	Unavailable               = store.Unavailable     // 503: etcd is away or out of space
 	Timeout                   = store.Timeout         // 504: also a write whose outcome is unknown
+	BadRevision     ErrorKind = "bad revision"        // 500: a resourceVersion that is no number, or one on a create
 	Unreadable      ErrorKind = "unreadable"          // 500: the stored value is under quarantine
 )
 

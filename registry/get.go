@@ -61,17 +61,20 @@ func (r *Registry) Observed(ctx context.Context, k *schema.Kind, revision int64)
 
 // parseRevision reads a resourceVersion parameter; "" is 0.
 func parseRevision(k *schema.Kind, text string) (int64, error) {
+	rev, err := parseNumber(text)
+	if err != nil {
+		return 0, newError(k, "", BadRevision, fmt.Sprintf("resourceVersion: Invalid value: %q: %v", text, err))
+	}
+	return rev, nil
+}
+
+// parseNumber reads the number that a resourceVersion is; "" is 0.
+func parseNumber(text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
 	rev, err := strconv.ParseUint(text, 10, 63)
-	if err != nil {
-		if e, ok := err.(*strconv.NumError); ok {
-			e.Func = "ParseUint"
-		}
-		return 0, badRequest(k, fmt.Sprintf("invalid resource version: resourceVersion: Invalid value: %q: %v", text, err))
-	}
-	return int64(rev), nil
+	return int64(rev), err
 }
 
 // freshWait is how long a read waits for a revision that the cache has not seen: as long as Kubernetes does.

@@ -24,6 +24,8 @@ type guardedUpdate struct {
 	dryRun bool
 	// decoded tells that obj is as it will be read again, see WriteOptions.
 	decoded bool
+	// patched tells that obj was made by a patch of any type.
+	patched bool
 	// applied tells that obj was made by server-side apply, its managedFields too.
 	applied   bool
 	admission *admission // nil: no rule concerns it

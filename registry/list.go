@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -77,9 +78,9 @@ func termsOf(term string) func(*Item) []string {
 }
 
 func (c *cache) list(ctx context.Context, s selector.Selector, o ListOptions) (List, error) {
-	rev, err := parseRevision(c.kind, o.ResourceVersion)
+	rev, err := parseNumber(o.ResourceVersion)
 	if err != nil {
-		return List{}, err
+		return List{}, badRequest(c.kind, fmt.Sprintf("invalid resource version: resourceVersion: Invalid value: %q: %v", o.ResourceVersion, err))
 	}
 	if o.Continue != "" {
 		return c.listOn(ctx, s, o)

@@ -188,13 +188,16 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpda
 		return nil, nil, &decisionError{err}
 	}
 	want, err := preconditionsOf(w.target, obj, WriteOptions{})
+	if w.patch != nil {
+		want.uid = "" // it is a field that may not change
+	}
 	if err == nil {
 		err = want.check(w.target, st)
 	}
 	if err != nil {
 		return nil, nil, &decisionError{err}
 	}
-	u := &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, applied: w.applied, admission: w.admission}
+	u := &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, applied: w.applied, patched: w.patch != nil, admission: w.admission}
 	if err := r.prepareUpdate(ctx, u, old, w.options); err != nil {
 		return nil, nil, &decisionError{err}
 	}
@@ -228,7 +231,7 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*g
 		return nil, nil, about(w.kind, w.name, err)
 	}
 	if w.want.uid != "" && w.want.uid != uid {
-		return nil, nil, w.newError(Conflict, uidMismatch, w.want.uid, uid)
+		return nil, nil, w.uidMismatch(w.want.uid, uid)
 	}
 	obj, err := w.change(nil)
 	if err != nil {

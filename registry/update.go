@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"strconv"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -77,23 +76,24 @@ func preconditionsOf(t target, obj schema.Object, o WriteOptions) (want precondi
 	}
 	if uid := string(obj.GetUID()); uid != "" {
 		if want.uid != "" && want.uid != uid {
-			return preconditions{}, t.newError(Conflict, uidMismatch, want.uid, uid)
+			return preconditions{}, t.uidMismatch(want.uid, uid)
 		}
 		want.uid = uid
 	}
 	return want, nil
 }
 
-const uidMismatch = "Precondition failed: UID in precondition: %v, UID in object meta: %v"
+// uidMismatch is the error of an object that is to replace one with another uid.
+func (t target) uidMismatch(want, got string) error {
+	return t.newError(Conflict, "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %v, UID in object meta: %v",
+		t.key, want, got)
+}
 
 // revisionOf reads a resourceVersion; "" and "0" are none.
 func revisionOf(t target, rv string) (int64, error) {
-	if rv == "" {
-		return 0, nil
-	}
-	rev, err := strconv.ParseInt(rv, 10, 64)
-	if err != nil || rev < 0 {
-		return 0, t.newError(BadRequest, "metadata.resourceVersion: Invalid value: %q: must be a number", rv)
+	rev, err := parseNumber(rv)
+	if err != nil {
+		return 0, t.newError(BadRevision, "%v", err)
 	}
 	return rev, nil
 }
@@ -101,7 +101,7 @@ func revisionOf(t target, rv string) (int64, error) {
 // check compares the preconditions with what is stored.
 func (want preconditions) check(t target, st state) error {
 	if want.uid != "" && st.item != nil && st.item.uid != want.uid {
-		return t.newError(Conflict, uidMismatch, want.uid, st.item.uid)
+		return t.uidMismatch(want.uid, st.item.uid)
 	}
 	if want.rev != 0 && st.rev != want.rev {
 		return t.newError(Conflict, modified)
@@ -114,6 +114,7 @@ func (want preconditions) stale(st state) bool { return want.rev != 0 && st.rev 
 
 // part is how one part of an object is updated.
 type part struct {
+	meta     schema.MetaChecks
 	prepare  func(obj, old schema.Object)
 	validate func(obj, old schema.Object) field.ErrorList
 }
@@ -124,14 +125,22 @@ func (r *Registry) partOf(t target, o WriteOptions) (part, error) {
 	s := k.Subresource(subresource)
 	switch {
 	case subresource == "", s != nil && s.Scale != nil:
-		return part{k.PrepareUpdate, func(obj, old schema.Object) field.ErrorList { return k.ErrorsOf(o.Version, obj, old) }}, nil
+		return part{k.UpdateMeta, k.PrepareUpdate, func(obj, old schema.Object) field.ErrorList { return k.ErrorsOf(o.Version, obj, old) }}, nil
 	case s != nil && s.IsPart():
-		return part{s.Prepare, s.Validate}, nil
+		return part{metaOfPart(k), s.Prepare, s.Validate}, nil
 	}
 	if p, ok := r.hooksOf(k).subresources[subresource]; ok {
 		return p, nil
 	}
 	return part{}, newError(k, t.name, NotFound, "the server could not find the requested resource")
+}
+
+// metaOfPart is which checks of metadata an update of a part of an object repeats.
+func metaOfPart(k *schema.Kind) schema.MetaChecks {
+	if k.UpdateMeta == schema.MetaOfCreate || k.UpdateMeta == schema.MetaOfNone {
+		return schema.MetaOfNone
+	}
+	return schema.MetaOfUpdate
 }
 
 // prepareUpdate turns u.obj, which is to replace old, into what is stored, or returns every error of it. It completes u.
@@ -145,6 +154,10 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 		return err
 	}
 	applyTo(k.Default, obj)
+	var texts []string
+	if !u.patched {
+		texts = dropRepeatedOwners(obj, false, texts)
+	}
 	if !u.applied {
 		r.manage(ctx, k, obj, old, o)
 	}
@@ -155,6 +168,7 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 	if err := a.applyScale(obj); err != nil {
 		return err
 	}
+	texts = dropRepeatedOwners(obj, true, texts)
 	objectmeta.Update(obj, old)
 	if part.prepare != nil {
 		part.prepare(obj, old)
@@ -164,10 +178,7 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 			return err
 		}
 	}
-	errs := schema.ValidateMetaUpdate(k, obj, old)
-	if k.ChecksMetaTwice && o.Subresource == "" {
-		errs = append(errs, schema.ValidateMeta(k, obj)...)
-	}
+	errs := schema.ValidateMetaUpdate(k, obj, old, part.meta)
 	if part.validate != nil {
 		errs = append(errs, part.validate(obj, old)...)
 	}
@@ -181,8 +192,16 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 	if a != nil {
 		u.admission = a
 	}
-	o.warn(k, obj, old, u.admission.warnings())
+	o.warn(k, obj, old, append(texts, u.admission.warnings()...))
 	return nil
+}
+
+// dropRepeatedOwners removes owner references that are there twice, and appends the warning about them to texts.
+func dropRepeatedOwners(obj schema.Object, admitted bool, texts []string) []string {
+	if text := objectmeta.DropRepeatedOwners(obj, admitted); text != "" {
+		texts = append(texts, text)
+	}
+	return texts
 }
 
 // finishesDeletion tells whether an update removes what keeps an object that is being deleted: then it is deleted instead.

@@ -59,8 +59,8 @@ type Kind struct {
 
 	// AnyFinalizers tells that finalizers need neither a domain nor be Kubernetes' own, which is checked for most kinds.
 	AnyFinalizers bool
-	// ChecksMetaTwice tells that an update of the object itself checks metadata as a create does besides: errors are there twice, and generateName counts.
-	ChecksMetaTwice bool
+	// UpdateMeta is which checks of metadata an update of the object itself repeats; one of its status repeats MetaOfUpdate or nothing.
+	UpdateMeta MetaChecks
 
 	// PrepareCreate clears what a client may not set on create: status (where that is a subresource), and sets
 	// metadata.generation to 1 where the kind keeps one.

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"slices"
 	"strings"
 
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -24,19 +25,60 @@ func ValidateMeta(k *Kind, obj Object) field.ErrorList {
 	return append(errs, validateFinalizers(obj.GetFinalizers(), nil, p.Child("finalizers"))...)
 }
 
-// ValidateMetaUpdate returns every error of obj's metadata replacing old's: what is immutable in metadata, and what
-// ValidateMeta checks save for the name. The caller has carried into obj what the server keeps (uid,
-// creationTimestamp, deletionTimestamp, generation) and, for an unconditional update, the resourceVersion.
-func ValidateMetaUpdate(k *Kind, obj, old Object) (errs field.ErrorList) {
+// MetaChecks says which checks of metadata the rules of a kind repeat on an update. What they find is listed once more then.
+type MetaChecks int
+
+const (
+	// MetaOfUpdate is the check of what an update may not change.
+	MetaOfUpdate MetaChecks = iota
+	// MetaOfCreate is the check of a create.
+	MetaOfCreate
+	// MetaOfBoth is both.
+	MetaOfBoth
+	// MetaOfNone is none.
+	MetaOfNone
+)
+
+// ValidateMetaUpdate returns every error of obj's metadata replacing old's, as often as Kubernetes lists it: what is immutable and what
+// ValidateMeta checks, both once for every kind and again as repeated says. The name is not checked, and neither are finalizers and a
+// generateName that old has. The caller has carried into obj what the server keeps (creationTimestamp, deletionTimestamp,
+// generation) and, for an unconditional update, the resourceVersion.
+func ValidateMetaUpdate(k *Kind, obj, old Object, repeated MetaChecks) (errs field.ErrorList) {
+	var changed field.ErrorList
 	p := field.NewPath("metadata")
 	if !plainUpdate(obj, old) {
-		errs = apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, p)
-		errs = append(errs, validateManagedFields(obj.GetManagedFields(), p.Child("managedFields"))...)
+		changed = apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, p)
+		changed = append(changed, validateManagedFields(obj.GetManagedFields(), p.Child("managedFields"))...)
 	}
+	sameFinalizers := slices.Equal(obj.GetFinalizers(), old.GetFinalizers())
+	if len(changed) == 0 && sameFinalizers && obj.GetGenerateName() == old.GetGenerateName() {
+		return nil
+	}
+	errs = append(validateMetaAgain(k, obj, old, path.ValidatePathSegmentName), changed...)
+	if repeated == MetaOfNone {
+		return errs
+	}
+	var finalizers field.ErrorList
 	if !k.AnyFinalizers {
-		errs = append(errs, validateFinalizers(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))...)
+		finalizers = validateFinalizers(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))
+	}
+	if repeated != MetaOfCreate {
+		errs = append(append(errs, changed...), finalizers...)
+	}
+	if repeated != MetaOfUpdate {
+		errs = append(append(errs, validateMetaAgain(k, obj, old, nameRule(k))...), finalizers...)
 	}
 	return errs
+}
+
+// validateMetaAgain checks on an update what a create checks.
+func validateMetaAgain(k *Kind, obj, old Object, rule apivalidation.ValidateNameFunc) field.ErrorList {
+	return apivalidation.ValidateObjectMetaAccessor(obj, k.Namespaced, func(name string, prefix bool) []string {
+		if !prefix || name == old.GetGenerateName() {
+			return nil
+		}
+		return rule(name, true)
+	}, field.NewPath("metadata"))
 }
 
 // nameRule is the kind's rule for names; where it has none, every segment of a path is valid.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -52,17 +53,40 @@ func TestValidateMeta(t *testing.T) {
 
 func TestValidateMetaUpdate(t *testing.T) {
 	pods, _, _ := testKinds()
-	old := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "1", ResourceVersion: "5", Finalizers: []string{"byhand"}}}
+	old := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a", Namespace: "b", UID: "1", ResourceVersion: "5", Finalizers: []string{"byhand"}}}
 	pod := old.DeepCopy()
-	if got := errorTexts(ValidateMetaUpdate(pods, pod, old)); got != nil {
+	if got := errorTexts(ValidateMetaUpdate(pods, pod, old, MetaOfUpdate)); got != nil {
 		t.Errorf("a finalizer that was there: %q", got)
 	}
-	pod.UID, pod.Finalizers = "2", []string{"byhand", "new"}
-	want := []string{
-		`metadata.uid: Invalid value: "2": field is immutable`,
-		`metadata.finalizers[1]: Invalid value: "new": name is neither a standard finalizer name nor is it fully qualified`,
-	}
-	if diff := cmp.Diff(want, errorTexts(ValidateMetaUpdate(pods, pod, old))); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	named := *pods
+	named.ValidateName = apivalidation.NameIsDNSSubdomain
+	pod.UID, pod.Finalizers, pod.GenerateName, pod.Labels = "2", []string{"byhand", "new"}, "A", map[string]string{"l": "*"}
+	const (
+		uid       = `metadata.uid: Invalid value: "2": field is immutable`
+		finalizer = `metadata.finalizers[1]: Invalid value: "new": name is neither a standard finalizer name nor is it fully qualified`
+		label     = `metadata.labels: Invalid value: "*": a valid label`
+		generate  = `metadata.generateName: Invalid value: "A": a lowercase`
+	)
+	for _, tt := range []struct {
+		name string
+		in   MetaChecks
+		want []string
+	}{
+		{"none", MetaOfNone, []string{label, uid, label}},
+		{"of the update", MetaOfUpdate, []string{label, uid, label, uid, label, finalizer}},
+		{"of the create", MetaOfCreate, []string{label, uid, label, generate, label, finalizer}},
+		{"of both", MetaOfBoth, []string{label, uid, label, uid, label, finalizer, generate, label, finalizer}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := errorTexts(ValidateMetaUpdate(&named, pod, old, tt.in))
+			if len(got) != len(tt.want) {
+				t.Fatalf("got %q, want %q", got, tt.want)
+			}
+			for i, want := range tt.want {
+				if !strings.HasPrefix(got[i], want) {
+					t.Errorf("error %d: %q, want %q", i, got[i], want)
+				}
+			}
+		})
 	}
 }

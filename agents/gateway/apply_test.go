@@ -128,7 +128,7 @@ func TestApply(t *testing.T) {
 			{"PATCH", maps + "?fieldManager=a", strings.Replace(appliedMap, "name: m", "name: m\n  uid: u", 1), applyType, 409, `uid mismatch: the provided object specified uid u, and no existing object was found`, ""},
 			{"PATCH", maps + "?fieldManager=a", appliedMap, applyType, 201, "", ""},
 			{"PATCH", maps + "?fieldManager=a", strings.Replace(appliedMap, "  name: m\n", "  labels: {l: m}\n", 1), applyType, 200, `"labels":{"l":"m"}`, ""},
-			{"PATCH", maps + "?fieldManager=a", strings.Replace(appliedMap, "name: m", "name: m\n  uid: u", 1), applyType, 409, "Precondition failed: UID in precondition: u", ""},
+			{"PATCH", maps + "?fieldManager=a", strings.Replace(appliedMap, "name: m", "name: m\n  uid: u", 1), applyType, 422, `metadata.uid: Invalid value: \"u\": field is immutable`, ""},
 			{"PATCH", maps + "?fieldManager=a", strings.Replace(appliedMap, "name: m", "name: m\n  resourceVersion: \"1\"", 1), applyType, 409, "the object has been modified", ""},
 			{"PATCH", maps + "?fieldManager=a", strings.Replace(appliedMap, "name: m", "name: m\n  managedFields: []", 1), applyType, 400, "metadata.managedFields must be nil", ""},
 			{"PATCH", maps + "?fieldManager=a", strings.Replace(appliedMap, "v1", "v2", 1), applyType, 400, "invalid object type: /v2, Kind=ConfigMap", ""},

@@ -39,7 +39,7 @@ func testCreateRefuses(t *testing.T, s suite) {
 	s.fails("a name that is none", err, registry.Invalid, "A_b")
 	versioned := configMap("b", "2")
 	versioned.ResourceVersion = "5"
-	if _, err = s.api.Create(s.ctx, core.ConfigMap, versioned, registry.WriteOptions{}); !errors.Is(err, registry.BadRequest) {
+	if _, err = s.api.Create(s.ctx, core.ConfigMap, versioned, registry.WriteOptions{}); !errors.Is(err, registry.BadRevision) {
 		t.Errorf("a new object with a resourceVersion: %v", err)
 	}
 	elsewhere := configMap("b", "2")
@@ -66,7 +66,7 @@ func testCreateErrors(t *testing.T, s suite) {
 		text string
 	}{
 		{"a name that is taken", registrytest.ConfigMap("a"), registry.Exists, `"a" already exists`},
-		{"a resourceVersion", withRevision, registry.BadRequest, "resourceVersion should not be set on objects to be created"},
+		{"a resourceVersion", withRevision, registry.BadRevision, "resourceVersion should not be set on objects to be created"},
 		{"no such namespace", elsewhere, registry.NotFound, `namespaces "nowhere" not found`},
 		{"no name", nameless, registry.Invalid, "metadata.name: Required value: name or generateName is required"},
 		{"a name with a slash", registrytest.ConfigMap("a/b"), registry.Invalid, "metadata.name: Invalid value"},

@@ -101,7 +101,7 @@ func testUpdateGuards(t *testing.T, s suite) {
 		{"a resourceVersion of the future", with("99999", ""), registry.WriteOptions{}, registry.Conflict, stale},
 		{"a stale one in the options", with("", ""), registry.WriteOptions{ResourceVersion: registrytest.ResourceVersion(t, first)}, registry.Conflict, stale},
 		{"two that differ", with(registrytest.ResourceVersion(t, second), ""), registry.WriteOptions{ResourceVersion: registrytest.ResourceVersion(t, first)}, registry.Conflict, stale},
-		{"no number", with("x", ""), registry.WriteOptions{}, registry.BadRequest, "resourceVersion"},
+		{"no number", with("x", ""), registry.WriteOptions{}, registry.BadRevision, `strconv.ParseUint: parsing "x": invalid syntax`},
 		{"another uid", with("", "other"), registry.WriteOptions{}, registry.Conflict, "Precondition failed: UID in precondition: other, UID in object meta: " + second.UID()},
 		{"another uid in the options", with("", ""), registry.WriteOptions{UID: "other"}, registry.Conflict, "Precondition failed"},
 		{"an absent name", registrytest.ConfigMap("zzz"), registry.WriteOptions{}, registry.NotFound, `"zzz" not found`},

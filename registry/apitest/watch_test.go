@@ -114,7 +114,7 @@ func TestWatchOptions(t *testing.T) {
 		}
 	}
 	_, err := r.Watch(registrytest.Context(t), core.Pod, "", registry.WatchOptions{ResourceVersion: "x"})
-	if !errors.Is(err, registry.BadRequest) {
+	if !errors.Is(err, registry.BadRevision) {
 		t.Errorf("resourceVersion x: %v", err)
 	}
 }

@@ -39,7 +39,9 @@ func Update(obj, old schema.Object) {
 	obj.SetSelfLink("")
 	obj.SetGeneration(old.GetGeneration())
 	obj.SetResourceVersion(old.GetResourceVersion())
-	obj.SetUID(old.GetUID())
+	if obj.GetUID() == "" {
+		obj.SetUID(old.GetUID())
+	}
 	obj.SetCreationTimestamp(old.GetCreationTimestamp())
 	if obj.GetNamespace() == "" {
 		obj.SetNamespace(old.GetNamespace())

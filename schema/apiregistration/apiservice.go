@@ -37,7 +37,8 @@ var APIService = &schema.Kind{
 		}),
 	},
 	Plural: "apiservices", Singular: "apiservice", Categories: []string{"api-extensions"},
-	Prefix: registrationv1.GroupName + "/apiservices",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     registrationv1.GroupName + "/apiservices",
 
 	Subresources:  []schema.Subresource{schema.Status(prepareStatus, validateStatus)},
 	AnyFinalizers: true,

@@ -31,12 +31,12 @@ var ControllerRevision = &schema.Kind{
 		Row: controllerRevisionRow,
 	},
 	Plural: "controllerrevisions", Singular: "controllerrevision",
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "controllerrevisions",
 
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
-	ChecksMetaTwice:     true,
 
 	Validate:       schema.Validation(validateControllerRevision),
 	ValidateUpdate: schema.UpdateValidation(validateControllerRevisionUpdate),

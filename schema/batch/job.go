@@ -28,6 +28,7 @@ var Job = &schema.Kind{
 		},
 	},
 	Plural: "jobs", Singular: "job", Categories: []string{"all"},
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "jobs",
 
@@ -35,7 +36,6 @@ var Job = &schema.Kind{
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,
 
-	ChecksMetaTwice:   true,
 	OrphansDependents: true,
 	OrphanWarning: "child pods are preserved by default when jobs are deleted; " +
 		"set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",

@@ -25,7 +25,8 @@ var CertificateSigningRequest = &schema.Kind{
 		Fields: []schema.Field{schema.FieldOf("spec.signerName", func(r *request) string { return r.Spec.SignerName })},
 	},
 	Plural: "certificatesigningrequests", Singular: "certificatesigningrequest", ShortNames: []string{"csr"},
-	Prefix: "certificatesigningrequests",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     "certificatesigningrequests",
 
 	Subresources: []schema.Subresource{
 		schema.Part("approval", prepareApproval, validateApproval).Resetting("spec", "status.certificate"),

@@ -16,7 +16,8 @@ var Lease = &schema.Kind{
 		NewList: func() runtime.Object { return &coordinationv1.LeaseList{} },
 		Columns: leaseColumns, Row: leaseRow,
 	},
-	Plural: "leases", Singular: "lease", ShortNames: []string{}, Categories: []string{},
+	AnyFinalizers: true,
+	Plural:        "leases", Singular: "lease", ShortNames: []string{}, Categories: []string{},
 	Namespaced: true,
 	Prefix:     "leases",
 

@@ -17,6 +17,7 @@ var ConfigMap = &schema.Kind{
 		Columns: configMapColumns, Row: configMapRow,
 	},
 	Plural: "configmaps", Singular: "configmap", ShortNames: []string{"cm"}, Categories: []string{},
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "configmaps",
 

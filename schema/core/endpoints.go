@@ -19,6 +19,7 @@ var Endpoints = &schema.Kind{
 		DeprecationWarning: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 	},
 	Plural: "endpoints", Singular: "endpoints", ShortNames: []string{"ep"}, Categories: []string{},
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "services/endpoints",
 

@@ -21,6 +21,7 @@ var Event = &schema.Kind{
 	Versions: []*schema.Version{&eventsV1},
 
 	Plural: "events", Singular: "event", ShortNames: []string{"ev"}, Categories: []string{},
+	UpdateMeta: schema.MetaOfNone,
 	Namespaced: true,
 	Prefix:     "events",
 

@@ -17,6 +17,7 @@ var LimitRange = &schema.Kind{
 		Default: schema.Preparation(defaultLimitRange),
 	},
 	Plural: "limitranges", Singular: "limitrange", ShortNames: []string{"limits"}, Categories: []string{},
+	UpdateMeta: schema.MetaOfCreate,
 	Namespaced: true,
 	Prefix:     "limitranges",
 

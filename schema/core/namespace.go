@@ -22,7 +22,8 @@ var Namespace = &schema.Kind{
 		Fields:  namespaceFields,
 	},
 	Plural: "namespaces", Singular: "namespace", ShortNames: []string{"ns"}, Categories: []string{},
-	Prefix: "namespaces",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     "namespaces",
 
 	Subresources: []schema.Subresource{
 		{Name: "finalize", Verbs: []string{"update"}, Prepare: schema.UpdatePreparation(prepareNamespaceFinalize), Validate: schema.UpdateValidation(validateNamespaceUpdate), Resets: []string{"status"}},

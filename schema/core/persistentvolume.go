@@ -20,7 +20,8 @@ var PersistentVolume = &schema.Kind{
 		Default: schema.Preparation(defaultPersistentVolume),
 	},
 	Plural: "persistentvolumes", Singular: "persistentvolume", ShortNames: []string{"pv"}, Categories: []string{},
-	Prefix: "persistentvolumes",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     "persistentvolumes",
 
 	Subresources: []schema.Subresource{
 		schema.Status(preparePersistentVolumeStatus, validatePersistentVolumeStatus),

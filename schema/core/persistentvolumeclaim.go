@@ -21,6 +21,7 @@ var PersistentVolumeClaim = &schema.Kind{
 		Default: schema.Preparation(DefaultClaim),
 	},
 	Plural: "persistentvolumeclaims", Singular: "persistentvolumeclaim", ShortNames: []string{"pvc"}, Categories: []string{},
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "persistentvolumeclaims",
 

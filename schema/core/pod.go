@@ -22,6 +22,7 @@ var Pod = &schema.Kind{
 		Fields:  podFields,
 	},
 	Plural: "pods", Singular: "pod", ShortNames: []string{"po"}, Categories: []string{"all"},
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "pods",
 

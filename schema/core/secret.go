@@ -19,6 +19,7 @@ var Secret = &schema.Kind{
 		Fields:  secretFields,
 	},
 	Plural: "secrets", Singular: "secret", ShortNames: []string{}, Categories: []string{},
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "secrets",
 

@@ -17,6 +17,7 @@ var ServiceAccount = &schema.Kind{
 		Columns: serviceAccountColumns, Row: serviceAccountRow,
 	},
 	Plural: "serviceaccounts", Singular: "serviceaccount", ShortNames: []string{"sa"}, Categories: []string{},
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "serviceaccounts",
 

@@ -20,6 +20,7 @@ var EndpointSlice = &schema.Kind{
 		Default: schema.Preparation(defaultEndpointSlice),
 	},
 	Plural: "endpointslices", Singular: "endpointslice", ShortNames: []string{}, Categories: []string{},
+	UpdateMeta: schema.MetaOfCreate,
 	Namespaced: true,
 	Prefix:     "endpointslices",
 

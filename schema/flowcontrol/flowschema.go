@@ -28,7 +28,8 @@ var FlowSchema = &schema.Kind{
 		}),
 	},
 	Plural: "flowschemas", Singular: "flowschema",
-	Prefix: "flowschemas",
+	UpdateMeta: schema.MetaOfCreate,
+	Prefix:     "flowschemas",
 
 	Subresources: []schema.Subresource{schema.Status(
 		func(s, old *flowcontrolv1.FlowSchema) {

@@ -23,7 +23,8 @@ var PriorityLevelConfiguration = &schema.Kind{
 		Default: schema.Preparation(defaultLevel),
 	},
 	Plural: "prioritylevelconfigurations", Singular: "prioritylevelconfiguration",
-	Prefix: "prioritylevelconfigurations",
+	UpdateMeta: schema.MetaOfCreate,
+	Prefix:     "prioritylevelconfigurations",
 
 	Subresources: []schema.Subresource{schema.Status(
 		func(l, old *level) {

@@ -19,7 +19,7 @@ func everything(k *schema.Kind, obj, old schema.Object) {
 	}
 	clone := func() schema.Object { return obj.DeepCopyObject().(schema.Object) }
 	schema.ValidateMeta(k, obj)
-	schema.ValidateMetaUpdate(k, obj, old)
+	schema.ValidateMetaUpdate(k, obj, old, k.UpdateMeta)
 	if k.ValidateName != nil {
 		k.ValidateName(obj.GetName(), true)
 	}

@@ -22,6 +22,7 @@ var Ingress = &schema.Kind{
 		Columns: ingressColumns, Row: ingressRow,
 	},
 	Plural: "ingresses", Singular: "ingress", ShortNames: []string{"ing"}, Categories: []string{},
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "ingress",
 

@@ -19,7 +19,8 @@ var IngressClass = &schema.Kind{
 		Default: schema.Preparation(defaultIngressClass),
 	},
 	Plural: "ingressclasses", Singular: "ingressclass", ShortNames: []string{}, Categories: []string{},
-	Prefix: "ingressclasses",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     "ingressclasses",
 
 	UnconditionalUpdate: true,
 	ValidateName:        apivalidation.NameIsDNSSubdomain,

@@ -16,7 +16,8 @@ var IPAddress = &schema.Kind{
 		Columns: ipAddressColumns, Row: ipAddressRow,
 	},
 	Plural: "ipaddresses", Singular: "ipaddress", ShortNames: []string{"ip"}, Categories: []string{},
-	Prefix: "ipaddresses",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     "ipaddresses",
 
 	UnconditionalUpdate: true,
 	ValidateName:        nameIsAddress,

@@ -36,7 +36,8 @@ var RuntimeClass = &schema.Kind{
 		},
 	},
 	Plural: "runtimeclasses", Singular: "runtimeclass",
-	Prefix: "runtimeclasses",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     "runtimeclasses",
 
 	CreateOnUpdate: true,
 	AnyFinalizers:  true,

@@ -33,6 +33,7 @@ var PodDisruptionBudget = &schema.Kind{
 		Default: schema.Preparation(defaultBudget),
 	},
 	Plural: "poddisruptionbudgets", Singular: "poddisruptionbudget", ShortNames: []string{"pdb"},
+	UpdateMeta: schema.MetaOfNone,
 	Namespaced: true,
 	Prefix:     "poddisruptionbudgets",
 

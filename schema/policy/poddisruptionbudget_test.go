@@ -57,7 +57,7 @@ func TestFinalizersNeedNoDomain(t *testing.T) {
 	if got := schema.ValidateMeta(PodDisruptionBudget, b); len(got) > 0 {
 		t.Errorf("created: %v", got)
 	}
-	if got := schema.ValidateMetaUpdate(PodDisruptionBudget, b, b); len(got) > 0 {
+	if got := schema.ValidateMetaUpdate(PodDisruptionBudget, b, b, schema.MetaOfBoth); len(got) > 0 {
 		t.Errorf("updated: %v", got)
 	}
 }

@@ -19,6 +19,7 @@ var RoleBinding = &schema.Kind{
 		Default: schema.Preparation(func(b *rbacv1.RoleBinding) { defaultBinding(&b.RoleRef, b.Subjects) }),
 	},
 	Plural: "rolebindings", Singular: "rolebinding",
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "rolebindings",
 
@@ -39,7 +40,8 @@ var ClusterRoleBinding = &schema.Kind{
 		Default: schema.Preparation(func(b *rbacv1.ClusterRoleBinding) { defaultBinding(&b.RoleRef, b.Subjects) }),
 	},
 	Plural: "clusterrolebindings", Singular: "clusterrolebinding",
-	Prefix: "clusterrolebindings",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     "clusterrolebindings",
 
 	UnconditionalUpdate: true,
 	CreateOnUpdate:      true,

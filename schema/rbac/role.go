@@ -17,6 +17,7 @@ var Role = &schema.Kind{
 		Default: schema.Preparation(func(r *rbacv1.Role) { dropEmpty(&r.Rules) }),
 	},
 	Plural: "roles", Singular: "role",
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "roles",
 
@@ -36,7 +37,8 @@ var ClusterRole = &schema.Kind{
 		Default: schema.Preparation(func(r *rbacv1.ClusterRole) { dropEmpty(&r.Rules) }),
 	},
 	Plural: "clusterroles", Singular: "clusterrole",
-	Prefix: "clusterroles",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     "clusterroles",
 
 	UnconditionalUpdate: true,
 	CreateOnUpdate:      true,

@@ -30,6 +30,7 @@ var ResourceClaim = &schema.Kind{
 		Default: schema.Preparation(defaultClaim),
 	},
 	Plural: "resourceclaims", Singular: "resourceclaim",
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "resourceclaims",
 
@@ -54,6 +55,7 @@ var ResourceClaimTemplate = &schema.Kind{
 		Default: schema.Preparation(func(t *resourcev1.ResourceClaimTemplate) { defaultRequests(t.Spec.Spec.Devices.Requests) }),
 	},
 	Plural: "resourceclaimtemplates", Singular: "resourceclaimtemplate",
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "resourceclaimtemplates",
 

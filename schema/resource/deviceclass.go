@@ -22,7 +22,8 @@ var DeviceClass = &schema.Kind{
 		Columns: nameAndAge, Row: nameAndAgeRow,
 	},
 	Plural: "deviceclasses", Singular: "deviceclass",
-	Prefix: "deviceclasses",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     "deviceclasses",
 
 	UnconditionalUpdate: true,
 	ReturnsDeleted:      true,

@@ -18,7 +18,8 @@ var CSINode = &schema.Kind{
 		Default: schema.Preparation(defaultCSINode),
 	},
 	Plural: "csinodes", Singular: "csinode", ShortNames: []string{}, Categories: []string{},
-	Prefix: "csinodes",
+	UpdateMeta: schema.MetaOfCreate,
+	Prefix:     "csinodes",
 
 	ReturnsDeleted: true,
 	ValidateName:   apivalidation.NameIsDNSSubdomain,

@@ -18,6 +18,7 @@ var CSIStorageCapacity = &schema.Kind{
 		NewList: func() runtime.Object { return &storagev1.CSIStorageCapacityList{} },
 	},
 	Plural: "csistoragecapacities", Singular: "csistoragecapacity", ShortNames: []string{}, Categories: []string{},
+	UpdateMeta: schema.MetaOfBoth,
 	Namespaced: true,
 	Prefix:     "csistoragecapacities",
 

@@ -23,7 +23,8 @@ var StorageClass = &schema.Kind{
 		Default: schema.Preparation(defaultStorageClass),
 	},
 	Plural: "storageclasses", Singular: "storageclass", ShortNames: []string{"sc"}, Categories: []string{},
-	Prefix: "storageclasses",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     "storageclasses",
 
 	UnconditionalUpdate: true,
 	ReturnsDeleted:      true,

@@ -20,7 +20,8 @@ var VolumeAttachment = &schema.Kind{
 		Default: schema.Preparation(defaultAttachment),
 	},
 	Plural: "volumeattachments", Singular: "volumeattachment", ShortNames: []string{}, Categories: []string{},
-	Prefix: "volumeattachments",
+	UpdateMeta: schema.MetaOfCreate,
+	Prefix:     "volumeattachments",
 
 	Subresources: []schema.Subresource{
 		schema.Status(prepareAttachmentStatus, validateAttachmentUpdate).Resetting("metadata"),

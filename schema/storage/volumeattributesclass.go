@@ -17,7 +17,8 @@ var VolumeAttributesClass = &schema.Kind{
 		Columns: attributesClassColumns, Row: attributesClassRow,
 	},
 	Plural: "volumeattributesclasses", Singular: "volumeattributesclass", ShortNames: []string{"vac"}, Categories: []string{},
-	Prefix: "volumeattributesclasses",
+	UpdateMeta: schema.MetaOfBoth,
+	Prefix:     "volumeattributesclasses",
 
 	UnconditionalUpdate: true,
 	ReturnsDeleted:      true,

@@ -58,6 +58,9 @@ var statuses = map[registry.ErrorKind]func(e *registry.Error, gr kschema.GroupRe
 		s.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: int32(max(1, seconds(e.RetryAfter)))}
 		return s
 	},
+	registry.BadRevision: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: e.Reason}}
+	},
 	registry.Unreadable: func(e *registry.Error, gr kschema.GroupResource) *apierrors.StatusError {
 		s := apierrors.NewInternalError(fmt.Errorf("%s %q cannot be read: %s", gr, e.Name, text(e, "its value in etcd is under quarantine")))
 		s.ErrStatus.Reason = metav1.StatusReasonStoreReadError
