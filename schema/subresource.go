@@ -19,6 +19,9 @@ type Subresource struct {
 	// Options makes the empty options that the query of a connection or a text is read into; nil: it is neither.
 	Options func() runtime.Object
 
+	// Proxied: the path below it is not the API's, any method may be used, and its get is also asked for by HEAD.
+	Proxied bool
+
 	// Prepare and Validate make the subresource a part of the object, which is got, updated and patched as the object is. Prepare
 	// sets everything in obj that is not of that part back to old's; after it, obj and old may share memory: both belong to one write.
 	Prepare func(obj, old Object)

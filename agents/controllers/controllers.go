@@ -10,6 +10,7 @@ import (
 	"gantry/schema/core"
 	"gantry/schema/discovery"
 	"gantry/schema/flowcontrol"
+	"gantry/schema/networking"
 	"gantry/schema/scheduling"
 	"gantry/schema/storage"
 )
@@ -55,10 +56,10 @@ func table(cfg Config) []controller.Controller {
 			Workers: 4, New: lifecycle.NewNamespace,
 		},
 		{
-			Name: "systemobjects", Doc: "the priority classes, flow schemas and priority levels that every cluster has",
-			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration),
-			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration),
-			Workers: 1, New: lifecycle.NewSystemObjects,
+			Name: "systemobjects", Doc: "the priority classes, flow schemas, priority levels and the service CIDR that every cluster has",
+			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
+			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
+			Workers: 1, New: lifecycle.NewSystemObjects(cfg.ServiceCIDR),
 		},
 		{
 			Name: "namespacegc", Doc: "what is left in namespaces that were deleted past the API",

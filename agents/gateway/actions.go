@@ -27,6 +27,8 @@ func (a action) handlers() request.Handlers {
 }
 
 var (
+	nodes           = kschema.GroupResource{Resource: "nodes"}
+	services        = kschema.GroupResource{Resource: "services"}
 	pods            = kschema.GroupResource{Resource: "pods"}
 	serviceAccounts = kschema.GroupResource{Resource: "serviceaccounts"}
 )
@@ -36,6 +38,9 @@ func (g *gateway) allActions() []action {
 	return []action{
 		{pods, connection("attach", "PodAttachOptions", func() runtime.Object { return &corev1.PodAttachOptions{} }), g.streams.Stream},
 		{pods, connection("exec", "PodExecOptions", func() runtime.Object { return &corev1.PodExecOptions{} }), g.streams.Stream},
+		{nodes, proxied("NodeProxyOptions", func() runtime.Object { return &corev1.NodeProxyOptions{} }), g.streams.Proxy},
+		{pods, proxied("PodProxyOptions", func() runtime.Object { return &corev1.PodProxyOptions{} }), g.streams.Proxy},
+		{services, proxied("ServiceProxyOptions", func() runtime.Object { return &corev1.ServiceProxyOptions{} }), g.streams.Proxy},
 		{pods, connection("portforward", "PodPortForwardOptions", func() runtime.Object { return &corev1.PodPortForwardOptions{} }), g.streams.Stream},
 		{pods, schema.Subresource{Name: "log", Verbs: []string{"get"}, Options: func() runtime.Object { return &corev1.PodLogOptions{} }}, g.streams.Log},
 		{pods, created("binding", bindingBody), g.bind},
@@ -63,6 +68,13 @@ var (
 // connection is the row of an action that connects to the object; kind is that of its options.
 func connection(name, kind string, options func() runtime.Object) schema.Subresource {
 	return schema.Subresource{Name: name, Verbs: []string{"create", "get"}, Body: &schema.Version{Version: "v1", Kind: kind}, Options: options}
+}
+
+// proxied is the row of the connection to what an object serves by HTTP; kind is that of its options.
+func proxied(kind string, options func() runtime.Object) schema.Subresource {
+	s := connection("proxy", kind, options)
+	s.Verbs, s.Proxied = []string{"create", "delete", "get", "patch", "update"}, true
+	return s
 }
 
 // created is the row of an action that is asked for by creating a body.

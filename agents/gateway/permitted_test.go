@@ -138,7 +138,7 @@ func covers(a authorize.Attributes, at reached, scoped bool) bool {
 	exact := a.Name == at.name && a.Subresource == at.subresource
 	switch at.do {
 	case "admit": // what the subresource does
-		return exact && a.Subresource != "" && (a.Verb == "create" || a.Verb == "get")
+		return exact && a.Subresource != "" && (a.Verb == "create" || a.Verb == "get" || a.Subresource == "proxy")
 	case "get": // of what the permitted verb is about, whatever it does with it
 		return a.Name == at.name && a.Name != ""
 	case "list", "watch":
@@ -167,7 +167,7 @@ func covers(a authorize.Attributes, at reached, scoped bool) bool {
 
 // beside are the kinds that a subresource's handler reads for itself: a stream the pod's node, a token what it is bound to.
 var beside = map[string][]string{
-	"log": {"nodes"}, "exec": {"nodes"}, "attach": {"nodes"}, "portforward": {"nodes"}, "token": {"pods", "nodes", "secrets"},
+	"log": {"nodes"}, "exec": {"nodes"}, "attach": {"nodes"}, "portforward": {"nodes"}, "proxy": {"pods", "endpoints"}, "token": {"pods", "nodes", "secrets"},
 }
 
 // routes are the paths of a kind: by path and by etcd key, with and without a namespace, of collections, objects and subresources.
@@ -287,7 +287,7 @@ func TestPermittedIsDone(t *testing.T) {
 							t.Errorf("%s: touched %+v, permitted %+v", what, at, s.granted)
 						}
 					}
-					if code == http.StatusInternalServerError && !slices.Contains([]string{"log", "exec", "attach", "portforward"}, path[strings.LastIndex(path, "/")+1:]) {
+					if code == http.StatusInternalServerError && !slices.Contains([]string{"log", "exec", "attach", "portforward", "proxy"}, path[strings.LastIndex(path, "/")+1:]) {
 						t.Errorf("%s: an error of the server's", what)
 					}
 					if who != "jane" {

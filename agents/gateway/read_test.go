@@ -109,7 +109,7 @@ func TestShapes(t *testing.T) {
 		{"pretty", mapsPath + "/m000?pretty=true", "Accept: application/json", "{\n  \"kind\": \"ConfigMap\",\n"},
 		{"discovery at once", "/apis", "Accept: application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json", `{"kind":"APIGroupDiscoveryList","apiVersion":"apidiscovery.k8s.io/v2"`},
 		{"in its old version, which is no more", "/api", "Accept: application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json", `"APIVersions"`},
-		{"plain", "/apis", "Accept: application/json", `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"apps"`},
+		{"plain", "/apis", "Accept: application/json", `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"apiregistration.k8s.io"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if a := c.As("GET", tt.path, "", tt.accept); a.Code != 200 || !strings.Contains(a.Body, tt.want) {

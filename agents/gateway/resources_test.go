@@ -95,6 +95,12 @@ func (c *cluster) described(paths ...string) (all []string) {
 		}
 		for path, item := range doc.Paths {
 			for method := range item {
+				if method == "get" && strings.HasSuffix(path, "/") { // a page
+					if a := c.As("GET", path, ""); a.Code != 200 {
+						c.T.Errorf("GET %s: %d", path, a.Code)
+					}
+					continue
+				}
 				if method != "parameters" {
 					all = append(all, strings.ToUpper(method)+" "+path)
 				}
@@ -120,15 +126,16 @@ func (c *cluster) served() (all []string) {
 			paths = append(paths, everywhere)
 		}
 		for sub := range subs {
-			paths = append(paths, object+"/"+sub)
+			paths = append(paths, object+"/"+sub, object+"/"+sub+"/{path}")
 		}
+		all = append(all, c.servedWatches(res.Version.GV(), everywhere, collection, object)...)
 		for _, path := range paths {
-			for _, method := range []string{"GET", "WATCH", "POST", "PUT", "PATCH", "DELETE"} {
+			for _, method := range []string{"GET", "WATCH", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"} {
 				asked, query := method, ""
 				if method == "WATCH" {
 					asked, query = "GET", "?watch=1"
 				}
-				req := httptest.NewRequest(asked, strings.NewReplacer("{namespace}", "a", "{name}", "x").Replace(path)+query, nil)
+				req := httptest.NewRequest(asked, strings.NewReplacer("{namespace}", "a", "{name}", "x", "{path}", "a/b").Replace(path)+query, nil)
 				r := c.gateway.Read(req)
 				if method == "WATCH" && r.Verb != "watch" {
 					continue // an object is never watched
@@ -143,6 +150,29 @@ func (c *cluster) served() (all []string) {
 	return all
 }
 
+// servedWatches are the paths of watches from before ?watch=1 that the router finds a handler for, as "GET path".
+func (c *cluster) servedWatches(gv kschema.GroupVersion, paths ...string) (all []string) {
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		base := "/apis/" + gv.String()
+		if gv.Group == "" {
+			base = "/api/" + gv.Version
+		}
+		path = base + "/watch" + strings.TrimPrefix(path, base)
+		r := c.gateway.Read(httptest.NewRequest("GET", strings.NewReplacer("{namespace}", "a", "{name}", "x").Replace(path), nil))
+		if r.Verb == "watch" && gateway.HasHandler(r) {
+			all = append(all, "GET "+path)
+		}
+	}
+	return all
+}
+
+func withoutWatchPaths(all []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return strings.Contains(s, "/watch/") })
+}
+
 func withoutWatches(all []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return strings.HasPrefix(s, "WATCH ") })
 }
@@ -151,7 +181,10 @@ func withoutWatches(all []string) []string {
 func TestWhatIsListedIsServed(t *testing.T) {
 	c := newCluster(t)
 	served := c.served()
-	if diff := cmp.Diff(served, c.discovered()); diff != "" {
+	verbs := slices.DeleteFunc(withoutWatchPaths(served), func(s string) bool { // discovery lists these with the verbs that they are permitted by
+		return strings.HasPrefix(s, "HEAD ") || strings.HasPrefix(s, "OPTIONS ") || strings.HasSuffix(s, "/{path}")
+	})
+	if diff := cmp.Diff(verbs, c.discovered()); diff != "" {
 		t.Errorf("discovery (-served +listed):\n%s", diff)
 	}
 	if diff := cmp.Diff(withoutWatches(served), c.described("/openapi/v2")); diff != "" {
@@ -170,6 +203,7 @@ func TestWhatIsListedIsServed(t *testing.T) {
 	}
 	for _, want := range []string{
 		"GET /api/v1/namespaces/{namespace}/pods/{name}/log", "PUT /api/v1/namespaces/{name}/finalize", "PATCH /apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale",
+		"PUT /api/v1/namespaces/{namespace}/pods/{name}/ephemeralcontainers", "HEAD /api/v1/nodes/{name}/proxy", "OPTIONS /api/v1/namespaces/{namespace}/services/{name}/proxy/{path}",
 		"POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews", "POST /api/v1/namespaces/{namespace}/bindings", "WATCH /api/v1/pods", "DELETE /api/v1/nodes",
 	} {
 		if !slices.Contains(served, want) {
@@ -196,9 +230,10 @@ func TestVerbsAreTheKinds(t *testing.T) {
 		{"DELETE", "/api/v1/pods", 405},
 		{"PUT", "/api/v1/namespaces/default/pods/x/log", 405},
 		{"GET", "/api/v1/namespaces/default/pods/x/eviction", 405},
-		{"GET", "/api/v1/namespaces/default/pods/x/proxy", 404},
-		{"PUT", "/api/v1/namespaces/default/pods/x/ephemeralcontainers", 404},
-		{"GET", "/api/v1/nodes/x/proxy", 404},
+		{"POST", "/api/v1/namespaces/default/pods/x/ephemeralcontainers", 405},
+		{"PUT", "/api/v1/namespaces/default/pods/x/log/more", 404},
+		{"GET", "/api/v1/namespaces/x/proxy", 404},
+		{"CONNECT", "/api/v1/nodes/x/proxy", 405},
 		{"GET", "/apis/authentication.k8s.io/v1/tokenreviews", 405},
 		{"GET", "/apis/authentication.k8s.io/v1/tokenreviews/x", 404},
 		{"POST", "/apis/authorization.k8s.io/v1/localsubjectaccessreviews", 404},

@@ -49,8 +49,11 @@ func resourceHandler(r *request.Request) (request.Handler, error) {
 	everywhere := res.Kind.Namespaced && !r.HasNamespace
 	switch {
 	case r.Subresource != "":
-		if r.Sub == nil || r.Rest != "" || everywhere {
+		if r.Sub == nil || r.Rest != "" && !r.Sub.Proxied || everywhere {
 			return nil, request.NotFound()
+		}
+		if r.Sub.Proxied && (r.Method == http.MethodHead || r.Method == http.MethodOptions) {
+			return r.Sub.Handlers["get"], nil // its verb is "get" and ""
 		}
 		return handlerOf(r, r.Sub.Handlers, nil)
 	case r.Name != "" && everywhere:

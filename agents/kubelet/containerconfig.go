@@ -22,6 +22,9 @@ import (
 // configure makes the container's configuration. Its errors are for the container's status.
 func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Image) (engine.ContainerConfig, error) {
 	c := in.action.container.Container
+	if name := podstate.TargetOf(in.pod, c.Name); name != "" && in.target == "" {
+		return engine.ContainerConfig{}, fmt.Errorf("unable to find target container %v", name)
+	}
 	if in.volumes == nil {
 		v, err := k.volumes.Mount(ctx, in.pod)
 		if err != nil {
@@ -61,7 +64,7 @@ func containerConfig(in startInput, image *engine.Image, vars *env.Environment, 
 		return engine.ContainerConfig{}, err
 	}
 	return engine.ContainerConfig{
-		Pod: in.pod, Container: c, Sandbox: in.sandbox, Attempt: in.action.attempt, Backoff: in.action.backoff, Grace: podstate.SpecGrace(in.pod),
+		Pod: in.pod, Container: c, Sandbox: in.sandbox, Target: in.target, Attempt: in.action.attempt, Backoff: in.action.backoff, Grace: podstate.SpecGrace(in.pod),
 		Image: image, Env: vars.List(), Command: env.ExpandAll(c.Command, vars.Get), Args: env.ExpandAll(c.Args, vars.Get), Mounts: mounts,
 		Security: security, QOS: podstate.QOSClass(in.pod), Resources: allocation.EngineResources(c),
 	}, nil

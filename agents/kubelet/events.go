@@ -18,9 +18,12 @@ func (k *kubelet) podEvent(pod *corev1.Pod, kind, reason, format string, args ..
 
 // containerEvent records an event of a container of a pod.
 func (k *kubelet) containerEvent(pod *corev1.Pod, c podstate.Member, kind, reason, format string, args ...any) {
-	list := "containers"
-	if c.Role != podstate.RoleApp {
-		list = "initContainers"
+	list := "initContainers"
+	switch c.Role {
+	case podstate.RoleApp:
+		list = "containers"
+	case podstate.RoleEphemeral:
+		list = "ephemeralContainers"
 	}
 	k.events.Ref(corev1.ObjectReference{
 		APIVersion: core.Pod.APIVersion(), Kind: core.Pod.Kind, Namespace: pod.Namespace, Name: pod.Name,

@@ -91,7 +91,7 @@ func (w *worker) probe(ctx context.Context, cs *engine.ContainerStatus) {
 		return
 	}
 	m, ok := podstate.MemberNamed(w.pod, cs.Container)
-	if !ok || m.Role == podstate.RoleInit {
+	if !ok || m.Role == podstate.RoleInit || m.Role == podstate.RoleEphemeral {
 		return
 	}
 	t := probe.Target{Pod: w.pod, Container: m.Container, ID: cs.ID, IP: w.address, StartedAt: cs.Started}

@@ -110,6 +110,9 @@ func (p *planner) run() {
 		p.makeSandbox(sandbox)
 		return
 	}
+	for _, m := range podstate.Ephemeral(p.Pod) { // before init containers: what is wrong with those may be what somebody looks for
+		p.keepRunning(sandbox, m)
+	}
 	initialized := p.initialized(sandbox)
 	for _, m := range podstate.Members(p.Pod) {
 		switch m.Role {
@@ -205,7 +208,7 @@ func (p *planner) runInit(sandbox *engine.ContainerStatus, m podstate.Member) bo
 	return false
 }
 
-// keepRunning keeps an app or a sidecar running; true while it runs and is started, its postStart handler done.
+// keepRunning keeps an app, a sidecar or an ephemeral container running; true while it runs and is started, its postStart handler done.
 func (p *planner) keepRunning(sandbox *engine.ContainerStatus, m podstate.Member) bool {
 	cs := p.Latest(m.Name)
 	switch {

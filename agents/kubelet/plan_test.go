@@ -25,6 +25,12 @@ var (
 	deadSandbox = podstatetest.DeadSandbox
 )
 
+// debugged adds the ephemeral container d to a pod.
+func debugged(p *corev1.Pod) *corev1.Pod {
+	p.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "d", Image: "i"}}}
+	return p
+}
+
 func TestPlan(t *testing.T) {
 	never, always, onFailure := corev1.RestartPolicyNever, corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure
 	deleted := func(p *corev1.Pod) *corev1.Pod {
@@ -55,6 +61,14 @@ func TestPlan(t *testing.T) {
 		{name: "apps start together", in: viewOf(podOf(always, "a", "b")), want: []string{"start a 0", "start b 0"}},
 		{name: "what is busy is left alone", in: viewOf(podOf(always, "a", "b")), then: func(v *podstate.View) { v.Busy["a"] = true }, want: []string{"start b 0"}},
 		{name: "a container that was only made is the same attempt", in: viewOf(podOf(always, "a"), onlyCreated("a")), want: []string{"start a 0"}},
+		{name: "an ephemeral container is started", in: viewOf(debugged(podOf(always, "a")), runs("a", 0)), want: []string{"start d 0"}},
+		{name: "before what init containers hold back", in: viewOf(debugged(podOf(always, "+i", "a")), runs("i", 0)), want: []string{"start d 0"}},
+		{name: "not before the sandbox", in: viewOf(debugged(podOf(always, "a"))), then: noSandbox, want: []string{"sandbox POD 0", "start a 0 early"}},
+		{name: "and never again", in: viewOf(debugged(podOf(always, "a")), runs("a", 0), endedAgo("d", 0, 1, time.Hour))},
+		{name: "nor when the engine has lost it", in: viewOf(debugged(podOf(always, "a")), runs("a", 0)), then: func(v *podstate.View) {
+			v.Pod.Status.EphemeralContainerStatuses = []corev1.ContainerStatus{{Name: "d", ContainerID: "docker://x"}}
+		}},
+		{name: "it ends with the pod's own", in: viewOf(debugged(podOf(never, "a")), runs("d", 0), endedAgo("a", 0, 0, 0)), want: []string{"stop d d0"}},
 		{name: "all run", in: viewOf(podOf(always, "a"), runs("a", 0))},
 		{name: "the first restart is at once", in: viewOf(podOf(always, "a"), endedAgo("a", 0, 1, 0)), want: []string{"start a 1 10s"}},
 		{name: "the second waits", in: viewOf(podOf(always, "a"), endedAgo("a", 1, 1, 4*time.Second)), after: 6 * time.Second},

@@ -22,6 +22,7 @@ type startInput struct {
 	action   action
 	starting *sandboxStart // of an early start: sandbox, podIP and volumes come from it
 	sandbox  string        // ID
+	target   string        // ID of the container whose processes it sees; "": none
 	podIP    netip.Addr
 	volumes  map[string]volumes.Mounted // nil: mount them first
 	pulls    *images.Backoff
@@ -113,6 +114,9 @@ func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v podstate.Vi
 		in.starting = w.startingSandbox
 	} else {
 		in.sandbox, in.podIP, in.volumes = v.Sandbox().ID, w.address, w.volumes
+	}
+	if cs := v.Latest(podstate.TargetOf(v.Pod, a.key)); cs != nil && cs.State != engine.StateCreated {
+		in.target = cs.ID
 	}
 	if v.Pod.Spec.HostNetwork {
 		in.podIP = w.k.cfg.NodeIP

@@ -16,9 +16,12 @@ type startOrder struct {
 	hooked bool
 }
 
-// startOrderOf is the start order of a container that is about to start.
+// startOrderOf is the start order of a container that is about to start; an ephemeral one waits for no other.
 func (w *worker) startOrderOf(name string) startOrder {
 	var o startOrder
+	if m, ok := podstate.MemberNamed(w.pod, name); ok && m.Role == podstate.RoleEphemeral {
+		return o
+	}
 	for _, m := range podstate.Members(w.pod) {
 		if m.Name == name {
 			break

@@ -181,6 +181,37 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestEphemeralContainersUseWhatTheAccountLists(t *testing.T) {
+	for secret, want := range map[string]string{
+		"s":     `ephemeral container d with envFrom referencing secret.secretName="s" is not allowed because service account strict does not reference that secret`,
+		"known": "",
+	} {
+		w := cluster()
+		w["serviceaccounts/default/strict"] = &corev1.ServiceAccount{
+			ObjectMeta: metav1.ObjectMeta{Name: "strict", Annotations: map[string]string{"kubernetes.io/enforce-mountable-secrets": "true"}},
+			Secrets:    []corev1.ObjectReference{{Name: "known"}},
+		}
+		p := newPod(func(p *corev1.Pod) {
+			p.Spec.ServiceAccountName = "strict"
+			p.Spec.InitContainers[0].EnvFrom = []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "other"}}}}
+			p.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+				Name: "d", EnvFrom: []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: secret}}}},
+			}}}
+		})
+		err := run(w, &admit.Request{Operation: admit.Update, Kind: core.Pod, Subresource: "ephemeralcontainers", Namespace: "default", Name: "p", Object: p, Old: newPod(nil)})
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("secret %s: error %q\nwant %q", secret, got, want)
+		}
+		if len(p.Spec.Volumes) > 0 {
+			t.Errorf("secret %s: the pod was given volumes: %+v", secret, p.Spec.Volumes)
+		}
+	}
+}
+
 func TestTerminatingNamespaceNamesItsCause(t *testing.T) {
 	err := create(t, cluster(), core.Pod, newPod(func(p *corev1.Pod) { p.Namespace = "going" }))
 	var d *admit.Denied

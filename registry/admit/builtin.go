@@ -7,8 +7,10 @@ func BuiltIn() Rules {
 	return Rules{
 		{"NamespaceLifecycle", "objects need a namespace that exists and is not terminating; the first namespaces are not deleted",
 			wantsNamespace, namespaceLifecycle, nil},
+		{"LimitRanger", "requests and limits of pods and claims are those of the namespace's limit ranges, or within them",
+			wantsLimits, setLimits, checkLimits},
 		{"ServiceAccount", "a pod runs as a service account that exists and gets its token",
-			resource("pods", Create), giveAccount, checkAccount},
+			wantsAccount, giveAccount, checkAccount},
 		{"TaintNodesByCondition", "a new node takes no pods until it is ready",
 			resource("nodes", Create), taintNode, nil},
 		{"Priority", "a pod's priority comes from its class; one class at most is the default",

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
 
+	"gantry/schema"
 	"gantry/schema/pods"
 )
 
@@ -28,11 +29,18 @@ const (
 	defaultAccountPause = 100 * time.Millisecond
 )
 
+// wantsAccount: new pods, and ephemeral containers, which may name secrets.
+func wantsAccount(o Operation, k *schema.Kind, subresource string) bool {
+	return k.Plural == "pods" && k.Group == "" && (subresource == "" && o == Create || subresource == ephemeralContainers && o == Update)
+}
+
+const ephemeralContainers = "ephemeralcontainers"
+
 // giveAccount makes a new pod run as "default" where it names no account, and gives it the account's pull secrets and a volume with a
 // token. The spec of a mirror pod stays as its kubelet has written it.
 func giveAccount(ctx context.Context, read Reader, q *Request) error {
 	pod := q.Object.(*corev1.Pod)
-	if pods.IsMirror(pod.Annotations) || !read.Serves("", "serviceaccounts") {
+	if q.Subresource != "" || pods.IsMirror(pod.Annotations) || !read.Serves("", "serviceaccounts") {
 		return nil
 	}
 	if pod.Spec.ServiceAccountName == "" {
@@ -53,13 +61,13 @@ func giveAccount(ctx context.Context, read Reader, q *Request) error {
 }
 
 // checkAccount refuses a pod whose account does not exist, or does not list the secrets that the pod uses where it has to, and a mirror
-// pod with secrets.
+// pod with secrets. Of a pod that ephemeral containers are added to only these are checked.
 func checkAccount(ctx context.Context, read Reader, q *Request) error {
 	pod := q.Object.(*corev1.Pod)
 	if !read.Serves("", "serviceaccounts") {
 		return nil
 	}
-	if pods.IsMirror(pod.Annotations) {
+	if pods.IsMirror(pod.Annotations) && q.Subresource == "" {
 		return checkMirror(pod)
 	}
 	if pod.Spec.ServiceAccountName == "" {
@@ -70,6 +78,9 @@ func checkAccount(ctx context.Context, read Reader, q *Request) error {
 		return err
 	}
 	if account.Annotations[enforceSecrets] == "true" {
+		if q.Subresource == ephemeralContainers {
+			pod = &corev1.Pod{Spec: corev1.PodSpec{EphemeralContainers: pod.Spec.EphemeralContainers}}
+		}
 		return limitSecrets(account, pod)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/schema/internal/check"
 	"gantry/schema/pods"
 )
 
@@ -59,10 +60,10 @@ func (c *podCheck) checkClaim(claim *corev1.PodResourceClaim, p *field.Path) {
 	}
 	byName, byTemplate := claim.ResourceClaimName, claim.ResourceClaimTemplateName
 	if byName != nil && byTemplate != nil {
-		c.Invalid(p, *claim, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified")
+		c.Invalid(p, check.Quoted(*claim), "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified")
 	}
 	if byName == nil && byTemplate == nil {
-		c.Invalid(p, *claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
+		c.Invalid(p, check.Quoted(*claim), "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`")
 	}
 	if byName != nil {
 		c.Subdomain(p.Child("resourceClaimName"), *byName)

@@ -40,6 +40,7 @@ var Pod = &schema.Kind{
 }
 
 var podSubresources = []schema.Subresource{
+	schema.Part("ephemeralcontainers", prepareEphemeralContainers, validateEphemeralContainers).Writing("spec.ephemeralContainers"),
 	schema.Part("resize", prepareResize, validateResize).Writing(
 		"spec.containers.*.resources", "spec.containers.*.resizePolicy", "spec.initContainers.*.resources", "spec.initContainers.*.resizePolicy"),
 	schema.Status(preparePodStatus, validatePodStatus).Resetting("metadata.deletionTimestamp", "metadata.ownerReferences"),

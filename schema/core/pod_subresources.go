@@ -12,9 +12,9 @@ import (
 	"gantry/schema/pods"
 )
 
-// PrepareEphemeralContainers is PrepareUpdate of the ephemeralcontainers subresource: nothing but the ephemeral
+// prepareEphemeralContainers is PrepareUpdate of the ephemeralcontainers subresource: nothing but the ephemeral
 // containers counts.
-func PrepareEphemeralContainers(pod, old *corev1.Pod) {
+func prepareEphemeralContainers(pod, old *corev1.Pod) {
 	added := pod.Spec.EphemeralContainers
 	pod.Spec = *old.Spec.DeepCopy()
 	pod.Spec.EphemeralContainers = added
@@ -24,9 +24,9 @@ func PrepareEphemeralContainers(pod, old *corev1.Pod) {
 	raisePodGeneration(pod, old)
 }
 
-// ValidateEphemeralContainers is ValidateUpdate of the ephemeralcontainers subresource: they are added, never changed
+// validateEphemeralContainers is ValidateUpdate of the ephemeralcontainers subresource: they are added, never changed
 // or removed.
-func ValidateEphemeralContainers(pod, old *corev1.Pod) field.ErrorList {
+func validateEphemeralContainers(pod, old *corev1.Pod) field.ErrorList {
 	if pods.IsMirror(old.Annotations) {
 		return field.ErrorList{field.Forbidden(field.NewPath(""), "static pods do not support ephemeral containers")}
 	}

@@ -337,14 +337,14 @@ func TestEphemeralContainersAndResize(t *testing.T) {
 	pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "d", Image: "x:1"}}}
 	pod.Spec.Containers[0].Image = "other:1"
 	Pod.Default(pod)
-	PrepareEphemeralContainers(pod, old)
-	if got := texts(ValidateEphemeralContainers(pod, old)); got != nil {
+	prepareEphemeralContainers(pod, old)
+	if got := texts(validateEphemeralContainers(pod, old)); got != nil {
 		t.Errorf("adding one: %q", got)
 	}
 	if pod.Spec.Containers[0].Image != "nginx:1" || pod.Generation != old.Generation+1 {
 		t.Errorf("image %q, generation %d", pod.Spec.Containers[0].Image, pod.Generation)
 	}
-	if got := texts(ValidateEphemeralContainers(old, pod)); len(got) != 1 || !strings.Contains(got[0], `existing ephemeral containers "d" may not be removed`) {
+	if got := texts(validateEphemeralContainers(old, pod)); len(got) != 1 || !strings.Contains(got[0], `existing ephemeral containers "d" may not be removed`) {
 		t.Errorf("removing one: %q", got)
 	}
 

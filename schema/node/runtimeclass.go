@@ -39,6 +39,7 @@ var RuntimeClass = &schema.Kind{
 	Prefix: "runtimeclasses",
 
 	CreateOnUpdate: true,
+	AnyFinalizers:  true,
 	ValidateName:   apivalidation.NameIsDNSSubdomain,
 
 	Validate:       schema.Validation(validateRuntimeClass),
@@ -69,7 +70,7 @@ func validateRuntimeClass(c *nodev1.RuntimeClass) field.ErrorList {
 		for i, t := range s.Tolerations {
 			key := t
 			if key.TolerationSeconds = nil; seen[key] {
-				f.Duplicate(list.Index(i), t)
+				f.Duplicate(list.Index(i), check.Quoted(t))
 			}
 			seen[key] = true
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -16,18 +17,23 @@ var markersText string
 type markers map[string]*marker
 
 type marker struct {
-	listType, mapType string
-	listKeys          []string
-	enum              []string
-	fallback          any // the default
-	optional          bool
+	listType, mapType  string
+	listKeys           []string
+	enum               []string
+	enumTexts          []string // of the description: ` - "Always"` means that ..`
+	fallback           any      // the default
+	optional, required bool
+	gap                bool            // an empty line more stands before the values of an enum
+	text               *string         // the description, where SwaggerDoc has another or none
+	unions             json.RawMessage // x-kubernetes-unions
 }
 
 // parseMarkers reads lines of a name and its markers, separated by tabs:
 //
 //	k8s.io/api/core/v1.ContainerPort.protocol default="TCP"
 //	k8s.io/api/core/v1.Container.ports listType=map listMapKey=containerPort listMapKey=protocol
-//	k8s.io/api/core/v1.PullPolicy enum=Always enum=IfNotPresent enum=Never
+//	k8s.io/api/core/v1.PullPolicy enum=Always|means that.. enum=IfNotPresent|means.. enum=Never|means..
+//	k8s.io/apimachinery/pkg/apis/meta/v1.MicroTime text="MicroTime is.."
 func parseMarkers(text string) (markers, error) {
 	all := markers{}
 	for line := range strings.Lines(text) {
@@ -53,11 +59,21 @@ func (m *marker) set(word string) error {
 	case "listMapKey":
 		m.listKeys = append(m.listKeys, value)
 	case "enum":
+		value, text, _ := strings.Cut(value, "|")
 		m.enum = append(m.enum, value)
+		m.enumTexts = append(m.enumTexts, strings.TrimRight(fmt.Sprintf(" - `%q` %s", value, text), " "))
 	case "default":
 		return json.Unmarshal([]byte(value), &m.fallback)
 	case "optional":
 		m.optional = true
+	case "required":
+		m.required = true
+	case "gap":
+		m.gap = true
+	case "text":
+		return json.Unmarshal([]byte(value), &m.text)
+	case "unions":
+		m.unions = json.RawMessage(value)
 	default:
 		return fmt.Errorf("unknown marker %q", word)
 	}
@@ -90,7 +106,30 @@ func (m *marker) extend(s object) {
 	if len(m.enum) > 0 {
 		s["enum"] = m.enum
 	}
+	if len(m.unions) > 0 {
+		s["x-kubernetes-unions"] = m.unions
+	}
 	if m.fallback != nil {
 		s["default"] = m.fallback
 	}
+}
+
+// description is that of a value or type of which SwaggerDoc says doc.
+func (m *marker) description(doc string) string {
+	if m.text != nil {
+		return *m.text
+	}
+	return doc
+}
+
+// describeEnum adds the values of an enum to the description of a field of it.
+func (m *marker) describeEnum(description string, gap bool) string {
+	if len(m.enumTexts) == 0 {
+		return description
+	}
+	if gap {
+		description += "\n"
+	}
+	lines := slices.Sorted(slices.Values(m.enumTexts))
+	return strings.TrimLeft(description+"\n\nPossible enum values:\n"+strings.Join(lines, "\n"), "\n")
 }

@@ -1,11 +1,11 @@
 package openapi
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
-
-	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // models collects the definitions of the Go types that a document refers to.
@@ -13,15 +13,16 @@ type models struct {
 	prefix      string // of references: "#/definitions/"
 	v3          bool
 	markers     markers
+	kinds       map[reflect.Type][]any // what the types are the bodies of, gvkObjects
 	definitions object
 }
 
-func newModels(prefix string, v3 bool) (*models, error) {
+func newModels(prefix string, v3 bool, kinds map[reflect.Type][]any) (*models, error) {
 	marks, err := parseMarkers(markersText)
 	if err != nil {
 		return nil, err
 	}
-	return &models{prefix: prefix, v3: v3, markers: marks, definitions: object{}}, nil
+	return &models{prefix: prefix, v3: v3, markers: marks, kinds: kinds, definitions: object{}}, nil
 }
 
 // ref defines the struct type t and returns a reference to it.
@@ -36,14 +37,20 @@ func (m *models) define(t reflect.Type) string {
 		return name
 	}
 	if special := specialModel(t, m.v3); special != nil {
+		if text := m.markers.of(t, "").description(swaggerDoc(t)[""]); text != "" {
+			special["description"] = text
+		}
 		m.definitions[name] = special
 		return name
 	}
 	d := object{"type": "object"}
 	m.definitions[name] = d // before its fields: types refer to themselves
-	doc := swaggerDoc(t)
-	if doc[""] != "" {
-		d["description"] = doc[""]
+	doc, marks := swaggerDoc(t), m.markers.of(t, "")
+	if text := marks.description(doc[""]); text != "" {
+		d["description"] = text
+	}
+	if all := m.kinds[t]; len(all) > 0 {
+		d[gvkExtension] = all
 	}
 	properties, required := object{}, []string(nil)
 	m.fields(t, doc, properties, &required)
@@ -53,26 +60,8 @@ func (m *models) define(t reflect.Type) string {
 	if len(required) > 0 {
 		d["required"] = required
 	}
-	m.markers.of(t, "").extend(d)
+	marks.extend(d)
 	return name
-}
-
-// kind marks the model of t as the body of a kind.
-func (m *models) kind(t reflect.Type, gvk kschema.GroupVersionKind) {
-	d := m.definitions[m.define(t)].(object)
-	all, _ := d[gvkExtension].([]any)
-	for _, have := range all {
-		if reflect.DeepEqual(have, gvkObject(gvk)) {
-			return
-		}
-	}
-	d[gvkExtension] = append(all, gvkObject(gvk))
-}
-
-const gvkExtension = "x-kubernetes-group-version-kind"
-
-func gvkObject(gvk kschema.GroupVersionKind) object {
-	return object{"group": gvk.Group, "version": gvk.Version, "kind": gvk.Kind}
 }
 
 // fields adds the fields of struct t, those of inlined structs among them.
@@ -90,24 +79,72 @@ func (m *models) fields(t reflect.Type, doc map[string]string, properties object
 			continue
 		}
 		marks := m.markers.of(t, name)
-		p := m.use(f.Type, doc[name])
-		patchTags(p, f.Tag)
-		marks.extend(p)
-		properties[name] = p
-		if !strings.Contains(options, "omitempty") && !strings.Contains(options, "omitzero") && !marks.optional {
+		omitted := slices.Contains(strings.Split(options, ","), "omitempty")
+		properties[name] = m.field(f, doc[name], marks, omitted)
+		if marks.required || !omitted && !marks.optional {
 			*required = append(*required, name)
 		}
 	}
 }
 
-// use is the schema of a value of type t with a description ("": none).
-func (m *models) use(t reflect.Type, description string) object {
-	s := m.shape(deref(t))
-	if s["$ref"] != nil && m.v3 && description != "" {
-		s = object{"allOf": []any{s}} // 3.0 ignores what stands beside a reference
+// field is the schema of a field; omitted: it is not written where it is empty.
+func (m *models) field(f reflect.StructField, doc string, marks *marker, omitted bool) object {
+	p := m.shape(deref(f.Type))
+	description := marks.description(doc)
+	if t := deref(f.Type); t.Kind() == reflect.String {
+		description = m.markers.of(t, "").describeEnum(description, marks.gap)
 	}
 	if description != "" {
-		s["description"] = description
+		p["description"] = description
+	}
+	patchTags(p, f.Tag)
+	marks.extend(p)
+	if p["default"] == nil {
+		m.fallback(p, f.Type, omitted)
+	}
+	return m.wrapped(p)
+}
+
+// element is the schema of an element of a list or a member of a map.
+func (m *models) element(t reflect.Type) object {
+	s := m.shape(deref(t))
+	m.fallback(s, t, false)
+	return m.wrapped(s)
+}
+
+// fallback adds the default that a value has which is always written: its zero.
+func (m *models) fallback(s object, t reflect.Type, omitted bool) {
+	if zero := zeroDefault(t, omitted); zero != nil {
+		s["default"] = zero
+	}
+}
+
+// zeroDefault is nil for values that may be null, and for those whose type decodes itself.
+func zeroDefault(t reflect.Type, omitted bool) any {
+	if t.Kind() != reflect.Pointer && reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]()) {
+		return nil
+	}
+	if t.Kind() != reflect.Struct {
+		if omitted {
+			return nil
+		}
+		return zeroOf(t)
+	}
+	if t.NumField() == 1 && t.Field(0).Anonymous {
+		return zeroDefault(t.Field(0).Type, omitted)
+	}
+	return object{}
+}
+
+// wrapped is s where version 2 is written without defaults, and version 3 without anything beside a reference, which it ignores.
+func (m *models) wrapped(s object) object {
+	if !m.v3 {
+		delete(s, "default")
+		return s
+	}
+	if ref := s["$ref"]; ref != nil && len(s) > 1 {
+		delete(s, "$ref")
+		s["allOf"] = []any{object{"$ref": ref}}
 	}
 	return s
 }
@@ -129,12 +166,12 @@ func (m *models) shape(t reflect.Type) object {
 	case reflect.Float32, reflect.Float64:
 		return object{"type": "number", "format": "double"}
 	case reflect.Map:
-		return object{"type": "object", "additionalProperties": m.shape(deref(t.Elem()))}
+		return object{"type": "object", "additionalProperties": m.element(t.Elem())}
 	case reflect.Slice, reflect.Array:
 		if t.Elem().Kind() == reflect.Uint8 {
 			return object{"type": "string", "format": "byte"}
 		}
-		return object{"type": "array", "items": m.shape(deref(t.Elem()))}
+		return object{"type": "array", "items": m.element(t.Elem())}
 	}
 	return object{} // an interface: anything
 }

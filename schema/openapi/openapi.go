@@ -16,6 +16,8 @@ import (
 	"crypto/sha512"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	openapi_v2 "github.com/google/gnostic-models/openapiv2"
 	"google.golang.org/protobuf/proto"
@@ -50,14 +52,15 @@ type Resource struct {
 
 // V2 is the Swagger 2.0 document of resources, JSON.
 func V2(resources []Resource) ([]byte, error) {
-	m, err := newModels("#/definitions/", false)
+	m, err := newModels("#/definitions/", false, kindsOf(resources, registered))
 	if err != nil {
 		return nil, err
 	}
+	s := shared{parameters: object{}, names: map[string]string{}}
 	paths := object{}
-	for _, s := range resources {
-		for path, operations := range operationsOf(s) {
-			paths[path] = pathV2(m, operations)
+	for path, operations := range pathsOf(resources) {
+		if paths[path], err = s.pathV2(m, operations); err != nil {
+			return nil, fmt.Errorf("describing %s: %w", path, err)
 		}
 	}
 	return encode(object{
@@ -65,9 +68,21 @@ func V2(resources []Resource) ([]byte, error) {
 		"info":                object{"title": documentTitle, "version": documentVersion},
 		"paths":               paths,
 		"definitions":         m.definitions,
-		"securityDefinitions": object{"BearerToken": object{"type": "apiKey", "name": "authorization", "in": "header", "description": "Bearer Token authentication"}},
+		"parameters":          s.parameters,
+		"securityDefinitions": object{"BearerToken": bearerToken},
 		"security":            []any{object{"BearerToken": []string{}}},
 	})
+}
+
+var bearerToken = object{"type": "apiKey", "name": "authorization", "in": "header", "description": "Bearer Token authentication"}
+
+// pathsOf are the operations of all paths.
+func pathsOf(resources []Resource) map[string][]operation {
+	all := pagesOf(resources)
+	for _, r := range resources {
+		maps.Copy(all, operationsOf(r))
+	}
+	return all
 }
 
 // V2Protobuf is V2 in the protobuf form that client-go, and so kubectl, asks for.
@@ -83,54 +98,62 @@ func V2Protobuf(resources []Resource) ([]byte, error) {
 	return proto.Marshal(document)
 }
 
-// V3 is the OpenAPI 3.0 document of one group and version, JSON; path is as in the index: "api/v1",
-// "apis/apps/v1". found is false where no resource has such a group and version.
+// V3 is the OpenAPI 3.0 document of one group and version, or of what is not of any, JSON; path is as in the index: "api/v1",
+// "apis/apps/v1", "apis/apps", "version". found is false where there is none.
 func V3(resources []Resource, path string) (document []byte, found bool) {
-	m, err := newModels("#/components/schemas/", true)
-	if err != nil {
+	var own []Resource
+	for _, r := range resources {
+		if groupPath(r.Version) == path {
+			own = append(own, r)
+		}
+	}
+	all := pagesOf(resources)
+	maps.DeleteFunc(all, func(page string, _ []operation) bool { return documentOf(page) != path })
+	for _, r := range own {
+		maps.Copy(all, operationsOf(r))
+	}
+	m, err := newModels("#/components/schemas/", true, kindsOf(resources, versionsAt(path)))
+	if err != nil || len(all) == 0 {
 		return nil, false
 	}
 	paths := object{}
-	for _, s := range resources {
-		if groupPath(s.Version) != path {
-			continue
-		}
-		for p, operations := range operationsOf(s) {
-			paths[p] = pathV3(m, operations)
-		}
+	for p, operations := range all {
+		paths[p] = pathV3(m, operations)
 	}
-	if len(paths) == 0 {
-		return nil, false
+	components := object{"securitySchemes": object{"BearerToken": bearerToken}}
+	if len(m.definitions) > 0 {
+		components["schemas"] = m.definitions
 	}
 	document, err = encode(object{
-		"openapi": "3.0.0",
-		"info":    object{"title": documentTitle, "version": documentVersion},
-		"paths":   paths,
-		"components": object{
-			"schemas":         m.definitions,
-			"securitySchemes": object{"BearerToken": object{"type": "apiKey", "name": "authorization", "in": "header", "description": "Bearer Token authentication"}},
-		},
-		"security": []any{object{"BearerToken": []string{}}},
+		"openapi":    "3.0.0",
+		"info":       object{"title": documentTitle, "version": documentVersion},
+		"paths":      paths,
+		"components": components,
 	})
 	return document, err == nil
 }
 
-// V3Index names the V3 documents, each with a hash of its content: clients cache a document for as long as its
-// address stays.
-func V3Index(resources []Resource) ([]byte, error) {
-	paths := object{}
-	for _, s := range resources {
-		path := groupPath(s.Version)
-		if paths[path] != nil {
-			continue
-		}
-		document, found := V3(resources, path)
-		if !found {
-			return nil, fmt.Errorf("describing %s", path)
-		}
-		paths[path] = object{"serverRelativeURL": fmt.Sprintf("/openapi/v3/%s?hash=%X", path, sha512.Sum512(document))}
+// V3Paths are the paths of the version 3 documents, sorted.
+func V3Paths(resources []Resource) []string {
+	all := map[string]bool{}
+	for page := range pagesOf(resources) {
+		all[documentOf(page)] = true
 	}
-	return encode(object{"paths": paths})
+	return slices.Sorted(maps.Keys(all))
+}
+
+// V3Index names the V3 documents, each with a hash of its content: clients cache a document for as long as its
+// address stays. document returns one by its path.
+func V3Index(paths []string, document func(path string) ([]byte, error)) ([]byte, error) {
+	all := object{}
+	for _, path := range paths {
+		d, err := document(path)
+		if err != nil {
+			return nil, fmt.Errorf("describing %s: %w", path, err)
+		}
+		all[path] = object{"serverRelativeURL": fmt.Sprintf("/openapi/v3/%s?hash=%X", path, sha512.Sum512(d))}
+	}
+	return encode(object{"paths": all})
 }
 
 // groupPath is "api/v1" or "apis/<group>/<version>".

@@ -66,6 +66,9 @@ func TestV2(t *testing.T) {
 	patch := doc.Paths.Paths["/api/v1/namespaces/{namespace}/pods/{name}"].Patch
 	var names []string
 	for _, p := range patch.Parameters {
+		if shared := p.Ref.String(); shared != "" {
+			p = doc.Parameters[strings.TrimPrefix(shared, "#/parameters/")]
+		}
 		names = append(names, p.Name)
 	}
 	if diff := cmp.Diff([]string{"body", "dryRun", "fieldManager", "fieldValidation", "force"}, names); diff != "" {
@@ -97,7 +100,10 @@ func TestV2Protobuf(t *testing.T) {
 }
 
 func TestV3(t *testing.T) {
-	index, err := V3Index(builtIn())
+	index, err := V3Index(V3Paths(builtIn()), func(path string) ([]byte, error) {
+		d, _ := V3(builtIn(), path)
+		return d, nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,8 +205,8 @@ func TestSubresources(t *testing.T) {
 	}
 	want := map[string]string{
 		"post binding": "post /v1 Binding createCoreV1NamespacedPodBinding",
-		"post exec":    "connect /v1 PodExecOptions connectPostCoreV1NamespacedPodExec",
-		"get exec":     "connect /v1 PodExecOptions connectGetCoreV1NamespacedPodExec",
+		"post exec":    "connect /v1 PodExecOptions connectCoreV1PostNamespacedPodExec",
+		"get exec":     "connect /v1 PodExecOptions connectCoreV1GetNamespacedPodExec",
 		"get log":      "get /v1 Pod readCoreV1NamespacedPodLog",
 		"get scale":    "get autoscaling/v1 Scale readCoreV1NamespacedPodScale",
 		"patch scale":  "patch autoscaling/v1 Scale patchCoreV1NamespacedPodScale",

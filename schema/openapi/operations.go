@@ -21,7 +21,6 @@ type operation struct {
 	tag    string
 	gvk    kschema.GroupVersionKind // of the kind the path is about
 	item   reflect.Type             // its Go type, nil where it is no object with a Go type of ours
-	list   reflect.Type             // of the list's; nil where gvk has none
 
 	body     reflect.Type // nil: none
 	optional bool         // the body may be left out
@@ -30,14 +29,16 @@ type operation struct {
 	returns  reflect.Type // nil: a text
 	created  bool         // may answer 201
 	accepted bool         // may answer 202
-	query    []parameter
-	path     []parameter
+
+	parameters []parameter
 }
 
-// objectBodies are what objects are read and written in.
+// objectBodies are what objects are read in, listBodies what lists and watches are.
 var (
-	objectBodies = []string{"application/json", "application/yaml"}
-	patchBodies  = []string{"application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"}
+	anyBody      = []string{"*/*"}
+	objectBodies = []string{"application/json", "application/yaml", "application/vnd.kubernetes.protobuf"}
+	listBodies   = append(objectBodies[:3:3], "application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch")
+	patchBodies  = []string{"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"}
 )
 
 // operationsOf are the operations of a resource by path.
@@ -45,24 +46,33 @@ func operationsOf(r Resource) map[string][]operation {
 	k := r.Kind
 	base := "/" + groupPath(r.Version)
 	collection := base + "/" + k.Plural
-	word := r.Version.Kind
-	var in []parameter
+	c := caller{v: r.Version, verbs: r.Verbs, plural: k.Plural, word: r.Version.Kind, deleted: k.ReturnsDeleted && k.Plural != "namespaces"}
 	if k.Namespaced {
-		collection, word, in = base+"/namespaces/{namespace}/"+k.Plural, "Namespaced"+word, []parameter{namespaceParameter}
+		collection, c.word, c.in = base+"/namespaces/{namespace}/"+k.Plural, "Namespaced"+r.Version.Kind, []parameter{namespaceParameter}
 	}
-	c := caller{verbs: r.Verbs, v: r.Version, prefix: idPrefix(r.Version), word: word}
-	item := append([]parameter{nameParameter}, in...)
 	all := map[string][]operation{
-		collection:             with(in, c.having("list", c.list("")), c.having("create", c.create()), c.having("deletecollection", c.deleteCollection())),
-		collection + "/{name}": with(item, c.having("get", c.get()), c.having("update", c.put()), c.having("patch", c.patch()), c.having("delete", c.delete())),
+		collection:             served(c.having("list", c.list("")), c.having("create", c.create()), c.having("deletecollection", c.deleteCollection())),
+		collection + "/{name}": served(c.having("get", c.get()), c.having("update", c.put()), c.having("patch", c.patch()), c.having("delete", c.delete())),
 	}
 	if k.Namespaced && slices.Contains(r.Verbs, "list") {
 		everywhere := c
-		everywhere.word = r.Version.Kind
-		all[base+"/"+k.Plural] = with(nil, everywhere.list("ForAllNamespaces"))
+		everywhere.word, everywhere.in = r.Version.Kind, nil
+		all[base+"/"+k.Plural] = []operation{everywhere.list("ForAllNamespaces")}
+	}
+	if slices.Contains(r.Verbs, "watch") {
+		c.watches(all, base)
 	}
 	for _, s := range r.Subresources {
-		all[collection+"/{name}/"+s.Name] = with(item, c.subresource(s)...)
+		at := collection + "/{name}/" + s.Name
+		all[at] = c.subresource(s)
+		if s.Proxied {
+			below := c.subresource(s)
+			for i := range below {
+				below[i].id += "WithPath"
+				below[i].parameters = append(below[i].parameters, pathParameter)
+			}
+			all[at+"/{path}"] = below
+		}
 	}
 	maps.DeleteFunc(all, func(_ string, o []operation) bool { return len(o) == 0 })
 	return all
@@ -76,24 +86,21 @@ func (c caller) having(verb string, o operation) operation {
 	return o
 }
 
-// with gives the operations of a path, but for those that are zero, its parameters.
-func with(path []parameter, operations ...operation) []operation {
-	operations = slices.DeleteFunc(operations, func(o operation) bool { return o.method == "" })
-	for i := range operations {
-		operations[i].path = path
-	}
-	return operations
+// served are the operations but for those that are zero.
+func served(operations ...operation) []operation {
+	return slices.DeleteFunc(operations, func(o operation) bool { return o.method == "" })
 }
 
-// idPrefix is the group and version in operation ids: "CoreV1", "CoordinationV1".
-func idPrefix(v *schema.Version) string { return title(groupWord(v)) + title(v.Version) }
-
-func groupWord(v *schema.Version) string {
-	if v.Group == "" {
+// groupWord is a group in tags: "core", "apps", "rbacAuthorization".
+func groupWord(group string) string {
+	if group == "" {
 		return "core"
 	}
-	word, _, _ := strings.Cut(v.Group, ".")
-	return word
+	words := strings.Split(strings.TrimSuffix(group, ".k8s.io"), ".")
+	for i := range words[1:] {
+		words[i+1] = title(words[i+1])
+	}
+	return strings.Join(words, "")
 }
 
 func title(s string) string {
@@ -107,65 +114,87 @@ func title(s string) string {
 type caller struct {
 	v            *schema.Version
 	verbs        []string
-	prefix, word string
+	plural, word string      // word is the kind in ids: "NamespacedPod"
+	in           []parameter // of the paths: the namespace, if any
+	deleted      bool        // a deletion answers with the object; that of namespaces does too, but upstream says Status
 }
 
-func (c caller) operation(method, action, verb, text string) operation {
+// id is the id of an operation: "readCoreV1NamespacedPodStatus". verb may end in a word that stands after the version.
+func (c caller) id(verb, word, suffix string) string {
+	verb, more, _ := strings.Cut(verb, " ")
+	return verb + title(groupWord(c.v.Group)) + title(c.v.Version) + more + word + suffix
+}
+
+func (c caller) operation(method, action, id, text string) operation {
 	item := deref(c.v.Type())
-	var list reflect.Type
-	if c.v.NewList != nil {
-		list = deref(reflect.TypeOf(c.v.NewList()))
-	}
 	return operation{
-		method: method, action: action, id: verb + c.prefix + c.word, text: text,
-		tag: groupWord(c.v) + "_" + c.v.Version, gvk: c.v.GVK(), item: item, list: list,
-		produces: objectBodies, returns: item,
+		method: method, action: action, id: id, text: text,
+		tag: groupWord(c.v.Group) + "_" + c.v.Version, gvk: c.v.GVK(), item: item,
+		consumes: anyBody, produces: objectBodies, returns: item,
+		parameters: append([]parameter{prettyParameter}, c.in...),
 	}
+}
+
+// object is an operation on one object.
+func (c caller) object(method, verb, text string) operation {
+	o := c.operation(method, method, c.id(verb, c.word, ""), text)
+	o.parameters = append(o.parameters, nameParameter(c.v.Kind))
+	return o
 }
 
 func (c caller) get() operation {
-	return c.operation("get", "get", "read", "read the specified "+c.v.Kind)
+	return c.object("get", "read", "read the specified "+c.v.Kind)
 }
 
 func (c caller) list(suffix string) operation {
-	o := c.operation("get", "list", "list", "list or watch objects of kind "+c.v.Kind)
-	o.id += suffix
-	o.returns = o.list
-	o.produces = append(objectBodies[:2:2], "application/json;stream=watch")
-	o.query = listParameters
+	text := "list objects of kind " + c.v.Kind
+	if slices.Contains(c.verbs, "watch") {
+		text = "list or watch objects of kind " + c.v.Kind
+	}
+	o := c.operation("get", "list", c.id("list", c.word, suffix), text)
+	if c.v.NewList != nil {
+		o.returns = deref(reflect.TypeOf(c.v.NewList()))
+	}
+	o.produces = listBodies
+	o.parameters = append(o.parameters, listParameters()...)
 	return o
 }
 
 func (c caller) create() operation {
-	o := c.operation("post", "post", "create", "create "+article(c.v.Kind))
-	o.body, o.consumes, o.query, o.created, o.accepted = o.item, objectBodies, writeParameters, true, true
+	o := c.operation("post", "post", c.id("create", c.word, ""), "create "+article(c.v.Kind))
+	o.body, o.created, o.accepted = o.item, true, true
+	o.parameters = append(o.parameters, createParameters()...)
 	return o
 }
 
 func (c caller) put() operation {
-	o := c.operation("put", "put", "replace", "replace the specified "+c.v.Kind)
-	o.body, o.consumes, o.query, o.created = o.item, objectBodies, writeParameters, true
+	o := c.object("put", "replace", "replace the specified "+c.v.Kind)
+	o.body, o.created = o.item, true
+	o.parameters = append(o.parameters, updateParameters()...)
 	return o
 }
 
 func (c caller) patch() operation {
-	o := c.operation("patch", "patch", "patch", "partially update the specified "+c.v.Kind)
-	o.body, o.consumes, o.query, o.created = reflect.TypeFor[metav1.Patch](), patchBodies, patchParameters, true
+	o := c.object("patch", "patch", "partially update the specified "+c.v.Kind)
+	o.body, o.consumes, o.created = reflect.TypeFor[metav1.Patch](), patchBodies, true
+	o.parameters = append(o.parameters, patchParameters()...)
 	return o
 }
 
 func (c caller) delete() operation {
-	o := c.operation("delete", "delete", "delete", "delete "+article(c.v.Kind))
-	o.body, o.optional, o.consumes, o.query, o.accepted = reflect.TypeFor[metav1.DeleteOptions](), true, objectBodies, deleteParameters, true
-	o.returns = reflect.TypeFor[metav1.Status]()
+	o := c.object("delete", "delete", "delete "+article(c.v.Kind))
+	o.body, o.optional, o.accepted = reflect.TypeFor[metav1.DeleteOptions](), true, true
+	o.parameters = append(o.parameters, deleteParameters()...)
+	if !c.deleted {
+		o.returns = reflect.TypeFor[metav1.Status]()
+	}
 	return o
 }
 
 func (c caller) deleteCollection() operation {
-	o := c.operation("delete", "deletecollection", "delete", "delete collection of "+c.v.Kind)
-	o.id = "delete" + c.prefix + "Collection" + c.word
-	o.body, o.optional, o.consumes = reflect.TypeFor[metav1.DeleteOptions](), true, objectBodies
-	o.query = append(deleteParameters[:len(deleteParameters):len(deleteParameters)], collectionParameters...)
+	o := c.operation("delete", "deletecollection", c.id("delete Collection", c.word, ""), "delete collection of "+c.v.Kind)
+	o.body, o.optional = reflect.TypeFor[metav1.DeleteOptions](), true
+	o.parameters = append(o.parameters, collectionParameters()...)
 	o.returns = reflect.TypeFor[metav1.Status]()
 	return o
 }
@@ -176,6 +205,14 @@ var methods = map[string]func(caller) operation{
 
 func (c caller) subresource(s schema.Subresource) []operation {
 	var all []operation
+	if s.Proxied {
+		for _, method := range []string{"head", "options"} {
+			o := c.operation(method, "connect", "", "connect "+strings.ToUpper(method)+" requests to "+s.Name+" of "+c.v.Kind)
+			c.connect(&o, s, deref(reflect.TypeOf(s.Options())))
+			o.naming()
+			all = append(all, o)
+		}
+	}
 	for _, verb := range s.Verbs {
 		method, ok := methods[verb]
 		if !ok {
@@ -183,33 +220,49 @@ func (c caller) subresource(s schema.Subresource) []operation {
 		}
 		o := method(c)
 		o.id += title(s.Name)
-		o.text = strings.Replace(o.text, " "+c.v.Kind, " "+s.Name+" of the specified "+c.v.Kind, 1)
-		o.text = strings.Replace(o.text, "the specified "+s.Name, s.Name, 1)
+		o.text = strings.Replace(o.text, " the specified ", " "+s.Name+" of the specified ", 1)
+		if verb == "create" {
+			o.text = "create " + s.Name + " of " + article(c.v.Kind)
+			o.parameters = append(o.parameters, nameParameter(c.v.Kind))
+		}
 		if s.Options != nil {
 			c.connect(&o, s, deref(reflect.TypeOf(s.Options())))
 		} else {
-			c.typed(&o, s)
+			bodyOf(&o, s)
 		}
+		o.naming()
 		all = append(all, o)
 	}
 	return all
 }
 
-// connect makes o a stream or a text, asked for by query.
-func (c caller) connect(o *operation, s schema.Subresource, query reflect.Type) {
-	o.body, o.consumes, o.returns, o.created, o.accepted = nil, nil, nil, false, false
-	o.query, o.produces = queryParameters(query), []string{"*/*"}
-	if s.Body == nil {
-		o.produces = []string{"text/plain"}
-		return
+// naming says of what kind the object is that the path names.
+func (o *operation) naming() {
+	for i, p := range o.parameters {
+		if p.name == "name" && p.in == "path" {
+			o.parameters[i] = nameParameter(o.gvk.Kind)
+		}
 	}
-	o.action = "connect"
-	o.id = "connect" + title(o.method) + c.prefix + c.word + title(s.Name)
-	o.gvk, o.item, o.list = s.Body.GVK(), nil, nil
 }
 
-// typed gives o the type of the subresource's kind where that is not the parent's.
-func (c caller) typed(o *operation, s schema.Subresource) {
+// connect makes o a stream or a text, asked for by query.
+func (c caller) connect(o *operation, s schema.Subresource, query reflect.Type) {
+	o.body, o.returns, o.created, o.accepted = nil, nil, false, false
+	o.parameters = append([]parameter{nameParameter("")}, c.in...)
+	o.parameters = append(o.parameters, queryParameters(query)...)
+	if s.Body == nil {
+		o.produces = append([]string{"text/plain"}, objectBodies...)
+		o.parameters = append(o.parameters, prettyParameter)
+		return
+	}
+	o.consumes, o.produces, o.action = anyBody, anyBody, "connect"
+	o.id = c.id("connect "+title(o.method), c.word, title(s.Name))
+	o.text = "connect " + strings.ToUpper(o.method) + " requests to " + s.Name + " of " + c.v.Kind
+	o.gvk, o.item = s.Body.GVK(), nil
+}
+
+// bodyOf gives o the type of the subresource's kind where that is not the parent's.
+func bodyOf(o *operation, s schema.Subresource) {
 	if s.Body == nil {
 		return
 	}
@@ -218,11 +271,15 @@ func (c caller) typed(o *operation, s schema.Subresource) {
 	if o.body == o.item {
 		o.body = t
 	}
-	o.item, o.list, o.returns = t, nil, t
+	o.item, o.returns = t, t
 }
 
+// article is a kind with its article, which plurals do not have.
 func article(kind string) string {
-	if strings.ContainsAny(kind[:1], "AEIOU") {
+	switch {
+	case strings.HasSuffix(kind, "s") && !strings.HasSuffix(kind, "ss"):
+		return kind
+	case strings.ContainsAny(kind[:1], "AEIOU"):
 		return "an " + kind
 	}
 	return "a " + kind

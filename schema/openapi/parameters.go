@@ -1,74 +1,97 @@
 package openapi
 
 import (
+	"cmp"
 	"reflect"
+	"slices"
 	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // parameter is one of a path or of its query.
 type parameter struct {
 	name, kind, text string // kind: "string", "integer", "boolean"
-	many             bool   // may be repeated
+	in               string // "path", "query"
 }
 
 var (
-	nameParameter      = parameter{name: "name", kind: "string", text: "name of the object"}
-	namespaceParameter = parameter{name: "namespace", kind: "string", text: "object name and auth scope, such as for teams and projects"}
-	prettyParameter    = parameter{name: "pretty", kind: "string", text: "If 'true', the answer is indented."}
-
-	dryRun          = parameter{name: "dryRun", kind: "string", text: "When present, everything is done but storing the change. The one valid value is All."}
-	fieldManager    = parameter{name: "fieldManager", kind: "string", text: "The name of whoever makes this change, at most 128 printable characters. Required for apply patches."}
-	fieldValidation = parameter{name: "fieldValidation", kind: "string", text: "What to do about unknown and duplicate fields: Ignore drops them, Warn (the default) answers with a warning for each, Strict refuses the request."}
-	force           = parameter{name: "force", kind: "boolean", text: "Take fields over from other managers. For apply patches only."}
-
-	writeParameters = []parameter{dryRun, fieldManager, fieldValidation}
-	patchParameters = []parameter{dryRun, fieldManager, fieldValidation, force}
-
-	deleteParameters = []parameter{
-		dryRun,
-		{name: "gracePeriodSeconds", kind: "integer", text: "The seconds before the object is deleted; 0 is at once. The default is the kind's."},
-		{name: "ignoreStoreReadErrorWithClusterBreakingPotential", kind: "boolean", text: "Delete an object that can't be read from the store."},
-		{name: "orphanDependents", kind: "boolean", text: "Deprecated: use propagationPolicy."},
-		{name: "propagationPolicy", kind: "string", text: "Whether and how dependents are deleted: Orphan, Background or Foreground."},
-	}
-	collectionParameters = []parameter{
-		{name: "continue", kind: "string", text: "The token of the next page, from the answer with the page before."},
-		{name: "fieldSelector", kind: "string", text: "Select objects by their fields."},
-		{name: "labelSelector", kind: "string", text: "Select objects by their labels."},
-		{name: "limit", kind: "integer", text: "The most objects a page may have."},
-		{name: "resourceVersion", kind: "string", text: "Which state to read: unset is the latest, 0 is any, a number is that one or a newer."},
-		{name: "resourceVersionMatch", kind: "string", text: "How resourceVersion is meant: Exact or NotOlderThan."},
-		{name: "sendInitialEvents", kind: "boolean", text: "Begin a watch with the objects there are, and mark their end with a bookmark."},
-		{name: "timeoutSeconds", kind: "integer", text: "When the server ends the call, whatever it is doing."},
-	}
-	listParameters = append(collectionParameters[:len(collectionParameters):len(collectionParameters)],
-		parameter{name: "allowWatchBookmarks", kind: "boolean", text: "The client understands events of type BOOKMARK."},
-		parameter{name: "watch", kind: "boolean", text: "Stream the changes instead of listing."},
-	)
+	namespaceParameter = parameter{name: "namespace", kind: "string", in: "path", text: "object name and auth scope, such as for teams and projects"}
+	prettyParameter    = parameter{name: "pretty", kind: "string", in: "query",
+		text: "If 'true', then the output is pretty printed. Defaults to 'false' unless the user-agent indicates a browser or command-line HTTP tool (curl and wget)."}
+	pathParameter = parameter{name: "path", kind: "string", in: "path", text: "path to the resource"}
 )
+
+// nameParameter is the name of an object, of a kind that a path is about.
+func nameParameter(kind string) parameter {
+	return parameter{name: "name", kind: "string", in: "path", text: "name of the " + kind}
+}
+
+func listParameters() []parameter   { return queryParameters(reflect.TypeFor[metav1.ListOptions]()) }
+func createParameters() []parameter { return queryParameters(reflect.TypeFor[metav1.CreateOptions]()) }
+func updateParameters() []parameter { return queryParameters(reflect.TypeFor[metav1.UpdateOptions]()) }
+func patchParameters() []parameter  { return queryParameters(reflect.TypeFor[metav1.PatchOptions]()) }
+func deleteParameters() []parameter { return queryParameters(reflect.TypeFor[metav1.DeleteOptions]()) }
+
+// collectionParameters are those of a deletion of many.
+func collectionParameters() []parameter {
+	return append(deleteParameters(), slices.DeleteFunc(listParameters(), func(p parameter) bool {
+		return p.name == "watch" || p.name == "allowWatchBookmarks"
+	})...)
+}
 
 // queryParameters are the fields of an options type that a URL can carry.
 func queryParameters(t reflect.Type) []parameter {
 	doc := swaggerDoc(t)
 	var all []parameter
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "" {
-			continue
-		}
-		p := parameter{name: name, kind: "string", text: doc[name]}
 		ft := deref(f.Type)
 		if ft.Kind() == reflect.Slice {
-			p.many, ft = true, ft.Elem()
+			ft = ft.Elem()
 		}
+		p := parameter{name: name, in: "query", text: doc[name]}
 		switch ft.Kind() {
+		case reflect.String:
+			p.kind = "string"
 		case reflect.Bool:
 			p.kind = "boolean"
 		case reflect.Int32, reflect.Int64:
 			p.kind = "integer"
 		}
-		all = append(all, p)
+		if name != "" && p.kind != "" {
+			all = append(all, p)
+		}
 	}
 	return all
+}
+
+// sorted orders parameters as documents list them.
+func sorted(all []parameter) []parameter {
+	all = slices.Clone(all)
+	slices.SortFunc(all, func(a, b parameter) int { return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.in, b.in)) })
+	return all
+}
+
+// common splits the parameters of a path's operations in those that all of them have, which the path has, and the others of each.
+func common(operations []operation) (path []parameter, others [][]parameter) {
+	count := map[parameter]int{}
+	for _, o := range operations {
+		for _, p := range o.parameters {
+			count[p]++
+		}
+	}
+	for i, o := range operations {
+		var own []parameter
+		for _, p := range sorted(o.parameters) {
+			switch {
+			case count[p] < len(operations):
+				own = append(own, p)
+			case i == 0:
+				path = append(path, p)
+			}
+		}
+		others = append(others, own)
+	}
+	return path, others
 }

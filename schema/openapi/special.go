@@ -13,20 +13,20 @@ import (
 func specialModel(t reflect.Type, v3 bool) object {
 	switch t {
 	case reflect.TypeFor[metav1.Time]():
-		return object{"type": "string", "format": "date-time", "description": "A time of whole seconds, RFC 3339."}
+		return object{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[metav1.MicroTime]():
-		return object{"type": "string", "format": "date-time", "description": "A time of microseconds, RFC 3339."}
+		return object{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[metav1.Duration]():
-		return object{"type": "string", "description": "A duration as Go writes it: 1h30m, 250ms."}
+		return object{"type": "string"}
 	case reflect.TypeFor[runtime.RawExtension]():
-		return object{"type": "object", "description": "An object of any kind."}
+		return object{"type": "object"}
 	case reflect.TypeFor[metav1.FieldsV1]():
-		return object{"type": "object", "description": "A set of fields as a trie: a key f:<name> is a field, k:<keys> and v:<value> an element of a list, a dot the node itself."}
+		return object{"type": "object"}
 	case reflect.TypeFor[resource.Quantity]():
-		return either(v3, object{"type": "string", "description": "An amount: a number with an optional suffix, binary (Ki, Mi, Gi, Ti, Pi, Ei) or decimal (n, u, m, k, M, G, T, P, E), or an exponent (e3). 100m of CPU is a tenth of a core."},
+		return either(v3, object{"type": "string"},
 			"string", "number")
 	case reflect.TypeFor[intstr.IntOrString]():
-		return either(v3, object{"type": "string", "format": "int-or-string", "description": "A number or a text, such as 8080 or \"http\", 1 or \"25%\"."},
+		return either(v3, object{"type": "string", "format": "int-or-string"},
 			"integer", "string")
 	}
 	return nil

@@ -1,90 +1,122 @@
 package openapi
 
-import "reflect"
+import (
+	"encoding/base64"
+	"encoding/json"
+	"hash/fnv"
+	"strings"
+
+	"k8s.io/kube-openapi/pkg/validation/spec"
+)
 
 // pathV2 writes the operations of one path for Swagger 2.0.
-func pathV2(m *models, operations []operation) object {
+func (s *shared) pathV2(m *models, operations []operation) (object, error) {
+	path, others := common(operations)
 	item := object{}
-	for _, o := range operations {
-		o.register(m)
-		parameters := []any{}
+	for i, o := range operations {
+		var own []object
 		if o.body != nil {
-			parameters = append(parameters, object{"name": "body", "in": "body", "required": !o.optional, "schema": m.ref(o.body)})
+			body := object{"name": "body", "in": "body", "schema": m.ref(o.body)}
+			if !o.optional {
+				body["required"] = true
+			}
+			own = append(own, body)
 		}
-		for _, p := range o.query {
-			parameters = append(parameters, p.v2("query"))
+		for _, p := range others[i] {
+			own = append(own, p.v2())
 		}
 		op := o.common()
 		op["schemes"] = []string{"https"}
 		op["produces"] = o.produces
-		op["parameters"] = parameters
+		if o.consumes != nil {
+			op["consumes"] = o.consumes
+		}
 		op["responses"] = o.responses(func(description string) object {
 			return object{"description": description, "schema": o.returned(m)}
 		})
-		if o.consumes != nil {
-			op["consumes"] = o.consumes
-		} else {
-			op["consumes"] = []string{"*/*"}
+		if err := s.set(op, own); err != nil {
+			return nil, err
 		}
 		item[o.method] = op
-		item["parameters"] = pathParameters(o.path, parameter.v2)
 	}
-	return item
-}
-
-func pathParameters(path []parameter, write func(p parameter, in string) object) []any {
-	var all []any
+	var all []object
 	for _, p := range path {
-		o := write(p, "path")
-		o["required"] = true
-		all = append(all, o)
+		all = append(all, p.v2())
 	}
-	return append(all, write(prettyParameter, "query"))
+	return item, s.set(item, all)
 }
 
-func (p parameter) v2(in string) object {
-	o := object{"name": p.name, "in": in, "description": p.text, "uniqueItems": true, "type": p.kind}
-	if p.many {
-		o["type"], o["items"], o["collectionFormat"] = "array", object{"type": p.kind}, "multi"
-		delete(o, "uniqueItems")
+func (p parameter) v2() object {
+	o := object{"name": p.name, "in": p.in, "description": p.text, "uniqueItems": true, "type": p.kind}
+	if p.in == "path" {
+		o["required"] = true
 	}
 	return o
 }
 
-// register marks the models of o's kinds as bodies of kinds.
-func (o operation) register(m *models) {
-	if o.item != nil {
-		m.kind(o.item, o.gvk)
-	}
-	if o.list != nil {
-		list := o.gvk
-		list.Kind = o.list.Name()
-		m.kind(o.list, list)
-	}
-	for _, t := range []reflect.Type{o.body, o.returns} {
-		switch {
-		case t == nil:
-		case t.Name() == "DeleteOptions":
-			options := o.gvk
-			options.Kind = "DeleteOptions"
-			m.kind(t, options)
-		case t.Name() == "Status":
-			options := o.gvk
-			options.Group, options.Version, options.Kind = "", "v1", "Status"
-			m.kind(t, options)
+// shared are the parameters that a document has once, by name, and their names by content.
+type shared struct {
+	parameters object
+	names      map[string]string
+}
+
+// set gives in, an operation or a path, its parameters: references to the shared ones but for those that clients look for in place.
+func (s *shared) set(in object, parameters []object) error {
+	var all []object
+	for _, p := range parameters {
+		name, err := s.name(p)
+		if err != nil {
+			return err
 		}
+		if name != "" {
+			p = object{"$ref": "#/parameters/" + name}
+		}
+		all = append(all, p)
 	}
+	if len(all) > 0 {
+		in["parameters"] = all
+	}
+	return nil
+}
+
+// name is that of a shared parameter; "": it is written where it is used. kubectl before 1.28 looks for dryRun and fieldValidation.
+func (s *shared) name(p object) (string, error) {
+	name := p["name"].(string)
+	if body, ok := p["schema"].(object); ok && !strings.HasPrefix(body["$ref"].(string), "#/definitions/io.k8s.apimachinery") {
+		return "", nil
+	}
+	if name == "name" || p["in"] == "query" && (name == "fieldValidation" || name == "dryRun") {
+		return "", nil
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return "", err
+	}
+	if known := s.names[string(text)]; known != "" {
+		return known, nil
+	}
+	var one spec.Parameter // its form is hashed
+	if err := json.Unmarshal(text, &one); err != nil {
+		return "", err
+	}
+	form, err := json.Marshal(one)
+	if err != nil {
+		return "", err
+	}
+	h := fnv.New64()
+	h.Write(form)
+	full := name + "-" + base64.RawURLEncoding.EncodeToString(h.Sum(nil))[:8]
+	s.parameters[full], s.names[string(text)] = p, full
+	return full, nil
 }
 
 // common is what both versions write of o alike.
 func (o operation) common() object {
-	return object{
-		"operationId":         o.id,
-		"description":         o.text,
-		"tags":                []string{o.tag},
-		"x-kubernetes-action": o.action,
-		gvkExtension:          gvkObject(o.gvk),
+	all := object{"operationId": o.id, "description": o.text, "tags": []string{o.tag}}
+	if o.action != "" {
+		all["x-kubernetes-action"], all[gvkExtension] = o.action, gvkObject(o.gvk)
 	}
+	return all
 }
 
 // responses are those of o, each written by write.

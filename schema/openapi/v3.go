@@ -2,35 +2,39 @@ package openapi
 
 // pathV3 writes the operations of one path for OpenAPI 3.0.
 func pathV3(m *models, operations []operation) object {
+	path, others := common(operations)
 	item := object{}
-	for _, o := range operations {
-		o.register(m)
+	for i, o := range operations {
 		op := o.common()
-		if len(o.query) > 0 {
-			var parameters []any
-			for _, p := range o.query {
-				parameters = append(parameters, p.v3("query"))
-			}
-			op["parameters"] = parameters
-		}
+		setV3(op, others[i])
 		if o.body != nil {
-			op["requestBody"] = object{"required": !o.optional, "content": contentV3(o.consumes, m.ref(o.body))}
+			body := object{"content": contentV3(o.consumes, m.ref(o.body))}
+			if !o.optional {
+				body["required"] = true
+			}
+			op["requestBody"] = body
 		}
 		op["responses"] = o.responses(func(description string) object {
 			return object{"description": description, "content": contentV3(o.produces, o.returned(m))}
 		})
 		item[o.method] = op
-		item["parameters"] = pathParameters(o.path, parameter.v3)
 	}
+	setV3(item, path)
 	return item
 }
 
-func (p parameter) v3(in string) object {
-	s := object{"type": p.kind, "uniqueItems": true}
-	if p.many {
-		s = object{"type": "array", "items": object{"type": p.kind}}
+func setV3(in object, parameters []parameter) {
+	var all []object
+	for _, p := range parameters {
+		o := object{"name": p.name, "in": p.in, "description": p.text, "schema": object{"type": p.kind, "uniqueItems": true}}
+		if p.in == "path" {
+			o["required"] = true
+		}
+		all = append(all, o)
 	}
-	return object{"name": p.name, "in": in, "description": p.text, "schema": s}
+	if len(all) > 0 {
+		in["parameters"] = all
+	}
 }
 
 func contentV3(types []string, s object) object {

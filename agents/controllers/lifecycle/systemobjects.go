@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
+
+	networkingv1 "k8s.io/api/networking/v1"
 
 	"gantry/agents/controllers/controller"
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/flowcontrol"
+	"gantry/schema/networking"
 	"gantry/schema/scheduling"
 )
 
@@ -22,8 +26,8 @@ type systemObject struct {
 	object schema.Object
 }
 
-// systemObjects are all of them, by "<plural>/<name>".
-func systemObjects() map[string]systemObject {
+// systemObjects are all of them, by "<plural>/<name>". services is the range of cluster IPs; where it is not valid there is no ServiceCIDR.
+func systemObjects(services netip.Prefix) map[string]systemObject {
 	all := map[string]systemObject{}
 	add := func(o systemObject) { all[o.kind.Plural+"/"+o.object.GetName()] = o }
 	for _, class := range scheduling.SystemClasses() {
@@ -35,13 +39,21 @@ func systemObjects() map[string]systemObject {
 	for _, level := range flowcontrol.MandatoryPriorityLevels() {
 		add(systemObject{flowcontrol.PriorityLevelConfiguration, level})
 	}
+	if services.IsValid() {
+		cidr := &networkingv1.ServiceCIDR{Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{services.Masked().String()}}}
+		cidr.Name = "kubernetes"
+		add(systemObject{networking.ServiceCIDR, cidr})
+	}
 	return all
 }
 
 // NewSystemObjects creates the objects that every cluster has, at the start and again when they are deleted. Its keys are those of
 // systemObjects.
-func NewSystemObjects(e *controller.Env) controller.Reconciler {
-	all := systemObjects()
+func NewSystemObjects(services netip.Prefix) func(*controller.Env) controller.Reconciler {
+	return func(e *controller.Env) controller.Reconciler { return newSystemObjects(e, systemObjects(services)) }
+}
+
+func newSystemObjects(e *controller.Env, all map[string]systemObject) controller.Reconciler {
 	r := controller.Reconciler{
 		Run: e.EnqueueOnce(slices.Collect(maps.Keys(all))...),
 		Reconcile: func(ctx context.Context, key string) (time.Duration, error) {

@@ -7,6 +7,7 @@ import (
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/flowcontrol"
+	"gantry/schema/networking"
 	"gantry/schema/scheduling"
 )
 
@@ -17,6 +18,7 @@ func TestSystemObjects(t *testing.T) {
 		for name, k := range map[string]*schema.Kind{
 			"system-node-critical": scheduling.PriorityClass, "system-cluster-critical": scheduling.PriorityClass,
 			"exempt": flowcontrol.FlowSchema, "catch-all": flowcontrol.PriorityLevelConfiguration,
+			"kubernetes": networking.ServiceCIDR,
 		} {
 			if _, err := c.Registry.Get(c.Context, k, "", name, "0"); err != nil {
 				return k.Kind + " " + name
@@ -24,7 +26,7 @@ func TestSystemObjects(t *testing.T) {
 		}
 		return ""
 	}
-	kinds := []*schema.Kind{scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration}
+	kinds := []*schema.Kind{scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR}
 	c.Until(there, kinds...)
 	gone, _, err := c.Registry.Delete(c.Context, flowcontrol.FlowSchema, "", "exempt", registry.DeleteOptions{})
 	if err != nil {

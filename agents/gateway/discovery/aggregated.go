@@ -76,7 +76,7 @@ func (d *Documents) aggregated(in func(group string) bool) *apidiscoveryv2.APIGr
 		for _, v := range g.versions {
 			gv := kschema.GroupVersion{Group: g.name, Version: v}
 			one.Versions = append(one.Versions, apidiscoveryv2.APIVersionDiscovery{
-				Version: v, Resources: discoveryRows(gv, d.lists[gv].APIResources), Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
+				Version: v, Resources: discoveryRows(d.lists[gv].APIResources), Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
 			})
 		}
 		list.Items = append(list.Items, one)
@@ -85,14 +85,11 @@ func (d *Documents) aggregated(in func(group string) bool) *apidiscoveryv2.APIGr
 }
 
 // discoveryRows turns plain rows (pods, pods/log) into nested ones. rows are sorted, so a resource stands before its
-// subresources.
-func discoveryRows(gv kschema.GroupVersion, rows []metav1.APIResource) []apidiscoveryv2.APIResourceDiscovery {
+// subresources. Kinds of the list's own group and version are written without them, as Kubernetes does.
+func discoveryRows(rows []metav1.APIResource) []apidiscoveryv2.APIResourceDiscovery {
 	var out []apidiscoveryv2.APIResourceDiscovery
 	for _, row := range rows {
-		kind := metav1.GroupVersionKind{Group: gv.Group, Version: gv.Version, Kind: row.Kind}
-		if row.Version != "" {
-			kind.Group, kind.Version = row.Group, row.Version
-		}
+		kind := metav1.GroupVersionKind{Group: row.Group, Version: row.Version, Kind: row.Kind}
 		resource, sub, nested := strings.Cut(row.Name, "/")
 		if nested {
 			if n := len(out); n > 0 && out[n-1].Resource == resource {

@@ -37,6 +37,9 @@ func New(resources []*request.Resource, advertised func() netip.AddrPort, versio
 			l = &metav1.APIResourceList{
 				TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv.String(),
 			}
+			if gv.Group == "" {
+				l.APIVersion = "" // as in Kubernetes
+			}
 			d.lists[gv] = l
 			d.addVersion(gv)
 		}

@@ -14,7 +14,7 @@ import (
 // ServedVersion is the Kubernetes whose API is served; gitCommit is the build's own revision.
 func ServedVersion() version.Info {
 	v := version.Info{
-		Major: "1", Minor: "36", GitVersion: "v1.36.3+gantry", GitTreeState: "clean",
+		Major: "1", Minor: "36", EmulationMajor: "1", EmulationMinor: "36", MinCompatibilityMajor: "1", MinCompatibilityMinor: "35", GitVersion: "v1.36.3+gantry", GitTreeState: "clean",
 		GoVersion: runtime.Version(), Compiler: runtime.Compiler, Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 	build, ok := debug.ReadBuildInfo()

@@ -33,29 +33,25 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// Handlers serve what a pod's kubelet answers.
+// Handlers serve what a pod's kubelet, a pod, a service or a node answers.
 type Handlers struct {
 	reg      reader
 	kubelets *kubelets
+	backends *http.Transport
 	log      *slog.Logger
 }
 
 func New(cfg Config) *Handlers {
-	return &Handlers{reg: cfg.Registry, kubelets: newKubelets(cfg), log: cfg.Log}
+	return &Handlers{reg: cfg.Registry, kubelets: newKubelets(cfg), backends: newBackendTransport(), log: cfg.Log}
 }
 
 // Stream connects a client with the kubelet of a pod for exec, attach or portforward. The client asks for an upgrade to SPDY or
 // WebSocket; the kubelet's 101 makes the two connections one. Any other answer of the kubelet ends the
 // request: redirects are not followed and no connection stays half upgraded.
 func (s *Handlers) Stream(w http.ResponseWriter, r *request.Request) error {
-	var texts []string
-	opts := request.WriteOptions{}.For(r)
-	opts.Warn = encode.CollectWarnings(&texts)
-	err := s.reg.Admit(r.Context(), admit.Connect, r.Kind, r.Scope(), r.Name, connectOptions(r), nil, opts)
-	if err != nil {
+	if err := s.admit(w, r); err != nil {
 		return err
 	}
-	encode.Warnings(w, texts)
 	pod, err := s.podOf(r.Context(), r)
 	if err != nil {
 		return err
@@ -83,6 +79,19 @@ func (s *Handlers) Stream(w http.ResponseWriter, r *request.Request) error {
 	defer cancel()
 	defer context.AfterFunc(request.Stopping(ctx), cancel)()
 	s.kubeletProxy(r, u).ServeHTTP(w, r.WithContext(ctx))
+	return nil
+}
+
+// admit asks admission whether the connection may be made.
+func (s *Handlers) admit(w http.ResponseWriter, r *request.Request) error {
+	var texts []string
+	opts := request.WriteOptions{}.For(r)
+	opts.Warn = encode.CollectWarnings(&texts)
+	err := s.reg.Admit(r.Context(), admit.Connect, r.Kind, r.Scope(), r.Name, connectOptions(r), nil, opts)
+	if err != nil {
+		return err
+	}
+	encode.Warnings(w, texts)
 	return nil
 }
 

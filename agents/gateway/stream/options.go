@@ -21,6 +21,12 @@ func connectOptions(r *request.Request) runtime.Object {
 	case *corev1.PodAttachOptions:
 		o.Stdin, o.Stdout, o.Stderr, o.TTY = flag("stdin"), flag("stdout"), flag("stderr"), flag("tty")
 		o.Container = r.Query.Get("container")
+	case *corev1.PodProxyOptions:
+		o.Path = r.Rest
+	case *corev1.ServiceProxyOptions:
+		o.Path = r.Rest
+	case *corev1.NodeProxyOptions:
+		o.Path = r.Rest
 	case *corev1.PodPortForwardOptions:
 		for _, text := range r.Query["ports"] {
 			if port, err := strconv.ParseInt(text, 10, 32); err == nil {

@@ -45,8 +45,12 @@ func containerConfig(in ContainerConfig, node, seccompDir string, f features) (d
 		Resources:   dockerResources(in.Resources, f),
 	}
 	namespaces(host, in.Pod)
-	if in.Pod.Spec.ShareProcessNamespace != nil && *in.Pod.Spec.ShareProcessNamespace && !in.Pod.Spec.HostPID {
+	switch shares := in.Pod.Spec.ShareProcessNamespace; {
+	case in.Pod.Spec.HostPID:
+	case shares != nil && *shares:
 		host.PidMode = container.PidMode(join)
+	case in.Target != "":
+		host.PidMode = container.PidMode("container:" + in.Target)
 	}
 	if f.jsonLogs {
 		host.LogConfig = container.LogConfig{Type: "json-file", Config: logOptions}

@@ -113,6 +113,7 @@ type ContainerConfig struct {
 	Pod       *corev1.Pod
 	Container *corev1.Container
 	Sandbox   string // ID
+	Target    string // ID of the container whose process namespace it joins; "": it has its own, or the pod's
 	Attempt   int
 	Backoff   time.Duration // after this attempt's end; kept on the container
 	Grace     int64         // seconds; kept on the container

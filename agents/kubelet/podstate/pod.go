@@ -17,6 +17,7 @@ const (
 	RoleInit    Role = iota // runs to its end before what follows
 	RoleSidecar             // an init container with restartPolicy Always: runs beside what follows
 	RoleApp
+	RoleEphemeral // added to a running pod; runs once
 )
 
 // Member is a container of a pod with its role.
@@ -25,7 +26,7 @@ type Member struct {
 	Role Role
 }
 
-// Members are the pod's containers in the order they start.
+// Members are the pod's containers in the order they start, without ephemeral ones.
 func Members(pod *corev1.Pod) []Member {
 	var all []Member
 	for i := range pod.Spec.InitContainers {
@@ -42,9 +43,31 @@ func Members(pod *corev1.Pod) []Member {
 	return all
 }
 
+// Ephemeral are the containers that were added to the pod. Nothing of it waits for them or ends with them.
+func Ephemeral(pod *corev1.Pod) []Member {
+	var all []Member
+	for i := range pod.Spec.EphemeralContainers {
+		all = append(all, Member{(*corev1.Container)(&pod.Spec.EphemeralContainers[i].EphemeralContainerCommon), RoleEphemeral})
+	}
+	return all
+}
+
+// AllMembers are Members, then Ephemeral.
+func AllMembers(pod *corev1.Pod) []Member { return append(Members(pod), Ephemeral(pod)...) }
+
+// TargetOf is the container whose processes an ephemeral one sees; "": its own alone.
+func TargetOf(pod *corev1.Pod, name string) string {
+	for i := range pod.Spec.EphemeralContainers {
+		if c := &pod.Spec.EphemeralContainers[i]; c.Name == name {
+			return c.TargetContainerName
+		}
+	}
+	return ""
+}
+
 // MemberNamed finds a container by its name; ok is false where there is none.
 func MemberNamed(pod *corev1.Pod, name string) (m Member, ok bool) {
-	for _, m := range Members(pod) {
+	for _, m := range AllMembers(pod) {
 		if m.Name == name {
 			return m, true
 		}
@@ -55,6 +78,8 @@ func MemberNamed(pod *corev1.Pod, name string) (m Member, ok bool) {
 // Restarts tells whether a container of that role is started again after it ended with code.
 func Restarts(policy corev1.RestartPolicy, r Role, code int) bool {
 	switch {
+	case r == RoleEphemeral:
+		return false
 	case r == RoleSidecar:
 		return true
 	case r == RoleInit:
@@ -99,7 +124,7 @@ func LongName(pod *corev1.Pod) string {
 
 // StatusNamed is what the API knows of a container, nil where that is nothing.
 func StatusNamed(pod *corev1.Pod, name string) *corev1.ContainerStatus {
-	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses} {
 		for i := range list {
 			if list[i].Name == name {
 				return &list[i]

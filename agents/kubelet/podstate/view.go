@@ -60,7 +60,7 @@ func (v View) Ending() bool {
 
 // AllStopped tells whether no container of the pod runs, nor is being started or stopped.
 func (v View) AllStopped() bool {
-	for _, m := range Members(v.Pod) {
+	for _, m := range AllMembers(v.Pod) {
 		if v.Busy[m.Name] {
 			return false
 		}
@@ -71,7 +71,7 @@ func (v View) AllStopped() bool {
 // Running are the containers that run, in the order of the pod's spec; unknown ones first.
 func (v View) Running() []*engine.ContainerStatus {
 	order := map[string]int{}
-	for i, m := range Members(v.Pod) {
+	for i, m := range AllMembers(v.Pod) {
 		order[m.Name] = i + 1
 	}
 	var all []*engine.ContainerStatus

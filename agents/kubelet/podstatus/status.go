@@ -43,6 +43,12 @@ func Of(v podstate.View, x Facts) corev1.PodStatus {
 	s := *pod.Status.DeepCopy()
 	b := &statusBuilder{View: v, Facts: x}
 	s.InitContainerStatuses, s.ContainerStatuses = nil, nil
+	s.EphemeralContainerStatuses = nil
+	for _, m := range podstate.Ephemeral(pod) {
+		c := b.container(m)
+		c.Started, c.Ready = nil, false // no probe tells
+		s.EphemeralContainerStatuses = append(s.EphemeralContainerStatuses, c)
+	}
 	for _, m := range podstate.Members(pod) {
 		c := b.container(m)
 		if m.Role == podstate.RoleApp {

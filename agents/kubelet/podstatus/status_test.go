@@ -165,6 +165,31 @@ func TestPodStatus(t *testing.T) {
 	}
 }
 
+// Ephemeral containers have a status and change nothing else of the pod's.
+func TestEphemeralStatus(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		d    *engine.ContainerStatus
+		want string
+	}{
+		{"to come", nil, "ContainerCreating"}, {"running", runs("d", 0), "running"}, {"ended", endedAgo("d", 0, 2, 0), "Error:2"},
+	} {
+		pod := podOf(corev1.RestartPolicyAlways, "a")
+		pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "d", Image: "i"}}}
+		list := []*engine.ContainerStatus{runs("a", 0)}
+		if tc.d != nil {
+			list = append(list, tc.d)
+		}
+		s := Of(viewOf(pod, list...), Facts{})
+		if got := brief(s); got != "Running a=running,ready" {
+			t.Errorf("%s: the pod is %s", tc.name, got)
+		}
+		if len(s.EphemeralContainerStatuses) != 1 || briefState(s.EphemeralContainerStatuses[0]) != tc.want || s.EphemeralContainerStatuses[0].Started != nil {
+			t.Errorf("%s: got %+v, want %s", tc.name, s.EphemeralContainerStatuses, tc.want)
+		}
+	}
+}
+
 func pastDeadline(v *podstate.View, _ *Facts) {
 	v.Failure = &podstate.Failure{Reason: "DeadlineExceeded"}
 }
