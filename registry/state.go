@@ -2,7 +2,10 @@ package registry
 
 import (
 	"context"
+	"strings"
 	"sync"
+
+	"k8s.io/apimachinery/pkg/api/validation/path"
 
 	"gantry/registry/store"
 	"gantry/schema"
@@ -26,6 +29,12 @@ type target struct {
 }
 
 func targetOf(k *schema.Kind, namespace, name string) (target, error) {
+	if name == "" {
+		return target{}, newError(k, name, BadRequest, "Name parameter required.")
+	}
+	if wrong := path.IsValidPathSegmentName(name); len(wrong) > 0 {
+		return target{}, newError(k, name, BadRequest, "Name parameter invalid: %q: %s", name, strings.Join(wrong, ";"))
+	}
 	if !keyable(k, namespace, name) {
 		return target{}, newError(k, name, BadRequest, "%q is no name of a %s in namespace %q", name, k.Kind, namespace)
 	}

@@ -12,6 +12,7 @@ import (
 	"gantry/schema/flowcontrol"
 	"gantry/schema/networking"
 	"gantry/schema/scheduling"
+	"gantry/schema/storage"
 )
 
 // table is every controller there is. Order means nothing.
@@ -89,6 +90,22 @@ func table(cfg Config) []controller.Controller {
 			Name: "podgc", Doc: "pods that have ended, lost their node or never got one",
 			Reads: only(core.Pod, core.Node), Writes: only(core.Pod),
 			Workers: 1, New: lifecycle.NewPodGC(cfg.TerminatedPodThreshold),
+		},
+		{
+			Name: "pvcprotection", Doc: "claims that are being deleted and that no pod uses", EventSource: "persistentvolumeclaim-protection-controller",
+			Reads: only(core.PersistentVolumeClaim, core.Pod), Writes: only(core.PersistentVolumeClaim),
+			Workers: 1, New: lifecycle.NewClaimProtection,
+		},
+		{
+			Name: "pvprotection", Doc: "volumes that are being deleted and are not bound", EventSource: "persistentvolume-protection-controller",
+			Reads: only(core.PersistentVolume), Writes: only(core.PersistentVolume),
+			Workers: 1, New: lifecycle.NewVolumeProtection,
+		},
+		{
+			Name: "vacprotection", Doc: "volume attributes classes that are being deleted and not used", EventSource: "volumeattributesclass-protection-controller",
+			Reads:   only(storage.VolumeAttributesClass, core.PersistentVolumeClaim, core.PersistentVolume),
+			Writes:  only(storage.VolumeAttributesClass),
+			Workers: 1, New: lifecycle.NewAttributesClassProtection,
 		},
 		{
 			Name: "eventgc", Doc: "events that last happened more than an hour ago",

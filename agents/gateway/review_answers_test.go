@@ -41,6 +41,8 @@ func TestReviewsAnswerAsKubernetes(t *testing.T) {
 		{"one of two", self, `{"spec":{"resourceAttributes":{"fieldSelector":{"requirements":[{"key":"a","operator":"In","values":["b"]},{"key":"a","operator":"Exists"}]}}}}`, 201, `"evaluationError":"spec.resourceAttributes.fieldSelector partially ignored due to parse error"`, ""},
 		{"raw", self, `{"spec":{"resourceAttributes":{"fieldSelector":{"rawSelector":"a=b"},"labelSelector":{"rawSelector":"a in"}}}}`, 201, `"evaluationError":"spec.resourceAttributes.labelSelector ignored due to parse error"`, ""},
 		{"no target", bindings, `{"metadata":{"name":"p"},"target":{"kind":"Pod"}}`, 500, `"message":"[target.kind: Unsupported value: \"Pod\": supported values: \"Node\", \"\u003cempty\u003e\", target.name: Required value]","code":500`, "reason"},
+		{"no name", bindings, `{"target":{"name":"a"}}`, 400, `"message":"Name parameter required."`, ""},
+		{"a bad name", bindings, `{"metadata":{"name":"a/b"},"target":{"name":"a"}}`, 400, `Name parameter invalid: \"a/b\": may not contain '/'`, ""},
 		{"no pod", bindings, `{"metadata":{"name":"p"},"target":{"name":"../a"}}`, 404, `pods \"p\" not found`, ""},
 	} {
 		a := c.ask(admin, "POST", tt.path, tt.body, "Content-Type: application/json")

@@ -19,6 +19,8 @@ func BuiltIn() Rules {
 			resource("pods", Create, Update), addTolerations, nil},
 		{"DefaultStorageClass", "a new claim that names no storage class has the default one",
 			resource("persistentvolumeclaims", Create), setStorageClass, nil},
+		{"StorageObjectInUseProtection", "claims, volumes and volume attributes classes stay while they are used",
+			wantsProtection, protectStorage, nil},
 		{"PersistentVolumeClaimResize", "a claim grows where it is bound and its storage class lets it",
 			resource("persistentvolumeclaims", Update), nil, checkResize},
 		{"RuntimeClass", "a pod gets the overhead, node selector and tolerations of its runtime class, which exists",

@@ -1,6 +1,7 @@
 package admit_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -11,8 +12,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry/admit"
+	"gantry/schema"
 	"gantry/schema/core"
 	"gantry/schema/networking"
+	"gantry/schema/storage"
 )
 
 // made is the metadata of a class that was made at a second, with an annotation.
@@ -48,6 +51,26 @@ func TestClaimIsGivenItsStorageClass(t *testing.T) {
 	for _, c := range []*corev1.PersistentVolumeClaim{named, annotated} {
 		if err := create(t, w, core.PersistentVolumeClaim, c); err != nil || c.Spec.StorageClassName != nil && *c.Spec.StorageClassName != "" {
 			t.Errorf("a claim with a class of its own: %+v, %v", c.Spec, err)
+		}
+	}
+}
+
+func TestStorageIsProtected(t *testing.T) {
+	w := cluster()
+	pvc, pv, class := newClaim("1Gi"), &corev1.PersistentVolume{}, &storagev1.VolumeAttributesClass{}
+	pvc.Finalizers = []string{"example.com/x", "kubernetes.io/pvc-protection"}
+	for _, tt := range []struct {
+		kind *schema.Kind
+		obj  schema.Object
+		want string
+	}{
+		{core.PersistentVolumeClaim, pvc, "example.com/x kubernetes.io/pvc-protection"},
+		{core.PersistentVolume, pv, "kubernetes.io/pv-protection"},
+		{storage.VolumeAttributesClass, class, "kubernetes.io/vac-protection"},
+		{storage.StorageClass, &storagev1.StorageClass{}, ""},
+	} {
+		if err := create(t, w, tt.kind, tt.obj); err != nil || strings.Join(tt.obj.GetFinalizers(), " ") != tt.want {
+			t.Errorf("%s: %v, %v, want %q", tt.kind.Kind, tt.obj.GetFinalizers(), err, tt.want)
 		}
 	}
 }

@@ -66,7 +66,9 @@ func Parse(k *schema.Kind, v *schema.Version, namespace, labelText, fieldText st
 func (s *Selector) checkFields(k *schema.Kind, v *schema.Version) error {
 	for _, req := range s.fields.Requirements() {
 		known := slices.ContainsFunc(v.Fields, func(f schema.Field) bool { return f.Path == req.Field })
-		if known || req.Field == "metadata.name" || (req.Field == "metadata.namespace" && k.Namespaced) {
+		// Where Kubernetes has no list of a kind's fields, a namespace may be asked for although there is none.
+		namespace := req.Field == "metadata.namespace" && (k.Namespaced || len(v.Fields) == 0 && !v.IsUnstructured())
+		if known || req.Field == "metadata.name" || namespace {
 			continue
 		}
 		if len(v.Fields) > 0 {

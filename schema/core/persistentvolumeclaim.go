@@ -11,6 +11,12 @@ import (
 	"gantry/schema"
 )
 
+// ClaimProtection and VolumeProtection are the finalizers that keep a claim and a volume while they are used.
+const (
+	ClaimProtection  = "kubernetes.io/pvc-protection"
+	VolumeProtection = "kubernetes.io/pv-protection"
+)
+
 // PersistentVolumeClaim is the kind of persistentvolumeclaims.
 var PersistentVolumeClaim = &schema.Kind{
 	Version: schema.Version{

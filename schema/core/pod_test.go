@@ -166,7 +166,7 @@ spec:
       requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [{matchExpressions: [{key: failure-domain.beta.kubernetes.io/zone, operator: In, values: [a]}]}]}
       preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {matchExpressions: [{key: node-role.kubernetes.io/master, operator: In, values: ["a b"]}]}}]
   topologySpreadConstraints: [{topologyKey: beta.kubernetes.io/instance-type}]
-  imagePullSecrets: [{name: x}, {name: x}]
+  imagePullSecrets: [{}, {name: x}, {name: x}]
   containers:
   - name: c
     env: [{name: A, value: a}, {name: A, value: "$(A)b"}, {name: A, value: c}]
@@ -183,7 +183,8 @@ spec:
 		`spec.topologySpreadConstraints[0].topologyKey: beta.kubernetes.io/instance-type is deprecated since v1.17; use "node.kubernetes.io/instance-type" instead`,
 		"spec.topologySpreadConstraints[0].labelSelector: a null labelSelector results in matching no pod",
 		"spec.volumes[0].gitRepo: deprecated in v1.11, and disabled by default in v1.33+",
-		`spec.imagePullSecrets[1].name: duplicate name "x"`,
+		`spec.imagePullSecrets[2].name: duplicate name "x"`,
+		`spec.imagePullSecrets[0].name: invalid empty name ""`,
 		`spec.containers[0].resources.limits[memory]: fractional byte value "1m" is invalid, must be an integer`,
 		`spec.containers[0].env[2]: hides previous definition of "A", which may be dropped when using apply`,
 		"spec.containers[0].ports[1]: duplicate port definition with spec.containers[0].ports[0]",

@@ -33,6 +33,8 @@ func defaultService(svc *corev1.Service) {
 	switch spec.Type {
 	case corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer:
 		SetIfNil(&spec.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
+	case corev1.ServiceTypeExternalName:
+		spec.InternalTrafficPolicy = nil // Kubernetes hides it where it has no meaning
 	}
 	if spec.Type == corev1.ServiceTypeLoadBalancer {
 		SetIfNil(&spec.AllocateLoadBalancerNodePorts, true)

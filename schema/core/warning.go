@@ -156,10 +156,12 @@ func (w *podWarner) lists(spec *corev1.PodSpec) {
 		if seen[s.Name] {
 			w.say(p, "duplicate name %q", s.Name)
 		}
-		if s.Name == "" {
-			w.say(p, "invalid empty name %q", s.Name)
-		}
 		seen[s.Name] = true
+	}
+	for i, s := range spec.ImagePullSecrets {
+		if s.Name == "" {
+			w.say(w.spec.Child("imagePullSecrets").Index(i).Child("name"), "invalid empty name %q", s.Name)
+		}
 	}
 }
 

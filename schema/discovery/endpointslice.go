@@ -35,6 +35,12 @@ var EndpointSlice = &schema.Kind{
 }
 
 func defaultEndpointSlice(s *discoveryv1.EndpointSlice) {
+	if len(s.Endpoints) == 0 {
+		s.Endpoints = nil // as Kubernetes' storage has it: an empty list is null
+	}
+	if len(s.Ports) == 0 {
+		s.Ports = nil
+	}
 	for i := range s.Ports {
 		p := &s.Ports[i]
 		if p.Name == nil {

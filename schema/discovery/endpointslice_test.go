@@ -80,3 +80,10 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+func TestEmptyListsAreNull(t *testing.T) {
+	s := &discoveryv1.EndpointSlice{Endpoints: []discoveryv1.Endpoint{}, Ports: []discoveryv1.EndpointPort{}}
+	if EndpointSlice.Default(s); s.Endpoints != nil || s.Ports != nil {
+		t.Errorf("endpoints %v, ports %v, want null as Kubernetes shows them", s.Endpoints, s.Ports)
+	}
+}

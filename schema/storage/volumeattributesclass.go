@@ -8,6 +8,9 @@ import (
 	"gantry/schema"
 )
 
+// AttributesClassProtection is the finalizer that keeps a class while it is used.
+const AttributesClassProtection = "kubernetes.io/vac-protection"
+
 // VolumeAttributesClass is the kind of volumeattributesclasses.
 var VolumeAttributesClass = &schema.Kind{
 	Version: schema.Version{

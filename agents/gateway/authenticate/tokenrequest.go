@@ -62,7 +62,7 @@ func (n *Authenticator) CreateToken(w http.ResponseWriter, r *request.Request) e
 		asked = req.Spec.Audiences
 		n.defaultToken(req)
 		if faults := tokenFaults(&req.Spec); len(faults) > 0 {
-			return apierrors.NewInvalid(r.Sub.Body.GVK().GroupKind(), r.Name, faults)
+			return apierrors.NewInvalid(r.Sub.Body.GVK().GroupKind(), "", faults)
 		}
 		return nil
 	}, opts)
@@ -140,7 +140,7 @@ func (n *Authenticator) bindToken(r *request.Request, ref *authenticationv1.Boun
 		}
 		c.Node = &objRef{ref.Name, item.UID()}
 	default:
-		return c, apierrors.NewBadRequest(fmt.Sprintf("cannot bind token for serviceaccount %q to object type %s", r.Name,
+		return c, apierrors.NewBadRequest(fmt.Sprintf("cannot bind token to object of type %s",
 			metav1.GroupVersionKind{Version: ref.APIVersion, Kind: ref.Kind}.String()))
 	}
 	return c, nil

@@ -137,6 +137,8 @@ func TestDeleteOptions(t *testing.T) {
 		{"all: initial events", gatewaytest.MapsPath + "?sendInitialEvents=true", "", "", 422, "sendInitialEvents is forbidden for list"},
 		{"all: unknown policy", gatewaytest.MapsPath, `{"propagationPolicy":"Away"}`, "", 422, "propagationPolicy: Unsupported value"},
 		{"all: bad selector", gatewaytest.MapsPath + "?fieldSelector=spec.x%3D1", "", "", 400, "is not a known field selector"},
+		{"all: a namespace of what has none", "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas?fieldSelector=metadata.namespace%3Dx", "", "", 200, `"items":[]`},
+		{"all: of what has fields of its own", "/api/v1/nodes?fieldSelector=metadata.namespace%3Dx", "", "", 400, "field label not supported: metadata.namespace"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := c.As("DELETE", tt.path, tt.body, tt.media)
