@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"net/http"
+
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
+	"gantry/agents/gateway/authorize"
 	"gantry/agents/gateway/request"
 	"gantry/schema"
 )
@@ -36,12 +39,12 @@ var (
 // allActions are the table of actions. Subresources that are parts of an object, and scale, are rows of their kinds.
 func (g *gateway) allActions() []action {
 	return []action{
-		{pods, connection("attach", "PodAttachOptions", func() runtime.Object { return &corev1.PodAttachOptions{} }), g.streams.Stream},
-		{pods, connection("exec", "PodExecOptions", func() runtime.Object { return &corev1.PodExecOptions{} }), g.streams.Stream},
+		{pods, connection("attach", "PodAttachOptions", func() runtime.Object { return &corev1.PodAttachOptions{} }), g.stream},
+		{pods, connection("exec", "PodExecOptions", func() runtime.Object { return &corev1.PodExecOptions{} }), g.stream},
 		{nodes, proxied("NodeProxyOptions", func() runtime.Object { return &corev1.NodeProxyOptions{} }), g.streams.Proxy},
 		{pods, proxied("PodProxyOptions", func() runtime.Object { return &corev1.PodProxyOptions{} }), g.streams.Proxy},
 		{services, proxied("ServiceProxyOptions", func() runtime.Object { return &corev1.ServiceProxyOptions{} }), g.streams.Proxy},
-		{pods, connection("portforward", "PodPortForwardOptions", func() runtime.Object { return &corev1.PodPortForwardOptions{} }), g.streams.Stream},
+		{pods, connection("portforward", "PodPortForwardOptions", func() runtime.Object { return &corev1.PodPortForwardOptions{} }), g.stream},
 		{pods, schema.Subresource{Name: "log", Verbs: []string{"get"}, Options: func() runtime.Object { return &corev1.PodLogOptions{} }}, g.streams.Log},
 		{pods, created("binding", bindingBody), g.bind},
 		{pods, created("eviction", evictionBody), g.evict},
@@ -64,6 +67,18 @@ var (
 		New: func() schema.Object { return &authenticationv1.TokenRequest{} },
 	}
 )
+
+// stream connects to a pod. A WebSocket has to be a GET, and who may read pods may not therefore run commands in them: it needs the
+// permission to create the connection as well.
+func (g *gateway) stream(w http.ResponseWriter, r *request.Request) error {
+	if a := authorize.AttributesOf(r); a.Verb != "create" {
+		a.Verb = "create"
+		if err := authorize.Require(r.Context(), g.authz, a); err != nil {
+			return err
+		}
+	}
+	return g.streams.Stream(w, r)
+}
 
 // connection is the row of an action that connects to the object; kind is that of its options.
 func connection(name, kind string, options func() runtime.Object) schema.Subresource {

@@ -369,3 +369,27 @@ func TestCreatingByPut(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamsByGet checks that a stream asked for by GET, as a WebSocket has to be, needs the permission to create it besides.
+func TestStreamsByGet(t *testing.T) {
+	c := newCluster(t)
+	jane := leafOf(t, c.Pair("jane", pki.Request{CommonName: "jane"}))
+	for _, tt := range []struct {
+		authz verbs
+		path  string
+		code  int
+		want  string
+	}{
+		{verbs{"get"}, "exec?command=id&stdout=1", 403, `pods "x" is forbidden: User "jane" cannot create resource "pods/exec"`},
+		{verbs{"get"}, "attach?stdout=1", 403, `cannot create resource "pods/attach"`},
+		{verbs{"get"}, "portforward", 403, `cannot create resource "pods/portforward"`},
+		{verbs{"create"}, "exec?command=id&stdout=1", 403, `cannot get resource "pods/exec"`},
+		{verbs{"get", "create"}, "exec?command=id&stdout=1", 404, `pods "x" not found`},
+		{verbs{"get"}, "log", 404, `pods "x" not found`},
+	} {
+		c.rebuild(c.Registry, tt.authz)
+		if a := c.ask(jane, "GET", "/api/v1/namespaces/default/pods/x/"+tt.path, ""); a.Code != tt.code || !a.Has(tt.want) {
+			t.Errorf("with %v GET %s: got %d %s\nwant %d %s", tt.authz, tt.path, a.Code, a.Body, tt.code, tt.want)
+		}
+	}
+}

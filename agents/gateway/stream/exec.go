@@ -46,7 +46,7 @@ func New(cfg Config) *Handlers {
 }
 
 // Stream connects a client with the kubelet of a pod for exec, attach or portforward. The client asks for an upgrade to SPDY or
-// WebSocket; the kubelet's 101 makes the two connections one. Any other answer of the kubelet ends the
+// WebSocket; the kubelet's 101 makes the two connections one, SPDY inside a WebSocket being unpacked. Any other answer of the kubelet ends the
 // request: redirects are not followed and no connection stays half upgraded.
 func (s *Handlers) Stream(w http.ResponseWriter, r *request.Request) error {
 	if err := s.admit(w, r); err != nil {
@@ -66,8 +66,8 @@ func (s *Handlers) Stream(w http.ResponseWriter, r *request.Request) error {
 	if r.Header.Get("Upgrade") == "" || !strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade") {
 		return apierrors.NewBadRequest("Upgrade request required")
 	}
-	if tunnelled(r.Header) {
-		// SPDY inside a WebSocket is not supported: a client that offers it falls back to plain SPDY on this answer.
+	inside := tunnelled(r.Header)
+	if len(inside) > 0 && r.Subresource != "portforward" {
 		return apierrors.NewBadRequest("unable to upgrade: the only subprotocol offered is not supported")
 	}
 	ctx, u, err := s.kubeletOf(r.Context(), pod.Spec.NodeName)
@@ -78,6 +78,9 @@ func (s *Handlers) Stream(w http.ResponseWriter, r *request.Request) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(request.Stopping(ctx), cancel)()
+	if len(inside) > 0 {
+		return s.tunnel(ctx, w, r, u, inside)
+	}
 	s.kubeletProxy(r, u).ServeHTTP(w, r.WithContext(ctx))
 	return nil
 }
@@ -156,18 +159,4 @@ func streamTarget(pod *corev1.Pod, subresource string, q url.Values) (string, ur
 	}
 	out["command"] = q["command"]
 	return "/exec/" + where + "/" + container, out, nil
-}
-
-// tunnelled returns whether a WebSocket offers nothing but SPDY inside it.
-func tunnelled(h http.Header) bool {
-	if !strings.EqualFold(h.Get("Upgrade"), "websocket") {
-		return false
-	}
-	offered := strings.Split(strings.Join(h.Values("Sec-Websocket-Protocol"), ","), ",")
-	for _, p := range offered {
-		if !strings.HasPrefix(strings.TrimSpace(p), "SPDY/3.1+") {
-			return false
-		}
-	}
-	return true
 }

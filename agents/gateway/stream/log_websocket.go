@@ -8,7 +8,6 @@ import (
 	"net/http"
 
 	"golang.org/x/net/websocket"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"gantry/agents/gateway/request"
 )
@@ -26,7 +25,7 @@ const maxMessage = 2 << 10 // bytes
 // ends; then it closes from. What the client sends is ignored.
 func sendMessages(w http.ResponseWriter, req *http.Request, from io.ReadCloser) error {
 	if _, ok := w.(http.Hijacker); !ok || req.ProtoMajor != 1 {
-		return apierrors.NewBadRequest("unable to upgrade: a WebSocket needs HTTP/1.1")
+		return errNoWebSocket
 	}
 	websocket.Server{
 		Handshake: func(c *websocket.Config, _ *http.Request) error { return pickProtocol(c) },

@@ -17,6 +17,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilstream "k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/tools/remotecommand"
@@ -244,10 +245,21 @@ func TestPortForward(t *testing.T) {
 		t.Fatal(err)
 	}
 	u := c.Clientset(c.Admin).CoreV1().RESTClient().Post().AbsPath(podPath + "/portforward").URL()
-	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: tr}, "POST", u)
-	if ws, err := portforward.NewSPDYOverWebsocketDialer(u, restConfig(c)); err == nil {
-		dialer = portforward.NewFallbackDialer(ws, dialer, httpstream.IsUpgradeFailure) // as kubectl does
+	plain := spdy.NewDialer(upgrader, &http.Client{Transport: tr}, "POST", u)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialer(u, restConfig(c))
+	if err != nil {
+		t.Fatal(err)
 	}
+	for name, dialer := range map[string]utilstream.Dialer{
+		"SPDY": plain, "inside a WebSocket": tunnel, "as kubectl does": portforward.NewFallbackDialer(tunnel, plain, httpstream.IsUpgradeFailure),
+	} {
+		t.Run(name, func(t *testing.T) { forward(t, dialer) })
+	}
+}
+
+// forward forwards a port and speaks with what listens there.
+func forward(t *testing.T, dialer utilstream.Dialer) {
+	t.Helper()
 	stop, ready := make(chan struct{}), make(chan struct{})
 	f, err := portforward.New(dialer, []string{"0:80"}, stop, ready, io.Discard, io.Discard)
 	if err != nil {
@@ -264,20 +276,48 @@ func TestPortForward(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", ports[0].Local))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := conn.Write([]byte("ping")); err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 7)
-	if _, err := io.ReadFull(conn, b); err != nil || string(b) != "80:ping" {
-		t.Errorf("got %q %v, want 80:ping", b, err)
+	for range 2 {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", ports[0].Local))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Write([]byte("ping")); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 7)
+		if _, err := io.ReadFull(conn, b); err != nil || string(b) != "80:ping" {
+			t.Errorf("got %q %v, want 80:ping", b, err)
+		}
+		_ = conn.Close()
 	}
 	close(stop)
 	if err := <-done; err != nil && !errors.Is(err, portforward.ErrLostConnectionToPod) {
 		t.Error(err)
+	}
+}
+
+// What the kubelet refuses, or cannot be asked, is no WebSocket.
+func TestTunnelRefusals(t *testing.T) {
+	c := withKubelet(t)
+	client := c.Client(c.Admin.Certificate)
+	tr := client.Transport.(*http.Transport)
+	tr.ForceAttemptHTTP2, tr.TLSClientConfig.NextProtos = false, []string{"http/1.1"}
+	offer := func(p string) []string {
+		return []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: " + p}
+	}
+	for _, tt := range []struct {
+		name, path, protocol string
+		code                 int
+		want                 string
+	}{
+		{"not bound", "/api/v1/namespaces/default/pods/waiting/portforward", "SPDY/3.1+portforward.k8s.io", 400, "pod waiting does not have a host assigned"},
+		{"a protocol that the kubelet does not speak", podPath + "/portforward", "SPDY/3.1+v9.k8s.io", 403, "unable to upgrade"},
+		{"exec has none", podPath + "/exec?command=ls&stdout=1", "SPDY/3.1+v4.channel.k8s.io", 400, "the only subprotocol offered is not supported"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if a := c.Do(client, "GET", tt.path, "", offer(tt.protocol)...); a.Code != tt.code || !strings.Contains(a.Body, tt.want) {
+				t.Errorf("got %d %q\nwant %d %q", a.Code, a.Body, tt.code, tt.want)
+			}
+		})
 	}
 }
