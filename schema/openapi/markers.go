@@ -23,7 +23,7 @@ type marker struct {
 	listType, mapType  string
 	listKeys           []string
 	enum               []string
-	enumTexts          []string // of the description: ` - "Always"` means that ..`
+	enumTexts          []string // what the values mean
 	fallback           any      // the default
 	optional, required bool
 	gap                bool            // an empty line more stands before the values of an enum
@@ -68,7 +68,7 @@ func (m *marker) set(word string) error {
 	case "enum":
 		value, text, _ := strings.Cut(value, "|")
 		m.enum = append(m.enum, value)
-		m.enumTexts = append(m.enumTexts, strings.TrimRight(fmt.Sprintf(" - `%q` %s", value, text), " "))
+		m.enumTexts = append(m.enumTexts, text)
 	case "default":
 		return json.Unmarshal([]byte(value), &m.fallback)
 	case "optional":
@@ -149,6 +149,10 @@ func (m *marker) describeEnum(description string, gap bool) string {
 	if gap {
 		description += "\n"
 	}
-	lines := slices.Sorted(slices.Values(m.enumTexts))
+	lines := make([]string, len(m.enum))
+	for i, value := range m.enum {
+		lines[i] = strings.TrimRight(fmt.Sprintf(" - `%q` %s", value, m.enumTexts[i]), " ")
+	}
+	slices.Sort(lines)
 	return strings.TrimLeft(description+"\n\nPossible enum values:\n"+strings.Join(lines, "\n"), "\n")
 }
