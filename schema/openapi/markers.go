@@ -13,14 +13,17 @@ import (
 var markersText string
 
 // markers is what the comments of the Go types say and reflection can't see, by "<package>.<type>" or
-// "<package>.<type>.<json name>".
-type markers map[string]*marker
+// "<package>.<type>.<json name>". Lines are read when they are first needed.
+type markers struct {
+	lines map[string]string
+	read  map[string]*marker
+}
 
 type marker struct {
 	listType, mapType  string
 	listKeys           []string
 	enum               []string
-	enumTexts          []string // of the description: ` - "Always"` means that ..`
+	enumTexts          []string // what the values mean
 	fallback           any      // the default
 	optional, required bool
 	gap                bool            // an empty line more stands before the values of an enum
@@ -28,25 +31,29 @@ type marker struct {
 	unions             json.RawMessage // x-kubernetes-unions
 }
 
-// parseMarkers reads lines of a name and its markers, separated by tabs:
+// readMarkers knows lines of a name and its markers, separated by tabs:
 //
 //	k8s.io/api/core/v1.ContainerPort.protocol default="TCP"
 //	k8s.io/api/core/v1.Container.ports listType=map listMapKey=containerPort listMapKey=protocol
 //	k8s.io/api/core/v1.PullPolicy enum=Always|means that.. enum=IfNotPresent|means.. enum=Never|means..
 //	k8s.io/apimachinery/pkg/apis/meta/v1.MicroTime text="MicroTime is.."
-func parseMarkers(text string) (markers, error) {
-	all := markers{}
+func readMarkers(text string) *markers {
+	all := &markers{lines: make(map[string]string, strings.Count(text, "\n")), read: map[string]*marker{}}
 	for line := range strings.Lines(text) {
-		words := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
-		m := &marker{}
-		for _, word := range words[1:] {
-			if err := m.set(word); err != nil {
-				return nil, fmt.Errorf("reading markers of %s: %w", words[0], err)
-			}
-		}
-		all[words[0]] = m
+		name, words, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		all.lines[name] = words
 	}
-	return all, nil
+	return all
+}
+
+func parseMarker(words string) (*marker, error) {
+	m := &marker{}
+	for word := range strings.SplitSeq(words, "\t") {
+		if err := m.set(word); err != nil {
+			return nil, fmt.Errorf("reading the marker %s: %w", word, err)
+		}
+	}
+	return m, nil
 }
 
 func (m *marker) set(word string) error {
@@ -61,7 +68,7 @@ func (m *marker) set(word string) error {
 	case "enum":
 		value, text, _ := strings.Cut(value, "|")
 		m.enum = append(m.enum, value)
-		m.enumTexts = append(m.enumTexts, strings.TrimRight(fmt.Sprintf(" - `%q` %s", value, text), " "))
+		m.enumTexts = append(m.enumTexts, text)
 	case "default":
 		return json.Unmarshal([]byte(value), &m.fallback)
 	case "optional":
@@ -81,16 +88,28 @@ func (m *marker) set(word string) error {
 }
 
 // of is the marker of a type, or of its field where field is set; never nil.
-func (all markers) of(t reflect.Type, field string) *marker {
+func (all *markers) of(t reflect.Type, field string) *marker {
 	name := t.PkgPath() + "." + t.Name()
 	if field != "" {
 		name += "." + field
 	}
-	if m := all[name]; m != nil {
+	if m := all.read[name]; m != nil {
 		return m
 	}
-	return &marker{}
+	words, ok := all.lines[name]
+	if !ok {
+		return &noMarker
+	}
+	m, err := parseMarker(words)
+	if err != nil {
+		panic(err) // a test reads every line
+	}
+	all.read[name] = m
+	return m
 }
+
+// noMarker is that of types and fields without one; it is read-only.
+var noMarker marker
 
 // extend adds what the marker says to a schema.
 func (m *marker) extend(s object) {
@@ -130,6 +149,10 @@ func (m *marker) describeEnum(description string, gap bool) string {
 	if gap {
 		description += "\n"
 	}
-	lines := slices.Sorted(slices.Values(m.enumTexts))
+	lines := make([]string, len(m.enum))
+	for i, value := range m.enum {
+		lines[i] = strings.TrimRight(fmt.Sprintf(" - `%q` %s", value, m.enumTexts[i]), " ")
+	}
+	slices.Sort(lines)
 	return strings.TrimLeft(description+"\n\nPossible enum values:\n"+strings.Join(lines, "\n"), "\n")
 }

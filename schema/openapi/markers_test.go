@@ -53,6 +53,13 @@ func TestMarkers(t *testing.T) {
 		path, dir, _ := strings.Cut(strings.TrimSpace(line), " ")
 		lines = append(lines, packageMarkers(t, path, dir, constants)...)
 	}
+	for _, line := range lines {
+		if _, words, _ := strings.Cut(line, "\t"); words != "" {
+			if _, err := parseMarker(words); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 	slices.Sort(lines)
 	lines = slices.Compact(lines) // a type may have files for two builds
 	want := strings.Join(lines, "\n") + "\n"

@@ -12,17 +12,13 @@ import (
 type models struct {
 	prefix      string // of references: "#/definitions/"
 	v3          bool
-	markers     markers
+	markers     *markers
 	kinds       map[reflect.Type][]any // what the types are the bodies of, gvkObjects
 	definitions object
 }
 
-func newModels(prefix string, v3 bool, kinds map[reflect.Type][]any) (*models, error) {
-	marks, err := parseMarkers(markersText)
-	if err != nil {
-		return nil, err
-	}
-	return &models{prefix: prefix, v3: v3, markers: marks, kinds: kinds, definitions: object{}}, nil
+func newModels(prefix string, v3 bool, kinds map[reflect.Type][]any) *models {
+	return &models{prefix: prefix, v3: v3, markers: readMarkers(markersText), kinds: kinds, definitions: object{}}
 }
 
 // ref defines the struct type t and returns a reference to it.

@@ -52,13 +52,11 @@ type Resource struct {
 
 // V2 is the Swagger 2.0 document of resources, JSON.
 func V2(resources []Resource) ([]byte, error) {
-	m, err := newModels("#/definitions/", false, kindsOf(resources, registered))
-	if err != nil {
-		return nil, err
-	}
+	m := newModels("#/definitions/", false, kindsOf(resources, registered))
 	s := shared{parameters: object{}, names: map[string]string{}}
 	paths := object{}
 	for path, operations := range pathsOf(resources) {
+		var err error
 		if paths[path], err = s.pathV2(m, operations); err != nil {
 			return nil, fmt.Errorf("describing %s: %w", path, err)
 		}
@@ -112,10 +110,10 @@ func V3(resources []Resource, path string) (document []byte, found bool) {
 	for _, r := range own {
 		maps.Copy(all, operationsOf(r))
 	}
-	m, err := newModels("#/components/schemas/", true, kindsOf(resources, versionsAt(path)))
-	if err != nil || len(all) == 0 {
+	if len(all) == 0 {
 		return nil, false
 	}
+	m := newModels("#/components/schemas/", true, kindsOf(resources, versionsAt(path)))
 	paths := object{}
 	for p, operations := range all {
 		paths[p] = pathV3(m, operations)
@@ -124,7 +122,7 @@ func V3(resources []Resource, path string) (document []byte, found bool) {
 	if len(m.definitions) > 0 {
 		components["schemas"] = m.definitions
 	}
-	document, err = encode(object{
+	document, err := encode(object{
 		"openapi":    "3.0.0",
 		"info":       object{"title": documentTitle, "version": documentVersion},
 		"paths":      paths,

@@ -33,11 +33,7 @@ func TypedStructure(structure []byte) (*typed.ParseableType, error) {
 	if err != nil {
 		return nil, fmt.Errorf("converting the schema: %w", err)
 	}
-	marks, err := parseMarkers(markersText)
-	if err != nil {
-		return nil, err
-	}
-	m := &typedModels{markers: marks, made: map[reflect.Type]string{}, types: converted.Types}
+	m := &typedModels{markers: readMarkers(markersText), made: map[reflect.Type]string{}, types: converted.Types}
 	m.define(meta)
 	p := &typed.Parser{Schema: smd.Schema{Types: slices.Clip(m.types)}}
 	parseable := p.Type(structureName)

@@ -15,11 +15,7 @@ import (
 // Typed is the schema by which server-side apply merges and compares objects of a struct type: what is a map, a set, an atom, and by which
 // keys the elements of a list are told apart. It holds the types that t reaches and no others. It takes a millisecond to make.
 func Typed(t reflect.Type) (*typed.ParseableType, error) {
-	marks, err := parseMarkers(markersText)
-	if err != nil {
-		return nil, err
-	}
-	m := &typedModels{markers: marks, made: map[reflect.Type]string{}}
+	m := &typedModels{markers: readMarkers(markersText), made: map[reflect.Type]string{}}
 	root := m.define(deref(t))
 	types := append(m.types, untypedType, deducedType)
 	p := &typed.Parser{Schema: smd.Schema{Types: slices.Clip(types)}}
@@ -29,7 +25,7 @@ func Typed(t reflect.Type) (*typed.ParseableType, error) {
 
 // typedModels collects the types of a schema.
 type typedModels struct {
-	markers markers
+	markers *markers
 	types   []smd.TypeDef
 	made    map[reflect.Type]string // their names
 }
