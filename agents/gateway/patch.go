@@ -116,13 +116,16 @@ func patchObject(r *request.Request, v *schema.Version, current identity, data, 
 		return nil, nil, badPatch(body, decode.StrictText(notes))
 	}
 	switch {
+	case obj.GetName() == "":
+		return nil, nil, decode.NoName(r)
 	case obj.GetName() != current.name:
 		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), r.Name))
-	case obj.GetNamespace() != current.namespace:
+	case obj.GetNamespace() != "" && obj.GetNamespace() != current.namespace:
 		return nil, nil, apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 	case obj.GetResourceVersion() != "" && obj.GetResourceVersion() != current.resourceVersion:
 		return nil, nil, apierrors.NewConflict(r.GR(), r.Name, errors.New(encode.Modified))
 	}
+	obj.SetNamespace(current.namespace)
 	obj.SetResourceVersion(current.resourceVersion)
 	return obj, notes, nil
 }
@@ -132,6 +135,10 @@ func patchError(v *schema.Version, err error) error {
 	switch {
 	case errors.Is(err, patch.ErrUnsupported):
 		return unsupportedPatch(v)
+	case errors.Is(err, patch.ErrRefused):
+		return apierrors.NewBadRequest(err.Error())
+	case errors.Is(err, patch.ErrUnknown):
+		return apierrors.NewGenericServerResponse(http.StatusInternalServerError, "", kschema.GroupResource{}, "", err.Error(), 0, false)
 	case errors.Is(err, patch.ErrMalformed):
 		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 	case errors.Is(err, patch.ErrTooLarge):
