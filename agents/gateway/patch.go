@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -36,6 +37,9 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 	var twice, unknown, texts []string
 	if !o.Ignore {
 		twice = patch.Duplicates(body)
+		if media == patch.JSON {
+			twice = append(twice, patch.UnknownMembers(body)...)
+		}
 	}
 	if o.Strict && len(twice) > 0 {
 		return badPatch(body, decode.StrictText(twice))
@@ -138,7 +142,7 @@ func patchError(v *schema.Version, err error) error {
 	case errors.Is(err, patch.ErrRefused):
 		return apierrors.NewBadRequest(err.Error())
 	case errors.Is(err, patch.ErrUnknown):
-		return apierrors.NewGenericServerResponse(http.StatusInternalServerError, "", kschema.GroupResource{}, "", err.Error(), 0, false)
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: err.Error()}}
 	case errors.Is(err, patch.ErrMalformed):
 		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 	case errors.Is(err, patch.ErrTooLarge):

@@ -16,6 +16,8 @@ var Endpoints = &schema.Kind{
 		NewList: func() runtime.Object { return &corev1.EndpointsList{} },
 		Columns: endpointsColumns, Row: endpointsRow,
 		Default: schema.Preparation(defaultEndpoints),
+
+		DeprecationWarning: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 	},
 	Plural: "endpoints", Singular: "endpoints", ShortNames: []string{"ep"}, Categories: []string{},
 	UpdateMeta: schema.MetaOfBoth,

@@ -130,3 +130,16 @@ func decodeJSON(t *testing.T, text string) (doc any) {
 	}
 	return doc
 }
+
+func TestUnknownMembers(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{`[{"op":"add","path":"/a","value":1,"zzz":2},{"b":1,"a":1}]`,
+			`[json patch unknown field "[0].zzz" json patch unknown field "[1].a" json patch unknown field "[1].b"]`},
+		{`[{"op":"remove","path":"/a","from":"/b"}]`, "[]"},
+		{`[1`, "[]"},
+	} {
+		if got := fmt.Sprint(UnknownMembers([]byte(tt.in))); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.in, got, tt.want)
+		}
+	}
+}
