@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 
@@ -28,18 +30,46 @@ func Decode(v *Version, data []byte) (obj Object, warnings []string, err error) 
 			return nil, nil, err
 		}
 	}
-	got := obj.GetObjectKind().GroupVersionKind()
-	if got.Kind == "" && got.Version == "" && got.Group == "" {
-		v.SetTypeMeta(obj)
-		got = v.GVK()
-	}
-	if got.Kind == "" || got.Version == "" {
-		return nil, nil, fmt.Errorf("Object 'Kind' and 'apiVersion' must both be set or both be absent: want kind %q, apiVersion %q", v.Kind, v.APIVersion())
-	}
-	if got != v.GVK() {
+	apiVersion, kind := typeOf(obj)
+	got, err := v.CompleteType(apiVersion, kind)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case got != v.GVK() && v.IsUnstructured():
 		return nil, nil, fmt.Errorf("%s %s in the body is not a %s %s", got.GroupVersion(), got.Kind, v.APIVersion(), v.Kind)
+	case got != v.GVK():
+		return nil, nil, fmt.Errorf("no kind %q is registered for version %q in scheme \"pkg/runtime/scheme.go:111\"", got.Kind, got.GroupVersion())
+	}
+	if obj.GetObjectKind().GroupVersionKind() != got {
+		v.SetTypeMeta(obj)
 	}
 	return obj, warnings, nil
+}
+
+// typeOf is what obj says of its type.
+func typeOf(obj Object) (apiVersion, kind string) {
+	switch t := obj.GetObjectKind().(type) {
+	case *metav1.TypeMeta:
+		return t.APIVersion, t.Kind
+	case *unstructured.Unstructured:
+		return t.GetAPIVersion(), t.GetKind()
+	}
+	return obj.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
+}
+
+// CompleteType is the type that a body of version v names. What it leaves out is v's. An apiVersion with two slashes is an error.
+func (v *Version) CompleteType(apiVersion, kind string) (kschema.GroupVersionKind, error) {
+	gv, err := kschema.ParseGroupVersion(apiVersion)
+	if err != nil {
+		return kschema.GroupVersionKind{}, err
+	}
+	if kind == "" {
+		kind = v.Kind
+	}
+	if gv.Version == "" && (gv.Group == "" || gv.Group == v.Group) {
+		gv = v.GV()
+	}
+	return gv.WithKind(kind), nil
 }
 
 // decodeStrict decodes everything that Kubernetes accepts, with its warnings. used is an object of v with any content.

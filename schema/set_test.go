@@ -56,8 +56,10 @@ func TestDecode(t *testing.T) {
 	}{
 		{"kind absent", `{"metadata":{"name":"a"}}`, "", nil},
 		{"unknown and duplicate fields", `{"kind":"Pod","apiVersion":"v1","spec":{"foo":1,"nodeName":"a","nodeName":"b"}}`, "", []string{`unknown field "spec.foo"`, `duplicate field "spec.nodeName"`}},
-		{"other kind", `{"kind":"Node","apiVersion":"v1"}`, "v1 Node in the body is not a v1 Pod", nil},
-		{"half a kind", `{"kind":"Pod"}`, `Object 'Kind' and 'apiVersion' must both be set or both be absent: want kind "Pod", apiVersion "v1"`, nil},
+		{"other kind", `{"kind":"Node","apiVersion":"v1"}`, `no kind "Node" is registered for version "v1" in scheme "pkg/runtime/scheme.go:111"`, nil},
+		{"a kind alone", `{"kind":"Pod"}`, "", nil},
+		{"an apiVersion alone", `{"apiVersion":"v1"}`, "", nil},
+		{"an apiVersion of three", `{"apiVersion":"a/b/c"}`, "unexpected GroupVersion string: a/b/c", nil},
 		{"list", `[]`, "the body is not a JSON object", nil},
 		{"null", `null`, "the body is not a JSON object", nil},
 		{"empty", ``, "the body is not a JSON object", nil},

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -125,7 +124,7 @@ func decodeDelete(body decode.Content, o *metav1.DeleteOptions) error {
 		err = kjson.UnmarshalCaseSensitivePreserveInts(body.Data, o)
 	}
 	if err == nil && head.Kind != "" && head.Kind != "DeleteOptions" {
-		err = errors.New("decoded object cannot be converted to DeleteOptions")
+		err = fmt.Errorf("no kind %q is registered for version %q in scheme \"pkg/runtime/scheme.go:111\"", head.Kind, head.APIVersion)
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -36,6 +37,9 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 	var twice, unknown, texts []string
 	if !o.Ignore {
 		twice = patch.Duplicates(body)
+		if media == patch.JSON {
+			twice = append(twice, patch.UnknownMembers(body)...)
+		}
 	}
 	if o.Strict && len(twice) > 0 {
 		return badPatch(body, decode.StrictText(twice))
@@ -116,13 +120,16 @@ func patchObject(r *request.Request, v *schema.Version, current identity, data, 
 		return nil, nil, badPatch(body, decode.StrictText(notes))
 	}
 	switch {
+	case obj.GetName() == "":
+		return nil, nil, decode.NoName(r)
 	case obj.GetName() != current.name:
 		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), r.Name))
-	case obj.GetNamespace() != current.namespace:
+	case obj.GetNamespace() != "" && obj.GetNamespace() != current.namespace:
 		return nil, nil, apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 	case obj.GetResourceVersion() != "" && obj.GetResourceVersion() != current.resourceVersion:
 		return nil, nil, apierrors.NewConflict(r.GR(), r.Name, errors.New(encode.Modified))
 	}
+	obj.SetNamespace(current.namespace)
 	obj.SetResourceVersion(current.resourceVersion)
 	return obj, notes, nil
 }
@@ -132,6 +139,10 @@ func patchError(v *schema.Version, err error) error {
 	switch {
 	case errors.Is(err, patch.ErrUnsupported):
 		return unsupportedPatch(v)
+	case errors.Is(err, patch.ErrRefused):
+		return apierrors.NewBadRequest(err.Error())
+	case errors.Is(err, patch.ErrUnknown):
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: err.Error()}}
 	case errors.Is(err, patch.ErrMalformed):
 		return apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: %v", err))
 	case errors.Is(err, patch.ErrTooLarge):

@@ -36,7 +36,6 @@ func Create(obj schema.Object, now time.Time) {
 
 // Update copies into obj what an update does not change. A changed immutable field stays as it is in obj: validation returns its error.
 func Update(obj, old schema.Object) {
-	obj.SetSelfLink("")
 	obj.SetGeneration(old.GetGeneration())
 	obj.SetResourceVersion(old.GetResourceVersion())
 	if obj.GetUID() == "" {

@@ -80,7 +80,10 @@ func decode(v *schema.Version, u *unstructured.Unstructured) (schema.Object, err
 		return nil, err
 	}
 	obj, _, err := schema.Decode(v, data)
-	return obj, err
+	if err != nil {
+		return nil, fmt.Errorf("unable to convert unstructured object to %s: %w", v.GVK(), err)
+	}
+	return obj, nil
 }
 
 // Default sets the defaults of an object in its version.

@@ -1,7 +1,9 @@
 package patch
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +24,27 @@ func Duplicates(patch []byte) []string {
 	d := duplicates{scanner: scanner{data: patch}}
 	d.readValue()
 	return d.found
+}
+
+// UnknownMembers names the members of a JSON patch's operations that operations do not have, as Kubernetes words them.
+func UnknownMembers(patch []byte) (found []string) {
+	var operations []map[string]json.RawMessage
+	if shallow(patch) != nil || json.Unmarshal(patch, &operations) != nil {
+		return nil // Apply returns the error
+	}
+	for i, o := range operations {
+		for _, name := range slices.Sorted(maps.Keys(o)) {
+			switch name {
+			case "op", "path", "from", "value":
+				continue
+			}
+			if len(found) == maxDuplicates {
+				return found
+			}
+			found = append(found, fmt.Sprintf("json patch unknown field \"[%d].%s\"", i, name[:min(len(name), maxPath)]))
+		}
+	}
+	return found
 }
 
 // duplicates searches for names that an object has twice.

@@ -1,8 +1,10 @@
 package patch
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 
@@ -12,7 +14,7 @@ import (
 // applyJSON is json-patch's Apply in less time: there every operation takes time in proportion to the lists and objects that it changes,
 // and a patch the square of a document's size. Here an operation takes time in proportion to its own text. Results and errors are the same.
 func applyJSON(_ *schema.Version, current, patch []byte) ([]byte, error) {
-	operations, err := jsonpatch.DecodePatch(patch)
+	operations, err := operationsOf(patch)
 	if err != nil {
 		return nil, failure(ErrMalformed, err)
 	}
@@ -36,6 +38,19 @@ func applyJSON(_ *schema.Version, current, patch []byte) ([]byte, error) {
 		return nil, failure(ErrConflict, jsonpatch.ErrExpectedObject)
 	}
 	return d.root.append(make([]byte, 0, len(current)+len(patch))), nil
+}
+
+// operationsOf reads the operations. An unknown one fails when it is its turn, and one without a value has null.
+func operationsOf(patch []byte) (operations jsonpatch.Patch, err error) {
+	err = json.Unmarshal(patch, &operations)
+	if e := (*json.UnmarshalTypeError)(nil); errors.As(err, &e) && e.Field == "" {
+		name := "handlers.jsonPatchOp"
+		if e.Type == reflect.TypeFor[jsonpatch.Patch]() {
+			name = "[]" + name
+		}
+		err = fmt.Errorf("json: cannot unmarshal %s into Go value of type %s", e.Value, name)
+	}
+	return operations, err
 }
 
 // document is what operations are applied to.
@@ -62,6 +77,9 @@ func (d *document) apply(o jsonpatch.Operation) error {
 		return d.replace(path, value(o))
 	case "test":
 		return d.test(path, value(o))
+	case "move", "copy":
+	default:
+		return fmt.Errorf("unexpected kind: %s", o.Kind())
 	}
 	from, err := o.From()
 	switch {
@@ -73,13 +91,10 @@ func (d *document) apply(o jsonpatch.Operation) error {
 	return d.copy(from, path)
 }
 
-// value is the value of an operation; nil where it has none.
+// value is the value of an operation; null where it has none.
 func value(o jsonpatch.Operation) *node {
-	raw, ok := o["value"]
-	switch {
-	case !ok:
-		return nil
-	case raw == nil:
+	raw := o["value"]
+	if raw == nil {
 		return &node{text: []byte("null")}
 	}
 	return &node{text: *raw}

@@ -3,7 +3,7 @@ package patch
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
+	"errors"
 
 	kjson "sigs.k8s.io/json"
 
@@ -44,7 +44,7 @@ func decodeBoth(current, patch []byte) (into, from map[string]any, err error) {
 		return nil, nil, failure(ErrMalformed, err)
 	}
 	if from == nil {
-		return nil, nil, failure(ErrMalformed, fmt.Errorf("the patch is not a JSON object"))
+		return nil, nil, failure(ErrRefused, errors.New("Invalid JSON Patch")) //nolint:staticcheck // as Kubernetes writes it
 	}
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(current, &into); err != nil {
 		return nil, nil, failure(ErrConflict, err)

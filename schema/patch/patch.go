@@ -29,7 +29,7 @@ const (
 )
 
 // Apply returns current, the JSON of an object of version v as it is served, with patch applied. Neither is changed. Every error
-// is an *Error: errors.Is tells ErrUnsupported, ErrMalformed, ErrConflict and ErrTooLarge apart.
+// is an *Error: errors.Is tells ErrUnsupported, ErrMalformed, ErrRefused, ErrUnknown, ErrConflict and ErrTooLarge apart.
 func Apply(v *schema.Version, contentType string, current, patch []byte) (patched []byte, err error) {
 	apply, err := applier(contentType)
 	if err != nil {
@@ -103,7 +103,7 @@ func shallow(data []byte) error {
 		return err
 	}
 	if !json.Valid(data) {
-		return fmt.Errorf("invalid JSON document")
+		return json.Unmarshal(data, new(json.RawMessage)) // which says why
 	}
 	return nil
 }

@@ -27,13 +27,14 @@ func TestApply(t *testing.T) {
 		{name: "json: failed test", contentType: JSON, current: pod, patch: `[{"op":"test","path":"/metadata/name","value":"db"}]`, wantErr: ErrConflict},
 		{name: "json: absent path", contentType: JSON, current: pod, patch: `[{"op":"remove","path":"/metadata/labels/none"}]`, wantErr: ErrConflict},
 		{name: "json: an object instead of a list", contentType: JSON, current: pod, patch: `{"op":"remove"}`, wantErr: ErrMalformed},
-		{name: "json: no such operation", contentType: JSON, current: pod, patch: `[{"op":"eval","path":"/a"}]`, wantErr: ErrMalformed},
+		{name: "json: no such operation", contentType: JSON, current: pod, patch: `[{"op":"eval","path":"/a"}]`, wantErr: ErrConflict},
+		{name: "json: no value", contentType: JSON, current: `{"a":1}`, patch: `[{"op":"add","path":"/b"}]`, want: `{"a":1,"b":null}`},
 		{name: "json: rubbish", contentType: JSON, current: pod, patch: `[{`, wantErr: ErrMalformed},
 		{name: "merge: null deletes, lists are replaced, integers stay", contentType: Merge + "; charset=utf-8", current: pod,
 			patch: `{"metadata":{"labels":{"a":null,"c":"3"},"annotations":{"x":{"y":null}}},"spec":{"containers":[{"name":"c3"}]}}`,
 			want:  `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web","annotations":{"x":{}},"labels":{"b":"2","c":"3"}},"spec":{"containers":[{"name":"c3"}],"priority":9007199254740993}}`},
 		{name: "merge: a scalar becomes an object", contentType: Merge, current: `{"a":1}`, patch: `{"a":{"b":null,"c":2}}`, want: `{"a":{"c":2}}`},
-		{name: "merge: null", contentType: Merge, current: pod, patch: `null`, wantErr: ErrMalformed},
+		{name: "merge: null", contentType: Merge, current: pod, patch: `null`, wantErr: ErrRefused},
 		{name: "merge: a list", contentType: Merge, current: pod, patch: `[]`, wantErr: ErrMalformed},
 		{name: "strategic: lists merge by key", contentType: Strategic, current: pod,
 			patch: `{"spec":{"containers":[{"name":"c2","image":"three"},{"$patch":"delete","name":"c1"}]},"metadata":{"labels":{"a":null}}}`,
@@ -42,7 +43,7 @@ func TestApply(t *testing.T) {
 			patch: `{"spec":{"$setElementOrder/containers":[{"name":"c2"},{"name":"c1"}],"containers":[{"name":"c1","image":"x"}]}}`,
 			want:  `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web","labels":{"a":"1","b":"2"}},"spec":{"containers":[{"name":"c2","image":"two"},{"name":"c1","image":"x","env":[{"name":"X","value":"1"}]}],"priority":9007199254740993}}`},
 		{name: "strategic: no merge key", contentType: Strategic, current: pod, patch: `{"spec":{"containers":[{"image":"x"}]}}`, wantErr: ErrConflict},
-		{name: "strategic: a string where a list belongs", contentType: Strategic, current: pod, patch: `{"metadata":{"$patch":"nonsense"}}`, wantErr: ErrConflict},
+		{name: "strategic: a string where a list belongs", contentType: Strategic, current: pod, patch: `{"metadata":{"$patch":"nonsense"}}`, wantErr: ErrUnknown},
 		{name: "strategic: bad order directive", contentType: Strategic, current: pod, patch: `{"metadata":{"$setElementOrder/finalizers":"x","finalizers":["a"]}}`, wantErr: ErrConflict},
 		{name: "strategic: bad retainKeys", contentType: Strategic, current: pod, patch: `{"spec":{"$retainKeys":"x"}}`, wantErr: ErrMalformed},
 		{name: "strategic: another kind's name", contentType: Strategic, current: pod,
@@ -128,4 +129,17 @@ func decodeJSON(t *testing.T, text string) (doc any) {
 		t.Fatalf("decoding %s: %v", text, err)
 	}
 	return doc
+}
+
+func TestUnknownMembers(t *testing.T) {
+	for _, tt := range []struct{ in, want string }{
+		{`[{"op":"add","path":"/a","value":1,"zzz":2},{"b":1,"a":1}]`,
+			`[json patch unknown field "[0].zzz" json patch unknown field "[1].a" json patch unknown field "[1].b"]`},
+		{`[{"op":"remove","path":"/a","from":"/b"}]`, "[]"},
+		{`[1`, "[]"},
+	} {
+		if got := fmt.Sprint(UnknownMembers([]byte(tt.in))); got != tt.want {
+			t.Errorf("%s: got %s, want %s", tt.in, got, tt.want)
+		}
+	}
 }

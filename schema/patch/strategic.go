@@ -30,6 +30,9 @@ const (
 // patch's list; here the elements are indexed by their merge key.
 func applyStrategic(v *schema.Version, current, patch []byte) ([]byte, error) {
 	into, from, err := decodeBoth(current, patch)
+	if errors.Is(err, ErrMalformed) {
+		err = failure(ErrRefused, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +47,11 @@ func applyStrategic(v *schema.Version, current, patch []byte) ([]byte, error) {
 	delete(from, "kind")
 	delete(from, "apiVersion")
 	merged, err := strategicMap(into, from, meta)
-	if err != nil {
+	var classified *Error
+	switch {
+	case errors.As(err, &classified):
+		return nil, err
+	case err != nil:
 		return nil, failure(strategicKind(err), err)
 	}
 	return encode(merged)
@@ -75,7 +82,7 @@ func strategicMap(into, patch map[string]any, meta strategicpatch.LookupPatchMet
 		case directiveDelete:
 			return map[string]any{}, nil
 		}
-		return nil, mergepatch.ErrBadPatchType(d, patch)
+		return nil, failure(ErrUnknown, mergepatch.ErrBadPatchType(d, patch))
 	}
 	if into == nil {
 		into = map[string]any{}

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -11,7 +12,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
-	kjson "sigs.k8s.io/json"
 
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
@@ -33,6 +33,8 @@ func Body(req *http.Request) []byte {
 type Content struct {
 	Data     []byte
 	Protobuf bool
+	// YAML is what Data was converted from; nil: it was JSON.
+	YAML []byte
 }
 
 // ReadContent reads a body of a type that objects are written in. The types of CORS' simple requests (forms, plain text) are none
@@ -74,10 +76,8 @@ func contentMedia(req *http.Request) (string, error) {
 
 func contentOf(media string, body []byte) (Content, error) {
 	if media == request.YAMLType && len(body) > 0 {
-		var err error
-		if body, err = yamlToJSON(body); err != nil {
-			return Content{}, err
-		}
+		data, err := yamlToJSON(body)
+		return Content{Data: data, YAML: body}, err
 	}
 	return Content{Data: body, Protobuf: media == request.ProtobufType}, nil
 }
@@ -85,13 +85,23 @@ func contentOf(media string, body []byte) (Content, error) {
 // Version reads the body as an object of version v.
 func Version(w http.ResponseWriter, req *http.Request, v *schema.Version, o request.WriteOptions) (schema.Object, error) {
 	c, err := ReadContent(req)
-	if err != nil {
+	var bad *yamlError
+	switch {
+	case errors.As(err, &bad):
+		return nil, unrecognized(v, bad.cause, c.YAML)
+	case err != nil:
 		return nil, err
-	}
-	if c.Protobuf {
+	case c.Protobuf:
 		return DecodeProtobuf(v, c.Data)
+	case c.YAML == nil || o.Ignore:
+		return Decode(w, v, c.Data, o)
 	}
-	return Decode(w, v, c.Data, o)
+	return decode(w, v, c.Data, repeatedKeys(c.YAML), o)
+}
+
+// unrecognized is the error of a body that does not say of which type it is.
+func unrecognized(v *schema.Version, err error, body []byte) error {
+	return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", v.Kind, err, Summary(body)))
 }
 
 // MediaType reads a Content-Type; "" is "".
@@ -104,15 +114,28 @@ func MediaType(header string) (media string, params map[string]string, err error
 
 // Decode reads an object of version v from JSON; unknown and duplicate fields become warnings or, strict, an error.
 func Decode(w http.ResponseWriter, v *schema.Version, body []byte, o request.WriteOptions) (schema.Object, error) {
+	return decode(w, v, body, nil, o)
+}
+
+// decode is Decode of a body that was YAML; repeated is the error about keys that it has twice, or nil.
+func decode(w http.ResponseWriter, v *schema.Version, body []byte, repeated error, o request.WriteOptions) (schema.Object, error) {
 	if err := schema.CheckSize(body); err != nil {
 		return nil, apierrors.NewRequestEntityTooLargeError(err.Error())
+	}
+	if string(bytes.TrimSpace(body)) == "null" && !v.IsUnstructured() {
+		body = []byte("{}")
 	}
 	obj, unknown, err := schema.Decode(v, body)
 	if err != nil {
 		return nil, unreadable(v, body, err)
 	}
-	if len(unknown) == 0 || o.Ignore {
+	if o.Ignore || len(unknown) == 0 && repeated == nil {
 		return obj, nil
+	}
+	if repeated != nil && o.Strict {
+		unknown = append([]string{repeated.Error()}, unknown...)
+	} else if repeated != nil {
+		unknown = append(yamlWarnings(repeated), unknown...)
 	}
 	if o.Strict {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %s", v.Kind, v.Version, v.Kind, StrictText(unknown)))
@@ -126,24 +149,26 @@ func Decode(w http.ResponseWriter, v *schema.Version, body []byte, o request.Wri
 // unreadable is the error of a body that is no v.
 func unreadable(v *schema.Version, body []byte, err error) error {
 	var head struct {
-		metav1.TypeMeta
-		Metadata struct{ Name string }
+		APIVersion string `json:"apiVersion,omitempty"`
+		Kind       string `json:"kind,omitempty"`
 	}
-	if faults := kjson.UnmarshalCaseSensitivePreserveInts(body, &head); faults != nil {
-		return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): couldn't get version/kind; json parse error: %v (%s)",
-			v.Kind, faults, Summary(body)))
+	if faults := json.Unmarshal(body, &head); faults != nil {
+		return unrecognized(v, fmt.Errorf("couldn't get version/kind; json parse error: %w", faults), body)
 	}
-	if head.APIVersion != "" && head.APIVersion != v.APIVersion() {
+	got, faults := v.CompleteType(head.APIVersion, head.Kind)
+	if faults != nil {
+		return unrecognized(v, faults, body)
+	}
+	if got.GroupVersion() != v.GV() && v.IsUnstructured() {
 		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", head.APIVersion, v.APIVersion()))
 	}
 	var values *schema.ValueError
 	if errors.As(err, &values) {
-		return apierrors.NewInvalid(v.GVK().GroupKind(), head.Metadata.Name, values.Errs)
+		var named struct{ Metadata struct{ Name string } }
+		_ = json.Unmarshal(body, &named) // a name of another type is none
+		return apierrors.NewInvalid(v.GVK().GroupKind(), named.Metadata.Name, values.Errs)
 	}
-	if head.Kind == "" {
-		head.Kind = v.Kind
-	}
-	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", head.Kind, v.Version, v.Kind, err))
+	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", got.Kind, got.Version, v.Kind, err))
 }
 
 // Summary is the start of a body, in hexadecimal unless it looks like JSON, as Kubernetes shows what it could not read.

@@ -64,6 +64,11 @@ func Review(w http.ResponseWriter, r *request.Request) (schema.Object, error) {
 	return obj, PlaceObject(obj, r.Scope())
 }
 
+// NoName is the error of an object that has no name.
+func NoName(r *request.Request) error {
+	return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", r.Name))
+}
+
 // NameObject checks that an object has the name of the path. One without a name gets it where the path is an etcd key.
 func NameObject(r *request.Request, obj schema.Object) error {
 	switch {
@@ -71,7 +76,7 @@ func NameObject(r *request.Request, obj schema.Object) error {
 	case obj.GetName() == "" && r.ByKey:
 		obj.SetName(r.Name)
 	case obj.GetName() == "":
-		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", r.Name))
+		return NoName(r)
 	default:
 		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), r.Name))
 	}

@@ -25,9 +25,32 @@ func yamlToJSON(body []byte) ([]byte, error) {
 	out, err := convertYAML(body)
 	var large *http.MaxBytesError
 	if err != nil && !errors.As(err, &large) {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error converting YAML to JSON: %v", err))
+		return nil, &yamlError{err}
 	}
 	return out, err
+}
+
+// yamlError is the error of a body that is no YAML.
+type yamlError struct{ cause error }
+
+func (e *yamlError) Error() string { return fmt.Sprintf("error converting YAML to JSON: %v", e.cause) }
+
+// Unwrap is the error as a client sees it.
+func (e *yamlError) Unwrap() error { return apierrors.NewBadRequest(e.Error()) }
+
+// repeatedKeys is the error about keys that an object has twice, of which the last counts; nil: there are none.
+func repeatedKeys(body []byte) error {
+	var doc any
+	return goyaml.UnmarshalStrict(body, &doc)
+}
+
+// yamlWarnings are the lines of an error of the YAML parser.
+func yamlWarnings(err error) []string {
+	lines := strings.Split(strings.TrimPrefix(err.Error(), "yaml: unmarshal errors:\n"), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimSpace(line)
+	}
+	return lines
 }
 
 func convertYAML(body []byte) ([]byte, error) {

@@ -5,8 +5,11 @@ import (
 	"strconv"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"gantry/agents/gateway/request"
 	"gantry/registry"
+	"gantry/schema"
 )
 
 // EventFramer writes events in the shape that the client asked for.
@@ -99,7 +102,7 @@ func (f *EventFramer) reshape(ev *registry.Event) ([]byte, error) {
 	item := ev.Item
 	if item == nil {
 		if f.r.Shape.As == "" {
-			return f.bookmark(ev), nil
+			return f.fullBookmark(ev)
 		}
 		item = &registry.Item{Kind: f.r.Kind, Revision: ev.Revision, JSON: f.bookmark(ev)}
 	}
@@ -110,6 +113,21 @@ func (f *EventFramer) reshape(ev *registry.Event) ([]byte, error) {
 	f.begun = true
 	f.table.now.Time, f.table.showMetadata = time.Now(), ev.InitialEnd
 	return f.table.table(nil, revisionMeta(ev.Revision), []*registry.Item{item}, columns)
+}
+
+// fullBookmark is a bookmark with the fields that an object of its type always has.
+func (f *EventFramer) fullBookmark(ev *registry.Event) ([]byte, error) {
+	v := f.r.Resource.Version
+	if v.IsUnstructured() {
+		return f.bookmark(ev), nil
+	}
+	obj := v.New()
+	v.SetTypeMeta(obj)
+	obj.SetResourceVersion(strconv.FormatInt(ev.Revision, 10))
+	if ev.InitialEnd {
+		obj.SetAnnotations(map[string]string{metav1.InitialEventsAnnotationKey: "true"})
+	}
+	return schema.Encode(obj)
 }
 
 // bookmark is an object with nothing but a revision.

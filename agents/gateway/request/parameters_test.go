@@ -128,7 +128,7 @@ func TestDeleteOptions(t *testing.T) {
 		{"unreadable objects and a policy", one + "?dryRun=All&ignoreStoreReadErrorWithClusterBreakingPotential=true&propagationPolicy=Orphan", "", "", 200, `"finalizers":["orphan"]`},
 		{"rubbish", one, `{"dryRun":`, "", 400, "couldn't get version/kind; json parse error: unexpected end of JSON input"},
 		{"wrong type", one, `{"dryRun":1}`, "", 400, "json: cannot unmarshal number into Go struct field DeleteOptions.dryRun of type []string"},
-		{"other kind", one, `{"kind":"Pod","apiVersion":"v1"}`, "", 400, "decoded object cannot be converted to DeleteOptions"},
+		{"other kind", one, `{"kind":"Pod","apiVersion":"v1"}`, "", 400, `no kind \"Pod\" is registered for version \"v1\"`},
 		{"CBOR", one, "x", "Content-Type: application/cbor", 415, "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf"},
 		{"all: other uid", gatewaytest.MapsPath + "?uid=no-such-uid", "", "", 409, "the UID in the precondition"},
 		{"all: trial", gatewaytest.MapsPath + "?dryRun=All", "", "", 200, `{"kind":"ConfigMapList","apiVersion":"v1","metadata":{"resourceVersion":"`},
