@@ -60,12 +60,11 @@ func NewOf(t testing.TB, kinds *schema.Kinds, change ...func(*gateway.Config)) *
 	registrytest.DetectMutations(t)
 	c.Store = store.NewFake()
 	log := slog.New(slog.DiscardHandler)
-	services := netip.MustParsePrefix("10.96.0.0/16")
 	c.Registry = registry.New(registry.Config{
-		Store: c.Store, Kinds: kinds, ServiceCIDR: services, Agent: "gateway", Log: log,
+		Store: c.Store, Kinds: kinds, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Agent: "gateway", Log: log,
 	})
 	c.Config = gateway.Config{
-		Registry: c.Registry, ServiceCIDR: services, BindAddress: netip.MustParseAddr("127.0.0.1"), AdvertiseAddress: netip.MustParseAddr("127.0.0.1"),
+		Registry: c.Registry, BindAddress: netip.MustParseAddr("127.0.0.1"), AdvertiseAddress: netip.MustParseAddr("127.0.0.1"),
 		Certificate: serving.Certificate, ClientCAs: c.CA.Pool(), ClusterCA: c.CA.PEM,
 		KubeletClient: c.Pair("to-kubelet", pki.Request{CommonName: "gantry-gateway"}).Certificate, KubeletCAs: c.CA.Pool(),
 		ServiceAccountKey: tokens, Health: &daemon.Health{}, Log: log,

@@ -18,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/gateway"
 	"gantry/agents/gateway/gatewaytest"
 	"gantry/registry"
 )
@@ -83,7 +84,8 @@ func serve(t *testing.T, at netip.Addr, secure bool) (port int32) {
 // withBackends gives the pod p an address, and a service web of it with the ports http and https.
 func withBackends(t *testing.T) (c *gatewaytest.Cluster, at netip.Addr, plain, secure int32) {
 	t.Helper()
-	c, at = withKubelet(t), reachable(t)
+	c, at = gatewaytest.New(t, func(cfg *gateway.Config) { cfg.ServiceCIDR = netip.MustParsePrefix("10.96.0.0/16") }), reachable(t)
+	startKubelet(c, echoes{})
 	plain, secure = serve(t, at, false), serve(t, at, true)
 	setAddress(c, at.String())
 	if _, err := registry.For[*corev1.Service](c.Registry).Create(t.Context(), &corev1.Service{
