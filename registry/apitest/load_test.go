@@ -3,7 +3,6 @@ package apitest_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -12,24 +11,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/registry"
-	"gantry/registry/embedded"
 	"gantry/registry/embedded/embeddedtest"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 )
-
-// realEtcd is an etcd in this process.
-func realEtcd(t *testing.T) store.Store {
-	t.Helper()
-	e, err := embedded.Open(embedded.Config{Dir: t.TempDir(), NoSync: true, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(e.Close)
-	return store.NewEtcd(e.Client(), e.Client())
-}
 
 func TestHundredIncrementersOnEtcd(t *testing.T) {
 	etcd := embeddedtest.Store(t)

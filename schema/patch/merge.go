@@ -44,7 +44,7 @@ func decodeBoth(current, patch []byte) (into, from map[string]any, err error) {
 		return nil, nil, failure(ErrMalformed, err)
 	}
 	if from == nil {
-		return nil, nil, failure(ErrRefused, errors.New("Invalid JSON Patch")) //nolint:staticcheck // as Kubernetes writes it
+		return nil, nil, failure(ErrRefused, errors.New("Invalid JSON Patch")) //lint:ignore ST1005 the client sees this sentence as Kubernetes writes it
 	}
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(current, &into); err != nil {
 		return nil, nil, failure(ErrConflict, err)
