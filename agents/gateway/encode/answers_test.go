@@ -92,7 +92,7 @@ func TestAnswersInProtobuf(t *testing.T) {
 			}, "3 map[n:0] true"},
 		{"metadata of a scale", "GET", web1 + "/scale", "", partialProto, 200, &metav1.PartialObjectMetadata{}, "meta.k8s.io/v1 PartialObjectMetadata",
 			func(o object) string { return o.(*metav1.PartialObjectMetadata).Name }, "web"},
-		{"discovery", "GET", "/api/v1", "", protobufOnly, 200, &metav1.APIResourceList{}, "v1 APIResourceList",
+		{"discovery", "GET", "/api/v1", "", protobufOnly, 200, &metav1.APIResourceList{}, " APIResourceList",
 			func(o object) string { return o.(*metav1.APIResourceList).GroupVersion }, "v1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

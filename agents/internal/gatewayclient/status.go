@@ -44,7 +44,11 @@ func (cl call) statusError(resp *http.Response, data []byte) *registry.Error {
 		return cl.errorOf(kindOfCode(resp.StatusCode), fmt.Errorf("the gateway answered %s: %.*q", resp.Status, maxText, data))
 	}
 	kind, known := errorKinds[s.Reason]
-	if !known {
+	switch {
+	case known:
+	case s.Reason == "" && resp.StatusCode == http.StatusInternalServerError:
+		kind = registry.BadRevision // the one Status of a 500 without a reason
+	default:
 		kind = kindOfCode(resp.StatusCode)
 	}
 	e := cl.errorOf(kind, errors.New(s.Message))
