@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -264,7 +265,11 @@ func decodeHandwritten(k *schema.Kind, value []byte) (schema.Object, error) {
 	}
 	v := versionIn(k, value)
 	obj, warnings, err := schema.Decode(v, value)
-	if err != nil {
+	var wrong *schema.WrongTypeError
+	switch {
+	case errors.As(err, &wrong):
+		return nil, fmt.Errorf("%s %s in the value is not a %s %s", wrong.Got.GroupVersion(), wrong.Got.Kind, v.APIVersion(), v.Kind)
+	case err != nil:
 		return nil, err
 	}
 	for _, w := range warnings {

@@ -38,7 +38,7 @@ func Decode(v *Version, data []byte) (obj Object, warnings []string, err error) 
 	case got != v.GVK() && v.IsUnstructured():
 		return nil, nil, fmt.Errorf("%s %s in the body is not a %s %s", got.GroupVersion(), got.Kind, v.APIVersion(), v.Kind)
 	case got != v.GVK():
-		return nil, nil, fmt.Errorf("no kind %q is registered for version %q in scheme \"pkg/runtime/scheme.go:111\"", got.Kind, got.GroupVersion())
+		return nil, nil, &WrongTypeError{Got: got, Want: v.GVK()}
 	}
 	if obj.GetObjectKind().GroupVersionKind() != got {
 		v.SetTypeMeta(obj)
