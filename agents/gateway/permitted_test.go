@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -195,6 +196,19 @@ func routes(res *request.Resource) (paths []string) {
 	return paths
 }
 
+// routedAs is equal for resources that are routed and authorized alike. Those that authorizers and handlers name are like no other.
+func routedAs(res *request.Resource) string {
+	k := res.Kind
+	if named := []string{"", "coordination.k8s.io", "storage.k8s.io", "certificates.k8s.io", "apps"}; slices.Contains(named, k.Group) || k.Prefix == "" {
+		return k.GR().String()
+	}
+	var subs []string
+	for _, s := range res.Subresources {
+		subs = append(subs, s.Name, fmt.Sprint(slices.Sorted(maps.Keys(s.Handlers))))
+	}
+	return fmt.Sprint(k.Namespaced, slices.Sorted(maps.Keys(res.Handlers)), subs)
+}
+
 // shapes are the methods with the queries, and one header, that they are tried with.
 func shapes() (out [][3]string) {
 	const named, other = "fieldSelector=metadata.name%3Dx", "fieldSelector=metadata.name%3Dy"
@@ -271,7 +285,13 @@ func TestPermittedIsDone(t *testing.T) {
 		"a node": leafOf(t, c.Node("x")),
 	}
 	tried, did := 0, map[string]int{}
+	seen := map[string]bool{}
 	for _, res := range c.gateway.Resources() {
+		alike := routedAs(res)
+		if seen[alike] {
+			continue
+		}
+		seen[alike] = true
 		for _, path := range routes(res) {
 			for _, shape := range shapes() {
 				for who, leaf := range users {
