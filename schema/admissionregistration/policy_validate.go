@@ -24,7 +24,12 @@ func validateValidatingPolicy(p *admissionv1.ValidatingAdmissionPolicy) field.Er
 
 // validateValidatingPolicyUpdate does not check conditions that are what they were, of the same parameters.
 func validateValidatingPolicyUpdate(p, old *admissionv1.ValidatingAdmissionPolicy) field.ErrorList {
-	return checkValidatingPolicy(p, !equality.Semantic.DeepEqual(p.Spec.ParamKind, old.Spec.ParamKind) || !equality.Semantic.DeepEqual(p.Spec.MatchConditions, old.Spec.MatchConditions))
+	return checkValidatingPolicy(p, conditionsChange(p.Spec.ParamKind, old.Spec.ParamKind, p.Spec.MatchConditions, old.Spec.MatchConditions))
+}
+
+// conditionsChange tells whether an update changes a policy's match conditions or the parameters that they are about.
+func conditionsChange(kind, oldKind *admissionv1.ParamKind, conditions, oldConditions []admissionv1.MatchCondition) bool {
+	return !equality.Semantic.DeepEqual(kind, oldKind) || !equality.Semantic.DeepEqual(conditions, oldConditions)
 }
 
 func checkValidatingPolicy(p *admissionv1.ValidatingAdmissionPolicy, conditions bool) field.ErrorList {
@@ -53,7 +58,7 @@ func validateMutatingPolicy(p *admissionv1.MutatingAdmissionPolicy) field.ErrorL
 }
 
 func validateMutatingPolicyUpdate(p, old *admissionv1.MutatingAdmissionPolicy) field.ErrorList {
-	return checkMutatingPolicy(p, !equality.Semantic.DeepEqual(p.Spec.ParamKind, old.Spec.ParamKind) || !equality.Semantic.DeepEqual(p.Spec.MatchConditions, old.Spec.MatchConditions))
+	return checkMutatingPolicy(p, conditionsChange(p.Spec.ParamKind, old.Spec.ParamKind, p.Spec.MatchConditions, old.Spec.MatchConditions))
 }
 
 func checkMutatingPolicy(p *admissionv1.MutatingAdmissionPolicy, conditions bool) field.ErrorList {
