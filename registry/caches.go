@@ -73,7 +73,7 @@ func (c *caches) update() map[*schema.Kind]*cache {
 
 // follow makes and ends caches as kinds come and go, until ctx is done.
 func (c *caches) follow(ctx context.Context) {
-	_ = c.kinds.Follow(ctx, func(*schema.Set, schema.KindsChange) { c.update() }) // its only error is ctx's
+	_ = c.kinds.Follow(ctx, func(*schema.Set) { c.update() }) // its only error is ctx's
 }
 
 // starts are the caches that are to be started. use adds to it and never waits; Run takes from it.

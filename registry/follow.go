@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,23 +26,32 @@ func (r *Registry) Follow(ctx context.Context, k *schema.Kind, f func(Change)) e
 // beginning. It returns only ctx's error.
 func (r *Registry) FollowKinds(ctx context.Context, makeFollower func(k *schema.Kind) func(Change), started func()) error {
 	var all sync.WaitGroup
-	ended := map[*schema.Kind]chan struct{}{} // closed when a kind's follower has returned
+	var mu sync.Mutex
+	followed := map[*schema.Kind]bool{}
 	first := true
-	_ = r.kinds.Follow(ctx, func(now *schema.Set, change schema.KindsChange) {
+	_ = r.kinds.Follow(ctx, func(now *schema.Set) {
 		pinned := func() {}
 		if first {
 			pinned, first = countdown(len(now.All), started), false
 		}
-		maps.DeleteFunc(ended, func(k *schema.Kind, done chan struct{}) bool { return !now.Has(k) && isClosed(done) })
-		for _, k := range change.Added {
-			before, done := ended[k], make(chan struct{})
-			ended[k] = done
+		mu.Lock()
+		defer mu.Unlock()
+		for _, k := range now.All {
+			if followed[k] {
+				continue
+			}
+			followed[k] = true
 			all.Go(func() {
-				defer close(done)
-				if before != nil { // the same kind was removed and added again
-					<-before
+				pinned := sync.OnceFunc(pinned)
+				for ended := false; !ended; {
+					err := r.follow(ctx, k, makeFollower(k), pinned)
+					mu.Lock()
+					// Kinds.Follow tells of no change where a kind was removed and added again meanwhile.
+					if ended = !errors.Is(err, NotFound) || !r.kinds.Set().Has(k); ended {
+						delete(followed, k)
+					}
+					mu.Unlock()
 				}
-				_ = r.follow(ctx, k, makeFollower(k), pinned)
 			})
 		}
 	})

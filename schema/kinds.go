@@ -2,7 +2,6 @@ package schema
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -64,30 +63,13 @@ func (k *Kinds) Remove(kind *Kind) {
 	})
 }
 
-// KindsChange is what is different between two sets. A kind that was replaced is in both lists.
-type KindsChange struct{ Added, Removed []*Kind }
-
-// Diff is what changed from old, which may be nil, to s.
-func (s *Set) Diff(old *Set) KindsChange {
-	var c KindsChange
-	for _, k := range s.All {
-		if old == nil || !old.Has(k) {
-			c.Added = append(c.Added, k)
-		}
-	}
-	if old != nil {
-		c.Removed = slices.DeleteFunc(slices.Clone(old.All), s.Has)
-	}
-	return c
-}
-
-// Follow calls f with the kinds as they are, all of them added, and after each change, until ctx is done; it returns ctx's error. f
-// is called on one goroutine; changes that come while it runs are combined into one call.
-func (k *Kinds) Follow(ctx context.Context, f func(now *Set, change KindsChange)) error {
-	for old := (*Set)(nil); ; {
+// Follow calls f with the kinds as they are, and after each change, until ctx is done; it returns ctx's error. f is called on one
+// goroutine; changes that come while it runs are combined into one call, so that a kind that was removed and added again may be there in
+// both of two calls.
+func (k *Kinds) Follow(ctx context.Context, f func(now *Set)) error {
+	for {
 		now, replaced := k.Watch()
-		f(now, now.Diff(old))
-		old = now
+		f(now)
 		select {
 		case <-replaced:
 		case <-ctx.Done():

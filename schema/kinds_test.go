@@ -60,8 +60,8 @@ func TestKindsFollow(t *testing.T) {
 		var said []string
 		ended := make(chan error, 1)
 		go func() {
-			ended <- k.Follow(ctx, func(now *Set, change KindsChange) {
-				said = append(said, fmt.Sprintf("%d +%d -%d", len(now.All), len(change.Added), len(change.Removed)))
+			ended <- k.Follow(ctx, func(now *Set) {
+				said = append(said, fmt.Sprint(len(now.All), now.Has(b), now.Has(again)))
 			})
 		}()
 		synctest.Wait()
@@ -79,7 +79,7 @@ func TestKindsFollow(t *testing.T) {
 		if err := <-ended; err == nil {
 			t.Error("no error of ctx")
 		}
-		if got := fmt.Sprint(said); got != "[1 +1 -0 2 +1 -0 2 +0 -0 2 +1 -1 1 +0 -1]" {
+		if got := fmt.Sprint(said); got != "[1 false false 2 true false 2 true false 2 false true 1 false false]" {
 			t.Error(got)
 		}
 	})
