@@ -30,6 +30,11 @@ func table(cfg Config) []controller.Controller {
 			Workers: 4, New: workload.NewReplicaSet,
 		},
 		{
+			Name: "replicationcontroller", Doc: "pods of replication controllers, as those of replica sets", EventSource: "replication-controller",
+			Reads: only(core.ReplicationController, core.Pod), Writes: only(core.ReplicationController, core.Pod),
+			Workers: 2, New: workload.NewReplicationController,
+		},
+		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",
 			Reads: only(core.Service, core.Pod, core.Node, discovery.EndpointSlice), Writes: only(discovery.EndpointSlice),
 			Workers: 4, New: network.NewEndpointSlice,
