@@ -4,6 +4,7 @@ import (
 	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
+	"gantry/agents/controllers/statefulset"
 	"gantry/agents/controllers/workload"
 	"gantry/schema/apps"
 	"gantry/schema/coordination"
@@ -33,6 +34,12 @@ func table(cfg Config) []controller.Controller {
 			Name: "replicationcontroller", Doc: "pods of replication controllers, as those of replica sets", EventSource: "replication-controller",
 			Reads: only(core.ReplicationController, core.Pod), Writes: only(core.ReplicationController, core.Pod),
 			Workers: 2, New: workload.NewReplicationController,
+		},
+		{
+			Name: "statefulset", Doc: "pods of stateful sets, their claims and the history of their template",
+			Reads:   only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
+			Writes:  only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
+			Workers: 4, New: statefulset.New,
 		},
 		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",

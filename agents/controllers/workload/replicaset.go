@@ -8,7 +8,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/controllers/controller"
@@ -65,15 +64,10 @@ func (c replicaSets) onSet(old, current schema.Object) {
 
 // onPod leaves out changes of a pod that mean nothing to a replica set.
 func (c replicaSets) onPod(old, current schema.Object) {
-	if old != nil && current != nil && samePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
+	if old != nil && current != nil && controller.SamePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
 		return
 	}
 	c.EnqueueOwner(c.kind.Kind, c.index, old, current)
-}
-
-func samePod(a, b *corev1.Pod) bool {
-	return a.UID == b.UID && a.Status.Phase == b.Status.Phase && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
-		pods.ReadySince(a).Equal(pods.ReadySince(b)) && equality.Semantic.DeepEqual(a.Labels, b.Labels) && equality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences)
 }
 
 // reconcile brings the pods of one replica set to its size, and then its status.
@@ -110,10 +104,7 @@ func (c replicaSets) reconcile(ctx context.Context, key string) (time.Duration, 
 	}
 	failed := c.Execute(ctx, plan)
 	status, after := c.planStatus(rs, children, plan, failureCause(failed), now)
-	if after == 0 || wait > 0 && wait < after {
-		after = wait
-	}
-	return after, errors.Join(failed, c.Execute(ctx, status))
+	return controller.Sooner(after, wait), errors.Join(failed, c.Execute(ctx, status))
 }
 
 // observe returns the pods of a replica set, those that have ended apart, and the plan of adoptions and releases.

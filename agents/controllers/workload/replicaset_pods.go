@@ -94,17 +94,14 @@ func (c setKind) planStatus(rs *appsv1.ReplicaSet, podList []*corev1.Pod, pod []
 		if hasLabels(p, rs.Spec.Template.Labels) {
 			s.FullyLabeledReplicas++
 		}
-		since := pods.ReadySince(p)
-		if since.IsZero() {
-			continue
+		if pods.IsReady(p) {
+			s.ReadyReplicas++
 		}
-		s.ReadyReplicas++
-		wait := since.Add(time.Duration(rs.Spec.MinReadySeconds) * time.Second).Sub(now)
-		if rs.Spec.MinReadySeconds <= 0 || wait <= 0 {
+		available, wait := controller.PodAvailable(p, rs.Spec.MinReadySeconds, now)
+		if available {
 			s.AvailableReplicas++
-		} else if after == 0 || wait < after {
-			after = wait
 		}
+		after = controller.Sooner(after, wait)
 	}
 	if c.kind == apps.ReplicaSet {
 		s.TerminatingReplicas = &terminating // the others have no such field
