@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/daemonset"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
 	"gantry/agents/controllers/statefulset"
@@ -40,6 +41,12 @@ func table(cfg Config) []controller.Controller {
 			Reads:   only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
 			Writes:  only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
 			Workers: 4, New: statefulset.New,
+		},
+		{
+			Name: "daemonset", Doc: "a pod of each daemon set on every node that may run it, and the history of their template",
+			Reads:   only(apps.DaemonSet, apps.ControllerRevision, core.Pod, core.Node),
+			Writes:  only(apps.DaemonSet, apps.ControllerRevision, core.Pod),
+			Workers: 2, New: daemonset.New,
 		},
 		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",

@@ -26,8 +26,8 @@ type observed struct {
 	now       time.Time
 }
 
-// plan is what a set needs. Each part is executed in order; a part that fails keeps the pods from being changed, never the status from being
-// written.
+// plan is what a set needs. Each part is executed in order. Without its revision nothing else is done; pods that cannot be changed do not keep
+// the status from being written.
 type plan struct {
 	revision, pods, status, history []controller.Action
 	events                          []*controller.Event // about what is not done
