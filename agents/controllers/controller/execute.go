@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -83,7 +84,7 @@ func (e *Env) executeBatch(ctx context.Context, batch []Action, w *written) erro
 
 func (e *Env) executeOne(ctx context.Context, a Action, w *written) error {
 	item, err := e.write(ctx, a, w)
-	if errors.Is(err, registry.NotFound) && a.Do == Delete {
+	if errors.Is(err, registry.NotFound) && (a.Do == Delete || a.Do == RemoveFinalizer) {
 		return nil
 	}
 	if err != nil {
@@ -108,9 +109,9 @@ func (e *Env) executeOne(ctx context.Context, a Action, w *written) error {
 	return nil
 }
 
-var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting"}
+var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting", RemoveFinalizer: "removing finalizer of"}
 
-var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted"}
+var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted", RemoveFinalizer: "finalizer removed"}
 
 func (e *Env) record(ev *Event) {
 	kind := corev1.EventTypeNormal
@@ -133,6 +134,11 @@ func (e *Env) write(ctx context.Context, a Action, w *written) (*registry.Item, 
 		o.UID = string(obj.GetUID())
 		item, _, err := e.Registry.Delete(ctx, a.Kind, obj.GetNamespace(), obj.GetName(), o)
 		return item, err
+	case RemoveFinalizer:
+		return e.Registry.Modify(ctx, a.Kind, obj.GetNamespace(), obj.GetName(), func(current schema.Object) (schema.Object, error) {
+			current.SetFinalizers(slices.DeleteFunc(current.GetFinalizers(), func(f string) bool { return f == a.Finalizer }))
+			return current, nil
+		}, registry.WriteOptions{UID: string(obj.GetUID())})
 	}
 	if changed && obj.GetUID() != "" {
 		obj = obj.DeepCopyObject().(schema.Object)
