@@ -5,6 +5,7 @@ import (
 	"gantry/agents/controllers/job"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
+	"gantry/agents/controllers/statefulset"
 	"gantry/agents/controllers/workload"
 	"gantry/schema/apps"
 	"gantry/schema/batch"
@@ -45,6 +46,17 @@ func table(cfg Config) []controller.Controller {
 			Name: "ttlafterfinished", Doc: "jobs that finished longer ago than they say", EventSource: "ttl-after-finished-controller",
 			Reads: only(batch.Job), Writes: only(batch.Job),
 			Workers: 1, New: job.NewTTLAfterFinished,
+		},
+		{
+			Name: "replicationcontroller", Doc: "pods of replication controllers, as those of replica sets", EventSource: "replication-controller",
+			Reads: only(core.ReplicationController, core.Pod), Writes: only(core.ReplicationController, core.Pod),
+			Workers: 2, New: workload.NewReplicationController,
+		},
+		{
+			Name: "statefulset", Doc: "pods of stateful sets, their claims and the history of their template",
+			Reads:   only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
+			Writes:  only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
+			Workers: 4, New: statefulset.New,
 		},
 		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",
