@@ -19,6 +19,8 @@ const (
 	Update       Verb = "update"
 	UpdateStatus Verb = "update status of"
 	Delete       Verb = "delete"
+	// RemoveFinalizer takes Action.Finalizer from the object of that uid, whatever else of it changed meanwhile.
+	RemoveFinalizer Verb = "remove finalizer of"
 )
 
 // Action is one step of a plan, and why.
@@ -27,6 +29,8 @@ type Action struct {
 	Kind *schema.Kind
 	// Object is what is written, or the object to delete as it was seen.
 	Object schema.Object
+	// Finalizer is the one that RemoveFinalizer removes.
+	Finalizer string
 	// Reason says why, for the log.
 	Reason string
 	// Event is recorded once the action is done; nil: none.

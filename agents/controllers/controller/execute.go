@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -83,7 +84,7 @@ func (e *Env) executeBatch(ctx context.Context, batch []Action, w *written) erro
 
 func (e *Env) executeOne(ctx context.Context, a Action, w *written) error {
 	item, err := e.write(ctx, a, w)
-	if errors.Is(err, registry.NotFound) && a.Do == Delete {
+	if errors.Is(err, registry.NotFound) && (a.Do == Delete || a.Do == RemoveFinalizer) {
 		return nil
 	}
 	if err != nil {
@@ -116,9 +117,9 @@ func (e *Env) recordFailed(ctx context.Context, ev *Event, err error) {
 	e.Events.Event(ev.Kind, ev.About, corev1.EventTypeWarning, ev.Reason, "%s%v", ev.Message, err)
 }
 
-var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting"}
+var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting", RemoveFinalizer: "removing finalizer of"}
 
-var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted"}
+var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted", RemoveFinalizer: "finalizer removed"}
 
 // Record records an Event.
 func (e *Env) Record(ev *Event) {
@@ -142,6 +143,11 @@ func (e *Env) write(ctx context.Context, a Action, w *written) (*registry.Item, 
 		o.UID = string(obj.GetUID())
 		item, _, err := e.Registry.Delete(ctx, a.Kind, obj.GetNamespace(), obj.GetName(), o)
 		return item, err
+	case RemoveFinalizer:
+		return e.Registry.Modify(ctx, a.Kind, obj.GetNamespace(), obj.GetName(), func(current schema.Object) (schema.Object, error) {
+			current.SetFinalizers(slices.DeleteFunc(current.GetFinalizers(), func(f string) bool { return f == a.Finalizer }))
+			return current, nil
+		}, registry.WriteOptions{UID: string(obj.GetUID())})
 	}
 	if changed && obj.GetUID() != "" {
 		obj = obj.DeepCopyObject().(schema.Object)
