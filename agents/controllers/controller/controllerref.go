@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -95,5 +96,34 @@ func (e *Env) EnqueueOwner(kind string, index *SelectorIndex, old, current schem
 		case ref == nil && current != nil:
 			index.Each(obj.GetNamespace(), obj.GetLabels(), func(key string) { e.Enqueue(key, index.Delay(key)) })
 		}
+	}
+}
+
+// IndexOwner is the Keys of a Watch of owners: it keeps their selectors in index, and enqueues an owner that changes.
+func (e *Env) IndexOwner(index *SelectorIndex, selector func(schema.Object) *metav1.LabelSelector) func(old, current schema.Object) {
+	return func(old, current schema.Object) {
+		if current == nil {
+			index.Set(old, nil)
+			return
+		}
+		index.Set(current, SelectorOf(selector(current)))
+		e.Enqueue(KeyOf(current), 0)
+	}
+}
+
+// EnqueuePodOwner is the Keys of a Watch of pods: EnqueueOwner without the changes of a pod that say nothing to its owner.
+func (e *Env) EnqueuePodOwner(kind string, index *SelectorIndex) func(old, current schema.Object) {
+	isOthers := func(pod schema.Object) bool {
+		ref := metav1.GetControllerOfNoCopy(pod)
+		return ref != nil && ref.Kind != kind
+	}
+	return func(old, current schema.Object) {
+		if (old == nil || isOthers(old)) && (current == nil || isOthers(current)) {
+			return // most changes of pods, for most kinds
+		}
+		if old != nil && current != nil && SamePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
+			return
+		}
+		e.EnqueueOwner(kind, index, old, current)
 	}
 }

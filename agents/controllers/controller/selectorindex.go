@@ -74,6 +74,18 @@ func (s *SelectorIndex) Set(obj metav1.Object, selector labels.Selector) {
 	s.selectors[ns][name] = selector
 }
 
+// Keys are the keys of all objects of the index.
+func (s *SelectorIndex) Keys() (keys []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ns, byName := range s.selectors {
+		for name := range byName {
+			keys = append(keys, ns+"/"+name)
+		}
+	}
+	return keys
+}
+
 // Each calls f for the key of every object whose selector matches.
 func (s *SelectorIndex) Each(namespace string, set map[string]string, f func(key string)) {
 	for _, key := range s.matching(namespace, set) {

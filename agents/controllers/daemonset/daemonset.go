@@ -3,14 +3,13 @@ package daemonset
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
+	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/agents/controllers/controller"
@@ -24,66 +23,29 @@ import (
 type daemonSets struct {
 	*controller.Env
 	index  *controller.SelectorIndex
-	failed *failedPods
-
-	mu   sync.Mutex      // guards keys
-	keys map[string]bool // of all sets: a change of a node may mean something to each
+	failed controller.FailedPods
 }
 
 // New makes the pods and revisions of daemon sets. Its keys are those of DaemonSets.
 func New(e *controller.Env) controller.Reconciler {
-	c := &daemonSets{Env: e, index: controller.NewSelectorIndex(), failed: &failedPods{byNode: map[string]failure{}}, keys: map[string]bool{}}
+	c := &daemonSets{Env: e, index: controller.NewSelectorIndex()}
 	return controller.Reconciler{
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
-			{Kind: apps.DaemonSet, Keys: c.onSet},
+			{Kind: apps.DaemonSet, Keys: c.IndexOwner(c.index, func(obj schema.Object) *metav1.LabelSelector { return obj.(*appsv1.DaemonSet).Spec.Selector })},
 			history.Watch(e, apps.DaemonSet, c.index, hashLabel),
-			{Kind: core.Pod, Keys: c.onPod},
+			{Kind: core.Pod, Keys: c.EnqueuePodOwner("DaemonSet", c.index)},
 			{Kind: core.Node, Keys: c.onNode},
 		},
 	}
 }
 
-func (c *daemonSets) onSet(old, current schema.Object) {
-	if current == nil {
-		c.index.Set(old, nil)
-		c.setKey(controller.KeyOf(old), false)
-		return
-	}
-	key := controller.KeyOf(current)
-	c.index.Set(current, controller.SelectorOf(current.(*appsv1.DaemonSet).Spec.Selector))
-	c.setKey(key, true)
-	c.Enqueue(key, 0)
-}
-
-func (c *daemonSets) setKey(key string, there bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if there {
-		c.keys[key] = true
-	} else {
-		delete(c.keys, key)
-	}
-}
-
-// onPod leaves out changes of a pod that mean nothing to a daemon set.
-func (c *daemonSets) onPod(old, current schema.Object) {
-	if old != nil && current != nil {
-		if a, b := old.(*corev1.Pod), current.(*corev1.Pod); a.Spec.NodeName == b.Spec.NodeName && controller.SamePod(a, b) {
-			return
-		}
-	}
-	c.EnqueueOwner("DaemonSet", c.index, old, current)
-}
-
+// onNode enqueues every set: each may run on the node.
 func (c *daemonSets) onNode(old, current schema.Object) {
 	if old != nil && current != nil && sameNode(old.(*corev1.Node), current.(*corev1.Node)) {
 		return
 	}
-	c.mu.Lock()
-	keys := slices.Collect(maps.Keys(c.keys))
-	c.mu.Unlock()
-	for _, key := range keys {
+	for _, key := range c.index.Keys() {
 		c.Enqueue(key, c.index.Delay(key))
 	}
 }
@@ -114,10 +76,15 @@ func (c *daemonSets) reconcile(ctx context.Context, key string) (time.Duration, 
 	return p.after, c.execute(ctx, ds, p)
 }
 
+// failureKey names the pods of a node. A new generation of the set begins anew.
+func failureKey(ds *appsv1.DaemonSet, node string) string {
+	return fmt.Sprintf("%s/%d/%s", ds.UID, ds.Status.ObservedGeneration, node)
+}
+
 // observe reads what a plan is made of, and returns the plan of adoptions and releases.
 func (c *daemonSets) observe(ctx context.Context, ds *appsv1.DaemonSet, selector labels.Selector) (o observed, claim []controller.Action, err error) {
 	now := time.Now()
-	o = observed{ds: ds, now: now, failedWait: func(node string) time.Duration { return c.failed.wait(failureKey(ds, node), now) }}
+	o = observed{ds: ds, now: now, failedWait: func(node string) time.Duration { return c.failed.Wait(failureKey(ds, node), now) }}
 	if o.nodes, err = registry.For[*corev1.Node](c.Registry).CachedList(ctx, "", ""); err != nil {
 		return o, nil, err
 	}
@@ -143,7 +110,7 @@ func (c *daemonSets) execute(ctx context.Context, ds *appsv1.DaemonSet, p plan) 
 		c.Record(ev)
 	}
 	for _, node := range p.failedOn {
-		c.failed.count(failureKey(ds, node), time.Now())
+		c.failed.Count(failureKey(ds, node), time.Now())
 	}
 	return errors.Join(c.Execute(ctx, p.pods), c.Execute(ctx, p.status), c.Execute(ctx, p.history))
 }

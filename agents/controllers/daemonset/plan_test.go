@@ -171,23 +171,3 @@ func TestTolerations(t *testing.T) {
 		t.Errorf("%d tolerations without the host's network, want 6", n)
 	}
 }
-
-func TestFailedPodsAreHeldBack(t *testing.T) {
-	b := &failedPods{byNode: map[string]failure{}}
-	now := plantest.Now
-	for _, want := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900} {
-		if wait := b.wait("n1", now); wait != 0 {
-			t.Fatalf("the failed pod stays for %s more, want it to go", wait)
-		}
-		b.count("n1", now)
-		if got := b.wait("n1", now); got != want*time.Second {
-			t.Fatalf("the next one stays for %s, want %ds", got, want)
-		}
-		now = now.Add(want * time.Second)
-	}
-	now = now.Add(2 * lastFailureWait)
-	b.count("n2", now)
-	if b.count("n1", now); len(b.byNode) != 2 || b.wait("n1", now) != time.Second {
-		t.Errorf("after a long time without failures: %v", b.byNode)
-	}
-}

@@ -23,7 +23,9 @@ type observed struct {
 	revisions []*appsv1.ControllerRevision // of the set
 	members   []member                     // the pods of the set
 	claims    map[string]*corev1.PersistentVolumeClaim
-	now       time.Time
+	// failedWait is how long a failed pod of an ordinal stays; 0: it goes now.
+	failedWait func(ordinal int) time.Duration
+	now        time.Time
 }
 
 // plan is what a set needs. Each part is executed in order. Without its revision nothing else is done; pods that cannot be changed do not keep
@@ -31,6 +33,7 @@ type observed struct {
 type plan struct {
 	revision, pods, status, history []controller.Action
 	events                          []*controller.Event // about what is not done
+	failedOrdinals                  []int               // of pods that are deleted because they have ended
 	after                           time.Duration       // when to reconcile again; 0: when something changes
 }
 
@@ -136,7 +139,7 @@ func (p *planner) planReplica(m member) bool {
 	switch {
 	case pods.IsTerminal(m.pod):
 		if !terminating {
-			p.delete(m, "it has ended; another one follows")
+			p.replaceEnded(m)
 		}
 		return false
 	case m.pod.UID == "":
@@ -156,6 +159,16 @@ func (p *planner) planReplica(m member) bool {
 	}
 	p.repair(m)
 	return true
+}
+
+// replaceEnded deletes a pod that has ended, whatever ended it. After another one of its ordinal it stays for a while.
+func (p *planner) replaceEnded(m member) {
+	if wait := p.failedWait(m.ordinal); wait > 0 {
+		p.after = controller.Sooner(p.after, wait)
+		return
+	}
+	p.failedOrdinals = append(p.failedOrdinals, m.ordinal)
+	p.delete(m, "it has ended; another one follows")
 }
 
 // repair gives a pod the labels and volumes of its ordinal, and its claims their owners.

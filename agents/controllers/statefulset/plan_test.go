@@ -28,9 +28,12 @@ func TestPlans(t *testing.T) {
 		for _, r := range plantest.Parse[shortRevision](t, files["revisions"]) {
 			o.revisions = append(o.revisions, r.expand(set))
 		}
+		wait := map[int]time.Duration{}
 		for _, p := range plantest.Parse[shortPod](t, files["pods"]) {
 			o.members = append(o.members, p.expand(o))
+			wait[p.Ordinal] = time.Duration(p.Held) * time.Second
 		}
+		o.failedWait = func(ordinal int) time.Duration { return wait[ordinal] }
 		for _, c := range plantest.Parse[corev1.PersistentVolumeClaim](t, files["claims"]) {
 			o.claims[c.Name] = c
 		}
@@ -64,6 +67,7 @@ type shortPod struct {
 	Ready    *int // seconds ago; below 0: not ready
 	Deleting bool
 	Unnamed  bool // without the labels of its ordinal
+	Held     int  // seconds that failed pods of its ordinal stay
 }
 
 func (s shortPod) expand(o observed) member {
@@ -128,6 +132,9 @@ func render(p plan) string {
 	}
 	for _, ev := range p.events {
 		fmt.Fprintf(&b, "event %s: %s\n", ev.Reason, ev.Message)
+	}
+	for _, ordinal := range p.failedOrdinals {
+		fmt.Fprintf(&b, "failed %d\n", ordinal)
 	}
 	if p.after > 0 {
 		fmt.Fprintf(&b, "again after %s\n", p.after)

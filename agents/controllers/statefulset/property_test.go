@@ -41,7 +41,7 @@ func newSim(t *rapid.T) *sim {
 		set.Spec.UpdateStrategy.Type = appsv1.RollingUpdateStatefulSetStrategyType
 	}
 	apps.StatefulSet.Default(set)
-	return &sim{observed: observed{set: set, claims: map[string]*corev1.PersistentVolumeClaim{}, now: plantest.Now}}
+	return &sim{observed: observed{set: set, claims: map[string]*corev1.PersistentVolumeClaim{}, failedWait: func(int) time.Duration { return 0 }, now: plantest.Now}}
 }
 
 // unavailable counts pods of the range that are missing or not available.

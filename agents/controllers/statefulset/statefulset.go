@@ -3,11 +3,13 @@ package statefulset
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/agents/controllers/controller"
@@ -20,42 +22,26 @@ import (
 
 type statefulSets struct {
 	*controller.Env
-	index *controller.SelectorIndex
+	index  *controller.SelectorIndex
+	failed controller.FailedPods
 }
 
 // New makes the pods, claims and revisions of stateful sets. Its keys are those of StatefulSets.
 func New(e *controller.Env) controller.Reconciler {
-	c := statefulSets{e, controller.NewSelectorIndex()}
+	c := &statefulSets{Env: e, index: controller.NewSelectorIndex()}
 	return controller.Reconciler{
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
-			{Kind: apps.StatefulSet, Keys: c.onSet},
+			{Kind: apps.StatefulSet, Keys: c.IndexOwner(c.index, func(obj schema.Object) *metav1.LabelSelector { return obj.(*appsv1.StatefulSet).Spec.Selector })},
 			history.Watch(e, apps.StatefulSet, c.index, hashLabel),
-			{Kind: core.Pod, Keys: c.onPod},
+			{Kind: core.Pod, Keys: c.EnqueuePodOwner("StatefulSet", c.index)},
 			{Kind: core.PersistentVolumeClaim, Keys: c.onClaim},
 		},
 	}
 }
 
-func (c statefulSets) onSet(old, current schema.Object) {
-	if current == nil {
-		c.index.Set(old, nil)
-		return
-	}
-	c.index.Set(current, controller.SelectorOf(current.(*appsv1.StatefulSet).Spec.Selector))
-	c.Enqueue(controller.KeyOf(current), 0)
-}
-
-// onPod leaves out changes of a pod that mean nothing to a stateful set.
-func (c statefulSets) onPod(old, current schema.Object) {
-	if old != nil && current != nil && controller.SamePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
-		return
-	}
-	c.EnqueueOwner("StatefulSet", c.index, old, current)
-}
-
 // onClaim enqueues the sets that select a claim that is deleted or changes its owners: claims have the labels of their set's selector.
-func (c statefulSets) onClaim(old, current schema.Object) {
+func (c *statefulSets) onClaim(old, current schema.Object) {
 	if old == nil {
 		return
 	}
@@ -65,7 +51,7 @@ func (c statefulSets) onClaim(old, current schema.Object) {
 	c.index.Each(old.GetNamespace(), old.GetLabels(), func(key string) { c.Enqueue(key, c.index.Delay(key)) })
 }
 
-func (c statefulSets) reconcile(ctx context.Context, key string) (time.Duration, error) {
+func (c *statefulSets) reconcile(ctx context.Context, key string) (time.Duration, error) {
 	ns, name, _ := strings.Cut(key, "/")
 	set, err := registry.For[*appsv1.StatefulSet](c.Registry).Cached(ctx, ns, name)
 	if errors.Is(err, registry.NotFound) {
@@ -93,9 +79,16 @@ func (c statefulSets) reconcile(ctx context.Context, key string) (time.Duration,
 	return p.after, c.execute(ctx, set, p)
 }
 
+// failureKey names the pods of an ordinal. A new generation of the set begins anew.
+func failureKey(set *appsv1.StatefulSet, ordinal int) string {
+	return fmt.Sprintf("%s/%d/%d", set.UID, set.Generation, ordinal)
+}
+
 // observe reads what a plan is made of, and returns the plan of adoptions and releases.
-func (c statefulSets) observe(ctx context.Context, set *appsv1.StatefulSet, selector labels.Selector) (o observed, claim []controller.Action, err error) {
-	o = observed{set: set, claims: map[string]*corev1.PersistentVolumeClaim{}, now: time.Now()}
+func (c *statefulSets) observe(ctx context.Context, set *appsv1.StatefulSet, selector labels.Selector) (o observed, claim []controller.Action, err error) {
+	now := time.Now()
+	o = observed{set: set, claims: map[string]*corev1.PersistentVolumeClaim{}, now: now,
+		failedWait: func(ordinal int) time.Duration { return c.failed.Wait(failureKey(set, ordinal), now) }}
 	revisions, err := registry.For[*appsv1.ControllerRevision](c.Registry).CachedList(ctx, set.Namespace, selector.String())
 	if err != nil {
 		return o, nil, err
@@ -117,7 +110,7 @@ func (c statefulSets) observe(ctx context.Context, set *appsv1.StatefulSet, sele
 }
 
 // readClaims reads the claims of the pods there are and of those that may be made.
-func (c statefulSets) readClaims(ctx context.Context, o observed) error {
+func (c *statefulSets) readClaims(ctx context.Context, o observed) error {
 	if len(o.set.Spec.VolumeClaimTemplates) == 0 {
 		return nil
 	}
@@ -147,12 +140,15 @@ func (c statefulSets) readClaims(ctx context.Context, o observed) error {
 	return nil
 }
 
-func (c statefulSets) execute(ctx context.Context, set *appsv1.StatefulSet, p plan) error {
+func (c *statefulSets) execute(ctx context.Context, set *appsv1.StatefulSet, p plan) error {
 	if err := c.Execute(ctx, p.revision); err != nil {
 		return history.CountCollision(ctx, c.Registry, owner(set), p.revision, err, func(s *appsv1.StatefulSet) **int32 { return &s.Status.CollisionCount })
 	}
 	for _, ev := range p.events {
 		c.Record(ev)
+	}
+	for _, ordinal := range p.failedOrdinals {
+		c.failed.Count(failureKey(set, ordinal), time.Now())
 	}
 	return errors.Join(c.Execute(ctx, p.pods), c.Execute(ctx, p.status), c.Execute(ctx, p.history))
 }

@@ -31,19 +31,10 @@ func NewDeployment(e *controller.Env) controller.Reconciler {
 	return controller.Reconciler{
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
-			{Kind: apps.Deployment, Keys: c.onDeployment},
+			{Kind: apps.Deployment, Keys: c.IndexOwner(c.index, func(obj schema.Object) *metav1.LabelSelector { return obj.(*appsv1.Deployment).Spec.Selector })},
 			{Kind: apps.ReplicaSet, Keys: func(old, current schema.Object) { c.EnqueueOwner("Deployment", c.index, old, current) }},
 		},
 	}
-}
-
-func (c deployments) onDeployment(old, current schema.Object) {
-	if current == nil {
-		c.index.Set(old, nil)
-		return
-	}
-	c.index.Set(current, controller.SelectorOf(current.(*appsv1.Deployment).Spec.Selector))
-	c.Enqueue(controller.KeyOf(current), 0)
 }
 
 func (c deployments) reconcile(ctx context.Context, key string) (time.Duration, error) {

@@ -47,27 +47,10 @@ func newReplicaSets(e *controller.Env, k setKind) controller.Reconciler {
 	return controller.Reconciler{
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
-			{Kind: k.kind, Keys: c.onSet},
-			{Kind: core.Pod, Keys: c.onPod},
+			{Kind: k.kind, Keys: c.IndexOwner(c.index, func(obj schema.Object) *metav1.LabelSelector { return k.toSet(obj).Spec.Selector })},
+			{Kind: core.Pod, Keys: c.EnqueuePodOwner(k.kind.Kind, c.index)},
 		},
 	}
-}
-
-func (c replicaSets) onSet(old, current schema.Object) {
-	if current == nil {
-		c.index.Set(old, nil)
-		return
-	}
-	c.index.Set(current, controller.SelectorOf(c.toSet(current).Spec.Selector))
-	c.Enqueue(controller.KeyOf(current), 0)
-}
-
-// onPod leaves out changes of a pod that mean nothing to a replica set.
-func (c replicaSets) onPod(old, current schema.Object) {
-	if old != nil && current != nil && controller.SamePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
-		return
-	}
-	c.EnqueueOwner(c.kind.Kind, c.index, old, current)
 }
 
 // reconcile brings the pods of one replica set to its size, and then its status.
