@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/disruption"
 	"gantry/agents/controllers/job"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
@@ -13,6 +14,7 @@ import (
 	"gantry/schema/discovery"
 	"gantry/schema/flowcontrol"
 	"gantry/schema/networking"
+	"gantry/schema/policy"
 	"gantry/schema/scheduling"
 	"gantry/schema/storage"
 )
@@ -45,6 +47,11 @@ func table(cfg Config) []controller.Controller {
 			Name: "ttlafterfinished", Doc: "jobs that finished longer ago than they say", EventSource: "ttl-after-finished-controller",
 			Reads: only(batch.Job), Writes: only(batch.Job),
 			Workers: 1, New: job.NewTTLAfterFinished,
+		},
+		{
+			Name: "disruption", Doc: "how many pods may be disrupted, in the status of pod disruption budgets", EventSource: "controllermanager",
+			Reads: every(), Writes: only(policy.PodDisruptionBudget, core.Pod), // owners of any kind may have a scale
+			Workers: 2, New: disruption.NewDisruption,
 		},
 		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",
