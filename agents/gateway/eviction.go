@@ -15,7 +15,7 @@ import (
 	"gantry/registry/admit"
 )
 
-// evict deletes a pod: POST pods/<name>/eviction. There are no disruption budgets yet.
+// evict deletes a pod where its disruption budget allows it: POST pods/<name>/eviction.
 func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
 	if err != nil {
