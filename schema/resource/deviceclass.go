@@ -5,6 +5,7 @@ import (
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validate/content"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -29,8 +30,8 @@ var DeviceClass = &schema.Kind{
 	UnconditionalUpdate: true,
 	ReturnsDeleted:      true,
 	ValidateName: func(name string, prefix bool) []string {
-		if prefix {
-			return nil // the name that is made of it is checked
+		if prefix { // the name that is made of it is checked
+			return path.ValidatePathSegmentName(name, true)
 		}
 		return content.IsDNS1123Subdomain(name)
 	},
