@@ -26,13 +26,12 @@ func TestValidatingPolicyErrors(t *testing.T) {
 	checktest.Create(t, ValidatingAdmissionPolicy, base, []checktest.Case[policy]{
 		{Name: "good"},
 		{Name: "empty", In: func(p policy) { p.Spec = admissionv1.ValidatingAdmissionPolicySpec{} }, Want: []string{
-			"spec.failurePolicy: Required value", "spec.matchConstraints: Required value",
+			"spec.matchConstraints: Required value",
 			"spec.validations: Required value: validations or auditAnnotations must contain at least one item",
 			"spec.auditAnnotations: Required value: validations or auditAnnotations must contain at least one item",
 		}},
 		{Name: "constraints", In: func(p policy) { *p.Spec.MatchConstraints = admissionv1.MatchResources{} }, Want: []string{
-			"spec.matchConstraints.matchPolicy: Required value", "spec.matchConstraints.namespaceSelector: Required value",
-			"spec.matchConstraints.objectSelector: Required value", "spec.matchConstraints.resourceRules: Required value",
+			"spec.matchConstraints.resourceRules: Required value",
 		}},
 		{Name: "names of resources", In: func(p policy) { p.Spec.MatchConstraints.ResourceRules[0].ResourceNames = []string{"a", "a", ".."} }, Want: []string{
 			`spec.matchConstraints.resourceRules[0].resourceNames[1]: Duplicate value: "a"`,
