@@ -9,6 +9,7 @@ import (
 	"gantry/agents/controllers/network"
 	"gantry/agents/controllers/statefulset"
 	"gantry/agents/controllers/workload"
+	"gantry/schema/apiregistration"
 	"gantry/schema/apps"
 	"gantry/schema/batch"
 	"gantry/schema/coordination"
@@ -103,6 +104,21 @@ func table(cfg Config) []controller.Controller {
 			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
 			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
 			Workers: 1, New: lifecycle.NewSystemObjects(cfg.ServiceCIDR),
+		},
+		{
+			Name: "flowschema", Doc: "whether the priority levels of flow schemas exist",
+			Reads: only(flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration), Writes: only(flowcontrol.FlowSchema),
+			Workers: 1, New: lifecycle.NewFlowSchema,
+		},
+		{
+			Name: "apiserviceregistration", Doc: "an API service for every version of a group that is served",
+			Reads: only(apiregistration.APIService), Writes: only(apiregistration.APIService),
+			Workers: 1, New: lifecycle.NewAPIServiceRegistration,
+		},
+		{
+			Name: "apiserviceavailability", Doc: "whether API services are available",
+			Reads: only(apiregistration.APIService, core.Service, discovery.EndpointSlice), Writes: only(apiregistration.APIService),
+			Workers: 1, New: lifecycle.NewAPIServiceAvailability,
 		},
 		{
 			Name: "namespacegc", Doc: "what is left in namespaces that were deleted past the API",

@@ -32,9 +32,13 @@ func invalid(detail string) *Error  { return &Error{Type: apicel.ErrorTypeInvali
 func internal(detail string) *Error { return &Error{Type: apicel.ErrorTypeInternal, Detail: detail} }
 
 // compile returns a program whose output has one of the types. No types stand for any.
-func compile(env *celgo.Env, expression string, outputs Outputs) (*Program, *Error) {
-	ast, issues := env.Compile(expression)
-	if issues != nil {
+func compile(b *Budget, env *celgo.Env, expression string, outputs Outputs) (*Program, *Error) {
+	parsed, wrong := b.parse(env, expression)
+	if wrong != nil {
+		return nil, wrong
+	}
+	ast, issues := env.Check(parsed)
+	if issues.Err() != nil {
 		return nil, invalid("compilation failed: " + issues.String())
 	}
 	if !outputs.include(ast.OutputType()) {
