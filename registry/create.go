@@ -50,7 +50,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	if err := r.checkServed(k); err != nil {
 		return nil, err
 	}
-	texts := dropRepeatedOwners(obj, false, nil)
+	texts, sent := dropRepeatedOwners(obj, false, nil), obj.GetResourceVersion()
 	a, err := r.prepareCreate(ctx, k, obj, o)
 	if err != nil {
 		return nil, err
@@ -76,8 +76,24 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 		return nil, err
 	case conflict != nil:
 		return nil, exists(t, *conflict)
+	case o.DryRun && sent != "":
+		return withResourceVersion(it, sent)
 	}
 	return it, nil
+}
+
+// withResourceVersion is what a trial made, with the resourceVersion that the client sent, as Kubernetes answers.
+func withResourceVersion(it *Item, sent string) (*Item, error) {
+	obj, err := it.copyObject()
+	if err != nil {
+		return nil, err
+	}
+	obj.SetResourceVersion(sent)
+	data, err := schema.Encode(obj)
+	if err != nil {
+		return nil, err
+	}
+	return itemOf(it.Kind, obj, data, 0, true), nil
 }
 
 // prepareCreate turns obj, as a client sent it, into what is stored, or returns every error of it.

@@ -33,8 +33,9 @@ const (
 	MetaOfUpdate MetaChecks = iota
 	// MetaOfCreate is the check of a create.
 	MetaOfCreate
-	// MetaOfBoth is both.
+	// MetaOfBoth is that of an update and then that of a create, MetaOfCreateFirst both in the other order.
 	MetaOfBoth
+	MetaOfCreateFirst
 	// MetaOfNone is none.
 	MetaOfNone
 )
@@ -62,11 +63,17 @@ func ValidateMetaUpdate(k *Kind, obj, old Object, repeated MetaChecks) (errs fie
 	if !k.AnyFinalizers {
 		finalizers = validateFinalizers(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))
 	}
+	ofCreate := func() {
+		errs = append(append(errs, validateMetaAgain(k, obj, old, nameRule(k))...), finalizers...)
+	}
+	if repeated == MetaOfCreate || repeated == MetaOfCreateFirst {
+		ofCreate()
+	}
 	if repeated != MetaOfCreate {
 		errs = append(append(errs, changed...), finalizers...)
 	}
-	if repeated != MetaOfUpdate {
-		errs = append(append(errs, validateMetaAgain(k, obj, old, nameRule(k))...), finalizers...)
+	if repeated == MetaOfBoth {
+		ofCreate()
 	}
 	return errs
 }

@@ -20,7 +20,7 @@ func (g *gateway) bind(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	obj, err := decode.Version(w, r.Request, bindingBody, o)
+	obj, err := decode.Version(w, r, bindingBody, o)
 	if err != nil {
 		return err
 	}
@@ -35,10 +35,11 @@ func (g *gateway) bind(w http.ResponseWriter, r *request.Request) error {
 	var texts []string
 	opts := o.For(r)
 	opts.Warn = encode.CollectWarnings(&texts)
-	if _, err := g.reg.Bind(r.Context(), r.Namespace, name, b, opts); err != nil {
+	_, err = g.reg.Bind(r.Context(), r.Namespace, name, b, opts)
+	encode.Warnings(w, texts)
+	if err != nil {
 		return bindError(err)
 	}
-	encode.Warnings(w, texts)
 	return encode.Object(w, r, http.StatusCreated, success(http.StatusCreated))
 }
 

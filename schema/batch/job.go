@@ -28,7 +28,7 @@ var Job = &schema.Kind{
 		},
 	},
 	Plural: "jobs", Singular: "job", Categories: []string{"all"},
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Namespaced: true,
 	Prefix:     "jobs",
 

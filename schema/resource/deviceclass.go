@@ -22,7 +22,7 @@ var DeviceClass = &schema.Kind{
 		Columns: nameAndAge, Row: nameAndAgeRow,
 	},
 	Plural: "deviceclasses", Singular: "deviceclass",
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Prefix:     "deviceclasses",
 
 	UnconditionalUpdate: true,

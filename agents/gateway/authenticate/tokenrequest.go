@@ -39,7 +39,7 @@ func (n *Authenticator) CreateToken(w http.ResponseWriter, r *request.Request) e
 	if err != nil {
 		return err
 	}
-	obj, err := decode.Version(w, r.Request, r.Sub.Body, o)
+	obj, err := decode.Version(w, r, r.Sub.Body, o)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ import (
 // Object reads the body as an object of the request's version, in the request's namespace, and returns it in the version that its
 // kind is stored in.
 func Object(w http.ResponseWriter, r *request.Request, o request.WriteOptions) (schema.Object, error) {
-	obj, err := Version(w, r.Request, r.Resource.Version, o)
+	obj, err := Version(w, r, r.Resource.Version, o)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func Review(w http.ResponseWriter, r *request.Request) (schema.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	obj, err := Version(w, r.Request, r.Resource.Version, o)
+	obj, err := Version(w, r, r.Resource.Version, o)
 	if err != nil {
 		return nil, err
 	}
