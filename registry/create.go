@@ -51,6 +51,7 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 		return nil, err
 	}
 	texts, sent := dropRepeatedOwners(obj, false, nil), obj.GetResourceVersion()
+	o.warn(k, nil, nil, texts)
 	a, err := r.prepareCreate(ctx, k, obj, o)
 	if err != nil {
 		return nil, err
@@ -122,9 +123,7 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	if err := r.complete(k, obj, nil); err != nil {
 		return nil, err
 	}
-	errs := schema.ValidateMeta(k, obj)
-	errs = append(errs, k.ErrorsOf(o.Version, obj, nil)...)
-	if err := invalid(k, obj.GetName(), errs); err != nil {
+	if err := invalid(k, obj.GetName(), schema.ValidateCreate(k, o.Version, obj)); err != nil {
 		return nil, err
 	}
 	return a, a.validate(ctx, false)

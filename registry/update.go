@@ -163,6 +163,7 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 	var texts []string
 	if !u.patched {
 		texts = dropRepeatedOwners(obj, false, texts)
+		o.warn(k, nil, nil, texts)
 	}
 	if !u.applied {
 		r.manage(ctx, k, obj, old, o)

@@ -12,6 +12,7 @@ import (
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
 	"gantry/registry"
+	"gantry/registry/objectmeta"
 )
 
 // bind gives a pod its node: POST pods/<name>/binding and POST bindings.
@@ -26,6 +27,9 @@ func (g *gateway) bind(w http.ResponseWriter, r *request.Request) error {
 	}
 	if err := decode.PlaceObject(obj, r.Namespace); err != nil {
 		return err
+	}
+	if text := objectmeta.DropRepeatedOwners(obj, false); text != "" {
+		encode.Warning(w, text)
 	}
 	b := obj.(*corev1.Binding)
 	name := r.Name

@@ -22,7 +22,8 @@ var Job = &schema.Kind{
 		New:     func() schema.Object { return &batchv1.Job{} },
 		NewList: func() runtime.Object { return &batchv1.JobList{} },
 		Columns: jobColumns, Row: jobRow,
-		Default: schema.Preparation(defaultJob),
+		Default:      schema.Preparation(defaultJob),
+		UnknownField: "field label %q not supported for Job",
 		Fields: []schema.Field{
 			schema.FieldOf("status.successful", func(j *batchv1.Job) string { return strconv.Itoa(int(j.Status.Succeeded)) }),
 		},

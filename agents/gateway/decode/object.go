@@ -7,8 +7,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
 	"gantry/registry"
+	"gantry/registry/objectmeta"
 	"gantry/schema"
 )
 
@@ -54,6 +56,9 @@ func Review(w http.ResponseWriter, r *request.Request) (schema.Object, error) {
 	obj, err := Version(w, r, r.Resource.Version, o)
 	if err != nil {
 		return nil, err
+	}
+	if text := objectmeta.DropRepeatedOwners(obj, false); text != "" {
+		encode.Warning(w, text)
 	}
 	obj.SetCreationTimestamp(metav1.Time{})
 	obj.SetUID("")

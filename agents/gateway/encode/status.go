@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,6 +93,9 @@ func StatusOf(err error) *metav1.Status {
 	case errors.As(err, &api):
 	case errors.As(err, &reg) && statuses[reg.Kind] != nil:
 		api = statuses[reg.Kind](reg, kschema.GroupResource{Group: reg.Group, Resource: reg.Resource})
+		if d := api.ErrStatus.Details; d != nil && len(reg.Causes) > 0 {
+			d.Causes = append(slices.Clip(reg.Causes), d.Causes...)
+		}
 	case errors.As(err, &large):
 		api = apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("limit is %d", large.Limit))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
