@@ -132,7 +132,9 @@ func (d *fakeDocker) ContainerInspect(_ context.Context, id string) (container.I
 	if id == "gone" {
 		return container.InspectResponse{}, fmt.Errorf("no such container: %w", errdefs.ErrNotFound)
 	}
-	return inspected(id, id == "tty"), nil
+	c := inspected(id, id == "tty")
+	c.State.Running = id != "ended" && id != "ending"
+	return c, nil
 }
 
 func (d *fakeDocker) ContainerLogs(ctx context.Context, id string, o container.LogsOptions) (io.ReadCloser, error) {
@@ -184,8 +186,13 @@ func hijack(t *testing.T, tty bool, f func(in io.Reader, out, err io.Writer)) ty
 	return types.HijackedResponse{Conn: client, Reader: bufio.NewReader(client)}
 }
 
+// ContainerAttach says nothing and does not end where the container is "ended" before. One that is "ending" ends right after.
 func (d *fakeDocker) ContainerAttach(_ context.Context, id string, o container.AttachOptions) (types.HijackedResponse, error) {
 	return hijack(d.t, id == "tty", func(in io.Reader, out, _ io.Writer) {
+		if id == "ended" {
+			_, _ = io.Copy(io.Discard, in)
+			return
+		}
 		_, _ = fmt.Fprintf(out, "attached to %s\n", id)
 		if o.Stdin {
 			_, _ = io.Copy(out, in)

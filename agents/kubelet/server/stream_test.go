@@ -257,6 +257,7 @@ func TestExecAndAttach(t *testing.T) {
 		{name: "terminal", path: "/exec/default/web/web?command=size&output=1&tty=1", tty: true, out: "80x24"},
 		{name: "attach", path: "/attach/default/web/web?output=1&error=1", out: "attached to web\n"},
 		{name: "attach with input", path: "/attach/default/web/web?input=1&output=1", in: "hello", out: "attached to web\nhello", not: "v4"},
+		{name: "attach to what ends", path: "/attach/default/web/ending?output=1&error=1", out: "attached to ending\n"},
 		{name: "attach to a terminal", path: "/attach/default/web/tty?output=1&tty=1", tty: true, out: "attached to tty\n"},
 	}
 	for _, tt := range tests {
@@ -315,6 +316,12 @@ func TestExecFaults(t *testing.T) {
 		err := e.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
 		if err == nil || !strings.Contains(err.Error(), "container stopped is not running") {
 			t.Errorf("exec in a stopped container by %s: %v", way, err)
+		}
+	}
+	for way, e := range executors(t, n.as("gantry-gateway"), "/attach/default/web/ended?output=1") {
+		err := e.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
+		if err == nil || !strings.Contains(err.Error(), "container ended is not running") {
+			t.Errorf("attaching to a container that has ended by %s: %v", way, err)
 		}
 	}
 }
