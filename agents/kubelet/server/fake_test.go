@@ -47,7 +47,12 @@ func (p fakePods) SandboxPID(namespace, pod, uid string) (int, error) {
 }
 
 func (p fakePods) List() []*corev1.Pod {
-	return []*corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"}}}
+	return []*corev1.Pod{
+		{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", Labels: map[string]string{"a": "b"}}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+			{Name: "web", Image: "web:1", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}, {Name: "ended"},
+		}}},
+		{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "waits"}},
+	}
 }
 
 // fakeDocker is an engine whose commands are the functions below.

@@ -41,15 +41,17 @@ type node struct {
 	*httptest.Server
 	t      *testing.T
 	docker *fakeDocker
+	logs   string // its log directory
 	ca     *x509.Certificate
 	key    *ecdsa.PrivateKey
 }
 
 func newNode(t *testing.T, pid int) *node {
 	t.Helper()
-	n := &node{t: t, docker: newFakeDocker(t)}
-	h, err := New(Config{Pods: fakePods{pid}, Engine: engine.New(n.docker, engine.Config{Node: testNode}), Log: slog.New(slog.DiscardHandler),
-		Health: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })})
+	n := &node{t: t, docker: newFakeDocker(t), logs: t.TempDir()}
+	h, err := New(Config{Pods: fakePods{pid}, Engine: engine.New(n.docker, engine.Config{Node: testNode}), Log: slog.New(slog.DiscardHandler), LogDir: n.logs,
+		Settings: Settings{Port: 10250, MaxPods: 110},
+		Health:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })})
 	if err != nil {
 		t.Fatal(err)
 	}
