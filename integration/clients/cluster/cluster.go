@@ -81,7 +81,7 @@ func start(node string, args ...string) (*Cluster, error) {
 
 // run starts the process and waits until it is ready.
 func (c *Cluster) run(args []string) error {
-	gantry, logFile := program("gantry"), filepath.Join(c.Dir, "gantry.log")
+	gantry, logFile := Program("gantry"), filepath.Join(c.Dir, "gantry.log")
 	log, err := os.Create(logFile)
 	if err != nil {
 		return err
@@ -133,6 +133,21 @@ func (c *Cluster) Stop() {
 
 // Kubeconfig is the admin's file.
 func (c *Cluster) Kubeconfig() string { return filepath.Join(c.Dir, "admin.conf") }
+
+// KubeconfigIn is a copy of the admin's file with a namespace.
+func (c *Cluster) KubeconfigIn(t testing.TB, namespace string) string {
+	t.Helper()
+	config, err := clientcmd.LoadFromFile(c.Kubeconfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Contexts[config.CurrentContext].Namespace = namespace
+	path := filepath.Join(t.TempDir(), "config")
+	if err := clientcmd.WriteToFile(*config, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 // Log is the end of what gantry wrote.
 func (c *Cluster) Log() string {

@@ -13,11 +13,11 @@ import (
 // NodeIP is the address of the network namespace.
 const NodeIP = "192.168.78.10"
 
-// binVariable names the folder of gantry and testpod in the environment; ./scripts/clients builds them and sets it.
+// binVariable names the folder of the built programs in the environment; ./scripts/clients builds them and sets it.
 const binVariable = "GANTRY_CLIENTS_BIN"
 
-// program is the path of a built program.
-func program(name string) string { return filepath.Join(os.Getenv(binVariable), name) }
+// Program is the path of a built program.
+func Program(name string) string { return filepath.Join(os.Getenv(binVariable), name) }
 
 // Main runs a package's tests in a new network namespace, so that ports, links and nftables are not the machine's. start makes what
 // the tests use; what it returns ends it.

@@ -43,19 +43,8 @@ func environment(t *testing.T, c *cluster.Cluster) []string {
 	if err := os.Symlink(path, filepath.Join(bin, "kubectl")); err != nil {
 		t.Fatal(err)
 	}
-	namespace, config := c.Namespace(t), filepath.Join(bin, "config")
-	text, err := os.ReadFile(c.Kubeconfig())
-	if err != nil {
-		t.Fatal(err)
+	namespace := c.Namespace(t)
+	return []string{
+		"PATH=" + bin + ":" + os.Getenv("PATH"), "KUBECONFIG=" + c.KubeconfigIn(t, namespace), "NS=" + namespace, "NODE=" + c.Node, "IMAGE=" + c.Image,
 	}
-	if err := os.WriteFile(config, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	env := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "KUBECONFIG=" + config, "NS=" + namespace, "NODE=" + c.Node, "IMAGE=" + c.Image}
-	set := exec.Command("kubectl", "config", "set-context", "--current", "--namespace", namespace)
-	set.Path, set.Env = path, append(os.Environ(), env...)
-	if out, err := set.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return env
 }
