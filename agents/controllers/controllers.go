@@ -2,10 +2,13 @@ package controllers
 
 import (
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/job"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
+	"gantry/agents/controllers/statefulset"
 	"gantry/agents/controllers/workload"
 	"gantry/schema/apps"
+	"gantry/schema/batch"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
@@ -28,6 +31,32 @@ func table(cfg Config) []controller.Controller {
 			Name: "replicaset", Doc: "pods of replica sets: as many as wanted, and their count in the status",
 			Reads: only(apps.ReplicaSet, core.Pod), Writes: only(apps.ReplicaSet, core.Pod),
 			Workers: 4, New: workload.NewReplicaSet,
+		},
+		{
+			Name: "job", Doc: "pods of jobs: as many as wanted, how they ended, and the job's end",
+			Reads: only(batch.Job, core.Pod), Writes: only(batch.Job, core.Pod),
+			Workers: 4, New: job.NewJob,
+		},
+		{
+			Name: "cronjob", Doc: "jobs of cron jobs at their times, and the end of old ones",
+			Reads: only(batch.CronJob, batch.Job), Writes: only(batch.CronJob, batch.Job),
+			Workers: 2, New: job.NewCronJob,
+		},
+		{
+			Name: "ttlafterfinished", Doc: "jobs that finished longer ago than they say", EventSource: "ttl-after-finished-controller",
+			Reads: only(batch.Job), Writes: only(batch.Job),
+			Workers: 1, New: job.NewTTLAfterFinished,
+		},
+		{
+			Name: "replicationcontroller", Doc: "pods of replication controllers, as those of replica sets", EventSource: "replication-controller",
+			Reads: only(core.ReplicationController, core.Pod), Writes: only(core.ReplicationController, core.Pod),
+			Workers: 2, New: workload.NewReplicationController,
+		},
+		{
+			Name: "statefulset", Doc: "pods of stateful sets, their claims and the history of their template",
+			Reads:   only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
+			Writes:  only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
+			Workers: 4, New: statefulset.New,
 		},
 		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",
