@@ -96,10 +96,10 @@ func rowsOf(res *request.Resource) []metav1.APIResource {
 	return rows
 }
 
-// storageHash changes when the version that a kind is stored in does. It is Kubernetes', which stores one kind in its earlier version.
+// storageHash changes when the version that a kind is stored in does. It is Kubernetes', which stores the two kinds of mutating policies in their earlier version.
 func storageHash(k *schema.Kind) string {
 	version := k.Version.Version
-	if k.Kind == "MutatingAdmissionPolicy" {
+	if strings.HasPrefix(k.Kind, "MutatingAdmissionPolicy") {
 		version = "v1beta1"
 	}
 	sum := sha256.Sum256([]byte(k.Group + "/" + version + "/" + k.Kind))
