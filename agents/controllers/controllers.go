@@ -9,6 +9,7 @@ import (
 	"gantry/agents/controllers/network"
 	"gantry/agents/controllers/statefulset"
 	"gantry/agents/controllers/workload"
+	"gantry/schema/admissionregistration"
 	"gantry/schema/apiregistration"
 	"gantry/schema/apps"
 	"gantry/schema/batch"
@@ -109,6 +110,11 @@ func table(cfg Config) []controller.Controller {
 			Name: "flowschema", Doc: "whether the priority levels of flow schemas exist",
 			Reads: only(flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration), Writes: only(flowcontrol.FlowSchema),
 			Workers: 1, New: lifecycle.NewFlowSchema,
+		},
+		{
+			Name: "validatingadmissionpolicystatus", Doc: "which expressions of validating admission policies do not fit the types of their objects",
+			Reads: only(admissionregistration.ValidatingAdmissionPolicy), Writes: only(admissionregistration.ValidatingAdmissionPolicy),
+			Workers: 1, New: lifecycle.NewPolicyStatus,
 		},
 		{
 			Name: "apiserviceregistration", Doc: "an API service for every version of a group that is served",

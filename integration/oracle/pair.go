@@ -76,10 +76,11 @@ func (p *pair) send(ctx context.Context, c testCase) ([]result, error) {
 // hasController tells whether controllers on both sides write the kind's status soon after it is made.
 func (k *kind) hasController() bool { return k.plural == "flowschemas" || k.plural == "apiservices" }
 
-// settle waits until controllers have written the status of the object on both sides, where it is there; at most for five seconds.
+// settle waits until controllers have written the status of the object on both sides, where it is there. It waits for a second: kube-apiserver
+// writes the status of one flow schema a few times a minute only.
 func (p *pair) settle(ctx context.Context) error {
 	for _, side := range p.sides() {
-		for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 			res, err := side.do(ctx, request{method: "GET", path: p.one()})
 			if err != nil {
 				return err

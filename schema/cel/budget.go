@@ -36,7 +36,7 @@ func (b *Budget) parse(env *celgo.Env, expression string) (*celgo.Ast, *Error) {
 	}
 	parsed, issues := env.Parse(expression)
 	if issues.Err() != nil {
-		return nil, invalid("compilation failed: " + issues.String())
+		return nil, invalid(failed + issues.String())
 	}
 	if b.charge(parsed.NativeRep()); b.spent > budget {
 		return nil, invalid(tooComplex)

@@ -28,6 +28,9 @@ func FieldError(p *field.Path, expression string, err *Error) *field.Error {
 	return field.Invalid(p, expression, err.Detail)
 }
 
+// failed begins the text of what the compiler says.
+const failed = "compilation failed: "
+
 func invalid(detail string) *Error  { return &Error{Type: apicel.ErrorTypeInvalid, Detail: detail} }
 func internal(detail string) *Error { return &Error{Type: apicel.ErrorTypeInternal, Detail: detail} }
 
@@ -39,7 +42,7 @@ func compile(b *Budget, env *celgo.Env, expression string, outputs Outputs) (*Pr
 	}
 	ast, issues := env.Check(parsed)
 	if issues.Err() != nil {
-		return nil, invalid("compilation failed: " + issues.String())
+		return nil, invalid(failed + issues.String())
 	}
 	if !outputs.include(ast.OutputType()) {
 		if len(outputs) == 1 {

@@ -3,12 +3,14 @@ package lifecycle_test
 import (
 	"testing"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	registrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 
 	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
 	"gantry/schema"
+	"gantry/schema/admissionregistration"
 	"gantry/schema/apiregistration"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
@@ -107,4 +109,23 @@ ports: [{name: "", port: 8443}]
 		}
 	}
 	availability(c, "v1beta1.metrics.k8s.io", "ServiceNotFound")
+}
+
+func TestPoliciesAreTypeChecked(t *testing.T) {
+	c := controllertest.Start(t, nil)
+	c.Ready()
+	c.Apply(`apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: p}
+spec:
+  matchConstraints: {resourceRules: [{operations: ["CREATE"], apiGroups: [apps], apiVersions: [v1], resources: [deployments]}]}
+  validations: [{expression: "object.spec.x == 1"}]
+`)
+	c.Until(func() string {
+		p, _ := controllertest.Get[*admissionv1.ValidatingAdmissionPolicy](c, "", "p")
+		if s := p.Status; s.ObservedGeneration == 1 && len(s.TypeChecking.ExpressionWarnings) == 1 && s.TypeChecking.ExpressionWarnings[0].FieldRef == "spec.validations[0].expression" {
+			return ""
+		}
+		return "the warning"
+	}, admissionregistration.ValidatingAdmissionPolicy)
 }
