@@ -316,13 +316,13 @@ func TestExecFaults(t *testing.T) {
 	}
 	for way, e := range executors(t, n.as("gantry-gateway"), "/exec/default/web/stopped?command=id&output=1") {
 		err := e.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
-		if err == nil || !strings.Contains(err.Error(), "container stopped is not running") {
+		if err == nil || !strings.Contains(err.Error(), "error executing command in container: container stopped is not running") {
 			t.Errorf("exec in a stopped container by %s: %v", way, err)
 		}
 	}
 	for way, e := range executors(t, n.as("gantry-gateway"), "/attach/default/web/ended?output=1") {
 		err := e.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
-		if err == nil || !strings.Contains(err.Error(), "container ended is not running") {
+		if err == nil || !strings.Contains(err.Error(), "error attaching to container: container ended is not running") {
 			t.Errorf("attaching to a container that has ended by %s: %v", way, err)
 		}
 	}
