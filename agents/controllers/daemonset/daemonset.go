@@ -37,7 +37,7 @@ func New(e *controller.Env) controller.Reconciler {
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
 			{Kind: apps.DaemonSet, Keys: c.onSet},
-			{Kind: apps.ControllerRevision, Keys: func(old, current schema.Object) { c.EnqueueOwner("DaemonSet", c.index, old, current) }},
+			history.Watch(e, apps.DaemonSet, c.index, hashLabel),
 			{Kind: core.Pod, Keys: c.onPod},
 			{Kind: core.Node, Keys: c.onNode},
 		},

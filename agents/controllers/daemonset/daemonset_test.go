@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -218,4 +220,38 @@ func TestDaemonSetAdopts(t *testing.T) {
 	if r := controllertest.List[*appsv1.ControllerRevision](c, "default", "app=agent"); len(r) != 1 || !metav1.IsControlledBy(r[0], ds) {
 		t.Errorf("revisions %v, want the one that was left, adopted", r)
 	}
+}
+
+// A client may make another revision of the current template and delete the first one: as with kube-controller-manager the set looks at its
+// history when a revision goes, not when one comes.
+func TestRevisionsOfClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := controllertest.Start(t, nil)
+		c.Ready()
+		c.Apply(agent)
+		ds := want(c, "agent:1", "n1")
+		time.Sleep(5 * time.Second) // nothing else is to be reconciled
+		first := controllertest.List[*appsv1.ControllerRevision](c, "default", "app=agent")[0]
+		change(c, "default", first.Name, func(r *appsv1.ControllerRevision) { r.Labels["mine"] = "patched" })
+		second := first.DeepCopy()
+		second.ObjectMeta = metav1.ObjectMeta{Namespace: "default", Name: "agent-other", Labels: map[string]string{"app": "agent", appsv1.ControllerRevisionHashLabelKey: "other"}, OwnerReferences: first.OwnerReferences}
+		second.Revision = 2
+		revisions := registry.For[*appsv1.ControllerRevision](c.Registry)
+		if _, err := revisions.Create(c.Context, second); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if err := revisions.Delete(c.Context, "default", first.Name, registry.DeleteOptions{}); err != nil {
+			t.Fatalf("the first revision: %v", err)
+		}
+		time.Sleep(5 * time.Second)
+		change(c, "default", "agent", func(ds *appsv1.DaemonSet) { ds.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "A"}} })
+		time.Sleep(5 * time.Second)
+		if got := controllertest.List[*appsv1.ControllerRevision](c, "default", "app=agent"); len(got) != 2 || got[0].Revision+got[1].Revision != 5 {
+			t.Errorf("revisions %v, want the second and the third", got)
+		}
+		if p := controllertest.List[*corev1.Pod](c, "default", "app=agent"); len(p) != 1 || len(p[0].Spec.Containers[0].Env) != 1 || !metav1.IsControlledBy(p[0], ds) {
+			t.Errorf("pods %v, want one of the new template", p)
+		}
+	})
 }

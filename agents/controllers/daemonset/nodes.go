@@ -125,5 +125,5 @@ const generationLabel = "pod-template-generation"
 // isUpdated returns whether a pod was made of the current template.
 func isUpdated(ds *appsv1.DaemonSet, p *corev1.Pod, hash string) bool {
 	generation := ds.Annotations[appsv1.DeprecatedTemplateGeneration]
-	return p.Labels[appsv1.ControllerRevisionHashLabelKey] == hash || generation != "" && p.Labels[generationLabel] == generation
+	return p.Labels[hashLabel] == hash || generation != "" && p.Labels[generationLabel] == generation
 }

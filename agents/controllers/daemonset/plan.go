@@ -176,7 +176,7 @@ func (p *planner) manageSurge(node *corev1.Node, running []*corev1.Pod) {
 	var lists [2][]*corev1.Pod
 	for _, pod := range running {
 		i := 0
-		if pod.Labels[appsv1.ControllerRevisionHashLabelKey] != p.hash {
+		if pod.Labels[hashLabel] != p.hash {
 			i = 1
 		}
 		lists[i] = append(lists[i], pod)
@@ -239,7 +239,7 @@ func (p *planner) planPods() {
 
 func (p *planner) newPod(name, node string) *corev1.Pod {
 	t := p.ds.Spec.Template.DeepCopy()
-	t.Labels = labels.Merge(t.Labels, labels.Set{appsv1.ControllerRevisionHashLabelKey: p.hash})
+	t.Labels = labels.Merge(t.Labels, labels.Set{hashLabel: p.hash})
 	if generation := p.ds.Annotations[appsv1.DeprecatedTemplateGeneration]; generation != "" {
 		t.Labels[generationLabel] = generation
 	}

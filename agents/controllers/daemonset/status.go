@@ -14,17 +14,20 @@ import (
 	"gantry/schema/pods"
 )
 
+// hashLabel is the label of revisions and of pods with the hash of their template.
+const hashLabel = appsv1.ControllerRevisionHashLabelKey
+
 func owner(ds *appsv1.DaemonSet) history.Owner {
-	return history.Owner{Kind: apps.DaemonSet, Object: ds, Template: &ds.Spec.Template, Collisions: ds.Status.CollisionCount, HashLabel: appsv1.ControllerRevisionHashLabelKey}
+	return history.Owner{Kind: apps.DaemonSet, Object: ds, Template: &ds.Spec.Template, Collisions: ds.Status.CollisionCount, HashLabel: hashLabel}
 }
 
 // findRevision finds the revision of the current template, and plans what its history needs: its creation or another number, a hash for
 // those without, and the end of doubles and of those beyond the limit.
 func (p *planner) findRevision() {
 	for i, r := range p.revisions {
-		if r.Labels[appsv1.ControllerRevisionHashLabelKey] == "" {
+		if r.Labels[hashLabel] == "" {
 			r = r.DeepCopy()
-			r.Labels = labels.Merge(r.Labels, labels.Set{appsv1.ControllerRevisionHashLabelKey: r.Name})
+			r.Labels = labels.Merge(r.Labels, labels.Set{hashLabel: r.Name})
 			p.revisions[i] = r
 			p.revision = append(p.revision, controller.Action{Do: controller.Update, Kind: apps.ControllerRevision, Object: r, Reason: "it has no hash"})
 		}
@@ -32,20 +35,20 @@ func (p *planner) findRevision() {
 	history.Sort(p.revisions)
 	current, doubles, plan := history.Current(owner(p.ds), p.revisions)
 	p.revision = append(p.revision, plan...)
-	p.hash = current.Labels[appsv1.ControllerRevisionHashLabelKey]
+	p.hash = current.Labels[hashLabel]
 	isDouble := map[string]bool{}
 	for _, r := range doubles {
-		isDouble[r.Labels[appsv1.ControllerRevisionHashLabelKey]] = true
+		isDouble[r.Labels[hashLabel]] = true
 	}
 	live := map[string]bool{}
 	for i, pod := range p.podList {
-		hash := pod.Labels[appsv1.ControllerRevisionHashLabelKey]
+		hash := pod.Labels[hashLabel]
 		live[hash] = true
 		if !isDouble[hash] {
 			continue
 		}
 		pod = pod.DeepCopy()
-		pod.Labels[appsv1.ControllerRevisionHashLabelKey] = p.hash
+		pod.Labels[hashLabel] = p.hash
 		p.podList[i] = pod
 		p.revision = append(p.revision, controller.Action{Do: controller.Update, Kind: core.Pod, Object: pod, Reason: "its revision is the double of another"})
 	}
@@ -54,11 +57,11 @@ func (p *planner) findRevision() {
 	}
 	var old []*appsv1.ControllerRevision
 	for _, r := range p.revisions {
-		if hash := r.Labels[appsv1.ControllerRevisionHashLabelKey]; r.Name != current.Name && !isDouble[hash] {
+		if hash := r.Labels[hashLabel]; r.Name != current.Name && !isDouble[hash] {
 			old = append(old, r)
 		}
 	}
-	p.history = history.Truncate(old, func(r *appsv1.ControllerRevision) bool { return live[r.Labels[appsv1.ControllerRevisionHashLabelKey]] }, p.ds.Spec.RevisionHistoryLimit)
+	p.history = history.Truncate(old, func(r *appsv1.ControllerRevision) bool { return live[r.Labels[hashLabel]] }, p.ds.Spec.RevisionHistoryLimit)
 }
 
 // planStatus plans the status that follows from the pods as they were observed, where it differs.

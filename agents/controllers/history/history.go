@@ -1,5 +1,5 @@
 // Package history keeps the revisions of a pod template as ControllerRevisions, for the controllers statefulset and daemonset. All of it is
-// pure but CountCollision; the actions it plans are executed by its users.
+// pure but for Watch and CountCollision; the actions it plans are executed by its users.
 package history
 
 import (

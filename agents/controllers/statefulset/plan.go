@@ -75,8 +75,11 @@ func planSet(o observed) (plan, error) {
 	return p.plan, nil
 }
 
+// hashLabel is the label of revisions with the hash of their template. Pods have the revision's name.
+const hashLabel = "controller.kubernetes.io/hash"
+
 func owner(set *appsv1.StatefulSet) history.Owner {
-	return history.Owner{Kind: apps.StatefulSet, Object: set, Template: &set.Spec.Template, Collisions: set.Status.CollisionCount, HashLabel: "controller.kubernetes.io/hash"}
+	return history.Owner{Kind: apps.StatefulSet, Object: set, Template: &set.Spec.Template, Collisions: set.Status.CollisionCount, HashLabel: hashLabel}
 }
 
 // findRevisions finds the revisions that pods are updated from and to.

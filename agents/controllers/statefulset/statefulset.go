@@ -30,7 +30,7 @@ func New(e *controller.Env) controller.Reconciler {
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
 			{Kind: apps.StatefulSet, Keys: c.onSet},
-			{Kind: apps.ControllerRevision, Keys: func(old, current schema.Object) { c.EnqueueOwner("StatefulSet", c.index, old, current) }},
+			history.Watch(e, apps.StatefulSet, c.index, hashLabel),
 			{Kind: core.Pod, Keys: c.onPod},
 			{Kind: core.PersistentVolumeClaim, Keys: c.onClaim},
 		},
