@@ -6,6 +6,7 @@ import (
 	"gantry/agents/controllers/job"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
+	"gantry/agents/controllers/statefulset"
 	"gantry/agents/controllers/workload"
 	"gantry/schema/apps"
 	"gantry/schema/batch"
@@ -52,6 +53,17 @@ func table(cfg Config) []controller.Controller {
 			Name: "disruption", Doc: "how many pods may be disrupted, in the status of pod disruption budgets", EventSource: "controllermanager",
 			Reads: every(), Writes: only(policy.PodDisruptionBudget, core.Pod), // owners of any kind may have a scale
 			Workers: 2, New: disruption.NewDisruption,
+		},
+		{
+			Name: "replicationcontroller", Doc: "pods of replication controllers, as those of replica sets", EventSource: "replication-controller",
+			Reads: only(core.ReplicationController, core.Pod), Writes: only(core.ReplicationController, core.Pod),
+			Workers: 2, New: workload.NewReplicationController,
+		},
+		{
+			Name: "statefulset", Doc: "pods of stateful sets, their claims and the history of their template",
+			Reads:   only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
+			Writes:  only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
+			Workers: 4, New: statefulset.New,
 		},
 		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",

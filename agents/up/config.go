@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -46,6 +47,8 @@ type Config struct {
 	EtcdPort int
 	// EtcdQuota is how many bytes the embedded etcd's database may take; 0: 2 GiB.
 	EtcdQuota int64
+	// EtcdRetention is how long the embedded etcd keeps history, a minute at least.
+	EtcdRetention time.Duration
 
 	NodeName string
 	// NodeIP is the node's address; the zero value: that of the default route.
@@ -91,6 +94,9 @@ func (c Config) Validate() error {
 	ports := map[string]int{"--secure-port": c.SecurePort, "--kubelet-port": c.KubeletPort}
 	if c.embedsEtcd() {
 		ports["--etcd-port"] = c.EtcdPort
+		if c.EtcdRetention < time.Minute {
+			fault("--etcd-compaction-interval: %s is less than a minute", c.EtcdRetention)
+		}
 	}
 	for flag, port := range ports {
 		if port < 1 || port > 65535 {

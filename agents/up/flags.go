@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -55,6 +56,7 @@ func UpFlags() []cli.Flag {
 		list("agents", Agents, "the `agents` to run, comma separated"),
 		number("etcd-port", 2379, "loopback `port` of the embedded etcd"),
 		&cli.Int64Flag{Name: "etcd-quota-bytes", Value: 2 << 30, EnvVars: env("etcd-quota-bytes"), Usage: "how many `bytes` the embedded etcd's database may take"},
+		&cli.DurationFlag{Name: "etcd-compaction-interval", Value: time.Hour, EnvVars: env("etcd-compaction-interval"), Usage: "how `long` the embedded etcd keeps history"},
 	)
 }
 
@@ -114,6 +116,7 @@ func UpFromFlags(c *cli.Context) Config {
 	cfg.Embedded = true
 	cfg.EtcdPort = c.Int("etcd-port")
 	cfg.EtcdQuota = c.Int64("etcd-quota-bytes")
+	cfg.EtcdRetention = c.Duration("etcd-compaction-interval")
 	return cfg
 }
 

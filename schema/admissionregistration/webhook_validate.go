@@ -20,6 +20,9 @@ import (
 type webhook = admissionv1.MutatingWebhook
 
 func webhooksOf(list []admissionv1.ValidatingWebhook) []webhook {
+	if list == nil {
+		return nil
+	}
 	hooks := make([]webhook, len(list))
 	for i, h := range list {
 		hooks[i] = webhook{
@@ -29,23 +32,6 @@ func webhooksOf(list []admissionv1.ValidatingWebhook) []webhook {
 		}
 	}
 	return hooks
-}
-
-func validateMutatingWebhooks(c *admissionv1.MutatingWebhookConfiguration) field.ErrorList {
-	return checkWebhooks(c.Webhooks, exceptions{})
-}
-
-func validateMutatingWebhooksUpdate(c, old *admissionv1.MutatingWebhookConfiguration) field.ErrorList {
-	return checkWebhooks(c.Webhooks, exceptionsOf(c.Webhooks, old.Webhooks))
-}
-
-func validateValidatingWebhooks(c *admissionv1.ValidatingWebhookConfiguration) field.ErrorList {
-	return checkWebhooks(webhooksOf(c.Webhooks), exceptions{})
-}
-
-func validateValidatingWebhooksUpdate(c, old *admissionv1.ValidatingWebhookConfiguration) field.ErrorList {
-	hooks := webhooksOf(c.Webhooks)
-	return checkWebhooks(hooks, exceptionsOf(hooks, webhooksOf(old.Webhooks)))
 }
 
 // exceptions are the mistakes that an update may leave as they are.
@@ -120,7 +106,8 @@ func checkWebhook(f *check.Errors, h *webhook, e exceptions, p *field.Path) {
 	}
 	checkClient(f, &h.ClientConfig, p.Child("clientConfig"))
 	if !e.conditions {
-		checkConditions(f, h.MatchConditions, p.Child("matchConditions"))
+		e := expressions{errs: f}
+		e.checkConditions(h.MatchConditions, p.Child("matchConditions"))
 	}
 }
 

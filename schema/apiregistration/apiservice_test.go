@@ -30,7 +30,9 @@ func TestErrors(t *testing.T) {
 			"spec.groupPriorityMinimum: Invalid value: 0: must be positive and less than 20000", "spec.versionPriority: Invalid value: 1001: must be positive and less than 1000",
 			`spec.caBundle: Invalid value: "1 bytes": local APIServices may not have a caBundle`, "spec.insecureSkipTLSVerify: Invalid value: true: local APIServices may not have insecureSkipTLSVerify",
 		}},
-		{Name: "service", In: func(s *service) { *s.Spec.Service, s.Spec.CABundle = registrationv1.ServiceReference{}, []byte("x") }, Want: []string{
+		{Name: "service", In: func(s *service) {
+			*s.Spec.Service, s.Spec.CABundle = registrationv1.ServiceReference{Port: new(int32)}, []byte("x")
+		}, Want: []string{
 			"spec.service.namespace: Required value", "spec.service.name: Required value", "spec.service.port: Invalid value: 0: port is not valid: must be between 1 and 65535, inclusive",
 			"spec.insecureSkipTLSVerify: Invalid value: true: may not be true if caBundle is present",
 		}},

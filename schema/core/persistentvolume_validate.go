@@ -54,11 +54,11 @@ func validatePersistentVolumeUpdate(pv, old *corev1.PersistentVolume) field.Erro
 		is.CSI = &without
 	}
 	if !equality.Semantic.DeepEqual(is, was) {
-		c.Forbidden(specPath.Child("persistentvolumesource"), fmt.Sprintf("spec.persistentvolumesource is immutable after creation\n%v", difference(check.Internal(was), check.Internal(is))))
+		c.Forbidden(specPath.Child("persistentvolumesource"), fmt.Sprintf("spec.persistentvolumesource is immutable after creation\n%v", difference(check.Quoted(was), check.Quoted(is))))
 	}
 	c.Same(field.NewPath("volumeMode"), pv.Spec.VolumeMode, old.Spec.VolumeMode)
 	if old.Spec.NodeAffinity != nil && !sameNodes(pv.Spec.NodeAffinity, old.Spec.NodeAffinity) {
-		c.Invalid(field.NewPath("nodeAffinity"), check.Internal(pv.Spec.NodeAffinity), "field is immutable, except for updating from beta label to GA")
+		c.Invalid(field.NewPath("nodeAffinity"), check.Quoted(pv.Spec.NodeAffinity), "field is immutable, except for updating from beta label to GA")
 	}
 	if old.Spec.VolumeAttributesClassName != nil && pv.Spec.VolumeAttributesClassName == nil {
 		c.Forbidden(specPath.Child("volumeAttributesClassName"), "update from non-nil value to nil is forbidden")

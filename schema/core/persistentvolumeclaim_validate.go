@@ -172,7 +172,7 @@ func (c *claimCheck) checkSame(pvc, old *corev1.PersistentVolumeClaim, was *core
 	}
 	if !equality.Semantic.DeepEqual(*is, *was) {
 		c.Forbidden(specPath, fmt.Sprintf("spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n%v",
-			difference(check.Internal(*was), check.Internal(*is))))
+			difference(check.Quoted(*was), check.Quoted(*is))))
 	}
 }
 

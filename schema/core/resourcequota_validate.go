@@ -156,7 +156,7 @@ func (c *quotaCheck) checkConflicts(scopes map[corev1.ResourceQuotaScope]bool, p
 
 func (c *quotaCheck) checkSelector(s *corev1.ScopeSelector, p *field.Path) {
 	const only = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"
-	value, scopes, operator := check.Internal(s), map[corev1.ResourceQuotaScope]bool{}, p.Child("operator")
+	value, scopes, operator := check.Quoted(s), map[corev1.ResourceQuotaScope]bool{}, p.Child("operator")
 	for i := range s.MatchExpressions {
 		e := &s.MatchExpressions[i]
 		if !isScope(e.ScopeName) {

@@ -7,7 +7,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"gantry/schema/internal/errortest"
+	"gantry/schema/internal/checktest"
 )
 
 func newAddress() *networkingv1.IPAddress {
@@ -19,7 +19,7 @@ func newAddress() *networkingv1.IPAddress {
 
 func TestIPAddress(t *testing.T) {
 	type address = networkingv1.IPAddress
-	errortest.Create(t, IPAddress, newAddress, errortest.Cases[*address]{
+	checktest.Create(t, IPAddress, newAddress, []checktest.Case[*address]{
 		{Name: "valid"},
 		{"no parent", func(a *address) { a.Spec.ParentRef = nil }, []string{"spec.parentRef: Required value"}},
 		{"parent", func(a *address) {
@@ -31,7 +31,7 @@ func TestIPAddress(t *testing.T) {
 			`spec.parentRef.namespace: Invalid value: "..": may not be '..'`,
 		}},
 	})
-	errortest.Update(t, IPAddress, newAddress, errortest.Cases[*address]{
+	checktest.Update(t, IPAddress, newAddress, []checktest.Case[*address]{
 		{"labels", func(a *address) { a.Labels = map[string]string{"a": "b"} }, nil},
 		{"parent", func(a *address) { a.Spec.ParentRef.Name = "x" },
 			[]string{`spec.parentRef: Invalid value: {"Group":"","Resource":"services","Namespace":"default","Name":"x"}: field is immutable`}},
@@ -59,7 +59,7 @@ func TestServiceCIDR(t *testing.T) {
 		return &cidr{ObjectMeta: metav1.ObjectMeta{Name: "more"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{"10.0.0.0/24"}}}
 	}
 	set := func(cidrs ...string) func(*cidr) { return func(c *cidr) { c.Spec.CIDRs = cidrs } }
-	errortest.Create(t, ServiceCIDR, base, errortest.Cases[*cidr]{
+	checktest.Create(t, ServiceCIDR, base, []checktest.Case[*cidr]{
 		{Name: "valid"},
 		{"two families", set("10.0.0.0/24", "fd00::/112"), nil},
 		{"none", set(), []string{"spec.cidrs: Required value: at least one CIDR required"}},
@@ -67,7 +67,7 @@ func TestServiceCIDR(t *testing.T) {
 		{"one family", set("10.0.0.0/24", "10.0.1.0/24"), []string{`spec.cidrs: Invalid value: ["10.0.0.0/24","10.0.1.0/24"]: may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64`}},
 		{"text", set("x"), []string{`spec.cidrs[0]: Invalid value: "x": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)`}},
 	})
-	errortest.Update(t, ServiceCIDR, base, errortest.Cases[*cidr]{
+	checktest.Update(t, ServiceCIDR, base, []checktest.Case[*cidr]{
 		{"a second family", set("10.0.0.0/24", "fd00::/112"), nil},
 		{"another", set("10.0.1.0/24"), []string{`spec.cidrs[0]: Invalid value: "10.0.1.0/24": field is immutable`}},
 		{"another of two", set("10.0.1.0/24", "x"), []string{

@@ -9,7 +9,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"gantry/schema/internal/errortest"
+	"gantry/schema/internal/checktest"
 )
 
 const (
@@ -42,7 +42,7 @@ func firstPath(in *networkingv1.Ingress) *networkingv1.HTTPIngressPath {
 
 func TestIngressErrors(t *testing.T) {
 	const path, backend = "spec.rules[0].http.paths[0]", "spec.rules[0].http.paths[0].backend"
-	errortest.Create(t, Ingress, newIngress, errortest.Cases[*networkingv1.Ingress]{
+	checktest.Create(t, Ingress, newIngress, []checktest.Case[*networkingv1.Ingress]{
 		{Name: "valid"},
 		{"empty", func(in *networkingv1.Ingress) { in.Spec = networkingv1.IngressSpec{} }, []string{"spec: Invalid value: null: either `defaultBackend` or `rules` must be specified"}},
 		{"default backend alone", func(in *networkingv1.Ingress) {
@@ -117,7 +117,7 @@ func TestIngressUpdates(t *testing.T) {
 		in.Annotations, in.Spec.IngressClassName = map[string]string{classAnnotation: "b"}, ptr("c")
 		return in
 	}
-	errortest.Update(t, Ingress, bad, errortest.Cases[*networkingv1.Ingress]{
+	checktest.Update(t, Ingress, bad, []checktest.Case[*networkingv1.Ingress]{
 		{"what was there may stay", func(in *networkingv1.Ingress) { in.Labels = map[string]string{"a": "b"} }, nil},
 		{"other rules are checked", func(in *networkingv1.Ingress) { in.Spec.Rules[0].Host = "" }, []string{"spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified"}},
 	})
@@ -142,7 +142,7 @@ func TestIngressStatus(t *testing.T) {
 		in.Status.LoadBalancer.Ingress = []networkingv1.IngressLoadBalancerIngress{{IP: "010.0.0.1"}}
 		return in
 	}
-	errortest.Status(t, Ingress, known, errortest.Cases[*networkingv1.Ingress]{
+	checktest.Part(t, Ingress, "status", known, []checktest.Case[*networkingv1.Ingress]{
 		{Name: "known"},
 		{"addresses", func(in *networkingv1.Ingress) {
 			in.Status.LoadBalancer.Ingress = append(in.Status.LoadBalancer.Ingress, networkingv1.IngressLoadBalancerIngress{IP: "x"}, networkingv1.IngressLoadBalancerIngress{Hostname: "10.0.0.1"})

@@ -8,7 +8,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"gantry/schema/internal/errortest"
+	"gantry/schema/internal/checktest"
 )
 
 func newClass() *networkingv1.IngressClass {
@@ -22,7 +22,7 @@ func newClass() *networkingv1.IngressClass {
 
 func TestIngressClassErrors(t *testing.T) {
 	type class = networkingv1.IngressClass
-	errortest.Create(t, IngressClass, newClass, errortest.Cases[*class]{
+	checktest.Create(t, IngressClass, newClass, []checktest.Case[*class]{
 		{Name: "valid"},
 		{"no controller", func(c *class) { c.Spec.Controller = "" }, []string{"spec.controller: Required value"}},
 		{"controller", func(c *class) { c.Spec.Controller = "nginx" }, []string{`spec.controller: Invalid value: "nginx": must be a domain-prefixed path (such as "acme.io/foo")`}},
@@ -39,7 +39,7 @@ func TestIngressClassErrors(t *testing.T) {
 		{"of a namespace", func(c *class) { c.Spec.Parameters.Scope, c.Spec.Parameters.Namespace = ptr("Namespace"), ptr("A") },
 			[]string{`spec.parameters.namespace: Invalid value: "A": ` + labelRule}},
 	})
-	errortest.Update(t, IngressClass, newClass, errortest.Cases[*class]{
+	checktest.Update(t, IngressClass, newClass, []checktest.Case[*class]{
 		{"parameters may change", func(c *class) { c.Spec.Parameters = nil }, nil},
 		{"controller", func(c *class) { c.Spec.Controller = "a/b" }, []string{`spec.controller: Invalid value: "a/b": field is immutable`}},
 	})

@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"gantry/schema/internal/errortest"
+	"gantry/schema/internal/checktest"
 )
 
 func newPolicy() *networkingv1.NetworkPolicy {
@@ -30,7 +30,7 @@ func TestNetworkPolicyErrors(t *testing.T) {
 	const port, from = "spec.ingress[0].ports[0]", "spec.ingress[0].from[0]"
 	ports := func(np *policy) *networkingv1.NetworkPolicyPort { return &np.Spec.Ingress[0].Ports[0] }
 	peer := func(np *policy) *networkingv1.NetworkPolicyPeer { return &np.Spec.Ingress[0].From[0] }
-	errortest.Create(t, NetworkPolicy, newPolicy, errortest.Cases[*policy]{
+	checktest.Create(t, NetworkPolicy, newPolicy, []checktest.Case[*policy]{
 		{Name: "valid"},
 		{"selector", func(np *policy) {
 			np.Spec.PodSelector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "a", Operator: "x"}}
@@ -72,7 +72,7 @@ func TestNetworkPolicyErrors(t *testing.T) {
 		peer(np).IPBlock = &networkingv1.IPBlock{CIDR: "10.0.0.1/8"}
 		return np
 	}
-	errortest.Update(t, NetworkPolicy, old, errortest.Cases[*policy]{
+	checktest.Update(t, NetworkPolicy, old, []checktest.Case[*policy]{
 		{"what was there may stay", func(np *policy) { np.Spec.Ingress = append(np.Spec.Ingress, np.Spec.Ingress[0]) }, nil},
 		{"a new range", func(np *policy) { peer(np).IPBlock.CIDR = "10.0.0.2/8" }, []string{from + `.ipBlock.cidr: Invalid value: "10.0.0.2/8": must not have bits set beyond the prefix length`}},
 	})

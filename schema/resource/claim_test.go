@@ -58,7 +58,6 @@ func TestClaimErrors(t *testing.T) {
 			"spec.devices.requests[0].exactly.selectors[1].cel.expression: Too long: may not be more than 10240 bytes",
 			"spec.devices.requests[0].exactly.count: Invalid value: 2: must not be specified when allocationMode is 'All'",
 			"spec.devices.requests[0].exactly.tolerations[0].value: Invalid value: \"x\": must be empty for operator `Exists`",
-			"spec.devices.requests[0].exactly.tolerations[1].operator: Required value",
 			`spec.devices.requests[0].exactly.tolerations[2].effect: Unsupported value: "x": supported values: "NoExecute", "NoSchedule", "None"`,
 			`spec.devices.requests[1].firstAvailable[0].allocationMode: Unsupported value: "x": supported values: "All", "ExactCount"`,
 			"spec.devices.requests[1].firstAvailable[1].count: Invalid value: -1: must be greater than zero",

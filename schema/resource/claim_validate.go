@@ -28,22 +28,19 @@ func validateClaimUpdate(c, old *resourcev1.ResourceClaim) field.ErrorList {
 }
 
 func validateTemplate(t *resourcev1.ResourceClaimTemplate) field.ErrorList {
-	f := checkTemplate(t)
-	return f.List
-}
-
-func validateTemplateUpdate(t, old *resourcev1.ResourceClaimTemplate) field.ErrorList {
-	f := checkTemplate(t)
-	f.Same(specPath, t.Spec, old.Spec)
-	return f.List
-}
-
-func checkTemplate(t *resourcev1.ResourceClaimTemplate) (f check.Errors) {
+	var f check.Errors
 	meta := specPath.Child("metadata")
 	f.Add(apivalidation.ValidateAnnotations(t.Spec.Annotations, meta.Child("annotations"))...)
 	f.Add(metavalidation.ValidateLabels(t.Spec.Labels, meta.Child("labels"))...)
 	checkClaim(&f, &t.Spec.Spec.Devices, specPath.Child("spec", "devices"))
-	return f
+	return f.List
+}
+
+// validateTemplateUpdate: a spec never changes.
+func validateTemplateUpdate(t, old *resourcev1.ResourceClaimTemplate) field.ErrorList {
+	var f check.Errors
+	f.Same(specPath, t.Spec, old.Spec)
+	return f.List
 }
 
 // How many of each a claim may have.
@@ -101,7 +98,7 @@ func checkClaim(f *check.Errors, c *resourcev1.DeviceClaim, p *field.Path) {
 	})
 	each(f, c.Config, maxConfig, p.Child("config"), func(r *resourcev1.DeviceClaimConfiguration, at *field.Path) {
 		names.check(f, r.Requests, at.Child("requests"))
-		checkConfig(f, &r.DeviceConfiguration, at)
+		checkConfig(f, &r.DeviceConfiguration, false, at)
 	})
 }
 
@@ -161,7 +158,7 @@ func checkDevices(f *check.Errors, class string, selectors []resourcev1.DeviceSe
 	if name := p.Child("deviceClassName"); f.Set(name, class) {
 		f.Subdomain(name, class)
 	}
-	checkSelectors(f, selectors, p.Child("selectors"))
+	checkSelectors(f, selectors, false, p.Child("selectors"))
 	switch mode {
 	case resourcev1.DeviceAllocationModeAll:
 		if count != 0 {

@@ -35,17 +35,23 @@ var DeviceClass = &schema.Kind{
 			c.Generation = old.Generation + 1
 		}
 	}),
-	Validate:       schema.Validation(validateClass),
-	ValidateUpdate: schema.UpdateValidation(func(c, _ *resourcev1.DeviceClass) field.ErrorList { return validateClass(c) }),
+	Validate:       schema.Validation(func(c *resourcev1.DeviceClass) field.ErrorList { return checkClass(&c.Spec, false, false) }),
+	ValidateUpdate: schema.UpdateValidation(validateClassUpdate),
 }
 
-func validateClass(c *resourcev1.DeviceClass) field.ErrorList {
+func validateClassUpdate(c, old *resourcev1.DeviceClass) field.ErrorList {
+	spec, was := &c.Spec, &old.Spec
+	return checkClass(spec, equality.Semantic.DeepEqual(spec.Selectors, was.Selectors), equality.Semantic.DeepEqual(spec.Config, was.Config))
+}
+
+// checkClass allows more in selectors and configurations that are stored already.
+func checkClass(c *resourcev1.DeviceClassSpec, storedSelectors, storedConfig bool) field.ErrorList {
 	var f check.Errors
-	checkSelectors(&f, c.Spec.Selectors, specPath.Child("selectors"))
-	each(&f, c.Spec.Config, maxConfig, specPath.Child("config"), func(c *resourcev1.DeviceClassConfiguration, at *field.Path) {
-		checkConfig(&f, &c.DeviceConfiguration, at)
+	checkSelectors(&f, c.Selectors, storedSelectors, specPath.Child("selectors"))
+	each(&f, c.Config, maxConfig, specPath.Child("config"), func(c *resourcev1.DeviceClassConfiguration, at *field.Path) {
+		checkConfig(&f, &c.DeviceConfiguration, storedConfig, at)
 	})
-	if name := c.Spec.ExtendedResourceName; name != nil && !core.IsExtendedResource(corev1.ResourceName(*name)) {
+	if name := c.ExtendedResourceName; name != nil && !core.IsExtendedResource(corev1.ResourceName(*name)) {
 		f.Invalid(specPath.Child("extendedResourceName"), *name, "must be a valid extended resource name")
 	}
 	return f.List

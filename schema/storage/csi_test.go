@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"gantry/schema/internal/errortest"
+	"gantry/schema/internal/checktest"
 )
 
 func newDriver() *storagev1.CSIDriver {
@@ -18,7 +18,7 @@ func newDriver() *storagev1.CSIDriver {
 
 func TestCSIDriverErrors(t *testing.T) {
 	type driver = storagev1.CSIDriver
-	errortest.Create(t, CSIDriver, newDriver, errortest.Cases[*driver]{
+	checktest.Create(t, CSIDriver, newDriver, []checktest.Case[*driver]{
 		{Name: "valid"},
 		{"policy and modes", func(d *driver) {
 			d.Spec.FSGroupPolicy, d.Spec.VolumeLifecycleModes = ptr(storagev1.FSGroupPolicy("x")), []storagev1.VolumeLifecycleMode{"Ephemeral", "y"}
@@ -48,7 +48,7 @@ func TestCSIDriverErrors(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("without defaults (-want +got):\n%s", diff)
 	}
-	errortest.Update(t, CSIDriver, newDriver, errortest.Cases[*driver]{
+	checktest.Update(t, CSIDriver, newDriver, []checktest.Case[*driver]{
 		{"what may change", func(d *driver) { d.Spec.PodInfoOnMount, d.Spec.StorageCapacity = ptr(true), ptr(true) }, nil},
 		{"attaching and modes", func(d *driver) {
 			d.Spec.AttachRequired, d.Spec.VolumeLifecycleModes = ptr(false), []storagev1.VolumeLifecycleMode{"Ephemeral"}
@@ -90,7 +90,7 @@ func TestCSINode(t *testing.T) {
 			{Name: "a", NodeID: "1", TopologyKeys: []string{"zone"}, Allocatable: &storagev1.VolumeNodeResources{Count: ptr(int32(3))}},
 		}}}
 	}
-	errortest.Create(t, CSINode, base, errortest.Cases[*node]{
+	checktest.Create(t, CSINode, base, []checktest.Case[*node]{
 		{Name: "valid"},
 		{"no names", func(n *node) { n.Spec.Drivers = make([]storagev1.CSINodeDriver, 1) }, []string{"spec.drivers[0].name: Required value", "spec.drivers[0].nodeID: Required value"}},
 		{"driver", func(n *node) {
@@ -105,7 +105,7 @@ func TestCSINode(t *testing.T) {
 		}},
 		{"drivers", func(n *node) { n.Spec.Drivers = append(n.Spec.Drivers, n.Spec.Drivers[0]) }, []string{`spec.drivers[1].name: Duplicate value: "a"`}},
 	})
-	errortest.Update(t, CSINode, base, errortest.Cases[*node]{
+	checktest.Update(t, CSINode, base, []checktest.Case[*node]{
 		{"the count", func(n *node) { n.Spec.Drivers[0].Allocatable = nil }, nil},
 		{"another driver", func(n *node) { n.Spec.Drivers[0].Name = "b" }, nil},
 		{"the node's ID", func(n *node) { n.Spec.Drivers[0].NodeID = "2" },
@@ -126,7 +126,7 @@ func TestCSIStorageCapacity(t *testing.T) {
 		return &capacity{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "c"}, StorageClassName: "fast", Capacity: ptr(resource.MustParse("1Gi")),
 			NodeTopology: &metav1.LabelSelector{MatchLabels: map[string]string{"beta.kubernetes.io/os": "linux"}, MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "beta.kubernetes.io/arch", Operator: "Exists"}}}}
 	}
-	errortest.Create(t, CSIStorageCapacity, base, errortest.Cases[*capacity]{
+	checktest.Create(t, CSIStorageCapacity, base, []checktest.Case[*capacity]{
 		{Name: "valid"},
 		{"all", func(c *capacity) {
 			c.NodeTopology, c.StorageClassName, c.Capacity = &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "x"}}}, "A", ptr(resource.MustParse("-1"))
@@ -136,7 +136,7 @@ func TestCSIStorageCapacity(t *testing.T) {
 			`capacity: Invalid value: "-1": must be greater than or equal to 0`,
 		}},
 	})
-	errortest.Update(t, CSIStorageCapacity, base, errortest.Cases[*capacity]{
+	checktest.Update(t, CSIStorageCapacity, base, []checktest.Case[*capacity]{
 		{"capacity", func(c *capacity) { c.Capacity = nil }, nil},
 		{"nodes and class", func(c *capacity) { c.NodeTopology, c.StorageClassName = nil, "slow" },
 			[]string{"nodeTopology: Invalid value: null: field is immutable", `storageClassName: Invalid value: "slow": field is immutable`}},

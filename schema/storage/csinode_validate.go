@@ -65,7 +65,7 @@ func validateCSINodeUpdate(n, old *storagev1.CSINode) field.ErrorList {
 		was.Allocatable = nil
 		for _, is := range byName[was.Name] {
 			if !f.Full() && !equality.Semantic.DeepEqual(is, was) {
-				f.Invalid(driversPath, check.Internal(is), apivalidation.FieldImmutableErrorMsg)
+				f.Invalid(driversPath, check.Quoted(is), apivalidation.FieldImmutableErrorMsg)
 			}
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"gantry/schema/internal/errortest"
+	"gantry/schema/internal/checktest"
 )
 
 const (
@@ -33,7 +33,7 @@ func term(key string, values ...string) corev1.TopologySelectorTerm {
 func TestStorageClassErrors(t *testing.T) {
 	type class = storagev1.StorageClass
 	const topologies = "allowedTopologies"
-	errortest.Create(t, StorageClass, newClass, errortest.Cases[*class]{
+	checktest.Create(t, StorageClass, newClass, []checktest.Case[*class]{
 		{Name: "valid"},
 		{"no provisioner", func(c *class) { c.Provisioner = "" }, []string{"provisioner: Required value"}},
 		{"provisioner", func(c *class) { c.Provisioner = "A/_" }, []string{`provisioner: Invalid value: "a/_": ` + nameRule}},
@@ -63,7 +63,7 @@ func TestStorageClassErrors(t *testing.T) {
 			topologies + `[2].matchLabelExpressions: Duplicate value: ""`, topologies + `[2].matchLabelExpressions: Duplicate value: ""`,
 		}},
 	})
-	errortest.Update(t, StorageClass, newClass, errortest.Cases[*class]{
+	checktest.Update(t, StorageClass, newClass, []checktest.Case[*class]{
 		{"expansion", func(c *class) { c.AllowVolumeExpansion, c.MountOptions = ptr(true), []string{"ro"} }, nil},
 		{"what volumes are made with", func(c *class) {
 			c.Parameters, c.Provisioner, c.ReclaimPolicy, c.VolumeBindingMode = nil, "x", ptr(corev1.PersistentVolumeReclaimRetain), ptr(storagev1.VolumeBindingWaitForFirstConsumer)
@@ -95,11 +95,11 @@ func TestVolumeAttributesClass(t *testing.T) {
 	base := func() *class {
 		return &class{ObjectMeta: metav1.ObjectMeta{Name: "gold", CreationTimestamp: now}, DriverName: "csi.example.com", Parameters: map[string]string{"iops": "1"}}
 	}
-	errortest.Create(t, VolumeAttributesClass, base, errortest.Cases[*class]{
+	checktest.Create(t, VolumeAttributesClass, base, []checktest.Case[*class]{
 		{Name: "valid"},
 		{"empty", func(c *class) { c.DriverName, c.Parameters = "", nil }, []string{"driverName: Required value", "parameters: Required value: must contain at least one key/value pair"}},
 	})
-	errortest.Update(t, VolumeAttributesClass, base, errortest.Cases[*class]{
+	checktest.Update(t, VolumeAttributesClass, base, []checktest.Case[*class]{
 		{"driver and parameters", func(c *class) { c.DriverName, c.Parameters = "x", map[string]string{"a": "b"} },
 			[]string{"driverName: Forbidden: updates to driverName are forbidden.", "parameters: Forbidden: updates to parameters are forbidden."}},
 	})

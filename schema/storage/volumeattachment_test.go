@@ -9,7 +9,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"gantry/schema/internal/errortest"
+	"gantry/schema/internal/checktest"
 )
 
 func newAttachment() *storagev1.VolumeAttachment {
@@ -28,7 +28,7 @@ func TestVolumeAttachmentErrors(t *testing.T) {
 			PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "csi.example.com", VolumeHandle: "h"}},
 		}
 	}
-	errortest.Create(t, VolumeAttachment, newAttachment, errortest.Cases[*attachment]{
+	checktest.Create(t, VolumeAttachment, newAttachment, []checktest.Case[*attachment]{
 		{Name: "valid"},
 		{"inline", func(a *attachment) { a.Spec.Source = storagev1.VolumeAttachmentSource{InlineVolumeSpec: inline()} }, nil},
 		{"empty", func(a *attachment) { a.Spec = storagev1.VolumeAttachmentSpec{} }, []string{
@@ -53,7 +53,7 @@ func TestVolumeAttachmentErrors(t *testing.T) {
 			"status.attachError.errorCode: Invalid value: -1: must be between 0 and 2147483647, inclusive",
 		}},
 	})
-	errortest.Update(t, VolumeAttachment, newAttachment, errortest.Cases[*attachment]{
+	checktest.Update(t, VolumeAttachment, newAttachment, []checktest.Case[*attachment]{
 		{"labels", func(a *attachment) { a.Labels = map[string]string{"a": "b"} }, nil},
 		{"node", func(a *attachment) { a.Spec.NodeName = "n2" },
 			[]string{`spec: Invalid value: {"Attacher":"csi.example.com","Source":{"PersistentVolumeName":"pv","InlineVolumeSpec":null},"NodeName":"n2"}: field is immutable`}},

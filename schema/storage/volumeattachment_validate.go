@@ -45,7 +45,7 @@ func validateAttachmentUpdate(a, old *storagev1.VolumeAttachment) field.ErrorLis
 	var f check.Errors
 	f.Add(validateAttachment(a)...)
 	if !equality.Semantic.DeepEqual(a.Spec, old.Spec) {
-		f.Invalid(specPath, check.Internal(a.Spec), apivalidation.FieldImmutableErrorMsg)
+		f.Invalid(specPath, check.Quoted(a.Spec), apivalidation.FieldImmutableErrorMsg)
 	}
 	return f.List
 }

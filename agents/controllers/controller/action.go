@@ -35,7 +35,10 @@ type Action struct {
 	Reason string
 	// Event is recorded once the action is done; nil: none.
 	Event *Event
-	// Bulk actions of the same verb that follow each other run side by side.
+	// Failed is recorded when the action fails, its message followed by the error; nil: none. A Conflict, an object that exists already, a
+	// namespace that is being deleted and the end of the term are no failures to record.
+	Failed *Event
+	// Bulk actions of the same verb and kind that follow each other run side by side.
 	Bulk bool
 	// Quiet ones are logged at debug level only: who made the plan logs one line for all.
 	Quiet bool

@@ -15,9 +15,14 @@ import (
 // are released, orphans it selects are adopted. An owner or an orphan that is being deleted changes nothing. What the plan adopts or
 // releases counts once the cache shows it: reconcile again after AdoptAndRelease.
 func ClaimChildren[T schema.Object](ownerKind *schema.Kind, owner schema.Object, kind *schema.Kind, selector labels.Selector, candidates []T) (children []T, plan []Action) {
+	return ClaimMatching(ownerKind, owner, kind, func(c T) bool { return selector.Matches(labels.Set(c.GetLabels())) }, candidates)
+}
+
+// ClaimMatching is ClaimChildren with a function that says what the owner selects.
+func ClaimMatching[T schema.Object](ownerKind *schema.Kind, owner schema.Object, kind *schema.Kind, selects func(T) bool, candidates []T) (children []T, plan []Action) {
 	for _, c := range candidates {
 		ref := metav1.GetControllerOfNoCopy(c)
-		matches := selector.Matches(labels.Set(c.GetLabels()))
+		matches := selects(c)
 		switch {
 		case ref != nil && ref.UID != owner.GetUID():
 		case ref != nil && matches:

@@ -47,7 +47,7 @@ func (e *Env) executeAll(ctx context.Context, plan []Action, w *written) error {
 	for len(plan) > 0 {
 		n := 1
 		if plan[0].Bulk {
-			for n < min(size, len(plan)) && plan[n].Bulk && plan[n].Do == plan[0].Do {
+			for n < min(size, len(plan)) && plan[n].Bulk && plan[n].Do == plan[0].Do && plan[n].Kind == plan[0].Kind {
 				n++
 			}
 			size = min(2*size, maxBatch)
@@ -88,6 +88,7 @@ func (e *Env) executeOne(ctx context.Context, a Action, w *written) error {
 		return nil
 	}
 	if err != nil {
+		e.recordFailed(ctx, a.Failed, err)
 		return fmt.Errorf("%s %s %s: %w", gerund[a.Do], a.Kind.Kind, KeyOf(a.Object), err)
 	}
 	if item != nil {
@@ -104,16 +105,24 @@ func (e *Env) executeOne(ctx context.Context, a Action, w *written) error {
 	}
 	e.Log.Log(ctx, level, "object "+pastTense[a.Do], "kind", a.Kind.Kind, "ns", a.Object.GetNamespace(), "name", a.Object.GetName(), "reason", a.Reason)
 	if a.Event != nil {
-		e.record(a.Event)
+		e.Record(a.Event)
 	}
 	return nil
+}
+
+func (e *Env) recordFailed(ctx context.Context, ev *Event, err error) {
+	if ev == nil || ctx.Err() != nil || errors.Is(err, registry.Conflict) || errors.Is(err, registry.Exists) || NamespaceTerminating(err) {
+		return
+	}
+	e.Events.Event(ev.Kind, ev.About, corev1.EventTypeWarning, ev.Reason, "%s%v", ev.Message, err)
 }
 
 var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting", RemoveFinalizer: "removing finalizer of"}
 
 var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted", RemoveFinalizer: "finalizer removed"}
 
-func (e *Env) record(ev *Event) {
+// Record records an Event.
+func (e *Env) Record(ev *Event) {
 	kind := corev1.EventTypeNormal
 	if ev.Warning {
 		kind = corev1.EventTypeWarning

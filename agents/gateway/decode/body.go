@@ -122,7 +122,7 @@ func decode(w http.ResponseWriter, v *schema.Version, body []byte, repeated erro
 	if err := schema.CheckSize(body); err != nil {
 		return nil, apierrors.NewRequestEntityTooLargeError(err.Error())
 	}
-	if string(bytes.TrimSpace(body)) == "null" && !v.IsUnstructured() {
+	if isNull(body) && !v.IsUnstructured() {
 		body = []byte("{}")
 	}
 	obj, unknown, err := schema.Decode(v, body)
@@ -145,6 +145,8 @@ func decode(w http.ResponseWriter, v *schema.Version, body []byte, repeated erro
 	}
 	return obj, nil
 }
+
+func isNull(body []byte) bool { return string(bytes.TrimSpace(body)) == "null" }
 
 // unreadable is the error of a body that is no v.
 func unreadable(v *schema.Version, body []byte, err error) error {

@@ -69,11 +69,11 @@ func NoName(r *request.Request) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", r.Name))
 }
 
-// NameObject checks that an object has the name of the path. One without a name gets it where the path is an etcd key.
+// NameObject checks that an object has the name of the path. One without a name gets it where the path is an etcd key; null does not.
 func NameObject(r *request.Request, obj schema.Object) error {
 	switch {
 	case obj.GetName() == r.Name:
-	case obj.GetName() == "" && r.ByKey:
+	case obj.GetName() == "" && r.ByKey && !isNull(Body(r.Request)):
 		obj.SetName(r.Name)
 	case obj.GetName() == "":
 		return NoName(r)

@@ -12,8 +12,8 @@ import (
 // Kubernetes validates objects in an internal form, which its errors quote: the names of members are those of Go's fields, all are there,
 // and some are in another place than in v1.
 
-// Quoted is a value that an error quotes as Kubernetes does; v itself where that makes no difference. In contrast to Internal it knows what
-// templates hold, and costs nothing until the text is made; but it is no value to compare.
+// Quoted is a value that an error quotes as Kubernetes does; v itself where that makes no difference. Its JSON is made when the text is, and
+// it is no value to compare.
 func Quoted(v any) any {
 	if v == nil || !holdsAPI(reflect.TypeOf(v)) {
 		return v
@@ -78,6 +78,9 @@ func (m *members) all(v reflect.Value) {
 	case corev1.VolumeSource:
 		m.named(v, volumeSources...)
 		return
+	case corev1.PersistentVolumeSource:
+		m.named(v, persistentVolumeSources...)
+		return
 	case corev1.PodSpec:
 		m.podSpec(v, &of)
 		return
@@ -120,12 +123,18 @@ func (m *members) field(f reflect.StructField, v reflect.Value) {
 	m.b, m.err = appendQuoted(m.b, v)
 }
 
-// volumeSources are in the order of the internal form.
-var volumeSources = []string{
-	"HostPath", "EmptyDir", "GCEPersistentDisk", "AWSElasticBlockStore", "GitRepo", "Secret", "NFS", "ISCSI", "Glusterfs", "PersistentVolumeClaim", "RBD",
-	"Quobyte", "FlexVolume", "Cinder", "CephFS", "Flocker", "DownwardAPI", "FC", "AzureFile", "ConfigMap", "VsphereVolume", "AzureDisk", "PhotonPersistentDisk",
-	"Projected", "PortworxVolume", "ScaleIO", "StorageOS", "CSI", "Ephemeral", "Image",
-}
+// The sources of volumes in the order of the internal form.
+var (
+	persistentVolumeSources = []string{
+		"GCEPersistentDisk", "AWSElasticBlockStore", "HostPath", "Glusterfs", "NFS", "RBD", "Quobyte", "ISCSI", "FlexVolume", "Cinder", "CephFS", "FC", "Flocker",
+		"AzureFile", "VsphereVolume", "AzureDisk", "PhotonPersistentDisk", "PortworxVolume", "ScaleIO", "Local", "StorageOS", "CSI",
+	}
+	volumeSources = []string{
+		"HostPath", "EmptyDir", "GCEPersistentDisk", "AWSElasticBlockStore", "GitRepo", "Secret", "NFS", "ISCSI", "Glusterfs", "PersistentVolumeClaim", "RBD",
+		"Quobyte", "FlexVolume", "Cinder", "CephFS", "Flocker", "DownwardAPI", "FC", "AzureFile", "ConfigMap", "VsphereVolume", "AzureDisk", "PhotonPersistentDisk",
+		"Projected", "PortworxVolume", "ScaleIO", "StorageOS", "CSI", "Ephemeral", "Image",
+	}
+)
 
 // inSecurityContext are the members of a pod's spec that the internal form has in the security context.
 var inSecurityContext = []string{"HostNetwork", "HostPID", "HostIPC", "ShareProcessNamespace", "HostUsers"}

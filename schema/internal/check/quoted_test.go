@@ -5,6 +5,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -22,6 +23,14 @@ func TestQuoted(t *testing.T) {
 		{"metadata", &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}}, `{"matchLabels":{"a":"b"}}`},
 		{"nested", batchv1.SuccessPolicy{Rules: []batchv1.SuccessPolicyRule{{}}}, `{"Rules":[{"SucceededIndexes":null,"SucceededCount":null}]}`},
 		{"list", []corev1.PodResourceClaim{{Name: "a"}}, `[{"Name":"a","ResourceClaimName":null,"ResourceClaimTemplateName":null}]`},
+		{"a pointer", &corev1.HostPathVolumeSource{Path: "/a", Type: new(corev1.HostPathDirectory)}, `{"Path":"/a","Type":"Directory"}`},
+		{"lists", []corev1.TopologySelectorTerm{{}, {MatchLabelExpressions: []corev1.TopologySelectorLabelRequirement{{Key: "a"}}}},
+			`[{"MatchLabelExpressions":null},{"MatchLabelExpressions":[{"Key":"a","Values":null}]}]`},
+		{"other modules' types", corev1.PersistentVolumeClaimSpec{
+			Selector:  &metav1.LabelSelector{MatchLabels: map[string]string{"a": "b"}},
+			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{"storage": resource.MustParse("1Gi")}},
+		}, `{"AccessModes":null,"Selector":{"matchLabels":{"a":"b"}},"Resources":{"Limits":null,"Requests":{"storage":"1Gi"}},"VolumeName":"","StorageClassName":null,"VolumeMode":null,"DataSource":null,"DataSourceRef":null,"VolumeAttributesClassName":null}`},
+		{"persistent volume", corev1.PersistentVolumeSource{}, `{"GCEPersistentDisk":null,"AWSElasticBlockStore":null,"HostPath":null,"Glusterfs":null,"NFS":null,"RBD":null,"Quobyte":null,"ISCSI":null,"FlexVolume":null,"Cinder":null,"CephFS":null,"FC":null,"Flocker":null,"AzureFile":null,"VsphereVolume":null,"AzureDisk":null,"PhotonPersistentDisk":null,"PortworxVolume":null,"ScaleIO":null,"Local":null,"StorageOS":null,"CSI":null}`},
 		{"embedded", corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "a"}, Key: "k"}, `{"Name":"a","Key":"k","Optional":null}`},
 		{"template", &template, `{"labels":{"a":"b"},"Spec":{"Volumes":null,"InitContainers":null,"Containers":null,"EphemeralContainers":null,"RestartPolicy":"",` +
 			`"TerminationGracePeriodSeconds":null,"ActiveDeadlineSeconds":null,"DNSPolicy":"","NodeSelector":null,"ServiceAccountName":"","AutomountServiceAccountToken":null,"NodeName":"",` +

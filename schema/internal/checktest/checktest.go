@@ -12,7 +12,7 @@ import (
 )
 
 // Case is a change of a valid object, and the errors that it makes.
-type Case[T any] struct {
+type Case[T any] = struct {
 	Name string
 	In   func(T) // nil: no change
 	Want []string
@@ -26,13 +26,13 @@ func Texts(errs field.ErrorList) (list []string) {
 	return list
 }
 
-// Create validates base(), defaulted and then changed by each case, as a new object.
+// Create validates base(), defaulted, changed by each case and defaulted again, as a new object.
 func Create[T schema.Object](t *testing.T, k *schema.Kind, base func() T, cases []Case[T]) {
 	t.Helper()
 	run(t, k, base, cases, func(obj, _ schema.Object) field.ErrorList { return k.Validate(obj) })
 }
 
-// Update validates base(), changed by each case, in the place of base().
+// Update validates base(), defaulted, changed by each case and defaulted again, in the place of base().
 func Update[T schema.Object](t *testing.T, k *schema.Kind, base func() T, cases []Case[T]) {
 	t.Helper()
 	run(t, k, base, cases, k.ValidateUpdate)
@@ -46,13 +46,17 @@ func Part[T schema.Object](t *testing.T, k *schema.Kind, subresource string, bas
 
 func run[T schema.Object](t *testing.T, k *schema.Kind, base func() T, cases []Case[T], validate func(obj, old schema.Object) field.ErrorList) {
 	t.Helper()
-	defaulted := func(change func(T)) T {
-		obj := base()
+	fill := func(obj T) {
 		if k.Default != nil {
 			k.Default(obj)
 		}
+	}
+	defaulted := func(change func(T)) T {
+		obj := base()
+		fill(obj)
 		if change != nil {
 			change(obj)
+			fill(obj)
 		}
 		return obj
 	}
