@@ -181,6 +181,25 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestCauses: what a rule of admission tells of its refusal is in the Status.
+func TestCauses(t *testing.T) {
+	c := gatewaytest.New(t)
+	for _, do := range []struct{ method, path, body string }{
+		{"POST", "/api/v1/namespaces", `{"metadata":{"name":"shop"}}`},
+		{"DELETE", "/api/v1/namespaces/shop", ""},
+	} {
+		if a := c.As(do.method, do.path, do.body); a.Code >= 300 {
+			t.Fatalf("%s %s: %d %s", do.method, do.path, a.Code, a.Body)
+		}
+	}
+	a := c.As("POST", "/api/v1/namespaces/shop/configmaps", cm)
+	want := `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"configmaps \"a\" is forbidden: unable to create new content in namespace shop because it is being terminated","reason":"Forbidden",` +
+		`"details":{"name":"a","kind":"configmaps","causes":[{"reason":"NamespaceTerminating","message":"namespace shop is being terminated","field":"metadata.namespace"}]},"code":403}`
+	if diff := cmp.Diff(want, a.Body); a.Code != 403 || diff != "" {
+		t.Errorf("code %d, body (-want +got):\n%s", a.Code, diff)
+	}
+}
+
 // TestEvictionAnswers compares what evictions answer with Kubernetes.
 func TestEvictionAnswers(t *testing.T) {
 	c := gatewaytest.New(t)
@@ -225,6 +244,10 @@ func TestEvictionAnswers(t *testing.T) {
 	}
 	if a := c.As("GET", ns+"pods/p", ""); !strings.Contains(a.Body, `"reason":"EvictionByEvictionAPI"`) || !strings.Contains(a.Body, `"deletionTimestamp"`) {
 		t.Errorf("the pod that is evicted: %s", a.Body)
+	}
+	if a := c.As("POST", ns+"pods/q/eviction", `{"metadata":{"name":"q"},"deleteOptions":{"ignoreStoreReadErrorWithClusterBreakingPotential":true}}`); a.Code != 422 ||
+		!strings.Contains(a.Body, `"message":"Eviction.policy \"q\" is invalid: deleteOptions.ignoreStoreReadErrorWithClusterBreakingPotential: Invalid value: true: can not be set for pod eviction, try after removing the option"`) {
+		t.Errorf("an option that evictions do not have: %d %s", a.Code, a.Body)
 	}
 	do(201, "POST", budgets, `{"metadata":{"name":"more"},"spec":{"minAvailable":1,"selector":{}}}`)
 	evict("q", 500, `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.","code":500}`)

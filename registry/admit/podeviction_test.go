@@ -17,19 +17,23 @@ import (
 
 	"gantry/registry"
 	"gantry/registry/registrytest"
+	"gantry/registry/store"
 	"gantry/schema/core"
 	"gantry/schema/policy"
 )
 
 // evictions is a registry with pods that have a node, labelled app=web.
 type evictions struct {
-	t   *testing.T
-	r   *registry.Registry
-	ctx context.Context
+	t    *testing.T
+	r    *registry.Registry
+	etcd *store.Fake
+	ctx  context.Context
 }
 
 func newEvictions(t *testing.T) *evictions {
-	return &evictions{t, registryWith(t), registrytest.Context(t)}
+	etcd := store.NewFake()
+	registrytest.Namespace(t, registrytest.On(t, etcd), "default")
+	return &evictions{t, registrytest.On(t, etcd), etcd, registrytest.Context(t)}
 }
 
 func (e *evictions) pod(name string, phase corev1.PodPhase, ready bool) {
@@ -170,7 +174,7 @@ func TestEvictionHasPreconditions(t *testing.T) {
 	}
 }
 
-// Fifty pods are evicted at once: as many as the budget allows are.
+// Fifty pods are evicted at once, by two processes: as many as the budget allows are.
 func TestEvictionsAtOnce(t *testing.T) {
 	const n, allowed = 50, 7
 	e := newEvictions(t)
@@ -178,11 +182,13 @@ func TestEvictionsAtOnce(t *testing.T) {
 		e.pod(fmt.Sprint("web-", i), corev1.PodRunning, true)
 	}
 	e.budget("web", policyv1.PodDisruptionBudgetStatus{ObservedGeneration: 1, DisruptionsAllowed: allowed, CurrentHealthy: n, DesiredHealthy: n - allowed, ExpectedPods: n}, nil)
+	other := *e
+	other.r = registrytest.On(t, e.etcd)
 	var evicted atomic.Int32
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			err := e.evict(fmt.Sprint("web-", i), registry.DeleteOptions{})
+			err := []*evictions{e, &other}[i%2].evict(fmt.Sprint("web-", i), registry.DeleteOptions{})
 			switch {
 			case err == nil:
 				evicted.Add(1)
