@@ -1,6 +1,8 @@
 package daemonset
 
 import (
+	"strconv"
+
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -122,8 +124,17 @@ func sameNode(a, b *corev1.Node) bool {
 // generationLabel is the label of a pod with the number of changes of the template; older versions knew pods by it.
 const generationLabel = "pod-template-generation"
 
+// generationOf is the number of changes of the template; "": the annotation is no number, and pods are known by their hash alone.
+func generationOf(ds *appsv1.DaemonSet) string {
+	generation := ds.Annotations[appsv1.DeprecatedTemplateGeneration]
+	if _, err := strconv.ParseInt(generation, 10, 64); err != nil {
+		return ""
+	}
+	return generation
+}
+
 // isUpdated returns whether a pod was made of the current template.
 func isUpdated(ds *appsv1.DaemonSet, p *corev1.Pod, hash string) bool {
-	generation := ds.Annotations[appsv1.DeprecatedTemplateGeneration]
+	generation := generationOf(ds)
 	return p.Labels[hashLabel] == hash || generation != "" && p.Labels[generationLabel] == generation
 }

@@ -240,7 +240,7 @@ func (p *planner) planPods() {
 func (p *planner) newPod(name, node string) *corev1.Pod {
 	t := p.ds.Spec.Template.DeepCopy()
 	t.Labels = labels.Merge(t.Labels, labels.Set{hashLabel: p.hash})
-	if generation := p.ds.Annotations[appsv1.DeprecatedTemplateGeneration]; generation != "" {
+	if generation := generationOf(p.ds); generation != "" {
 		t.Labels[generationLabel] = generation
 	}
 	addTolerations(&t.Spec)
