@@ -24,7 +24,7 @@ import (
 type cronPlan struct {
 	cj  *batchv1.CronJob
 	now time.Time
-	// deletions are executed first, then creation. status is written even where they fail.
+	// deletions are executed, and where that succeeded creation. status is written even where they fail.
 	deletions, creation, status []controller.Action
 	// events are recorded in any case.
 	events []controller.Event
@@ -167,7 +167,8 @@ func (p *cronPlan) replace() {
 func (p *cronPlan) delete(j *batchv1.Job, reason string) {
 	p.deletions = append(p.deletions, controller.Action{Do: controller.Delete, Kind: batch.Job, Object: j, Reason: reason,
 		DeleteOptions: registry.DeleteOptions{Propagation: string(metav1.DeletePropagationBackground)},
-		Event:         &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "SuccessfulDelete", Message: "Deleted job " + j.Name}})
+		Event:         &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "SuccessfulDelete", Message: "Deleted job " + j.Name},
+		Failed:        &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "FailedDelete", Message: "Deleted job: "}})
 }
 
 func (p *cronPlan) create(at time.Time, zone *time.Location) {
@@ -181,7 +182,8 @@ func (p *cronPlan) create(at time.Time, zone *time.Location) {
 	}
 	j.Annotations[batchv1.CronJobScheduledTimestampAnnotation] = at.In(zone).Format(time.RFC3339)
 	p.creation = append(p.creation, controller.Action{Do: controller.Create, Kind: batch.Job, Object: j, Reason: "scheduled for " + at.UTC().Format(time.RFC3339),
-		Event: &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "SuccessfulCreate", Message: "Created job " + j.Name}})
+		Event:  &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "SuccessfulCreate", Message: "Created job " + j.Name},
+		Failed: &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "FailedCreate", Message: "Error creating job: "}})
 }
 
 // trimHistory deletes the oldest jobs that finished, beyond what is kept of those that succeeded and of those that failed.

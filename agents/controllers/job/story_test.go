@@ -468,3 +468,18 @@ spec:
 		})
 	}
 }
+
+func TestJobSaysWhyItHasNoPods(t *testing.T) {
+	tell(t, succeed, func(s *story) {
+		s.Apply(strings.Replace(manifest("  completions: 2\n"), "restartPolicy: Never", "serviceAccountName: nobody, restartPolicy: Never", 1))
+		s.want(10*time.Second, "sum", "active 0, succeeded 0, failed 0")
+		if s.job("sum").Status.StartTime == nil {
+			t.Error("the job has not started")
+		}
+		if said := s.Events("sum"); !slices.Equal(said, []string{"job-controller FailedCreate"}) {
+			t.Errorf("events %v", said)
+		}
+		s.Apply("apiVersion: v1\nkind: ServiceAccount\nmetadata: {namespace: default, name: nobody}\n")
+		s.want(10*time.Minute, "sum", "active 0, succeeded 2, failed 0, "+complete)
+	})
+}
