@@ -85,6 +85,9 @@ func (c cronJobs) reconcile(ctx context.Context, key string) (time.Duration, err
 		c.Record(&e)
 	}
 	failed := c.Execute(ctx, append(p.deletions, p.creation...))
+	if failed == nil && len(p.creation) > 0 {
+		jobCreationSkew.Observe(time.Since(p.due).Seconds())
+	}
 	if errors.Is(failed, registry.Exists) {
 		failed = nil // the name is another's: this time has no job
 	}

@@ -30,7 +30,9 @@ type cronPlan struct {
 	events []controller.Event
 	// after is when the next job is due; 0: none is.
 	after time.Duration
-	next  batchv1.CronJobStatus
+	// due is the time that creation is for.
+	due  time.Time
+	next batchv1.CronJobStatus
 }
 
 // planCronJob decides about the jobs of a cron job. jobs are those that it controls, gone those of its status that do not exist.
@@ -180,6 +182,7 @@ func (p *cronPlan) create(at time.Time, zone *time.Location) {
 		},
 		Spec: *t.Spec.DeepCopy(),
 	}
+	p.due = at
 	j.Annotations[batchv1.CronJobScheduledTimestampAnnotation] = at.In(zone).Format(time.RFC3339)
 	p.creation = append(p.creation, controller.Action{Do: controller.Create, Kind: batch.Job, Object: j, Reason: "scheduled for " + at.UTC().Format(time.RFC3339),
 		Event:  &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "SuccessfulCreate", Message: "Created job " + j.Name},

@@ -163,6 +163,10 @@ func (c *jobs) manage(ctx context.Context, key string, job *batchv1.Job, podList
 	plan, after := e.planPods()
 	failed := c.Execute(ctx, plan)
 	err := c.Execute(ctx, e.planStatus(failed != nil))
+	e.observeSync(plan, failed != nil || err != nil)
+	if err == nil {
+		e.observeStatus()
+	}
 	if err == nil && e.tooMany {
 		c.Record(&controller.Event{Kind: batch.Job, About: job, Warning: true, Reason: "TooManySucceededPods", Message: "Too many succeeded pods running after completion count reached"})
 	}
