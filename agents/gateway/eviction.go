@@ -26,7 +26,7 @@ func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	ev, err := decodeEviction(w, body, o)
+	ev, err := decodeEviction(w, r, body, o)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 }
 
 // decodeEviction also takes the policy/v1beta1 form, which has the same fields.
-func decodeEviction(w http.ResponseWriter, body decode.Content, o request.WriteOptions) (*policyv1.Eviction, error) {
+func decodeEviction(w http.ResponseWriter, r *request.Request, body decode.Content, o request.WriteOptions) (*policyv1.Eviction, error) {
 	if body.Protobuf {
 		obj, err := decode.DecodeProtobuf(evictionBody, body.Data)
 		if err != nil {
@@ -87,7 +87,7 @@ func decodeEviction(w http.ResponseWriter, body decode.Content, o request.WriteO
 		}
 		return ev, nil
 	}
-	obj, err := decode.Decode(w, evictionBody, body.Data, o)
+	obj, err := decode.Decode(w, r, evictionBody, body.Data, o)
 	if err != nil {
 		return nil, err
 	}

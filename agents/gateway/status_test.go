@@ -167,7 +167,7 @@ func TestWarnings(t *testing.T) {
 		{"created", "POST", pods, `{"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"img"}]}}`, "application/json", 201, []string{hostname}},
 		{"labelled", "PATCH", pods + "/a.b", `{"metadata":{"labels":{"x":"y"}}}`, "application/merge-patch+json", 200, nil},
 		{"field twice", "PATCH", pods + "/a.b", `{"metadata":{"labels":{"x":"y","x":"z"}}}`, "application/merge-patch+json", 200, []string{`299 - "duplicate field \"metadata.labels.x\""`}},
-		{"refused", "POST", pods, `{"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"img"}]}}`, "application/json", 409, nil},
+		{"refused", "POST", pods, `{"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"img"}]}}`, "application/json", 409, []string{hostname}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := c.As(tt.method, tt.path, tt.body, "Content-Type: "+tt.kind)
