@@ -164,9 +164,5 @@ func (c budgets) reconcilePod(ctx context.Context, ns, name string) (time.Durati
 }
 
 func (c budgets) record(b *policyv1.PodDisruptionBudget, warning bool, reason, message string) {
-	t := corev1.EventTypeNormal
-	if warning {
-		t = corev1.EventTypeWarning
-	}
-	c.Events.Event(policy.PodDisruptionBudget, b, t, reason, "%s", message)
+	c.Record(&controller.Event{Kind: policy.PodDisruptionBudget, About: b, Warning: warning, Reason: reason, Message: message})
 }

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
@@ -83,25 +82,16 @@ func (c cronJobs) reconcile(ctx context.Context, key string) (time.Duration, err
 	}
 	p := planCronJob(cj, jobs, gone, time.Now())
 	for _, e := range p.events {
-		c.record(cj, e.Warning, e.Reason, e.Message)
+		c.Record(&e)
 	}
-	return p.after, errors.Join(c.change(ctx, cj, p), c.Execute(ctx, p.status))
-}
-
-// change deletes and creates jobs.
-func (c cronJobs) change(ctx context.Context, cj *batchv1.CronJob, p *cronPlan) error {
-	if err := c.Execute(ctx, p.deletions); err != nil {
-		c.report(cj, "FailedDelete", "Deleted job: ", err)
-		return err
+	failed := c.Execute(ctx, append(p.deletions, p.creation...))
+	if failed == nil && len(p.creation) > 0 {
+		jobCreationSkew.Observe(time.Since(p.due).Seconds())
 	}
-	err := c.Execute(ctx, p.creation)
-	if errors.Is(err, registry.Exists) {
-		return nil // the name is another's: this time has no job
+	if errors.Is(failed, registry.Exists) {
+		failed = nil // the name is another's: this time has no job
 	}
-	if err != nil {
-		c.report(cj, "FailedCreate", "Error creating job: ", err)
-	}
-	return err
+	return p.after, errors.Join(failed, c.Execute(ctx, p.status))
 }
 
 // gone are the active jobs that do not exist, by a consistent read.
@@ -121,19 +111,4 @@ func (c cronJobs) gone(ctx context.Context, cj *batchv1.CronJob, jobs []*batchv1
 		gone[ref.UID] = err != nil
 	}
 	return gone, nil
-}
-
-func (c cronJobs) record(cj *batchv1.CronJob, warning bool, reason, message string) {
-	t := corev1.EventTypeNormal
-	if warning {
-		t = corev1.EventTypeWarning
-	}
-	c.Events.Event(batch.CronJob, cj, t, reason, "%s", message)
-}
-
-func (c cronJobs) report(cj *batchv1.CronJob, reason, text string, err error) {
-	if errors.Is(err, context.Canceled) || errors.Is(err, registry.Conflict) || controller.NamespaceTerminating(err) {
-		return
-	}
-	c.record(cj, true, reason, text+errors.Unwrap(err).Error())
 }

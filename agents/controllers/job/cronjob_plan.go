@@ -24,13 +24,15 @@ import (
 type cronPlan struct {
 	cj  *batchv1.CronJob
 	now time.Time
-	// deletions are executed first, then creation. status is written even where they fail.
+	// deletions are executed, and where that succeeded creation. status is written even where they fail.
 	deletions, creation, status []controller.Action
 	// events are recorded in any case.
 	events []controller.Event
 	// after is when the next job is due; 0: none is.
 	after time.Duration
-	next  batchv1.CronJobStatus
+	// due is the time that creation is for.
+	due  time.Time
+	next batchv1.CronJobStatus
 }
 
 // planCronJob decides about the jobs of a cron job. jobs are those that it controls, gone those of its status that do not exist.
@@ -167,7 +169,8 @@ func (p *cronPlan) replace() {
 func (p *cronPlan) delete(j *batchv1.Job, reason string) {
 	p.deletions = append(p.deletions, controller.Action{Do: controller.Delete, Kind: batch.Job, Object: j, Reason: reason,
 		DeleteOptions: registry.DeleteOptions{Propagation: string(metav1.DeletePropagationBackground)},
-		Event:         &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "SuccessfulDelete", Message: "Deleted job " + j.Name}})
+		Event:         &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "SuccessfulDelete", Message: "Deleted job " + j.Name},
+		Failed:        &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "FailedDelete", Message: "Deleted job: "}})
 }
 
 func (p *cronPlan) create(at time.Time, zone *time.Location) {
@@ -179,9 +182,11 @@ func (p *cronPlan) create(at time.Time, zone *time.Location) {
 		},
 		Spec: *t.Spec.DeepCopy(),
 	}
+	p.due = at
 	j.Annotations[batchv1.CronJobScheduledTimestampAnnotation] = at.In(zone).Format(time.RFC3339)
 	p.creation = append(p.creation, controller.Action{Do: controller.Create, Kind: batch.Job, Object: j, Reason: "scheduled for " + at.UTC().Format(time.RFC3339),
-		Event: &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "SuccessfulCreate", Message: "Created job " + j.Name}})
+		Event:  &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "SuccessfulCreate", Message: "Created job " + j.Name},
+		Failed: &controller.Event{Kind: batch.CronJob, About: p.cj, Reason: "FailedCreate", Message: "Error creating job: "}})
 }
 
 // trimHistory deletes the oldest jobs that finished, beyond what is kept of those that succeeded and of those that failed.

@@ -5,5 +5,5 @@
 // pods in uncountedTerminatedPods (or their indexes in completedIndexes), the pods lose the finalizer, and the status counts those that are
 // named and have none. A crash between any two of them neither loses a pod nor counts it twice.
 //
-// Plans are pure functions of the objects in the cache and the time; testdata has golden ones.
+// The metrics have the names of kube-controller-manager's (metrics.go). Plans are pure functions of the objects in the cache and the time; testdata has golden ones.
 package job

@@ -162,12 +162,13 @@ func (c *jobs) manage(ctx context.Context, key string, job *batchv1.Job, podList
 	e := evaluate(job, podList, c.deleted.of(key), now)
 	plan, after := e.planPods()
 	failed := c.Execute(ctx, plan)
-	if failed != nil {
-		c.report(job, plan, failed)
-	}
 	err := c.Execute(ctx, e.planStatus(failed != nil))
+	e.observeSync(plan, failed != nil || err != nil)
+	if err == nil {
+		e.observeStatus()
+	}
 	if err == nil && e.tooMany {
-		c.Events.Event(batch.Job, job, corev1.EventTypeWarning, "TooManySucceededPods", "Too many succeeded pods running after completion count reached")
+		c.Record(&controller.Event{Kind: batch.Job, About: job, Warning: true, Reason: "TooManySucceededPods", Message: "Too many succeeded pods running after completion count reached"})
 	}
 	if !e.deadline.IsZero() && e.finish == nil && (after == 0 || e.deadline.Sub(now) < after) {
 		after = e.deadline.Sub(now)
@@ -189,17 +190,6 @@ func (c *jobs) observe(ctx context.Context, job *batchv1.Job) (children []*corev
 	}
 	children, plan = controller.ClaimChildren(batch.Job, job, core.Pod, selector, controller.Union(owned, selected))
 	return children, plan, nil
-}
-
-func (c *jobs) report(job *batchv1.Job, plan []controller.Action, failed error) {
-	if errors.Is(failed, context.Canceled) || errors.Is(failed, registry.Conflict) || controller.NamespaceTerminating(failed) {
-		return
-	}
-	reason, doing := "FailedCreate", "creating"
-	if plan[0].Do != controller.Create {
-		reason, doing = "FailedDelete", "deleting"
-	}
-	c.Events.Event(batch.Job, job, corev1.EventTypeWarning, reason, "Error %s: %v", doing, errors.Unwrap(failed))
 }
 
 // isManagedElsewhere returns whether another controller than this one reconciles a job.

@@ -140,7 +140,8 @@ func (e *evaluation) deletePods(podList []*corev1.Pod, reason string, uncounted 
 	}
 	for _, p := range podList {
 		plan = append(plan, controller.Action{Do: controller.Delete, Kind: core.Pod, Object: p, Bulk: true, Reason: reason,
-			Event: &controller.Event{Kind: batch.Job, About: e.job, Reason: "SuccessfulDelete", Message: "Deleted pod: " + p.Name}})
+			Event:  &controller.Event{Kind: batch.Job, About: e.job, Reason: "SuccessfulDelete", Message: "Deleted pod: " + p.Name},
+			Failed: &controller.Event{Kind: batch.Job, About: e.job, Reason: "FailedDelete", Message: "Error deleting: "}})
 		e.status.Active--
 		*e.status.Terminating++
 		if pods.IsReady(p) {
@@ -167,7 +168,8 @@ func (e *evaluation) createPods(list []int, reason string) []controller.Action {
 	var plan []controller.Action
 	add := func(p *corev1.Pod) {
 		plan = append(plan, controller.Action{Do: controller.Create, Kind: core.Pod, Object: p, Bulk: true, Reason: reason,
-			Event: &controller.Event{Kind: batch.Job, About: e.job, Reason: "SuccessfulCreate", Message: "Created pod: " + p.Name}})
+			Event:  &controller.Event{Kind: batch.Job, About: e.job, Reason: "SuccessfulCreate", Message: "Created pod: " + p.Name},
+			Failed: &controller.Event{Kind: batch.Job, About: e.job, Reason: "FailedCreate", Message: "Error creating: "}})
 	}
 	if isIndexed(e.job) {
 		for _, i := range list {

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -171,6 +172,23 @@ func (s *story) change(name string, f func(j *batchv1.Job)) {
 	}
 }
 
+// metric is the sum of a counter.
+func metric(t *testing.T, name string) (sum float64) {
+	t.Helper()
+	families, err := prometheus.DefaultGatherer.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name {
+				sum += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
 func manifest(spec string) string {
 	return `apiVersion: batch/v1
 kind: Job
@@ -185,6 +203,7 @@ const complete = "SuccessCriteriaMet=True CompletionsReached, Complete=True Comp
 
 func TestJobCompletes(t *testing.T) {
 	tell(t, succeed, func(s *story) {
+		pods, jobs := metric(t, "job_controller_job_pods_finished_total"), metric(t, "job_controller_jobs_finished_total")
 		s.Apply(manifest("  completions: 5\n  parallelism: 2\n"))
 		s.want(2*time.Second, "sum", "active 2, succeeded 0, failed 0")
 		s.want(time.Minute, "sum", "active 0, succeeded 5, failed 0, "+complete)
@@ -194,6 +213,9 @@ func TestJobCompletes(t *testing.T) {
 		}
 		if said := s.Events("sum"); !slices.Equal(said, []string{"job-controller Completed", "job-controller SuccessfulCreate"}) {
 			t.Errorf("events %v", said)
+		}
+		if p, j := metric(t, "job_controller_job_pods_finished_total")-pods, metric(t, "job_controller_jobs_finished_total")-jobs; p != 5 || j != 1 {
+			t.Errorf("the metrics count %v pods and %v jobs", p, j)
 		}
 		if st := s.job("sum").Status; st.CompletionTime == nil || st.StartTime == nil || *st.Ready != 0 || *st.Terminating != 0 {
 			t.Errorf("status %+v", st)
@@ -467,4 +489,19 @@ spec:
 			})
 		})
 	}
+}
+
+func TestJobSaysWhyItHasNoPods(t *testing.T) {
+	tell(t, succeed, func(s *story) {
+		s.Apply(strings.Replace(manifest("  completions: 2\n"), "restartPolicy: Never", "serviceAccountName: nobody, restartPolicy: Never", 1))
+		s.want(10*time.Second, "sum", "active 0, succeeded 0, failed 0")
+		if s.job("sum").Status.StartTime == nil {
+			t.Error("the job has not started")
+		}
+		if said := s.Events("sum"); !slices.Equal(said, []string{"job-controller FailedCreate"}) {
+			t.Errorf("events %v", said)
+		}
+		s.Apply("apiVersion: v1\nkind: ServiceAccount\nmetadata: {namespace: default, name: nobody}\n")
+		s.want(10*time.Minute, "sum", "active 0, succeeded 2, failed 0, "+complete)
+	})
 }
