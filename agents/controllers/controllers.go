@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/daemonset"
+	"gantry/agents/controllers/disruption"
 	"gantry/agents/controllers/job"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
@@ -16,6 +18,7 @@ import (
 	"gantry/schema/discovery"
 	"gantry/schema/flowcontrol"
 	"gantry/schema/networking"
+	"gantry/schema/policy"
 	"gantry/schema/scheduling"
 	"gantry/schema/storage"
 )
@@ -59,6 +62,17 @@ func table(cfg Config) []controller.Controller {
 			Reads:   only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
 			Writes:  only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
 			Workers: 4, New: statefulset.New,
+		},
+		{
+			Name: "daemonset", Doc: "a pod of each daemon set on every node that may run it, and the history of their template",
+			Reads:   only(apps.DaemonSet, apps.ControllerRevision, core.Pod, core.Node),
+			Writes:  only(apps.DaemonSet, apps.ControllerRevision, core.Pod),
+			Workers: 2, New: daemonset.New,
+		},
+		{
+			Name: "disruption", Doc: "how many pods may be disrupted, in the status of pod disruption budgets", EventSource: "controllermanager",
+			Reads: every(), Writes: only(policy.PodDisruptionBudget, core.Pod), // owners of any kind may have a scale
+			Workers: 2, New: disruption.NewDisruption,
 		},
 		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",

@@ -24,7 +24,7 @@ var DeviceClass = &schema.Kind{
 		Columns: nameAndAge, Row: nameAndAgeRow,
 	},
 	Plural: "deviceclasses", Singular: "deviceclass",
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Prefix:     "deviceclasses",
 
 	UnconditionalUpdate: true,
