@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/mergepatch"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	kjson "sigs.k8s.io/json"
 
 	"gantry/schema"
 )
@@ -30,7 +31,7 @@ const (
 // applyStrategic makes what strategicpatch.StrategicMergeMapPatch makes. That one searches the list for every element of the
 // patch's list; here the elements are indexed by their merge key.
 func applyStrategic(v *schema.Version, current, patch []byte) ([]byte, error) {
-	into, from, err := decodeBoth(current, patch)
+	into, from, err := decodeBoth(current, patch, kjson.UnmarshalCaseSensitivePreserveInts)
 	if errors.Is(err, ErrMalformed) {
 		err = failure(ErrRefused, err)
 	}
