@@ -38,3 +38,7 @@ bench *args:
 # compare the gateway with the real kube-apiserver, request by request
 oracle *args:
     ./scripts/oracle {{args}}
+
+# run unmodified kubectl, Helm, client-go and controller-runtime against it (slow)
+clients *args:
+    ./scripts/clients {{args}}

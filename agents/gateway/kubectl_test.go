@@ -54,6 +54,7 @@ func TestKubectl(t *testing.T) {
 		{"", "get deploy,cm -A", []string{"NAMESPACE", "deployment.apps/web", "configmap/cm"}},
 		{"", "scale deploy web --replicas=5", []string{"scaled"}},
 		{"", "get deploy web -o jsonpath={.spec.replicas}", []string{"5"}},
+		{"", `! patch deploy web -p {"spec":{"template":{"spec":{"containers":[{"image":"x"}]}}}}`, []string{"Error from server: map: map[image:x] does not contain declared merge key: name"}},
 		{"", "rollout restart deploy web", []string{"restarted"}},
 		{"", "set image deploy web web=web:3", []string{"image updated"}},
 		{"", "expose deploy web --port 80", []string{"service/web exposed"}},

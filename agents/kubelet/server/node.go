@@ -2,8 +2,11 @@ package server
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
+	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -71,16 +74,33 @@ func (s *server) configz(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, map[string]Settings{"kubeletconfig": settings})
 }
 
-// files serves the files of LogDir. A link that leads out of it is not followed: pods may be able to make links there.
+// files serves the files of LogDir. A link that leads out of it is not followed, for pods may be able to make links there.
 func (s *server) files(w http.ResponseWriter, r *http.Request) {
-	root, err := os.OpenRoot(s.cfg.LogDir)
+	dir, err := filepath.EvalSymlinks(s.cfg.LogDir)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	asked := path.Clean("/" + r.URL.Path)
+	file, err := filepath.EvalSymlinks(filepath.Join(dir, asked))
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	inside, err := filepath.Rel(dir, file)
+	if err != nil || !filepath.IsLocal(inside) {
+		http.Error(w, fmt.Sprintf("%s leads out of the log directory; logs of containers are read by their pod", asked), http.StatusForbidden)
+		return
+	}
+	root, err := os.OpenRoot(dir)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	defer root.Close()
-	if !strings.HasPrefix(r.URL.Path, "/") {
-		r.URL.Path = "/" + r.URL.Path
+	slash := strings.HasSuffix(r.URL.Path, "/") || r.URL.Path == ""
+	if r.URL.Path = path.Join("/", inside); slash && r.URL.Path != "/" {
+		r.URL.Path += "/"
 	}
 	http.FileServerFS(root.FS()).ServeHTTP(w, r)
 }

@@ -32,55 +32,42 @@ type Cluster struct {
 	stops   []func() // in the order of starting
 }
 
-// StartPlane starts gateway, scheduler and controllers, and a node that pretends to run pods: see runNode.
+// StartPlane starts gateway, scheduler and controllers, and a node that pretends to run pods: see pretendedNode.
 func StartPlane() (*Cluster, error) {
-	c, err := start("clients-node", "--agents", "gateway,scheduler,controllers")
-	if err != nil {
-		return nil, err
-	}
-	stop, err := c.startNode()
-	if err != nil {
-		c.Stop()
-		return nil, err
-	}
-	c.stops = append(c.stops, stop)
-	return c, nil
+	return start("clients-node", func(c *Cluster) error {
+		if err := c.run("--agents", "gateway,scheduler,controllers"); err != nil {
+			return err
+		}
+		return c.startNode()
+	})
 }
 
 // StartWhole starts a cluster with a node that runs containers on the machine's Docker Engine, on ports besides those of StartPlane.
 func StartWhole() (*Cluster, error) {
-	c, err := start(fmt.Sprintf("clients-%d", os.Getpid()), "--secure-port", "7443", "--etcd-port", "3379")
-	if err != nil {
-		return nil, err
-	}
-	if err := c.makeImage(); err != nil {
-		c.Stop()
-		return nil, err
-	}
-	return c, nil
+	return start(fmt.Sprintf("clients-%d", os.Getpid()), func(c *Cluster) error {
+		if err := c.makeImage(); err != nil {
+			return err
+		}
+		return c.run("--secure-port", "7443", "--etcd-port", "3379")
+	})
 }
 
-func start(node string, args ...string) (*Cluster, error) {
+func start(node string, steps func(*Cluster) error) (*Cluster, error) {
 	dir, err := os.MkdirTemp("", "gantry-clients-")
 	if err != nil {
 		return nil, err
 	}
 	c := &Cluster{Dir: dir, Node: node, ended: make(chan struct{})}
 	c.stops = append(c.stops, func() { _ = os.RemoveAll(dir) })
-	if err := c.run(args); err != nil {
+	if err := steps(c); err != nil {
 		c.Stop()
 		return nil, err
 	}
-	if c.Config, err = clientcmd.BuildConfigFromFlags("", c.Kubeconfig()); err != nil {
-		c.Stop()
-		return nil, err
-	}
-	c.Config.QPS = -1
 	return c, nil
 }
 
 // run starts the process and waits until it is ready.
-func (c *Cluster) run(args []string) error {
+func (c *Cluster) run(args ...string) error {
 	gantry, logFile := Program("gantry"), filepath.Join(c.Dir, "gantry.log")
 	log, err := os.Create(logFile)
 	if err != nil {
@@ -116,7 +103,10 @@ func (c *Cluster) run(args []string) error {
 	})
 	select {
 	case <-ready:
-		return nil
+		if c.Config, err = clientcmd.BuildConfigFromFlags("", c.Kubeconfig()); err == nil {
+			c.Config.QPS = -1
+		}
+		return err
 	case <-c.ended:
 	case <-time.After(Timeout):
 	}
@@ -168,13 +158,7 @@ func (c *Cluster) Clientset(t testing.TB) *kubernetes.Clientset {
 	return set
 }
 
-// Namespace creates a namespace with a name of the test's own, waits for its service account, and deletes it when the test ends.
-func (c *Cluster) Namespace(t testing.TB) string {
-	t.Helper()
-	return c.namespace(t, c.Clientset(t))
-}
-
-// Until waits until check returns "". It returns what it still waits for.
+// Until waits until check, which returns what is missing, returns "".
 func Until(t testing.TB, check func(ctx context.Context) string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Timeout)

@@ -6,11 +6,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 )
 
-func (c *Cluster) namespace(t testing.TB, set kubernetes.Interface) string {
+// Namespace creates a namespace with a name of the test's own, waits for its service account, and deletes it when the test ends.
+func (c *Cluster) Namespace(t testing.TB) string {
 	t.Helper()
+	set := c.Clientset(t)
 	ns, err := set.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)

@@ -29,21 +29,23 @@ type pretendedNode struct {
 }
 
 // startNode registers the node and keeps it, and serves its pods until it is stopped.
-func (c *Cluster) startNode() (stop func(), err error) {
+func (c *Cluster) startNode() error {
 	set, err := kubernetes.NewForConfig(c.Config)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	n := &pretendedNode{name: c.Node, set: set}
-	ctx, cancel := context.WithCancel(context.Background())
-	if err := n.register(ctx); err != nil {
-		cancel()
-		return nil, err
+	soon, done := context.WithTimeout(context.Background(), Timeout)
+	defer done()
+	if err := n.register(soon); err != nil {
+		return err
 	}
+	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { n.renew(ctx) })
 	wg.Go(func() { n.servePods(ctx) })
-	return func() { cancel(); wg.Wait() }, nil
+	c.stops = append(c.stops, func() { cancel(); wg.Wait() })
+	return nil
 }
 
 func (n *pretendedNode) register(ctx context.Context) error {

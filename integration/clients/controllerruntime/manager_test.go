@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -164,6 +165,20 @@ func useMirror(t *testing.T, direct, cached client.Client, namespace string) {
 	*patched.Spec.Replicas = 3
 	must(t, direct.Patch(t.Context(), patched, client.StrategicMergeFrom(d)))
 	mirrored("3")
+	scale := &autoscalingv1.Scale{}
+	must(t, direct.SubResource("scale").Get(t.Context(), d, scale))
+	if scale.Spec.Replicas != 3 || scale.Status.Selector != "app=web" {
+		t.Errorf("the scale is %+v", scale)
+	}
+	scale.Spec.Replicas = 4
+	must(t, direct.SubResource("scale").Update(t.Context(), d, client.WithSubResourceBody(scale)))
+	mirrored("4")
+	only := &metav1.PartialObjectMetadata{}
+	only.SetGroupVersionKind(appsv1.SchemeGroupVersion.WithKind("Deployment"))
+	must(t, cached.Get(t.Context(), key, only)) // by an informer of metadata
+	if only.UID != d.UID || len(only.Finalizers) != 1 {
+		t.Errorf("the metadata are %+v", only.ObjectMeta)
+	}
 	if o := metav1.GetControllerOf(shadow); o == nil || o.UID != d.UID {
 		t.Errorf("the owner is %+v", o)
 	}
@@ -178,7 +193,7 @@ func useMirror(t *testing.T, direct, cached client.Client, namespace string) {
 	var pods corev1.PodList
 	cluster.Until(t, func(ctx context.Context) string {
 		must(t, cached.List(ctx, &pods, client.InNamespace(namespace), client.MatchingFields{"spec.nodeName": plane.Node}, client.MatchingLabels(chosen)))
-		if len(pods.Items) != 3 {
+		if len(pods.Items) != 4 {
 			return fmt.Sprintf("the cache has %d pods", len(pods.Items))
 		}
 		return ""
