@@ -58,11 +58,20 @@ func (a *admission) find(ctx context.Context, group, plural, namespace, name str
 
 // List is admit.Reader's List.
 func (a *admission) List(ctx context.Context, group, plural, namespace string) ([]schema.Object, error) {
+	return a.list(ctx, group, plural, namespace, "0")
+}
+
+// ListLatest is admit.Reader's ListLatest.
+func (a *admission) ListLatest(ctx context.Context, group, plural, namespace string) ([]schema.Object, error) {
+	return a.list(ctx, group, plural, namespace, "")
+}
+
+func (a *admission) list(ctx context.Context, group, plural, namespace, resourceVersion string) ([]schema.Object, error) {
 	k := a.kind(group, plural)
 	if k == nil || namespace != "" && !store.IsSegment(namespace) {
 		return nil, nil
 	}
-	list, err := a.registry.List(ctx, k, namespace, ListOptions{ResourceVersion: "0"})
+	list, err := a.registry.List(ctx, k, namespace, ListOptions{ResourceVersion: resourceVersion})
 	if err != nil {
 		return nil, err
 	}

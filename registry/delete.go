@@ -104,7 +104,11 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 	if err != nil {
 		return nil, err
 	}
-	plan := r.hooksOf(t.kind).planDelete(t.kind, obj, o, time.Now())
+	h := r.hooksOf(t.kind)
+	plan := h.planDelete(t.kind, obj, o, time.Now())
+	if h.evicted != nil && o.Subresource == "eviction" && h.evicted(obj, time.Now()) && plan == unchanged {
+		plan = marked
+	}
 	if plan == unchanged {
 		return nil, nil
 	}

@@ -2,15 +2,23 @@ package controllers
 
 import (
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/daemonset"
+	"gantry/agents/controllers/disruption"
+	"gantry/agents/controllers/job"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
+	"gantry/agents/controllers/statefulset"
 	"gantry/agents/controllers/workload"
+	"gantry/schema/admissionregistration"
+	"gantry/schema/apiregistration"
 	"gantry/schema/apps"
+	"gantry/schema/batch"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
 	"gantry/schema/flowcontrol"
 	"gantry/schema/networking"
+	"gantry/schema/policy"
 	"gantry/schema/scheduling"
 	"gantry/schema/storage"
 )
@@ -28,6 +36,43 @@ func table(cfg Config) []controller.Controller {
 			Name: "replicaset", Doc: "pods of replica sets: as many as wanted, and their count in the status",
 			Reads: only(apps.ReplicaSet, core.Pod), Writes: only(apps.ReplicaSet, core.Pod),
 			Workers: 4, New: workload.NewReplicaSet,
+		},
+		{
+			Name: "job", Doc: "pods of jobs: as many as wanted, how they ended, and the job's end",
+			Reads: only(batch.Job, core.Pod), Writes: only(batch.Job, core.Pod),
+			Workers: 4, New: job.NewJob,
+		},
+		{
+			Name: "cronjob", Doc: "jobs of cron jobs at their times, and the end of old ones",
+			Reads: only(batch.CronJob, batch.Job), Writes: only(batch.CronJob, batch.Job),
+			Workers: 2, New: job.NewCronJob,
+		},
+		{
+			Name: "ttlafterfinished", Doc: "jobs that finished longer ago than they say", EventSource: "ttl-after-finished-controller",
+			Reads: only(batch.Job), Writes: only(batch.Job),
+			Workers: 1, New: job.NewTTLAfterFinished,
+		},
+		{
+			Name: "replicationcontroller", Doc: "pods of replication controllers, as those of replica sets", EventSource: "replication-controller",
+			Reads: only(core.ReplicationController, core.Pod), Writes: only(core.ReplicationController, core.Pod),
+			Workers: 2, New: workload.NewReplicationController,
+		},
+		{
+			Name: "statefulset", Doc: "pods of stateful sets, their claims and the history of their template",
+			Reads:   only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
+			Writes:  only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
+			Workers: 4, New: statefulset.New,
+		},
+		{
+			Name: "daemonset", Doc: "a pod of each daemon set on every node that may run it, and the history of their template",
+			Reads:   only(apps.DaemonSet, apps.ControllerRevision, core.Pod, core.Node),
+			Writes:  only(apps.DaemonSet, apps.ControllerRevision, core.Pod),
+			Workers: 2, New: daemonset.New,
+		},
+		{
+			Name: "disruption", Doc: "how many pods may be disrupted, in the status of pod disruption budgets", EventSource: "controllermanager",
+			Reads: every(), Writes: only(policy.PodDisruptionBudget, core.Pod), // owners of any kind may have a scale
+			Workers: 2, New: disruption.NewDisruption,
 		},
 		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",
@@ -60,6 +105,26 @@ func table(cfg Config) []controller.Controller {
 			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
 			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
 			Workers: 1, New: lifecycle.NewSystemObjects(cfg.ServiceCIDR),
+		},
+		{
+			Name: "flowschema", Doc: "whether the priority levels of flow schemas exist",
+			Reads: only(flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration), Writes: only(flowcontrol.FlowSchema),
+			Workers: 1, New: lifecycle.NewFlowSchema,
+		},
+		{
+			Name: "validatingadmissionpolicystatus", Doc: "which expressions of validating admission policies do not fit the types of their objects",
+			Reads: only(admissionregistration.ValidatingAdmissionPolicy), Writes: only(admissionregistration.ValidatingAdmissionPolicy),
+			Workers: 1, New: lifecycle.NewPolicyStatus,
+		},
+		{
+			Name: "apiserviceregistration", Doc: "an API service for every version of a group that is served",
+			Reads: only(apiregistration.APIService), Writes: only(apiregistration.APIService),
+			Workers: 1, New: lifecycle.NewAPIServiceRegistration,
+		},
+		{
+			Name: "apiserviceavailability", Doc: "whether API services are available",
+			Reads: only(apiregistration.APIService, core.Service, discovery.EndpointSlice), Writes: only(apiregistration.APIService),
+			Workers: 1, New: lifecycle.NewAPIServiceAvailability,
 		},
 		{
 			Name: "namespacegc", Doc: "what is left in namespaces that were deleted past the API",

@@ -7,6 +7,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 
 	"gantry/agents/gateway/decode"
@@ -15,7 +16,7 @@ import (
 	"gantry/registry/admit"
 )
 
-// evict deletes a pod: POST pods/<name>/eviction. There are no disruption budgets yet.
+// evict deletes a pod where its disruption budget allows it: POST pods/<name>/eviction.
 func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
 	if err != nil {
@@ -40,6 +41,10 @@ func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	}, admitted)
 	if err != nil {
 		return err
+	}
+	if o := ev.DeleteOptions; o != nil && o.IgnoreStoreReadErrorWithClusterBreakingPotential != nil && *o.IgnoreStoreReadErrorWithClusterBreakingPotential {
+		at := field.NewPath("deleteOptions", "ignoreStoreReadErrorWithClusterBreakingPotential")
+		return apierrors.NewInvalid(evictionBody.GVK().GroupKind(), r.Name, field.ErrorList{field.Invalid(at, true, "can not be set for pod eviction, try after removing the option")})
 	}
 	if ev.DeleteOptions == nil {
 		ev.DeleteOptions = &metav1.DeleteOptions{}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -46,6 +47,8 @@ type Config struct {
 	EtcdPort int
 	// EtcdQuota is how many bytes the embedded etcd's database may take; 0: 2 GiB.
 	EtcdQuota int64
+	// EtcdRetention is how long the embedded etcd keeps history, a minute at least.
+	EtcdRetention time.Duration
 
 	NodeName string
 	// NodeIP is the node's address; the zero value: that of the default route.
@@ -59,6 +62,9 @@ type Config struct {
 
 	// ClusterCIDR is the pods' range, ServiceCIDR that of cluster IPs.
 	ClusterCIDR, ServiceCIDR string
+
+	// Controllers says which of the controllers run; see controllers.Config.
+	Controllers []string
 
 	// HealthzAddress serves /healthz, /readyz and /metrics of this process; "": nowhere (the gateway serves them).
 	HealthzAddress string
@@ -91,6 +97,9 @@ func (c Config) Validate() error {
 	ports := map[string]int{"--secure-port": c.SecurePort, "--kubelet-port": c.KubeletPort}
 	if c.embedsEtcd() {
 		ports["--etcd-port"] = c.EtcdPort
+		if c.EtcdRetention < time.Minute {
+			fault("--etcd-compaction-interval: %s is less than a minute", c.EtcdRetention)
+		}
 	}
 	for flag, port := range ports {
 		if port < 1 || port > 65535 {

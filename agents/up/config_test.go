@@ -6,12 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func validConfig(t *testing.T) Config {
 	return Config{
 		Agents: Agents, Embedded: true, DataDir: t.TempDir(), BindAddress: "0.0.0.0", SecurePort: 6443, EtcdPort: 2379, KubeletPort: 10250,
-		NodeName: "n1", ClusterCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16",
+		EtcdRetention: time.Hour, NodeName: "n1", ClusterCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16",
 	}
 }
 
@@ -24,6 +25,7 @@ func TestFaultsNameTheirFlag(t *testing.T) {
 		{"the defaults", func(*Config) {}, nil},
 		{"an external etcd", func(c *Config) { c.EtcdServers, c.EtcdPort = []string{"http://e:2379"}, 0 }, nil},
 		{"an unknown agent", func(c *Config) { c.Agents = []string{"gateway", "mailer"} }, []string{`--agents: "mailer" is none of gateway,`}},
+		{"no history", func(c *Config) { c.EtcdRetention = 0 }, []string{"--etcd-compaction-interval: 0s is less than a minute"}},
 		{"no agent", func(c *Config) { c.Agents = nil }, []string{"--agents: at least one"}},
 		{"many faults", func(c *Config) { c.DataDir, c.SecurePort, c.NodeIP = "data", 70000, "fe80::1" },
 			[]string{`--data-dir: "data" is not an absolute path`, `--node-ip: "fe80::1" is not an IPv4 address`, "--secure-port: 70000 is not a port"}},

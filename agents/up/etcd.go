@@ -19,7 +19,7 @@ import (
 func withEtcd(ctx context.Context, c Config, keys *certs, work func(context.Context, store.Store) error) error {
 	if c.embedsEtcd() {
 		e, err := embedded.Open(embedded.Config{
-			Dir: c.path("etcd"), Port: c.EtcdPort, Quota: c.EtcdQuota, Log: c.Log,
+			Dir: c.path("etcd"), Port: c.EtcdPort, Quota: c.EtcdQuota, Retention: c.EtcdRetention, Log: c.Log,
 			Notice: func(n embedded.Notice) {
 				select {
 				case c.notices <- n:

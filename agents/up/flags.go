@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 )
@@ -37,6 +38,7 @@ func Flags(agents []string) []cli.Flag {
 		text("node-ip", "", "IPv4 `address` of this machine (default: that of the default route)"),
 		showFor(text("cluster-cidr", "10.244.0.0/16", "`range` of pod addresses"), "controllers", "network", "proxy"),
 		showFor(text("service-cluster-ip-range", "10.96.0.0/16", "`range` of Service addresses"), "gateway", "scheduler", "controllers"),
+		showFor(list("controllers", []string{"*"}, "the `controllers` to run, comma separated; * is all of them, -name not that one"), "controllers"),
 		showFor(text("bind-address", "0.0.0.0", "`address` the gateway listens on"), "gateway"),
 		showFor(number("secure-port", 6443, "`port` the gateway listens on"), "gateway"),
 		showFor(list("gateway", nil, "`URLs` of gateways, comma separated (default: https://127.0.0.1:<secure-port>)"), "kubelet"),
@@ -55,6 +57,7 @@ func UpFlags() []cli.Flag {
 		list("agents", Agents, "the `agents` to run, comma separated"),
 		number("etcd-port", 2379, "loopback `port` of the embedded etcd"),
 		&cli.Int64Flag{Name: "etcd-quota-bytes", Value: 2 << 30, EnvVars: env("etcd-quota-bytes"), Usage: "how many `bytes` the embedded etcd's database may take"},
+		&cli.DurationFlag{Name: "etcd-compaction-interval", Value: time.Hour, EnvVars: env("etcd-compaction-interval"), Usage: "how `long` the embedded etcd keeps history"},
 	)
 }
 
@@ -102,6 +105,7 @@ func FromFlags(c *cli.Context, agents []string) Config {
 		DockerHost:     dockerHost(c.String("docker-host")),
 		KubeletPort:    c.Int("kubelet-port"),
 		UnsafeSysctls:  c.StringSlice("allowed-unsafe-sysctls"),
+		Controllers:    c.StringSlice("controllers"),
 		ClusterCIDR:    c.String("cluster-cidr"),
 		ServiceCIDR:    c.String("service-cluster-ip-range"),
 		HealthzAddress: c.String("healthz-bind-address"),
@@ -114,6 +118,7 @@ func UpFromFlags(c *cli.Context) Config {
 	cfg.Embedded = true
 	cfg.EtcdPort = c.Int("etcd-port")
 	cfg.EtcdQuota = c.Int64("etcd-quota-bytes")
+	cfg.EtcdRetention = c.Duration("etcd-compaction-interval")
 	return cfg
 }
 

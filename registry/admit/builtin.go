@@ -31,5 +31,7 @@ func BuiltIn() Rules {
 			resourceOf(networkingv1.GroupName, "ingresses", Create), setIngressClass, nil},
 		{"ResourceClaimAdminAccess", "claims on devices in use are for namespaces with a label; Kubernetes has this rule in the kind itself",
 			wantsAdminAccess, nil, checkAdminAccess},
+		{"PodEviction", "a pod is evicted where its disruption budget allows it; Kubernetes has this rule in the subresource itself",
+			wantsEviction, nil, spendBudget},
 	}
 }

@@ -1,9 +1,11 @@
 package admissionregistration
 
 import (
+	"strings"
+
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validate/content"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -13,108 +15,80 @@ import (
 	"gantry/schema/internal/check"
 )
 
-// ValidatingAdmissionPolicyBinding is the kind of what puts validating policies into force.
-var ValidatingAdmissionPolicyBinding = &schema.Kind{
-	Version: schema.Version{
-		Group: admissionv1.GroupName, Version: "v1", Kind: "ValidatingAdmissionPolicyBinding",
-		New:     func() schema.Object { return &admissionv1.ValidatingAdmissionPolicyBinding{} },
-		NewList: func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyBindingList{} },
-		Columns: bindingColumns,
-		Row: func(obj schema.Object, now metav1.Time) []any {
-			b := obj.(*admissionv1.ValidatingAdmissionPolicyBinding)
-			return bindingRow(&b.ObjectMeta, b.Spec.PolicyName, b.Spec.ParamRef, now)
-		},
-		Default: schema.Preparation(func(b *admissionv1.ValidatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) }),
-	},
-	Plural: "validatingadmissionpolicybindings", Singular: "validatingadmissionpolicybinding", Categories: categories,
-	UpdateMeta:    schema.MetaOfCreate,
-	Prefix:        "validatingadmissionpolicybindings",
-	ValidateName:  apivalidation.NameIsDNSSubdomain,
-	AnyFinalizers: true,
+type (
+	validatingBinding = admissionv1.ValidatingAdmissionPolicyBinding
+	mutatingBinding   = admissionv1.MutatingAdmissionPolicyBinding
+)
 
-	PrepareCreate: firstGeneration,
-	PrepareUpdate: schema.UpdatePreparation(func(b, old *admissionv1.ValidatingAdmissionPolicyBinding) {
-		raiseGeneration(&b.ObjectMeta, &old.ObjectMeta, &b.Spec, &old.Spec)
-	}),
-	Validate: schema.Validation(validateValidatingBinding),
-	ValidateUpdate: schema.UpdateValidation(func(b, _ *admissionv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
-		return validateValidatingBinding(b)
-	}),
-	Warnings: nameWarnings,
-}
+// ValidatingAdmissionPolicyBinding is the kind of what puts validating policies into force.
+var ValidatingAdmissionPolicyBinding = bindingKind("ValidatingAdmissionPolicyBinding",
+	func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyBindingList{} },
+	func(b *validatingBinding) bindingSpec {
+		return bindingSpec{&b.Spec, b.Spec.PolicyName, b.Spec.ParamRef, b.Spec.MatchResources, b.Spec.ValidationActions}
+	},
+	func(f *check.Errors, s bindingSpec) { checkActions(f, s.actions, specPath.Child("validationActions")) })
 
 // MutatingAdmissionPolicyBinding is the kind of what puts mutating policies into force.
-var MutatingAdmissionPolicyBinding = &schema.Kind{
-	Version: schema.Version{
-		Group: admissionv1.GroupName, Version: "v1", Kind: "MutatingAdmissionPolicyBinding",
-		New:     func() schema.Object { return &admissionv1.MutatingAdmissionPolicyBinding{} },
-		NewList: func() runtime.Object { return &admissionv1.MutatingAdmissionPolicyBindingList{} },
-		Columns: bindingColumns,
-		Row: func(obj schema.Object, now metav1.Time) []any {
-			b := obj.(*admissionv1.MutatingAdmissionPolicyBinding)
-			return bindingRow(&b.ObjectMeta, b.Spec.PolicyName, b.Spec.ParamRef, now)
-		},
-		Default: schema.Preparation(func(b *admissionv1.MutatingAdmissionPolicyBinding) { defaultMatch(b.Spec.MatchResources) }),
+var MutatingAdmissionPolicyBinding = bindingKind("MutatingAdmissionPolicyBinding",
+	func() runtime.Object { return &admissionv1.MutatingAdmissionPolicyBindingList{} },
+	func(b *mutatingBinding) bindingSpec {
+		return bindingSpec{all: &b.Spec, policy: b.Spec.PolicyName, param: b.Spec.ParamRef, match: b.Spec.MatchResources}
 	},
-	Plural: "mutatingadmissionpolicybindings", Singular: "mutatingadmissionpolicybinding", Categories: categories,
-	UpdateMeta:    schema.MetaOfCreate,
-	Prefix:        "mutatingadmissionpolicybindings",
-	ValidateName:  apivalidation.NameIsDNSSubdomain,
-	AnyFinalizers: true,
+	func(f *check.Errors, s bindingSpec) { checkMutable(f, s.match, specPath.Child("matchResources")) })
 
-	PrepareCreate: firstGeneration,
-	PrepareUpdate: schema.UpdatePreparation(func(b, old *admissionv1.MutatingAdmissionPolicyBinding) {
-		raiseGeneration(&b.ObjectMeta, &old.ObjectMeta, &b.Spec, &old.Spec)
-	}),
-	Validate: schema.Validation(validateMutatingBinding),
-	ValidateUpdate: schema.UpdateValidation(func(b, _ *admissionv1.MutatingAdmissionPolicyBinding) field.ErrorList {
-		return validateMutatingBinding(b)
-	}),
-	Warnings: nameWarnings,
+// bindingSpec is the spec of a binding of either kind: a mutating one has no actions.
+type bindingSpec struct {
+	all     any // the spec itself
+	policy  string
+	param   *admissionv1.ParamRef
+	match   *admissionv1.MatchResources
+	actions []admissionv1.ValidationAction
 }
 
-var bindingColumns = []metav1.TableColumnDefinition{
-	schema.NameColumn(),
-	schema.TextColumn("PolicyName", "PolicyName indicates the policy definition which the policy binding binded to"),
-	schema.TextColumn("ParamRef", "ParamRef indicates the param resource which sets the configuration param"),
-	schema.AgeColumn(),
+func bindingKind[T any, P object[T]](name string, newList func() runtime.Object, spec func(P) bindingSpec, checkMore func(*check.Errors, bindingSpec)) *schema.Kind {
+	return definition[T, P]{
+		name: name, plural: strings.ToLower(name) + "s", newList: newList,
+		columns: []metav1.TableColumnDefinition{
+			schema.TextColumn("PolicyName", "PolicyName indicates the policy definition which the policy binding binded to"),
+			schema.TextColumn("ParamRef", "ParamRef indicates the param resource which sets the configuration param"),
+		},
+		row: func(b P) []any {
+			s := spec(b)
+			return []any{s.policy, paramText(s.param)}
+		},
+		setDefaults: func(b P) { defaultMatch(spec(b).match) },
+		prepare:     asWritten[P],
+		differ:      func(b, old P) bool { return !equality.Semantic.DeepEqual(spec(b).all, spec(old).all) },
+		validate: func(b, _ P) field.ErrorList {
+			var f check.Errors
+			s := spec(b)
+			checkBinding(&f, s)
+			checkMore(&f, s)
+			return f.List
+		},
+	}.kind()
 }
 
-// bindingRow shows a parameter without a namespace as "*/name": its kind may have namespaces.
-func bindingRow(meta *metav1.ObjectMeta, policy string, param *admissionv1.ParamRef, now metav1.Time) []any {
-	text := unset
+// paramText shows a parameter without a namespace as "*/name": its kind may have namespaces.
+func paramText(param *admissionv1.ParamRef) string {
 	switch {
 	case param == nil:
 	case param.Name != "" && param.Namespace != "":
-		text = param.Namespace + "/" + param.Name
+		return param.Namespace + "/" + param.Name
 	case param.Name != "":
-		text = "*/" + param.Name
+		return "*/" + param.Name
 	case param.Selector != nil:
-		text = param.Selector.String()
+		return param.Selector.String()
 	}
-	return []any{meta.Name, policy, text, schema.Age(meta.CreationTimestamp, now)}
+	return unset
 }
 
-func validateValidatingBinding(b *admissionv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
-	var f check.Errors
-	checkBinding(&f, b.Spec.PolicyName, b.Spec.ParamRef, b.Spec.MatchResources)
-	checkActions(&f, b.Spec.ValidationActions, specPath.Child("validationActions"))
-	return f.List
-}
-
-func validateMutatingBinding(b *admissionv1.MutatingAdmissionPolicyBinding) field.ErrorList {
-	var f check.Errors
-	checkBinding(&f, b.Spec.PolicyName, b.Spec.ParamRef, b.Spec.MatchResources)
-	checkMutable(&f, b.Spec.MatchResources, specPath.Child("matchResources"))
-	return f.List
-}
-
-func checkBinding(f *check.Errors, policy string, param *admissionv1.ParamRef, match *admissionv1.MatchResources) {
-	if p := specPath.Child("policyName"); f.Set(p, policy) {
-		f.Subdomain(p, policy)
+func checkBinding(f *check.Errors, s bindingSpec) {
+	if p := specPath.Child("policyName"); f.Set(p, s.policy) {
+		f.Subdomain(p, s.policy)
 	}
-	checkParamRef(f, param, specPath.Child("paramRef"))
-	checkMatch(f, match, specPath.Child("matchResources"))
+	checkParamRef(f, s.param, specPath.Child("paramRef"))
+	checkMatch(f, s.match, specPath.Child("matchResources"))
 }
 
 // checkParamRef checks that parameters are named or selected, and what is done without them.

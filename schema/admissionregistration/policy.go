@@ -3,77 +3,100 @@ package admissionregistration
 import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/schema"
+	"gantry/schema/cel"
+	"gantry/schema/internal/check"
+)
+
+type (
+	validatingPolicy = admissionv1.ValidatingAdmissionPolicy
+	mutatingPolicy   = admissionv1.MutatingAdmissionPolicy
 )
 
 // ValidatingAdmissionPolicy is the kind of policies that may refuse objects.
-var ValidatingAdmissionPolicy = &schema.Kind{
-	Version: schema.Version{
-		Group: admissionv1.GroupName, Version: "v1", Kind: "ValidatingAdmissionPolicy",
-		New:     func() schema.Object { return &admissionv1.ValidatingAdmissionPolicy{} },
-		NewList: func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyList{} },
-		Columns: policyColumns("Validations", "Validations indicates the number of validation rules defined in this configuration"),
-		Row: func(obj schema.Object, now metav1.Time) []any {
-			p := obj.(*admissionv1.ValidatingAdmissionPolicy)
-			return policyRow(&p.ObjectMeta, len(p.Spec.Validations), p.Spec.ParamKind, now)
-		},
-		Default: schema.Preparation(func(p *admissionv1.ValidatingAdmissionPolicy) {
-			setIfNil(&p.Spec.FailurePolicy, admissionv1.Fail)
-			defaultMatch(p.Spec.MatchConstraints)
-		}),
+var ValidatingAdmissionPolicy = withStatus(policyKind("ValidatingAdmissionPolicy", "validatingadmissionpolicies",
+	func() runtime.Object { return &admissionv1.ValidatingAdmissionPolicyList{} },
+	schema.NumberColumn("Validations", "Validations indicates the number of validation rules defined in this configuration"),
+	func(p *validatingPolicy) policySpec {
+		s := &p.Spec
+		return policySpec{s, &s.FailurePolicy, s.ParamKind, s.MatchConstraints, s.MatchConditions, s.Variables, len(s.Validations), false}
 	},
-	Plural: "validatingadmissionpolicies", Singular: "validatingadmissionpolicy", Categories: categories,
-	UpdateMeta:    schema.MetaOfCreate,
-	Prefix:        "validatingadmissionpolicies",
-	Subresources:  []schema.Subresource{schema.Status(prepareStatus, validateStatus).Resetting("metadata")},
-	ValidateName:  apivalidation.NameIsDNSSubdomain,
-	AnyFinalizers: true,
-
-	PrepareCreate: schema.Preparation(func(p *admissionv1.ValidatingAdmissionPolicy) {
-		p.Status, p.Generation = admissionv1.ValidatingAdmissionPolicyStatus{}, 1
-	}),
-	PrepareUpdate: schema.UpdatePreparation(func(p, old *admissionv1.ValidatingAdmissionPolicy) {
-		p.Status = old.Status
-		raiseGeneration(&p.ObjectMeta, &old.ObjectMeta, &p.Spec, &old.Spec)
-	}),
-	Validate:       schema.Validation(validateValidatingPolicy),
-	ValidateUpdate: schema.UpdateValidation(validateValidatingPolicyUpdate),
-	Warnings:       nameWarnings,
-}
+	func(p, old *validatingPolicy) {
+		p.Status = admissionv1.ValidatingAdmissionPolicyStatus{}
+		if old != nil {
+			p.Status = old.Status
+		}
+	},
+	checkValidatingPolicy))
 
 // MutatingAdmissionPolicy is the kind of policies that may change objects.
-var MutatingAdmissionPolicy = &schema.Kind{
-	Version: schema.Version{
-		Group: admissionv1.GroupName, Version: "v1", Kind: "MutatingAdmissionPolicy",
-		New:     func() schema.Object { return &admissionv1.MutatingAdmissionPolicy{} },
-		NewList: func() runtime.Object { return &admissionv1.MutatingAdmissionPolicyList{} },
-		Columns: policyColumns("Mutations", "Mutation indicates the number of mutations rules defined in this configuration"),
-		Row: func(obj schema.Object, now metav1.Time) []any {
-			p := obj.(*admissionv1.MutatingAdmissionPolicy)
-			return policyRow(&p.ObjectMeta, len(p.Spec.Mutations), p.Spec.ParamKind, now)
-		},
-		Default: schema.Preparation(func(p *admissionv1.MutatingAdmissionPolicy) {
-			setIfNil(&p.Spec.FailurePolicy, admissionv1.Fail)
-			defaultMatch(p.Spec.MatchConstraints)
-		}),
+var MutatingAdmissionPolicy = policyKind("MutatingAdmissionPolicy", "mutatingadmissionpolicies",
+	func() runtime.Object { return &admissionv1.MutatingAdmissionPolicyList{} },
+	schema.NumberColumn("Mutations", "Mutation indicates the number of mutations rules defined in this configuration"),
+	func(p *mutatingPolicy) policySpec {
+		s := &p.Spec
+		return policySpec{s, &s.FailurePolicy, s.ParamKind, s.MatchConstraints, s.MatchConditions, s.Variables, len(s.Mutations), true}
 	},
-	Plural: "mutatingadmissionpolicies", Singular: "mutatingadmissionpolicy", Categories: categories,
-	UpdateMeta:    schema.MetaOfCreate,
-	Prefix:        "mutatingadmissionpolicies",
-	ValidateName:  apivalidation.NameIsDNSSubdomain,
-	AnyFinalizers: true,
+	asWritten[*mutatingPolicy], checkMutatingPolicy)
 
-	PrepareCreate: firstGeneration,
-	PrepareUpdate: schema.UpdatePreparation(func(p, old *admissionv1.MutatingAdmissionPolicy) {
-		raiseGeneration(&p.ObjectMeta, &old.ObjectMeta, &p.Spec, &old.Spec)
-	}),
-	Validate:       schema.Validation(validateMutatingPolicy),
-	ValidateUpdate: schema.UpdateValidation(validateMutatingPolicyUpdate),
-	Warnings:       nameWarnings,
+// policySpec is what the specs of both kinds of policies have.
+type policySpec struct {
+	all        any // the spec itself
+	failure    **admissionv1.FailurePolicyType
+	params     *admissionv1.ParamKind
+	match      *admissionv1.MatchResources
+	conditions []admissionv1.MatchCondition
+	variables  []admissionv1.Variable
+	rules      int  // how many validations or mutations
+	mutates    bool // rules change objects
+}
+
+func policyKind[T any, P object[T]](name, plural string, newList func() runtime.Object, count metav1.TableColumnDefinition,
+	spec func(P) policySpec, prepare func(p, old P), checkRules func(P, *expressions)) *schema.Kind {
+	return definition[T, P]{
+		name: name, plural: plural, newList: newList,
+		columns: []metav1.TableColumnDefinition{count,
+			schema.TextColumn("ParamKind", "ParamKind specifies the kind of resources used to parameterize this policy")},
+		row: func(p P) []any {
+			s := spec(p)
+			return []any{int64(s.rules), kindText(s.params)}
+		},
+		setDefaults: func(p P) {
+			s := spec(p)
+			setIfNil(s.failure, admissionv1.Fail)
+			defaultMatch(s.match)
+		},
+		prepare: prepare,
+		differ:  func(p, old P) bool { return !equality.Semantic.DeepEqual(spec(p).all, spec(old).all) },
+		validate: func(p, old P) field.ErrorList {
+			var f check.Errors
+			s := spec(p)
+			budget := &cel.Budget{}
+			e := expressions{errs: &f, params: s.params != nil, budget: budget, compiler: cel.NewAdmission(budget, s.mutates || len(s.variables) > 0)}
+			checkPolicy(&f, s)
+			if old == nil || !sameConditions(s, spec(old)) {
+				e.checkConditions(s.conditions, specPath.Child("matchConditions"))
+			}
+			e.checkVariables(s.variables)
+			checkRules(p, &e)
+			return f.List
+		},
+	}.kind()
+}
+
+// sameConditions tells whether a policy's match conditions are what they were, and about the same kind of parameters: they are not
+// checked again.
+func sameConditions(s, old policySpec) bool {
+	return equality.Semantic.DeepEqual(s.params, old.params) && equality.Semantic.DeepEqual(s.conditions, old.conditions)
+}
+
+func withStatus(k *schema.Kind) *schema.Kind {
+	k.Subresources = []schema.Subresource{schema.Status(prepareStatus, validateStatus).Resetting("metadata")}
+	return k
 }
 
 func defaultMatch(m *admissionv1.MatchResources) {
@@ -90,32 +113,17 @@ func defaultMatch(m *admissionv1.MatchResources) {
 	}
 }
 
-func raiseGeneration[T any](meta, old *metav1.ObjectMeta, spec, oldSpec *T) {
-	if !equality.Semantic.DeepEqual(spec, oldSpec) {
-		meta.Generation = old.Generation + 1
-	}
-}
-
-func prepareStatus(p, old *admissionv1.ValidatingAdmissionPolicy) {
+func prepareStatus(p, old *validatingPolicy) {
 	p.Spec = old.Spec
 	metav1.ResetObjectMetaForStatus(&p.ObjectMeta, &old.ObjectMeta)
 }
 
 const unset = "<unset>"
 
-func policyColumns(count, description string) []metav1.TableColumnDefinition {
-	return []metav1.TableColumnDefinition{
-		schema.NameColumn(),
-		schema.NumberColumn(count, description),
-		schema.TextColumn("ParamKind", "ParamKind specifies the kind of resources used to parameterize this policy"),
-		schema.AgeColumn(),
+// kindText is "example.com/v1/Limit".
+func kindText(kind *admissionv1.ParamKind) string {
+	if kind == nil {
+		return unset
 	}
-}
-
-func policyRow(meta *metav1.ObjectMeta, count int, kind *admissionv1.ParamKind, now metav1.Time) []any {
-	text := unset
-	if kind != nil {
-		text = kind.APIVersion + "/" + kind.Kind
-	}
-	return []any{meta.Name, int64(count), text, schema.Age(meta.CreationTimestamp, now)}
+	return kind.APIVersion + "/" + kind.Kind
 }

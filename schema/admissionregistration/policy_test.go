@@ -51,7 +51,7 @@ func TestValidatingPolicyErrors(t *testing.T) {
 			"spec.variables[1].name: Required value: name is not specified", "spec.variables[1].expression: Required value: expression is not specified",
 		}},
 		{Name: "validations", In: func(p policy) {
-			p.Spec.Validations = []admissionv1.Validation{{Message: " ", MessageExpression: " ", Reason: ptr(metav1.StatusReasonGone)}, {Expression: "x", Message: "a\nb"}}
+			p.Spec.Validations = []admissionv1.Validation{{Message: " ", MessageExpression: " ", Reason: ptr(metav1.StatusReasonGone)}, {Expression: "true", Message: "a\nb"}}
 		}, Want: []string{
 			"spec.validations[0].expression: Required value: expression is not specified",
 			`spec.validations[0].messageExpression: Invalid value: " ": must be non-empty if specified`,
@@ -60,7 +60,7 @@ func TestValidatingPolicyErrors(t *testing.T) {
 			`spec.validations[1].message: Invalid value: "a\nb": must not contain line breaks`,
 		}},
 		{Name: "annotations", In: func(p policy) {
-			p.Spec.AuditAnnotations = []admissionv1.AuditAnnotation{{Key: "a", ValueExpression: strings.Repeat("x", 5121)}, {Key: "a"}, {Key: "-", ValueExpression: "x"}}
+			p.Spec.AuditAnnotations = []admissionv1.AuditAnnotation{{Key: "a", ValueExpression: strings.Repeat("x", 5121)}, {Key: "a"}, {Key: "-", ValueExpression: "'x'"}}
 		}, Want: []string{
 			"spec.auditAnnotations[0].valueExpression: Required value: must not exceed 5120 bytes in length",
 			"spec.auditAnnotations[1].valueExpression: Required value: valueExpression is not specified",
@@ -83,7 +83,7 @@ func TestMutatingPolicyErrors(t *testing.T) {
 	type policy = *admissionv1.MutatingAdmissionPolicy
 	base := func() policy {
 		return &admissionv1.MutatingAdmissionPolicy{Spec: admissionv1.MutatingAdmissionPolicySpec{
-			MatchConstraints: match(), ReinvocationPolicy: "Never", Mutations: []admissionv1.Mutation{{PatchType: "JSONPatch", JSONPatch: &admissionv1.JSONPatch{Expression: "[]"}}},
+			MatchConstraints: match(), ReinvocationPolicy: "Never", Mutations: []admissionv1.Mutation{{PatchType: "JSONPatch", JSONPatch: &admissionv1.JSONPatch{Expression: "[JSONPatch{op: 'remove', path: '/x'}]"}}},
 		}}
 	}
 	checktest.Create(t, MutatingAdmissionPolicy, base, []checktest.Case[policy]{

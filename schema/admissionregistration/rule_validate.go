@@ -133,29 +133,3 @@ func checkMutable(f *check.Errors, m *admissionv1.MatchResources, p *field.Path)
 		}
 	}
 }
-
-const maxConditions = 64
-
-// checkConditions checks conditions' names, each there once, and that there are expressions.
-func checkConditions(f *check.Errors, list []admissionv1.MatchCondition, p *field.Path) {
-	if len(list) > maxConditions {
-		f.Add(field.TooMany(p, len(list), maxConditions))
-	}
-	seen := map[string]bool{}
-	for i, c := range list {
-		if isBlank(c.Expression) {
-			f.Required(p.Index(i).Child("expression"), "")
-		}
-		name := p.Index(i).Child("name")
-		if !f.Set(name, c.Name) {
-			continue
-		}
-		f.Qualified(name, c.Name)
-		if seen[c.Name] {
-			f.Duplicate(name, c.Name)
-		}
-		seen[c.Name] = true
-	}
-}
-
-func isBlank(text string) bool { return strings.TrimSpace(text) == "" }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/schema/cel"
 	"gantry/schema/internal/check"
 )
 
@@ -20,6 +21,9 @@ import (
 type webhook = admissionv1.MutatingWebhook
 
 func webhooksOf(list []admissionv1.ValidatingWebhook) []webhook {
+	if list == nil {
+		return nil
+	}
 	hooks := make([]webhook, len(list))
 	for i, h := range list {
 		hooks[i] = webhook{
@@ -29,23 +33,6 @@ func webhooksOf(list []admissionv1.ValidatingWebhook) []webhook {
 		}
 	}
 	return hooks
-}
-
-func validateMutatingWebhooks(c *admissionv1.MutatingWebhookConfiguration) field.ErrorList {
-	return checkWebhooks(c.Webhooks, exceptions{})
-}
-
-func validateMutatingWebhooksUpdate(c, old *admissionv1.MutatingWebhookConfiguration) field.ErrorList {
-	return checkWebhooks(c.Webhooks, exceptionsOf(c.Webhooks, old.Webhooks))
-}
-
-func validateValidatingWebhooks(c *admissionv1.ValidatingWebhookConfiguration) field.ErrorList {
-	return checkWebhooks(webhooksOf(c.Webhooks), exceptions{})
-}
-
-func validateValidatingWebhooksUpdate(c, old *admissionv1.ValidatingWebhookConfiguration) field.ErrorList {
-	hooks := webhooksOf(c.Webhooks)
-	return checkWebhooks(hooks, exceptionsOf(hooks, webhooksOf(old.Webhooks)))
 }
 
 // exceptions are the mistakes that an update may leave as they are.
@@ -79,10 +66,10 @@ func isReviewVersion(v string) bool { return slices.Contains(reviewVersions, v) 
 
 func checkWebhooks(hooks []webhook, e exceptions) field.ErrorList {
 	var f check.Errors
-	names := map[string]bool{}
+	budget, names := &cel.Budget{}, map[string]bool{}
 	for i := range hooks {
 		h, p := &hooks[i], field.NewPath("webhooks").Index(i)
-		checkWebhook(&f, h, e, p)
+		checkWebhook(&f, h, e, budget, p)
 		checkReviewVersions(&f, h.AdmissionReviewVersions, e, p.Child("admissionReviewVersions"))
 		if !e.sameNames && h.Name != "" && names[h.Name] {
 			f.Duplicate(p.Child("name"), h.Name)
@@ -98,7 +85,7 @@ func checkWebhooks(hooks []webhook, e exceptions) field.ErrorList {
 //   - side effects are none, or none on a dry run, and told; the timeout is 1 to 30 seconds;
 //   - there is either a URL or a service, a valid one;
 //   - match conditions are valid.
-func checkWebhook(f *check.Errors, h *webhook, e exceptions, p *field.Path) {
+func checkWebhook(f *check.Errors, h *webhook, e exceptions, budget *cel.Budget, p *field.Path) {
 	f.Add(validation.IsFullyQualifiedName(p.Child("name"), h.Name)...)
 	for i := range h.Rules {
 		checkRule(f, &h.Rules[i], p.Child("rules").Index(i))
@@ -120,7 +107,8 @@ func checkWebhook(f *check.Errors, h *webhook, e exceptions, p *field.Path) {
 	}
 	checkClient(f, &h.ClientConfig, p.Child("clientConfig"))
 	if !e.conditions {
-		checkConditions(f, h.MatchConditions, p.Child("matchConditions"))
+		expressions := expressions{errs: f, budget: budget}
+		expressions.checkConditions(h.MatchConditions, p.Child("matchConditions"))
 	}
 }
 

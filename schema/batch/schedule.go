@@ -16,8 +16,8 @@ import (
 // some numbers.
 const maxSchedule = 4096 // bytes
 
-// parseSchedule reads a schedule as crontabs have it, or "@every 1h". The parser panics for "TZ=" without a space.
-func parseSchedule(text string) (s cron.Schedule, err error) {
+// ParseSchedule reads a schedule as crontabs have it, or "@every 1h". The parser panics for "TZ=" without a space.
+func ParseSchedule(text string) (s cron.Schedule, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			s, err = nil, fmt.Errorf("invalid schedule format: %v", r)
@@ -32,7 +32,7 @@ func checkSchedule(f *check.Errors, text string, zone *string, oldTZ bool, p *fi
 		f.Required(p, "")
 		return
 	}
-	if _, err := parseSchedule(text); err != nil {
+	if _, err := ParseSchedule(text); err != nil {
 		f.Invalid(p, text, err.Error())
 	}
 	switch has := strings.Contains(text, "TZ"); {

@@ -25,7 +25,7 @@ func checkAllocation(f *check.Errors, a *resourcev1.AllocationResult, names requ
 	each(f, a.Devices.Config, 2*maxConfig, devices.Child("config"), func(c *resourcev1.DeviceAllocationConfiguration, at *field.Path) {
 		check.SetOneOf(f, at.Child("source"), c.Source, resourcev1.AllocationConfigSourceClaim, resourcev1.AllocationConfigSourceClass)
 		names.check(f, c.Requests, at.Child("requests"))
-		checkConfig(f, &c.DeviceConfiguration, at)
+		checkConfig(f, &c.DeviceConfiguration, false, at)
 	})
 	if a.NodeSelector != nil {
 		f.Add(core.ValidateNodeSelector(a.NodeSelector, p.Child("nodeSelector"))...)

@@ -1,4 +1,4 @@
-// Package resource has the kinds of resource.k8s.io: claims on devices, and what devices there are. CEL expressions are not compiled.
+// Package resource has the kinds of resource.k8s.io: claims on devices, and what devices there are.
 package resource
 
 import (

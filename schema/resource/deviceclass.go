@@ -4,11 +4,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/api/validate/content"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/schema"
+	"gantry/schema/cel"
 	"gantry/schema/core"
 	"gantry/schema/internal/check"
 )
@@ -27,7 +29,12 @@ var DeviceClass = &schema.Kind{
 
 	UnconditionalUpdate: true,
 	ReturnsDeleted:      true,
-	ValidateName:        apivalidation.NameIsDNSSubdomain,
+	ValidateName: func(name string, prefix bool) []string {
+		if prefix { // the name that is made of it is checked
+			return path.ValidatePathSegmentName(name, true)
+		}
+		return content.IsDNS1123Subdomain(name)
+	},
 
 	PrepareCreate: schema.Preparation(func(c *resourcev1.DeviceClass) { c.Generation = 1 }),
 	PrepareUpdate: schema.UpdatePreparation(func(c, old *resourcev1.DeviceClass) {
@@ -35,17 +42,23 @@ var DeviceClass = &schema.Kind{
 			c.Generation = old.Generation + 1
 		}
 	}),
-	Validate:       schema.Validation(validateClass),
-	ValidateUpdate: schema.UpdateValidation(func(c, _ *resourcev1.DeviceClass) field.ErrorList { return validateClass(c) }),
+	Validate:       schema.Validation(func(c *resourcev1.DeviceClass) field.ErrorList { return checkClass(&c.Spec, false, false) }),
+	ValidateUpdate: schema.UpdateValidation(validateClassUpdate),
 }
 
-func validateClass(c *resourcev1.DeviceClass) field.ErrorList {
+func validateClassUpdate(c, old *resourcev1.DeviceClass) field.ErrorList {
+	spec, was := &c.Spec, &old.Spec
+	return checkClass(spec, equality.Semantic.DeepEqual(spec.Selectors, was.Selectors), equality.Semantic.DeepEqual(spec.Config, was.Config))
+}
+
+// checkClass allows more in selectors and configurations that are stored already.
+func checkClass(c *resourcev1.DeviceClassSpec, storedSelectors, storedConfig bool) field.ErrorList {
 	var f check.Errors
-	checkSelectors(&f, c.Spec.Selectors, specPath.Child("selectors"))
-	each(&f, c.Spec.Config, maxConfig, specPath.Child("config"), func(c *resourcev1.DeviceClassConfiguration, at *field.Path) {
-		checkConfig(&f, &c.DeviceConfiguration, at)
+	checkSelectors(&f, &cel.Budget{}, c.Selectors, storedSelectors, specPath.Child("selectors"))
+	each(&f, c.Config, maxConfig, specPath.Child("config"), func(c *resourcev1.DeviceClassConfiguration, at *field.Path) {
+		checkConfig(&f, &c.DeviceConfiguration, storedConfig, at)
 	})
-	if name := c.Spec.ExtendedResourceName; name != nil && !core.IsExtendedResource(corev1.ResourceName(*name)) {
+	if name := c.ExtendedResourceName; name != nil && !core.IsExtendedResource(corev1.ResourceName(*name)) {
 		f.Invalid(specPath.Child("extendedResourceName"), *name, "must be a valid extended resource name")
 	}
 	return f.List

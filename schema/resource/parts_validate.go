@@ -3,6 +3,7 @@ package resource
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 
 	resourcev1 "k8s.io/api/resource/v1"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/schema"
+	"gantry/schema/cel"
 	"gantry/schema/core"
 	"gantry/schema/internal/check"
 )
@@ -25,23 +27,37 @@ const (
 	maxBinding    = 4
 )
 
-func checkSelectors(f *check.Errors, list []resourcev1.DeviceSelector, p *field.Path) {
+// checkSelectors compiles the expressions of selectors. Those that are stored already may use what new ones may not.
+func checkSelectors(f *check.Errors, budget *cel.Budget, list []resourcev1.DeviceSelector, stored bool, p *field.Path) {
 	each(f, list, maxSelectors, p, func(s *resourcev1.DeviceSelector, at *field.Path) {
-		if s.CEL == nil {
+		expression := at.Child("cel", "expression")
+		switch {
+		case s.CEL == nil:
 			f.Required(at.Child("cel"), "")
-		} else if len(s.CEL.Expression) > maxExpression {
-			f.Add(field.TooLong(at.Child("cel", "expression"), "", maxExpression))
+		case len(s.CEL.Expression) > maxExpression:
+			f.Add(field.TooLong(expression, "", maxExpression))
+		case f.Full(): // compiling takes time
+		default:
+			if device, err := cel.CompileDevice(budget, s.CEL.Expression, stored); err != nil {
+				f.Add(cel.FieldError(expression, s.CEL.Expression, err))
+			} else if cel.TooComplex(device) {
+				f.Forbidden(expression, "too complex, exceeds cost limit")
+			}
 		}
 	})
 }
 
-func checkConfig(f *check.Errors, c *resourcev1.DeviceConfiguration, p *field.Path) {
+func checkConfig(f *check.Errors, c *resourcev1.DeviceConfiguration, stored bool, p *field.Path) {
 	if c.Opaque == nil {
 		f.Required(p.Child("opaque"), "")
 		return
 	}
 	core.CheckDriverName(f, c.Opaque.Driver, p.Child("opaque", "driver"))
-	checkObject(f, c.Opaque.Parameters.Raw, maxParameters, p.Child("opaque", "parameters"))
+	most := maxParameters
+	if stored {
+		most = math.MaxInt
+	}
+	checkObject(f, c.Opaque.Parameters.Raw, most, p.Child("opaque", "parameters"))
 }
 
 // checkObject requires a JSON object of at most so many bytes.

@@ -19,6 +19,8 @@ const (
 	Update       Verb = "update"
 	UpdateStatus Verb = "update status of"
 	Delete       Verb = "delete"
+	// RemoveFinalizer takes Action.Finalizer from the object of that uid, whatever else of it changed meanwhile.
+	RemoveFinalizer Verb = "remove finalizer of"
 )
 
 // Action is one step of a plan, and why.
@@ -27,11 +29,16 @@ type Action struct {
 	Kind *schema.Kind
 	// Object is what is written, or the object to delete as it was seen.
 	Object schema.Object
+	// Finalizer is the one that RemoveFinalizer removes.
+	Finalizer string
 	// Reason says why, for the log.
 	Reason string
 	// Event is recorded once the action is done; nil: none.
 	Event *Event
-	// Bulk actions of the same verb that follow each other run side by side.
+	// Failed is recorded when the action fails, its message followed by the error; nil: none. A Conflict, an object that exists already, a
+	// namespace that is being deleted and the end of the term are no failures to record.
+	Failed *Event
+	// Bulk actions of the same verb and kind that follow each other run side by side.
 	Bulk bool
 	// Quiet ones are logged at debug level only: who made the plan logs one line for all.
 	Quiet bool

@@ -8,16 +8,37 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"gantry/registry"
 	"gantry/schema"
 )
+
+// OwnedOrSelected returns the objects that owner owns or that its selector matches, as the cache knows them, sorted by name: the
+// candidates of ClaimChildren.
+func OwnedOrSelected[T schema.Object](ctx context.Context, r *Registry, owner schema.Object, selector labels.Selector) ([]T, error) {
+	client := registry.For[T](r)
+	owned, err := client.CachedOwned(ctx, string(owner.GetUID()))
+	if err != nil {
+		return nil, err
+	}
+	selected, err := client.CachedList(ctx, owner.GetNamespace(), selector.String())
+	if err != nil {
+		return nil, err
+	}
+	return Union(owned, selected), nil
+}
 
 // ClaimChildren returns which candidates owner controls and selects, and a plan for the others: those it controls and does not select
 // are released, orphans it selects are adopted. An owner or an orphan that is being deleted changes nothing. What the plan adopts or
 // releases counts once the cache shows it: reconcile again after AdoptAndRelease.
 func ClaimChildren[T schema.Object](ownerKind *schema.Kind, owner schema.Object, kind *schema.Kind, selector labels.Selector, candidates []T) (children []T, plan []Action) {
+	return ClaimMatching(ownerKind, owner, kind, func(c T) bool { return selector.Matches(labels.Set(c.GetLabels())) }, candidates)
+}
+
+// ClaimMatching is ClaimChildren with a function that says what the owner selects.
+func ClaimMatching[T schema.Object](ownerKind *schema.Kind, owner schema.Object, kind *schema.Kind, selects func(T) bool, candidates []T) (children []T, plan []Action) {
 	for _, c := range candidates {
 		ref := metav1.GetControllerOfNoCopy(c)
-		matches := selector.Matches(labels.Set(c.GetLabels()))
+		matches := selects(c)
 		switch {
 		case ref != nil && ref.UID != owner.GetUID():
 		case ref != nil && matches:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,7 +47,7 @@ func (e *Env) executeAll(ctx context.Context, plan []Action, w *written) error {
 	for len(plan) > 0 {
 		n := 1
 		if plan[0].Bulk {
-			for n < min(size, len(plan)) && plan[n].Bulk && plan[n].Do == plan[0].Do {
+			for n < min(size, len(plan)) && plan[n].Bulk && plan[n].Do == plan[0].Do && plan[n].Kind == plan[0].Kind {
 				n++
 			}
 			size = min(2*size, maxBatch)
@@ -83,10 +84,11 @@ func (e *Env) executeBatch(ctx context.Context, batch []Action, w *written) erro
 
 func (e *Env) executeOne(ctx context.Context, a Action, w *written) error {
 	item, err := e.write(ctx, a, w)
-	if errors.Is(err, registry.NotFound) && a.Do == Delete {
+	if errors.Is(err, registry.NotFound) && (a.Do == Delete || a.Do == RemoveFinalizer) {
 		return nil
 	}
 	if err != nil {
+		e.recordFailed(ctx, a.Failed, err)
 		return fmt.Errorf("%s %s %s: %w", gerund[a.Do], a.Kind.Kind, KeyOf(a.Object), err)
 	}
 	if item != nil {
@@ -103,16 +105,24 @@ func (e *Env) executeOne(ctx context.Context, a Action, w *written) error {
 	}
 	e.Log.Log(ctx, level, "object "+pastTense[a.Do], "kind", a.Kind.Kind, "ns", a.Object.GetNamespace(), "name", a.Object.GetName(), "reason", a.Reason)
 	if a.Event != nil {
-		e.record(a.Event)
+		e.Record(a.Event)
 	}
 	return nil
 }
 
-var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting"}
+func (e *Env) recordFailed(ctx context.Context, ev *Event, err error) {
+	if ev == nil || ctx.Err() != nil || errors.Is(err, registry.Conflict) || errors.Is(err, registry.Exists) || NamespaceTerminating(err) {
+		return
+	}
+	e.Events.Event(ev.Kind, ev.About, corev1.EventTypeWarning, ev.Reason, "%s%v", ev.Message, err)
+}
 
-var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted"}
+var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting", RemoveFinalizer: "removing finalizer of"}
 
-func (e *Env) record(ev *Event) {
+var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted", RemoveFinalizer: "finalizer removed"}
+
+// Record records an Event.
+func (e *Env) Record(ev *Event) {
 	kind := corev1.EventTypeNormal
 	if ev.Warning {
 		kind = corev1.EventTypeWarning
@@ -133,6 +143,11 @@ func (e *Env) write(ctx context.Context, a Action, w *written) (*registry.Item, 
 		o.UID = string(obj.GetUID())
 		item, _, err := e.Registry.Delete(ctx, a.Kind, obj.GetNamespace(), obj.GetName(), o)
 		return item, err
+	case RemoveFinalizer:
+		return e.Registry.Modify(ctx, a.Kind, obj.GetNamespace(), obj.GetName(), func(current schema.Object) (schema.Object, error) {
+			current.SetFinalizers(slices.DeleteFunc(current.GetFinalizers(), func(f string) bool { return f == a.Finalizer }))
+			return current, nil
+		}, registry.WriteOptions{UID: string(obj.GetUID())})
 	}
 	if changed && obj.GetUID() != "" {
 		obj = obj.DeepCopyObject().(schema.Object)

@@ -38,6 +38,8 @@ type Cluster struct {
 	Store *store.Fake
 	// Broken returns whether a pod never becomes ready; nil: all do.
 	Broken atomic.Pointer[func(*corev1.Pod) bool]
+
+	restart chan struct{} // ends the term of the controllers
 }
 
 // Deadline bounds every wait of a test: a busy machine and the race detector are slow.
@@ -63,7 +65,7 @@ func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
 	if change != nil {
 		change(&cfg)
 	}
-	c := &Cluster{T: t, Context: ctx, Registry: r, Store: fake}
+	c := &Cluster{T: t, Context: ctx, Registry: r, Store: fake, restart: make(chan struct{})}
 	done := make(chan struct{}, 3)
 	run := func(name string, f func(context.Context) error) {
 		go func() {
@@ -74,7 +76,7 @@ func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
 		}()
 	}
 	run("registry", r.Run)
-	run("controllers", func(ctx context.Context) error { return controllers.Run(ctx, cfg) })
+	run("controllers", func(ctx context.Context) error { return c.runControllers(ctx, cfg) })
 	run("node", c.node)
 	t.Cleanup(func() {
 		cancel()
@@ -83,6 +85,34 @@ func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
 		}
 	})
 	return c
+}
+
+// Restart ends the controllers in the middle of what they do and starts them again, with no memory.
+func (c *Cluster) Restart() {
+	select {
+	case c.restart <- struct{}{}:
+	case <-c.Context.Done():
+	}
+}
+
+func (c *Cluster) runControllers(ctx context.Context, cfg controllers.Config) error {
+	for ctx.Err() == nil {
+		term, end := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- controllers.Run(term, cfg) }()
+		select {
+		case err := <-ended:
+			end()
+			return err
+		case <-c.restart:
+		case <-ctx.Done():
+		}
+		end()
+		if err := <-ended; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type testLog struct{ t *testing.T }
@@ -94,7 +124,19 @@ func (l testLog) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// node binds every pod to n1, makes it ready with an address, and confirms its deletion.
+// nodeOf is the node that a pod's affinity names, or n1.
+func nodeOf(p *corev1.Pod) string {
+	if a := p.Spec.Affinity; a != nil && a.NodeAffinity != nil && a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution != nil {
+		for _, t := range a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
+			for _, f := range t.MatchFields {
+				return f.Values[0]
+			}
+		}
+	}
+	return "n1"
+}
+
+// node binds every pod to its node, makes it ready with an address, and confirms its deletion.
 func (c *Cluster) node(ctx context.Context) error {
 	var n atomic.Uint32
 	pods := registry.For[*corev1.Pod](c.Registry)
@@ -126,7 +168,7 @@ func (c *Cluster) serve(ctx context.Context, p *corev1.Pod, n *atomic.Uint32) {
 	case p.DeletionTimestamp != nil:
 		_ = pods.Delete(ctx, p.Namespace, p.Name, registry.DeleteOptions{GracePeriodSeconds: new(int64), UID: string(p.UID)})
 	case p.Spec.NodeName == "":
-		_, _ = c.Registry.Bind(ctx, p.Namespace, p.Name, &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: "n1"}}, registry.WriteOptions{})
+		_, _ = c.Registry.Bind(ctx, p.Namespace, p.Name, &corev1.Binding{Target: corev1.ObjectReference{Kind: "Node", Name: nodeOf(p)}}, registry.WriteOptions{})
 	case p.Status.PodIP == "":
 		if b := c.Broken.Load(); b != nil && (*b)(p) {
 			return
@@ -205,6 +247,26 @@ func (c *Cluster) Until(check func() string, watched ...*schema.Kind) {
 	}
 	cancel()
 	for range watched {
+		<-ended
+	}
+}
+
+// FollowPods calls f for every pod there is and for every change of one, until end is called; there is false for a pod that is gone.
+func (c *Cluster) FollowPods(f func(p *corev1.Pod, there bool)) (end func()) {
+	ctx, cancel := context.WithCancel(c.Context)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = registry.For[*corev1.Pod](c.Registry).Follow(ctx, func(old, current *corev1.Pod) { // its only error is ctx's
+			if current != nil {
+				f(current, true)
+			} else {
+				f(old, false)
+			}
+		})
+	}()
+	return func() {
+		cancel()
 		<-ended
 	}
 }

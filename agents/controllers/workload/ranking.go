@@ -37,6 +37,11 @@ func rankForDeletion(pods []*corev1.Pod, related map[string]int, now time.Time) 
 	return out
 }
 
+// RankForDeletion is rankForDeletion for pods of which no others count: those of a job.
+func RankForDeletion(pods []*corev1.Pod, now time.Time) []*corev1.Pod {
+	return rankForDeletion(pods, nil, now)
+}
+
 // rank is a pod with its weights; lower goes first.
 type rank struct {
 	pod     *corev1.Pod

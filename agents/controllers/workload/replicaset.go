@@ -8,7 +8,6 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/controllers/controller"
@@ -21,67 +20,81 @@ import (
 
 type replicaSets struct {
 	*controller.Env
+	setKind
 	index *controller.SelectorIndex
 }
 
+// setKind is ReplicaSet, or a kind that is reconciled as if its objects were ReplicaSets.
+type setKind struct {
+	kind *schema.Kind
+	// toSet returns an object of the kind as a ReplicaSet, which shares its parts.
+	toSet func(schema.Object) *appsv1.ReplicaSet
+	// fromSet is the reverse of toSet.
+	fromSet func(*appsv1.ReplicaSet) schema.Object
+}
+
+var replicaSetKind = setKind{
+	kind:    apps.ReplicaSet,
+	toSet:   func(obj schema.Object) *appsv1.ReplicaSet { return obj.(*appsv1.ReplicaSet) },
+	fromSet: func(rs *appsv1.ReplicaSet) schema.Object { return rs },
+}
+
 // NewReplicaSet creates and deletes the pods of replica sets. Its keys are those of ReplicaSets.
-func NewReplicaSet(e *controller.Env) controller.Reconciler {
-	c := replicaSets{e, controller.NewSelectorIndex()}
+func NewReplicaSet(e *controller.Env) controller.Reconciler { return newReplicaSets(e, replicaSetKind) }
+
+func newReplicaSets(e *controller.Env, k setKind) controller.Reconciler {
+	c := replicaSets{e, k, controller.NewSelectorIndex()}
 	return controller.Reconciler{
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
-			{Kind: apps.ReplicaSet, Keys: c.onReplicaSet},
+			{Kind: k.kind, Keys: c.onSet},
 			{Kind: core.Pod, Keys: c.onPod},
 		},
 	}
 }
 
-func (c replicaSets) onReplicaSet(old, current schema.Object) {
+func (c replicaSets) onSet(old, current schema.Object) {
 	if current == nil {
 		c.index.Set(old, nil)
 		return
 	}
-	c.index.Set(current, controller.SelectorOf(current.(*appsv1.ReplicaSet).Spec.Selector))
+	c.index.Set(current, controller.SelectorOf(c.toSet(current).Spec.Selector))
 	c.Enqueue(controller.KeyOf(current), 0)
 }
 
 // onPod leaves out changes of a pod that mean nothing to a replica set.
 func (c replicaSets) onPod(old, current schema.Object) {
-	if old != nil && current != nil && samePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
+	if old != nil && current != nil && controller.SamePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
 		return
 	}
-	c.EnqueueOwner("ReplicaSet", c.index, old, current)
-}
-
-func samePod(a, b *corev1.Pod) bool {
-	return a.UID == b.UID && a.Status.Phase == b.Status.Phase && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
-		pods.ReadySince(a).Equal(pods.ReadySince(b)) && equality.Semantic.DeepEqual(a.Labels, b.Labels) && equality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences)
+	c.EnqueueOwner(c.kind.Kind, c.index, old, current)
 }
 
 // reconcile brings the pods of one replica set to its size, and then its status.
 func (c replicaSets) reconcile(ctx context.Context, key string) (time.Duration, error) {
 	ns, name, _ := strings.Cut(key, "/")
-	rs, err := registry.For[*appsv1.ReplicaSet](c.Registry).Cached(ctx, ns, name)
+	item, err := c.Registry.Get(ctx, c.kind, ns, name, "0")
 	if errors.Is(err, registry.NotFound) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, err
 	}
+	rs := c.toSet(item.Object())
 	children, ended, plan, err := c.observe(ctx, rs)
 	if err != nil {
 		return 0, err
 	}
 	c.index.SetSize(key, len(children))
 	if len(plan) > 0 {
-		return controller.RequeueNow, c.AdoptAndRelease(ctx, apps.ReplicaSet, rs, plan)
+		return controller.RequeueNow, c.AdoptAndRelease(ctx, c.kind, rs, plan)
 	}
 	related, err := c.related(ctx, rs, children)
 	if err != nil {
 		return 0, err
 	}
 	now := time.Now()
-	plan = planPods(rs, children, related, now)
+	plan = planPods(c.kind, rs, children, related, now)
 	wait := time.Duration(0)
 	if len(plan) > 0 && plan[0].Do == controller.Create {
 		if wait = rejectionBackoff(children, ended, now); wait > 0 {
@@ -90,18 +103,8 @@ func (c replicaSets) reconcile(ctx context.Context, key string) (time.Duration, 
 		}
 	}
 	failed := c.Execute(ctx, plan)
-	condition := failed
-	if controller.NamespaceTerminating(failed) {
-		condition = nil // no failure to report
-	}
-	if condition != nil && len(plan) > 0 {
-		c.report(rs, plan[0].Do, failed)
-	}
-	status, after := planReplicaSetStatus(rs, children, plan, condition, now)
-	if after == 0 || wait > 0 && wait < after {
-		after = wait
-	}
-	return after, errors.Join(failed, c.Execute(ctx, status))
+	status, after := c.planStatus(rs, children, plan, failureCause(failed), now)
+	return controller.Sooner(after, wait), errors.Join(failed, c.Execute(ctx, status))
 }
 
 // observe returns the pods of a replica set, those that have ended apart, and the plan of adoptions and releases.
@@ -110,21 +113,16 @@ func (c replicaSets) observe(ctx context.Context, rs *appsv1.ReplicaSet) (childr
 	if selector == nil {
 		return nil, nil, nil, nil // planPods makes none either
 	}
-	podClient := registry.For[*corev1.Pod](c.Registry)
-	owned, err := podClient.CachedOwned(ctx, string(rs.UID))
+	candidates, err := controller.OwnedOrSelected[*corev1.Pod](ctx, c.Registry, rs, selector)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	selected, err := podClient.CachedList(ctx, rs.Namespace, selector.String())
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	for _, p := range owned {
-		if pods.IsTerminal(p) {
+	for _, p := range candidates {
+		if pods.IsTerminal(p) && metav1.IsControlledBy(p, rs) {
 			ended = append(ended, p)
 		}
 	}
-	children, plan = controller.ClaimChildren(apps.ReplicaSet, rs, core.Pod, selector, activePods(controller.Union(owned, selected)))
+	children, plan = controller.ClaimChildren(c.kind, rs, core.Pod, selector, activePods(candidates))
 	return children, ended, plan, nil
 }
 
@@ -146,7 +144,7 @@ func (c replicaSets) related(ctx context.Context, rs *appsv1.ReplicaSet, childre
 		return out, nil
 	}
 	sets := []*appsv1.ReplicaSet{rs}
-	if ref := metav1.GetControllerOfNoCopy(rs); ref != nil {
+	if ref := metav1.GetControllerOfNoCopy(rs); ref != nil && c.kind == apps.ReplicaSet {
 		siblings, err := registry.For[*appsv1.ReplicaSet](c.Registry).CachedOwned(ctx, string(ref.UID))
 		if err != nil {
 			return nil, err
@@ -167,13 +165,13 @@ func (c replicaSets) related(ctx context.Context, rs *appsv1.ReplicaSet, childre
 	return out, nil
 }
 
-func (c replicaSets) report(rs *appsv1.ReplicaSet, do controller.Verb, failed error) {
-	if errors.Is(failed, context.Canceled) || errors.Is(failed, registry.Conflict) {
-		return
+// failureCause is what the condition says of a failure: the registry's own message. That of a namespace being deleted is no failure.
+func failureCause(failed error) error {
+	if controller.NamespaceTerminating(failed) {
+		return nil
 	}
-	reason, doing := "FailedCreate", "creating"
-	if do == controller.Delete {
-		reason, doing = "FailedDelete", "deleting"
+	if cause := errors.Unwrap(failed); cause != nil {
+		return cause
 	}
-	c.Events.Event(apps.ReplicaSet, rs, "Warning", reason, "Error %s: %v", doing, errors.Unwrap(failed))
+	return failed
 }

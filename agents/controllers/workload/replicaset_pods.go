@@ -12,6 +12,7 @@ import (
 
 	"gantry/agents/controllers/controller"
 	"gantry/registry"
+	"gantry/schema"
 	"gantry/schema/apps"
 	"gantry/schema/core"
 	"gantry/schema/pods"
@@ -20,9 +21,9 @@ import (
 // burstReplicas bounds how many pods one reconciliation creates or deletes; the next one goes on.
 const burstReplicas = 1000
 
-// planPods decides which pods to create or to delete. pods are those of the replica set that have not ended; related
+// planPods decides which pods of a set of kind k to create or to delete. podList are those of the replica set that have not ended; related
 // counts by node the pods of its deployment.
-func planPods(rs *appsv1.ReplicaSet, podList []*corev1.Pod, related map[string]int, now time.Time) []controller.Action {
+func planPods(k *schema.Kind, rs *appsv1.ReplicaSet, podList []*corev1.Pod, related map[string]int, now time.Time) []controller.Action {
 	if rs.DeletionTimestamp != nil || controller.SelectorOf(rs.Spec.Selector) == nil {
 		return nil
 	}
@@ -30,14 +31,14 @@ func planPods(rs *appsv1.ReplicaSet, podList []*corev1.Pod, related map[string]i
 	missing := int(size(rs)) - len(current)
 	switch {
 	case missing > 0:
-		return createPods(rs, podList, min(missing, burstReplicas), fmt.Sprintf("%d of %d pods", len(current), size(rs)), now)
+		return createPods(k, rs, podList, min(missing, burstReplicas), fmt.Sprintf("%d of %d pods", len(current), size(rs)), now)
 	case missing < 0:
-		return deletePods(rs, current, related, min(-missing, burstReplicas), now)
+		return deletePods(k, rs, current, related, min(-missing, burstReplicas), now)
 	}
 	return nil
 }
 
-func createPods(rs *appsv1.ReplicaSet, podList []*corev1.Pod, n int, reason string, now time.Time) []controller.Action {
+func createPods(k *schema.Kind, rs *appsv1.ReplicaSet, podList []*corev1.Pod, n int, reason string, now time.Time) []controller.Action {
 	seed := controller.NewNameSeed(rs)
 	taken := make(map[string]bool, len(podList))
 	for _, p := range podList {
@@ -48,7 +49,7 @@ func createPods(rs *appsv1.ReplicaSet, podList []*corev1.Pod, n int, reason stri
 	// past a foreign pod that took a name.
 	seed.Add(rs.ResourceVersion, now.Truncate(time.Minute).UTC().String())
 	t := &rs.Spec.Template
-	owner := []metav1.OwnerReference{*metav1.NewControllerRef(rs, apps.ReplicaSet.GVK())}
+	owner := []metav1.OwnerReference{*metav1.NewControllerRef(rs, k.GVK())}
 	plan := make([]controller.Action, n)
 	for i, name := range seed.Names(rs.Name, n, taken) {
 		pod := &corev1.Pod{
@@ -59,25 +60,27 @@ func createPods(rs *appsv1.ReplicaSet, podList []*corev1.Pod, n int, reason stri
 			Spec: t.Spec,
 		}
 		plan[i] = controller.Action{Do: controller.Create, Kind: core.Pod, Object: pod, Reason: reason, Bulk: true,
-			Event: &controller.Event{Kind: apps.ReplicaSet, About: rs, Reason: "SuccessfulCreate", Message: "Created pod: " + name}}
+			Event:  &controller.Event{Kind: k, About: rs, Reason: "SuccessfulCreate", Message: "Created pod: " + name},
+			Failed: &controller.Event{Kind: k, About: rs, Reason: "FailedCreate", Message: "Error creating: "}}
 	}
 	return plan
 }
 
-func deletePods(rs *appsv1.ReplicaSet, current []*corev1.Pod, related map[string]int, n int, now time.Time) []controller.Action {
+func deletePods(k *schema.Kind, rs *appsv1.ReplicaSet, current []*corev1.Pod, related map[string]int, n int, now time.Time) []controller.Action {
 	ranked := rankForDeletion(current, related, now)
 	plan := make([]controller.Action, n)
 	for i, p := range ranked[:n] {
 		plan[i] = controller.Action{Do: controller.Delete, Kind: core.Pod, Object: p, Bulk: true, Reason: fmt.Sprintf("%d of %d pods", len(current), size(rs)),
 			DeleteOptions: registry.DeleteOptions{Propagation: "Background"},
-			Event:         &controller.Event{Kind: apps.ReplicaSet, About: rs, Reason: "SuccessfulDelete", Message: "Deleted pod: " + p.Name}}
+			Event:         &controller.Event{Kind: k, About: rs, Reason: "SuccessfulDelete", Message: "Deleted pod: " + p.Name},
+			Failed:        &controller.Event{Kind: k, About: rs, Reason: "FailedDelete", Message: "Error deleting: "}}
 	}
 	return plan
 }
 
-// planReplicaSetStatus counts the pods that were observed and notes whether the plan for them failed. after is when a pod
+// planStatus counts the pods that were observed and notes whether the plan for them failed. after is when a pod
 // becomes available by having been ready for long enough.
-func planReplicaSetStatus(rs *appsv1.ReplicaSet, podList []*corev1.Pod, pod []controller.Action, failed error, now time.Time) ([]controller.Action, time.Duration) {
+func (c setKind) planStatus(rs *appsv1.ReplicaSet, podList []*corev1.Pod, pod []controller.Action, failed error, now time.Time) ([]controller.Action, time.Duration) {
 	s := rs.Status.DeepCopy()
 	s.ObservedGeneration = rs.Generation
 	s.Replicas, s.FullyLabeledReplicas, s.ReadyReplicas, s.AvailableReplicas = 0, 0, 0, 0
@@ -91,26 +94,25 @@ func planReplicaSetStatus(rs *appsv1.ReplicaSet, podList []*corev1.Pod, pod []co
 		if hasLabels(p, rs.Spec.Template.Labels) {
 			s.FullyLabeledReplicas++
 		}
-		since := pods.ReadySince(p)
-		if since.IsZero() {
-			continue
+		if pods.IsReady(p) {
+			s.ReadyReplicas++
 		}
-		s.ReadyReplicas++
-		wait := since.Add(time.Duration(rs.Spec.MinReadySeconds) * time.Second).Sub(now)
-		if rs.Spec.MinReadySeconds <= 0 || wait <= 0 {
+		available, wait := controller.PodAvailable(p, rs.Spec.MinReadySeconds, now)
+		if available {
 			s.AvailableReplicas++
-		} else if after == 0 || wait < after {
-			after = wait
 		}
+		after = controller.Sooner(after, wait)
 	}
-	s.TerminatingReplicas = &terminating
+	if c.kind == apps.ReplicaSet {
+		s.TerminatingReplicas = &terminating // the others have no such field
+	}
 	s.Conditions = failureCondition(s.Conditions, pod, failed, now)
 	if equality.Semantic.DeepEqual(*s, rs.Status) {
 		return nil, after
 	}
-	c := rs.DeepCopy()
-	c.Status = *s
-	return []controller.Action{{Do: controller.UpdateStatus, Kind: apps.ReplicaSet, Object: c,
+	updated := *rs
+	updated.Status = *s
+	return []controller.Action{{Do: controller.UpdateStatus, Kind: c.kind, Object: c.fromSet(&updated),
 		Reason: fmt.Sprintf("%d pods, %d ready, %d available", s.Replicas, s.ReadyReplicas, s.AvailableReplicas)}}, after
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/plantest"
+	"gantry/schema/apps"
 )
 
 func makeSet(n int32) *appsv1.ReplicaSet {
@@ -47,7 +48,7 @@ func TestPodPlans(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			plan := planPods(tt.set, tt.pods, nil, plantest.Now)
+			plan := planPods(apps.ReplicaSet, tt.set, tt.pods, nil, plantest.Now)
 			got := ""
 			if len(plan) > 0 {
 				got = fmt.Sprint(plan[0].Do, " ", len(plan))
@@ -61,7 +62,7 @@ func TestPodPlans(t *testing.T) {
 
 func TestPodNamesAreOfTheView(t *testing.T) {
 	names := func(rs *appsv1.ReplicaSet, pods ...*corev1.Pod) (out []string) {
-		for _, a := range planPods(rs, pods, nil, plantest.Now) {
+		for _, a := range planPods(apps.ReplicaSet, rs, pods, nil, plantest.Now) {
 			out = append(out, a.Object.GetName())
 		}
 		return out
@@ -97,7 +98,7 @@ func TestReplicaSetStatus(t *testing.T) {
 	}
 	unlabelled := func(p *corev1.Pod) { p.Labels = nil }
 	pods := []*corev1.Pod{plantest.MakePod("a"), plantest.MakePod("b", fresh), plantest.MakePod("c", plantest.NotReady, unlabelled), plantest.MakePod("d", plantest.Deleting)}
-	plan, after := planReplicaSetStatus(rs, pods, nil, nil, plantest.Now)
+	plan, after := replicaSetKind.planStatus(rs, pods, nil, nil, plantest.Now)
 	if len(plan) != 1 {
 		t.Fatalf("%d actions, want 1", len(plan))
 	}
@@ -110,10 +111,10 @@ func TestReplicaSetStatus(t *testing.T) {
 	if after != 6*time.Second {
 		t.Errorf("again after %s, want 6s: then b is available", after)
 	}
-	if again, _ := planReplicaSetStatus(got, pods, nil, nil, plantest.Now); len(again) > 0 {
+	if again, _ := replicaSetKind.planStatus(got, pods, nil, nil, plantest.Now); len(again) > 0 {
 		t.Errorf("a status that is right is written again: %v", again)
 	}
-	failed, _ := planReplicaSetStatus(got, pods, []controller.Action{{Do: controller.Create}}, errors.New("quota"), plantest.Now)
+	failed, _ := replicaSetKind.planStatus(got, pods, []controller.Action{{Do: controller.Create}}, errors.New("quota"), plantest.Now)
 	c := failed[0].Object.(*appsv1.ReplicaSet).Status.Conditions
 	if len(c) != 1 || c[0].Reason != "FailedCreate" || c[0].Message != "quota" {
 		t.Errorf("conditions %v, want FailedCreate: quota", c)
