@@ -61,6 +61,8 @@ const (
 	MetaOfUpdate MetaChecks = iota
 	// MetaOfCreate is the check of a create.
 	MetaOfCreate
+	// MetaOfCreateTwice is that of a create, two times.
+	MetaOfCreateTwice
 	// MetaOfBoth is that of an update and then that of a create, MetaOfCreateFirst both in the other order.
 	MetaOfBoth
 	MetaOfCreateFirst
@@ -94,7 +96,12 @@ func ValidateMetaUpdate(k *Kind, obj, old Object, repeated MetaChecks) (errs fie
 	ofCreate := func() {
 		errs = append(append(errs, validateMetaAgain(k, obj, old, nameRule(k))...), finalizers...)
 	}
-	if repeated == MetaOfCreate || repeated == MetaOfCreateFirst {
+	switch repeated {
+	case MetaOfCreateTwice:
+		ofCreate()
+		ofCreate()
+		return errs
+	case MetaOfCreate, MetaOfCreateFirst:
 		ofCreate()
 	}
 	if repeated != MetaOfCreate {

@@ -41,6 +41,10 @@ func TestInfo(t *testing.T) {
 		{"PATCH", "/registry/namespaces/x", "patch x namespaces x  "},
 		{"PUT", "/api/v1/namespaces/x/finalize", "update x namespaces x finalize "},
 		{"GET", "/api/v1/namespaces", "list  namespaces   "},
+		{"GET", "/api/v1/namespaces//secrets", "list  secrets   "},
+		{"GET", "/api/v1/namespaces/a/secrets//x", "list a secrets  x "},
+		{"GET", "/api/v1/namespaces/a/secrets/x//", "get a secrets x  "},
+		{"GET", "/api/v1/namespaces/a/secrets/x%2Fstatus", "get a secrets x status "},
 		{"WATCH", "/api/v1/namespaces/a/secrets/x", " a secrets x  "},
 		{"list", "/api/v1/namespaces/a/secrets", " a secrets   "},
 	} {

@@ -90,7 +90,7 @@ func handlerOf(r *request.Request, handlers request.Handlers, verbs []string) (r
 	if h := handlers[r.Verb]; h != nil && (verbs == nil || slices.Contains(verbs, r.Verb)) {
 		return h, nil
 	}
-	if r.Verb == "watch" && verbs != nil && handlers["list"] != nil {
+	if r.Verb == "watch" && !r.LegacyWatch && verbs != nil && handlers["list"] != nil {
 		return noWatch, nil
 	}
 	return nil, request.MethodNotAllowed()
@@ -113,13 +113,14 @@ func (g *gateway) page(r *request.Request) (request.Handler, error) {
 	path := strings.TrimSuffix(r.Path, "/")
 	h := g.findPage(path)
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
-	routed := parts[0] == "api" || parts[0] == "apis" && len(parts) > 2 || path == "/version" // by Kubernetes' router, which has no HEAD
+	// By Kubernetes' router, which has no HEAD. Its other pages do not look at the method.
+	routed := parts[0] == "api" || parts[0] == "apis" && len(parts) > 2 || path == "/version" || path == openIDConfiguration || path == openIDKeys
 	switch {
 	case h == nil && (parts[0] == "api" || parts[0] == "apis" && len(parts) > 1 && g.resources.now().docs.Group(parts[1]) != nil):
 		return nil, request.NotFound()
-	case h == nil:
+	case h == nil, isHealth(path) && path != r.Path:
 		return noPage, nil
-	case r.Method != http.MethodGet && (r.Method != http.MethodHead || routed):
+	case routed && r.Method != http.MethodGet, r.Method == http.MethodConnect:
 		return nil, request.MethodNotAllowed()
 	}
 	return h, nil
@@ -130,6 +131,11 @@ func noPage(w http.ResponseWriter, r *request.Request) error {
 	http.NotFound(w, r.Request)
 	return nil
 }
+
+const (
+	openIDConfiguration = "/.well-known/openid-configuration"
+	openIDKeys          = "/openid/v1/jwks"
+)
 
 func (g *gateway) findPage(path string) request.Handler {
 	docs := g.resources.now().docs
@@ -148,9 +154,9 @@ func (g *gateway) findPage(path string) request.Handler {
 		return docs.OpenAPIV2
 	case "/openapi/v3":
 		return docs.OpenAPIIndex
-	case "/.well-known/openid-configuration":
+	case openIDConfiguration:
 		return g.authn.OpenIDConfiguration
-	case "/openid/v1/jwks":
+	case openIDKeys:
 		return g.authn.JWKS
 	}
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")

@@ -123,6 +123,9 @@ func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 	if err := authorize.Require(r.Context(), g.authz, authorize.AttributesOf(r)); err != nil {
 		return err
 	}
+	if err := r.CheckNames(); err != nil {
+		return err
+	}
 	write := r.Method != http.MethodGet && r.Method != http.MethodHead
 	if write {
 		growStack()

@@ -99,7 +99,8 @@ func TestPaths(t *testing.T) {
 	for _, path := range []string{
 		"/api/v1/namespaces/default/configmaps/..%2f..%2fsecrets", "/api/v1/namespaces/%2e%2e/configmaps/a", "/api/v1/namespaces//configmaps",
 		"/api/v1/namespaces/default/configmaps/a%00b", "/api/v1/namespaces/default/configmaps/%2E", "/registry/pods/../secrets/a/b", "/registry//pods/a/b",
-		"/api/v1/namespaces/default/configmaps/a%252fb", "/registry/pods/default/a/b/c/", "/registry/pods/default/..%2fx",
+		"/api/v1/namespaces/default/configmaps/a%252fb", "/api/v1/namespaces/default/configmaps/a%2fb", "//api/v1/namespaces", "/api//v1/namespaces", "/apis//apps/v1/deployments",
+		"/api/v1/namespaces/default//configmaps", "/api/v1/namespaces/default/configmaps//a", "//healthz", "/healthz/", "/registry%2Fpods%2Fdefault%2Fa", "/registry/pods/default/a/b/c/", "/registry/pods/default/..%2fx",
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), "GET", c.URL, nil)
 		if err != nil {

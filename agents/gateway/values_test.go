@@ -115,3 +115,50 @@ func refused(t *testing.T, a gatewaytest.Answer, field string) {
 		t.Errorf("%d %.500s, want 422 that names %s", a.Code, a.Body, field)
 	}
 }
+
+// TestFaultsAreKubernetes: what is wrong with a body or a patch is told as kube-apiserver tells it, and so is what a client is warned of when the
+// write fails afterwards.
+func TestFaultsAreKubernetes(t *testing.T) {
+	c := gatewaytest.New(t)
+	const ns, merge, strategic = "/api/v1/namespaces/default/", "Content-Type: application/merge-patch+json", "Content-Type: application/strategic-merge-patch+json"
+	const budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+	c.MakeMaps(1, "x")
+	c.As("POST", budgets, `{"metadata":{"name":"b"}}`)
+	c.As("POST", "/apis/scheduling.k8s.io/v1/priorityclasses", `{"metadata":{"name":"p"},"value":1}`)
+	m, class := mapsPath+"/m000", "/apis/scheduling.k8s.io/v1/priorityclasses/p"
+	for _, tt := range []struct {
+		name, method, path, body, header string
+		code                             int
+		text, warning                    string
+	}{
+		{"another kind", "POST", mapsPath, `{"kind":"Pod","apiVersion":"v1"}`, "", 400, "Pod in version \"v1\" cannot be handled as a ConfigMap: converting (v1.Pod) to (core.ConfigMap): unknown conversion", ""},
+		{"another kind, broken", "POST", mapsPath, `{"kind":"Pod","apiVersion":"v1","spec":1}`, "", 400, "Go struct field Pod.spec of type v1.PodSpec", ""},
+		{"no kind that there is", "POST", mapsPath, `{"kind":"Odd","apiVersion":"v1","data":1}`, "", 400, `no kind "Odd" is registered for version "v1" in scheme`, ""},
+		{"patched type", "PATCH", m, `{"apiVersion":1}`, merge, 422, "couldn't get version/kind; json parse error: json: cannot unmarshal number into Go struct field .apiVersion of type string", ""},
+		{"patched away type", "PATCH", m, `{"apiVersion":null}`, merge, 400, "the name of the object (m000 based on URL) was undeterminable", ""},
+		{"merged wrongly", "PATCH", m, `{"metadata":{"labels":[]}}`, strategic, 422, "cannot restore map from slice", ""},
+		{"a number that is too large", "PATCH", class, `{"value":9223372036854775808}`, merge, 422, "json: cannot unmarshal number 9223372036854775808 into Go struct field PriorityClass.value of type int32", ""},
+		{"a number whose low bits fit", "PATCH", class + "?fieldManager=m&force=true&dryRun=All", `{"apiVersion":"scheduling.k8s.io/v1","kind":"PriorityClass","metadata":{"name":"p"},"value":4294967297}`, applyType, 200, `"value":1`, ""},
+		{"namespace of what has none", "PATCH", class, `{"metadata":{"namespace":"x"}}`, merge, 200, "", ""},
+		{"no resourceVersion", "PATCH", budgets + "/b", `{"metadata":{"resourceVersion":null}}`, merge, 422, "metadata.resourceVersion: Invalid value: 0: must be specified for an update", ""},
+		{"no resourceVersion is needed", "PATCH", m, `{"metadata":{"resourceVersion":null,"labels":{"a":"b"}}}`, merge, 200, "", ""},
+		{"a resourceVersion that is none", "PATCH", m, `{"metadata":{"resourceVersion":"x"}}`, merge, 500, `strconv.ParseUint: parsing "x": invalid syntax`, ""},
+		{"another resourceVersion", "PATCH", m, `{"metadata":{"resourceVersion":"1"}}`, merge, 409, "the object has been modified", ""},
+		{"unknown field of what fails", "PATCH", m, `{"zzz":1,"metadata":{"labels":{"a":"b c"}}}`, merge, 422, "a valid label must be", `unknown field \"zzz\"`},
+		{"a trial's resourceVersion", "POST", mapsPath + "?dryRun=All", `{"metadata":{"name":"t","resourceVersion":"x"}}`, "", 201, `"resourceVersion":"x"`, ""},
+		{"a key of a trial", "PUT", m + "?dryRun=All", `{"metadata":{"name":"m000","uid":"u"}}`, "", 409, "Key: /configmaps/default/m000, ", ""},
+		{"a namespace's precondition", "DELETE", "/api/v1/namespaces/default", `{"preconditions":{"uid":"u"}}`, "", 409, `namespaces "default": Precondition failed: UID in precondition: u, `, ""},
+		{"deprecated", "GET", ns + "endpoints/x", "", "", 404, "", "v1 Endpoints is deprecated"},
+		{"deprecated, not routed", "GET", ns + "endpoints/x", "", "Accept: text/html", 406, "", ""},
+		{"a watch of what is only listed", "GET", "/api/v1/componentstatuses?watch=1", "", "", 405, `watch is not supported on resources of kind "componentstatuses"`, "v1 ComponentStatus is deprecated"},
+		{"any method", "POST", "/apis", "", "", 200, "APIGroupList", ""},
+	} {
+		a := c.As(tt.method, tt.path, tt.body, tt.header)
+		if a.Code != tt.code || !a.Has(tt.text) {
+			t.Errorf("%s: %d %s\nwant %d %s", tt.name, a.Code, a.Body, tt.code, tt.text)
+		}
+		if got := strings.Join(a.Header["Warning"], "\n"); !strings.Contains(got, tt.warning) || tt.warning == "" && got != "" {
+			t.Errorf("%s: warnings %q, want %q", tt.name, got, tt.warning)
+		}
+	}
+}

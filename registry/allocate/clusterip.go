@@ -65,6 +65,9 @@ func (c *Claims) takeAddress(ctx context.Context, ip string) error {
 		return refuse(field.NewPath("spec", "clusterIPs"), c.asked.ClusterIPs, fmt.Sprintf("failed to allocate IP %s: %s", ip, why))
 	}
 	cidr := c.CIDR
+	if !cidr.Contains(netip.MustParseAddr(ip)) {
+		return refused("the provided network does not match the current range")
+	}
 	n, ok := addressNumber(cidr, netip.MustParseAddr(ip))
 	if !ok {
 		return refused(fmt.Sprintf("the provided IP (%s) is not in the valid range. The range of valid IPs is %s", ip, cidr))

@@ -63,7 +63,7 @@ func TestServiceAsksForAnAddress(t *testing.T) {
 	registrytest.Must(t)(r.Create(ctx, core.Service, asks("one", "10.96.0.10"), registry.WriteOptions{}))
 	for ip, text := range map[string]string{
 		"10.96.0.10":    `spec.clusterIPs: Invalid value: ["10.96.0.10"]: failed to allocate IP 10.96.0.10: provided IP is already allocated`,
-		"10.97.0.1":     "failed to allocate IP 10.97.0.1: the provided IP (10.97.0.1) is not in the valid range. The range of valid IPs is 10.96.0.0/16",
+		"10.97.0.1":     "failed to allocate IP 10.97.0.1: the provided network does not match the current range",
 		"10.96.0.0":     "is not in the valid range",
 		"10.96.255.255": "is not in the valid range",
 		"10.96.0.1":     "provided IP is already allocated",

@@ -3,6 +3,7 @@ package request
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -34,6 +35,7 @@ type Info struct {
 	ByKey                        bool   // it came by /registry/
 	LegacyWatch                  bool   // it came by /api/v1/watch/...
 	HasNamespace                 bool   // the path has a namespace segment
+	empty                        bool   // a segment that names something is empty: it names nothing
 }
 
 // Resources find what a path names.
@@ -44,19 +46,27 @@ type Resources interface {
 	Key(rel string) (res *Resource, namespace, name string, ok bool)
 }
 
+// keyPrefix is what etcd keys begin with, as paths do that are keys.
+const keyPrefix = "/registry/"
+
 // ParseInfo reads a request's path, method and query. The path has been checked by CheckPath.
 func ParseInfo(req *http.Request, query url.Values, resources Resources) Info {
 	t := Info{Path: req.URL.Path, Verb: strings.ToLower(req.Method)}
 	parts := strings.Split(strings.Trim(t.Path, "/"), "/")
 	switch {
-	case parts[0] == "registry" && len(parts) > 1:
-		t.parseKey(strings.TrimPrefix(t.Path, "/registry/"), resources)
+	case strings.HasPrefix(t.Path, "//"): // it names nothing
+	case strings.HasPrefix(t.Path, keyPrefix) && len(parts) > 1:
+		t.parseKey(strings.TrimPrefix(t.Path, keyPrefix), resources)
 	case parts[0] == "api" && len(parts) > 2:
 		t.parseResource("", parts[1], parts[2:], resources)
-	case parts[0] == "apis" && len(parts) > 3:
+	case parts[0] == "apis" && len(parts) > 3 && parts[1] != "":
 		t.parseResource(parts[1], parts[2], parts[3:], resources)
 	}
 	if !t.IsResource {
+		return t
+	}
+	if t.empty {
+		t.Verb = resourceVerb(req.Method, t.Name != "", query)
 		return t
 	}
 	if t.Resource = resources.Resource(t.Group, t.Version, t.Plural); t.Resource != nil {
@@ -127,6 +137,7 @@ func (t *Info) parseResource(group, version string, parts []string, resources Re
 	if len(parts) > 1 {
 		t.Name = parts[1]
 	}
+	t.empty = t.HasNamespace && t.Namespace == "" || slices.Contains(parts[:min(len(parts), 3)], "")
 	if len(parts) > 2 {
 		t.Subresource = parts[2]
 		t.Rest = strings.Join(parts[3:], "/")

@@ -111,6 +111,9 @@ func (s *Handlers) endpointOf(r *request.Request, name, port string) (addr, at s
 		port = service.Spec.Ports[i].Name
 	}
 	endpoints, err := find[*corev1.Endpoints](r.Context(), s.reg, core.Endpoints, r.Scope(), name)
+	if errors.Is(err, registry.NotFound) {
+		err = apierrors.NewNotFound(r.GR(), name)
+	}
 	if err != nil {
 		return "", "", err
 	}

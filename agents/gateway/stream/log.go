@@ -32,6 +32,10 @@ func (s *Handlers) Log(w http.ResponseWriter, r *request.Request) error {
 		return err
 	}
 	if pod.Spec.NodeName == "" {
+		if !wsstream.IsWebSocketRequest(r.Request) {
+			w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
 		return sendLog(w, r, http.NoBody) // nothing has run, so nothing was written
 	}
 	ctx, u, err := s.kubeletOf(r.Context(), pod.Spec.NodeName)

@@ -55,7 +55,8 @@ func backendPath(r *request.Request) string {
 
 // backendProxy passes one request on to a backend.
 func (s *Handlers) backendProxy(r *request.Request, to *backend) *httputil.ReverseProxy {
-	l := &links{prefix: strings.TrimSuffix(r.Path, to.url.Path), backend: to.url.Host, asked: r.Host}
+	above := strings.TrimSuffix(strings.TrimRight(r.Path, "/"), r.Rest)
+	l := &links{prefix: strings.TrimRight(above, "/"), backend: to.url.Host, asked: r.Host}
 	return &httputil.ReverseProxy{
 		Transport:     to.transport,
 		FlushInterval: flushInterval,

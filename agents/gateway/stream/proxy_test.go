@@ -148,7 +148,7 @@ func TestProxies(t *testing.T) {
 		{"no such scheme", "GET", "/api/v1/namespaces/default/pods/ftp:p:21/proxy/a", "", 400, "invalid pod request \\\"ftp:p:21\\\""},
 		{"a port that is none", "GET", podPath + ":0/proxy/a", "", 400, "invalid pod request"},
 		{"no such pod", "GET", "/api/v1/namespaces/default/pods/x/proxy/a", "", 404, `pods \"x\" not found`},
-		{"no such service", "GET", services + "x/proxy/a", "", 404, `endpoints \"x\" not found`},
+		{"no such service", "GET", services + "x/proxy/a", "", 404, `services \"x\" not found`},
 		{"no such port", "GET", services + "web:81/proxy/a", "", 503, `no service port 81 found for service \"web\"`},
 		{"no such port's name", "GET", services + "web:x/proxy/a", "", 503, `no endpoints available for service \"web:x\"`},
 		{"a pod that has none", "GET", "/api/v1/namespaces/default/pods/waiting/proxy/a", "", 400, "address not allowed"},

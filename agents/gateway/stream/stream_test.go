@@ -145,7 +145,7 @@ func TestLogs(t *testing.T) {
 	}{
 		{"whole", podPath + "/log", 200, "log of default/p/c \n"},
 		{"parameters", podPath + "/log?container=c&follow=true&limitBytes=10&timestamps=true", 200, "log of default/p/c follow=true&limitBytes=10&timestamps=true\n"},
-		{"not bound yet", "/api/v1/namespaces/default/pods/waiting/log", 200, ""},
+		{"not bound yet", "/api/v1/namespaces/default/pods/waiting/log", 204, ""},
 		{"not started", podPath + "/log?tailLines=1", 400, `container \"c\" in pod \"p\" is waiting to start: ContainerCreating`},
 		{"a redirect is not followed", podPath + "/log?tailLines=2", 502, ""},
 		{"no such container", podPath + "/log?container=../../x", 400, "container ../../x is not valid for pod p"},

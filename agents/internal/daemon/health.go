@@ -62,7 +62,7 @@ func (h *Health) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	failed := false
 	checks := h.list("/"+path, only)
 	if only != "" && len(checks) == 0 {
-		http.Error(w, fmt.Sprintf("no check is named %q", only), http.StatusNotFound)
+		http.NotFound(w, req)
 		return
 	}
 	for _, c := range checks {

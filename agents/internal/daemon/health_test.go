@@ -25,7 +25,7 @@ func TestHealth(t *testing.T) {
 		{"/readyz?exclude=etcd", 200, "ok"},
 		{"/readyz?exclude=etcd&verbose", 200, "[+]ping ok\n[+]engine ok\n[+]etcd excluded: ok\nreadyz check passed\n"},
 		{"/readyz/engine", 200, "ok"},
-		{"/readyz/none", 404, "no check is named \"none\"\n"},
+		{"/readyz/none", 404, "404 page not found\n"},
 	}
 	for _, tc := range cases {
 		w := httptest.NewRecorder()
