@@ -73,6 +73,36 @@ func (a *admission) List(ctx context.Context, group, plural, namespace string) (
 	return out, nil
 }
 
+// mayHave tells whether a namespace has an object of a resource of the core group, as far as the cache knows; true where it is not filled yet.
+func (r *Registry) mayHave(plural, namespace string) bool {
+	k := r.kinds.Set().Resource("", plural)
+	if k == nil {
+		return false
+	}
+	c := r.reads.caches.of(k)
+	if c == nil {
+		return false
+	}
+	c.start()
+	return c.mayHave(namespace)
+}
+
+func (c *cache) mayHave(namespace string) bool {
+	c.mu.RLock()
+	if c.filled && c.view.Len() == 0 {
+		c.mu.RUnlock()
+		return false
+	}
+	filled := c.filled
+	c.mu.RUnlock()
+	if !filled {
+		return true
+	}
+	defer c.unlock(c.lockSorted(""))
+	lo, hi := namespaceSpan(namespace)
+	return len(span(c.view.Sorted(), lo, hi)) > 0
+}
+
 func (a *admission) kind(group, plural string) *schema.Kind {
 	return a.registry.kinds.Set().Resource(group, plural)
 }

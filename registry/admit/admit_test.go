@@ -345,7 +345,7 @@ func TestRulesThatConcernNoWrite(t *testing.T) {
 		{admit.Delete, core.Namespace, "", true},
 		{admit.Connect, core.Pod, "exec", false},
 	} {
-		if got := rules.Want(c.op, c.kind, c.subresource); got != c.want {
+		if got := rules.Want(c.op, c.kind, c.subresource, func(string) bool { return false }); got != c.want {
 			t.Errorf("%s %s/%s: %t, want %t", c.op, c.kind.Plural, c.subresource, got, c.want)
 		}
 	}
