@@ -16,6 +16,9 @@ var _ admit.Reader = (*admission)(nil)
 // Serves is admit.Reader's Serves.
 func (a *admission) Serves(group, plural string) bool { return a.kind(group, plural) != nil }
 
+// Has is admit.Reader's Has.
+func (a *admission) Has(plural, namespace string) bool { return a.registry.mayHave(plural, namespace) }
+
 // Find is admit.Reader's Find. The last result is remembered: both phases of a rule read the same object.
 func (a *admission) Find(ctx context.Context, group, plural, namespace, name string) (admit.Found, error) {
 	if f := &a.last; f.Object != nil && a.newer == nil && f.Object.GetName() == name && f.Object.GetNamespace() == namespace && f.Kind.Plural == plural && f.Kind.Group == group {

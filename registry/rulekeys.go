@@ -8,15 +8,15 @@ import (
 	"gantry/registry/store"
 )
 
-// RuleKey reads a key of a rule of admission from the store.
-func (r *Registry) RuleKey(ctx context.Context, key admit.Key) (admit.KV, error) {
+// RuleKey reads a key of a rule of admission from the store; at is the store's revision then.
+func (r *Registry) RuleKey(ctx context.Context, key admit.Key) (_ admit.KV, at int64, err error) {
 	kv, seen, err := r.store.Get(ctx, key.String(), 0)
 	if err != nil {
-		return admit.KV{}, fromStore(fmt.Errorf("reading %s: %w", key, err))
+		return admit.KV{}, 0, fromStore(fmt.Errorf("reading %s: %w", key, err))
 	}
 	st := keyStateOf(kv, seen)
 	r.ruleKeys.keep(key.String(), st)
-	return admit.KV{Key: key, Value: st.value, Revision: st.rev}, nil
+	return admit.KV{Key: key, Value: st.value, Revision: st.rev}, seen, nil
 }
 
 // ReplaceRuleKey gives a key of a rule another value, nil removes it; Conflict where the key is not as kv says.

@@ -28,6 +28,11 @@ type objects map[string]schema.Object
 
 func (o objects) Serves(group, plural string) bool { return true }
 
+func (o objects) Has(plural, namespace string) bool {
+	list, _ := o.List(context.Background(), "", plural, namespace)
+	return len(list) > 0
+}
+
 func (o objects) Find(_ context.Context, _, plural, namespace, name string) (admit.Found, error) {
 	key := plural + "/" + namespace + "/" + name
 	return admit.Found{Object: o[key], Kind: core.ConfigMap, Key: key}, nil

@@ -86,12 +86,12 @@ func (c *quotaCheck) isCharged() bool {
 	return ok && (c.request.Subresource == "resize" || quota.IsTerminating(old) != quota.IsTerminating(current))
 }
 
-// count counts the write in the counter of one quota.
+// count counts the write in the counter of one quota. What is counted and limited is read there and not in the quota: the counter is
+// compared in the write's transaction.
 func (c *quotaCheck) count(ctx context.Context, rq *corev1.ResourceQuota) error {
 	q := c.request
-	names := quota.Names(q.Kind, rq.Spec.Hard)
 	was, is := c.old != nil && quota.Matches(&rq.Spec, c.old), c.current != nil && quota.Matches(&rq.Spec, c.current)
-	if len(names) == 0 || !was && !is {
+	if !was && !is {
 		return nil
 	}
 	key, err := QuotaKey(rq.Namespace, rq.Name)
@@ -102,9 +102,16 @@ func (c *quotaCheck) count(ctx context.Context, rq *corev1.ResourceQuota) error 
 	if err != nil {
 		return err
 	}
+	var names []corev1.ResourceName
 	counter := quota.Decode(kv.Value, rq.UID)
-	if counter == nil {
-		return q.Expect(kv) // nothing is counted yet; where that begins meanwhile, this write is counted
+	if counter != nil {
+		names = counter.Names(q.Kind)
+	}
+	if len(names) == 0 {
+		if len(quota.Names(q.Kind, rq.Spec.Hard)) == 0 {
+			return nil
+		}
+		return q.Expect(kv) // where counting begins meanwhile, this write is counted
 	}
 	if is && c.checks {
 		if err := c.checkSpecified(rq, counter, names); err != nil {
@@ -119,9 +126,9 @@ func (c *quotaCheck) count(ctx context.Context, rq *corev1.ResourceQuota) error 
 		after = quota.Usage(q.Kind, c.current, c.now, c.extendedResource(ctx))
 	}
 	delta := quota.Delta(before, after, names)
-	if over := counter.Exceeded(delta, rq.Spec.Hard); len(over) > 0 {
+	if over := counter.Exceeded(delta); len(over) > 0 {
 		return denied("exceeded quota: %s, requested: %s, used: %s, limited: %s",
-			rq.Name, quota.Text(delta, over), quota.Text(counter.Used, over), quota.Text(rq.Spec.Hard, over))
+			rq.Name, quota.Text(delta, over), quota.Text(counter.Used, over), quota.Text(counter.Hard, over))
 	}
 	if !counter.Add(delta) {
 		return nil

@@ -35,7 +35,7 @@ func limit(t *testing.T, r *registry.Registry, name string, spec corev1.Resource
 	t.Helper()
 	ctx := registrytest.Context(t)
 	it := registrytest.Must(t)(r.Create(ctx, core.ResourceQuota, &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, Spec: spec}, registry.WriteOptions{}))
-	counter := quota.Counter{UID: it.Object().GetUID(), Used: corev1.ResourceList{}}
+	counter := quota.Counter{UID: it.Object().GetUID(), Hard: spec.Hard, Used: corev1.ResourceList{}}
 	for resourceName := range spec.Hard {
 		counter.Used[resourceName] = resource.Quantity{Format: resource.DecimalSI}
 	}
@@ -48,7 +48,7 @@ func limit(t *testing.T, r *registry.Registry, name string, spec corev1.Resource
 func putCounter(t *testing.T, r *registry.Registry, name string, c *quota.Counter) {
 	t.Helper()
 	ctx := registrytest.Context(t)
-	kv, err := r.RuleKey(ctx, counterKey(t, name))
+	kv, _, err := r.RuleKey(ctx, counterKey(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func counterKey(t *testing.T, name string) admit.Key {
 func used(t *testing.T, r *registry.Registry, name string) string {
 	t.Helper()
 	ctx := registrytest.Context(t)
-	kv, err := r.RuleKey(ctx, counterKey(t, name))
+	kv, _, err := r.RuleKey(ctx, counterKey(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestQuotaOfPods(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("after the deletion of a quota", "-", "")
-	if kv, err := r.RuleKey(ctx, counterKey(t, "compute")); err != nil || kv.Revision != 0 {
+	if kv, _, err := r.RuleKey(ctx, counterKey(t, "compute")); err != nil || kv.Revision != 0 {
 		t.Errorf("the counter of a deleted quota stays: %s, %v", kv.Value, err)
 	}
 	must(r.Create(ctx, core.Pod, quotaPod("c", "", nil), registry.WriteOptions{}))
@@ -282,7 +282,7 @@ func TestQuotaBeginsCounting(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	kv, err := r.RuleKey(ctx, counterKey(t, "q"))
+	kv, _, err := r.RuleKey(ctx, counterKey(t, "q"))
 	if err != nil {
 		t.Fatal(err)
 	}

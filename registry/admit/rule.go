@@ -50,7 +50,7 @@ func (rs Rules) Validate(ctx context.Context, read Reader, q *Request) error {
 func (rs Rules) run(ctx context.Context, read Reader, q *Request, p phase) error {
 	for i := range rs {
 		c := ruleCall{&rs[i], p}
-		if c.function() == nil || !rs[i].wants(q.Operation, q.Kind, q.Subresource) {
+		if c.function() == nil || !rs[i].wants(q.Operation, q.Kind, q.Subresource) || rs[i].Within != "" && !read.Has(rs[i].Within, q.Namespace) {
 			continue
 		}
 		if err := c.run(ctx, read, q); err != nil {

@@ -8,11 +8,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
+
+	"gantry/schema"
 )
 
 // Counter is the usage below one quota, as a key of etcd has it.
 type Counter struct {
 	UID types.UID `json:"uid"` // of the quota
+	// Hard is the limit of each resource that is counted.
+	Hard corev1.ResourceList `json:"hard,omitempty"`
 	// Used is what is used of each resource that is limited.
 	Used corev1.ResourceList `json:"used,omitempty"`
 	// Counting is what was added since a resource is counted, of those that are not limited yet; may be negative.
@@ -46,10 +50,17 @@ func (c *Counter) Add(delta corev1.ResourceList) (changed bool) {
 	return changed
 }
 
-// Exceeded are the resources of which delta takes more than is left below hard, sorted.
-func (c *Counter) Exceeded(delta, hard corev1.ResourceList) (names []corev1.ResourceName) {
+// Names are the resources of the counter that objects of k can use, sorted.
+func (c *Counter) Names(k *schema.Kind) []corev1.ResourceName {
+	names := append(Names(k, c.Used), Names(k, c.Counting)...)
+	slices.Sort(names)
+	return names
+}
+
+// Exceeded are the resources of which delta takes more than is left, sorted.
+func (c *Counter) Exceeded(delta corev1.ResourceList) (names []corev1.ResourceName) {
 	for name, q := range delta {
-		limit, limited := hard[name]
+		limit, limited := c.Hard[name]
 		if !limited || !has(c.Used, name) || q.Sign() <= 0 {
 			continue
 		}

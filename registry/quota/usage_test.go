@@ -211,18 +211,18 @@ func TestCounter(t *testing.T) {
 		}
 		return out
 	}
-	c := &Counter{UID: "1", Used: list("cpu", "1", "pods", "2"), Counting: list("memory", "0")}
-	if over := c.Exceeded(list("cpu", "1500m", "pods", "1", "memory", "9", "secrets", "9"), list("cpu", "2", "pods", "3", "memory", "1", "secrets", "1")); !slices.Equal(over, []corev1.ResourceName{"cpu"}) {
+	c := &Counter{UID: "1", Hard: list("cpu", "2", "pods", "3", "memory", "1"), Used: list("cpu", "1", "pods", "2"), Counting: list("memory", "0")}
+	if over := c.Exceeded(list("cpu", "1500m", "pods", "1", "memory", "9", "secrets", "9")); !slices.Equal(over, []corev1.ResourceName{"cpu"}) {
 		t.Errorf("exceeded %v, want cpu alone: memory is not limited yet, secrets are not counted", over)
 	}
-	if over := c.Exceeded(list("cpu", "-1"), list("cpu", "500m")); over != nil {
+	if over := c.Exceeded(list("cpu", "-1")); over != nil {
 		t.Errorf("what gives back exceeds %v", over)
 	}
 	if !c.Add(list("cpu", "-5", "pods", "1", "memory", "-1")) || c.Add(list("secrets", "1")) {
 		t.Error("a change of counted resources changes the counter, of others does not")
 	}
 	value, err := c.Encode()
-	if err != nil || string(value) != `{"uid":"1","used":{"cpu":"0","pods":"3"},"counting":{"memory":"-1"}}` {
+	if err != nil || string(value) != `{"uid":"1","hard":{"cpu":"2","memory":"1","pods":"3"},"used":{"cpu":"0","pods":"3"},"counting":{"memory":"-1"}}` {
 		t.Errorf("%s, %v", value, err)
 	}
 	if got := Decode(value, "1"); got == nil || !Equal(got.Used, c.Used) || !Equal(got.Counting, c.Counting) {

@@ -130,7 +130,7 @@ func (r *Registry) RepairClaims(ctx context.Context) error {
 }
 
 // RuleKey is registry.RuleKey.
-func (r *Registry) RuleKey(ctx context.Context, key admit.Key) (admit.KV, error) {
+func (r *Registry) RuleKey(ctx context.Context, key admit.Key) (_ admit.KV, at int64, err error) {
 	return r.registry.RuleKey(ctx, key)
 }
 

@@ -185,7 +185,7 @@ func (c *resourceQuota) removeCounter(ctx context.Context, ns, name string) erro
 	if err != nil {
 		return nil // no quota has such a name
 	}
-	kv, err := c.Registry.RuleKey(ctx, key)
+	kv, _, err := c.Registry.RuleKey(ctx, key)
 	if err != nil || kv.Revision == 0 {
 		return err
 	}

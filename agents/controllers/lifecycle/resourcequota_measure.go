@@ -23,7 +23,9 @@ type measurement struct {
 	quota *corev1.ResourceQuota
 	key   string
 
-	kv      admit.KV
+	kv admit.KV
+	// at is a revision of the store at which kv was the counter.
+	at      int64
 	counter *quota.Counter
 	// overdue is when the first pod that is being deleted is not counted any more.
 	overdue time.Time
@@ -45,8 +47,15 @@ func (m *measurement) sync(ctx context.Context) error {
 	if err := m.read(ctx); err != nil {
 		return err
 	}
-	if m.begin(kinds) {
-		if err := m.write(ctx); err != nil {
+	for attempt := 0; m.begin(kinds); attempt++ {
+		err := m.write(ctx)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, registry.Conflict) || attempt == maxCounterWrites {
+			return err
+		}
+		if err := m.read(ctx); err != nil {
 			return err
 		}
 	}
@@ -56,7 +65,7 @@ func (m *measurement) sync(ctx context.Context) error {
 			return err
 		}
 	}
-	used, err := m.usage(ctx, kinds, registry.ListOptions{ResourceVersion: strconv.FormatInt(m.kv.Revision, 10), ResourceVersionMatch: "Exact"})
+	used, err := m.usage(ctx, kinds, registry.ListOptions{ResourceVersion: strconv.FormatInt(m.at, 10), ResourceVersionMatch: "Exact"})
 	if err != nil {
 		return err
 	}
@@ -82,7 +91,7 @@ func (m *measurement) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m.kv, err = m.Registry.RuleKey(ctx, key); err != nil {
+	if m.kv, m.at, err = m.Registry.RuleKey(ctx, key); err != nil {
 		return err
 	}
 	if m.counter = quota.Decode(m.kv.Value, m.quota.UID); m.counter == nil {
@@ -97,15 +106,16 @@ func (m *measurement) write(ctx context.Context) error {
 		return err
 	}
 	m.kv, err = m.Registry.ReplaceRuleKey(ctx, m.kv, value)
+	m.at = m.kv.Revision
 	return err
 }
 
-// begin begins the counting of resources that the counter does not have, and drops those that the quota does not have any more.
+// begin sets the limits, begins the counting of resources that the counter does not have, and drops those that the quota does not have any more.
 func (m *measurement) begin(kinds []countedKind) (changed bool) {
-	c, counted := m.counter, map[corev1.ResourceName]bool{}
+	c, counted, hard := m.counter, map[corev1.ResourceName]bool{}, corev1.ResourceList{}
 	for _, k := range kinds {
 		for _, name := range k.names {
-			counted[name] = true
+			counted[name], hard[name] = true, m.quota.Spec.Hard[name]
 			_, limited := c.Used[name]
 			_, counting := c.Counting[name]
 			if limited || counting {
@@ -125,7 +135,9 @@ func (m *measurement) begin(kinds []countedKind) (changed bool) {
 			}
 		}
 	}
-	return changed || m.kv.Revision == 0 || quota.Decode(m.kv.Value, m.quota.UID) == nil
+	changed = changed || !quota.Equal(c.Hard, hard) || quota.Decode(m.kv.Value, m.quota.UID) == nil
+	c.Hard = hard
+	return changed
 }
 
 var zero = resource.Quantity{Format: resource.DecimalSI}
@@ -239,7 +251,7 @@ func (m *measurement) extendedResource(ctx context.Context) quota.ExtendedResour
 	}
 }
 
-// mend adds to the counter what it lacked of used at its revision. What is counted meanwhile stays counted.
+// mend adds to the counter what it lacked of used, which was measured at the revision m.at. What is counted meanwhile stays counted.
 func (m *measurement) mend(ctx context.Context, used corev1.ResourceList) error {
 	lacks := corev1.ResourceList{}
 	for name, q := range used {
