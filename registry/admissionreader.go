@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 
 	"gantry/registry/admit"
 	"gantry/registry/store"
@@ -65,15 +66,43 @@ func (a *admission) List(ctx context.Context, group, plural, namespace string) (
 	if k == nil || namespace != "" && !store.IsSegment(namespace) {
 		return nil, nil
 	}
-	list, err := a.registry.List(ctx, k, namespace, ListOptions{ResourceVersion: "0"})
+	items, err := a.registry.listKnown(ctx, k, namespace)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]schema.Object, len(list.Items))
-	for i, it := range list.Items {
+	out := make([]schema.Object, len(items))
+	for i, it := range items {
 		out[i] = it.Object()
 	}
 	return out, nil
+}
+
+// listKnown are the objects of a namespace as the cache has them, or as the store has them while the cache is being filled: a write does
+// not wait for that.
+func (r *Registry) listKnown(ctx context.Context, k *schema.Kind, namespace string) ([]*Item, error) {
+	if c := r.reads.caches.of(k); c != nil && !c.isFilled() {
+		c.start()
+		return c.listStored(ctx, namespace)
+	}
+	list, err := r.List(ctx, k, namespace, ListOptions{ResourceVersion: "0"})
+	return list.Items, err
+}
+
+func (c *cache) isFilled() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.filled
+}
+
+// listStored reads the objects of a namespace ("": all) from the store, without those that cannot be read.
+func (c *cache) listStored(ctx context.Context, namespace string) ([]*Item, error) {
+	lo, hi := namespaceSpan(namespace)
+	end := store.RangeEnd(c.prefix)
+	if hi != "" {
+		end = c.prefix + hi
+	}
+	items, _, _, err := c.listPage(ctx, c.prefix+lo, end, 0, 0)
+	return slices.DeleteFunc(items, func(it *Item) bool { return it == nil }), err
 }
 
 // mayHave tells whether a namespace has an object of a resource of the core group, as far as the cache knows; true where it is not filled yet.
@@ -92,14 +121,10 @@ func (r *Registry) mayHave(plural, namespace string) bool {
 
 func (c *cache) mayHave(namespace string) bool {
 	c.mu.RLock()
-	if c.filled && c.view.Len() == 0 {
-		c.mu.RUnlock()
-		return false
-	}
-	filled := c.filled
+	filled, n := c.filled, c.view.Len()
 	c.mu.RUnlock()
-	if !filled {
-		return true
+	if !filled || n == 0 {
+		return !filled
 	}
 	defer c.unlock(c.lockSorted(""))
 	lo, hi := namespaceSpan(namespace)

@@ -28,6 +28,13 @@ func startQuotas(t *testing.T) *controllertest.Cluster {
 		cfg.Controllers = []string{"namespace", "serviceaccount", "rootca", "resourcequota", "replicaset"}
 	})
 	c.Ready()
+	// A write that began before there was a quota is counted later than it is made.
+	c.Until(func() string {
+		if _, ok := controllertest.Get[*corev1.ConfigMap](c, "default", "kube-root-ca.crt"); !ok {
+			return "the config map of the namespace default"
+		}
+		return ""
+	}, core.ConfigMap)
 	return c
 }
 
