@@ -31,7 +31,7 @@ type admission struct {
 // admissionOf is the admission of a request; nil where no rule concerns it. A node's registry writes its heartbeat alone and may not
 // read what the rules read: no rule concerns its writes.
 func (r *Registry) admissionOf(ctx context.Context, op admit.Operation, t target, subresource string) *admission {
-	if r.cfg.Node != "" || !r.admitters.Want(op, t.kind, subresource) {
+	if r.cfg.Node != "" || !r.admitters.Want(op, t.kind, subresource, func(plural string) bool { return r.mayHave(plural, t.namespace) }) {
 		return nil
 	}
 	a := &admission{registry: r}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 
 	"gantry/registry/admit"
 	"gantry/registry/store"
@@ -15,6 +16,9 @@ var _ admit.Reader = (*admission)(nil)
 
 // Serves is admit.Reader's Serves.
 func (a *admission) Serves(group, plural string) bool { return a.kind(group, plural) != nil }
+
+// Has is admit.Reader's Has.
+func (a *admission) Has(plural, namespace string) bool { return a.registry.mayHave(plural, namespace) }
 
 // Find is admit.Reader's Find. The last result is remembered: both phases of a rule read the same object.
 func (a *admission) Find(ctx context.Context, group, plural, namespace, name string) (admit.Found, error) {
@@ -58,28 +62,85 @@ func (a *admission) find(ctx context.Context, group, plural, namespace, name str
 
 // List is admit.Reader's List.
 func (a *admission) List(ctx context.Context, group, plural, namespace string) ([]schema.Object, error) {
-	return a.list(ctx, group, plural, namespace, "0")
+	return a.list(ctx, group, plural, namespace, a.registry.listKnown)
 }
 
 // ListLatest is admit.Reader's ListLatest.
 func (a *admission) ListLatest(ctx context.Context, group, plural, namespace string) ([]schema.Object, error) {
-	return a.list(ctx, group, plural, namespace, "")
+	return a.list(ctx, group, plural, namespace, func(ctx context.Context, k *schema.Kind, namespace string) ([]*Item, error) {
+		list, err := a.registry.List(ctx, k, namespace, ListOptions{})
+		return list.Items, err
+	})
 }
 
-func (a *admission) list(ctx context.Context, group, plural, namespace, resourceVersion string) ([]schema.Object, error) {
+func (a *admission) list(ctx context.Context, group, plural, namespace string, list func(context.Context, *schema.Kind, string) ([]*Item, error)) ([]schema.Object, error) {
 	k := a.kind(group, plural)
 	if k == nil || namespace != "" && !store.IsSegment(namespace) {
 		return nil, nil
 	}
-	list, err := a.registry.List(ctx, k, namespace, ListOptions{ResourceVersion: resourceVersion})
+	items, err := list(ctx, k, namespace)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]schema.Object, len(list.Items))
-	for i, it := range list.Items {
+	out := make([]schema.Object, len(items))
+	for i, it := range items {
 		out[i] = it.Object()
 	}
 	return out, nil
+}
+
+// listKnown are the objects of a namespace as the cache has them, or as the store has them while the cache is being filled: a write does
+// not wait for that.
+func (r *Registry) listKnown(ctx context.Context, k *schema.Kind, namespace string) ([]*Item, error) {
+	if c := r.reads.caches.of(k); c != nil && !c.isFilled() {
+		c.start()
+		return c.listStored(ctx, namespace)
+	}
+	list, err := r.List(ctx, k, namespace, ListOptions{ResourceVersion: "0"})
+	return list.Items, err
+}
+
+func (c *cache) isFilled() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.filled
+}
+
+// listStored reads the objects of a namespace ("": all) from the store, without those that cannot be read.
+func (c *cache) listStored(ctx context.Context, namespace string) ([]*Item, error) {
+	lo, hi := namespaceSpan(namespace)
+	end := store.RangeEnd(c.prefix)
+	if hi != "" {
+		end = c.prefix + hi
+	}
+	items, _, _, err := c.listPage(ctx, c.prefix+lo, end, 0, 0)
+	return slices.DeleteFunc(items, func(it *Item) bool { return it == nil }), err
+}
+
+// mayHave tells whether a namespace has an object of a resource of the core group, as far as the cache knows; true where it is not filled yet.
+func (r *Registry) mayHave(plural, namespace string) bool {
+	k := r.kinds.Set().Resource("", plural)
+	if k == nil {
+		return false
+	}
+	c := r.reads.caches.of(k)
+	if c == nil {
+		return false
+	}
+	c.start()
+	return c.mayHave(namespace)
+}
+
+func (c *cache) mayHave(namespace string) bool {
+	c.mu.RLock()
+	filled, n := c.filled, c.view.Len()
+	c.mu.RUnlock()
+	if !filled || n == 0 {
+		return !filled
+	}
+	defer c.unlock(c.lockSorted(""))
+	lo, hi := namespaceSpan(namespace)
+	return len(span(c.view.Sorted(), lo, hi)) > 0
 }
 
 func (a *admission) kind(group, plural string) *schema.Kind {

@@ -132,6 +132,11 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: lifecycle.NewNamespaceGC,
 		},
 		{
+			Name: "resourcequota", Doc: "what is used below resource quotas, and their status",
+			Reads: every(), Writes: only(core.ResourceQuota),
+			Workers: 4, New: lifecycle.NewResourceQuota,
+		},
+		{
 			Name: "serviceaccount", Doc: "the service account default in every namespace",
 			Reads: only(core.Namespace, core.ServiceAccount), Writes: only(core.ServiceAccount),
 			Workers: 1, New: lifecycle.NewServiceAccount,

@@ -28,6 +28,11 @@ type objects map[string]schema.Object
 
 func (o objects) Serves(group, plural string) bool { return true }
 
+func (o objects) Has(plural, namespace string) bool {
+	list, _ := o.List(context.Background(), "", plural, namespace)
+	return len(list) > 0
+}
+
 func (o objects) Find(_ context.Context, _, plural, namespace, name string) (admit.Found, error) {
 	key := plural + "/" + namespace + "/" + name
 	return admit.Found{Object: o[key], Kind: core.ConfigMap, Key: key}, nil
@@ -349,7 +354,7 @@ func TestRulesThatConcernNoWrite(t *testing.T) {
 		{admit.Delete, core.Namespace, "", true},
 		{admit.Connect, core.Pod, "exec", false},
 	} {
-		if got := rules.Want(c.op, c.kind, c.subresource); got != c.want {
+		if got := rules.Want(c.op, c.kind, c.subresource, func(string) bool { return false }); got != c.want {
 			t.Errorf("%s %s/%s: %t, want %t", c.op, c.kind.Plural, c.subresource, got, c.want)
 		}
 	}

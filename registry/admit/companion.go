@@ -11,10 +11,13 @@ import (
 )
 
 // maxValue is the longest value of a rule's key, in bytes: it is in the transaction beside the object.
-const maxValue = 4096
+const maxValue = 16384
 
 // keyPrefix is where the keys of all rules are.
 const keyPrefix = "/gantry/admission/"
+
+// KeyPrefix is what all keys of a rule start with.
+func KeyPrefix(rule string) string { return keyPrefix + rule + "/" }
 
 // Key is one of a rule's keys. The zero value is none.
 type Key struct{ rule, path string }

@@ -11,6 +11,8 @@ import (
 type Rule struct {
 	Name string // as Kubernetes names it
 	Doc  string // one line
+	// Within is a resource of the core group: the rule concerns only namespaces that have an object of it, and costs the others nothing. "": all.
+	Within string
 	// Wants tells whether the rule concerns an operation on a kind or a subresource of it; nil: it concerns all.
 	Wants func(o Operation, k *schema.Kind, subresource string) bool
 	// Mutate may change the object, Validate may not.
@@ -24,10 +26,11 @@ type Func func(ctx context.Context, read Reader, q *Request) error
 // Rules are rules in the order they run in.
 type Rules []Rule
 
-// Want tells whether any rule concerns an operation on a kind or a subresource of it.
-func (rs Rules) Want(o Operation, k *schema.Kind, subresource string) bool {
+// Want tells whether any rule concerns an operation on a kind or a subresource of it; has tells whether the namespace has an object of a
+// resource of the core group.
+func (rs Rules) Want(o Operation, k *schema.Kind, subresource string, has func(plural string) bool) bool {
 	for i := range rs {
-		if rs[i].wants(o, k, subresource) {
+		if rs[i].wants(o, k, subresource) && (rs[i].Within == "" || has(rs[i].Within)) {
 			return true
 		}
 	}
@@ -47,7 +50,7 @@ func (rs Rules) Validate(ctx context.Context, read Reader, q *Request) error {
 func (rs Rules) run(ctx context.Context, read Reader, q *Request, p phase) error {
 	for i := range rs {
 		c := ruleCall{&rs[i], p}
-		if c.function() == nil || !rs[i].wants(q.Operation, q.Kind, q.Subresource) {
+		if c.function() == nil || !rs[i].wants(q.Operation, q.Kind, q.Subresource) || rs[i].Within != "" && !read.Has(rs[i].Within, q.Namespace) {
 			continue
 		}
 		if err := c.run(ctx, read, q); err != nil {

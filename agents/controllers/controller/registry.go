@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"gantry/registry"
+	"gantry/registry/admit"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -126,6 +127,29 @@ func (r *Registry) RepairClaims(ctx context.Context) error {
 		return err
 	}
 	return r.registry.RepairClaims(ctx)
+}
+
+// RuleKey is registry.RuleKey.
+func (r *Registry) RuleKey(ctx context.Context, key admit.Key) (_ admit.KV, at int64, err error) {
+	return r.registry.RuleKey(ctx, key)
+}
+
+// RuleKeys is registry.RuleKeys.
+func (r *Registry) RuleKeys(ctx context.Context, rule string) ([]string, error) {
+	return r.registry.RuleKeys(ctx, rule)
+}
+
+// ReplaceRuleKey is registry.ReplaceRuleKey: it writes no object.
+func (r *Registry) ReplaceRuleKey(ctx context.Context, kv admit.KV, value []byte) (admit.KV, error) {
+	return r.registry.ReplaceRuleKey(ctx, kv, value)
+}
+
+// Observed waits until the cache of k shows revision.
+func (r *Registry) Observed(ctx context.Context, k *schema.Kind, revision int64) error {
+	if err := r.mayRead(k); err != nil {
+		return err
+	}
+	return r.registry.Observed(ctx, k, revision)
 }
 
 // observed waits until the cache of k shows revision.
