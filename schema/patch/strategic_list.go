@@ -140,7 +140,7 @@ func elementKind(lists ...[]any) (reflect.Kind, error) {
 			case first == nil:
 				first = t
 			case first != t:
-				return 0, fmt.Errorf("list element types are not identical: %v", fmt.Sprint(lists))
+				return 0, fmt.Errorf("list element types are not identical: %s", shown(lists))
 			}
 		}
 	}
@@ -195,4 +195,14 @@ func (p places) of(v any, key string) (int, bool) {
 		v = element[key]
 	}
 	return p.find(v)
+}
+
+// shown is the text of lists in an error, cut where it is long.
+func shown(lists [][]any) string {
+	const most = 16 << 10 // bytes
+	text := fmt.Sprint(lists)
+	if len(text) > most {
+		text = text[:most] + "..."
+	}
+	return text
 }

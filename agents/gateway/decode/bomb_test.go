@@ -217,7 +217,8 @@ func TestBodiesCostInProportion(t *testing.T) {
 				if most := uint64(baseBytes + timesSize*len(body)); allocated > most {
 					t.Errorf("%d bytes allocate %d MB, more than %d MB", len(body), allocated>>20, most>>20)
 				}
-				if w.Code >= 500 || w.Body.Len() > baseBytes {
+				mixed := strings.Contains(w.Body.String(), "list element types are not identical") // 500, as in Kubernetes
+				if w.Code >= 500 && !mixed || w.Body.Len() > baseBytes {
 					t.Errorf("%d bytes are answered %d and %d bytes: %.200s", len(body), w.Code, w.Body.Len(), w.Body)
 				}
 				t.Logf("%8d bytes: %v, %d MB, answer %d of %d bytes: %.120s", len(body), took, allocated>>20, w.Code, w.Body.Len(), w.Body)
