@@ -1,4 +1,5 @@
-// Demo is the web server that ./scripts/up deploys: it answers every request with the name of its pod.
+// Demo is the web server that ./scripts/up deploys: it answers every request with the name of its pod. With
+// arguments it prints them after that name and ends, as the pod of a Job does.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -18,6 +20,10 @@ func main() {
 	name, err := os.Hostname()
 	if err != nil {
 		log.Fatal(err)
+	}
+	if words := os.Args[1:]; len(words) > 0 {
+		fmt.Println(name, strings.Join(words, " "))
+		return
 	}
 	s := &http.Server{
 		Addr:              ":8080",
