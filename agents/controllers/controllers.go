@@ -14,6 +14,7 @@ import (
 	"gantry/schema/discovery"
 	"gantry/schema/flowcontrol"
 	"gantry/schema/networking"
+	"gantry/schema/rbac"
 	"gantry/schema/scheduling"
 	"gantry/schema/storage"
 )
@@ -99,6 +100,11 @@ func table(cfg Config) []controller.Controller {
 			Name: "resourcequota", Doc: "what is used below resource quotas, and their status",
 			Reads: every(), Writes: only(core.ResourceQuota),
 			Workers: 4, New: lifecycle.NewResourceQuota,
+		},
+		{
+			Name: "clusterroleaggregation", Doc: "rules of cluster roles that are made of others", EventSource: "clusterrole-aggregation-controller",
+			Reads: only(rbac.ClusterRole), Writes: only(rbac.ClusterRole),
+			Workers: 1, New: lifecycle.NewClusterRoleAggregation,
 		},
 		{
 			Name: "serviceaccount", Doc: "the service account default in every namespace",
