@@ -147,7 +147,15 @@ func (a *admission) refusal(ctx context.Context, err error) error {
 	var denied *admit.Denied
 	var missing *admit.Missing
 	var refused *admit.Invalid
+	var tooMany *admit.TooMany
+	var misconfigured *admit.Misconfigured
 	switch {
+	case errors.As(err, &tooMany):
+		e := newError(a.Kind, a.Name, TooManyRequests, "")
+		e.Reason, e.Causes, e.RetryAfter = tooMany.Reason, tooMany.Causes, tooMany.RetryAfter
+		return e
+	case errors.As(err, &misconfigured):
+		return newError(a.Kind, a.Name, Misconfigured, "%s", misconfigured.Reason)
 	case errors.As(err, &denied):
 		e := newError(a.Kind, a.Name, Forbidden, "")
 		e.Reason, e.Causes = denied.Reason, denied.Causes

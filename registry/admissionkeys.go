@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"gantry/registry/admit"
+	"gantry/registry/history"
 	"gantry/registry/store"
+	"gantry/schema"
 )
 
 // keyState is the state of a key of a rule: its value, its revision (0: absent), and the store's revision at which it was so.
@@ -135,18 +137,37 @@ func (a *admission) changesKeys() bool {
 }
 
 // addCompanions adds what the rules have added to the write's transaction.
-func (a *admission) addCompanions(t *store.Txn) {
+func (a *admission) addCompanions(ctx context.Context, t *store.Txn) error {
 	if a == nil {
-		return
+		return nil
 	}
 	for _, c := range a.Companions() {
 		t.Compares = append(t.Compares, store.Compare{Key: c.Key, Revision: c.Revision, Unread: c.Kind != nil})
-		if c.Remove {
+		switch {
+		case c.Remove:
 			t.Deletes = append(t.Deletes, c.Key)
-		} else if c.Changes() {
+		case c.Object != nil:
+			value, err := a.encodeObject(ctx, &c)
+			if err != nil {
+				return err
+			}
+			t.Puts = append(t.Puts, store.Put{Key: c.Key, Value: value})
+		case c.Changes():
 			t.Puts = append(t.Puts, store.Put{Key: c.Key, Value: c.Value})
 		}
 	}
+	return nil
+}
+
+// encodeObject is the value of an object that a rule changes.
+func (a *admission) encodeObject(ctx context.Context, c *admit.Companion) ([]byte, error) {
+	c.Kind.SetTypeMeta(c.Object)
+	c.Object.SetResourceVersion("")
+	_, value, err := schema.EncodeStored(c.Kind.Stored(), c.Object)
+	if err != nil {
+		return nil, fmt.Errorf("encoding %s: %w", c.Key, err)
+	}
+	return history.Append(value, a.registry.recordOf(ctx, c.Revision)), nil
 }
 
 // stored remembers the keys that a transaction has changed.
@@ -156,6 +177,7 @@ func (a *admission) stored(res store.TxnResult) {
 	}
 	for _, c := range a.Companions() {
 		switch {
+		case c.Kind != nil:
 		case c.Remove:
 			a.registry.ruleKeys.keep(c.Key, keyState{seen: res.Revision})
 		case c.Changes():
@@ -170,7 +192,7 @@ func (a *admission) unknown() {
 		return
 	}
 	for _, c := range a.Companions() {
-		if c.Changes() {
+		if c.Kind == nil && c.Changes() {
 			a.registry.ruleKeys.drop(c.Key, c.Revision)
 		}
 	}
@@ -205,7 +227,7 @@ func (a *admission) reinvoke(ctx context.Context, res store.TxnResult) (reinvoke
 	return true, a.refused(ctx, err)
 }
 
-// noteChanged returns the companions that have changed, by key, and one of them that is a key of a rule. It remembers their states.
+// noteChanged returns the companions that have changed, by key, and one of them that the rule changes. It remembers their states.
 func (a *admission) noteChanged(ctx context.Context, res store.TxnResult) (changed map[string]bool, contended string, err error) {
 	for _, c := range a.Companions() {
 		rev := int64(0)
@@ -227,7 +249,7 @@ func (a *admission) noteChanged(ctx context.Context, res store.TxnResult) (chang
 		case changed == nil:
 			changed = map[string]bool{}
 		}
-		if changed[c.Key] = true; c.Kind == nil {
+		if changed[c.Key] = true; c.Kind == nil || c.Changes() {
 			contended = c.Key
 		}
 	}

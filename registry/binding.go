@@ -117,7 +117,7 @@ func merged(into, from map[string]string) map[string]string {
 func setScheduled(pod *corev1.Pod, now metav1.Time) {
 	c := corev1.PodCondition{
 		Type: corev1.PodScheduled, Status: corev1.ConditionTrue,
-		LastTransitionTime: now, ObservedGeneration: pod.Generation,
+		LastTransitionTime: now,
 	}
 	conditions := pod.Status.Conditions
 	i := slices.IndexFunc(conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodScheduled })

@@ -50,7 +50,8 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	if err := r.checkServed(k); err != nil {
 		return nil, err
 	}
-	texts := dropRepeatedOwners(obj, false, nil)
+	texts, sent := dropRepeatedOwners(obj, false, nil), obj.GetResourceVersion()
+	o.warn(k, nil, nil, texts)
 	a, err := r.prepareCreate(ctx, k, obj, o)
 	if err != nil {
 		return nil, err
@@ -76,8 +77,24 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 		return nil, err
 	case conflict != nil:
 		return nil, exists(t, *conflict)
+	case o.DryRun && sent != "":
+		return withResourceVersion(it, sent)
 	}
 	return it, nil
+}
+
+// withResourceVersion is what a trial made, with the resourceVersion that the client sent, as Kubernetes answers.
+func withResourceVersion(it *Item, sent string) (*Item, error) {
+	obj, err := it.copyObject()
+	if err != nil {
+		return nil, err
+	}
+	obj.SetResourceVersion(sent)
+	data, err := schema.Encode(obj)
+	if err != nil {
+		return nil, err
+	}
+	return itemOf(it.Kind, obj, data, 0, true), nil
 }
 
 // prepareCreate turns obj, as a client sent it, into what is stored, or returns every error of it.
@@ -106,9 +123,7 @@ func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema
 	if err := r.complete(k, obj, nil); err != nil {
 		return nil, err
 	}
-	errs := schema.ValidateMeta(k, obj)
-	errs = append(errs, k.ErrorsOf(o.Version, obj, nil)...)
-	if err := invalid(k, obj.GetName(), errs); err != nil {
+	if err := invalid(k, obj.GetName(), schema.ValidateCreate(k, o.Version, obj)); err != nil {
 		return nil, err
 	}
 	return a, a.validate(ctx, false)

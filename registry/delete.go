@@ -94,7 +94,7 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 	if st.rev == 0 {
 		return nil, notFound(t.kind, t.name)
 	}
-	if err := matches(t, st, o); err != nil {
+	if err := r.matches(t, st, o); err != nil {
 		return nil, err
 	}
 	if st.item == nil {
@@ -104,7 +104,11 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 	if err != nil {
 		return nil, err
 	}
-	plan := r.hooksOf(t.kind).planDelete(t.kind, obj, o, time.Now())
+	h := r.hooksOf(t.kind)
+	plan := h.planDelete(t.kind, obj, o, time.Now())
+	if h.evicted != nil && o.Subresource == "eviction" && h.evicted(obj, time.Now()) && plan == unchanged {
+		plan = marked
+	}
 	if plan == unchanged {
 		return nil, nil
 	}
@@ -125,7 +129,12 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 }
 
 // matches checks the preconditions against what is stored.
-func matches(t target, st state, o DeleteOptions) error {
+func (r *Registry) matches(t target, st state, o DeleteOptions) error {
+	if refuse := r.hooksOf(t.kind).refuseDelete; refuse != nil && st.item != nil {
+		if reason := refuse(st.item, o); reason != "" {
+			return t.newError(Conflict, "%s", reason)
+		}
+	}
 	if o.UID != "" && st.item != nil && o.UID != st.item.uid {
 		return t.preconditionError("the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", o.UID, st.item.uid)
 	}

@@ -165,7 +165,9 @@ func (r *Registry) commit(ctx context.Context, u *guardedUpdate, value []byte, c
 			return store.TxnResult{}, err
 		}
 	}
-	u.admission.addCompanions(&t)
+	if err := u.admission.addCompanions(ctx, &t); err != nil {
+		return store.TxnResult{}, err
+	}
 	return outcome.Resolve(ctx, r.store, outcome.Write{Key: u.key, Value: value, Remove: u.remove, Record: by}, func(ctx context.Context) (store.TxnResult, error) {
 		return r.commitRecorded(ctx, u, t, by)
 	})

@@ -31,6 +31,10 @@ type hooks struct {
 	subresources map[string]part
 	// deletion decides what a deletion makes of an object, where finalizers and the kind's grace period are not all; see planDelete.
 	deletion func(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan
+	// evicted marks an object as evicted and returns whether that changes it; nil: the kind's objects are not.
+	evicted func(obj schema.Object, now time.Time) bool
+	// refuseDelete returns the text of the conflict with a deletion's preconditions, where it is not the common one; "": there is none.
+	refuseDelete func(it *Item, o DeleteOptions) string
 	// keeps tells whether an object that is being deleted stays for another reason than finalizers and the grace period.
 	keeps func(obj schema.Object) bool
 	// recreate removes from an earlier state what an object created from it may not have.

@@ -173,7 +173,7 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpda
 		e.Cause = st.bad
 		return nil, nil, &decisionError{e}
 	}
-	if err := w.want.check(w.target, st); err != nil {
+	if err := w.want.check(w.target, st, w.options.DryRun); err != nil {
 		return nil, nil, &decisionError{err}
 	}
 	if st.item == nil {
@@ -191,8 +191,11 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpda
 	if w.patch != nil {
 		want.uid = "" // it is a field that may not change
 	}
+	if err == nil && w.patch != nil && !w.applied && want.rev == 0 && !w.kind.UnconditionalUpdate {
+		err = errNoResourceVersion(w.target)
+	}
 	if err == nil {
-		err = want.check(w.target, st)
+		err = want.check(w.target, st, w.options.DryRun)
 	}
 	if err != nil {
 		return nil, nil, &decisionError{err}
@@ -231,7 +234,7 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*g
 		return nil, nil, about(w.kind, w.name, err)
 	}
 	if w.want.uid != "" && w.want.uid != uid {
-		return nil, nil, w.uidMismatch(w.want.uid, uid)
+		return nil, nil, w.uidMismatch(w.want.uid, uid, w.options.DryRun)
 	}
 	obj, err := w.change(nil)
 	if err != nil {

@@ -3,10 +3,13 @@ package registry
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/registry/bynode"
+	"gantry/registry/objectmeta"
 	"gantry/registry/store"
 	"gantry/schema"
 )
@@ -19,7 +22,28 @@ var podHooks = hooks{
 	subresources: map[string]part{
 		"binding": {}, // Bind prepares and admits
 	},
+	evicted:  func(obj schema.Object, now time.Time) bool { return markEvicted(obj.(*corev1.Pod), now) },
 	recreate: func(obj schema.Object) { obj.(*corev1.Pod).Spec.NodeName = "" }, // it is scheduled again
+}
+
+// markEvicted sets the condition that tells why the pod is deleted, and returns whether it was another.
+func markEvicted(pod *corev1.Pod, now time.Time) bool {
+	c := corev1.PodCondition{
+		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting",
+		LastTransitionTime: objectmeta.Time(now),
+	}
+	i := slices.IndexFunc(pod.Status.Conditions, func(was corev1.PodCondition) bool { return was.Type == c.Type })
+	if i < 0 {
+		pod.Status.Conditions = append(pod.Status.Conditions, c)
+		return true
+	}
+	was := &pod.Status.Conditions[i]
+	if was.Status == c.Status {
+		c.LastTransitionTime = was.LastTransitionTime
+	}
+	changed := was.Status != c.Status || was.Reason != c.Reason || was.Message != c.Message
+	*was = c
+	return changed
 }
 
 // nodeCopy is the copy of a pod by node.

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -76,17 +77,22 @@ func preconditionsOf(t target, obj schema.Object, o WriteOptions) (want precondi
 	}
 	if uid := string(obj.GetUID()); uid != "" {
 		if want.uid != "" && want.uid != uid {
-			return preconditions{}, t.uidMismatch(want.uid, uid)
+			return preconditions{}, t.uidMismatch(want.uid, uid, o.DryRun)
 		}
 		want.uid = uid
 	}
 	return want, nil
 }
 
-// uidMismatch is the error of an object that is to replace one with another uid.
-func (t target) uidMismatch(want, got string) error {
+// uidMismatch is the error of an object that is to replace one with another uid. That of a dry run has the key without its prefix, as
+// Kubernetes' has.
+func (t target) uidMismatch(want, got string, dryRun bool) error {
+	key := t.key
+	if dryRun {
+		key = strings.TrimPrefix(key, strings.TrimSuffix(registryPrefix, "/"))
+	}
 	return t.newError(Conflict, "StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %v, UID in object meta: %v",
-		t.key, want, got)
+		key, want, got)
 }
 
 // revisionOf reads a resourceVersion; "" and "0" are none.
@@ -99,9 +105,9 @@ func revisionOf(t target, rv string) (int64, error) {
 }
 
 // check compares the preconditions with what is stored.
-func (want preconditions) check(t target, st state) error {
+func (want preconditions) check(t target, st state, dryRun bool) error {
 	if want.uid != "" && st.item != nil && st.item.uid != want.uid {
-		return t.uidMismatch(want.uid, st.item.uid)
+		return t.uidMismatch(want.uid, st.item.uid, dryRun)
 	}
 	if want.rev != 0 && st.rev != want.rev {
 		return t.newError(Conflict, modified)
@@ -157,6 +163,7 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 	var texts []string
 	if !u.patched {
 		texts = dropRepeatedOwners(obj, false, texts)
+		o.warn(k, nil, nil, texts)
 	}
 	if !u.applied {
 		r.manage(ctx, k, obj, old, o)

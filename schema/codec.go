@@ -3,10 +3,12 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
@@ -70,6 +72,35 @@ func (v *Version) CompleteType(apiVersion, kind string) (kschema.GroupVersionKin
 		gv = v.GV()
 	}
 	return gv.WithKind(kind), nil
+}
+
+// DecodeMerged is Decode of what was merged member by member, by a strategic merge patch or an apply. Kubernetes reads that by another decoder:
+// an integer that is too large for its field keeps its low bits.
+func DecodeMerged(v *Version, data []byte) (obj Object, warnings []string, err error) {
+	if obj, warnings, err = Decode(v, data); err == nil || v.IsUnstructured() {
+		return obj, warnings, err
+	}
+	var values *ValueError
+	if errors.As(err, &values) {
+		return nil, nil, err
+	}
+	var doc map[string]any
+	if kjson.UnmarshalCaseSensitivePreserveInts(data, &doc) != nil {
+		return nil, nil, err
+	}
+	obj = v.New()
+	err = runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(doc, obj, true)
+	if strict, ok := runtime.AsStrictDecodingError(err); ok {
+		for _, e := range strict.Errors() {
+			warnings = append(warnings, e.Error())
+		}
+		err = nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	v.SetTypeMeta(obj)
+	return obj, warnings, nil
 }
 
 // decodeStrict decodes everything that Kubernetes accepts, with its warnings. used is an object of v with any content.

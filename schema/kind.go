@@ -59,6 +59,8 @@ type Kind struct {
 
 	// AnyFinalizers tells that finalizers need neither a domain nor be Kubernetes' own, which is checked for most kinds.
 	AnyFinalizers bool
+	// Resets are the fields, besides status, that a write of the object itself sets back: server-side apply does not record them for it.
+	Resets []string
 	// UpdateMeta is which checks of metadata an update of the object itself repeats; one of its status repeats MetaOfUpdate or nothing.
 	UpdateMeta MetaChecks
 

@@ -25,6 +25,34 @@ func ValidateMeta(k *Kind, obj Object) field.ErrorList {
 	return append(errs, validateFinalizers(obj.GetFinalizers(), nil, p.Child("finalizers"))...)
 }
 
+// ValidateCreate returns every error of obj, a new object that a client of version v (nil: the stored one) writes. Kinds whose rules do not
+// check metadata have that checked last, and as little as Kubernetes does, where nothing else is wrong.
+func ValidateCreate(k *Kind, v *Version, obj Object) field.ErrorList {
+	if k.UpdateMeta != MetaOfNone {
+		return append(ValidateMeta(k, obj), k.ErrorsOf(v, obj, nil)...)
+	}
+	errs := append(k.ErrorsOf(v, obj, nil), validateManagedFields(obj.GetManagedFields(), field.NewPath("metadata", "managedFields"))...)
+	if len(errs) > 0 || plainCreate(k, obj) {
+		return errs
+	}
+	return apivalidation.ValidateObjectMetaAccessor(obj, k.Namespaced, path.ValidatePathSegmentName, field.NewPath("metadata"))
+}
+
+// ValidateObjectMeta returns the errors of the metadata of a new object (old nil) or of one that replaces old, for a version of a kind whose
+// rules check it although those of the kind do not (MetaOfNone).
+func ValidateObjectMeta(obj, old Object, namespaced bool, rule apivalidation.ValidateNameFunc) field.ErrorList {
+	p := field.NewPath("metadata")
+	switch {
+	case old == nil && plainNew(obj, namespaced, rule), old != nil && plainUpdate(obj, old) && slices.Equal(obj.GetFinalizers(), old.GetFinalizers()):
+		return nil
+	case old == nil:
+		errs := apivalidation.ValidateObjectMetaAccessor(obj, namespaced, rule, p)
+		return append(errs, validateFinalizers(obj.GetFinalizers(), nil, p.Child("finalizers"))...)
+	}
+	errs := apivalidation.ValidateObjectMetaAccessorUpdate(obj, old, p)
+	return append(errs, validateFinalizers(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))...)
+}
+
 // MetaChecks says which checks of metadata the rules of a kind repeat on an update. What they find is listed once more then.
 type MetaChecks int
 
@@ -33,8 +61,9 @@ const (
 	MetaOfUpdate MetaChecks = iota
 	// MetaOfCreate is the check of a create.
 	MetaOfCreate
-	// MetaOfBoth is both.
+	// MetaOfBoth is that of an update and then that of a create, MetaOfCreateFirst both in the other order.
 	MetaOfBoth
+	MetaOfCreateFirst
 	// MetaOfNone is none.
 	MetaOfNone
 )
@@ -62,11 +91,17 @@ func ValidateMetaUpdate(k *Kind, obj, old Object, repeated MetaChecks) (errs fie
 	if !k.AnyFinalizers {
 		finalizers = validateFinalizers(obj.GetFinalizers(), old.GetFinalizers(), p.Child("finalizers"))
 	}
+	ofCreate := func() {
+		errs = append(append(errs, validateMetaAgain(k, obj, old, nameRule(k))...), finalizers...)
+	}
+	if repeated == MetaOfCreate || repeated == MetaOfCreateFirst {
+		ofCreate()
+	}
 	if repeated != MetaOfCreate {
 		errs = append(append(errs, changed...), finalizers...)
 	}
-	if repeated != MetaOfUpdate {
-		errs = append(append(errs, validateMetaAgain(k, obj, old, nameRule(k))...), finalizers...)
+	if repeated == MetaOfBoth {
+		ofCreate()
 	}
 	return errs
 }

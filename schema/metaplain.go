@@ -12,11 +12,12 @@ import (
 // Nearly all metadata is valid, and apimachinery's functions match a regular expression against each of its texts. plainCreate and
 // plainUpdate are faster and accept only common metadata: everything else is validated by apimachinery, which also has the error texts.
 
-func plainCreate(k *Kind, m Object) bool {
-	rule := nameRule(k)
+func plainCreate(k *Kind, m Object) bool { return plainNew(m, k.Namespaced, nameRule(k)) }
+
+func plainNew(m Object, namespaced bool, rule apivalidation.ValidateNameFunc) bool {
 	return m.GetName() != "" && len(rule(m.GetName(), false)) == 0 &&
 		(m.GetGenerateName() == "" || len(rule(m.GetGenerateName(), true)) == 0) &&
-		(m.GetNamespace() != "") == k.Namespaced && (!k.Namespaced || check.IsLabel(m.GetNamespace())) &&
+		(m.GetNamespace() != "") == namespaced && (!namespaced || check.IsLabel(m.GetNamespace())) &&
 		m.GetGeneration() >= 0 && len(m.GetFinalizers()) == 0 && plainMeta(m)
 }
 

@@ -198,3 +198,8 @@ func (s *Set) Kind(apiVersion, kind string) *Kind {
 	}
 	return s.byGroup[gv.Group].byKind[versioned{gv.Version, kind}].Kind
 }
+
+// Version finds the version of a kind that gvk names; nil where there is none.
+func (s *Set) Version(gvk kschema.GroupVersionKind) *Version {
+	return s.byGroup[gvk.Group].byKind[versioned{gvk.Version, gvk.Kind}].Version
+}

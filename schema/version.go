@@ -45,6 +45,8 @@ type Version struct {
 
 	// Fields are what field selectors may name, besides metadata.name and metadata.namespace.
 	Fields []Field
+	// UnknownField is the format of the error about another field; "": the one of most versions that have Fields.
+	UnknownField string
 
 	// Columns and Row are the version's Table. Row returns one cell a column; now is what ages are relative to.
 	Columns []metav1.TableColumnDefinition

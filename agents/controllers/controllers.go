@@ -2,11 +2,15 @@ package controllers
 
 import (
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/daemonset"
+	"gantry/agents/controllers/disruption"
 	"gantry/agents/controllers/job"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
 	"gantry/agents/controllers/statefulset"
 	"gantry/agents/controllers/workload"
+	"gantry/schema/admissionregistration"
+	"gantry/schema/apiregistration"
 	"gantry/schema/apps"
 	"gantry/schema/batch"
 	"gantry/schema/coordination"
@@ -14,6 +18,7 @@ import (
 	"gantry/schema/discovery"
 	"gantry/schema/flowcontrol"
 	"gantry/schema/networking"
+	"gantry/schema/policy"
 	"gantry/schema/rbac"
 	"gantry/schema/scheduling"
 	"gantry/schema/storage"
@@ -60,6 +65,17 @@ func table(cfg Config) []controller.Controller {
 			Workers: 4, New: statefulset.New,
 		},
 		{
+			Name: "daemonset", Doc: "a pod of each daemon set on every node that may run it, and the history of their template",
+			Reads:   only(apps.DaemonSet, apps.ControllerRevision, core.Pod, core.Node),
+			Writes:  only(apps.DaemonSet, apps.ControllerRevision, core.Pod),
+			Workers: 2, New: daemonset.New,
+		},
+		{
+			Name: "disruption", Doc: "how many pods may be disrupted, in the status of pod disruption budgets", EventSource: "controllermanager",
+			Reads: every(), Writes: only(policy.PodDisruptionBudget, core.Pod), // owners of any kind may have a scale
+			Workers: 2, New: disruption.NewDisruption,
+		},
+		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",
 			Reads: only(core.Service, core.Pod, core.Node, discovery.EndpointSlice), Writes: only(discovery.EndpointSlice),
 			Workers: 4, New: network.NewEndpointSlice,
@@ -90,6 +106,26 @@ func table(cfg Config) []controller.Controller {
 			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
 			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
 			Workers: 1, New: lifecycle.NewSystemObjects(cfg.ServiceCIDR),
+		},
+		{
+			Name: "flowschema", Doc: "whether the priority levels of flow schemas exist",
+			Reads: only(flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration), Writes: only(flowcontrol.FlowSchema),
+			Workers: 1, New: lifecycle.NewFlowSchema,
+		},
+		{
+			Name: "validatingadmissionpolicystatus", Doc: "which expressions of validating admission policies do not fit the types of their objects",
+			Reads: only(admissionregistration.ValidatingAdmissionPolicy), Writes: only(admissionregistration.ValidatingAdmissionPolicy),
+			Workers: 1, New: lifecycle.NewPolicyStatus,
+		},
+		{
+			Name: "apiserviceregistration", Doc: "an API service for every version of a group that is served",
+			Reads: only(apiregistration.APIService), Writes: only(apiregistration.APIService),
+			Workers: 1, New: lifecycle.NewAPIServiceRegistration,
+		},
+		{
+			Name: "apiserviceavailability", Doc: "whether API services are available",
+			Reads: only(apiregistration.APIService, core.Service, discovery.EndpointSlice), Writes: only(apiregistration.APIService),
+			Workers: 1, New: lifecycle.NewAPIServiceAvailability,
 		},
 		{
 			Name: "namespacegc", Doc: "what is left in namespaces that were deleted past the API",

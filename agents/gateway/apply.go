@@ -77,12 +77,9 @@ func (g *gateway) applyBody(w http.ResponseWriter, r *request.Request, body []by
 			return check(obj, old)
 		},
 	}, opts)
-	if err != nil {
-		return nil, false, err
-	}
-	if twice != nil {
+	if twice != nil && !o.Strict {
 		encode.Warning(w, twice.Error())
 	}
 	encode.Warnings(w, texts)
-	return item, created, nil
+	return item, created, err
 }

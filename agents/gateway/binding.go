@@ -12,6 +12,7 @@ import (
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
 	"gantry/registry"
+	"gantry/registry/objectmeta"
 )
 
 // bind gives a pod its node: POST pods/<name>/binding and POST bindings.
@@ -20,12 +21,15 @@ func (g *gateway) bind(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	obj, err := decode.Version(w, r.Request, bindingBody, o)
+	obj, err := decode.Version(w, r, bindingBody, o)
 	if err != nil {
 		return err
 	}
 	if err := decode.PlaceObject(obj, r.Namespace); err != nil {
 		return err
+	}
+	if text := objectmeta.DropRepeatedOwners(obj, false); text != "" {
+		encode.Warning(w, text)
 	}
 	b := obj.(*corev1.Binding)
 	name := r.Name
@@ -35,10 +39,11 @@ func (g *gateway) bind(w http.ResponseWriter, r *request.Request) error {
 	var texts []string
 	opts := o.For(r)
 	opts.Warn = encode.CollectWarnings(&texts)
-	if _, err := g.reg.Bind(r.Context(), r.Namespace, name, b, opts); err != nil {
+	_, err = g.reg.Bind(r.Context(), r.Namespace, name, b, opts)
+	encode.Warnings(w, texts)
+	if err != nil {
 		return bindError(err)
 	}
-	encode.Warnings(w, texts)
 	return encode.Object(w, r, http.StatusCreated, success(http.StatusCreated))
 }
 

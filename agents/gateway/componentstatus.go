@@ -11,13 +11,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
 	"gantry/registry"
+	"gantry/registry/selector"
 	"gantry/schema/core"
 )
 
@@ -29,6 +29,11 @@ type component struct {
 	name  string
 	check func(context.Context) error
 }
+
+// Names, Labels and Field are what a selector compares.
+func (c component) Names() (namespace, name string)    { return "", c.name }
+func (component) Labels() labels.Labels                { return labels.Set{} }
+func (component) Field(string) (value string, ok bool) { return "", false }
 
 // components are those that Kubernetes names, in the order of their names.
 func (g *gateway) components() []component {
@@ -86,17 +91,17 @@ func (g *gateway) getComponent(w http.ResponseWriter, r *request.Request) error 
 
 // listComponents answers with the status of each. They have no labels, so that a selector of labels selects none.
 func (g *gateway) listComponents(w http.ResponseWriter, r *request.Request) error {
-	byLabel, err := labels.Parse(r.Query.Get("labelSelector"))
+	o, err := request.ReadListOptions(r.Query)
 	if err != nil {
-		return apierrors.NewBadRequest(err.Error())
+		return err
 	}
-	byField, err := fields.ParseSelector(r.Query.Get("fieldSelector"))
+	selected, err := selector.Parse(r.Kind, nil, "", o.Labels, o.Fields)
 	if err != nil {
 		return apierrors.NewBadRequest(err.Error())
 	}
 	l := registry.List{}
 	for _, c := range g.components() {
-		if !byLabel.Matches(labels.Set{}) || !byField.Matches(fields.Set{"metadata.name": c.name}) {
+		if !selected.Matches(c) {
 			continue
 		}
 		item, err := c.item(r.Context())

@@ -33,9 +33,9 @@ func (g *gateway) createObject(w http.ResponseWriter, r *request.Request, obj sc
 	opts := o.For(r)
 	opts.Decoded, opts.Warn = true, encode.CollectWarnings(&texts)
 	item, err := g.reg.Create(r.Context(), r.Kind, obj, opts)
+	encode.Warnings(w, texts)
 	if err != nil {
 		return err
 	}
-	encode.Warnings(w, texts)
 	return encode.Item(w, r, http.StatusCreated, item)
 }

@@ -35,10 +35,10 @@ func (g *gateway) delete(w http.ResponseWriter, r *request.Request) error {
 	var texts []string
 	o.Warn = encode.CollectWarnings(&texts)
 	item, gone, err := g.reg.Delete(r.Context(), r.Kind, r.Scope(), r.Name, o)
+	encode.Warnings(w, texts)
 	if err != nil {
 		return err
 	}
-	encode.Warnings(w, texts)
 	code := http.StatusOK
 	if !gone && opts.OrphanDependents != nil && !*opts.OrphanDependents {
 		code = http.StatusAccepted
@@ -74,10 +74,10 @@ func (g *gateway) deleteCollection(w http.ResponseWriter, r *request.Request) er
 	var texts []string
 	o.Warn = encode.CollectWarnings(&texts)
 	list, err := g.reg.DeleteCollection(r.Context(), r.Kind, r.Scope(), o, l)
+	encode.Warnings(w, texts)
 	if err != nil {
 		return err
 	}
-	encode.Warnings(w, texts)
 	return encode.List(w, r, list)
 }
 

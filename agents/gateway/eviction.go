@@ -7,6 +7,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 
 	"gantry/agents/gateway/decode"
@@ -15,7 +16,7 @@ import (
 	"gantry/registry/admit"
 )
 
-// evict deletes a pod: POST pods/<name>/eviction. There are no disruption budgets yet.
+// evict deletes a pod where its disruption budget allows it: POST pods/<name>/eviction.
 func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	o, err := request.ReadWriteOptions(r.Query, "CreateOptions")
 	if err != nil {
@@ -25,7 +26,7 @@ func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	ev, err := decodeEviction(w, body, o)
+	ev, err := decodeEviction(w, r, body, o)
 	if err != nil {
 		return err
 	}
@@ -40,6 +41,10 @@ func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	}, admitted)
 	if err != nil {
 		return err
+	}
+	if o := ev.DeleteOptions; o != nil && o.IgnoreStoreReadErrorWithClusterBreakingPotential != nil && *o.IgnoreStoreReadErrorWithClusterBreakingPotential {
+		at := field.NewPath("deleteOptions", "ignoreStoreReadErrorWithClusterBreakingPotential")
+		return apierrors.NewInvalid(evictionBody.GVK().GroupKind(), r.Name, field.ErrorList{field.Invalid(at, true, "can not be set for pod eviction, try after removing the option")})
 	}
 	if ev.DeleteOptions == nil {
 		ev.DeleteOptions = &metav1.DeleteOptions{}
@@ -66,7 +71,7 @@ func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 }
 
 // decodeEviction also takes the policy/v1beta1 form, which has the same fields.
-func decodeEviction(w http.ResponseWriter, body decode.Content, o request.WriteOptions) (*policyv1.Eviction, error) {
+func decodeEviction(w http.ResponseWriter, r *request.Request, body decode.Content, o request.WriteOptions) (*policyv1.Eviction, error) {
 	if body.Protobuf {
 		obj, err := decode.DecodeProtobuf(evictionBody, body.Data)
 		if err != nil {
@@ -82,7 +87,7 @@ func decodeEviction(w http.ResponseWriter, body decode.Content, o request.WriteO
 		}
 		return ev, nil
 	}
-	obj, err := decode.Decode(w, evictionBody, body.Data, o)
+	obj, err := decode.Decode(w, r, evictionBody, body.Data, o)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,8 @@ func (g *gateway) Read(req *http.Request) *request.Request {
 // HasHandler tells whether a request for a resource has a handler.
 func HasHandler(r *request.Request) bool {
 	h, err := resourceHandler(r)
-	return err == nil && h != nil
+	// There is a handler that refuses the watch of what can only be listed.
+	return err == nil && h != nil && (r.Verb != "watch" || r.Resource.Handlers["watch"] != nil)
 }
 
 // AddAction adds an action of one kind that a POST does.

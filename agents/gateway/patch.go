@@ -1,11 +1,11 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,7 +54,7 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 		if err != nil {
 			return nil, err
 		}
-		patched, notes, err := patchObject(r, r.Resource.Version, identity{current.Namespace, current.Name, strconv.FormatInt(current.Revision, 10)}, data, body, o)
+		patched, notes, err := patchObject(r, r.Resource.Version, identity{current.Namespace, current.Name}, data, body, o)
 		if err != nil {
 			return nil, err
 		}
@@ -67,13 +67,13 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 		}
 		return patched, g.nodes.Check(r, patched, current.Object())
 	}, opts)
-	if err != nil {
-		return err
-	}
 	if !o.Ignore {
 		encode.Warnings(w, append(twice, unknown...))
 	}
 	encode.Warnings(w, texts)
+	if err != nil {
+		return err
+	}
 	return encode.Item(w, r, http.StatusOK, item)
 }
 
@@ -103,35 +103,39 @@ func unsupportedPatch(v *schema.Version) error {
 }
 
 // identity is what a patch may not change.
-type identity struct{ namespace, name, resourceVersion string }
+type identity struct{ namespace, name string }
 
-// patchObject applies a patch to the object of version v whose JSON data is; notes are unknown fields that it set. A resourceVersion in
-// the patch must be the object's.
+// patchObject applies a patch to the object of version v whose JSON data is; notes are unknown fields that it set.
 func patchObject(r *request.Request, v *schema.Version, current identity, data, body []byte, o request.WriteOptions) (obj schema.Object, notes []string, err error) {
 	patched, err := patch.Apply(v, r.Header.Get("Content-Type"), data, body)
 	if err != nil {
 		return nil, nil, patchError(v, err)
 	}
-	obj, notes, err = schema.Decode(v, patched)
-	if err != nil {
+	if obj, notes, err = decodePatched(r, v, patched); err != nil {
 		return nil, nil, badPatch(body, err.Error())
 	}
 	if o.Strict && len(notes) > 0 {
 		return nil, nil, badPatch(body, decode.StrictText(notes))
 	}
 	switch {
-	case obj.GetName() == "":
+	case obj.GetName() == "", bytes.Contains(body, []byte("apiVersion")) && !v.IsUnstructured() && decode.Unversioned(patched):
+		// Kubernetes reads an object without apiVersion as one of its internal types, whose JSON has other names.
 		return nil, nil, decode.NoName(r)
 	case obj.GetName() != current.name:
 		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", obj.GetName(), r.Name))
-	case obj.GetNamespace() != "" && obj.GetNamespace() != current.namespace:
-		return nil, nil, apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
-	case obj.GetResourceVersion() != "" && obj.GetResourceVersion() != current.resourceVersion:
-		return nil, nil, apierrors.NewConflict(r.GR(), r.Name, errors.New(encode.Modified))
 	}
-	obj.SetNamespace(current.namespace)
-	obj.SetResourceVersion(current.resourceVersion)
-	return obj, notes, nil
+	return obj, notes, decode.PlaceObject(obj, current.namespace)
+}
+
+// decodePatched reads what a patch made.
+func decodePatched(r *request.Request, v *schema.Version, patched []byte) (obj schema.Object, notes []string, err error) {
+	if media, _, _ := decode.MediaType(r.Header.Get("Content-Type")); media == patch.Strategic {
+		return schema.DecodeMerged(v, patched)
+	}
+	if obj, notes, err = schema.Decode(v, patched); err != nil {
+		_, err = decode.Fault(r.Kinds, v, patched, err)
+	}
+	return obj, notes, err
 }
 
 // patchError words what package patch found.

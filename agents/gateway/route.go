@@ -5,8 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"gantry/agents/gateway/decode"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
+	"gantry/registry/selector"
 )
 
 // route finds what serves a request: a resource's handler with the shape its answer is to have, or a page.
@@ -21,7 +25,7 @@ func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Hand
 	if err != nil {
 		return nil, err
 	}
-	if text := r.Resource.Version.DeprecationWarning; text != "" {
+	if text := r.Resource.Version.DeprecationWarning; text != "" && routed(r) {
 		encode.Warning(w, text)
 	}
 	if r.Sub.IsStream() {
@@ -30,6 +34,15 @@ func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Hand
 	w.Header().Add("Vary", "Accept")
 	r.Shape, err = request.ResourceShape(r)
 	return h, err
+}
+
+// routed tells whether Kubernetes' router would let a request for a built-in kind through to its handler, by its media types.
+func routed(r *request.Request) bool {
+	if r.Method == http.MethodPatch {
+		media, _, err := decode.MediaType(r.Header.Get("Content-Type"))
+		return err == nil && slices.Contains(patchTypes, media)
+	}
+	return request.TakesOne(r)
 }
 
 // The verbs of a path, by what it names. Other methods are not allowed there.
@@ -77,7 +90,22 @@ func handlerOf(r *request.Request, handlers request.Handlers, verbs []string) (r
 	if h := handlers[r.Verb]; h != nil && (verbs == nil || slices.Contains(verbs, r.Verb)) {
 		return h, nil
 	}
+	if r.Verb == "watch" && verbs != nil && handlers["list"] != nil {
+		return noWatch, nil
+	}
 	return nil, request.MethodNotAllowed()
+}
+
+// noWatch answers to a watch of what can be listed and not watched.
+func noWatch(_ http.ResponseWriter, r *request.Request) error {
+	o, _, err := request.ReadWatchOptions(r.Query)
+	if err != nil {
+		return err
+	}
+	if _, err := selector.Parse(r.Kind, nil, r.Scope(), o.Labels, o.Fields); err != nil {
+		return apierrors.NewBadRequest(err.Error())
+	}
+	return apierrors.NewMethodNotSupported(r.GR(), "watch")
 }
 
 // page finds the handler of a path that names no resource.

@@ -29,7 +29,7 @@ func (g *gateway) updateScale(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	obj, err := decode.Version(w, r.Request, schema.ScaleBody, o)
+	obj, err := decode.Version(w, r, schema.ScaleBody, o)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (g *gateway) patchScale(w http.ResponseWriter, r *request.Request) error {
 		if err != nil {
 			return nil, err
 		}
-		patched, _, err := patchObject(r, schema.ScaleBody, identity{scale.Namespace, scale.Name, scale.ResourceVersion}, data, body, o)
+		patched, _, err := patchObject(r, schema.ScaleBody, identity{scale.Namespace, scale.Name}, data, body, o)
 		if err != nil {
 			return nil, err
 		}
@@ -91,9 +91,9 @@ func (g *gateway) setScale(w http.ResponseWriter, r *request.Request, o request.
 		}
 		return current, r.Kind.Scale().Set(current, scale.Spec.Replicas)
 	}, opts)
+	encode.Warnings(w, texts)
 	if err != nil {
 		return err
 	}
-	encode.Warnings(w, texts)
 	return encode.Object(w, r, http.StatusOK, r.Kind.Scale().Of(item.Object()))
 }

@@ -91,7 +91,7 @@ func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, er
 // ServeHTTP is the chain that every request goes through.
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	w := &responseWriter{ResponseWriter: rw, start: time.Now()}
-	r := &request.Request{Request: req, Query: req.URL.Query()}
+	r := &request.Request{Request: req, Query: req.URL.Query(), Kinds: g.resources.now().set}
 	r.Info = request.ParseInfo(req, r.Query, g.resources)
 	h := w.Header()
 	id := req.Header.Get("Audit-Id")

@@ -167,7 +167,7 @@ func TestWarnings(t *testing.T) {
 		{"created", "POST", pods, `{"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"img"}]}}`, "application/json", 201, []string{hostname}},
 		{"labelled", "PATCH", pods + "/a.b", `{"metadata":{"labels":{"x":"y"}}}`, "application/merge-patch+json", 200, nil},
 		{"field twice", "PATCH", pods + "/a.b", `{"metadata":{"labels":{"x":"y","x":"z"}}}`, "application/merge-patch+json", 200, []string{`299 - "duplicate field \"metadata.labels.x\""`}},
-		{"refused", "POST", pods, `{"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"img"}]}}`, "application/json", 409, nil},
+		{"refused", "POST", pods, `{"metadata":{"name":"a.b"},"spec":{"containers":[{"name":"c","image":"img"}]}}`, "application/json", 409, []string{hostname}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a := c.As(tt.method, tt.path, tt.body, "Content-Type: "+tt.kind)
@@ -179,4 +179,76 @@ func TestWarnings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCauses: what a rule of admission tells of its refusal is in the Status.
+func TestCauses(t *testing.T) {
+	c := gatewaytest.New(t)
+	for _, do := range []struct{ method, path, body string }{
+		{"POST", "/api/v1/namespaces", `{"metadata":{"name":"shop"}}`},
+		{"DELETE", "/api/v1/namespaces/shop", ""},
+	} {
+		if a := c.As(do.method, do.path, do.body); a.Code >= 300 {
+			t.Fatalf("%s %s: %d %s", do.method, do.path, a.Code, a.Body)
+		}
+	}
+	a := c.As("POST", "/api/v1/namespaces/shop/configmaps", cm)
+	want := `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"configmaps \"a\" is forbidden: unable to create new content in namespace shop because it is being terminated","reason":"Forbidden",` +
+		`"details":{"name":"a","kind":"configmaps","causes":[{"reason":"NamespaceTerminating","message":"namespace shop is being terminated","field":"metadata.namespace"}]},"code":403}`
+	if diff := cmp.Diff(want, a.Body); a.Code != 403 || diff != "" {
+		t.Errorf("code %d, body (-want +got):\n%s", a.Code, diff)
+	}
+}
+
+// TestEvictionAnswers compares what evictions answer with Kubernetes.
+func TestEvictionAnswers(t *testing.T) {
+	c := gatewaytest.New(t)
+	const ns = "/api/v1/namespaces/default/"
+	const budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets"
+	do := func(code int, method, path, body string) {
+		t.Helper()
+		if a := c.As(method, path, body, "Content-Type: "+map[bool]string{true: "application/merge-patch+json", false: "application/json"}[method == "PATCH"]); a.Code != code {
+			t.Fatalf("%s %s: %d %s", method, path, a.Code, a.Body)
+		}
+	}
+	for _, name := range []string{"p", "q"} {
+		do(201, "POST", ns+"pods", `{"metadata":{"name":"`+name+`","labels":{"app":"web"}},"spec":{"containers":[{"name":"c","image":"web:1"}]}}`)
+		do(201, "POST", ns+"pods/"+name+"/binding", `{"target":{"kind":"Node","name":"n1"}}`)
+		do(200, "PATCH", ns+"pods/"+name+"/status", `{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}`)
+	}
+	evict := func(name string, code int, want string, headers ...string) {
+		t.Helper()
+		a := c.As("POST", ns+"pods/"+name+"/eviction", `{"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"`+name+`"}}`)
+		if diff := cmp.Diff(want, a.Body); a.Code != code || diff != "" {
+			t.Errorf("%s: code %d, want %d; body (-want +got):\n%s", name, a.Code, code, diff)
+		}
+		if got := a.Header.Values("Retry-After"); strings.Join(got, "") != strings.Join(headers, "") {
+			t.Errorf("%s: Retry-After %q, want %q", name, got, headers)
+		}
+	}
+	refused := func(details string) string {
+		return `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Cannot evict pod as it would violate the pod's disruption budget.","reason":"TooManyRequests","details":{` + details + `},"code":429}`
+	}
+	do(201, "POST", budgets, `{"metadata":{"name":"web"},"spec":{"minAvailable":1,"selector":{"matchLabels":{"app":"web"}}}}`)
+	evict("p", 429, refused(`"causes":[{"reason":"DisruptionBudget","message":"The disruption budget web is still being processed by the server."}],"retryAfterSeconds":10`), "10")
+	status := func(s string) {
+		t.Helper()
+		do(200, "PATCH", budgets+"/web/status", `{"status":{"observedGeneration":1,"expectedPods":2,"currentHealthy":2,`+s+`}}`)
+	}
+	status(`"desiredHealthy":2,"disruptionsAllowed":0`)
+	evict("p", 429, refused(`"causes":[{"reason":"DisruptionBudget","message":"The disruption budget web needs 2 healthy pods and has 2 currently"}]`))
+	status(`"desiredHealthy":1,"disruptionsAllowed":1`)
+	evict("p", 201, `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201}`)
+	if a := c.As("GET", budgets+"/web", ""); !strings.Contains(a.Body, `"disruptedPods":{"p":"`) || !strings.Contains(a.Body, `"reason":"InsufficientPods"`) {
+		t.Errorf("the budget after an eviction: %s", a.Body)
+	}
+	if a := c.As("GET", ns+"pods/p", ""); !strings.Contains(a.Body, `"reason":"EvictionByEvictionAPI"`) || !strings.Contains(a.Body, `"deletionTimestamp"`) {
+		t.Errorf("the pod that is evicted: %s", a.Body)
+	}
+	if a := c.As("POST", ns+"pods/q/eviction", `{"metadata":{"name":"q"},"deleteOptions":{"ignoreStoreReadErrorWithClusterBreakingPotential":true}}`); a.Code != 422 ||
+		!strings.Contains(a.Body, `"message":"Eviction.policy \"q\" is invalid: deleteOptions.ignoreStoreReadErrorWithClusterBreakingPotential: Invalid value: true: can not be set for pod eviction, try after removing the option"`) {
+		t.Errorf("an option that evictions do not have: %d %s", a.Code, a.Body)
+	}
+	do(201, "POST", budgets, `{"metadata":{"name":"more"},"spec":{"minAvailable":1,"selector":{}}}`)
+	evict("q", 500, `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.","code":500}`)
 }

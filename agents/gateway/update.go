@@ -62,10 +62,10 @@ func (g *gateway) update(w http.ResponseWriter, r *request.Request) error {
 	opts.ResourceVersion, opts.Decoded, opts.Warn = match, true, encode.CollectWarnings(&texts)
 	created := g.createOnUpdate(r, obj, &opts)
 	item, err := g.reg.Update(r.Context(), r.Kind, obj, opts)
+	encode.Warnings(w, texts)
 	if err != nil {
 		return err
 	}
-	encode.Warnings(w, texts)
 	code := http.StatusOK
 	if created != nil && *created {
 		code = http.StatusCreated

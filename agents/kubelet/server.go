@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ func (k *kubelet) serve(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	h, err := server.New(server.Config{Pods: (*podIndex)(k), Engine: k.engine, Health: k.cfg.Health, Log: k.log})
+	h, err := server.New(server.Config{Pods: (*podIndex)(k), Engine: k.engine, Health: k.cfg.Health, LogDir: k.cfg.logDir(), Settings: k.cfg.settings(), Log: k.log})
 	if err != nil {
 		return fmt.Errorf("making the node's server: %w", err)
 	}
@@ -49,6 +50,27 @@ func (k *kubelet) serve(ctx context.Context) error {
 		},
 	}
 	return daemon.ServeHTTP(ctx, s, l)
+}
+
+// logDir is LogDir, or "" where there is none.
+func (c *Config) logDir() string {
+	if c.LogDir == noLinks {
+		return ""
+	}
+	return c.LogDir
+}
+
+func (c *Config) settings() server.Settings {
+	s := server.Settings{
+		Address: c.Address.Addr().String(), Port: c.Address.Port(), MaxPods: c.MaxPods, ClusterDomain: c.ClusterDomain, AllowedUnsafeSysctls: c.AllowedUnsafeSysctls,
+	}
+	for _, a := range c.ClusterDNS {
+		s.ClusterDNS = append(s.ClusterDNS, a.String())
+	}
+	if dir := c.logDir(); dir != "" {
+		s.PodLogsDir = filepath.Join(dir, "pods")
+	}
+	return s
 }
 
 // podIndex answers the server's questions from what the workers last saw.

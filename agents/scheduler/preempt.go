@@ -23,7 +23,13 @@ type eviction struct {
 	victims []corev1.ObjectReference
 }
 
-// preempt chooses the node where the fewest and least important pods have to be evicted for p, and sets why.preemption where there is none.
+// victims are the pods that have to be evicted from a node, the most important first, and how many of them violate a disruption budget.
+type victims struct {
+	pods       []*pod
+	violations int
+}
+
+// preempt chooses the node where the fewest budgets are violated, and the fewest and least important pods have to be evicted for p, and sets why.preemption where there is none.
 // A pod whose former victims are still terminating waits for them.
 func (s *schedulingState) preempt(p *pod, why *framework.Explanation) (e eviction) {
 	sig := p.Signature
@@ -37,12 +43,12 @@ func (s *schedulingState) preempt(p *pod, why *framework.Explanation) (e evictio
 		why.Preemption = "not eligible due to a terminating pod on the nominated node."
 		return eviction{}
 	}
-	var best []*pod
+	var best victims
 	var chosen *framework.NodeInfo
 	for _, n := range s.cluster.NodeList {
-		victims := s.victimsOn(sig, n)
-		if victims != nil && (best == nil || lessDisruptive(victims, best)) {
-			best, chosen = victims, n
+		v := s.victimsOn(sig, n)
+		if v.pods != nil && (best.pods == nil || lessDisruptive(v, best)) {
+			best, chosen = v, n
 		}
 	}
 	if chosen == nil {
@@ -51,7 +57,7 @@ func (s *schedulingState) preempt(p *pod, why *framework.Explanation) (e evictio
 		return eviction{}
 	}
 	e = eviction{pod: p.object, by: p, node: chosen.Name}
-	for _, v := range best {
+	for _, v := range best.pods {
 		e.victims = append(e.victims, v.ref())
 		v.evicting = true
 		s.cluster.SetTerminating(&v.PodInfo, true) // they are no victims for other pods
@@ -98,9 +104,9 @@ func (s *schedulingState) waitsForVictims(p *pod) bool {
 	return false
 }
 
-// victimsOn returns the pods of lower priority that have to be evicted from n for a pod of sig: as few as possible, the least important.
-// nil: evicting all of them would not help. Only the filters that look at the node alone are evaluated without the victims.
-func (s *schedulingState) victimsOn(sig *framework.PodSignature, n *framework.NodeInfo) []*pod {
+// victimsOn returns the pods of lower priority that have to be evicted from n for a pod of sig: as few as possible, the least important,
+// and those that violate no budget rather than others. None: evicting all of them would not help. Only the filters that look at the node alone are evaluated without the victims.
+func (s *schedulingState) victimsOn(sig *framework.PodSignature, n *framework.NodeInfo) victims {
 	var lower []*pod
 	for _, p := range n.Pods {
 		if p.Signature.Priority < sig.Priority && !p.Terminating {
@@ -109,7 +115,7 @@ func (s *schedulingState) victimsOn(sig *framework.PodSignature, n *framework.No
 	}
 	state := s.cluster.PreFilter(sig)
 	if r := state.NodeRejection(n); len(lower) == 0 || r.Reasons == nil || r.Unresolvable {
-		return nil
+		return victims{}
 	}
 	rest := n.Clone()
 	for _, p := range lower {
@@ -119,24 +125,38 @@ func (s *schedulingState) victimsOn(sig *framework.PodSignature, n *framework.No
 		return state.FilterNode(rest).Reasons == nil && state.FilterClusterWide(n).Reasons == nil
 	}
 	if !fits() {
-		return nil
+		return victims{}
 	}
-	slices.SortFunc(lower, func(a, b *pod) int {
-		return cmp.Or(cmp.Compare(b.Signature.Priority, a.Signature.Priority), cmp.Compare(a.arrival, b.arrival))
+	slices.SortFunc(lower, byImportance)
+	violating := s.violating(lower)
+	// Pods that are spared first are spared rather.
+	slices.SortStableFunc(lower, func(a, b *pod) int {
+		switch {
+		case violating[a] == violating[b]:
+			return 0
+		case violating[a]:
+			return -1
+		}
+		return 1
 	})
-	var victims []*pod
+	var v victims
 	for _, p := range lower {
 		rest.Add(&p.PodInfo)
-		if !fits() {
-			rest.Remove(&p.PodInfo)
-			victims = append(victims, p)
+		if fits() {
+			continue
+		}
+		rest.Remove(&p.PodInfo)
+		v.pods = append(v.pods, p)
+		if violating[p] {
+			v.violations++
 		}
 	}
-	return victims
+	slices.SortFunc(v.pods, byImportance)
+	return v
 }
 
-// lessDisruptive returns whether a is better to evict than b: by the highest priority, then the sum of priorities, then the number.
-func lessDisruptive(a, b []*pod) bool {
+// lessDisruptive returns whether a is better to evict than b: by the budgets violated, then the highest priority, then the sum of priorities, then the number.
+func lessDisruptive(a, b victims) bool {
 	sum := func(pods []*pod) (s int64) {
 		for _, p := range pods {
 			s += int64(p.Signature.Priority) + 1<<31
@@ -144,9 +164,10 @@ func lessDisruptive(a, b []*pod) bool {
 		return s
 	}
 	return cmp.Or(
-		cmp.Compare(a[0].Signature.Priority, b[0].Signature.Priority),
-		cmp.Compare(sum(a), sum(b)),
-		cmp.Compare(len(a), len(b)),
+		cmp.Compare(a.violations, b.violations),
+		cmp.Compare(a.pods[0].Signature.Priority, b.pods[0].Signature.Priority),
+		cmp.Compare(sum(a.pods), sum(b.pods)),
+		cmp.Compare(len(a.pods), len(b.pods)),
 	) < 0
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry"
@@ -228,4 +229,65 @@ func TestRunExplainsInTheEnd(t *testing.T) {
 	etcd.awaitRefused(t, 1)
 	etcd.key.Store(nil)
 	c.await(t, "explained", func(p *corev1.Pod) bool { return len(p.Status.Conditions) > 0 }, "big")
+}
+
+// TestPreemptionSparesBudgets: a node, and of a node the pods, whose eviction violates no disruption budget are preferred; where there are
+// none, budgets are violated.
+func TestPreemptionSparesBudgets(t *testing.T) {
+	budgetOf := func(app string, allowed int32, disrupted ...string) *policyv1.PodDisruptionBudget {
+		b := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: app}}
+		b.Spec.Selector = matching("app", app)
+		b.Status.DisruptionsAllowed = allowed
+		for _, name := range disrupted {
+			b.Status.DisruptedPods = map[string]metav1.Time{name: {}}
+		}
+		return b
+	}
+	victim := func(name, app, node, cpu string, p int32) *corev1.Pod {
+		return aPod(name, podLabel("app", app), requests("cpu", cpu), priority(p), on(node))
+	}
+	half := []*corev1.Pod{victim("a", "web", "n1", "2", 1), victim("b", "db", "n1", "2", 5)}
+	for _, tt := range []struct {
+		name    string
+		nodes   int
+		pods    []*corev1.Pod
+		budgets []*policyv1.PodDisruptionBudget
+		want    string
+	}{
+		{"no budgets", 1, half, nil, "a"},
+		{"one pod has a budget", 1, half, []*policyv1.PodDisruptionBudget{budgetOf("web", 0)}, "b"},
+		{"the budget allows it", 1, half, []*policyv1.PodDisruptionBudget{budgetOf("web", 1)}, "a"},
+		{"the budget has paid for it", 1, half, []*policyv1.PodDisruptionBudget{budgetOf("web", 0, "a")}, "a"},
+		{"both have budgets", 1, half, []*policyv1.PodDisruptionBudget{budgetOf("web", 0), budgetOf("db", 0)}, "a"},
+		{"a budget of another namespace", 1, half, []*policyv1.PodDisruptionBudget{func() *policyv1.PodDisruptionBudget {
+			b := budgetOf("web", 0)
+			b.Namespace = "other"
+			return b
+		}()}, "a"},
+		{"a node without budgets", 2, []*corev1.Pod{victim("a", "web", "n1", "4", 1), victim("b", "db", "n2", "4", 5)}, []*policyv1.PodDisruptionBudget{budgetOf("web", 0)}, "b"},
+		{"two of one budget on a node", 2, []*corev1.Pod{victim("a", "web", "n1", "3", 1), victim("c", "web", "n1", "1", 1), victim("b", "db", "n2", "4", 5)},
+			[]*policyv1.PodDisruptionBudget{budgetOf("web", 1)}, "b"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newTestState(plainNodes(tt.nodes), tt.pods...)
+			for _, b := range tt.budgets {
+				s.setBudget(b.Namespace, b.Name, b)
+			}
+			need := "2"
+			if tt.nodes > 1 {
+				need = "4"
+			}
+			s.setPod(aPod("high", requests("cpu", need), priority(10)), start)
+			d := mustScheduleOne(t, s, start)
+			if len(d.evict.victims) != 1 || d.evict.victims[0].Name != tt.want {
+				t.Errorf("eviction %+v, want %s", d.evict, tt.want)
+			}
+			for _, b := range tt.budgets {
+				s.setBudget(b.Namespace, b.Name, nil)
+			}
+			if len(s.budgets) > 0 {
+				t.Errorf("%d namespaces have budgets after all were deleted", len(s.budgets))
+			}
+		})
+	}
 }

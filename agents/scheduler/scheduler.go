@@ -18,6 +18,7 @@ import (
 	"gantry/registry/safely"
 	"gantry/schema"
 	"gantry/schema/core"
+	"gantry/schema/policy"
 )
 
 // Run schedules pods while this process is the leader, until ctx is done.
@@ -93,6 +94,9 @@ func (l *leader) run(ctx context.Context) error {
 	g.Go(func() error { return l.follow(ctx, core.Node, l.nodeChanged) })
 	g.Go(func() error { return l.follow(ctx, core.Namespace, l.namespaceChanged) })
 	g.Go(func() error { return l.follow(ctx, core.Pod, l.podChanged) })
+	g.Go(func() error {
+		return l.follow(ctx, policy.PodDisruptionBudget, func(c registry.Change, _ time.Time) { l.budgetChanged(c) })
+	})
 	g.Go(func() error { return l.followOtherKinds(ctx) })
 	g.Go(func() error { return safely.Keep(ctx, l.log, "writing events", l.recorder.Run) })
 	g.Go(func() error { l.bindQueue.runWorkers(ctx, l.log, "binding", bindWorkers, l.bind); return nil })

@@ -20,13 +20,14 @@ import (
 type schedulingState struct {
 	schedulerName string
 	cluster       *framework.ClusterState
-	pods          map[string]*pod // by key
+	pods          map[string]*pod              // by key
+	budgets       map[string]map[string]budget // by namespace and name
 	queue         *queue
 	arrivals      int64
 }
 
 func newSchedulingState(schedulerName string, set *framework.PluginSet) *schedulingState {
-	return &schedulingState{schedulerName: schedulerName, cluster: framework.NewClusterState(set), pods: map[string]*pod{}, queue: newQueue()}
+	return &schedulingState{schedulerName: schedulerName, cluster: framework.NewClusterState(set), pods: map[string]*pod{}, budgets: map[string]map[string]budget{}, queue: newQueue()}
 }
 
 // SetNamespace sets a namespace's labels; nil: it was deleted.

@@ -45,7 +45,7 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
-			RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens,
+			RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers,
 		})
 	case "network":
 		return network.Run(ctx, network.Config{

@@ -63,6 +63,9 @@ type Config struct {
 	// ClusterCIDR is the pods' range, ServiceCIDR that of cluster IPs.
 	ClusterCIDR, ServiceCIDR string
 
+	// Controllers says which of the controllers run; see controllers.Config.
+	Controllers []string
+
 	// HealthzAddress serves /healthz, /readyz and /metrics of this process; "": nowhere (the gateway serves them).
 	HealthzAddress string
 

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -75,14 +77,31 @@ printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
 
 // rootPackages are the tools that tests call in agnhost and its like.
 var rootPackages = []string{
-	"bash", "curl", "dnsutils", "netcat-openbsd", "iproute2", "iputils-ping", "nginx-light", "procps", "util-linux", "conntrack", "e2fsprogs", "perl",
+	"bash", "curl", "dnsutils", "netcat-openbsd", "net-tools", "iproute2", "iputils-ping", "nginx-light", "procps", "util-linux", "conntrack", "e2fsprogs", "perl",
+}
+
+// versionLabel has what an image was made from: see testImage.version.
+const versionLabel = "io.gantry.conformance"
+
+// version is short for what the image is made from.
+func (i testImage) version() string {
+	return fmt.Sprintf("%.6x", sha256.Sum256(fmt.Append(nil, i.fill, i.changes, rootPackages)))
+}
+
+// made returns whether the engine has the image, made from the same as now.
+func (i testImage) made(ctx context.Context) bool {
+	for _, n := range i.names {
+		out, err := command(ctx, "docker", "image", "inspect", "--format", `{{index .Config.Labels "`+versionLabel+`"}}`, n).Output()
+		if err != nil || strings.TrimSpace(string(out)) != i.version() {
+			return false
+		}
+	}
+	return true
 }
 
 // makeImages makes those images that the engine lacks.
 func (r *run) makeImages(ctx context.Context) error {
-	missing := slices.DeleteFunc(slices.Clone(testImages), func(i testImage) bool {
-		return !slices.ContainsFunc(i.names, func(n string) bool { return command(ctx, "docker", "image", "inspect", n).Run() != nil })
-	})
+	missing := slices.DeleteFunc(slices.Clone(testImages), func(i testImage) bool { return i.made(ctx) })
 	if len(missing) == 0 {
 		return nil
 	}
@@ -106,7 +125,7 @@ func (r *run) makeImage(ctx context.Context, i testImage, debian string) error {
 	}
 	defer os.RemoveAll(root)
 	args := ""
-	for _, c := range i.changes {
+	for _, c := range append(slices.Clone(i.changes), "LABEL "+versionLabel+"="+i.version()) {
 		args += " --change " + quote(c)
 	}
 	script := "set -e\n" + i.fill + "\nchmod 755 \"$root\"; tar -C \"$root\" -c . | docker import" + args + " - " + quote(i.names[0]) + "\n"
@@ -122,8 +141,9 @@ func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + 
 
 // debianRoot is a small Debian with rootPackages, made once.
 func (r *run) debianRoot(ctx context.Context) (string, error) {
-	root := filepath.Join(r.bin, "debian")
-	if _, err := os.Stat(filepath.Join(root, "usr/sbin/nginx")); err == nil {
+	root, packages := filepath.Join(r.bin, "debian"), strings.Join(rootPackages, ",")
+	list := root + ".packages" // written when root is complete
+	if has, err := os.ReadFile(list); err == nil && string(has) == packages {
 		return root, nil
 	}
 	for _, need := range []struct{ program, pkg string }{{"debootstrap", "debootstrap"}, {"busybox", "busybox-static"}, {"bash-static", "bash-static"}} {
@@ -135,8 +155,11 @@ func (r *run) debianRoot(ctx context.Context) (string, error) {
 		}
 	}
 	say("making a Debian root")
-	if err := os.RemoveAll(root); err != nil {
+	if err := errors.Join(os.RemoveAll(root), os.RemoveAll(list)); err != nil {
 		return "", err
 	}
-	return root, loud(command(ctx, "debootstrap", "--variant=minbase", "--include="+strings.Join(rootPackages, ","), "bookworm", root))
+	if err := loud(command(ctx, "debootstrap", "--variant=minbase", "--include="+packages, "bookworm", root)); err != nil {
+		return "", err
+	}
+	return root, os.WriteFile(list, []byte(packages), 0o644)
 }

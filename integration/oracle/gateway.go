@@ -16,13 +16,16 @@ type plane struct {
 
 const serviceRange = "10.96.0.0/16"
 
-// startGateway starts the gateway alone: no controllers, no node.
+// controllers are those whose work kube-apiserver does by itself.
+const controllers = "flowschema,apiserviceregistration,apiserviceavailability"
+
+// startGateway starts the gateway with the controllers that are a part of kube-apiserver: no others, no node.
 func startGateway(binary, dir string) (*plane, error) {
 	ports, err := freePorts(2)
 	if err != nil {
 		return nil, err
 	}
-	p, err := startProcess(dir+"-log", binary, "up", "--agents", "gateway", "--data-dir", dir, "--node-name", "oracle",
+	p, err := startProcess(dir+"-log", binary, "up", "--agents", "gateway,controllers", "--controllers", controllers, "--data-dir", dir, "--node-name", "oracle",
 		"--bind-address", "127.0.0.1", "--secure-port", ports[0], "--etcd-port", ports[1], "--service-cluster-ip-range", serviceRange)
 	if err != nil {
 		return nil, err

@@ -65,7 +65,32 @@ func (p *pair) send(ctx context.Context, c testCase) ([]result, error) {
 			return nil, err
 		}
 	}
+	if p.kind.hasController() && c.method != "GET" && !strings.Contains(c.path, "dryRun") {
+		if err := p.settle(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return []result{{kind: p.kind, id: c.id, request: shown, differences: compare(answers[0], answers[1]), code: answers[0].code, took: time.Since(began)}}, ctx.Err()
+}
+
+// hasController tells whether controllers on both sides write the kind's status soon after it is made.
+func (k *kind) hasController() bool { return k.plural == "flowschemas" || k.plural == "apiservices" }
+
+// settle waits until controllers have written the status of the object on both sides, where it is there. It waits for a second: kube-apiserver
+// writes the status of one flow schema a few times a minute only.
+func (p *pair) settle(ctx context.Context) error {
+	for _, side := range p.sides() {
+		for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+			res, err := side.do(ctx, request{method: "GET", path: p.one()})
+			if err != nil {
+				return err
+			}
+			if res.code != http.StatusOK || strings.Contains(string(res.body), `"lastTransitionTime"`) {
+				break
+			}
+		}
+	}
+	return nil
 }
 
 // fill makes the request of a case for a side.

@@ -51,6 +51,10 @@ func (o objects) List(_ context.Context, _, plural, namespace string) (out []sch
 	return out, nil
 }
 
+func (o objects) ListLatest(ctx context.Context, group, plural, namespace string) ([]schema.Object, error) {
+	return o.List(ctx, group, plural, namespace)
+}
+
 func (o objects) Get(_ context.Context, key admit.Key) (admit.KV, error) {
 	return admit.KV{Key: key}, nil
 }

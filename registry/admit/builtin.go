@@ -58,6 +58,10 @@ func BuiltIn() Rules {
 			Wants: wantsAdminAccess, Validate: checkAdminAccess,
 		},
 		{
+			Name: "PodEviction", Doc: "a pod is evicted where its disruption budget allows it; Kubernetes has this rule in the subresource itself",
+			Wants: wantsEviction, Validate: spendBudget,
+		},
+		{
 			Name: ResourceQuota, Doc: "what a namespace's quotas limit is not exceeded, and is counted with each object",
 			Within: "resourcequotas", Wants: wantsQuota, Validate: countUsage,
 		},

@@ -44,15 +44,16 @@ func (k Key) String() string { return k.path }
 // Companion is a key that the write's transaction compares, and may change, besides the object's.
 type Companion struct {
 	Key      string
-	Revision int64        // that the key must have; 0: it must not exist
-	Kind     *schema.Kind // of an object, which is compared only; nil: it is a key of the rule's own
-	Value    []byte       // is put; nil: nothing is
-	Remove   bool         // the key is deleted
+	Revision int64         // that the key must have; 0: it must not exist
+	Kind     *schema.Kind  // of an object; nil: it is a key of the rule's own
+	Object   schema.Object // replaces the object; nil: that is compared only
+	Value    []byte        // is put to a key of the rule's own; nil: nothing is
+	Remove   bool          // the key is deleted
 	by       ruleCall
 }
 
 // Changes tells that the companion is written and not only compared.
-func (c *Companion) Changes() bool { return c.Value != nil || c.Remove }
+func (c *Companion) Changes() bool { return c.Value != nil || c.Object != nil || c.Remove }
 
 // Companions are what the rules have added so far; read-only.
 func (q *Request) Companions() []Companion { return q.companions }
@@ -62,6 +63,16 @@ func (q *Request) Hold(f Found) {
 	if f.Kind != nil {
 		q.add(Companion{Key: f.Key, Revision: f.Revision, Kind: f.Kind})
 	}
+}
+
+// PutObject is Hold, and replaces the object in the transaction of the write, of which it must have another kind: two objects of a kind never
+// change in one transaction. It is stored as it is.
+func (q *Request) PutObject(f Found, obj schema.Object) error {
+	if f.Kind == nil || f.Revision == 0 || f.Kind == q.Kind {
+		return fmt.Errorf("changing %s: it does not exist, or is of the kind that is written", f.Key)
+	}
+	q.add(Companion{Key: f.Key, Revision: f.Revision, Kind: f.Kind, Object: obj})
+	return nil
 }
 
 // Expect makes the write's transaction compare a key: it must be unchanged.

@@ -24,7 +24,7 @@
 // and does not panic whatever the objects hold. It may be called several times for one write, as a write starts again after a conflict.
 // Wants spares a write all cost of the rules that do not concern it, Within that of rules for namespaces that have some object.
 //
-// A rule refuses with Denied (403), Missing (404) or Invalid (422); any other error says that it could not decide.
+// A rule refuses with Denied (403), Missing (404), Invalid (422), TooMany (429) or Misconfigured (500); any other error says that it could not decide.
 // Request.Warn and Request.Annotate add warnings for the client and annotations for the audit.
 //
 // # Companions
@@ -35,7 +35,8 @@
 // called again, in the same phase, on the current state; what it added before is dropped. It must not change the object then, which
 // has been validated. After a bounded number of times the write is refused (429).
 //
-// Companions are no API objects: with those, two objects of a type could change in one transaction. A write that changes nothing, and
+// Request.PutObject changes an object of another kind, as an eviction does with the pod's disruption budget: two objects of one kind must not
+// change in one transaction. Other companions are no API objects. A write that changes nothing, and
 // a dry run, have no transaction. Not every deletion is a DELETE: a rule that counts objects checks Request.Removes. A full etcd
 // takes deletions only: then an object is removed and the rules' keys stay as they are.
 package admit

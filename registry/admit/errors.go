@@ -2,6 +2,7 @@ package admit
 
 import (
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -18,6 +19,21 @@ func (d *Denied) Error() string { return d.Reason }
 func denied(format string, args ...any) error {
 	return &Denied{Reason: fmt.Sprintf(format, args...)}
 }
+
+// TooMany is a refusal that may be none later: 429 Too Many Requests.
+type TooMany struct {
+	Reason string
+	Causes []metav1.StatusCause
+	// RetryAfter is when; 0 does not tell.
+	RetryAfter time.Duration
+}
+
+func (t *TooMany) Error() string { return t.Reason }
+
+// Misconfigured is a write that other objects leave without an answer until they are changed: 500.
+type Misconfigured struct{ Reason string }
+
+func (m *Misconfigured) Error() string { return m.Reason }
 
 // Missing is an object that the write needs and that does not exist: 404 Not Found, about that object.
 type Missing struct{ Group, Resource, Kind, Name string }

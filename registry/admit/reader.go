@@ -18,6 +18,8 @@ type Reader interface {
 	Latest(ctx context.Context, group, plural, namespace, name string) (Found, error)
 	// List returns the objects of a namespace, or all ("") of a kind, in the order of their names; the state may be old.
 	List(ctx context.Context, group, plural, namespace string) ([]schema.Object, error)
+	// ListLatest is List with the store's state.
+	ListLatest(ctx context.Context, group, plural, namespace string) ([]schema.Object, error)
 	// Get returns the value of one of the rule's keys; its state may be old.
 	Get(ctx context.Context, key Key) (KV, error)
 	// Refresh makes Get read the store from now on. It returns whether a state that Get returned before could be old.

@@ -19,7 +19,7 @@ type Rule struct {
 	Mutate, Validate Func
 }
 
-// Func is a rule in one phase. It returns *Denied, *Missing or *Invalid to refuse the write, any other error where it cannot decide, and nil to
+// Func is a rule in one phase. It returns *Denied, *Missing, *Invalid, *TooMany or *Misconfigured to refuse the write, any other error where it cannot decide, and nil to
 // allow it.
 type Func func(ctx context.Context, read Reader, q *Request) error
 

@@ -173,7 +173,7 @@ func TestMetadataOfJobsIsCheckedTwice(t *testing.T) {
 		subresource string
 		want        []string
 	}{
-		{"", []string{"metadata.finalizers[0]", "metadata.generateName", "metadata.finalizers[0]"}},
+		{"", []string{"metadata.generateName", "metadata.finalizers[0]", "metadata.finalizers[0]"}},
 		{"status", []string{"metadata.finalizers[0]"}},
 	} {
 		_, err := r.Modify(ctx, batch.Job, "default", "a", func(o schema.Object) (schema.Object, error) {

@@ -71,7 +71,10 @@ func (s *Selector) checkFields(k *schema.Kind, v *schema.Version) error {
 		if known || req.Field == "metadata.name" || namespace {
 			continue
 		}
-		if len(v.Fields) > 0 {
+		switch {
+		case v.UnknownField != "":
+			return fmt.Errorf(v.UnknownField, req.Field)
+		case len(v.Fields) > 0:
 			return fmt.Errorf("field label not supported: %s", req.Field)
 		}
 		return fmt.Errorf("%q is not a known field selector: only %q, %q", req.Field, "metadata.name", "metadata.namespace")

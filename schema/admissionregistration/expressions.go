@@ -13,6 +13,7 @@ import (
 // expressions checks that the CEL expressions of one object compile.
 type expressions struct {
 	errs     *check.Errors
+	budget   *cel.Budget
 	compiler *cel.Admission
 	params   bool // the expressions may use parameters
 }
@@ -66,7 +67,8 @@ const maxConditions = 64
 
 // checkConditions checks that conditions compile, without variables, and their names, each there once.
 func (e *expressions) checkConditions(list []admissionv1.MatchCondition, p *field.Path) {
-	f, plain := e.errs, expressions{errs: e.errs, params: e.params, compiler: &cel.Admission{}}
+	f, plain := e.errs, *e
+	plain.compiler = cel.NewAdmission(e.budget, false)
 	if len(list) > maxConditions {
 		f.Add(field.TooMany(p, len(list), maxConditions))
 	}

@@ -75,10 +75,8 @@ func policyKind[T any, P object[T]](name, plural string, newList func() runtime.
 		validate: func(p, old P) field.ErrorList {
 			var f check.Errors
 			s := spec(p)
-			e := expressions{errs: &f, params: s.params != nil, compiler: &cel.Admission{}}
-			if s.mutates || len(s.variables) > 0 {
-				e.compiler = cel.WithVariables()
-			}
+			budget := &cel.Budget{}
+			e := expressions{errs: &f, params: s.params != nil, budget: budget, compiler: cel.NewAdmission(budget, s.mutates || len(s.variables) > 0)}
 			checkPolicy(&f, s)
 			if old == nil || !sameConditions(s, spec(old)) {
 				e.checkConditions(s.conditions, specPath.Child("matchConditions"))

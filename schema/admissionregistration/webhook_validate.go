@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/schema/cel"
 	"gantry/schema/internal/check"
 )
 
@@ -65,10 +66,10 @@ func isReviewVersion(v string) bool { return slices.Contains(reviewVersions, v) 
 
 func checkWebhooks(hooks []webhook, e exceptions) field.ErrorList {
 	var f check.Errors
-	names := map[string]bool{}
+	budget, names := &cel.Budget{}, map[string]bool{}
 	for i := range hooks {
 		h, p := &hooks[i], field.NewPath("webhooks").Index(i)
-		checkWebhook(&f, h, e, p)
+		checkWebhook(&f, h, e, budget, p)
 		checkReviewVersions(&f, h.AdmissionReviewVersions, e, p.Child("admissionReviewVersions"))
 		if !e.sameNames && h.Name != "" && names[h.Name] {
 			f.Duplicate(p.Child("name"), h.Name)
@@ -84,7 +85,7 @@ func checkWebhooks(hooks []webhook, e exceptions) field.ErrorList {
 //   - side effects are none, or none on a dry run, and told; the timeout is 1 to 30 seconds;
 //   - there is either a URL or a service, a valid one;
 //   - match conditions are valid.
-func checkWebhook(f *check.Errors, h *webhook, e exceptions, p *field.Path) {
+func checkWebhook(f *check.Errors, h *webhook, e exceptions, budget *cel.Budget, p *field.Path) {
 	f.Add(validation.IsFullyQualifiedName(p.Child("name"), h.Name)...)
 	for i := range h.Rules {
 		checkRule(f, &h.Rules[i], p.Child("rules").Index(i))
@@ -106,8 +107,8 @@ func checkWebhook(f *check.Errors, h *webhook, e exceptions, p *field.Path) {
 	}
 	checkClient(f, &h.ClientConfig, p.Child("clientConfig"))
 	if !e.conditions {
-		e := expressions{errs: f}
-		e.checkConditions(h.MatchConditions, p.Child("matchConditions"))
+		expressions := expressions{errs: f, budget: budget}
+		expressions.checkConditions(h.MatchConditions, p.Child("matchConditions"))
 	}
 }
 

@@ -22,6 +22,7 @@ func TestErrors(t *testing.T) {
 	checktest.Create(t, APIService, metrics, []checktest.Case[*service]{
 		{Name: "good"},
 		{Name: "name", In: func(s *service) { s.Name = "x" }, Want: []string{"metadata.name: Invalid value: \"x\": must be `spec.version+\".\"+spec.group`: \"v1beta1.metrics.k8s.io\""}},
+		{Name: "generateName", In: func(s *service) { s.GenerateName = "x" }, Want: []string{"metadata.generateName: Invalid value: \"x\": must be `spec.version+\".\"+spec.group`: \"v1beta1.metrics.k8s.io\""}},
 		{Name: "spec", In: func(s *service) {
 			s.Name, s.Spec = "V1.", registrationv1.APIServiceSpec{Version: "V1", VersionPriority: 1001, CABundle: []byte("x"), InsecureSkipTLSVerify: true}
 		}, Want: []string{

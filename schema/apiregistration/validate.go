@@ -21,9 +21,8 @@ var specPath = field.NewPath("spec")
 func validate(s *service) field.ErrorList {
 	var f check.Errors
 	spec := &s.Spec
-	if name := spec.Version + "." + spec.Group; s.Name != "" && s.Name != name && len(content.IsPathSegmentName(s.Name)) == 0 {
-		f.Invalid(field.NewPath("metadata", "name"), s.Name, fmt.Sprintf("must be `spec.version+\".\"+spec.group`: %q", name))
-	}
+	checkName(&f, s.GenerateName, spec, field.NewPath("metadata", "generateName"))
+	checkName(&f, s.Name, spec, field.NewPath("metadata", "name"))
 	if spec.Group == "" && spec.Version != "v1" {
 		f.Required(specPath.Child("group"), "only v1 may have an empty group and it better be legacy kube")
 	}
@@ -52,6 +51,13 @@ func validate(s *service) field.ErrorList {
 		f.Invalid(insecure, true, "may not be true if caBundle is present")
 	}
 	return f.List
+}
+
+// checkName also requires that of a generateName, as Kubernetes does.
+func checkName(f *check.Errors, is string, spec *registrationv1.APIServiceSpec, p *field.Path) {
+	if name := spec.Version + "." + spec.Group; is != "" && is != name && len(content.IsPathSegmentName(is)) == 0 {
+		f.Invalid(p, is, fmt.Sprintf("must be `spec.version+\".\"+spec.group`: %q", name))
+	}
 }
 
 func checkService(f *check.Errors, r *registrationv1.ServiceReference, p *field.Path) {

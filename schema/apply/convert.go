@@ -79,7 +79,7 @@ func decode(v *schema.Version, u *unstructured.Unstructured) (schema.Object, err
 	if err != nil {
 		return nil, err
 	}
-	obj, _, err := schema.Decode(v, data)
+	obj, _, err := schema.DecodeMerged(v, data)
 	if err != nil {
 		return nil, fmt.Errorf("unable to convert unstructured object to %s: %w", v.GVK(), err)
 	}

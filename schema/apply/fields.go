@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
@@ -26,8 +27,12 @@ func filterOf(k *schema.Kind, subresource string) fieldpath.Filter {
 	s := k.Subresource(subresource)
 	switch {
 	case subresource == "":
+		resets := k.Resets
 		if s := k.Subresource("status"); s != nil && s.IsPart() {
-			return excluding([]string{"status"})
+			resets = append(slices.Clip(resets), "status")
+		}
+		if len(resets) > 0 {
+			return excluding(resets)
 		}
 	case s == nil:
 	case len(s.Writes) > 0:

@@ -141,9 +141,6 @@ func TestScale(t *testing.T) {
 	if spec, _, selector := ReplicaSet.Scale().Get(rs); spec != 0 || selector != "" {
 		t.Errorf("of nothing: %d, %q", spec, selector)
 	}
-	if f := ReplicaSet.Fields[0]; f.Path != "status.replicas" || f.Value(rs) != "0" {
-		t.Errorf("%s = %q", f.Path, f.Value(rs))
-	}
 }
 
 func TestStatusErrors(t *testing.T) {

@@ -1,8 +1,6 @@
 package apps
 
 import (
-	"strconv"
-
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
@@ -20,7 +18,6 @@ var ReplicaSet = &schema.Kind{
 		NewList: func() runtime.Object { return &appsv1.ReplicaSetList{} },
 		Columns: replicaSetColumns, Row: replicaSetRow,
 		Default: schema.Preparation(defaultReplicaSet),
-		Fields:  replicaSetFields,
 	},
 	Plural: "replicasets", Singular: "replicaset", ShortNames: []string{"rs"}, Categories: []string{"all"},
 	Namespaced: true,
@@ -64,8 +61,4 @@ func prepareReplicaSetUpdate(rs, old *appsv1.ReplicaSet) {
 func prepareReplicaSetStatus(rs, old *appsv1.ReplicaSet) {
 	rs.Spec = old.Spec
 	rs.Generation = old.Generation
-}
-
-var replicaSetFields = []schema.Field{
-	schema.FieldOf("status.replicas", func(rs *appsv1.ReplicaSet) string { return strconv.Itoa(int(rs.Status.Replicas)) }),
 }

@@ -22,13 +22,14 @@ var Job = &schema.Kind{
 		New:     func() schema.Object { return &batchv1.Job{} },
 		NewList: func() runtime.Object { return &batchv1.JobList{} },
 		Columns: jobColumns, Row: jobRow,
-		Default: schema.Preparation(defaultJob),
+		Default:      schema.Preparation(defaultJob),
+		UnknownField: "field label %q not supported for Job",
 		Fields: []schema.Field{
 			schema.FieldOf("status.successful", func(j *batchv1.Job) string { return strconv.Itoa(int(j.Status.Succeeded)) }),
 		},
 	},
 	Plural: "jobs", Singular: "job", Categories: []string{"all"},
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Namespaced: true,
 	Prefix:     "jobs",
 

@@ -31,25 +31,30 @@ var (
 	JSONPatch          = Outputs{celgo.ListType(celgo.ObjectType(mutation.JSONPatchTypeName))}
 )
 
-// Admission compiles expressions about requests. The zero value knows no variables. It is for one goroutine; its programs are for any.
+// Admission compiles expressions about requests. It is for one goroutine; its programs are for any.
 type Admission struct {
+	budget    *Budget
 	variables *apicel.DeclType // nil without variables
 	envs      map[Has]*celgo.Env
 }
 
-// WithVariables returns an Admission to which variables can be added.
-func WithVariables() *Admission {
-	return &Admission{variables: objectType("kubernetes.variables", nil), envs: map[Has]*celgo.Env{}}
+// NewAdmission returns a compiler that takes from a budget. To one with variables, variables can be added.
+func NewAdmission(b *Budget, variables bool) *Admission {
+	a := &Admission{budget: b}
+	if variables {
+		a.variables, a.envs = objectType("kubernetes.variables", nil), map[Has]*celgo.Env{}
+	}
+	return a
 }
 
 // Compile compiles an expression.
 func (a *Admission) Compile(expression string, has Has, outputs Outputs) (*Program, *Error) {
-	return compile(a.env(has), expression, outputs)
+	return compile(a.budget, a.env(has), expression, outputs)
 }
 
 // AddVariable compiles an expression that those compiled later may use as variables.<name>. It is of unknown type if it does not compile.
 func (a *Admission) AddVariable(name, expression string, has Has) (*Program, *Error) {
-	program, err := compile(a.env(has), expression, nil)
+	program, err := compile(a.budget, a.env(has), expression, nil)
 	t := apicel.DynType
 	if err == nil {
 		t = declared(program.Output)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/go-cmp/cmp"
@@ -16,6 +17,8 @@ import (
 	"k8s.io/apiserver/pkg/cel/environment"
 	"k8s.io/apiserver/pkg/cel/mutation"
 	dracel "k8s.io/dynamic-resource-allocation/cel"
+
+	"gantry/schema/internal/cost"
 )
 
 func evaluate(t *testing.T, p *Program, err *Error, input map[string]any) ref.Val {
@@ -31,7 +34,7 @@ func evaluate(t *testing.T, p *Program, err *Error, input map[string]any) ref.Va
 }
 
 func TestAdmissionPrograms(t *testing.T) {
-	a := WithVariables()
+	a := NewAdmission(&Budget{}, true)
 	has := Has{Params: true}
 	input := map[string]any{
 		"object":  map[string]any{"spec": map[string]any{"replicas": int64(3)}},
@@ -59,7 +62,7 @@ func TestAdmissionPrograms(t *testing.T) {
 }
 
 func TestLimitsOfPrograms(t *testing.T) {
-	p, err := (&Admission{}).Compile("object.list.all(a, object.list.all(b, object.list.all(c, a+b+c != 1)))", Has{}, Condition)
+	p, err := NewAdmission(&Budget{}, false).Compile("object.list.all(a, object.list.all(b, object.list.all(c, a+b+c != 1)))", Has{}, Condition)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,28 +82,28 @@ func TestDevices(t *testing.T) {
 		{expression: "object", want: `x: Invalid value: "object": compilation failed: ERROR: <input>:1:1: undeclared reference to 'object' (in container '')` + "\n | object\n | ^"},
 	} {
 		got := ""
-		if _, err := CompileDevice(tt.expression, false); err != nil {
+		if _, err := CompileDevice(&Budget{}, tt.expression, false); err != nil {
 			got = FieldError(field.NewPath("x"), tt.expression, err).Error()
 		}
 		if got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.expression, got, tt.want)
 		}
 	}
-	if _, err := CompileDevice("device.driver.includes('x')", false); err == nil {
+	if _, err := CompileDevice(&Budget{}, "device.driver.includes('x')", false); err == nil {
 		t.Error("new selectors may use a function of a feature that is off")
 	}
-	if _, err := CompileDevice("device.driver.includes('x')", true); err != nil {
+	if _, err := CompileDevice(&Budget{}, "device.driver.includes('x')", true); err != nil {
 		t.Errorf("stored selectors may not use a function of a feature that is off: %v", err)
 	}
 	const each = "device.attributes['a.example.com'].exists("
-	d, err := CompileDevice(each+"w, "+each+"x, "+each+"y, "+each+"z, w + x + y + z == ''))))", false)
+	d, err := CompileDevice(&Budget{}, each+"w, "+each+"x, "+each+"y, "+each+"z, w + x + y + z == ''))))", false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !TooComplex(d) {
 		t.Errorf("a selector of cost %d is not too complex", d.MaxCost)
 	}
-	d, _ = CompileDevice("device.driver == 'a' && device.capacity['a'].memory == quantity('1Gi')", false)
+	d, _ = CompileDevice(&Budget{}, "device.driver == 'a' && device.capacity['a'].memory == quantity('1Gi')", false)
 	matches, _, wrong := d.DeviceMatches(context.Background(), dracel.Device{Driver: "a", Capacity: map[resourcev1.QualifiedName]resourcev1.DeviceCapacity{"memory": {Value: resource.MustParse("1024Mi")}}})
 	if !matches || wrong != nil || TooComplex(d) {
 		t.Errorf("matches %v, %v, cost %d", matches, wrong, d.MaxCost)
@@ -124,5 +127,53 @@ func TestNewAndStoredExpressionsMayUseTheSame(t *testing.T) {
 	}
 	if diff := cmp.Diff(fresh.Libraries(), stored.Libraries(), cmp.Transformer("sort", func(l []string) []string { return slices.Sorted(slices.Values(l)) })); diff != "" {
 		t.Errorf("libraries (-new +stored):\n%s", diff)
+	}
+}
+
+// Expressions for which the compiler needs minutes or more are refused before it checks them.
+func TestExpressionsThatTakeLong(t *testing.T) {
+	nested := func(n int, open, inner, end string) string {
+		return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
+	}
+	for name, expression := range map[string]string{
+		"comparisons":    strings.Repeat("dyn(1)==1||", 3000) + "true",
+		"comprehensions": strings.Repeat("[1].map(x,x)==[1]&&", 1000) + "true",
+		"lists":          nested(240, "[", "", "]") + " == []",
+		"maps":           nested(120, "{1:", "1", "}") + " == {}",
+		"doubling":       "optional.of(1)" + strings.Repeat(".optMap(x, x)", 60) + ".hasValue()",
+		"doubling twice": "optional.of([1])" + strings.Repeat(".optMap(x, x.map(y, y))", 10) + ".hasValue()",
+	} {
+		cpu, _ := cost.Of(t, func() {
+			if _, err := NewAdmission(&Budget{}, false).Compile(expression, Has{}, Condition); err == nil || err.Detail != tooComplex {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, err := CompileDevice(&Budget{}, expression, false); err == nil || err.Detail != tooComplex {
+				t.Errorf("%s of devices: %v", name, err)
+			}
+		})
+		if cpu > 10*time.Second {
+			t.Errorf("%s took %v", name, cpu)
+		}
+	}
+}
+
+// The budget is of all expressions of an object: a large policy compiles, a thousand costly expressions do not.
+func TestBudget(t *testing.T) {
+	b := &Budget{}
+	a := NewAdmission(b, false)
+	large := "object.spec.containers.all(c, c.image.startsWith('registry.example.com/') && " + strings.Repeat("c.name != 'x' && has(c.resources) && ", 10) + "true)"
+	for i := range 40 {
+		if _, err := a.Compile(large, Has{}, Condition); err != nil {
+			t.Fatalf("expression %d of a large policy: %v", i, err)
+		}
+	}
+	costly, refused := strings.Repeat("[1][0]==1&&", 200)+"true", 0
+	for range 60 {
+		if _, err := a.Compile(costly, Has{}, Condition); err != nil {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("no costly expression was refused")
 	}
 }

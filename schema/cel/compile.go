@@ -28,14 +28,21 @@ func FieldError(p *field.Path, expression string, err *Error) *field.Error {
 	return field.Invalid(p, expression, err.Detail)
 }
 
+// failed begins the text of what the compiler says.
+const failed = "compilation failed: "
+
 func invalid(detail string) *Error  { return &Error{Type: apicel.ErrorTypeInvalid, Detail: detail} }
 func internal(detail string) *Error { return &Error{Type: apicel.ErrorTypeInternal, Detail: detail} }
 
 // compile returns a program whose output has one of the types. No types stand for any.
-func compile(env *celgo.Env, expression string, outputs Outputs) (*Program, *Error) {
-	ast, issues := env.Compile(expression)
-	if issues != nil {
-		return nil, invalid("compilation failed: " + issues.String())
+func compile(b *Budget, env *celgo.Env, expression string, outputs Outputs) (*Program, *Error) {
+	parsed, wrong := b.parse(env, expression)
+	if wrong != nil {
+		return nil, wrong
+	}
+	ast, issues := env.Check(parsed)
+	if issues.Err() != nil {
+		return nil, invalid(failed + issues.String())
 	}
 	if !outputs.include(ast.OutputType()) {
 		if len(outputs) == 1 {

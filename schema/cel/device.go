@@ -10,7 +10,10 @@ import (
 type Device = dracel.CompilationResult
 
 // CompileDevice compiles a selector of devices. One that is stored already may use what new ones may not.
-func CompileDevice(expression string, stored bool) (*Device, *Error) {
+func CompileDevice(b *Budget, expression string, stored bool) (*Device, *Error) {
+	if _, err := b.parse(base(), expression); err != nil {
+		return nil, err
+	}
 	kind := environment.NewExpressions
 	if stored {
 		kind = environment.StoredExpressions

@@ -25,7 +25,8 @@ var CertificateSigningRequest = &schema.Kind{
 		Fields: []schema.Field{schema.FieldOf("spec.signerName", func(r *request) string { return r.Spec.SignerName })},
 	},
 	Plural: "certificatesigningrequests", Singular: "certificatesigningrequest", ShortNames: []string{"csr"},
-	UpdateMeta: schema.MetaOfBoth,
+	Resets:     []string{"spec"},
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Prefix:     "certificatesigningrequests",
 
 	Subresources: []schema.Subresource{

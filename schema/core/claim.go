@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -14,17 +15,21 @@ import (
 
 // checkClaimTemplate checks the claim an ephemeral volume is made from.
 func (c *podCheck) checkClaimTemplate(t *corev1.PersistentVolumeClaimTemplate, p *field.Path) {
-	meta := p.Child("metadata")
-	c.Add(apivalidation.ValidateAnnotations(t.Annotations, meta.Child("annotations"))...)
-	c.Add(metavalidation.ValidateLabels(t.Labels, meta.Child("labels"))...)
-	v := reflect.ValueOf(t.ObjectMeta)
+	CheckTemplateMeta(&c.Errors, &t.ObjectMeta, p.Child("metadata"))
+	c.Add(ValidateClaimSpec(&t.Spec, p.Child("spec"))...)
+}
+
+// CheckTemplateMeta checks the metadata of what claims are made from: labels and annotations only.
+func CheckTemplateMeta(f *check.Errors, m *metav1.ObjectMeta, p *field.Path) {
+	f.Add(apivalidation.ValidateAnnotations(m.Annotations, p.Child("annotations"))...)
+	f.Add(metavalidation.ValidateLabels(m.Labels, p.Child("labels"))...)
+	v := reflect.ValueOf(*m)
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
 		if name != "Annotations" && name != "Labels" && !v.Field(i).IsZero() {
-			c.Forbidden(meta.Child(lowerFirst(name)), "cannot be set")
+			f.Forbidden(p.Child(lowerFirst(name)), "cannot be set")
 		}
 	}
-	c.Add(ValidateClaimSpec(&t.Spec, p.Child("spec"))...)
 }
 
 // checkClaims checks the pod's resource claims and collects their names, which containers refer to.

@@ -15,6 +15,7 @@ var ConfigMap = &schema.Kind{
 		New:     func() schema.Object { return &corev1.ConfigMap{} },
 		NewList: func() runtime.Object { return &corev1.ConfigMapList{} },
 		Columns: configMapColumns, Row: configMapRow,
+		Default: schema.Preparation(func(m *corev1.ConfigMap) { fillNulls(m.BinaryData) }),
 	},
 	Plural: "configmaps", Singular: "configmap", ShortNames: []string{"cm"}, Categories: []string{},
 	UpdateMeta: schema.MetaOfBoth,

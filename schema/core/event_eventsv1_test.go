@@ -61,13 +61,17 @@ func TestEventsV1Errors(t *testing.T) {
 
 func TestEventsV1UpdateErrors(t *testing.T) {
 	old, e := newStyleEvent(), newStyleEvent()
+	e.ResourceVersion = "1"
 	e.Series = &corev1.EventSeries{Count: 2, LastObservedTime: metav1.NewMicroTime(time.Unix(1001, 0))}
 	e.EventTime = metav1.NewMicroTime(old.EventTime.Add(time.Nanosecond))
 	if got := texts(Event.ErrorsOf(&eventsV1, e, old)); got != nil {
 		t.Errorf("errors of a new series: %q", got)
 	}
 	e.Message, e.Type, e.Series.Count = "other", "Warning", 1
+	e.UID, e.Finalizers = "u", []string{"x"}
 	want := []string{
+		`metadata.uid: Invalid value: "u": field is immutable`,
+		`metadata.finalizers[0]: Invalid value: "x": name is neither a standard finalizer name nor is it fully qualified`,
 		`series.count: Invalid value: "": should be at least 2`,
 		`message: Invalid value: "other": field is immutable`,
 		`type: Invalid value: "Warning": field is immutable`,

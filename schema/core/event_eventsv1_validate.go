@@ -23,15 +23,10 @@ import (
 func validateEventsV1(obj, old schema.Object) field.ErrorList {
 	e := obj.(*corev1.Event)
 	f := checkEvent(e, "reportingController")
+	f.Add(schema.ValidateObjectMeta(obj, old, true, nameIsSubdomain)...)
 	if old != nil {
 		checkEventUpdate(&f, e, old.(*corev1.Event))
 		return f.List
-	}
-	if e.GenerateName != "" {
-		f.Each(field.NewPath("metadata", "generateName"), e.GenerateName, nameIsSubdomain(e.GenerateName, true))
-	}
-	if e.Name != "" {
-		f.Each(field.NewPath("metadata", "name"), e.Name, nameIsSubdomain(e.Name, false))
 	}
 	checkSeries(&f, e.Series)
 	if e.EventTime.IsZero() {

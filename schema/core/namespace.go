@@ -22,7 +22,7 @@ var Namespace = &schema.Kind{
 		Fields:  namespaceFields,
 	},
 	Plural: "namespaces", Singular: "namespace", ShortNames: []string{"ns"}, Categories: []string{},
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Prefix:     "namespaces",
 
 	Subresources: []schema.Subresource{

@@ -21,7 +21,7 @@ var Node = &schema.Kind{
 		Fields:  nodeFields,
 	},
 	Plural: "nodes", Singular: "node", ShortNames: []string{"no"}, Categories: []string{},
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 
 	Prefix: "minions",
 

@@ -82,6 +82,9 @@ func checkTaints(f *check.Errors, taints []corev1.Taint, list *field.Path) {
 	}
 	seen := map[pair]bool{}
 	for i, t := range taints {
+		if f.Full() {
+			return
+		}
 		p := list.Index(i)
 		f.Add(metavalidation.ValidateLabelName(t.Key, p.Child("key"))...)
 		if wrong := validation.IsValidLabelValue(t.Value); len(wrong) > 0 {

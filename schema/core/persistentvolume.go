@@ -20,7 +20,7 @@ var PersistentVolume = &schema.Kind{
 		Default: schema.Preparation(defaultPersistentVolume),
 	},
 	Plural: "persistentvolumes", Singular: "persistentvolume", ShortNames: []string{"pv"}, Categories: []string{},
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreate,
 	Prefix:     "persistentvolumes",
 
 	Subresources: []schema.Subresource{

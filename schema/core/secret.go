@@ -32,8 +32,18 @@ var Secret = &schema.Kind{
 	Warnings:       schema.Warnings(secretWarnings),
 }
 
+// fillNulls makes bytes that are null empty, as they are once Kubernetes has stored them.
+func fillNulls(data map[string][]byte) {
+	for key, value := range data {
+		if value == nil {
+			data[key] = []byte{}
+		}
+	}
+}
+
 // defaultSecret also moves stringData, which is write-only, into data.
 func defaultSecret(s *corev1.Secret) {
+	fillNulls(s.Data)
 	setIfZero(&s.Type, corev1.SecretTypeOpaque)
 	if len(s.StringData) > 0 && s.Data == nil {
 		s.Data = make(map[string][]byte, len(s.StringData))

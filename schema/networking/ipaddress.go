@@ -16,7 +16,7 @@ var IPAddress = &schema.Kind{
 		Columns: ipAddressColumns, Row: ipAddressRow,
 	},
 	Plural: "ipaddresses", Singular: "ipaddress", ShortNames: []string{"ip"}, Categories: []string{},
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Prefix:     "ipaddresses",
 
 	UnconditionalUpdate: true,

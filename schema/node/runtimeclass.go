@@ -36,7 +36,7 @@ var RuntimeClass = &schema.Kind{
 		},
 	},
 	Plural: "runtimeclasses", Singular: "runtimeclass",
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Prefix:     "runtimeclasses",
 
 	CreateOnUpdate: true,

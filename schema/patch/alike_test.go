@@ -185,7 +185,7 @@ func TestLongListsAreAsTheLibrarys(t *testing.T) {
 }
 
 func libraryStrategic(v *schema.Version, current, patch []byte) ([]byte, error) {
-	into, from, err := decodeBoth(current, patch)
+	into, from, err := decodeBoth(current, patch, kjson.UnmarshalCaseSensitivePreserveInts)
 	if err != nil {
 		return nil, err
 	}

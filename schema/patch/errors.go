@@ -7,8 +7,8 @@ var (
 	ErrUnsupported = errors.New("unsupported patch type")            // 415
 	ErrMalformed   = errors.New("malformed patch")                   // 400: it is no patch at all
 	ErrRefused     = errors.New("refused patch")                     // 400: it is not of the form that its type has
-	ErrUnknown     = errors.New("unknown directive")                 // 500
-	ErrConflict    = errors.New("patch does not fit the object")     // 422: a test failed, a path is absent, a merge key is missing
+	ErrUnknown     = errors.New("unknown directive")                 // 500: also a merge key that is missing
+	ErrConflict    = errors.New("patch does not fit the object")     // 422: a test failed, a path is absent
 	ErrTooLarge    = errors.New("patch or patched object too large") // 413
 )
 

@@ -5,19 +5,24 @@ import (
 	"encoding/json"
 	"errors"
 
-	kjson "sigs.k8s.io/json"
-
 	"gantry/schema"
 )
 
 // applyMerge is RFC 7386 in one pass over both documents. json-patch's MergePatch parses a document anew on each of
 // its levels, which takes minutes for a crafted patch.
 func applyMerge(_ *schema.Version, current, patch []byte) ([]byte, error) {
-	into, from, err := decodeBoth(current, patch)
+	into, from, err := decodeBoth(current, patch, readVerbatim)
 	if err != nil {
 		return nil, err
 	}
 	return encode(merge(into, from))
+}
+
+// readVerbatim reads JSON whose numbers stay as they are written.
+func readVerbatim(data []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return d.Decode(into)
 }
 
 func merge(into, from map[string]any) map[string]any {
@@ -38,15 +43,15 @@ func merge(into, from map[string]any) map[string]any {
 	return into
 }
 
-// decodeBoth reads the object and the patch, integers as int64.
-func decodeBoth(current, patch []byte) (into, from map[string]any, err error) {
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(patch, &from); err != nil {
+// decodeBoth reads the object and the patch.
+func decodeBoth(current, patch []byte, read func(data []byte, into any) error) (into, from map[string]any, err error) {
+	if err := read(patch, &from); err != nil {
 		return nil, nil, failure(ErrMalformed, err)
 	}
 	if from == nil {
 		return nil, nil, failure(ErrRefused, errors.New("Invalid JSON Patch")) //lint:ignore ST1005 the client sees this sentence as Kubernetes writes it
 	}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(current, &into); err != nil {
+	if err := read(current, &into); err != nil {
 		return nil, nil, failure(ErrConflict, err)
 	}
 	return into, from, nil

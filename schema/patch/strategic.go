@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/mergepatch"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
+	kjson "sigs.k8s.io/json"
 
 	"gantry/schema"
 )
@@ -29,7 +31,7 @@ const (
 // applyStrategic makes what strategicpatch.StrategicMergeMapPatch makes. That one searches the list for every element of the
 // patch's list; here the elements are indexed by their merge key.
 func applyStrategic(v *schema.Version, current, patch []byte) ([]byte, error) {
-	into, from, err := decodeBoth(current, patch)
+	into, from, err := decodeBoth(current, patch, kjson.UnmarshalCaseSensitivePreserveInts)
 	if errors.Is(err, ErrMalformed) {
 		err = failure(ErrRefused, err)
 	}
@@ -57,19 +59,20 @@ func applyStrategic(v *schema.Version, current, patch []byte) ([]byte, error) {
 	return encode(merged)
 }
 
+// strategicKind tells the errors that Kubernetes knows. The others, a missing merge key among them, are internal errors to it.
 func strategicKind(err error) error {
-	for _, malformed := range []error{
-		mergepatch.ErrBadJSONDoc,
-		mergepatch.ErrBadPatchFormatForPrimitiveList,
-		mergepatch.ErrBadPatchFormatForRetainKeys,
-		mergepatch.ErrBadPatchFormatForSetElementOrderList,
-		mergepatch.ErrUnsupportedStrategicMergePatchFormat,
-	} {
-		if errors.Is(err, malformed) {
-			return ErrMalformed
-		}
+	switch {
+	case isOneOf(err, mergepatch.ErrBadJSONDoc, mergepatch.ErrBadPatchFormatForPrimitiveList, mergepatch.ErrBadPatchFormatForRetainKeys,
+		mergepatch.ErrBadPatchFormatForSetElementOrderList, mergepatch.ErrUnsupportedStrategicMergePatchFormat):
+		return ErrRefused
+	case isOneOf(err, mergepatch.ErrNoListOfLists, mergepatch.ErrPatchContentNotMatchRetainKeys):
+		return ErrConflict
 	}
-	return ErrConflict
+	return ErrUnknown
+}
+
+func isOneOf(err error, kinds ...error) bool {
+	return slices.ContainsFunc(kinds, func(k error) bool { return errors.Is(err, k) })
 }
 
 // strategicMap merges patch into an object whose fields meta knows. Both are modified.

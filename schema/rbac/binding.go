@@ -19,7 +19,7 @@ var RoleBinding = &schema.Kind{
 		Default: schema.Preparation(func(b *rbacv1.RoleBinding) { defaultBinding(&b.RoleRef, b.Subjects) }),
 	},
 	Plural: "rolebindings", Singular: "rolebinding",
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Namespaced: true,
 	Prefix:     "rolebindings",
 
@@ -40,7 +40,7 @@ var ClusterRoleBinding = &schema.Kind{
 		Default: schema.Preparation(func(b *rbacv1.ClusterRoleBinding) { defaultBinding(&b.RoleRef, b.Subjects) }),
 	},
 	Plural: "clusterrolebindings", Singular: "clusterrolebinding",
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Prefix:     "clusterrolebindings",
 
 	UnconditionalUpdate: true,

@@ -17,7 +17,7 @@ var Role = &schema.Kind{
 		Default: schema.Preparation(func(r *rbacv1.Role) { dropEmpty(&r.Rules) }),
 	},
 	Plural: "roles", Singular: "role",
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Namespaced: true,
 	Prefix:     "roles",
 
@@ -37,7 +37,7 @@ var ClusterRole = &schema.Kind{
 		Default: schema.Preparation(func(r *rbacv1.ClusterRole) { dropEmpty(&r.Rules) }),
 	},
 	Plural: "clusterroles", Singular: "clusterrole",
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Prefix:     "clusterroles",
 
 	UnconditionalUpdate: true,

@@ -30,7 +30,7 @@ var ResourceClaim = &schema.Kind{
 		Default: schema.Preparation(defaultClaim),
 	},
 	Plural: "resourceclaims", Singular: "resourceclaim",
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Namespaced: true,
 	Prefix:     "resourceclaims",
 
@@ -55,7 +55,7 @@ var ResourceClaimTemplate = &schema.Kind{
 		Default: schema.Preparation(func(t *resourcev1.ResourceClaimTemplate) { defaultRequests(t.Spec.Spec.Devices.Requests) }),
 	},
 	Plural: "resourceclaimtemplates", Singular: "resourceclaimtemplate",
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Namespaced: true,
 	Prefix:     "resourceclaimtemplates",
 

@@ -103,10 +103,43 @@ func TestClaimErrors(t *testing.T) {
 	if got := checktest.Texts(ResourceClaim.ValidateUpdate(c, old)); len(got) != 1 || !strings.HasSuffix(got[0], ": field is immutable") {
 		t.Errorf("another spec: %q", got)
 	}
-	template := &resourcev1.ResourceClaimTemplate{Spec: resourcev1.ResourceClaimTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"-": ""}}, Spec: old.Spec}}
-	ResourceClaimTemplate.Default(template)
-	if got := checktest.Texts(ResourceClaimTemplate.Validate(template)); len(got) != 1 || !strings.HasPrefix(got[0], `spec.metadata.labels: Invalid value: "-": name part must`) {
-		t.Errorf("a template: %q", got)
+}
+
+func TestTemplateErrors(t *testing.T) {
+	type template = *resourcev1.ResourceClaimTemplate
+	base := func() template {
+		return &resourcev1.ResourceClaimTemplate{Spec: resourcev1.ResourceClaimTemplateSpec{Spec: newClaim().Spec}}
+	}
+	cases := []checktest.Case[template]{
+		{Name: "good"},
+		{Name: "metadata", In: func(t template) {
+			t.Spec.Labels, t.Spec.Name, t.Spec.UID = map[string]string{"-": ""}, "a", "b"
+		}, Want: []string{
+			`spec.metadata.labels: Invalid value: "-": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')`,
+			"spec.metadata.name: Forbidden: cannot be set", "spec.metadata.uID: Forbidden: cannot be set",
+		}},
+	}
+	checktest.Create(t, ResourceClaimTemplate, base, cases)
+	changed := base()
+	ResourceClaimTemplate.Default(changed)
+	old := changed.DeepCopy()
+	changed.Spec.Name = "a"
+	if got := checktest.Texts(ResourceClaimTemplate.ValidateUpdate(changed, old)); len(got) != 2 || got[0] != "spec.metadata.name: Forbidden: cannot be set" || !strings.HasSuffix(got[1], ": field is immutable") {
+		t.Errorf("an update: %q", got)
+	}
+}
+
+// Many selectors of one claim take no longer than one budget for compiling them allows.
+func TestSelectorsShareABudget(t *testing.T) {
+	c := newClaim()
+	costly := resourcev1.DeviceSelector{CEL: &resourcev1.CELDeviceSelector{Expression: strings.Repeat("[1][0]==1&&", 400) + "true"}}
+	for range 32 {
+		c.Spec.Devices.Requests[0].Exactly.Selectors = append(c.Spec.Devices.Requests[0].Exactly.Selectors, costly)
+	}
+	ResourceClaim.Default(c)
+	got := checktest.Texts(ResourceClaim.Validate(c))
+	if len(got) == 0 || !strings.Contains(got[len(got)-1], "too complex: it would take too long to compile") {
+		t.Errorf("got %d errors", len(got))
 	}
 }
 

@@ -5,10 +5,10 @@ import (
 	"strings"
 
 	resourcev1 "k8s.io/api/resource/v1"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/schema/cel"
+	"gantry/schema/core"
 	"gantry/schema/internal/check"
 )
 
@@ -28,19 +28,20 @@ func validateClaimUpdate(c, old *resourcev1.ResourceClaim) field.ErrorList {
 }
 
 func validateTemplate(t *resourcev1.ResourceClaimTemplate) field.ErrorList {
-	var f check.Errors
-	meta := specPath.Child("metadata")
-	f.Add(apivalidation.ValidateAnnotations(t.Spec.Annotations, meta.Child("annotations"))...)
-	f.Add(metavalidation.ValidateLabels(t.Spec.Labels, meta.Child("labels"))...)
-	checkClaim(&f, &t.Spec.Spec.Devices, specPath.Child("spec", "devices"))
+	f := checkTemplate(t)
 	return f.List
 }
 
-// validateTemplateUpdate: a spec never changes.
 func validateTemplateUpdate(t, old *resourcev1.ResourceClaimTemplate) field.ErrorList {
-	var f check.Errors
+	f := checkTemplate(t)
 	f.Same(specPath, t.Spec, old.Spec)
 	return f.List
+}
+
+func checkTemplate(t *resourcev1.ResourceClaimTemplate) (f check.Errors) {
+	core.CheckTemplateMeta(&f, &t.Spec.ObjectMeta, specPath.Child("metadata"))
+	checkClaim(&f, &t.Spec.Spec.Devices, specPath.Child("spec", "devices"))
+	return f
 }
 
 // How many of each a claim may have.
@@ -82,8 +83,8 @@ func eachOnce[T any, K comparable](f *check.Errors, list []T, most int, p *field
 func itself(s *string) string { return *s }
 
 func checkClaim(f *check.Errors, c *resourcev1.DeviceClaim, p *field.Path) {
-	names := requestNamesOf(c)
-	eachOnce(f, c.Requests, maxRequests, p.Child("requests"), func(r *resourcev1.DeviceRequest, at *field.Path) { checkRequest(f, r, at) },
+	names, budget := requestNamesOf(c), &cel.Budget{}
+	eachOnce(f, c.Requests, maxRequests, p.Child("requests"), func(r *resourcev1.DeviceRequest, at *field.Path) { checkRequest(f, budget, r, at) },
 		func(r *resourcev1.DeviceRequest) string { return r.Name })
 	each(f, c.Constraints, maxConstraints, p.Child("constraints"), func(r *resourcev1.DeviceConstraint, at *field.Path) {
 		names.check(f, r.Requests, at.Child("requests"))
@@ -134,7 +135,7 @@ func (n requestNames) checkOne(f *check.Errors, name string, p *field.Path) {
 	}
 }
 
-func checkRequest(f *check.Errors, r *resourcev1.DeviceRequest, p *field.Path) {
+func checkRequest(f *check.Errors, budget *cel.Budget, r *resourcev1.DeviceRequest, p *field.Path) {
 	f.Label(p.Child("name"), r.Name)
 	const one = "exactly one of `exactly` or `firstAvailable` is required"
 	switch {
@@ -144,21 +145,21 @@ func checkRequest(f *check.Errors, r *resourcev1.DeviceRequest, p *field.Path) {
 		f.Invalid(p, nil, one+", but multiple fields are set")
 	case r.Exactly != nil:
 		e := r.Exactly
-		checkDevices(f, e.DeviceClassName, e.Selectors, e.AllocationMode, e.Count, e.Tolerations, p.Child("exactly"))
+		checkDevices(f, budget, e.DeviceClassName, e.Selectors, e.AllocationMode, e.Count, e.Tolerations, p.Child("exactly"))
 	default:
 		eachOnce(f, r.FirstAvailable, maxAlternative, p.Child("firstAvailable"), func(s *resourcev1.DeviceSubRequest, at *field.Path) {
 			f.Label(at.Child("name"), s.Name)
-			checkDevices(f, s.DeviceClassName, s.Selectors, s.AllocationMode, s.Count, s.Tolerations, at)
+			checkDevices(f, budget, s.DeviceClassName, s.Selectors, s.AllocationMode, s.Count, s.Tolerations, at)
 		}, func(s *resourcev1.DeviceSubRequest) string { return s.Name })
 	}
 }
 
-func checkDevices(f *check.Errors, class string, selectors []resourcev1.DeviceSelector, mode resourcev1.DeviceAllocationMode, count int64,
+func checkDevices(f *check.Errors, budget *cel.Budget, class string, selectors []resourcev1.DeviceSelector, mode resourcev1.DeviceAllocationMode, count int64,
 	tolerations []resourcev1.DeviceToleration, p *field.Path) {
 	if name := p.Child("deviceClassName"); f.Set(name, class) {
 		f.Subdomain(name, class)
 	}
-	checkSelectors(f, selectors, false, p.Child("selectors"))
+	checkSelectors(f, budget, selectors, false, p.Child("selectors"))
 	switch mode {
 	case resourcev1.DeviceAllocationModeAll:
 		if count != 0 {

@@ -4,11 +4,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/api/validate/content"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/schema"
+	"gantry/schema/cel"
 	"gantry/schema/core"
 	"gantry/schema/internal/check"
 )
@@ -22,12 +24,17 @@ var DeviceClass = &schema.Kind{
 		Columns: nameAndAge, Row: nameAndAgeRow,
 	},
 	Plural: "deviceclasses", Singular: "deviceclass",
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Prefix:     "deviceclasses",
 
 	UnconditionalUpdate: true,
 	ReturnsDeleted:      true,
-	ValidateName:        apivalidation.NameIsDNSSubdomain,
+	ValidateName: func(name string, prefix bool) []string {
+		if prefix { // the name that is made of it is checked
+			return path.ValidatePathSegmentName(name, true)
+		}
+		return content.IsDNS1123Subdomain(name)
+	},
 
 	PrepareCreate: schema.Preparation(func(c *resourcev1.DeviceClass) { c.Generation = 1 }),
 	PrepareUpdate: schema.UpdatePreparation(func(c, old *resourcev1.DeviceClass) {
@@ -47,7 +54,7 @@ func validateClassUpdate(c, old *resourcev1.DeviceClass) field.ErrorList {
 // checkClass allows more in selectors and configurations that are stored already.
 func checkClass(c *resourcev1.DeviceClassSpec, storedSelectors, storedConfig bool) field.ErrorList {
 	var f check.Errors
-	checkSelectors(&f, c.Selectors, storedSelectors, specPath.Child("selectors"))
+	checkSelectors(&f, &cel.Budget{}, c.Selectors, storedSelectors, specPath.Child("selectors"))
 	each(&f, c.Config, maxConfig, specPath.Child("config"), func(c *resourcev1.DeviceClassConfiguration, at *field.Path) {
 		checkConfig(&f, &c.DeviceConfiguration, storedConfig, at)
 	})

@@ -28,7 +28,7 @@ const (
 )
 
 // checkSelectors compiles the expressions of selectors. Those that are stored already may use what new ones may not.
-func checkSelectors(f *check.Errors, list []resourcev1.DeviceSelector, stored bool, p *field.Path) {
+func checkSelectors(f *check.Errors, budget *cel.Budget, list []resourcev1.DeviceSelector, stored bool, p *field.Path) {
 	each(f, list, maxSelectors, p, func(s *resourcev1.DeviceSelector, at *field.Path) {
 		expression := at.Child("cel", "expression")
 		switch {
@@ -38,7 +38,7 @@ func checkSelectors(f *check.Errors, list []resourcev1.DeviceSelector, stored bo
 			f.Add(field.TooLong(expression, "", maxExpression))
 		case f.Full(): // compiling takes time
 		default:
-			if device, err := cel.CompileDevice(s.CEL.Expression, stored); err != nil {
+			if device, err := cel.CompileDevice(budget, s.CEL.Expression, stored); err != nil {
 				f.Add(cel.FieldError(expression, s.CEL.Expression, err))
 			} else if cel.TooComplex(device) {
 				f.Forbidden(expression, "too complex, exceeds cost limit")

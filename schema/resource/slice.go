@@ -31,6 +31,7 @@ var ResourceSlice = &schema.Kind{
 			s := obj.(*resourcev1.ResourceSlice)
 			return []any{s.Name, nodeOf(s), s.Spec.Driver, s.Spec.Pool.Name, schema.Age(s.CreationTimestamp, now)}
 		},
+		UnknownField: "field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: %s",
 		Fields: []schema.Field{
 			schema.FieldOf(resourcev1.ResourceSliceSelectorNodeName, nodeOf),
 			schema.FieldOf(resourcev1.ResourceSliceSelectorDriver, func(s *resourcev1.ResourceSlice) string { return s.Spec.Driver }),

@@ -23,7 +23,7 @@ var StorageClass = &schema.Kind{
 		Default: schema.Preparation(defaultStorageClass),
 	},
 	Plural: "storageclasses", Singular: "storageclass", ShortNames: []string{"sc"}, Categories: []string{},
-	UpdateMeta: schema.MetaOfBoth,
+	UpdateMeta: schema.MetaOfCreateFirst,
 	Prefix:     "storageclasses",
 
 	UnconditionalUpdate: true,

@@ -8,8 +8,24 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"gantry/registry"
 	"gantry/schema"
 )
+
+// OwnedOrSelected returns the objects that owner owns or that its selector matches, as the cache knows them, sorted by name: the
+// candidates of ClaimChildren.
+func OwnedOrSelected[T schema.Object](ctx context.Context, r *Registry, owner schema.Object, selector labels.Selector) ([]T, error) {
+	client := registry.For[T](r)
+	owned, err := client.CachedOwned(ctx, string(owner.GetUID()))
+	if err != nil {
+		return nil, err
+	}
+	selected, err := client.CachedList(ctx, owner.GetNamespace(), selector.String())
+	if err != nil {
+		return nil, err
+	}
+	return Union(owned, selected), nil
+}
 
 // ClaimChildren returns which candidates owner controls and selects, and a plan for the others: those it controls and does not select
 // are released, orphans it selects are adopted. An owner or an orphan that is being deleted changes nothing. What the plan adopts or

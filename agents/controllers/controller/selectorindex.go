@@ -81,6 +81,11 @@ func (s *SelectorIndex) Each(namespace string, set map[string]string, f func(key
 	}
 }
 
+// SelectsAlike returns whether the same objects select a and b, of one namespace.
+func (s *SelectorIndex) SelectsAlike(a, b metav1.Object) bool {
+	return slices.Equal(slices.Sorted(slices.Values(s.matching(a.GetNamespace(), a.GetLabels()))), slices.Sorted(slices.Values(s.matching(b.GetNamespace(), b.GetLabels()))))
+}
+
 func (s *SelectorIndex) matching(namespace string, set map[string]string) (keys []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -251,6 +251,26 @@ func (c *Cluster) Until(check func() string, watched ...*schema.Kind) {
 	}
 }
 
+// FollowPods calls f for every pod there is and for every change of one, until end is called; there is false for a pod that is gone.
+func (c *Cluster) FollowPods(f func(p *corev1.Pod, there bool)) (end func()) {
+	ctx, cancel := context.WithCancel(c.Context)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = registry.For[*corev1.Pod](c.Registry).Follow(ctx, func(old, current *corev1.Pod) { // its only error is ctx's
+			if current != nil {
+				f(current, true)
+			} else {
+				f(old, false)
+			}
+		})
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
 // Dump is what there is, for the message of a failure.
 func (c *Cluster) Dump() string {
 	var b strings.Builder

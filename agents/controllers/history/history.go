@@ -1,5 +1,5 @@
 // Package history keeps the revisions of a pod template as ControllerRevisions, for the controllers statefulset and daemonset. All of it is
-// pure; the actions it plans are executed by its users.
+// pure but for Watch and CountCollision; the actions it plans are executed by its users.
 package history
 
 import (
@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
 
 	"gantry/agents/controllers/controller"
 	"gantry/registry"
@@ -165,19 +166,25 @@ func Truncate(old []*appsv1.ControllerRevision, live func(*appsv1.ControllerRevi
 	return plan
 }
 
-// Collided returns whether the execution of a plan failed with err because its new revision has the name of another one: Collisions must be
-// counted, so that the next name is another. A revision that the owner made before is no collision.
-func Collided(ctx context.Context, r registry.Objects, o Owner, plan []controller.Action, err error) bool {
-	if !errors.Is(err, registry.Exists) {
-		return false
+// CountCollision is what follows a failure to execute a plan of Current. Where the new revision has the name of another one it is counted in
+// the owner's status, so that the next name is another; a revision that the owner made before is no collision. It returns err, and what
+// else failed. count returns where the collisions are counted.
+func CountCollision[T schema.Object](ctx context.Context, r registry.Objects, o Owner, plan []controller.Action, err error, count func(T) **int32) error {
+	i := slices.IndexFunc(plan, func(a controller.Action) bool { return a.Do == controller.Create })
+	if i < 0 || !errors.Is(err, registry.Exists) {
+		return err
 	}
-	for _, a := range plan {
-		if a.Do != controller.Create || a.Kind != apps.ControllerRevision {
-			continue
+	want := plan[i].Object.(*appsv1.ControllerRevision)
+	existing, getErr := registry.For[*appsv1.ControllerRevision](r).Get(ctx, want.Namespace, want.Name)
+	if getErr != nil || metav1.IsControlledBy(existing, o.Object) && string(existing.Data.Raw) == string(want.Data.Raw) {
+		return err
+	}
+	_, modifyErr := registry.For[T](r).ModifyStatus(ctx, want.Namespace, o.Object.GetName(), func(obj T) error {
+		n := count(obj)
+		if obj.GetUID() == o.Object.GetUID() && ptr.Deref(*n, 0) == ptr.Deref(o.Collisions, 0) {
+			*n = ptr.To(ptr.Deref(*n, 0) + 1)
 		}
-		want := a.Object.(*appsv1.ControllerRevision)
-		existing, err := registry.For[*appsv1.ControllerRevision](r).Get(ctx, want.Namespace, want.Name)
-		return err == nil && !(metav1.IsControlledBy(existing, o.Object) && string(existing.Data.Raw) == string(want.Data.Raw))
-	}
-	return false
+		return nil
+	})
+	return errors.Join(err, modifyErr)
 }

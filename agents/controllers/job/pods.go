@@ -62,7 +62,7 @@ func (e *evaluation) planPods() (plan []controller.Action, after time.Duration) 
 
 // wantedActive is how many pods are to be active.
 func (e *evaluation) wantedActive() int {
-	parallelism := int(ptr.Deref(e.job.Spec.Parallelism, 1))
+	parallelism := max(0, int(ptr.Deref(e.job.Spec.Parallelism, 1)))
 	if e.job.Spec.Completions != nil {
 		return max(0, min(e.completions()-e.succeeded, parallelism))
 	}

@@ -21,6 +21,7 @@ import (
 	"gantry/registry"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
+	"gantry/schema/core"
 	"gantry/schema/kinds"
 )
 
@@ -373,4 +374,97 @@ spec:
 			}
 		}
 	})
+}
+
+// A job adopts pods that it selects and nobody controls, and releases those that it no longer selects. An adopted pod is counted, a released
+// one is not.
+func TestJobAdoptsAndReleases(t *testing.T) {
+	never := func(*corev1.Pod) corev1.PodPhase { return "" }
+	tell(t, never, func(s *story) {
+		s.Apply(manifest("  completions: 2\n  parallelism: 2\n"))
+		s.want(2*time.Second, "sum", "active 2, succeeded 0, failed 0")
+		podClient := registry.For[*corev1.Pod](s.Registry)
+		first := controllertest.List[*corev1.Pod](s.Cluster, "default", "")
+		change := func(p *corev1.Pod, f func(p *corev1.Pod)) *corev1.Pod {
+			t.Helper()
+			if _, err := podClient.Modify(s.Context, "default", p.Name, func(p *corev1.Pod) error { f(p); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(2 * time.Second)
+			p, _ = controllertest.Get[*corev1.Pod](s.Cluster, "default", p.Name)
+			return p
+		}
+		if p := change(first[0], func(p *corev1.Pod) { p.OwnerReferences, p.Finalizers = nil, nil }); !metav1.IsControlledBy(p, s.job("sum")) || len(p.Finalizers) != 1 {
+			t.Errorf("the orphan has owners %v and finalizers %v", p.OwnerReferences, p.Finalizers)
+		}
+		if p := change(first[1], func(p *corev1.Pod) { p.Labels = nil }); len(p.OwnerReferences) > 0 || len(p.Finalizers) > 0 {
+			t.Errorf("the released pod has owners %v and finalizers %v", p.OwnerReferences, p.Finalizers)
+		}
+		s.want(2*time.Second, "sum", "active 2, succeeded 0, failed 0")
+		if n := len(controllertest.List[*corev1.Pod](s.Cluster, "default", "")); n != 3 {
+			t.Errorf("%d pods, want the two of the job and the one released", n)
+		}
+	})
+}
+
+// Evicted pods are replaced and count as no failures, where podFailurePolicy ignores disruptions.
+func TestEvictedPodsAreIgnored(t *testing.T) {
+	ends := func(p *corev1.Pod) corev1.PodPhase { return "" }
+	tell(t, ends, func(s *story) {
+		s.Apply(manifest(`  backoffLimit: 0
+  podFailurePolicy: {rules: [{action: Ignore, onPodConditions: [{type: DisruptionTarget}]}]}
+`))
+		s.want(2*time.Second, "sum", "active 1, succeeded 0, failed 0")
+		p := controllertest.List[*corev1.Pod](s.Cluster, "default", "")[0]
+		if _, _, err := s.Registry.Delete(s.Context, core.Pod, "default", p.Name, registry.DeleteOptions{Subresource: "eviction"}); err != nil {
+			t.Fatal(err)
+		}
+		// The kubelet says how it ended.
+		_, err := registry.For[*corev1.Pod](s.Registry).ModifyStatus(s.Context, "default", p.Name, func(p *corev1.Pod) error { p.Status.Phase = corev1.PodFailed; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.want(30*time.Second, "sum", "active 1, succeeded 0, failed 0")
+		if now := controllertest.List[*corev1.Pod](s.Cluster, "default", ""); len(now) != 1 || now[0].Name == p.Name {
+			t.Errorf("pods %v, want another than %s", now, p.Name)
+		}
+	})
+}
+
+// While a job runs, the next one is not made, replaces it, or runs beside it.
+func TestCronJobsAtOnce(t *testing.T) {
+	for _, tt := range []struct {
+		policy batchv1.ConcurrencyPolicy
+		active int
+		event  string
+	}{
+		{batchv1.AllowConcurrent, 3, "SuccessfulCreate"},
+		{batchv1.ForbidConcurrent, 1, "JobAlreadyActive"},
+		{batchv1.ReplaceConcurrent, 1, "SuccessfulDelete"},
+	} {
+		t.Run(string(tt.policy), func(t *testing.T) {
+			tell(t, func(*corev1.Pod) corev1.PodPhase { return "" }, func(s *story) {
+				s.Apply(`apiVersion: batch/v1
+kind: CronJob
+metadata: {namespace: default, name: tick}
+spec:
+  schedule: "* * * * *"
+  concurrencyPolicy: ` + string(tt.policy) + `
+  jobTemplate:
+    spec:
+      template:
+        spec: {restartPolicy: Never, containers: [{name: c, image: "tick:1"}]}
+`)
+				time.Sleep(3*time.Minute + 30*time.Second)
+				cj, _ := controllertest.Get[*batchv1.CronJob](s.Cluster, "default", "tick")
+				jobs := controllertest.List[*batchv1.Job](s.Cluster, "default", "")
+				if len(cj.Status.Active) != tt.active || len(jobs) != tt.active {
+					t.Errorf("%d jobs, %d active, want %d", len(jobs), len(cj.Status.Active), tt.active)
+				}
+				if said := s.Events("tick"); !slices.Contains(said, "cronjob-controller "+tt.event) {
+					t.Errorf("events %v, want %s", said, tt.event)
+				}
+			})
+		})
+	}
 }

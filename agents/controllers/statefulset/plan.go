@@ -26,8 +26,8 @@ type observed struct {
 	now       time.Time
 }
 
-// plan is what a set needs. Each part is executed in order; a part that fails keeps the pods from being changed, never the status from being
-// written.
+// plan is what a set needs. Each part is executed in order. Without its revision nothing else is done; pods that cannot be changed do not keep
+// the status from being written.
 type plan struct {
 	revision, pods, status, history []controller.Action
 	events                          []*controller.Event // about what is not done
@@ -75,8 +75,11 @@ func planSet(o observed) (plan, error) {
 	return p.plan, nil
 }
 
+// hashLabel is the label of revisions with the hash of their template. Pods have the revision's name.
+const hashLabel = "controller.kubernetes.io/hash"
+
 func owner(set *appsv1.StatefulSet) history.Owner {
-	return history.Owner{Kind: apps.StatefulSet, Object: set, Template: &set.Spec.Template, Collisions: set.Status.CollisionCount, HashLabel: "controller.kubernetes.io/hash"}
+	return history.Owner{Kind: apps.StatefulSet, Object: set, Template: &set.Spec.Template, Collisions: set.Status.CollisionCount, HashLabel: hashLabel}
 }
 
 // findRevisions finds the revisions that pods are updated from and to.

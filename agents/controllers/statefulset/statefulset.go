@@ -9,7 +9,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/utils/ptr"
 
 	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/history"
@@ -31,7 +30,7 @@ func New(e *controller.Env) controller.Reconciler {
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
 			{Kind: apps.StatefulSet, Keys: c.onSet},
-			{Kind: apps.ControllerRevision, Keys: func(old, current schema.Object) { c.EnqueueOwner("StatefulSet", c.index, old, current) }},
+			history.Watch(e, apps.StatefulSet, c.index, hashLabel),
 			{Kind: core.Pod, Keys: c.onPod},
 			{Kind: core.PersistentVolumeClaim, Keys: c.onClaim},
 		},
@@ -102,19 +101,14 @@ func (c statefulSets) observe(ctx context.Context, set *appsv1.StatefulSet, sele
 		return o, nil, err
 	}
 	o.revisions, claim = controller.ClaimChildren(apps.StatefulSet, set, apps.ControllerRevision, selector, revisions)
-	podClient := registry.For[*corev1.Pod](c.Registry)
-	owned, err := podClient.CachedOwned(ctx, string(set.UID))
-	if err != nil {
-		return o, nil, err
-	}
-	selected, err := podClient.CachedList(ctx, set.Namespace, selector.String())
+	candidates, err := controller.OwnedOrSelected[*corev1.Pod](ctx, c.Registry, set, selector)
 	if err != nil {
 		return o, nil, err
 	}
 	children, claimPods := controller.ClaimMatching(apps.StatefulSet, set, core.Pod, func(p *corev1.Pod) bool {
 		_, named := ordinalOf(set, p)
 		return named && selector.Matches(labels.Set(p.Labels))
-	}, controller.Union(owned, selected))
+	}, candidates)
 	for _, p := range children {
 		ordinal, _ := ordinalOf(set, p)
 		o.members = append(o.members, member{ordinal, p})
@@ -155,24 +149,10 @@ func (c statefulSets) readClaims(ctx context.Context, o observed) error {
 
 func (c statefulSets) execute(ctx context.Context, set *appsv1.StatefulSet, p plan) error {
 	if err := c.Execute(ctx, p.revision); err != nil {
-		if history.Collided(ctx, c.Registry, owner(set), p.revision, err) {
-			return errors.Join(err, c.countCollision(ctx, set))
-		}
-		return err
+		return history.CountCollision(ctx, c.Registry, owner(set), p.revision, err, func(s *appsv1.StatefulSet) **int32 { return &s.Status.CollisionCount })
 	}
 	for _, ev := range p.events {
 		c.Record(ev)
 	}
 	return errors.Join(c.Execute(ctx, p.pods), c.Execute(ctx, p.status), c.Execute(ctx, p.history))
-}
-
-// countCollision counts that a revision of another owner has the name that was to be used, so that the next name is another.
-func (c statefulSets) countCollision(ctx context.Context, set *appsv1.StatefulSet) error {
-	_, err := registry.For[*appsv1.StatefulSet](c.Registry).ModifyStatus(ctx, set.Namespace, set.Name, func(m *appsv1.StatefulSet) error {
-		if n := ptr.Deref(m.Status.CollisionCount, 0); m.UID == set.UID && n == ptr.Deref(set.Status.CollisionCount, 0) {
-			m.Status.CollisionCount = ptr.To(n + 1)
-		}
-		return nil
-	})
-	return err
 }

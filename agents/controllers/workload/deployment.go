@@ -60,16 +60,11 @@ func (c deployments) reconcile(ctx context.Context, key string) (time.Duration, 
 		c.Events.Event(apps.Deployment, d, "Warning", "SelectingAll", "This deployment is selecting all pods. A non-empty selector is required.")
 		return 0, nil
 	}
-	sets := registry.For[*appsv1.ReplicaSet](c.Registry)
-	owned, err := sets.CachedOwned(ctx, string(d.UID))
+	candidates, err := controller.OwnedOrSelected[*appsv1.ReplicaSet](ctx, c.Registry, d, selector)
 	if err != nil {
 		return 0, err
 	}
-	selected, err := sets.CachedList(ctx, ns, selector.String())
-	if err != nil {
-		return 0, err
-	}
-	children, plan := controller.ClaimChildren(apps.Deployment, d, apps.ReplicaSet, selector, controller.Union(owned, selected))
+	children, plan := controller.ClaimChildren(apps.Deployment, d, apps.ReplicaSet, selector, candidates)
 	if len(plan) > 0 {
 		return controller.RequeueNow, c.AdoptAndRelease(ctx, apps.Deployment, d, plan)
 	}

@@ -113,21 +113,16 @@ func (c replicaSets) observe(ctx context.Context, rs *appsv1.ReplicaSet) (childr
 	if selector == nil {
 		return nil, nil, nil, nil // planPods makes none either
 	}
-	podClient := registry.For[*corev1.Pod](c.Registry)
-	owned, err := podClient.CachedOwned(ctx, string(rs.UID))
+	candidates, err := controller.OwnedOrSelected[*corev1.Pod](ctx, c.Registry, rs, selector)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	selected, err := podClient.CachedList(ctx, rs.Namespace, selector.String())
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	for _, p := range owned {
-		if pods.IsTerminal(p) {
+	for _, p := range candidates {
+		if pods.IsTerminal(p) && metav1.IsControlledBy(p, rs) {
 			ended = append(ended, p)
 		}
 	}
-	children, plan = controller.ClaimChildren(c.kind, rs, core.Pod, selector, activePods(controller.Union(owned, selected)))
+	children, plan = controller.ClaimChildren(c.kind, rs, core.Pod, selector, activePods(candidates))
 	return children, ended, plan, nil
 }
 

@@ -38,12 +38,16 @@ func planDeployment(seen *appsv1.Deployment, sets []*appsv1.ReplicaSet, running 
 		return o.plan, 0
 	}
 	o.pauseCondition()
+	to, rollback := rollbackTo(seen)
 	switch {
 	case o.d.Spec.Paused:
 		o.revise(false)
 		o.scale()
 		o.cleanup()
 		o.syncStatus(false)
+	case rollback:
+		o.rollBack(to)
+		return o.plan, 0 // the deployment is another one now
 	case o.resized():
 		o.revise(false)
 		o.scale()

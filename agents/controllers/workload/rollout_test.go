@@ -95,7 +95,7 @@ func describe(a controller.Action) string {
 		b.WriteByte('\n')
 	case *appsv1.Deployment:
 		if a.Do != controller.UpdateStatus {
-			return ""
+			return fmt.Sprintf("  image %s, annotations %v\n", obj.Spec.Template.Spec.Containers[0].Image, obj.Annotations)
 		}
 		s := obj.Status
 		fmt.Fprintf(&b, "  observed %d, replicas %d, updated %d, ready %d, available %d, unavailable %d\n", s.ObservedGeneration, s.Replicas, s.UpdatedReplicas, s.ReadyReplicas, s.AvailableReplicas, s.UnavailableReplicas)

@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -39,13 +41,14 @@ func (n *Authenticator) CreateToken(w http.ResponseWriter, r *request.Request) e
 	if err != nil {
 		return err
 	}
-	obj, err := decode.Version(w, r.Request, r.Sub.Body, o)
+	obj, err := decode.Version(w, r, r.Sub.Body, o)
 	if err != nil {
 		return err
 	}
 	req := obj.(*authenticationv1.TokenRequest)
 	if req.Name != "" && req.Name != r.Name {
-		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", req.Name, r.Name))
+		return apierrors.NewInvalid(r.Sub.Body.GVK().GroupKind(), r.Name, field.ErrorList{
+			field.Invalid(field.NewPath("metadata", "name"), req.Name, "must match the service account name if specified")})
 	}
 	if err := decode.PlaceObject(req, r.Scope()); err != nil {
 		return err
@@ -53,6 +56,10 @@ func (n *Authenticator) CreateToken(w http.ResponseWriter, r *request.Request) e
 	account, err := n.Registry.Get(r.Context(), r.Kind, r.Scope(), r.Name, "")
 	if err != nil {
 		return err
+	}
+	if req.UID != "" && string(req.UID) != account.UID() {
+		return apierrors.NewConflict(kschema.GroupResource{Group: r.Sub.Body.Group, Resource: r.Sub.Body.Kind}, r.Name,
+			fmt.Errorf("the UID in the token request (%s) does not match the UID of the service account (%s)", req.UID, account.UID()))
 	}
 	var texts []string
 	opts := o.For(r)
@@ -79,7 +86,7 @@ func (n *Authenticator) CreateToken(w http.ResponseWriter, r *request.Request) e
 		return err
 	}
 	encode.Warnings(w, texts)
-	req.ObjectMeta = metav1.ObjectMeta{Name: r.Name, Namespace: r.Scope(), CreationTimestamp: metav1.Now()}
+	req.ObjectMeta = metav1.ObjectMeta{Name: r.Name, Namespace: r.Scope(), UID: types.UID(account.UID()), CreationTimestamp: metav1.Now()}
 	return encode.Object(w, r, http.StatusCreated, req)
 }
 

@@ -83,8 +83,8 @@ func contentOf(media string, body []byte) (Content, error) {
 }
 
 // Version reads the body as an object of version v.
-func Version(w http.ResponseWriter, req *http.Request, v *schema.Version, o request.WriteOptions) (schema.Object, error) {
-	c, err := ReadContent(req)
+func Version(w http.ResponseWriter, r *request.Request, v *schema.Version, o request.WriteOptions) (schema.Object, error) {
+	c, err := ReadContent(r.Request)
 	var bad *yamlError
 	switch {
 	case errors.As(err, &bad):
@@ -94,9 +94,9 @@ func Version(w http.ResponseWriter, req *http.Request, v *schema.Version, o requ
 	case c.Protobuf:
 		return DecodeProtobuf(v, c.Data)
 	case c.YAML == nil || o.Ignore:
-		return Decode(w, v, c.Data, o)
+		return Decode(w, r, v, c.Data, o)
 	}
-	return decode(w, v, c.Data, repeatedKeys(c.YAML), o)
+	return decode(w, r, v, c.Data, repeatedKeys(c.YAML), o)
 }
 
 // unrecognized is the error of a body that does not say of which type it is.
@@ -113,12 +113,12 @@ func MediaType(header string) (media string, params map[string]string, err error
 }
 
 // Decode reads an object of version v from JSON; unknown and duplicate fields become warnings or, strict, an error.
-func Decode(w http.ResponseWriter, v *schema.Version, body []byte, o request.WriteOptions) (schema.Object, error) {
-	return decode(w, v, body, nil, o)
+func Decode(w http.ResponseWriter, r *request.Request, v *schema.Version, body []byte, o request.WriteOptions) (schema.Object, error) {
+	return decode(w, r, v, body, nil, o)
 }
 
 // decode is Decode of a body that was YAML; repeated is the error about keys that it has twice, or nil.
-func decode(w http.ResponseWriter, v *schema.Version, body []byte, repeated error, o request.WriteOptions) (schema.Object, error) {
+func decode(w http.ResponseWriter, r *request.Request, v *schema.Version, body []byte, repeated error, o request.WriteOptions) (schema.Object, error) {
 	if err := schema.CheckSize(body); err != nil {
 		return nil, apierrors.NewRequestEntityTooLargeError(err.Error())
 	}
@@ -127,7 +127,7 @@ func decode(w http.ResponseWriter, v *schema.Version, body []byte, repeated erro
 	}
 	obj, unknown, err := schema.Decode(v, body)
 	if err != nil {
-		return nil, unreadable(v, body, err)
+		return nil, unreadable(r.Kinds, v, body, err)
 	}
 	if o.Ignore || len(unknown) == 0 && repeated == nil {
 		return obj, nil
@@ -149,20 +149,13 @@ func decode(w http.ResponseWriter, v *schema.Version, body []byte, repeated erro
 func isNull(body []byte) bool { return string(bytes.TrimSpace(body)) == "null" }
 
 // unreadable is the error of a body that is no v.
-func unreadable(v *schema.Version, body []byte, err error) error {
-	var head struct {
-		APIVersion string `json:"apiVersion,omitempty"`
-		Kind       string `json:"kind,omitempty"`
-	}
-	if faults := json.Unmarshal(body, &head); faults != nil {
-		return unrecognized(v, fmt.Errorf("couldn't get version/kind; json parse error: %w", faults), body)
-	}
-	got, faults := v.CompleteType(head.APIVersion, head.Kind)
-	if faults != nil {
-		return unrecognized(v, faults, body)
+func unreadable(kinds *schema.Set, v *schema.Version, body []byte, err error) error {
+	got, err := Fault(kinds, v, body, err)
+	if got.Kind == "" {
+		return unrecognized(v, err, body)
 	}
 	if got.GroupVersion() != v.GV() && v.IsUnstructured() {
-		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", head.APIVersion, v.APIVersion()))
+		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", got.GroupVersion(), v.APIVersion()))
 	}
 	var values *schema.ValueError
 	if errors.As(err, &values) {
@@ -171,6 +164,55 @@ func unreadable(v *schema.Version, body []byte, err error) error {
 		return apierrors.NewInvalid(v.GVK().GroupKind(), named.Metadata.Name, values.Errs)
 	}
 	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", got.Kind, got.Version, v.Kind, err))
+}
+
+// Fault is why a body, which schema.Decode refuses with err, is no object of version v, as Kubernetes words it, and of which type it is: without
+// a kind where it does not say that. A body of another type is read as that first.
+func Fault(kinds *schema.Set, v *schema.Version, body []byte, err error) (kschema.GroupVersionKind, error) {
+	apiVersion, kind, bad := typeOf(body)
+	if bad != nil {
+		return kschema.GroupVersionKind{}, fmt.Errorf("couldn't get version/kind; json parse error: %w", bad)
+	}
+	got, bad := v.CompleteType(apiVersion, kind)
+	switch {
+	case bad != nil:
+		return kschema.GroupVersionKind{}, bad
+	case got == v.GVK() || v.IsUnstructured():
+		return got, err
+	}
+	other := kinds.Version(got)
+	if other == nil || other.IsUnstructured() {
+		return got, &schema.WrongTypeError{Got: got, Want: v.GVK()}
+	}
+	if _, _, err := schema.Decode(other, body); err != nil {
+		return got, err
+	}
+	return got, fmt.Errorf("converting (%s) to (%s.%s): unknown conversion", other.Type().Elem(), internalPackage(v.Group), v.Kind)
+}
+
+// typeOf is what a body says of its type.
+func typeOf(body []byte) (apiVersion, kind string, err error) {
+	var head struct {
+		APIVersion string `json:"apiVersion,omitempty"`
+		Kind       string `json:"kind,omitempty"`
+	}
+	err = json.Unmarshal(body, &head)
+	return head.APIVersion, head.Kind, err
+}
+
+// Unversioned tells whether a body has no apiVersion.
+func Unversioned(body []byte) bool {
+	apiVersion, _, err := typeOf(body)
+	return err == nil && apiVersion == ""
+}
+
+// internalPackage is the name of the Go package in which Kubernetes has a group's internal types.
+func internalPackage(group string) string {
+	if group == "" || group == "events.k8s.io" {
+		return "core"
+	}
+	name, _, _ := strings.Cut(group, ".")
+	return name
 }
 
 // Summary is the start of a body, in hexadecimal unless it looks like JSON, as Kubernetes shows what it could not read.

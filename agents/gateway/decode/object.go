@@ -7,15 +7,17 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
 	"gantry/registry"
+	"gantry/registry/objectmeta"
 	"gantry/schema"
 )
 
 // Object reads the body as an object of the request's version, in the request's namespace, and returns it in the version that its
 // kind is stored in.
 func Object(w http.ResponseWriter, r *request.Request, o request.WriteOptions) (schema.Object, error) {
-	obj, err := Version(w, r.Request, r.Resource.Version, o)
+	obj, err := Version(w, r, r.Resource.Version, o)
 	if err != nil {
 		return nil, err
 	}
@@ -51,9 +53,12 @@ func Review(w http.ResponseWriter, r *request.Request) (schema.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	obj, err := Version(w, r.Request, r.Resource.Version, o)
+	obj, err := Version(w, r, r.Resource.Version, o)
 	if err != nil {
 		return nil, err
+	}
+	if text := objectmeta.DropRepeatedOwners(obj, false); text != "" {
+		encode.Warning(w, text)
 	}
 	obj.SetCreationTimestamp(metav1.Time{})
 	obj.SetUID("")

@@ -96,9 +96,13 @@ func rowsOf(res *request.Resource) []metav1.APIResource {
 	return rows
 }
 
-// storageHash changes when the version that a kind is stored in does.
+// storageHash changes when the version that a kind is stored in does. It is Kubernetes', which stores the two kinds of mutating policies in their earlier version.
 func storageHash(k *schema.Kind) string {
-	sum := sha256.Sum256([]byte(k.Group + "/" + k.Version.Version + "/" + k.Kind))
+	version := k.Version.Version
+	if strings.HasPrefix(k.Kind, "MutatingAdmissionPolicy") {
+		version = "v1beta1"
+	}
+	sum := sha256.Sum256([]byte(k.Group + "/" + version + "/" + k.Kind))
 	return base64.StdEncoding.EncodeToString(sum[:8])
 }
 

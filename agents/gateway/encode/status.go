@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,6 +49,9 @@ var statuses = map[registry.ErrorKind]func(e *registry.Error, gr kschema.GroupRe
 		return apierrors.NewForbidden(gr, e.Name, errors.New(text(e, "not allowed")))
 	},
 	registry.TooManyRequests: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {
+		if len(e.Causes) > 0 { // a rule of admission, which says when
+			return apierrors.NewTooManyRequests(e.Reason, seconds(e.RetryAfter))
+		}
 		return apierrors.NewTooManyRequests(text(e, TooMany), max(1, seconds(e.RetryAfter)))
 	},
 	registry.TooLarge: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {
@@ -59,6 +63,9 @@ var statuses = map[registry.ErrorKind]func(e *registry.Error, gr kschema.GroupRe
 		return s
 	},
 	registry.BadRevision: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: e.Reason}}
+	},
+	registry.Misconfigured: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {
 		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: e.Reason}}
 	},
 	registry.Unreadable: func(e *registry.Error, gr kschema.GroupResource) *apierrors.StatusError {
@@ -92,6 +99,7 @@ func StatusOf(err error) *metav1.Status {
 	case errors.As(err, &api):
 	case errors.As(err, &reg) && statuses[reg.Kind] != nil:
 		api = statuses[reg.Kind](reg, kschema.GroupResource{Group: reg.Group, Resource: reg.Resource})
+		addCauses(api, reg.Causes)
 	case errors.As(err, &large):
 		api = apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("limit is %d", large.Limit))
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -102,6 +110,17 @@ func StatusOf(err error) *metav1.Status {
 	s := api.ErrStatus
 	s.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
 	return &s
+}
+
+// addCauses puts the causes that a rule of admission told before those of fields.
+func addCauses(s *apierrors.StatusError, causes []metav1.StatusCause) {
+	if len(causes) == 0 {
+		return
+	}
+	if s.ErrStatus.Details == nil {
+		s.ErrStatus.Details = &metav1.StatusDetails{}
+	}
+	s.ErrStatus.Details.Causes = append(slices.Clone(causes), s.ErrStatus.Details.Causes...)
 }
 
 // text is the error's own text, its cause's, or the general one.

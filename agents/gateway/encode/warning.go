@@ -26,7 +26,7 @@ func Warning(w http.ResponseWriter, text string) {
 	}
 }
 
-// CollectWarnings collects the warnings of a write, which count once it has succeeded.
+// CollectWarnings collects the warnings of a write, which may be repeated: those of the last time count.
 func CollectWarnings(texts *[]string) func([]string) { return func(t []string) { *texts = t } }
 
 func Warnings(w http.ResponseWriter, texts []string) {

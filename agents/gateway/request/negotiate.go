@@ -178,6 +178,12 @@ func ResourceShape(r *Request) (Shape, error) {
 	return Negotiate(r.Header, WantsPretty(r), resourceOffer(r))
 }
 
+// TakesOne tells whether a request for a built-in kind accepts one of the media types that its path is documented with.
+func TakesOne(r *Request) bool {
+	accept := r.Header.Get("Accept")
+	return accept == "" || namesOne(accept, resourceOffer(r).Types)
+}
+
 // resourceOffer is what can be answered to a request for a resource.
 func resourceOffer(r *Request) Offer {
 	o := Offer{Stream: r.Verb == "watch", Version: "v1", As: func(media string, gvk kschema.GroupVersionKind) bool {

@@ -8,12 +8,15 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+
+	"gantry/schema"
 )
 
 // Request is one request with what has been read from it.
 type Request struct {
 	*http.Request
 	Info
+	Kinds *schema.Set // that there are
 	Query url.Values
 	User  authenticationv1.UserInfo
 	Shape Shape

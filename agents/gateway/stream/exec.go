@@ -56,12 +56,17 @@ func (s *Handlers) Stream(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	path, q, err := streamTarget(pod, r.Subresource, r.Query)
-	if err != nil {
-		return err
+	if r.Subresource != "portforward" {
+		if _, err := containerOf(pod, r.Query.Get("container")); err != nil {
+			return err
+		}
 	}
 	if pod.Spec.NodeName == "" {
 		return apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", pod.Name))
+	}
+	path, q, err := streamTarget(pod, r.Subresource, r.Query)
+	if err != nil {
+		return err
 	}
 	if r.Header.Get("Upgrade") == "" || !strings.Contains(strings.ToLower(r.Header.Get("Connection")), "upgrade") {
 		return apierrors.NewBadRequest("Upgrade request required")

@@ -73,8 +73,9 @@ func dockerMounts(mounts []Mount) []mount.Mount {
 	return all
 }
 
+// propagations lack MountPropagationNone: it is the engine's default, and the engine refuses a mount of / or of another folder above its own data
+// that asks for it by name.
 var propagations = map[corev1.MountPropagationMode]mount.Propagation{
-	corev1.MountPropagationNone:            mount.PropagationRPrivate,
 	corev1.MountPropagationHostToContainer: mount.PropagationRSlave,
 	corev1.MountPropagationBidirectional:   mount.PropagationRShared,
 }

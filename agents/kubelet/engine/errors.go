@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/containerd/errdefs"
 	"github.com/docker/docker/client"
@@ -28,6 +29,10 @@ type kindError struct{ kind, err error }
 
 func (e *kindError) Error() string   { return e.err.Error() }
 func (e *kindError) Unwrap() []error { return []error{e.kind, e.err} }
+
+func notRunning(id string) error {
+	return &kindError{ErrConflict, fmt.Errorf("container %s is not running", id)}
+}
 
 // classify adds the kind to an error of Docker's client.
 func classify(err error) error {

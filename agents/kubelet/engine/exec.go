@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"os"
 	"time"
 
 	"github.com/docker/docker/api/types"
@@ -64,7 +66,41 @@ func (d *Docker) Attach(ctx context.Context, id string, s Streams) error {
 	if err != nil {
 		return classify(err)
 	}
+	c, err := d.api.ContainerInspect(ctx, id)
+	if err != nil {
+		conn.Close()
+		return classify(err)
+	}
+	if !c.State.Running {
+		conn.Reader = bufio.NewReader(&endedOutput{conn: conn, id: id})
+	}
 	return classify(s.copy(ctx, conn, func(size container.ResizeOptions) error { return d.api.ContainerResize(ctx, id, size) }))
+}
+
+// endedOutput is the output of a container that has ended. The engine ends the output where the container was attached to before its end, and
+// otherwise neither sends anything nor ends it.
+type endedOutput struct {
+	conn types.HijackedResponse
+	id   string
+	any  bool // output was read
+}
+
+// endedOutputWait is how long the engine may take to send what there is.
+const endedOutputWait = time.Second
+
+func (e *endedOutput) Read(b []byte) (int, error) {
+	if err := e.conn.Conn.SetReadDeadline(time.Now().Add(endedOutputWait)); err != nil {
+		return 0, err
+	}
+	n, err := e.conn.Reader.Read(b)
+	e.any = e.any || n > 0
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		if e.any {
+			return n, io.EOF
+		}
+		return n, notRunning(e.id)
+	}
+	return n, err
 }
 
 // copy copies between s and the engine's connection until the output ends, or ctx does.

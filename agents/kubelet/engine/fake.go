@@ -305,10 +305,6 @@ func (f *Fake) MemoryUsage(_ context.Context, id string) (int64, error) {
 	return 1 << 20, nil
 }
 
-func notRunning(id string) error {
-	return &kindError{ErrConflict, fmt.Errorf("container %s is not running", id)}
-}
-
 // errNotPrepared is the error of creating a container before Prepare.
 var errNotPrepared = errors.New("the engine has not been prepared")
 

@@ -71,8 +71,10 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, f run, spdy serve
 	w, r, cancel := untilClientGoes(w, r)
 	defer cancel()
 	switch {
+	case wantsV5(r) && spdy == nil:
+		s.serveV5(w, r, o, f, "error attaching to container")
 	case wantsV5(r):
-		s.serveV5(w, r, o, f)
+		s.serveV5(w, r, o, f, "error executing command in container")
 	case spdy != nil:
 		spdy(w, r, f, "", "", "", nil, o, idleTimeout, remotecommand.DefaultStreamCreationTimeout, remotecommand.SupportedStreamingProtocols)
 	default:

@@ -47,7 +47,12 @@ func (p fakePods) SandboxPID(namespace, pod, uid string) (int, error) {
 }
 
 func (p fakePods) List() []*corev1.Pod {
-	return []*corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"}}}
+	return []*corev1.Pod{
+		{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", Labels: map[string]string{"a": "b"}}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+			{Name: "web", Image: "web:1", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}, {Name: "ended"},
+		}}},
+		{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "waits"}},
+	}
 }
 
 // fakeDocker is an engine whose commands are the functions below.
@@ -132,7 +137,9 @@ func (d *fakeDocker) ContainerInspect(_ context.Context, id string) (container.I
 	if id == "gone" {
 		return container.InspectResponse{}, fmt.Errorf("no such container: %w", errdefs.ErrNotFound)
 	}
-	return inspected(id, id == "tty"), nil
+	c := inspected(id, id == "tty")
+	c.State.Running = id != "ended" && id != "ending"
+	return c, nil
 }
 
 func (d *fakeDocker) ContainerLogs(ctx context.Context, id string, o container.LogsOptions) (io.ReadCloser, error) {
@@ -184,8 +191,13 @@ func hijack(t *testing.T, tty bool, f func(in io.Reader, out, err io.Writer)) ty
 	return types.HijackedResponse{Conn: client, Reader: bufio.NewReader(client)}
 }
 
+// ContainerAttach says nothing and does not end where the container is "ended" before. One that is "ending" ends right after.
 func (d *fakeDocker) ContainerAttach(_ context.Context, id string, o container.AttachOptions) (types.HijackedResponse, error) {
 	return hijack(d.t, id == "tty", func(in io.Reader, out, _ io.Writer) {
+		if id == "ended" {
+			_, _ = io.Copy(io.Discard, in)
+			return
+		}
 		_, _ = fmt.Fprintf(out, "attached to %s\n", id)
 		if o.Stdin {
 			_, _ = io.Copy(out, in)

@@ -1,11 +1,13 @@
-// Package server is the node's HTTP interface on port 10250: logs, exec, attach and port-forward of its pods, for the
-// gateway's identity alone.
+// Package server is the node's HTTP interface on port 10250: logs, exec, attach and port-forward of its pods, and what the kubelet
+// tells of the node, for the gateway's identity alone.
 //
 //	GET      /containerLogs/{namespace}/{pod}/{container}   follow, tailLines, previous, sinceSeconds, sinceTime, timestamps, limitBytes, stream
 //	GET POST /exec/{namespace}/{pod}[/{uid}]/{container}    command, input, output, error, tty
 //	GET POST /attach/{namespace}/{pod}[/{uid}]/{container}  input, output, error, tty
 //	GET POST /portForward/{namespace}/{pod}[/{uid}]         port (WebSocket only)
-//	GET      /pods                                          a PodList
+//	GET      /pods, /runningpods/                           a PodList
+//	GET      /logs/...                                      files of the node's log directory
+//	GET      /metrics, /configz                             the kubelet's own
 //	GET      /healthz                                       open to all
 //
 // exec, attach and port-forward speak SPDY and WebSocket; exec and attach over WebSocket also v5, in which a client can end
@@ -14,7 +16,6 @@ package server
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +24,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/kubelet/engine"
 	"gantry/registry"
@@ -54,7 +54,11 @@ type Config struct {
 	Engine Engine
 	// Health answers /healthz.
 	Health http.Handler
-	Log    *slog.Logger
+	// LogDir is what /logs/ shows; "": there is no /logs/.
+	LogDir string
+	// Settings are what /configz tells.
+	Settings Settings
+	Log      *slog.Logger
 }
 
 // New returns the handler. It is to be served with TLS whose client certificates are verified against the cluster's CA; it
@@ -78,7 +82,7 @@ func New(cfg Config) (http.Handler, error) {
 		mux.HandleFunc(method+"/portForward/{namespace}/{pod}", s.portForward)
 		mux.HandleFunc(method+"/portForward/{namespace}/{pod}/{uid}", s.portForward)
 	}
-	mux.HandleFunc("GET /pods", s.pods)
+	s.handleNode(mux)
 	return open, nil
 }
 
@@ -134,13 +138,4 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(code)
 	_, _ = io.WriteString(w, text)
-}
-
-func (s *server) pods(w http.ResponseWriter, r *http.Request) {
-	list := corev1.PodList{TypeMeta: metav1.TypeMeta{Kind: "PodList", APIVersion: "v1"}, Items: []corev1.Pod{}}
-	for _, p := range s.cfg.Pods.List() {
-		list.Items = append(list.Items, *p)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(list) // the client went
 }

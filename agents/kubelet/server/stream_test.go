@@ -41,15 +41,17 @@ type node struct {
 	*httptest.Server
 	t      *testing.T
 	docker *fakeDocker
+	logs   string // its log directory
 	ca     *x509.Certificate
 	key    *ecdsa.PrivateKey
 }
 
 func newNode(t *testing.T, pid int) *node {
 	t.Helper()
-	n := &node{t: t, docker: newFakeDocker(t)}
-	h, err := New(Config{Pods: fakePods{pid}, Engine: engine.New(n.docker, engine.Config{Node: testNode}), Log: slog.New(slog.DiscardHandler),
-		Health: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })})
+	n := &node{t: t, docker: newFakeDocker(t), logs: t.TempDir()}
+	h, err := New(Config{Pods: fakePods{pid}, Engine: engine.New(n.docker, engine.Config{Node: testNode}), Log: slog.New(slog.DiscardHandler), LogDir: n.logs,
+		Settings: Settings{Port: 10250, MaxPods: 110},
+		Health:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,6 +259,7 @@ func TestExecAndAttach(t *testing.T) {
 		{name: "terminal", path: "/exec/default/web/web?command=size&output=1&tty=1", tty: true, out: "80x24"},
 		{name: "attach", path: "/attach/default/web/web?output=1&error=1", out: "attached to web\n"},
 		{name: "attach with input", path: "/attach/default/web/web?input=1&output=1", in: "hello", out: "attached to web\nhello", not: "v4"},
+		{name: "attach to what ends", path: "/attach/default/web/ending?output=1&error=1", out: "attached to ending\n"},
 		{name: "attach to a terminal", path: "/attach/default/web/tty?output=1&tty=1", tty: true, out: "attached to tty\n"},
 	}
 	for _, tt := range tests {
@@ -313,8 +316,14 @@ func TestExecFaults(t *testing.T) {
 	}
 	for way, e := range executors(t, n.as("gantry-gateway"), "/exec/default/web/stopped?command=id&output=1") {
 		err := e.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
-		if err == nil || !strings.Contains(err.Error(), "container stopped is not running") {
+		if err == nil || !strings.Contains(err.Error(), "error executing command in container: container stopped is not running") {
 			t.Errorf("exec in a stopped container by %s: %v", way, err)
+		}
+	}
+	for way, e := range executors(t, n.as("gantry-gateway"), "/attach/default/web/ended?output=1") {
+		err := e.StreamWithContext(t.Context(), remotecommand.StreamOptions{Stdout: io.Discard})
+		if err == nil || !strings.Contains(err.Error(), "error attaching to container: container ended is not running") {
+			t.Errorf("attaching to a container that has ended by %s: %v", way, err)
 		}
 	}
 }

@@ -20,7 +20,7 @@ func wantsV5(r *http.Request) bool { return wsstream.IsWebSocketRequestWithStrea
 
 // serveV5 runs a session over a WebSocket of v5.channel.k8s.io: channels 0 to 4 are input, output, error output, the status at
 // the end, and the terminal's size.
-func (s *server) serveV5(w http.ResponseWriter, r *http.Request, o *remotecommand.Options, f run) {
+func (s *server) serveV5(w http.ResponseWriter, r *http.Request, o *remotecommand.Options, f run, failure string) {
 	channels := []wsstream.ChannelType{
 		remotecommand.StreamStdIn:  channel(o.Stdin, wsstream.ReadChannel),
 		remotecommand.StreamStdOut: channel(o.Stdout, wsstream.WriteChannel),
@@ -53,7 +53,7 @@ func (s *server) serveV5(w http.ResponseWriter, r *http.Request, o *remotecomman
 	sizes := make(chan remotecommand.TerminalSize)
 	ses.resize = sizes
 	go readSizes(ctx, streams[remotecommand.StreamResize], sizes)
-	writeStatus(streams[remotecommand.StreamErr], f(ctx, ses))
+	writeStatus(streams[remotecommand.StreamErr], f(ctx, ses), failure)
 }
 
 func channel(wanted bool, t wsstream.ChannelType) wsstream.ChannelType {
@@ -79,8 +79,9 @@ func readSizes(ctx context.Context, from io.Reader, sizes chan<- remotecommand.T
 	}
 }
 
-// writeStatus ends a session with what came of it, as clients read it: a Status whose cause ExitCode is the command's.
-func writeStatus(to io.Writer, err error) {
+// writeStatus ends a session with what came of it, as clients read it: a Status whose cause ExitCode is the command's. failure introduces an err
+// that is no exit code.
+func writeStatus(to io.Writer, err error, failure string) {
 	status := metav1.Status{Status: metav1.StatusSuccess}
 	var exit utilexec.ExitError
 	switch {
@@ -95,7 +96,7 @@ func writeStatus(to io.Writer, err error) {
 	case err != nil:
 		status = metav1.Status{
 			Status: metav1.StatusFailure, Reason: metav1.StatusReasonInternalError, Code: http.StatusInternalServerError,
-			Message: fmt.Sprintf("Internal error occurred: error executing command in container: %v", err),
+			Message: fmt.Sprintf("Internal error occurred: %s: %v", failure, err),
 		}
 	}
 	if b, err := json.Marshal(status); err == nil {

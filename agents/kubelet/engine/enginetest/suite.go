@@ -276,6 +276,11 @@ func testConfig(t *testing.T, b *bench) {
 	if _, err := b.CreateContainer(t.Context(), c); !errors.Is(err, engine.ErrNotFound) {
 		t.Errorf("an image that is absent: %v", err)
 	}
+	c = b.config(c.Sandbox, "run")
+	c.Mounts = []engine.Mount{{Source: "/", Target: "/host", ReadOnly: true, Propagation: corev1.MountPropagationNone}}
+	if _, err := b.CreateContainer(t.Context(), c); err != nil {
+		t.Errorf("a mount of the host's root: %v", err)
+	}
 }
 
 func testWatch(t *testing.T, b *bench) {
@@ -370,6 +375,10 @@ func testAttach(t *testing.T, b *bench) {
 	var out bytes.Buffer
 	if err := b.Attach(ctx, id, engine.Streams{In: strings.NewReader("text\n"), Out: &out, Err: io.Discard}); err != nil || out.String() != "text\n" {
 		t.Errorf("attached: %q, %v", out.String(), err)
+	}
+	b.check(b.Stop(ctx, id, patience)) // it may be ending
+	if err := b.Attach(ctx, id, engine.Streams{Out: &out}); !errors.Is(err, engine.ErrConflict) {
+		t.Errorf("to a container that has ended: %v", err)
 	}
 }
 
