@@ -7,6 +7,7 @@ import (
 	"gantry/agents/controllers/job"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
+	"gantry/agents/controllers/resourcequota"
 	"gantry/agents/controllers/statefulset"
 	"gantry/agents/controllers/workload"
 	"gantry/schema/admissionregistration"
@@ -135,7 +136,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "resourcequota", Doc: "what is used below resource quotas, and their status",
 			Reads: every(), Writes: only(core.ResourceQuota),
-			Workers: 4, New: lifecycle.NewResourceQuota,
+			Workers: 4, New: resourcequota.New,
 		},
 		{
 			Name: "clusterroleaggregation", Doc: "rules of cluster roles that are made of others", EventSource: "clusterrole-aggregation-controller",

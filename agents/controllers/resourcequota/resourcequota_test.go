@@ -1,4 +1,4 @@
-package lifecycle_test
+package resourcequota_test
 
 import (
 	"context"
