@@ -62,23 +62,20 @@ func (a *admission) find(ctx context.Context, group, plural, namespace, name str
 
 // List is admit.Reader's List.
 func (a *admission) List(ctx context.Context, group, plural, namespace string) ([]schema.Object, error) {
-	return a.list(ctx, group, plural, namespace, a.registry.listKnown)
+	return a.list(ctx, group, plural, namespace, "0")
 }
 
 // ListLatest is admit.Reader's ListLatest.
 func (a *admission) ListLatest(ctx context.Context, group, plural, namespace string) ([]schema.Object, error) {
-	return a.list(ctx, group, plural, namespace, func(ctx context.Context, k *schema.Kind, namespace string) ([]*Item, error) {
-		list, err := a.registry.List(ctx, k, namespace, ListOptions{})
-		return list.Items, err
-	})
+	return a.list(ctx, group, plural, namespace, "")
 }
 
-func (a *admission) list(ctx context.Context, group, plural, namespace string, list func(context.Context, *schema.Kind, string) ([]*Item, error)) ([]schema.Object, error) {
+func (a *admission) list(ctx context.Context, group, plural, namespace, resourceVersion string) ([]schema.Object, error) {
 	k := a.kind(group, plural)
 	if k == nil || namespace != "" && !store.IsSegment(namespace) {
 		return nil, nil
 	}
-	items, err := list(ctx, k, namespace)
+	items, err := a.registry.listKnown(ctx, k, namespace, resourceVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +86,13 @@ func (a *admission) list(ctx context.Context, group, plural, namespace string, l
 	return out, nil
 }
 
-// listKnown are the objects of a namespace as the cache has them, or as the store has them while the cache is being filled: a write does
-// not wait for that.
-func (r *Registry) listKnown(ctx context.Context, k *schema.Kind, namespace string) ([]*Item, error) {
+// listKnown lists a namespace by the cache, or by the store while the cache is being filled: a write does not wait for that.
+func (r *Registry) listKnown(ctx context.Context, k *schema.Kind, namespace, resourceVersion string) ([]*Item, error) {
 	if c := r.reads.caches.of(k); c != nil && !c.isFilled() {
 		c.start()
 		return c.listStored(ctx, namespace)
 	}
-	list, err := r.List(ctx, k, namespace, ListOptions{ResourceVersion: "0"})
+	list, err := r.List(ctx, k, namespace, ListOptions{ResourceVersion: resourceVersion})
 	return list.Items, err
 }
 

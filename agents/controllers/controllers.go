@@ -7,6 +7,7 @@ import (
 	"gantry/agents/controllers/job"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
+	"gantry/agents/controllers/resourcequota"
 	"gantry/agents/controllers/statefulset"
 	"gantry/agents/controllers/workload"
 	"gantry/schema/admissionregistration"
@@ -19,6 +20,7 @@ import (
 	"gantry/schema/flowcontrol"
 	"gantry/schema/networking"
 	"gantry/schema/policy"
+	"gantry/schema/rbac"
 	"gantry/schema/scheduling"
 	"gantry/schema/storage"
 )
@@ -134,7 +136,12 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "resourcequota", Doc: "what is used below resource quotas, and their status",
 			Reads: every(), Writes: only(core.ResourceQuota),
-			Workers: 4, New: lifecycle.NewResourceQuota,
+			Workers: 4, New: resourcequota.New,
+		},
+		{
+			Name: "clusterroleaggregation", Doc: "rules of cluster roles that are made of others", EventSource: "clusterrole-aggregation-controller",
+			Reads: only(rbac.ClusterRole), Writes: only(rbac.ClusterRole),
+			Workers: 1, New: lifecycle.NewClusterRoleAggregation,
 		},
 		{
 			Name: "serviceaccount", Doc: "the service account default in every namespace",

@@ -22,7 +22,7 @@
 // A rule is a row of BuiltIn and a file of its own, both with the name that Kubernetes gives the plug-in. It is a function of the request
 // and of what it reads through the Reader: it keeps no state of requests, keeps neither the Request nor the Reader after it has returned,
 // and does not panic whatever the objects hold. It may be called several times for one write, as a write starts again after a conflict.
-// Wants spares a write all cost of the rules that do not concern it.
+// Wants spares a write all cost of the rules that do not concern it, Within that of rules for namespaces that have some object.
 //
 // A rule refuses with Denied (403), Missing (404), Invalid (422), TooMany (429) or Misconfigured (500); any other error says that it could not decide.
 // Request.Warn and Request.Annotate add warnings for the client and annotations for the audit.

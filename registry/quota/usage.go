@@ -6,7 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	storagehelpers "k8s.io/component-helpers/storage/volume"
 
 	"gantry/schema"
 )
@@ -63,7 +62,7 @@ func serviceUsage(u corev1.ResourceList, svc *corev1.Service) {
 func volumeClaimUsage(u corev1.ResourceList, claim *corev1.PersistentVolumeClaim) {
 	set := func(name corev1.ResourceName, q resource.Quantity) {
 		u[name] = q
-		if class := storagehelpers.GetPersistentVolumeClaimClass(claim); class != "" {
+		if class := storageClassOf(claim); class != "" {
 			u[corev1.ResourceName(class)+classSuffix+name] = q
 		}
 	}
@@ -79,6 +78,17 @@ func volumeClaimUsage(u corev1.ResourceList, claim *corev1.PersistentVolumeClaim
 	storage = storage.DeepCopy()
 	storage.RoundUp(0)
 	set(corev1.ResourceRequestsStorage, storage)
+}
+
+// storageClassOf is the storage class of a claim: of the annotation from before there was a field, else of the field.
+func storageClassOf(claim *corev1.PersistentVolumeClaim) string {
+	if class, ok := claim.Annotations[corev1.BetaStorageClassAnnotation]; ok {
+		return class
+	}
+	if claim.Spec.StorageClassName != nil {
+		return *claim.Spec.StorageClassName
+	}
+	return ""
 }
 
 // deviceClaimUsage counts the devices of a claim by their class: of alternatives the most that one of them takes. Devices of a class that

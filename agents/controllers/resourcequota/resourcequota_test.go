@@ -1,4 +1,4 @@
-package lifecycle_test
+package resourcequota_test
 
 import (
 	"context"
@@ -308,4 +308,52 @@ func (r *counterReplay) apply(events []store.Event) string {
 		}
 	}
 	return ""
+}
+
+// TestQuotaOfKindsThatComeLater checks that a quota for a kind that is not served yet limits it as soon as it is.
+func TestQuotaOfKindsThatComeLater(t *testing.T) {
+	c := startQuotas(t)
+	c.Apply(`apiVersion: v1
+kind: ResourceQuota
+metadata: {namespace: default, name: q}
+spec: {hard: {configmaps: 1k, count/widgets.example.com: "1"}}
+`)
+	untilUsed(c, "q", "configmaps=1/1k")
+	widgets := &schema.Kind{
+		Version: schema.Version{Group: "example.com", Version: "v1", Kind: "Widget", New: schema.NewUnstructured, NewList: schema.NewUnstructuredList},
+		Plural:  "widgets", Singular: "widget", Namespaced: true, Prefix: "example.com/widgets",
+	}
+	if err := c.Registry.Kinds().Add(widgets); err != nil {
+		t.Fatal(err)
+	}
+	create := func(name string) error {
+		obj := widgets.New()
+		obj.GetObjectKind().SetGroupVersionKind(widgets.GVK())
+		obj.SetNamespace("default")
+		obj.SetName(name)
+		_, err := c.Registry.Create(c.Context, widgets, obj, registry.WriteOptions{})
+		return err
+	}
+	untilWidgets := func(want string) {
+		t.Helper()
+		c.Until(func() string {
+			q, _ := controllertest.Get[*corev1.ResourceQuota](c, "default", "q")
+			if used := q.Status.Used["count/widgets.example.com"]; used.String() != want || len(q.Status.Used) != 2 {
+				return want + " widgets"
+			}
+			return ""
+		}, core.ResourceQuota)
+	}
+	untilWidgets("0")
+	if err := create("a"); err != nil {
+		t.Fatal(err)
+	}
+	registrytest.WantError(t, create("b"), registry.Forbidden, "exceeded quota: q, requested: count/widgets.example.com=1, used: count/widgets.example.com=1, limited: count/widgets.example.com=1")
+	untilWidgets("1")
+	if _, _, err := c.Registry.Delete(c.Context, widgets, "default", "a", registry.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := create("b"); err != nil {
+		t.Errorf("a deletion does not give back at once: %v", err)
+	}
 }

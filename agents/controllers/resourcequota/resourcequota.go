@@ -1,4 +1,5 @@
-package lifecycle
+// Package resourcequota is the controller resourcequota: it makes and mends the counters of quotas, and writes their status.
+package resourcequota
 
 import (
 	"context"
@@ -39,8 +40,8 @@ type resourceQuota struct {
 	measured map[string]int                        // how often in a row a measurement was out of date, by key
 }
 
-// NewResourceQuota measures the usage below quotas.
-func NewResourceQuota(e *controller.Env) controller.Reconciler {
+// New measures the usage below quotas.
+func New(e *controller.Env) controller.Reconciler {
 	c := &resourceQuota{Env: e, quotas: map[string]map[string]*corev1.ResourceQuota{}, written: map[string]corev1.ResourceQuotaStatus{}, measured: map[string]int{}}
 	return controller.Reconciler{Reconcile: c.reconcile, WatchEvery: c.watch, Run: c.EnqueueOnce(leftoverCounters)}
 }
