@@ -198,8 +198,9 @@ func (a *admission) unknown() {
 	}
 }
 
-// maxReinvocations is how often the rules of one write are called again because a companion has changed.
-const maxReinvocations = 24
+// maxReinvocations is how often the rules of one write are called again because a companion has changed. There is no pause between: a writer
+// of another process would change it meanwhile. A process has one writer of a key at a time, so that it does not lose this often in a row by chance.
+const maxReinvocations = 100
 
 // tooManyReinvocations is the error of a write whose companions have changed each time.
 func (a *admission) tooManyReinvocations() error {

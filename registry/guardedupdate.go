@@ -95,9 +95,6 @@ func (r *Registry) execute(ctx context.Context, u *guardedUpdate) (it *Item, con
 		if asked++; asked == maxReinvocations {
 			return nil, nil, u.admission.tooManyReinvocations()
 		}
-		if err := pause(ctx, asked); err != nil {
-			return nil, nil, err
-		}
 	}
 }
 
