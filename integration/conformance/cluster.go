@@ -22,8 +22,8 @@ func (r *run) startCluster(ctx context.Context) (stop func(), err error) {
 	}
 	defer log.Close()
 	gantry := filepath.Join(r.repo, "bin", "gantry")
-	// A test waits for a list to be compacted away, as kube-apiserver does after 5 minutes.
-	c := exec.Command(gantry, "up", "--data-dir", r.dataDir(), "--etcd-compaction-interval", "5m")
+	// A test waits 10 minutes for a list to be compacted away: etcd does that at most twice its retention after the list was read.
+	c := exec.Command(gantry, "up", "--data-dir", r.dataDir(), "--etcd-compaction-interval", "3m")
 	c.Stdout, c.Stderr = log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := c.Start(); err != nil {
