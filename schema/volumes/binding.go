@@ -1,6 +1,7 @@
 package volumes
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -108,4 +109,9 @@ func ClaimNames(pod *corev1.Pod) (names []string) {
 		}
 	}
 	return names
+}
+
+// NotForPod returns in Kubernetes' words that a claim was not created for a pod.
+func NotForPod(pod *corev1.Pod, pvc *corev1.PersistentVolumeClaim) error {
+	return fmt.Errorf("PVC %s/%s was not created for pod %s/%s (pod is not owner)", pvc.Namespace, pvc.Name, pod.Namespace, pod.Name)
 }
