@@ -53,10 +53,11 @@ type companions interface {
 
 // kindHooks are the kinds that need hooks, each in a file of its own.
 var kindHooks = map[kschema.GroupResource]*hooks{
-	{Resource: "pods"}:       &podHooks,
-	{Resource: "services"}:   &serviceHooks,
-	{Resource: "namespaces"}: &namespaceHooks,
-	{Resource: "events"}:     &eventHooks,
+	{Resource: "pods"}:              &podHooks,
+	{Resource: "persistentvolumes"}: &volumeHooks,
+	{Resource: "services"}:          &serviceHooks,
+	{Resource: "namespaces"}:        &namespaceHooks,
+	{Resource: "events"}:            &eventHooks,
 
 	{Group: "certificates.k8s.io", Resource: "certificatesigningrequests"}: &csrHooks,
 }

@@ -12,18 +12,30 @@ import (
 	"gantry/registry/objectmeta"
 	"gantry/registry/store"
 	"gantry/schema"
+	"gantry/schema/volumes"
 )
 
 // podHooks: a pod that is bound to a node has a copy by node, which that node reads.
 var podHooks = hooks{
-	nodeRange:  bynode.Prefix,
-	copies:     2,
-	companions: func(_ context.Context, _ *Registry, u *guardedUpdate) (companions, error) { return nodeCopy{u}, nil },
+	nodeRange: bynode.Prefix,
+	copies:    2,
+	companions: func(_ context.Context, _ *Registry, u *guardedUpdate) (companions, error) {
+		return nodeCopy{u, copyOfPod, copyOfPodItem}, nil
+	},
 	subresources: map[string]part{
 		"binding": {}, // Bind prepares and admits
 	},
 	evicted:  func(obj schema.Object, now time.Time) bool { return markEvicted(obj.(*corev1.Pod), now) },
 	recreate: func(obj schema.Object) { obj.(*corev1.Pod).Spec.NodeName = "" }, // it is scheduled again
+}
+
+// volumeHooks: a local volume has a copy by node, which the node with its directory reads.
+var volumeHooks = hooks{
+	nodeRange: bynode.VolumePrefix,
+	copies:    2,
+	companions: func(_ context.Context, _ *Registry, u *guardedUpdate) (companions, error) {
+		return nodeCopy{u, copyOfVolume, copyOfVolumeItem}, nil
+	},
 }
 
 // markEvicted sets the condition that tells why the pod is deleted, and returns whether it was another.
@@ -46,19 +58,24 @@ func markEvicted(pod *corev1.Pod, now time.Time) bool {
 	return changed
 }
 
-// nodeCopy is the copy of a pod by node.
-type nodeCopy struct{ *guardedUpdate }
+// nodeCopy is the copy of an object by node.
+type nodeCopy struct {
+	*guardedUpdate
+	// keyOf is where the copy of an object lives, keyOfItem the same of a cached one; "": it has none.
+	keyOf     func(obj schema.Object) string
+	keyOfItem func(it *Item) string
+}
 
 func (nodeCopy) fill(context.Context) error { return nil }
 
-// add keeps the copy in step with the pod.
+// add keeps the copy in step with the object.
 func (c nodeCopy) add(t *store.Txn, value []byte) error {
 	before, after := "", ""
 	if c.old.item != nil {
-		before = copyKey(c.old.item)
+		before = c.keyOfItem(c.old.item)
 	}
-	if pod, ok := c.obj.(*corev1.Pod); ok && !c.remove {
-		after = bynode.Key(pod.Spec.NodeName, pod.Namespace, pod.Name)
+	if !c.remove {
+		after = c.keyOf(c.obj)
 	}
 	if before != "" && before != after {
 		t.Deletes = append(t.Deletes, before)
@@ -71,9 +88,32 @@ func (c nodeCopy) add(t *store.Txn, value []byte) error {
 
 func (nodeCopy) onConflict(map[string]*store.KV) {}
 
-// copyKey is where the copy of a cached pod lives; "": it has none.
-func copyKey(pod *Item) string {
+func copyOfPod(obj schema.Object) string {
+	pod, ok := obj.(*corev1.Pod)
+	if !ok {
+		return ""
+	}
+	return bynode.Key(pod.Spec.NodeName, pod.Namespace, pod.Name)
+}
+
+func copyOfPodItem(pod *Item) string {
 	return bynode.Key(pod.Field("spec.nodeName"), pod.Namespace, pod.Name)
+}
+
+func copyOfVolume(obj schema.Object) string {
+	pv, ok := obj.(*corev1.PersistentVolume)
+	if !ok {
+		return ""
+	}
+	return bynode.VolumeKey(volumes.LocalNodeOf(pv), pv.Name)
+}
+
+func copyOfVolumeItem(volume *Item) string {
+	obj, err := volume.object()
+	if err != nil {
+		return ""
+	}
+	return copyOfVolume(obj)
 }
 
 // RepairByNode keeps the by-node copies in step with pods that were written past the registry, until ctx is done. A leader runs it. report,

@@ -9,6 +9,7 @@ import (
 	"gantry/agents/controllers/network"
 	"gantry/agents/controllers/resourcequota"
 	"gantry/agents/controllers/statefulset"
+	volume "gantry/agents/controllers/storage"
 	"gantry/agents/controllers/workload"
 	"gantry/schema/admissionregistration"
 	"gantry/schema/apiregistration"
@@ -103,9 +104,9 @@ func table(cfg Config) []controller.Controller {
 			Workers: 4, New: lifecycle.NewNamespace,
 		},
 		{
-			Name: "systemobjects", Doc: "the priority classes, flow schemas, priority levels and the service CIDR that every cluster has",
-			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
-			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
+			Name: "systemobjects", Doc: "the priority classes, flow schemas, priority levels, storage class and service CIDR that every cluster has",
+			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR, storage.StorageClass),
+			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR, storage.StorageClass),
 			Workers: 1, New: lifecycle.NewSystemObjects(cfg.ServiceCIDR),
 		},
 		{
@@ -169,20 +170,31 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: lifecycle.NewPodGC(cfg.TerminatedPodThreshold),
 		},
 		{
+			Name: "persistentvolumebinder", Doc: "claims and volumes: which belong together, local volumes, and their end", EventSource: "persistentvolume-controller",
+			Reads:   only(core.PersistentVolumeClaim, core.PersistentVolume, storage.StorageClass, core.Pod, core.Node),
+			Writes:  only(core.PersistentVolumeClaim, core.PersistentVolume),
+			Workers: 4, New: volume.NewBinder,
+		},
+		{
+			Name: "ephemeralvolume", Doc: "the claims of pods' ephemeral volumes", EventSource: "ephemeral_volume",
+			Reads: only(core.Pod, core.PersistentVolumeClaim), Writes: only(core.PersistentVolumeClaim),
+			Workers: 2, New: volume.NewEphemeral,
+		},
+		{
 			Name: "pvcprotection", Doc: "claims that are being deleted and that no pod uses", EventSource: "persistentvolumeclaim-protection-controller",
 			Reads: only(core.PersistentVolumeClaim, core.Pod), Writes: only(core.PersistentVolumeClaim),
-			Workers: 1, New: lifecycle.NewClaimProtection,
+			Workers: 1, New: volume.NewClaimProtection,
 		},
 		{
 			Name: "pvprotection", Doc: "volumes that are being deleted and are not bound", EventSource: "persistentvolume-protection-controller",
 			Reads: only(core.PersistentVolume), Writes: only(core.PersistentVolume),
-			Workers: 1, New: lifecycle.NewVolumeProtection,
+			Workers: 1, New: volume.NewVolumeProtection,
 		},
 		{
 			Name: "vacprotection", Doc: "volume attributes classes that are being deleted and not used", EventSource: "volumeattributesclass-protection-controller",
 			Reads:   only(storage.VolumeAttributesClass, core.PersistentVolumeClaim, core.PersistentVolume),
 			Writes:  only(storage.VolumeAttributesClass),
-			Workers: 1, New: lifecycle.NewAttributesClassProtection,
+			Workers: 1, New: volume.NewAttributesClassProtection,
 		},
 		{
 			Name: "eventgc", Doc: "events that last happened more than an hour ago",

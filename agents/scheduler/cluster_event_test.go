@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,7 +12,9 @@ import (
 	"gantry/agents/scheduler/framework"
 	"gantry/agents/scheduler/plugins"
 	"gantry/registry"
+	"gantry/schema"
 	"gantry/schema/core"
+	"gantry/schema/storage"
 )
 
 // configPlugin filters pods whose annotation "config" names a config map that does not exist.
@@ -129,10 +132,11 @@ func TestEventOfAFilterBehindAnother(t *testing.T) {
 
 // TestOtherKinds: the table's kinds beside those that the cluster state holds are followed.
 func TestOtherKinds(t *testing.T) {
-	if kinds := testPlugins(plugins.All).OtherKinds(); len(kinds) != 0 {
+	own := []*schema.Kind{core.PersistentVolumeClaim, core.PersistentVolume, storage.StorageClass}
+	if kinds := testPlugins(plugins.All).OtherKinds(); !slices.Equal(kinds, own) {
 		t.Errorf("the scheduler's own plug-ins have %v", kinds)
 	}
-	if kinds := testPlugins(with(configPlugin, configPlugin)).OtherKinds(); len(kinds) != 1 || kinds[0] != core.ConfigMap {
-		t.Errorf("got %v, want config maps", kinds)
+	if kinds := testPlugins(with(configPlugin, configPlugin)).OtherKinds(); !slices.Equal(kinds, append(own, core.ConfigMap)) {
+		t.Errorf("got %v, want config maps too", kinds)
 	}
 }

@@ -5,6 +5,10 @@
 //
 // The registry writes a copy in its pod's own transaction: it has the pod's mod revision, and its bytes. Repair keeps copies in step with pods
 // that were written past the registry.
+//
+// A local volume has a copy for the node that has its directory, by which that node learns that it is deleted. These are not repaired:
+//
+//	/gantry/bynode/<node>/persistentvolumes/<name>
 package bynode
 
 import (
@@ -27,6 +31,17 @@ func Key(node, namespace, name string) string {
 		return ""
 	}
 	return Prefix(node) + namespace + "/" + name
+}
+
+// VolumePrefix is the range of one node's local volumes.
+func VolumePrefix(node string) string { return Root + node + "/persistentvolumes/" }
+
+// VolumeKey is where the copy of a local volume of node lives; "": it has none, as that is no node's name.
+func VolumeKey(node, name string) string {
+	if !store.IsSegment(node) {
+		return ""
+	}
+	return VolumePrefix(node) + name
 }
 
 // podOf is "<ns>/<name>" of a copy's key; false: it is no copy's.

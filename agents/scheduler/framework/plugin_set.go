@@ -106,7 +106,7 @@ func (s *PluginSet) Unreserve(pod *corev1.Pod, node *corev1.Node, reserved []any
 // skipsPreBind returns whether the plug-in of row i has no PreBind for a pod.
 func (s *PluginSet) skipsPreBind(i int, reserved []any) bool {
 	row := &s.rows[i]
-	return row.PreBind == nil || row.Reserve != nil && reserved[i] == nil
+	return row.PreBind == nil || row.Reserve != nil && (i >= len(reserved) || reserved[i] == nil)
 }
 
 // NeedsPreBind returns whether any plug-in has a PreBind for a pod.

@@ -3,6 +3,7 @@ package plugins
 import (
 	"gantry/agents/scheduler/framework"
 	"gantry/schema/core"
+	"gantry/schema/storage"
 )
 
 // The events of rows. Those that a row shares with others are kube-scheduler's too, but that the cluster state knows only that a node changed,
@@ -15,6 +16,14 @@ var (
 	// A namespace's labels are what a namespaceSelector selects.
 	namespaceChanged = framework.ClusterEvent{Kind: core.Namespace, Actions: framework.AnyAction}
 )
+
+// volumeEvents are those of VolumeBinding.
+var volumeEvents = []framework.ClusterEvent{
+	nodeUpdated,
+	{Kind: core.PersistentVolumeClaim, Actions: framework.Add | framework.Update},
+	{Kind: core.PersistentVolume, Actions: framework.Add | framework.Update},
+	{Kind: storage.StorageClass, Actions: framework.Add | framework.Update},
+}
 
 // All are the plug-ins of this scheduler. Filters run in the order of rows, those that are not ClusterWide first; the first that returns
 // reasons decides. Weights are kube-scheduler's.
@@ -40,6 +49,10 @@ var All = []framework.Plugin{
 	}, {
 		Name: "ImageLocality", Doc: "scores nodes that have the pod's images",
 		Score: scoreImageLocality, Weight: 1,
+	}, {
+		Name: "VolumeBinding", Doc: "filters nodes that do not reach the volumes of the pod's claims, chooses volumes for claims without, and waits for their binding",
+		ClusterWide: true, Events: volumeEvents, NewData: newVolumeBinder, Sign: signVolumes,
+		PreFilter: preFilterVolumes, Filter: filterVolumes, Reserve: reserveVolumes, Unreserve: unreserveVolumes, PreBind: preBindVolumes,
 	}, {
 		Name: "PodTopologySpread", Doc: "filters and scores by topology spread constraints", ClusterWide: true, Events: []framework.ClusterEvent{nodeChanged, podChanged},
 		PreFilter: preFilterSpread, Filter: filterSpread, Score: scoreSpread, SkipScore: skipSpreadScore, Normalize: normalizeSpread, Weight: 2,

@@ -1,4 +1,4 @@
-package lifecycle_test
+package storage_test
 
 import (
 	"testing"
@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
+	"gantry/agents/controllers"
 	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
 	"gantry/schema/core"
@@ -14,7 +15,8 @@ import (
 
 // TestStorageStaysWhileItIsUsed deletes a claim that a pod mounts, the claim's class and a bound volume: each goes when its user does.
 func TestStorageStaysWhileItIsUsed(t *testing.T) {
-	c := controllertest.Start(t, nil)
+	// The binder would set the phase of the volume.
+	c := controllertest.Start(t, func(cfg *controllers.Config) { cfg.Controllers = []string{"*", "-persistentvolumebinder"} })
 	c.Ready()
 	c.Apply(`apiVersion: storage.k8s.io/v1
 kind: VolumeAttributesClass

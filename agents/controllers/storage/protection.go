@@ -1,4 +1,4 @@
-package lifecycle
+package storage
 
 import (
 	"context"
@@ -18,6 +18,7 @@ import (
 	"gantry/schema/core"
 	"gantry/schema/pods"
 	"gantry/schema/storage"
+	"gantry/schema/volumes"
 )
 
 // protection removes a finalizer from objects of a kind that are being deleted, as soon as nothing uses them.
@@ -104,10 +105,8 @@ func NewClaimProtection(e *controller.Env) controller.Reconciler {
 		{Kind: core.PersistentVolumeClaim, Keys: p.keys},
 		{Kind: core.Pod, Keys: func(old, current schema.Object) {
 			if pod, ok := old.(*corev1.Pod); ok && (current == nil || current.GetUID() != old.GetUID() || pods.IsTerminal(current.(*corev1.Pod))) {
-				for i := range pod.Spec.Volumes {
-					if name := claimOf(pod, &pod.Spec.Volumes[i]); name != "" {
-						e.Enqueue(pod.Namespace+"/"+name, 0)
-					}
+				for _, name := range volumes.ClaimNames(pod) {
+					e.Enqueue(pod.Namespace+"/"+name, 0)
 				}
 			}
 		}},
@@ -118,22 +117,17 @@ func NewClaimProtection(e *controller.Env) controller.Reconciler {
 // ended no longer keeps a claim of its own.
 func usesClaim(pod *corev1.Pod, pvc *corev1.PersistentVolumeClaim) bool {
 	return pod.Spec.NodeName != "" && slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
-		if claimOf(pod, &v) != pvc.Name {
+		name, created := volumes.ClaimName(pod, &v)
+		if name != pvc.Name {
 			return false
 		}
-		return v.Ephemeral == nil || !pods.IsTerminal(pod) && metav1.IsControlledBy(pvc, pod)
+		return !created || !pods.IsTerminal(pod) && metav1.IsControlledBy(pvc, pod)
 	})
 }
 
-// claimOf is the name of a volume's claim; "": it has none.
-func claimOf(pod *corev1.Pod, v *corev1.Volume) string {
-	switch {
-	case v.PersistentVolumeClaim != nil:
-		return v.PersistentVolumeClaim.ClaimName
-	case v.Ephemeral != nil:
-		return pod.Name + "-" + v.Name
-	}
-	return ""
+// usesName tells whether a pod has a volume of a claim of that name.
+func usesName(pod *corev1.Pod, claim string) bool {
+	return slices.Contains(volumes.ClaimNames(pod), claim)
 }
 
 // NewVolumeProtection lets volumes go that are not bound to a claim.
@@ -150,10 +144,10 @@ func NewAttributesClassProtection(e *controller.Env) controller.Reconciler {
 	p := protection[*storagev1.VolumeAttributesClass]{e, storage.VolumeAttributesClass, storage.AttributesClassProtection,
 		func(ctx context.Context, class *storagev1.VolumeAttributesClass, fresh bool) (bool, error) {
 			claims, err := list[*corev1.PersistentVolumeClaim](ctx, e, core.PersistentVolumeClaim, "", fresh)
-			volumes, volumeErr := list[*corev1.PersistentVolume](ctx, e, core.PersistentVolume, "", fresh)
+			all, volumeErr := list[*corev1.PersistentVolume](ctx, e, core.PersistentVolume, "", fresh)
 			named := func(obj schema.Object) bool { return slices.Contains(attributesClasses(obj), class.Name) }
 			return slices.ContainsFunc(claims, func(c *corev1.PersistentVolumeClaim) bool { return named(c) }) ||
-				slices.ContainsFunc(volumes, func(v *corev1.PersistentVolume) bool { return named(v) }), errors.Join(err, volumeErr)
+				slices.ContainsFunc(all, func(v *corev1.PersistentVolume) bool { return named(v) }), errors.Join(err, volumeErr)
 		}}
 	released := func(old, current schema.Object) {
 		for _, name := range attributesClasses(old) {

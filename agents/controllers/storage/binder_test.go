@@ -1,0 +1,98 @@
+package storage_test
+
+import (
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/controllers/controllertest"
+	"gantry/registry"
+	"gantry/schema/core"
+	"gantry/schema/volumes"
+)
+
+// TestLocalVolumeIsProvisionedAndReclaimed plays the scheduler's part for a claim of the default class: the claim is bound, the leader
+// changes, and the volume goes with the claim once the kubelet has removed the directory.
+func TestLocalVolumeIsProvisionedAndReclaimed(t *testing.T) {
+	c := controllertest.Start(t, nil)
+	c.Ready()
+	c.Apply(`apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {namespace: default, name: data, annotations: {volume.kubernetes.io/selected-node: n1}}
+spec: {accessModes: [ReadWriteOnce], storageClassName: local, resources: {requests: {storage: 1Gi}}}
+`)
+	claims, all := registry.For[*corev1.PersistentVolumeClaim](c.Registry), registry.For[*corev1.PersistentVolume](c.Registry)
+	volume := ""
+	c.Until(func() string {
+		if pvc, ok := controllertest.Get[*corev1.PersistentVolumeClaim](c, "default", "data"); ok && pvc.Status.Phase == corev1.ClaimBound {
+			volume = pvc.Spec.VolumeName
+			return ""
+		}
+		return "the claim's volume"
+	}, core.PersistentVolumeClaim)
+	c.Restart()
+	if err := claims.Delete(c.Context, "default", "data", registry.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.Until(func() string {
+		if pv, ok := controllertest.Get[*corev1.PersistentVolume](c, "", volume); !ok || pv.DeletionTimestamp == nil {
+			return "the volume's deletion"
+		}
+		return ""
+	}, core.PersistentVolume)
+	_, err := all.Modify(c.Context, "", volume, func(pv *corev1.PersistentVolume) error {
+		if pv.Spec.Local == nil || volumes.LocalNodeOf(pv) != "n1" {
+			t.Errorf("the volume: %+v", pv.Spec)
+		}
+		pv.Finalizers = slices.DeleteFunc(pv.Finalizers, func(f string) bool { return f == volumes.LocalFinalizer })
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Until(func() string {
+		if _, there := controllertest.Get[*corev1.PersistentVolume](c, "", volume); there {
+			return "the end of the volume"
+		}
+		return ""
+	}, core.PersistentVolume)
+}
+
+// TestStaticVolumesAreBound: the smallest volume that fits is bound, and kept when its claim goes.
+func TestStaticVolumesAreBound(t *testing.T) {
+	c := controllertest.Start(t, nil)
+	c.Ready()
+	c.Apply(`apiVersion: v1
+kind: PersistentVolume
+metadata: {name: big}
+spec: {accessModes: [ReadWriteOnce], storageClassName: manual, capacity: {storage: 5Gi}, hostPath: {path: /big}}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: small}
+spec: {accessModes: [ReadWriteOnce], storageClassName: manual, capacity: {storage: 2Gi}, hostPath: {path: /small}}
+`)
+	phase := func(name string, want corev1.PersistentVolumePhase) {
+		t.Helper()
+		c.Until(func() string {
+			if pv, ok := controllertest.Get[*corev1.PersistentVolume](c, "", name); !ok || pv.Status.Phase != want {
+				return name + " " + string(want)
+			}
+			return ""
+		}, core.PersistentVolume)
+	}
+	phase("big", corev1.VolumeAvailable)
+	phase("small", corev1.VolumeAvailable)
+	c.Apply(`apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {namespace: default, name: data}
+spec: {accessModes: [ReadWriteOnce], storageClassName: manual, resources: {requests: {storage: 1Gi}}}
+`)
+	phase("small", corev1.VolumeBound)
+	if err := registry.For[*corev1.PersistentVolumeClaim](c.Registry).Delete(c.Context, "default", "data", registry.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	phase("small", corev1.VolumeReleased)
+	phase("big", corev1.VolumeAvailable)
+}
