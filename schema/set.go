@@ -203,3 +203,15 @@ func (s *Set) Kind(apiVersion, kind string) *Kind {
 func (s *Set) Version(gvk kschema.GroupVersionKind) *Version {
 	return s.byGroup[gvk.Group].byKind[versioned{gvk.Version, gvk.Kind}].Version
 }
+
+// KindOfGroup finds a kind by its name and the group of any of its versions, whatever version a reference names; nil where there is none.
+// Of several, it is the first in the order of discovery.
+func (s *Set) KindOfGroup(group, kind string) *Kind {
+	var found *Kind
+	for served, in := range s.byGroup[group].byKind {
+		if served.name == kind && (found == nil || slices.Index(s.All, in.Kind) < slices.Index(s.All, found)) {
+			found = in.Kind
+		}
+	}
+	return found
+}

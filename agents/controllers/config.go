@@ -35,6 +35,9 @@ type Config struct {
 	// ServiceAccountKey signs the tokens in Secrets of type kubernetes.io/service-account-token: an RSA or ECDSA key, of which
 	// every gateway has the public half. nil: those Secrets stay as they are. --service-account-private-key-file
 	ServiceAccountKey crypto.Signer
+	// Gateway answers what is not stored in etcd: the metrics that autoscalers scale by. nil: autoscalers say that there are none.
+	// --gateway
+	Gateway controller.Gateway
 	// NodeMonitorGracePeriod is how old a node's last heartbeat may be before the node is marked unreachable; 50 s.
 	NodeMonitorGracePeriod time.Duration
 	// TerminatedPodThreshold is how many pods that have ended are kept; 12500. Below 0: all.

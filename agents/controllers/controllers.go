@@ -4,6 +4,7 @@ import (
 	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/daemonset"
 	"gantry/agents/controllers/disruption"
+	"gantry/agents/controllers/horizontalpodautoscaler"
 	"gantry/agents/controllers/job"
 	"gantry/agents/controllers/lifecycle"
 	"gantry/agents/controllers/network"
@@ -76,6 +77,11 @@ func table(cfg Config) []controller.Controller {
 			Name: "disruption", Doc: "how many pods may be disrupted, in the status of pod disruption budgets", EventSource: "controllermanager",
 			Reads: every(), Writes: only(policy.PodDisruptionBudget, core.Pod), // owners of any kind may have a scale
 			Workers: 2, New: disruption.NewDisruption,
+		},
+		{
+			Name: "horizontalpodautoscaler", Doc: "replicas of whatever autoscalers scale, by metrics", EventSource: "horizontal-pod-autoscaler",
+			Reads: every(), Writes: every(), // any kind may have a scale
+			Workers: 5, New: horizontalpodautoscaler.New(cfg.Gateway),
 		},
 		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",

@@ -10,9 +10,11 @@ import (
 	"crypto/tls"
 
 	"gantry/agents/controllers"
+	"gantry/agents/controllers/controller"
 	"gantry/agents/gateway"
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/gatewayclient"
+	"gantry/agents/internal/pki"
 	"gantry/agents/kubelet"
 	"gantry/agents/network"
 	"gantry/agents/proxy"
@@ -45,7 +47,7 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
-			RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers,
+			RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers, Gateway: a.controllersGateway(),
 		})
 	case "network":
 		return network.Run(ctx, network.Config{
@@ -89,15 +91,28 @@ func (a *assembly) withNodeRegistry(work func(context.Context) error) func(conte
 	return func(ctx context.Context) error { return withBackground(ctx, a.nodeRegistry.Run, work) }
 }
 
-// kubelet runs the kubelet, which reads this node's pods from etcd and writes through a gateway.
-func (a assembly) kubelet(ctx context.Context) error {
+// gatewayClient is a client of the gateways with an agent's certificate.
+func (a assembly) gatewayClient(agent string, pair pki.Pair) *gatewayclient.Client {
 	servers := a.Gateways
 	if len(servers) == 0 {
 		servers = []string{a.gatewayURL()}
 	}
-	client := gatewayclient.New(servers, &tls.Config{
-		RootCAs: a.keys.authority.Pool(), Certificates: []tls.Certificate{a.keys.kubelet.Certificate}, MinVersion: tls.VersionTLS12,
-	}, kinds.New(), "kubelet")
+	return gatewayclient.New(servers, &tls.Config{
+		RootCAs: a.keys.authority.Pool(), Certificates: []tls.Certificate{pair.Certificate}, MinVersion: tls.VersionTLS12,
+	}, kinds.New(), agent)
+}
+
+// controllersGateway is the controllers' client of the gateways; nil where they have no certificate.
+func (a assembly) controllersGateway() controller.Gateway {
+	if a.keys.controllers == nil {
+		return nil
+	}
+	return a.gatewayClient("kube-controller-manager", *a.keys.controllers)
+}
+
+// kubelet runs the kubelet, which reads this node's pods from etcd and writes through a gateway.
+func (a assembly) kubelet(ctx context.Context) error {
+	client := a.gatewayClient("kubelet", a.keys.kubelet)
 	address, err := netip.ParseAddrPort(net.JoinHostPort("0.0.0.0", strconv.Itoa(a.KubeletPort)))
 	if err != nil {
 		return err

@@ -18,6 +18,8 @@ type certs struct {
 	admin     pki.Pair
 	kubelet   pki.Pair      // serves 10250 and is the node's identity at the gateway
 	tokens    crypto.Signer // nil: there is no key here
+	// controllers is the controllers' identity at the gateway; nil: they have none here.
+	controllers *pki.Pair
 
 	etcdAuthority *pki.Authority
 	etcdServer    pki.Pair
@@ -39,6 +41,9 @@ func ensureCerts(c Config, nodeIP netip.Addr) (*certs, error) {
 		if err := k.ensureTokens(c); err != nil {
 			return nil, err
 		}
+	}
+	if c.runs("controllers") {
+		k.ensureControllers(c)
 	}
 	if c.runs("gateway") {
 		if err := k.ensureGateway(c, nodeIP); err != nil {
@@ -62,6 +67,16 @@ func (k *certs) ensureTokens(c Config) (err error) {
 		return nil
 	}
 	return err
+}
+
+// ensureControllers loads the controllers' certificate. Where it can be neither loaded nor created they run without one.
+func (k *certs) ensureControllers(c Config) {
+	pair, err := k.authority.Ensure("controllers", pki.Request{CommonName: "system:kube-controller-manager"})
+	if err != nil {
+		c.Log.Warn("autoscalers get no metrics", "err", err)
+		return
+	}
+	k.controllers = &pair
 }
 
 func (k *certs) ensureGateway(c Config, nodeIP netip.Addr) (err error) {

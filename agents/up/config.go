@@ -37,7 +37,7 @@ type Config struct {
 	// BindAddress and SecurePort are where the gateway listens.
 	BindAddress string
 	SecurePort  int
-	// Gateways are the URLs at which node agents reach gateways; empty: the one of this process.
+	// Gateways are the URLs at which node agents and controllers reach gateways; empty: the one of this process.
 	Gateways []string
 
 	// EtcdServers are the client URLs of an external etcd, with the files to reach it.

@@ -41,7 +41,7 @@ func Flags(agents []string) []cli.Flag {
 		showFor(list("controllers", []string{"*"}, "the `controllers` to run, comma separated; * is all of them, -name not that one"), "controllers"),
 		showFor(text("bind-address", "0.0.0.0", "`address` the gateway listens on"), "gateway"),
 		showFor(number("secure-port", 6443, "`port` the gateway listens on"), "gateway"),
-		showFor(list("gateway", nil, "`URLs` of gateways, comma separated (default: https://127.0.0.1:<secure-port>)"), "kubelet"),
+		showFor(list("gateway", nil, "`URLs` of gateways, comma separated (default: https://127.0.0.1:<secure-port>)"), "kubelet", "controllers"),
 		showFor(text("docker-host", "", "`address` of the Docker Engine (default: $DOCKER_HOST, or unix:///var/run/docker.sock)"), "kubelet"),
 		showFor(number("kubelet-port", 10250, "`port` the kubelet serves logs and exec on"), "kubelet"),
 		showFor(list("allowed-unsafe-sysctls", nil, "unsafe `sysctls` that pods may set, or patterns that end in *, comma separated"), "kubelet"),

@@ -21,6 +21,8 @@ const (
 	Delete       Verb = "delete"
 	// RemoveFinalizer takes Action.Finalizer from the object of that uid, whatever else of it changed meanwhile.
 	RemoveFinalizer Verb = "remove finalizer of"
+	// Scale sets the replicas of the object of that uid to Action.Replicas by its scale subresource, whatever else of it changed meanwhile.
+	Scale Verb = "scale"
 )
 
 // Action is one step of a plan, and why.
@@ -31,6 +33,8 @@ type Action struct {
 	Object schema.Object
 	// Finalizer is the one that RemoveFinalizer removes.
 	Finalizer string
+	// Replicas is what Scale sets.
+	Replicas int32
 	// Reason says why, for the log.
 	Reason string
 	// Event is recorded once the action is done; nil: none.

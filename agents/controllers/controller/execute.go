@@ -117,9 +117,9 @@ func (e *Env) recordFailed(ctx context.Context, ev *Event, err error) {
 	e.Events.Event(ev.Kind, ev.About, corev1.EventTypeWarning, ev.Reason, "%s%v", ev.Message, err)
 }
 
-var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting", RemoveFinalizer: "removing finalizer of"}
+var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting", RemoveFinalizer: "removing finalizer of", Scale: "scaling"}
 
-var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted", RemoveFinalizer: "finalizer removed"}
+var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted", RemoveFinalizer: "finalizer removed", Scale: "scaled"}
 
 // Record records an Event.
 func (e *Env) Record(ev *Event) {
@@ -148,6 +148,10 @@ func (e *Env) write(ctx context.Context, a Action, w *written) (*registry.Item, 
 			current.SetFinalizers(slices.DeleteFunc(current.GetFinalizers(), func(f string) bool { return f == a.Finalizer }))
 			return current, nil
 		}, registry.WriteOptions{UID: string(obj.GetUID())})
+	case Scale:
+		return e.Registry.Modify(ctx, a.Kind, obj.GetNamespace(), obj.GetName(), func(current schema.Object) (schema.Object, error) {
+			return current, a.Kind.Scale().Set(current, a.Replicas)
+		}, registry.WriteOptions{UID: string(obj.GetUID()), Subresource: "scale"})
 	}
 	if changed && obj.GetUID() != "" {
 		obj = obj.DeepCopyObject().(schema.Object)

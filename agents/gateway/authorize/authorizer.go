@@ -37,6 +37,7 @@ func New(reg *registry.Registry) Chain {
 		discovery,        // discovery.go
 		publicInfoViewer, // publicinfo.go
 		issuerDiscovery,  // discovery.go
+		controllers,      // controllers.go
 		&Node{reg},       // node.go
 	}
 }

@@ -55,9 +55,10 @@ func named(list []string, one string) bool {
 	return slices.Contains(list, "*") || slices.Contains(list, one)
 }
 
-// groupRules is an authorizer that grants rules to the members of a group; "" is every user.
+// groupRules is an authorizer that grants rules to the members of a group, or to one user; "" is every one.
 type groupRules struct {
 	group string
+	user  string
 	rules Rules
 }
 
@@ -78,5 +79,5 @@ func (g *groupRules) Rules(_ context.Context, user authenticationv1.UserInfo, _ 
 }
 
 func (g *groupRules) member(user authenticationv1.UserInfo) bool {
-	return g.group == "" || slices.Contains(user.Groups, g.group)
+	return (g.group == "" || slices.Contains(user.Groups, g.group)) && (g.user == "" || user.Username == g.user)
 }

@@ -163,7 +163,7 @@ func (c *Client) item(ctx context.Context, cl call) (*registry.Item, error) {
 	return item, nil
 }
 
-// call is one request.
+// call is one request, about an object or, without a kind, to a path.
 type call struct {
 	kind                         *schema.Kind
 	method                       string
@@ -171,10 +171,14 @@ type call struct {
 	subject                      string // the name in errors, where name is not in the path
 	query                        url.Values
 	body                         []byte
+	url                          string // the path and query of a call without a kind
 }
 
 // path is the path and query of the call.
 func (cl call) path() string {
+	if cl.kind == nil {
+		return cl.url
+	}
 	parts := []string{"", "apis", cl.kind.Group, cl.kind.Version.Version}
 	if cl.kind.Group == "" {
 		parts = []string{"", "api", cl.kind.Version.Version}
@@ -202,6 +206,9 @@ func (cl call) key() string {
 
 // errorOf returns an error about the call's object.
 func (cl call) errorOf(kind registry.ErrorKind, cause error) *registry.Error {
+	if cl.kind == nil {
+		return &registry.Error{Kind: kind, Cause: cause}
+	}
 	name := cl.name
 	if name == "" {
 		name = cl.subject
