@@ -129,10 +129,10 @@ func TestEventOfAFilterBehindAnother(t *testing.T) {
 
 // TestOtherKinds: the table's kinds beside those that the cluster state holds are followed.
 func TestOtherKinds(t *testing.T) {
-	if kinds := testPlugins(plugins.All).OtherKinds(); len(kinds) != 0 {
+	if kinds := framework.NewClusterState(testPlugins(plugins.All)).OtherKinds(); len(kinds) != 0 {
 		t.Errorf("the scheduler's own plug-ins have %v", kinds)
 	}
-	if kinds := testPlugins(with(configPlugin, configPlugin)).OtherKinds(); len(kinds) != 1 || kinds[0] != core.ConfigMap {
+	if kinds := framework.NewClusterState(testPlugins(with(configPlugin, configPlugin))).OtherKinds(); len(kinds) != 1 || kinds[0] != core.ConfigMap {
 		t.Errorf("got %v, want config maps", kinds)
 	}
 }
