@@ -163,4 +163,5 @@ require (
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 	k8s.io/component-base v0.36.3 // indirect
+	k8s.io/kube-scheduler v0.36.3 // indirect
 )

@@ -17,7 +17,7 @@ import (
 // startBinding hands a decision to the goroutines that bind; ctx is that of the scheduling loop. A pod that needs pre-bind gets a goroutine of
 // its own, because a pre-bind may block for long; while maxPreBinds run, further ones are retried after their back-off.
 func (l *leader) startBinding(ctx context.Context, d decision, now time.Time) {
-	if !l.state.cluster.Plugins.NeedsPreBind(d.reserved) {
+	if !d.plugins.NeedsPreBind(d.reserved) {
 		if !l.bindQueue.offer(d) {
 			l.state.bindFailed(d, now) // scheduleBatch stops before the queue is full
 		}
@@ -41,7 +41,7 @@ func (l *leader) startBinding(ctx context.Context, d decision, now time.Time) {
 
 // preBindAndBind runs pre-bind until preBindCtx is done, then writes the binding.
 func (l *leader) preBindAndBind(ctx, preBindCtx context.Context, d decision) {
-	err := l.state.cluster.Plugins.PreBind(preBindCtx, d.object, d.target, d.reserved)
+	err := d.plugins.PreBind(preBindCtx, d.object, d.target, d.reserved)
 	switch {
 	case err == nil:
 		l.bind(ctx, d)
@@ -64,12 +64,15 @@ func (l *leader) bind(ctx context.Context, d decision) {
 	})
 	if err == nil {
 		l.log.Info("pod bound", "ns", pod.Namespace, "name", pod.Name, "uid", pod.UID, "node", d.name, "attempt", d.attempt)
-		l.recorder.Event(core.Pod, pod, corev1.EventTypeNormal, "Scheduled", "Successfully assigned %s/%s to %s", pod.Namespace, pod.Name, d.name)
+		l.recorderOf(pod).Event(core.Pod, pod, corev1.EventTypeNormal, "Scheduled", "Successfully assigned %s/%s to %s", pod.Namespace, pod.Name, d.name)
 		observeBound(d, time.Now())
 		return
 	}
 	l.bindingFailed(ctx, d, fmt.Errorf("binding pod %s to %s: %w", d.pod.Key, d.name, err))
 }
+
+// rereadInterval is how long bindingFailed waits after a read that failed.
+const rereadInterval = time.Second
 
 // bindingFailed reads a pod whose binding returned an error, because the write may have happened all the same. Until that is known the
 // pod stays assumed.
@@ -88,7 +91,7 @@ func (l *leader) bindingFailed(ctx context.Context, d decision, cause error) {
 			return
 		}
 		select {
-		case <-time.After(firstBackoff):
+		case <-time.After(rereadInterval):
 		case <-ctx.Done():
 		}
 	}

@@ -11,13 +11,14 @@ import (
 
 	"gantry/agents/scheduler/framework"
 	"gantry/agents/scheduler/plugins"
+	"gantry/agents/scheduler/profiles"
 	"gantry/schema/core"
 )
 
 // newTestLeader returns a leader of which no goroutine runs.
 func newTestLeader(c cluster, rows []framework.Plugin) *leader {
 	cfg := Config{Registry: c.r, Identity: "a", Log: slog.New(slog.DiscardHandler)}
-	return newLeader(cfg.withDefaults(), c.r, rows)
+	return newLeader(cfg.withDefaults(), c.r, profiles.Default(rows))
 }
 
 // TestChangesAreBounded: while nobody applies changes the queue stays at its size; what did not fit is applied afterwards, at its latest state.

@@ -133,10 +133,10 @@ func TestEventOfAFilterBehindAnother(t *testing.T) {
 // TestOtherKinds: the table's kinds beside those that the cluster state holds are followed.
 func TestOtherKinds(t *testing.T) {
 	own := []*schema.Kind{core.PersistentVolumeClaim, core.PersistentVolume, storage.StorageClass}
-	if kinds := testPlugins(plugins.All).OtherKinds(); !slices.Equal(kinds, own) {
+	if kinds := framework.NewClusterState(testPlugins(plugins.All)).OtherKinds(); !slices.Equal(kinds, own) {
 		t.Errorf("the scheduler's own plug-ins have %v", kinds)
 	}
-	if kinds := testPlugins(with(configPlugin, configPlugin)).OtherKinds(); !slices.Equal(kinds, append(own, core.ConfigMap)) {
+	if kinds := framework.NewClusterState(testPlugins(with(configPlugin, configPlugin))).OtherKinds(); !slices.Equal(kinds, append(own, core.ConfigMap)) {
 		t.Errorf("got %v, want config maps too", kinds)
 	}
 }

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"gantry/agents/internal/daemon"
+	"gantry/agents/scheduler/plugins"
+	"gantry/agents/scheduler/profiles"
 	"gantry/registry"
 )
 
@@ -17,8 +17,8 @@ type Config struct {
 	Registry *registry.Registry
 	// Identity names this process in the election.
 	Identity string
-	// SchedulerName is the spec.schedulerName of the pods to place. Default: default-scheduler.
-	SchedulerName string
+	// File is a KubeSchedulerConfiguration (package profiles); "": one profile, default-scheduler, with all plug-ins.
+	File string
 	// Health gets the check "scheduler".
 	Health *daemon.Health
 	Log    *slog.Logger
@@ -36,13 +36,21 @@ func (c Config) Validate() error {
 	if c.Health == nil {
 		faults = append(faults, fmt.Errorf("the scheduler needs a place for its health checks"))
 	}
+	if err := ValidateFile(c.File); err != nil {
+		faults = append(faults, err)
+	}
 	return errors.Join(faults...)
 }
 
-func (c Config) withDefaults() Config {
-	if c.SchedulerName == "" {
-		c.SchedulerName = corev1.DefaultSchedulerName
+// ValidateFile returns every fault of a KubeSchedulerConfiguration; "" has none.
+func ValidateFile(path string) error {
+	if _, err := profiles.ReadFile(path, plugins.All); err != nil {
+		return fmt.Errorf("--scheduler-config: %w", err)
 	}
+	return nil
+}
+
+func (c Config) withDefaults() Config {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}

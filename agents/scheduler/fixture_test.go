@@ -156,7 +156,7 @@ func testPlugins(rows []framework.Plugin) *framework.PluginSet {
 
 // newTestStateWith is newTestState with other plug-ins.
 func newTestStateWith(rows []framework.Plugin, nodes []*corev1.Node, pods ...*corev1.Pod) *schedulingState {
-	s := newSchedulingState(corev1.DefaultSchedulerName, testPlugins(rows))
+	s := newSchedulingState(testPlugins(rows))
 	s.setNamespace("default", map[string]string{}, start)
 	for _, n := range nodes {
 		s.setNode(n.Name, n, start)

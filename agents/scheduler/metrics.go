@@ -47,8 +47,8 @@ func (l *leader) observeAttempt(d decision, took time.Duration) {
 	default:
 		result = "unschedulable"
 	}
-	attemptsTotal.WithLabelValues(result, l.name).Inc()
-	attemptDuration.WithLabelValues(result, l.name).Observe(took.Seconds())
+	attemptsTotal.WithLabelValues(result, d.plugins.SchedulerName).Inc()
+	attemptDuration.WithLabelValues(result, d.plugins.SchedulerName).Observe(took.Seconds())
 }
 
 // observeBound counts a pod that is bound.

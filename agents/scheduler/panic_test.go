@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/scheduler/framework"
+	"gantry/agents/scheduler/profiles"
 )
 
 // panicking returns a function that panics the first time it is called.
@@ -78,10 +79,10 @@ func TestAPodIsRetriedAfterAPanic(t *testing.T) {
 			if d := mustScheduleOne(t, s, start); d.object.Name != "q" || d.name != "n1" {
 				t.Errorf("the next pod %s is on %q: %s", d.object.Name, d.name, d.why)
 			}
-			if due := s.queue.flush(start); due.Sub(start) != firstBackoff {
+			if due := s.queue.flush(start); due.Sub(start) != profiles.DefaultInitialBackoff {
 				t.Errorf("the pod is retried after %v", due.Sub(start))
 			}
-			later := start.Add(firstBackoff)
+			later := start.Add(profiles.DefaultInitialBackoff)
 			s.queue.flush(later)
 			if d := mustScheduleOne(t, s, later); d.object.Name != "p" || d.name != "n1" || s.cluster.Nodes["n1"].Requested.CPU != 3000 {
 				t.Errorf("%s is on %q: %s", d.object.Name, d.name, d.why)

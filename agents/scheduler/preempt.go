@@ -34,7 +34,7 @@ type victims struct {
 func (s *schedulingState) preempt(p *pod, why *framework.Explanation) (e eviction) {
 	sig := p.Signature
 	switch {
-	case why.Fault != nil || why.Nodes == 0 || why.NoVictims:
+	case why.Fault != nil || why.Nodes == 0 || why.NoVictims || sig.Plugins.NoPreemption:
 		return eviction{}
 	case sig.NeverPreempt:
 		why.Preemption = "not eligible due to preemptionPolicy=Never."
@@ -176,11 +176,11 @@ func (l *leader) runEviction(ctx context.Context, e eviction) {
 	preemptionAttempts.Inc()
 	preemptionVictims.Observe(float64(len(e.victims)))
 	for i, v := range e.victims {
-		err := l.preemptPod(ctx, v)
+		err := l.preemptPod(ctx, v, e.pod.Spec.SchedulerName)
 		switch {
 		case err == nil:
 			l.log.Info("pod preempted", "ns", v.Namespace, "name", v.Name, "uid", v.UID, "node", e.node, "reason", e.pod.Namespace+"/"+e.pod.Name)
-			l.recorder.Ref(v, corev1.EventTypeNormal, "Preempted", "Preempted by pod %s on node %s", e.pod.UID, e.node)
+			l.recorderOf(e.pod).Ref(v, corev1.EventTypeNormal, "Preempted", "Preempted by pod %s on node %s", e.pod.UID, e.node)
 		case errors.Is(err, registry.NotFound), errors.Is(err, errOtherPod): // the watch reports its deletion
 		default:
 			if ctx.Err() == nil {
@@ -192,9 +192,9 @@ func (l *leader) runEviction(ctx context.Context, e eviction) {
 	}
 }
 
-// preemptPod sets a pod's condition DisruptionTarget and deletes it.
-func (l *leader) preemptPod(ctx context.Context, v corev1.ObjectReference) error {
-	text := l.name + ": preempting to accommodate a higher priority pod"
+// preemptPod, of the scheduler of a name, sets a pod's condition DisruptionTarget and deletes it.
+func (l *leader) preemptPod(ctx context.Context, v corev1.ObjectReference, schedulerName string) error {
+	text := schedulerName + ": preempting to accommodate a higher priority pod"
 	_, err := l.pods.ModifyStatus(ctx, v.Namespace, v.Name, func(p *corev1.Pod) error {
 		if p.UID != v.UID {
 			return errOtherPod

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"gantry/agents/scheduler/profiles"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -52,7 +53,7 @@ func TestPreemption(t *testing.T) {
 func scheduleAfterBackoff(t *testing.T, s *schedulingState, now time.Time) (decision, time.Time) {
 	t.Helper()
 	due := s.queue.flush(now)
-	if due.Sub(now) > lastBackoff {
+	if due.Sub(now) > profiles.DefaultMaxBackoff {
 		t.Fatalf("nothing is due before %v", due.Sub(now))
 	}
 	s.queue.flush(due)

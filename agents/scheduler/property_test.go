@@ -22,7 +22,7 @@ import (
 // and after each event that the kept counts equal counts computed again.
 func TestNeverOvercommits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		g := &model{state: newSchedulingState(corev1.DefaultSchedulerName, testPlugins(plugins.All)), now: start, stored: map[string]*corev1.Pod{}}
+		g := &model{state: newSchedulingState(testPlugins(plugins.All)), now: start, stored: map[string]*corev1.Pod{}}
 		g.state.setNamespace("default", map[string]string{}, start)
 		t.Repeat(map[string]func(*rapid.T){
 			"node":   g.node,

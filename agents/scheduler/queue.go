@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gantry/agents/scheduler/framework"
+	"gantry/agents/scheduler/profiles"
 )
 
 // subqueue is the part of the queue a pod is in.
@@ -28,10 +29,13 @@ type queue struct {
 	unschedulable    map[*framework.PodSignature]map[*pod]bool
 	gated            int
 	unschedulableDue time.Time // when the next unschedulable pod is flushed; zero: there is none
+
+	// The back-off after a failed attempt: firstBackoff, doubled with each attempt, up to lastBackoff.
+	firstBackoff, lastBackoff time.Duration
 }
 
 func newQueue() *queue {
-	return &queue{active: podHeap{less: higherPriority}, backoff: podHeap{less: earlierBackoff}, unschedulable: map[*framework.PodSignature]map[*pod]bool{}}
+	return &queue{active: podHeap{less: higherPriority}, backoff: podHeap{less: earlierBackoff}, unschedulable: map[*framework.PodSignature]map[*pod]bool{}, firstBackoff: profiles.DefaultInitialBackoff, lastBackoff: profiles.DefaultMaxBackoff}
 }
 
 // higherPriority returns whether a is scheduled before b: by priority, then age, then arrival.
@@ -81,19 +85,13 @@ func (q *queue) move(p *pod, to subqueue) {
 	}
 }
 
-// The back-off after a failed attempt: doubled with each attempt, up to the last.
-const (
-	firstBackoff = time.Second
-	lastBackoff  = 10 * time.Second
-)
-
 // requeueAfterBackoff makes p active once its back-off is over.
 func (q *queue) requeueAfterBackoff(p *pod, now time.Time) {
-	wait := firstBackoff
-	for i := 1; i < p.attempts && wait < lastBackoff; i++ {
+	wait := q.firstBackoff
+	for i := 1; i < p.attempts && wait < q.lastBackoff; i++ {
 		wait *= 2
 	}
-	p.backoffUntil = p.attemptedAt.Add(min(wait, lastBackoff))
+	p.backoffUntil = p.attemptedAt.Add(min(wait, q.lastBackoff))
 	if p.attempts == 0 || !p.backoffUntil.After(now) {
 		q.move(p, active)
 		return

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/internal/events"
 	"gantry/registry"
 	"gantry/schema/core"
 )
@@ -52,10 +53,15 @@ func (l *leader) reportFailure(d decision, now time.Time) {
 	}
 }
 
+// recorderOf returns the recorder whose events have the name of a pod's scheduler as their source.
+func (l *leader) recorderOf(pod *corev1.Pod) *events.Recorder {
+	return l.recorder.WithComponent(pod.Spec.SchedulerName)
+}
+
 // writeReport writes the condition and the event.
 func (l *leader) writeReport(ctx context.Context, r report) {
 	if r.event {
-		l.recorder.Event(core.Pod, r.pod, corev1.EventTypeWarning, "FailedScheduling", "%s", r.text)
+		l.recorderOf(r.pod).Event(core.Pod, r.pod, corev1.EventTypeWarning, "FailedScheduling", "%s", r.text)
 	}
 	_, err := l.pods.ModifyStatus(ctx, r.pod.Namespace, r.pod.Name, func(p *corev1.Pod) error {
 		if p.UID != r.pod.UID || p.Spec.NodeName != "" {

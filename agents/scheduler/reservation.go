@@ -15,6 +15,7 @@ type decision struct {
 	node     *framework.NodeInfo // the chosen node, where the pod is assumed; nil: no node fits, or reserve failed
 	target   *corev1.Node
 	name     string                 // of the node
+	plugins  *framework.PluginSet   // of the pod's profile
 	reserved []any                  // by plug-in: what reserve returned; nil: no plug-in reserves
 	why      *framework.Explanation // nil: a node was chosen
 	evict    eviction               // the victims of preemption; empty: none
@@ -26,7 +27,7 @@ type decision struct {
 // reserve runs the plug-ins' reserve for d and assumes its pod on the chosen node. Where a plug-in fails the pod is retried after its
 // back-off, and d says why.
 func (s *schedulingState) reserve(d *decision, now time.Time) {
-	reserved, err := s.cluster.Plugins.Reserve(d.object, d.node.Object)
+	reserved, err := d.plugins.Reserve(d.object, d.node.Object)
 	if err != nil {
 		d.node, d.why = nil, &framework.Explanation{Fault: err}
 		s.queue.requeueAfterBackoff(d.pod, now)
@@ -42,7 +43,7 @@ func (s *schedulingState) unreserve(d decision, now time.Time) {
 	if d.reserved == nil {
 		return
 	}
-	s.cluster.Plugins.Unreserve(d.object, d.target, d.reserved)
+	d.plugins.Unreserve(d.object, d.target, d.reserved)
 	s.cluster.Version++
 	s.requeueUnschedulable(now, func(*framework.PodSignature) bool { return true })
 }

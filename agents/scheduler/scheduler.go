@@ -14,6 +14,7 @@ import (
 	"gantry/agents/internal/events"
 	"gantry/agents/scheduler/framework"
 	"gantry/agents/scheduler/plugins"
+	"gantry/agents/scheduler/profiles"
 	"gantry/registry"
 	"gantry/registry/safely"
 	"gantry/schema"
@@ -30,10 +31,14 @@ func runWith(ctx context.Context, cfg Config, rows []framework.Plugin) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
+	settings, err := profiles.ReadFile(cfg.File, rows)
+	if err != nil {
+		return err
+	}
 	cfg.Health.Ready("scheduler", cfg.Registry.Ready)
 	ctx = registry.WithUser(ctx, &authenticationv1.UserInfo{Username: "system:kube-scheduler", Groups: []string{"system:authenticated"}})
-	err := cfg.Registry.Lead(ctx, "scheduler", cfg.Identity, func(ctx context.Context, r *registry.Registry) error {
-		return newLeader(cfg, r, rows).run(ctx)
+	err = cfg.Registry.Lead(ctx, "scheduler", cfg.Identity, func(ctx context.Context, r *registry.Registry) error {
+		return newLeader(cfg, r, settings).run(ctx)
 	})
 	if ctx.Err() != nil {
 		return nil
@@ -47,7 +52,6 @@ type leader struct {
 	pods     registry.Typed[*corev1.Pod]
 	recorder *events.Recorder
 	log      *slog.Logger
-	name     string // of the scheduler
 
 	state         *schedulingState
 	changes       *workQueue[func(now time.Time)]
@@ -77,11 +81,12 @@ const (
 	evictionWorkers = 4
 )
 
-func newLeader(cfg Config, r *registry.Registry, rows []framework.Plugin) *leader {
+func newLeader(cfg Config, r *registry.Registry, settings profiles.Settings) *leader {
+	state := newSchedulingState(framework.NewPluginSets(settings.Profiles, framework.Handle{Registry: r, Log: cfg.Log})...)
+	state.queue.firstBackoff, state.queue.lastBackoff = settings.InitialBackoff, settings.MaxBackoff
 	return &leader{
-		registry: r, pods: registry.For[*corev1.Pod](r), log: cfg.Log, name: cfg.SchedulerName,
-		recorder: events.New(r, cfg.SchedulerName, "", cfg.Log),
-		state:    newSchedulingState(cfg.SchedulerName, framework.NewPluginSet(rows, framework.Handle{Registry: r, Log: cfg.Log})),
+		registry: r, pods: registry.For[*corev1.Pod](r), log: cfg.Log, state: state,
+		recorder: events.New(r, corev1.DefaultSchedulerName, "", cfg.Log),
 		changes:  newWorkQueue[func(time.Time)](maxChanges), bindQueue: newWorkQueue[decision](maxBindings),
 		reportQueue: newWorkQueue[report](maxReports), evictionQueue: newWorkQueue[eviction](maxEvictions),
 		preBindSlots: make(chan struct{}, maxPreBinds),
@@ -129,7 +134,7 @@ func (l *leader) follow(ctx context.Context, k *schema.Kind, apply func(c regist
 // objects.
 func (l *leader) followOtherKinds(ctx context.Context) error {
 	follow := map[*schema.Kind]func(registry.Change){}
-	for _, k := range l.state.cluster.Plugins.OtherKinds() {
+	for _, k := range l.state.cluster.OtherKinds() {
 		follow[k] = func(c registry.Change) {
 			l.changes.put(ctx, func(now time.Time) { l.state.objectChanged(k, framework.ActionOf(c.Old != nil, c.New != nil), now) })
 		}

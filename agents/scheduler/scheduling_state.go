@@ -18,16 +18,15 @@ import (
 // schedulingState applies changes and chooses the next pod and its node. It has no side effects and reads no clock. Not safe for
 // concurrent use.
 type schedulingState struct {
-	schedulerName string
-	cluster       *framework.ClusterState
-	pods          map[string]*pod              // by key
-	budgets       map[string]map[string]budget // by namespace and name
-	queue         *queue
-	arrivals      int64
+	cluster  *framework.ClusterState
+	pods     map[string]*pod              // by key
+	budgets  map[string]map[string]budget // by namespace and name
+	queue    *queue
+	arrivals int64
 }
 
-func newSchedulingState(schedulerName string, set *framework.PluginSet) *schedulingState {
-	return &schedulingState{schedulerName: schedulerName, cluster: framework.NewClusterState(set), pods: map[string]*pod{}, budgets: map[string]map[string]budget{}, queue: newQueue()}
+func newSchedulingState(profiles ...*framework.PluginSet) *schedulingState {
+	return &schedulingState{cluster: framework.NewClusterState(profiles...), pods: map[string]*pod{}, budgets: map[string]map[string]budget{}, queue: newQueue()}
 }
 
 // SetNamespace sets a namespace's labels; nil: it was deleted.
@@ -141,7 +140,7 @@ func (s *schedulingState) podBound(p *pod, name string, changed bool, now time.T
 // enqueue moves a pod without a node to the subqueue it belongs to.
 func (s *schedulingState) enqueue(p *pod, changed bool) {
 	switch {
-	case p.object.DeletionTimestamp != nil || p.object.Spec.SchedulerName != s.schedulerName:
+	case p.object.DeletionTimestamp != nil || s.cluster.Profile(p.object.Spec.SchedulerName) == nil:
 		s.queue.move(p, notQueued)
 		s.cluster.Nominate(&p.PodInfo, nil)
 	case len(p.object.Spec.SchedulingGates) > 0:
@@ -197,7 +196,7 @@ func (s *schedulingState) scheduleOne(now time.Time) (d decision, ok bool) {
 	}
 	p.attempts++
 	p.attemptedAt = now
-	d = decision{pod: p, object: p.object, attempt: p.attempts, since: p.queuedAt}
+	d = decision{pod: p, object: p.object, plugins: p.Signature.Plugins, attempt: p.attempts, since: p.queuedAt}
 	err := safely.Call(func() error {
 		s.decide(&d, now)
 		return nil

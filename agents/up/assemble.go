@@ -42,7 +42,7 @@ func (a assembly) run(ctx context.Context, agent string) error {
 	case "gateway":
 		return gateway.Run(ctx, a.gateway())
 	case "scheduler":
-		return scheduler.Run(ctx, scheduler.Config{Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log})
+		return scheduler.Run(ctx, scheduler.Config{Registry: a.registry, Identity: a.identity(), File: a.SchedulerConfig, Health: a.health, Log: a.Log})
 	case "controllers":
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,

@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"gantry/agents/scheduler"
 	"gantry/registry/embedded"
 )
 
@@ -62,6 +63,9 @@ type Config struct {
 
 	// ClusterCIDR is the pods' range, ServiceCIDR that of cluster IPs.
 	ClusterCIDR, ServiceCIDR string
+
+	// SchedulerConfig is a file with a KubeSchedulerConfiguration; "": the defaults.
+	SchedulerConfig string
 
 	// Controllers says which of the controllers run; see controllers.Config.
 	Controllers []string
@@ -126,6 +130,11 @@ func (c Config) Validate() error {
 	}
 	if len(c.EtcdServers) == 0 && !c.Embedded {
 		fault("--etcd-servers: an agent that runs alone needs the address of etcd")
+	}
+	if c.runs("scheduler") {
+		if err := scheduler.ValidateFile(c.SchedulerConfig); err != nil {
+			fault("%w", err)
+		}
 	}
 	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(faults...)

@@ -38,6 +38,7 @@ func Flags(agents []string) []cli.Flag {
 		text("node-ip", "", "IPv4 `address` of this machine (default: that of the default route)"),
 		showFor(text("cluster-cidr", "10.244.0.0/16", "`range` of pod addresses"), "controllers", "network", "proxy"),
 		showFor(text("service-cluster-ip-range", "10.96.0.0/16", "`range` of Service addresses"), "gateway", "scheduler", "controllers"),
+		showFor(schedulerConfig(agents), "scheduler"),
 		showFor(list("controllers", []string{"*"}, "the `controllers` to run, comma separated; * is all of them, -name not that one"), "controllers"),
 		showFor(text("bind-address", "0.0.0.0", "`address` the gateway listens on"), "gateway"),
 		showFor(number("secure-port", 6443, "`port` the gateway listens on"), "gateway"),
@@ -49,6 +50,15 @@ func Flags(agents []string) []cli.Flag {
 		text("log-format", "text", "`format` of the log: text or json"),
 		&cli.BoolFlag{Name: "v", EnvVars: env("v"), Usage: "log more"},
 	}
+}
+
+// schedulerConfig is the flag --scheduler-config; the command that runs the scheduler alone has upstream's name for it, --config, too.
+func schedulerConfig(agents []string) cli.Flag {
+	f := text("scheduler-config", "", "`file` with a KubeSchedulerConfiguration: profiles, plug-ins, weights")
+	if len(agents) == 1 && agents[0] == "scheduler" {
+		f.Aliases = []string{"config"}
+	}
+	return f
 }
 
 // UpFlags are the flags of `gantry up`.
@@ -91,24 +101,25 @@ func hide(f cli.Flag) {
 // FromFlags reads a Config from the command line of a command with Flags that runs agents.
 func FromFlags(c *cli.Context, agents []string) Config {
 	return Config{
-		Agents:         agents,
-		DataDir:        c.String("data-dir"),
-		BindAddress:    c.String("bind-address"),
-		SecurePort:     c.Int("secure-port"),
-		Gateways:       c.StringSlice("gateway"),
-		EtcdServers:    c.StringSlice("etcd-servers"),
-		EtcdCAFile:     c.String("etcd-cafile"),
-		EtcdCertFile:   c.String("etcd-certfile"),
-		EtcdKeyFile:    c.String("etcd-keyfile"),
-		NodeName:       c.String("node-name"),
-		NodeIP:         c.String("node-ip"),
-		DockerHost:     dockerHost(c.String("docker-host")),
-		KubeletPort:    c.Int("kubelet-port"),
-		UnsafeSysctls:  c.StringSlice("allowed-unsafe-sysctls"),
-		Controllers:    c.StringSlice("controllers"),
-		ClusterCIDR:    c.String("cluster-cidr"),
-		ServiceCIDR:    c.String("service-cluster-ip-range"),
-		HealthzAddress: c.String("healthz-bind-address"),
+		Agents:          agents,
+		DataDir:         c.String("data-dir"),
+		BindAddress:     c.String("bind-address"),
+		SecurePort:      c.Int("secure-port"),
+		Gateways:        c.StringSlice("gateway"),
+		EtcdServers:     c.StringSlice("etcd-servers"),
+		EtcdCAFile:      c.String("etcd-cafile"),
+		EtcdCertFile:    c.String("etcd-certfile"),
+		EtcdKeyFile:     c.String("etcd-keyfile"),
+		NodeName:        c.String("node-name"),
+		NodeIP:          c.String("node-ip"),
+		DockerHost:      dockerHost(c.String("docker-host")),
+		KubeletPort:     c.Int("kubelet-port"),
+		UnsafeSysctls:   c.StringSlice("allowed-unsafe-sysctls"),
+		SchedulerConfig: c.String("scheduler-config"),
+		Controllers:     c.StringSlice("controllers"),
+		ClusterCIDR:     c.String("cluster-cidr"),
+		ServiceCIDR:     c.String("service-cluster-ip-range"),
+		HealthzAddress:  c.String("healthz-bind-address"),
 	}
 }
 

@@ -58,11 +58,21 @@ func (s *PluginSet) nodeFiltersHaveEvent(event ClusterEvent) bool {
 	return slices.ContainsFunc(s.nodeFilters, func(i int) bool { return s.hasEvent(i, event) })
 }
 
-// OtherKinds returns the kinds of the rows' events beside nodes, pods and namespaces.
-func (s *PluginSet) OtherKinds() []*schema.Kind {
+// anyHasEvent returns whether any row has an event.
+func (s *PluginSet) anyHasEvent(event ClusterEvent) bool {
+	for i := range s.rows {
+		if s.hasEvent(i, event) {
+			return true
+		}
+	}
+	return false
+}
+
+// OtherKinds returns the kinds of the events of all profiles' rows beside nodes, pods and namespaces.
+func (c *ClusterState) OtherKinds() []*schema.Kind {
 	var kinds []*schema.Kind
-	for _, events := range s.events {
-		for _, e := range events {
+	for _, set := range c.profiles {
+		for _, e := range slices.Concat(set.events...) {
 			known := slices.ContainsFunc(defaultEvents, func(d ClusterEvent) bool { return d.Kind == e.Kind })
 			if !known && !slices.Contains(kinds, e.Kind) {
 				kinds = append(kinds, e.Kind)
@@ -75,21 +85,21 @@ func (s *PluginSet) OtherKinds() []*schema.Kind {
 // ObjectChanged drops what the PreFilter of rows with an event has returned. It is for kinds that the cluster state does not hold. It returns
 // whether any row has the event.
 func (c *ClusterState) ObjectChanged(event ClusterEvent) (registered bool) {
-	for i := range c.Plugins.rows {
-		if !c.Plugins.hasEvent(i, event) {
-			continue
-		}
-		registered = true
-		for _, sig := range c.RecentSignatures {
-			if sig.PreFilterState != nil {
+	for _, set := range c.profiles {
+		registered = registered || set.anyHasEvent(event)
+	}
+	if !registered {
+		return false
+	}
+	for _, sig := range c.RecentSignatures {
+		for i := range sig.Plugins.rows {
+			if sig.PreFilterState != nil && sig.Plugins.hasEvent(i, event) {
 				sig.PreFilterState.dropOwn(i)
 			}
 		}
 	}
-	if registered {
-		c.Version++
-	}
-	return registered
+	c.Version++
+	return true
 }
 
 // MayHelp returns whether an event may let pods of sig, which fitted no node, fit now: a ClusterWide plug-in that rejected them has the
@@ -106,12 +116,12 @@ func (c *ClusterState) MayHelp(sig *PodSignature, event ClusterEvent, n *NodeInf
 	for i, rejected := range why.rejectedBy {
 		switch {
 		case !rejected:
-		case !c.Plugins.rows[i].ClusterWide:
+		case !sig.Plugins.rows[i].ClusterWide:
 			rejectedByNode = true
-		case c.Plugins.hasEvent(i, event):
+		case sig.Plugins.hasEvent(i, event):
 			return true
 		}
 	}
-	asked := newNode || rejectedByNode && c.Plugins.nodeFiltersHaveEvent(event)
+	asked := newNode || rejectedByNode && sig.Plugins.nodeFiltersHaveEvent(event)
 	return asked && n != nil && c.passesNodeFilters(sig, n)
 }

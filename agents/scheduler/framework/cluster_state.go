@@ -11,7 +11,8 @@ import (
 
 // ClusterState holds every node, with the pods that are accounted for on it. Not safe for concurrent use.
 type ClusterState struct {
-	Plugins    *PluginSet
+	Plugins    *PluginSet   // of the first profile, and of pods that no profile schedules
+	profiles   []*PluginSet // of all profiles
 	Nodes      map[string]*NodeInfo
 	NodeList   []*NodeInfo // those with an object, by name
 	Signatures map[string]*PodSignature
@@ -28,13 +29,23 @@ type ClusterState struct {
 	filters          []activeFilter  // likewise
 }
 
-// NewClusterState returns the state of a cluster without nodes.
-func NewClusterState(set *PluginSet) *ClusterState {
+// NewClusterState returns the state of a cluster without nodes; profiles has one set at least.
+func NewClusterState(profiles ...*PluginSet) *ClusterState {
 	return &ClusterState{
-		Plugins: set,
-		Nodes:   map[string]*NodeInfo{}, Signatures: map[string]*PodSignature{},
+		Plugins: profiles[0], profiles: profiles,
+		Nodes: map[string]*NodeInfo{}, Signatures: map[string]*PodSignature{},
 		Namespaces: map[string]labels.Set{}, Images: map[string]int{},
 	}
+}
+
+// Profile returns the plug-ins of the profile that schedules the pods of a scheduler name; nil: none does.
+func (c *ClusterState) Profile(schedulerName string) *PluginSet {
+	for _, set := range c.profiles {
+		if set.SchedulerName == schedulerName {
+			return set
+		}
+	}
+	return nil
 }
 
 // NodeNamed returns the node of a name and adds it where it is missing.

@@ -34,7 +34,7 @@ func (state *PreFilterState) NodeRejection(n *NodeInfo) Rejection {
 // scoreNode runs the scores that look at n alone. It returns the weighted sum of those that need no normalizing and keeps the others in
 // the signature's nodeScores.
 func (state *PreFilterState) scoreNode(n *NodeInfo) (sum int64) {
-	set, sig := state.Cluster.Plugins, state.Signature
+	set, sig := state.Signature.Plugins, state.Signature
 	for _, i := range set.fixedScores {
 		if own, skip := state.Own(i); !skip {
 			sum += set.rows[i].Weight * int64(set.rows[i].Score(state, own, n))

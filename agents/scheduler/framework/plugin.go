@@ -5,6 +5,8 @@ import (
 	"log/slog"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/registry"
 )
@@ -22,6 +24,10 @@ type Plugin struct {
 	Doc  string
 
 	ClusterWide bool
+
+	// Configure returns the row for the arguments of a profile (pluginConfig) at path, and their faults; nil: the plug-in takes none. decode
+	// sets them strictly.
+	Configure func(row Plugin, path *field.Path, decode func(Args) *field.Error) (Plugin, field.ErrorList)
 
 	// Events are the changes that may let a pod fit that Filter rejected: the pod is tried again after one of them. Where the row is not
 	// ClusterWide it is tried again if the filters pass the node that the change is about. nil: every change of nodes, pods and namespaces.
@@ -64,6 +70,9 @@ type Plugin struct {
 	// plug-in's Reserve returned nil.
 	PreBind func(ctx context.Context, data any, pod *corev1.Pod, node *corev1.Node, reserved any) error
 }
+
+// Args are the arguments of a plug-in: a type of k8s.io/kube-scheduler/config/v1 named <plug-in>Args.
+type Args interface{ GetObjectKind() schema.ObjectKind }
 
 // Handle is what plug-ins may use.
 type Handle struct {

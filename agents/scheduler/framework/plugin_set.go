@@ -9,8 +9,13 @@ import (
 	"gantry/registry/safely"
 )
 
-// PluginSet is a table of plug-ins with the data of each, and with its rows by what they do.
+// PluginSet is the table of plug-ins of one profile with the data of each, and with its rows by what they do.
 type PluginSet struct {
+	// SchedulerName is the spec.schedulerName of the pods that the profile schedules.
+	SchedulerName string
+	// NoPreemption says that pods are not evicted for those of the profile.
+	NoPreemption bool
+
 	rows   []Plugin
 	data   []any // by row
 	handle Handle
@@ -25,15 +30,40 @@ type PluginSet struct {
 	preBinds       bool
 }
 
-// NewPluginSet returns a table with what newData of every row returns for h.
+// Profile is a way to schedule: the pods that it is for, and its plug-ins.
+type Profile struct {
+	SchedulerName string
+	Rows          []Plugin
+	NoPreemption  bool
+}
+
+// NewPluginSets returns the plug-ins of profiles. Rows of one name share what NewData returns for h.
+func NewPluginSets(profiles []Profile, h Handle) []*PluginSet {
+	data := map[string]any{}
+	var sets []*PluginSet
+	for _, p := range profiles {
+		set := newPluginSet(p.Rows, h, data)
+		set.SchedulerName, set.NoPreemption = p.SchedulerName, p.NoPreemption
+		sets = append(sets, set)
+	}
+	return sets
+}
+
+// NewPluginSet returns the plug-ins of the only profile, which schedules pods of the default scheduler's name.
 func NewPluginSet(rows []Plugin, h Handle) *PluginSet {
+	return NewPluginSets([]Profile{{SchedulerName: corev1.DefaultSchedulerName, Rows: rows}}, h)[0]
+}
+
+// newPluginSet returns a set without a name; data is what NewData returned for rows of the same names.
+func newPluginSet(rows []Plugin, h Handle, data map[string]any) *PluginSet {
 	s := &PluginSet{rows: rows, data: make([]any, len(rows)), handle: h}
 	for i := range rows {
 		row := &rows[i]
 		s.events = append(s.events, eventsOf(row))
-		if row.NewData != nil {
-			s.data[i] = row.NewData(h)
+		if _, known := data[row.Name]; !known && row.NewData != nil {
+			data[row.Name] = row.NewData(h)
 		}
+		s.data[i] = data[row.Name]
 		switch {
 		case row.Filter == nil:
 		case row.ClusterWide:

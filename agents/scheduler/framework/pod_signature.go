@@ -16,6 +16,7 @@ import (
 // are parsed once, and what filters and scores returned for a node holds for all of them.
 type PodSignature struct {
 	text       string
+	Plugins    *PluginSet // of its profile
 	namespace  string
 	labels     labels.Set
 	controller string // uid of the controller; "": none
@@ -46,6 +47,7 @@ type PodSignature struct {
 
 // signedFields are the fields of a pod that make up its signature, beside its host ports.
 type signedFields struct {
+	Profile      string
 	Namespace    string
 	Labels       map[string]string                 `json:",omitempty"`
 	Owner        string                            `json:",omitempty"`
@@ -69,13 +71,13 @@ type signedContainer struct {
 	Restart  *corev1.ContainerRestartPolicy `json:",omitempty"`
 }
 
-// signatureText is equal for pods that filters and scores treat alike. plugins is what plug-ins sign.
-func signatureText(pod *corev1.Pod, plugins map[string]any) string {
+// signatureText is equal for pods that filters and scores treat alike by the plug-ins of a profile.
+func signatureText(pod *corev1.Pod, set *PluginSet) string {
 	s := &pod.Spec
 	t := signedFields{
-		Namespace: pod.Namespace, Labels: pod.Labels, Owner: ownerOf(pod), Priority: PriorityOf(pod), Preemption: s.PreemptionPolicy,
+		Profile: set.SchedulerName, Namespace: pod.Namespace, Labels: pod.Labels, Owner: ownerOf(pod), Priority: PriorityOf(pod), Preemption: s.PreemptionPolicy,
 		NodeSelector: s.NodeSelector, Affinity: s.Affinity, Tolerations: s.Tolerations, Spread: s.TopologySpreadConstraints,
-		Overhead: s.Overhead, Resources: s.Resources, Resized: resizedRequests(pod), Init: signedContainers(s.InitContainers), Containers: signedContainers(s.Containers), Plugins: plugins,
+		Overhead: s.Overhead, Resources: s.Resources, Resized: resizedRequests(pod), Init: signedContainers(s.InitContainers), Containers: signedContainers(s.Containers), Plugins: set.sign(pod),
 	}
 	text, err := json.Marshal(t)
 	if err != nil { // every field has a JSON form
@@ -93,9 +95,9 @@ func signedContainers(containers []corev1.Container) []signedContainer {
 	return all
 }
 
-func newPodSignature(signature string, pod *corev1.Pod) *PodSignature {
+func newPodSignature(signature string, pod *corev1.Pod, set *PluginSet) *PodSignature {
 	sig := &PodSignature{
-		text: signature, namespace: pod.Namespace, labels: pod.Labels, controller: ownerOf(pod), Priority: PriorityOf(pod), Pod: pod,
+		text: signature, Plugins: set, namespace: pod.Namespace, labels: pod.Labels, controller: ownerOf(pod), Priority: PriorityOf(pod), Pod: pod,
 		Requests: RequestsOf(pod), Ports: pods.HostPorts(&pod.Spec), Tolerations: pod.Spec.Tolerations,
 		RequiredNodeAffinity: nodeaffinity.GetRequiredNodeAffinity(pod),
 		NeverPreempt:         pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == corev1.PreemptNever,

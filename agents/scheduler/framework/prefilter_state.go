@@ -16,7 +16,7 @@ type pluginState struct {
 // Own returns what the filter and score of row i get; skip: they do not run for this signature. It runs the row's PreFilter where that has
 // not run.
 func (state *PreFilterState) Own(i int) (own any, skip bool) {
-	set := state.Cluster.Plugins
+	set := state.Signature.Plugins
 	if set.rows[i].PreFilter == nil {
 		return set.data[i], false
 	}
@@ -56,12 +56,12 @@ type Rejection struct {
 
 // FilterNode runs the filters that look at n alone.
 func (state *PreFilterState) FilterNode(n *NodeInfo) Rejection {
-	return state.filter(state.Cluster.Plugins.nodeFilters, n)
+	return state.filter(state.Signature.Plugins.nodeFilters, n)
 }
 
 // FilterClusterWide runs the filters that look at more than n.
 func (state *PreFilterState) FilterClusterWide(n *NodeInfo) Rejection {
-	return state.filter(state.Cluster.Plugins.clusterFilters, n)
+	return state.filter(state.Signature.Plugins.clusterFilters, n)
 }
 
 // activeFilter is a filter that is not skipped for a signature, with what it gets.
@@ -73,9 +73,9 @@ type activeFilter struct {
 
 // activeFilters appends the filters that FilterClusterWide runs, to run them for many nodes.
 func (state *PreFilterState) activeFilters(to []activeFilter) []activeFilter {
-	for _, i := range state.Cluster.Plugins.clusterFilters {
+	for _, i := range state.Signature.Plugins.clusterFilters {
 		if own, skip := state.Own(i); !skip {
-			to = append(to, activeFilter{state.Cluster.Plugins.rows[i].Filter, own, i})
+			to = append(to, activeFilter{state.Signature.Plugins.rows[i].Filter, own, i})
 		}
 	}
 	return to
@@ -98,7 +98,7 @@ func (state *PreFilterState) filter(rows []int, n *NodeInfo) Rejection {
 		if skip {
 			continue
 		}
-		if reasons, unresolvable := state.Cluster.Plugins.rows[i].Filter(state, own, n); reasons != nil {
+		if reasons, unresolvable := state.Signature.Plugins.rows[i].Filter(state, own, n); reasons != nil {
 			return Rejection{reasons, unresolvable, i}
 		}
 	}

@@ -61,7 +61,7 @@ func (c *ClusterState) findFeasible(state *PreFilterState) *Explanation {
 
 // prioritize returns the feasible node with the highest score.
 func (c *ClusterState) prioritize(state *PreFilterState) *NodeInfo {
-	set, scores := c.Plugins, c.scratchScores()
+	set, scores := state.Signature.Plugins, c.scratchScores()
 	width := len(set.nodeScores)
 	for at, i := range set.nodeScores {
 		if !state.Signature.nodesDiffer[at] {

@@ -55,10 +55,14 @@ func (c *ClusterState) passesNodeFilters(sig *PodSignature, n *NodeInfo) bool {
 
 // SignatureOf returns the signature of a pod and adds it where it is missing. It is kept while SetSignature gives it to a pod.
 func (c *ClusterState) SignatureOf(object *corev1.Pod) *PodSignature {
-	text := signatureText(object, c.Plugins.sign(object))
+	set := c.Profile(object.Spec.SchedulerName)
+	if set == nil {
+		set = c.Plugins
+	}
+	text := signatureText(object, set)
 	sig := c.Signatures[text]
 	if sig == nil {
-		sig = newPodSignature(text, object)
+		sig = newPodSignature(text, object, set)
 		c.Signatures[text] = sig
 	}
 	return sig

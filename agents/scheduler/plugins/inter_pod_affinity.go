@@ -1,6 +1,9 @@
 package plugins
 
 import (
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	schedulerv1 "k8s.io/kube-scheduler/config/v1"
+
 	"gantry/agents/scheduler/framework"
 )
 
@@ -14,6 +17,9 @@ type affinityState struct {
 	affinityCounts             []map[string]int // by required affinity term: pods that match all terms, by label value
 	affinityMatches            int              // sum of affinityCounts
 	topologyScores             topologyCounts   // weights of preferred affinity, both ways
+
+	hardWeight              int64 // of an existing pod's required affinity in the score of a pod that it matches
+	ignoreExistingPreferred bool  // preferred terms of existing pods do not count for a pod that has none
 
 	matches map[*framework.PodSignature]*affinityMatch
 }
@@ -41,11 +47,36 @@ type weightedKey struct {
 	weight int64
 }
 
-// hardAffinityWeight is the weight of an existing pod's required affinity in the score of a pod that it matches.
-const hardAffinityWeight = 1
+// defaultHardAffinityWeight is the default of affinityState.hardWeight.
+const defaultHardAffinityWeight = 1
 
-func preFilterPodAffinity(_ any, c *framework.ClusterState, sig *framework.PodSignature) any {
+// configurePodAffinity sets how existing pods' terms count in scores.
+func configurePodAffinity(row framework.Plugin, path *field.Path, decode func(framework.Args) *field.Error) (framework.Plugin, field.ErrorList) {
+	var args schedulerv1.InterPodAffinityArgs
+	if err := decode(&args); err != nil {
+		return row, field.ErrorList{err}
+	}
+	weight := int32(defaultHardAffinityWeight)
+	if args.HardPodAffinityWeight != nil {
+		weight = *args.HardPodAffinityWeight
+	}
+	if weight < 0 || weight > 100 {
+		return row, field.ErrorList{field.Invalid(path.Child("hardPodAffinityWeight"), weight, "not in valid range [0, 100]")}
+	}
+	row.PreFilter = preFilterPodAffinity(int64(weight), args.IgnorePreferredTermsOfExistingPods)
+	return row, nil
+}
+
+// preFilterPodAffinity returns the plug-in's PreFilter with its arguments.
+func preFilterPodAffinity(hardWeight int64, ignoreExistingPreferred bool) func(any, *framework.ClusterState, *framework.PodSignature) any {
+	return func(_ any, c *framework.ClusterState, sig *framework.PodSignature) any {
+		return newAffinityState(c, sig, hardWeight, ignoreExistingPreferred)
+	}
+}
+
+func newAffinityState(c *framework.ClusterState, sig *framework.PodSignature, hardWeight int64, ignoreExistingPreferred bool) *affinityState {
 	s := &affinityState{
+		hardWeight: hardWeight, ignoreExistingPreferred: ignoreExistingPreferred,
 		cluster: c, signature: sig, existingAntiAffinityCounts: topologyCounts{}, antiAffinityCounts: topologyCounts{},
 		topologyScores: topologyCounts{}, matches: map[*framework.PodSignature]*affinityMatch{},
 	}
@@ -120,10 +151,15 @@ func (s *affinityState) newAffinityMatch(other *framework.PodSignature) *affinit
 		add(&sig.PreferredAffinity[i], other, sig.PreferredAffinity[i].Weight)
 	}
 	for i := range other.PreferredAffinity {
+		if s.ignoreExistingPreferred && len(sig.PreferredAffinity) == 0 {
+			break
+		}
 		add(&other.PreferredAffinity[i], sig, other.PreferredAffinity[i].Weight)
 	}
 	for i := range other.RequiredAffinity {
-		add(&other.RequiredAffinity[i], sig, hardAffinityWeight)
+		if s.hardWeight > 0 {
+			add(&other.RequiredAffinity[i], sig, s.hardWeight)
+		}
 	}
 	if !m.requiredAffinity && len(m.existingAntiAffinity)+len(m.antiAffinity)+len(m.preferred) == 0 {
 		return nil

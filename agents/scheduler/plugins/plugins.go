@@ -37,12 +37,14 @@ var All = []framework.Plugin{
 	}, {
 		Name: "NodeAffinity", Doc: "filters by node selector and required node affinity, scores preferred node affinity",
 		Filter: filterNodeAffinity, Events: []framework.ClusterEvent{nodeUpdated}, Score: scoreNodeAffinity, Normalize: framework.NormalizeByMax, Weight: 2,
+		Configure: configureNodeAffinity,
 	}, {
 		Name: "NodePorts", Doc: "filters nodes where a host port of the pod is in use",
 		Filter: filterNodePorts, Events: []framework.ClusterEvent{podLeft},
 	}, {
 		Name: "NodeResourcesFit", Doc: "filters nodes without room for the pod's requests, scores what stays free",
 		Filter: filterNodeResources, Events: []framework.ClusterEvent{nodeUpdated, podLeft}, Score: scoreLeastAllocated, Weight: 1,
+		Configure: configureResourcesFit,
 	}, {
 		Name: "NodeResourcesBalancedAllocation", Doc: "scores equal use of cpu and memory",
 		Score: scoreBalancedAllocation, Weight: 1,
@@ -58,6 +60,6 @@ var All = []framework.Plugin{
 		PreFilter: preFilterSpread, Filter: filterSpread, Score: scoreSpread, SkipScore: skipSpreadScore, Normalize: normalizeSpread, Weight: 2,
 	}, {
 		Name: "InterPodAffinity", Doc: "filters and scores by affinity and anti-affinity between pods", ClusterWide: true, Events: []framework.ClusterEvent{nodeChanged, podChanged, namespaceChanged},
-		PreFilter: preFilterPodAffinity, Filter: filterPodAffinity, Score: scorePodAffinity, SkipScore: skipPodAffinityScore, Normalize: framework.NormalizeMinMax, Weight: 2,
+		PreFilter: preFilterPodAffinity(defaultHardAffinityWeight, false), Configure: configurePodAffinity, Filter: filterPodAffinity, Score: scorePodAffinity, SkipScore: skipPodAffinityScore, Normalize: framework.NormalizeMinMax, Weight: 2,
 	},
 }
