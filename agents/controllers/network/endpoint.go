@@ -47,6 +47,7 @@ func wantedEndpoints(svc *corev1.Service, podList []*corev1.Pod, family discover
 		if host := p.Spec.Hostname; host != "" && p.Spec.Subdomain == svc.Name {
 			e.Hostname = &host
 		}
+		e.Hints = hintsOf(svc, &e)
 		out = append(out, endpoint{portsOf(svc, p), e})
 	}
 	return out

@@ -35,6 +35,7 @@ func NewEndpointSlice(e *controller.Env) controller.Reconciler {
 		Watches: []controller.Watch{
 			{Kind: core.Service, Keys: func(old, current schema.Object) { onService(c.Env, c.index, old, current) }},
 			{Kind: core.Pod, Keys: func(old, current schema.Object) { onPod(c.Env, c.index, old, current) }},
+			{Kind: core.Node, Keys: c.onNode},
 			{Kind: discovery.EndpointSlice, Keys: func(old, current schema.Object) { onSlice(c.Env, sliceManager, old, current) }},
 		},
 	}
@@ -74,6 +75,23 @@ func samePod(a, b *corev1.Pod) bool {
 	return a.UID == b.UID && pods.IsTerminal(a) == pods.IsTerminal(b) && pods.IsReady(a) == pods.IsReady(b) && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
 		a.Spec.NodeName == b.Spec.NodeName && a.Status.PodIP == b.Status.PodIP && equality.Semantic.DeepEqual(a.Status.PodIPs, b.Status.PodIPs) &&
 		maps.Equal(a.Labels, b.Labels)
+}
+
+// onNode enqueues every Service when a node's zone is another: endpoints and their hints name it.
+func (c endpointSlices) onNode(old, current schema.Object) {
+	if current == nil || zoneOf(old) == zoneOf(current) {
+		return
+	}
+	for _, key := range c.index.Keys() {
+		c.Enqueue(key, c.index.Delay(key))
+	}
+}
+
+func zoneOf(node schema.Object) string {
+	if node == nil {
+		return ""
+	}
+	return node.GetLabels()[corev1.LabelTopologyZone]
 }
 
 // onSlice enqueues the Service of a slice of this manager that changed.
