@@ -110,9 +110,9 @@ func table(cfg Config) []controller.Controller {
 			Workers: 4, New: lifecycle.NewNamespace,
 		},
 		{
-			Name: "systemobjects", Doc: "the priority classes, flow schemas, priority levels, storage class and service CIDR that every cluster has",
-			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR, storage.StorageClass),
-			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR, storage.StorageClass),
+			Name: "systemobjects", Doc: "the priority classes, flow schemas, priority levels and the service CIDR that every cluster has",
+			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
+			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
 			Workers: 1, New: lifecycle.NewSystemObjects(cfg.ServiceCIDR),
 		},
 		{

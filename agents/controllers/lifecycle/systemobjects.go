@@ -17,8 +17,6 @@ import (
 	"gantry/schema/flowcontrol"
 	"gantry/schema/networking"
 	"gantry/schema/scheduling"
-	"gantry/schema/storage"
-	"gantry/schema/volumes"
 )
 
 // systemObject is an object without a namespace that every cluster has.
@@ -41,7 +39,6 @@ func systemObjects(services netip.Prefix) map[string]systemObject {
 	for _, level := range flowcontrol.MandatoryPriorityLevels() {
 		add(systemObject{flowcontrol.PriorityLevelConfiguration, level})
 	}
-	add(systemObject{storage.StorageClass, volumes.DefaultClass()})
 	if services.IsValid() {
 		cidr := &networkingv1.ServiceCIDR{Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{services.Masked().String()}}}
 		cidr.Name = "kubernetes"
