@@ -1,5 +1,5 @@
 // Package admin is the commands with which an admin looks at the cluster's history and repairs it: get, log, diff,
-// undo, quarantine, backup, restore. They work on etcd alone; no gateway need run, and no agent.
+// undo, why, quarantine, backup, restore. They work on etcd alone; no gateway need run, and no agent.
 //
 // # History
 //
@@ -13,6 +13,10 @@
 //
 // undo writes an earlier state by the registry's write path: admitted, validated, compared and swapped. It writes
 // only values that can be read, and only over the revision that it has read.
+//
+// # Explanations
+//
+// why reads all of etcd at one revision and follows the chain from an object down to what is not as wanted; package explain.
 //
 // # Backup
 //
@@ -73,6 +77,12 @@ func Commands(cfg Config) []*cli.Command {
 			Flags: add(object, revFlag("rev", "go back to this `revision`"), serviceRangeFlag(),
 				&cli.BoolFlag{Name: "dry-run", Usage: "do everything but store"}),
 			Action: run(undo),
+		},
+		{
+			Name: "why", Usage: "explain why an object is as it is, down to the first thing that is not as wanted", ArgsUsage: "KIND NAME",
+			Description: "A pending pod: every node with its verdict and what would help. A running one: why it is there, and what keeps it from being ready.\n" +
+				"One that is being deleted: who has to do what. Other kinds: the chain down to their pods. All is read from etcd; no agent need run.",
+			Flags: add(object, &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "`format`: text or json"}), Action: run(why),
 		},
 		{Name: "quarantine", Usage: "list the values in etcd that cannot be read, and how to repair them", Flags: etcd, Action: run(listQuarantine)},
 		{Name: "backup", Usage: "save all of etcd to a file", ArgsUsage: "FILE", Flags: etcd, Action: run(backup)},

@@ -1,0 +1,150 @@
+package explain
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"sigs.k8s.io/yaml"
+
+	"gantry/agents/admin/snapshot"
+	"gantry/registry"
+	"gantry/registry/store"
+	"gantry/schema/kinds"
+)
+
+var update = flag.Bool("update", false, "rewrite the wanted part of testdata")
+
+// now is the time of every case.
+var now = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+
+// TestExplain runs testdata/*.txtar: a comment whose first line is "kind namespace name", the objects as YAML, and what is printed. The
+// first object is of revision 101, the next of 102, and so on.
+func TestExplain(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no cases: %v", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			input, want, _ := strings.Cut(string(data), "-- want --\n")
+			comment, objects, _ := strings.Cut(input, "-- objects --\n")
+			got := explainText(t, comment, objects)
+			if *update {
+				if err := os.WriteFile(path, []byte(input+"-- want --\n"+got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("explanation (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func explainText(t *testing.T, comment, objects string) string {
+	t.Helper()
+	set := kinds.BuiltIn()
+	s := snapshot.New(set, 200, values(t, objects))
+	line, _, _ := strings.Cut(comment, "\n")
+	words := strings.Fields(line)
+	for _, k := range set.All {
+		if k.Kind != words[0] {
+			continue
+		}
+		namespace := words[1]
+		if namespace == "-" {
+			namespace = ""
+		}
+		r := Explain(s, nil, k, namespace, words[2], now)
+		if r == nil {
+			return "not found\n"
+		}
+		if _, err := r.JSON(); err != nil {
+			t.Error(err)
+		}
+		return r.Text()
+	}
+	t.Fatalf("there is no kind %s", words[0])
+	return ""
+}
+
+// values are objects as etcd holds them. A document with the member "$key" is a value of that key.
+func values(t *testing.T, objects string) (all []*store.KV) {
+	t.Helper()
+	set := kinds.BuiltIn()
+	for doc := range strings.SplitSeq(objects, "---\n") {
+		var o map[string]any
+		if err := yaml.Unmarshal([]byte(doc), &o); err != nil {
+			t.Fatalf("parsing %s: %v", doc, err)
+		}
+		key, _ := o["$key"].(string)
+		if delete(o, "$key"); key == "" {
+			meta := o["metadata"].(map[string]any)
+			ns, _ := meta["namespace"].(string)
+			k := set.Kind(o["apiVersion"].(string), o["kind"].(string))
+			if k == nil {
+				t.Fatalf("no kind of %s", doc)
+			}
+			key = registry.Key(k, ns, meta["name"].(string))
+		}
+		lengthenUIDs(o)
+		value, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, &store.KV{Key: key, Value: value, ModRevision: int64(101 + len(all))})
+	}
+	return all
+}
+
+// lengthenUIDs makes a UUID of every short uid of a case.
+func lengthenUIDs(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		if uid, ok := v["uid"].(string); ok {
+			v["uid"] = uuid.NewSHA1(uuid.Nil, []byte(uid)).String()
+		}
+		for _, member := range v {
+			lengthenUIDs(member)
+		}
+	case []any:
+		for _, member := range v {
+			lengthenUIDs(member)
+		}
+	}
+}
+
+// TestHostileValues explains objects whose values anyone may have written: nothing panics.
+func TestHostileValues(t *testing.T) {
+	set := kinds.BuiltIn()
+	for _, k := range set.All {
+		for _, body := range []string{`{}`, `[]`, `"x"`, `{"spec":null,"status":null}`, `{"metadata":{"name":"x","namespace":"x","deletionTimestamp":"2026-07-01T00:00:00Z","finalizers":["a"]}}`} {
+			namespace := ""
+			if k.Namespaced {
+				namespace = "x"
+			}
+			kv := &store.KV{Key: registry.Key(k, namespace, "x"), Value: []byte(body), ModRevision: 7}
+			Explain(snapshot.New(set, 9, []*store.KV{kv}), nil, k, namespace, "x", now)
+			typed := strings.TrimSuffix(body, "}") + `,"apiVersion":"` + k.APIVersion() + `","kind":"` + k.Kind + `"}`
+			kv = &store.KV{Key: kv.Key, Value: []byte(strings.Replace(typed, "{,", "{", 1)), ModRevision: 7}
+			Explain(snapshot.New(set, 9, []*store.KV{kv}), nil, k, namespace, "x", now)
+		}
+	}
+	s, err := snapshot.Read(context.Background(), store.NewFake(), set)
+	if err != nil || s.Revision == 0 {
+		t.Errorf("an empty store: %v, %v", s, err)
+	}
+}
