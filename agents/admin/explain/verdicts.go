@@ -31,7 +31,7 @@ func (x *explainer) verdicts(depth int, e *snapshot.Entry) {
 		x.add(depth, false, e, "it fits no node, as its spec cannot be parsed: %v", err)
 		return
 	case len(all) == 0:
-		x.add(depth, false, nil, "there are no nodes: `gantry join` adds one")
+		x.add(depth, false, nil, "there are no nodes: a kubelet adds its own")
 		return
 	}
 	fits := fitting(all)
