@@ -26,7 +26,7 @@ const (
 	LocalClass = "local"
 )
 
-// DefaultClass is the storage class that every cluster has.
+// DefaultClass is the storage class of local volumes, marked as the default. Clusters do not have it until kubelets mount claims.
 func DefaultClass() *storagev1.StorageClass {
 	wait, reclaim, expand := storagev1.VolumeBindingWaitForFirstConsumer, corev1.PersistentVolumeReclaimDelete, true
 	return &storagev1.StorageClass{

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 
 	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
@@ -12,15 +13,19 @@ import (
 	"gantry/schema/volumes"
 )
 
-// TestLocalVolumeIsProvisionedAndReclaimed plays the scheduler's part for a claim of the default class: the claim is bound, the leader
+// TestLocalVolumeIsProvisionedAndReclaimed plays the scheduler's part for a claim of local volumes: the claim is bound, the leader
 // changes, and the volume goes with the claim once the kubelet has removed the directory.
 func TestLocalVolumeIsProvisionedAndReclaimed(t *testing.T) {
 	c := controllertest.Start(t, nil)
 	c.Ready()
+	class, err := registry.For[*storagev1.StorageClass](c.Registry).Create(c.Context, volumes.DefaultClass())
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.Apply(`apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {namespace: default, name: data, annotations: {volume.kubernetes.io/selected-node: n1}}
-spec: {accessModes: [ReadWriteOnce], storageClassName: local, resources: {requests: {storage: 1Gi}}}
+spec: {accessModes: [ReadWriteOnce], storageClassName: ` + class.Name + `, resources: {requests: {storage: 1Gi}}}
 `)
 	claims, all := registry.For[*corev1.PersistentVolumeClaim](c.Registry), registry.For[*corev1.PersistentVolume](c.Registry)
 	volume := ""
@@ -41,7 +46,7 @@ spec: {accessModes: [ReadWriteOnce], storageClassName: local, resources: {reques
 		}
 		return ""
 	}, core.PersistentVolume)
-	_, err := all.Modify(c.Context, "", volume, func(pv *corev1.PersistentVolume) error {
+	_, err = all.Modify(c.Context, "", volume, func(pv *corev1.PersistentVolume) error {
 		if pv.Spec.Local == nil || volumes.LocalNodeOf(pv) != "n1" {
 			t.Errorf("the volume: %+v", pv.Spec)
 		}
