@@ -9,12 +9,13 @@ import (
 
 	"gantry/schema"
 	"gantry/schema/storage"
+	"gantry/schema/volumes"
 )
 
 // setStorageClass gives a new claim that names no class the default one, if there is one.
 func setStorageClass(ctx context.Context, read Reader, q *Request) error {
 	pvc := q.Object.(*corev1.PersistentVolumeClaim)
-	if _, there := pvc.Annotations[corev1.BetaStorageClassAnnotation]; there || pvc.Spec.StorageClassName != nil {
+	if volumes.HasClass(pvc) {
 		return nil
 	}
 	class, err := newest(ctx, read, storagev1.GroupName, "storageclasses", func(obj schema.Object) bool {

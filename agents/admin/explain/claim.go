@@ -12,6 +12,7 @@ import (
 	"gantry/schema/core"
 	"gantry/schema/pods"
 	"gantry/schema/storage"
+	"gantry/schema/volumes"
 )
 
 // claim explains a persistent volume claim by its volume, its class, and the volumes that it could be bound to.
@@ -44,15 +45,10 @@ func (x *explainer) claim(depth int, e *snapshot.Entry) {
 	x.candidates(depth+1, c)
 }
 
-func waitsForFirstConsumer(e *snapshot.Entry) bool {
-	mode := e.Object.(*storagev1.StorageClass).VolumeBindingMode
-	return mode != nil && *mode == storagev1.VolumeBindingWaitForFirstConsumer
-}
-
 func (x *explainer) class(depth int, c *corev1.PersistentVolumeClaim, class *snapshot.Entry) {
-	provisioner := class.Object.(*storagev1.StorageClass).Provisioner
-	if !waitsForFirstConsumer(class) {
-		x.add(depth, false, class, "StorageClass %s: its provisioner %s has to make a volume", class.Object.GetName(), provisioner)
+	sc := class.Object.(*storagev1.StorageClass)
+	if !volumes.WaitsForConsumer(sc) {
+		x.add(depth, false, class, "StorageClass %s: its provisioner %s has to make a volume", sc.Name, sc.Provisioner)
 		return
 	}
 	users := x.usersOf(c)
@@ -129,15 +125,8 @@ func unsuitable(c *corev1.PersistentVolumeClaim, v *corev1.PersistentVolume) str
 func (x *explainer) usersOf(c *corev1.PersistentVolumeClaim) (all []*snapshot.Entry) {
 	for _, e := range x.All(core.Pod, c.Namespace) {
 		p := e.Object.(*corev1.Pod)
-		if pods.IsTerminal(p) {
-			continue
-		}
-		for i := range p.Spec.Volumes {
-			v := &p.Spec.Volumes[i]
-			if v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == c.Name || v.Ephemeral != nil && p.Name+"-"+v.Name == c.Name {
-				all = append(all, e)
-				break
-			}
+		if !pods.IsTerminal(p) && slices.Contains(volumes.ClaimNames(p), c.Name) {
+			all = append(all, e)
 		}
 	}
 	return all

@@ -5,12 +5,14 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/admin/snapshot"
 	"gantry/schema/core"
 	"gantry/schema/pods"
 	"gantry/schema/storage"
+	"gantry/schema/volumes"
 )
 
 // pod explains a pod: its deletion, else why it has no node, else why it is where it is and what keeps it from being ready.
@@ -91,13 +93,8 @@ func (x *explainer) pendingPod(depth int, e *snapshot.Entry) {
 func (x *explainer) podClaims(depth int, p *corev1.Pod) {
 	for i := range p.Spec.Volumes {
 		v := &p.Spec.Volumes[i]
-		name := ""
-		switch {
-		case v.PersistentVolumeClaim != nil:
-			name = v.PersistentVolumeClaim.ClaimName
-		case v.Ephemeral != nil:
-			name = p.Name + "-" + v.Name
-		default:
+		name, _ := volumes.ClaimName(p, v)
+		if name == "" {
 			continue
 		}
 		e := x.Get(core.PersistentVolumeClaim, p.Namespace, name)
@@ -117,7 +114,7 @@ func (x *explainer) waitsForConsumer(c *corev1.PersistentVolumeClaim) bool {
 		return false
 	}
 	e := x.Get(storage.StorageClass, "", *c.Spec.StorageClassName)
-	return e != nil && waitsForFirstConsumer(e)
+	return e != nil && volumes.WaitsForConsumer(e.Object.(*storagev1.StorageClass))
 }
 
 // boundPod explains a pod that has a node.

@@ -37,7 +37,7 @@ func New(s *snapshot.Snapshot, r *registry.Registry) *Cluster {
 	}
 	for _, e := range s.All(core.Pod, "") {
 		if p := e.Object.(*corev1.Pod); p.Spec.NodeName != "" && !pods.IsTerminal(p) {
-			c.Place(p, p.Spec.NodeName)
+			c.place(p, p.Spec.NodeName)
 		}
 	}
 	return c
@@ -45,17 +45,17 @@ func New(s *snapshot.Snapshot, r *registry.Registry) *Cluster {
 
 func keyOf(p *corev1.Pod) string { return p.Namespace + "/" + p.Name }
 
-// Place accounts for a pod on a node.
-func (c *Cluster) Place(p *corev1.Pod, node string) {
-	c.Remove(p)
+// place accounts for a pod on a node.
+func (c *Cluster) place(p *corev1.Pod, node string) {
+	c.remove(p)
 	info := &framework.PodInfo{Key: keyOf(p), Terminating: p.DeletionTimestamp != nil}
 	c.State.SetSignature(info, c.State.SignatureOf(p))
 	c.State.AddPod(info, c.State.NodeNamed(node))
 	c.pods[info.Key] = info
 }
 
-// Remove takes a pod from its node, if it is on one.
-func (c *Cluster) Remove(p *corev1.Pod) {
+// remove takes a pod from its node, if it is on one.
+func (c *Cluster) remove(p *corev1.Pod) {
 	info := c.pods[keyOf(p)]
 	if info == nil {
 		return
@@ -69,24 +69,10 @@ func (c *Cluster) Remove(p *corev1.Pod) {
 func (c *Cluster) Evaluate(p *corev1.Pod) ([]framework.Evaluation, *framework.PodSignature, error) {
 	if info := c.pods[keyOf(p)]; info != nil {
 		node := info.Node.Name
-		c.Remove(p)
-		defer c.Place(p, node)
+		c.remove(p)
+		defer c.place(p, node)
 	}
 	sig := c.State.SignatureOf(p)
 	all, err := c.State.Evaluate(sig)
 	return all, sig, err
-}
-
-// Choose places a pod on the best node, as the scheduler does, and returns the node's name; "" and why, where none fits.
-func (c *Cluster) Choose(p *corev1.Pod) (node, why string) {
-	info := &framework.PodInfo{Key: keyOf(p)}
-	sig := c.State.SignatureOf(p)
-	c.State.SetSignature(info, sig)
-	n, explanation := c.State.SelectNode(sig)
-	c.State.SetSignature(info, nil)
-	if n == nil {
-		return "", explanation.String()
-	}
-	c.Place(p, n.Name)
-	return n.Name, ""
 }

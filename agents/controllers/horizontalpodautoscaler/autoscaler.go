@@ -58,9 +58,7 @@ func (c *autoscalers) onAutoscaler(old, current schema.Object) {
 
 // enqueue has a key reconciled now.
 func (c *autoscalers) enqueue(key string) {
-	c.mu.Lock()
-	delete(c.due, key)
-	c.mu.Unlock()
+	c.makeDue(key)
 	c.Enqueue(key, 0)
 }
 
@@ -110,14 +108,14 @@ func (c *autoscalers) reconcile(ctx context.Context, key string) (time.Duration,
 	autoscaling.HorizontalPodAutoscaler.Default(a) // one that was written past the API may lack defaults
 	o, err := c.observe(ctx, a)
 	if err != nil {
-		c.enqueueLater(key)
+		c.makeDue(key)
 		return 0, err
 	}
 	return syncPeriod, c.act(ctx, cached, decide(o, c.historyOf(key), time.Now()), o.target, c.historyOf(key))
 }
 
-// enqueueLater lets the retry of a failed reconciliation run.
-func (c *autoscalers) enqueueLater(key string) {
+// makeDue lets the next reconciliation of a key run whenever it is: that of a changed spec, or the retry of one that failed.
+func (c *autoscalers) makeDue(key string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.due, key)

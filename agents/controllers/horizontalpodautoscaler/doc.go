@@ -1,7 +1,7 @@
 // Package horizontalpodautoscaler has the controller of horizontal pod autoscalers. Every 15 seconds it reads an autoscaler's target, its pods
 // and its metrics, and sets the target's replicas by the scale subresource.
 //
-// observe.go reads, decide.go, usage.go, evaluate.go, normalize.go and behavior.go are pure, autoscaler.go writes. Metrics are asked for at a
+// observe.go reads, decide.go, usage.go, evaluate.go and normalize.go are pure, autoscaler.go writes. Metrics are asked for at a
 // gateway (package metrics): with every gateway down an autoscaler says so in its status and keeps the replicas.
 //
 // # Contract

@@ -46,7 +46,7 @@ func (c *ClusterState) Evaluate(sig *PodSignature) ([]Evaluation, error) {
 
 // rejections runs every filter for n, also those after the first that rejects it.
 func (state *PreFilterState) rejections(n *NodeInfo) (all []PluginRejection) {
-	set := state.Cluster.Plugins
+	set := state.Signature.Plugins
 	for _, i := range slices.Concat(set.nodeFilters, set.clusterFilters) {
 		own, skip := state.Own(i)
 		if skip {
@@ -62,7 +62,7 @@ func (state *PreFilterState) rejections(n *NodeInfo) (all []PluginRejection) {
 
 // evaluateScores sets the scores of the nodes that fit, as prioritize adds them up.
 func (state *PreFilterState) evaluateScores(fits []*Evaluation) {
-	set := state.Cluster.Plugins
+	set := state.Signature.Plugins
 	scores := make([]float64, len(fits))
 	for i := range set.rows {
 		row := &set.rows[i]
