@@ -27,6 +27,8 @@ type row struct {
 	repeat int
 	// node: it starts pods, by a cluster in a network namespace of its own.
 	node bool
+	// named: it runs only when it is named.
+	named bool
 	// once: not in every round, and last, because it starts control planes of its own.
 	once  bool
 	floor func(*bench) (measurement, error)
@@ -36,7 +38,7 @@ type row struct {
 const us, ms = time.Microsecond, time.Millisecond
 
 // rows is the table, in its order. Goals are CPU time of the whole control plane for one operation.
-var rows = []*row{
+var rows = append([]*row{
 	{name: "etcd-put", doc: "raw compare-and-put of 3 KiB, in process", run: (*bench).etcdPut},
 	{name: "etcd-put-grpc", doc: "the same over gRPC with TLS", run: (*bench).etcdPutGRPC},
 	{name: "etcd-get", doc: "raw linearizable get, in process", run: (*bench).etcdGet},
@@ -69,7 +71,7 @@ var rows = []*row{
 	{name: "start-5000", doc: "start with 5,000 pods, until a list is answered", once: true, run: start(5000, controlPlane)},
 	{name: "start-gateway", doc: "the same, the gateway without controllers", once: true, run: start(5000, "gateway")},
 	{name: "start-50000", doc: "start with 50,000 pods", once: true, run: start(50000, controlPlane)},
-}
+}, flows...)
 
 // The raw floors.
 
@@ -79,8 +81,22 @@ func (b *bench) etcdInProcess(op string) (measurement, error) {
 	if err != nil {
 		return measurement{}, err
 	}
+	return loadIn(res.body)
+}
+
+// rawWrites makes so many compare-and-puts of 3 KiB in process.
+func (b *bench) rawWrites(n int) (measurement, error) {
+	res, err := b.floorPool[0].want(200, &request{method: "GET", keep: true, path: fmt.Sprintf("/etcd?op=put&clients=64&n=%d", n)})
+	if err != nil {
+		return measurement{}, err
+	}
+	return loadIn(res.body)
+}
+
+// loadIn is the measurement that a floor has answered.
+func loadIn(body []byte) (measurement, error) {
 	var l etcdLoad
-	if err := json.Unmarshal(res.body, &l); err != nil {
+	if err := json.Unmarshal(body, &l); err != nil {
 		return measurement{}, err
 	}
 	return measurement{ops: l.Ops, elapsed: l.Elapsed, cpu: l.CPU, p50: l.P50, p99: l.P99}, nil
