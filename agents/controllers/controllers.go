@@ -168,7 +168,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "garbage", Doc: "objects whose owners are gone, and owners that wait for their dependents or orphan them", EventSource: "garbage-collector-controller",
 			Reads: every(), Writes: every(),
-			Workers: 4, New: lifecycle.NewGarbage,
+			Workers: 32, New: lifecycle.NewGarbage, // each waits for one write at a time
 		},
 		{
 			Name: "podgc", Doc: "pods that have ended, lost their node or never got one",
