@@ -27,6 +27,9 @@ import (
 	"gantry/schema/storage"
 )
 
+// manyWorkers is for controllers whose keys are independent and wait for writes: etcd takes many at the price of one.
+const manyWorkers = 64
+
 // table is every controller there is. Order means nothing.
 func table(cfg Config) []controller.Controller {
 	only, every := controller.Only, controller.Every
@@ -34,22 +37,22 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "deployment", Doc: "replica sets of deployments: rolling updates, history, status",
 			Reads: only(apps.Deployment, apps.ReplicaSet, core.Pod), Writes: only(apps.Deployment, apps.ReplicaSet),
-			Workers: 4, New: workload.NewDeployment,
+			Workers: manyWorkers, New: workload.NewDeployment,
 		},
 		{
 			Name: "replicaset", Doc: "pods of replica sets: as many as wanted, and their count in the status",
 			Reads: only(apps.ReplicaSet, core.Pod), Writes: only(apps.ReplicaSet, core.Pod),
-			Workers: 4, New: workload.NewReplicaSet,
+			Workers: manyWorkers, New: workload.NewReplicaSet,
 		},
 		{
 			Name: "job", Doc: "pods of jobs: as many as wanted, how they ended, and the job's end",
 			Reads: only(batch.Job, core.Pod), Writes: only(batch.Job, core.Pod),
-			Workers: 4, New: job.NewJob,
+			Workers: manyWorkers, New: job.NewJob,
 		},
 		{
 			Name: "cronjob", Doc: "jobs of cron jobs at their times, and the end of old ones",
 			Reads: only(batch.CronJob, batch.Job), Writes: only(batch.CronJob, batch.Job),
-			Workers: 2, New: job.NewCronJob,
+			Workers: manyWorkers, New: job.NewCronJob,
 		},
 		{
 			Name: "ttlafterfinished", Doc: "jobs that finished longer ago than they say", EventSource: "ttl-after-finished-controller",
@@ -59,24 +62,24 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "replicationcontroller", Doc: "pods of replication controllers, as those of replica sets", EventSource: "replication-controller",
 			Reads: only(core.ReplicationController, core.Pod), Writes: only(core.ReplicationController, core.Pod),
-			Workers: 2, New: workload.NewReplicationController,
+			Workers: manyWorkers, New: workload.NewReplicationController,
 		},
 		{
 			Name: "statefulset", Doc: "pods of stateful sets, their claims and the history of their template",
 			Reads:   only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
 			Writes:  only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
-			Workers: 4, New: statefulset.New,
+			Workers: manyWorkers, New: statefulset.New,
 		},
 		{
 			Name: "daemonset", Doc: "a pod of each daemon set on every node that may run it, and the history of their template",
 			Reads:   only(apps.DaemonSet, apps.ControllerRevision, core.Pod, core.Node),
 			Writes:  only(apps.DaemonSet, apps.ControllerRevision, core.Pod),
-			Workers: 2, New: daemonset.New,
+			Workers: manyWorkers, New: daemonset.New,
 		},
 		{
 			Name: "disruption", Doc: "how many pods may be disrupted, in the status of pod disruption budgets", EventSource: "controllermanager",
 			Reads: every(), Writes: only(policy.PodDisruptionBudget, core.Pod), // owners of any kind may have a scale
-			Workers: 2, New: disruption.NewDisruption,
+			Workers: manyWorkers, New: disruption.NewDisruption,
 		},
 		{
 			Name: "horizontalpodautoscaler", Doc: "replicas of whatever autoscalers scale, by metrics", EventSource: "horizontal-pod-autoscaler",
@@ -86,12 +89,12 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",
 			Reads: only(core.Service, core.Pod, core.Node, discovery.EndpointSlice), Writes: only(discovery.EndpointSlice),
-			Workers: 4, New: network.NewEndpointSlice,
+			Workers: manyWorkers, New: network.NewEndpointSlice,
 		},
 		{
 			Name: "endpoints", Doc: "endpoints of services that have a selector", EventSource: "endpoint-controller",
 			Reads: only(core.Service, core.Pod, core.Endpoints), Writes: only(core.Endpoints),
-			Workers: 2, New: network.NewEndpoints,
+			Workers: manyWorkers, New: network.NewEndpoints,
 		},
 		{
 			Name: "endpointslicemirroring", Doc: "endpoint slices of endpoints made by hand",
@@ -158,7 +161,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "serviceaccounttoken", Doc: "tokens in the Secrets made for them, and those Secrets' end with their account",
 			Reads: only(core.Secret, core.ServiceAccount), Writes: only(core.Secret, core.ServiceAccount),
-			Workers: 2, New: lifecycle.NewServiceAccountToken(cfg.ServiceAccountKey, cfg.RootCA),
+			Workers: manyWorkers, New: lifecycle.NewServiceAccountToken(cfg.ServiceAccountKey, cfg.RootCA),
 		},
 		{
 			Name: "rootca", Doc: "the config map kube-root-ca.crt in every namespace",
@@ -168,7 +171,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "garbage", Doc: "objects whose owners are gone, and owners that wait for their dependents or orphan them", EventSource: "garbage-collector-controller",
 			Reads: every(), Writes: every(),
-			Workers: 32, New: lifecycle.NewGarbage, // each waits for one write at a time
+			Workers: manyWorkers, New: lifecycle.NewGarbage,
 		},
 		{
 			Name: "podgc", Doc: "pods that have ended, lost their node or never got one",
@@ -184,7 +187,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "ephemeralvolume", Doc: "the claims of pods' ephemeral volumes", EventSource: "ephemeral_volume",
 			Reads: only(core.Pod, core.PersistentVolumeClaim), Writes: only(core.PersistentVolumeClaim),
-			Workers: 2, New: volume.NewEphemeral,
+			Workers: manyWorkers, New: volume.NewEphemeral,
 		},
 		{
 			Name: "pvcprotection", Doc: "claims that are being deleted and that no pod uses", EventSource: "persistentvolumeclaim-protection-controller",
@@ -210,12 +213,12 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "nodelifecycle", Doc: "unreachable nodes: their conditions, taints and the pods on them", EventSource: "node-controller",
 			Reads: only(core.Node, coordination.Lease, core.Pod, core.Namespace), Writes: only(core.Node, core.Pod),
-			Workers: 4, New: lifecycle.NewNodeLifecycle(cfg.NodeMonitorGracePeriod),
+			Workers: manyWorkers, New: lifecycle.NewNodeLifecycle(cfg.NodeMonitorGracePeriod),
 		},
 		{
 			Name: "taint", Doc: "eviction of pods that do not tolerate a NoExecute taint", EventSource: "taint-eviction-controller",
 			Reads: only(core.Node, core.Pod), Writes: only(core.Pod),
-			Workers: 4, New: lifecycle.NewTaint,
+			Workers: manyWorkers, New: lifecycle.NewTaint,
 		},
 		{
 			Name: "nodeipam", Doc: "a part of the cluster's pod addresses for each node", EventSource: "cidrAllocator",
