@@ -13,6 +13,7 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"gantry/registry/admit"
+	"gantry/registry/admit/webhooks"
 	"gantry/registry/election"
 	"gantry/registry/quarantine"
 	"gantry/registry/safely"
@@ -62,6 +63,9 @@ func New(cfg Config) *Registry {
 	}
 	if cfg.Admission == nil {
 		cfg.Admission = admit.BuiltIn()
+	}
+	if cfg.Webhooks != nil {
+		cfg.Admission = cfg.Admission.Before(admit.ResourceQuota, webhooks.Mutating(cfg.Webhooks, nil), webhooks.Validating(cfg.Webhooks, nil))
 	}
 	r := &Registry{
 		cfg: cfg, kinds: cfg.Kinds, hooks: kindHooks, results: &results{}, queues: &writequeue.Queues{},

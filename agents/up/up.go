@@ -15,6 +15,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/events"
 	"gantry/agents/internal/pki"
+	"gantry/agents/internal/webhookclient"
 	"gantry/registry"
 	"gantry/registry/embedded"
 	"gantry/registry/safely"
@@ -76,7 +77,7 @@ func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, et
 	health := &daemon.Health{}
 	var recorder *events.Recorder // of values in etcd that cannot be read
 	shared := registry.New(registry.Config{
-		Store: etcd, Kinds: kinds.New(), Agent: "gantry", Log: c.Log,
+		Store: etcd, Kinds: kinds.New(), Agent: "gantry", Log: c.Log, Webhooks: &webhookclient.Client{},
 		ServiceCIDR: netip.MustParsePrefix(c.ServiceCIDR), Quarantine: c.keepsQuarantine(),
 		OnBad: func(k *schema.Kind, namespace, name string, err error) {
 			recordUnreadable(recorder, k, namespace, name, err)
