@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -182,12 +181,12 @@ func (a *admission) refusal(ctx context.Context, err error) error {
 	return &Error{Kind: Unavailable, Group: a.Kind.Group, Resource: a.Kind.Plural, KindName: a.Kind.Kind, Name: a.Name, Cause: err}
 }
 
-// kindOfCode is the kind of error of a status that others have made.
+// kindOfCode is the kind of error of an HTTP status code that others have chosen.
 func kindOfCode(code int) ErrorKind {
 	switch {
-	case code == http.StatusTooManyRequests:
+	case code == 429:
 		return TooManyRequests
-	case code >= http.StatusInternalServerError:
+	case code >= 500:
 		return Unavailable
 	}
 	return Forbidden

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	reviewv1 "k8s.io/api/admission/v1"
@@ -88,9 +87,8 @@ func refusal(name string, s *metav1.Status) error {
 	if s == nil {
 		s = &metav1.Status{}
 	}
-	if s.Code < http.StatusBadRequest {
-		s.Code = http.StatusBadRequest
-	}
+	const badRequest = 400
+	s.Code = max(s.Code, badRequest) // it is no success
 	if s.Status == "" || s.Status == metav1.StatusSuccess {
 		s.Status = metav1.StatusFailure
 	}
