@@ -17,6 +17,11 @@ var _ admit.Reader = (*admission)(nil)
 // Serves is admit.Reader's Serves.
 func (a *admission) Serves(group, plural string) bool { return a.kind(group, plural) != nil }
 
+// KindOf is admit.Reader's KindOf.
+func (a *admission) KindOf(apiVersion, kind string) *schema.Kind {
+	return a.registry.kinds.Set().Kind(apiVersion, kind)
+}
+
 // Has is admit.Reader's Has.
 func (a *admission) Has(group, plural, namespace string) bool {
 	return a.registry.mayHave(group, plural, namespace)

@@ -13,6 +13,7 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"gantry/registry/admit"
+	"gantry/registry/admit/policies"
 	"gantry/registry/admit/webhooks"
 	"gantry/registry/election"
 	"gantry/registry/quarantine"
@@ -62,7 +63,7 @@ func New(cfg Config) *Registry {
 		cfg.NodePorts = [2]int{30000, 32767}
 	}
 	if cfg.Admission == nil {
-		cfg.Admission = admit.BuiltIn()
+		cfg.Admission = admit.BuiltIn().Before(admit.ResourceQuota, policies.Validating(nil))
 	}
 	if cfg.Webhooks != nil {
 		cfg.Admission = cfg.Admission.Before(admit.ResourceQuota, webhooks.Mutating(cfg.Webhooks, nil), webhooks.Validating(cfg.Webhooks, nil))

@@ -28,6 +28,8 @@ type objects map[string]schema.Object
 
 func (o objects) Serves(group, plural string) bool { return true }
 
+func (o objects) KindOf(string, string) *schema.Kind { return nil }
+
 func (o objects) Has(group, plural, namespace string) bool {
 	list, _ := o.List(context.Background(), "", plural, namespace)
 	return len(list) > 0

@@ -18,7 +18,7 @@ var Environment = sync.OnceValue(func() *environment.EnvSet {
 	return environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())
 })
 
-// Conditions are the compiled match conditions of a webhook; nil matches everything.
+// Conditions are compiled match conditions; nil matches everything.
 type Conditions struct{ matcher matchconditions.Matcher }
 
 // NewConditions compiles match conditions. An expression that does not compile is an error of each evaluation.
@@ -28,7 +28,12 @@ func NewConditions(conditions []admissionv1.MatchCondition, failure *admissionv1
 	}
 	compiler := cel.NewConditionCompiler(Environment())
 	evaluator := compiler.CompileCondition(Accessors(conditions), cel.OptionalVariableDeclarations{HasAuthorizer: true}, environment.StoredExpressions)
-	return &Conditions{matchconditions.NewMatcher(evaluator, failure, "webhook", phase, name)}
+	return ConditionsOf(evaluator, failure, "webhook", phase, name)
+}
+
+// ConditionsOf are conditions that were compiled; kind, phase and name are those of metrics.
+func ConditionsOf(evaluator cel.ConditionEvaluator, failure *admissionv1.FailurePolicyType, kind, phase, name string) *Conditions {
+	return &Conditions{matchconditions.NewMatcher(evaluator, failure, kind, phase, name)}
 }
 
 // Accessors are match conditions as the compiler takes them.

@@ -1,6 +1,7 @@
 package match
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -27,6 +28,42 @@ func Rules(q *admit.Request, rules []admissionv1.RuleWithOperations, policy *adm
 		}
 	}
 	return nil
+}
+
+// Resources finds the version of the request's kind that a policy or a binding is about; nil: it is not about the request. No constraints are
+// about everything, as the client asks for it.
+func Resources(ctx context.Context, read admit.Reader, q *admit.Request, m *admissionv1.MatchResources) (*schema.Version, error) {
+	if m == nil {
+		return q.Version, nil
+	}
+	if named(q, m.ExcludeResourceRules, m.MatchPolicy) != nil {
+		return nil, nil
+	}
+	v := q.Version
+	if len(m.ResourceRules) > 0 {
+		if v = named(q, m.ResourceRules, m.MatchPolicy); v == nil {
+			return nil, nil
+		}
+	}
+	s, err := NewSelectors(m.NamespaceSelector, m.ObjectSelector)
+	if err != nil {
+		return nil, err
+	}
+	if ok, err := s.Select(ctx, read, q); err != nil || !ok {
+		return nil, err
+	}
+	return v, nil
+}
+
+// named is Rules of those rules that name the request's object, or none.
+func named(q *admit.Request, rules []admissionv1.NamedRuleWithOperations, policy *admissionv1.MatchPolicyType) *schema.Version {
+	var all []admissionv1.RuleWithOperations
+	for i := range rules {
+		if r := &rules[i]; len(r.ResourceNames) == 0 || slices.Contains(r.ResourceNames, q.Name) {
+			all = append(all, r.RuleWithOperations)
+		}
+	}
+	return Rules(q, all, policy)
 }
 
 func matches(q *admit.Request, r *admissionv1.RuleWithOperations, v *schema.Version) bool {
