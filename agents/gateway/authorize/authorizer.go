@@ -39,7 +39,7 @@ func New(reg *registry.Registry, roles Authorizer) Chain {
 	}
 }
 
-// Chain asks one authorizer after another until one allows; the reasons of the others are joined.
+// Chain asks one authorizer after another until one allows; the reasons of the others are joined by lines, as Kubernetes does.
 type Chain []Authorizer
 
 // Authorize allows what one of the chain allows.
@@ -58,7 +58,7 @@ func (c Chain) Authorize(ctx context.Context, a Attributes) (Decision, string, e
 			errs = append(errs, err)
 		}
 	}
-	return NoOpinion, strings.Join(reasons, "; "), errors.Join(errs...)
+	return NoOpinion, strings.Join(reasons, "\n"), errors.Join(errs...)
 }
 
 // Rules are those of all of the chain. One that returns an error adds what it lists all the same.
