@@ -120,7 +120,7 @@ func table(cfg Config) []controller.Controller {
 			Name: "bootstrappolicy", Doc: "the roles and bindings that every cluster has, put right at every start",
 			Reads:   only(rbac.ClusterRole, rbac.ClusterRoleBinding, rbac.Role, rbac.RoleBinding, core.Namespace),
 			Writes:  only(rbac.ClusterRole, rbac.ClusterRoleBinding, rbac.Role, rbac.RoleBinding),
-			Workers: 4, New: bootstrappolicy.New,
+			Workers: 1, New: bootstrappolicy.New, // one: its many first writes delay no others
 		},
 		{
 			Name: "flowschema", Doc: "whether the priority levels of flow schemas exist",
