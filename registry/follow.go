@@ -18,7 +18,7 @@ import (
 // the difference between the state that it knows and the current one, without the states between. It returns ctx's error; or NotFound,
 // where the kind is not served or, once f was called for every object as gone, is not served any more.
 func (r *Registry) Follow(ctx context.Context, k *schema.Kind, f func(Change)) error {
-	return r.follow(ctx, k, f, func() {})
+	return r.follow(ctx, k, f, func() {}, func() {})
 }
 
 // FollowKinds follows every kind that is served, as soon and as long as it is: makeFollower makes the function for a kind, which is
@@ -44,7 +44,7 @@ func (r *Registry) FollowKinds(ctx context.Context, makeFollower func(k *schema.
 			all.Go(func() {
 				pinned := sync.OnceFunc(pinned)
 				for ended := false; !ended; {
-					err := r.follow(ctx, k, makeFollower(k), pinned)
+					err := r.follow(ctx, k, makeFollower(k), pinned, func() {})
 					mu.Lock()
 					// Kinds.Follow tells of no change where a kind was removed and added again meanwhile.
 					if ended = !errors.Is(err, NotFound) || !r.kinds.Set().Has(k); ended {
@@ -79,15 +79,28 @@ func (r *Registry) FollowAll(ctx context.Context, kinds map[*schema.Kind]func(Ch
 	var all sync.WaitGroup
 	pinned := countdown(len(kinds), started)
 	for k, f := range kinds {
-		all.Go(func() { _ = r.follow(ctx, k, f, pinned) })
+		all.Go(func() { _ = r.follow(ctx, k, f, pinned, func() {}) })
 	}
 	all.Wait()
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// follow is Follow; pinned is called between the first state and f's first call, or where there is no such state.
-func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), pinned func()) error {
+// FollowApplied is FollowAll, except that it calls applied when each kind's function was called for every object of the first state.
+func (r *Registry) FollowApplied(ctx context.Context, kinds map[*schema.Kind]func(Change), applied func()) error {
+	var all sync.WaitGroup
+	done := countdown(len(kinds), applied)
+	for k, f := range kinds {
+		all.Go(func() { _ = r.follow(ctx, k, f, func() {}, done) })
+	}
+	all.Wait()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// follow is Follow; pinned is called between the first state and f's first call, applied after f's call for the last object of that state.
+// Where there is no such state, both are called at once.
+func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), pinned, applied func()) error {
 	c, err := r.cache(k)
 	if err == nil {
 		err = c.await(ctx, 0)
@@ -95,6 +108,7 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 	switch {
 	case errors.Is(err, NotFound):
 		pinned()
+		applied()
 		return err
 	case err != nil:
 		<-ctx.Done() // where the registry has ended, nothing changes any more
@@ -108,6 +122,7 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 	for _, it := range items {
 		f(Change{New: it})
 	}
+	applied()
 	for ctx.Err() == nil {
 		changes, news := c.since(at)
 		for _, ch := range changes {

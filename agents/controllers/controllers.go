@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"gantry/agents/controllers/bootstrappolicy"
 	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/daemonset"
 	"gantry/agents/controllers/disruption"
@@ -117,6 +118,12 @@ func table(cfg Config) []controller.Controller {
 			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
 			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
 			Workers: 1, New: lifecycle.NewSystemObjects(cfg.ServiceCIDR),
+		},
+		{
+			Name: "bootstrappolicy", Doc: "the roles and bindings that every cluster has, put right at every start",
+			Reads:   only(rbac.ClusterRole, rbac.ClusterRoleBinding, rbac.Role, rbac.RoleBinding, core.Namespace),
+			Writes:  only(rbac.ClusterRole, rbac.ClusterRoleBinding, rbac.Role, rbac.RoleBinding),
+			Workers: 1, New: bootstrappolicy.New, // one: its many first writes delay no others
 		},
 		{
 			Name: "flowschema", Doc: "whether the priority levels of flow schemas exist",

@@ -16,6 +16,7 @@ import (
 
 	"gantry/agents/gateway/authenticate"
 	"gantry/agents/gateway/authorize"
+	"gantry/agents/gateway/authorize/rbac"
 	"gantry/agents/gateway/discovery"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/inflight"
@@ -34,6 +35,7 @@ type gateway struct {
 	resources *resources
 	actions   []action
 	authz     authorize.Authorizer
+	roles     *rbac.Authorizer // is one of authz
 	authn     *authenticate.Authenticator
 	reviews   authorize.Reviews
 	nodes     authorize.NodeRestriction
@@ -58,14 +60,15 @@ type objects interface {
 
 // newGateway builds the handlers; it starts nothing.
 func newGateway(cfg Config) (*gateway, error) {
-	return assemble(cfg, cfg.Registry, authorize.New(cfg.Registry))
+	cfg = cfg.withDefaults()
+	roles := rbac.New(cfg.Registry, cfg.Log)
+	return assemble(cfg, cfg.Registry, roles, authorize.New(cfg.Registry, roles))
 }
 
-// assemble is newGateway with the registry that the handlers ask and the authorizer.
-func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, error) {
-	cfg = cfg.withDefaults()
+// assemble is newGateway with a complete configuration, the registry that the handlers ask and the authorizers.
+func assemble(cfg Config, reg objects, roles *rbac.Authorizer, authz authorize.Authorizer) (*gateway, error) {
 	g := &gateway{
-		cfg: cfg, reg: reg, authz: authz, reviews: authorize.Reviews{Authorizer: authz},
+		cfg: cfg, reg: reg, authz: authz, roles: roles, reviews: authorize.Reviews{Authorizer: authz},
 		nodes: authorize.NodeRestriction{Registry: reg},
 		reads: inflight.New(cfg.MaxReads), writes: inflight.New(cfg.MaxWrites), bodies: receive.NewLimits(cfg.MaxWrites),
 	}

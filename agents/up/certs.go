@@ -71,7 +71,7 @@ func (k *certs) ensureTokens(c Config) (err error) {
 
 // ensureControllers loads the controllers' certificate. Where it can be neither loaded nor created they run without one.
 func (k *certs) ensureControllers(c Config) {
-	pair, err := k.authority.Ensure("controllers", pki.Request{CommonName: "system:kube-controller-manager"})
+	pair, err := k.authority.Ensure("controllers", pki.Request{CommonName: "gantry-controllers"})
 	if err != nil {
 		c.Log.Warn("autoscalers get no metrics", "err", err)
 		return

@@ -32,6 +32,7 @@ type bench struct {
 	node *node // nil until a row starts pods
 
 	seeded *seededPods
+	bound  *boundUser // nil until a row needs it
 	notes  map[string]string
 }
 
