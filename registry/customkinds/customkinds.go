@@ -8,13 +8,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
 	"gantry/registry"
+	"gantry/registry/history"
 	"gantry/registry/safely"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/apiextensions"
 	"gantry/schema/customresource"
@@ -177,10 +180,21 @@ func read(it *registry.Item, was *known) *known {
 	return now
 }
 
-// With is set with the kinds of the definitions among items. bad are definitions whose kind cannot be served, by name.
-func With(set *schema.Set, items []*registry.Item) (with *schema.Set, bad map[string]error) {
+// Read is set with the kinds of the definitions in etcd. bad are definitions whose kind cannot be served, by the name of the definition.
+func Read(ctx context.Context, s store.Store, set *schema.Set) (with *schema.Set, bad map[string]error, err error) {
+	prefix := registry.Key(apiextensions.CustomResourceDefinition, "", "")
+	kvs, _, _, err := s.List(ctx, prefix, store.RangeEnd(prefix), 0, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the definitions of custom kinds: %w", err)
+	}
 	bad = map[string]error{}
-	for _, it := range items {
+	for _, kv := range kvs {
+		name := strings.TrimPrefix(kv.Key, prefix)
+		it, err := registry.Read(set, kv.Key, &history.Version{Value: kv.Value, Revision: kv.ModRevision})
+		if err != nil {
+			bad[name] = err
+			continue
+		}
 		now := read(it, nil)
 		if now.kind != nil && now.err == nil {
 			var next *schema.Set
@@ -189,8 +203,8 @@ func With(set *schema.Set, items []*registry.Item) (with *schema.Set, bad map[st
 			}
 		}
 		if now.err != nil {
-			bad[it.Name] = now.err
+			bad[name] = now.err
 		}
 	}
-	return set, bad
+	return set, bad, nil
 }
