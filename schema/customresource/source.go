@@ -1,18 +1,17 @@
 package customresource
 
 import (
-	"encoding/json"
 	"fmt"
 	"sync"
 	"weak"
 
-	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	apiservervalidation "k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
+
+	"gantry/schema/internal/structural"
 )
 
 // source is the schema of a version as JSON, of which what objects are checked by is made when it is needed: that takes many times the memory.
@@ -60,7 +59,7 @@ func compile(text []byte, preserveUnknown bool) (*compiled, error) {
 		c.validators = func() (*validators, error) { return &validators{}, nil }
 		return c, nil
 	}
-	props, err := internal(text)
+	props, err := structural.Props(text)
 	if err != nil {
 		return nil, err
 	}
@@ -81,21 +80,8 @@ func compile(text []byte, preserveUnknown bool) (*compiled, error) {
 	return c, nil
 }
 
-// internal is a schema as Kubernetes' packages take it.
-func internal(text []byte) (*apiextensions.JSONSchemaProps, error) {
-	var props apiextensionsv1.JSONSchemaProps
-	if err := json.Unmarshal(text, &props); err != nil {
-		return nil, fmt.Errorf("reading the schema: %w", err)
-	}
-	out := &apiextensions.JSONSchemaProps{}
-	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(&props, out, nil); err != nil {
-		return nil, fmt.Errorf("converting the schema: %w", err)
-	}
-	return out, nil
-}
-
-func newValidators(text []byte, structural *structuralschema.Structural) (v *validators, err error) {
-	props, err := internal(text)
+func newValidators(text []byte, of *structuralschema.Structural) (v *validators, err error) {
+	props, err := structural.Props(text)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +94,7 @@ func newValidators(text []byte, structural *structuralschema.Structural) (v *val
 			return nil, err
 		}
 	}
-	v.rules = cel.NewValidator(structural, true, celconfig.PerCallLimit)
+	v.rules = cel.NewValidator(of, true, celconfig.PerCallLimit)
 	return v, nil
 }
 
