@@ -43,7 +43,7 @@ func TestKubectl(t *testing.T) {
 		{"", `patch widget w --subresource=status --type=merge -p {"status":{"replicas":3},"spec":{"replicas":9}}`, []string{"patched"}},
 		{"", "get widget w -o jsonpath={.spec.replicas}/{.status.replicas}/{.metadata.generation}", []string{"3/3/3"}},
 		{strings.NewReplacer("green", "fixed", "name: a, value: one", "name: b, value: two").Replace(widget), "apply --server-side --force-conflicts -f -", []string{"serverside-applied"}},
-		{"", "get widget w -o jsonpath={.spec.items[*].name}", []string{"a b"}},
+		{"", "get widget w -o jsonpath={.spec.items[*].name}", []string{"b"}},
 		{"", "explain widget.spec.colour", []string{"FIELD: colour", "ENUM", "fixed"}},
 		{"", "label widget w a=b", []string{"labeled"}},
 		{"", "describe widget w", []string{"Colour:", "Replicas:"}},

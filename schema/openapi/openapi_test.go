@@ -248,6 +248,21 @@ func BenchmarkV2(b *testing.B) {
 	}
 }
 
+// Where the schema of a custom kind may hold values of several types, documents say nothing about them: clients would refuse some.
+func TestSchemasOfCustomKinds(t *testing.T) {
+	text, found := V3(builtIn(), "apis/apiextensions.k8s.io/v1")
+	var doc spec3.OpenAPI
+	if !found || json.Unmarshal(text, &doc) != nil {
+		t.Fatal("no document")
+	}
+	for _, name := range []string{"JSON", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray"} {
+		s := doc.Components.Schemas["io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."+name]
+		if s == nil || s.Description == "" || s.Type != nil || s.Properties != nil {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
 func TestCustom(t *testing.T) {
 	k := kindstest.Widget()
 	k.List = "Widgets"
