@@ -26,6 +26,7 @@ const (
 	BadRequest                = store.BadRequest      // 400: an option that cannot be understood
 	Invalid         ErrorKind = "invalid"             // 422: Fields names every error
 	Forbidden                 = store.Forbidden       // 403
+	NotAllowed      ErrorKind = "not allowed"         // 405: the kind's objects are not created now
 	TooManyRequests           = store.TooManyRequests // 429
 	TooLarge                  = store.TooLarge        // 413
 	Unavailable               = store.Unavailable     // 503: etcd is away or out of space

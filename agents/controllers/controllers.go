@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"gantry/agents/controllers/apiextensions"
 	"gantry/agents/controllers/bootstrappolicy"
 	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/daemonset"
@@ -134,6 +135,11 @@ func table(cfg Config) []controller.Controller {
 			Name: "validatingadmissionpolicystatus", Doc: "which expressions of validating admission policies do not fit the types of their objects",
 			Reads: only(admissionregistration.ValidatingAdmissionPolicy), Writes: only(admissionregistration.ValidatingAdmissionPolicy),
 			Workers: 1, New: lifecycle.NewPolicyStatus,
+		},
+		{
+			Name: "customresourcedefinition", Doc: "names and conditions of custom resource definitions, and the end of their objects with them",
+			Reads: every(), Writes: every(), // objects of custom kinds
+			Workers: 1, New: apiextensions.NewDefinition,
 		},
 		{
 			Name: "apiserviceregistration", Doc: "an API service for every version of a group that is served",

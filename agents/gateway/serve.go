@@ -82,10 +82,11 @@ func assemble(cfg Config, reg objects, roles *rbac.Authorizer, authz authorize.A
 		Own: g.advertised, Log: cfg.Log,
 	})
 	g.actions = g.allActions()
+	documents := &discovery.Cache{}
 	g.resources = &resources{
 		kinds: cfg.Registry.Kinds(), rows: g.rows, virtual: g.virtualResources(),
 		docs: func(all []*request.Resource) *discovery.Documents {
-			return discovery.New(all, g.advertised, cfg.Version)
+			return discovery.New(all, documents, g.advertised, cfg.Version)
 		},
 	}
 	return g, nil

@@ -84,7 +84,9 @@ func TestVersionsOfAKind(t *testing.T) {
 	next(`{"type":"DELETED","object":{"kind":"Route","apiVersion":"legacy.example.com/v1beta1"`)
 
 	c.Registry.Kinds().Remove(k)
-	next(`"type":"ERROR"`, `"code":404`)
+	if lines.Scan() || lines.Err() != nil {
+		t.Errorf("the watch does not end with its kind: %s, %v", lines.Text(), lines.Err())
+	}
 	want(c.As("GET", legacy, ""), 404)
 	want(c.As("GET", "/apis/legacy.example.com/v1beta1", ""), 404)
 }

@@ -34,6 +34,7 @@ type assembly struct {
 	// nodeRegistry reads only this node's pods; nil where no agent uses it.
 	nodeRegistry *registry.Registry
 	health       *daemon.Health
+	customKinds  <-chan struct{} // closed when the custom kinds are known
 }
 
 // run runs one agent until ctx is done.
@@ -44,6 +45,11 @@ func (a assembly) run(ctx context.Context, agent string) error {
 	case "scheduler":
 		return scheduler.Run(ctx, scheduler.Config{Registry: a.registry, Identity: a.identity(), File: a.SchedulerConfig, Health: a.health, Log: a.Log})
 	case "controllers":
+		select { // what is not known yet must not look like what is not there
+		case <-a.customKinds:
+		case <-ctx.Done():
+			return nil
+		}
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),

@@ -146,8 +146,9 @@ func (c Config) isNode() bool {
 	return slices.ContainsFunc(nodeAgents, c.runs)
 }
 
-// keepsQuarantine reports whether this process records values in etcd that cannot be read, and writes Events about them.
-func (c Config) keepsQuarantine() bool { return c.runs("gateway") || c.runs("controllers") }
+// writesAnyKind reports whether this process writes objects of every kind. Then it serves custom kinds, records values in etcd that cannot be
+// read, and writes Events about them.
+func (c Config) writesAnyKind() bool { return c.runs("gateway") || c.runs("controllers") }
 
 func (c Config) embedsEtcd() bool { return c.Embedded && len(c.EtcdServers) == 0 }
 

@@ -62,6 +62,11 @@ var statuses = map[registry.ErrorKind]func(e *registry.Error, gr kschema.GroupRe
 		s.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: int32(max(1, seconds(e.RetryAfter)))}
 		return s
 	},
+	registry.NotAllowed: func(e *registry.Error, gr kschema.GroupResource) *apierrors.StatusError {
+		s := apierrors.NewMethodNotSupported(gr, "create")
+		s.ErrStatus.Message = e.Reason
+		return s
+	},
 	registry.BadRevision: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {
 		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: e.Reason}}
 	},

@@ -16,6 +16,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
+	"gantry/registry/customkinds"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -92,6 +93,9 @@ func (c *Cluster) run(beside ...func(context.Context) error) {
 	c.Stop = cancel
 	run, served := make(chan error, 1), make(chan error, 1)
 	go func() { run <- c.Registry.Run(ctx) }()
+	custom := customkinds.New(c.Registry, c.Config.Log)
+	followed := make(chan error, 1)
+	go func() { followed <- custom.Run(ctx) }()
 	c.Namespaces("default", "kube-system", "kube-node-lease")
 	c.everybodysRoles()
 	var background sync.WaitGroup
@@ -106,6 +110,9 @@ func (c *Cluster) run(beside ...func(context.Context) error) {
 		cancel()
 		if err := <-served; err != nil {
 			c.T.Errorf("gateway ended with %v", err)
+		}
+		if err := <-followed; err != nil {
+			c.T.Errorf("following the definitions of custom kinds ended with %v", err)
 		}
 		if err := <-run; err != nil {
 			c.T.Errorf("registry ended with %v", err)
