@@ -318,29 +318,3 @@ func TestCommonAnswersAllocateNothing(t *testing.T) {
 		}
 	}
 }
-
-// FuzzAnswer checks that no query makes an answer panic or one that cannot be read.
-func FuzzAnswer(f *testing.F) {
-	for _, name := range []string{"web.shop.svc.cluster.local.", "ext.shop.svc.cluster.local.", "1-2-3-4.shop.pod.cluster.local.", "example.com."} {
-		msg := new(dns.Msg)
-		msg.SetQuestion(name, dns.TypeA)
-		msg.SetEdns0(1232, true)
-		query, _ := msg.Pack()
-		f.Add(query)
-	}
-	zone := shop(f)
-	f.Fuzz(func(t *testing.T, query []byte) {
-		r := testResolver(t, zone)
-		reply, slow := r.answer(query, false)
-		if slow {
-			reply = r.answerSlow(context.Background(), 0)
-		}
-		if reply == nil {
-			return
-		}
-		var msg dns.Msg
-		if err := msg.Unpack(reply); err != nil || len(reply) > 1232 {
-			t.Errorf("query %x: %v, answer %x", query, err, reply)
-		}
-	})
-}

@@ -35,6 +35,7 @@ func (z *Zone) Compile(svc *Service, slices []*Slice) Names {
 	if c.base, err = wire.Join([]string{svc.Name, svc.Namespace}, svcZone); err != nil {
 		return nil
 	}
+	c.out[c.base] = nil // the name exists, also without endpoints
 	switch {
 	case svc.ExternalName != "":
 		c.externalName()
