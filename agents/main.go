@@ -26,6 +26,7 @@ var agents = []struct{ name, doc string }{
 	{"controllers", "turn Deployments into pods, Services into endpoints, ..."},
 	{"kubelet", "run this node's pods on the Docker Engine"},
 	{"proxy", "route Service addresses to pods with nftables"},
+	{"dns", "answer this node's pods' questions for names"},
 	{"network", "connect this node's pods with each other and with other networks"},
 }
 

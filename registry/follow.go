@@ -7,8 +7,10 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gantry/registry/safely"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -267,4 +269,47 @@ func (at *cursor) takeMissed(room int) []Change {
 	at.missed = nil
 	slices.SortFunc(there, func(a, b Change) int { return cmp.Compare(a.New.Revision, b.New.Revision) })
 	return append(changes, there...)
+}
+
+// FollowOne calls f with one object as it is, nil where there is none, and then with its every state, until ctx is done. It reads and
+// watches that key alone, for processes that may read no other of the kind. A value that cannot be read changes nothing. It returns ctx's error.
+func (r *Registry) FollowOne(ctx context.Context, k *schema.Kind, namespace, name string, f func(*Item)) error {
+	key := kindPrefix(k, "") + name
+	if k.Namespaced {
+		key = kindPrefix(k, "") + namespace + "/" + name
+	}
+	call := r.recovering(k, func(c Change) { f(c.New) })
+	update := func(kv *store.KV) {
+		if kv == nil {
+			f(nil)
+			return
+		}
+		it, err := r.itemFrom(k, kv)
+		if err != nil {
+			r.cfg.Log.Warn("value skipped", "agent", r.cfg.Agent, "kind", k.Kind, "ns", namespace, "name", name, "rv", kv.ModRevision, "err", err)
+			return
+		}
+		call(Change{New: it})
+	}
+	for pause := firstRewatch; ctx.Err() == nil; pause = min(2*pause, lastRewatch) {
+		kv, rev, err := r.store.Get(ctx, key, 0)
+		if err == nil {
+			pause = firstRewatch
+			update(kv)
+			for batch := range r.store.Watch(ctx, key, key+"\x00", rev+1, false) {
+				for _, e := range batch.Events {
+					if e.Delete {
+						update(nil)
+					} else {
+						update(e.KV)
+					}
+				}
+			}
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err()
 }

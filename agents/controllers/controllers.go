@@ -110,6 +110,11 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: network.NewKubernetesService(cfg.ServiceCIDR),
 		},
 		{
+			Name: "kubedns", Doc: "the Service kube-dns, at the address of the nodes' name servers",
+			Reads: only(core.Namespace, core.Service), Writes: only(core.Service),
+			Workers: 1, New: network.NewKubeDNS(cfg.ServiceCIDR, cfg.ClusterDNS),
+		},
+		{
 			Name: "namespace", Doc: "the first namespaces, and the emptying of those being deleted",
 			Reads: every(), Writes: every(),
 			Workers: 4, New: lifecycle.NewNamespace,

@@ -94,7 +94,9 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, last *engine
 		if err != nil {
 			return err
 		}
-		return mounts.WritePodFiles(dir, pod, s.address, mounts.ClusterDNS{Servers: k.cfg.ClusterDNS, Domain: k.cfg.ClusterDomain})
+		warnings, err := mounts.WritePodFiles(dir, pod, s.address, mounts.ClusterDNS{Servers: k.cfg.ClusterDNS, Domain: k.cfg.ClusterDomain})
+		k.warnOfResolver(pod, warnings)
+		return err
 	})
 	parts.Go(func() error {
 		if last != nil && last.State == engine.StateRunning {

@@ -11,6 +11,7 @@ import (
 
 	"gantry/agents/controllers"
 	"gantry/agents/controllers/controller"
+	"gantry/agents/dns"
 	"gantry/agents/gateway"
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/gatewayclient"
@@ -53,7 +54,7 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
-			RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers, Gateway: a.controllersGateway(),
+			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers, Gateway: a.controllersGateway(),
 		})
 	case "network":
 		return network.Run(ctx, network.Config{
@@ -64,6 +65,10 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		return proxy.Run(ctx, proxy.Config{
 			Registry: a.registry, Pods: a.nodeRegistry, NodeName: a.NodeName, NodeIPs: []netip.Addr{a.nodeIP}, Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), HealthzAddress: proxyHealthz,
+		})
+	case "dns":
+		return dns.Run(ctx, dns.Config{
+			Registry: a.registry, Address: a.clusterDNS(), Domain: a.ClusterDomain, MetricsAddress: dnsMetrics, Version: a.Version, Health: a.health, Log: a.Log,
 		})
 	case "kubelet":
 		return a.kubelet(ctx)
@@ -126,6 +131,6 @@ func (a assembly) kubelet(ctx context.Context) error {
 	return kubelet.Run(ctx, kubelet.Config{
 		Registry: a.nodeRegistry, Gateway: client, NodeName: a.NodeName, NodeIP: a.nodeIP, DockerHost: a.DockerHost,
 		DataDir: a.path("node"), Address: address, ServingCert: &a.keys.kubelet.Certificate, ClientCAs: a.keys.authority.Pool(),
-		AllowedUnsafeSysctls: a.UnsafeSysctls, Health: a.health, Log: a.Log,
+		ClusterDNS: []netip.Addr{a.clusterDNS()}, ClusterDomain: a.ClusterDomain, AllowedUnsafeSysctls: a.UnsafeSysctls, Health: a.health, Log: a.Log,
 	})
 }

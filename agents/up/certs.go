@@ -93,7 +93,7 @@ func (k *certs) ensureGateway(c Config, nodeIP netip.Addr) (err error) {
 	}
 	k.gateway, err = k.authority.Ensure("gateway", pki.Request{
 		CommonName: "gantry-gateway", Server: true, IPs: ips,
-		DNSNames: []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost", c.NodeName},
+		DNSNames: []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + c.ClusterDomain, "localhost", c.NodeName},
 	})
 	return err
 }

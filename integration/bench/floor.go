@@ -73,6 +73,9 @@ func serveFloor(dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := serveUDP(flag.Arg(0), f.bytes); err != nil {
+		return err
+	}
 	fmt.Println("floor ready")
 	s := &http.Server{
 		Handler: mux, ErrorLog: log.New(io.Discard, "", 0),

@@ -68,6 +68,7 @@ var rows = append([]*row{
 		repeat: 6, by: func(m measurement) time.Duration { return m.p50 }, floor: rawPods(1, 1), run: runPods(1, 1)},
 	{name: "pod-burst", doc: "the same, 30 at once", node: true, within: 1.1,
 		by: measurement.perPlace, floor: rawPods(burst, rawParallel), run: runPods(burst, burst)},
+	{name: "dns", doc: "address of a Service, by a UDP query to the node's name server", node: true, within: 1.5, floor: floorNames, run: resolveNames},
 	{name: "memory", doc: "resident bytes of one cached pod", run: memory},
 	{name: "start-5000", doc: "start with 5,000 pods, until a list is answered", once: true, run: start(5000, controlPlane)},
 	{name: "start-gateway", doc: "the same, the gateway without controllers", once: true, run: start(5000, "gateway")},
