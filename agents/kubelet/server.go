@@ -17,6 +17,7 @@ import (
 	"gantry/agents/kubelet/podstate"
 	"gantry/agents/kubelet/podstatus"
 	"gantry/agents/kubelet/server"
+	"gantry/agents/kubelet/stats"
 	"gantry/registry"
 )
 
@@ -26,7 +27,10 @@ func (k *kubelet) serve(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	h, err := server.New(server.Config{Pods: (*podIndex)(k), Engine: k.engine, Health: k.cfg.Health, LogDir: k.cfg.logDir(), Settings: k.cfg.settings(), Log: k.log})
+	used := stats.New(stats.Config{Node: k.cfg.NodeName, Pods: (*podIndex)(k).running, DataDir: k.cfg.DataDir})
+	h, err := server.New(server.Config{
+		Pods: (*podIndex)(k), Engine: k.engine, Stats: used, Health: k.cfg.Health, LogDir: k.cfg.logDir(), Settings: k.cfg.settings(), Log: k.log,
+	})
 	if err != nil {
 		return fmt.Errorf("making the node's server: %w", err)
 	}
@@ -166,6 +170,33 @@ func (p *podIndex) List() []*corev1.Pod {
 			pod := s.pod.DeepCopy()
 			pod.Status = s.status
 			all = append(all, pod)
+		}
+	}
+	return all
+}
+
+// running are the pods with containers that run, with their processes.
+func (p *podIndex) running() []stats.Pod {
+	var all []stats.Pod
+	for _, w := range (*kubelet)(p).allWorkers() {
+		s := w.snapshot.Load()
+		if s == nil || s.gone {
+			continue
+		}
+		one := stats.Pod{Namespace: w.ref.Namespace, Name: w.ref.Name, UID: w.ref.UID}
+		if start := s.status.StartTime; start != nil {
+			one.Start = start.Time
+		}
+		if sandbox := s.Sandbox(); sandbox != nil && !sandbox.HostNetwork {
+			one.NetworkPID = sandbox.PID
+		}
+		for name := range s.Containers {
+			if c := s.Latest(name); c != nil && c.State == engine.StateRunning {
+				one.Containers = append(one.Containers, stats.Container{Name: name, ID: c.ID, PID: c.PID, Start: c.Started})
+			}
+		}
+		if len(one.Containers) > 0 {
+			all = append(all, one)
 		}
 	}
 	return all

@@ -8,6 +8,8 @@
 //	GET      /pods, /runningpods/                           a PodList
 //	GET      /logs/...                                      files of the node's log directory
 //	GET      /metrics, /configz                             the kubelet's own
+//	GET      /metrics/resource                              what the node, pods and containers use, as Prometheus' text
+//	GET POST /stats/summary                                 the same and more, as a Summary of k8s.io/kubelet/pkg/apis/stats/v1alpha1
 //	GET      /healthz                                       open to all
 //
 // exec, attach and port-forward speak SPDY and WebSocket; exec and attach over WebSocket also v5, in which a client can end
@@ -52,6 +54,7 @@ type Engine interface {
 type Config struct {
 	Pods   Pods
 	Engine Engine
+	Stats  Stats
 	// Health answers /healthz.
 	Health http.Handler
 	// LogDir is what /logs/ shows; "": there is no /logs/.
@@ -65,8 +68,8 @@ type Config struct {
 // lets in the common name gantry-gateway and the organisation system:masters, and answers 401 or 403 to all others; /healthz is
 // open to all.
 func New(cfg Config) (http.Handler, error) {
-	if cfg.Pods == nil || cfg.Engine == nil || cfg.Health == nil || cfg.Log == nil {
-		return nil, errors.New("pods, engine, health and log must be set")
+	if cfg.Pods == nil || cfg.Engine == nil || cfg.Stats == nil || cfg.Health == nil || cfg.Log == nil {
+		return nil, errors.New("pods, engine, stats, health and log must be set")
 	}
 	s := &server{cfg}
 	open, mux := http.NewServeMux(), http.NewServeMux()
@@ -83,6 +86,7 @@ func New(cfg Config) (http.Handler, error) {
 		mux.HandleFunc(method+"/portForward/{namespace}/{pod}/{uid}", s.portForward)
 	}
 	s.handleNode(mux)
+	s.handleStats(mux)
 	return open, nil
 }
 

@@ -1,0 +1,97 @@
+package server
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	statsv1 "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
+)
+
+// fakeStats is a node that uses 100 s of CPU and 1 GB, with the pod web, an older pod of the same name, and a container whose name is no text.
+type fakeStats struct{ fails atomic.Bool }
+
+func (f *fakeStats) Summary(little bool) (*statsv1.Summary, error) {
+	if f.fails.Load() {
+		return nil, errors.New("no control groups")
+	}
+	at := metav1.NewTime(time.UnixMilli(1795780800123))
+	used := func(seconds, bytes uint64) (*statsv1.CPUStats, *statsv1.MemoryStats) {
+		seconds *= 1e9
+		return &statsv1.CPUStats{Time: at, UsageCoreNanoSeconds: &seconds}, &statsv1.MemoryStats{Time: at, WorkingSetBytes: &bytes}
+	}
+	container := func(name string, seconds, bytes uint64) statsv1.ContainerStats {
+		cpu, memory := used(seconds, bytes)
+		return statsv1.ContainerStats{Name: name, StartTime: metav1.Unix(1795780000, 5e8), CPU: cpu, Memory: memory}
+	}
+	s := &statsv1.Summary{Node: statsv1.NodeStats{NodeName: "n1"}}
+	s.Node.CPU, s.Node.Memory = used(100, 1e9)
+	if !little {
+		s.Node.Fs = &statsv1.FsStats{Time: at}
+	}
+	ref := statsv1.PodReference{Namespace: "default", Name: "web", UID: "u1"}
+	old := statsv1.PodStats{PodRef: ref, StartTime: metav1.Unix(1795780000, 0), Containers: []statsv1.ContainerStats{container("web", 9, 9)}}
+	web := statsv1.PodStats{PodRef: ref, StartTime: metav1.Unix(1795780001, 0), Containers: []statsv1.ContainerStats{
+		container("web", 3, 5e6), container("\xff", 1, 1), {Name: "unknown"},
+	}}
+	web.CPU, web.Memory = used(4, 6e6)
+	s.Pods = []statsv1.PodStats{web, old}
+	return s, nil
+}
+
+func TestResourceMetrics(t *testing.T) {
+	n := newNode(t, 0)
+	code, body := n.get(n.as("gantry-gateway"), "/metrics/resource")
+	var got []string
+	for line := range strings.Lines(body) {
+		if !strings.HasPrefix(line, "#") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	want := []string{
+		`container_cpu_usage_seconds_total{container="web",namespace="default",pod="web"} 3 1795780800123`,
+		`container_memory_working_set_bytes{container="web",namespace="default",pod="web"} 5e+06 1795780800123`,
+		`container_start_time_seconds{container="web",namespace="default",pod="web"} 1.7957800005e+09`,
+		`node_cpu_usage_seconds_total 100 1795780800123`,
+		`node_memory_working_set_bytes 1e+09 1795780800123`,
+		`pod_cpu_usage_seconds_total{namespace="default",pod="web"} 4 1795780800123`,
+		`pod_memory_working_set_bytes{namespace="default",pod="web"} 6e+06 1795780800123`,
+		`resource_scrape_error 0`,
+	}
+	if d := cmp.Diff(want, got); d != "" || code != 200 {
+		t.Errorf("%d (-want +got):\n%s", code, d)
+	}
+	for _, line := range []string{"# TYPE container_cpu_usage_seconds_total counter", "# TYPE pod_memory_working_set_bytes gauge"} {
+		if !strings.Contains(body, line) {
+			t.Errorf("%q is missing", line)
+		}
+	}
+	n.used.fails.Store(true)
+	if _, body := n.get(n.as("gantry-gateway"), "/metrics/resource"); !strings.Contains(body, "resource_scrape_error 1\n") || strings.Contains(body, "node_cpu") {
+		t.Errorf("a node that cannot read: %s", body)
+	}
+}
+
+func TestSummary(t *testing.T) {
+	n := newNode(t, 0)
+	code, all := n.get(n.as("gantry-gateway"), "/stats/summary")
+	if code != 200 || !strings.HasPrefix(all, `{"node":{"nodeName":"n1",`) || !strings.Contains(all, `"fs":{`) || !strings.Contains(all, `"podRef":{"name":"web","namespace":"default","uid":"u1"}`) {
+		t.Errorf("%d %s", code, all)
+	}
+	if code, little := n.get(n.as("gantry-gateway"), "/stats/summary?only_cpu_and_memory=true"); code != 200 || strings.Contains(little, `"fs":`) || !strings.Contains(little, `"workingSetBytes":1000000000`) {
+		t.Errorf("only CPU and memory: %d %s", code, little)
+	}
+	for _, path := range []string{"/stats/summary", "/metrics/resource"} {
+		if code, _ := n.get(n.as("somebody"), path); code != 403 {
+			t.Errorf("somebody's %s: %d", path, code)
+		}
+	}
+	n.used.fails.Store(true)
+	if code, body := n.get(n.as("gantry-gateway"), "/stats/summary"); code != 500 || body != "no control groups" {
+		t.Errorf("a node that cannot read: %d %s", code, body)
+	}
+}
