@@ -271,8 +271,12 @@ func (at *cursor) takeMissed(room int) []Change {
 	return append(changes, there...)
 }
 
+// rereadOne is how long FollowOne watches before it reads again: etcd may have been restored to an earlier state.
+const rereadOne = 5 * time.Minute
+
 // FollowOne calls f with one object as it is, nil where there is none, and then with its every state, until ctx is done. It reads and
-// watches that key alone, for processes that may read no other of the kind. A value that cannot be read changes nothing. It returns ctx's error.
+// watches that key alone, for processes that may read no other of the kind. A state may be reported again. A value that cannot be read
+// changes nothing. It returns ctx's error.
 func (r *Registry) FollowOne(ctx context.Context, k *schema.Kind, namespace, name string, f func(*Item)) error {
 	key := kindPrefix(k, "") + name
 	if k.Namespaced {
@@ -296,7 +300,8 @@ func (r *Registry) FollowOne(ctx context.Context, k *schema.Kind, namespace, nam
 		if err == nil {
 			pause = firstRewatch
 			update(kv)
-			for batch := range r.store.Watch(ctx, key, key+"\x00", rev+1, false) {
+			watch, cancel := context.WithTimeout(ctx, rereadOne)
+			for batch := range r.store.Watch(watch, key, key+"\x00", rev+1, false) {
 				for _, e := range batch.Events {
 					if e.Delete {
 						update(nil)
@@ -305,6 +310,7 @@ func (r *Registry) FollowOne(ctx context.Context, k *schema.Kind, namespace, nam
 					}
 				}
 			}
+			cancel()
 		}
 		select {
 		case <-time.After(pause):

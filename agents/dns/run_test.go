@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -31,6 +32,7 @@ import (
 // node is a store with a registry and a name server that runs until the end of the test.
 type node struct {
 	t      *testing.T
+	store  *store.Fake
 	r      *registry.Registry
 	health *daemon.Health
 	pod    int // process whose namespace is a pod's
@@ -40,8 +42,8 @@ func startNode(t *testing.T) *node {
 	t.Helper()
 	registrytest.DetectMutations(t)
 	log := slog.New(slog.DiscardHandler)
-	n := &node{t: t, health: &daemon.Health{}}
-	n.r = registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: log})
+	n := &node{t: t, health: &daemon.Health{}, store: store.NewFake()}
+	n.r = registry.New(registry.Config{Store: n.store, Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- n.r.Run(ctx) }()
@@ -152,6 +154,12 @@ func TestRun(t *testing.T) {
 	if err := n.health.Fault(t.Context()); err != nil {
 		t.Error(err)
 	}
+
+	n.store.Fail(errors.New("etcd is gone"))
+	if got := n.ask("udp", "web.shop.svc.cluster.local.", dns.TypeA); got != web {
+		t.Errorf("without etcd: %q", got)
+	}
+	n.store.Fail(nil)
 
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://127.0.0.1:9153/metrics")

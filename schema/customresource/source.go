@@ -1,6 +1,7 @@
 package customresource
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"weak"
@@ -26,7 +27,7 @@ type source struct {
 
 // compiled is what objects of a version are checked by.
 type compiled struct {
-	size       int // of the JSON
+	size       int // an estimate of what it takes with its validators, in bytes
 	structural *structuralschema.Structural
 	validators func() (*validators, error) // made when first called
 }
@@ -54,7 +55,7 @@ func (s *source) compiled() (*compiled, error) {
 }
 
 func compile(text []byte, preserveUnknown bool) (*compiled, error) {
-	c := &compiled{size: len(text)}
+	c := &compiled{size: sizeOf(text)}
 	if text == nil {
 		c.validators = func() (*validators, error) { return &validators{}, nil }
 		return c, nil
@@ -80,6 +81,9 @@ func compile(text []byte, preserveUnknown bool) (*compiled, error) {
 	return c, nil
 }
 
+// sizeOf estimates what is made of a schema: some 16 bytes for one of its JSON, and 100 KB for a rule.
+func sizeOf(text []byte) int { return 16*len(text) + 100<<10*bytes.Count(text, []byte(`"rule":`)) }
+
 func newValidators(text []byte, of *structuralschema.Structural) (v *validators, err error) {
 	props, err := structural.Props(text)
 	if err != nil {
@@ -101,8 +105,8 @@ func newValidators(text []byte, of *structuralschema.Structural) (v *validators,
 // recent keeps what was used last.
 var recent recently
 
-// maxRecent bounds the JSON of the schemas whose compiled form is kept, in bytes.
-const maxRecent = 8 << 20
+// maxRecent bounds the compiled schemas that are kept, in bytes as sizeOf estimates them.
+const maxRecent = 32 << 20
 
 // recently holds compiled schemas, the last used one first. The zero value is ready.
 type recently struct {

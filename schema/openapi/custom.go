@@ -118,7 +118,11 @@ func (m *models) addMeta(s *spec.Schema, meta reflect.Type) {
 	if meta == reflect.TypeFor[metav1.ListMeta]() {
 		text = metav1.PartialObjectMetadataList{}.SwaggerDoc()["metadata"]
 	}
-	s.SetProperty("metadata", *spec.RefSchema(m.prefix + m.define(meta)).WithDescription(text))
+	ref := spec.RefSchema(m.prefix + m.define(meta))
+	if m.v3 { // it ignores what stands beside a reference
+		ref = &spec.Schema{SchemaProps: spec.SchemaProps{AllOf: []spec.Schema{*ref}}}
+	}
+	s.SetProperty("metadata", *ref.WithDescription(text))
 	for name, text := range (metav1.TypeMeta{}).SwaggerDoc() {
 		if name != "" {
 			s.SetProperty(name, *spec.StringProperty().WithDescription(text))

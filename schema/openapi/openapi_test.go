@@ -286,6 +286,8 @@ func TestCustom(t *testing.T) {
 		t.Errorf("the model: %+v", widget)
 	case *spec.Properties["b"].Maximum != 5, len(spec.Properties["b"].AnyOf) != 1, !spec.Properties["a"].Nullable:
 		t.Errorf("its spec: %+v", spec)
+	case len(widget.Properties["metadata"].AllOf) != 1, widget.Properties["metadata"].Description == "":
+		t.Errorf("its metadata: %+v", widget.Properties["metadata"])
 	case len(embedded.Properties) != 3, len(embedded.Required) != 2:
 		t.Errorf("an embedded object: %+v", embedded)
 	}
