@@ -21,6 +21,7 @@ import (
 	"gantry/agents/gateway/inflight"
 	"gantry/agents/gateway/receive"
 	"gantry/agents/gateway/request"
+	"gantry/agents/gateway/resourcemetrics"
 	"gantry/agents/gateway/stream"
 	"gantry/registry"
 	"gantry/registry/admit"
@@ -29,19 +30,20 @@ import (
 
 // gateway is the handlers and what they share.
 type gateway struct {
-	cfg       Config
-	reg       objects
-	resources *resources
-	actions   []action
-	authz     authorize.Authorizer
-	authn     *authenticate.Authenticator
-	reviews   authorize.Reviews
-	nodes     authorize.NodeRestriction
-	streams   *stream.Handlers
-	reads     *inflight.Limit
-	writes    *inflight.Limit
-	bodies    *receive.Limits
-	watchers  atomic.Int64 // watches open
+	cfg             Config
+	reg             objects
+	resources       *resources
+	actions         []action
+	authz           authorize.Authorizer
+	authn           *authenticate.Authenticator
+	reviews         authorize.Reviews
+	nodes           authorize.NodeRestriction
+	streams         *stream.Handlers
+	resourceMetrics *resourcemetrics.Handlers
+	reads           *inflight.Limit
+	writes          *inflight.Limit
+	bodies          *receive.Limits
+	watchers        atomic.Int64 // watches open
 }
 
 // objects is what the handlers ask of the registry: nothing that is not in a request's Info, and so permitted.
@@ -78,6 +80,7 @@ func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, er
 		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDR,
 		Own: g.advertised, Log: cfg.Log,
 	})
+	g.resourceMetrics = resourcemetrics.New(reg, g.streams, cfg.Log)
 	g.actions = g.allActions()
 	g.resources = &resources{
 		kinds: cfg.Registry.Kinds(), rows: g.rows, virtual: g.virtualResources(),
