@@ -171,6 +171,11 @@ var beside = map[string][]string{
 	"log": {"nodes"}, "exec": {"nodes"}, "attach": {"nodes"}, "portforward": {"nodes"}, "proxy": {"pods", "endpoints"}, "token": {"pods", "nodes", "secrets"},
 }
 
+// readsBeside tells whether a handler may read what was reached besides what a permission names: the metrics of pods are read from their node.
+func readsBeside(a authorize.Attributes, at reached) bool {
+	return at.do == "get" && (slices.Contains(beside[a.Subresource], at.plural) || a.Group == "metrics.k8s.io" && at.plural == "nodes")
+}
+
 // routes are the paths of a kind: by path and by etcd key, with and without a namespace, of collections, objects and subresources.
 func routes(res *request.Resource) (paths []string) {
 	k := res.Kind
@@ -302,7 +307,7 @@ func TestPermittedIsDone(t *testing.T) {
 					for _, at := range s.touched {
 						did[at.do]++
 						if !slices.ContainsFunc(s.granted, func(a authorize.Attributes) bool {
-							return covers(a, at, scoped[at.plural]) || at.do == "get" && slices.Contains(beside[a.Subresource], at.plural) || at.do == "get" && who == "a node" && at.plural == "nodes"
+							return covers(a, at, scoped[at.plural]) || readsBeside(a, at) || at.do == "get" && who == "a node" && at.plural == "nodes"
 						}) {
 							t.Errorf("%s: touched %+v, permitted %+v", what, at, s.granted)
 						}

@@ -22,6 +22,7 @@ import (
 	"gantry/agents/gateway/inflight"
 	"gantry/agents/gateway/receive"
 	"gantry/agents/gateway/request"
+	"gantry/agents/gateway/resourcemetrics"
 	"gantry/agents/gateway/stream"
 	"gantry/registry"
 	"gantry/registry/admit"
@@ -30,20 +31,21 @@ import (
 
 // gateway is the handlers and what they share.
 type gateway struct {
-	cfg       Config
-	reg       objects
-	resources *resources
-	actions   []action
-	authz     authorize.Authorizer
-	roles     *rbac.Authorizer // is one of authz
-	authn     *authenticate.Authenticator
-	reviews   authorize.Reviews
-	nodes     authorize.NodeRestriction
-	streams   *stream.Handlers
-	reads     *inflight.Limit
-	writes    *inflight.Limit
-	bodies    *receive.Limits
-	watchers  atomic.Int64 // watches open
+	cfg             Config
+	reg             objects
+	resources       *resources
+	actions         []action
+	authz           authorize.Authorizer
+	roles           *rbac.Authorizer // is one of authz
+	authn           *authenticate.Authenticator
+	reviews         authorize.Reviews
+	nodes           authorize.NodeRestriction
+	streams         *stream.Handlers
+	resourceMetrics *resourcemetrics.Handlers
+	reads           *inflight.Limit
+	writes          *inflight.Limit
+	bodies          *receive.Limits
+	watchers        atomic.Int64 // watches open
 }
 
 // objects is what the handlers ask of the registry: nothing that is not in a request's Info, and so permitted.
@@ -81,6 +83,7 @@ func assemble(cfg Config, reg objects, roles *rbac.Authorizer, authz authorize.A
 		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDR,
 		Own: g.advertised, Log: cfg.Log,
 	})
+	g.resourceMetrics = resourcemetrics.New(reg, g.streams, cfg.Log)
 	g.actions = g.allActions()
 	documents := &discovery.Cache{}
 	g.resources = &resources{

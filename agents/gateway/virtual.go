@@ -12,7 +12,7 @@ import (
 // virtualResources are the table of what is answered and never stored.
 func (g *gateway) virtualResources() []*request.Resource {
 	const authentication, authorization = "authentication.k8s.io", "authorization.k8s.io"
-	return []*request.Resource{
+	rows := []*request.Resource{
 		virtual(bindingBody, "binding", true, g.bind),
 		{Kind: core.ComponentStatus, Version: core.ComponentStatus.Stored(), Virtual: true, Handlers: request.Handlers{"get": g.getComponent, "list": g.listComponents}},
 		virtual(review(authentication, "TokenReview", func() schema.Object { return &authenticationv1.TokenReview{} }), "tokenreview", false, g.authn.ReviewToken),
@@ -22,6 +22,7 @@ func (g *gateway) virtualResources() []*request.Resource {
 		virtual(review(authorization, "SelfSubjectRulesReview", func() schema.Object { return &authorizationv1.SelfSubjectRulesReview{} }), "selfsubjectrulesreview", false, g.reviews.ReviewRules),
 		virtual(review(authorization, "LocalSubjectAccessReview", func() schema.Object { return &authorizationv1.LocalSubjectAccessReview{} }), "localsubjectaccessreview", true, g.reviews.ReviewLocalAccess),
 	}
+	return append(rows, g.resourceMetrics.Resources()...)
 }
 
 func review(group, kind string, empty func() schema.Object) *schema.Version {

@@ -102,7 +102,7 @@ func TestLongLogLines(t *testing.T) {
 // answer is what the node's server answers for a container's log; until, where set, is when it has been read enough of.
 func (r *testCluster) answer(containerID, query, until string) string {
 	r.Helper()
-	h, err := server.New(server.Config{Pods: oneContainer(strings.TrimPrefix(containerID, "docker://")), Engine: r.engine(), Health: &daemon.Health{}, Log: testLog(r)})
+	h, err := server.New(server.Config{Pods: oneContainer(strings.TrimPrefix(containerID, "docker://")), Engine: r.engine(), Stats: (&kubelet{}).stats(), Health: &daemon.Health{}, Log: testLog(r)})
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -27,9 +27,8 @@ func (k *kubelet) serve(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
-	used := stats.New(stats.Config{Node: k.cfg.NodeName, Pods: (*podIndex)(k).running, DataDir: k.cfg.DataDir})
 	h, err := server.New(server.Config{
-		Pods: (*podIndex)(k), Engine: k.engine, Stats: used, Health: k.cfg.Health, LogDir: k.cfg.logDir(), Settings: k.cfg.settings(), Log: k.log,
+		Pods: (*podIndex)(k), Engine: k.engine, Stats: k.stats(), Health: k.cfg.Health, LogDir: k.cfg.logDir(), Settings: k.cfg.settings(), Log: k.log,
 	})
 	if err != nil {
 		return fmt.Errorf("making the node's server: %w", err)
@@ -173,6 +172,11 @@ func (p *podIndex) List() []*corev1.Pod {
 		}
 	}
 	return all
+}
+
+// stats reads what the node and its pods use.
+func (k *kubelet) stats() *stats.Collector {
+	return stats.New(stats.Config{Node: k.cfg.NodeName, Pods: (*podIndex)(k).running, DataDir: k.cfg.DataDir})
 }
 
 // running are the pods with containers that run, with their processes.

@@ -1,6 +1,6 @@
 // Testpod is the program inside the pods of the integration tests.
 //
-//	testpod serve [PORT]       answers HTTP with its host name, UDP with the same
+//	testpod serve [PORT]       answers HTTP with its host name, UDP with the same; /work uses the CPU for a while first
 //	testpod api PATH           GETs PATH from the API with the pod's own token; prints the status and the body
 //	testpod get URL            prints the body of URL
 package main
@@ -76,6 +76,10 @@ func serve(port string) error {
 		if req.URL.Path == "/client" {
 			fmt.Fprintln(w, req.RemoteAddr)
 			return
+		}
+		if req.URL.Path == "/work" {
+			for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+			}
 		}
 		fmt.Fprintln(w, name)
 	}))

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -157,6 +158,32 @@ func (s *Handlers) kubeletOf(ctx context.Context, nodeName string) (context.Cont
 		return nil, nil, err
 	}
 	return context.WithValue(ctx, kubeletKey{}, item.Object().(*corev1.Node)), &url.URL{Scheme: "https", Host: nodeName}, nil
+}
+
+// AskKubelet returns the body of a kubelet's answer to a GET of a path. Another answer than 200, or one of more than limit bytes, is an error,
+// whose text is for the log.
+func (s *Handlers) AskKubelet(ctx context.Context, node *corev1.Node, path string, limit int64) ([]byte, error) {
+	u := url.URL{Scheme: "https", Host: node.Name, Path: path}
+	req, err := http.NewRequestWithContext(context.WithValue(ctx, kubeletKey{}, node), http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.kubelets.transport.RoundTrip(req) // not a Client: redirects are never followed
+	if err != nil {
+		return nil, fmt.Errorf("asking the kubelet of node %q: %w", node.Name, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("asking the kubelet of node %q for %s: %s", node.Name, path, resp.Status)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("reading the answer of the kubelet of node %q: %w", node.Name, err)
+	case int64(len(body)) > limit:
+		return nil, fmt.Errorf("the answer of the kubelet of node %q has more than %d bytes", node.Name, limit)
+	}
+	return body, nil
 }
 
 // unreachableError is that a kubelet could not be reached. Its text is for the log; a client gets no more than that, or a node

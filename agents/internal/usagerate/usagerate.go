@@ -47,7 +47,7 @@ func (h *History[K]) Add(at time.Time, points map[K]Point) Base[K] {
 	h.samples = h.samples[first:]
 	var base Base[K]
 	for i, s := range h.samples {
-		if i == 0 || at.Sub(s.at) >= wanted {
+		if age := at.Sub(s.at); age >= wanted || i == 0 && age >= shortest {
 			base.points = s.points
 		}
 	}
@@ -62,7 +62,7 @@ type Base[K comparable] struct {
 	points map[K]Point
 }
 
-// Empty tells that there is no earlier sample.
+// Empty tells that there is no earlier sample, or none that is old enough.
 func (b Base[K]) Empty() bool { return b.points == nil }
 
 // Rate is that of a counter that is at a point now. One that the earlier sample does not have is compared with its start, when it was
