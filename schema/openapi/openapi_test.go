@@ -306,7 +306,9 @@ func TestCustom(t *testing.T) {
 		t.Fatal(err)
 	}
 	var v2 struct {
-		Definitions map[string]struct{ Properties map[string]struct{ Properties map[string]map[string]any } }
+		Definitions map[string]struct {
+			Properties map[string]struct{ Properties map[string]map[string]any }
+		}
 	}
 	if err := json.Unmarshal(text, &v2); err != nil {
 		t.Fatal(err)
