@@ -33,6 +33,7 @@ const (
 	Timeout                   = store.Timeout         // 504: also a write whose outcome is unknown
 	BadRevision     ErrorKind = "bad revision"        // 500: a resourceVersion that is no number, or one on a create
 	Unreadable      ErrorKind = "unreadable"          // 500: the stored value is under quarantine
+	Replaced        ErrorKind = "replaced"            // 429: the kind has just been defined anew; ask for it again
 	Misconfigured   ErrorKind = "misconfigured"       // 500: other objects leave the request without an answer
 )
 

@@ -108,7 +108,7 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 		err = c.await(ctx, 0)
 	}
 	switch {
-	case errors.Is(err, NotFound):
+	case errors.Is(err, NotFound), errors.Is(err, Replaced):
 		pinned()
 		applied()
 		return err

@@ -114,6 +114,11 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	if err == nil {
 		err = g.serve(w, r)
 	}
+	if errors.Is(err, registry.Replaced) && !w.wrote && (req.Method == http.MethodGet || req.Method == http.MethodHead) {
+		r.Kinds = g.resources.now().set
+		r.Info = request.ParseInfo(r.Request, r.Query, g.resources)
+		err = g.serve(w, r)
+	}
 	if err != nil && !w.wrote {
 		encode.Error(g.cfg.Log, w, r, err)
 	}

@@ -54,6 +54,9 @@ var statuses = map[registry.ErrorKind]func(e *registry.Error, gr kschema.GroupRe
 		}
 		return apierrors.NewTooManyRequests(text(e, TooMany), max(1, seconds(e.RetryAfter)))
 	},
+	registry.Replaced: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {
+		return apierrors.NewTooManyRequests(e.Reason, seconds(e.RetryAfter))
+	},
 	registry.TooLarge: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {
 		return apierrors.NewRequestEntityTooLargeError(text(e, "the object is larger than etcd takes"))
 	},
