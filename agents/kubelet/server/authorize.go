@@ -30,7 +30,7 @@ const (
 )
 
 // reviewed are the paths that others may GET or POST, with the subresource of nodes that they need permission for.
-var reviewed = map[string]string{"/metrics": "metrics", "/metrics/resource": "metrics", "/stats/summary": "stats"}
+var reviewed = map[string]string{"/metrics": "metrics", "/metrics/resource": "metrics", "/metrics/cadvisor": "metrics", "/stats/summary": "stats"}
 
 // authorised serves who may use the server.
 func (s *server) authorised(next http.Handler) http.Handler {

@@ -10,6 +10,7 @@
 //	GET      /logs/...                                      files of the node's log directory
 //	GET      /metrics, /configz                             the kubelet's own
 //	GET      /metrics/resource                              what the node, pods and containers use, as Prometheus' text
+//	GET      /metrics/cadvisor                              the same and the network, with cAdvisor's names: those that dashboards are made of
 //	GET POST /stats/summary                                 the same and more, as a Summary of k8s.io/kubelet/pkg/apis/stats/v1alpha1
 //	GET      /healthz                                       open to all
 //
