@@ -106,4 +106,5 @@ func (c *Cluster) rightUsage() {
 	}
 	wants(c.t, c.kubectl("get", "--raw", "/api/v1/nodes/"+c.node+"/proxy/metrics/resource"),
 		fmt.Sprintf(`container_cpu_usage_seconds_total{container="web",namespace="default",pod=%q}`, c.podNames("app=web")[0]), "\nresource_scrape_error 0\n")
+	wants(c.t, c.kubectl("get", "--raw", "/api/v1/nodes/"+c.node+"/proxy/metrics/cadvisor"), `container_network_receive_bytes_total{container="",`, "\ncontainer_scrape_error 0\n")
 }

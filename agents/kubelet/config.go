@@ -22,6 +22,8 @@ import (
 type Gateway interface {
 	registry.API
 	Token(ctx context.Context, namespace, serviceAccount string, req *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error)
+	// PostPath returns the answer to a POST of a JSON body to a path.
+	PostPath(ctx context.Context, path string, body []byte) ([]byte, error)
 }
 
 // Config is what a kubelet needs.

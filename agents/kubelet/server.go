@@ -28,7 +28,7 @@ func (k *kubelet) serve(ctx context.Context) error {
 		return nil
 	}
 	h, err := server.New(server.Config{
-		Pods: (*podIndex)(k), Engine: k.engine, Stats: k.stats(), Health: k.cfg.Health, LogDir: k.cfg.logDir(), Settings: k.cfg.settings(), Log: k.log,
+		Pods: (*podIndex)(k), Engine: k.engine, Stats: k.stats(), Reviews: k.cfg.Gateway, Node: k.cfg.NodeName, Health: k.cfg.Health, LogDir: k.cfg.logDir(), Settings: k.cfg.settings(), Log: k.log,
 	})
 	if err != nil {
 		return fmt.Errorf("making the node's server: %w", err)

@@ -75,6 +75,10 @@ func (gateway) Token(context.Context, string, string, *authenticationv1.TokenReq
 	}}, nil
 }
 
+func (gateway) PostPath(context.Context, string, []byte) ([]byte, error) {
+	return nil, errors.New("there is no gateway")
+}
+
 // testCluster is a cluster of one node: a store in memory, a registry in the gateway's place, a kubelet.
 type testCluster struct {
 	testing.TB

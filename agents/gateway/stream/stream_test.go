@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ import (
 	"k8s.io/streaming/pkg/httpstream"
 
 	"gantry/agents/gateway/gatewaytest"
+	"gantry/agents/gateway/stream"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
 	"gantry/schema/core"
@@ -82,6 +84,8 @@ func (e echoes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 		criexec.ServeExec(w, req, e, parts[3], "", parts[4], req.URL.Query()["command"], o, time.Minute, time.Minute, criexec.SupportedStreamingProtocols)
+	case "moved":
+		http.Redirect(w, req, "/containerLogs/default/p/c", http.StatusFound)
 	case "portForward":
 		criforward.ServePortForward(w, req, e, parts[3], "", nil, time.Minute, time.Minute, []string{criforward.ProtocolV1Name})
 	}
@@ -130,6 +134,40 @@ func startKubelet(c *gatewaytest.Cluster, e echoes) {
 	for name, node := range map[string]string{"p": "n1", "waiting": ""} {
 		if _, err := registry.For[*corev1.Pod](c.Registry).Create(t.Context(), gatewaytest.Pod(name, node)); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A kubelet's page is taken whole or not at all, and from nobody but the node.
+func TestAskKubelet(t *testing.T) {
+	c := withKubelet(t)
+	node, err := registry.For[*corev1.Node](c.Registry).Get(t.Context(), "", "n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := stream.New(stream.Config{
+		Registry: c.Registry, Client: c.Config.KubeletClient, KubeletCAs: c.Config.KubeletCAs, Log: c.Config.Log,
+		Own: func() netip.AddrPort { return netip.MustParseAddrPort("127.0.0.1:6443") },
+	})
+	other := node.DeepCopy()
+	other.Name = "n2"
+	const text = "log of default/p/c \n"
+	for _, tt := range []struct {
+		name  string
+		node  *corev1.Node
+		path  string
+		limit int
+		fault string
+	}{
+		{"a page", node, "/containerLogs/default/p/c", len(text), ""},
+		{"too long", node, "/containerLogs/default/p/c", len(text) - 1, "more than 19 bytes"},
+		{"an error", node, "/exec/default/p/c", 100, "400 Bad Request"},
+		{"a redirect", node, "/moved", 100, "302 Found"},
+		{"another node's kubelet", other, "/containerLogs/default/p/c", 100, "not that of system:node:n2"},
+	} {
+		body, err := h.AskKubelet(t.Context(), tt.node, tt.path, int64(tt.limit))
+		if tt.fault == "" && (err != nil || string(body) != text) || tt.fault != "" && (err == nil || !strings.Contains(err.Error(), tt.fault)) {
+			t.Errorf("%s: %q %v", tt.name, body, err)
 		}
 	}
 }

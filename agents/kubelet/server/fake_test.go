@@ -48,8 +48,8 @@ func (p fakePods) SandboxPID(namespace, pod, uid string) (int, error) {
 
 func (p fakePods) List() []*corev1.Pod {
 	return []*corev1.Pod{
-		{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", Labels: map[string]string{"a": "b"}}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
-			{Name: "web", Image: "web:1", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}, {Name: "ended"},
+		{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", UID: "u1", Labels: map[string]string{"a": "b"}}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
+			{Name: "web", Image: "web:1", ContainerID: "docker://1", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}, {Name: "ended"},
 		}}},
 		{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "waits"}},
 	}

@@ -54,7 +54,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 func runningPods(pods []*corev1.Pod) (running []*corev1.Pod) {
 	for _, p := range pods {
 		r := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: p.Name, Namespace: p.Namespace, UID: p.UID}}
-		for _, statuses := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses, p.Status.EphemeralContainerStatuses} {
+		for _, statuses := range statusesOf(p) {
 			for _, c := range statuses {
 				if c.State.Running != nil {
 					r.Spec.Containers = append(r.Spec.Containers, corev1.Container{Name: c.Name, Image: c.Image})
@@ -66,6 +66,11 @@ func runningPods(pods []*corev1.Pod) (running []*corev1.Pod) {
 		}
 	}
 	return running
+}
+
+// statusesOf are the statuses of a pod's containers: init containers, containers, ephemeral ones.
+func statusesOf(p *corev1.Pod) [][]corev1.ContainerStatus {
+	return [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses, p.Status.EphemeralContainerStatuses}
 }
 
 func (s *server) configz(w http.ResponseWriter, _ *http.Request) {

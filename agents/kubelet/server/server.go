@@ -1,5 +1,6 @@
 // Package server is the node's HTTP interface on port 10250: logs, exec, attach and port-forward of its pods, and what the kubelet
-// tells of the node, for the gateway's identity alone.
+// tells of the node, for the gateway's identity and administrators. Metrics and stats are open to whom the gateway permits nodes/metrics and
+// nodes/stats as well, by certificate or token.
 //
 //	GET      /containerLogs/{namespace}/{pod}/{container}   follow, tailLines, previous, sinceSeconds, sinceTime, timestamps, limitBytes, stream
 //	GET POST /exec/{namespace}/{pod}[/{uid}]/{container}    command, input, output, error, tty
@@ -9,6 +10,7 @@
 //	GET      /logs/...                                      files of the node's log directory
 //	GET      /metrics, /configz                             the kubelet's own
 //	GET      /metrics/resource                              what the node, pods and containers use, as Prometheus' text
+//	GET      /metrics/cadvisor                              the same and the network, with cAdvisor's names: those that dashboards are made of
 //	GET POST /stats/summary                                 the same and more, as a Summary of k8s.io/kubelet/pkg/apis/stats/v1alpha1
 //	GET      /healthz                                       open to all
 //
@@ -19,11 +21,9 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -55,6 +55,9 @@ type Config struct {
 	Pods   Pods
 	Engine Engine
 	Stats  Stats
+	// Reviews tell who else may read metrics and stats, of the node named Node; nil: nobody.
+	Reviews Reviews
+	Node    string
 	// Health answers /healthz.
 	Health http.Handler
 	// LogDir is what /logs/ shows; "": there is no /logs/.
@@ -65,8 +68,8 @@ type Config struct {
 }
 
 // New returns the handler. It is to be served with TLS whose client certificates are verified against the cluster's CA; it
-// lets in the common name gantry-gateway and the organisation system:masters, and answers 401 or 403 to all others; /healthz is
-// open to all.
+// lets in the common name gantry-gateway and the organisation system:masters, and asks Reviews for others who want metrics or stats;
+// all others get 401 or 403. /healthz is open to all.
 func New(cfg Config) (http.Handler, error) {
 	if cfg.Pods == nil || cfg.Engine == nil || cfg.Stats == nil || cfg.Health == nil || cfg.Log == nil {
 		return nil, errors.New("pods, engine, stats, health and log must be set")
@@ -91,27 +94,6 @@ func New(cfg Config) (http.Handler, error) {
 }
 
 type server struct{ cfg Config }
-
-// Who may use the server: the common name of gateways' certificates, and the organisation of administrators.
-const (
-	gatewayName = "gantry-gateway"
-	mastersOrg  = "system:masters"
-)
-
-func (s *server) authorised(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || len(r.TLS.VerifiedChains[0]) == 0 {
-			http.Error(w, "Unauthorized", http.StatusUnauthorized)
-			return
-		}
-		who := r.TLS.VerifiedChains[0][0].Subject
-		if who.CommonName != gatewayName && !slices.Contains(who.Organization, mastersOrg) {
-			http.Error(w, fmt.Sprintf("Forbidden (user=%s, verb=%s, path=%s)", who.CommonName, r.Method, r.URL.Path), http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
 
 // container is the engine's id of the container a request names; on a fault it answers itself.
 func (s *server) container(w http.ResponseWriter, r *http.Request, previous bool) (id string, ok bool) {

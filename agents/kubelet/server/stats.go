@@ -17,11 +17,16 @@ type Stats interface {
 
 // handleStats adds what is used: as Prometheus' text, and as JSON.
 func (s *server) handleStats(mux *http.ServeMux) {
-	resources := prometheus.NewRegistry()
-	resources.MustRegister(resourceMetrics{s.cfg.Stats, func(err error) {
+	failed := func(err error) {
 		s.cfg.Log.Warn("reading the node's use of resources failed", "agent", "kubelet", "err", err)
-	}})
-	mux.Handle("GET /metrics/resource", promhttp.HandlerFor(resources, promhttp.HandlerOpts{}))
+	}
+	for path, metrics := range map[string]prometheus.Collector{
+		"/metrics/resource": resourceMetrics{s.cfg.Stats, failed}, "/metrics/cadvisor": cadvisorMetrics{s.cfg.Stats, s.cfg.Pods, failed},
+	} {
+		all := prometheus.NewRegistry()
+		all.MustRegister(metrics)
+		mux.Handle("GET "+path, promhttp.HandlerFor(all, promhttp.HandlerOpts{}))
+	}
 	for _, method := range []string{"GET ", "POST "} {
 		mux.HandleFunc(method+"/stats/summary", s.summary)
 	}

@@ -30,8 +30,11 @@ func (f *fakeStats) Summary(little bool) (*statsv1.Summary, error) {
 	}
 	s := &statsv1.Summary{Node: statsv1.NodeStats{NodeName: "n1"}}
 	s.Node.CPU, s.Node.Memory = used(100, 1e9)
+	var network *statsv1.NetworkStats
 	if !little {
 		s.Node.Fs = &statsv1.FsStats{Time: at}
+		received, errs := uint64(7000), uint64(1)
+		network = &statsv1.NetworkStats{Time: at, Interfaces: []statsv1.InterfaceStats{{Name: "eth0", RxBytes: &received, TxErrors: &errs}}}
 	}
 	ref := statsv1.PodReference{Namespace: "default", Name: "web", UID: "u1"}
 	old := statsv1.PodStats{PodRef: ref, StartTime: metav1.Unix(1795780000, 0), Containers: []statsv1.ContainerStats{container("web", 9, 9)}}
@@ -39,19 +42,53 @@ func (f *fakeStats) Summary(little bool) (*statsv1.Summary, error) {
 		container("web", 3, 5e6), container("\xff", 1, 1), {Name: "unknown"},
 	}}
 	web.CPU, web.Memory = used(4, 6e6)
+	web.Network = network
 	s.Pods = []statsv1.PodStats{web, old}
 	return s, nil
+}
+
+// samples are the lines of a page of metrics without comments.
+func samples(body string) (lines []string) {
+	for line := range strings.Lines(body) {
+		if !strings.HasPrefix(line, "#") {
+			lines = append(lines, strings.TrimSpace(line))
+		}
+	}
+	return lines
+}
+
+func TestCadvisorMetrics(t *testing.T) {
+	n := newNode(t, 0)
+	code, body := n.get(n.as("gantry-gateway"), "/metrics/cadvisor")
+	const (
+		web  = `container="web",id="docker://1",image="web:1",name="docker://1",namespace="default",pod="web"`
+		pod  = `container="",id="podu1",image="",interface="eth0",name="",namespace="default",pod="web"`
+		node = `container="",id="/",image="",name="",namespace="",pod=""`
+	)
+	at := " 1795780800123"
+	want := []string{
+		`container_cpu_usage_seconds_total{container="",cpu="total",id="/",image="",name="",namespace="",pod=""} 100` + at,
+		`container_cpu_usage_seconds_total{container="web",cpu="total",id="docker://1",image="web:1",name="docker://1",namespace="default",pod="web"} 3` + at,
+		`container_memory_working_set_bytes{` + node + `} 1e+09` + at,
+		`container_memory_working_set_bytes{` + web + `} 5e+06` + at,
+		`container_network_receive_bytes_total{` + pod + `} 7000` + at,
+		`container_network_transmit_errors_total{` + pod + `} 1` + at,
+		`container_scrape_error 0`,
+		`container_start_time_seconds{` + web + `} 1.7957800005e+09`,
+	}
+	if d := cmp.Diff(want, samples(body)); d != "" || code != 200 {
+		t.Errorf("%d (-want +got):\n%s", code, d)
+	}
+	n.used.fails.Store(true)
+	if _, body := n.get(n.as("gantry-gateway"), "/metrics/cadvisor"); !strings.Contains(body, "container_scrape_error 1\n") {
+		t.Errorf("a node that cannot read: %s", body)
+	}
 }
 
 func TestResourceMetrics(t *testing.T) {
 	n := newNode(t, 0)
 	code, body := n.get(n.as("gantry-gateway"), "/metrics/resource")
-	var got []string
-	for line := range strings.Lines(body) {
-		if !strings.HasPrefix(line, "#") {
-			got = append(got, strings.TrimSpace(line))
-		}
-	}
+	got := samples(body)
 	want := []string{
 		`container_cpu_usage_seconds_total{container="web",namespace="default",pod="web"} 3 1795780800123`,
 		`container_memory_working_set_bytes{container="web",namespace="default",pod="web"} 5e+06 1795780800123`,

@@ -43,14 +43,16 @@ type node struct {
 	docker *fakeDocker
 	logs   string // its log directory
 	used   fakeStats
-	ca     *x509.Certificate
-	key    *ecdsa.PrivateKey
+	// reviews answer for the gateway
+	reviews fakeReviews
+	ca      *x509.Certificate
+	key     *ecdsa.PrivateKey
 }
 
 func newNode(t *testing.T, pid int) *node {
 	t.Helper()
 	n := &node{t: t, docker: newFakeDocker(t), logs: t.TempDir()}
-	h, err := New(Config{Pods: fakePods{pid}, Engine: engine.New(n.docker, engine.Config{Node: testNode}), Log: slog.New(slog.DiscardHandler), LogDir: n.logs, Stats: &n.used,
+	h, err := New(Config{Pods: fakePods{pid}, Engine: engine.New(n.docker, engine.Config{Node: testNode}), Log: slog.New(slog.DiscardHandler), LogDir: n.logs, Stats: &n.used, Reviews: &n.reviews, Node: testNode,
 		Settings: Settings{Port: 10250, MaxPods: 110},
 		Health:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })})
 	if err != nil {
