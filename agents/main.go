@@ -26,6 +26,7 @@ var agents = []struct{ name, doc string }{
 	{"controllers", "turn Deployments into pods, Services into endpoints, ..."},
 	{"kubelet", "run this node's pods on the Docker Engine"},
 	{"proxy", "route Service addresses to pods with nftables"},
+	{"dns", "answer this node's pods' questions for names"},
 	{"network", "connect this node's pods with each other and with other networks"},
 }
 
@@ -51,7 +52,16 @@ func main() {
 			Action: func(c *cli.Context) error { return run(c, up.FromFlags(c, []string{a.name})) },
 		})
 	}
-	commands := admin.Commands(admin.Config{DataDir: up.DataDirFlag(), Find: findEtcd})
+	commands := append(admin.Commands(admin.Config{DataDir: up.DataDirFlag(), Find: findEtcd}), &cli.Command{
+		Name: "kubeconfig", Usage: "print a kubeconfig for a user, with a fresh certificate: gantry kubeconfig jane --group devs", ArgsUsage: "USER",
+		Description: "The certificate is valid for a year. What the user may do is up to roles: kubectl create rolebinding ... --user USER.",
+		Flags: []cli.Flag{
+			up.DataDirFlag(),
+			&cli.StringSliceFlag{Name: "group", Usage: "a `group` that the user is in; may be given several times"},
+			&cli.StringFlag{Name: "server", Usage: "`URL` of the gateway (default: that in <data-dir>/admin.conf)"},
+		},
+		Action: printKubeconfig,
+	})
 	app.Commands = append(app.Commands, commands...)
 	if err := app.Run(admin.FlagsFirst(commands, os.Args)); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -99,6 +109,18 @@ func printEnv(c *cli.Context) error {
 		fmt.Printf("export %s='%s'\n", name, strings.ReplaceAll(value, "'", `'\''`))
 	}
 	return nil
+}
+
+func printKubeconfig(c *cli.Context) error {
+	if c.NArg() != 1 {
+		return errors.New("usage: gantry kubeconfig USER [--group GROUP]")
+	}
+	text, err := up.UserKubeconfig(c.String("data-dir"), c.Args().First(), c.StringSlice("group"), c.String("server"))
+	if err != nil {
+		return err
+	}
+	_, err = os.Stdout.Write(text)
+	return err
 }
 
 // findEtcd returns how the etcd of a data directory is reached.

@@ -142,6 +142,10 @@ func TestKubectl(t *testing.T) {
 // TestConcurrencyOverHTTP checks resourceVersion, ETag and If-Match, and the errors of writes.
 func TestConcurrencyOverHTTP(t *testing.T) {
 	c := startCluster(t, "--agents", "gateway,controllers")
+	c.eventually("the namespace default", func() (bool, string) {
+		status, _, body := c.curl("GET", "/api/v1/namespaces/default", "")
+		return status == 200, body
+	})
 	const path = "/registry/configmaps/default/c"
 	status, _, body := c.curl("POST", "/api/v1/namespaces/default/configmaps", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"n":"1"}}`)
 	if status != 201 {

@@ -7,6 +7,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -31,7 +32,7 @@ type admission struct {
 // admissionOf is the admission of a request; nil where no rule concerns it. A node's registry writes its heartbeat alone and may not
 // read what the rules read: no rule concerns its writes.
 func (r *Registry) admissionOf(ctx context.Context, op admit.Operation, t target, subresource string) *admission {
-	if r.cfg.Node != "" || !r.admitters.Want(op, t.kind, subresource, func(plural string) bool { return r.mayHave(plural, t.namespace) }) {
+	if r.cfg.Node != "" || !r.admitters.Want(op, t.kind, subresource, t.namespace, r.mayHave) {
 		return nil
 	}
 	a := &admission{registry: r}
@@ -149,7 +150,12 @@ func (a *admission) refusal(ctx context.Context, err error) error {
 	var refused *admit.Invalid
 	var tooMany *admit.TooMany
 	var misconfigured *admit.Misconfigured
+	var rejected *admit.Rejected
 	switch {
+	case errors.As(err, &rejected):
+		e := newError(a.Kind, a.Name, kindOfCode(int(rejected.Status.Code)), "%s", rejected.Status.Message)
+		e.Cause = &apierrors.StatusError{ErrStatus: rejected.Status}
+		return e
 	case errors.As(err, &tooMany):
 		e := newError(a.Kind, a.Name, TooManyRequests, "")
 		e.Reason, e.Causes, e.RetryAfter = tooMany.Reason, tooMany.Causes, tooMany.RetryAfter
@@ -173,6 +179,17 @@ func (a *admission) refusal(ctx context.Context, err error) error {
 		return err
 	}
 	return &Error{Kind: Unavailable, Group: a.Kind.Group, Resource: a.Kind.Plural, KindName: a.Kind.Kind, Name: a.Name, Cause: err}
+}
+
+// kindOfCode is the kind of error of an HTTP status code that others have chosen.
+func kindOfCode(code int) ErrorKind {
+	switch {
+	case code == 429:
+		return TooManyRequests
+	case code >= 500:
+		return Unavailable
+	}
+	return Forbidden
 }
 
 // Admit runs admission for a request below an object that stores nothing itself: a connection to a pod

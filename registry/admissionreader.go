@@ -17,8 +17,15 @@ var _ admit.Reader = (*admission)(nil)
 // Serves is admit.Reader's Serves.
 func (a *admission) Serves(group, plural string) bool { return a.kind(group, plural) != nil }
 
+// KindOf is admit.Reader's KindOf.
+func (a *admission) KindOf(apiVersion, kind string) *schema.Kind {
+	return a.registry.kinds.Set().Kind(apiVersion, kind)
+}
+
 // Has is admit.Reader's Has.
-func (a *admission) Has(plural, namespace string) bool { return a.registry.mayHave(plural, namespace) }
+func (a *admission) Has(group, plural, namespace string) bool {
+	return a.registry.mayHave(group, plural, namespace)
+}
 
 // Find is admit.Reader's Find. The last result is remembered: both phases of a rule read the same object.
 func (a *admission) Find(ctx context.Context, group, plural, namespace, name string) (admit.Found, error) {
@@ -113,9 +120,9 @@ func (c *cache) listStored(ctx context.Context, namespace string) ([]*Item, erro
 	return slices.DeleteFunc(items, func(it *Item) bool { return it == nil }), err
 }
 
-// mayHave tells whether a namespace has an object of a resource of the core group, as far as the cache knows; true where it is not filled yet.
-func (r *Registry) mayHave(plural, namespace string) bool {
-	k := r.kinds.Set().Resource("", plural)
+// mayHave tells whether a namespace, or the cluster (""), has an object of a resource, as far as the cache knows; true where it is not filled yet.
+func (r *Registry) mayHave(group, plural, namespace string) bool {
+	k := r.kinds.Set().Resource(group, plural)
 	if k == nil {
 		return false
 	}

@@ -26,7 +26,7 @@ func (c *cache) await(ctx context.Context, rev int64) error {
 		case <-ctx.Done():
 			return c.timeoutError(ctx)
 		case <-c.removed:
-			return notServed(c.kind)
+			return c.notServed()
 		case <-c.reads.done:
 			return errEnded
 		}

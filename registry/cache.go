@@ -54,6 +54,7 @@ type cache struct {
 	cancel     context.CancelFunc // ends the open watch; nil: there was none yet, or it is ended
 	opened     time.Time          // the watch
 	stop       context.CancelFunc // ends run; nil: it has not begun
+	notServed  func() error       // the error of a read after removed
 }
 
 func newCache(r *Registry, k *schema.Kind) *cache {
@@ -63,6 +64,7 @@ func newCache(r *Registry, k *schema.Kind) *cache {
 		view: newView(), ring: ring{cursors: map[*cursor]struct{}{}, limit: ringEntries},
 		advanced: make(chan struct{}), changed: make(chan struct{}), removed: make(chan struct{}),
 	}
+	c.notServed = func() error { return r.notServed(k) }
 	c.backfill = newBackfill(c)
 	if r.cfg.Node == "" {
 		c.gauge = storedObjects.WithLabelValues(k.GR().String())

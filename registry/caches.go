@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -167,7 +168,7 @@ func (r *Registry) cache(k *schema.Kind) (*cache, error) {
 	if c := r.reads.caches.of(k); c != nil {
 		return c, nil
 	}
-	return nil, notServed(k)
+	return nil, r.notServed(k)
 }
 
 // checkServed is the error of a write of a kind that is not served.
@@ -175,7 +176,17 @@ func (r *Registry) checkServed(k *schema.Kind) error {
 	if r.kinds.Set().Has(k) {
 		return nil
 	}
-	return notServed(k)
+	return r.notServed(k)
+}
+
+// notServed is the error of a request for a kind that is not served, or was replaced by another definition of the same resource.
+func (r *Registry) notServed(k *schema.Kind) error {
+	if r.kinds.Set().Resource(k.Group, k.Plural) == nil {
+		return notServed(k)
+	}
+	e := newError(k, "", Replaced, "the definition of %s has just changed, please try again", k.GR())
+	e.RetryAfter = time.Second
+	return e
 }
 
 // newRecorder returns the recorder of values under quarantine of this process.

@@ -50,6 +50,9 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	if err := r.checkServed(k); err != nil {
 		return nil, err
 	}
+	if k.RefuseCreate != "" {
+		return nil, newError(k, obj.GetName(), NotAllowed, k.RefuseCreate)
+	}
 	texts, sent := dropRepeatedOwners(obj, false, nil), obj.GetResourceVersion()
 	o.warn(k, nil, nil, texts)
 	a, err := r.prepareCreate(ctx, k, obj, o)

@@ -26,12 +26,14 @@ const (
 	BadRequest                = store.BadRequest      // 400: an option that cannot be understood
 	Invalid         ErrorKind = "invalid"             // 422: Fields names every error
 	Forbidden                 = store.Forbidden       // 403
+	NotAllowed      ErrorKind = "not allowed"         // 405: the kind's objects are not created now
 	TooManyRequests           = store.TooManyRequests // 429
 	TooLarge                  = store.TooLarge        // 413
 	Unavailable               = store.Unavailable     // 503: etcd is away or out of space
 	Timeout                   = store.Timeout         // 504: also a write whose outcome is unknown
 	BadRevision     ErrorKind = "bad revision"        // 500: a resourceVersion that is no number, or one on a create
 	Unreadable      ErrorKind = "unreadable"          // 500: the stored value is under quarantine
+	Replaced        ErrorKind = "replaced"            // 429: the kind has just been defined anew; ask for it again
 	Misconfigured   ErrorKind = "misconfigured"       // 500: other objects leave the request without an answer
 )
 

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"gantry/registry/safely"
+	"gantry/registry/store"
 	"gantry/schema"
 )
 
@@ -18,7 +20,7 @@ import (
 // the difference between the state that it knows and the current one, without the states between. It returns ctx's error; or NotFound,
 // where the kind is not served or, once f was called for every object as gone, is not served any more.
 func (r *Registry) Follow(ctx context.Context, k *schema.Kind, f func(Change)) error {
-	return r.follow(ctx, k, f, func() {})
+	return r.follow(ctx, k, f, func() {}, func() {})
 }
 
 // FollowKinds follows every kind that is served, as soon and as long as it is: makeFollower makes the function for a kind, which is
@@ -44,7 +46,7 @@ func (r *Registry) FollowKinds(ctx context.Context, makeFollower func(k *schema.
 			all.Go(func() {
 				pinned := sync.OnceFunc(pinned)
 				for ended := false; !ended; {
-					err := r.follow(ctx, k, makeFollower(k), pinned)
+					err := r.follow(ctx, k, makeFollower(k), pinned, func() {})
 					mu.Lock()
 					// Kinds.Follow tells of no change where a kind was removed and added again meanwhile.
 					if ended = !errors.Is(err, NotFound) || !r.kinds.Set().Has(k); ended {
@@ -79,22 +81,36 @@ func (r *Registry) FollowAll(ctx context.Context, kinds map[*schema.Kind]func(Ch
 	var all sync.WaitGroup
 	pinned := countdown(len(kinds), started)
 	for k, f := range kinds {
-		all.Go(func() { _ = r.follow(ctx, k, f, pinned) })
+		all.Go(func() { _ = r.follow(ctx, k, f, pinned, func() {}) })
 	}
 	all.Wait()
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// follow is Follow; pinned is called between the first state and f's first call, or where there is no such state.
-func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), pinned func()) error {
+// FollowApplied is FollowAll, except that it calls applied when each kind's function was called for every object of the first state.
+func (r *Registry) FollowApplied(ctx context.Context, kinds map[*schema.Kind]func(Change), applied func()) error {
+	var all sync.WaitGroup
+	done := countdown(len(kinds), applied)
+	for k, f := range kinds {
+		all.Go(func() { _ = r.follow(ctx, k, f, func() {}, done) })
+	}
+	all.Wait()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// follow is Follow; pinned is called between the first state and f's first call, applied after f's call for the last object of that state.
+// Where there is no such state, both are called at once.
+func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), pinned, applied func()) error {
 	c, err := r.cache(k)
 	if err == nil {
 		err = c.await(ctx, 0)
 	}
 	switch {
-	case errors.Is(err, NotFound):
+	case errors.Is(err, NotFound), errors.Is(err, Replaced):
 		pinned()
+		applied()
 		return err
 	case err != nil:
 		<-ctx.Done() // where the registry has ended, nothing changes any more
@@ -108,6 +124,7 @@ func (r *Registry) follow(ctx context.Context, k *schema.Kind, f func(Change), p
 	for _, it := range items {
 		f(Change{New: it})
 	}
+	applied()
 	for ctx.Err() == nil {
 		changes, news := c.since(at)
 		for _, ch := range changes {
@@ -252,4 +269,53 @@ func (at *cursor) takeMissed(room int) []Change {
 	at.missed = nil
 	slices.SortFunc(there, func(a, b Change) int { return cmp.Compare(a.New.Revision, b.New.Revision) })
 	return append(changes, there...)
+}
+
+// rereadOne is how long FollowOne watches before it reads again: etcd may have been restored to an earlier state.
+const rereadOne = 5 * time.Minute
+
+// FollowOne calls f with one object as it is, nil where there is none, and then with its every state, until ctx is done. It reads and
+// watches that key alone, for processes that may read no other of the kind. A state may be reported again. A value that cannot be read
+// changes nothing. It returns ctx's error.
+func (r *Registry) FollowOne(ctx context.Context, k *schema.Kind, namespace, name string, f func(*Item)) error {
+	key := kindPrefix(k, "") + name
+	if k.Namespaced {
+		key = kindPrefix(k, "") + namespace + "/" + name
+	}
+	call := r.recovering(k, func(c Change) { f(c.New) })
+	update := func(kv *store.KV) {
+		if kv == nil {
+			f(nil)
+			return
+		}
+		it, err := r.itemFrom(k, kv)
+		if err != nil {
+			r.cfg.Log.Warn("value skipped", "agent", r.cfg.Agent, "kind", k.Kind, "ns", namespace, "name", name, "rv", kv.ModRevision, "err", err)
+			return
+		}
+		call(Change{New: it})
+	}
+	for pause := firstRewatch; ctx.Err() == nil; pause = min(2*pause, lastRewatch) {
+		kv, rev, err := r.store.Get(ctx, key, 0)
+		if err == nil {
+			pause = firstRewatch
+			update(kv)
+			watch, cancel := context.WithTimeout(ctx, rereadOne)
+			for batch := range r.store.Watch(watch, key, key+"\x00", rev+1, false) {
+				for _, e := range batch.Events {
+					if e.Delete {
+						update(nil)
+					} else {
+						update(e.KV)
+					}
+				}
+			}
+			cancel()
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err()
 }

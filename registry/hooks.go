@@ -6,11 +6,14 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"gantry/registry/objectmeta"
 	"gantry/registry/store"
 	"gantry/schema"
+	"gantry/schema/apiextensions"
 )
 
 // hooks are what the registry does for the objects of one kind and needs the store or the cluster for; everything else about a kind is in
@@ -60,6 +63,21 @@ var kindHooks = map[kschema.GroupResource]*hooks{
 	{Resource: "events"}:            &eventHooks,
 
 	{Group: "certificates.k8s.io", Resource: "certificatesigningrequests"}: &csrHooks,
+	{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"}: &definitionHooks,
+}
+
+// definitionHooks: the definition of a custom kind stays until its objects are removed.
+var definitionHooks = hooks{
+	deletion: func(obj schema.Object, o DeleteOptions, now time.Time) deletionPlan {
+		d := obj.(*apiextensionsv1.CustomResourceDefinition)
+		if d.DeletionTimestamp != nil {
+			return planWithFinalizers(d, o, now)
+		}
+		at := objectmeta.Time(now)
+		d.SetDeletionTimestamp(&at) // without a grace period, as Kubernetes does
+		apiextensions.BeginDeletion(d, now)
+		return marked
+	},
 }
 
 // csrHooks: a request for a certificate says who made it.

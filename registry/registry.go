@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"gantry/registry/admit"
+	"gantry/registry/admit/webhooks"
 	"gantry/registry/store"
 	"gantry/schema"
 )
@@ -27,6 +28,8 @@ type Config struct {
 	Agent string
 	// Admission are the rules of admission; nil: admit.BuiltIn.
 	Admission admit.Rules
+	// Webhooks posts to admission webhooks; nil: none are called.
+	Webhooks webhooks.Caller
 	// Log defaults to slog.Default().
 	Log *slog.Logger
 	// Quarantine makes this process write down values that cannot be read at /gantry/quarantine/ and keep

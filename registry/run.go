@@ -13,6 +13,8 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"gantry/registry/admit"
+	"gantry/registry/admit/policies"
+	"gantry/registry/admit/webhooks"
 	"gantry/registry/election"
 	"gantry/registry/quarantine"
 	"gantry/registry/safely"
@@ -61,7 +63,10 @@ func New(cfg Config) *Registry {
 		cfg.NodePorts = [2]int{30000, 32767}
 	}
 	if cfg.Admission == nil {
-		cfg.Admission = admit.BuiltIn()
+		cfg.Admission = admit.BuiltIn().Before(admit.ResourceQuota, policies.Validating(nil))
+	}
+	if cfg.Webhooks != nil {
+		cfg.Admission = cfg.Admission.Before(admit.ResourceQuota, webhooks.Mutating(cfg.Webhooks, nil), webhooks.Validating(cfg.Webhooks, nil))
 	}
 	r := &Registry{
 		cfg: cfg, kinds: cfg.Kinds, hooks: kindHooks, results: &results{}, queues: &writequeue.Queues{},

@@ -43,6 +43,8 @@ type Kind struct {
 	UnconditionalUpdate bool
 	// CreateOnUpdate makes a PUT of an absent name a create.
 	CreateOnUpdate bool
+	// RefuseCreate is the text of the error of every create; "": objects can be created.
+	RefuseCreate string
 	// NamedByUUID gives an object that is created without a name a UUID as its name.
 	NamedByUUID bool
 	// ReturnsDeleted makes the answer to a delete the object itself, where it is gone; else it is a Status.

@@ -61,7 +61,11 @@ func decodeUnstructured(v *Version, data []byte, u *unstructured.Unstructured) (
 	}
 	warnings = append(warnings, unknown...)
 	if v.Prune != nil {
-		for _, path := range v.Prune(u) {
+		paths, err := v.Prune(u)
+		if err != nil {
+			return nil, err
+		}
+		for _, path := range paths {
 			warnings = append(warnings, fmt.Sprintf("unknown field %q", path))
 		}
 	}

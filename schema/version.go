@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"reflect"
 
@@ -17,6 +18,9 @@ type Version struct {
 	Version string // "v1"
 	Kind    string // "Pod"
 
+	// List is the kind of a list; "": Kind with "List" after it.
+	List string
+
 	// New makes an empty object, NewList an empty list of them. NewUnstructured and NewUnstructuredList are those of a version
 	// without a Go type.
 	New     func() Object
@@ -32,8 +36,9 @@ type Version struct {
 	// ValidateAs is instead of the kind's Validate (old nil) and ValidateUpdate for writes in this version, where it has rules of its
 	// own. Objects are of the stored version's type.
 	ValidateAs func(obj, old Object) field.ErrorList
-	// Prune removes the fields that an unstructured version does not know and returns their paths; nil: it knows all.
-	Prune func(obj Object) (unknown []string)
+	// Prune removes the fields that an unstructured version does not know and returns their paths; nil: it knows all. Its error is about
+	// what cannot be an object of the version: metadata in an embedded object that is none.
+	Prune func(obj Object) (unknown []string, err error)
 
 	// Structure is the OpenAPI v3 schema of the objects of a version without a Go type, as JSON: what server-side apply merges them by. nil:
 	// their objects are merged member by member and their lists are replaced.
@@ -92,7 +97,7 @@ func (v *Version) GV() kschema.GroupVersion {
 func (v *Version) APIVersion() string { return v.GV().String() }
 
 // ListKind is the kind of a list: "PodList".
-func (v *Version) ListKind() string { return v.Kind + "List" }
+func (v *Version) ListKind() string { return cmp.Or(v.List, v.Kind+"List") }
 
 // Type is the Go type of the version's objects (a pointer type).
 func (v *Version) Type() reflect.Type { return reflect.TypeOf(v.New()) }

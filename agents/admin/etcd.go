@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"gantry/registry"
+	"gantry/registry/customkinds"
 	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/kinds"
@@ -79,8 +82,16 @@ func (cfg Config) withSession(c *cli.Context, f func(*cli.Context, *session) err
 		return err
 	}
 	defer done()
+	etcd := store.NewEtcd(client, client)
+	all, bad, err := customkinds.Read(ctx, etcd, kinds.BuiltIn())
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(bad)) {
+		fmt.Fprintf(c.App.ErrWriter, "the custom kind of %s is not known: %v\n", name, bad[name])
+	}
 	return f(c, &session{
-		ctx: ctx, client: client, store: store.NewEtcd(client, client), kinds: kinds.BuiltIn(),
+		ctx: ctx, client: client, store: etcd, kinds: all,
 		out: c.App.Writer, notes: c.App.ErrWriter, now: time.Now(), local: time.Local,
 	})
 }

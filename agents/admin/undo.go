@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"gantry/agents/internal/webhookclient"
 	"gantry/registry"
 	"gantry/registry/history"
 	"gantry/schema"
@@ -38,7 +39,7 @@ func undo(c *cli.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	r := registry.New(registry.Config{Store: s.store, Kinds: schema.NewKinds(s.kinds), Agent: userName() + " (gantry undo)", ServiceCIDR: services, Log: discardLog()})
+	r := registry.New(registry.Config{Store: s.store, Kinds: schema.NewKinds(s.kinds), Agent: userName() + " (gantry undo)", ServiceCIDR: services, Log: discardLog(), Webhooks: &webhookclient.Client{}})
 	var done *registry.Item
 	err = withBackground(s.ctx, r.Run, func(ctx context.Context) (err error) {
 		done, err = r.PutBack(ctx, it, registry.WriteOptions{DryRun: c.Bool("dry-run")})

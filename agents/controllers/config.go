@@ -30,6 +30,9 @@ type Config struct {
 	// ServiceCIDR is the range of cluster IPs; its first address is that of the Service kubernetes. Not valid: that Service is not kept.
 	// --service-cluster-ip-range
 	ServiceCIDR netip.Prefix
+	// ClusterDNS is the address of the Service kube-system/kube-dns, within ServiceCIDR. Not valid, or elsewhere: that Service is not made.
+	// --cluster-dns
+	ClusterDNS netip.Addr
 	// RootCA is the PEM bundle that pods trust, put into kube-root-ca.crt in every namespace. Empty: none is put.
 	RootCA []byte
 	// ServiceAccountKey signs the tokens in Secrets of type kubernetes.io/service-account-token: an RSA or ECDSA key, of which

@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"gantry/agents/controllers/apiextensions"
+	"gantry/agents/controllers/bootstrappolicy"
 	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/daemonset"
 	"gantry/agents/controllers/disruption"
@@ -27,6 +29,9 @@ import (
 	"gantry/schema/storage"
 )
 
+// manyWorkers is for controllers whose keys are independent and wait for writes: etcd takes many at the price of one.
+const manyWorkers = 64
+
 // table is every controller there is. Order means nothing.
 func table(cfg Config) []controller.Controller {
 	only, every := controller.Only, controller.Every
@@ -34,22 +39,22 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "deployment", Doc: "replica sets of deployments: rolling updates, history, status",
 			Reads: only(apps.Deployment, apps.ReplicaSet, core.Pod), Writes: only(apps.Deployment, apps.ReplicaSet),
-			Workers: 4, New: workload.NewDeployment,
+			Workers: manyWorkers, New: workload.NewDeployment,
 		},
 		{
 			Name: "replicaset", Doc: "pods of replica sets: as many as wanted, and their count in the status",
 			Reads: only(apps.ReplicaSet, core.Pod), Writes: only(apps.ReplicaSet, core.Pod),
-			Workers: 4, New: workload.NewReplicaSet,
+			Workers: manyWorkers, New: workload.NewReplicaSet,
 		},
 		{
 			Name: "job", Doc: "pods of jobs: as many as wanted, how they ended, and the job's end",
 			Reads: only(batch.Job, core.Pod), Writes: only(batch.Job, core.Pod),
-			Workers: 4, New: job.NewJob,
+			Workers: manyWorkers, New: job.NewJob,
 		},
 		{
 			Name: "cronjob", Doc: "jobs of cron jobs at their times, and the end of old ones",
 			Reads: only(batch.CronJob, batch.Job), Writes: only(batch.CronJob, batch.Job),
-			Workers: 2, New: job.NewCronJob,
+			Workers: manyWorkers, New: job.NewCronJob,
 		},
 		{
 			Name: "ttlafterfinished", Doc: "jobs that finished longer ago than they say", EventSource: "ttl-after-finished-controller",
@@ -59,24 +64,24 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "replicationcontroller", Doc: "pods of replication controllers, as those of replica sets", EventSource: "replication-controller",
 			Reads: only(core.ReplicationController, core.Pod), Writes: only(core.ReplicationController, core.Pod),
-			Workers: 2, New: workload.NewReplicationController,
+			Workers: manyWorkers, New: workload.NewReplicationController,
 		},
 		{
 			Name: "statefulset", Doc: "pods of stateful sets, their claims and the history of their template",
 			Reads:   only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
 			Writes:  only(apps.StatefulSet, apps.ControllerRevision, core.Pod, core.PersistentVolumeClaim),
-			Workers: 4, New: statefulset.New,
+			Workers: manyWorkers, New: statefulset.New,
 		},
 		{
 			Name: "daemonset", Doc: "a pod of each daemon set on every node that may run it, and the history of their template",
 			Reads:   only(apps.DaemonSet, apps.ControllerRevision, core.Pod, core.Node),
 			Writes:  only(apps.DaemonSet, apps.ControllerRevision, core.Pod),
-			Workers: 2, New: daemonset.New,
+			Workers: manyWorkers, New: daemonset.New,
 		},
 		{
 			Name: "disruption", Doc: "how many pods may be disrupted, in the status of pod disruption budgets", EventSource: "controllermanager",
 			Reads: every(), Writes: only(policy.PodDisruptionBudget, core.Pod), // owners of any kind may have a scale
-			Workers: 2, New: disruption.NewDisruption,
+			Workers: manyWorkers, New: disruption.NewDisruption,
 		},
 		{
 			Name: "horizontalpodautoscaler", Doc: "replicas of whatever autoscalers scale, by metrics", EventSource: "horizontal-pod-autoscaler",
@@ -86,12 +91,12 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "endpointslice", Doc: "endpoint slices of services that have a selector", EventSource: "endpoint-slice-controller",
 			Reads: only(core.Service, core.Pod, core.Node, discovery.EndpointSlice), Writes: only(discovery.EndpointSlice),
-			Workers: 4, New: network.NewEndpointSlice,
+			Workers: manyWorkers, New: network.NewEndpointSlice,
 		},
 		{
 			Name: "endpoints", Doc: "endpoints of services that have a selector", EventSource: "endpoint-controller",
 			Reads: only(core.Service, core.Pod, core.Endpoints), Writes: only(core.Endpoints),
-			Workers: 2, New: network.NewEndpoints,
+			Workers: manyWorkers, New: network.NewEndpoints,
 		},
 		{
 			Name: "endpointslicemirroring", Doc: "endpoint slices of endpoints made by hand",
@@ -105,6 +110,11 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: network.NewKubernetesService(cfg.ServiceCIDR),
 		},
 		{
+			Name: "kubedns", Doc: "the Service kube-dns, at the address of the nodes' name servers",
+			Reads: only(core.Namespace, core.Service), Writes: only(core.Service),
+			Workers: 1, New: network.NewKubeDNS(cfg.ServiceCIDR, cfg.ClusterDNS),
+		},
+		{
 			Name: "namespace", Doc: "the first namespaces, and the emptying of those being deleted",
 			Reads: every(), Writes: every(),
 			Workers: 4, New: lifecycle.NewNamespace,
@@ -116,6 +126,12 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: lifecycle.NewSystemObjects(cfg.ServiceCIDR),
 		},
 		{
+			Name: "bootstrappolicy", Doc: "the roles and bindings that every cluster has, put right at every start",
+			Reads:   only(rbac.ClusterRole, rbac.ClusterRoleBinding, rbac.Role, rbac.RoleBinding, core.Namespace),
+			Writes:  only(rbac.ClusterRole, rbac.ClusterRoleBinding, rbac.Role, rbac.RoleBinding),
+			Workers: 1, New: bootstrappolicy.New, // one: its many first writes delay no others
+		},
+		{
 			Name: "flowschema", Doc: "whether the priority levels of flow schemas exist",
 			Reads: only(flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration), Writes: only(flowcontrol.FlowSchema),
 			Workers: 1, New: lifecycle.NewFlowSchema,
@@ -124,6 +140,11 @@ func table(cfg Config) []controller.Controller {
 			Name: "validatingadmissionpolicystatus", Doc: "which expressions of validating admission policies do not fit the types of their objects",
 			Reads: only(admissionregistration.ValidatingAdmissionPolicy), Writes: only(admissionregistration.ValidatingAdmissionPolicy),
 			Workers: 1, New: lifecycle.NewPolicyStatus,
+		},
+		{
+			Name: "customresourcedefinition", Doc: "names and conditions of custom resource definitions, and the end of their objects with them",
+			Reads: every(), Writes: every(), // objects of custom kinds
+			Workers: 1, New: apiextensions.NewDefinition,
 		},
 		{
 			Name: "apiserviceregistration", Doc: "an API service for every version of a group that is served",
@@ -158,7 +179,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "serviceaccounttoken", Doc: "tokens in the Secrets made for them, and those Secrets' end with their account",
 			Reads: only(core.Secret, core.ServiceAccount), Writes: only(core.Secret, core.ServiceAccount),
-			Workers: 2, New: lifecycle.NewServiceAccountToken(cfg.ServiceAccountKey, cfg.RootCA),
+			Workers: manyWorkers, New: lifecycle.NewServiceAccountToken(cfg.ServiceAccountKey, cfg.RootCA),
 		},
 		{
 			Name: "rootca", Doc: "the config map kube-root-ca.crt in every namespace",
@@ -168,7 +189,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "garbage", Doc: "objects whose owners are gone, and owners that wait for their dependents or orphan them", EventSource: "garbage-collector-controller",
 			Reads: every(), Writes: every(),
-			Workers: 4, New: lifecycle.NewGarbage,
+			Workers: manyWorkers, New: lifecycle.NewGarbage,
 		},
 		{
 			Name: "podgc", Doc: "pods that have ended, lost their node or never got one",
@@ -184,7 +205,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "ephemeralvolume", Doc: "the claims of pods' ephemeral volumes", EventSource: "ephemeral_volume",
 			Reads: only(core.Pod, core.PersistentVolumeClaim), Writes: only(core.PersistentVolumeClaim),
-			Workers: 2, New: volume.NewEphemeral,
+			Workers: manyWorkers, New: volume.NewEphemeral,
 		},
 		{
 			Name: "pvcprotection", Doc: "claims that are being deleted and that no pod uses", EventSource: "persistentvolumeclaim-protection-controller",
@@ -210,12 +231,12 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "nodelifecycle", Doc: "unreachable nodes: their conditions, taints and the pods on them", EventSource: "node-controller",
 			Reads: only(core.Node, coordination.Lease, core.Pod, core.Namespace), Writes: only(core.Node, core.Pod),
-			Workers: 4, New: lifecycle.NewNodeLifecycle(cfg.NodeMonitorGracePeriod),
+			Workers: manyWorkers, New: lifecycle.NewNodeLifecycle(cfg.NodeMonitorGracePeriod),
 		},
 		{
 			Name: "taint", Doc: "eviction of pods that do not tolerate a NoExecute taint", EventSource: "taint-eviction-controller",
 			Reads: only(core.Node, core.Pod), Writes: only(core.Pod),
-			Workers: 4, New: lifecycle.NewTaint,
+			Workers: manyWorkers, New: lifecycle.NewTaint,
 		},
 		{
 			Name: "nodeipam", Doc: "a part of the cluster's pod addresses for each node", EventSource: "cidrAllocator",

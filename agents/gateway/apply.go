@@ -25,7 +25,7 @@ func (g *gateway) apply(w http.ResponseWriter, r *request.Request, body []byte, 
 		if err := errors.Join(decode.NameObject(r, obj), decode.PlaceObject(obj, r.Scope())); err != nil {
 			return err
 		}
-		return g.nodes.Check(r, obj, old)
+		return g.checkWrite(r, obj, old)
 	})
 	if err != nil {
 		return err

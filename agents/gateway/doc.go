@@ -15,6 +15,7 @@
 //   - request: what a request's head asks for: path, parameters, Accept
 //   - userinfo: the names of users and groups that mean something to the API
 //   - authenticate: certificates, tokens, impersonation; authorize: the authorizers, node restriction, access reviews
+//   - authorize/rbac: roles and bindings, what they grant, and who may write them
 //   - decode: bodies as objects; encode: objects, lists, watch events and errors as answers
 //   - discovery: groups, resources, OpenAPI, version; stream: exec, attach, port-forward and logs of a pod
 //   - receive: the bodies of requests; inflight: how many requests are served at once; eventstream: the events of a watch

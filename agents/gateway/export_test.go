@@ -6,6 +6,7 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"gantry/agents/gateway/authorize"
+	"gantry/agents/gateway/authorize/rbac"
 	"gantry/agents/gateway/request"
 )
 
@@ -23,7 +24,8 @@ var (
 
 // Assemble makes handlers of the registry that they ask and of the authorizer.
 func Assemble(cfg Config, reg Objects, authz authorize.Authorizer) (*Handlers, error) {
-	return assemble(cfg, reg, authz)
+	cfg = cfg.withDefaults()
+	return assemble(cfg, reg, rbac.New(cfg.Registry, cfg.Log), authz)
 }
 
 // Resources are those that are served now.

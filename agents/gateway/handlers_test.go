@@ -30,7 +30,7 @@ func newCluster(t testing.TB) *cluster {
 func newClusterOf(t testing.TB, kinds *schema.Kinds) *cluster {
 	t.Helper()
 	c := &cluster{Cluster: gatewaytest.NewOf(t, kinds)}
-	c.rebuild(c.Registry, authorize.New(c.Registry))
+	c.rebuild(c.Registry, authorize.New(c.Registry, c.Roles))
 	return c
 }
 

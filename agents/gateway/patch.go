@@ -62,10 +62,10 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 		if patched, err = registry.ToStored(r.Context(), r.Kind, r.Resource.Version, patched); err != nil {
 			return nil, err
 		}
-		if !g.nodes.Applies(r) {
+		if !g.checksOld(r) {
 			return patched, nil
 		}
-		return patched, g.nodes.Check(r, patched, current.Object())
+		return patched, g.checkWrite(r, patched, current.Object())
 	}, opts)
 	if !o.Ignore {
 		encode.Warnings(w, append(twice, unknown...))

@@ -33,7 +33,7 @@ func (readers) Rules(_ context.Context, user authenticationv1.UserInfo, namespac
 // TestReviewsAskTheAuthorizers adds an authorizer, and checks that requests and every kind of review are decided by it.
 func TestReviewsAskTheAuthorizers(t *testing.T) {
 	c := newCluster(t)
-	c.rebuild(c.Registry, append(authorize.New(c.Registry), readers{}))
+	c.rebuild(c.Registry, append(authorize.New(c.Registry, c.Roles), readers{}))
 	jane := leafOf(t, c.Pair("jane", pki.Request{CommonName: "jane"}))
 	admin := leafOf(t, c.Admin)
 	const (

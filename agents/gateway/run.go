@@ -29,8 +29,15 @@ const (
 	drainTime     = 5 * time.Second
 )
 
-// Handler returns the handlers of a gateway, which Run serves: without a listener, and without its identity lease.
-func Handler(cfg Config) (http.Handler, error) { return newGateway(cfg) }
+// Handler returns the handlers of a gateway, which Run serves: without a listener, and without its identity lease. They need follow, which runs
+// until its context is done.
+func Handler(cfg Config) (h http.Handler, follow func(context.Context) error, err error) {
+	g, err := newGateway(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	return g, g.roles.Run, nil
+}
 
 // Run serves the API until ctx is done: then watches end at once, other requests get a few seconds.
 func Run(ctx context.Context, cfg Config) error {
@@ -64,6 +71,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serve(ctx, g.server(ctx), l) })
+	group.Go(func() error { return g.roles.Run(ctx) })
 	if cfg.ServiceCIDR.IsValid() {
 		group.Go(func() error {
 			own := advertise.Config{Registry: cfg.Registry, Address: g.advertised(), ClusterCA: cfg.ClusterCA, Log: cfg.Log}

@@ -16,6 +16,7 @@ import (
 
 	"gantry/agents/gateway/authenticate"
 	"gantry/agents/gateway/authorize"
+	"gantry/agents/gateway/authorize/rbac"
 	"gantry/agents/gateway/discovery"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/inflight"
@@ -35,6 +36,7 @@ type gateway struct {
 	resources       *resources
 	actions         []action
 	authz           authorize.Authorizer
+	roles           *rbac.Authorizer // is one of authz
 	authn           *authenticate.Authenticator
 	reviews         authorize.Reviews
 	nodes           authorize.NodeRestriction
@@ -60,14 +62,15 @@ type objects interface {
 
 // newGateway builds the handlers; it starts nothing.
 func newGateway(cfg Config) (*gateway, error) {
-	return assemble(cfg, cfg.Registry, authorize.New(cfg.Registry))
+	cfg = cfg.withDefaults()
+	roles := rbac.New(cfg.Registry, cfg.Log)
+	return assemble(cfg, cfg.Registry, roles, authorize.New(cfg.Registry, roles))
 }
 
-// assemble is newGateway with the registry that the handlers ask and the authorizer.
-func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, error) {
-	cfg = cfg.withDefaults()
+// assemble is newGateway with a complete configuration, the registry that the handlers ask and the authorizers.
+func assemble(cfg Config, reg objects, roles *rbac.Authorizer, authz authorize.Authorizer) (*gateway, error) {
 	g := &gateway{
-		cfg: cfg, reg: reg, authz: authz, reviews: authorize.Reviews{Authorizer: authz},
+		cfg: cfg, reg: reg, authz: authz, roles: roles, reviews: authorize.Reviews{Authorizer: authz},
 		nodes: authorize.NodeRestriction{Registry: reg},
 		reads: inflight.New(cfg.MaxReads), writes: inflight.New(cfg.MaxWrites), bodies: receive.NewLimits(cfg.MaxWrites),
 	}
@@ -82,10 +85,11 @@ func assemble(cfg Config, reg objects, authz authorize.Authorizer) (*gateway, er
 	})
 	g.resourceMetrics = resourcemetrics.New(reg, g.streams, cfg.Log)
 	g.actions = g.allActions()
+	documents := &discovery.Cache{}
 	g.resources = &resources{
 		kinds: cfg.Registry.Kinds(), rows: g.rows, virtual: g.virtualResources(),
 		docs: func(all []*request.Resource) *discovery.Documents {
-			return discovery.New(all, g.advertised, cfg.Version)
+			return discovery.New(all, documents, g.advertised, cfg.Version)
 		},
 	}
 	return g, nil
@@ -108,6 +112,11 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	done, err := g.setDeadline(w, r)
 	defer done()
 	if err == nil {
+		err = g.serve(w, r)
+	}
+	if errors.Is(err, registry.Replaced) && !w.wrote && (req.Method == http.MethodGet || req.Method == http.MethodHead) {
+		r.Kinds = g.resources.now().set
+		r.Info = request.ParseInfo(r.Request, r.Query, g.resources)
 		err = g.serve(w, r)
 	}
 	if err != nil && !w.wrote {

@@ -69,7 +69,7 @@ func TestStatusBodies(t *testing.T) {
 		{"no time", "GET", "/version?timeout=x", "", nil, 400,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"invalid timeout specified in the request URL - time: invalid duration \"x\"","reason":"BadRequest","code":400}`},
 		{"other uid", "DELETE", maps + "/a?resourceVersion=1", "", nil, 409, `{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Operation cannot be fulfilled on ConfigMap \"a\": ` +
-			`the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (6). The object might have been modified","reason":"Conflict","details":{"name":"a","kind":"ConfigMap"},"code":409}`},
+			`the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (14). The object might have been modified","reason":"Conflict","details":{"name":"a","kind":"ConfigMap"},"code":409}`},
 		{"method", "POST", maps + "/a", cm, nil, 405,
 			`{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server does not allow this method on the requested resource","reason":"MethodNotAllowed","details":{},"code":405}`},
 		{"apply without a manager", "PATCH", maps + "/a", cm, []string{"Content-Type: application/apply-patch+yaml"}, 422,

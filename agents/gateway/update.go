@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -45,16 +46,9 @@ func (g *gateway) update(w http.ResponseWriter, r *request.Request) error {
 	if match != "" {
 		obj.SetResourceVersion(match)
 	}
-	if g.nodes.Applies(r) {
-		old, err := g.reg.Get(r.Context(), r.Kind, r.Scope(), r.Name, "")
-		if err != nil {
+	if g.checksOld(r) {
+		if err := g.checkUpdate(r, obj); err != nil {
 			return err
-		}
-		if err := g.nodes.Check(r, obj, old.Object()); err != nil {
-			return err
-		}
-		if obj.GetResourceVersion() == "" { // what was checked is what is replaced
-			obj.SetResourceVersion(strconv.FormatInt(old.Revision, 10))
 		}
 	}
 	var texts []string
@@ -73,6 +67,25 @@ func (g *gateway) update(w http.ResponseWriter, r *request.Request) error {
 	return encode.Item(w, r, code, item)
 }
 
+// checkUpdate is checkWrite for an object that is to replace the one of its name. What was checked is what is replaced; an object that is to be
+// created is checked again then.
+func (g *gateway) checkUpdate(r *request.Request, obj schema.Object) error {
+	old, err := g.reg.Get(r.Context(), r.Kind, r.Scope(), r.Name, "")
+	switch {
+	case errors.Is(err, registry.NotFound) && r.Kind.CreateOnUpdate:
+		return g.checkWrite(r, obj, nil)
+	case err != nil:
+		return err
+	}
+	if err := g.checkWrite(r, obj, old.Object()); err != nil {
+		return err
+	}
+	if obj.GetResourceVersion() == "" {
+		obj.SetResourceVersion(strconv.FormatInt(old.Revision, 10))
+	}
+	return nil
+}
+
 // createOnUpdate lets an update create an absent object where the kind allows that and the user may create; created, nil for other
 // kinds, is whether it did.
 func (g *gateway) createOnUpdate(r *request.Request, obj schema.Object, o *registry.WriteOptions) (created *bool) {
@@ -85,7 +98,7 @@ func (g *gateway) createOnUpdate(r *request.Request, obj schema.Object, o *regis
 		if err := g.mayCreate(r); err != nil {
 			return err
 		}
-		return g.nodes.Check(r, obj, nil)
+		return g.checkWrite(r, obj, nil)
 	}
 	return done
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gantry/agents/gateway/gatewaytest"
+	"gantry/schema"
 	"gantry/schema/kinds/kindstest"
 )
 
@@ -84,7 +85,9 @@ func TestVersionsOfAKind(t *testing.T) {
 	next(`{"type":"DELETED","object":{"kind":"Route","apiVersion":"legacy.example.com/v1beta1"`)
 
 	c.Registry.Kinds().Remove(k)
-	next(`"type":"ERROR"`, `"code":404`)
+	if lines.Scan() || lines.Err() != nil {
+		t.Errorf("the watch does not end with its kind: %s, %v", lines.Text(), lines.Err())
+	}
 	want(c.As("GET", legacy, ""), 404)
 	want(c.As("GET", "/apis/legacy.example.com/v1beta1", ""), 404)
 }
@@ -121,5 +124,48 @@ func TestVersionsOfAGroup(t *testing.T) {
 	}
 	if a := c.As("GET", strings.Replace(path, "%s", "v1alpha1", 1), ""); a.Code != 200 || !strings.Contains(a.Body, `"apiVersion":"example.com/v1alpha1"`) || !strings.Contains(a.Body, `"replicas":2`) {
 		t.Errorf("list in v1alpha1: %d %s", a.Code, a.Body)
+	}
+}
+
+// TestKindThatIsDefinedAnew reads an object while the definition of its kind changes again and again.
+func TestKindThatIsDefinedAnew(t *testing.T) {
+	c := gatewaytest.New(t)
+	kinds, k := c.Registry.Kinds(), kindstest.Route()
+	if err := kinds.Add(k); err != nil {
+		t.Fatal(err)
+	}
+	const path = "/apis/routes.example.com/v1/namespaces/default/routes"
+	if a := c.As("POST", path, `{"metadata":{"name":"a"}}`); a.Code != 201 {
+		t.Fatalf("%d %s", a.Code, a.Body)
+	}
+	read, written := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-read:
+				written <- nil
+				return
+			default:
+			}
+			next := kindstest.Route()
+			err := kinds.Update(func(s *schema.Set) (*schema.Set, error) { return s.Without(k).With(next) })
+			if k = next; err != nil {
+				written <- err
+				return
+			}
+		}
+	}()
+	for range 8 {
+		if a := c.As("GET", path+"/a", ""); a.Code != 200 && a.Code != 429 {
+			t.Errorf("GET: %d %s", a.Code, a.Body)
+		}
+		patch := c.As("PATCH", path+"/a", `{"metadata":{"labels":{"x":"y"}}}`, "Content-Type: application/merge-patch+json")
+		if patch.Code != 200 && (patch.Code != 429 || patch.Header.Get("Retry-After") != "1") {
+			t.Errorf("PATCH: %d %s", patch.Code, patch.Body)
+		}
+	}
+	close(read)
+	if err := <-written; err != nil {
+		t.Error(err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/dns"
 	"gantry/agents/kubelet/podstate"
 	"gantry/registry"
 	"gantry/schema/core"
@@ -29,6 +30,17 @@ func (k *kubelet) containerEvent(pod *corev1.Pod, c podstate.Member, kind, reaso
 		APIVersion: core.Pod.APIVersion(), Kind: core.Pod.Kind, Namespace: pod.Namespace, Name: pod.Name,
 		UID: pod.UID, ResourceVersion: pod.ResourceVersion, FieldPath: fmt.Sprintf("spec.%s{%s}", list, c.Name),
 	}, kind, reason, format, args...)
+}
+
+// warnOfResolver records what a pod's resolv.conf lacks.
+func (k *kubelet) warnOfResolver(pod *corev1.Pod, warnings []string) {
+	for _, w := range warnings {
+		k.podEvent(pod, corev1.EventTypeWarning, "DNSConfigForming", "%s", w)
+	}
+	if len(k.cfg.ClusterDNS) == 0 && dns.NeedsClusterDNS(pod) {
+		k.podEvent(pod, corev1.EventTypeWarning, "MissingClusterDNS", "pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to %q policy.",
+			fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID), corev1.DNSClusterFirst, corev1.DNSDefault)
+	}
 }
 
 func isNotFound(err error) bool { return errors.Is(err, registry.NotFound) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -25,16 +26,26 @@ type sandboxStart struct {
 	volumes map[string]volumes.Mounted
 	created chan struct{} // closed when the fields above are set and the pod's files are written: containers can be created, not started
 
+	abandoned chan struct{} // closed when the pod is to end: a sandbox that is not created yet is not created any more
+	abandon   func()        // closes abandoned
+
 	err  error         // why there is no complete sandbox
 	done chan struct{} // closed at the end; err is nil: containers can be started
 }
 
 func newSandboxStart() *sandboxStart {
-	return &sandboxStart{created: make(chan struct{}), done: make(chan struct{})}
+	abandoned := make(chan struct{})
+	return &sandboxStart{
+		created: make(chan struct{}), done: make(chan struct{}),
+		abandoned: abandoned, abandon: sync.OnceFunc(func() { close(abandoned) }),
+	}
 }
 
 // errNoSandbox ends a container's start whose sandbox could not be started.
 var errNoSandbox = errors.New("the pod's sandbox could not be started")
+
+// errAbandoned ends the start of a sandbox whose pod is to end.
+var errAbandoned = errors.New("the pod is to end")
 
 // await waits until one of the two channels, given as at, is closed.
 func (s *sandboxStart) await(ctx context.Context, at <-chan struct{}) error {
@@ -83,7 +94,9 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, last *engine
 		if err != nil {
 			return err
 		}
-		return mounts.WritePodFiles(dir, pod, s.address, mounts.ClusterDNS{Servers: k.cfg.ClusterDNS, Domain: k.cfg.ClusterDomain})
+		warnings, err := mounts.WritePodFiles(dir, pod, s.address, mounts.ClusterDNS{Servers: k.cfg.ClusterDNS, Domain: k.cfg.ClusterDomain})
+		k.warnOfResolver(pod, warnings)
+		return err
 	})
 	parts.Go(func() error {
 		if last != nil && last.State == engine.StateRunning {
@@ -106,6 +119,8 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, last *engine
 func (k *kubelet) startPause(ctx context.Context, pod *corev1.Pod, attempt int, s *sandboxStart, g *safely.Group) (err error) {
 	select {
 	case k.startingSandboxes <- struct{}{}:
+	case <-s.abandoned:
+		return errAbandoned
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -191,7 +206,9 @@ func (w *worker) sandboxJob(v podstate.View, a action) func(context.Context) (fu
 				return nil, err
 			}
 		}
-		if err := w.k.makeSandbox(ctx, pod, last, a.attempt, s); err != nil {
+		if err := w.k.makeSandbox(ctx, pod, last, a.attempt, s); errors.Is(err, errAbandoned) {
+			return nil, nil
+		} else if err != nil {
 			return w.sandboxFailed(ctx, pod, s.id, err), nil
 		}
 		sandboxSeconds.Observe(time.Since(begin).Seconds())

@@ -379,3 +379,47 @@ func TestFirstContainerWaitsForItsVolumes(t *testing.T) {
 	}
 	r.wants("main", r.untilLog(c.ContainerID, "\nup\n"), "it came")
 }
+
+// A pod that is deleted while its sandbox waits for others' to start gets none, and goes before those have started.
+func TestPodDeletedBeforeItsSandboxGetsNone(t *testing.T) {
+	r := newTestCluster(t)
+	starting, goOn := make(chan struct{}, maxStartingSandboxes), make(chan struct{})
+	var late atomic.Int32
+	r.engineAPI = &interceptedAPI{API: r.docker,
+		create: func(name string, _ *container.Config, _ *container.HostConfig) error {
+			if strings.Contains(name, "_late_") {
+				late.Add(1)
+			}
+			return nil
+		},
+		start: func(ctx context.Context, name string) error {
+			if isSandboxName(name) {
+				starting <- struct{}{}
+				select {
+				case <-goOn:
+				case <-ctx.Done():
+				}
+			}
+			return nil
+		},
+	}
+	defer close(goOn)
+	r.start()
+	for i := range maxStartingSandboxes {
+		r.run(fmt.Sprintf("early%d", i), nil, "run")
+	}
+	for range maxStartingSandboxes {
+		select {
+		case <-starting:
+		case <-time.After(patience):
+			t.Fatal("the first sandboxes are not being started")
+		}
+	}
+	r.run("late", nil, "run")
+	r.until("late", "seen by the kubelet", func(p *corev1.Pod) bool { return p.Status.StartTime != nil })
+	r.delete("late", nil)
+	r.until("late", "gone", func(p *corev1.Pod) bool { return p == nil })
+	if n := late.Load(); n != 0 {
+		t.Errorf("%d containers were made for a pod that was deleted before its sandbox", n)
+	}
+}

@@ -271,8 +271,11 @@ func (w *worker) adopt(pod *corev1.Pod) {
 	}
 }
 
-// cancelStarts cancels the starts of containers that are to end, with their pulls and hooks.
+// cancelStarts cancels the starts of containers that are to end, with their pulls and hooks, and that of a sandbox which is not created yet.
 func (w *worker) cancelStarts() {
+	if w.startingSandbox != nil {
+		w.startingSandbox.abandon()
+	}
 	for _, j := range w.jobs {
 		if j.do == doStart {
 			j.cancel()

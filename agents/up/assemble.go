@@ -11,6 +11,7 @@ import (
 
 	"gantry/agents/controllers"
 	"gantry/agents/controllers/controller"
+	"gantry/agents/dns"
 	"gantry/agents/gateway"
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/gatewayclient"
@@ -34,6 +35,7 @@ type assembly struct {
 	// nodeRegistry reads only this node's pods; nil where no agent uses it.
 	nodeRegistry *registry.Registry
 	health       *daemon.Health
+	customKinds  <-chan struct{} // closed when the custom kinds are known
 }
 
 // run runs one agent until ctx is done.
@@ -44,10 +46,15 @@ func (a assembly) run(ctx context.Context, agent string) error {
 	case "scheduler":
 		return scheduler.Run(ctx, scheduler.Config{Registry: a.registry, Identity: a.identity(), File: a.SchedulerConfig, Health: a.health, Log: a.Log})
 	case "controllers":
+		select { // what is not known yet must not look like what is not there
+		case <-a.customKinds:
+		case <-ctx.Done():
+			return nil
+		}
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
-			RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers, Gateway: a.controllersGateway(),
+			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers, Gateway: a.controllersGateway(),
 		})
 	case "network":
 		return network.Run(ctx, network.Config{
@@ -58,6 +65,10 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		return proxy.Run(ctx, proxy.Config{
 			Registry: a.registry, Pods: a.nodeRegistry, NodeName: a.NodeName, NodeIPs: []netip.Addr{a.nodeIP}, Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), HealthzAddress: proxyHealthz,
+		})
+	case "dns":
+		return dns.Run(ctx, dns.Config{
+			Registry: a.registry, Address: a.clusterDNS(), Domain: a.ClusterDomain, MetricsAddress: dnsMetrics, Version: a.Version, Health: a.health, Log: a.Log,
 		})
 	case "kubelet":
 		return a.kubelet(ctx)
@@ -120,6 +131,6 @@ func (a assembly) kubelet(ctx context.Context) error {
 	return kubelet.Run(ctx, kubelet.Config{
 		Registry: a.nodeRegistry, Gateway: client, NodeName: a.NodeName, NodeIP: a.nodeIP, DockerHost: a.DockerHost,
 		DataDir: a.path("node"), Address: address, ServingCert: &a.keys.kubelet.Certificate, ClientCAs: a.keys.authority.Pool(),
-		AllowedUnsafeSysctls: a.UnsafeSysctls, Health: a.health, Log: a.Log,
+		ClusterDNS: []netip.Addr{a.clusterDNS()}, ClusterDomain: a.ClusterDomain, AllowedUnsafeSysctls: a.UnsafeSysctls, Health: a.health, Log: a.Log,
 	})
 }

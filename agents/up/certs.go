@@ -71,7 +71,7 @@ func (k *certs) ensureTokens(c Config) (err error) {
 
 // ensureControllers loads the controllers' certificate. Where it can be neither loaded nor created they run without one.
 func (k *certs) ensureControllers(c Config) {
-	pair, err := k.authority.Ensure("controllers", pki.Request{CommonName: "system:kube-controller-manager"})
+	pair, err := k.authority.Ensure("controllers", pki.Request{CommonName: "gantry-controllers"})
 	if err != nil {
 		c.Log.Warn("autoscalers get no metrics", "err", err)
 		return
@@ -93,7 +93,7 @@ func (k *certs) ensureGateway(c Config, nodeIP netip.Addr) (err error) {
 	}
 	k.gateway, err = k.authority.Ensure("gateway", pki.Request{
 		CommonName: "gantry-gateway", Server: true, IPs: ips,
-		DNSNames: []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost", c.NodeName},
+		DNSNames: []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + c.ClusterDomain, "localhost", c.NodeName},
 	})
 	return err
 }

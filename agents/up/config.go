@@ -21,10 +21,10 @@ import (
 )
 
 // Agents names every agent in the order they start.
-var Agents = []string{"gateway", "scheduler", "controllers", "network", "proxy", "kubelet"}
+var Agents = []string{"gateway", "scheduler", "controllers", "network", "proxy", "dns", "kubelet"}
 
 // nodeAgents are the agents that make a machine a node.
-var nodeAgents = []string{"network", "proxy", "kubelet"}
+var nodeAgents = []string{"network", "proxy", "dns", "kubelet"}
 
 // Config is the configuration of `gantry up` and of an agent alone. Each field's flag is in flags.go.
 type Config struct {
@@ -63,6 +63,11 @@ type Config struct {
 
 	// ClusterCIDR is the pods' range, ServiceCIDR that of cluster IPs.
 	ClusterCIDR, ServiceCIDR string
+
+	// ClusterDNS is the address at which pods' names are resolved; "": the tenth of ServiceCIDR.
+	ClusterDNS string
+	// ClusterDomain is the zone of the cluster's names.
+	ClusterDomain string
 
 	// SchedulerConfig is a file with a KubeSchedulerConfiguration; "": the defaults.
 	SchedulerConfig string
@@ -120,6 +125,14 @@ func (c Config) Validate() error {
 	if len(faults) == 0 && netip.MustParsePrefix(c.ClusterCIDR).Overlaps(netip.MustParsePrefix(c.ServiceCIDR)) {
 		fault("--cluster-cidr %s and --service-cluster-ip-range %s overlap", c.ClusterCIDR, c.ServiceCIDR)
 	}
+	if c.ClusterDNS != "" {
+		if a, err := netip.ParseAddr(c.ClusterDNS); err != nil || !a.Is4() || !a.IsValid() || a.IsUnspecified() {
+			fault("--cluster-dns: %q is not an IPv4 address", c.ClusterDNS)
+		}
+	}
+	if wrong := validation.IsDNS1123Subdomain(c.ClusterDomain); len(wrong) > 0 {
+		fault("--cluster-domain: %q: %s", c.ClusterDomain, strings.Join(wrong, "; "))
+	}
 	if wrong := validation.IsDNS1123Subdomain(c.NodeName); len(wrong) > 0 {
 		fault("--node-name: %q: %s", c.NodeName, strings.Join(wrong, "; "))
 	}
@@ -140,14 +153,27 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
+// clusterDNS is the address of the cluster's name server: by convention the tenth of the range of Services.
+func (c Config) clusterDNS() netip.Addr {
+	if c.ClusterDNS != "" {
+		return netip.MustParseAddr(c.ClusterDNS)
+	}
+	a := netip.MustParsePrefix(c.ServiceCIDR).Addr()
+	for range 10 {
+		a = a.Next()
+	}
+	return a
+}
+
 func (c Config) runs(agent string) bool { return slices.Contains(c.Agents, agent) }
 
 func (c Config) isNode() bool {
 	return slices.ContainsFunc(nodeAgents, c.runs)
 }
 
-// keepsQuarantine reports whether this process records values in etcd that cannot be read, and writes Events about them.
-func (c Config) keepsQuarantine() bool { return c.runs("gateway") || c.runs("controllers") }
+// writesAnyKind reports whether this process writes objects of every kind. Then it serves custom kinds, records values in etcd that cannot be
+// read, and writes Events about them.
+func (c Config) writesAnyKind() bool { return c.runs("gateway") || c.runs("controllers") }
 
 func (c Config) embedsEtcd() bool { return c.Embedded && len(c.EtcdServers) == 0 }
 

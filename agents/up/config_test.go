@@ -13,6 +13,7 @@ func validConfig(t *testing.T) Config {
 	return Config{
 		Agents: Agents, Embedded: true, DataDir: t.TempDir(), BindAddress: "0.0.0.0", SecurePort: 6443, EtcdPort: 2379, KubeletPort: 10250,
 		EtcdRetention: time.Hour, NodeName: "n1", ClusterCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16",
+		ClusterDomain: "cluster.local",
 	}
 }
 
@@ -31,6 +32,8 @@ func TestFaultsNameTheirFlag(t *testing.T) {
 			[]string{`--data-dir: "data" is not an absolute path`, `--node-ip: "fe80::1" is not an IPv4 address`, "--secure-port: 70000 is not a port"}},
 		{"a range with host bits", func(c *Config) { c.ClusterCIDR = "10.244.0.1/16" }, []string{`--cluster-cidr: "10.244.0.1/16" is not an IPv4 network`}},
 		{"ranges that overlap", func(c *Config) { c.ServiceCIDR = "10.244.128.0/20" }, []string{"--cluster-cidr 10.244.0.0/16 and --service-cluster-ip-range 10.244.128.0/20 overlap"}},
+		{"a bad name server and zone", func(c *Config) { c.ClusterDNS, c.ClusterDomain = "fd00::a", "cluster..local" },
+			[]string{`--cluster-dns: "fd00::a" is not an IPv4 address`, `--cluster-domain: "cluster..local": `}},
 		{"a bad node name", func(c *Config) { c.NodeName = "No_de" }, []string{`--node-name: "No_de": `}},
 		{"an agent alone without etcd", func(c *Config) { c.Agents, c.Embedded = []string{"scheduler"}, false }, []string{"--etcd-servers: an agent that runs alone needs"}},
 	}
@@ -83,5 +86,15 @@ func TestBackgroundEndsAfterWork(t *testing.T) {
 	err := withBackground(t.Context(), func(context.Context) error { return broken }, func(ctx context.Context) error { <-ctx.Done(); return nil })
 	if !errors.Is(err, broken) {
 		t.Errorf("the background failed: %v", err)
+	}
+}
+
+func TestClusterDNSIsTheTenthAddress(t *testing.T) {
+	c := validConfig(t)
+	if got := c.clusterDNS().String(); got != "10.96.0.10" {
+		t.Errorf("got %s", got)
+	}
+	if c.ClusterDNS = "169.254.20.10"; c.clusterDNS().String() != "169.254.20.10" {
+		t.Errorf("got %s", c.clusterDNS())
 	}
 }

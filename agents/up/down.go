@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gantry/agents/dns"
 	"gantry/agents/internal/removetree"
 	"gantry/agents/kubelet"
 	"gantry/agents/network"
@@ -42,7 +43,7 @@ func Down(ctx context.Context, dataDir string, out io.Writer) error {
 		}
 	}
 	if node {
-		if err := errors.Join(proxy.Clean(), network.Clean()); err != nil {
+		if err := errors.Join(proxy.Clean(), dns.Clean(), network.Clean()); err != nil {
 			return fmt.Errorf("removing addresses: %w", err)
 		}
 		fmt.Fprintln(out, "removed links, routes and nftables")

@@ -37,7 +37,9 @@ func Flags(agents []string) []cli.Flag {
 		text("node-name", strings.ToLower(hostname), "`name` of this machine as a node"),
 		text("node-ip", "", "IPv4 `address` of this machine (default: that of the default route)"),
 		showFor(text("cluster-cidr", "10.244.0.0/16", "`range` of pod addresses"), "controllers", "network", "proxy"),
-		showFor(text("service-cluster-ip-range", "10.96.0.0/16", "`range` of Service addresses"), "gateway", "scheduler", "controllers"),
+		showFor(text("service-cluster-ip-range", "10.96.0.0/16", "`range` of Service addresses"), "gateway", "scheduler", "controllers", "dns", "kubelet"),
+		showFor(text("cluster-dns", "", "`address` at which pods' names are resolved (default: the tenth of --service-cluster-ip-range)"), "controllers", "dns", "kubelet"),
+		showFor(text("cluster-domain", "cluster.local", "`zone` of the names of Services and pods"), "gateway", "dns", "kubelet"),
 		showFor(schedulerConfig(agents), "scheduler"),
 		showFor(list("controllers", []string{"*"}, "the `controllers` to run, comma separated; * is all of them, -name not that one"), "controllers"),
 		showFor(text("bind-address", "0.0.0.0", "`address` the gateway listens on"), "gateway"),
@@ -119,6 +121,8 @@ func FromFlags(c *cli.Context, agents []string) Config {
 		Controllers:     c.StringSlice("controllers"),
 		ClusterCIDR:     c.String("cluster-cidr"),
 		ServiceCIDR:     c.String("service-cluster-ip-range"),
+		ClusterDNS:      c.String("cluster-dns"),
+		ClusterDomain:   c.String("cluster-domain"),
 		HealthzAddress:  c.String("healthz-bind-address"),
 	}
 }

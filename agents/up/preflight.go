@@ -40,6 +40,9 @@ type listener struct{ what, addr, fix string }
 // proxyHealthz is the address of the proxy's health check for load balancers; kube-proxy's port.
 const proxyHealthz = ":10256"
 
+// dnsMetrics is the address of the name server's metrics; CoreDNS' port.
+const dnsMetrics = ":9153"
+
 func (c Config) listeners() []listener {
 	const another = "end the process that listens there, or pass another "
 	var all []listener
@@ -54,6 +57,9 @@ func (c Config) listeners() []listener {
 	}
 	if c.runs("proxy") {
 		all = append(all, listener{"proxy's health endpoint", proxyHealthz, "end the process that listens there (another kube-proxy or gantry?)"})
+	}
+	if c.runs("dns") {
+		all = append(all, listener{"name server's metrics", dnsMetrics, "end the process that listens there (CoreDNS on the host, or another gantry?)"})
 	}
 	if c.HealthzAddress != "" {
 		all = append(all, listener{"health endpoint", c.HealthzAddress, another + "--healthz-bind-address"})
@@ -71,7 +77,7 @@ func checkPortFree(addr string) error {
 
 func checkRoot() error {
 	if os.Geteuid() != 0 {
-		return errors.New("a node's agents need root for containers' networks and nftables: run gantry as root, or without --agents network,proxy,kubelet")
+		return errors.New("a node's agents need root for containers' networks and nftables: run gantry as root, or without --agents network,proxy,dns,kubelet")
 	}
 	return nil
 }

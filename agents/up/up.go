@@ -15,7 +15,9 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/events"
 	"gantry/agents/internal/pki"
+	"gantry/agents/internal/webhookclient"
 	"gantry/registry"
+	"gantry/registry/customkinds"
 	"gantry/registry/embedded"
 	"gantry/registry/safely"
 	"gantry/registry/store"
@@ -76,15 +78,16 @@ func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, et
 	health := &daemon.Health{}
 	var recorder *events.Recorder // of values in etcd that cannot be read
 	shared := registry.New(registry.Config{
-		Store: etcd, Kinds: kinds.New(), Agent: "gantry", Log: c.Log,
-		ServiceCIDR: netip.MustParsePrefix(c.ServiceCIDR), Quarantine: c.keepsQuarantine(),
+		Store: etcd, Kinds: kinds.New(), Agent: "gantry", Log: c.Log, Webhooks: &webhookclient.Client{},
+		ServiceCIDR: netip.MustParsePrefix(c.ServiceCIDR), Quarantine: c.writesAnyKind(),
 		OnBad: func(k *schema.Kind, namespace, name string, err error) {
 			recordUnreadable(recorder, k, namespace, name, err)
 		},
 	})
 	recorder = events.New(shared, "registry", c.NodeName, c.Log)
 	health.Ready("etcd", shared.Ready)
-	a := assembly{Config: c, keys: keys, nodeIP: nodeIP, registry: shared, store: etcd, health: health}
+	custom := customkinds.New(shared, c.Log)
+	a := assembly{Config: c, keys: keys, nodeIP: nodeIP, registry: shared, store: etcd, health: health, customKinds: custom.Loaded()}
 	return withBackground(ctx, shared.Run, a.withNodeRegistry(func(ctx context.Context) error {
 		g, ctx := safely.WithContext(ctx)
 		for _, name := range c.Agents {
@@ -97,7 +100,9 @@ func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, et
 				return nil
 			})
 		}
-		if c.keepsQuarantine() {
+		if c.writesAnyKind() {
+			health.Ready("custom-kinds", custom.Ready)
+			g.Go(func() error { return safely.Keep(ctx, c.Log, "following the definitions of custom kinds", custom.Run) })
 			g.Go(func() error { return safely.Keep(ctx, c.Log, "writing events", recorder.Run) })
 			g.Go(func() error { return c.recordNotices(ctx, recorder) })
 		}

@@ -32,6 +32,7 @@ type bench struct {
 	node *node // nil until a row starts pods
 
 	seeded *seededPods
+	bound  *boundUser // nil until a row needs it
 	notes  map[string]string
 }
 
@@ -75,7 +76,7 @@ func (b *bench) close() error {
 const controlPlane = "gateway,controllers"
 
 // startPlane starts agents and an embedded etcd on a data directory, new or not.
-func (b *bench) startPlane(dir, agents string) (*child, string, error) {
+func (b *bench) startPlane(dir, agents string, flags ...string) (*child, string, error) {
 	secure, err := freePort()
 	if err != nil {
 		return nil, "", err
@@ -84,8 +85,9 @@ func (b *bench) startPlane(dir, agents string) (*child, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	c, err := startChild(5*time.Minute, "gantry ready", b.gantry, "up", "--agents", agents, "--data-dir", dir,
-		"--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(secure), "--etcd-port", strconv.Itoa(etcd), "--node-name", "bench")
+	flags = append([]string{"up", "--agents", agents, "--data-dir", dir,
+		"--bind-address", "127.0.0.1", "--secure-port", strconv.Itoa(secure), "--etcd-port", strconv.Itoa(etcd), "--node-name", "bench"}, flags...)
+	c, err := startChild(5*time.Minute, "gantry ready", b.gantry, flags...)
 	if err != nil {
 		return nil, "", err
 	}

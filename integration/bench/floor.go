@@ -73,6 +73,9 @@ func serveFloor(dir string) error {
 	if err != nil {
 		return err
 	}
+	if err := serveUDP(flag.Arg(0), f.bytes); err != nil {
+		return err
+	}
 	fmt.Println("floor ready")
 	s := &http.Server{
 		Handler: mux, ErrorLog: log.New(io.Discard, "", 0),
@@ -101,7 +104,7 @@ type etcdLoad struct {
 	Elapsed, CPU, P50, P99 time.Duration
 }
 
-// load runs transactions in process: op=put or get, clients, ms.
+// load runs transactions in process: op=put or get, clients, ms; n: so many, however long they take.
 func (f *floor) load(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	clients, _ := strconv.Atoi(q.Get("clients"))
@@ -110,7 +113,13 @@ func (f *floor) load(w http.ResponseWriter, r *http.Request) {
 	if q.Get("op") == "get" {
 		op = func(int) error { return rawGet(f.etcd) }
 	}
-	m, err := drive(&child{}, clients, time.Duration(ms)*time.Millisecond, op)
+	var m measurement
+	var err error
+	if n, _ := strconv.Atoi(q.Get("n")); n > 0 {
+		m, err = inTurn(&child{}, n, clients, op)
+	} else {
+		m, err = drive(&child{}, clients, time.Duration(ms)*time.Millisecond, op)
+	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -59,26 +59,34 @@ func main() {
 	}
 }
 
-// pick is the rows named; where none is, all that need no node.
+// pick is the rows named, by a pattern or the word before a hyphen; where none is, all that need not be named.
 func pick(names []string) ([]*row, error) {
 	var out []*row
 	for _, r := range rows {
-		if len(names) == 0 && !r.node {
+		if len(names) == 0 && !r.node && !r.named {
 			out = append(out, r)
 		}
 	}
 	for _, name := range names {
-		found := false
-		for _, r := range rows {
-			if ok, _ := filepath.Match(name, r.name); ok {
-				out, found = append(out, r), true
-			}
+		named := rowsNamed(name)
+		if len(named) == 0 {
+			named = rowsNamed(name + "-*")
 		}
-		if !found {
+		if len(named) == 0 {
 			return nil, fmt.Errorf("no row is named %q (bench -h lists them)", name)
 		}
+		out = append(out, named...)
 	}
 	return out, nil
+}
+
+func rowsNamed(pattern string) (out []*row) {
+	for _, r := range rows {
+		if ok, _ := filepath.Match(pattern, r.name); ok {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 func run(o options, names []string) (err error) {

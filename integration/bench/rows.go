@@ -27,6 +27,8 @@ type row struct {
 	repeat int
 	// node: it starts pods, by a cluster in a network namespace of its own.
 	node bool
+	// named: it runs only when it is named.
+	named bool
 	// once: not in every round, and last, because it starts control planes of its own.
 	once  bool
 	floor func(*bench) (measurement, error)
@@ -36,7 +38,7 @@ type row struct {
 const us, ms = time.Microsecond, time.Millisecond
 
 // rows is the table, in its order. Goals are CPU time of the whole control plane for one operation.
-var rows = []*row{
+var rows = append([]*row{
 	{name: "etcd-put", doc: "raw compare-and-put of 3 KiB, in process", run: (*bench).etcdPut},
 	{name: "etcd-put-grpc", doc: "the same over gRPC with TLS", run: (*bench).etcdPutGRPC},
 	{name: "etcd-get", doc: "raw linearizable get, in process", run: (*bench).etcdGet},
@@ -44,6 +46,7 @@ var rows = []*row{
 	{name: "echo-h1", doc: "HTTPS echo of a pod's bytes, HTTP/1.1", run: echoH1},
 	{name: "echo-h2", doc: "HTTPS echo of a pod's bytes, HTTP/2", run: echoPod},
 	{name: "create", doc: "create a pod of 1.9 KB", goal: 500 * us, floor: floorCreate, run: createPods},
+	{name: "create-role", doc: "the same as a user with a role, at 10,000 bindings", within: 1.03, repeat: 4, floor: createPodsAsAdmin, run: createPodsByRole},
 	{name: "delete", doc: "delete it", run: deletePods},
 	{name: "get", doc: "GET of one pod, consistent", goal: 160 * us, floor: echoPod, run: getPod("")},
 	{name: "get-cached", doc: "GET of one pod, resourceVersion=0", goal: 160 * us, floor: echoPod, run: getPod("?resourceVersion=0")},
@@ -65,11 +68,12 @@ var rows = []*row{
 		repeat: 6, by: func(m measurement) time.Duration { return m.p50 }, floor: rawPods(1, 1), run: runPods(1, 1)},
 	{name: "pod-burst", doc: "the same, 30 at once", node: true, within: 1.1,
 		by: measurement.perPlace, floor: rawPods(burst, rawParallel), run: runPods(burst, burst)},
+	{name: "dns", doc: "address of a Service, by a UDP query to the node's name server", node: true, within: 1.5, floor: floorNames, run: resolveNames},
 	{name: "memory", doc: "resident bytes of one cached pod", run: memory},
 	{name: "start-5000", doc: "start with 5,000 pods, until a list is answered", once: true, run: start(5000, controlPlane)},
 	{name: "start-gateway", doc: "the same, the gateway without controllers", once: true, run: start(5000, "gateway")},
 	{name: "start-50000", doc: "start with 50,000 pods", once: true, run: start(50000, controlPlane)},
-}
+}, flows...)
 
 // The raw floors.
 
@@ -79,8 +83,22 @@ func (b *bench) etcdInProcess(op string) (measurement, error) {
 	if err != nil {
 		return measurement{}, err
 	}
+	return loadIn(res.body)
+}
+
+// rawWrites makes so many compare-and-puts of 3 KiB in process.
+func (b *bench) rawWrites(n int) (measurement, error) {
+	res, err := b.floorPool[0].want(200, &request{method: "GET", keep: true, path: fmt.Sprintf("/etcd?op=put&clients=64&n=%d", n)})
+	if err != nil {
+		return measurement{}, err
+	}
+	return loadIn(res.body)
+}
+
+// loadIn is the measurement that a floor has answered.
+func loadIn(body []byte) (measurement, error) {
 	var l etcdLoad
-	if err := json.Unmarshal(res.body, &l); err != nil {
+	if err := json.Unmarshal(body, &l); err != nil {
 		return measurement{}, err
 	}
 	return measurement{ops: l.Ops, elapsed: l.Elapsed, cpu: l.CPU, p50: l.P50, p99: l.P99}, nil
@@ -219,12 +237,14 @@ func floorPage(b *bench) (measurement, error)     { return b.floorOf(500, 1) }
 var made atomic.Int64
 
 // createPods creates pods in the namespace default; deletePods, the next row, deletes them.
-func createPods(b *bench) (measurement, error) {
+func createPods(b *bench) (measurement, error) { return b.createPods(b.pool) }
+
+func (b *bench) createPods(pool []*h2) (measurement, error) {
 	var size atomic.Int64
 	return drive(b.plane, b.clients, b.length, func(i int) error {
 		n := made.Add(1)
 		body := podBody(fmt.Sprintf("made-%d", n), map[string]string{"app": "made", "tier": "plain"})
-		res, err := b.pool[i%len(b.pool)].want(201, &request{method: "POST", path: "/api/v1/namespaces/default/pods", contentType: "application/json", body: body})
+		res, err := pool[i%len(pool)].want(201, &request{method: "POST", path: podsPath, contentType: "application/json", body: body})
 		size.Store(int64(res.size))
 		return err
 	})

@@ -28,7 +28,9 @@ type objects map[string]schema.Object
 
 func (o objects) Serves(group, plural string) bool { return true }
 
-func (o objects) Has(plural, namespace string) bool {
+func (o objects) KindOf(string, string) *schema.Kind { return nil }
+
+func (o objects) Has(group, plural, namespace string) bool {
 	list, _ := o.List(context.Background(), "", plural, namespace)
 	return len(list) > 0
 }
@@ -354,7 +356,7 @@ func TestRulesThatConcernNoWrite(t *testing.T) {
 		{admit.Delete, core.Namespace, "", true},
 		{admit.Connect, core.Pod, "exec", false},
 	} {
-		if got := rules.Want(c.op, c.kind, c.subresource, func(string) bool { return false }); got != c.want {
+		if got := rules.Want(c.op, c.kind, c.subresource, "default", func(string, string, string) bool { return false }); got != c.want {
 			t.Errorf("%s %s/%s: %t, want %t", c.op, c.kind.Plural, c.subresource, got, c.want)
 		}
 	}

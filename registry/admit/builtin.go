@@ -22,6 +22,10 @@ func BuiltIn() Rules {
 			Wants: resource("nodes", Create), Mutate: taintNode,
 		},
 		{
+			Name: "PodSecurity", Doc: "pods keep to the security standards that their namespace's labels enforce",
+			Wants: wantsPodSecurity, Validate: checkPodSecurity,
+		},
+		{
 			Name: "Priority", Doc: "a pod's priority comes from its class; one class at most is the default",
 			Wants: wantsPriority, Mutate: setPriority, Validate: checkPriorityClass,
 		},

@@ -24,7 +24,7 @@
 // and does not panic whatever the objects hold. It may be called several times for one write, as a write starts again after a conflict.
 // Wants spares a write all cost of the rules that do not concern it, Within that of rules for namespaces that have some object.
 //
-// A rule refuses with Denied (403), Missing (404), Invalid (422), TooMany (429) or Misconfigured (500); any other error says that it could not decide.
+// A rule refuses with Denied (403), Missing (404), Invalid (422), TooMany (429), Misconfigured (500) or Rejected (the Status it holds); any other error says that it could not decide.
 // Request.Warn and Request.Annotate add warnings for the client and annotations for the audit.
 //
 // # Companions

@@ -44,3 +44,8 @@ func (m *Missing) Error() string { return fmt.Sprintf("%s %q not found", m.Resou
 type Invalid struct{ Errs field.ErrorList }
 
 func (i *Invalid) Error() string { return i.Errs.ToAggregate().Error() }
+
+// Rejected is a refusal whose answer is complete: a webhook's or a policy's.
+type Rejected struct{ Status metav1.Status }
+
+func (r *Rejected) Error() string { return r.Status.Message }

@@ -10,8 +10,10 @@ import (
 type Reader interface {
 	// Serves tells whether a kind is served.
 	Serves(group, plural string) bool
-	// Has tells whether a namespace has an object of a resource of the core group, as far as is known; it costs next to nothing where it has none.
-	Has(plural, namespace string) bool
+	// KindOf is a kind by the apiVersion and kind of one of its versions; nil where it is not served.
+	KindOf(apiVersion, kind string) *schema.Kind
+	// Has tells whether a namespace, or the cluster (""), has an object of a resource, as far as is known; it costs next to nothing where it has none.
+	Has(group, plural, namespace string) bool
 	// Find returns an object; its state may be old. Where it does not exist, or its kind is not served, Object is nil.
 	Find(ctx context.Context, group, plural, namespace, name string) (Found, error)
 	// Latest is Find with the store's state.

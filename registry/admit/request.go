@@ -53,6 +53,11 @@ type Request struct {
 	Warnings    []string
 	Annotations map[string]string
 
+	// Repeated tells that the first phase runs a second time, as MutateAgain has asked.
+	Repeated bool
+	again    bool
+	memory   map[*Rule]any
+
 	running    ruleCall    // the rule that is being called
 	companions []Companion // what the rules have added
 	first      [1]Companion
@@ -64,6 +69,20 @@ func (q *Request) Warn(text string) {
 		q.Warnings = append(q.Warnings, text)
 	}
 }
+
+// MutateAgain asks for another run of the first phase after this one, since the object has become another for rules that have run.
+func (q *Request) MutateAgain() { q.again = true }
+
+// Remember keeps what the running rule wants to know in the second run of the first phase; Remembered returns it.
+func (q *Request) Remember(v any) {
+	if q.memory == nil {
+		q.memory = map[*Rule]any{}
+	}
+	q.memory[q.running.rule] = v
+}
+
+// Remembered is what the running rule had remembered, nil before it has.
+func (q *Request) Remembered() any { return q.memory[q.running.rule] }
 
 // Annotate adds an annotation for the audit; key begins with the rule's domain: "pod-security.kubernetes.io/enforce-policy". The last
 // value of a key counts.

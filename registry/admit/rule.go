@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+
 	"gantry/schema"
 )
 
@@ -13,6 +15,8 @@ type Rule struct {
 	Doc  string // one line
 	// Within is a resource of the core group: the rule concerns only namespaces that have an object of it, and costs the others nothing. "": all.
 	Within string
+	// Uses is a resource without namespaces: the rule concerns only clusters that have an object of it, and costs the others nothing. Empty: all.
+	Uses kschema.GroupResource
 	// Wants tells whether the rule concerns an operation on a kind or a subresource of it; nil: it concerns all.
 	Wants func(o Operation, k *schema.Kind, subresource string) bool
 	// Mutate may change the object, Validate may not.
@@ -26,19 +30,32 @@ type Func func(ctx context.Context, read Reader, q *Request) error
 // Rules are rules in the order they run in.
 type Rules []Rule
 
-// Want tells whether any rule concerns an operation on a kind or a subresource of it; has tells whether the namespace has an object of a
-// resource of the core group.
-func (rs Rules) Want(o Operation, k *schema.Kind, subresource string, has func(plural string) bool) bool {
+// Before is the rules with others before the one of a name, or at the end where there is none of it.
+func (rs Rules) Before(name string, others ...Rule) Rules {
+	i := slices.IndexFunc(rs, func(r Rule) bool { return r.Name == name })
+	if i < 0 {
+		i = len(rs)
+	}
+	return slices.Insert(slices.Clone(rs), i, others...)
+}
+
+// Want tells whether any rule concerns an operation on a kind or a subresource of it in a namespace; has is Reader's Has.
+func (rs Rules) Want(o Operation, k *schema.Kind, subresource, namespace string, has func(group, plural, namespace string) bool) bool {
 	for i := range rs {
-		if rs[i].wants(o, k, subresource) && (rs[i].Within == "" || has(rs[i].Within)) {
+		if rs[i].wants(o, k, subresource) && rs[i].concerns(namespace, has) {
 			return true
 		}
 	}
 	return false
 }
 
-// Mutate runs the first phase.
+// Mutate runs the first phase; once more where a rule has asked for it.
 func (rs Rules) Mutate(ctx context.Context, read Reader, q *Request) error {
+	q.again, q.Repeated = false, false
+	if err := rs.run(ctx, read, q, mutating); err != nil || !q.again {
+		return err
+	}
+	q.Repeated = true
 	return rs.run(ctx, read, q, mutating)
 }
 
@@ -50,7 +67,7 @@ func (rs Rules) Validate(ctx context.Context, read Reader, q *Request) error {
 func (rs Rules) run(ctx context.Context, read Reader, q *Request, p phase) error {
 	for i := range rs {
 		c := ruleCall{&rs[i], p}
-		if c.function() == nil || !rs[i].wants(q.Operation, q.Kind, q.Subresource) || rs[i].Within != "" && !read.Has(rs[i].Within, q.Namespace) {
+		if c.function() == nil || !rs[i].wants(q.Operation, q.Kind, q.Subresource) || !rs[i].concerns(q.Namespace, read.Has) {
 			continue
 		}
 		if err := c.run(ctx, read, q); err != nil {
@@ -62,6 +79,11 @@ func (rs Rules) run(ctx context.Context, read Reader, q *Request, p phase) error
 
 func (r *Rule) wants(o Operation, k *schema.Kind, subresource string) bool {
 	return r.Wants == nil || r.Wants(o, k, subresource)
+}
+
+// concerns tells whether there is what Within and Uses ask for.
+func (r *Rule) concerns(namespace string, has func(group, plural, namespace string) bool) bool {
+	return (r.Within == "" || has("", r.Within, namespace)) && (r.Uses.Resource == "" || has(r.Uses.Group, r.Uses.Resource, ""))
 }
 
 // resource is the Wants of a rule on a resource of the core group itself.

@@ -83,6 +83,39 @@ func TestFollowAllStartsWhenAllHaveStarted(t *testing.T) {
 	})
 }
 
+// TestFollowAppliedWaitsForEveryFollower checks that FollowApplied calls applied only when each kind's function was called for all that there was.
+func TestFollowAppliedWaitsForEveryFollower(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New(), Log: slog.New(slog.DiscardHandler)})
+		ended := make(chan error, 2)
+		go func() { ended <- r.Run(ctx) }()
+		for _, name := range []string{"default", "other"} {
+			registrytest.Must(t)(r.Create(ctx, core.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, registry.WriteOptions{}))
+		}
+		goOn, applied, calls := make(chan struct{}), false, 0
+		go func() {
+			ended <- r.FollowApplied(ctx, map[*schema.Kind]func(registry.Change){
+				core.Namespace: func(registry.Change) { <-goOn; calls++ },
+				core.ConfigMap: func(registry.Change) {},
+			}, func() { applied = true })
+		}()
+		goOn <- struct{}{}
+		synctest.Wait()
+		if applied || calls != 1 {
+			t.Errorf("applied after the first of two objects (%d calls)", calls)
+		}
+		goOn <- struct{}{}
+		synctest.Wait()
+		if !applied {
+			t.Error("not applied after the last object")
+		}
+		cancel()
+		<-ended
+		<-ended
+	})
+}
+
 func TestFollowAllOfNothingStarts(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := registry.New(registry.Config{Store: store.NewFake(), Kinds: kinds.New()})

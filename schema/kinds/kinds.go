@@ -4,6 +4,7 @@ package kinds
 import (
 	"gantry/schema"
 	"gantry/schema/admissionregistration"
+	"gantry/schema/apiextensions"
 	"gantry/schema/apiregistration"
 	"gantry/schema/apps"
 	"gantry/schema/autoscaling"
@@ -75,6 +76,7 @@ func BuiltIn() *schema.Set {
 		admissionregistration.ValidatingAdmissionPolicy,
 		admissionregistration.ValidatingAdmissionPolicyBinding,
 		admissionregistration.ValidatingWebhookConfiguration,
+		apiextensions.CustomResourceDefinition,
 		scheduling.PriorityClass,
 		coordination.Lease,
 		node.RuntimeClass,

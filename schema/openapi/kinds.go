@@ -26,8 +26,10 @@ func kindsOf(resources []Resource, versions []string) map[reflect.Type][]any {
 	}
 	for _, r := range resources {
 		gvk := r.Version.GVK()
-		add(deref(r.Version.Type()), gvk)
-		if r.Version.NewList != nil {
+		if !r.Version.IsUnstructured() {
+			add(deref(r.Version.Type()), gvk)
+		}
+		if r.Version.NewList != nil && !r.Version.IsUnstructured() {
 			gvk.Kind += "List"
 			add(deref(reflect.TypeOf(r.Version.NewList())), gvk)
 		}

@@ -29,7 +29,8 @@ var marked = []string{
 	"k8s.io/api/scheduling/v1", "k8s.io/api/node/v1", "k8s.io/api/resource/v1",
 	"k8s.io/api/admissionregistration/v1", "k8s.io/api/flowcontrol/v1",
 	"k8s.io/apimachinery/pkg/apis/meta/v1",
-	"k8s.io/kube-aggregator/pkg/apis/apiregistration/v1", "k8s.io/metrics/pkg/apis/metrics/v1beta1",
+	"k8s.io/kube-aggregator/pkg/apis/apiregistration/v1", "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1",
+	"k8s.io/metrics/pkg/apis/metrics/v1beta1",
 	"k8s.io/apimachinery/pkg/runtime", "k8s.io/apimachinery/pkg/api/resource", "k8s.io/apimachinery/pkg/util/intstr", "k8s.io/apimachinery/pkg/version",
 }
 

@@ -42,7 +42,7 @@ const (
 // object is a JSON object.
 type object = map[string]any
 
-// Resource is what is described: a kind in one of its versions, which has a Go type, and what can be asked of it.
+// Resource is what is described: a kind in one of its versions, and what can be asked of it.
 type Resource struct {
 	Kind         *schema.Kind
 	Version      *schema.Version
@@ -101,7 +101,7 @@ func V2Protobuf(resources []Resource) ([]byte, error) {
 func V3(resources []Resource, path string) (document []byte, found bool) {
 	var own []Resource
 	for _, r := range resources {
-		if groupPath(r.Version) == path {
+		if GroupPath(r.Version) == path {
 			own = append(own, r)
 		}
 	}
@@ -140,22 +140,25 @@ func V3Paths(resources []Resource) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// V3Index names the V3 documents, each with a hash of its content: clients cache a document for as long as its
-// address stays. document returns one by its path.
-func V3Index(paths []string, document func(path string) ([]byte, error)) ([]byte, error) {
+// V3Index names the V3 documents, each with the Hash of its content: clients cache a document for as long as its
+// address stays. hash returns that of a document by its path.
+func V3Index(paths []string, hash func(path string) (string, error)) ([]byte, error) {
 	all := object{}
 	for _, path := range paths {
-		d, err := document(path)
+		h, err := hash(path)
 		if err != nil {
 			return nil, fmt.Errorf("describing %s: %w", path, err)
 		}
-		all[path] = object{"serverRelativeURL": fmt.Sprintf("/openapi/v3/%s?hash=%X", path, sha512.Sum512(d))}
+		all[path] = object{"serverRelativeURL": fmt.Sprintf("/openapi/v3/%s?hash=%s", path, h)}
 	}
 	return encode(object{"paths": all})
 }
 
-// groupPath is "api/v1" or "apis/<group>/<version>".
-func groupPath(v *schema.Version) string {
+// Hash is that of a document's content.
+func Hash(document []byte) string { return fmt.Sprintf("%X", sha512.Sum512(document)) }
+
+// GroupPath is "api/v1" or "apis/<group>/<version>".
+func GroupPath(v *schema.Version) string {
 	if v.Group == "" {
 		return "api/" + v.Version
 	}

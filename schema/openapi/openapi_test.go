@@ -16,6 +16,7 @@ import (
 
 	"gantry/schema"
 	"gantry/schema/kinds"
+	"gantry/schema/kinds/kindstest"
 )
 
 const (
@@ -100,9 +101,9 @@ func TestV2Protobuf(t *testing.T) {
 }
 
 func TestV3(t *testing.T) {
-	index, err := V3Index(V3Paths(builtIn()), func(path string) ([]byte, error) {
+	index, err := V3Index(V3Paths(builtIn()), func(path string) (string, error) {
 		d, _ := V3(builtIn(), path)
-		return d, nil
+		return Hash(d), nil
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -161,9 +162,12 @@ func TestDocumentsAreWhole(t *testing.T) {
 		}
 		ids := map[string]bool{}
 		walk(doc, func(key string, value any) {
-			text, _ := value.(string)
+			text, isText := value.(string)
 			switch key {
 			case "$ref":
+				if !isText {
+					return // a field of that name, as the schemas of custom kinds have
+				}
 				at := any(doc)
 				for step := range strings.SplitSeq(strings.TrimPrefix(text, "#/"), "/") {
 					at = at.(map[string]any)[step]
@@ -241,5 +245,80 @@ func BenchmarkV2(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(len(text)), "bytes")
+	}
+}
+
+// Where the schema of a custom kind may hold values of several types, documents say nothing about them: clients would refuse some.
+func TestSchemasOfCustomKinds(t *testing.T) {
+	text, found := V3(builtIn(), "apis/apiextensions.k8s.io/v1")
+	var doc spec3.OpenAPI
+	if !found || json.Unmarshal(text, &doc) != nil {
+		t.Fatal("no document")
+	}
+	for _, name := range []string{"JSON", "JSONSchemaPropsOrArray", "JSONSchemaPropsOrBool", "JSONSchemaPropsOrStringArray"} {
+		s := doc.Components.Schemas["io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."+name]
+		if s == nil || s.Description == "" || s.Type != nil || s.Properties != nil {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
+func TestCustom(t *testing.T) {
+	k := kindstest.Widget()
+	k.List = "Widgets"
+	k.Structure = []byte(`{"type":"object","description":"a widget","properties":{
+		"spec":{"type":"object","required":["a"],"properties":{"a":{"type":"string","nullable":true},"b":{"type":"integer","maximum":5,"anyOf":[{"minimum":1}]},
+			"any":{"type":"object","x-kubernetes-preserve-unknown-fields":true},"pod":{"type":"object","x-kubernetes-embedded-resource":true,"x-kubernetes-preserve-unknown-fields":true}}}}}`)
+	all := []Resource{{Kind: k, Version: k.Stored(), Verbs: k.AllVerbs(), Subresources: k.Subresources}}
+	text, found := V3(all, "apis/example.com/v1")
+	if !found {
+		t.Fatal("no document")
+	}
+	var v3 spec3.OpenAPI
+	if err := json.Unmarshal(text, &v3); err != nil {
+		t.Fatal(err)
+	}
+	widget := v3.Components.Schemas["com.example.v1.Widget"]
+	spec := widget.Properties["spec"]
+	embedded := spec.Properties["pod"]
+	switch {
+	case widget.Description != "a widget", widget.Properties["kind"].Description == "", len(widget.Extensions["x-kubernetes-selectable-fields"].([]any)) != 1:
+		t.Errorf("the model: %+v", widget)
+	case *spec.Properties["b"].Maximum != 5, len(spec.Properties["b"].AnyOf) != 1, !spec.Properties["a"].Nullable:
+		t.Errorf("its spec: %+v", spec)
+	case len(widget.Properties["metadata"].AllOf) != 1, widget.Properties["metadata"].Description == "":
+		t.Errorf("its metadata: %+v", widget.Properties["metadata"])
+	case len(embedded.Properties) != 3, len(embedded.Required) != 2:
+		t.Errorf("an embedded object: %+v", embedded)
+	}
+	if got := v3.Components.Schemas["com.example.v1.Widgets"].Properties["items"].Items.Schema.Ref.String(); got != "#/components/schemas/com.example.v1.Widget" {
+		t.Errorf("items of a list are %q", got)
+	}
+	one := v3.Paths.Paths["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"]
+	if one.Get == nil || one.Patch.RequestBody.Content["application/strategic-merge-patch+json"] != nil || one.Get.OperationId != "readExampleComV1NamespacedWidget" {
+		t.Errorf("one widget: %+v", one)
+	}
+	if v3.Paths.Paths["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}/scale"] == nil || v3.Paths.Paths["/apis/example.com/v1/watch/widgets"] != nil {
+		t.Error("the paths are not those of a custom kind")
+	}
+	text, err := V2(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v2 struct {
+		Definitions map[string]struct {
+			Properties map[string]struct{ Properties map[string]map[string]any }
+		}
+	}
+	if err := json.Unmarshal(text, &v2); err != nil {
+		t.Fatal(err)
+	}
+	properties := v2.Definitions["com.example.v1.Widget"].Properties["spec"].Properties
+	if properties["a"]["type"] != nil || properties["any"]["type"] != nil || properties["b"]["anyOf"] != nil || properties["b"]["type"] != "integer" {
+		t.Errorf("version 2: %v", properties)
+	}
+	k.Structure = nil
+	if text, _ = V3(all, "apis/example.com/v1"); json.Unmarshal(text, &v3) != nil || len(v3.Components.Schemas["com.example.v1.Widget"].Properties) != 0 {
+		t.Error("a kind without a schema has properties")
 	}
 }

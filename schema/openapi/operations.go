@@ -20,15 +20,15 @@ type operation struct {
 	text   string
 	tag    string
 	gvk    kschema.GroupVersionKind // of the kind the path is about
-	item   reflect.Type             // its Go type, nil where it is no object with a Go type of ours
+	item   model                    // of its objects; the zero value where it is no object
 
-	body     reflect.Type // nil: none
-	optional bool         // the body may be left out
+	body     model // the zero value: none
+	optional bool  // the body may be left out
 	consumes []string
 	produces []string
-	returns  reflect.Type // nil: a text
-	created  bool         // may answer 201
-	accepted bool         // may answer 202
+	returns  model // the zero value: a text
+	created  bool  // may answer 201
+	accepted bool  // may answer 202
 
 	parameters []parameter
 }
@@ -39,12 +39,15 @@ var (
 	objectBodies = []string{"application/json", "application/yaml", "application/vnd.kubernetes.protobuf"}
 	listBodies   = append(objectBodies[:3:3], "application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch")
 	patchBodies  = []string{"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml"}
+
+	customBodies  = objectBodies[:2:2]
+	customPatches = []string{"application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"}
 )
 
 // operationsOf are the operations of a resource by path.
 func operationsOf(r Resource) map[string][]operation {
 	k := r.Kind
-	base := "/" + groupPath(r.Version)
+	base := "/" + GroupPath(r.Version)
 	collection := base + "/" + k.Plural
 	c := caller{v: r.Version, verbs: r.Verbs, plural: k.Plural, word: r.Version.Kind, deleted: k.ReturnsDeleted && k.Plural != "namespaces"}
 	if k.Namespaced {
@@ -59,7 +62,7 @@ func operationsOf(r Resource) map[string][]operation {
 		everywhere.word, everywhere.in = r.Version.Kind, nil
 		all[base+"/"+k.Plural] = []operation{everywhere.list("ForAllNamespaces")}
 	}
-	if slices.Contains(r.Verbs, "watch") {
+	if slices.Contains(r.Verbs, "watch") && !r.Version.IsUnstructured() { // Kubernetes has no such paths of custom kinds
 		c.watches(all, base)
 	}
 	for _, s := range r.Subresources {
@@ -126,13 +129,21 @@ func (c caller) id(verb, word, suffix string) string {
 }
 
 func (c caller) operation(method, action, id, text string) operation {
-	item := deref(c.v.Type())
+	item := modelOf(c.v)
 	return operation{
 		method: method, action: action, id: id, text: text,
 		tag: groupWord(c.v.Group) + "_" + c.v.Version, gvk: c.v.GVK(), item: item,
-		consumes: anyBody, produces: objectBodies, returns: item,
+		consumes: anyBody, produces: c.objectBodies(), returns: item,
 		parameters: append([]parameter{prettyParameter}, c.in...),
 	}
+}
+
+// objectBodies are what objects are written in.
+func (c caller) objectBodies() []string {
+	if c.v.IsUnstructured() {
+		return customBodies
+	}
+	return objectBodies
 }
 
 // object is an operation on one object.
@@ -153,9 +164,12 @@ func (c caller) list(suffix string) operation {
 	}
 	o := c.operation("get", "list", c.id("list", c.word, suffix), text)
 	if c.v.NewList != nil {
-		o.returns = deref(reflect.TypeOf(c.v.NewList()))
+		o.returns = listModelOf(c.v, c.plural)
 	}
 	o.produces = listBodies
+	if c.v.IsUnstructured() {
+		o.produces = customBodies
+	}
 	o.parameters = append(o.parameters, listParameters()...)
 	return o
 }
@@ -176,26 +190,29 @@ func (c caller) put() operation {
 
 func (c caller) patch() operation {
 	o := c.object("patch", "patch", "partially update the specified "+c.v.Kind)
-	o.body, o.consumes, o.created = reflect.TypeFor[metav1.Patch](), patchBodies, true
+	o.body, o.consumes, o.created = typeModel[metav1.Patch](), patchBodies, true
+	if c.v.IsUnstructured() {
+		o.consumes = customPatches
+	}
 	o.parameters = append(o.parameters, patchParameters()...)
 	return o
 }
 
 func (c caller) delete() operation {
 	o := c.object("delete", "delete", "delete "+article(c.v.Kind))
-	o.body, o.optional, o.accepted = reflect.TypeFor[metav1.DeleteOptions](), true, true
+	o.body, o.optional, o.accepted = typeModel[metav1.DeleteOptions](), true, true
 	o.parameters = append(o.parameters, deleteParameters()...)
 	if !c.deleted {
-		o.returns = reflect.TypeFor[metav1.Status]()
+		o.returns = typeModel[metav1.Status]()
 	}
 	return o
 }
 
 func (c caller) deleteCollection() operation {
 	o := c.operation("delete", "deletecollection", c.id("delete Collection", c.word, ""), "delete collection of "+c.v.Kind)
-	o.body, o.optional = reflect.TypeFor[metav1.DeleteOptions](), true
+	o.body, o.optional = typeModel[metav1.DeleteOptions](), true
 	o.parameters = append(o.parameters, collectionParameters()...)
-	o.returns = reflect.TypeFor[metav1.Status]()
+	o.returns = typeModel[metav1.Status]()
 	return o
 }
 
@@ -247,7 +264,7 @@ func (o *operation) naming() {
 
 // connect makes o a stream or a text, asked for by query.
 func (c caller) connect(o *operation, s schema.Subresource, query reflect.Type) {
-	o.body, o.returns, o.created, o.accepted = nil, nil, false, false
+	o.body, o.returns, o.created, o.accepted = model{}, model{}, false, false
 	o.parameters = append([]parameter{nameParameter("")}, c.in...)
 	o.parameters = append(o.parameters, queryParameters(query)...)
 	if s.Body == nil {
@@ -258,7 +275,7 @@ func (c caller) connect(o *operation, s schema.Subresource, query reflect.Type) 
 	o.consumes, o.produces, o.action = anyBody, anyBody, "connect"
 	o.id = c.id("connect "+title(o.method), c.word, title(s.Name))
 	o.text = "connect " + strings.ToUpper(o.method) + " requests to " + s.Name + " of " + c.v.Kind
-	o.gvk, o.item = s.Body.GVK(), nil
+	o.gvk, o.item = s.Body.GVK(), model{}
 }
 
 // bodyOf gives o the type of the subresource's kind where that is not the parent's.
@@ -266,12 +283,12 @@ func bodyOf(o *operation, s schema.Subresource) {
 	if s.Body == nil {
 		return
 	}
-	t := deref(s.Body.Type())
+	m := modelOf(s.Body)
 	o.gvk = s.Body.GVK()
 	if o.body == o.item {
-		o.body = t
+		o.body = m
 	}
-	o.item, o.returns = t, t
+	o.item, o.returns = m, m
 }
 
 // article is a kind with its article, which plurals do not have.

@@ -1,7 +1,6 @@
 package openapi
 
 import (
-	"reflect"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,26 +22,26 @@ func documentOf(path string) string {
 // pagesOf are the paths that are not of resources but tell about them, the server and its keys.
 func pagesOf(resources []Resource) map[string][]operation {
 	all := map[string][]operation{
-		"/version/": {page("getCodeVersion", "version", "get the version information for this server", objectBodies[:1], reflect.TypeFor[version.Info]())},
+		"/version/": {page("getCodeVersion", "version", "get the version information for this server", objectBodies[:1], typeModel[version.Info]())},
 		"/openid/v1/jwks/": {keys("getServiceAccountIssuerOpenIDKeyset", "openid", "application/jwk-set+json",
 			"get service account issuer OpenID JSON Web Key Set (contains public token verification keys)")},
 		"/.well-known/openid-configuration/": {keys("getServiceAccountIssuerOpenIDConfiguration", "WellKnown", "application/json",
 			"get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'")},
-		"/api/":  {page("getCoreAPIVersions", "core", "get available API versions", objectBodies, reflect.TypeFor[metav1.APIVersions]())},
-		"/apis/": {page("getAPIVersions", "apis", "get available API versions", objectBodies, reflect.TypeFor[metav1.APIGroupList]())},
+		"/api/":  {page("getCoreAPIVersions", "core", "get available API versions", objectBodies, typeModel[metav1.APIVersions]())},
+		"/apis/": {page("getAPIVersions", "apis", "get available API versions", objectBodies, typeModel[metav1.APIGroupList]())},
 	}
 	for _, r := range resources {
 		word := groupWord(r.Version.Group)
-		all["/"+groupPath(r.Version)+"/"] = []operation{page("get"+title(word)+title(r.Version.Version)+"APIResources", word+"_"+r.Version.Version,
-			"get available resources", objectBodies, reflect.TypeFor[metav1.APIResourceList]())}
+		all["/"+GroupPath(r.Version)+"/"] = []operation{page("get"+title(word)+title(r.Version.Version)+"APIResources", word+"_"+r.Version.Version,
+			"get available resources", objectBodies, typeModel[metav1.APIResourceList]())}
 		if r.Version.Group != "" {
-			all["/apis/"+r.Version.Group+"/"] = []operation{page("get"+title(word)+"APIGroup", word, "get information of a group", objectBodies, reflect.TypeFor[metav1.APIGroup]())}
+			all["/apis/"+r.Version.Group+"/"] = []operation{page("get"+title(word)+"APIGroup", word, "get information of a group", objectBodies, typeModel[metav1.APIGroup]())}
 		}
 	}
 	return all
 }
 
-func page(id, tag, text string, bodies []string, returns reflect.Type) operation {
+func page(id, tag, text string, bodies []string, returns model) operation {
 	return operation{method: "get", id: id, tag: tag, text: text, consumes: bodies, produces: bodies, returns: returns}
 }
 

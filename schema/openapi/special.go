@@ -29,6 +29,10 @@ func specialModel(t reflect.Type, v3 bool) object {
 		return either(v3, object{"type": "string", "format": "int-or-string"},
 			"integer", "string")
 	}
+	of, ok := reflect.Zero(t).Interface().(interface{ OpenAPISchemaType() []string })
+	if ok && len(of.OpenAPISchemaType()) == 0 {
+		return object{} // anything: the schemas of custom kinds have such
+	}
 	return nil
 }
 

@@ -15,8 +15,8 @@ func (s *shared) pathV2(m *models, operations []operation) (object, error) {
 	item := object{}
 	for i, o := range operations {
 		var own []object
-		if o.body != nil {
-			body := object{"name": "body", "in": "body", "schema": m.ref(o.body)}
+		if o.body != (model{}) {
+			body := object{"name": "body", "in": "body", "schema": m.refTo(o.body)}
 			if !o.optional {
 				body["required"] = true
 			}
@@ -132,8 +132,8 @@ func (o operation) responses(write func(description string) object) object {
 }
 
 func (o operation) returned(m *models) object {
-	if o.returns == nil {
+	if o.returns == (model{}) {
 		return object{"type": "string"}
 	}
-	return m.ref(o.returns)
+	return m.refTo(o.returns)
 }

@@ -7,8 +7,8 @@ func pathV3(m *models, operations []operation) object {
 	for i, o := range operations {
 		op := o.common()
 		setV3(op, others[i])
-		if o.body != nil {
-			body := object{"content": contentV3(o.consumes, m.ref(o.body))}
+		if o.body != (model{}) {
+			body := object{"content": contentV3(o.consumes, m.refTo(o.body))}
 			if !o.optional {
 				body["required"] = true
 			}

@@ -1,14 +1,12 @@
 package openapi
 
 import (
-	"reflect"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // watches adds the paths of watches from before ?watch=1.
 func (c caller) watches(all map[string][]operation, base string) {
-	event := reflect.TypeFor[metav1.WatchEvent]()
+	event := typeModel[metav1.WatchEvent]()
 	add := func(path, action, id, text string, parameters ...parameter) {
 		o := c.operation("get", action, id, text)
 		o.produces, o.returns = listBodies, event

@@ -22,6 +22,7 @@ import (
 	"gantry/agents/controllers/controller"
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
+	"gantry/registry/customkinds"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -66,7 +67,8 @@ func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
 		change(&cfg)
 	}
 	c := &Cluster{T: t, Context: ctx, Registry: r, Store: fake, restart: make(chan struct{})}
-	done := make(chan struct{}, 3)
+	custom := customkinds.New(r, slog.New(slog.DiscardHandler))
+	done := make(chan struct{}, 4)
 	run := func(name string, f func(context.Context) error) {
 		go func() {
 			if err := f(ctx); err != nil && ctx.Err() == nil {
@@ -76,11 +78,18 @@ func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
 		}()
 	}
 	run("registry", r.Run)
-	run("controllers", func(ctx context.Context) error { return c.runControllers(ctx, cfg) })
+	run("custom kinds", custom.Run)
+	run("controllers", func(ctx context.Context) error {
+		select {
+		case <-custom.Loaded():
+		case <-ctx.Done():
+		}
+		return c.runControllers(ctx, cfg)
+	})
 	run("node", c.node)
 	t.Cleanup(func() {
 		cancel()
-		for range 3 {
+		for range cap(done) {
 			<-done
 		}
 	})
@@ -196,14 +205,11 @@ func (c *Cluster) Apply(text string) {
 		if err := yaml.Unmarshal([]byte(doc), &head); err != nil {
 			c.T.Fatal(err)
 		}
-		k := kinds.BuiltIn().Kind(head.APIVersion, head.Kind)
+		k := c.Registry.Kinds().Set().Kind(head.APIVersion, head.Kind)
 		if k == nil {
 			c.T.Fatalf("no kind %s", head.Kind)
 		}
-		obj := k.New()
-		if err := yaml.UnmarshalStrict([]byte(doc), obj); err != nil {
-			c.T.Fatal(err)
-		}
+		obj := decode(c.T, k, doc)
 		_, err := c.Registry.Create(c.Context, k, obj, registry.WriteOptions{})
 		if errors.Is(err, registry.Exists) {
 			_, err = c.Registry.Update(c.Context, k, obj, registry.WriteOptions{})
@@ -212,6 +218,20 @@ func (c *Cluster) Apply(text string) {
 			c.T.Fatalf("applying %s %s: %v", head.Kind, obj.GetName(), err)
 		}
 	}
+}
+
+// decode reads an object from YAML, of which every field must be known.
+func decode(t *testing.T, k *schema.Kind, doc string) schema.Object {
+	t.Helper()
+	text, err := yaml.YAMLToJSONStrict([]byte(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	obj, unknown, err := schema.Decode(k.Stored(), text)
+	if err != nil || len(unknown) > 0 {
+		t.Fatalf("reading a %s: %v %q", k.Kind, err, unknown)
+	}
+	return obj
 }
 
 // Until waits for check to return "", checking again whenever an object of kinds changes; check returns what it still

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/lru"
 	"k8s.io/utils/ptr"
 
 	"gantry/agents/controllers/controller"
@@ -28,11 +29,15 @@ type garbage struct {
 	mu sync.Mutex // guards waiting
 	// waiting are the keys of the owners that are being deleted and wait for their dependents.
 	waiting map[types.UID]string
+	absent  *lru.Cache // owners that were last found not to exist: absentOwner by uid
 }
+
+// maxAbsent is how many absent owners are remembered.
+const maxAbsent = 500
 
 // NewGarbage is the garbage collector: it deletes objects without owners, and finishes the foreground and orphaning deletion of owners.
 func NewGarbage(e *controller.Env) controller.Reconciler {
-	c := &garbage{Env: e, waiting: map[types.UID]string{}}
+	c := &garbage{Env: e, waiting: map[types.UID]string{}, absent: lru.New(maxAbsent)}
 	return controller.Reconciler{Reconcile: c.reconcile, WatchEvery: func(k *schema.Kind) func(old, current schema.Object) {
 		return func(old, current schema.Object) { c.onChange(k, old, current) }
 	}}
@@ -62,6 +67,9 @@ func (c *garbage) onChange(k *schema.Kind, old, current schema.Object) {
 	}
 	if current == nil {
 		return
+	}
+	if old == nil || old.GetUID() != current.GetUID() {
+		c.absent.Remove(current.GetUID()) // somebody has put it back
 	}
 	if waitsForDependents(current) {
 		c.waiting[current.GetUID()] = objectKey(k, current)

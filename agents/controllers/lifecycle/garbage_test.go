@@ -10,6 +10,7 @@ import (
 
 	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
+	"gantry/registry/store"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -165,5 +166,34 @@ func TestGarbageKnowsNamespaces(t *testing.T) {
 	}, core.Event)
 	if got := left(c, "shop"); !slices.Equal(got, []string{"owner"}) {
 		t.Errorf("left in shop: %v, want the owner", got)
+	}
+}
+
+// An owner and its dependent that vanished and are put back (gantry undo, etcdctl) stay.
+func TestGarbageLeavesWhatWasPutBack(t *testing.T) {
+	c := controllertest.Start(t, nil)
+	c.Ready()
+	a := owned(c, "default", "a")
+	owned(c, "default", "b", ref(core.ConfigMap, a, false))
+	values := map[string][]byte{}
+	for _, name := range []string{"a", "b"} {
+		kv, _, err := c.Store.Get(c.Context, "/registry/configmaps/default/"+name, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values[name] = kv.Value
+	}
+	deleteMap(c, "a", "Background")
+	untilLeft(c, "default")
+	put := func(name string) {
+		if _, err := c.Store.Commit(c.Context, store.Txn{Puts: []store.Put{{Key: "/registry/configmaps/default/" + name, Value: values[name]}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("a")
+	put("b")
+	for range 3 { // the garbage collector has looked at b when it has done so at what came later
+		owned(c, "default", "stray", metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: "ghost", UID: "9"})
+		untilLeft(c, "default", "a", "b")
 	}
 }

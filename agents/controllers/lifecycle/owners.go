@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -99,59 +100,93 @@ func planOwned(k *schema.Kind, obj schema.Object, states []ownerState, dependent
 	return []controller.Action{{Do: controller.Delete, Kind: k, Object: obj, Reason: reason, DeleteOptions: options}}
 }
 
+// ownerID is an owner as a dependent names it: one of its uid in another namespace or of another name is not it.
+type ownerID struct {
+	apiVersion, kind, namespace, name string
+	uid                               types.UID
+}
+
+// absentOwner is an owner that did not exist at a revision of the store. It spares the consistent read for what depended on it then;
+// what was written later may have been put back together with its owner.
+type absentOwner struct {
+	ownerID
+	revision  int64
+	elsewhere bool // one of its uid exists in another namespace, which does not count
+}
+
 // owner returns what became of one owner of an object. Only a consistent read counts as evidence that it does not exist.
 func (c *garbage) owner(ctx context.Context, k *schema.Kind, obj schema.Object, ref metav1.OwnerReference) (ownerState, error) {
 	ok := c.Registry.Kinds().Set().Kind(ref.APIVersion, ref.Kind)
 	if ok == nil {
 		return ownerSolid, nil
 	}
-	ns := ""
+	id := ownerID{apiVersion: ref.APIVersion, kind: ref.Kind, name: ref.Name, uid: ref.UID}
 	if ok.Namespaced {
-		if ns = obj.GetNamespace(); ns == "" {
+		if id.namespace = obj.GetNamespace(); id.namespace == "" {
 			c.recordInvalidNamespace(k, obj, ref)
 			return ownerSolid, nil // a cluster-wide object cannot have a namespaced owner: the reference is ignored
 		}
 	}
-	for _, version := range []string{"0", ""} {
-		item, err := c.Registry.Get(ctx, ok, ns, ref.Name, version)
-		if controller.NotServed(err) {
-			return ownerSolid, nil
+	absent, known := c.knownAbsent(id, obj)
+	if !known {
+		var state ownerState
+		var err error
+		if state, absent, err = c.findOwner(ctx, ok, id); err != nil || state != ownerDangling {
+			return state, err
 		}
-		if err != nil && !errors.Is(err, registry.NotFound) {
-			return ownerSolid, fmt.Errorf("getting owner %s %s: %w", ref.Kind, ref.Name, err)
-		}
-		if err != nil || item.Object().GetUID() != ref.UID {
-			continue
-		}
-		if o := item.Object(); o.GetDeletionTimestamp() != nil && hasFinalizer(o, metav1.FinalizerDeleteDependents) {
-			return ownerWaiting, nil
-		}
-		return ownerSolid, nil
+		c.absent.Add(id.uid, absent)
 	}
-	if ok.Namespaced {
-		if err := c.warnOtherNamespace(ctx, k, obj, ok, ref); err != nil {
-			return ownerSolid, err
-		}
+	if absent.elsewhere {
+		c.recordInvalidNamespace(k, obj, ref)
 	}
 	return ownerDangling, nil
 }
 
-// warnOtherNamespace records an Event where an owner exists in another namespace, which does not count.
-func (c *garbage) warnOtherNamespace(ctx context.Context, k *schema.Kind, obj schema.Object, owner *schema.Kind, ref metav1.OwnerReference) error {
-	list, err := c.Registry.List(ctx, owner, "", registry.ListOptions{ResourceVersion: "0", Fields: "metadata.name=" + ref.Name})
+func (c *garbage) knownAbsent(id ownerID, dependent schema.Object) (absentOwner, bool) {
+	v, ok := c.absent.Get(id.uid)
+	if !ok {
+		return absentOwner{}, false
+	}
+	absent := v.(absentOwner)
+	revision, err := strconv.ParseInt(dependent.GetResourceVersion(), 10, 64)
+	return absent, err == nil && absent.ownerID == id && revision <= absent.revision
+}
+
+// findOwner looks for an owner in the cache, and by a consistent read where that does not know it.
+func (c *garbage) findOwner(ctx context.Context, k *schema.Kind, id ownerID) (ownerState, absentOwner, error) {
+	item, err := c.Registry.Get(ctx, k, id.namespace, id.name, "0")
+	if err == nil && item.Object().GetUID() == id.uid {
+		return stateOf(item.Object()), absentOwner{}, nil
+	}
+	if err != nil && !errors.Is(err, registry.NotFound) && !controller.NotServed(err) {
+		return ownerSolid, absentOwner{}, fmt.Errorf("getting owner %s %s: %w", id.kind, id.name, err)
+	}
+	list, err := c.Registry.List(ctx, k, "", registry.ListOptions{Fields: "metadata.name=" + id.name})
 	if controller.NotServed(err) {
-		return nil
+		return ownerSolid, absentOwner{}, nil
 	}
 	if err != nil {
-		return fmt.Errorf("listing owners %s %s in other namespaces: %w", ref.Kind, ref.Name, err)
+		return ownerSolid, absentOwner{}, fmt.Errorf("looking for owner %s %s: %w", id.kind, id.name, err)
 	}
+	absent := absentOwner{ownerID: id, revision: list.Revision}
 	for _, it := range list.Items {
-		if it.Namespace != obj.GetNamespace() && it.Object().GetUID() == ref.UID {
-			c.recordInvalidNamespace(k, obj, ref)
-			return nil
+		switch {
+		case it.Object().GetUID() != id.uid:
+		case it.Namespace == id.namespace:
+			return stateOf(it.Object()), absentOwner{}, nil
+		default:
+			absent.elsewhere = true
 		}
 	}
-	return nil
+	return ownerDangling, absent, nil
+}
+
+// stateOf is the state of an owner that exists.
+func stateOf(owner metav1.Object) ownerState {
+	if owner.GetDeletionTimestamp() != nil && hasFinalizer(owner, metav1.FinalizerDeleteDependents) {
+		return ownerWaiting
+	}
+	return ownerSolid
 }
 
 func (c *garbage) recordInvalidNamespace(k *schema.Kind, obj schema.Object, ref metav1.OwnerReference) {

@@ -29,6 +29,7 @@ func (n *Authenticator) impersonate(r *request.Request) error {
 			return err
 		}
 	}
+	wanted = withUsualGroups(wanted)
 	n.Log.Info("request impersonated", "name", wanted.Username, "by", r.User.Username, "path", r.Path)
 	r.User = wanted
 	r.Header = r.Header.Clone()
@@ -72,13 +73,22 @@ func impersonated(h http.Header) (user authenticationv1.UserInfo, asked bool, er
 		}
 		return user, false, nil
 	}
+	return user, true, nil
+}
+
+// withUsualGroups is a user with the groups that it has without being asked for: those of a service account where none are named, and that of
+// the authenticated or the anonymous.
+func withUsualGroups(user authenticationv1.UserInfo) authenticationv1.UserInfo {
 	if namespace, _, ok := userinfo.ServiceAccountOf(user.Username); ok && len(user.Groups) == 0 {
 		user.Groups = []string{userinfo.GroupServiceAccounts, userinfo.GroupServiceAccounts + ":" + namespace}
 	}
-	if user.Username == userinfo.UserAnonymous {
-		return userinfo.WithGroup(user, userinfo.GroupUnauthenticated), true, nil
+	switch {
+	case user.Username == userinfo.UserAnonymous:
+		return userinfo.WithGroup(user, userinfo.GroupUnauthenticated)
+	case slices.Contains(user.Groups, userinfo.GroupUnauthenticated):
+		return user
 	}
-	return userinfo.WithGroup(user, userinfo.GroupAuthenticated), true, nil
+	return userinfo.WithGroup(user, userinfo.GroupAuthenticated)
 }
 
 // plainExtra is extra as Kubernetes' text shows it.

@@ -25,24 +25,21 @@ type Authorizer interface {
 	// Authorize decides whether a user may do something; reason says why not, or why. An error is why it cannot be decided.
 	Authorize(ctx context.Context, a Attributes) (d Decision, reason string, err error)
 	// Rules lists what a user may do in a namespace, of cluster-scoped resources and of paths. What cannot be listed makes the
-	// rules incomplete.
+	// rules incomplete; an error is for the user to know, beside what is listed.
 	Rules(ctx context.Context, user authenticationv1.UserInfo, namespace string) (Rules, error)
 }
 
-// New is the authorizers in the order in which they are asked.
-func New(reg *registry.Registry) Chain {
+// New is the authorizers in the order in which they are asked: those that work with an empty etcd, and then roles.
+func New(reg *registry.Registry, roles Authorizer) Chain {
 	return Chain{
-		masters,          // masters.go
-		basicUser,        // basicuser.go
-		discovery,        // discovery.go
-		publicInfoViewer, // publicinfo.go
-		issuerDiscovery,  // discovery.go
-		controllers,      // controllers.go
-		&Node{reg},       // node.go
+		masters,    // masters.go
+		health,     // health.go
+		&Node{reg}, // node.go
+		roles,      // package rbac
 	}
 }
 
-// Chain asks one authorizer after another until one allows; the reasons of the others are joined.
+// Chain asks one authorizer after another until one allows; the reasons of the others are joined by lines, as Kubernetes does.
 type Chain []Authorizer
 
 // Authorize allows what one of the chain allows.
@@ -61,7 +58,7 @@ func (c Chain) Authorize(ctx context.Context, a Attributes) (Decision, string, e
 			errs = append(errs, err)
 		}
 	}
-	return NoOpinion, strings.Join(reasons, "; "), errors.Join(errs...)
+	return NoOpinion, strings.Join(reasons, "\n"), errors.Join(errs...)
 }
 
 // Rules are those of all of the chain. One that returns an error adds what it lists all the same.
@@ -74,7 +71,7 @@ func (c Chain) Rules(ctx context.Context, user authenticationv1.UserInfo, namesp
 		}
 		all.Resources = append(all.Resources, r.Resources...)
 		all.Paths = append(all.Paths, r.Paths...)
-		all.Incomplete = all.Incomplete || r.Incomplete || err != nil
+		all.Incomplete = all.Incomplete || r.Incomplete
 	}
 	return all, errors.Join(errs...)
 }

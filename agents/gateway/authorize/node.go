@@ -49,7 +49,7 @@ func (n *Node) Authorize(ctx context.Context, a Attributes) (Decision, string, e
 	case "/pods":
 		return n.pods(ctx, node, a)
 	}
-	if nodeRules.allow(a) {
+	if nodeRules.Allow(&a) {
 		return Allowed, "", nil
 	}
 	return NoOpinion, "", nil
@@ -70,7 +70,7 @@ func (n *Node) Rules(_ context.Context, user authenticationv1.UserInfo, namespac
 		return Rules{}, nil
 	}
 	own := []string{userinfo.NodeName(user)}
-	rules := Rules{Resources: append(slices.Clone(nodeRules.Resources),
+	rules := Rules{Incomplete: true, Resources: append(slices.Clone(nodeRules.Resources),
 		authorizationv1.ResourceRule{Verbs: []string{"create"}, APIGroups: []string{""}, Resources: []string{"nodes"}},
 		authorizationv1.ResourceRule{Verbs: []string{"get", "list", "watch", "update", "patch"}, APIGroups: []string{""}, Resources: []string{"nodes"}, ResourceNames: own},
 		authorizationv1.ResourceRule{Verbs: []string{"update", "patch"}, APIGroups: []string{""}, Resources: []string{"nodes/status"}, ResourceNames: own},

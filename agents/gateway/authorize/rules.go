@@ -17,12 +17,12 @@ type Rules struct {
 	Incomplete bool
 }
 
-// allow tells whether one of the rules grants what is asked.
-func (r Rules) allow(a Attributes) bool {
+// Allow tells whether one of the rules grants what is asked.
+func (r *Rules) Allow(a *Attributes) bool {
 	if a.IsResource {
-		return slices.ContainsFunc(r.Resources, func(rule authorizationv1.ResourceRule) bool { return resourceAllowed(&rule, &a) })
+		return slices.ContainsFunc(r.Resources, func(rule authorizationv1.ResourceRule) bool { return resourceAllowed(&rule, a) })
 	}
-	return slices.ContainsFunc(r.Paths, func(rule authorizationv1.NonResourceRule) bool { return pathAllowed(&rule, &a) })
+	return slices.ContainsFunc(r.Paths, func(rule authorizationv1.NonResourceRule) bool { return pathAllowed(&rule, a) })
 }
 
 // resourceAllowed tells whether a rule grants a verb on a resource: "pods", "pods/log", "*/scale" or "*". A rule without names is
@@ -33,21 +33,20 @@ func resourceAllowed(rule *authorizationv1.ResourceRule, a *Attributes) bool {
 		(len(rule.ResourceNames) == 0 || slices.Contains(rule.ResourceNames, a.Name))
 }
 
+// isResource tells whether rule is "plural", or "plural/subresource" or "*/subresource" where there is a subresource.
 func isResource(rule, plural, subresource string) bool {
-	resource, sub, nested := strings.Cut(rule, "/")
-	return nested == (subresource != "") && sub == subresource && (resource == plural || nested && resource == "*")
+	if subresource == "" {
+		return rule == plural
+	}
+	at := len(rule) - len(subresource) - 1
+	return at > 0 && rule[at] == '/' && rule[at+1:] == subresource && (rule[:at] == plural || rule[:at] == "*")
 }
 
-// pathAllowed tells whether a rule grants a method on a path: "/version", or "/apis/*" for everything below. HEAD is
-// permitted where GET is, and a path with a slash at its end is the one without.
+// pathAllowed tells whether a rule grants a method on a path: "/version", or "/apis/*" for everything below.
 func pathAllowed(rule *authorizationv1.NonResourceRule, a *Attributes) bool {
-	verb := a.Verb
-	if verb == "head" {
-		verb = "get"
-	}
-	return named(rule.Verbs, verb) && slices.ContainsFunc(rule.NonResourceURLs, func(url string) bool {
-		prefix, open := strings.CutSuffix(url, "*")
-		return open && strings.HasPrefix(a.Path, prefix) || url == a.Path || url == strings.TrimSuffix(a.Path, "/")
+	return named(rule.Verbs, a.Verb) && slices.ContainsFunc(rule.NonResourceURLs, func(url string) bool {
+		prefix := strings.TrimRight(url, "*")
+		return url == a.Path || prefix != url && strings.HasPrefix(a.Path, prefix)
 	})
 }
 
@@ -55,16 +54,15 @@ func named(list []string, one string) bool {
 	return slices.Contains(list, "*") || slices.Contains(list, one)
 }
 
-// groupRules is an authorizer that grants rules to the members of a group, or to one user; "" is every one.
+// groupRules is an authorizer that grants rules to the members of a group; "" is every one.
 type groupRules struct {
 	group string
-	user  string
 	rules Rules
 }
 
 // Authorize allows the group's members what the rules grant.
 func (g *groupRules) Authorize(_ context.Context, a Attributes) (Decision, string, error) {
-	if g.member(a.User) && g.rules.allow(a) {
+	if g.member(a.User) && g.rules.Allow(&a) {
 		return Allowed, "", nil
 	}
 	return NoOpinion, "", nil
@@ -79,5 +77,5 @@ func (g *groupRules) Rules(_ context.Context, user authenticationv1.UserInfo, _ 
 }
 
 func (g *groupRules) member(user authenticationv1.UserInfo) bool {
-	return (g.group == "" || slices.Contains(user.Groups, g.group)) && (g.user == "" || user.Username == g.user)
+	return g.group == "" || slices.Contains(user.Groups, g.group)
 }

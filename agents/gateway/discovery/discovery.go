@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
@@ -14,6 +15,7 @@ import (
 
 	"gantry/agents/gateway/request"
 	"gantry/schema"
+	"gantry/schema/openapi"
 )
 
 // Documents describe the API itself, as it is with some resources.
@@ -21,15 +23,17 @@ type Documents struct {
 	resources []*request.Resource
 	groups    []group // in the order of compareGroups
 	lists     map[kschema.GroupVersion]*metav1.APIResourceList
-	openapi   openapiCache
+	cache     *Cache
+	described func() []openapi.Resource
 	version   kversion.Info
 	// advertised is where others reach this gateway: "10.0.0.1:6443".
 	advertised func() netip.AddrPort
 }
 
-// New describes resources.
-func New(resources []*request.Resource, advertised func() netip.AddrPort, version kversion.Info) *Documents {
-	d := &Documents{resources: resources, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
+// New describes resources. cache holds what was made for others.
+func New(resources []*request.Resource, cache *Cache, advertised func() netip.AddrPort, version kversion.Info) *Documents {
+	d := &Documents{resources: resources, cache: cache, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
+	d.described = sync.OnceValue(func() []openapi.Resource { return describeAll(resources) })
 	for _, res := range resources {
 		gv := res.Version.GV()
 		l := d.lists[gv]

@@ -14,6 +14,7 @@ import (
 
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
+	"gantry/schema"
 	"gantry/schema/openapi"
 )
 
@@ -23,42 +24,69 @@ const (
 	openapiProtoOld = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 )
 
-// openapiCache holds the documents that were made so far, compressed: each is made when first asked for.
-type openapiCache struct {
+// Cache holds the OpenAPI documents that were made so far, compressed, for all Documents of a gateway: each is made when first asked for, and
+// again when a resource that it describes has changed. The zero value is ready.
+type Cache struct {
 	mu   sync.Mutex // guards made
 	made map[string]document
 }
 
 type document struct {
+	of         []described // the resources that it describes
 	compressed []byte
+	hash       string // of the content
 	err        error
 }
 
-// get returns the document of a name, made by build the first time.
-func (c *openapiCache) get(name string, build func() ([]byte, error)) ([]byte, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.held(name, build)
+// described is a resource in a document.
+type described struct {
+	kind    *schema.Kind
+	version *schema.Version
 }
 
-// held is get where mu is held.
-func (c *openapiCache) held(name string, build func() ([]byte, error)) ([]byte, error) {
-	if d, ok := c.made[name]; ok {
-		if d.err != nil {
-			return nil, d.err
-		}
-		return decompress(d.compressed)
+// get returns the document of a name about resources, made by build where it is not held.
+func (c *Cache) get(name string, of []openapi.Resource, build func() ([]byte, error)) ([]byte, error) {
+	d, body := c.held(name, of, build)
+	if d.err != nil || body != nil {
+		return body, d.err
 	}
-	body, err := build()
-	d := document{err: err}
-	if err == nil {
+	return decompress(d.compressed)
+}
+
+// held is the document itself; body is nil where it was made before.
+func (c *Cache) held(name string, of []openapi.Resource, build func() ([]byte, error)) (d document, body []byte) {
+	now := make([]described, len(of))
+	for i, r := range of {
+		now[i] = described{r.Kind, r.Version}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d, ok := c.made[name]; ok && slices.Equal(d.of, now) {
+		return d, nil
+	}
+	d = document{of: now}
+	if body, d.err = build(); d.err == nil {
+		d.hash = openapi.Hash(body)
 		d.compressed, d.err = compress(body)
 	}
 	if c.made == nil {
 		c.made = map[string]document{}
 	}
 	c.made[name] = d
-	return body, d.err
+	return d, body
+}
+
+// keep drops the version 3 documents of other paths.
+func (c *Cache) keep(paths []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.made {
+		if path, ok := strings.CutPrefix(name, "v3/"); ok {
+			if _, found := slices.BinarySearch(paths, path); !found {
+				delete(c.made, name)
+			}
+		}
+	}
 }
 
 func compress(body []byte) ([]byte, error) {
@@ -96,7 +124,7 @@ func (d *Documents) OpenAPIV2(w http.ResponseWriter, r *request.Request) error {
 	if kind != request.JSONType {
 		build = openapi.V2Protobuf
 	}
-	body, err := d.openapi.get("v2 "+kind, func() ([]byte, error) { return build(d.described()) })
+	body, err := d.cache.get("v2 "+kind, d.described(), func() ([]byte, error) { return build(d.described()) })
 	if err != nil {
 		return err
 	}
@@ -123,15 +151,16 @@ func openapiKind(req *http.Request) (string, error) {
 
 // OpenAPIIndex answers /openapi/v3.
 func (d *Documents) OpenAPIIndex(w http.ResponseWriter, r *request.Request) error {
-	body, err := d.openapi.get("v3", func() ([]byte, error) {
-		all := d.described()
-		return openapi.V3Index(openapi.V3Paths(all), func(path string) ([]byte, error) {
-			return d.openapi.held("v3/"+path, func() ([]byte, error) { return describe(all, path) })
-		})
+	paths := openapi.V3Paths(d.described())
+	body, err := openapi.V3Index(paths, func(path string) (string, error) {
+		own, build := d.describe(path)
+		made, _ := d.cache.held("v3/"+path, own, build)
+		return made.hash, made.err
 	})
 	if err != nil {
 		return err
 	}
+	d.cache.keep(paths)
 	if encode.SameDocument(w, r.Request, body) {
 		return nil
 	}
@@ -143,12 +172,12 @@ func (d *Documents) OpenAPIIndex(w http.ResponseWriter, r *request.Request) erro
 // asked for by it never changes.
 func (d *Documents) OpenAPIV3(w http.ResponseWriter, r *request.Request) error {
 	path := strings.TrimPrefix(strings.TrimSuffix(r.Path, "/"), "/openapi/v3/")
-	all := d.described()
-	if !slices.Contains(openapi.V3Paths(all), path) { // only those that are served are cached
+	own, build := d.describe(path)
+	if len(own) == 0 && !slices.Contains(openapi.V3Paths(d.described()), path) { // only those that are served are cached
 		w.WriteHeader(http.StatusNotFound) // without a body, as Kubernetes does
 		return nil
 	}
-	body, err := d.openapi.get("v3/"+path, func() ([]byte, error) { return describe(all, path) })
+	body, err := d.cache.get("v3/"+path, own, build)
 	if err != nil {
 		return err
 	}
@@ -156,20 +185,31 @@ func (d *Documents) OpenAPIV3(w http.ResponseWriter, r *request.Request) error {
 	return encode.Cached(w, r.Request, body)
 }
 
-func describe(all []openapi.Resource, path string) ([]byte, error) {
-	body, ok := openapi.V3(all, path)
-	if !ok {
-		return nil, request.NotFound()
+// describe returns the resources of the version 3 document of a path, and what makes it.
+func (d *Documents) describe(path string) (own []openapi.Resource, build func() ([]byte, error)) {
+	all, custom := d.described(), true
+	for _, r := range all {
+		if openapi.GroupPath(r.Version) == path {
+			own = append(own, r)
+			custom = custom && r.Version.IsUnstructured()
+		}
 	}
-	return body, nil
+	from := all
+	if len(own) > 0 && custom {
+		from = own // nothing else is in the document
+	}
+	return own, func() ([]byte, error) {
+		body, ok := openapi.V3(from, path)
+		if !ok {
+			return nil, request.NotFound()
+		}
+		return body, nil
+	}
 }
 
-// described are the resources as package openapi takes them. Versions without a Go type are left out.
-func (d *Documents) described() (all []openapi.Resource) {
-	for _, res := range d.resources {
-		if res.Version.IsUnstructured() {
-			continue
-		}
+// describeAll are the resources as package openapi takes them.
+func describeAll(resources []*request.Resource) (all []openapi.Resource) {
+	for _, res := range resources {
 		one := openapi.Resource{Kind: res.Kind, Version: res.Version, Verbs: res.Handlers.Verbs()}
 		for _, s := range res.Subresources {
 			one.Subresources = append(one.Subresources, s.Subresource)

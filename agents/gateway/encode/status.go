@@ -54,12 +54,20 @@ var statuses = map[registry.ErrorKind]func(e *registry.Error, gr kschema.GroupRe
 		}
 		return apierrors.NewTooManyRequests(text(e, TooMany), max(1, seconds(e.RetryAfter)))
 	},
+	registry.Replaced: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {
+		return apierrors.NewTooManyRequests(e.Reason, seconds(e.RetryAfter))
+	},
 	registry.TooLarge: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {
 		return apierrors.NewRequestEntityTooLargeError(text(e, "the object is larger than etcd takes"))
 	},
 	registry.Unavailable: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {
 		s := apierrors.NewServiceUnavailable(text(e, "etcd is not available"))
 		s.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: int32(max(1, seconds(e.RetryAfter)))}
+		return s
+	},
+	registry.NotAllowed: func(e *registry.Error, gr kschema.GroupResource) *apierrors.StatusError {
+		s := apierrors.NewMethodNotSupported(gr, "create")
+		s.ErrStatus.Message = e.Reason
 		return s
 	},
 	registry.BadRevision: func(e *registry.Error, _ kschema.GroupResource) *apierrors.StatusError {

@@ -4,6 +4,7 @@ package eventstream
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -73,6 +74,8 @@ func (s *Stream) Run(ctx context.Context, watcher *registry.Watcher, f *encode.E
 		}
 		switch {
 		case ctx.Err() != nil || request.Stopping(ctx).Err() != nil: // the registry may end with the gateway, and be noticed first
+			return
+		case errors.Is(err, registry.NotFound): // the kind is served with another schema now, or not any more: as in Kubernetes, the client watches anew
 			return
 		case err != nil:
 			s.Fail(f, err)

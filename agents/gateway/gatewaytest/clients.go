@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -146,4 +147,27 @@ func Request(t testing.TB, p pki.Pair, method, path string, body io.Reader) *htt
 	r.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{leaf}}
 	r.Header.Set("Content-Type", "application/json")
 	return r
+}
+
+// Until calls f, which asks the gateway, until it returns "" or a minute has passed.
+func (c *Cluster) Until(f func() string) {
+	c.T.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for missing := f(); missing != ""; missing = f() {
+		if time.Now().After(deadline) {
+			c.T.Fatalf("not after a minute: %s", missing)
+		}
+	}
+}
+
+// UntilCode sends a request until the answer has a code.
+func (c *Cluster) UntilCode(client *http.Client, code int, method, path, body string, headers ...string) (a Answer) {
+	c.T.Helper()
+	c.Until(func() string {
+		if a = c.Do(client, method, path, body, headers...); a.Code == code {
+			return ""
+		}
+		return fmt.Sprintf("%s %s: %d %s, want %d", method, path, a.Code, a.Body, code)
+	})
+	return a
 }

@@ -8,12 +8,15 @@ import (
 	"net/http"
 	"net/netip"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"gantry/agents/gateway"
+	"gantry/agents/gateway/authorize/rbac"
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/pki"
 	"gantry/registry"
+	"gantry/registry/customkinds"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -32,6 +35,8 @@ type Cluster struct {
 	// Config is the gateway's, and Handler its handlers alone, with the same keys.
 	Config  gateway.Config
 	Handler http.Handler
+	// Roles decides by the roles and bindings of Registry.
+	Roles *rbac.Authorizer
 	// Stop ends the gateway and the registry; they end with the test at the latest.
 	Stop context.CancelFunc
 }
@@ -72,21 +77,31 @@ func NewOf(t testing.TB, kinds *schema.Kinds, change ...func(*gateway.Config)) *
 	for _, f := range change {
 		f(&c.Config)
 	}
-	if c.Handler, err = gateway.Handler(c.Config); err != nil {
+	h, follow, err := gateway.Handler(c.Config)
+	if err != nil {
 		t.Fatal(err)
 	}
-	c.run()
+	c.Handler, c.Roles = h, rbac.New(c.Registry, log)
+	c.run(follow, c.Roles.Run)
 	return c
 }
 
-// run starts the registry and the gateway, and ends them with the test.
-func (c *Cluster) run() {
+// run starts the registry, the gateway and what else runs beside it, and ends them with the test.
+func (c *Cluster) run(beside ...func(context.Context) error) {
 	c.T.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	c.Stop = cancel
 	run, served := make(chan error, 1), make(chan error, 1)
 	go func() { run <- c.Registry.Run(ctx) }()
+	custom := customkinds.New(c.Registry, c.Config.Log)
+	followed := make(chan error, 1)
+	go func() { followed <- custom.Run(ctx) }()
 	c.Namespaces("default", "kube-system", "kube-node-lease")
+	c.everybodysRoles()
+	var background sync.WaitGroup
+	for _, f := range beside {
+		background.Go(func() { _ = f(ctx) }) // its only error is ctx's
+	}
 	bound := make(chan netip.AddrPort, 1)
 	cfg := c.Config
 	cfg.Ready = func(a netip.AddrPort) { bound <- a }
@@ -96,9 +111,13 @@ func (c *Cluster) run() {
 		if err := <-served; err != nil {
 			c.T.Errorf("gateway ended with %v", err)
 		}
+		if err := <-followed; err != nil {
+			c.T.Errorf("following the definitions of custom kinds ended with %v", err)
+		}
 		if err := <-run; err != nil {
 			c.T.Errorf("registry ended with %v", err)
 		}
+		background.Wait()
 	})
 	select {
 	case a := <-bound:

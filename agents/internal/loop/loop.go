@@ -57,30 +57,34 @@ func (l *Loop) Add(key string) { l.queue.Add(key) }
 // AddAfter adds key to the queue after d. It never blocks.
 func (l *Loop) AddAfter(key string, d time.Duration) { l.queue.AddAfter(key, d) }
 
-// Run reconciles the keys of the queue until ctx is done and every worker has returned.
+// Run reconciles the keys of the queue until ctx is done and the last reconcile has returned. Workers that have nothing to do cost nothing.
 func (l *Loop) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	for range l.workers {
-		wg.Go(func() {
-			for l.processNext(ctx) {
+	wg.Go(func() {
+		busy := make(chan struct{}, l.workers)
+		for {
+			busy <- struct{}{}
+			key, down := l.queue.Get()
+			if down {
+				return
 			}
-		})
-	}
+			wg.Go(func() {
+				defer func() { <-busy }()
+				l.process(ctx, key)
+			})
+		}
+	})
 	<-ctx.Done()
 	l.queue.ShutDown()
 	wg.Wait()
 	return nil
 }
 
-// processNext reconciles the next key; false: the queue is shut down.
-func (l *Loop) processNext(ctx context.Context) bool {
-	key, down := l.queue.Get()
-	if down {
-		return false
-	}
+// process reconciles a key.
+func (l *Loop) process(ctx context.Context, key string) {
 	defer l.queue.Done(key)
 	if ctx.Err() != nil {
-		return true
+		return
 	}
 	after, err := l.callReconcile(ctx, key)
 	var t *terminal
@@ -100,7 +104,6 @@ func (l *Loop) processNext(ctx context.Context) bool {
 			l.queue.AddAfter(key, after)
 		}
 	}
-	return true
 }
 
 // callReconcile returns a panic as an error with its stack: other keys go on.

@@ -126,10 +126,30 @@ func (a *Authority) Ensure(name string, r Request) (Pair, error) {
 	return a.issue(p, r)
 }
 
+// issue makes a pair and writes its files.
 func (a *Authority) issue(p Pair, r Request) (Pair, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert, key, err := a.Issue(r)
 	if err != nil {
 		return Pair{}, err
+	}
+	if err := writeFile(p.KeyFile, key, 0o600); err != nil {
+		return Pair{}, err
+	}
+	if err := writeFile(p.CertFile, cert, 0o644); err != nil {
+		return Pair{}, err
+	}
+	p.Certificate, err = tls.X509KeyPair(cert, key)
+	return p, err
+}
+
+// Issue makes a certificate with a key of its own, both in PEM, and writes no file. Its error says so where ca.key is absent.
+func (a *Authority) Issue(r Request) (certPEM, keyPEM []byte, err error) {
+	if a.key == nil {
+		return nil, nil, fmt.Errorf("creating a certificate needs %s, which is absent", a.path("ca.key"))
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
 	}
 	t := template(pkix.Name{CommonName: r.CommonName, Organization: r.Organizations}, leafLifetime)
 	t.KeyUsage = x509.KeyUsageDigitalSignature
@@ -140,16 +160,10 @@ func (a *Authority) issue(p Pair, r Request) (Pair, error) {
 	t.DNSNames, t.IPAddresses = r.DNSNames, r.IPs
 	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, key.Public(), a.key)
 	if err != nil {
-		return Pair{}, fmt.Errorf("creating the certificate of %q: %w", r.CommonName, err)
+		return nil, nil, fmt.Errorf("creating the certificate of %q: %w", r.CommonName, err)
 	}
-	if err := writeKey(p.KeyFile, key); err != nil {
-		return Pair{}, err
-	}
-	if err := writeFile(p.CertFile, encodeCert(der), 0o644); err != nil {
-		return Pair{}, err
-	}
-	p.Certificate, err = tls.LoadX509KeyPair(p.CertFile, p.KeyFile)
-	return p, err
+	keyPEM, err = encodeKey(key)
+	return encodeCert(der), keyPEM, err
 }
 
 // satisfies reports whether c is a valid certificate for r.

@@ -49,11 +49,19 @@ func readKey(file string) (crypto.Signer, error) {
 }
 
 func writeKey(file string, key crypto.Signer) error {
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	text, err := encodeKey(key)
 	if err != nil {
 		return err
 	}
-	return writeFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+	return writeFile(file, text, 0o600)
+}
+
+func encodeKey(key crypto.Signer) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
 // writeFile replaces file atomically.

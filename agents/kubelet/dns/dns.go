@@ -8,44 +8,20 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/internal/resolvconf"
 )
 
-// Resolver is the content of a resolv.conf.
-type Resolver struct{ servers, searches, options []string }
+// Limits of a pod's resolv.conf, by upstream's API and glibc.
+const (
+	maxServers     = 3
+	maxSearches    = 32
+	maxSearchChars = 2048 // of the line, without "search "
+	maxSearch      = 253  // of one domain: longer ones abort some versions of glibc
+)
 
-// ParseResolver reads a resolv.conf; lines it does not know are left out.
-func ParseResolver(text string) Resolver {
-	var r Resolver
-	for line := range strings.Lines(text) {
-		f := strings.Fields(line)
-		if len(f) < 2 || strings.HasPrefix(f[0], "#") || strings.HasPrefix(f[0], ";") {
-			continue
-		}
-		switch f[0] {
-		case "nameserver":
-			r.servers = append(r.servers, f[1])
-		case "search":
-			r.searches = f[1:] // the last one counts
-		case "options":
-			r.options = append(r.options, f[1:]...)
-		}
-	}
-	return r
-}
-
-// OnLoopback tells whether only this host's own Resolver is named, which a pod cannot reach.
-func (r Resolver) OnLoopback() bool {
-	for _, s := range r.servers {
-		if a, err := netip.ParseAddr(s); err != nil || !a.IsLoopback() {
-			return false
-		}
-	}
-	return len(r.servers) > 0
-}
-
-// PodResolver is what a pod's resolv.conf says: host is the node's own.
-func PodResolver(pod *corev1.Pod, host Resolver, clusterDNS []netip.Addr, domain string) Resolver {
-	var r Resolver
+// PodResolver is what a pod's resolv.conf says: host is the node's own. warnings are what was left out, as texts of events DNSConfigForming.
+func PodResolver(pod *corev1.Pod, host resolvconf.File, clusterDNS []netip.Addr, domain string) (r resolvconf.File, warnings []string) {
 	policy := pod.Spec.DNSPolicy
 	if policy == corev1.DNSClusterFirst && pod.Spec.HostNetwork || len(clusterDNS) == 0 && policy != corev1.DNSNone {
 		policy = corev1.DNSDefault
@@ -56,22 +32,45 @@ func PodResolver(pod *corev1.Pod, host Resolver, clusterDNS []netip.Addr, domain
 		r = host
 	default:
 		for _, a := range clusterDNS {
-			r.servers = append(r.servers, a.String())
+			r.Servers = append(r.Servers, a.String())
 		}
-		r.searches = append([]string{pod.Namespace + ".svc." + domain, "svc." + domain, domain}, host.searches...)
-		r.options = []string{"ndots:5"}
+		r.Searches = distinct(append([]string{pod.Namespace + ".svc." + domain, "svc." + domain, domain}, host.Searches...))
+		r.Options = []string{"ndots:5"}
 	}
 	if c := pod.Spec.DNSConfig; c != nil {
-		r = r.with(c)
+		r = merge(r, c)
 	}
-	return r
+	return limit(r)
 }
 
-// with adds a pod's dnsConfig: its options replace those of the same name.
-func (r Resolver) with(c *corev1.PodDNSConfig) Resolver {
-	r.servers = distinct(slices.Concat(r.servers, c.Nameservers))
-	r.searches = distinct(slices.Concat(r.searches, c.Searches))
-	options := slices.Clone(r.options)
+// NeedsClusterDNS tells whether a pod asks for the cluster's name server.
+func NeedsClusterDNS(pod *corev1.Pod) bool {
+	return pod.Spec.DNSPolicy == corev1.DNSClusterFirstWithHostNet || pod.Spec.DNSPolicy == corev1.DNSClusterFirst && !pod.Spec.HostNetwork
+}
+
+// limit leaves out what is beyond the limits.
+func limit(r resolvconf.File) (resolvconf.File, []string) {
+	var warnings []string
+	if len(r.Servers) > maxServers {
+		r.Servers = r.Servers[:maxServers]
+		warnings = append(warnings, "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: "+strings.Join(r.Servers, " "))
+	}
+	searches := slices.DeleteFunc(slices.Clone(r.Searches[:min(len(r.Searches), maxSearches)]), func(s string) bool { return len(s) > maxSearch })
+	for len(strings.Join(searches, " ")) > maxSearchChars {
+		searches = searches[:len(searches)-1]
+	}
+	if len(searches) < len(r.Searches) {
+		warnings = append(warnings, "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: "+strings.Join(searches, " "))
+	}
+	r.Searches = searches
+	return r, warnings
+}
+
+// merge adds a pod's dnsConfig: its options replace those of the same name.
+func merge(r resolvconf.File, c *corev1.PodDNSConfig) resolvconf.File {
+	r.Servers = distinct(slices.Concat(r.Servers, c.Nameservers))
+	r.Searches = distinct(slices.Concat(r.Searches, c.Searches))
+	options := slices.Clone(r.Options)
 	for _, o := range c.Options {
 		options = slices.DeleteFunc(options, func(have string) bool {
 			name, _, _ := strings.Cut(have, ":")
@@ -83,7 +82,7 @@ func (r Resolver) with(c *corev1.PodDNSConfig) Resolver {
 		}
 		options = append(options, text)
 	}
-	r.options = options
+	r.Options = options
 	return r
 }
 
@@ -95,20 +94,6 @@ func distinct(list []string) []string {
 		}
 	}
 	return out
-}
-
-func (r Resolver) String() string {
-	var b strings.Builder
-	if len(r.searches) > 0 {
-		fmt.Fprintf(&b, "search %s\n", strings.Join(r.searches, " "))
-	}
-	for _, s := range r.servers {
-		fmt.Fprintf(&b, "nameserver %s\n", s)
-	}
-	if len(r.options) > 0 {
-		fmt.Fprintf(&b, "options %s\n", strings.Join(r.options, " "))
-	}
-	return b.String()
 }
 
 // The first lines of a pod's /etc/hosts, as kubelets write them: tools tell by them whose file it is.

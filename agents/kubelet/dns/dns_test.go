@@ -1,12 +1,16 @@
 package dns
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"gantry/agents/internal/resolvconf"
 )
 
 func webPod() *corev1.Pod {
@@ -14,7 +18,7 @@ func webPod() *corev1.Pod {
 }
 
 func TestPodResolver(t *testing.T) {
-	host := ParseResolver("# a comment\nsearch example.com\nnameserver 192.0.2.53\noptions edns0\n")
+	host := resolvconf.Parse("# a comment\nsearch example.com\nnameserver 192.0.2.53\noptions edns0\n")
 	dns := []netip.Addr{netip.MustParseAddr("10.96.0.10")}
 	two := "2"
 	for _, tc := range []struct {
@@ -27,6 +31,8 @@ func TestPodResolver(t *testing.T) {
 		{"without cluster DNS", func(s *corev1.PodSpec) {}, nil, "search example.com\nnameserver 192.0.2.53\noptions edns0\n"},
 		{"default", func(s *corev1.PodSpec) { s.DNSPolicy = corev1.DNSDefault }, dns, "search example.com\nnameserver 192.0.2.53\noptions edns0\n"},
 		{"host network", func(s *corev1.PodSpec) { s.HostNetwork = true }, dns, "search example.com\nnameserver 192.0.2.53\noptions edns0\n"},
+		{"cluster first with host network", func(s *corev1.PodSpec) { s.HostNetwork, s.DNSPolicy = true, corev1.DNSClusterFirstWithHostNet }, dns,
+			"search default.svc.cluster.local svc.cluster.local cluster.local example.com\nnameserver 10.96.0.10\noptions ndots:5\n"},
 		{"none", func(s *corev1.PodSpec) {
 			s.DNSPolicy = corev1.DNSNone
 			s.DNSConfig = &corev1.PodDNSConfig{Nameservers: []string{"192.0.2.1"}}
@@ -38,9 +44,27 @@ func TestPodResolver(t *testing.T) {
 		pod := webPod()
 		pod.Spec.DNSPolicy = corev1.DNSClusterFirst
 		tc.then(&pod.Spec)
-		if d := cmp.Diff(tc.want, PodResolver(pod, host, tc.dns, "cluster.local").String()); d != "" {
-			t.Errorf("%s (-want +got):\n%s", tc.name, d)
+		r, warnings := PodResolver(pod, host, tc.dns, "cluster.local")
+		if d := cmp.Diff(tc.want, r.String()); d != "" || len(warnings) > 0 {
+			t.Errorf("%s: warnings %q (-want +got):\n%s", tc.name, warnings, d)
 		}
+	}
+}
+
+func TestPodResolverLimits(t *testing.T) {
+	pod := webPod()
+	pod.Spec.DNSPolicy = corev1.DNSNone
+	pod.Spec.DNSConfig = &corev1.PodDNSConfig{Nameservers: []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"}, Searches: []string{strings.Repeat("a", 254)}}
+	for i := range 40 {
+		pod.Spec.DNSConfig.Searches = append(pod.Spec.DNSConfig.Searches, fmt.Sprintf("%02d.%s", i, strings.Repeat("x", 97))) // 100 bytes
+	}
+	r, warnings := PodResolver(pod, resolvconf.File{}, nil, "cluster.local")
+	if len(r.Servers) != 3 || len(r.Searches) != 20 || r.Searches[0][:2] != "00" {
+		t.Errorf("got %d servers, %d searches: %q", len(r.Servers), len(r.Searches), r)
+	}
+	if len(warnings) != 2 || warnings[0] != "Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: 192.0.2.1 192.0.2.2 192.0.2.3" ||
+		!strings.HasPrefix(warnings[1], "Search Line limits were exceeded, some search paths have been omitted, the applied search line is: 00.x") {
+		t.Errorf("warnings %q", warnings)
 	}
 }
 

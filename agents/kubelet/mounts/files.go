@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/internal/resolvconf"
 	"gantry/agents/kubelet/dns"
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/volumes"
@@ -29,38 +30,27 @@ type ClusterDNS struct {
 }
 
 // WritePodFiles writes, to the pod's directory, what every container of the pod sees below /etc. They are written in place: they may be
-// mounted.
-func WritePodFiles(dir string, pod *corev1.Pod, podIP netip.Addr, cluster ClusterDNS) error {
+// mounted. warnings are those of dns.PodResolver.
+func WritePodFiles(dir string, pod *corev1.Pod, podIP netip.Addr, cluster ClusterDNS) (warnings []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("making the pod's directory: %w", err)
+		return nil, fmt.Errorf("making the pod's directory: %w", err)
 	}
 	hosts, err := os.ReadFile("/etc/hosts")
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("reading the node's hosts: %w", err)
+		return nil, fmt.Errorf("reading the node's hosts: %w", err)
 	}
+	resolver, warnings := dns.PodResolver(pod, resolvconf.Host(), cluster.Servers, cluster.Domain)
 	files := map[string]string{
 		hostsFile:    dns.HostsFile(pod, podIP, string(hosts), cluster.Domain),
-		resolvFile:   dns.PodResolver(pod, hostResolver(), cluster.Servers, cluster.Domain).String(),
+		resolvFile:   resolver.String(),
 		hostnameFile: dns.Hostname(pod) + "\n",
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			return fmt.Errorf("writing the pod's %s: %w", name, err)
+			return nil, fmt.Errorf("writing the pod's %s: %w", name, err)
 		}
 	}
-	return nil
-}
-
-// hostResolver is the node's resolv.conf; behind a resolver on loopback, the one of systemd that names the real servers.
-func hostResolver() dns.Resolver {
-	text, _ := os.ReadFile("/etc/resolv.conf")
-	r := dns.ParseResolver(string(text))
-	if r.OnLoopback() {
-		if text, err := os.ReadFile("/run/systemd/resolve/resolv.conf"); err == nil {
-			return dns.ParseResolver(string(text))
-		}
-	}
-	return r
+	return warnings, nil
 }
 
 // PodFileMounts are the mounts of WritePodFiles' files in the pod's directory, but for places where the container mounts something itself.

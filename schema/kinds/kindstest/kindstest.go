@@ -109,13 +109,13 @@ func Widget() *schema.Kind {
 					spec["colour"] = "red"
 				}
 			}),
-			Prune: func(obj schema.Object) (unknown []string) {
+			Prune: func(obj schema.Object) (unknown []string, err error) {
 				u := obj.(*unstructured.Unstructured)
 				if _, there := u.Object["bogus"]; there {
 					delete(u.Object, "bogus")
 					unknown = append(unknown, "bogus")
 				}
-				return unknown
+				return unknown, nil
 			},
 			Fields: []schema.Field{schema.FieldOf("spec.colour", func(u *unstructured.Unstructured) string {
 				colour, _, _ := unstructured.NestedString(u.Object, "spec", "colour")

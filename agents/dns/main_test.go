@@ -1,0 +1,9 @@
+package dns
+
+import (
+	"testing"
+
+	"gantry/agents/internal/netnstest"
+)
+
+func TestMain(m *testing.M) { netnstest.Main(m) }

@@ -1,0 +1,240 @@
+package admit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/pod-security-admission/api"
+	"k8s.io/pod-security-admission/policy"
+
+	"gantry/schema"
+)
+
+// The checks are those of k8s.io/pod-security-admission: https://kubernetes.io/docs/concepts/security/pod-security-standards/. Which of them
+// count for a namespace is in its labels pod-security.kubernetes.io/enforce, audit and warn; without them it is privileged.
+
+const podSecurityDomain = "pod-security.kubernetes.io/"
+
+var (
+	privileged = api.LevelVersion{Level: api.LevelPrivileged, Version: api.LatestVersion()}
+	// unlabelled is the policy of a namespace without labels.
+	unlabelled = api.Policy{Enforce: privileged, Audit: privileged, Warn: privileged}
+	podChecks  = newPodChecks()
+)
+
+func newPodChecks() policy.Evaluator {
+	e, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
+	if err != nil {
+		panic(err) // the library's own checks are valid
+	}
+	return e
+}
+
+// wantsPodSecurity tells whether the rule concerns a request: pods and what else can change their containers, the templates of pods, and namespaces.
+func wantsPodSecurity(o Operation, k *schema.Kind, subresource string) bool {
+	if o != Create && o != Update {
+		return false
+	}
+	switch k.Group + "/" + k.Plural {
+	case "/pods":
+		return subresource == "" || subresource == "ephemeralcontainers" || subresource == "resize"
+	case "/namespaces", "/replicationcontrollers", "/podtemplates", "apps/replicasets", "apps/deployments", "apps/statefulsets", "apps/daemonsets",
+		"batch/jobs", "batch/cronjobs":
+		return subresource == ""
+	}
+	return false
+}
+
+// checkPodSecurity refuses pods that violate what their namespace enforces, and warns of pods and templates that violate what it warns of.
+func checkPodSecurity(ctx context.Context, read Reader, q *Request) error {
+	switch obj := q.Object.(type) {
+	case *corev1.Namespace:
+		return checkNamespaceLabels(ctx, read, q, obj)
+	case *corev1.Pod:
+		if old, ok := q.Old.(*corev1.Pod); ok && !changesImages(&obj.Spec, &old.Spec) {
+			return nil
+		}
+		return securePod(ctx, read, q, &obj.ObjectMeta, &obj.Spec, true)
+	}
+	if t := podTemplate(q.Object); t != nil {
+		return securePod(ctx, read, q, &t.ObjectMeta, &t.Spec, false)
+	}
+	return nil
+}
+
+// podTemplate is the template of an object that makes pods; nil: it has none.
+func podTemplate(obj schema.Object) *corev1.PodTemplateSpec {
+	switch o := obj.(type) {
+	case *corev1.PodTemplate:
+		return &o.Template
+	case *corev1.ReplicationController:
+		return o.Spec.Template
+	case *appsv1.ReplicaSet:
+		return &o.Spec.Template
+	case *appsv1.Deployment:
+		return &o.Spec.Template
+	case *appsv1.DaemonSet:
+		return &o.Spec.Template
+	case *appsv1.StatefulSet:
+		return &o.Spec.Template
+	case *batchv1.Job:
+		return &o.Spec.Template
+	case *batchv1.CronJob:
+		return &o.Spec.JobTemplate.Spec.Template
+	}
+	return nil
+}
+
+// securePod checks a pod, or a template, which is never refused.
+func securePod(ctx context.Context, read Reader, q *Request, meta *metav1.ObjectMeta, spec *corev1.PodSpec, enforce bool) error {
+	found, err := read.Find(ctx, "", "namespaces", "", q.Namespace)
+	if err != nil {
+		return fmt.Errorf("looking up namespace %s: %w", q.Namespace, err)
+	}
+	wanted, faults := unlabelled, field.ErrorList(nil)
+	if found.Object != nil {
+		wanted, faults = api.PolicyToEvaluate(found.Object.GetLabels(), unlabelled)
+	}
+	if enforce {
+		q.Annotate(podSecurityDomain+api.EnforcedPolicyAnnotationKey, wanted.Enforce.String())
+	}
+	if wanted.FullyPrivileged() && len(faults) == 0 {
+		return nil
+	}
+	if err := faults.ToAggregate(); err != nil {
+		q.Annotate(podSecurityDomain+"error", fmt.Sprintf("Failed to parse policy: %v", err))
+	}
+	violations := func(lv api.LevelVersion) policy.AggregateCheckResult {
+		return policy.AggregateCheckResults(podChecks.EvaluatePod(lv, meta, spec))
+	}
+	if r := violations(wanted.Audit); !r.Allowed {
+		q.Annotate(podSecurityDomain+api.AuditViolationsAnnotationKey, fmt.Sprintf("would violate PodSecurity %q: %s", wanted.Audit.String(), r.ForbiddenDetail()))
+	}
+	if enforce {
+		if r := violations(wanted.Enforce); !r.Allowed {
+			return denied("violates PodSecurity %q: %s", wanted.Enforce.String(), r.ForbiddenDetail())
+		}
+	}
+	if r := violations(wanted.Warn); !r.Allowed {
+		q.Warn(fmt.Sprintf("would violate PodSecurity %q: %s", wanted.Warn.String(), r.ForbiddenDetail()))
+	}
+	return nil
+}
+
+// changesImages tells whether an update of a pod adds containers or changes their images. Nothing else of what is checked can change.
+func changesImages(spec, old *corev1.PodSpec) bool {
+	changed := func(a, b []corev1.Container) bool {
+		return !slices.EqualFunc(a, b, func(x, y corev1.Container) bool { return x.Image == y.Image })
+	}
+	return changed(spec.Containers, old.Containers) || changed(spec.InitContainers, old.InitContainers) ||
+		slices.ContainsFunc(spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool {
+			return !slices.ContainsFunc(old.EphemeralContainers, func(o corev1.EphemeralContainer) bool { return o.Name == c.Name && o.Image == c.Image })
+		})
+}
+
+// checkNamespaceLabels refuses labels that are no policy, unless they were there before, and warns of the pods that violate what an update makes the
+// namespace enforce.
+func checkNamespaceLabels(ctx context.Context, read Reader, q *Request, ns *corev1.Namespace) error {
+	wanted, errs := api.PolicyToEvaluate(ns.Labels, unlabelled)
+	old, ok := q.Old.(*corev1.Namespace)
+	if !ok {
+		return invalidLabels(errs)
+	}
+	before, oldErrs := api.PolicyToEvaluate(old.Labels, unlabelled)
+	if len(errs) > 0 && errs.ToAggregate().Error() != fmt.Sprint(oldErrs.ToAggregate()) {
+		return invalidLabels(errs)
+	}
+	switch {
+	case wanted.Enforce == before.Enforce, wanted.Enforce.Level == api.LevelPrivileged,
+		wanted.Enforce.Version == before.Enforce.Version && api.CompareLevels(wanted.Enforce.Level, before.Enforce.Level) < 1:
+		return nil
+	}
+	list, err := read.List(ctx, "", "pods", ns.Name)
+	if err != nil {
+		q.Warn("failed to list pods while checking new PodSecurity enforce level")
+		return nil
+	}
+	for _, text := range violatingPods(ctx, ns.Name, wanted.Enforce, list) {
+		q.Warn(text)
+	}
+	return nil
+}
+
+func invalidLabels(errs field.ErrorList) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	return &Invalid{Errs: errs}
+}
+
+// How many pods of a namespace are checked when its policy changes, and for how long.
+const (
+	mostPodsChecked = 3000
+	podCheckTime    = time.Second
+)
+
+// violatingPods are warnings about the pods of a namespace that violate a policy: a line for each set of reasons, with the first of the pods. One pod of
+// each controller is checked before the others of it.
+func violatingPods(ctx context.Context, namespace string, enforce api.LevelVersion, list []schema.Object) (warnings []string) {
+	ctx, cancel := context.WithTimeout(ctx, podCheckTime)
+	defer cancel()
+	ordered := firstOfControllers(list)
+	names := map[string][]string{} // of pods, by what they violate
+	checked := 0
+	for _, obj := range ordered[:min(len(ordered), mostPodsChecked)] {
+		pod := obj.(*corev1.Pod)
+		if r := policy.AggregateCheckResults(podChecks.EvaluatePod(enforce, &pod.ObjectMeta, &pod.Spec)); !r.Allowed {
+			names[r.ForbiddenReason()] = append(names[r.ForbiddenReason()], pod.Name)
+		}
+		checked++
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if checked < len(ordered) {
+		warnings = append(warnings, fmt.Sprintf("new PodSecurity enforce level only checked against the first %d of %d existing pods", checked, len(ordered)))
+	}
+	if len(names) > 0 {
+		warnings = append(warnings, fmt.Sprintf("existing pods in namespace %q violate the new PodSecurity enforce level %q", namespace, enforce.String()))
+	}
+	var lines []string
+	for reason, pods := range names {
+		others := ""
+		switch n := len(pods) - 1; n {
+		case 0:
+		case 1:
+			others = " (and 1 other pod)"
+		default:
+			others = fmt.Sprintf(" (and %d other pods)", n)
+		}
+		lines = append(lines, fmt.Sprintf("%s%s: %s", slices.Min(pods), others, reason))
+	}
+	slices.Sort(lines)
+	return append(warnings, lines...)
+}
+
+// firstOfControllers is list with the pods at its end whose controller has one before.
+func firstOfControllers(list []schema.Object) []schema.Object {
+	var first, others []schema.Object
+	seen := map[types.UID]bool{}
+	for _, obj := range list {
+		ref := metav1.GetControllerOfNoCopy(obj)
+		if ref != nil && seen[ref.UID] {
+			others = append(others, obj)
+			continue
+		}
+		if ref != nil {
+			seen[ref.UID] = true
+		}
+		first = append(first, obj)
+	}
+	return append(first, others...)
+}

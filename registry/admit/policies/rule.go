@@ -1,0 +1,63 @@
+package policies
+
+import (
+	"context"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"gantry/registry/admit"
+	"gantry/schema"
+)
+
+const (
+	policyPlural  = "validatingadmissionpolicies"
+	bindingPlural = "validatingadmissionpolicybindings"
+)
+
+// Validating is the rule of validating policies. authz answers expressions that ask for permissions; nil: these fail.
+func Validating(authz authorizer.Authorizer) admit.Rule {
+	c := &checker{authz: authz}
+	return admit.Rule{
+		Name: "ValidatingAdmissionPolicy", Doc: "policies check what is written by expressions",
+		Uses: kschema.GroupResource{Group: admissionv1.GroupName, Resource: bindingPlural}, Wants: wants, Validate: c.validate,
+	}
+}
+
+// wants leaves out the objects that say which webhooks and policies there are, and reviews, which store nothing.
+func wants(_ admit.Operation, k *schema.Kind, _ string) bool {
+	switch k.Group {
+	case admissionv1.GroupName, "authentication.k8s.io", "authorization.k8s.io":
+		return false
+	}
+	return true
+}
+
+// validate checks a request by every policy that a binding turns on for it. The first denial is the answer.
+func (c *checker) validate(ctx context.Context, read admit.Reader, q *admit.Request) error {
+	objects, err := read.List(ctx, admissionv1.GroupName, policyPlural, "")
+	if err != nil {
+		return err
+	}
+	bindings, err := read.List(ctx, admissionv1.GroupName, bindingPlural, "")
+	if err != nil {
+		return err
+	}
+	v := &verdict{request: q}
+	for _, p := range c.compiled(objects) {
+		var bound []*admissionv1.ValidatingAdmissionPolicyBinding
+		for _, obj := range bindings {
+			if b, ok := obj.(*admissionv1.ValidatingAdmissionPolicyBinding); ok && b.Spec.PolicyName == p.Name {
+				bound = append(bound, b)
+			}
+		}
+		if len(bound) == 0 {
+			continue
+		}
+		if err := c.check(ctx, read, q, p, bound, v); err != nil {
+			return err
+		}
+	}
+	return v.err()
+}

@@ -1,0 +1,6 @@
+// Package webhooks has the rules MutatingAdmissionWebhook and ValidatingAdmissionWebhook: writes are sent to the webhooks of
+// admissionregistration.k8s.io/v1, which change or refuse them. As the registry is the one write path, they see the writes of every process.
+//
+// A webhook that does not answer costs those it is for: with the failure policy Fail the write is refused and the error says why, with Ignore
+// it goes on. The objects of admissionregistration.k8s.io that could end this are never sent to webhooks.
+package webhooks
