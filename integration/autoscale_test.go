@@ -71,6 +71,11 @@ func TestAutoscale(t *testing.T) {
 	}
 	c.rightUsage()
 	c.reviewed()
+	c.kubectl("create", "rolebinding", "viewer", "--clusterrole=view", "--user=viewer")
+	c.eventually("metrics for whom may view", func() (bool, string) {
+		text, err := c.try("", "kubectl", "top", "pods", "--as=viewer", "--no-headers")
+		return err == nil && strings.Contains(text, "web-"), text
+	})
 
 	stop()
 	c.kubectl("wait", "deployment/web", "--for=jsonpath={.spec.replicas}=1", scaleTime)
@@ -117,7 +122,11 @@ func (c *Cluster) rightUsage() {
 func (c *Cluster) reviewed() {
 	c.t.Helper()
 	client := &http.Client{Timeout: waitTimeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	c.kubectl("create", "serviceaccount", "scraper")
+	c.kubectl("create", "clusterrole", "scraper", "--verb=get", "--resource=nodes/metrics")
+	c.kubectl("create", "clusterrolebinding", "scraper", "--clusterrole=scraper", "--serviceaccount=default:scraper")
 	for token, want := range map[string]string{
+		c.kubectl("create", "token", "scraper"): "200 # HELP container_cpu_usage_seconds_total",
 		c.kubectl("create", "token", "default"): "403 Forbidden (user=system:serviceaccount:default:default, verb=get, resource=nodes, subresource(s)=[metrics])",
 		"nobody's":                              "401 Unauthorized",
 	} {
