@@ -2,8 +2,11 @@ package integration
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"regexp"
 	"strings"
 	"sync"
@@ -67,6 +70,12 @@ func TestAutoscale(t *testing.T) {
 		t.Errorf("kubectl get hpa: %s", line)
 	}
 	c.rightUsage()
+	c.reviewed()
+	c.kubectl("create", "rolebinding", "viewer", "--clusterrole=view", "--user=viewer")
+	c.eventually("metrics for whom may view", func() (bool, string) {
+		text, err := c.try("", "kubectl", "top", "pods", "--as=viewer", "--no-headers")
+		return err == nil && strings.Contains(text, "web-"), text
+	})
 
 	stop()
 	c.kubectl("wait", "deployment/web", "--for=jsonpath={.spec.replicas}=1", scaleTime)
@@ -107,4 +116,33 @@ func (c *Cluster) rightUsage() {
 	wants(c.t, c.kubectl("get", "--raw", "/api/v1/nodes/"+c.node+"/proxy/metrics/resource"),
 		fmt.Sprintf(`container_cpu_usage_seconds_total{container="web",namespace="default",pod=%q}`, c.podNames("app=web")[0]), "\nresource_scrape_error 0\n")
 	wants(c.t, c.kubectl("get", "--raw", "/api/v1/nodes/"+c.node+"/proxy/metrics/cadvisor"), `container_network_receive_bytes_total{container="",`, "\ncontainer_scrape_error 0\n")
+}
+
+// reviewed checks that the kubelet asks the gateway who has a token, and what he may.
+func (c *Cluster) reviewed() {
+	c.t.Helper()
+	client := &http.Client{Timeout: waitTimeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	c.kubectl("create", "serviceaccount", "scraper")
+	c.kubectl("create", "clusterrole", "scraper", "--verb=get", "--resource=nodes/metrics")
+	c.kubectl("create", "clusterrolebinding", "scraper", "--clusterrole=scraper", "--serviceaccount=default:scraper")
+	for token, want := range map[string]string{
+		c.kubectl("create", "token", "scraper"): "200 # HELP container_cpu_usage_seconds_total",
+		c.kubectl("create", "token", "default"): "403 Forbidden (user=system:serviceaccount:default:default, verb=get, resource=nodes, subresource(s)=[metrics])",
+		"nobody's":                              "401 Unauthorized",
+	} {
+		req, err := http.NewRequest(http.MethodGet, "https://"+nodeIP+":10250/metrics/resource", nil)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+		resp, err := client.Do(req)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if got := fmt.Sprintf("%d %s", resp.StatusCode, text); err != nil || !strings.HasPrefix(got, want) {
+			c.t.Errorf("a kubelet asked for metrics with a token: %s %v, want %s", got, err, want)
+		}
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -20,6 +19,7 @@ import (
 
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
+	"gantry/agents/gateway/stream"
 	"gantry/registry"
 	"gantry/registry/safely"
 	"gantry/schema"
@@ -53,7 +53,7 @@ func (h *Handlers) Resources() []*request.Resource {
 }
 
 func (h *Handlers) getNode(w http.ResponseWriter, r *request.Request) error {
-	node, err := get[*corev1.Node](r.Context(), h.reg, core.Node, "", r.Name)
+	node, err := stream.Find[*corev1.Node](r.Context(), h.reg, core.Node, "", r.Name)
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func (h *Handlers) getNode(w http.ResponseWriter, r *request.Request) error {
 }
 
 func (h *Handlers) getPod(w http.ResponseWriter, r *request.Request) error {
-	pod, err := get[*corev1.Pod](r.Context(), h.reg, core.Pod, r.Scope(), r.Name)
+	pod, err := stream.Find[*corev1.Pod](r.Context(), h.reg, core.Pod, r.Scope(), r.Name)
 	if err != nil {
 		return err
 	}
@@ -106,18 +106,6 @@ func (h *Handlers) listPods(w http.ResponseWriter, r *request.Request) error {
 		return err
 	}
 	return encode.List(w, r, registry.List{Items: items})
-}
-
-// get reads an object: from the cache, or from etcd where the cache has none.
-func get[T schema.Object](ctx context.Context, reg reader, k *schema.Kind, namespace, name string) (obj T, err error) {
-	item, err := reg.Get(ctx, k, namespace, name, "0")
-	if errors.Is(err, registry.NotFound) {
-		item, err = reg.Get(ctx, k, namespace, name, "")
-	}
-	if err != nil {
-		return obj, err
-	}
-	return item.Object().(T), nil
 }
 
 // list reads the objects that a request's selectors select, as the cache has them.
@@ -168,7 +156,7 @@ func (h *Handlers) ofPods(ctx context.Context, pods ...*corev1.Pod) ([]*registry
 			continue
 		}
 		seen[name] = true
-		if node, err := get[*corev1.Node](ctx, h.reg, core.Node, "", name); err == nil {
+		if node, err := stream.Find[*corev1.Node](ctx, h.reg, core.Node, "", name); err == nil {
 			nodes = append(nodes, node)
 		}
 	}

@@ -73,7 +73,7 @@ func (s *Handlers) podAddress(r *request.Request, name, port string) (addr, at s
 	if r.Kind == core.Service {
 		return s.endpointOf(r, name, port)
 	}
-	pod, err := find[*corev1.Pod](r.Context(), s.reg, core.Pod, r.Scope(), name)
+	pod, err := Find[*corev1.Pod](r.Context(), s.reg, core.Pod, r.Scope(), name)
 	if err != nil {
 		return "", "", err
 	}
@@ -100,7 +100,7 @@ func firstPort(pod *corev1.Pod) string {
 // endpointOf picks one of a service's endpoints. port is a number of the service or the name of a port.
 func (s *Handlers) endpointOf(r *request.Request, name, port string) (addr, at string, err error) {
 	if number, err := strconv.ParseInt(port, 10, 64); err == nil {
-		service, err := find[*corev1.Service](r.Context(), s.reg, core.Service, r.Scope(), name)
+		service, err := Find[*corev1.Service](r.Context(), s.reg, core.Service, r.Scope(), name)
 		if err != nil {
 			return "", "", err
 		}
@@ -110,7 +110,7 @@ func (s *Handlers) endpointOf(r *request.Request, name, port string) (addr, at s
 		}
 		port = service.Spec.Ports[i].Name
 	}
-	endpoints, err := find[*corev1.Endpoints](r.Context(), s.reg, core.Endpoints, r.Scope(), name)
+	endpoints, err := Find[*corev1.Endpoints](r.Context(), s.reg, core.Endpoints, r.Scope(), name)
 	if errors.Is(err, registry.NotFound) {
 		err = apierrors.NewNotFound(r.GR(), name)
 	}
@@ -184,8 +184,8 @@ func (s *Handlers) backendAt(r *request.Request, scheme, addr, port string) (*ba
 	return &backend{ctx: r.Context(), url: &url.URL{Scheme: scheme, Host: to.String()}, transport: s.backends}, nil
 }
 
-// find reads an object of the registry.
-func find[T schema.Object](ctx context.Context, reg reader, k *schema.Kind, namespace, name string) (obj T, err error) {
+// Find reads an object: from the cache, or from etcd where the cache has none.
+func Find[T schema.Object](ctx context.Context, reg getter, k *schema.Kind, namespace, name string) (obj T, err error) {
 	item, err := reg.Get(ctx, k, namespace, name, "0")
 	if errors.Is(err, registry.NotFound) {
 		item, err = reg.Get(ctx, k, namespace, name, "")

@@ -150,14 +150,11 @@ func ownAddress(addr netip.Addr) bool {
 
 // kubeletOf prepares a request to the kubelet of a pod's node: its URL, without a path, and its context.
 func (s *Handlers) kubeletOf(ctx context.Context, nodeName string) (context.Context, *url.URL, error) {
-	item, err := s.reg.Get(ctx, core.Node, "", nodeName, "0")
-	if errors.Is(err, registry.NotFound) {
-		item, err = s.reg.Get(ctx, core.Node, "", nodeName, "")
-	}
+	node, err := Find[*corev1.Node](ctx, s.reg, core.Node, "", nodeName)
 	if err != nil {
 		return nil, nil, err
 	}
-	return context.WithValue(ctx, kubeletKey{}, item.Object().(*corev1.Node)), &url.URL{Scheme: "https", Host: nodeName}, nil
+	return context.WithValue(ctx, kubeletKey{}, node), &url.URL{Scheme: "https", Host: nodeName}, nil
 }
 
 // AskKubelet returns the body of a kubelet's answer to a GET of a path. Another answer than 200, or one of more than limit bytes, is an error,
@@ -254,8 +251,13 @@ func containerOf(pod *corev1.Pod, name string) (string, error) {
 	return "", apierrors.NewBadRequest(fmt.Sprintf("container %s is not valid for pod %s", name, pod.Name))
 }
 
-// reader reads single objects of the registry.
-type reader interface {
+// getter reads single objects.
+type getter interface {
 	Get(ctx context.Context, k *schema.Kind, namespace, name, revision string) (*registry.Item, error)
+}
+
+// reader reads single objects of the registry, and admits connections.
+type reader interface {
+	getter
 	Admit(ctx context.Context, op admit.Operation, k *schema.Kind, namespace, name string, body runtime.Object, check func() error, o registry.WriteOptions) error
 }

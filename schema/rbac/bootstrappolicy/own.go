@@ -10,6 +10,8 @@ var ownRoles = []clusterRole{
 		can("get list", "custom.metrics.k8s.io external.metrics.k8s.io", "*"),
 		can("create", "authorization.k8s.io", "subjectaccessreviews"),
 	}},
+	// As metrics-server's system:aggregated-metrics-reader.
+	{name: "gantry:metrics-reader", partOf: "view", rules: []rbacv1.PolicyRule{can("get list", "metrics.k8s.io", "nodes pods")}},
 }
 
 var ownBindings = []clusterRoleBinding{
