@@ -209,7 +209,7 @@ func table(cfg Config) []controller.Controller {
 		},
 		{
 			Name: "pvcprotection", Doc: "claims that are being deleted and that no pod uses", EventSource: "persistentvolumeclaim-protection-controller",
-			Reads: only(core.PersistentVolumeClaim, core.Pod), Writes: only(core.PersistentVolumeClaim),
+			Reads: only(core.PersistentVolumeClaim, core.Pod, core.PersistentVolume), Writes: only(core.PersistentVolumeClaim, core.PersistentVolume),
 			Workers: 1, New: volume.NewClaimProtection,
 		},
 		{

@@ -56,7 +56,7 @@ func Down(ctx context.Context, dataDir string, out io.Writer) error {
 }
 
 // dataFiles are the files that Gantry creates in a data directory. Other files stay.
-var dataFiles = []string{"etcd", "etcd.before-restore-*", "pki", "node", "admin.conf", "gantry.log", "*lock"}
+var dataFiles = []string{"etcd", "etcd.before-restore-*", "pki", "node", "volumes", "admin.conf", "gantry.log", "*lock"}
 
 func removeData(dataDir string) error {
 	for _, pattern := range dataFiles {

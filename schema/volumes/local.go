@@ -18,6 +18,9 @@ const (
 	LocalFinalizer = "gantry.io/local-volume"
 	// LocalNode is the annotation of a local volume that names its node.
 	LocalNode = "gantry.io/local-node"
+	// ReleasedByClaim is the annotation of a local volume with the uid of its claim, once that is being deleted through the API and not used
+	// any more. Only a volume with it loses its data when its claim is gone: a claim may also vanish from etcd by hand.
+	ReleasedByClaim = "gantry.io/released-by-claim"
 	// LocalDirectory is the annotation of a node that says where its local volumes are.
 	LocalDirectory = "gantry.io/local-volumes-dir"
 	// DefaultLocalDirectory is where they are on a node without that annotation.
@@ -80,4 +83,10 @@ func LocalNodeOf(pv *corev1.PersistentVolume) string {
 		return ""
 	}
 	return pv.Annotations[LocalNode]
+}
+
+// ReleasedBy tells whether a local volume was released by the deletion of the claim that it is bound to.
+func ReleasedBy(pv *corev1.PersistentVolume) bool {
+	uid := pv.Annotations[ReleasedByClaim]
+	return uid != "" && pv.Spec.ClaimRef != nil && uid == string(pv.Spec.ClaimRef.UID)
 }

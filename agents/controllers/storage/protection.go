@@ -28,6 +28,8 @@ type protection[T schema.Object] struct {
 	finalizer string
 	// used tells whether something uses an object. It asks the cache, or where fresh is set the store.
 	used func(ctx context.Context, obj T, fresh bool) (bool, error)
+	// release is called before the finalizer is removed; nil: nothing is to be done.
+	release func(ctx context.Context, obj T) error
 }
 
 // keys enqueues objects that are being deleted.
@@ -62,6 +64,11 @@ func (p protection[T]) reconcile(ctx context.Context, key string) (time.Duration
 			return 0, nil // its end enqueues the key again
 		}
 	}
+	if p.release != nil {
+		if err := p.release(ctx, obj); err != nil {
+			return 0, fmt.Errorf("releasing what belongs to %s %s: %w", p.kind.Singular, key, err)
+		}
+	}
 	uid := obj.GetUID()
 	_, err = objects.Modify(ctx, namespace, name, func(m T) error {
 		if m.GetUID() == uid && m.GetDeletionTimestamp() != nil {
@@ -94,13 +101,16 @@ func list[T schema.Object](ctx context.Context, e *controller.Env, k *schema.Kin
 	return all, nil
 }
 
-// NewClaimProtection lets claims go that no pod on a node mounts.
+// NewClaimProtection lets claims go that no pod on a node mounts, after it has marked their local volumes.
 func NewClaimProtection(e *controller.Env) controller.Reconciler {
-	p := protection[*corev1.PersistentVolumeClaim]{e, core.PersistentVolumeClaim, core.ClaimProtection,
-		func(ctx context.Context, pvc *corev1.PersistentVolumeClaim, fresh bool) (bool, error) {
+	p := protection[*corev1.PersistentVolumeClaim]{
+		Env: e, kind: core.PersistentVolumeClaim, finalizer: core.ClaimProtection,
+		used: func(ctx context.Context, pvc *corev1.PersistentVolumeClaim, fresh bool) (bool, error) {
 			all, err := list[*corev1.Pod](ctx, e, core.Pod, pvc.Namespace, fresh)
 			return slices.ContainsFunc(all, func(p *corev1.Pod) bool { return usesClaim(p, pvc) }), err
-		}}
+		},
+		release: func(ctx context.Context, pvc *corev1.PersistentVolumeClaim) error { return markReleased(ctx, e, pvc) },
+	}
 	return controller.Reconciler{Reconcile: p.reconcile, Watches: []controller.Watch{
 		{Kind: core.PersistentVolumeClaim, Keys: p.keys},
 		{Kind: core.Pod, Keys: func(old, current schema.Object) {
@@ -111,6 +121,25 @@ func NewClaimProtection(e *controller.Env) controller.Reconciler {
 			}
 		}},
 	}}
+}
+
+// markReleased marks the local volume of a claim that is being deleted, so that the binder may delete the volume when the claim is gone.
+// The volume of a claim that does not name one yet has a name that derives from the claim.
+func markReleased(ctx context.Context, e *controller.Env, pvc *corev1.PersistentVolumeClaim) error {
+	name := pvc.Spec.VolumeName
+	if name == "" {
+		name = volumes.ProvisionedName(pvc)
+	}
+	_, err := registry.For[*corev1.PersistentVolume](e.Registry).Modify(ctx, "", name, func(pv *corev1.PersistentVolume) error {
+		if ref := pv.Spec.ClaimRef; volumes.LocalNodeOf(pv) != "" && ref != nil && ref.UID == pvc.UID {
+			volumes.Annotate(pv, volumes.ReleasedByClaim, string(pvc.UID))
+		}
+		return nil
+	})
+	if errors.Is(err, registry.NotFound) {
+		return nil
+	}
+	return err
 }
 
 // usesClaim tells whether a pod keeps a claim. One without a node does not: no kubelet mounts a claim that is being deleted. One that has
@@ -132,8 +161,8 @@ func usesName(pod *corev1.Pod, claim string) bool {
 
 // NewVolumeProtection lets volumes go that are not bound to a claim.
 func NewVolumeProtection(e *controller.Env) controller.Reconciler {
-	p := protection[*corev1.PersistentVolume]{e, core.PersistentVolume, core.VolumeProtection,
-		func(_ context.Context, pv *corev1.PersistentVolume, _ bool) (bool, error) {
+	p := protection[*corev1.PersistentVolume]{Env: e, kind: core.PersistentVolume, finalizer: core.VolumeProtection,
+		used: func(_ context.Context, pv *corev1.PersistentVolume, _ bool) (bool, error) {
 			return pv.Status.Phase == corev1.VolumeBound, nil
 		}}
 	return controller.Reconciler{Reconcile: p.reconcile, Watches: []controller.Watch{{Kind: core.PersistentVolume, Keys: p.keys}}}
@@ -141,8 +170,8 @@ func NewVolumeProtection(e *controller.Env) controller.Reconciler {
 
 // NewAttributesClassProtection lets volume attributes classes go that no claim and no volume names.
 func NewAttributesClassProtection(e *controller.Env) controller.Reconciler {
-	p := protection[*storagev1.VolumeAttributesClass]{e, storage.VolumeAttributesClass, storage.AttributesClassProtection,
-		func(ctx context.Context, class *storagev1.VolumeAttributesClass, fresh bool) (bool, error) {
+	p := protection[*storagev1.VolumeAttributesClass]{Env: e, kind: storage.VolumeAttributesClass, finalizer: storage.AttributesClassProtection,
+		used: func(ctx context.Context, class *storagev1.VolumeAttributesClass, fresh bool) (bool, error) {
 			claims, err := list[*corev1.PersistentVolumeClaim](ctx, e, core.PersistentVolumeClaim, "", fresh)
 			all, volumeErr := list[*corev1.PersistentVolume](ctx, e, core.PersistentVolume, "", fresh)
 			named := func(obj schema.Object) bool { return slices.Contains(attributesClasses(obj), class.Name) }

@@ -37,13 +37,24 @@ func planVolume(o volumeState) (p bindingPlan) {
 	case pvc.Spec.VolumeName == "":
 		p.syncClaim = true
 	case pvc.Spec.VolumeName == pv.Name:
-		p.setVolumePhase(pv, corev1.VolumeBound, "its claim names it")
+		p.keep(pv, pvc)
 	case annotated(pv, volumes.ProvisionedBy) && pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete:
 		p.release(pv, "its claim is bound to another volume")
 	default:
 		p.unbind(pv)
 	}
 	return p
+}
+
+// keep plans for a volume that its claim names. A claim that is back (an admin has undone its deletion) has not released it.
+func (p *bindingPlan) keep(pv *corev1.PersistentVolume, pvc *corev1.PersistentVolumeClaim) {
+	if pvc.DeletionTimestamp == nil && annotated(pv, volumes.ReleasedByClaim) {
+		kept := pv.DeepCopy()
+		delete(kept.Annotations, volumes.ReleasedByClaim)
+		p.do(controller.Action{Do: controller.Update, Kind: core.PersistentVolume, Object: kept, Reason: "its claim is not being deleted"})
+		pv = kept
+	}
+	p.setVolumePhase(pv, corev1.VolumeBound, "its claim names it")
 }
 
 // unbind takes the claim from a volume. One that a user has reserved for the claim stays reserved.
@@ -76,11 +87,17 @@ func (p *bindingPlan) release(pv *corev1.PersistentVolume, reason string) {
 	}
 }
 
-// deleteVolume deletes a local volume; the kubelet of its node removes the directory first. One that has another provisioner is deleted by
-// that, and one that has none by nobody.
+// deleteVolume deletes a local volume that its claim has released; the kubelet of its node removes the directory first. One whose claim was
+// not deleted through the API is kept: a raw delete in etcd is no order to remove data. One that has another provisioner is deleted by that,
+// and one that has none by nobody.
 func (p *bindingPlan) deleteVolume(pv *corev1.PersistentVolume, reason string) {
 	switch provisioner := pv.Annotations[volumes.ProvisionedBy]; {
-	case provisioner == volumes.LocalProvisioner && pv.DeletionTimestamp == nil:
+	case provisioner == volumes.LocalProvisioner && pv.DeletionTimestamp != nil:
+	case provisioner == volumes.LocalProvisioner && !volumes.ReleasedBy(pv):
+		ref := pv.Spec.ClaimRef
+		p.say(volumeEvent(pv, "VolumeKept", fmt.Sprintf("%s, and claim %s/%s (uid %s) was not deleted through the API: the volume and its data are kept. "+
+			"To use the data again restore the claim; to remove the data delete the volume: kubectl delete pv %s", reason, ref.Namespace, ref.Name, ref.UID, pv.Name)))
+	case provisioner == volumes.LocalProvisioner:
 		p.do(controller.Action{Do: controller.Delete, Kind: core.PersistentVolume, Object: pv, Reason: reason + ", and its reclaim policy is Delete"})
 	case provisioner == "" && pv.Spec.CSI == nil:
 		p.failVolume(pv, "VolumeFailedDelete", "error getting deleter volume plugin for volume "+fmt.Sprintf("%q: no deletable volume plugin matched", pv.Name))

@@ -22,6 +22,8 @@ import (
 //   - read services, endpoints and endpoint slices; create, read and change its own Node;
 //   - get, list and watch the pods bound to it, change their status and delete them (NodeRestriction checks that);
 //   - read secrets and config maps, by name, that a pod bound to it refers to; get tokens for its pods' accounts;
+//   - read claims, by name, that a pod bound to it uses, and their volumes; read its own local volumes and take the finalizer off them that
+//     stands for their directories (NodeRestriction checks that);
 //   - keep its lease in kube-node-lease; write events; ask for reviews of who calls it.
 type Node struct{ reg *registry.Registry }
 
@@ -48,6 +50,10 @@ func (n *Node) Authorize(ctx context.Context, a Attributes) (Decision, string, e
 		return ownNode(node, a)
 	case "/pods":
 		return n.pods(ctx, node, a)
+	case "/persistentvolumeclaims":
+		return n.claim(ctx, node, a)
+	case "/persistentvolumes":
+		return n.volume(ctx, node, a)
 	}
 	if nodeRules.Allow(&a) {
 		return Allowed, "", nil

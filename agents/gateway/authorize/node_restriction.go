@@ -46,6 +46,9 @@ func (n NodeRestriction) Check(r *request.Request, obj, old schema.Object) error
 		} else {
 			err = restrictPodStatus(node, o, before)
 		}
+	case *corev1.PersistentVolume:
+		before, _ := old.(*corev1.PersistentVolume)
+		err = restrictVolume(node, o, before)
 	case *coordinationv1.Lease:
 		if o.Name != node {
 			err = fmt.Errorf("can only access node lease with the same name as the requesting node")
