@@ -88,6 +88,7 @@ var samples = map[string]string{
 	"ResourceClaim":                    `"spec":{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"c","count":2,"tolerations":[{"key":"k","operator":"Exists","tolerationSeconds":3}]}}]}},"status":{"allocation":{"devices":{"results":[{"request":"gpu","driver":"d","pool":"p","device":"x"}]},"allocationTimestamp":"2026-01-01T00:00:00Z"}}`,
 	"ResourceClaimTemplate":            `"spec":{"metadata":{"labels":{"a":"b"}},"spec":{"devices":{"requests":[{"name":"gpu","exactly":{"deviceClassName":"c","count":2,"tolerations":[{"key":"k","operator":"Exists","tolerationSeconds":3}]}}]}}}`,
 	"ResourceSlice":                    `"spec":{"driver":"d","nodeName":"n","pool":{"name":"p","resourceSliceCount":1},"devices":[{"name":"x","attributes":{"a":{"int":1}},"capacity":{"memory":{"value":"1Gi"}},"taints":[{"key":"k","effect":"NoSchedule","timeAdded":"2026-01-01T00:00:00Z"}]}]}`,
+	"CustomResourceDefinition":         `"spec":{"group":"example.com","scope":"Namespaced","names":{"plural":"{plural}","kind":"Widget"},"versions":[{"name":"v1","served":true,"storage":true,"schema":{"openAPIV3Schema":{"type":"object","properties":{"spec":{"type":"object","properties":{"size":{"type":"integer","minimum":1}}}}}}}]},"status":{}`,
 	"APIService":                       `"spec":{"group":"{name}","version":"v1","groupPriorityMinimum":7,"versionPriority":7},"status":{}`,
 }
 
@@ -157,6 +158,9 @@ func sampleName(k *schema.Kind, n int) string {
 	if k.Kind == "IPAddress" {
 		return fmt.Sprintf("10.0.%d.%d", n/200, n%200)
 	}
+	if k.Kind == "CustomResourceDefinition" {
+		return fmt.Sprintf("widgets%d.example.com", n)
+	}
 	return fmt.Sprintf("%s-%d", strings.ToLower(k.Kind), n)
 }
 
@@ -167,7 +171,8 @@ func oddSample(t *testing.T, k *schema.Kind, name string, random *rand.Rand) []b
 	if k.Namespaced {
 		namespace = `,"namespace":"default"`
 	}
-	sample := strings.ReplaceAll(samples[k.Kind], "{name}", name)
+	plural, _, _ := strings.Cut(name, ".")
+	sample := strings.NewReplacer("{name}", name, "{plural}", plural).Replace(samples[k.Kind])
 	if k.Kind == "APIService" {
 		name = "v1." + name
 	}

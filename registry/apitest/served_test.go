@@ -330,7 +330,7 @@ func TestReplacedKind(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := r.Get(ctx, before, "default", "a", "")
-	registrytest.WantError(t, err, registry.NotFound, "could not find the requested resource")
+	registrytest.WantError(t, err, registry.Replaced, "the definition of widgets.example.com has just changed, please try again")
 	it := registrytest.Must(t)(r.Get(ctx, after, "default", "a", "0"))
 	want := `{"kind":"Widget","apiVersion":"example.com/v1beta1","metadata":{"name":"a","namespace":"default","generation":1},"spec":{"colour":"red","size":4}}`
 	if got := in(t, it, after.Stored()); got != want {
