@@ -24,10 +24,11 @@ type definition = apiextensionsv1.CustomResourceDefinition
 // groupKey is the key of a group: its definitions are enqueued. Other keys are names of definitions.
 const groupKey = "group/"
 
-// Whether a kind is served is looked up again after servedDelay, and whether objects are gone after removedDelay.
+// Whether a kind is served is looked up again after servedDelay, one that was refused after refusedDelay, and whether objects are gone after removedDelay.
 const (
 	servedDelay  = 10 * time.Millisecond
 	removedDelay = time.Second
+	refusedDelay = 3 * time.Second
 )
 
 type reconciler struct{ *controller.Env }
@@ -81,10 +82,13 @@ func (r reconciler) reconcile(ctx context.Context, key string) (time.Duration, e
 	if !equality.Semantic.DeepEqual(d.Status, next.Status) {
 		return 0, r.updateStatus(ctx, next, "its names or conditions have changed")
 	}
-	if accepted(d) && !served && refused == nil {
-		return servedDelay, nil
+	switch {
+	case !accepted(d) || served:
+		return 0, nil
+	case refused != nil:
+		return refusedDelay, nil // a kind with its names may be about to go
 	}
-	return 0, nil
+	return servedDelay, nil
 }
 
 // served tells whether this process serves the kind of a definition whose names are accepted, or why it will not.

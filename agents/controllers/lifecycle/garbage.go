@@ -30,14 +30,15 @@ type garbage struct {
 	// waiting are the keys of the owners that are being deleted and wait for their dependents.
 	waiting map[types.UID]string
 	absent  *lru.Cache // owners that were last found not to exist: absentOwner by uid
+	deleted *lru.Cache // uids of objects that were seen to go while their kind was served: it may go before their dependents
 }
 
-// maxAbsent is how many absent owners are remembered.
+// maxAbsent is how many owners that are gone are remembered.
 const maxAbsent = 500
 
 // NewGarbage is the garbage collector: it deletes objects without owners, and finishes the foreground and orphaning deletion of owners.
 func NewGarbage(e *controller.Env) controller.Reconciler {
-	c := &garbage{Env: e, waiting: map[types.UID]string{}, absent: lru.New(maxAbsent)}
+	c := &garbage{Env: e, waiting: map[types.UID]string{}, absent: lru.New(maxAbsent), deleted: lru.New(maxAbsent)}
 	return controller.Reconciler{Reconcile: c.reconcile, WatchEvery: func(k *schema.Kind) func(old, current schema.Object) {
 		return func(old, current schema.Object) { c.onChange(k, old, current) }
 	}}
@@ -55,6 +56,9 @@ func (c *garbage) onChange(k *schema.Kind, old, current schema.Object) {
 		delete(c.waiting, old.GetUID())
 		if k != core.Event && k != coordination.Lease { // they own nothing
 			c.Enqueue("owner "+string(old.GetUID()), 0)
+			if c.Registry.Kinds().Set().Has(k) {
+				c.deleted.Add(old.GetUID(), nil)
+			}
 		}
 	}
 	changed := old == nil || current == nil || !equality.Semantic.DeepEqual(old.GetOwnerReferences(), current.GetOwnerReferences())
@@ -70,6 +74,7 @@ func (c *garbage) onChange(k *schema.Kind, old, current schema.Object) {
 	}
 	if old == nil || old.GetUID() != current.GetUID() {
 		c.absent.Remove(current.GetUID()) // somebody has put it back
+		c.deleted.Remove(current.GetUID())
 	}
 	if waitsForDependents(current) {
 		c.waiting[current.GetUID()] = objectKey(k, current)

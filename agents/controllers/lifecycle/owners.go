@@ -118,6 +118,9 @@ type absentOwner struct {
 func (c *garbage) owner(ctx context.Context, k *schema.Kind, obj schema.Object, ref metav1.OwnerReference) (ownerState, error) {
 	ok := c.Registry.Kinds().Set().Kind(ref.APIVersion, ref.Kind)
 	if ok == nil {
+		if _, gone := c.deleted.Get(ref.UID); gone {
+			return ownerDangling, nil
+		}
 		return ownerSolid, nil
 	}
 	id := ownerID{apiVersion: ref.APIVersion, kind: ref.Kind, name: ref.Name, uid: ref.UID}
