@@ -82,7 +82,7 @@ func Commands(cfg Config) []*cli.Command {
 			Name: "why", Usage: "explain why an object is as it is, down to the first thing that is not as wanted", ArgsUsage: "KIND NAME",
 			Description: "A pending pod: every node with its verdict and what would help. A running one: why it is there, and what keeps it from being ready.\n" +
 				"One that is being deleted: who has to do what. Other kinds: the chain down to their pods. All is read from etcd; no agent need run.",
-			Flags: add(object, &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "`format`: text or json"}), Action: run(why),
+			Flags: add(object, reportFlag()), Action: run(why),
 		},
 		{Name: "quarantine", Usage: "list the values in etcd that cannot be read, and how to repair them", Flags: etcd, Action: run(listQuarantine)},
 		{Name: "backup", Usage: "save all of etcd to a file", ArgsUsage: "FILE", Flags: etcd, Action: run(backup)},
