@@ -32,6 +32,9 @@ type Route struct {
 // LookUp reads from the kernel what the table does with a destination; protocol is "tcp" or "udp". It changes nothing. It needs
 // CAP_NET_ADMIN.
 func LookUp(to netip.AddrPort, protocol string) (*Route, error) {
+	if !to.Addr().Is4() {
+		return &Route{}, nil
+	}
 	rules, err := nft.Rules(TableName)
 	if err != nil {
 		return nil, err

@@ -35,6 +35,7 @@ func TestLookUp(t *testing.T) {
 	check("two endpoints", web, "tcp", Route{Chain: "pick-2", Slots: twoSlots, ClusterIP: true})
 	check("no endpoints", netip.AddrPortFrom(vip, 53), "udp", Route{Unserved: refuseChain, ClusterIP: true})
 	check("another protocol", web, "udp", Route{ClusterIP: true})
+	check("IPv6", netip.MustParseAddrPort("[fd00::1]:80"), "tcp", Route{})
 	check("another address", netip.MustParseAddrPort("10.96.0.78:80"), "tcp", Route{})
 
 	run(t, "nft", "delete", "element", "ip", TableName, "slots", "{ 10.96.0.77 . tcp . 80 . 1 }")

@@ -138,7 +138,9 @@ func (t *tracer) chosen(all []endpoint, svc *corev1.Service, external bool) []en
 		return t.near(available(local))
 	case external && svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal:
 		first, others := t.near(available(local)), t.near(available(all))
-		return append(first, keep(others, func(p endpoint) bool { return !slices.ContainsFunc(first, func(x endpoint) bool { return x.addr == p.addr }) })...)
+		return append(first, keep(others, func(p endpoint) bool {
+			return !slices.ContainsFunc(first, func(x endpoint) bool { return x.addr == p.addr })
+		})...)
 	}
 	return t.near(available(all))
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -44,12 +46,14 @@ func (t *tracer) kernel(r route, want, all []endpoint) (leads bool) {
 // slots adds the endpoints that the kernel chooses from, and what differs from those of etcd.
 func (t *tracer) slots(title string, have *Route, want []endpoint) (leads bool) {
 	var known, foreign, missing []netip.AddrPort
-	holes := 0
-	isWanted := func(a netip.AddrPort) bool { return slices.ContainsFunc(want, func(p endpoint) bool { return p.addr == a }) }
-	for _, a := range have.Slots {
+	var holes []string
+	isWanted := func(a netip.AddrPort) bool {
+		return slices.ContainsFunc(want, func(p endpoint) bool { return p.addr == a })
+	}
+	for i, a := range have.Slots {
 		switch {
 		case !a.IsValid():
-			holes++
+			holes = append(holes, strconv.Itoa(i))
 		case isWanted(a):
 			known = append(known, a)
 		default:
@@ -61,17 +65,18 @@ func (t *tracer) slots(title string, have *Route, want []endpoint) (leads bool) 
 			missing = append(missing, p.addr)
 		}
 	}
-	wanted := holes == 0 && len(foreign) == 0 && len(missing) == 0
+	wanted := len(holes) == 0 && len(foreign) == 0 && len(missing) == 0
 	valid := slices.DeleteFunc(slices.Clone(have.Slots), func(a netip.AddrPort) bool { return !a.IsValid() })
-	t.report.AddFrom(2, wanted, fromTable, "%s: chain %s, one of %d slots: %s", title, have.Chain, len(have.Slots), list(valid))
-	if holes > 0 {
-		t.report.AddFrom(3, false, fromTable, "%d of its %d slots have no element in the map slots: a connection that gets one of them goes nowhere", holes, len(have.Slots))
+	t.report.AddFrom(2, wanted, fromTable, "%s: chain %s, to one of %s", title, have.Chain, list(valid))
+	if len(holes) > 0 {
+		t.report.AddFrom(3, false, fromTable, "the map slots has no element for number %s of %d: a connection that gets it goes nowhere",
+			strings.Join(holes[:min(len(holes), maxShown)], ", "), len(have.Slots))
 	}
 	if len(foreign) > 0 {
-		t.report.AddFrom(3, false, fromTable, "by etcd these get no connections here: %s", list(foreign))
+		t.report.AddFrom(3, false, fromTable, "by etcd no connections are to go to %s", list(foreign))
 	}
 	if len(missing) > 0 {
-		t.report.AddFrom(3, false, fromTable, "these are ready and have no slot: %s", list(missing))
+		t.report.AddFrom(3, false, fromTable, "by etcd connections are to go to %s, too", list(missing))
 	}
 	if !wanted {
 		t.behind()
@@ -135,7 +140,7 @@ func (t *tracer) flows(to netip.AddrPort, protocol string, all []endpoint) {
 			t.report.AddFrom(3, false, fromConntrack, "and connections to %d more", len(dead)-maxShown)
 			break
 		}
-		t.report.AddFrom(3, false, fromConntrack, "%s (from %s) to %s, %s: until it ends, it gets no answer", count(len(dead[a]), "connection"), dead[a][0].Client, a, t.whose(a.Addr()))
+		t.report.AddFrom(3, false, fromConntrack, "%s (from %s) to %s, %s: no answer comes back until the client connects anew", count(len(dead[a]), "connection"), dead[a][0].Client, a, t.whose(a.Addr()))
 	}
 }
 

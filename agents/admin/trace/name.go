@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -70,10 +71,7 @@ func (t *tracer) named(x target, answer *Answer) {
 		t.add(1, false, nil, "etcd has no Service %s/%s: the dns agent has not caught up, or is of another cluster", x.namespace, x.service)
 		return
 	}
-	t.service(e, func(p *corev1.ServicePort) bool {
-		protocol := strings.ToLower(string(p.Protocol))
-		return x.port == "" || p.Name == x.port && (protocol == x.protocol || protocol == "" && x.protocol == "tcp")
-	}, x.host, answer)
+	t.service(e, x.isPort, x.host, answer)
 }
 
 // server is the name server that is asked; false: none is, and a line says why.
@@ -155,10 +153,18 @@ func (t *tracer) known(name string) *snapshot.Entry {
 		return nil
 	}
 	e := t.Get(core.Service, x.namespace, x.service)
-	if e == nil || x.host != "" && !t.hasHost(e, x.host) {
+	switch {
+	case e == nil, x.host != "" && !t.hasHost(e, x.host):
+		return nil
+	case x.port != "" && !slices.ContainsFunc(e.Object.(*corev1.Service).Spec.Ports, func(p corev1.ServicePort) bool { return x.isPort(&p) }):
 		return nil
 	}
 	return e
+}
+
+// isPort tells whether a port of the Service is meant.
+func (x target) isPort(p *corev1.ServicePort) bool {
+	return x.port == "" || p.Name == x.port && protocolOf(p) == x.protocol
 }
 
 // meant is the first of names that etcd knows; "": none.
@@ -175,6 +181,14 @@ func (t *tracer) meant(names []string) string {
 func (t *tracer) unknown(q Question, names []string) {
 	t.nameStops = "the name"
 	t.add(1, false, nil, "no Service has one of the names %s", strings.Join(names, ", "))
+	for _, name := range names {
+		if x, ok := parseName(name, t.Domain); ok && (x.port != "" || x.host != "") {
+			if e := t.Get(core.Service, x.namespace, x.service); e != nil {
+				t.add(2, false, e, "%s: it has nothing that is named %s", t.describe(e), cmp.Or(x.host, x.port+"/"+x.protocol))
+				return
+			}
+		}
+	}
 	first, rest, _ := strings.Cut(q.Name, ".")
 	shown := 0
 	for _, e := range t.All(core.Service, "") {

@@ -136,6 +136,9 @@ func (t *tracer) compareAnswer(e *snapshot.Entry, answer *Answer, want []netip.A
 		text = list(want)
 	}
 	t.add(2, false, e, "by etcd its name has %s, the answer is %s: the dns agent has not caught up", text, list(have))
+	if !slices.ContainsFunc(have, func(a netip.Addr) bool { return slices.Contains(want, a) }) {
+		t.nameStops = "the name server's answer"
+	}
 }
 
 func clusterIPs(svc *corev1.Service) (all []netip.Addr) {

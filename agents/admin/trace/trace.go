@@ -84,6 +84,8 @@ func (t *tracer) verdict(q Question) (ok bool, text string) {
 		who += ", as a pod of namespace " + t.Namespace + " asks for it,"
 	}
 	switch {
+	case t.nameStops == "" && len(t.stops) == 0 && slices.ContainsFunc(t.report.Lines, func(l explain.Line) bool { return !l.Wanted }):
+		return false, who + " " + leads + ", though not all is as wanted"
 	case t.nameStops == "":
 		return len(t.stops) == 0 && len(t.reached) > 0, who + " " + leads
 	case len(t.reached) == 0 && len(t.stops) == 0:
@@ -123,7 +125,9 @@ func (t *tracer) add(depth int, wanted bool, e *snapshot.Entry, format string, a
 }
 
 // note adds a line that was read nowhere.
-func (t *tracer) note(depth int, format string, args ...any) { t.add(depth, true, nil, format, args...) }
+func (t *tracer) note(depth int, format string, args ...any) {
+	t.add(depth, true, nil, format, args...)
+}
 
 // why adds what gantry why says of an object that is not as wanted: the lines that say why, below depth.
 func (t *tracer) why(depth int, e *snapshot.Entry) {
