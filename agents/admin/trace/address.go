@@ -49,7 +49,7 @@ func (t *tracer) leftover(q Question) {
 	for _, protocol := range q.protocols() {
 		have, err := t.machine.Route(q.Address, protocol)
 		if err == nil && have.Chain != "" {
-			t.report.AddFrom(1, false, fromTable, "the kernel still sends %s/%s to %s", q.Address, protocol, list(have.Slots))
+			t.report.AddFrom(1, false, fromTable, "the kernel still sends %s/%s to %s", q.Address, protocol, list(have.endpoints()))
 			t.note(2, "the proxy of node %s has not caught up with etcd: is it running?", t.node)
 		}
 	}
@@ -219,7 +219,7 @@ func (t *tracer) toHostPort(q Question, e *snapshot.Entry, hp *corev1.ContainerP
 	to, err := netip.ParseAddr(p.Status.PodIP)
 	t.add(1, err == nil, e, "host port %d/%s of Pod %s/%s: port %d of the pod", hp.HostPort, protocol, p.Namespace, p.Name, hp.ContainerPort)
 	if err != nil {
-		t.why(2, e)
+		t.why(2, e, nil)
 		t.stops = append(t.stops, "the pod has no address")
 		return
 	}

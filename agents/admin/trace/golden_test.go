@@ -19,6 +19,7 @@ import (
 
 	"gantry/agents/admin/snapshot"
 	"gantry/agents/admin/snapshot/snapshottest"
+	"gantry/registry"
 	"gantry/registry/store"
 	"gantry/schema/kinds"
 )
@@ -98,7 +99,7 @@ type fakeMachine struct {
 	NoDNS    bool     `json:"noDNS"`
 	NoTable  bool     `json:"noTable"`
 	NoEngine bool     `json:"noEngine"`
-	// Names are answers by name: "A 10.96.0.7, A 10.96.0.8", or a code. Others do not exist.
+	// Names are answers by name: "A 10.96.0.7, A 10.96.0.8", a code, or records behind "CODE NXDOMAIN". Others do not exist.
 	Names map[string]string `json:"names"`
 	// Routes are by "10.96.0.7:80/tcp".
 	Routes map[string]struct {
@@ -141,6 +142,10 @@ func (m *fakeMachine) Ask(_ context.Context, server netip.Addr, name, _ string) 
 	a := &Answer{Code: "NOERROR"}
 	for r := range strings.SplitSeq(text, ", ") {
 		kind, data, _ := strings.Cut(r, " ")
+		if kind == "CODE" {
+			a.Code = data
+			continue
+		}
 		a.Records = append(a.Records, Record{name, kind, data})
 	}
 	return a, nil
@@ -187,4 +192,40 @@ func (m *fakeMachine) Listeners(pid int, protocol string) (all []netip.AddrPort,
 		all = append(all, netip.MustParseAddrPort(a))
 	}
 	return all, nil
+}
+
+// TestHostileValues traces objects whose values anyone may have written: nothing panics.
+func TestHostileValues(t *testing.T) {
+	bodies := []string{
+		`{}`, `[]`, `{"spec":null,"status":null}`,
+		`{"spec":{"clusterIP":"x","clusterIPs":["::1","10.96.0.7","None"],"type":"LoadBalancer","externalIPs":["?"],"ports":[{"port":-1},{"port":80,"protocol":"X"},{"port":80,"nodePort":80}]},
+		  "status":{"loadBalancer":{"ingress":[{},{"ip":"10.96.0.7"}]},"addresses":[{"type":"InternalIP","address":"10.96.0.7"}],
+		  "podIP":"10.96.0.7","containerStatuses":[{},{"containerID":"x"},{"containerID":"docker://"},{"containerID":"docker://y","state":{"running":{}}}]}}`,
+		`{"addressType":"IPv4","ports":[{},{"port":80}],"endpoints":[{},{"addresses":["x"]},{"addresses":["10.96.0.7"],"targetRef":{"kind":"Pod","name":"x"}}]}`,
+		`{"spec":{"clusterIP":"None","type":"ExternalName","externalName":"."}}`,
+	}
+	set := kinds.BuiltIn()
+	for _, body := range bodies {
+		var all []*store.KV
+		for _, k := range set.All {
+			namespace, meta := "", `"name":"x"`
+			if k.Namespaced {
+				namespace, meta = "x", `"name":"x","namespace":"x","labels":{"kubernetes.io/service-name":"x"}`
+			}
+			value := strings.Replace(body, "{", `{"apiVersion":"`+k.APIVersion()+`","kind":"`+k.Kind+`","metadata":{`+meta+`},`, 1)
+			all = append(all, &store.KV{Key: registry.Key(k, namespace, "x"), Value: []byte(strings.Replace(value, ",}", "}", 1)), ModRevision: 7})
+		}
+		for _, arg := range []string{"x", "x.x", "_._.x", "10-96-0-7.x.pod", "10.96.0.7:80", "10.96.0.7:53/udp", "[::1]:80", "127.0.0.1:1", "."} {
+			q, err := Parse(arg)
+			if err != nil {
+				continue
+			}
+			for _, node := range []string{"x", "y"} {
+				r := Trace(t.Context(), snapshot.New(set, 9, all), nil, &fakeMachine{Node: node}, Options{Namespace: "x", Domain: "cluster.local", Now: now}, q)
+				if r.Text() == "" {
+					t.Errorf("%s: no text", arg)
+				}
+			}
+		}
+	}
 }

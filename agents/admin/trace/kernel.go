@@ -43,6 +43,11 @@ func (t *tracer) kernel(r route, want, all []endpoint) (leads bool) {
 	return leads
 }
 
+// endpoints are the slots that have an element.
+func (r *Route) endpoints() []netip.AddrPort {
+	return slices.DeleteFunc(slices.Clone(r.Slots), func(a netip.AddrPort) bool { return !a.IsValid() })
+}
+
 // slots adds the endpoints that the kernel chooses from, and what differs from those of etcd.
 func (t *tracer) slots(title string, have *Route, want []endpoint) (leads bool) {
 	var known, foreign, missing []netip.AddrPort
@@ -66,8 +71,7 @@ func (t *tracer) slots(title string, have *Route, want []endpoint) (leads bool) 
 		}
 	}
 	wanted := len(holes) == 0 && len(foreign) == 0 && len(missing) == 0
-	valid := slices.DeleteFunc(slices.Clone(have.Slots), func(a netip.AddrPort) bool { return !a.IsValid() })
-	t.report.AddFrom(2, wanted, fromTable, "%s: chain %s, to one of %s", title, have.Chain, list(valid))
+	t.report.AddFrom(2, wanted, fromTable, "%s: chain %s, to one of %s", title, have.Chain, list(have.endpoints()))
 	if len(holes) > 0 {
 		t.report.AddFrom(3, false, fromTable, "the map slots has no element for number %s of %d: a connection that gets it goes nowhere",
 			strings.Join(holes[:min(len(holes), maxShown)], ", "), len(have.Slots))

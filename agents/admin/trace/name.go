@@ -125,6 +125,10 @@ func (t *tracer) resolve(names []string, recordType string) (string, *Answer) {
 
 // unanswered adds why a name has no answer. It is as wanted where etcd does not know the name either.
 func (t *tracer) unanswered(from, name string, a *Answer) {
+	if len(a.Records) > 0 {
+		t.report.AddFrom(1, false, from, "%s: the answer for that is %s", answerText(name, a), a.Code)
+		return
+	}
 	text := name + " does not exist (NXDOMAIN)"
 	switch a.Code {
 	case "NXDOMAIN":

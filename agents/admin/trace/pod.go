@@ -66,6 +66,9 @@ func (t *tracer) pod(depth int, e *snapshot.Entry, a netip.Addr, port uint16, pr
 	ready := "ready for " + explain.Since(t.Now, pods.ReadySince(p))
 	if !pods.IsReady(p) {
 		ready = "not ready"
+		if c := pods.Condition(p, corev1.PodReady); c != nil && !c.LastTransitionTime.IsZero() {
+			ready += " for " + explain.Since(t.Now, c.LastTransitionTime.Time)
+		}
 	}
 	if p.DeletionTimestamp != nil {
 		ready += ", being deleted"
@@ -76,7 +79,7 @@ func (t *tracer) pod(depth int, e *snapshot.Entry, a netip.Addr, port uint16, pr
 		return false
 	}
 	if !pods.IsReady(p) {
-		t.why(depth+1, e)
+		t.why(depth+1, e, nil)
 	}
 	if p.Spec.NodeName != t.node {
 		t.elsewhere = append(t.elsewhere, p.Spec.NodeName)

@@ -77,7 +77,10 @@ func (t *tracer) describe(e *snapshot.Entry) string {
 		p := &svc.Spec.Ports[i]
 		text := portName(p)
 		if target := p.TargetPort.String(); target != "0" && target != "" {
-			text += " to " + target + " of its pods"
+			text += " to " + target
+			if len(svc.Spec.Selector) > 0 {
+				text += " of its pods"
+			}
 		}
 		if p.NodePort != 0 {
 			text += fmt.Sprintf(", node port %d", p.NodePort)
@@ -107,8 +110,11 @@ func protocolOf(p *corev1.ServicePort) string {
 func (t *tracer) externalName(e *snapshot.Entry, answer *Answer) {
 	want := strings.ToLower(strings.TrimSuffix(e.Object.(*corev1.Service).Spec.ExternalName, "."))
 	t.note(2, "it has no address and no endpoints; who serves %s is not the cluster's matter", want)
-	if answer == nil {
+	switch {
+	case answer == nil && t.nameStops == "":
 		t.reached = append(t.reached, want+", outside of the cluster")
+		return
+	case answer == nil:
 		return
 	}
 	if !slices.ContainsFunc(answer.Records, func(r Record) bool { return r.Type == "CNAME" && strings.EqualFold(r.Data, want) }) {
@@ -192,7 +198,7 @@ func (t *tracer) port(r route) {
 	ready := t.showSlices(r, slices, all)
 	switch {
 	case len(ready) == 0:
-		t.noEndpoint(r, all)
+		t.notReady(r, all)
 		fail("the endpoints: none is ready")
 		return
 	case len(want) == 0:
@@ -224,7 +230,7 @@ func (t *tracer) port(r route) {
 		fail("the pods")
 	}
 	if len(ready) < len(all) {
-		t.noEndpoint(r, all)
+		t.notReady(r, all)
 	}
 }
 
@@ -246,14 +252,17 @@ func policy(svc *corev1.Service, external bool) string {
 	return fmt.Sprintf("internalTrafficPolicy %s", text)
 }
 
-// noEndpoint adds why endpoints of a Service are not ready.
-func (t *tracer) noEndpoint(r route, all []endpoint) {
+// maxNotReady is how many pods of a Service that are not ready are followed.
+const maxNotReady = 3
+
+// notReady follows endpoints that are not ready, and adds why the Service has no others. It is said once for all ports of a Service.
+func (t *tracer) notReady(r route, all []endpoint) {
 	svc := r.service.Object.(*corev1.Service)
 	if len(svc.Spec.Selector) > 0 {
 		if !t.explained {
-			t.why(2, r.service)
+			t.explained = true
+			t.why(2, r.service, t.followNotReady(all, protocolOf(r.port)))
 		}
-		t.explained = true
 		return
 	}
 	if len(all) == 0 {
@@ -264,6 +273,20 @@ func (t *tracer) noEndpoint(r route, all []endpoint) {
 			t.add(2, false, p.slice, "%s is not ready, says whoever made the slice: the Service has no selector", p.addr)
 		}
 	}
+}
+
+// followNotReady follows the first endpoints that are not available, and returns the keys of their pods.
+func (t *tracer) followNotReady(all []endpoint, protocol string) map[string]bool {
+	followed, some := map[string]bool{}, available(all)
+	for _, p := range all {
+		e := t.Get(core.Pod, p.slice.Object.GetNamespace(), p.pod)
+		if e == nil || len(followed) == maxNotReady || slices.ContainsFunc(some, func(x endpoint) bool { return x.addr == p.addr }) {
+			continue
+		}
+		t.endpoint(3, p, protocol)
+		followed[e.Key] = true
+	}
+	return followed
 }
 
 // otherProxy follows an address that the proxy does not serve: that of the name servers, or of a proxy that is not Gantry's.

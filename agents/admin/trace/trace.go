@@ -129,14 +129,22 @@ func (t *tracer) note(depth int, format string, args ...any) {
 	t.add(depth, true, nil, format, args...)
 }
 
-// why adds what gantry why says of an object that is not as wanted: the lines that say why, below depth.
-func (t *tracer) why(depth int, e *snapshot.Entry) {
+// why adds what gantry why says of an object that is not as wanted: the lines that say why, below depth. What is about the objects at the keys of
+// followed is left out.
+func (t *tracer) why(depth int, e *snapshot.Entry, followed map[string]bool) {
 	r := explain.Explain(t.Snapshot, t.registry, e.Kind, e.Object.GetNamespace(), e.Object.GetName(), t.Now)
-	if r == nil {
+	if r == nil || len(r.Lines) == 0 {
 		return
 	}
-	for i, l := range r.Lines {
-		if i > 0 && !l.Wanted {
+	skipped := 0 // the depth of the line that is left out with those below it; 0: none
+	for _, l := range r.Lines[1:] {
+		if skipped > 0 && l.Depth > skipped {
+			continue
+		}
+		skipped = 0
+		if followed[l.Key] {
+			skipped = l.Depth
+		} else if !l.Wanted {
 			l.Depth += depth - 1
 			t.report.Lines = append(t.report.Lines, l)
 		}
