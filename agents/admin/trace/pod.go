@@ -133,6 +133,9 @@ func (t *tracer) engineState(depth int, e *snapshot.Entry, s *corev1.ContainerSt
 	case c.Status == "running":
 		t.report.AddFrom(depth, true, fromEngine, "%s is running, for %s, process %d", title, explain.Since(t.Now, c.Started), c.PID)
 		return true, c.PID
+	case c.Status == "paused": // the kubelet counts it as running
+		t.report.AddFrom(depth, false, fromEngine, "%s is paused: none of its processes runs (docker unpause)", title)
+		return false, 0
 	case c.Finished.IsZero():
 		t.report.AddFrom(depth, false, fromEngine, "%s is %s%s", title, c.Status, because(c.Error))
 	default:
