@@ -62,8 +62,8 @@ func (q Question) protocols() []string {
 	return []string{"tcp", "udp"}
 }
 
-// follow adds one Service with those of its ports that are at an address, and returns whether any is.
-func (t *tracer) follow(q Question, e *snapshot.Entry, number func(*corev1.ServicePort) int32, r route) bool {
+// atAddress follows one Service with those of its ports that are at an address, and returns whether any is.
+func (t *tracer) atAddress(q Question, e *snapshot.Entry, number func(*corev1.ServicePort) int32, r route) bool {
 	svc, found := e.Object.(*corev1.Service), false
 	for i := range svc.Spec.Ports {
 		p := &svc.Spec.Ports[i]
@@ -86,7 +86,7 @@ func ownPort(p *corev1.ServicePort) int32 { return p.Port }
 func (t *tracer) clusterIP(q Question) bool {
 	found := t.servicesWhere(func(svc *corev1.Service) bool { return slices.Contains(clusterIPs(svc), q.Address.Addr()) })
 	for _, e := range found {
-		if t.follow(q, e, ownPort, route{}) {
+		if t.atAddress(q, e, ownPort, route{}) {
 			continue
 		}
 		t.add(1, false, e, "%s", t.describe(e))
@@ -122,7 +122,7 @@ func (t *tracer) balancer(q Question) (known bool) {
 			if in.IPMode != nil && *in.IPMode == corev1.LoadBalancerIPModeProxy {
 				t.add(1, true, e, "%s: connections pass through the load balancer itself (ipMode Proxy), which uses node ports", t.describe(e))
 			}
-			if !t.follow(q, e, ownPort, route{external: true}) {
+			if !t.atAddress(q, e, ownPort, route{external: true}) {
 				t.add(1, false, e, "%s has the load balancer address, and no port %s", t.describe(e), q.portText())
 				t.stops = append(t.stops, "the Service has no such port")
 			}
@@ -151,7 +151,12 @@ func (t *tracer) nodePort(q Question) (known bool) {
 	for _, e := range t.servicesWhere(func(svc *corev1.Service) bool {
 		return svc.Spec.Type == corev1.ServiceTypeNodePort || svc.Spec.Type == corev1.ServiceTypeLoadBalancer
 	}) {
-		known = t.follow(q, e, number, route{external: true, kernelOf: n.Object.GetName()}) || known
+		known = t.atAddress(q, e, number, route{external: true, kernelOf: n.Object.GetName()}) || known
+		if svc := e.Object.(*corev1.Service); svc.Spec.HealthCheckNodePort == int32(q.Address.Port()) {
+			t.add(1, true, e, "%d is the health check node port of Service %s/%s: the proxy of each node answers there itself", q.Address.Port(), svc.Namespace, svc.Name)
+			t.reach("the proxy of node " + n.Object.GetName())
+			known = true
+		}
 	}
 	return known
 }
@@ -226,7 +231,7 @@ func (t *tracer) toHostPort(q Question, e *snapshot.Entry, hp *corev1.ContainerP
 	if !p.Spec.HostNetwork && p.Spec.NodeName == t.node {
 		want := []endpoint{{addr: netip.AddrPortFrom(to, uint16(hp.ContainerPort)), ready: true}}
 		r := route{service: e, port: &corev1.ServicePort{Port: hp.HostPort, Protocol: hp.Protocol}, to: q.Address.Addr(), at: q.Address.Port()}
-		if !t.kernel(r, want, want) {
+		if len(t.kernel(r, want, want)) == 0 {
 			t.stops = append(t.stops, "it stops at the kernel")
 			return
 		}

@@ -197,7 +197,9 @@ func (t *tracer) showSlices(r route, all []*snapshot.Entry, endpoints []endpoint
 		in := keep(endpoints, func(p endpoint) bool { return p.slice == e })
 		ready := len(keep(in, func(p endpoint) bool { return p.ready }))
 		switch draining := len(keep(in, func(p endpoint) bool { return p.draining })); {
-		case len(in) == 0 && len(s.Endpoints) > 0:
+		case len(s.Endpoints) == 0:
+			t.add(3, false, e, "EndpointSlice %s has no endpoint", s.Name)
+		case len(in) == 0:
 			t.add(3, false, e, "EndpointSlice %s: no endpoint for %s", s.Name, portName(r.port))
 		case ready == 0 && draining > 0:
 			t.add(3, false, e, "EndpointSlice %s: none of %d endpoints is ready, %d still serve while they end", s.Name, len(in), draining)

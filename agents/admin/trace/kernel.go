@@ -13,34 +13,34 @@ import (
 	"gantry/schema/core"
 )
 
-// kernel adds what the kernel of this machine does with connections to a route's address, and returns whether it sends them to an endpoint. On a
-// machine that is not a node it does not count. want are the endpoints that it should choose from, all those that the port has.
-func (t *tracer) kernel(r route, want, all []endpoint) (leads bool) {
-	to, protocol := netip.AddrPortFrom(r.to, r.at), protocolOf(r.port)
-	title := fmt.Sprintf("%s, %s/%s", portName(r.port), to, protocol)
+// kernel adds what the kernel of this machine does with connections to a route's address, and returns the endpoints that it sends them to. want are
+// those that it should choose from, which it is taken to do where it is not read; all are those that the port has.
+func (t *tracer) kernel(r route, want, all []endpoint) (to []endpoint) {
+	at, protocol := netip.AddrPortFrom(r.to, r.at), protocolOf(r.port)
+	title := fmt.Sprintf("%s, %s/%s", portName(r.port), at, protocol)
 	switch {
 	case t.node == "":
 		t.note(2, "%s: the kernel is not read, this machine is not a node", title)
-		return true
+		return want
 	case r.kernelOf != "" && r.kernelOf != t.node:
 		t.note(2, "%s: the kernel of node %s has it, which is read by gantry trace there", title, r.kernelOf)
-		return true
+		return want
 	}
-	have, err := t.machine.Route(to, protocol)
+	have, err := t.machine.Route(at, protocol)
 	switch {
 	case errors.Is(err, ErrAbsent):
 		t.report.AddFrom(2, false, fromTable, "%s: there is no such table: no proxy has run on node %s", title, t.node)
-		return false
+		return nil
 	case err != nil:
 		t.report.AddFrom(2, false, fromTable, "%s: the kernel cannot be read: %v", title, err)
-		return true
+		return want
 	case have.Chain != "":
-		leads = t.slots(title, have, want)
+		to = t.slots(title, have, want)
 	default:
 		t.unserved(title, have, want)
 	}
-	t.flows(to, protocol, all)
-	return leads
+	t.flows(at, protocol, all)
+	return to
 }
 
 // endpoints are the slots that have an element.
@@ -48,25 +48,22 @@ func (r *Route) endpoints() []netip.AddrPort {
 	return slices.DeleteFunc(slices.Clone(r.Slots), func(a netip.AddrPort) bool { return !a.IsValid() })
 }
 
-// slots adds the endpoints that the kernel chooses from, and what differs from those of etcd.
-func (t *tracer) slots(title string, have *Route, want []endpoint) (leads bool) {
-	var known, foreign, missing []netip.AddrPort
+// slots adds the endpoints that the kernel chooses from, and what differs from those of etcd. It returns those that are wanted.
+func (t *tracer) slots(title string, have *Route, want []endpoint) (to []endpoint) {
+	var foreign, missing []netip.AddrPort
 	var holes []string
-	isWanted := func(a netip.AddrPort) bool {
-		return slices.ContainsFunc(want, func(p endpoint) bool { return p.addr == a })
-	}
 	for i, a := range have.Slots {
 		switch {
 		case !a.IsValid():
 			holes = append(holes, strconv.Itoa(i))
-		case isWanted(a):
-			known = append(known, a)
-		default:
+		case !slices.ContainsFunc(want, func(p endpoint) bool { return p.addr == a }):
 			foreign = append(foreign, a)
 		}
 	}
 	for _, p := range want {
-		if !slices.Contains(have.Slots, p.addr) {
+		if slices.Contains(have.Slots, p.addr) {
+			to = append(to, p)
+		} else {
 			missing = append(missing, p.addr)
 		}
 	}
@@ -85,7 +82,7 @@ func (t *tracer) slots(title string, have *Route, want []endpoint) (leads bool) 
 	if !wanted {
 		t.behind()
 	}
-	return len(known) > 0
+	return to
 }
 
 // unserved adds why the kernel has no endpoint for an address.
@@ -120,6 +117,10 @@ func (t *tracer) flows(to netip.AddrPort, protocol string, all []endpoint) {
 		t.report.AddFrom(3, false, fromConntrack, "the connections cannot be read: %v", err)
 		return
 	}
+	what, until := "connection", "the client connects anew"
+	if protocol == "udp" {
+		what, until = "flow", "the client takes another port, or the proxy deletes the entry"
+	}
 	good, untranslated := 0, 0
 	dead := map[netip.AddrPort][]Flow{}
 	for _, f := range flows {
@@ -134,17 +135,18 @@ func (t *tracer) flows(to netip.AddrPort, protocol string, all []endpoint) {
 		}
 	}
 	if good > 0 {
-		t.report.AddFrom(3, true, fromConntrack, "%s to endpoints of it", count(good, "connection"))
+		t.report.AddFrom(3, true, fromConntrack, "%s to endpoints of it", count(good, what))
 	}
 	if untranslated > 0 {
-		t.report.AddFrom(3, false, fromConntrack, "%s not translated: made before the kernel had an endpoint", count(untranslated, "connection"))
+		t.report.AddFrom(3, false, fromConntrack, "%s not translated: made before the kernel had an endpoint", count(untranslated, what))
 	}
 	for i, a := range sortedKeys(dead) {
 		if i == maxShown {
-			t.report.AddFrom(3, false, fromConntrack, "and connections to %d more", len(dead)-maxShown)
+			t.report.AddFrom(3, false, fromConntrack, "and %ss to %d more", what, len(dead)-maxShown)
 			break
 		}
-		t.report.AddFrom(3, false, fromConntrack, "%s (from %s) to %s, %s: no answer comes back until the client connects anew", count(len(dead[a]), "connection"), dead[a][0].Client, a, t.whose(a.Addr()))
+		t.report.AddFrom(3, false, fromConntrack, "%s (from %s) to %s, %s: no answer comes back until %s",
+			count(len(dead[a]), what), dead[a][0].Client, a, t.whose(a.Addr()), until)
 	}
 }
 

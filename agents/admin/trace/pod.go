@@ -35,8 +35,8 @@ func (t *tracer) hasHost(svc *snapshot.Entry, host string) bool {
 	return false
 }
 
-// endpoint follows an endpoint to its pod. It returns whether that answers, as far as is known, and the endpoint's name.
-func (t *tracer) endpoint(depth int, p endpoint, protocol string) (ok bool, name string) {
+// endpoint follows an endpoint to its pod. It returns whether that answers, as far as is known.
+func (t *tracer) endpoint(depth int, p endpoint, protocol string) (ok bool) {
 	if p.pod == "" {
 		text := "no pod: whoever made the slice says that it answers"
 		for _, n := range t.All(core.Node, "") {
@@ -45,14 +45,14 @@ func (t *tracer) endpoint(depth int, p endpoint, protocol string) (ok bool, name
 			}
 		}
 		t.add(depth, true, p.slice, "%s is %s", p.addr, text)
-		return true, p.name()
+		return true
 	}
 	e := t.Get(core.Pod, p.slice.Object.GetNamespace(), p.pod)
 	if e == nil {
 		t.add(depth, false, p.slice, "%s is %s by the slice, which does not exist: the controller endpointslice has not caught up", p.addr, p.name())
-		return false, p.name()
+		return false
 	}
-	return t.pod(depth, e, p.addr.Addr(), p.addr.Port(), protocol), p.name()
+	return t.pod(depth, e, p.addr.Addr(), p.addr.Port(), protocol)
 }
 
 // pod follows an address and port to a pod, its containers and what listens in them. It returns whether the pod answers there, as far as is
@@ -81,6 +81,9 @@ func (t *tracer) pod(depth int, e *snapshot.Entry, a netip.Addr, port uint16, pr
 	if !pods.IsReady(p) {
 		t.why(depth+1, e, nil)
 	}
+	if n := t.Get(core.Node, "", p.Spec.NodeName); n != nil && pods.IsReady(p) {
+		t.nodeNotReady(depth+1, n)
+	}
 	if p.Spec.NodeName != t.node {
 		t.elsewhere = append(t.elsewhere, p.Spec.NodeName)
 	}
@@ -103,10 +106,19 @@ func (t *tracer) pod(depth int, e *snapshot.Entry, a netip.Addr, port uint16, pr
 	return t.listener(depth+1, pid, netip.AddrPortFrom(a, port), protocol)
 }
 
+// nodeNotReady adds that a node is not ready: its kubelet does not say what its pods do.
+func (t *tracer) nodeNotReady(depth int, e *snapshot.Entry) {
+	for _, c := range e.Object.(*corev1.Node).Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Status != corev1.ConditionTrue {
+			t.add(depth, false, e, "node %s has not been ready for %s: %s", e.Object.GetName(), explain.Since(t.Now, c.LastTransitionTime.Time), c.Reason)
+		}
+	}
+}
+
 // container adds a container of a pod with the engine's state of it, or, on another machine, with that of its status. It returns whether it
 // runs, and its process; 0: not known.
 func (t *tracer) container(depth int, e *snapshot.Entry, s *corev1.ContainerStatus) (running bool, pid int) {
-	if _, id, _ := strings.Cut(s.ContainerID, "://"); id != "" && e.Object.(*corev1.Pod).Spec.NodeName == t.node {
+	if _, id, _ := strings.Cut(s.ContainerID, "://"); id != "" && e.Object.(*corev1.Pod).Spec.NodeName == t.node && !t.engineSilent {
 		return t.engineState(depth, e, s, id)
 	}
 	state := "waits"
@@ -128,6 +140,7 @@ func (t *tracer) engineState(depth int, e *snapshot.Entry, s *corev1.ContainerSt
 		t.report.AddFrom(depth, false, fromEngine, "%s does not exist, though the pod's status has it: the kubelet of %s has not caught up", title, t.node)
 		return false, 0
 	case err != nil:
+		t.engineSilent = true
 		t.report.AddFrom(depth, false, fromEngine, "%s: the engine does not say: %v", title, err)
 		return s.State.Running != nil, 0
 	case c.Status == "running":

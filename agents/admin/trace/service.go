@@ -183,19 +183,19 @@ func (t *tracer) port(r route) {
 		fail("its protocol")
 		return
 	}
-	slices, all := t.endpoints(r)
+	entries, all := t.endpoints(r)
 	if proxy := svc.Labels[proxyNameLabel]; proxy != "" && r.to.IsValid() {
 		t.otherProxy(r, proxy, len(all) > 0)
 		return
 	}
 	want := t.chosen(all, svc, r.external)
-	leads := true
+	to := want
 	if r.to.IsValid() {
-		leads = t.kernel(r, want, all)
+		to = t.kernel(r, want, all)
 	} else {
 		t.note(2, "%s: clients connect to the endpoints themselves, no address is translated", portName(r.port))
 	}
-	ready := t.showSlices(r, slices, all)
+	ready := t.showSlices(r, entries, all)
 	switch {
 	case len(ready) == 0:
 		t.notReady(r, all)
@@ -205,28 +205,10 @@ func (t *tracer) port(r route) {
 		t.add(3, false, r.service, "%s: no endpoint is on node %s, and only those get its connections", policy(svc, r.external), t.node)
 		fail("the traffic policy")
 		return
-	case !leads:
+	case len(to) == 0:
 		fail("the kernel")
 	}
-	reached := 0
-	for i, p := range want {
-		if i == maxShown {
-			t.note(3, "and %d more endpoints", len(want)-maxShown)
-			break
-		}
-		if ok, name := t.endpoint(3, p, protocol); ok {
-			reached++
-			if leads {
-				t.reach(name)
-			}
-		}
-	}
-	if leads && reached > 0 {
-		for _, p := range want[min(len(want), maxShown):] {
-			t.reach(p.name())
-		}
-	}
-	if leads && reached == 0 {
+	if t.follow(want, to, protocol) == 0 && len(to) > 0 {
 		fail("the pods")
 	}
 	if len(ready) < len(all) {
@@ -234,6 +216,25 @@ func (t *tracer) port(r route) {
 	}
 }
 
+// follow follows the endpoints that are to get a port's connections, and returns how many of those that get them, to, answer as far as is known.
+func (t *tracer) follow(want, to []endpoint, protocol string) (reached int) {
+	for i, p := range want {
+		ok := true
+		if i < maxShown {
+			ok = t.endpoint(3, p, protocol)
+		}
+		if ok && slices.ContainsFunc(to, func(x endpoint) bool { return x.addr == p.addr }) {
+			reached++
+			t.reach(p.name())
+		}
+	}
+	if more := len(want) - maxShown; more > 0 {
+		t.note(3, "and %d more endpoints", more)
+	}
+	return reached
+}
+
+// reach adds something that the chain leads to.
 func (t *tracer) reach(name string) {
 	if !slices.Contains(t.reached, name) {
 		t.reached = append(t.reached, name)

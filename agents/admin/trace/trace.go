@@ -37,11 +37,12 @@ type tracer struct {
 	node     string // this machine's Node, "": it is none
 	report   explain.Report
 
-	reached   []string // what the chain leads to, for the verdict
-	stops     []string // where it does not lead on
-	nameStops string   // where the name does not lead on, though what it stands for may; "": nowhere
-	elsewhere []string // nodes whose containers are not read here
-	explained bool     // a Service's pods that are not ready are explained, once for all its ports
+	reached      []string // what the chain leads to, for the verdict
+	stops        []string // where it does not lead on
+	nameStops    string   // where the name does not lead on, though what it stands for may; "": nowhere
+	elsewhere    []string // nodes whose containers are not read here
+	engineSilent bool     // the engine was asked and did not answer: it is not asked again
+	explained    bool     // a Service's pods that are not ready are explained, once for all its ports
 }
 
 // Trace follows what is reached by a name or an address, as Parse reads it. r is where the scheduler's plug-ins, which explain pending pods, read

@@ -15,6 +15,9 @@ type DockerState struct {
 	Error    string // why it could not be started
 }
 
+// stateTimeout is how long ReadState waits, for whom a person waits.
+const stateTimeout = 10 * time.Second
+
 // ReadState asks the engine at host for a container's state; ErrNotFound where there is none of that ID, ErrUnreachable where no
 // engine answers.
 func ReadState(ctx context.Context, host, id string) (*DockerState, error) {
@@ -23,6 +26,8 @@ func ReadState(ctx context.Context, host, id string) (*DockerState, error) {
 		return nil, err
 	}
 	defer api.Close()
+	ctx, cancel := context.WithTimeout(ctx, stateTimeout)
+	defer cancel()
 	in, err := api.ContainerInspect(ctx, id)
 	if err != nil {
 		return nil, classify(err)
