@@ -208,6 +208,13 @@ func (t *tracer) port(r route) {
 	case len(to) == 0:
 		fail("the kernel")
 	}
+	if len(want) < len(ready) {
+		by := "topology hints"
+		if text := policy(svc, r.external); strings.HasSuffix(text, " Local") {
+			by = text
+		}
+		t.add(3, true, r.service, "%d of them get connections on node %s, by %s", len(want), t.node, by)
+	}
 	if t.follow(want, to, protocol) == 0 && len(to) > 0 {
 		fail("the pods")
 	}
