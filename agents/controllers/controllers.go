@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"gantry/agents/controllers/apiextensions"
+	"gantry/agents/controllers/bootstrap"
 	"gantry/agents/controllers/bootstrappolicy"
 	"gantry/agents/controllers/certificates"
 	"gantry/agents/controllers/controller"
@@ -202,6 +203,16 @@ func table(cfg Config) []controller.Controller {
 			Name: "csrcleaner", Doc: "certificate signing requests that have served or that nobody decided",
 			Reads: only(certs.CertificateSigningRequest), Writes: only(certs.CertificateSigningRequest),
 			Workers: 1, New: certificates.NewCleaner,
+		},
+		{
+			Name: "tokencleaner", Doc: "bootstrap tokens that have expired", EventSource: "token-cleaner",
+			Reads: only(core.Secret), Writes: only(core.Secret),
+			Workers: 1, New: bootstrap.NewTokenCleaner,
+		},
+		{
+			Name: "bootstrapsigner", Doc: "signatures of the config map cluster-info by bootstrap tokens", EventSource: "bootstrap-signer",
+			Reads: only(core.Secret, core.ConfigMap), Writes: only(core.ConfigMap),
+			Workers: 1, New: bootstrap.NewSigner,
 		},
 		{
 			Name: "garbage", Doc: "objects whose owners are gone, and owners that wait for their dependents or orphan them", EventSource: "garbage-collector-controller",

@@ -105,3 +105,11 @@ func TestForSigning(t *testing.T) {
 		}
 	}
 }
+
+// The signature was made by Kubernetes' k8s.io/cluster-bootstrap/token/jws.
+func TestSign(t *testing.T) {
+	got := Token{"joshua", "my voice is my passcode"}.Sign("Hello from the other side. I must have called a thousand times.")
+	if want := "eyJhbGciOiJIUzI1NiIsImtpZCI6Impvc2h1YSJ9..VShe2taLd-YTrmWuRkcL_8QTNDHYxQIEBsAYYiIj1_8"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
