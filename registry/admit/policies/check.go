@@ -92,14 +92,14 @@ type evaluation struct {
 
 // evaluate evaluates a policy's expressions with one parameter of a binding.
 func (c *checker) evaluate(ctx context.Context, p *policy, b *admissionv1.ValidatingAdmissionPolicyBinding, e evaluation, v *verdict) {
-	if ok, err := p.conditions.Match(ctx, e.attributes, e.param, c.authz); err != nil {
+	if ok, err := p.conditions.Match(ctx, e.attributes, e.param, v.authz); err != nil {
 		v.failed(p, b, 0, err.Error())
 		return
 	} else if !ok {
 		return
 	}
 	request := cel.CreateAdmissionRequest(e.attributes.Attributes, e.resource, metav1.GroupVersionKind(e.attributes.VersionedKind))
-	bindings := cel.OptionalVariableBindings{VersionedParams: e.param, Authorizer: c.authz}
+	bindings := cel.OptionalVariableBindings{VersionedParams: e.param, Authorizer: v.authz}
 	results, left, err := p.validations.ForInput(ctx, e.attributes, request, bindings, e.namespace, apicel.RuntimeCELCostBudget)
 	if err != nil {
 		v.failed(p, b, 0, err.Error())

@@ -7,7 +7,6 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/admission/plugin/cel"
-	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/cel/environment"
 
 	"gantry/registry/admit/match"
@@ -24,7 +23,6 @@ type policy struct {
 
 // checker compiles policies once for each state of them.
 type checker struct {
-	authz    authorizer.Authorizer
 	mu       sync.Mutex
 	policies map[types.UID]*policy
 }

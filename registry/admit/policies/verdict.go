@@ -10,6 +10,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"gantry/registry/admit"
 )
@@ -17,6 +18,7 @@ import (
 // verdict is what policies say of a request.
 type verdict struct {
 	request     *admit.Request
+	authz       authorizer.Authorizer // answers the policies' expressions
 	denials     []denial
 	annotations map[string][]string // of the policy that is being checked
 }

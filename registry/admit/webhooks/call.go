@@ -15,7 +15,6 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
-	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"gantry/registry/admit"
 	"gantry/registry/admit/match"
@@ -26,7 +25,6 @@ import (
 type calls struct {
 	hooks  hooks
 	caller Caller
-	authz  authorizer.Authorizer
 }
 
 // callError is a webhook that could not be asked: its failure policy decides.
