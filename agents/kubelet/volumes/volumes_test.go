@@ -76,7 +76,7 @@ func newBench(t *testing.T, volumes ...corev1.Volume) *bench {
 			b.made = append(b.made, pv.Name)
 			return os.MkdirAll(pv.Spec.Local.Path, 0o777)
 		},
-		Warn: func(_ *corev1.Pod, reason, message string) { b.warned = append(b.warned, reason+": "+message) },
+		Warn:  func(_ *corev1.Pod, reason, message string) { b.warned = append(b.warned, reason+": "+message) },
 		Field: func(pod *corev1.Pod, path string) (string, error) { return path + " of " + pod.Name, nil },
 		Token: func(_ context.Context, ns, sa string, req *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error) {
 			b.tokens++
