@@ -231,6 +231,11 @@ func table(cfg Config) []controller.Controller {
 			Workers: 4, New: volume.NewBinder,
 		},
 		{
+			Name: "defaultstorageclass", Doc: "the storage class local, once in a cluster's life",
+			Reads: only(core.Namespace, storage.StorageClass), Writes: only(core.Namespace, storage.StorageClass),
+			Workers: 1, New: volume.NewDefaultClass,
+		},
+		{
 			Name: "ephemeralvolume", Doc: "the claims of pods' ephemeral volumes", EventSource: "ephemeral_volume",
 			Reads: only(core.Pod, core.PersistentVolumeClaim), Writes: only(core.PersistentVolumeClaim),
 			Workers: manyWorkers, New: volume.NewEphemeral,
