@@ -12,6 +12,7 @@ import (
 
 	"gantry/agents/controllers/certificates"
 	"gantry/agents/controllers/controller"
+	"gantry/agents/internal/addressrange"
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/signtoken"
 	"gantry/registry"
@@ -34,6 +35,9 @@ type Config struct {
 	// ClusterDNS is the address of the Service kube-system/kube-dns, within ServiceCIDR. Not valid, or elsewhere: that Service is not made.
 	// --cluster-dns
 	ClusterDNS netip.Addr
+	// LoadBalancerAddresses are given to Services of type LoadBalancer. Empty: these get the nodes' own addresses.
+	// --load-balancer-addresses
+	LoadBalancerAddresses addressrange.Ranges
 	// RootCA is the PEM bundle that pods trust, put into kube-root-ca.crt in every namespace. Empty: none is put.
 	RootCA []byte
 	// Authority signs certificate signing requests. nil: none is signed; without its key neither, which the log and Events say.
@@ -95,6 +99,11 @@ func (c Config) Validate() error {
 	}
 	if c.ClusterCIDR.IsValid() && (c.NodeCIDRMask < c.ClusterCIDR.Bits() || c.NodeCIDRMask > c.ClusterCIDR.Addr().BitLen() || c.NodeCIDRMask-c.ClusterCIDR.Bits() > 16) {
 		fault("--node-cidr-mask-size %d does not fit --cluster-cidr %s: want %d to %d", c.NodeCIDRMask, c.ClusterCIDR, c.ClusterCIDR.Bits(), min(c.ClusterCIDR.Bits()+16, c.ClusterCIDR.Addr().BitLen()))
+	}
+	for flag, p := range map[string]netip.Prefix{"--cluster-cidr": c.ClusterCIDR, "--service-cluster-ip-range": c.ServiceCIDR} {
+		if p.IsValid() && c.LoadBalancerAddresses.Overlaps(p) {
+			fault("--load-balancer-addresses: %s has addresses of %s %s", c.LoadBalancerAddresses, flag, p)
+		}
 	}
 	if c.ServiceAccountKey != nil {
 		if _, err := signtoken.New(c.ServiceAccountKey); err != nil {

@@ -118,6 +118,11 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: network.NewKubeDNS(cfg.ServiceCIDR, cfg.ClusterDNS),
 		},
 		{
+			Name: "loadbalancer", Doc: "addresses of services of type LoadBalancer", EventSource: "service-controller",
+			Reads: only(core.Service, core.Node, discovery.EndpointSlice), Writes: only(core.Service),
+			Workers: 1, New: network.NewLoadBalancer(cfg.LoadBalancerAddresses), // two workers could give out one address twice
+		},
+		{
 			Name: "namespace", Doc: "the first namespaces, and the emptying of those being deleted",
 			Reads: every(), Writes: every(),
 			Workers: 4, New: lifecycle.NewNamespace,
