@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"gantry/registry/admit"
 	"gantry/schema"
@@ -38,6 +39,7 @@ func (r *Registry) admissionOf(ctx context.Context, op admit.Operation, t target
 	a := &admission{registry: r}
 	a.Operation, a.Kind, a.Subresource, a.Namespace, a.Name = op, t.kind, subresource, t.namespace, t.name
 	a.Version, a.User = t.kind.Stored(), r.userOf(ctx)
+	a.Authorizer = authorizerOf(ctx, a.User)
 	return a
 }
 
@@ -232,6 +234,21 @@ type userKey struct{}
 // Without it, the user is the process itself, as Config.Agent (a node's as its node).
 func WithUser(ctx context.Context, user *authenticationv1.UserInfo) context.Context {
 	return context.WithValue(ctx, userKey{}, user)
+}
+
+type authorizerKey struct{}
+
+// WithAuthorizer sets who answers, for rules of admission, what users may do: the one that has authorized the context's requests. Without it,
+// that is admit.AgentAuthorizer.
+func WithAuthorizer(ctx context.Context, a authorizer.Authorizer) context.Context {
+	return context.WithValue(ctx, authorizerKey{}, a)
+}
+
+func authorizerOf(ctx context.Context, user *authenticationv1.UserInfo) authorizer.Authorizer {
+	if a, ok := ctx.Value(authorizerKey{}).(authorizer.Authorizer); ok {
+		return a
+	}
+	return admit.AgentAuthorizer(user)
 }
 
 // userOf is the user of a context's requests.

@@ -1,5 +1,5 @@
 // Package admin is the commands with which an admin looks at the cluster's history and repairs it: get, log, diff,
-// undo, why, trace, quarantine, backup, restore. They work on etcd; no gateway need run, and no agent.
+// undo, why, trace, what-if, quarantine, backup, restore. They work on etcd; no gateway need run, and no agent.
 //
 // # History
 //
@@ -19,6 +19,10 @@
 // why reads all of etcd at one revision and follows the chain from an object down to what is not as wanted; package explain. trace follows what a
 // client of a Service reaches, over the name server, the kernel and Docker of the machine it runs on; package trace.
 //
+// # Trying a change
+//
+// what-if copies all of etcd at one revision into memory and lets the real scheduler and controllers work there; package whatif.
+//
 // # Backup
 //
 // A backup is etcd's own snapshot with its checksum. A restored etcd continues at a revision far above every
@@ -32,6 +36,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"gantry/agents/admin/trace"
+	"gantry/registry"
 )
 
 // Config is what the process provides to the commands.
@@ -42,6 +47,8 @@ type Config struct {
 	Find func(dataDir string) (Etcd, error)
 	// Machine returns what trace reads on this machine; dataDir is that of its gantry.
 	Machine func(dataDir string) trace.Machine
+	// Agents runs the scheduler and the controllers of workloads on a registry until ctx is done: see package whatif.
+	Agents func(ctx context.Context, r *registry.Registry) error
 
 	connect func(ctx context.Context, e Etcd) (client *clientv3.Client, done func(), err error) // nil: dial; tests set it
 }
@@ -102,6 +109,7 @@ func Commands(cfg Config) []*cli.Command {
 			}, etcd...),
 			Action: run(cfg.trace),
 		},
+		cfg.whatIf(etcd),
 		{Name: "quarantine", Usage: "list the values in etcd that cannot be read, and how to repair them", Flags: etcd, Action: run(listQuarantine)},
 		{Name: "backup", Usage: "save all of etcd to a file", ArgsUsage: "FILE", Flags: etcd, Action: run(backup)},
 		{

@@ -2,7 +2,9 @@ package controllers
 
 import (
 	"gantry/agents/controllers/apiextensions"
+	"gantry/agents/controllers/bootstrap"
 	"gantry/agents/controllers/bootstrappolicy"
+	"gantry/agents/controllers/certificates"
 	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/daemonset"
 	"gantry/agents/controllers/disruption"
@@ -18,6 +20,7 @@ import (
 	"gantry/schema/apiregistration"
 	"gantry/schema/apps"
 	"gantry/schema/batch"
+	certs "gantry/schema/certificates"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
@@ -115,6 +118,11 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: network.NewKubeDNS(cfg.ServiceCIDR, cfg.ClusterDNS),
 		},
 		{
+			Name: "loadbalancer", Doc: "addresses of services of type LoadBalancer", EventSource: "service-controller",
+			Reads: only(core.Service, core.Node, discovery.EndpointSlice), Writes: only(core.Service),
+			Workers: 1, New: network.NewLoadBalancer(cfg.LoadBalancerAddresses), // two workers could give out one address twice
+		},
+		{
 			Name: "namespace", Doc: "the first namespaces, and the emptying of those being deleted",
 			Reads: every(), Writes: every(),
 			Workers: 4, New: lifecycle.NewNamespace,
@@ -187,6 +195,31 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: lifecycle.NewRootCA(cfg.RootCA),
 		},
 		{
+			Name: "csrapproving", Doc: "approval of what kubelets request for themselves",
+			Reads: only(certs.CertificateSigningRequest), Writes: only(certs.CertificateSigningRequest),
+			Workers: 5, New: certificates.NewApprover(cfg.Gateway),
+		},
+		{
+			Name: "csrsigning", Doc: "certificates for approved requests to the signers of kubernetes.io",
+			Reads: only(certs.CertificateSigningRequest), Writes: only(certs.CertificateSigningRequest),
+			Workers: 5, New: certificates.NewSigner(cfg.Authority),
+		},
+		{
+			Name: "csrcleaner", Doc: "certificate signing requests that have served or that nobody decided",
+			Reads: only(certs.CertificateSigningRequest), Writes: only(certs.CertificateSigningRequest),
+			Workers: 1, New: certificates.NewCleaner,
+		},
+		{
+			Name: "tokencleaner", Doc: "bootstrap tokens that have expired", EventSource: "token-cleaner",
+			Reads: only(core.Secret), Writes: only(core.Secret),
+			Workers: 1, New: bootstrap.NewTokenCleaner,
+		},
+		{
+			Name: "bootstrapsigner", Doc: "signatures of the config map cluster-info by bootstrap tokens", EventSource: "bootstrap-signer",
+			Reads: only(core.Secret, core.ConfigMap), Writes: only(core.ConfigMap),
+			Workers: 1, New: bootstrap.NewSigner,
+		},
+		{
 			Name: "garbage", Doc: "objects whose owners are gone, and owners that wait for their dependents or orphan them", EventSource: "garbage-collector-controller",
 			Reads: every(), Writes: every(),
 			Workers: manyWorkers, New: lifecycle.NewGarbage,
@@ -201,6 +234,11 @@ func table(cfg Config) []controller.Controller {
 			Reads:   only(core.PersistentVolumeClaim, core.PersistentVolume, storage.StorageClass, core.Pod, core.Node),
 			Writes:  only(core.PersistentVolumeClaim, core.PersistentVolume),
 			Workers: 4, New: volume.NewBinder,
+		},
+		{
+			Name: "defaultstorageclass", Doc: "the storage class local, once in a cluster's life",
+			Reads: only(core.Namespace, storage.StorageClass), Writes: only(core.Namespace, storage.StorageClass),
+			Workers: 1, New: volume.NewDefaultClass,
 		},
 		{
 			Name: "ephemeralvolume", Doc: "the claims of pods' ephemeral volumes", EventSource: "ephemeral_volume",

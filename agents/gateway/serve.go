@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"gantry/agents/gateway/authenticate"
 	"gantry/agents/gateway/authorize"
@@ -36,7 +37,8 @@ type gateway struct {
 	resources       *resources
 	actions         []action
 	authz           authorize.Authorizer
-	roles           *rbac.Authorizer // is one of authz
+	admissionAuthz  authorizer.Authorizer // authz, as rules of admission ask it
+	roles           *rbac.Authorizer      // is one of authz
 	authn           *authenticate.Authenticator
 	reviews         authorize.Reviews
 	nodes           authorize.NodeRestriction
@@ -70,7 +72,7 @@ func newGateway(cfg Config) (*gateway, error) {
 // assemble is newGateway with a complete configuration, the registry that the handlers ask and the authorizers.
 func assemble(cfg Config, reg objects, roles *rbac.Authorizer, authz authorize.Authorizer) (*gateway, error) {
 	g := &gateway{
-		cfg: cfg, reg: reg, authz: authz, roles: roles, reviews: authorize.Reviews{Authorizer: authz},
+		cfg: cfg, reg: reg, authz: authz, admissionAuthz: authorize.ForAdmission(authz), roles: roles, reviews: authorize.Reviews{Authorizer: authz},
 		nodes: authorize.NodeRestriction{Registry: reg},
 		reads: inflight.New(cfg.MaxReads), writes: inflight.New(cfg.MaxWrites), bodies: receive.NewLimits(cfg.MaxWrites),
 	}
@@ -143,7 +145,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 		growStack()
 	}
 	if write || r.Sub.IsConnection() {
-		r.Request = r.WithContext(registry.WithUser(r.Context(), &r.User))
+		r.Request = r.WithContext(registry.WithAuthorizer(registry.WithUser(r.Context(), &r.User), g.admissionAuthz))
 	}
 	handle, err := g.route(w, r)
 	if err != nil {

@@ -54,7 +54,8 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
-			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers, Gateway: a.controllersGateway(),
+			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, Authority: a.keys.authority, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers,
+			LoadBalancerAddresses: a.loadBalancers(), Gateway: a.controllersGateway(),
 		})
 	case "network":
 		return network.Run(ctx, network.Config{
@@ -130,7 +131,7 @@ func (a assembly) kubelet(ctx context.Context) error {
 	}
 	return kubelet.Run(ctx, kubelet.Config{
 		Registry: a.nodeRegistry, Gateway: client, NodeName: a.NodeName, NodeIP: a.nodeIP, DockerHost: a.DockerHost,
-		DataDir: a.path("node"), Address: address, ServingCert: &a.keys.kubelet.Certificate, ClientCAs: a.keys.authority.Pool(),
+		DataDir: a.path("node"), VolumesDir: a.path("volumes"), Address: address, ServingCert: &a.keys.kubelet.Certificate, ClientCAs: a.keys.authority.Pool(),
 		ClusterDNS: []netip.Addr{a.clusterDNS()}, ClusterDomain: a.ClusterDomain, AllowedUnsafeSysctls: a.UnsafeSysctls, Health: a.health, Log: a.Log,
 	})
 }

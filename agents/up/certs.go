@@ -73,7 +73,7 @@ func (k *certs) ensureTokens(c Config) (err error) {
 func (k *certs) ensureControllers(c Config) {
 	pair, err := k.authority.Ensure("controllers", pki.Request{CommonName: "gantry-controllers"})
 	if err != nil {
-		c.Log.Warn("autoscalers get no metrics", "err", err)
+		c.Log.Warn("autoscalers get no metrics and certificate signing requests are not approved", "err", err)
 		return
 	}
 	k.controllers = &pair

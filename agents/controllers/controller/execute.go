@@ -117,9 +117,9 @@ func (e *Env) recordFailed(ctx context.Context, ev *Event, err error) {
 	e.Events.Event(ev.Kind, ev.About, corev1.EventTypeWarning, ev.Reason, "%s%v", ev.Message, err)
 }
 
-var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting", RemoveFinalizer: "removing finalizer of", Scale: "scaling"}
+var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", UpdateApproval: "updating approval of", Delete: "deleting", RemoveFinalizer: "removing finalizer of", Scale: "scaling"}
 
-var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted", RemoveFinalizer: "finalizer removed", Scale: "scaled"}
+var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", UpdateApproval: "approval updated", Delete: "deleted", RemoveFinalizer: "finalizer removed", Scale: "scaled"}
 
 // Record records an Event.
 func (e *Env) Record(ev *Event) {
@@ -158,8 +158,11 @@ func (e *Env) write(ctx context.Context, a Action, w *written) (*registry.Item, 
 		obj.SetResourceVersion(version)
 	}
 	o := registry.WriteOptions{}
-	if a.Do == UpdateStatus {
+	switch a.Do {
+	case UpdateStatus:
 		o.Subresource = "status"
+	case UpdateApproval:
+		o.Subresource = "approval"
 	}
 	return e.Registry.Update(ctx, a.Kind, obj, o)
 }

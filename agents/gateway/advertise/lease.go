@@ -1,5 +1,6 @@
 // Package advertise tells the cluster of a gateway: it keeps the gateway's identity lease, from which the controllers make the Service
-// kubernetes, and publishes the CA of clients where extension servers look for it.
+// kubernetes, and publishes the CA of clients where extension servers look for it, and the address and CA of the cluster where machines that join
+// it do.
 package advertise
 
 import (
@@ -49,6 +50,9 @@ func (c Config) Run(ctx context.Context) error {
 		err := c.renew(ctx, time.Now())
 		if err == nil {
 			err = c.publishCA(ctx)
+		}
+		if err == nil {
+			err = c.publishClusterInfo(ctx)
 		}
 		switch {
 		case ctx.Err() != nil:
