@@ -57,6 +57,13 @@ var All = []framework.Plugin{
 		Events:    []framework.ClusterEvent{podLeft, {Kind: core.PersistentVolumeClaim, Actions: framework.Add | framework.Update}},
 		PreFilter: preFilterRestrictions, Filter: filterRestrictions,
 	}, {
+		Name: "NodeVolumeLimits", Doc: "filters nodes that take no more volumes of a CSI driver, by their CSINode",
+		ClusterWide: true, NewData: handleData, Sign: signVolumes,
+		Events: append([]framework.ClusterEvent{
+			podLeft, {Kind: storage.CSINode, Actions: framework.Add | framework.Update}, {Kind: storage.VolumeAttachment, Actions: framework.Delete},
+		}, volumeEvents...),
+		PreFilter: preFilterVolumeLimits, Filter: filterVolumeLimits,
+	}, {
 		Name: "VolumeBinding", Doc: "filters nodes that do not reach the volumes of the pod's claims, chooses volumes for claims without, and waits for their binding",
 		ClusterWide: true, Events: volumeEvents, NewData: newVolumeBinder, Sign: signVolumes,
 		PreFilter: preFilterVolumes, Filter: filterVolumes, Reserve: reserveVolumes, Unreserve: unreserveVolumes, PreBind: preBindVolumes,

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -13,6 +14,7 @@ import (
 	"gantry/registry/registrytest"
 	"gantry/schema"
 	"gantry/schema/core"
+	"gantry/schema/storage"
 )
 
 // volumeCluster is the scheduler's view of a cluster, with a registry that has claims and volumes.
@@ -127,3 +129,43 @@ func TestVolumeZone(t *testing.T) {
 		})
 	}
 }
+
+// TestNodeVolumeLimits: a driver's volumes on a node are counted once each, whoever uses them, also while they are only attached still.
+func TestNodeVolumeLimits(t *testing.T) {
+	const full = "node(s) exceed max volume count"
+	c := newVolumeCluster(t)
+	n1, n2 := c.node("n1", nil), c.node("n2", nil)
+	count := int32(2)
+	c.create(storage.CSINode, &storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: "n1"}, Spec: storagev1.CSINodeSpec{
+		Drivers: []storagev1.CSINodeDriver{{Name: "csi.example.com", NodeID: "n1", Allocatable: &storagev1.VolumeNodeResources{Count: &count}}}}})
+	for _, name := range []string{"a", "b", "c"} {
+		c.claim(name, corev1.ReadWriteOnce, nil, corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "csi.example.com", VolumeHandle: name}})
+	}
+	c.claim("local", corev1.ReadWriteOnce, nil, onHost)
+	wait := storagev1.VolumeBindingWaitForFirstConsumer
+	c.create(storage.StorageClass, &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, Provisioner: "csi.example.com", VolumeBindingMode: &wait})
+	c.create(core.PersistentVolumeClaim, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "new"}, Spec: corev1.PersistentVolumeClaimSpec{
+		StorageClassName: ptr("fast"), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}}}})
+	first, second, third, unbound := c.pod("first", "a", "local"), c.pod("second", "a", "b"), c.pod("third", "c"), c.pod("fourth", "new")
+	c.state.AddPod(first, n1)
+	c.wantRejected(third, n1, "")
+	c.state.AddPod(second, n1)
+	c.wantRejected(third, n1, full)
+	c.wantRejected(unbound, n1, full)
+	c.wantRejected(third, n2, "")
+	c.wantRejected(c.pod("fifth", "b", "local"), n1, "")
+	c.wantRejected(c.pod("sixth", "local"), n1, "")
+	c.state.RemovePod(second)
+	c.wantRejected(third, n1, "")
+	c.wantRejected(unbound, n1, "")
+	c.wantRejected(c.pod("seventh", "b", "c"), n1, full)
+
+	c.create(storage.VolumeAttachment, &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "b-on-n1"}, Spec: storagev1.VolumeAttachmentSpec{
+		Attacher: "csi.example.com", NodeName: "n1", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: ptr("pv-b")}}})
+	c.state.DropPreFilterStates()
+	c.wantRejected(third, n1, full)
+	c.wantRejected(c.pod("eighth", "b"), n1, "")
+}
+
+func ptr[T any](v T) *T { return &v }
