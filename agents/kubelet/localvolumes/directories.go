@@ -81,7 +81,7 @@ func (d *directories) make(name string, rec record) error {
 
 // create makes a new directory under another name first: below its own it is complete.
 func (d *directories) create(name string) error {
-	if err := errors.Join(os.MkdirAll(d.dir, parentMode), os.Chmod(d.dir, parentMode)); err != nil {
+	if err := os.MkdirAll(d.dir, parentMode); err != nil {
 		return err
 	}
 	fresh := filepath.Join(d.dir, newPrefix+name)

@@ -56,7 +56,6 @@ type Config struct {
 type Volumes struct {
 	cfg         Config
 	directories *directories
-	loop        *loop.Loop
 
 	mu       sync.Mutex // guards followed
 	followed map[string]*corev1.PersistentVolume
@@ -64,9 +63,7 @@ type Volumes struct {
 
 // New returns Volumes; it starts nothing.
 func New(cfg Config) *Volumes {
-	v := &Volumes{cfg: cfg, directories: &directories{dir: cfg.Dir, records: cfg.Records}, followed: map[string]*corev1.PersistentVolume{}}
-	v.loop = loop.New("localvolumes", removals, cfg.Log, v.reconcile)
-	return v
+	return &Volumes{cfg: cfg, directories: &directories{dir: cfg.Dir, records: cfg.Records}, followed: map[string]*corev1.PersistentVolume{}}
 }
 
 // removals is how many directories are removed at a time.
@@ -108,13 +105,17 @@ func (v *Volumes) Run(ctx context.Context) error {
 	if err := v.directories.removeLeftovers(); err != nil {
 		v.cfg.Log.Warn("directories of deleted local volumes not removed", "err", err)
 	}
+	removing := loop.New("localvolumes", removals, v.cfg.Log, v.reconcile) // it has goroutines from here on, which its Run ends
 	g, ctx := safely.WithContext(ctx)
-	g.Go(func() error { return v.loop.Run(ctx) })
-	g.Go(func() error { return v.cfg.Registry.Follow(ctx, core.PersistentVolume, v.follow) })
+	g.Go(func() error { return removing.Run(ctx) })
+	g.Go(func() error {
+		return v.cfg.Registry.Follow(ctx, core.PersistentVolume, func(c registry.Change) { v.follow(c, removing.Add) })
+	})
 	return g.Wait()
 }
 
-func (v *Volumes) follow(c registry.Change) {
+// follow keeps the node's volumes as they are, and enqueues one whose directory is to be removed.
+func (v *Volumes) follow(c registry.Change, enqueue func(name string)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if c.New == nil {
@@ -127,7 +128,7 @@ func (v *Volumes) follow(c registry.Change) {
 	}
 	v.followed[c.New.Name] = pv
 	if isReleased(pv) {
-		v.loop.Add(c.New.Name)
+		enqueue(c.New.Name)
 	}
 }
 
