@@ -50,7 +50,9 @@ func isPlain(s string) bool {
 func SecretName(id string) string { return namePrefix + id }
 
 // Is returns whether a Secret is one of a token, by its namespace and type.
-func Is(s *corev1.Secret) bool { return s.Namespace == Namespace && s.Type == corev1.SecretTypeBootstrapToken }
+func Is(s *corev1.Secret) bool {
+	return s.Namespace == Namespace && s.Type == corev1.SecretTypeBootstrapToken
+}
 
 // Expiration is how long the token of a Secret is still valid; 0: it does not expire. One whose time cannot be read has expired.
 func Expiration(s *corev1.Secret, now time.Time) (left time.Duration, expired bool) {
