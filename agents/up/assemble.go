@@ -55,6 +55,7 @@ func (a assembly) run(ctx context.Context, agent string) error {
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
 			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers, Gateway: a.controllersGateway(),
+			FrontProxyClient: a.keys.frontProxy.Certificate,
 		})
 	case "network":
 		return network.Run(ctx, network.Config{
@@ -77,7 +78,12 @@ func (a assembly) run(ctx context.Context, agent string) error {
 }
 
 func (a assembly) gateway() gateway.Config {
+	var frontProxyCA []byte
+	if a.keys.frontProxyAuthority != nil {
+		frontProxyCA = a.keys.frontProxyAuthority.PEM
+	}
 	return gateway.Config{
+		FrontProxyCA: frontProxyCA, FrontProxyClient: a.keys.frontProxy.Certificate,
 		Registry: a.registry, Health: a.health, Log: a.Log,
 		BindAddress: netip.MustParseAddr(a.BindAddress), SecurePort: a.SecurePort, AdvertiseAddress: a.nodeIP,
 		Certificate: a.keys.gateway.Certificate, ClientCAs: a.keys.authority.Pool(), ClusterCA: a.keys.authority.PEM,
