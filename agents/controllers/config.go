@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"crypto"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,6 +46,8 @@ type Config struct {
 	// ServiceAccountKey signs the tokens in Secrets of type kubernetes.io/service-account-token: an RSA or ECDSA key, of which
 	// every gateway has the public half. nil: those Secrets stay as they are. --service-account-private-key-file
 	ServiceAccountKey crypto.Signer
+	// FrontProxyClient is shown to the servers of API services. Without one, those that ask who the client is are not available.
+	FrontProxyClient tls.Certificate
 	// Gateway answers what is not stored in etcd: the metrics that autoscalers scale by, and what users may do. nil: autoscalers say that there
 	// are no metrics, and no certificate signing request is approved.
 	// --gateway

@@ -160,9 +160,9 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: lifecycle.NewAPIServiceRegistration,
 		},
 		{
-			Name: "apiserviceavailability", Doc: "whether API services are available",
+			Name: "apiserviceavailability", Doc: "whether API services are available: what their services lead to answers",
 			Reads: only(apiregistration.APIService, core.Service, discovery.EndpointSlice), Writes: only(apiregistration.APIService),
-			Workers: 1, New: lifecycle.NewAPIServiceAvailability,
+			Workers: 1, New: lifecycle.NewAPIServiceAvailability(cfg.FrontProxyClient),
 		},
 		{
 			Name: "namespacegc", Doc: "what is left in namespaces that were deleted past the API",

@@ -56,6 +56,7 @@ func (a assembly) run(ctx context.Context, agent string) error {
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
 			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, Authority: a.keys.authority, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers,
 			LoadBalancerAddresses: a.loadBalancers(), Gateway: a.controllersGateway(),
+			FrontProxyClient: a.keys.frontProxy.Certificate,
 		})
 	case "network":
 		return network.Run(ctx, network.Config{
@@ -78,7 +79,12 @@ func (a assembly) run(ctx context.Context, agent string) error {
 }
 
 func (a assembly) gateway() gateway.Config {
+	var frontProxyCA []byte
+	if a.keys.frontProxyAuthority != nil {
+		frontProxyCA = a.keys.frontProxyAuthority.PEM
+	}
 	return gateway.Config{
+		FrontProxyCA: frontProxyCA, FrontProxyClient: a.keys.frontProxy.Certificate,
 		Registry: a.registry, Health: a.health, Log: a.Log,
 		BindAddress: netip.MustParseAddr(a.BindAddress), SecurePort: a.SecurePort, AdvertiseAddress: a.nodeIP,
 		Certificate: a.keys.gateway.Certificate, ClientCAs: a.keys.authority.Pool(), ClusterCA: a.keys.authority.PEM,

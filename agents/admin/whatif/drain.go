@@ -107,11 +107,12 @@ func (d *drain) report(m moves) []explain.Line {
 			continue
 		}
 		next := m.replacement(p)
+		owner := metav1.GetControllerOf(p)
 		switch {
-		case metav1.GetControllerOf(p) == nil:
+		case owner == nil:
 			add(1, false, "%s is lost: no controller makes it anew (kubectl drain asks for --force)", title(p))
 		case next == nil:
-			add(1, true, "%s ends and is not made anew", title(p))
+			add(1, false, "%s ends, and its %s %s does not make it anew yet", title(p), owner.Kind, owner.Name)
 		case next.Spec.NodeName != "":
 			add(1, true, "%s is made anew on %s", title(p), next.Spec.NodeName)
 		default:
