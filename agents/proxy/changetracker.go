@@ -107,10 +107,15 @@ func (tracker *changeTracker) update(all map[string]*compiledObject, cfg Config)
 func (tracker *changeTracker) compile(name string, n *nodeInfo) *compiledObject {
 	if pod := tracker.pods[name]; pod != nil {
 		frontends, rejected := compilePod(pod, n)
-		return &compiledObject{pod, frontends, rejected}
+		return &compiledObject{obj: pod, frontends: frontends, rejected: rejected}
 	}
 	if svc := tracker.services[name]; svc != nil {
-		return &compiledObject{obj: svc, frontends: compileService(svc, slices.Collect(maps.Values(tracker.slices[name])), n)}
+		eps := slices.Collect(maps.Values(tracker.slices[name]))
+		c := &compiledObject{obj: svc, frontends: compileService(svc, eps, n)}
+		if check, ok := healthCheckOf(svc, eps, n); ok {
+			c.health = &check
+		}
+		return c
 	}
 	return nil
 }
