@@ -27,8 +27,8 @@
 // clients on this host (loopback.go). A service takes precedence over a host port.
 //
 // The set restricted holds the keys of load balancers with loadBalancerSourceRanges, source-ranges which clients may use them; packets of
-// others are dropped. A load balancer's health check port (externalTrafficPolicy: Local; servicehealth.go) answers whether this node has
-// endpoints.
+// others are dropped. A load balancer's address that is no node's own is announced by one node (package announce). Its health check port
+// (externalTrafficPolicy: Local; servicehealth.go) answers whether this node has endpoints.
 //
 // DESIGN.md says why.
 package proxy
@@ -74,6 +74,7 @@ func Run(ctx context.Context, cfg Config) error {
 	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "watching the table", a.listen) })
 	g.Go(func() error { return a.serveHealth(ctx) })
 	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "serving health check ports", a.serviceHealth.run) })
+	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "announcing load balancers", a.announce) })
 	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "programming services", a.loop) })
 	return g.Wait()
 }

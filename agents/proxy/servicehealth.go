@@ -71,10 +71,7 @@ func (s *serviceHealth) setChecks(all map[string]*compiledObject) {
 	s.mu.Lock()
 	s.checks = checks
 	s.mu.Unlock()
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
+	signal(s.changed)
 }
 
 // listenRetry is after how long a port that could not be opened is tried again.
