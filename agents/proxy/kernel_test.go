@@ -87,7 +87,7 @@ const wantTable = `table ip gantry {
 	set source-ranges {
 		type ipv4_addr . inet_proto . inet_service . ipv4_addr
 		flags interval
-		elements = { 198.51.100.7 . tcp . 80 . 192.0.2.0/24, 198.51.100.7 . tcp . 80 . 203.0.113.7 }
+		elements = { 198.51.100.7 . tcp . 80 . 192.0.2.0/24, 198.51.100.7 . tcp . 80 . 198.51.100.7, 198.51.100.7 . tcp . 80 . 203.0.113.7 }
 	}
 
 	set masquerades {

@@ -39,7 +39,7 @@ func compileService(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *no
 		for _, k := range externalKeys(svc, p, proto, n) {
 			f := b.external(k)
 			if k.port == uint16(p.Port) && slices.Contains(balanced, k.addr) {
-				f.sources, f.restricted = sources, limited
+				f.sources, f.restricted = withOwnAddress(sources, k.addr, n), limited
 			}
 			frontends = append(frontends, f)
 		}

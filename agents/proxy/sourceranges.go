@@ -54,6 +54,18 @@ func allowedSources(svc *corev1.Service) (sources []netip.Prefix, limited bool) 
 	return sources, true
 }
 
+// withOwnAddress adds a load balancer's address to networks that allow this node: where the node has the address, its own packets
+// to it come from it. Pure.
+func withOwnAddress(sources []netip.Prefix, a netip.Addr, n *nodeInfo) []netip.Prefix {
+	has := func(x netip.Addr) bool {
+		return slices.ContainsFunc(sources, func(p netip.Prefix) bool { return p.Contains(x) })
+	}
+	if has(a) || !slices.ContainsFunc(n.addrs, has) {
+		return sources
+	}
+	return append(slices.Clone(sources), netip.PrefixFrom(a, 32))
+}
+
 // lastAddr returns the highest address of an IPv4 network.
 func lastAddr(p netip.Prefix) netip.Addr {
 	b := p.Addr().As4()

@@ -15,6 +15,7 @@ import (
 
 	"gantry/agents/controllers/controller"
 	"gantry/agents/internal/addressrange"
+	"gantry/agents/internal/loadbalancer"
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/core"
@@ -78,7 +79,7 @@ func releases(was, now *corev1.Service) bool {
 func (c *loadBalancer) onNode(old, current schema.Object) {
 	was, _ := old.(*corev1.Node)
 	now, _ := current.(*corev1.Node)
-	if was == nil || now == nil || takesTraffic(was) != takesTraffic(now) || !slices.Equal(nodeAddresses(was), nodeAddresses(now)) {
+	if was == nil || now == nil || loadbalancer.TakesTraffic(was) != loadbalancer.TakesTraffic(now) || !slices.Equal(nodeAddresses(was), nodeAddresses(now)) {
 		c.enqueueAll(c.balanced)
 	}
 }
@@ -158,19 +159,6 @@ func (c *loadBalancer) reconcile(ctx context.Context, key string) (time.Duration
 
 // gatewaysKey is that of the Service whose endpoints are the gateways.
 const gatewaysKey = "default/kubernetes"
-
-// takesTraffic returns whether clients outside of the cluster may be led to a node.
-func takesTraffic(n *corev1.Node) bool {
-	if _, excluded := n.Labels[corev1.LabelNodeExcludeBalancers]; excluded || n.DeletionTimestamp != nil {
-		return false
-	}
-	if slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == "ToBeDeletedByClusterAutoscaler" }) {
-		return false
-	}
-	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	})
-}
 
 // nodeAddresses are a node's valid internal addresses.
 func nodeAddresses(n *corev1.Node) (out []netip.Addr) {

@@ -10,6 +10,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"gantry/agents/controllers/controller"
+	"gantry/agents/internal/loadbalancer"
 )
 
 // assign decides the addresses of a Service, those that it has already where they are still right. Pure.
@@ -153,7 +154,7 @@ func (in balancing) fromNodes(svc *corev1.Service, asked netip.Addr) ([]netip.Ad
 // trafficNodes are the nodes that lead to endpoints of a Service: all that take traffic, or with externalTrafficPolicy Local those of
 // them that have a ready endpoint, if any has.
 func (in balancing) trafficNodes(svc *corev1.Service) []*corev1.Node {
-	all := slices.DeleteFunc(slices.Clone(in.nodes), func(n *corev1.Node) bool { return !takesTraffic(n) })
+	all := slices.DeleteFunc(slices.Clone(in.nodes), func(n *corev1.Node) bool { return !loadbalancer.TakesTraffic(n) })
 	if svc.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal {
 		return all
 	}

@@ -15,17 +15,12 @@ import (
 
 	"gantry/agents/controllers/controller"
 	"gantry/agents/internal/addressrange"
+	"gantry/agents/internal/loadbalancer"
 	"gantry/schema/core"
 )
 
-const (
-	// LoadBalancerClass is the class of Services that are balanced here; those without a class are too.
-	LoadBalancerClass = "gantry.io/load-balancer"
-	// addressAssigned is the condition of a Service that says whether it has an address, and why not.
-	addressAssigned = "gantry.io/AddressAssigned"
-	// loadBalancerFinalizer is upstream's.
-	loadBalancerFinalizer = "service.kubernetes.io/load-balancer-cleanup"
-)
+// loadBalancerFinalizer is upstream's.
+const loadBalancerFinalizer = "service.kubernetes.io/load-balancer-cleanup"
 
 // balancing is what is decided on besides the Service itself.
 type balancing struct {
@@ -58,7 +53,7 @@ func isBalancedHere(svc *corev1.Service) bool {
 }
 
 func isOurClass(svc *corev1.Service) bool {
-	return svc.Spec.LoadBalancerClass == nil || *svc.Spec.LoadBalancerClass == LoadBalancerClass
+	return svc.Spec.LoadBalancerClass == nil || *svc.Spec.LoadBalancerClass == loadbalancer.Class
 }
 
 // planLoadBalancer decides the finalizer and the status of a Service; waits says that it should have an address and gets none. Pure.
@@ -75,7 +70,7 @@ func planLoadBalancer(svc *corev1.Service, in balancing, now time.Time) (plan []
 	}
 	addresses, failed := assign(svc, in)
 	next.Status.LoadBalancer = corev1.LoadBalancerStatus{Ingress: ingressOf(addresses, svc.Spec.Ports)}
-	condition := metav1.Condition{Type: addressAssigned, Status: metav1.ConditionTrue, Reason: "Assigned", LastTransitionTime: metav1.NewTime(now)}
+	condition := metav1.Condition{Type: loadbalancer.AddressAssigned, Status: metav1.ConditionTrue, Reason: "Assigned", LastTransitionTime: metav1.NewTime(now)}
 	reason, event := fmt.Sprintf("addresses %v", addresses), about(svc, "EnsuredLoadBalancer", "Ensured load balancer")
 	if failed != nil {
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, failed.reason, failed.message
@@ -101,7 +96,7 @@ func planRelease(svc *corev1.Service) (plan []controller.Action) {
 	}
 	next := svc.DeepCopy()
 	next.Status.LoadBalancer = corev1.LoadBalancerStatus{}
-	meta.RemoveStatusCondition(&next.Status.Conditions, addressAssigned)
+	meta.RemoveStatusCondition(&next.Status.Conditions, loadbalancer.AddressAssigned)
 	if !equality.Semantic.DeepEqual(next.Status, svc.Status) {
 		plan = append(plan, controller.Action{Do: controller.UpdateStatus, Kind: core.Service, Object: next, Reason: reason,
 			Event: about(svc, "DeletingLoadBalancer", "Deleting load balancer")})
