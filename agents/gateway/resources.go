@@ -83,7 +83,7 @@ func (g *gateway) rows(k *schema.Kind, v *schema.Version) *request.Resource {
 		s.Verbs = handlers.Verbs()
 		res.Subresources = append(res.Subresources, request.Subresource{Subresource: s, Handlers: handlers})
 	}
-	for _, s := range k.Subresources {
+	for _, s := range k.RulesOf(v).Subresources {
 		switch {
 		case s.IsPart():
 			add(s, part.Only(s.Verbs))

@@ -87,7 +87,7 @@ func inVersion(ctx context.Context, q *admit.Request, v *schema.Version, obj sch
 		}
 		return obj, nil
 	}
-	out, err := schema.FromStored(ctx, v, []schema.Object{obj})
+	out, err := schema.FromStored(ctx, q.Kind, v, []schema.Object{obj})
 	if err != nil {
 		return nil, fmt.Errorf("converting to %s: %w", v.APIVersion(), err)
 	}
