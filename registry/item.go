@@ -115,6 +115,9 @@ func (i *Item) remember(obj schema.Object) {
 	mutation.Watch(i.Kind, i.relKey, obj)
 }
 
+// OwnedBy tells that the object names uid among its owners.
+func (i *Item) OwnedBy(uid string) bool { return slices.Contains(i.owners(), uid) }
+
 // Deleting tells that the object is being deleted.
 func (i *Item) Deleting() bool { return i.deleting }
 

@@ -85,8 +85,10 @@ func Commands(cfg Config) []*cli.Command {
 		{
 			Name: "undo", Usage: "bring an object back to its last good revision", ArgsUsage: "KIND NAME | KEY",
 			Description: "Without --rev: a value that cannot be read goes back to the last one that could, a deleted object comes back,\n" +
-				"and of any other the last change is undone (changes of status do not count).",
+				"and of any other the last change is undone (changes of status do not count).\n" +
+				"`gantry undo pods --vanished` puts all pods back that were deleted with etcdctl, with their uids and nodes: their containers run on.",
 			Flags: add(object, revFlag("rev", "go back to this `revision`"), serviceRangeFlag(),
+				&cli.BoolFlag{Name: "vanished", Usage: "of pods: put back those that were deleted past the API and still have a copy by node"},
 				&cli.BoolFlag{Name: "dry-run", Usage: "do everything but store"}),
 			Action: run(undo),
 		},

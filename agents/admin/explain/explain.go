@@ -67,6 +67,9 @@ func Explain(s *snapshot.Snapshot, r *registry.Registry, k *schema.Kind, namespa
 	if e == nil {
 		key := registry.Key(k, namespace, name)
 		bad := s.Unreadable(k, key)
+		if bad == nil && x.vanishedPod(k, namespace, name) {
+			return &x.report
+		}
 		if bad == nil {
 			return nil
 		}
@@ -80,6 +83,7 @@ func Explain(s *snapshot.Snapshot, r *registry.Registry, k *schema.Kind, namespa
 	} else if !x.deletion(0, e) {
 		x.add(0, true, e, "%s is there, and is not being deleted", x.title(e))
 	}
+	x.vanishedPodsOf(1, e)
 	return &x.report
 }
 
