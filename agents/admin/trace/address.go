@@ -118,15 +118,19 @@ func (t *tracer) balancer(q Question) (known bool) {
 			if svc.Spec.Type != corev1.ServiceTypeLoadBalancer || in.IP != a {
 				continue
 			}
-			known = true
 			if in.IPMode != nil && *in.IPMode == corev1.LoadBalancerIPModeProxy {
 				t.add(1, true, e, "%s: the address is the load balancer's own (ipMode Proxy), which connects to node ports", t.describe(e))
 				t.reach("the load balancer")
+				known = true
 				continue
 			}
-			if !t.atAddress(q, e, ownPort, route{external: true}) {
+			switch ownNode := t.nodeOf(q.Address.Addr()) != nil; {
+			case t.atAddress(q, e, ownPort, route{external: true}):
+				known = true
+			case !ownNode: // a node's address has more than this Service's ports
 				t.add(1, false, e, "%s has the load balancer address, and no port %s", t.describe(e), q.portText())
 				t.stops = append(t.stops, "the Service has no such port")
+				known = true
 			}
 		}
 	}
