@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/google/nftables"
@@ -27,6 +28,10 @@ type Route struct {
 	Unserved string
 	// ClusterIP: the address is in the set cluster-ips, so connections to any other port of it are refused.
 	ClusterIP bool
+	// Restricted: the destination is in the set restricted, so packets of clients outside of Sources are dropped.
+	Restricted bool
+	// Sources are the intervals of addresses that the set source-ranges has for the destination, [first, last].
+	Sources [][2]netip.Addr
 }
 
 // LookUp reads from the kernel what the table does with a destination; protocol is "tcp" or "udp". It changes nothing. It needs
@@ -48,7 +53,7 @@ func LookUp(to netip.AddrPort, protocol string) (*Route, error) {
 	}
 	k := key{to.Addr(), protocolNumber(protocol), to.Port()}
 	l, found, r := newLayout(netip.Prefix{}), elements{}, &Route{}
-	for _, id := range []setID{services, slots, unserved, clusterAddrs} {
+	for _, id := range []setID{services, slots, unserved, clusterAddrs, restricted, sourceRanges} {
 		set, err := conn.GetSetElements(l.sets[id])
 		if err != nil {
 			return nil, fmt.Errorf("reading set %s: %w", l.sets[id].Name, err)
@@ -60,11 +65,18 @@ func LookUp(to netip.AddrPort, protocol string) (*Route, error) {
 			case !strings.HasPrefix(element.key, k.words()):
 			case id == unserved:
 				r.Unserved = data
+			case id == restricted:
+				r.Restricted = true
+			case id == sourceRanges:
+				if first, last := element.key[:len(element.key)/2], element.key[len(element.key)/2:]; len(first) == keyLength+4 {
+					r.Sources = append(r.Sources, [2]netip.Addr{readAddr(first[keyLength:]), readAddr(last[keyLength:])})
+				}
 			default:
 				found[element] = data
 			}
 		}
 	}
+	slices.SortFunc(r.Sources, func(a, b [2]netip.Addr) int { return a[0].Compare(b[0]) })
 	if f := decodeFrontends(found)[k]; f != nil {
 		r.Chain, r.Slots = f.chain, f.slots
 	}
@@ -73,6 +85,8 @@ func LookUp(to netip.AddrPort, protocol string) (*Route, error) {
 	}
 	return r, nil
 }
+
+func readAddr(b string) netip.Addr { return netip.AddrFrom4([4]byte([]byte(b))) }
 
 // Flow is a connection that conntrack knows.
 type Flow struct {

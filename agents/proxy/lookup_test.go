@@ -19,6 +19,8 @@ func TestLookUp(t *testing.T) {
 	}
 	s.compiled["default/web"] = &compiledObject{obj: service("web", vip.String()), frontends: []*frontend{
 		{key: key{vip, unix.IPPROTO_TCP, 80}, owner: "default/web", cluster: true, chain: chainName(2, 2, 0, false), slots: twoSlots},
+		{key: key{nodeIP, unix.IPPROTO_TCP, 80}, owner: "default/web", chain: chainName(2, 2, 0, false), slots: twoSlots, restricted: true,
+			sources: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("10.0.0.0/8")}},
 		{key: key{vip, unix.IPPROTO_UDP, 53}, owner: "default/web", cluster: true, unserved: refuseChain},
 	}}
 	s.must(t)
@@ -28,12 +30,14 @@ func TestLookUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(want, *got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); d != "" {
+		if d := cmp.Diff(want, *got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
 			t.Errorf("%s (-want +got):\n%s", what, d)
 		}
 	}
 	check("two endpoints", web, "tcp", Route{Chain: "pick-2", Slots: twoSlots, ClusterIP: true})
 	check("no endpoints", netip.AddrPortFrom(vip, 53), "udp", Route{Unserved: refuseChain, ClusterIP: true})
+	check("source ranges", netip.AddrPortFrom(nodeIP, 80), "tcp", Route{Chain: "pick-2", Slots: twoSlots, Restricted: true, Sources: [][2]netip.Addr{
+		{netip.MustParseAddr("10.0.0.0"), netip.MustParseAddr("10.255.255.255")}, {netip.MustParseAddr("203.0.113.0"), netip.MustParseAddr("203.0.113.255")}}})
 	check("another protocol", web, "udp", Route{ClusterIP: true})
 	check("IPv6", netip.MustParseAddrPort("[fd00::1]:80"), "tcp", Route{})
 	check("another address", netip.MustParseAddrPort("10.96.0.78:80"), "tcp", Route{})

@@ -57,6 +57,7 @@ func TestFaultsNameTheirFlag(t *testing.T) {
 
 func TestOneProcessLocksADataDirectory(t *testing.T) {
 	c := validConfig(t)
+	c.DockerHost = "unix:///run/other.sock"
 	held, err := lock(c)
 	if err != nil {
 		t.Fatal(err)
@@ -67,6 +68,9 @@ func TestOneProcessLocksADataDirectory(t *testing.T) {
 	vars, err := Env(c.DataDir)
 	if err != nil || !slices.Contains(vars, "ETCDCTL_ENDPOINTS=https://127.0.0.1:2379") {
 		t.Errorf("Env: %q, %v", vars, err)
+	}
+	if name, engine := ThisNode(c.DataDir); name != c.NodeName || engine != c.DockerHost {
+		t.Errorf("ThisNode: %q, %q, want %q, %q", name, engine, c.NodeName, c.DockerHost)
 	}
 	held.Close()
 	again, err := lock(c)

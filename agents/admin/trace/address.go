@@ -110,21 +110,27 @@ func (t *tracer) balancer(q Question) (known bool) {
 		svc := e.Object.(*corev1.Service)
 		if slices.Contains(svc.Spec.ExternalIPs, a) {
 			known = true
-			t.add(1, false, e, "%s has the external IP %s: the proxy does not serve spec.externalIPs, by which anyone who may write a Service could take over any address (CVE-2020-8554)",
-				e.Object.GetNamespace()+"/"+e.Object.GetName(), a)
+			t.add(1, false, e, "%s: the proxy does not serve spec.externalIPs, by which anyone who may write a Service could take over any address (CVE-2020-8554)",
+				t.describe(e))
 			t.stops = append(t.stops, "external IPs are not served")
 		}
 		for _, in := range svc.Status.LoadBalancer.Ingress {
 			if svc.Spec.Type != corev1.ServiceTypeLoadBalancer || in.IP != a {
 				continue
 			}
-			known = true
 			if in.IPMode != nil && *in.IPMode == corev1.LoadBalancerIPModeProxy {
-				t.add(1, true, e, "%s: connections pass through the load balancer itself (ipMode Proxy), which uses node ports", t.describe(e))
+				t.add(1, true, e, "%s: the address is the load balancer's own (ipMode Proxy), which connects to node ports", t.describe(e))
+				t.reach("the load balancer")
+				known = true
+				continue
 			}
-			if !t.atAddress(q, e, ownPort, route{external: true}) {
+			switch ownNode := t.nodeOf(q.Address.Addr()) != nil; {
+			case t.atAddress(q, e, ownPort, route{external: true}):
+				known = true
+			case !ownNode: // a node's address has more than this Service's ports
 				t.add(1, false, e, "%s has the load balancer address, and no port %s", t.describe(e), q.portText())
 				t.stops = append(t.stops, "the Service has no such port")
+				known = true
 			}
 		}
 	}

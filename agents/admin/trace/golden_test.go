@@ -106,6 +106,7 @@ type fakeMachine struct {
 		Chain, Unserved string
 		Slots           []string
 		ClusterIP       bool
+		Sources         []string
 	} `json:"routes"`
 	// Connections are "client endpoint [state]".
 	Connections map[string][]string `json:"connections"`
@@ -157,6 +158,11 @@ func (m *fakeMachine) Route(to netip.AddrPort, protocol string) (*Route, error) 
 	}
 	have := m.Routes[to.String()+"/"+protocol]
 	r := &Route{Chain: have.Chain, Unserved: have.Unserved, ClusterIP: have.ClusterIP}
+	for _, text := range have.Sources {
+		first, last, _ := strings.Cut(text, "-")
+		r.Restricted = true
+		r.Sources = append(r.Sources, [2]netip.Addr{netip.MustParseAddr(first), netip.MustParseAddr(last)})
+	}
 	for _, a := range have.Slots {
 		slot, _ := netip.ParseAddrPort(a)
 		r.Slots = append(r.Slots, slot)

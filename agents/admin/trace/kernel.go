@@ -39,6 +39,9 @@ func (t *tracer) kernel(r route, want, all []endpoint) (to []endpoint) {
 	default:
 		t.unserved(title, have, want)
 	}
+	if have.Restricted {
+		t.sources(have)
+	}
 	t.flows(at, protocol, all)
 	return to
 }
@@ -83,6 +86,21 @@ func (t *tracer) slots(title string, have *Route, want []endpoint) (to []endpoin
 		t.behind()
 	}
 	return to
+}
+
+// sources adds the clients whose packets are not dropped.
+func (t *tracer) sources(have *Route) {
+	var parts []string
+	for _, s := range have.Sources {
+		parts = append(parts, s[0].String()+"-"+s[1].String())
+	}
+	if more := len(parts) - maxShown; more > 0 {
+		parts = append(parts[:maxShown], fmt.Sprintf("and %d more", more))
+	}
+	if len(parts) == 0 {
+		parts = []string{"nobody"}
+	}
+	t.report.AddFrom(3, true, fromTable, "set source-ranges: open to %s; packets of others are dropped", strings.Join(parts, ", "))
 }
 
 // unserved adds why the kernel has no endpoint for an address.

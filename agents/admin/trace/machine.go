@@ -50,6 +50,9 @@ type Route struct {
 	Unserved string
 	// ClusterIP: the address is in the set cluster-ips, so other ports of it are refused.
 	ClusterIP bool
+	// Restricted: packets of clients outside of Sources, intervals [first, last], are dropped.
+	Restricted bool
+	Sources    [][2]netip.Addr
 }
 
 // Flow is a connection. Endpoint is who answers: the destination itself where nothing was translated. State is that of a TCP connection.
