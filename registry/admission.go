@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"gantry/registry/admit"
 	"gantry/schema"
@@ -38,7 +40,15 @@ func (r *Registry) admissionOf(ctx context.Context, op admit.Operation, t target
 	a := &admission{registry: r}
 	a.Operation, a.Kind, a.Subresource, a.Namespace, a.Name = op, t.kind, subresource, t.namespace, t.name
 	a.Version, a.User = t.kind.Stored(), r.userOf(ctx)
+	a.Authorizer = authorizerOf(ctx, a.User)
 	return a
+}
+
+// inVersion makes the request one of a version (nil: the stored one): its objects are of the version that the rules of v's writes are of.
+func (a *admission) inVersion(v *schema.Version) {
+	if v != nil {
+		a.Kind, a.Version = a.Kind.RulesOf(v), v
+	}
 }
 
 // admissionOfWrite is admissionOf with the options of a write.
@@ -46,9 +56,7 @@ func (r *Registry) admissionOfWrite(ctx context.Context, op admit.Operation, t t
 	a := r.admissionOf(ctx, op, t, o.Subresource)
 	if a != nil {
 		a.DryRun, a.FieldManager, a.FieldValidation = o.DryRun, o.FieldManager, o.FieldValidation
-		if o.Version != nil {
-			a.Version = o.Version
-		}
+		a.inVersion(o.Version)
 	}
 	return a
 }
@@ -61,8 +69,8 @@ func (r *Registry) admissionOfUpdate(ctx context.Context, u *guardedUpdate, old 
 	a := r.admissionOfWrite(ctx, admit.Update, u.target, o)
 	switch {
 	case a == nil:
-	case u.kind.Scale() != nil && o.Subresource == "scale":
-		a.Object, a.Old = u.kind.Scale().Of(u.obj), u.kind.Scale().Of(old)
+	case a.Kind.Scale() != nil && o.Subresource == "scale":
+		a.Object, a.Old = a.Kind.Scale().Of(u.obj), a.Kind.Scale().Of(old)
 	default:
 		a.Object, a.Old = u.obj, old
 	}
@@ -75,14 +83,15 @@ func (r *Registry) admissionOfDelete(ctx context.Context, t target, old *Item, o
 	if a == nil {
 		return nil, nil
 	}
-	obj, err := old.object()
+	if o.Version == nil && a.Kind.AsWritten {
+		o.Version = old.Version() // an agent's: it needs no conversion
+	}
+	a.inVersion(o.Version)
+	obj, err := old.ObjectAs(ctx, a.Kind.Stored())
 	if err != nil {
 		return nil, err
 	}
 	a.Old, a.DryRun = obj, o.DryRun
-	if o.Version != nil {
-		a.Version = o.Version
-	}
 	a.Deletion = &metav1.DeleteOptions{GracePeriodSeconds: o.GracePeriodSeconds}
 	if o.Propagation != "" {
 		policy := metav1.DeletionPropagation(o.Propagation)
@@ -226,12 +235,35 @@ func (r *Registry) Admit(ctx context.Context, op admit.Operation, k *schema.Kind
 	return nil
 }
 
+// CallWebhook posts a body to a webhook and returns the body of its answer.
+func (r *Registry) CallWebhook(ctx context.Context, to *admissionv1.WebhookClientConfig, body []byte) ([]byte, error) {
+	if r.cfg.Webhooks == nil {
+		return nil, errors.New("this process calls no webhooks")
+	}
+	return r.cfg.Webhooks.Post(ctx, &admission{registry: r}, to, body)
+}
+
 type userKey struct{}
 
 // WithUser sets the user of a context's requests, for rules of admission and the records of writes. user must not be changed afterwards.
 // Without it, the user is the process itself, as Config.Agent (a node's as its node).
 func WithUser(ctx context.Context, user *authenticationv1.UserInfo) context.Context {
 	return context.WithValue(ctx, userKey{}, user)
+}
+
+type authorizerKey struct{}
+
+// WithAuthorizer sets who answers, for rules of admission, what users may do: the one that has authorized the context's requests. Without it,
+// that is admit.AgentAuthorizer.
+func WithAuthorizer(ctx context.Context, a authorizer.Authorizer) context.Context {
+	return context.WithValue(ctx, authorizerKey{}, a)
+}
+
+func authorizerOf(ctx context.Context, user *authenticationv1.UserInfo) authorizer.Authorizer {
+	if a, ok := ctx.Value(authorizerKey{}).(authorizer.Authorizer); ok {
+		return a
+	}
+	return admit.AgentAuthorizer(user)
 }
 
 // userOf is the user of a context's requests.

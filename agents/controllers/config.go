@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"crypto"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"gantry/agents/controllers/certificates"
 	"gantry/agents/controllers/controller"
 	"gantry/agents/internal/addressrange"
 	"gantry/agents/internal/daemon"
@@ -39,10 +41,15 @@ type Config struct {
 	LoadBalancerAddresses addressrange.Ranges
 	// RootCA is the PEM bundle that pods trust, put into kube-root-ca.crt in every namespace. Empty: none is put.
 	RootCA []byte
+	// Authority signs certificate signing requests. nil: none is signed; without its key neither, which the log and Events say.
+	Authority certificates.Authority
 	// ServiceAccountKey signs the tokens in Secrets of type kubernetes.io/service-account-token: an RSA or ECDSA key, of which
 	// every gateway has the public half. nil: those Secrets stay as they are. --service-account-private-key-file
 	ServiceAccountKey crypto.Signer
-	// Gateway answers what is not stored in etcd: the metrics that autoscalers scale by. nil: autoscalers say that there are none.
+	// FrontProxyClient is shown to the servers of API services. Without one, those that ask who the client is are not available.
+	FrontProxyClient tls.Certificate
+	// Gateway answers what is not stored in etcd: the metrics that autoscalers scale by, and what users may do. nil: autoscalers say that there
+	// are no metrics, and no certificate signing request is approved.
 	// --gateway
 	Gateway controller.Gateway
 	// NodeMonitorGracePeriod is how old a node's last heartbeat may be before the node is marked unreachable; 50 s.

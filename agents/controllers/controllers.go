@@ -2,7 +2,9 @@ package controllers
 
 import (
 	"gantry/agents/controllers/apiextensions"
+	"gantry/agents/controllers/bootstrap"
 	"gantry/agents/controllers/bootstrappolicy"
+	"gantry/agents/controllers/certificates"
 	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/daemonset"
 	"gantry/agents/controllers/disruption"
@@ -18,6 +20,7 @@ import (
 	"gantry/schema/apiregistration"
 	"gantry/schema/apps"
 	"gantry/schema/batch"
+	certs "gantry/schema/certificates"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
@@ -157,9 +160,9 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: lifecycle.NewAPIServiceRegistration,
 		},
 		{
-			Name: "apiserviceavailability", Doc: "whether API services are available",
+			Name: "apiserviceavailability", Doc: "whether API services are available: what their services lead to answers",
 			Reads: only(apiregistration.APIService, core.Service, discovery.EndpointSlice), Writes: only(apiregistration.APIService),
-			Workers: 1, New: lifecycle.NewAPIServiceAvailability,
+			Workers: 1, New: lifecycle.NewAPIServiceAvailability(cfg.FrontProxyClient),
 		},
 		{
 			Name: "namespacegc", Doc: "what is left in namespaces that were deleted past the API",
@@ -192,6 +195,31 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: lifecycle.NewRootCA(cfg.RootCA),
 		},
 		{
+			Name: "csrapproving", Doc: "approval of what kubelets request for themselves",
+			Reads: only(certs.CertificateSigningRequest), Writes: only(certs.CertificateSigningRequest),
+			Workers: 5, New: certificates.NewApprover(cfg.Gateway),
+		},
+		{
+			Name: "csrsigning", Doc: "certificates for approved requests to the signers of kubernetes.io",
+			Reads: only(certs.CertificateSigningRequest), Writes: only(certs.CertificateSigningRequest),
+			Workers: 5, New: certificates.NewSigner(cfg.Authority),
+		},
+		{
+			Name: "csrcleaner", Doc: "certificate signing requests that have served or that nobody decided",
+			Reads: only(certs.CertificateSigningRequest), Writes: only(certs.CertificateSigningRequest),
+			Workers: 1, New: certificates.NewCleaner,
+		},
+		{
+			Name: "tokencleaner", Doc: "bootstrap tokens that have expired", EventSource: "token-cleaner",
+			Reads: only(core.Secret), Writes: only(core.Secret),
+			Workers: 1, New: bootstrap.NewTokenCleaner,
+		},
+		{
+			Name: "bootstrapsigner", Doc: "signatures of the config map cluster-info by bootstrap tokens", EventSource: "bootstrap-signer",
+			Reads: only(core.Secret, core.ConfigMap), Writes: only(core.ConfigMap),
+			Workers: 1, New: bootstrap.NewSigner,
+		},
+		{
 			Name: "garbage", Doc: "objects whose owners are gone, and owners that wait for their dependents or orphan them", EventSource: "garbage-collector-controller",
 			Reads: every(), Writes: every(),
 			Workers: manyWorkers, New: lifecycle.NewGarbage,
@@ -206,6 +234,11 @@ func table(cfg Config) []controller.Controller {
 			Reads:   only(core.PersistentVolumeClaim, core.PersistentVolume, storage.StorageClass, core.Pod, core.Node),
 			Writes:  only(core.PersistentVolumeClaim, core.PersistentVolume),
 			Workers: 4, New: volume.NewBinder,
+		},
+		{
+			Name: "defaultstorageclass", Doc: "the storage class local, once in a cluster's life",
+			Reads: only(core.Namespace, storage.StorageClass), Writes: only(core.Namespace, storage.StorageClass),
+			Workers: 1, New: volume.NewDefaultClass,
 		},
 		{
 			Name: "ephemeralvolume", Doc: "the claims of pods' ephemeral volumes", EventSource: "ephemeral_volume",
@@ -249,8 +282,8 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: network.NewNodeIPAM(cfg.ClusterCIDR, cfg.NodeCIDRMask), // two workers could give out one range twice
 		},
 		{
-			Name: "bynode", Doc: "repair of the pods' copies that nodes read",
-			Reads:   only(core.Pod),
+			Name: "bynode", Doc: "repair of the pods' copies that nodes read, and what becomes of pods that vanished",
+			Reads:   only(core.Pod, core.Namespace, apps.ReplicaSet),
 			Workers: 1, New: lifecycle.NewByNode,
 		},
 		{

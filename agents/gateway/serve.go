@@ -13,7 +13,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
+	"gantry/agents/gateway/aggregate"
 	"gantry/agents/gateway/authenticate"
 	"gantry/agents/gateway/authorize"
 	"gantry/agents/gateway/authorize/rbac"
@@ -36,11 +38,13 @@ type gateway struct {
 	resources       *resources
 	actions         []action
 	authz           authorize.Authorizer
-	roles           *rbac.Authorizer // is one of authz
+	admissionAuthz  authorizer.Authorizer // authz, as rules of admission ask it
+	roles           *rbac.Authorizer      // is one of authz
 	authn           *authenticate.Authenticator
 	reviews         authorize.Reviews
 	nodes           authorize.NodeRestriction
 	streams         *stream.Handlers
+	extensions      *aggregate.Aggregator
 	resourceMetrics *resourcemetrics.Handlers
 	reads           *inflight.Limit
 	writes          *inflight.Limit
@@ -70,7 +74,7 @@ func newGateway(cfg Config) (*gateway, error) {
 // assemble is newGateway with a complete configuration, the registry that the handlers ask and the authorizers.
 func assemble(cfg Config, reg objects, roles *rbac.Authorizer, authz authorize.Authorizer) (*gateway, error) {
 	g := &gateway{
-		cfg: cfg, reg: reg, authz: authz, roles: roles, reviews: authorize.Reviews{Authorizer: authz},
+		cfg: cfg, reg: reg, authz: authz, admissionAuthz: authorize.ForAdmission(authz), roles: roles, reviews: authorize.Reviews{Authorizer: authz},
 		nodes: authorize.NodeRestriction{Registry: reg},
 		reads: inflight.New(cfg.MaxReads), writes: inflight.New(cfg.MaxWrites), bodies: receive.NewLimits(cfg.MaxWrites),
 	}
@@ -83,14 +87,16 @@ func assemble(cfg Config, reg objects, roles *rbac.Authorizer, authz authorize.A
 		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDR,
 		Own: g.advertised, Log: cfg.Log,
 	})
+	g.extensions = aggregate.New(aggregate.Config{Registry: cfg.Registry, Certificate: cfg.FrontProxyClient, Log: cfg.Log})
 	g.resourceMetrics = resourcemetrics.New(reg, g.streams, cfg.Log)
 	g.actions = g.allActions()
 	documents := &discovery.Cache{}
 	g.resources = &resources{
 		kinds: cfg.Registry.Kinds(), rows: g.rows, virtual: g.virtualResources(),
-		docs: func(all []*request.Resource) *discovery.Documents {
-			return discovery.New(all, documents, g.advertised, cfg.Version)
+		docs: func(all []*request.Resource, extensions []discovery.Extension) *discovery.Documents {
+			return discovery.New(all, documents, g.advertised, cfg.Version, extensions)
 		},
+		extensions: g.extensions.Now,
 	}
 	return g, nil
 }
@@ -143,7 +149,7 @@ func (g *gateway) serve(w http.ResponseWriter, r *request.Request) error {
 		growStack()
 	}
 	if write || r.Sub.IsConnection() {
-		r.Request = r.WithContext(registry.WithUser(r.Context(), &r.User))
+		r.Request = r.WithContext(registry.WithAuthorizer(registry.WithUser(r.Context(), &r.User), g.admissionAuthz))
 	}
 	handle, err := g.route(w, r)
 	if err != nil {

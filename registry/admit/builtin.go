@@ -50,6 +50,14 @@ func BuiltIn() Rules {
 			Wants: resource("pods", Create), Mutate: applyRuntimeClass, Validate: checkOverhead,
 		},
 		{
+			Name: "CertificateApproval", Doc: "only who may approve a signer's requests decides them",
+			Wants: wantsRequestPart("approval"), Validate: checkApproval,
+		},
+		{
+			Name: "CertificateSigning", Doc: "only who may sign a signer's requests sets certificates and conditions",
+			Wants: wantsRequestPart("status"), Validate: checkSigning,
+		},
+		{
 			Name: "CertificateSubjectRestriction", Doc: "nobody requests a client certificate of the group system:masters",
 			Wants: wantsRequest, Validate: checkSubject,
 		},

@@ -6,6 +6,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"gantry/schema"
 )
@@ -43,7 +44,10 @@ type Request struct {
 	Removes bool
 
 	// User is who writes; it is never nil.
-	User   *authenticationv1.UserInfo
+	User *authenticationv1.UserInfo
+	// Authorizer answers what users may do, User among them; it is never nil.
+	Authorizer authorizer.Authorizer
+
 	DryRun bool
 	// FieldManager and FieldValidation are options of a CREATE or an UPDATE as the client gave them, Deletion are those of a DELETE.
 	FieldManager, FieldValidation string

@@ -20,16 +20,16 @@ func ParseRequest(text []byte) (*x509.CertificateRequest, error) {
 	return x509.ParseCertificateRequest(block.Bytes)
 }
 
-// checkRequest returns what is wrong with a request, its signature included.
-func checkRequest(text []byte) error {
+// ParseSignedRequest is ParseRequest for a request whose signature is that of its own key, which has at most maxKeyBits.
+func ParseSignedRequest(text []byte) (*x509.CertificateRequest, error) {
 	r, err := ParseRequest(text)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if key, ok := r.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() > maxKeyBits {
-		return fmt.Errorf("RSA key of %d bits is larger than %d bits", key.N.BitLen(), maxKeyBits)
+		return nil, fmt.Errorf("RSA key of %d bits is larger than %d bits", key.N.BitLen(), maxKeyBits)
 	}
-	return r.CheckSignature()
+	return r, r.CheckSignature()
 }
 
 // checkCertificates returns what is wrong with PEM blocks of certificates; none at all is right.

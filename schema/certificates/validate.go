@@ -63,7 +63,7 @@ func validateCreate(r *request) field.ErrorList {
 //   - the certificate is PEM blocks of certificates.
 func checkAll(r *request, e exceptions) (f check.Errors) {
 	spec := field.NewPath("spec")
-	if err := checkRequest(r.Spec.Request); err != nil {
+	if _, err := ParseSignedRequest(r.Spec.Request); err != nil {
 		f.Invalid(spec.Child("request"), r.Spec.Request, err.Error())
 	}
 	checkUsages(&f, r.Spec.Usages, e, spec.Child("usages"))

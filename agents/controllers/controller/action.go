@@ -12,13 +12,15 @@ import (
 // Verb is what an action does.
 type Verb string
 
-// The verbs. An update and a status update replace the object as it was seen: a change meanwhile is a Conflict and the
+// The verbs. An update, also of a status or an approval, replaces the object as it was seen: a change meanwhile is a Conflict and the
 // key is reconciled again.
 const (
 	Create       Verb = "create"
 	Update       Verb = "update"
 	UpdateStatus Verb = "update status of"
-	Delete       Verb = "delete"
+	// UpdateApproval writes the conditions of a certificate signing request that approve or deny it.
+	UpdateApproval Verb = "update approval of"
+	Delete         Verb = "delete"
 	// RemoveFinalizer takes Action.Finalizer from the object of that uid, whatever else of it changed meanwhile.
 	RemoveFinalizer Verb = "remove finalizer of"
 	// Scale sets the replicas of the object of that uid to Action.Replicas by its scale subresource, whatever else of it changed meanwhile.

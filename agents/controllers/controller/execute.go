@@ -117,9 +117,9 @@ func (e *Env) recordFailed(ctx context.Context, ev *Event, err error) {
 	e.Events.Event(ev.Kind, ev.About, corev1.EventTypeWarning, ev.Reason, "%s%v", ev.Message, err)
 }
 
-var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", Delete: "deleting", RemoveFinalizer: "removing finalizer of", Scale: "scaling"}
+var gerund = map[Verb]string{Create: "creating", Update: "updating", UpdateStatus: "updating status of", UpdateApproval: "updating approval of", Delete: "deleting", RemoveFinalizer: "removing finalizer of", Scale: "scaling"}
 
-var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", Delete: "deleted", RemoveFinalizer: "finalizer removed", Scale: "scaled"}
+var pastTense = map[Verb]string{Create: "created", Update: "updated", UpdateStatus: "status updated", UpdateApproval: "approval updated", Delete: "deleted", RemoveFinalizer: "finalizer removed", Scale: "scaled"}
 
 // Record records an Event.
 func (e *Env) Record(ev *Event) {
@@ -151,15 +151,18 @@ func (e *Env) write(ctx context.Context, a Action, w *written) (*registry.Item, 
 	case Scale:
 		return e.Registry.Modify(ctx, a.Kind, obj.GetNamespace(), obj.GetName(), func(current schema.Object) (schema.Object, error) {
 			return current, a.Kind.Scale().Set(current, a.Replicas)
-		}, registry.WriteOptions{UID: string(obj.GetUID()), Subresource: "scale"})
+		}, registry.WriteOptions{UID: string(obj.GetUID()), Subresource: "scale", Version: a.Kind.Stored()})
 	}
 	if changed && obj.GetUID() != "" {
 		obj = obj.DeepCopyObject().(schema.Object)
 		obj.SetResourceVersion(version)
 	}
 	o := registry.WriteOptions{}
-	if a.Do == UpdateStatus {
+	switch a.Do {
+	case UpdateStatus:
 		o.Subresource = "status"
+	case UpdateApproval:
+		o.Subresource = "approval"
 	}
 	return e.Registry.Update(ctx, a.Kind, obj, o)
 }

@@ -1,5 +1,6 @@
 // Package advertise tells the cluster of a gateway: it keeps the gateway's identity lease, from which the controllers make the Service
-// kubernetes, and publishes the CA of clients where extension servers look for it.
+// kubernetes, and publishes the CA of clients where extension servers look for it, and the address and CA of the cluster where machines that join
+// it do.
 package advertise
 
 import (
@@ -31,7 +32,9 @@ type Config struct {
 	Address netip.AddrPort
 	// ClusterCA is the PEM of the CA of clients; empty: not published.
 	ClusterCA []byte
-	Log       *slog.Logger
+	// FrontProxyCA is the PEM of the CA of the front proxy's certificate; empty: not published.
+	FrontProxyCA []byte
+	Log          *slog.Logger
 }
 
 // Run renews the lease until ctx is done, and then deletes it.
@@ -48,7 +51,10 @@ func (c Config) Run(ctx context.Context) error {
 		}
 		err := c.renew(ctx, time.Now())
 		if err == nil {
-			err = c.publishCA(ctx)
+			err = c.publishCAs(ctx)
+		}
+		if err == nil {
+			err = c.publishClusterInfo(ctx)
 		}
 		switch {
 		case ctx.Err() != nil:

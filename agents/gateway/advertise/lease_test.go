@@ -55,6 +55,33 @@ func TestIdentityLeaseIsKept(t *testing.T) {
 		if err != nil || ca.Data["client-ca-file"] != "the CA" {
 			t.Errorf("the published CA is %v, %v", ca, err)
 		}
+		infos := registry.For[*corev1.ConfigMap](r)
+		info, err := infos.Get(t.Context(), "kube-public", "cluster-info")
+		const kubeconfig = `apiVersion: v1
+clusters:
+- cluster:
+    certificate-authority-data: dGhlIENB
+    server: https://10.0.0.1:6443
+  name: ""
+contexts: null
+current-context: ""
+kind: Config
+preferences: {}
+users: null
+`
+		if err != nil || info.Data["kubeconfig"] != kubeconfig {
+			t.Errorf("the cluster's information is %v, %v", info, err)
+		}
+		if _, err := infos.Modify(t.Context(), "kube-public", "cluster-info", func(m *corev1.ConfigMap) error {
+			m.Data["kubeconfig"] = "of a load balancer"
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(identitylease.RenewInterval + time.Second)
+		if info, err := infos.Get(t.Context(), "kube-public", "cluster-info"); err != nil || info.Data["kubeconfig"] != "of a load balancer" {
+			t.Errorf("an administrator's information became %v, %v", info, err)
+		}
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)

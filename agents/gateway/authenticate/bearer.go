@@ -10,20 +10,29 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/gateway/userinfo"
+	"gantry/agents/internal/bootstraptoken"
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/core"
 )
 
-// verifyToken returns the user of a service account token whose audience is this API.
+// verifyToken returns the user of a token whose audience is this API.
 func (n *Authenticator) verifyToken(ctx context.Context, text string) (authenticationv1.UserInfo, error) {
 	user, _, err := n.readToken(ctx, text, []string{n.Tokens.issuer})
 	return user, err
 }
 
-// readToken returns the user of a token and which of audiences it has. Everything that it is bound to must exist:
-// the account, its pod, node or secret, each under the uid in the token.
+// readToken returns the user of a token and which of audiences it has.
 func (n *Authenticator) readToken(ctx context.Context, text string, audiences []string) (user authenticationv1.UserInfo, held []string, err error) {
+	if t, ok := bootstraptoken.Parse(text); ok {
+		return n.readBootstrapToken(ctx, t, audiences)
+	}
+	return n.readAccountToken(ctx, text, audiences)
+}
+
+// readAccountToken is readToken for a service account's token. Everything that it is bound to must exist: the account, its pod, node or secret,
+// each under the uid in the token.
+func (n *Authenticator) readAccountToken(ctx context.Context, text string, audiences []string) (user authenticationv1.UserInfo, held []string, err error) {
 	c, err := n.Tokens.read(text, audiences)
 	if err != nil {
 		return user, nil, err

@@ -1,4 +1,4 @@
-// Package authenticate finds the user of a request: by client certificate or service account token, or the anonymous user where
+// Package authenticate finds the user of a request: by client certificate, service account token or bootstrap token, or the anonymous user where
 // that may do what is asked; then the user that is impersonated.
 //
 // Credentials that are not valid are refused with 401, never ignored. A token is valid while everything that it is bound to exists

@@ -24,7 +24,8 @@ import (
 //   - read secrets and config maps, by name, that a pod bound to it refers to; get tokens for its pods' accounts;
 //   - read claims, by name, that a pod bound to it uses, and their volumes; read its own local volumes and take the finalizer off them that
 //     stands for their directories (NodeRestriction checks that);
-//   - keep its lease in kube-node-lease; write events; ask for reviews of who calls it.
+//   - keep its lease in kube-node-lease; write events; ask for reviews of who calls it;
+//   - create certificate signing requests (NodeRestriction checks that they are its own) and read them.
 type Node struct{ reg *registry.Registry }
 
 // Authorize allows what every node may do and what the node's pods need.
@@ -68,6 +69,7 @@ var nodeRules = Rules{Resources: []authorizationv1.ResourceRule{
 	{Verbs: []string{"create", "update", "patch"}, APIGroups: []string{"", "events.k8s.io"}, Resources: []string{"events"}},
 	{Verbs: []string{"create"}, APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"tokenreviews"}},
 	{Verbs: []string{"create"}, APIGroups: []string{"authorization.k8s.io"}, Resources: []string{"localsubjectaccessreviews", "subjectaccessreviews"}},
+	{Verbs: []string{"create", "get", "list", "watch"}, APIGroups: []string{"certificates.k8s.io"}, Resources: []string{"certificatesigningrequests"}},
 }}
 
 // Rules are what every node may do, and what it may do with its own Node and lease. What it may do because of its pods is not listed.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -17,6 +18,7 @@ import (
 	"gantry/agents/gateway/userinfo"
 	"gantry/registry"
 	"gantry/schema"
+	"gantry/schema/certificates"
 )
 
 // NodeRestriction is the admission of what nodes write.
@@ -53,6 +55,8 @@ func (n NodeRestriction) Check(r *request.Request, obj, old schema.Object) error
 		if o.Name != node {
 			err = fmt.Errorf("can only access node lease with the same name as the requesting node")
 		}
+	case *certificatesv1.CertificateSigningRequest:
+		err = restrictCertificate(node, o, old)
 	}
 	if err == nil || errors.Is(err, registry.NotFound) {
 		return err
@@ -155,6 +159,21 @@ func forbiddenLabel(key string) bool {
 		return false
 	}
 	return !slices.Contains(kubeletLabels, key)
+}
+
+// restrictCertificate: a node requests its own certificates of the kubelets' signers alone.
+func restrictCertificate(node string, r *certificatesv1.CertificateSigningRequest, old schema.Object) error {
+	if old != nil || r.Spec.SignerName != certificatesv1.KubeletServingSignerName && r.Spec.SignerName != certificatesv1.KubeAPIServerClientKubeletSignerName {
+		return nil
+	}
+	parsed, err := certificates.ParseRequest(r.Spec.Request)
+	if err != nil {
+		return fmt.Errorf("unable to parse csr: %w", err)
+	}
+	if parsed.Subject.CommonName != "system:node:"+node {
+		return fmt.Errorf("can only create a node CSR with CN=system:node:%s", node)
+	}
+	return nil
 }
 
 // reader reads single objects of the registry.

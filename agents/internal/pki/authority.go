@@ -71,7 +71,7 @@ func OpenAuthority(dir, commonName string, create bool) (*Authority, error) {
 		return nil, fmt.Errorf("reading %s: %w", a.CertFile(), err)
 	}
 	a.PEM = text
-	if a.key, err = readKey(a.path("ca.key")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if a.key, err = readKey(a.KeyFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	return a, nil
@@ -105,7 +105,7 @@ func (a *Authority) create(commonName string) error {
 		return err
 	}
 	a.key, a.PEM = key, encodeCert(der)
-	if err := writeKey(a.path("ca.key"), key); err != nil {
+	if err := writeKey(a.KeyFile(), key); err != nil {
 		return err
 	}
 	return writeFile(a.CertFile(), a.PEM, 0o644)
@@ -121,7 +121,7 @@ func (a *Authority) Ensure(name string, r Request) (Pair, error) {
 	case err == nil && (a.key == nil || a.satisfies(loaded.Leaf, r)):
 		return p, nil
 	case a.key == nil:
-		return Pair{}, fmt.Errorf("loading %s, which cannot be created here because %s is absent: %w", p.CertFile, a.path("ca.key"), err)
+		return Pair{}, fmt.Errorf("loading %s, which cannot be created here because %s is absent: %w", p.CertFile, a.KeyFile(), err)
 	}
 	return a.issue(p, r)
 }
@@ -145,7 +145,7 @@ func (a *Authority) issue(p Pair, r Request) (Pair, error) {
 // Issue makes a certificate with a key of its own, both in PEM, and writes no file. Its error says so where ca.key is absent.
 func (a *Authority) Issue(r Request) (certPEM, keyPEM []byte, err error) {
 	if a.key == nil {
-		return nil, nil, fmt.Errorf("creating a certificate needs %s, which is absent", a.path("ca.key"))
+		return nil, nil, fmt.Errorf("creating a certificate needs %s, which is absent", a.KeyFile())
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,6 +1,7 @@
 package policies_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,9 +9,11 @@ import (
 	"testing"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"sigs.k8s.io/yaml"
 
 	"gantry/registry"
@@ -167,4 +170,32 @@ func TestPolicyThatChanges(t *testing.T) {
 		t.Error("what the policy refuses now is allowed")
 	}
 	create(t, r, core.ConfigMap, configMap("c", "two"))
+}
+
+// Expressions ask who answers for the request what users may do.
+func TestPolicyThatAsksForPermissions(t *testing.T) {
+	r := start(t)
+	register(t, r, "validations: [{expression: \"authorizer.group('').resource('secrets').namespace('default').check('get').allowed()\", message: may not read secrets}]",
+		"validationActions: [Deny]")
+	readers := authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+		if a.GetUser().GetName() == "reader" && a.GetResource() == "secrets" && a.GetNamespace() == "default" && a.GetVerb() == "get" {
+			return authorizer.DecisionAllow, "", nil
+		}
+		return authorizer.DecisionNoOpinion, "", nil
+	})
+	write := func(ctx context.Context, user string) error {
+		ctx = registry.WithUser(ctx, &authenticationv1.UserInfo{Username: user})
+		_, err := r.Create(ctx, core.ConfigMap, configMap(user, "x"), registry.WriteOptions{})
+		return err
+	}
+	ctx := registry.WithAuthorizer(t.Context(), readers)
+	if err := write(ctx, "reader"); err != nil {
+		t.Errorf("the write of a user who may: %v", err)
+	}
+	if err := write(ctx, "other"); err == nil || !strings.Contains(err.Error(), "may not read secrets") {
+		t.Errorf("the write of a user who may not: %v", err)
+	}
+	if err := write(t.Context(), "agent"); err != nil {
+		t.Errorf("an agent's own write: %v", err)
+	}
 }

@@ -5,7 +5,7 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apiserver/pkg/authorization/authorizer"
+	cached "k8s.io/apiserver/pkg/admission/plugin/authorizer"
 
 	"gantry/registry/admit"
 	"gantry/schema"
@@ -16,13 +16,18 @@ const (
 	bindingPlural = "validatingadmissionpolicybindings"
 )
 
-// Validating is the rule of validating policies. authz answers expressions that ask for permissions; nil: these fail.
-func Validating(authz authorizer.Authorizer) admit.Rule {
-	c := &checker{authz: authz}
+// Validating is the rule of validating policies.
+func Validating() admit.Rule {
+	c := &checker{}
 	return admit.Rule{
 		Name: "ValidatingAdmissionPolicy", Doc: "policies check what is written by expressions",
 		Uses: kschema.GroupResource{Group: admissionv1.GroupName, Resource: bindingPlural}, Wants: wants, Validate: c.validate,
 	}
+}
+
+// checker is the rule of validating policies.
+type checker struct {
+	policies compiled[*admissionv1.ValidatingAdmissionPolicy, *policy]
 }
 
 // wants leaves out the objects that say which webhooks and policies there are, and reviews, which store nothing.
@@ -44,8 +49,8 @@ func (c *checker) validate(ctx context.Context, read admit.Reader, q *admit.Requ
 	if err != nil {
 		return err
 	}
-	v := &verdict{request: q}
-	for _, p := range c.compiled(objects) {
+	v := &verdict{request: q, authz: cached.NewCachingAuthorizer(q.Authorizer)}
+	for _, p := range c.policies.of(objects, compile) {
 		var bound []*admissionv1.ValidatingAdmissionPolicyBinding
 		for _, obj := range bindings {
 			if b, ok := obj.(*admissionv1.ValidatingAdmissionPolicyBinding); ok && b.Spec.PolicyName == p.Name {

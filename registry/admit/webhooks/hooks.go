@@ -94,7 +94,7 @@ func (c *calls) wants(ctx context.Context, read admit.Reader, q *admit.Request, 
 	if err != nil {
 		return nil, match.InternalError(err)
 	}
-	ok, err := h.conditions.Match(ctx, o.Attributes(q), nil, c.authz)
+	ok, err := h.conditions.Match(ctx, o.Attributes(q), nil, q.Authorizer)
 	if err != nil {
 		return nil, match.Forbidden(q, err)
 	}

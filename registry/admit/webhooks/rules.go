@@ -5,7 +5,6 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"gantry/registry/admit"
 	kinds "gantry/schema"
@@ -28,8 +27,8 @@ const (
 )
 
 // Mutating is the rule that calls mutating webhooks.
-func Mutating(caller Caller, authz authorizer.Authorizer) admit.Rule {
-	m := &mutator{calls: calls{caller: caller, authz: authz}}
+func Mutating(caller Caller) admit.Rule {
+	m := &mutator{calls: calls{caller: caller}}
 	m.hooks.kind = "admit"
 	return admit.Rule{
 		Name: "MutatingAdmissionWebhook", Doc: "webhooks may change what is written, or refuse it",
@@ -38,8 +37,8 @@ func Mutating(caller Caller, authz authorizer.Authorizer) admit.Rule {
 }
 
 // Validating is the rule that calls validating webhooks.
-func Validating(caller Caller, authz authorizer.Authorizer) admit.Rule {
-	v := &validator{calls: calls{caller: caller, authz: authz}}
+func Validating(caller Caller) admit.Rule {
+	v := &validator{calls: calls{caller: caller}}
 	v.hooks.kind = "validating"
 	return admit.Rule{
 		Name: "ValidatingAdmissionWebhook", Doc: "webhooks may refuse what is written",
