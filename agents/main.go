@@ -52,7 +52,7 @@ func main() {
 			Action: func(c *cli.Context) error { return run(c, up.FromFlags(c, []string{a.name})) },
 		})
 	}
-	commands := append(admin.Commands(admin.Config{DataDir: up.DataDirFlag(), Find: findEtcd}), &cli.Command{
+	commands := append(admin.Commands(admin.Config{DataDir: up.DataDirFlag(), Find: findEtcd, Machine: openMachine, Agents: up.RunPlanningAgents}), &cli.Command{
 		Name: "kubeconfig", Usage: "print a kubeconfig for a user, with a fresh certificate: gantry kubeconfig jane --group devs", ArgsUsage: "USER",
 		Description: "The certificate is valid for a year. What the user may do is up to roles: kubectl create rolebinding ... --user USER.",
 		Flags: []cli.Flag{

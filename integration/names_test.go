@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestPodsResolveNames checks that pods reach Services by name.
+// TestPodsResolveNames checks that pods reach Services by name, and that gantry trace follows the name on the same way.
 func TestPodsResolveNames(t *testing.T) {
 	c := startCluster(t)
 	c.deploy("web", 1)
@@ -24,5 +24,14 @@ func TestPodsResolveNames(t *testing.T) {
 	}
 	if table := run(t, "nft", "list", "table", "ip", "gantry"); strings.Contains(table, "10.96.0.10 ") {
 		t.Errorf("the proxy has the address of the name servers:\n%s", table)
+	}
+	traced := run(t, gantry, "trace", "--data-dir", c.dir, "web")
+	for _, want := range []string{
+		"web, as a pod of namespace default asks for it, leads to Pod default/" + name + "\n", "[DNS 10.96.0.10]", "chain pick-1, to one of 10.244.",
+		"[/registry/endpointslices/default/web-", "is running, for ", "a socket in the pod listens on ",
+	} {
+		if !strings.Contains(traced, want) {
+			t.Errorf("gantry trace web does not say %q:\n%s", want, traced)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -43,14 +44,19 @@ func (r *Registry) admissionOf(ctx context.Context, op admit.Operation, t target
 	return a
 }
 
+// inVersion makes the request one of a version (nil: the stored one): its objects are of the version that the rules of v's writes are of.
+func (a *admission) inVersion(v *schema.Version) {
+	if v != nil {
+		a.Kind, a.Version = a.Kind.RulesOf(v), v
+	}
+}
+
 // admissionOfWrite is admissionOf with the options of a write.
 func (r *Registry) admissionOfWrite(ctx context.Context, op admit.Operation, t target, o WriteOptions) *admission {
 	a := r.admissionOf(ctx, op, t, o.Subresource)
 	if a != nil {
 		a.DryRun, a.FieldManager, a.FieldValidation = o.DryRun, o.FieldManager, o.FieldValidation
-		if o.Version != nil {
-			a.Version = o.Version
-		}
+		a.inVersion(o.Version)
 	}
 	return a
 }
@@ -63,8 +69,8 @@ func (r *Registry) admissionOfUpdate(ctx context.Context, u *guardedUpdate, old 
 	a := r.admissionOfWrite(ctx, admit.Update, u.target, o)
 	switch {
 	case a == nil:
-	case u.kind.Scale() != nil && o.Subresource == "scale":
-		a.Object, a.Old = u.kind.Scale().Of(u.obj), u.kind.Scale().Of(old)
+	case a.Kind.Scale() != nil && o.Subresource == "scale":
+		a.Object, a.Old = a.Kind.Scale().Of(u.obj), a.Kind.Scale().Of(old)
 	default:
 		a.Object, a.Old = u.obj, old
 	}
@@ -77,14 +83,15 @@ func (r *Registry) admissionOfDelete(ctx context.Context, t target, old *Item, o
 	if a == nil {
 		return nil, nil
 	}
-	obj, err := old.object()
+	if o.Version == nil && a.Kind.AsWritten {
+		o.Version = old.Version() // an agent's: it needs no conversion
+	}
+	a.inVersion(o.Version)
+	obj, err := old.ObjectAs(ctx, a.Kind.Stored())
 	if err != nil {
 		return nil, err
 	}
 	a.Old, a.DryRun = obj, o.DryRun
-	if o.Version != nil {
-		a.Version = o.Version
-	}
 	a.Deletion = &metav1.DeleteOptions{GracePeriodSeconds: o.GracePeriodSeconds}
 	if o.Propagation != "" {
 		policy := metav1.DeletionPropagation(o.Propagation)
@@ -226,6 +233,14 @@ func (r *Registry) Admit(ctx context.Context, op admit.Operation, k *schema.Kind
 	}
 	o.warn(k, nil, nil, a.warnings())
 	return nil
+}
+
+// CallWebhook posts a body to a webhook and returns the body of its answer.
+func (r *Registry) CallWebhook(ctx context.Context, to *admissionv1.WebhookClientConfig, body []byte) ([]byte, error) {
+	if r.cfg.Webhooks == nil {
+		return nil, errors.New("this process calls no webhooks")
+	}
+	return r.cfg.Webhooks.Post(ctx, &admission{registry: r}, to, body)
 }
 
 type userKey struct{}

@@ -28,20 +28,24 @@ func (r *Registry) Apply(ctx context.Context, k *schema.Kind, namespace, name st
 	if err != nil {
 		return nil, false, err
 	}
+	if o.Version == nil {
+		o.Version = k.Stored()
+	}
 	rev, err := revisionOf(t, o.ResourceVersion)
 	if err != nil {
 		return nil, false, err
 	}
 	w := &write{target: t, options: o, want: preconditions{rev: rev, uid: o.UID}, applied: true}
 	w.patch = func(current *Item) (schema.Object, error) {
-		live, err := current.object()
+		rules := k.RulesOf(o.Version)
+		live, err := current.ObjectAs(ctx, rules.Stored())
 		if err != nil {
 			return nil, err
 		}
-		if s := k.Subresource(o.Subresource); s != nil && s.Scale != nil {
-			return r.mergeScale(ctx, s.Scale, r.applyWrite(k, o), a, live)
+		if s := rules.Subresource(o.Subresource); s != nil && s.Scale != nil {
+			return r.mergeScale(ctx, s.Scale, r.applyWrite(rules, o), a, live)
 		}
-		return r.merge(ctx, r.applyWrite(k, o), a, live)
+		return r.merge(ctx, r.applyWrite(rules, o), a, live)
 	}
 	if o.Subresource == "" {
 		w.absent = func() (*Item, error) {
@@ -102,7 +106,7 @@ func (r *Registry) createApplied(ctx context.Context, w *write, a Application) (
 	if w.want.rev != 0 {
 		return nil, w.newError(Conflict, modified)
 	}
-	obj, err := r.merge(ctx, r.applyWrite(w.kind, w.options), a, nil)
+	obj, err := r.merge(ctx, r.applyWrite(w.kind.RulesOf(w.options.Version), w.options), a, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ type cache struct {
 	backfill *backfill
 
 	asked   atomic.Bool   // it is to be started
+	removal removalHook   // called for what is removed
 	removed chan struct{} // closed when the kind is not served any more
 	decoded atomic.Bool   // this process reads decoded objects: keep them when they are decoded
 
@@ -352,6 +353,7 @@ func (c *cache) step(ch change, now time.Time) {
 	case ch.item != nil:
 		c.ring.add(entry{rev: ch.rev, item: ch.item, prev: old, leftState: new(atomic.Pointer[Item])}, now)
 	case old != nil:
+		c.removal.call(old)
 		c.ring.add(entry{rev: ch.rev, item: old.atRevision(ch.rev), prev: old, gone: true}, now)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,10 +70,12 @@ func badToken(k *schema.Kind, why string) error {
 type page struct {
 	rev    int64
 	sorted []*Item
+	made   time.Time // when the first page was
 	until  time.Time
 }
 
-// How many states are kept for paging and for how long after the last use; later pages are read from etcd.
+// How many states are kept for paging and for how long after the last use; later pages are read from etcd. A token older than
+// pageTime expires with etcd's history, as clients expect, though the state may be in memory.
 const (
 	maxPages = 4
 	pageTime = time.Minute
@@ -82,37 +85,36 @@ const (
 func (c *cache) keepPage(rev int64, sorted []*Item) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := time.Now()
+	next := page{rev, sorted, now, now.Add(pageTime)}
+	if i := slices.IndexFunc(c.pages, func(p page) bool { return p.rev == rev }); i >= 0 {
+		next.made = c.pages[i].made
+	}
 	c.dropPages(rev)
 	if len(c.pages) >= maxPages {
 		c.pages = c.pages[1:]
 	}
-	c.pages = append(c.pages, page{rev, sorted, time.Now().Add(pageTime)})
+	c.pages = append(c.pages, next)
 }
 
 // dropPages drops the states that have expired and that of rev; c.mu is held.
 func (c *cache) dropPages(rev int64) {
 	now := time.Now()
-	kept := c.pages[:0:0]
-	for _, p := range c.pages {
-		if p.rev != rev && now.Before(p.until) {
-			kept = append(kept, p)
-		}
-	}
-	c.pages = kept
+	c.pages = slices.DeleteFunc(slices.Clone(c.pages), func(p page) bool { return p.rev == rev || !now.Before(p.until) })
 }
 
-// stateAt is the whole state at rev, where the cache still has it.
-func (c *cache) stateAt(rev int64) ([]*Item, bool) {
+// stateAt is the whole state at rev, where the cache still has it; made is when its first page was, zero where that is not known.
+func (c *cache) stateAt(rev int64) (sorted []*Item, made time.Time, ok bool) {
 	defer c.unlock(c.lockSorted(""))
-	if c.filled && c.last <= rev && rev <= c.rev {
-		return c.view.Sorted(), true
-	}
 	for _, p := range c.pages {
 		if p.rev == rev {
-			return p.sorted, true
+			return p.sorted, p.made, true
 		}
 	}
-	return nil, false
+	if c.filled && c.last <= rev && rev <= c.rev {
+		return c.view.Sorted(), time.Time{}, true
+	}
+	return nil, time.Time{}, false
 }
 
 // listOn serves the page that a continue token names.
@@ -143,15 +145,10 @@ func (c *cache) listAt(ctx context.Context, s selector.Selector, start string, l
 	if err := c.await(ctx, 0); err != nil {
 		return List{}, err
 	}
-	if sorted, ok := c.stateAt(rev); ok {
-		lo, hi := namespaceSpan(s.Namespace)
-		l := pageOf(c.kind, span(sorted, lo, hi), s, start, limit, rev)
-		if l.Continue != "" {
-			c.keepPage(rev, sorted)
-		}
-		return l, nil
+	l, ok, err := c.listMemory(ctx, s, start, limit, rev)
+	if !ok {
+		l, err = c.listStore(ctx, s, start, limit, rev)
 	}
-	l, err := c.listStore(ctx, s, start, limit, rev)
 	switch {
 	case errors.Is(err, Expired) && start != "":
 		return List{}, &Error{Kind: Expired, Reason: tooOldToken, Continue: encodeToken(c.kind, start, -1), Cause: err}
@@ -159,6 +156,25 @@ func (c *cache) listAt(ctx context.Context, s selector.Selector, start string, l
 		return List{}, &Error{Kind: Expired, Reason: "The resourceVersion for the provided list is too old.", Cause: err}
 	}
 	return l, err
+}
+
+// listMemory is listAt where the cache has the state. Expired: etcd has compacted it, and a token for it is not young.
+func (c *cache) listMemory(ctx context.Context, s selector.Selector, start string, limit, rev int64) (l List, ok bool, err error) {
+	sorted, made, ok := c.stateAt(rev)
+	if !ok {
+		return List{}, false, nil
+	}
+	if start != "" && time.Since(made) > pageTime {
+		if _, _, err := c.store.Get(ctx, c.prefix+start, rev); errors.Is(err, Expired) {
+			return List{}, true, err
+		}
+	}
+	lo, hi := namespaceSpan(s.Namespace)
+	l = pageOf(c.kind, span(sorted, lo, hi), s, start, limit, rev)
+	if l.Continue != "" {
+		c.keepPage(rev, sorted)
+	}
+	return l, true, nil
 }
 
 const tooOldToken = "The provided continue parameter is too old to display a consistent list result. " +

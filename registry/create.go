@@ -19,6 +19,7 @@ const nameTries = 8
 
 // Create stores a new object: Exists when the name is taken. obj is not changed, unless o.Decoded is set.
 func (r *Registry) Create(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
+	o = o.inVersionOf(k, obj)
 	if rev, err := parseNumber(obj.GetResourceVersion()); err == nil && rev != 0 && !o.DryRun { // no number counts as none
 		return nil, newError(k, obj.GetName(), BadRevision, "resourceVersion should not be set on objects to be created")
 	}
@@ -54,7 +55,8 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 		return nil, newError(k, obj.GetName(), NotAllowed, k.RefuseCreate)
 	}
 	texts, sent := dropRepeatedOwners(obj, false, nil), obj.GetResourceVersion()
-	o.warn(k, nil, nil, texts)
+	rules := k.RulesOf(o.Version)
+	o.warn(rules, nil, nil, texts)
 	a, err := r.prepareCreate(ctx, k, obj, o)
 	if err != nil {
 		return nil, err
@@ -63,8 +65,8 @@ func (r *Registry) create(ctx context.Context, k *schema.Kind, obj schema.Object
 	if err != nil {
 		return nil, err
 	}
-	o.warn(k, obj, nil, append(texts, a.warnings()...))
-	u := &guardedUpdate{target: t, obj: obj, dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, admission: a}
+	o.warn(rules, obj, nil, append(texts, a.warnings()...))
+	u := &guardedUpdate{target: t, obj: obj, version: rules.Stored(), dryRun: o.DryRun, decoded: o.Decoded, old: state{live: true}, admission: a}
 	if o.DryRun {
 		now, err := r.read(ctx, t)
 		if err != nil {
@@ -100,8 +102,9 @@ func withResourceVersion(it *Item, sent string) (*Item, error) {
 	return itemOf(it.Kind, obj, data, 0, true), nil
 }
 
-// prepareCreate turns obj, as a client sent it, into what is stored, or returns every error of it.
+// prepareCreate turns obj, as a client sent it, into what is stored (but for its version), or returns every error of it.
 func (r *Registry) prepareCreate(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*admission, error) {
+	k = k.RulesOf(o.Version)
 	if err := withinBounds(k, obj, nil); err != nil {
 		return nil, err
 	}

@@ -104,6 +104,11 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 	if err != nil {
 		return nil, err
 	}
+	if o.Version != nil { // the client gets the object in its version: an error comes before the deletion
+		if _, err := st.item.As(ctx, t.kind.RulesOf(o.Version).Stored()); err != nil {
+			return nil, err
+		}
+	}
 	h := r.hooksOf(t.kind)
 	plan := h.planDelete(t.kind, obj, o, time.Now())
 	if h.evicted != nil && o.Subresource == "eviction" && h.evicted(obj, time.Now()) && plan == unchanged {
@@ -125,7 +130,8 @@ func (r *Registry) decideDelete(ctx context.Context, t target, st state, o Delet
 	if texts := a.warnings(); o.Warn != nil && len(texts) > 0 {
 		o.Warn(texts)
 	}
-	return &guardedUpdate{target: t, old: st, obj: obj, remove: plan == removed, dryRun: o.DryRun, admission: a}, nil
+	version := st.item.Version() // only its metadata has changed
+	return &guardedUpdate{target: t, old: st, obj: obj, version: version, as: version, remove: plan == removed, dryRun: o.DryRun, admission: a}, nil
 }
 
 // matches checks the preconditions against what is stored.
@@ -281,6 +287,11 @@ func (r *Registry) DeleteCollection(ctx context.Context, k *schema.Kind, namespa
 	list, err := r.List(ctx, k, namespace, l)
 	if err != nil {
 		return List{}, err
+	}
+	if o.Version != nil {
+		if err := ConvertItems(ctx, list.Items, k.RulesOf(o.Version).Stored()); err != nil {
+			return List{}, err
+		}
 	}
 	warnOfOrphans(k, o)
 	o.Warn = nil // the deletions run at the same time

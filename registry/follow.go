@@ -159,6 +159,28 @@ func (c *cache) reportDeleted(at *cursor, f func(Change)) {
 	}
 }
 
+// removalHook is the function of OnRemoved; the zero value does nothing.
+type removalHook struct{ f atomic.Pointer[func(*Item)] }
+
+func (h *removalHook) call(it *Item) {
+	if f := h.f.Load(); f != nil {
+		(*f)(it)
+	}
+}
+
+// OnRemoved calls f with the last state of every object that the cache of k loses from now on, be it deleted or unreadable, before any reader
+// can miss it. f is called with the cache locked: it may neither block nor read this registry. One function at a time; stop ends the calls.
+func (r *Registry) OnRemoved(k *schema.Kind, f func(*Item)) (stop func(), err error) {
+	c, err := r.cache(k)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock() // no change is between the calls before and after
+	defer c.mu.Unlock()
+	c.removal.f.Store(&f)
+	return func() { c.removal.f.CompareAndSwap(&f, nil) }, nil
+}
+
 // recovering is f, except that a panic of it is logged and f is called for the next change.
 func (r *Registry) recovering(k *schema.Kind, f func(Change)) func(Change) {
 	return func(ch Change) {

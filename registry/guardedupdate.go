@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 
@@ -20,8 +21,10 @@ type guardedUpdate struct {
 	old    state
 	obj    schema.Object // what replaces old; its resourceVersion does not count
 	stored schema.Object // obj as it is read again; set by encode
-	remove bool          // obj is what is deleted, in its last state
-	dryRun bool
+	// version is the one that obj is of, and as the one that it is stored in; nil: the one that the kind is stored in.
+	version, as *schema.Version
+	remove      bool // obj is what is deleted, in its last state
+	dryRun      bool
 	// decoded tells that obj is as it will be read again, see WriteOptions.
 	decoded bool
 	// patched tells that obj was made by a patch of any type.
@@ -42,6 +45,9 @@ func (r *Registry) execute(ctx context.Context, u *guardedUpdate) (it *Item, con
 		}
 	}
 	defer u.admission.release()
+	if err := u.convert(ctx); err != nil {
+		return nil, nil, err
+	}
 	for asked := 0; ; {
 		if comp != nil {
 			if err := comp.fill(ctx); err != nil {
@@ -113,11 +119,30 @@ func (r *Registry) confirm(ctx context.Context, u *guardedUpdate) (*Item, *state
 	return nil, &now, nil
 }
 
+// storedAs is the version that the object is stored in.
+func (u *guardedUpdate) storedAs() *schema.Version { return cmp.Or(u.as, u.kind.Stored()) }
+
+// convert makes u.obj an object of the version that it is stored in.
+func (u *guardedUpdate) convert(ctx context.Context) error {
+	from, to := cmp.Or(u.version, u.kind.Stored()), u.storedAs()
+	if from == to {
+		return nil
+	}
+	from.SetTypeMeta(u.obj)
+	out, err := schema.Convert(ctx, u.kind, from, to, []schema.Object{u.obj})
+	if err != nil {
+		return conversionError(ctx, u.kind, from, err)
+	}
+	u.obj, u.version = out[0], to
+	applyTo(to.Default, u.obj) // as when it is read
+	return nil
+}
+
 // encode is the value to store; limit is how many bytes it may have.
 func (u *guardedUpdate) encode(limit int) ([]byte, error) {
-	u.kind.SetTypeMeta(u.obj)
+	u.storedAs().SetTypeMeta(u.obj)
 	u.obj.SetResourceVersion("")
-	stored, value, err := schema.EncodeStored(u.kind.Stored(), u.obj)
+	stored, value, err := schema.EncodeStored(u.storedAs(), u.obj)
 	var bad *schema.ValueError
 	switch {
 	case errors.As(err, &bad):

@@ -32,6 +32,7 @@ type item struct {
 	serial   uint64                                      // no other item has it
 	block    atomic.Pointer[keptBlock]                   // that begins here; nil: none was asked for, or it begins elsewhere
 	forms    atomic.Pointer[versionForm]                 // the bytes of other versions, see As
+	version  *schema.Version                             // of JSON; nil: the one that the kind is stored in
 }
 
 // serials number the items that are made: a block names its items by them, without keeping them alive.
@@ -46,7 +47,16 @@ func (i *Item) fields() []string { return i.texts[i.nLabels : len(i.texts)-int(i
 // owners are the uids of the object's owners.
 func (i *Item) owners() []string { return i.texts[len(i.texts)-int(i.nOwners):] }
 
-// Object is the item decoded: shared, read-only. It is kept until the next garbage collection and then decoded anew on use:
+// Version is the version that the item's bytes are of: the one that the kind is stored in, unless the object was written before that changed and
+// its conversion asks a webhook.
+func (i *Item) Version() *schema.Version {
+	if i.version != nil {
+		return i.version
+	}
+	return i.Kind.Stored()
+}
+
+// Object is the item decoded, in its Version: shared, read-only. It is kept until the next garbage collection and then decoded anew on use:
 // decoded objects take several times the memory of their JSON. A value that cannot be decoded is under quarantine and no item: a panic here is
 // a bug of this package.
 func (i *Item) Object() schema.Object {
@@ -81,7 +91,7 @@ func (i *Item) cachedObject() schema.Object {
 
 func (i *Item) decode() (obj schema.Object, err error) {
 	err = safely.Call(func() error {
-		obj, err = schema.Unmarshal(i.Kind.Stored(), i.JSON)
+		obj, err = schema.Unmarshal(i.Version(), i.JSON)
 		return err
 	})
 	if err != nil {
@@ -104,6 +114,9 @@ func (i *Item) remember(obj schema.Object) {
 	i.obj.Store(&p)
 	mutation.Watch(i.Kind, i.relKey, obj)
 }
+
+// OwnedBy tells that the object names uid among its owners.
+func (i *Item) OwnedBy(uid string) bool { return slices.Contains(i.owners(), uid) }
 
 // Deleting tells that the object is being deleted.
 func (i *Item) Deleting() bool { return i.deleting }
@@ -145,6 +158,9 @@ func NewItem(k *schema.Kind, data []byte) (*Item, error) {
 func itemOf(k *schema.Kind, obj schema.Object, data []byte, revision int64, keep bool) *Item {
 	it := &Item{Kind: k, Revision: revision, JSON: data}
 	it.serial = serials.Add(1)
+	if k.AsWritten {
+		it.version = k.VersionOf(obj)
+	}
 	it.deleting = obj.GetDeletionTimestamp() != nil
 	labels, owners := obj.GetLabels(), obj.GetOwnerReferences()
 	texts := make([]string, 0, 2+2*len(labels)+len(k.Fields)+len(owners))
@@ -225,6 +241,9 @@ func itemOfStored(k *schema.Kind, relKey string, kv *store.KV, keep bool) (*Item
 // resourceVersion. Most values are in that form already, as the registry writes it: then they have no unknown
 // or duplicate fields, and need no strict decoding, which is slow.
 func decodeStored(k *schema.Kind, relKey string, value []byte) (schema.Object, []byte, error) {
+	if k.AsWritten {
+		k = k.RulesOf(versionIn(k, value))
+	}
 	obj, err := schema.Unmarshal(k.Stored(), value)
 	if err == nil && obj.GetResourceVersion() == "" && checkStored(k, relKey, obj) == nil {
 		if obj, form, err := servedForm(k, obj); err == nil && bytes.Equal(form, value) {
@@ -277,7 +296,7 @@ func decodeHandwritten(k *schema.Kind, value []byte) (schema.Object, error) {
 			return nil, fmt.Errorf("%s", w)
 		}
 	}
-	return ToStored(context.Background(), k, v, obj)
+	return ForWrite(context.Background(), k, v, obj)
 }
 
 // versionIn is the version that a value is of: one written before the kind's stored version changed is of another.
@@ -333,7 +352,7 @@ func (i *Item) atRevision(revision int64) *Item {
 func (i *Item) copyWith(revision int64, data []byte) *Item {
 	it := &Item{Kind: i.Kind, Namespace: i.Namespace, Name: i.Name, Revision: revision, JSON: data}
 	it.relKey, it.uid, it.texts, it.nLabels, it.nOwners = i.relKey, i.uid, i.texts, i.nLabels, i.nOwners
-	it.deleting = i.deleting
+	it.deleting, it.version = i.deleting, i.version
 	it.serial = serials.Add(1)
 	return it
 }

@@ -41,6 +41,17 @@ func parseSelector(k *schema.Kind, v *schema.Version, namespace, labelText, fiel
 	return s, nil
 }
 
+// Select returns those of items that are of a namespace ("": any) and match the selectors of o.
+func Select(k *schema.Kind, namespace string, o ListOptions, items []*Item) ([]*Item, error) {
+	s, err := parseSelector(k, o.Version, namespace, o.Labels, o.Fields)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(items), func(it *Item) bool {
+		return namespace != "" && it.Namespace != namespace || !s.Matches(selectable{it})
+	}), nil
+}
+
 // selectable is an item as a selector sees it.
 type selectable struct{ *Item }
 

@@ -179,15 +179,22 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpda
 	if st.item == nil {
 		return r.decideUnreadable(ctx, w, st)
 	}
-	old, err := st.item.object() // not a copy: followers of the kind read it next
+	o := w.options
+	u := &guardedUpdate{target: w.target, old: st, dryRun: o.DryRun, decoded: o.Decoded, applied: w.applied, patched: w.patch != nil, admission: w.admission}
+	if o.Version == nil && w.kind.AsWritten { // an agent's change: it needs no conversion
+		o.Version = st.item.Version()
+		u.as = o.Version
+	}
+	u.version = w.kind.RulesOf(o.Version).Stored()
+	old, err := st.item.ObjectAs(ctx, u.version) // not a copy: followers of the kind read it next
 	if err != nil {
 		return nil, nil, &decisionError{err}
 	}
-	obj, err := w.apply(st.item, old)
+	u.obj, err = w.apply(st.item, old)
 	if err != nil {
 		return nil, nil, &decisionError{err}
 	}
-	want, err := preconditionsOf(w.target, obj, WriteOptions{})
+	want, err := preconditionsOf(w.target, u.obj, WriteOptions{})
 	if w.patch != nil {
 		want.uid = "" // it is a field that may not change
 	}
@@ -200,8 +207,7 @@ func (r *Registry) decide(ctx context.Context, w *write, st state) (*guardedUpda
 	if err != nil {
 		return nil, nil, &decisionError{err}
 	}
-	u := &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, applied: w.applied, patched: w.patch != nil, admission: w.admission}
-	if err := r.prepareUpdate(ctx, u, old, w.options); err != nil {
+	if err := r.prepareUpdate(ctx, u, old, o); err != nil {
 		return nil, nil, &decisionError{err}
 	}
 	return u, nil, nil
@@ -247,7 +253,7 @@ func (r *Registry) decideUnreadable(ctx context.Context, w *write, st state) (*g
 	if uid != "" {
 		obj.SetUID(types.UID(uid))
 	}
-	return &guardedUpdate{target: w.target, old: st, obj: obj, dryRun: w.options.DryRun, decoded: w.options.Decoded, admission: a}, nil, nil
+	return &guardedUpdate{target: w.target, old: st, obj: obj, version: w.kind.RulesOf(w.options.Version).Stored(), dryRun: w.options.DryRun, decoded: w.options.Decoded, admission: a}, nil, nil
 }
 
 // The pause of a writer after a conflict. Writers of one process queue; this is for those of several processes.

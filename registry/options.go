@@ -42,7 +42,9 @@ type WriteOptions struct {
 	// Decoded tells that the object was read from JSON and the caller does not use it any more: the result may hold it as
 	// its decoded form. (An object made in Go may differ from what is read again, in parts of a second, say.)
 	Decoded bool
-	// Version is the version of the kind that the client speaks; nil: the stored one, of which objects are here in any case.
+	// Version is the version of the kind that the client speaks; nil: the stored one. Objects are of that version here where it has rules of
+	// its own (schema.Kind.RulesOf), else of the stored one. A Modify without Version of an object that is in another version
+	// (Item.Version) gets it, and leaves it, in that version.
 	Version *schema.Version
 	// FieldManager is the name under which managedFields record the write, and Client the one where FieldManager is empty; both "": the
 	// agent's. Rules of admission see FieldManager and FieldValidation, which changes nothing here.
@@ -54,6 +56,14 @@ type WriteOptions struct {
 	Create func() error
 
 	applied bool // the object has the managedFields of server-side apply
+}
+
+// inVersionOf names the version of obj where the options name none and it says its own: of a kind whose versions have rules of their own.
+func (o WriteOptions) inVersionOf(k *schema.Kind, obj schema.Object) WriteOptions {
+	if o.Version == nil && k.Rules != nil {
+		o.Version = k.VersionOf(obj)
+	}
+	return o
 }
 
 // warn calls o.Warn with the warnings about an object that replaces old (nil: a create), and with those of admission.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/registry/bynode"
 	"gantry/registry/objectmeta"
@@ -116,32 +117,66 @@ func copyOfVolumeItem(volume *Item) string {
 	return copyOfVolume(obj)
 }
 
-// RepairByNode keeps the by-node copies in step with pods that were written past the registry, until ctx is done. A leader runs it. report,
-// where set, is called with a sentence where copies without pods are kept; see bynode.Repairer.
-func (r *Registry) RepairByNode(ctx context.Context, report func(text string)) error {
+// RepairByNode keeps the by-node copies in step with pods that were written past the registry, until ctx is done, and holds pods that vanished.
+// A leader runs it; see bynode.Repairer. listed is called as Observer.Listed is, with the last states of pods that may have vanished.
+func (r *Registry) RepairByNode(ctx context.Context, copies *bynode.Copies, o bynode.Observer, listed func(vanished []*Item)) error {
 	k := r.kinds.Set().Resource("", "pods")
 	if k == nil {
 		return errors.New("repairing by-node copies: pods are not served")
 	}
+	if listed != nil {
+		o.Listed = func(orphans []*store.KV) { listed(r.podsOfCopies(k, orphans)) }
+	}
 	return bynode.Repairer{
-		Store:  r.store,
-		Log:    r.cfg.Log.With("agent", r.cfg.Agent, "controller", "bynode"),
-		Report: report,
-		Follow: func(ctx context.Context, f func(namespace, name, node string, revision int64, gone bool)) error {
-			return r.Follow(ctx, k, func(c Change) {
+		Store:    r.store,
+		Log:      r.cfg.Log.With("agent", r.cfg.Agent, "controller", "bynode"),
+		Copies:   copies,
+		Observer: o,
+		Follow: func(ctx context.Context, f func(namespace, name string, pod bynode.Pod, revision int64, gone bool), applied func()) error {
+			return r.FollowApplied(ctx, map[*schema.Kind]func(Change){k: func(c Change) {
 				it := c.New
 				if it == nil {
 					it = c.Old
 				}
-				f(it.Namespace, it.Name, it.Field("spec.nodeName"), it.Revision, c.New == nil)
-			})
+				f(it.Namespace, it.Name, podByNode(it), it.Revision, c.New == nil)
+			}}, applied)
 		},
-		NodeOf: func(kv *store.KV) (string, error) {
-			it, err := r.itemFrom(k, kv)
+		Read: func(kv *store.KV) (bynode.Pod, error) {
+			it, err := r.podOfCopy(k, kv)
 			if err != nil {
-				return "", err
+				return bynode.Pod{}, err
 			}
-			return it.Field("spec.nodeName"), nil
+			return podByNode(it), nil
 		},
 	}.Run(ctx)
+}
+
+// podByNode is what the repair of copies has to know of a pod.
+func podByNode(it *Item) bynode.Pod {
+	p := bynode.Pod{Node: it.Field("spec.nodeName"), Deleting: it.deleting}
+	if len(it.owners()) > 0 {
+		if ref := metav1.GetControllerOfNoCopy(it.Object()); ref != nil {
+			p.Owner = string(ref.UID)
+		}
+	}
+	return p
+}
+
+// podOfCopy makes an item of the value of a pod or of a copy of one.
+func (r *Registry) podOfCopy(k *schema.Kind, kv *store.KV) (*Item, error) {
+	if namespace, name, ok := bynode.PodOf(kv.Key); ok {
+		kv = &store.KV{Key: Key(k, namespace, name), Value: kv.Value, ModRevision: kv.ModRevision}
+	}
+	return r.itemFrom(k, kv)
+}
+
+// podsOfCopies are the pods of copies that the cache does not have.
+func (r *Registry) podsOfCopies(k *schema.Kind, copies []*store.KV) (pods []*Item) {
+	for _, kv := range copies {
+		it, err := r.podOfCopy(k, kv)
+		if err == nil && r.cached(k, it.Namespace, it.Name) == nil {
+			pods = append(pods, it)
+		}
+	}
+	return pods
 }

@@ -63,7 +63,7 @@ func New(cfg Config) *Registry {
 		cfg.NodePorts = [2]int{30000, 32767}
 	}
 	if cfg.Admission == nil {
-		cfg.Admission = admit.BuiltIn().Before(admit.ResourceQuota, policies.Validating())
+		cfg.Admission = admit.BuiltIn().Before(admit.ResourceQuota, policies.Mutating(), policies.Validating())
 	}
 	if cfg.Webhooks != nil {
 		cfg.Admission = cfg.Admission.Before(admit.ResourceQuota, webhooks.Mutating(cfg.Webhooks), webhooks.Validating(cfg.Webhooks))

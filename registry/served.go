@@ -3,14 +3,15 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"gantry/registry/safely"
 	"gantry/schema"
 )
 
-// An Item holds the bytes of the version that its kind is stored in. Those of the other versions it is served in are made when
-// they are first asked for, kept with the item and dropped with it.
+// An Item holds the bytes of one version (Item.Version). Those of the other versions it is served in are made when they are first asked
+// for, kept with the item and dropped with it.
 
 // versionForm is an item's final bytes in one version; next is another's.
 type versionForm struct {
@@ -21,7 +22,7 @@ type versionForm struct {
 
 // As returns the object's final bytes in a version that its kind is served in.
 func (i *Item) As(ctx context.Context, v *schema.Version) ([]byte, error) {
-	if v == i.Kind.Stored() {
+	if v == i.Version() {
 		return i.JSON, nil
 	}
 	if data := i.formIn(v); data != nil {
@@ -35,7 +36,7 @@ func (i *Item) As(ctx context.Context, v *schema.Version) ([]byte, error) {
 
 // ObjectAs returns the object decoded in a version that its kind is served in: shared, read-only.
 func (i *Item) ObjectAs(ctx context.Context, v *schema.Version) (schema.Object, error) {
-	if v == i.Kind.Stored() {
+	if v == i.Version() {
 		return i.object()
 	}
 	data, err := i.As(ctx, v)
@@ -50,7 +51,7 @@ func ConvertItems(ctx context.Context, items []*Item, v *schema.Version) error {
 	var missing []*Item
 	var objs []schema.Object
 	for _, it := range items {
-		if v == it.Kind.Stored() || it.formIn(v) != nil {
+		if it.Has(v) {
 			continue
 		}
 		obj, err := it.object()
@@ -65,7 +66,7 @@ func ConvertItems(ctx context.Context, items []*Item, v *schema.Version) error {
 	k := missing[0].Kind
 	var out []schema.Object
 	err := safely.Call(func() (err error) {
-		out, err = schema.FromStored(ctx, v, objs)
+		out, err = schema.FromStored(ctx, k, v, objs)
 		return err
 	})
 	if err != nil {
@@ -84,10 +85,24 @@ func ConvertItems(ctx context.Context, items []*Item, v *schema.Version) error {
 	return nil
 }
 
-// ItemsAs returns items whose JSON is that of version v; the same items where that is the stored version. The others are there to be
+// AreIn tells whether the bytes of all items, which are of one kind, are of version v.
+func AreIn(items []*Item, v *schema.Version) bool {
+	switch {
+	case len(items) == 0:
+		return true
+	case !items[0].Kind.AsWritten:
+		return v == items[0].Kind.Stored()
+	}
+	return !slices.ContainsFunc(items, func(it *Item) bool { return it.Version() != v })
+}
+
+// Has tells whether As needs no conversion.
+func (i *Item) Has(v *schema.Version) bool { return v == i.Version() || i.formIn(v) != nil }
+
+// ItemsAs returns items whose JSON is that of version v; the same items where that is their version. The others are there to be
 // written out: they have no decoded form of v.
 func ItemsAs(ctx context.Context, items []*Item, v *schema.Version) ([]*Item, error) {
-	if len(items) == 0 || v == items[0].Kind.Stored() {
+	if AreIn(items, v) {
 		return items, nil
 	}
 	if err := ConvertItems(ctx, items, v); err != nil {
@@ -95,15 +110,15 @@ func ItemsAs(ctx context.Context, items []*Item, v *schema.Version) ([]*Item, er
 	}
 	converted := make([]*Item, len(items))
 	for n, it := range items {
-		converted[n] = &Item{Kind: it.Kind, Namespace: it.Namespace, Name: it.Name, Revision: it.Revision, JSON: it.formIn(v)}
+		converted[n] = &Item{Kind: it.Kind, Namespace: it.Namespace, Name: it.Name, Revision: it.Revision, JSON: it.bytesIn(v)}
 	}
 	return converted, nil
 }
 
-// ToStored is an object as a client wrote it in version v, in the version that its kind is stored in: that is what the write path
-// takes. The result may share obj's memory.
-func ToStored(ctx context.Context, k *schema.Kind, v *schema.Version, obj schema.Object) (schema.Object, error) {
-	if v == k.Stored() {
+// ForWrite is an object as a client wrote it in version v, in the version that the rules of its writes are of (schema.Kind.RulesOf): that is
+// what the write path takes. The result may share obj's memory.
+func ForWrite(ctx context.Context, k *schema.Kind, v *schema.Version, obj schema.Object) (schema.Object, error) {
+	if v == k.RulesOf(v).Stored() {
 		return obj, nil
 	}
 	if v.Default != nil {
@@ -121,8 +136,11 @@ func ToStored(ctx context.Context, k *schema.Kind, v *schema.Version, obj schema
 }
 
 func conversionError(ctx context.Context, k *schema.Kind, v *schema.Version, err error) error {
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return ctxError(ctx)
+	case k.Convert != nil: // the error has Kubernetes' text
+		return newError(k, "", Misconfigured, "%s", err.Error())
 	}
 	return &Error{
 		Kind: Unavailable, Group: k.Group, Resource: k.Plural, KindName: k.Kind,
@@ -130,7 +148,15 @@ func conversionError(ctx context.Context, k *schema.Kind, v *schema.Version, err
 	}
 }
 
-// formIn is the item's bytes in a version; nil: they have not been made.
+// bytesIn is the item's bytes in a version; nil: they have not been made.
+func (i *Item) bytesIn(v *schema.Version) []byte {
+	if v == i.Version() {
+		return i.JSON
+	}
+	return i.formIn(v)
+}
+
+// formIn is the item's bytes in another version than its own; nil: they have not been made.
 func (i *Item) formIn(v *schema.Version) []byte {
 	for f := i.forms.Load(); f != nil; f = f.next {
 		if f.version == v {

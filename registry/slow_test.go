@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gantry/registry/bynode"
 	"gantry/registry/store"
 	"gantry/registry/store/storetest"
 )
@@ -127,7 +128,7 @@ func TestRepairBlocksNoWatch(t *testing.T) {
 		r := New(Config{Store: etcd, Kinds: testKinds(), Log: slog.New(slog.DiscardHandler)})
 		ended := make(chan error, 2)
 		go func() { ended <- r.Run(ctx) }()
-		go func() { ended <- r.RepairByNode(ctx, nil) }()
+		go func() { ended <- r.RepairByNode(ctx, bynode.NewCopies(), bynode.Observer{}, nil) }()
 		bound := strings.Replace(storetest.Pod("n", "p", ""), `"spec":{`, `"spec":{"nodeName":"n1",`, 1)
 		storetest.Put(t, etcd.Fake, "/registry/pods/n/p", bound)
 		<-etcd.asked // to write the copy

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,6 +39,7 @@ func (r *Registry) PutBack(ctx context.Context, it *Item, o WriteOptions) (*Item
 	case st.item == nil:
 		return r.putBackWhole(ctx, t, st, obj, o)
 	}
+	o.Version = cmp.Or(o.Version, it.Version())
 	obj.SetUID(types.UID(st.item.uid))
 	obj.SetResourceVersion(st.item.Object().GetResourceVersion())
 	obj.SetDeletionTimestamp(nil)
@@ -55,18 +57,20 @@ func (r *Registry) recreate(ctx context.Context, t target, obj schema.Object, o 
 }
 
 func (r *Registry) putBackWhole(ctx context.Context, t target, st state, obj schema.Object, o WriteOptions) (*Item, error) {
-	applyTo(t.kind.Default, obj)
-	u := &guardedUpdate{target: t, old: st, obj: obj, dryRun: o.DryRun}
+	o = o.inVersionOf(t.kind, obj)
+	rules := t.kind.RulesOf(o.Version)
+	applyTo(rules.Default, obj)
+	u := &guardedUpdate{target: t, old: st, obj: obj, version: rules.Stored(), dryRun: o.DryRun}
 	u.admission = r.admissionOfUpdate(ctx, u, deepCopy(obj), o)
 	if err := u.admission.mutate(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.complete(t.kind, obj, nil); err != nil {
+	if err := r.complete(rules, obj, nil); err != nil {
 		return nil, err
 	}
-	errs := schema.ValidateMeta(t.kind, obj)
-	if t.kind.Validate != nil {
-		errs = append(errs, t.kind.Validate(obj)...)
+	errs := schema.ValidateMeta(rules, obj)
+	if rules.Validate != nil {
+		errs = append(errs, rules.Validate(obj)...)
 	}
 	if err := invalid(t.kind, t.name, errs); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 // Update replaces an object. Its metadata.resourceVersion, where set, must be the stored one, else Conflict.
 func (r *Registry) Update(ctx context.Context, k *schema.Kind, obj schema.Object, o WriteOptions) (*Item, error) {
+	o = o.inVersionOf(k, obj)
 	t, err := targetOf(k, obj.GetNamespace(), obj.GetName())
 	if err != nil {
 		return nil, err
@@ -125,9 +126,9 @@ type part struct {
 	validate func(obj, old schema.Object) field.ErrorList
 }
 
-// partOf is that of a subresource; "": the object itself, of which a scale is written as well.
-func (r *Registry) partOf(t target, o WriteOptions) (part, error) {
-	k, subresource := t.kind, o.Subresource
+// partOf is that of a subresource by the rules of a version; "": the object itself, of which a scale is written as well.
+func (r *Registry) partOf(t target, k *schema.Kind, o WriteOptions) (part, error) {
+	subresource := o.Subresource
 	s := k.Subresource(subresource)
 	switch {
 	case subresource == "", s != nil && s.Scale != nil:
@@ -149,13 +150,14 @@ func metaOfPart(k *schema.Kind) schema.MetaChecks {
 	return schema.MetaOfUpdate
 }
 
-// prepareUpdate turns u.obj, which is to replace old, into what is stored, or returns every error of it. It completes u.
+// prepareUpdate turns u.obj, which is to replace old, into what is stored (but for its version), or returns every error of it. It completes
+// u. Both objects are of the version that o names.
 func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old schema.Object, o WriteOptions) error {
-	part, err := r.partOf(u.target, o)
+	k, obj := u.kind.RulesOf(o.Version), u.obj
+	part, err := r.partOf(u.target, k, o)
 	if err != nil {
 		return err
 	}
-	k, obj := u.kind, u.obj
 	if err := withinBounds(k, obj, old); err != nil {
 		return err
 	}

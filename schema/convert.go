@@ -10,13 +10,38 @@ import (
 )
 
 // FromStored makes objects of version v of objects as they are stored, which it does not change.
-func FromStored(ctx context.Context, v *Version, objs []Object) ([]Object, error) {
+func FromStored(ctx context.Context, k *Kind, v *Version, objs []Object) ([]Object, error) {
+	if k.Convert != nil {
+		return convert(ctx, k.conversionTo(v), v, objs)
+	}
 	return convert(ctx, v.FromStored, v, objs)
 }
 
 // ToStored makes objects as they are stored of objects of version v, which it does not change.
 func ToStored(ctx context.Context, k *Kind, v *Version, objs []Object) ([]Object, error) {
+	if k.Convert != nil {
+		return convert(ctx, k.conversionTo(k.Stored()), k.Stored(), objs)
+	}
 	return convert(ctx, v.ToStored, k.Stored(), objs)
+}
+
+// Convert makes objects of version to of objects of version from, which it does not change.
+func Convert(ctx context.Context, k *Kind, from, to *Version, objs []Object) (out []Object, err error) {
+	if k.Convert != nil {
+		return convert(ctx, k.conversionTo(to), to, objs)
+	}
+	out = objs
+	if from != k.Stored() {
+		out, err = ToStored(ctx, k, from, out)
+	}
+	if err == nil && to != k.Stored() {
+		out, err = FromStored(ctx, k, to, out)
+	}
+	return out, err
+}
+
+func (k *Kind) conversionTo(v *Version) Conversion {
+	return func(ctx context.Context, objs []Object) ([]Object, error) { return k.Convert(ctx, objs, v) }
 }
 
 func convert(ctx context.Context, conversion Conversion, to *Version, objs []Object) (out []Object, err error) {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"context"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,9 +22,18 @@ type Object interface {
 type Kind struct {
 	// Version is the version that objects are stored in, and the first that is served.
 	Version
-	// Versions are the other versions that are served. Their group and kind may differ: events are served in v1 and in
-	// events.k8s.io/v1. The plural is one.
+	// Versions are the other versions: those that are served, and those of a custom kind in which objects may still be stored. Their group
+	// and kind may differ: events are served in v1 and in events.k8s.io/v1. The plural is one.
 	Versions []*Version
+	// Rules, where set, are the kind with each of Versions in the place of Version: objects that clients write in a version are prepared,
+	// admitted and validated in that version. nil: the rules see objects of the stored version alone.
+	Rules []*Kind
+	// Convert makes objects of one version of objects of any of the kind's versions, in their order; nil: ToStored and FromStored of the
+	// versions do. It keeps the contract of a Conversion.
+	Convert func(ctx context.Context, objs []Object, to *Version) ([]Object, error)
+	// AsWritten tells that Convert asks a webhook: an object that was stored in another version than Version is not converted to be kept in
+	// memory, but when a client asks for it.
+	AsWritten bool
 
 	// Plural is the resource name in paths, "pods"; Singular is "pod".
 	Plural, Singular string
@@ -132,7 +142,36 @@ func (k *Kind) Served() []*Version {
 	if !k.NotServed {
 		all = append(all, &k.Version)
 	}
-	return append(all, k.Versions...)
+	for _, v := range k.Versions {
+		if !v.NotServed {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+// RulesOf is the kind whose rules are those of writes in version v (nil: the stored one); objects are of its Version.
+func (k *Kind) RulesOf(v *Version) *Kind {
+	for _, in := range k.Rules {
+		if v == &in.Version {
+			return in
+		}
+	}
+	return k
+}
+
+// VersionOf is the version of the kind that an object says it is of; nil where there is none.
+func (k *Kind) VersionOf(obj Object) *Version {
+	gvk := obj.GetObjectKind().GroupVersionKind()
+	if k.GVK() == gvk {
+		return k.Stored()
+	}
+	for _, v := range k.Versions {
+		if v.GVK() == gvk {
+			return v
+		}
+	}
+	return nil
 }
 
 // GVR is the group, version and resource of the stored version.

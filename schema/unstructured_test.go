@@ -80,12 +80,12 @@ func TestSameFields(t *testing.T) {
 	v := &Version{Group: "b.com", Version: "v2", Kind: "A", New: func() Object { return &corev1.ConfigMap{} }}
 	in := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "n"}, Data: map[string]string{"a": "b"}}
 	k.SetTypeMeta(in)
-	out, err := FromStored(t.Context(), v, []Object{in})
+	out, err := FromStored(t.Context(), k, v, []Object{in})
 	if err != nil || out[0].(*corev1.ConfigMap).Data["a"] != "b" || out[0].GetObjectKind().GroupVersionKind() != v.GVK() || in.APIVersion != "a.com/v1" {
 		t.Error(out, err)
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "n"}}}
-	if out, err = FromStored(t.Context(), widget, []Object{u}); err != nil || out[0].GetObjectKind().GroupVersionKind() != widget.GVK() || u.GetKind() != "" {
+	if out, err = FromStored(t.Context(), k, widget, []Object{u}); err != nil || out[0].GetObjectKind().GroupVersionKind() != widget.GVK() || u.GetKind() != "" {
 		t.Error(out, err)
 	}
 	out[0].SetName("other")

@@ -26,7 +26,7 @@ type Version struct {
 	New     func() Object
 	NewList func() runtime.Object
 
-	// NotServed tells that objects are stored in this version and clients cannot request it.
+	// NotServed tells that objects may be stored in this version and clients cannot request it.
 	NotServed bool
 	// DeprecationWarning is the text for the Warning header of every request in this version; "": none.
 	DeprecationWarning string

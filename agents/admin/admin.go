@@ -1,5 +1,5 @@
 // Package admin is the commands with which an admin looks at the cluster's history and repairs it: get, log, diff,
-// undo, why, quarantine, backup, restore. They work on etcd alone; no gateway need run, and no agent.
+// undo, why, trace, what-if, quarantine, backup, restore. They work on etcd; no gateway need run, and no agent.
 //
 // # History
 //
@@ -16,7 +16,12 @@
 //
 // # Explanations
 //
-// why reads all of etcd at one revision and follows the chain from an object down to what is not as wanted; package explain.
+// why reads all of etcd at one revision and follows the chain from an object down to what is not as wanted; package explain. trace follows what a
+// client of a Service reaches, over the name server, the kernel and Docker of the machine it runs on; package trace.
+//
+// # Trying a change
+//
+// what-if copies all of etcd at one revision into memory and lets the real scheduler and controllers work there; package whatif.
 //
 // # Backup
 //
@@ -29,6 +34,9 @@ import (
 
 	"github.com/urfave/cli/v2"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"gantry/agents/admin/trace"
+	"gantry/registry"
 )
 
 // Config is what the process provides to the commands.
@@ -37,6 +45,10 @@ type Config struct {
 	DataDir cli.Flag
 	// Find returns how the etcd of a data directory is reached.
 	Find func(dataDir string) (Etcd, error)
+	// Machine returns what trace reads on this machine; dataDir is that of its gantry.
+	Machine func(dataDir string) trace.Machine
+	// Agents runs the scheduler and the controllers of workloads on a registry until ctx is done: see package whatif.
+	Agents func(ctx context.Context, r *registry.Registry) error
 
 	connect func(ctx context.Context, e Etcd) (client *clientv3.Client, done func(), err error) // nil: dial; tests set it
 }
@@ -73,8 +85,10 @@ func Commands(cfg Config) []*cli.Command {
 		{
 			Name: "undo", Usage: "bring an object back to its last good revision", ArgsUsage: "KIND NAME | KEY",
 			Description: "Without --rev: a value that cannot be read goes back to the last one that could, a deleted object comes back,\n" +
-				"and of any other the last change is undone (changes of status do not count).",
+				"and of any other the last change is undone (changes of status do not count).\n" +
+				"`gantry undo pods --vanished` puts all pods back that were deleted with etcdctl, with their uids and nodes: their containers run on.",
 			Flags: add(object, revFlag("rev", "go back to this `revision`"), serviceRangeFlag(),
+				&cli.BoolFlag{Name: "vanished", Usage: "of pods: put back those that were deleted past the API and still have a copy by node"},
 				&cli.BoolFlag{Name: "dry-run", Usage: "do everything but store"}),
 			Action: run(undo),
 		},
@@ -82,8 +96,22 @@ func Commands(cfg Config) []*cli.Command {
 			Name: "why", Usage: "explain why an object is as it is, down to the first thing that is not as wanted", ArgsUsage: "KIND NAME",
 			Description: "A pending pod: every node with its verdict and what would help. A running one: why it is there, and what keeps it from being ready.\n" +
 				"One that is being deleted: who has to do what. Other kinds: the chain down to their pods. All is read from etcd; no agent need run.",
-			Flags: add(object, &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "`format`: text or json"}), Action: run(why),
+			Flags: add(object, reportFlag()), Action: run(why),
 		},
+		{
+			Name: "trace", Usage: "follow what a pod reaches by a name or an address, down to the container", ArgsUsage: "NAME | NAMESPACE/SERVICE | ADDRESS:PORT[/udp]",
+			Description: "From the name as a pod asks for it, over the name server's answer, the element in the kernel and the endpoint slices, to the pods,\n" +
+				"what Docker says of their containers, and whether a socket listens. Each line names where it was read; what does not lead on says why.\n" +
+				"Run it on the node of the client, as root. It needs no gateway and no agent.",
+			Flags: append([]cli.Flag{
+				&cli.StringFlag{Name: "namespace", Aliases: []string{"n"}, Value: "default", Usage: "`namespace` of the pod that asks"},
+				&cli.StringFlag{Name: "cluster-domain", Value: "cluster.local", EnvVars: []string{"GANTRY_CLUSTER_DOMAIN"}, Usage: "`zone` of the names of Services and pods"},
+				&cli.StringFlag{Name: "cluster-dns", EnvVars: []string{"GANTRY_CLUSTER_DNS"}, Usage: "`address` of the name server (default: that of the Service kube-system/kube-dns)"},
+				reportFlag(),
+			}, etcd...),
+			Action: run(cfg.trace),
+		},
+		cfg.whatIf(etcd),
 		{Name: "quarantine", Usage: "list the values in etcd that cannot be read, and how to repair them", Flags: etcd, Action: run(listQuarantine)},
 		{Name: "backup", Usage: "save all of etcd to a file", ArgsUsage: "FILE", Flags: etcd, Action: run(backup)},
 		{

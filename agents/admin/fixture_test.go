@@ -21,6 +21,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/admin/trace"
+	"gantry/agents/up"
 	"gantry/registry"
 	"gantry/registry/embedded"
 	"gantry/registry/store"
@@ -136,6 +138,8 @@ func (r *fixture) run(args ...string) (string, error) {
 	cfg := Config{
 		DataDir: &cli.StringFlag{Name: "data-dir", Value: "/nowhere"},
 		Find:    func(string) (Etcd, error) { return Etcd{Servers: []string{"here"}}, nil },
+		Machine: func(string) trace.Machine { return noNode{} },
+		Agents:  up.RunPlanningAgents,
 		connect: func(context.Context, Etcd) (*clientv3.Client, func(), error) { return r.etcd.Client(), func() {}, nil },
 	}
 	commands := Commands(cfg)

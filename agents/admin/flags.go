@@ -17,6 +17,9 @@ func FlagsFirst(commands []*cli.Command, args []string) []string {
 	if i < 0 {
 		return args
 	}
+	if sub := commands[i].Subcommands; len(sub) > 0 {
+		return append(args[:1:1], FlagsFirst(sub, args[1:])...)
+	}
 	takesValue := map[string]bool{}
 	for _, f := range commands[i].Flags {
 		_, isBool := f.(*cli.BoolFlag)

@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -151,5 +153,42 @@ func TestLogMasksSecrets(t *testing.T) {
 	out := r.gantry("log", "secret", "s")
 	if !strings.Contains(out, "data.password: *** -> ***") {
 		t.Errorf("log:\n%s", out)
+	}
+}
+
+// TestUndoVanishedPods deletes pods as etcdctl does: why says so, and undo puts them back with their uids.
+func TestUndoVanishedPods(t *testing.T) {
+	r := newFixture(t)
+	one := int32(3)
+	set := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"}, Spec: appsv1.ReplicaSetSpec{
+		Replicas: &one, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}, Template: deployment().Spec.Template}}
+	owner := r.must(r.reg.Create(r.ctx, apps.ReplicaSet, set, registry.WriteOptions{})).Object()
+	var before []string
+	for i := range 3 {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fmt.Sprintf("web-%d", i), Labels: map[string]string{"app": "web"},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(owner, apps.ReplicaSet.GVK())}}, Spec: set.Spec.Template.Spec}
+		pod.Spec.NodeName = "n1"
+		before = append(before, r.must(r.reg.Create(r.ctx, core.Pod, pod, registry.WriteOptions{})).UID())
+	}
+	if _, err := r.etcd.Client().Delete(r.ctx, "/registry/pods/", clientv3.WithPrefix()); err != nil {
+		t.Fatal(err)
+	}
+	r.gantry("why", "pod", "web-1")
+	r.put("/gantry/vanished-pods", `{"revision":9,"since":"2026-07-01T12:00:00Z","until":"2026-07-01T12:10:00Z","pods":["default/web-0","default/web-1","default/web-2"]}`)
+	r.gantry("why", "pod", "web-1")
+	r.gantry("why", "rs", "web")
+	r.gantry("log", "pod", "web-1")
+	r.put("/gantry/bynode/n1/pods/default/broken", `{"kind":"Pod"}`)
+	r.gantry("undo", "pods", "--vanished", "--dry-run")
+	r.gantry("undo", "services", "--vanished")
+	r.gantry("undo", "pods", "--vanished")
+	r.gantry("undo", "pods", "--vanished")
+	r.golden("vanished")
+	for i, uid := range before {
+		name := fmt.Sprintf("web-%d", i)
+		it, err := r.reg.Get(r.ctx, core.Pod, "default", name, "")
+		if err != nil || it.UID() != uid || it.Field("spec.nodeName") != "n1" {
+			t.Errorf("pod %s after undo: %v", name, err)
+		}
 	}
 }

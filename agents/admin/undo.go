@@ -19,6 +19,9 @@ import (
 
 // undo restores an earlier state of an object.
 func undo(c *cli.Context, s *session) error {
+	if c.Bool("vanished") {
+		return undoVanished(c, s)
+	}
 	o, err := s.object(c)
 	if err != nil {
 		return err

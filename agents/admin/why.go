@@ -18,9 +18,8 @@ func why(c *cli.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	format := c.String("output")
-	if format != "text" && format != "json" {
-		return fmt.Errorf("--output %q is none of text, json", format)
+	if err := checkReportFormat(c); err != nil {
+		return err
 	}
 	state, err := snapshot.Read(s.ctx, s.store, s.kinds)
 	if err != nil {
@@ -36,15 +35,33 @@ func why(c *cli.Context, s *session) error {
 		return err
 	case report == nil:
 		return s.notFound(o)
-	case format == "json":
-		text, err := report.JSON()
-		if err != nil {
+	}
+	return s.printReport(c, report)
+}
+
+// reportFlag is --output of the commands that print a report.
+func reportFlag() cli.Flag {
+	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "text", Usage: "`format`: text or json"}
+}
+
+// checkReportFormat checks reportFlag.
+func checkReportFormat(c *cli.Context) error {
+	if format := c.String("output"); format != "text" && format != "json" {
+		return fmt.Errorf("--output %q is none of text, json", format)
+	}
+	return nil
+}
+
+// printReport prints a report in the format of reportFlag.
+func (s *session) printReport(c *cli.Context, report *explain.Report) error {
+	text := []byte(report.Text())
+	if c.String("output") == "json" {
+		var err error
+		if text, err = report.JSON(); err != nil {
 			return err
 		}
-		_, err = s.out.Write(text)
-		return err
 	}
-	_, err = fmt.Fprint(s.out, report.Text())
+	_, err := s.out.Write(text)
 	return err
 }
 

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"crypto"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 
 	"gantry/agents/controllers/certificates"
 	"gantry/agents/controllers/controller"
+	"gantry/agents/internal/addressrange"
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/signtoken"
 	"gantry/registry"
@@ -34,6 +36,9 @@ type Config struct {
 	// ClusterDNS is the address of the Service kube-system/kube-dns, within ServiceCIDR. Not valid, or elsewhere: that Service is not made.
 	// --cluster-dns
 	ClusterDNS netip.Addr
+	// LoadBalancerAddresses are given to Services of type LoadBalancer. Empty: these get the nodes' own addresses.
+	// --load-balancer-addresses
+	LoadBalancerAddresses addressrange.Ranges
 	// RootCA is the PEM bundle that pods trust, put into kube-root-ca.crt in every namespace. Empty: none is put.
 	RootCA []byte
 	// Authority signs certificate signing requests. nil: none is signed; without its key neither, which the log and Events say.
@@ -41,6 +46,8 @@ type Config struct {
 	// ServiceAccountKey signs the tokens in Secrets of type kubernetes.io/service-account-token: an RSA or ECDSA key, of which
 	// every gateway has the public half. nil: those Secrets stay as they are. --service-account-private-key-file
 	ServiceAccountKey crypto.Signer
+	// FrontProxyClient is shown to the servers of API services. Without one, those that ask who the client is are not available.
+	FrontProxyClient tls.Certificate
 	// Gateway answers what is not stored in etcd: the metrics that autoscalers scale by, and what users may do. nil: autoscalers say that there
 	// are no metrics, and no certificate signing request is approved.
 	// --gateway
@@ -95,6 +102,11 @@ func (c Config) Validate() error {
 	}
 	if c.ClusterCIDR.IsValid() && (c.NodeCIDRMask < c.ClusterCIDR.Bits() || c.NodeCIDRMask > c.ClusterCIDR.Addr().BitLen() || c.NodeCIDRMask-c.ClusterCIDR.Bits() > 16) {
 		fault("--node-cidr-mask-size %d does not fit --cluster-cidr %s: want %d to %d", c.NodeCIDRMask, c.ClusterCIDR, c.ClusterCIDR.Bits(), min(c.ClusterCIDR.Bits()+16, c.ClusterCIDR.Addr().BitLen()))
+	}
+	for flag, p := range map[string]netip.Prefix{"--cluster-cidr": c.ClusterCIDR, "--service-cluster-ip-range": c.ServiceCIDR} {
+		if p.IsValid() && c.LoadBalancerAddresses.Overlaps(p) {
+			fault("--load-balancer-addresses: %s has addresses of %s %s", c.LoadBalancerAddresses, flag, p)
+		}
 	}
 	if c.ServiceAccountKey != nil {
 		if _, err := signtoken.New(c.ServiceAccountKey); err != nil {

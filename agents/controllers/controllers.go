@@ -118,6 +118,11 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: network.NewKubeDNS(cfg.ServiceCIDR, cfg.ClusterDNS),
 		},
 		{
+			Name: "loadbalancer", Doc: "addresses of services of type LoadBalancer", EventSource: "service-controller",
+			Reads: only(core.Service, core.Node, discovery.EndpointSlice), Writes: only(core.Service),
+			Workers: 1, New: network.NewLoadBalancer(cfg.LoadBalancerAddresses), // two workers could give out one address twice
+		},
+		{
 			Name: "namespace", Doc: "the first namespaces, and the emptying of those being deleted",
 			Reads: every(), Writes: every(),
 			Workers: 4, New: lifecycle.NewNamespace,
@@ -155,9 +160,9 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: lifecycle.NewAPIServiceRegistration,
 		},
 		{
-			Name: "apiserviceavailability", Doc: "whether API services are available",
+			Name: "apiserviceavailability", Doc: "whether API services are available: what their services lead to answers",
 			Reads: only(apiregistration.APIService, core.Service, discovery.EndpointSlice), Writes: only(apiregistration.APIService),
-			Workers: 1, New: lifecycle.NewAPIServiceAvailability,
+			Workers: 1, New: lifecycle.NewAPIServiceAvailability(cfg.FrontProxyClient),
 		},
 		{
 			Name: "namespacegc", Doc: "what is left in namespaces that were deleted past the API",
@@ -231,6 +236,11 @@ func table(cfg Config) []controller.Controller {
 			Workers: 4, New: volume.NewBinder,
 		},
 		{
+			Name: "defaultstorageclass", Doc: "the storage class local, once in a cluster's life",
+			Reads: only(core.Namespace, storage.StorageClass), Writes: only(core.Namespace, storage.StorageClass),
+			Workers: 1, New: volume.NewDefaultClass,
+		},
+		{
 			Name: "ephemeralvolume", Doc: "the claims of pods' ephemeral volumes", EventSource: "ephemeral_volume",
 			Reads: only(core.Pod, core.PersistentVolumeClaim), Writes: only(core.PersistentVolumeClaim),
 			Workers: manyWorkers, New: volume.NewEphemeral,
@@ -272,8 +282,8 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: network.NewNodeIPAM(cfg.ClusterCIDR, cfg.NodeCIDRMask), // two workers could give out one range twice
 		},
 		{
-			Name: "bynode", Doc: "repair of the pods' copies that nodes read",
-			Reads:   only(core.Pod),
+			Name: "bynode", Doc: "repair of the pods' copies that nodes read, and what becomes of pods that vanished",
+			Reads:   only(core.Pod, core.Namespace, apps.ReplicaSet),
 			Workers: 1, New: lifecycle.NewByNode,
 		},
 		{

@@ -9,10 +9,13 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/vanished"
 	"gantry/agents/internal/events"
 	"gantry/agents/internal/loop"
 	"gantry/registry"
+	"gantry/registry/bynode"
 	"gantry/registry/safely"
+	"gantry/schema/core"
 )
 
 // Run campaigns for leadership and runs the controllers while it leads, until ctx is done.
@@ -42,21 +45,28 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 	recorder := events.New(r, "controllers", "", log)
 	group.Go(func() error { return safely.Keep(ctx, log, "writing events", recorder.Run) })
 	followed := make(chan struct{})
-	begin := func(run func(context.Context) error) {
+	begin := func(run func(context.Context) error, after ...<-chan struct{}) {
 		group.Go(func() error {
-			select {
-			case <-followed:
-			case <-ctx.Done():
+			for _, done := range after {
+				select {
+				case <-done:
+				case <-ctx.Done():
+				}
 			}
 			return run(ctx)
 		})
 	}
-	var watches watches
+	pods, stop, err := keepVanished(cfg, r)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	watches := watches{vanished: pods}
 	for _, row := range table(cfg) {
 		if !cfg.runs(row.Name) {
 			continue
 		}
-		e := &controller.Env{Registry: controller.Restrict(r, &row, cfg.Undeclared), Events: recorder.WithComponent(cmp.Or(row.EventSource, row.Name+"-controller")), Log: log.With("controller", row.Name)}
+		e := &controller.Env{Registry: controller.Restrict(r, &row, pods, cfg.Undeclared), Events: recorder.WithComponent(cmp.Or(row.EventSource, row.Name+"-controller")), Log: log.With("controller", row.Name)}
 		var l *loop.Loop
 		e.Enqueue = func(key string, after time.Duration) {
 			if after > 0 {
@@ -68,9 +78,13 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 		c := row.New(e)
 		l = loop.New(row.Name, row.Workers, log, controller.IgnoreNamespaceTerminating(c.Reconcile))
 		watches.add(&row, c, cfg.Undeclared)
-		begin(l.Run)
+		if pods == nil {
+			begin(l.Run, followed)
+		} else {
+			begin(l.Run, followed, pods.Ready())
+		}
 		if c.Run != nil {
-			begin(func(ctx context.Context) error { return safely.Keep(ctx, e.Log, "working beside the queue", c.Run) })
+			begin(func(ctx context.Context) error { return safely.Keep(ctx, e.Log, "working beside the queue", c.Run) }, followed)
 		}
 	}
 	group.Go(func() error {
@@ -78,4 +92,15 @@ func lead(ctx context.Context, cfg Config, r *registry.Registry, log *slog.Logge
 		return nil
 	})
 	return group.Wait()
+}
+
+// keepVanished returns the pods that have vanished during a term of leadership, which the controller bynode decides about; nil: it does not run. stop ends
+// it.
+func keepVanished(cfg Config, r *registry.Registry) (pods *vanished.Pods, stop func(), err error) {
+	if !cfg.runs("bynode") {
+		return nil, func() {}, nil
+	}
+	pods = vanished.New(bynode.NewCopies())
+	stop, err = r.OnRemoved(core.Pod, pods.Removed)
+	return pods, stop, err
 }

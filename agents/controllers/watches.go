@@ -6,8 +6,10 @@ import (
 	"slices"
 
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/vanished"
 	"gantry/registry"
 	"gantry/schema"
+	"gantry/schema/core"
 )
 
 // keysFunc turns a change into keys of one controller; see controller.Watch.
@@ -17,6 +19,8 @@ type keysFunc = func(old, current schema.Object)
 type watches struct {
 	of    map[*schema.Kind][]keysFunc
 	every []func(*schema.Kind) keysFunc
+	// vanished are pods whose deletion is not seen yet; nil: none.
+	vanished *vanished.Pods
 }
 
 // add adds what a row's controller watches. undeclared is called for kinds that the row does not read; these are not watched.
@@ -61,7 +65,7 @@ func (w *watches) handler(k *schema.Kind) func(registry.Change) {
 	if len(all) == 0 {
 		return func(registry.Change) {}
 	}
-	return func(c registry.Change) {
+	handle := func(c registry.Change) {
 		var old, current schema.Object
 		if c.Old != nil {
 			old = c.Old.Object()
@@ -73,4 +77,8 @@ func (w *watches) handler(k *schema.Kind) func(registry.Change) {
 			f(old, current)
 		}
 	}
+	if k == core.Pod && w.vanished != nil {
+		return w.vanished.Follower(handle)
+	}
+	return handle
 }

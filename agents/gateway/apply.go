@@ -48,7 +48,7 @@ func (g *gateway) applyScale(w http.ResponseWriter, r *request.Request, body []b
 	if err != nil {
 		return err
 	}
-	return encode.Object(w, r, http.StatusOK, r.Kind.Scale().Of(item.Object()))
+	return sendScale(w, r, item)
 }
 
 // applyBody applies a body in YAML. check is that of registry.Application.

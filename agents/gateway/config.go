@@ -38,6 +38,10 @@ type Config struct {
 	// ClusterCA is the PEM of the CA of clients, published in kube-system/extension-apiserver-authentication;
 	// empty: not published.
 	ClusterCA []byte
+	// FrontProxyCA is the PEM of the CA that has signed FrontProxyClient, published beside ClusterCA.
+	FrontProxyCA []byte
+	// FrontProxyClient is shown to extension servers, which trust what it says of a request's user.
+	FrontProxyClient tls.Certificate
 
 	// KubeletClient is shown to kubelets; KubeletCAs verify them.
 	KubeletClient tls.Certificate

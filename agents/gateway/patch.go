@@ -59,7 +59,7 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 			return nil, err
 		}
 		unknown = notes
-		if patched, err = registry.ToStored(r.Context(), r.Kind, r.Resource.Version, patched); err != nil {
+		if patched, err = registry.ForWrite(r.Context(), r.Kind, r.Resource.Version, patched); err != nil {
 			return nil, err
 		}
 		if !g.checksOld(r) {

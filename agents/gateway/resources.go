@@ -7,6 +7,7 @@ import (
 
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
+	"gantry/agents/gateway/aggregate"
 	"gantry/agents/gateway/discovery"
 	"gantry/agents/gateway/request"
 	"gantry/schema"
@@ -18,13 +19,16 @@ type resources struct {
 	kinds   *schema.Kinds
 	rows    func(*schema.Kind, *schema.Version) *request.Resource
 	virtual []*request.Resource
-	docs    func([]*request.Resource) *discovery.Documents
-	current atomic.Pointer[resourceSet]
+	docs    func([]*request.Resource, []discovery.Extension) *discovery.Documents
+	// extensions are what extension servers serve, beside the resources.
+	extensions func() *aggregate.Services
+	current    atomic.Pointer[resourceSet]
 }
 
-// resourceSet are the resources of a set of kinds, with what describes them. It is read-only.
+// resourceSet are the resources of a set of kinds, with what describes them and the extensions. It is read-only.
 type resourceSet struct {
 	set    *schema.Set
+	beside *aggregate.Services
 	all    []*request.Resource
 	byPath map[kschema.GroupVersionResource]*request.Resource
 	byKind map[*schema.Kind]*request.Resource // in the stored version
@@ -33,11 +37,11 @@ type resourceSet struct {
 
 // now are the resources of the kinds that there are now.
 func (r *resources) now() *resourceSet {
-	set := r.kinds.Set()
-	if s := r.current.Load(); s != nil && s.set == set {
+	set, beside := r.kinds.Set(), r.extensions()
+	if s := r.current.Load(); s != nil && s.set == set && s.beside == beside {
 		return s
 	}
-	s := &resourceSet{set: set, byPath: map[kschema.GroupVersionResource]*request.Resource{}, byKind: map[*schema.Kind]*request.Resource{}}
+	s := &resourceSet{set: set, beside: beside, byPath: map[kschema.GroupVersionResource]*request.Resource{}, byKind: map[*schema.Kind]*request.Resource{}}
 	for _, k := range set.All {
 		s.byKind[k] = r.rows(k, k.Stored())
 		for _, v := range k.Served() {
@@ -48,7 +52,7 @@ func (r *resources) now() *resourceSet {
 	for _, res := range s.all {
 		s.byPath[res.Version.GV().WithResource(res.Kind.Plural)] = res
 	}
-	s.docs = r.docs(s.all)
+	s.docs = r.docs(s.all, beside.Extensions())
 	r.current.Store(s) // concurrent calls make the same
 	return s
 }
@@ -79,7 +83,7 @@ func (g *gateway) rows(k *schema.Kind, v *schema.Version) *request.Resource {
 		s.Verbs = handlers.Verbs()
 		res.Subresources = append(res.Subresources, request.Subresource{Subresource: s, Handlers: handlers})
 	}
-	for _, s := range k.Subresources {
+	for _, s := range k.RulesOf(v).Subresources {
 		switch {
 		case s.IsPart():
 			add(s, part.Only(s.Verbs))

@@ -7,6 +7,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"gantry/agents/gateway/aggregate"
 	"gantry/agents/gateway/decode"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
@@ -15,6 +16,9 @@ import (
 
 // route finds what serves a request: a resource's handler with the shape its answer is to have, or a page.
 func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Handler, error) {
+	if s := g.extensionOf(r); s != nil {
+		return g.extensions.Proxy(s), nil
+	}
 	if !r.IsResource {
 		return g.page(r)
 	}
@@ -34,6 +38,22 @@ func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Hand
 	w.Header().Add("Vary", "Accept")
 	r.Shape, err = request.ResourceShape(r)
 	return h, err
+}
+
+// extensionOf is the API service whose server serves a request; nil: the gateway does.
+func (g *gateway) extensionOf(r *request.Request) *aggregate.Service {
+	all := g.extensions.Now()
+	switch {
+	case all == nil || r.ByKey:
+		return nil
+	case r.IsResource:
+		return all.Of(r.Group, r.Version)
+	}
+	parts := strings.Split(strings.Trim(r.Path, "/"), "/")
+	if len(parts) != 3 || parts[0] != "apis" {
+		return nil
+	}
+	return all.Of(parts[1], parts[2])
 }
 
 // routed tells whether Kubernetes' router would let a request for a built-in kind through to its handler, by its media types.

@@ -36,7 +36,15 @@ func Handler(cfg Config) (h http.Handler, follow func(context.Context) error, er
 	if err != nil {
 		return nil, nil, err
 	}
-	return g, g.roles.Run, nil
+	return g, g.follow, nil
+}
+
+// follow keeps what the handlers know of roles and extension servers, until ctx is done.
+func (g *gateway) follow(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return g.roles.Run(ctx) })
+	group.Go(func() error { return g.extensions.Run(ctx) })
+	return group.Wait()
 }
 
 // Run serves the API until ctx is done: then watches end at once, other requests get a few seconds.
@@ -71,10 +79,10 @@ func Run(ctx context.Context, cfg Config) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serve(ctx, g.server(ctx), l) })
-	group.Go(func() error { return g.roles.Run(ctx) })
+	group.Go(func() error { return g.follow(ctx) })
 	if cfg.ServiceCIDR.IsValid() {
 		group.Go(func() error {
-			own := advertise.Config{Registry: cfg.Registry, Address: g.advertised(), ClusterCA: cfg.ClusterCA, Log: cfg.Log}
+			own := advertise.Config{Registry: cfg.Registry, Address: g.advertised(), ClusterCA: cfg.ClusterCA, FrontProxyCA: cfg.FrontProxyCA, Log: cfg.Log}
 			return safely.Keep(ctx, cfg.Log, "keeping the identity lease", own.Run)
 		})
 	}

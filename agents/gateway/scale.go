@@ -13,6 +13,7 @@ import (
 	"gantry/agents/gateway/decode"
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
+	"gantry/registry"
 	"gantry/schema"
 )
 
@@ -21,7 +22,17 @@ func (g *gateway) getScale(w http.ResponseWriter, r *request.Request) error {
 	if err != nil {
 		return err
 	}
-	return encode.Object(w, r, http.StatusOK, r.Kind.Scale().Of(item.Object()))
+	return sendScale(w, r, item)
+}
+
+// sendScale answers with the Scale of an object as the request's version has it.
+func sendScale(w http.ResponseWriter, r *request.Request, item *registry.Item) error {
+	rules := r.Kind.RulesOf(r.Resource.Version)
+	obj, err := item.ObjectAs(r.Context(), rules.Stored())
+	if err != nil {
+		return err
+	}
+	return encode.Object(w, r, http.StatusOK, rules.Scale().Of(obj))
 }
 
 func (g *gateway) updateScale(w http.ResponseWriter, r *request.Request) error {
@@ -48,7 +59,7 @@ func (g *gateway) patchScale(w http.ResponseWriter, r *request.Request) error {
 		return g.applyScale(w, r, body, o)
 	}
 	return g.setScale(w, r, o, func(current schema.Object) (*autoscalingv1.Scale, error) {
-		scale := r.Kind.Scale().Of(current)
+		scale := r.Kind.RulesOf(r.Resource.Version).Scale().Of(current)
 		data, err := schema.Encode(scale)
 		if err != nil {
 			return nil, err
@@ -89,11 +100,11 @@ func (g *gateway) setScale(w http.ResponseWriter, r *request.Request, o request.
 		if err := checkScale(r, scale, current); err != nil {
 			return nil, err
 		}
-		return current, r.Kind.Scale().Set(current, scale.Spec.Replicas)
+		return current, r.Kind.RulesOf(r.Resource.Version).Scale().Set(current, scale.Spec.Replicas)
 	}, opts)
 	encode.Warnings(w, texts)
 	if err != nil {
 		return err
 	}
-	return encode.Object(w, r, http.StatusOK, r.Kind.Scale().Of(item.Object()))
+	return sendScale(w, r, item)
 }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
+	"gantry/agents/gateway/aggregate"
 	"gantry/agents/gateway/authenticate"
 	"gantry/agents/gateway/authorize"
 	"gantry/agents/gateway/authorize/rbac"
@@ -43,6 +44,7 @@ type gateway struct {
 	reviews         authorize.Reviews
 	nodes           authorize.NodeRestriction
 	streams         *stream.Handlers
+	extensions      *aggregate.Aggregator
 	resourceMetrics *resourcemetrics.Handlers
 	reads           *inflight.Limit
 	writes          *inflight.Limit
@@ -85,14 +87,16 @@ func assemble(cfg Config, reg objects, roles *rbac.Authorizer, authz authorize.A
 		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDR,
 		Own: g.advertised, Log: cfg.Log,
 	})
+	g.extensions = aggregate.New(aggregate.Config{Registry: cfg.Registry, Certificate: cfg.FrontProxyClient, Log: cfg.Log})
 	g.resourceMetrics = resourcemetrics.New(reg, g.streams, cfg.Log)
 	g.actions = g.allActions()
 	documents := &discovery.Cache{}
 	g.resources = &resources{
 		kinds: cfg.Registry.Kinds(), rows: g.rows, virtual: g.virtualResources(),
-		docs: func(all []*request.Resource) *discovery.Documents {
-			return discovery.New(all, documents, g.advertised, cfg.Version)
+		docs: func(all []*request.Resource, extensions []discovery.Extension) *discovery.Documents {
+			return discovery.New(all, documents, g.advertised, cfg.Version, extensions)
 		},
+		extensions: g.extensions.Now,
 	}
 	return g, nil
 }

@@ -16,6 +16,7 @@ import (
 	"gantry/agents/internal/daemon"
 	"gantry/agents/kubelet/admission"
 	"gantry/registry"
+	"gantry/schema/volumes"
 )
 
 // Gateway is the API that the kubelet writes through, and reads what a node may not read in etcd: *remote.Client.
@@ -44,6 +45,8 @@ type Config struct {
 	DockerHost string
 	// DataDir holds what the kubelet keeps per pod; default /var/lib/gantry/node.
 	DataDir string
+	// VolumesDir has the directories of local volumes; default /var/lib/gantry/volumes.
+	VolumesDir string
 	// LogDir gets links to the containers' log files, as log collectors expect them; default /var/log. "-": none.
 	LogDir string
 	// Address is where logs, exec and port-forward are served; default 0.0.0.0:10250. A port of 0 takes any.
@@ -91,6 +94,7 @@ func (c Config) Validate() error {
 	fault(c.NodeName == "", "--node-name is empty")
 	fault(!c.NodeIP.IsValid(), "--node-ip is not an address")
 	fault(c.DataDir != "" && !filepath.IsAbs(c.DataDir), "--data-dir %q is not an absolute path", c.DataDir)
+	fault(c.VolumesDir != "" && (!filepath.IsAbs(c.VolumesDir) || filepath.Clean(c.VolumesDir) != c.VolumesDir), "--data-dir: %q is not a clean absolute path", c.VolumesDir)
 	fault(c.MaxPods < 0, "--max-pods %d is negative", c.MaxPods)
 	_, err := admission.NewSysctlList("", c.AllowedUnsafeSysctls)
 	fault(err != nil, "--allowed-unsafe-sysctls: %v", err)
@@ -102,6 +106,9 @@ func (c Config) Validate() error {
 func (c Config) withDefaults() Config {
 	if c.DataDir == "" {
 		c.DataDir = defaultDataDir
+	}
+	if c.VolumesDir == "" {
+		c.VolumesDir = volumes.DefaultLocalDirectory
 	}
 	if c.LogDir == "" {
 		c.LogDir = defaultLogDir

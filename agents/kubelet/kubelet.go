@@ -19,6 +19,7 @@ import (
 	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/images"
 	"gantry/agents/kubelet/lifecycle"
+	"gantry/agents/kubelet/localvolumes"
 	"gantry/agents/kubelet/node"
 	"gantry/agents/kubelet/podstate"
 	"gantry/agents/kubelet/probe"
@@ -26,6 +27,7 @@ import (
 	"gantry/registry"
 	"gantry/registry/safely"
 	"gantry/schema/core"
+	schemavolumes "gantry/schema/volumes"
 )
 
 // kubelet is what a node's workers share.
@@ -36,10 +38,12 @@ type kubelet struct {
 	runner  lifecycle.Runner
 	network Network
 	volumes *volumes.Volumes
-	prober  *probe.Prober
-	images  *images.Puller
-	events  *events.Recorder
-	node    *node.Node
+	// localVolumes are the directories of the node's local volumes.
+	localVolumes *localvolumes.Volumes
+	prober       *probe.Prober
+	images       *images.Puller
+	events       *events.Recorder
+	node         *node.Node
 	// reservations are the pods' shares of the node's resources.
 	reservations *allocation.Reservations
 	sysctls      admission.SysctlList
@@ -90,6 +94,10 @@ func newKubelet(cfg Config, e engine.Engine) *kubelet {
 		k.network = &vethNetwork{}
 	}
 	k.volumes = k.newVolumes(nil)
+	k.localVolumes = localvolumes.New(localvolumes.Config{
+		Dir: cfg.VolumesDir, Records: filepath.Join(cfg.DataDir, "local-volumes"), Node: cfg.NodeName, Registry: cfg.Registry, Gateway: cfg.Gateway,
+		UsersOf: func(volume string) ([]string, error) { return k.volumes.UsersOf(volume) }, Events: k.events, Log: cfg.Log,
+	})
 	k.prober = probe.New(probe.Config{
 		Exec:    k.runner.Exec,
 		Changed: func(pod *corev1.Pod) { k.wakeWorker(string(pod.UID)) },
@@ -102,7 +110,8 @@ func newKubelet(cfg Config, e engine.Engine) *kubelet {
 	})
 	k.node = node.New(node.Config{
 		Registry: cfg.Registry, Gateway: cfg.Gateway, Name: cfg.NodeName, IP: cfg.NodeIP, Labels: cfg.NodeLabels, Taints: cfg.NodeTaints,
-		Port: int32(cfg.Address.Port()), MaxPods: cfg.MaxPods, DataDir: cfg.DataDir, Engine: e, EngineKnown: k.engineKnown,
+		Annotations: map[string]string{schemavolumes.LocalDirectory: cfg.VolumesDir},
+		Port:        int32(cfg.Address.Port()), MaxPods: cfg.MaxPods, DataDir: cfg.DataDir, Engine: e, EngineKnown: k.engineKnown,
 		Fault: k.fault, CIDRChanged: k.wakeWorkers, Events: k.events, Log: cfg.Log,
 	})
 	unknown := errors.New("the docker engine has not answered yet")
@@ -115,6 +124,11 @@ func (k *kubelet) newVolumes(plugins []volumes.Plugin) *volumes.Volumes {
 	return volumes.New(volumes.Config{
 		Dir: filepath.Join(k.cfg.DataDir, "pods"), API: k.cfg.Gateway, Token: k.cfg.Gateway.Token,
 		Field: k.volumeField, Resource: k.volumeResource, Plugins: plugins,
+		Node:      func() *corev1.Node { return k.node.Current() },
+		MakeLocal: func(pv *corev1.PersistentVolume) error { return k.localVolumes.Make(pv) },
+		Warn: func(pod *corev1.Pod, reason, message string) {
+			k.podEvent(pod, corev1.EventTypeWarning, reason, "%s", message)
+		},
 	})
 }
 
@@ -134,6 +148,7 @@ func (k *kubelet) run(ctx context.Context) error {
 	}{
 		{"writing events", k.events.Run}, {"probing", k.prober.Run}, {"running workers", k.runWorkers}, {"watching the engine", k.watchEngine},
 		{"keeping the node", k.node.Run}, {"following pods", k.followPods}, {"refreshing volumes", k.refreshVolumes}, {"removing orphaned directories", k.removeOrphanedDirs},
+		{"removing local volumes", k.localVolumes.Run},
 		{"serving", k.serve},
 	} {
 		g.Go(func() error { return safely.Keep(ctx, k.log, part.doing, part.run) })

@@ -5,13 +5,21 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
+	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/kubelet/volumes"
+	"gantry/registry"
+	"gantry/registry/registrytest"
+	"gantry/schema"
+	"gantry/schema/core"
 )
 
 // podDirOf is where the kubelet keeps a pod's files.
@@ -92,5 +100,63 @@ func TestVolumeThatStaysMountedKeepsThePodsDirectory(t *testing.T) {
 	r.untilNoContainers()
 	if exists(dir) {
 		t.Errorf("%s is left", dir)
+	}
+}
+
+// withoutClaims is a gateway that does not answer about claims and volumes.
+type withoutClaims struct{ Gateway }
+
+func (g withoutClaims) Get(ctx context.Context, k *schema.Kind, namespace, name, resourceVersion string) (*registry.Item, error) {
+	if k == core.PersistentVolumeClaim || k == core.PersistentVolume {
+		return nil, &registry.Error{Kind: registry.Unavailable, Resource: k.Plural, Name: name}
+	}
+	return g.Gateway.Get(ctx, k, namespace, name, resourceVersion)
+}
+
+// A claim that is not bound keeps its pod waiting, with an event. A restarted kubelet starts a container with the claim's volume again while
+// nobody answers about either.
+func TestClaimIsMountedWhenItIsBound(t *testing.T) {
+	r := newTestCluster(t).start()
+	dir := t.TempDir()
+	_, err := registry.For[*corev1.PersistentVolume](r.api).Create(t.Context(), &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "pv"}, Spec: corev1.PersistentVolumeSpec{
+		Capacity: corev1.ResourceList{corev1.ResourceStorage: quantity("1Gi")}, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: dir}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim, err := registry.For[*corev1.PersistentVolumeClaim](r.api).Create(t.Context(), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "data"},
+		Spec: corev1.PersistentVolumeClaimSpec{VolumeName: "pv", AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: quantity("1Gi")}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.run("web", func(p *corev1.Pod) {
+		p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}}}}
+		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/data"}}
+	}, "run")
+	want := "Unable to attach or mount volumes: unmounted volumes=[v], unattached volumes=[], failed to process volumes=[v]: error processing PVC default/data: PVC is not bound"
+	if e := r.untilEvent("web", "FailedMount"); e.Message != want {
+		t.Errorf("event %q, want %q", e.Message, want)
+	}
+	registrytest.Modify(t, r.api, "", "pv", "", func(pv *corev1.PersistentVolume) {
+		pv.Spec.ClaimRef = &corev1.ObjectReference{Namespace: "default", Name: "data", UID: claim.UID}
+	})
+	registrytest.Modify(t, r.api, "default", "data", "status", func(pvc *corev1.PersistentVolumeClaim) { pvc.Status.Phase = corev1.ClaimBound })
+	first := r.untilRunning("web").Status.ContainerStatuses[0].ContainerID
+
+	r.stop()
+	r.change = func(cfg *Config) { cfg.Gateway = withoutClaims{cfg.Gateway} }
+	r.start()
+	if err := r.docker.ContainerKill(t.Context(), strings.TrimPrefix(first, "docker://"), "KILL"); err != nil {
+		t.Fatal(err)
+	}
+	pod := r.until("web", "restarted", func(p *corev1.Pod) bool { return isReady(p) && p.Status.ContainerStatuses[0].RestartCount == 1 })
+	info, err := r.docker.ContainerInspect(t.Context(), strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "docker://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(info.Mounts, func(m container.MountPoint) bool { return m.Destination == "/data" && m.Source == dir && m.RW }) {
+		t.Errorf("mounts %+v, want %s at /data", info.Mounts, dir)
 	}
 }

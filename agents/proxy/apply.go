@@ -44,7 +44,7 @@ func (k *kernelTable) build(want elements) error {
 	k.conn.AddTable(l.table)
 	for _, s := range []*nftables.Set{
 		l.sets[services], l.sets[slots], l.sets[unserved], l.sets[stickyKeys], l.affinity,
-		l.sets[masqKeys], l.sets[hairpins], l.sets[clusterAddrs], l.sets[loopbackKeys], l.sets[loopbackPods],
+		l.sets[restricted], l.sets[sourceRanges], l.sets[masqKeys], l.sets[hairpins], l.sets[clusterAddrs], l.sets[loopbackKeys], l.sets[loopbackPods],
 	} {
 		if err := k.conn.AddSet(s, nil); err != nil {
 			return err
@@ -95,7 +95,7 @@ func (k *kernelTable) stage(es []edit) error {
 	var dels, adds [setCount][]nftables.SetElement
 	for _, e := range es {
 		if e.del {
-			dels[e.set] = append(dels[e.set], nftables.SetElement{Key: []byte(e.key)})
+			dels[e.set] = append(dels[e.set], e.nftKey())
 			continue
 		}
 		if e.set == services {

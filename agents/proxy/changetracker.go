@@ -25,12 +25,14 @@ type changeTracker struct {
 	allDirty bool
 	since    time.Time     // time of the oldest change that update has not taken
 	changed  chan struct{} // has a message while something is dirty
+	// balancers has a message after a change of what announces load balancer addresses.
+	balancers chan struct{}
 }
 
 func newChangeTracker() *changeTracker {
 	return &changeTracker{
 		services: map[string]*corev1.Service{}, slices: map[string]map[string]*discoveryv1.EndpointSlice{},
-		nodes: map[string]*corev1.Node{}, pods: map[string]*corev1.Pod{}, dirty: map[string]bool{}, changed: make(chan struct{}, 1),
+		nodes: map[string]*corev1.Node{}, pods: map[string]*corev1.Pod{}, dirty: map[string]bool{}, changed: make(chan struct{}, 1), balancers: make(chan struct{}, 1),
 	}
 }
 
@@ -51,10 +53,7 @@ func (tracker *changeTracker) markDirty(name string) {
 	if name != "" {
 		tracker.dirty[name] = true
 	}
-	select {
-	case tracker.changed <- struct{}{}:
-	default:
-	}
+	signal(tracker.changed)
 }
 
 // pending returns how long the oldest change has waited for update.
@@ -107,10 +106,15 @@ func (tracker *changeTracker) update(all map[string]*compiledObject, cfg Config)
 func (tracker *changeTracker) compile(name string, n *nodeInfo) *compiledObject {
 	if pod := tracker.pods[name]; pod != nil {
 		frontends, rejected := compilePod(pod, n)
-		return &compiledObject{pod, frontends, rejected}
+		return &compiledObject{obj: pod, frontends: frontends, rejected: rejected}
 	}
 	if svc := tracker.services[name]; svc != nil {
-		return &compiledObject{obj: svc, frontends: compileService(svc, slices.Collect(maps.Values(tracker.slices[name])), n)}
+		eps := slices.Collect(maps.Values(tracker.slices[name]))
+		c := &compiledObject{obj: svc, frontends: compileService(svc, eps, n)}
+		if check, ok := healthCheckOf(svc, eps, n); ok {
+			c.health = &check
+		}
+		return c
 	}
 	return nil
 }

@@ -13,7 +13,8 @@ import (
 type compiledObject struct {
 	obj       metav1.Object
 	frontends []*frontend
-	rejected  []conflict // invalid whatever other objects there are
+	rejected  []conflict   // invalid whatever other objects there are
+	health    *healthCheck // nil: it has no health check port
 }
 
 func (c *compiledObject) isPod() bool {

@@ -22,12 +22,15 @@ const (
 	masqKeys
 	loopbackKeys
 	stickyKeys
+	sourceRanges
+	restricted
 	unserved
 	services
 	setCount
 )
 
-// element is the set and the encoded key of one element. Two elements are equal when their bytes are.
+// element is the set and the encoded key of one element; in sourceRanges the first and the last key of an interval. Two elements are
+// equal when their bytes are.
 type element struct {
 	set setID
 	key string
@@ -97,6 +100,12 @@ func (f *frontend) add(es elements) {
 		return
 	}
 	k := f.key.words()
+	if f.restricted {
+		es[element{restricted, k}] = ""
+		for _, p := range f.sources {
+			es[element{sourceRanges, words([]byte(k), addrBytes(p.Addr()), []byte(k), addrBytes(lastAddr(p)))}] = ""
+		}
+	}
 	if f.chain == "" {
 		es[element{unserved, k}] = f.unserved
 		return
@@ -165,7 +174,7 @@ func decodeKey(s string) (key, bool) {
 
 // nft returns the element for google/nftables. Verdicts are `goto chain`.
 func (e element) nft(data string) nftables.SetElement {
-	out := nftables.SetElement{Key: []byte(e.key)}
+	out := e.nftKey()
 	switch e.set {
 	case services, unserved:
 		out.VerdictData = &expr.Verdict{Kind: expr.VerdictGoto, Chain: data}
@@ -175,9 +184,18 @@ func (e element) nft(data string) nftables.SetElement {
 	return out
 }
 
+// nftKey returns the element without its data.
+func (e element) nftKey() nftables.SetElement {
+	key := []byte(e.key)
+	if e.set == sourceRanges {
+		return nftables.SetElement{Key: key[:len(key)/2], KeyEnd: key[len(key)/2:]}
+	}
+	return nftables.SetElement{Key: key}
+}
+
 // decodeElement decodes an element that the kernel returned.
 func decodeElement(set setID, e nftables.SetElement) (key element, data string) {
-	key = element{set, string(e.Key)}
+	key = element{set, string(e.Key) + string(e.KeyEnd)}
 	switch set {
 	case services, unserved:
 		data = decodeGoto(e.Val)

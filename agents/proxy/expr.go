@@ -50,6 +50,9 @@ func loadKey() []expr.Any {
 	return []expr.Any{loadIP(ipDest, reg1), loadProto(word(reg1, 1)), loadPort(word(reg1, 2))}
 }
 
+// loadKeyAndClient is `ip daddr . meta l4proto . th dport . ip saddr`.
+func loadKeyAndClient() []expr.Any { return append(loadKey(), loadIP(ipSource, word(reg1, 3))) }
+
 // loadSlotKey is `ip daddr . meta l4proto . th dport . numgen random mod n`.
 func loadSlotKey(n int) []expr.Any {
 	return append(loadKey(), &expr.Numgen{Register: word(reg1, 3), Modulus: uint32(n), Type: unix.NFT_NG_RANDOM})
@@ -76,6 +79,10 @@ func vmap(set string) []expr.Any {
 }
 
 func isIn(set string) []expr.Any { return []expr.Any{&expr.Lookup{SourceRegister: reg1, SetName: set}} }
+
+func isNotIn(set string) []expr.Any {
+	return []expr.Any{&expr.Lookup{SourceRegister: reg1, SetName: set, Invert: true}}
+}
 
 // lookupMap loads what the map has for what is loaded; without an entry the rule does not match.
 func lookupMap(set string, to uint32) []expr.Any {

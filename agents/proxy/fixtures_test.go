@@ -47,6 +47,13 @@ func withAffinity(s *corev1.Service) *corev1.Service {
 	return s
 }
 
+// balanced makes s one of type LoadBalancer with an address and source ranges.
+func balanced(s *corev1.Service, address string, ranges ...string) *corev1.Service {
+	s.Spec.Type, s.Spec.LoadBalancerSourceRanges = corev1.ServiceTypeLoadBalancer, ranges
+	s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: address}}
+	return s
+}
+
 // slice has endpoints "address@node" with flags behind: "10.244.1.2@n1 terminating", "... unready", "... dead".
 func slice(svc, portName string, p int32, endpoints ...string) *discoveryv1.EndpointSlice {
 	tcp := corev1.ProtocolTCP

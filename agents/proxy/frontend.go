@@ -35,6 +35,10 @@ type frontend struct {
 	slots []netip.AddrPort
 	// masq: the source address of clients outside of the cluster is replaced by this node's.
 	masq bool
+	// restricted: only clients of sources get through (loadBalancerSourceRanges); the packets of others are dropped.
+	restricted bool
+	// sources are networks without overlaps.
+	sources []netip.Prefix
 	// affinityID is that of the service's port (see affinityID); all frontends of one port have the same. 0: no client affinity.
 	affinityID uint32
 	// source is set where key.addr is a loopback address: it replaces the packets' source on their way to the pod.

@@ -35,7 +35,7 @@ func hostPort(p int32, proto corev1.Protocol, hostIP string) corev1.ContainerPor
 // setPod compiles a pod into p.
 func setPod(p *syncer, pod *corev1.Pod) {
 	frontends, rejected := compilePod(pod, testNode)
-	p.compiled[podName(pod)] = &compiledObject{pod, frontends, rejected}
+	p.compiled[podName(pod)] = &compiledObject{obj: pod, frontends: frontends, rejected: rejected}
 }
 
 func TestCompilePod(t *testing.T) {

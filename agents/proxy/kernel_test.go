@@ -64,7 +64,9 @@ const wantTable = `table ip gantry {
 
 	map unserved {
 		type ipv4_addr . inet_proto . inet_service : verdict
-		elements = { 10.96.0.13 . udp . 53 : goto refuse }
+		elements = { 10.96.0.13 . udp . 53 : goto refuse,
+			     10.96.0.14 . tcp . 80 : goto refuse,
+			     198.51.100.7 . tcp . 80 : goto refuse }
 	}
 
 	map sticky {
@@ -75,6 +77,17 @@ const wantTable = `table ip gantry {
 		type ipv4_addr . mark : mark
 		size 262144
 		flags dynamic,timeout
+	}
+
+	set restricted {
+		type ipv4_addr . inet_proto . inet_service
+		elements = { 198.51.100.7 . tcp . 80 }
+	}
+
+	set source-ranges {
+		type ipv4_addr . inet_proto . inet_service . ipv4_addr
+		flags interval
+		elements = { 198.51.100.7 . tcp . 80 . 192.0.2.0/24, 198.51.100.7 . tcp . 80 . 198.51.100.7, 198.51.100.7 . tcp . 80 . 203.0.113.7 }
 	}
 
 	set masquerades {
@@ -89,7 +102,7 @@ const wantTable = `table ip gantry {
 
 	set cluster-ips {
 		type ipv4_addr
-		elements = { 10.96.0.12, 10.96.0.13 }
+		elements = { 10.96.0.12, 10.96.0.13, 10.96.0.14 }
 	}
 
 	map loopback {
@@ -117,12 +130,14 @@ const wantTable = `table ip gantry {
 	chain prerouting {
 		type nat hook prerouting priority dstnat; policy accept;
 		ip daddr 127.0.0.0/8 return comment "loopback is reachable from this host only"
+		ip daddr . meta l4proto . th dport @restricted ip daddr . meta l4proto . th dport . ip saddr != @source-ranges drop comment "outside of loadBalancerSourceRanges"
 		ip saddr != 10.244.0.0/16 ip daddr . meta l4proto . th dport @masquerades meta mark set meta mark | 0x00004000 comment "from outside of the cluster"
 		ip daddr . meta l4proto . th dport vmap @services
 	}
 
 	chain output {
 		type nat hook output priority -100; policy accept;
+		ip daddr . meta l4proto . th dport @restricted ip daddr . meta l4proto . th dport . ip saddr != @source-ranges drop comment "outside of loadBalancerSourceRanges"
 		ip saddr != 10.244.0.0/16 ip daddr . meta l4proto . th dport @masquerades meta mark set meta mark | 0x00004000 comment "from outside of the cluster"
 		ip daddr . meta l4proto . th dport vmap @services
 	}
@@ -190,6 +205,7 @@ func TestTableListing(t *testing.T) {
 	p := newTestSyncer(t)
 	setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2", "10.244.2.3@n2"))
 	setService(p, service("dns", "10.96.0.13", udp(port("", 53, 0))))
+	setService(p, balanced(service("lb", "10.96.0.14", port("", 80, 0)), "198.51.100.7", "203.0.113.7/32", "192.0.2.0/24", "192.0.2.128/25"))
 	p.must(t)
 	if diff := cmp.Diff(sorted(wantTable), sorted(listed(t))); diff != "" {
 		t.Error(diff)
@@ -241,6 +257,7 @@ func TestRestartChangesNothing(t *testing.T) {
 	p := newTestSyncer(t)
 	setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2"))
 	setService(p, withAffinity(service("st", "10.96.0.14", port("", 80, 0))), slice("st", "", 8080, "10.244.1.2@n1"))
+	setService(p, balanced(service("lb", "10.96.0.15", port("", 80, 0)), "198.51.100.7", "192.0.2.0/24", "203.0.113.7/32"))
 	p.must(t)
 	before := run(t, "nft", "-a", "list", "table", "ip", TableName) // with handles: a rule that is made again has another
 	q := newSyncer(newKernelTable(clusterCIDR), p.log)
@@ -266,6 +283,9 @@ func TestForeignChangesAreUndone(t *testing.T) {
 		{"flush chain", "flush chain ip gantry postrouting"},
 		{"delete element", "delete element ip gantry services { 10.96.0.12 . tcp . 80 }"},
 		{"other element", "add element ip gantry services { 10.96.0.99 . tcp . 80 : drop }"},
+		{"delete range", "delete element ip gantry source-ranges { 198.51.100.7 . tcp . 80 . 192.0.2.0/24 }"},
+		{"wider range", "add element ip gantry source-ranges { 198.51.100.7 . tcp . 80 . 10.0.0.0/8 }"},
+		{"not restricted", "delete element ip gantry restricted { 198.51.100.7 . tcp . 80 }"},
 		{"flush map", "flush map ip gantry slots"},
 		{"other table of the name", "flush ruleset; add table ip gantry; add set ip gantry services { type ipv4_addr; }"},
 	}
@@ -273,6 +293,7 @@ func TestForeignChangesAreUndone(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := newTestSyncer(t)
 			setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1", "10.244.1.3@n2"))
+			setService(p, balanced(service("lb", "10.96.0.15", port("", 80, 0)), "198.51.100.7", "192.0.2.0/24"))
 			p.must(t)
 			want := listed(t)
 			run(t, "nft", tt.script)

@@ -224,7 +224,7 @@ func TestLoopbackFollowsTheNodesAddress(t *testing.T) {
 	for _, addr := range []string{"192.0.2.10", "192.0.2.11"} {
 		n.addrs = []netip.Addr{netip.MustParseAddr(addr)}
 		frontends, rejected := compilePod(pod, &n)
-		p.compiled[podName(pod)] = &compiledObject{pod, frontends, rejected}
+		p.compiled[podName(pod)] = &compiledObject{obj: pod, frontends: frontends, rejected: rejected}
 		p.must(t)
 		if got := run(t, "nft", "list", "map", "ip", TableName, "loopback-pods"); !strings.Contains(got, "elements = { 10.244.1.2 : "+addr+" }") {
 			t.Errorf("with %s:\n%s", addr, got)

@@ -26,6 +26,10 @@
 // reachable from this host, from pods and from outside; hostIP restricts it to one of this host's addresses, a loopback hostIP to
 // clients on this host (loopback.go). A service takes precedence over a host port.
 //
+// The set restricted holds the keys of load balancers with loadBalancerSourceRanges, source-ranges which clients may use them; packets of
+// others are dropped. A load balancer's address that is no node's own is announced by one node (package announce). Its health check port
+// (externalTrafficPolicy: Local; servicehealth.go) answers whether this node has endpoints.
+//
 // DESIGN.md says why.
 package proxy
 
@@ -58,6 +62,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	a := &agent{cfg: cfg, tracker: newChangeTracker(), kernel: newKernelTable(cfg.ClusterCIDR), foreignChange: make(chan struct{}, 1)}
 	a.health = &healthz{tracker: a.tracker, node: cfg.NodeName}
+	a.serviceHealth = newServiceHealth(func() bool { return a.health.healthy(time.Now()) }, cfg.Log)
 	cfg.Health.Ready("proxy", func(context.Context) error {
 		if !a.health.healthy(time.Now()) {
 			return errors.New("services are not programmed")
@@ -68,6 +73,8 @@ func Run(ctx context.Context, cfg Config) error {
 	g.Go(func() error { return unlessDone(ctx, a.tracker.follow(ctx, cfg)) })
 	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "watching the table", a.listen) })
 	g.Go(func() error { return a.serveHealth(ctx) })
+	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "serving health check ports", a.serviceHealth.run) })
+	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "announcing load balancers", a.announce) })
 	g.Go(func() error { return safely.Keep(ctx, cfg.Log, "programming services", a.loop) })
 	return g.Wait()
 }
@@ -85,6 +92,7 @@ type agent struct {
 	tracker       *changeTracker
 	kernel        *kernelTable
 	health        *healthz
+	serviceHealth *serviceHealth
 	foreignChange chan struct{} // has one message when another program may have changed the table
 }
 
@@ -154,6 +162,7 @@ func (a *agent) sync(s *syncer) (took time.Duration, n int, err error) {
 	}
 	lastSync.SetToCurrentTime()
 	a.health.synced()
+	a.serviceHealth.setChecks(s.compiled)
 	return took, n, nil
 }
 

@@ -20,6 +20,8 @@ func compileService(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *no
 		return nil
 	}
 	var frontends []*frontend
+	balanced := loadBalancerIPs(svc, n)
+	sources, limited := allowedSources(svc)
 	for _, p := range svc.Spec.Ports {
 		proto, ok := protocols[p.Protocol]
 		if !ok || p.Port < 1 || p.Port > 65535 {
@@ -35,7 +37,11 @@ func compileService(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *no
 			}
 		}
 		for _, k := range externalKeys(svc, p, proto, n) {
-			frontends = append(frontends, b.external(k))
+			f := b.external(k)
+			if k.port == uint16(p.Port) && slices.Contains(balanced, k.addr) {
+				f.sources, f.restricted = withOwnAddress(sources, k.addr, n), limited
+			}
+			frontends = append(frontends, f)
 		}
 	}
 	return frontends
@@ -167,15 +173,8 @@ func externalKeys(svc *corev1.Service, p corev1.ServicePort, proto uint8, n *nod
 			add(a, p.NodePort)
 		}
 	}
-	if kind == corev1.ServiceTypeLoadBalancer {
-		for _, in := range svc.Status.LoadBalancer.Ingress {
-			if in.IPMode != nil && *in.IPMode == corev1.LoadBalancerIPModeProxy {
-				continue
-			}
-			if a, ok := unicast(in.IP); ok && !n.clusterCIDR.Contains(a) {
-				add(a, p.Port)
-			}
-		}
+	for _, a := range loadBalancerIPs(svc, n) {
+		add(a, p.Port)
 	}
 	if n.externalIPs {
 		for _, s := range svc.Spec.ExternalIPs {

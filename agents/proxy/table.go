@@ -24,6 +24,7 @@ var (
 	keyType  = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
 	slotType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeMark)
 	destType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
+	fromType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeIPAddr)
 	pairType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr)
 	affType  = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeMark)
 )
@@ -66,6 +67,9 @@ func newLayout(clusterCIDR netip.Prefix) *layout {
 	l.sets[slots] = mapOf("slots", slotType, destType)
 	l.sets[unserved] = mapOf("unserved", keyType, nftables.TypeVerdict)
 	l.sets[masqKeys] = set("masquerades", keyType)
+	l.sets[restricted] = set("restricted", keyType)
+	l.sets[sourceRanges] = set("source-ranges", fromType)
+	l.sets[sourceRanges].Interval, l.sets[sourceRanges].Concatenation = true, true
 	l.sets[clusterAddrs] = set("cluster-ips", nftables.TypeIPAddr)
 	l.sets[hairpins] = set("hairpins", pairType)
 	l.sets[stickyKeys] = mapOf("sticky", keyType, nftables.TypeMark)
@@ -92,6 +96,8 @@ func (l *layout) baseChains(clusterCIDR netip.Prefix) []*chain {
 	base := l.base
 	mark := newRule(concat(notFrom(clusterCIDR), loadKey(), isIn("masquerades"), setMasqMark()), "from outside of the cluster")
 	lookup := newRule(concat(loadKey(), vmap("services")), "")
+	restrict := newRule(concat(loadKey(), isIn("restricted"), loadKeyAndClient(), isNotIn("source-ranges"), []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}),
+		"outside of loadBalancerSourceRanges")
 	check := newRule(concat(newFlow(), jump("unserved-check")), "services without an endpoint")
 	const beforeFilter = -10
 	chains := []*chain{
@@ -103,8 +109,8 @@ func (l *layout) baseChains(clusterCIDR netip.Prefix) []*chain {
 			newRule(concat(loadKey(), vmap("unserved")), ""),
 			newRule(concat(loadDest(), isIn("cluster-ips"), jumpTo(expr.VerdictGoto, refuseChain)), "no such port")),
 		base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, natDest,
-			newRule(concat(to(loopbackRange), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}), "loopback is reachable from this host only"), mark, lookup),
-		base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, natDest, mark, lookup),
+			newRule(concat(to(loopbackRange), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}), "loopback is reachable from this host only"), restrict, mark, lookup),
+		base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, natDest, restrict, mark, lookup),
 		base("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, natSource,
 			newRule(concat(wasDNAT(), loadPair(), isIn("hairpins"), masquerade()), "hairpin: a pod to itself"),
 			newRule(concat(notLoopback(expr.MetaKeyOIFNAME), hasMasqMark(), clearMasqMark(), masquerade()), "from outside of the cluster")),

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"gantry/agents/internal/loadbalancer"
 	"gantry/registry"
 	"gantry/registry/safely"
 )
@@ -106,10 +107,12 @@ func (tracker *changeTracker) service(old, current *corev1.Service) {
 	defer tracker.mu.Unlock()
 	if current == nil {
 		delete(tracker.services, name(old))
+		tracker.balancersChanged(old)
 		tracker.markDirty(name(old))
 		return
 	}
 	tracker.services[name(current)] = current
+	tracker.balancersChanged(old, current)
 	tracker.markDirty(name(current))
 }
 
@@ -122,6 +125,7 @@ func (tracker *changeTracker) slice(old, current *discoveryv1.EndpointSlice) {
 			delete(tracker.slices, was)
 		}
 		tracker.markDirty(was)
+		tracker.balancersChanged(tracker.services[was])
 	}
 	svc := serviceOf(current)
 	if svc == "" {
@@ -131,6 +135,7 @@ func (tracker *changeTracker) slice(old, current *discoveryv1.EndpointSlice) {
 		tracker.slices[svc] = map[string]*discoveryv1.EndpointSlice{}
 	}
 	tracker.slices[svc][current.Name] = current
+	tracker.balancersChanged(tracker.services[svc])
 	tracker.markDirty(svc)
 }
 
@@ -138,6 +143,10 @@ func (tracker *changeTracker) slice(old, current *discoveryv1.EndpointSlice) {
 func (tracker *changeTracker) node(old, current *corev1.Node) {
 	tracker.mu.Lock()
 	defer tracker.mu.Unlock()
+	if old == nil || current == nil || loadbalancer.TakesTraffic(old) != loadbalancer.TakesTraffic(current) ||
+		loadbalancer.IsExcluded(old) != loadbalancer.IsExcluded(current) || !slices.Equal(internalIPs(old), internalIPs(current)) {
+		signal(tracker.balancers)
+	}
 	if current == nil {
 		delete(tracker.nodes, old.Name)
 		tracker.allDirty = true

@@ -132,7 +132,7 @@ func TestEventOfAFilterBehindAnother(t *testing.T) {
 
 // TestOtherKinds: the table's kinds beside those that the cluster state holds are followed.
 func TestOtherKinds(t *testing.T) {
-	own := []*schema.Kind{core.PersistentVolumeClaim, core.PersistentVolume, storage.StorageClass}
+	own := []*schema.Kind{core.PersistentVolumeClaim, storage.CSINode, storage.VolumeAttachment, core.PersistentVolume, storage.StorageClass}
 	if kinds := framework.NewClusterState(testPlugins(plugins.All)).OtherKinds(); !slices.Equal(kinds, own) {
 		t.Errorf("the scheduler's own plug-ins have %v", kinds)
 	}

@@ -54,7 +54,9 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
-			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, Authority: a.keys.authority, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers, Gateway: a.controllersGateway(),
+			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, Authority: a.keys.authority, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers,
+			LoadBalancerAddresses: a.loadBalancers(), Gateway: a.controllersGateway(),
+			FrontProxyClient: a.keys.frontProxy.Certificate,
 		})
 	case "network":
 		return network.Run(ctx, network.Config{
@@ -77,7 +79,12 @@ func (a assembly) run(ctx context.Context, agent string) error {
 }
 
 func (a assembly) gateway() gateway.Config {
+	var frontProxyCA []byte
+	if a.keys.frontProxyAuthority != nil {
+		frontProxyCA = a.keys.frontProxyAuthority.PEM
+	}
 	return gateway.Config{
+		FrontProxyCA: frontProxyCA, FrontProxyClient: a.keys.frontProxy.Certificate,
 		Registry: a.registry, Health: a.health, Log: a.Log,
 		BindAddress: netip.MustParseAddr(a.BindAddress), SecurePort: a.SecurePort, AdvertiseAddress: a.nodeIP,
 		Certificate: a.keys.gateway.Certificate, ClientCAs: a.keys.authority.Pool(), ClusterCA: a.keys.authority.PEM,
@@ -130,7 +137,7 @@ func (a assembly) kubelet(ctx context.Context) error {
 	}
 	return kubelet.Run(ctx, kubelet.Config{
 		Registry: a.nodeRegistry, Gateway: client, NodeName: a.NodeName, NodeIP: a.nodeIP, DockerHost: a.DockerHost,
-		DataDir: a.path("node"), Address: address, ServingCert: &a.keys.kubelet.Certificate, ClientCAs: a.keys.authority.Pool(),
+		DataDir: a.path("node"), VolumesDir: a.path("volumes"), Address: address, ServingCert: &a.keys.kubelet.Certificate, ClientCAs: a.keys.authority.Pool(),
 		ClusterDNS: []netip.Addr{a.clusterDNS()}, ClusterDomain: a.ClusterDomain, AllowedUnsafeSysctls: a.UnsafeSysctls, Health: a.health, Log: a.Log,
 	})
 }

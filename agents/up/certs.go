@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 
+	"gantry/agents/internal/extensionclient"
 	"gantry/agents/internal/pki"
 )
 
@@ -20,6 +21,9 @@ type certs struct {
 	tokens    crypto.Signer // nil: there is no key here
 	// controllers is the controllers' identity at the gateway; nil: they have none here.
 	controllers *pki.Pair
+
+	frontProxyAuthority *pki.Authority // nil: this machine has none
+	frontProxy          pki.Pair       // shown to extension servers
 
 	etcdAuthority *pki.Authority
 	etcdServer    pki.Pair
@@ -38,7 +42,7 @@ func ensureCerts(c Config, nodeIP netip.Addr) (*certs, error) {
 		return nil, err
 	}
 	if c.runs("gateway") || c.runs("controllers") {
-		if err := k.ensureTokens(c); err != nil {
+		if err := errors.Join(k.ensureTokens(c), k.ensureFrontProxy(c)); err != nil {
 			return nil, err
 		}
 	}
@@ -67,6 +71,23 @@ func (k *certs) ensureTokens(c Config) (err error) {
 		return nil
 	}
 	return err
+}
+
+// ensureFrontProxy loads the certificate of the front proxy, of an authority of its own: whoever has one of its certificates may name any user to
+// extension servers. A gateway's machine creates an absent authority; controllers of another machine run without it.
+func (k *certs) ensureFrontProxy(c Config) error {
+	authority, err := pki.OpenAuthority(c.path("pki", "front-proxy"), "gantry-front-proxy-ca", c.runs("gateway"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if k.frontProxy, err = authority.Ensure("client", pki.Request{CommonName: extensionclient.CommonName}); err != nil {
+		return err
+	}
+	k.frontProxyAuthority = authority
+	return nil
 }
 
 // ensureControllers loads the controllers' certificate. Where it can be neither loaded nor created they run without one.

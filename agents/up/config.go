@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"gantry/agents/internal/addressrange"
 	"gantry/agents/scheduler"
 	"gantry/registry/embedded"
 )
@@ -75,6 +76,9 @@ type Config struct {
 	// Controllers says which of the controllers run; see controllers.Config.
 	Controllers []string
 
+	// LoadBalancers are the ranges of addresses for Services of type LoadBalancer; none: the nodes' own.
+	LoadBalancers []string
+
 	// HealthzAddress serves /healthz, /readyz and /metrics of this process; "": nowhere (the gateway serves them).
 	HealthzAddress string
 
@@ -125,6 +129,15 @@ func (c Config) Validate() error {
 	if len(faults) == 0 && netip.MustParsePrefix(c.ClusterCIDR).Overlaps(netip.MustParsePrefix(c.ServiceCIDR)) {
 		fault("--cluster-cidr %s and --service-cluster-ip-range %s overlap", c.ClusterCIDR, c.ServiceCIDR)
 	}
+	if ranges, err := addressrange.Parse(c.LoadBalancers); err != nil {
+		fault("--load-balancer-addresses: %w", err)
+	} else if len(faults) == 0 {
+		for flag, text := range map[string]string{"--cluster-cidr": c.ClusterCIDR, "--service-cluster-ip-range": c.ServiceCIDR} {
+			if ranges.Overlaps(netip.MustParsePrefix(text)) {
+				fault("--load-balancer-addresses: %s has addresses of %s %s: leave them out", ranges, flag, text)
+			}
+		}
+	}
 	if c.ClusterDNS != "" {
 		if a, err := netip.ParseAddr(c.ClusterDNS); err != nil || !a.Is4() || !a.IsValid() || a.IsUnspecified() {
 			fault("--cluster-dns: %q is not an IPv4 address", c.ClusterDNS)
@@ -163,6 +176,15 @@ func (c Config) clusterDNS() netip.Addr {
 		a = a.Next()
 	}
 	return a
+}
+
+// loadBalancers are LoadBalancers once Validate has accepted them.
+func (c Config) loadBalancers() addressrange.Ranges {
+	ranges, err := addressrange.Parse(c.LoadBalancers)
+	if err != nil {
+		return nil
+	}
+	return ranges
 }
 
 func (c Config) runs(agent string) bool { return slices.Contains(c.Agents, agent) }

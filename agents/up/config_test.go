@@ -32,6 +32,11 @@ func TestFaultsNameTheirFlag(t *testing.T) {
 			[]string{`--data-dir: "data" is not an absolute path`, `--node-ip: "fe80::1" is not an IPv4 address`, "--secure-port: 70000 is not a port"}},
 		{"a range with host bits", func(c *Config) { c.ClusterCIDR = "10.244.0.1/16" }, []string{`--cluster-cidr: "10.244.0.1/16" is not an IPv4 network`}},
 		{"ranges that overlap", func(c *Config) { c.ServiceCIDR = "10.244.128.0/20" }, []string{"--cluster-cidr 10.244.0.0/16 and --service-cluster-ip-range 10.244.128.0/20 overlap"}},
+		{"load balancer addresses", func(c *Config) { c.LoadBalancers = []string{"192.168.1.240/28", "fd00::1-fd00::9"} }, nil},
+		{"bad load balancer addresses", func(c *Config) { c.LoadBalancers = []string{"192.168.1.1/24"} },
+			[]string{`--load-balancer-addresses: "192.168.1.1/24" has bits set behind the prefix: want 192.168.1.0/24`}},
+		{"load balancer addresses of pods", func(c *Config) { c.LoadBalancers = []string{"10.244.7.1-10.244.7.9"} },
+			[]string{"--load-balancer-addresses: 10.244.7.1-10.244.7.9 has addresses of --cluster-cidr 10.244.0.0/16: leave them out"}},
 		{"a bad name server and zone", func(c *Config) { c.ClusterDNS, c.ClusterDomain = "fd00::a", "cluster..local" },
 			[]string{`--cluster-dns: "fd00::a" is not an IPv4 address`, `--cluster-domain: "cluster..local": `}},
 		{"a bad node name", func(c *Config) { c.NodeName = "No_de" }, []string{`--node-name: "No_de": `}},
@@ -52,6 +57,7 @@ func TestFaultsNameTheirFlag(t *testing.T) {
 
 func TestOneProcessLocksADataDirectory(t *testing.T) {
 	c := validConfig(t)
+	c.DockerHost = "unix:///run/other.sock"
 	held, err := lock(c)
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +68,9 @@ func TestOneProcessLocksADataDirectory(t *testing.T) {
 	vars, err := Env(c.DataDir)
 	if err != nil || !slices.Contains(vars, "ETCDCTL_ENDPOINTS=https://127.0.0.1:2379") {
 		t.Errorf("Env: %q, %v", vars, err)
+	}
+	if name, engine := ThisNode(c.DataDir); name != c.NodeName || engine != c.DockerHost {
+		t.Errorf("ThisNode: %q, %q, want %q, %q", name, engine, c.NodeName, c.DockerHost)
 	}
 	held.Close()
 	again, err := lock(c)

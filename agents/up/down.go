@@ -16,6 +16,7 @@ import (
 	"gantry/agents/kubelet"
 	"gantry/agents/network"
 	"gantry/agents/proxy"
+	"gantry/agents/proxy/announce"
 )
 
 // Down ends every gantry of a data directory and removes what it created: containers, volumes, links, nftables,
@@ -43,7 +44,7 @@ func Down(ctx context.Context, dataDir string, out io.Writer) error {
 		}
 	}
 	if node {
-		if err := errors.Join(proxy.Clean(), dns.Clean(), network.Clean()); err != nil {
+		if err := errors.Join(proxy.Clean(), announce.Clean(), dns.Clean(), network.Clean()); err != nil {
 			return fmt.Errorf("removing addresses: %w", err)
 		}
 		fmt.Fprintln(out, "removed links, routes and nftables")

@@ -37,3 +37,16 @@ func Env(dataDir string) ([]string, error) {
 	slices.Sort(vars)
 	return vars, nil
 }
+
+// ThisNode returns the name of the node that a data directory's gantry is, or would be, and the address of its engine. Without one they are those of
+// the defaults.
+func ThisNode(dataDir string) (name, engine string) {
+	all, _ := lockInfos(dataDir) // one that cannot be read says nothing
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if s := all[path]; s.Node {
+			return s.NodeName, s.DockerHost
+		}
+	}
+	hostname, _ := os.Hostname()
+	return strings.ToLower(hostname), dockerHost("")
+}

@@ -57,6 +57,7 @@ mkdir -p "$root/usr/share/nginx/html"; echo '<title>Welcome to nginx!</title>' >
 		changes: []string{`CMD ["nnp"]`, `ENV PATH=/usr/local/bin:/bin`},
 	},
 	{names: []string{"registry.k8s.io/pause:3.10.2"}, fill: `cp "$bin/agnhost" "$root/pause"`, changes: []string{`ENTRYPOINT ["/pause", "pause"]`}},
+	{names: []string{"registry.k8s.io/etcd:3.6.8-0"}, fill: `mkdir -p "$root/usr/local/bin"; cp "$bin/etcd" "$root/usr/local/bin/"`, changes: []string{`CMD ["/usr/local/bin/etcd"]`}},
 	{names: []string{e2e + "sample-apiserver:1.29.2"}, fill: `cp "$bin/sample-apiserver" "$root/"`, changes: []string{`ENTRYPOINT ["/sample-apiserver"]`}},
 }
 

@@ -17,6 +17,9 @@ func TestMain(m *testing.M) { os.Exit(leaktest.Run(m)) }
 //go:embed testdata/widgets.yaml
 var widgets string
 
+//go:embed testdata/endpoints.yaml
+var endpoints string
+
 // start runs a gateway and the controllers that custom kinds need.
 func start(t *testing.T) *gatewaytest.Cluster {
 	t.Helper()

@@ -176,6 +176,35 @@ func TestContinueAfterCompaction(t *testing.T) {
 	}
 }
 
+// A token expires with etcd's history also where the state is in memory because nothing has changed since; one whose list has
+// just begun does not.
+func TestContinueExpiresWithHistory(t *testing.T) {
+	for _, tt := range []struct {
+		begun bool
+		want  error
+	}{{true, nil}, {false, registry.Expired}} {
+		s := store.NewFake()
+		for i := range 3 {
+			storetest.Put(t, s, fmt.Sprintf("/registry/pods/n/p%d", i), storetest.Pod("n", fmt.Sprintf("p%d", i), ""))
+		}
+		ctx := registrytest.Context(t)
+		first, second := registrytest.On(t, s), registrytest.On(t, s)
+		l, err := first.List(ctx, core.Pod, "", registry.ListOptions{Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		storetest.Put(t, s, "/registry/configmaps/n/a", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"n","name":"a"}}`)
+		s.Compact(storetest.Put(t, s, "/registry/configmaps/n/b", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"namespace":"n","name":"b"}}`))
+		r := second
+		if tt.begun {
+			r = first
+		}
+		if _, err = r.List(ctx, core.Pod, "", registry.ListOptions{Limit: 1, Continue: l.Continue}); !errors.Is(err, tt.want) {
+			t.Errorf("the list has begun here: %t: %v, want %v", tt.begun, err, tt.want)
+		}
+	}
+}
+
 func TestBadTokens(t *testing.T) {
 	s := store.NewFake()
 	storetest.Put(t, s, "/registry/pods/n/a", storetest.Pod("n", "a", ""))

@@ -85,7 +85,7 @@ func TestKindWithTwoGroups(t *testing.T) {
 			t.Fatal(err)
 		}
 		sent := decoded(t, legacy, `{"kind":"Route","apiVersion":"legacy.example.com/v1beta1","metadata":{"name":"a","namespace":"default","annotations":{"legacy.example.com/class":"internal"}}}`)
-		obj, err := registry.ToStored(ctx, k, legacy, sent)
+		obj, err := registry.ForWrite(ctx, k, legacy, sent)
 		if err != nil {
 			t.Fatal(err)
 		}

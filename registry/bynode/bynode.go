@@ -53,6 +53,16 @@ func podOf(key string) (string, bool) {
 	return parts[2] + "/" + parts[3], true
 }
 
+// PodOf returns the pod of a copy's key; false: it is no copy's.
+func PodOf(key string) (namespace, name string, ok bool) {
+	pod, ok := "", strings.HasPrefix(key, Root)
+	if ok {
+		pod, ok = podOf(key)
+	}
+	namespace, name = split(pod)
+	return namespace, name, ok
+}
+
 func split(pod string) (namespace, name string) {
 	namespace, name, _ = strings.Cut(pod, "/")
 	return namespace, name

@@ -20,50 +20,102 @@ const listPage = 1000
 // relistPause is the pause before the copies are listed again after an error.
 const relistPause = 2 * time.Second
 
-// Repairer keeps copies in step with pods.
+// Repairer keeps copies in step with pods, and holds pods that vanished in number.
 type Repairer struct {
 	Store store.Store
 	Log   *slog.Logger
-	// Follow calls f for every pod and every change of one, with the node that it is bound to, until ctx is done. gone: the pod is deleted.
-	Follow func(ctx context.Context, f func(namespace, name, node string, revision int64, gone bool)) error
-	// NodeOf reads from a pod's value the node that it is bound to.
-	NodeOf func(kv *store.KV) (string, error)
-	// Report, where set, is called with a sentence, once a minute, while copies without pods are kept.
-	Report func(text string)
+	// Copies are what the repairer sees: NewCopies.
+	Copies *Copies
+	// Follow calls f for every pod and every change of one until ctx is done; gone: the pod is deleted. It calls applied after the pods that
+	// there are at the beginning.
+	Follow func(ctx context.Context, f func(namespace, name string, pod Pod, revision int64, gone bool), applied func()) error
+	// Read reads the value of a pod or of a copy.
+	Read func(kv *store.KV) (Pod, error)
+	Observer
+}
+
+// Pod is what a Repairer has to know of a pod.
+type Pod struct {
+	// Node is that to which it is bound; "": none.
+	Node string
+	// Owner is the uid of its controller; "": none.
+	Owner string
+	// Deleting tells that it is being deleted.
+	Deleting bool
+}
+
+// Observer is told what a Repairer finds out, and tells it what an admin wants. Functions that are not set are not called; none may block.
+type Observer struct {
+	// Listed is called when Copies are complete, with the copies whose pods were not among those followed. They may be deleted meanwhile.
+	Listed func(orphans []*store.KV)
+	// Gone is called when a pod has no copy any more, or did not vanish after all: Copies.Has is false for it.
+	Gone func(namespace, name string)
+	// Held is called with how many pods are held, several times a second.
+	Held func(pods int)
+	// Report is called when pods are held, with those that were not before ("<namespace>/<name>"), and once a minute while they are.
+	Report func(h Hold, pods int, missed []string)
+	// GiveUp returns the revision of the hold whose pods are given up; "": none.
+	GiveUp func() string
 }
 
 // Run repairs until ctx is done. A copy that is missing or wrong is written again together with its pod (both get a new revision, equal
 // again); one without its pod is deleted.
 //
-// Where more than 10 copies and more than a tenth of all have lost their pods at once, they are not deleted: an accidental
-// `etcdctl del --prefix /registry/pods` is likelier than the intention to stop all pods. The copies, and with them the containers, then stay until
-// the pods are back or the copies are deleted by hand.
+// Where many pods vanished at once (Hold) their copies are not deleted: an accidental `etcdctl del --prefix /registry/pods` is
+// likelier than the intention to stop all pods. The copies, and with them the containers, then stay until the pods are back, an admin gives
+// them up or deletes the copies, or HoldTime is over.
 func (r Repairer) Run(ctx context.Context) error {
-	m := newMismatches()
+	applied := make(chan struct{})
 	g, ctx := safely.WithContext(ctx)
 	g.Go(func() error {
-		_ = r.Follow(ctx, func(namespace, name, node string, revision int64, gone bool) { // its only error is ctx's
-			var want *wanted
-			if !gone {
-				want = &wanted{Key(node, namespace, name), revision}
-			}
-			m.setPod(namespace+"/"+name, want, time.Now())
-		})
+		_ = r.Follow(ctx, r.setPod, func() { close(applied) }) // its only error is ctx's
 		return nil
 	})
 	g.Go(func() error {
-		return safely.Keep(ctx, r.Log, "following by-node copies", func(ctx context.Context) error { return r.followCopies(ctx, m) })
+		select {
+		case <-applied:
+		case <-ctx.Done():
+			return nil
+		}
+		return safely.Keep(ctx, r.Log, "following by-node copies", r.followCopies)
 	})
 	g.Go(func() error {
-		return safely.Keep(ctx, r.Log, "repairing by-node copies", func(ctx context.Context) error { return r.repair(ctx, m) })
+		return safely.Keep(ctx, r.Log, "repairing by-node copies", r.repair)
 	})
 	return g.Wait()
 }
 
-// followCopies puts every copy and every change of one into m. It lists again after any error.
-func (r Repairer) followCopies(ctx context.Context, m *mismatches) error {
+func (r Repairer) setPod(namespace, name string, pod Pod, revision int64, gone bool) {
+	var want *wanted
+	if !gone {
+		want = &wanted{Key(pod.Node, namespace, name), revision, pod.Owner, pod.Deleting}
+	}
+	r.Copies.setPod(namespace+"/"+name, want, time.Now())
+}
+
+// deleteCopy removes a copy from Copies.
+func (r Repairer) deleteCopy(pod, key string) {
+	if r.Copies.deleteCopy(pod, key, time.Now()) {
+		r.gone(pod)
+	}
+}
+
+// setOrdinary notes that a pod did not vanish, as its value cannot be read.
+func (r Repairer) setOrdinary(pod string) {
+	r.Copies.setOrdinary(pod)
+	r.gone(pod)
+}
+
+func (r Repairer) gone(pod string) {
+	if r.Gone != nil {
+		r.Gone(split(pod))
+	}
+}
+
+// followCopies puts every copy and every change of one into Copies. It lists again after any error.
+func (r Repairer) followCopies(ctx context.Context) error {
 	for {
-		err := r.streamCopies(ctx, m)
+		err := r.streamCopies(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -76,8 +128,10 @@ func (r Repairer) followCopies(ctx context.Context, m *mismatches) error {
 	}
 }
 
-func (r Repairer) streamCopies(ctx context.Context, m *mismatches) error {
+func (r Repairer) streamCopies(ctx context.Context) error {
+	m := r.Copies
 	m.startList()
+	var orphans []*store.KV
 	start, end, rev := Root, store.RangeEnd(Root), int64(0)
 	for {
 		kvs, count, now, err := r.Store.List(ctx, start, end, listPage, rev)
@@ -89,7 +143,9 @@ func (r Repairer) streamCopies(ctx context.Context, m *mismatches) error {
 		}
 		for _, kv := range kvs {
 			if pod, ok := podOf(kv.Key); ok {
-				m.setCopy(pod, kv.Key, kv.ModRevision, time.Now())
+				if m.setCopy(pod, kv.Key, kv.ModRevision, time.Now()); !m.hasPod(pod) {
+					orphans = append(orphans, kv)
+				}
 			}
 		}
 		if int64(len(kvs)) == count || len(kvs) == 0 {
@@ -98,6 +154,9 @@ func (r Repairer) streamCopies(ctx context.Context, m *mismatches) error {
 		start = kvs[len(kvs)-1].Key + "\x00"
 	}
 	m.endList(time.Now())
+	if r.Listed != nil {
+		r.Listed(orphans)
+	}
 	wctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for b := range r.Store.Watch(wctx, Root, end, rev+1, false) {
@@ -108,7 +167,7 @@ func (r Repairer) streamCopies(ctx context.Context, m *mismatches) error {
 			pod, ok := podOf(e.KV.Key)
 			switch {
 			case ok && e.Delete:
-				m.deleteCopy(pod, e.KV.Key, time.Now())
+				r.deleteCopy(pod, e.KV.Key)
 			case ok:
 				m.setCopy(pod, e.KV.Key, e.KV.ModRevision, time.Now())
 			}
@@ -117,41 +176,44 @@ func (r Repairer) streamCopies(ctx context.Context, m *mismatches) error {
 	return errors.New("the watch ended")
 }
 
-// repair checks the pods that have not matched for a while.
-func (r Repairer) repair(ctx context.Context, m *mismatches) error {
+// repair checks the pods that have not matched for a while, and those that vanished.
+func (r Repairer) repair(ctx context.Context) error {
+	h := &holder{Repairer: r, held: map[string]bool{}}
 	tick := time.NewTicker(repairEvery)
 	defer tick.Stop()
-	var reported time.Time
+	loaded := false
 	for {
 		select {
 		case <-tick.C:
-			pods, kept := m.due(time.Now())
-			if kept > 0 && time.Since(reported) > time.Minute {
-				reported = time.Now()
-				r.reportKept(kept)
-			}
-			for _, pod := range pods {
-				if err := r.repairPod(ctx, pod, m); err != nil && ctx.Err() == nil {
-					namespace, name := split(pod)
-					r.Log.Warn("repair of a by-node copy put off", "ns", namespace, "name", name, "err", err)
-				}
-			}
 		case <-ctx.Done():
 			return nil
+		}
+		now, err := time.Now(), error(nil)
+		if !loaded {
+			err = h.load(ctx)
+			loaded = err == nil
+		}
+		if err == nil {
+			err = h.update(ctx, now)
+		}
+		if err != nil { // what is held may not be known
+			if ctx.Err() == nil {
+				r.Log.Warn("check of vanished pods put off", "err", err)
+			}
+			continue
+		}
+		for _, pod := range r.Copies.due(now, h.heldNow()) {
+			if err := r.repairPod(ctx, pod); err != nil && ctx.Err() == nil {
+				namespace, name := split(pod)
+				r.Log.Warn("repair of a by-node copy put off", "ns", namespace, "name", name, "err", err)
+			}
 		}
 	}
 }
 
-func (r Repairer) reportKept(pods int) {
-	r.Log.Error("pods vanished from etcd, their containers are kept", "pods", pods,
-		"reason", "many pods were deleted past the API; restore them, or delete their keys below "+Root)
-	if r.Report != nil {
-		r.Report(fmt.Sprintf("%d pods vanished from etcd without being deleted through the API: their containers are kept until they are restored, or their keys below %s are deleted", pods, Root))
-	}
-}
-
 // repairPod reads a pod and its copies from the store, and corrects the copies.
-func (r Repairer) repairPod(ctx context.Context, pod string, m *mismatches) error {
+func (r Repairer) repairPod(ctx context.Context, pod string) error {
+	m := r.Copies
 	kv, _, err := r.Store.Get(ctx, podPrefix+pod, 0)
 	if err != nil {
 		return err
@@ -161,10 +223,13 @@ func (r Repairer) repairPod(ctx context.Context, pod string, m *mismatches) erro
 	want, node := "", ""
 	if kv != nil {
 		txn.Compares[0].Revision = kv.ModRevision
-		if node, err = r.NodeOf(kv); err != nil {
+		p, err := r.Read(kv)
+		if err != nil {
 			m.postpone(pod, time.Now()) // the copy is the last that could be read: the node goes on with it
+			r.setOrdinary(pod)
 			return nil
 		}
+		node = p.Node
 		want = Key(node, namespace, name)
 	}
 	if want != "" {
@@ -191,6 +256,9 @@ func (r Repairer) repairPod(ctx context.Context, pod string, m *mismatches) erro
 	}
 	m.postpone(pod, time.Now())
 	if res.Done {
+		for _, key := range txn.Deletes {
+			r.deleteCopy(pod, key)
+		}
 		r.Log.Info("by-node copy repaired", "ns", namespace, "name", name, "node", node, "rv", res.Revision)
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gantry/registry"
+	"gantry/registry/bynode"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
 	"gantry/registry/store/storetest"
@@ -22,13 +23,15 @@ func boundPod(t *testing.T, r *registry.Registry, name, node string) {
 	registrytest.Must(t)(registrytest.Bind(ctx, r, name, node, registry.WriteOptions{}))
 }
 
-// repairByNode is the loop with what it tells.
-func repairByNode(onHold func(string)) func(*registry.Registry, context.Context) error {
-	return func(r *registry.Registry, ctx context.Context) error { return r.RepairByNode(ctx, onHold) }
+// repairByNode is the loop, observed by o.
+func repairByNode(o bynode.Observer) func(*registry.Registry, context.Context) error {
+	return func(r *registry.Registry, ctx context.Context) error {
+		return r.RepairByNode(ctx, bynode.NewCopies(), o, nil)
+	}
 }
 
 func TestRepairByNode(t *testing.T) {
-	repair := repairByNode(nil)
+	repair := repairByNode(bynode.Observer{})
 	copyKey := func(node string) string { return "/gantry/bynode/" + node + "/pods/default/p" }
 	for _, c := range []struct {
 		name  string
@@ -79,7 +82,7 @@ func TestRepairByNode(t *testing.T) {
 }
 
 func TestRepairLeavesGoodCopiesAlone(t *testing.T) {
-	registrytest.WithRepair(t, repairByNode(nil), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
+	registrytest.WithRepair(t, repairByNode(bynode.Observer{}), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
 		boundPod(t, r, "p", "n1")
 		_, rev := storetest.Value(t, etcd, podKey)
 		time.Sleep(5 * time.Second)
@@ -96,24 +99,119 @@ func TestRepairLeavesGoodCopiesAlone(t *testing.T) {
 	})
 }
 
-func TestCopiesOfVanishedPodsAreKept(t *testing.T) {
-	var reported []string
-	registrytest.WithRepair(t, repairByNode(func(text string) { reported = append(reported, text) }), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
-		var all []string
-		for i := range 20 {
-			boundPod(t, r, fmt.Sprintf("p%d", i), "n1")
-			all = append(all, fmt.Sprintf("/registry/pods/default/p%d", i))
+// vanish makes n pods of node n1 and deletes the first of them past the API.
+func vanish(t *testing.T, r *registry.Registry, etcd *store.Fake, n, first int) (keys []string) {
+	t.Helper()
+	for i := range n {
+		boundPod(t, r, fmt.Sprintf("p%02d", i), "n1")
+	}
+	for i := range first {
+		keys = append(keys, fmt.Sprintf("/registry/pods/default/p%02d", i))
+	}
+	if _, err := etcd.Commit(registrytest.Context(t), store.Txn{Deletes: keys}); err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// wait lets d of the bubble's time pass.
+func wait(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func TestVanishedPodsAreHeldAndGivenUpInTime(t *testing.T) {
+	reports, held := 0, -1
+	o := bynode.Observer{
+		Report: func(h bynode.Hold, pods int, missed []string) {
+			if reports++; pods != 20 || (reports == 1) != (len(missed) == 20) {
+				t.Errorf("report %d: %d pods, %d missed", reports, pods, len(missed))
+			}
+		},
+		Held: func(pods int) { held = pods },
+	}
+	registrytest.WithRepair(t, repairByNode(o), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
+		vanish(t, r, etcd, 20, 20)
+		wait(bynode.HoldTime - time.Second)
+		if copies := storetest.Keys(t, etcd, "/gantry/bynode/"); len(copies) != 20 || held != 20 {
+			t.Errorf("%d copies are left of 20, %d pods are held", len(copies), held)
 		}
-		if _, err := etcd.Commit(registrytest.Context(t), store.Txn{Deletes: all}); err != nil {
-			t.Fatal(err)
+		if reports != 10 {
+			t.Errorf("reported %d times, want once a minute", reports)
 		}
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
+		value, _ := storetest.Value(t, etcd, bynode.HoldKey)
+		if h, err := bynode.ReadHold([]byte(value)); err != nil || len(h.Pods) != 20 || h.Pods[3] != "default/p03" || h.Until.Sub(h.Since) != bynode.HoldTime || h.Revision == 0 {
+			t.Errorf("record %s, %v", value, err)
+		}
+		wait(5 * time.Second)
+		if left := append(storetest.Keys(t, etcd, "/gantry/bynode/"), storetest.Keys(t, etcd, "/gantry/vanished")...); len(left) != 0 || held != 0 {
+			t.Errorf("after the time of the hold %v are left, %d pods are held", left, held)
+		}
+	})
+}
+
+func TestVanishedPodsAreGivenUpByConfirmation(t *testing.T) {
+	confirmed := ""
+	o := bynode.Observer{GiveUp: func() string { return confirmed }}
+	registrytest.WithRepair(t, repairByNode(o), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
+		vanish(t, r, etcd, 20, 20)
+		wait(3 * time.Second)
+		value, _ := storetest.Value(t, etcd, bynode.HoldKey)
+		h, err := bynode.ReadHold([]byte(value))
+		if err != nil {
+			t.Fatalf("record %q: %v", value, err)
+		}
+		confirmed = fmt.Sprint(h.Revision - 1) // another hold
+		wait(3 * time.Second)
+		if copies := storetest.Keys(t, etcd, "/gantry/bynode/"); len(copies) != 20 {
+			t.Errorf("%d copies are left of 20 after a confirmation of another hold", len(copies))
+		}
+		confirmed = fmt.Sprint(h.Revision)
+		wait(3 * time.Second)
+		if copies := storetest.Keys(t, etcd, "/gantry/bynode/"); len(copies) != 0 {
+			t.Errorf("%v are left after the confirmation", copies)
+		}
+	})
+}
+
+func TestFewVanishedPodsAreNotHeld(t *testing.T) {
+	registrytest.WithRepair(t, repairByNode(bynode.Observer{}), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
+		vanish(t, r, etcd, 20, 4)
+		wait(3 * time.Second)
+		if copies := storetest.Keys(t, etcd, "/gantry/bynode/"); len(copies) != 16 {
+			t.Errorf("%d copies are left, want 16", len(copies))
+		}
+	})
+}
+
+// Pods that are put back one by one are held until the last of them: a part of them is below the shares.
+func TestHoldEndsWithTheLastPod(t *testing.T) {
+	registrytest.WithRepair(t, repairByNode(bynode.Observer{}), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
+		keys := vanish(t, r, etcd, 20, 20)
+		wait(3 * time.Second)
+		for i, key := range keys {
+			if i%2 == 0 {
+				value, _ := storetest.Value(t, etcd, strings.Replace(key, "/registry/pods/", "/gantry/bynode/n1/pods/", 1))
+				storetest.Put(t, etcd, key, value)
+			}
+		}
+		wait(time.Minute)
 		if copies := storetest.Keys(t, etcd, "/gantry/bynode/"); len(copies) != 20 {
 			t.Errorf("%d copies are left of 20", len(copies))
 		}
-		if len(reported) != 1 || !strings.HasPrefix(reported[0], "20 pods vanished from etcd") {
-			t.Errorf("reported %q", reported)
+		if n, err := bynode.Restore(registrytest.Context(t), etcd, "somebody", func(*store.KV) error { return nil }); len(n.Restored) != 10 || err != nil {
+			t.Errorf("%v restored, %v", n, err)
+		}
+		wait(3 * time.Second)
+		if left := storetest.Keys(t, etcd, "/gantry/vanished"); len(left) != 0 {
+			t.Errorf("%v is left of the hold", left)
+		}
+		for _, key := range keys {
+			value, rev := storetest.Value(t, etcd, key)
+			copied, copyRev := storetest.Value(t, etcd, strings.Replace(key, "/registry/pods/", "/gantry/bynode/n1/pods/", 1))
+			if value == "" || value != copied || rev != copyRev {
+				t.Errorf("%s at %d and its copy at %d differ", key, rev, copyRev)
+			}
 		}
 	})
 }

@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 
 	"gantry/registry"
@@ -33,6 +35,9 @@ type Follower struct {
 	finish   func()        // closes loaded, once
 	known    map[string]*known
 }
+
+// webhookTimeout is how long a conversion webhook may take for one request; admission webhooks may take as long.
+const webhookTimeout = 30 * time.Second
 
 // known is what is known of a definition.
 type known struct {
@@ -109,7 +114,7 @@ func (f *Follower) update(items []*registry.Item) {
 		was := f.known[it.Name]
 		now := was
 		if was == nil || was.revision != it.Revision {
-			now = read(it, was)
+			now = read(it, was, f.post)
 		}
 		next[it.Name] = now
 		if now.kind != nil && (was == nil || was.kind != now.kind || now.err != nil) {
@@ -159,7 +164,7 @@ func add(s *schema.Set, k *schema.Kind, own map[*schema.Kind]bool) (*schema.Set,
 }
 
 // read makes the kind of a definition; was, which may be nil, is kept where what makes the kind has not changed.
-func read(it *registry.Item, was *known) *known {
+func read(it *registry.Item, was *known, post customresource.Post) *known {
 	now := &known{revision: it.Revision}
 	now.err = safely.Call(func() error {
 		d := it.Object().(*definition)
@@ -174,13 +179,24 @@ func read(it *registry.Item, was *known) *known {
 			now.kind = was.kind
 			return was.err
 		}
-		now.kind, err = customresource.Kind(d)
+		now.kind, err = customresource.Kind(d, post)
 		return err
 	})
 	return now
 }
 
-// Read is set with the kinds of the definitions in etcd. bad are definitions whose kind cannot be served, by the name of the definition.
+// post asks a conversion webhook, as admission webhooks are asked.
+func (f *Follower) post(ctx context.Context, to *apiextensionsv1.WebhookClientConfig, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, webhookTimeout)
+	defer cancel()
+	config := &admissionv1.WebhookClientConfig{URL: to.URL, CABundle: to.CABundle}
+	if s := to.Service; s != nil {
+		config.Service = &admissionv1.ServiceReference{Namespace: s.Namespace, Name: s.Name, Path: s.Path, Port: s.Port}
+	}
+	return f.registry.CallWebhook(ctx, config, body)
+}
+
+// Read is set with the kinds of the definitions in etcd. They convert no objects by webhooks. bad are definitions whose kind cannot be served, by the name of the definition.
 func Read(ctx context.Context, s store.Store, set *schema.Set) (with *schema.Set, bad map[string]error, err error) {
 	prefix := registry.Key(apiextensions.CustomResourceDefinition, "", "")
 	kvs, _, _, err := s.List(ctx, prefix, store.RangeEnd(prefix), 0, 0)
@@ -195,7 +211,7 @@ func Read(ctx context.Context, s store.Store, set *schema.Set) (with *schema.Set
 			bad[name] = err
 			continue
 		}
-		now := read(it, nil)
+		now := read(it, nil, nil)
 		if now.kind != nil && now.err == nil {
 			var next *schema.Set
 			if next, now.err = add(set, now.kind, nil); now.err == nil {

@@ -1,4 +1,5 @@
-// Package apiregistration has the kinds of apiregistration.k8s.io: API services. Nothing in Gantry reads them: no requests are passed on.
+// Package apiregistration has the kinds of apiregistration.k8s.io: API services. Gateways pass on the requests for
+// those that name a service.
 package apiregistration
 
 import (

@@ -42,22 +42,11 @@ func (c conversions) ConvertToVersion(in runtime.Object, to runtime.GroupVersion
 	if err != nil || from == target {
 		return obj, err
 	}
-	if from != c.kind.Stored() {
-		if obj, err = one(schema.ToStored(c.ctx, c.kind, from, []schema.Object{obj})); err != nil {
-			return nil, err
-		}
-	}
-	if target != c.kind.Stored() {
-		return one(schema.FromStored(c.ctx, target, []schema.Object{obj}))
-	}
-	return obj, nil
-}
-
-func one(objs []schema.Object, err error) (schema.Object, error) {
+	out, err := schema.Convert(c.ctx, c.kind, from, target, []schema.Object{obj})
 	if err != nil {
 		return nil, err
 	}
-	return objs[0], nil
+	return out[0], nil
 }
 
 // typedObject is an object of version v with v's Go type, where it has one.

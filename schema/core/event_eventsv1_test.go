@@ -90,7 +90,7 @@ func TestEventsV1Conversion(t *testing.T) {
 	in.Source, in.Count, in.Related = corev1.EventSource{Component: "c", Host: "n"}, 3, &corev1.ObjectReference{Name: "r"}
 	in.FirstTimestamp, in.LastTimestamp = metav1.Unix(1, 0), metav1.Unix(2, 0)
 	Event.SetTypeMeta(in)
-	there, err := schema.FromStored(context.Background(), &eventsV1, []schema.Object{in})
+	there, err := schema.FromStored(context.Background(), Event, &eventsV1, []schema.Object{in})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ package customresource
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	kversion "k8s.io/apimachinery/pkg/version"
 
 	"gantry/schema"
@@ -30,9 +30,9 @@ func Served(d *definition) bool {
 	return apiextensions.HasCondition(d, apiextensionsv1.NamesAccepted) || apiextensions.HasCondition(d, apiextensionsv1.Established)
 }
 
-// Kind is the kind that a definition defines, by the names that were accepted. The subresources are those of the version that objects are
-// stored in. The error says why there is no such kind: then the definition was not validated. d is not kept.
-func Kind(d *definition) (*schema.Kind, error) {
+// Kind is the kind that a definition defines, by the names that were accepted. post asks its conversion webhook; nil: objects are not converted
+// by webhooks here. The error says why there is no such kind: then the definition was not validated. d is not kept.
+func Kind(d *definition, post Post) (*schema.Kind, error) {
 	names := d.Status.AcceptedNames
 	if names.Plural == "" || names.Singular == "" || names.Kind == "" || names.ListKind == "" {
 		return nil, errors.New("no names have been accepted")
@@ -40,46 +40,101 @@ func Kind(d *definition) (*schema.Kind, error) {
 	if d.Spec.Group == "" || strings.Contains(d.Spec.Group+names.Plural, "/") {
 		return nil, fmt.Errorf("%q of group %q is no name of a resource", names.Plural, d.Spec.Group)
 	}
+	if !slices.ContainsFunc(d.Spec.Versions, func(v definitionVersion) bool { return v.Storage }) {
+		return nil, errors.New("no version is marked as storage version")
+	}
+	var all []*version
+	for i := range d.Spec.Versions {
+		of := &d.Spec.Versions[i]
+		v, err := newVersion(d, of, d.Spec.Scope == apiextensionsv1.NamespaceScoped)
+		if err != nil {
+			return nil, fmt.Errorf("version %s: %w", of.Name, err)
+		}
+		all = append(all, v)
+	}
+	slices.SortStableFunc(all, func(a, b *version) int { // the stored one first, then as discovery has them, then those that are not served
+		return cmp.Or(boolOrder(b.storage, a.storage), boolOrder(a.NotServed, b.NotServed), kversion.CompareKubeAwareVersionStrings(b.Version.Version, a.Version.Version))
+	})
+	convert, err := conversionOf(d, all, post)
+	if err != nil {
+		return nil, err
+	}
+	kinds := make([]*schema.Kind, len(all))
+	for i, v := range all {
+		kinds[i] = kindIn(d, v)
+		kinds[i].Convert = convert
+		kinds[i].AsWritten = asksWebhook(d)
+	}
+	for _, k := range kinds {
+		for _, other := range kinds {
+			if other != k {
+				k.Versions = append(k.Versions, &other.Version)
+			}
+		}
+	}
+	kinds[0].Rules = kinds[1:]
+	return kinds[0], nil
+}
+
+// kindIn is the kind of a definition by the rules of a version.
+func kindIn(d *definition, v *version) *schema.Kind {
+	names := d.Status.AcceptedNames
 	k := &schema.Kind{
-		Plural: names.Plural, Singular: names.Singular, ShortNames: names.ShortNames, Categories: names.Categories,
-		Namespaced: d.Spec.Scope == apiextensionsv1.NamespaceScoped, Prefix: d.Spec.Group + "/" + names.Plural,
+		Version: v.Version,
+		Plural:  names.Plural, Singular: names.Singular, ShortNames: names.ShortNames, Categories: names.Categories,
+		Namespaced: v.namespaced, Prefix: d.Spec.Group + "/" + names.Plural,
 		ValidateName: apivalidation.NameIsDNSSubdomain, AnyFinalizers: true, Warnings: schema.Warnings(warnings),
-		UpdateMeta: schema.MetaOfNone, // the rules check it
+		UpdateMeta:   schema.MetaOfNone, // the rules check it
+		Subresources: v.subresources(),
+		Validate:     schema.Validation(v.validate), ValidateUpdate: schema.UpdateValidation(v.validateUpdate),
 	}
 	if apiextensions.HasCondition(d, apiextensionsv1.Terminating) {
 		k.RefuseCreate = "create not allowed while custom resource definition is terminating"
 	}
-	var all []*version
-	stored := slices.IndexFunc(d.Spec.Versions, func(v definitionVersion) bool { return v.Storage })
-	if stored < 0 {
-		return nil, errors.New("no version is marked as storage version")
-	}
-	for i := range d.Spec.Versions {
-		if of := &d.Spec.Versions[i]; of.Served || of.Storage {
-			v, err := newVersion(d, of, k.Namespaced)
-			if err != nil {
-				return nil, fmt.Errorf("version %s: %w", of.Name, err)
-			}
-			all = append(all, v)
-		}
-	}
-	slices.SortStableFunc(all, func(a, b *version) int { // the stored one first, then as discovery has them
-		return cmp.Or(boolOrder(b.storage, a.storage), kversion.CompareKubeAwareVersionStrings(b.Version.Version, a.Version.Version))
-	})
-	k.Version = all[0].Version
-	k.NotServed = !d.Spec.Versions[stored].Served
-	for _, v := range all[1:] {
-		if d.Spec.Conversion != nil && d.Spec.Conversion.Strategy == apiextensionsv1.WebhookConverter {
-			return nil, errors.New("conversion by webhooks is not supported yet")
-		}
-		v.convertTo(all[0])
-		k.Versions = append(k.Versions, &v.Version)
-	}
-	k.Subresources = all[0].subresources(d.Spec.Versions[stored].Subresources)
-	k.Validate = schema.Validation(all[0].validate)
-	k.ValidateUpdate = schema.UpdateValidation(all[0].validateUpdate)
 	k.PrepareUnstructured()
-	return k, nil
+	return k
+}
+
+func asksWebhook(d *definition) bool {
+	return d.Spec.Conversion != nil && d.Spec.Conversion.Strategy == apiextensionsv1.WebhookConverter && len(d.Spec.Versions) > 1
+}
+
+// conversionOf is the conversion between the versions of a definition. What a version does not know is removed from the objects that become
+// its.
+func conversionOf(d *definition, all []*version, post Post) (func(context.Context, []schema.Object, *schema.Version) ([]schema.Object, error), error) {
+	convert := rename
+	if asksWebhook(d) {
+		if d.Spec.Conversion.Webhook == nil || d.Spec.Conversion.Webhook.ClientConfig == nil {
+			return nil, errors.New("the conversion names no webhook")
+		}
+		if post == nil {
+			post = func(context.Context, *apiextensionsv1.WebhookClientConfig, []byte) ([]byte, error) {
+				return nil, errors.New("this process calls no webhooks")
+			}
+		}
+		convert = webhook{d.Spec.Conversion.Webhook.DeepCopy(), post}.convert
+	}
+	return func(ctx context.Context, objs []schema.Object, to *schema.Version) ([]schema.Object, error) {
+		out, err := convert(ctx, objs, to)
+		if err != nil {
+			return nil, err
+		}
+		at := slices.IndexFunc(all, func(v *version) bool { return v.Version.Version == to.Version })
+		for _, obj := range out {
+			_, _ = all[at].prune(obj) // what cannot be pruned was refused when it was written
+		}
+		return out, nil
+	}, nil
+}
+
+// rename is the conversion between versions with the same fields.
+func rename(_ context.Context, objs []schema.Object, to *schema.Version) ([]schema.Object, error) {
+	out := make([]schema.Object, len(objs))
+	for i, obj := range objs {
+		out[i] = obj.(*unstructured.Unstructured).DeepCopy()
+		to.SetTypeMeta(out[i])
+	}
+	return out, nil
 }
 
 func boolOrder(a, b bool) int {
@@ -97,6 +152,7 @@ type version struct {
 	schema.Version
 	storage    bool
 	namespaced bool
+	status     bool // it has the subresource
 	scale      *apiextensionsv1.CustomResourceSubresourceScale
 	source     source // of what objects are checked by
 }
@@ -107,10 +163,10 @@ func newVersion(d *definition, of *definitionVersion, namespaced bool) (*version
 	v.Version = schema.Version{
 		Group: d.Spec.Group, Version: of.Name, Kind: names.Kind, List: names.ListKind,
 		New: schema.NewUnstructured, NewList: schema.NewUnstructuredList,
-		UnknownField: "field label not supported: %s",
+		UnknownField: "field label not supported: %s", NotServed: !of.Served,
 	}
 	if of.Subresources != nil {
-		v.scale = of.Subresources.Scale
+		v.status, v.scale = of.Subresources.Status != nil, of.Subresources.Scale.DeepCopy()
 	}
 	if of.Schema != nil && of.Schema.OpenAPIV3Schema != nil {
 		text, err := json.Marshal(of.Schema.OpenAPIV3Schema)
@@ -154,15 +210,12 @@ func deprecationWarning(d *definition, of *definitionVersion) string {
 	return text
 }
 
-// subresources are the rows of the subresources of the kind.
-func (v *version) subresources(of *apiextensionsv1.CustomResourceSubresources) (rows []schema.Subresource) {
-	if of == nil {
-		return nil
-	}
-	if of.Status != nil {
+// subresources are the rows of the subresources of the version.
+func (v *version) subresources() (rows []schema.Subresource) {
+	if v.status {
 		rows = append(rows, schema.UnstructuredStatus(v.validateStatus))
 	}
-	if s := of.Scale; s != nil {
+	if s := v.scale; s != nil {
 		selector := ""
 		if s.LabelSelectorPath != nil {
 			selector = *s.LabelSelectorPath
@@ -170,24 +223,4 @@ func (v *version) subresources(of *apiextensionsv1.CustomResourceSubresources) (
 		rows = append(rows, schema.ScaleAt(s.SpecReplicasPath, s.StatusReplicasPath, selector))
 	}
 	return rows
-}
-
-// convertTo gives v the conversions of a version whose fields are those of the stored version: only what the other version does not know is
-// removed.
-func (v *version) convertTo(stored *version) {
-	v.ToStored, v.FromStored = pruneTo(stored), pruneTo(v)
-	v.ValidateAs = func(obj, old schema.Object) field.ErrorList {
-		if old == nil {
-			return v.validate(obj.(*unstructured.Unstructured))
-		}
-		return v.validateUpdate(obj.(*unstructured.Unstructured), old.(*unstructured.Unstructured))
-	}
-}
-
-func pruneTo(v *version) schema.Conversion {
-	return schema.EachTo(func(u *unstructured.Unstructured) *unstructured.Unstructured {
-		out := u.DeepCopy()
-		_, _ = v.prune(out) // what cannot be pruned was refused when it was written
-		return out
-	})
 }

@@ -78,7 +78,7 @@ spec:
 // kindOf is the kind of a definition in YAML whose names are accepted.
 func kindOf(t testing.TB, text string) *schema.Kind {
 	t.Helper()
-	k, err := Kind(read(t, text))
+	k, err := Kind(read(t, text), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func decoded(t testing.TB, v *schema.Version, rest string) (*unstructured.Unstru
 
 func TestNames(t *testing.T) {
 	k := kindOf(t, widgets)
-	if k.Prefix != "example.com/widgets" || !k.Namespaced || k.ListKind() != "Widgets" || !slices.Equal(k.ShortNames, []string{"wd"}) || len(k.Versions) != 1 {
+	if k.Prefix != "example.com/widgets" || !k.Namespaced || k.ListKind() != "Widgets" || !slices.Equal(k.ShortNames, []string{"wd"}) || len(k.Versions) != 2 || len(k.Served()) != 2 {
 		t.Errorf("%+v", k)
 	}
 	old := k.Versions[0]
@@ -133,7 +133,7 @@ func TestNames(t *testing.T) {
 	d := read(t, widgets)
 	d.Spec.Versions[0].Served = false
 	apiextensions.SetCondition(d, apiextensions.Condition{Type: apiextensionsv1.Terminating, Status: "True"}, time.Now())
-	if k, err := Kind(d); err != nil || !k.NotServed || len(k.Served()) != 1 || k.RefuseCreate == "" {
+	if k, err := Kind(d, nil); err != nil || !k.NotServed || len(k.Served()) != 1 || k.RefuseCreate == "" {
 		t.Errorf("%+v, %v", k, err)
 	}
 }
@@ -154,7 +154,7 @@ func TestNoKind(t *testing.T) {
 	} {
 		d := read(t, widgets)
 		tt.change(d)
-		if _, err := Kind(d); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Kind(d, nil); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
@@ -248,10 +248,10 @@ func TestOtherVersion(t *testing.T) {
 	if err != nil || stored[0].GetObjectKind().GroupVersionKind() != k.GVK() {
 		t.Fatal(stored, err)
 	}
-	if got := texts(k.ErrorsOf(v, object(t, k, "spec: {colour: green}"), nil)); !slices.Equal(got, []string{"spec.colour: Too long: may not be more than 3 bytes"}) {
+	if got := texts(k.RulesOf(v).ErrorsOf(v, object(t, k, "spec: {colour: green}"), nil)); !slices.Equal(got, []string{"spec.colour: Too long: may not be more than 3 bytes"}) {
 		t.Errorf("%q", got)
 	}
-	back, err := schema.FromStored(t.Context(), v, []schema.Object{object(t, k, "spec: {colour: red, any: {x: 1}}\nstatus: {ready: true}")})
+	back, err := schema.FromStored(t.Context(), k, v, []schema.Object{object(t, k, "spec: {colour: red, any: {x: 1}}\nstatus: {ready: true}")})
 	if err != nil {
 		t.Fatal(err)
 	}

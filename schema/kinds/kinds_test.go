@@ -63,7 +63,7 @@ func inOtherVersions(t *testing.T, k *schema.Kind, obj schema.Object) {
 	t.Helper()
 	k.SetTypeMeta(obj)
 	for _, v := range k.Versions {
-		there, err := schema.FromStored(t.Context(), v, []schema.Object{obj.DeepCopyObject().(schema.Object)})
+		there, err := schema.FromStored(t.Context(), k, v, []schema.Object{obj.DeepCopyObject().(schema.Object)})
 		if err != nil {
 			t.Fatalf("%s in %s: %v", k.Kind, v.APIVersion(), err)
 		}

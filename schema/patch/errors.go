@@ -1,6 +1,10 @@
 package patch
 
-import "errors"
+import (
+	"errors"
+
+	jsonpatch "github.com/evanphx/json-patch/v5"
+)
 
 // The kinds of errors of a patch, with their HTTP status.
 var (
@@ -29,3 +33,6 @@ func (e *Error) Is(target error) bool { return target == e.Kind }
 
 // Unwrap is the cause.
 func (e *Error) Unwrap() error { return e.Cause }
+
+// IsTest tells whether an error is that of a JSON patch's test that does not hold.
+func IsTest(err error) bool { return errors.Is(err, jsonpatch.ErrTestFailed) }

@@ -27,9 +27,11 @@ const (
 	DefaultLocalDirectory = "/var/lib/gantry/volumes"
 	// LocalClass is the name of the class of these volumes.
 	LocalClass = "local"
+	// ClassCreated is the annotation of the namespace kube-system once the cluster has had that class. Without it the class is created again.
+	ClassCreated = "gantry.io/created-storage-class"
 )
 
-// DefaultClass is the storage class of local volumes, marked as the default. Clusters do not have it until kubelets mount claims.
+// DefaultClass is the storage class of local volumes, marked as the default.
 func DefaultClass() *storagev1.StorageClass {
 	wait, reclaim, expand := storagev1.VolumeBindingWaitForFirstConsumer, corev1.PersistentVolumeReclaimDelete, true
 	return &storagev1.StorageClass{

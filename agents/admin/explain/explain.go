@@ -67,6 +67,9 @@ func Explain(s *snapshot.Snapshot, r *registry.Registry, k *schema.Kind, namespa
 	if e == nil {
 		key := registry.Key(k, namespace, name)
 		bad := s.Unreadable(k, key)
+		if bad == nil && x.vanishedPod(k, namespace, name) {
+			return &x.report
+		}
 		if bad == nil {
 			return nil
 		}
@@ -80,11 +83,12 @@ func Explain(s *snapshot.Snapshot, r *registry.Registry, k *schema.Kind, namespa
 	} else if !x.deletion(0, e) {
 		x.add(0, true, e, "%s is there, and is not being deleted", x.title(e))
 	}
+	x.vanishedPodsOf(1, e)
 	return &x.report
 }
 
 func (x *explainer) add(depth int, wanted bool, e *snapshot.Entry, format string, args ...any) {
-	x.report.add(depth, wanted, e, format, args...)
+	x.report.Add(depth, wanted, e, format, args...)
 }
 
 // namespaceMissing adds a finding where an object's namespace does not exist or is being deleted.
@@ -100,8 +104,10 @@ func (x *explainer) namespaceMissing(namespace string) {
 	}
 }
 
-// title is "Pod default/web-1".
-func (x *explainer) title(e *snapshot.Entry) string {
+func (x *explainer) title(e *snapshot.Entry) string { return Title(e) }
+
+// Title is "Pod default/web-1".
+func Title(e *snapshot.Entry) string {
 	if ns := e.Object.GetNamespace(); ns != "" {
 		return fmt.Sprintf("%s %s/%s", e.Kind.Kind, ns, e.Object.GetName())
 	}
@@ -152,9 +158,14 @@ const maxWarnings = 3
 
 // warnings adds the newest events of type Warning about an object. A reason is shown once.
 func (x *explainer) warnings(depth int, e *snapshot.Entry) {
+	x.events(depth, e, maxWarnings, func(*corev1.Event) bool { return true })
+}
+
+// events adds the newest most events of type Warning about an object that are wanted. A reason is shown once.
+func (x *explainer) events(depth int, e *snapshot.Entry, most int, wanted func(*corev1.Event) bool) {
 	var found []*snapshot.Entry
 	for _, ev := range x.All(core.Event, e.Object.GetNamespace()) {
-		if o := ev.Object.(*corev1.Event); o.InvolvedObject.UID == e.Object.GetUID() && o.Type == corev1.EventTypeWarning {
+		if o := ev.Object.(*corev1.Event); o.InvolvedObject.UID == e.Object.GetUID() && o.Type == corev1.EventTypeWarning && wanted(o) {
 			found = append(found, ev)
 		}
 	}
@@ -164,7 +175,7 @@ func (x *explainer) warnings(depth int, e *snapshot.Entry) {
 	shown := map[string]bool{}
 	for _, ev := range found {
 		o := ev.Object.(*corev1.Event)
-		if shown[o.Reason] || len(shown) == maxWarnings {
+		if shown[o.Reason] || len(shown) == most {
 			continue
 		}
 		shown[o.Reason] = true
@@ -184,9 +195,11 @@ func eventTime(e *corev1.Event) time.Time {
 	return e.CreationTimestamp.Time
 }
 
-// since is how long ago a time was, "3m5s".
-func (x *explainer) since(t time.Time) string {
-	d := x.now.Sub(t)
+func (x *explainer) since(t time.Time) string { return Since(x.now, t) }
+
+// Since is how long before now a time was, "3m5s".
+func Since(now, t time.Time) string {
+	d := now.Sub(t)
 	switch {
 	case t.IsZero():
 		return "an unknown time"

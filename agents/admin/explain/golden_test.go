@@ -2,7 +2,6 @@ package explain
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -11,10 +10,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
-	"sigs.k8s.io/yaml"
 
 	"gantry/agents/admin/snapshot"
+	"gantry/agents/admin/snapshot/snapshottest"
 	"gantry/registry"
 	"gantry/registry/store"
 	"gantry/schema/kinds"
@@ -57,7 +55,7 @@ func TestExplain(t *testing.T) {
 func explainText(t *testing.T, comment, objects string) string {
 	t.Helper()
 	set := kinds.BuiltIn()
-	s := snapshot.New(set, 200, values(t, objects))
+	s := snapshot.New(set, 200, snapshottest.Values(t, objects))
 	line, _, _ := strings.Cut(comment, "\n")
 	words := strings.Fields(line)
 	for _, k := range set.All {
@@ -79,52 +77,6 @@ func explainText(t *testing.T, comment, objects string) string {
 	}
 	t.Fatalf("there is no kind %s", words[0])
 	return ""
-}
-
-// values are objects as etcd holds them. A document with the member "$key" is a value of that key.
-func values(t *testing.T, objects string) (all []*store.KV) {
-	t.Helper()
-	set := kinds.BuiltIn()
-	for doc := range strings.SplitSeq(objects, "---\n") {
-		var o map[string]any
-		if err := yaml.Unmarshal([]byte(doc), &o); err != nil {
-			t.Fatalf("parsing %s: %v", doc, err)
-		}
-		key, _ := o["$key"].(string)
-		if delete(o, "$key"); key == "" {
-			meta := o["metadata"].(map[string]any)
-			ns, _ := meta["namespace"].(string)
-			k := set.Kind(o["apiVersion"].(string), o["kind"].(string))
-			if k == nil {
-				t.Fatalf("no kind of %s", doc)
-			}
-			key = registry.Key(k, ns, meta["name"].(string))
-		}
-		lengthenUIDs(o)
-		value, err := json.Marshal(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, &store.KV{Key: key, Value: value, ModRevision: int64(101 + len(all))})
-	}
-	return all
-}
-
-// lengthenUIDs makes a UUID of every short uid of a case.
-func lengthenUIDs(value any) {
-	switch v := value.(type) {
-	case map[string]any:
-		if uid, ok := v["uid"].(string); ok {
-			v["uid"] = uuid.NewSHA1(uuid.Nil, []byte(uid)).String()
-		}
-		for _, member := range v {
-			lengthenUIDs(member)
-		}
-	case []any:
-		for _, member := range v {
-			lengthenUIDs(member)
-		}
-	}
 }
 
 // TestHostileValues explains objects whose values anyone may have written: nothing panics.

@@ -31,8 +31,13 @@ func (x *explainer) pod(depth int, e *snapshot.Entry) {
 	if depth == 0 {
 		x.warnings(depth+1, e)
 		x.controllerOf(depth+1, e)
+	} else if !pods.IsReady(p) {
+		x.events(depth+1, e, 1, func(o *corev1.Event) bool { return o.Reason == unhealthy })
 	}
 }
+
+// unhealthy is the reason of the event about a probe that fails.
+const unhealthy = "Unhealthy"
 
 // ended says how a pod ended.
 func (x *explainer) ended(depth int, e *snapshot.Entry) {
@@ -124,7 +129,7 @@ func (x *explainer) boundPod(depth int, e *snapshot.Entry) {
 	case pods.IsReady(p):
 		x.add(depth, true, e, "%s is ready on node %s since %s", x.title(e), p.Spec.NodeName, x.since(pods.ReadySince(p)))
 	default:
-		x.add(depth, false, e, "%s is %s on node %s, not ready", x.title(e), strings.ToLower(string(p.Status.Phase)), p.Spec.NodeName)
+		x.add(depth, false, e, "%s is %s on node %s, not ready%s", x.title(e), strings.ToLower(string(p.Status.Phase)), p.Spec.NodeName, x.notReadyFor(p))
 	}
 	n := x.Get(core.Node, "", p.Spec.NodeName)
 	switch {
@@ -139,6 +144,15 @@ func (x *explainer) boundPod(depth int, e *snapshot.Entry) {
 	if depth == 0 && n != nil {
 		x.chosen(depth+1, e)
 	}
+}
+
+// notReadyFor is " for 3m5s", or "" where the pod does not say.
+func (x *explainer) notReadyFor(p *corev1.Pod) string {
+	c := pods.Condition(p, corev1.PodReady)
+	if c == nil || c.Status == corev1.ConditionTrue || c.LastTransitionTime.IsZero() {
+		return ""
+	}
+	return " for " + x.since(c.LastTransitionTime.Time)
 }
 
 // readiness adds the conditions that keep a pod whose containers are ready from being ready.

@@ -14,9 +14,11 @@ type Line struct {
 	// Wanted tells that this is as it is wanted.
 	Wanted bool   `json:"wanted"`
 	Text   string `json:"text"`
-	// Key and Revision are where it was read; "": it follows from lines above.
+	// Key and Revision are where in etcd it was read; "": it follows from lines above, or was read from From.
 	Key      string `json:"key,omitempty"`
 	Revision int64  `json:"revision,omitempty"`
+	// From is where else it was read, on this machine: "nft table ip gantry".
+	From string `json:"from,omitempty"`
 }
 
 // Report is the answer to one question.
@@ -40,8 +42,11 @@ func (r *Report) Text() string {
 		}
 		rest := strings.Repeat(" ", len(indent)+len(mark))
 		text := l.Text
-		if l.Key != "" {
+		switch {
+		case l.Key != "":
 			text += fmt.Sprintf("  [%s @%d]", l.Key, l.Revision)
+		case l.From != "":
+			text += fmt.Sprintf("  [%s]", l.From)
 		}
 		for i, part := range wrap(text, width-len(rest)) {
 			if i == 0 {
@@ -84,11 +89,16 @@ func (r *Report) JSON() ([]byte, error) {
 	return append(text, '\n'), err
 }
 
-// add adds a finding about an object; nil: about none.
-func (r *Report) add(depth int, wanted bool, e *snapshot.Entry, format string, args ...any) {
+// Add adds a finding about an object; nil: about none.
+func (r *Report) Add(depth int, wanted bool, e *snapshot.Entry, format string, args ...any) {
 	l := Line{Depth: depth, Wanted: wanted, Text: fmt.Sprintf(format, args...)}
 	if e != nil {
 		l.Key, l.Revision = e.Key, e.Revision
 	}
 	r.Lines = append(r.Lines, l)
+}
+
+// AddFrom adds a finding that was read on this machine; from says where.
+func (r *Report) AddFrom(depth int, wanted bool, from, format string, args ...any) {
+	r.Lines = append(r.Lines, Line{Depth: depth, Wanted: wanted, From: from, Text: fmt.Sprintf(format, args...)})
 }

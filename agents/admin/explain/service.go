@@ -91,7 +91,7 @@ func (x *explainer) selected(depth int, e *snapshot.Entry, ready, endpoints int)
 		x.add(depth, false, e, "no pod has the labels that it selects: %s", selector)
 		x.nearlySelected(depth+1, svc)
 	case podsReady == 0:
-		x.add(depth, false, nil, "of the %d pods that it selects none is ready:", len(live))
+		x.add(depth, false, nil, "of the %d pods that it selects none is ready", len(live))
 	case ready < podsReady:
 		x.add(depth, false, nil, "%d pods are ready, %d endpoints: the controller endpointslice has not caught up", podsReady, ready)
 		x.agentMissing(depth+1, "controllers", "keeps the endpoint slices")

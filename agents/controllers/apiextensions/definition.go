@@ -100,7 +100,7 @@ func (r reconciler) served(d *definition) (bool, error) {
 	if k := set.Resource(d.Spec.Group, d.Status.AcceptedNames.Plural); k != nil && k.IsUnstructured() {
 		return true, nil
 	}
-	k, err := customresource.Kind(d)
+	k, err := customresource.Kind(d, nil)
 	if err == nil {
 		_, err = set.With(k)
 	}

@@ -151,7 +151,7 @@ func (e *Env) write(ctx context.Context, a Action, w *written) (*registry.Item, 
 	case Scale:
 		return e.Registry.Modify(ctx, a.Kind, obj.GetNamespace(), obj.GetName(), func(current schema.Object) (schema.Object, error) {
 			return current, a.Kind.Scale().Set(current, a.Replicas)
-		}, registry.WriteOptions{UID: string(obj.GetUID()), Subresource: "scale"})
+		}, registry.WriteOptions{UID: string(obj.GetUID()), Subresource: "scale", Version: a.Kind.Stored()})
 	}
 	if changed && obj.GetUID() != "" {
 		obj = obj.DeepCopyObject().(schema.Object)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"gantry/agents/controllers/vanished"
 	"gantry/registry"
 	"gantry/registry/admit"
+	"gantry/registry/bynode"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -17,11 +19,14 @@ type Registry struct {
 	row      *Controller
 	// undeclared is called for every refusal.
 	undeclared func(error)
+	// vanished are pods that are read as if they existed; nil: none.
+	vanished *vanished.Pods
 }
 
-// Restrict returns r for the kinds that row declares. undeclared is called for every read and write of others, which is refused.
-func Restrict(r *registry.Registry, row *Controller, undeclared func(error)) *Registry {
-	return &Registry{r, row, undeclared}
+// Restrict returns r for the kinds that row declares, with pods that have vanished (nil: none). undeclared is called for every read and write of other
+// kinds, which is refused.
+func Restrict(r *registry.Registry, row *Controller, pods *vanished.Pods, undeclared func(error)) *Registry {
+	return &Registry{r, row, undeclared, pods}
 }
 
 var _ registry.Objects = (*Registry)(nil)
@@ -54,7 +59,11 @@ func (r *Registry) Get(ctx context.Context, k *schema.Kind, namespace, name, res
 	if err := r.mayRead(k); err != nil {
 		return nil, err
 	}
-	return r.registry.Get(ctx, k, namespace, name, resourceVersion)
+	read := func() (*registry.Item, error) { return r.registry.Get(ctx, k, namespace, name, resourceVersion) }
+	if k == core.Pod && r.vanished != nil {
+		return r.vanished.Get(namespace, name, read)
+	}
+	return read()
 }
 
 // List is registry.List.
@@ -62,7 +71,11 @@ func (r *Registry) List(ctx context.Context, k *schema.Kind, namespace string, o
 	if err := r.mayRead(k); err != nil {
 		return registry.List{}, err
 	}
-	return r.registry.List(ctx, k, namespace, o)
+	read := func() (registry.List, error) { return r.registry.List(ctx, k, namespace, o) }
+	if k == core.Pod && r.vanished != nil {
+		return r.vanished.List(namespace, o, read)
+	}
+	return read()
 }
 
 // Owned is registry.Owned.
@@ -70,7 +83,11 @@ func (r *Registry) Owned(ctx context.Context, k *schema.Kind, uid string) ([]*re
 	if err := r.mayRead(k); err != nil {
 		return nil, err
 	}
-	return r.registry.Owned(ctx, k, uid)
+	read := func() ([]*registry.Item, error) { return r.registry.Owned(ctx, k, uid) }
+	if k == core.Pod && r.vanished != nil {
+		return r.vanished.Owned(uid, read)
+	}
+	return read()
 }
 
 // Follow is registry.Follow.
@@ -113,12 +130,14 @@ func (r *Registry) Delete(ctx context.Context, k *schema.Kind, namespace, name s
 	return r.registry.Delete(ctx, k, namespace, name, o)
 }
 
-// RepairByNode is registry.RepairByNode: it writes no object, only the copies of pods that nodes read.
-func (r *Registry) RepairByNode(ctx context.Context, onHold func(text string)) error {
+// RepairByNode is registry.RepairByNode: it writes no object, only the copies of pods that nodes read and the record of a hold. The pods that
+// vanished are those that controllers read as if they existed.
+func (r *Registry) RepairByNode(ctx context.Context, o bynode.Observer) error {
 	if err := r.mayRead(core.Pod); err != nil {
 		return err
 	}
-	return r.registry.RepairByNode(ctx, onHold)
+	o.Gone = r.vanished.Gone
+	return r.registry.RepairByNode(ctx, r.vanished.Copies(), o, r.vanished.Listed)
 }
 
 // RepairClaims is registry.RepairClaims: it writes no object, only the keys that claim addresses and ports.

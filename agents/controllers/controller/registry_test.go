@@ -20,7 +20,7 @@ func TestUndeclaredKindsAreRefused(t *testing.T) {
 	unrestricted, _ := registrytest.New(t)
 	undeclared := 0
 	row := &controller.Controller{Name: "test", Reads: controller.Only(core.Secret), Writes: controller.Only(core.ConfigMap)}
-	r := controller.Restrict(unrestricted, row, func(error) { undeclared++ })
+	r := controller.Restrict(unrestricted, row, nil, func(error) { undeclared++ })
 	ctx, ended := context.WithCancel(t.Context())
 	ended() // Follow returns
 	meta := metav1.ObjectMeta{Namespace: "default", Name: "x"}

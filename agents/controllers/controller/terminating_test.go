@@ -22,7 +22,7 @@ func TestTerminatingNamespaceIsRechecked(t *testing.T) {
 		c := controllertest.Start(t, nil)
 		c.Ready()
 		row := &controller.Controller{Name: "test", Writes: controller.Only(core.Secret)}
-		e := &controller.Env{Registry: controller.Restrict(c.Registry, row, func(err error) { t.Error(err) }), Log: slog.New(slog.DiscardHandler)}
+		e := &controller.Env{Registry: controller.Restrict(c.Registry, row, nil, func(err error) { t.Error(err) }), Log: slog.New(slog.DiscardHandler)}
 		c.Apply(controllertest.Shop)
 		c.Apply("apiVersion: v1\nkind: ConfigMap\nmetadata: {namespace: shop, name: held, finalizers: [example.com/hold]}\n")
 		if err := registry.For[*corev1.Namespace](c.Registry).Delete(c.Context, "", "shop", registry.DeleteOptions{}); err != nil {

@@ -93,7 +93,7 @@ func (c budgets) find(ctx context.Context, k *schema.Kind, ns string, ref *metav
 		case err != nil:
 			return nil, err
 		case types.UID(item.UID()) == ref.UID:
-			return item.Object(), nil
+			return item.ObjectAs(ctx, k.Stored())
 		}
 	}
 	return nil, nil

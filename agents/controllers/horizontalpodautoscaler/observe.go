@@ -48,7 +48,10 @@ func (c *autoscalers) find(ctx context.Context, a *autoscalingv2.HorizontalPodAu
 	case err != nil:
 		return target{}, err
 	}
-	obj := item.Object()
+	obj, err := item.ObjectAs(ctx, k.Stored())
+	if err != nil {
+		return target{}, err
+	}
 	t := target{kind: k, object: obj}
 	t.replicas, t.current, t.selectorText = k.Scale().Get(obj)
 	t.replicas, t.current = max(t.replicas, 0), max(t.current, 0)

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -73,6 +74,7 @@ func TestPlanAvailability(t *testing.T) {
 		s       *registrationv1.APIService
 		service *corev1.Service
 		slices  []*discoveryv1.EndpointSlice
+		check   error
 		want    string
 	}{
 		{name: "local", s: &registrationv1.APIService{}, want: "True Local: Local APIServices are always available"},
@@ -83,10 +85,11 @@ func TestPlanAvailability(t *testing.T) {
 			want: `False MissingEndpoints: endpointslices for service/s in "n" have no addresses with port name "https"`},
 		{name: "another port", s: remote, service: service("ClusterIP", 443), slices: slice(nil, "http"),
 			want: `False MissingEndpoints: endpointslices for service/s in "n" have no addresses with port name "https"`},
-		{name: "ready", s: remote, service: service("ClusterIP", 443), slices: slice(nil, name), want: `False FailedDiscoveryCheck: requests for v1.g are not passed on`},
-		{name: "outside", s: remote, service: service("ExternalName", 80), want: `False FailedDiscoveryCheck: requests for v1.g are not passed on`},
+		{name: "ready", s: remote, service: service("ClusterIP", 443), slices: slice(nil, name), want: `True Passed: all checks passed`},
+		{name: "no answer", s: remote, service: service("ClusterIP", 443), slices: slice(nil, name), check: errors.New("refused"), want: `False FailedDiscoveryCheck: refused`},
+		{name: "outside", s: remote, service: service("ExternalName", 80), want: `True Passed: all checks passed`},
 	} {
-		c := availabilityOf(tt.s, tt.service, tt.slices)
+		c := availabilityOf(tt.s, tt.service, tt.slices, func() error { return tt.check })
 		if got := fmt.Sprintf("%s %s: %s", c.Status, c.Reason, c.Message); !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
 		}

@@ -2,8 +2,10 @@ package lifecycle
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +16,8 @@ import (
 	registrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 
 	"gantry/agents/controllers/controller"
+	"gantry/agents/internal/extensionclient"
+	"gantry/agents/internal/serviceendpoints"
 	"gantry/registry"
 	"gantry/schema"
 	"gantry/schema/apiregistration"
@@ -47,13 +51,27 @@ func (u *serviceUsers) of(service string, f func(name string)) {
 	}
 }
 
-// NewAPIServiceAvailability tells in the status of API services whether they are available.
-func NewAPIServiceAvailability(e *controller.Env) controller.Reconciler {
+// How soon the server of an API service is asked again, after it has answered and after it has not, and how long it may take.
+const (
+	recheck      = 30 * time.Second
+	recheckFault = 5 * time.Second
+	checkTimeout = 5 * time.Second
+)
+
+// NewAPIServiceAvailability tells in the status of API services whether they are available. frontProxy is the certificate that their servers
+// are shown.
+func NewAPIServiceAvailability(frontProxy tls.Certificate) func(*controller.Env) controller.Reconciler {
+	return func(e *controller.Env) controller.Reconciler {
+		return watchAvailability(e, &extensionclient.Client{Certificate: frontProxy})
+	}
+}
+
+func watchAvailability(e *controller.Env, client *extensionclient.Client) controller.Reconciler {
 	users := &serviceUsers{all: map[string]string{}}
 	enqueue := func(service string) { users.of(service, func(name string) { e.Enqueue(name, 0) }) }
 	return controller.Reconciler{
 		Reconcile: func(ctx context.Context, name string) (time.Duration, error) {
-			return 0, reconcileAvailability(ctx, e, name)
+			return reconcileAvailability(ctx, e, client, name)
 		},
 		Watches: []controller.Watch{
 			{Kind: apiregistration.APIService, Keys: func(old, current schema.Object) {
@@ -81,13 +99,13 @@ func NewAPIServiceAvailability(e *controller.Env) controller.Reconciler {
 	}
 }
 
-func reconcileAvailability(ctx context.Context, e *controller.Env, name string) error {
+func reconcileAvailability(ctx context.Context, e *controller.Env, client *extensionclient.Client, name string) (again time.Duration, err error) {
 	s, err := registry.For[*registrationv1.APIService](e.Registry).Cached(ctx, "", name)
 	if errors.Is(err, registry.NotFound) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var service *corev1.Service
 	var endpoints []*discoveryv1.EndpointSlice
@@ -97,14 +115,38 @@ func reconcileAvailability(ctx context.Context, e *controller.Env, name string) 
 			service, err = nil, nil
 		}
 		if err != nil {
-			return fmt.Errorf("getting the service of API service %s: %w", name, err)
+			return 0, fmt.Errorf("getting the service of API service %s: %w", name, err)
 		}
 		endpoints, err = registry.For[*discoveryv1.EndpointSlice](e.Registry).CachedList(ctx, ref.Namespace, discoveryv1.LabelServiceName+"="+ref.Name)
 		if err != nil {
-			return fmt.Errorf("listing the endpoint slices of API service %s: %w", name, err)
+			return 0, fmt.Errorf("listing the endpoint slices of API service %s: %w", name, err)
 		}
 	}
-	return e.Execute(ctx, planAvailability(s, availabilityOf(s, service, endpoints), metav1.Now()))
+	is := availabilityOf(s, service, endpoints, func() error { return checkDiscovery(ctx, client, s, service, endpoints) })
+	switch {
+	case s.Spec.Service == nil:
+	case is.Status == registrationv1.ConditionTrue:
+		again = recheck
+	case is.Reason == "FailedDiscoveryCheck":
+		again = recheckFault
+	}
+	return again, e.Execute(ctx, planAvailability(s, is, metav1.Now()))
+}
+
+// checkDiscovery asks one of a service's endpoints for the resources of the API service.
+func checkDiscovery(ctx context.Context, client *extensionclient.Client, s *registrationv1.APIService, service *corev1.Service, endpoints []*discoveryv1.EndpointSlice) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	all, err := serviceendpoints.Ready(service, s.Spec.Service.Name, extensionclient.Port(s.Spec.Service), endpoints)
+	if err != nil {
+		return err
+	}
+	path := "/apis/" + s.Spec.Group + "/" + s.Spec.Version
+	if s.Spec.Group == "" {
+		path = "/api/" + s.Spec.Version
+	}
+	_, err = client.Get(ctx, &s.Spec, all[rand.N(len(all))], path)
+	return err
 }
 
 // planAvailability sets the condition Available. Its time changes with its status.
@@ -128,8 +170,8 @@ func planAvailability(s *registrationv1.APIService, want registrationv1.APIServi
 }
 
 // availabilityOf is the condition of an API service: those without a service are served by the gateway itself. service is nil where it does
-// not exist.
-func availabilityOf(s *registrationv1.APIService, service *corev1.Service, endpoints []*discoveryv1.EndpointSlice) registrationv1.APIServiceCondition {
+// not exist; check asks an endpoint, where there is one.
+func availabilityOf(s *registrationv1.APIService, service *corev1.Service, endpoints []*discoveryv1.EndpointSlice, check func() error) registrationv1.APIServiceCondition {
 	ref := s.Spec.Service
 	if ref == nil {
 		return registrationv1.APIServiceCondition{Status: registrationv1.ConditionTrue, Reason: "Local", Message: "Local APIServices are always available"}
@@ -141,10 +183,7 @@ func availabilityOf(s *registrationv1.APIService, service *corev1.Service, endpo
 		return unavailable("ServiceNotFound", "service/%s in %q is not present", ref.Name, ref.Namespace)
 	}
 	if service.Spec.Type == corev1.ServiceTypeClusterIP {
-		number := int32(443)
-		if ref.Port != nil {
-			number = *ref.Port
-		}
+		number := extensionclient.Port(ref)
 		i := slices.IndexFunc(service.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == number })
 		if i < 0 {
 			return unavailable("ServicePortError", "service/%s in %q is not listening on port %d", ref.Name, ref.Namespace, number)
@@ -156,7 +195,10 @@ func availabilityOf(s *registrationv1.APIService, service *corev1.Service, endpo
 			return unavailable("MissingEndpoints", "endpointslices for service/%s in %q have no addresses with port name %q", ref.Name, ref.Namespace, port)
 		}
 	}
-	return unavailable("FailedDiscoveryCheck", "requests for %s are not passed on to service/%s in %q: gateways serve their own kinds only", s.Name, ref.Name, ref.Namespace)
+	if err := check(); err != nil {
+		return unavailable("FailedDiscoveryCheck", "%v", err)
+	}
+	return registrationv1.APIServiceCondition{Status: registrationv1.ConditionTrue, Reason: "Passed", Message: "all checks passed"}
 }
 
 // isReady tells whether a slice has a ready endpoint and the port.

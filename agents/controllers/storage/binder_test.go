@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 
 	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
@@ -15,17 +14,14 @@ import (
 	"gantry/schema/volumes"
 )
 
-// boundLocalVolume makes the class of local volumes and a claim whose node is n1, and returns the name of its volume.
+// boundLocalVolume makes a claim of the class of local volumes whose node is n1, and returns the name of its volume.
 func boundLocalVolume(c *controllertest.Cluster, claim string) (volume string) {
 	c.T.Helper()
-	class, err := registry.For[*storagev1.StorageClass](c.Registry).Create(c.Context, volumes.DefaultClass())
-	if err != nil {
-		c.T.Fatal(err)
-	}
+	untilClassCreated(c)
 	c.Apply(`apiVersion: v1
 kind: PersistentVolumeClaim
 metadata: {namespace: default, name: ` + claim + `, annotations: {volume.kubernetes.io/selected-node: n1}}
-spec: {accessModes: [ReadWriteOnce], storageClassName: ` + class.Name + `, resources: {requests: {storage: 1Gi}}}
+spec: {accessModes: [ReadWriteOnce], storageClassName: local, resources: {requests: {storage: 1Gi}}}
 `)
 	c.Until(func() string {
 		if pvc, ok := controllertest.Get[*corev1.PersistentVolumeClaim](c, "default", claim); ok && pvc.Status.Phase == corev1.ClaimBound {

@@ -32,7 +32,9 @@ type Config struct {
 	Address netip.AddrPort
 	// ClusterCA is the PEM of the CA of clients; empty: not published.
 	ClusterCA []byte
-	Log       *slog.Logger
+	// FrontProxyCA is the PEM of the CA of the front proxy's certificate; empty: not published.
+	FrontProxyCA []byte
+	Log          *slog.Logger
 }
 
 // Run renews the lease until ctx is done, and then deletes it.
@@ -49,7 +51,7 @@ func (c Config) Run(ctx context.Context) error {
 		}
 		err := c.renew(ctx, time.Now())
 		if err == nil {
-			err = c.publishCA(ctx)
+			err = c.publishCAs(ctx)
 		}
 		if err == nil {
 			err = c.publishClusterInfo(ctx)

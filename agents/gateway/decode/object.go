@@ -14,8 +14,8 @@ import (
 	"gantry/schema"
 )
 
-// Object reads the body as an object of the request's version, in the request's namespace, and returns it in the version that its
-// kind is stored in.
+// Object reads the body as an object of the request's version, in the request's namespace, and returns it in the version that the
+// write path takes.
 func Object(w http.ResponseWriter, r *request.Request, o request.WriteOptions) (schema.Object, error) {
 	obj, err := Version(w, r, r.Resource.Version, o)
 	if err != nil {
@@ -27,7 +27,7 @@ func Object(w http.ResponseWriter, r *request.Request, o request.WriteOptions) (
 	if err := PlaceObject(obj, r.Scope()); err != nil {
 		return nil, err
 	}
-	return registry.ToStored(r.Context(), r.Kind, r.Resource.Version, obj)
+	return registry.ForWrite(r.Context(), r.Kind, r.Resource.Version, obj)
 }
 
 // PlaceObject puts an object without a namespace into the request's; any other must be in it. One without a namespace of the request has

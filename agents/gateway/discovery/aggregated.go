@@ -75,8 +75,12 @@ func (d *Documents) aggregated(in func(group string) bool) *apidiscoveryv2.APIGr
 		one := apidiscoveryv2.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: g.name}}
 		for _, v := range g.versions {
 			gv := kschema.GroupVersion{Group: g.name, Version: v}
+			freshness := apidiscoveryv2.DiscoveryFreshnessCurrent
+			if e := d.extensions[gv]; e != nil && e.Stale {
+				freshness = apidiscoveryv2.DiscoveryFreshnessStale
+			}
 			one.Versions = append(one.Versions, apidiscoveryv2.APIVersionDiscovery{
-				Version: v, Resources: discoveryRows(d.lists[gv].APIResources), Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
+				Version: v, Resources: discoveryRows(d.lists[gv].APIResources), Freshness: freshness,
 			})
 		}
 		list.Items = append(list.Items, one)

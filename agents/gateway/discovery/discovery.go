@@ -23,15 +23,17 @@ type Documents struct {
 	resources []*request.Resource
 	groups    []group // in the order of compareGroups
 	lists     map[kschema.GroupVersion]*metav1.APIResourceList
-	cache     *Cache
-	described func() []openapi.Resource
-	version   kversion.Info
+	// extensions are those of lists that extension servers serve.
+	extensions map[kschema.GroupVersion]*Extension
+	cache      *Cache
+	described  func() []openapi.Resource
+	version    kversion.Info
 	// advertised is where others reach this gateway: "10.0.0.1:6443".
 	advertised func() netip.AddrPort
 }
 
-// New describes resources. cache holds what was made for others.
-func New(resources []*request.Resource, cache *Cache, advertised func() netip.AddrPort, version kversion.Info) *Documents {
+// New describes resources and what extension servers serve. cache holds what was made for others.
+func New(resources []*request.Resource, cache *Cache, advertised func() netip.AddrPort, version kversion.Info, extensions []Extension) *Documents {
 	d := &Documents{resources: resources, cache: cache, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
 	d.described = sync.OnceValue(func() []openapi.Resource { return describeAll(resources) })
 	for _, res := range resources {
@@ -49,9 +51,10 @@ func New(resources []*request.Resource, cache *Cache, advertised func() netip.Ad
 		}
 		l.APIResources = append(l.APIResources, rowsOf(res)...)
 	}
-	slices.SortFunc(d.groups, compareGroups)
+	d.addExtensions(extensions)
+	slices.SortFunc(d.groups, d.compareGroups)
 	for _, g := range d.groups {
-		slices.SortFunc(g.versions, func(a, b string) int { return kversion.CompareKubeAwareVersionStrings(b, a) })
+		slices.SortFunc(g.versions, func(a, b string) int { return d.compareVersions(g.name, a, b) })
 	}
 	for _, l := range d.lists {
 		slices.SortFunc(l.APIResources, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })

@@ -14,13 +14,16 @@ var groupOrder = []string{
 	"flowcontrol.apiserver.k8s.io",
 }
 
-// compareGroups orders groups as groupOrder does; all others follow, by name.
-func compareGroups(a, b group) int {
+// compareGroups orders groups as groupOrder does; all others follow, by their priority and name.
+func (d *Documents) compareGroups(a, b group) int {
 	place := func(name string) int {
 		if i := slices.Index(groupOrder, name); i >= 0 {
 			return i
 		}
 		return len(groupOrder)
 	}
-	return cmp.Or(place(a.name)-place(b.name), strings.Compare(a.name, b.name))
+	if c := place(a.name) - place(b.name); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(d.groupPriority(b), d.groupPriority(a)), strings.Compare(a.name, b.name))
 }

@@ -27,7 +27,7 @@ func List(w http.ResponseWriter, r *request.Request, l registry.List) error {
 	if r.Shape.YAML || r.Shape.Pretty {
 		return sendBytes(w, r, http.StatusOK, body.bytes())
 	}
-	if l.Whole && v == r.Kind.Stored() && acceptsGzip(r.Request) && body.size() >= gzipFrom {
+	if l.Whole && registry.AreIn(l.Items, v) && acceptsGzip(r.Request) && body.size() >= gzipFrom {
 		w.Header().Set("Content-Type", request.JSONType)
 		return sendBlocks(w, body.head, l)
 	}

@@ -44,8 +44,30 @@ func (f *EventFramer) ContentType() string {
 
 // Shaped returns whether events are encoded anew instead of being the bytes that the cache holds.
 func (f *EventFramer) Shaped() bool {
-	return f.r.Shape.As != "" || f.r.Shape.Protobuf || f.r.Resource.Version != f.r.Kind.Stored()
+	return f.r.Shape.As != "" || f.r.Shape.Protobuf || f.r.Kind.AsWritten || f.r.Resource.Version != f.r.Kind.Stored()
 }
+
+// Convert makes the objects of events in the version that the client asked for, with one conversion for all.
+func (f *EventFramer) Convert(events []registry.Event) error {
+	if !f.converts() {
+		return nil
+	}
+	var items []*registry.Item
+	for i := range events {
+		if it := events[i].Item; it != nil {
+			items = append(items, it)
+		}
+	}
+	return registry.ConvertItems(f.r.Context(), items, f.r.Resource.Version)
+}
+
+// Converted tells that an event can be written without a conversion.
+func (f *EventFramer) Converted(ev *registry.Event) bool {
+	return ev.Item == nil || !f.converts() || ev.Item.Has(f.r.Resource.Version)
+}
+
+// converts tells that events show more than metadata, which is the same in every version.
+func (f *EventFramer) converts() bool { return f.r.Shape.As != partialKind }
 
 // Append appends one event: {"type":"ADDED","object":{...}} and a newline, or a frame in protobuf.
 func (f *EventFramer) Append(b []byte, ev *registry.Event) ([]byte, error) {

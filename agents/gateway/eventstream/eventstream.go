@@ -58,7 +58,12 @@ func (s *Stream) Run(ctx context.Context, watcher *registry.Watcher, f *encode.E
 		s.pause(ctx)
 		var err error
 		events, err = watcher.Next(ctx, events[:0])
+		unconverted := f.Convert(events)
 		for i := range events {
+			if unconverted != nil && !f.Converted(&events[i]) {
+				err = unconverted
+				break
+			}
 			cut, bad := s.add(f, &events[i])
 			if cut != nil {
 				return

@@ -15,6 +15,7 @@ import (
 	"gantry/agents/gateway/authorize/rbac"
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/pki"
+	"gantry/agents/internal/webhookclient"
 	"gantry/registry"
 	"gantry/registry/customkinds"
 	"gantry/registry/registrytest"
@@ -67,6 +68,7 @@ func NewOf(t testing.TB, kinds *schema.Kinds, change ...func(*gateway.Config)) *
 	log := slog.New(slog.DiscardHandler)
 	c.Registry = registry.New(registry.Config{
 		Store: c.Store, Kinds: kinds, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Agent: "gateway", Log: log,
+		Webhooks: &webhookclient.Client{},
 	})
 	c.Config = gateway.Config{
 		Registry: c.Registry, BindAddress: netip.MustParseAddr("127.0.0.1"), AdvertiseAddress: netip.MustParseAddr("127.0.0.1"),

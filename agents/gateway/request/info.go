@@ -35,6 +35,7 @@ type Info struct {
 	ByKey                        bool   // it came by /registry/
 	LegacyWatch                  bool   // it came by /api/v1/watch/...
 	HasNamespace                 bool   // the path has a namespace segment
+	upgrades                     bool   // the client asks for another protocol
 	empty                        bool   // a segment that names something is empty: it names nothing
 }
 
@@ -51,7 +52,7 @@ const keyPrefix = "/registry/"
 
 // ParseInfo reads a request's path, method and query. The path has been checked by CheckPath.
 func ParseInfo(req *http.Request, query url.Values, resources Resources) Info {
-	t := Info{Path: req.URL.Path, Verb: strings.ToLower(req.Method)}
+	t := Info{Path: req.URL.Path, Verb: strings.ToLower(req.Method), upgrades: req.Header.Get("Upgrade") != ""}
 	parts := strings.Split(strings.Trim(t.Path, "/"), "/")
 	switch {
 	case strings.HasPrefix(t.Path, "//"): // it names nothing
@@ -192,10 +193,14 @@ func (t *Info) Scope() string {
 	return t.Namespace
 }
 
-// LongRunning returns whether the request lasts as long as its client wants.
+// LongRunning returns whether the request lasts as long as its client wants. Of a resource that the gateway does not know, an extension server's,
+// that is by the names of its subresources and by the change of its connection's protocol.
 func (t *Info) LongRunning() bool {
-	return t.IsResource && (t.Verb == "watch" || t.Sub.IsStream())
+	return t.IsResource && (t.Verb == "watch" || t.Sub.IsStream() || t.Resource == nil && (t.upgrades || slices.Contains(streamNames, t.Subresource)))
 }
+
+// streamNames are the subresources that Kubernetes takes for long-running ones in every group.
+var streamNames = []string{"attach", "exec", "log", "portforward", "proxy"}
 
 // GR is the group and resource, as errors name it.
 func (t *Info) GR() kschema.GroupResource {

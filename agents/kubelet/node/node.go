@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -48,6 +49,8 @@ type Config struct {
 	IP      netip.Addr
 	// Labels are set on the node besides kubernetes.io/{hostname,os,arch}.
 	Labels map[string]string
+	// Annotations are set on the node.
+	Annotations map[string]string
 	// Taints are set when the node is registered.
 	Taints []corev1.Taint
 	// Port is where the kubelet serves.
@@ -213,15 +216,10 @@ func (n *Node) put(ctx context.Context, status corev1.NodeStatus) error {
 	if err != nil {
 		return fmt.Errorf("registering node %s: %w", name, err)
 	}
-	if have := it.Object().(*corev1.Node); !hasLabels(have, n.labels()) {
+	if have := it.Object().(*corev1.Node); !hasAll(have.Labels, n.labels()) || !hasAll(have.Annotations, n.cfg.Annotations) {
 		if _, err := api.Modify(ctx, core.Node, "", name, func(current schema.Object) (schema.Object, error) {
 			c := current.(*corev1.Node)
-			if c.Labels == nil {
-				c.Labels = map[string]string{}
-			}
-			for k, v := range n.labels() {
-				c.Labels[k] = v
-			}
+			c.Labels, c.Annotations = withAll(c.Labels, n.labels()), withAll(c.Annotations, n.cfg.Annotations)
 			return c, nil
 		}, registry.WriteOptions{}); err != nil {
 			return fmt.Errorf("labelling node %s: %w", name, err)
@@ -263,7 +261,7 @@ func (n *Node) event(reason, format string, args ...any) {
 // object is the node's object when it is new.
 func (n *Node) object() *corev1.Node {
 	return &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: n.cfg.Name, Labels: n.labels()},
+		ObjectMeta: metav1.ObjectMeta{Name: n.cfg.Name, Labels: n.labels(), Annotations: n.cfg.Annotations},
 		Spec:       corev1.NodeSpec{Taints: n.cfg.Taints},
 	}
 }
@@ -278,11 +276,20 @@ func (n *Node) labels() map[string]string {
 	return l
 }
 
-func hasLabels(obj *corev1.Node, want map[string]string) bool {
+func hasAll(have, want map[string]string) bool {
 	for k, v := range want {
-		if obj.Labels[k] != v {
+		if have[k] != v {
 			return false
 		}
 	}
 	return true
+}
+
+// withAll is have, which may be changed, with the entries of want.
+func withAll(have, want map[string]string) map[string]string {
+	if have == nil {
+		have = map[string]string{}
+	}
+	maps.Copy(have, want)
+	return have
 }

@@ -8,8 +8,10 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+	"k8s.io/klog/v2"
 	"k8s.io/streaming/pkg/httpstream/wsstream"
 	utilexec "k8s.io/utils/exec"
 )
@@ -32,7 +34,8 @@ func (s *server) serveV5(w http.ResponseWriter, r *http.Request, o *remotecomman
 		remotecommand.StreamProtocolV5Name: {Binary: true, Channels: channels},
 	})
 	conn.SetIdleTimeout(idleTimeout)
-	_, streams, err := conn.Open(w, r)
+	// The library logs the end of every connection as an error.
+	_, streams, err := conn.Open(w, r.WithContext(klog.NewContext(r.Context(), logr.Discard())))
 	if err != nil {
 		s.cfg.Log.Debug("websocket not opened", "path", r.URL.Path, "err", err)
 		return

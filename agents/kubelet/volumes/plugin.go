@@ -32,6 +32,7 @@ type Plugin struct {
 func plugins() []Plugin {
 	return []Plugin{
 		emptyDirPlugin(), hostPathPlugin(), configMapPlugin(), secretPlugin(), downwardAPIPlugin(), projectedPlugin(),
+		claimPlugin(),
 	}
 }
 

@@ -5,7 +5,8 @@
 // A volume source is a Plugin: one file, one row in plugins (plugin.go). A pod's directory is
 // <Dir>/<pod uid>/volumes/<plug-in's name, ~ for />/<volume name>, as kubelets lay it out. Mount is idempotent and returns where each volume is.
 // Contents made from objects (configMap, secret, downwardAPI, projected) are replaced as a whole by one rename, so that a
-// reader gets the old or the new state (atomic.go); Refresh brings them up to date. A subPath is opened once, beneath its volume, and
+// reader gets the old or the new state (atomic.go); Refresh brings them up to date. What a claim is bound to is used where it is; the
+// pod's directory has a record of it (claimrecord.go). A subPath is opened once, beneath its volume, and
 // mounted at <Dir>/<pod uid>/volume-subpaths (subpath.go). No link that a pod may have made out of its volume is followed.
 //
 // Unmount comes before Remove: it unmounts the subPaths, each volume by its plug-in, then whatever else is mounted below the pod's directory.
@@ -33,7 +34,7 @@ import (
 type Config struct {
 	// Dir holds a directory per pod, named by its uid.
 	Dir string
-	// API reads config maps and secrets.
+	// API reads config maps, secrets, claims and their volumes.
 	API registry.API
 	// Token asks for a token of a service account.
 	Token func(ctx context.Context, namespace, serviceAccount string, req *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error)
@@ -41,6 +42,12 @@ type Config struct {
 	Field func(pod *corev1.Pod, path string) (string, error)
 	// Resource is the value of a container's resourceFieldRef.
 	Resource func(pod *corev1.Pod, c *corev1.Container, ref *corev1.ResourceFieldSelector) (string, error)
+	// Node is the node's object as last known; nil before it is.
+	Node func() *corev1.Node
+	// MakeLocal makes the directory of a local volume of Gantry's that is new. One that was made before and is lost is an error.
+	MakeLocal func(pv *corev1.PersistentVolume) error
+	// Warn records a warning event of a pod; may be nil.
+	Warn func(pod *corev1.Pod, reason, message string)
 	// Plugins are volume sources besides those of this package.
 	Plugins []Plugin
 	// Now is the clock; default time.Now.
@@ -54,6 +61,8 @@ type Volumes struct {
 
 	mu   sync.Mutex // guards pods, and parts of a podState
 	pods map[string]*podState
+
+	claiming sync.Mutex // held while it is decided whether a pod may have a persistent volume
 }
 
 // Mounted is a volume on disk.
@@ -91,6 +100,10 @@ func (v *Volumes) Mount(ctx context.Context, pod *corev1.Pod) (map[string]Mounte
 		var m Mounted
 		if err == nil {
 			m, err = plugin.Mount(ctx, Request{pod, vol, plugin, v, p})
+		}
+		var worded *mountError
+		if errors.As(err, &worded) {
+			return nil, worded
 		}
 		if err != nil {
 			return nil, fmt.Errorf("MountVolume.SetUp failed for volume %q : %w", vol.Name, err)

@@ -38,7 +38,9 @@ func (o *objects) Get(ctx context.Context, k *schema.Kind, _, name, _ string) (*
 	if !ok {
 		return nil, &registry.Error{Kind: registry.NotFound, Resource: k.Plural, Name: name}
 	}
-	obj.SetNamespace("default")
+	if k.Namespaced {
+		obj.SetNamespace("default")
+	}
 	obj.SetName(name)
 	obj.SetResourceVersion("1")
 	k.SetTypeMeta(obj)
@@ -58,13 +60,23 @@ type bench struct {
 	pod     *corev1.Pod
 	now     time.Time
 	tokens  int
+	node    *corev1.Node
+	made    []string // local volumes whose directories were asked for
+	warned  []string // reasons and messages
 }
 
 func newBench(t *testing.T, volumes ...corev1.Volume) *bench {
 	b := &bench{t: t, objects: map[string]schema.Object{}, now: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
 	b.api = &objects{of: b.objects}
+	b.node = &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Labels: map[string]string{corev1.LabelHostname: "n1"}}}
 	b.Volumes = New(Config{
 		Dir: t.TempDir(), API: b.api, Now: func() time.Time { return b.now },
+		Node: func() *corev1.Node { return b.node },
+		MakeLocal: func(pv *corev1.PersistentVolume) error {
+			b.made = append(b.made, pv.Name)
+			return os.MkdirAll(pv.Spec.Local.Path, 0o777)
+		},
+		Warn:  func(_ *corev1.Pod, reason, message string) { b.warned = append(b.warned, reason+": "+message) },
 		Field: func(pod *corev1.Pod, path string) (string, error) { return path + " of " + pod.Name, nil },
 		Token: func(_ context.Context, ns, sa string, req *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error) {
 			b.tokens++

@@ -17,7 +17,7 @@ var (
 	namespaceChanged = framework.ClusterEvent{Kind: core.Namespace, Actions: framework.AnyAction}
 )
 
-// volumeEvents are those of VolumeBinding.
+// volumeEvents are those of VolumeBinding and VolumeZone.
 var volumeEvents = []framework.ClusterEvent{
 	nodeUpdated,
 	{Kind: core.PersistentVolumeClaim, Actions: framework.Add | framework.Update},
@@ -52,9 +52,25 @@ var All = []framework.Plugin{
 		Name: "ImageLocality", Doc: "scores nodes that have the pod's images",
 		Score: scoreImageLocality, Weight: 1,
 	}, {
+		Name: "VolumeRestrictions", Doc: "filters all nodes while another pod uses a claim of the pod that only one pod may use",
+		ClusterWide: true, NewData: handleData, Sign: signVolumes,
+		Events:    []framework.ClusterEvent{podLeft, {Kind: core.PersistentVolumeClaim, Actions: framework.Add | framework.Update}},
+		PreFilter: preFilterRestrictions, Filter: filterRestrictions,
+	}, {
+		Name: "NodeVolumeLimits", Doc: "filters nodes that take no more volumes of a CSI driver, by their CSINode",
+		ClusterWide: true, NewData: handleData, Sign: signVolumes,
+		Events: append([]framework.ClusterEvent{
+			podLeft, {Kind: storage.CSINode, Actions: framework.Add | framework.Update}, {Kind: storage.VolumeAttachment, Actions: framework.Delete},
+		}, volumeEvents...),
+		PreFilter: preFilterVolumeLimits, Filter: filterVolumeLimits,
+	}, {
 		Name: "VolumeBinding", Doc: "filters nodes that do not reach the volumes of the pod's claims, chooses volumes for claims without, and waits for their binding",
 		ClusterWide: true, Events: volumeEvents, NewData: newVolumeBinder, Sign: signVolumes,
 		PreFilter: preFilterVolumes, Filter: filterVolumes, Reserve: reserveVolumes, Unreserve: unreserveVolumes, PreBind: preBindVolumes,
+	}, {
+		Name: "VolumeZone", Doc: "filters nodes that are not in the zones and regions of the volumes of the pod's claims",
+		ClusterWide: true, Events: volumeEvents, NewData: handleData, Sign: signVolumes,
+		PreFilter: preFilterZones, Filter: filterZones,
 	}, {
 		Name: "PodTopologySpread", Doc: "filters and scores by topology spread constraints", ClusterWide: true, Events: []framework.ClusterEvent{nodeChanged, podChanged},
 		PreFilter: preFilterSpread, Filter: filterSpread, Score: scoreSpread, SkipScore: skipSpreadScore, Normalize: normalizeSpread, Weight: 2,

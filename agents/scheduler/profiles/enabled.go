@@ -23,7 +23,7 @@ var required = map[string]string{"preEnqueue": "SchedulingGates", "queueSort": "
 
 // absent are plug-ins of upstream that Gantry lacks. They may be disabled.
 var absent = []string{
-	"DynamicResources", "GangScheduling", "NodeDeclaredFeatures", "NodeVolumeLimits", "VolumeBinding", "VolumeRestrictions", "VolumeZone", "TopologyPlacementGenerator", "PodGroupPodsCount",
+	"DynamicResources", "GangScheduling", "NodeDeclaredFeatures", "TopologyPlacementGenerator", "PodGroupPodsCount",
 }
 
 // pointsOf returns the extension points of a plug-in that has this name; nil: none has.

@@ -2,6 +2,7 @@ package match
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"reflect"
@@ -12,12 +13,14 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/user"
 	kjson "sigs.k8s.io/json"
 
 	"gantry/registry/admit"
 	"gantry/schema"
+	"gantry/schema/patch"
 )
 
 // Objects are the objects of a request in one version of its kind.
@@ -84,24 +87,52 @@ func inVersion(ctx context.Context, q *admit.Request, v *schema.Version, obj sch
 		}
 		return obj, nil
 	}
-	out, err := schema.FromStored(ctx, v, []schema.Object{obj})
+	out, err := schema.FromStored(ctx, q.Kind, v, []schema.Object{obj})
 	if err != nil {
 		return nil, fmt.Errorf("converting to %s: %w", v.APIVersion(), err)
 	}
 	return out[0], nil
 }
 
-// Decode reads JSON of an object as Object is one, and sets its defaults.
-func (o Objects) Decode(data []byte) (schema.Object, error) {
-	if o.Kind != o.Version.GVK() {
-		obj := reflect.New(reflect.TypeOf(o.Object).Elem()).Interface().(schema.Object)
-		return obj, kjson.UnmarshalCaseSensitivePreserveInts(data, obj)
+// Encode is the JSON of an object of a request, or of its options; nil of nil.
+func Encode(obj runtime.Object) ([]byte, error) {
+	if obj == nil {
+		return nil, nil
 	}
-	obj, _, err := schema.Decode(o.Version, data)
+	if o, ok := obj.(schema.Object); ok && obj.GetObjectKind().GroupVersionKind() != (kschema.GroupVersionKind{}) {
+		return schema.Encode(o)
+	}
+	return json.Marshal(obj)
+}
+
+// Patch is Object after a JSON patch, as Decode returns it.
+func (o Objects) Patch(operations []byte) (obj schema.Object, warnings []string, err error) {
+	before, err := Encode(o.Object)
+	if err != nil {
+		return nil, nil, err
+	}
+	after, err := patch.Apply(o.Version, string(types.JSONPatchType), before, operations)
+	if err != nil {
+		return nil, nil, err
+	}
+	return o.Decode(after)
+}
+
+// Decode reads JSON of an object as Object is one, and sets its defaults. The warnings name fields that are unknown or there twice.
+func (o Objects) Decode(data []byte) (obj schema.Object, warnings []string, err error) {
+	if o.Kind != o.Version.GVK() {
+		obj = reflect.New(reflect.TypeOf(o.Object).Elem()).Interface().(schema.Object)
+		strict, err := kjson.UnmarshalStrict(data, obj)
+		for _, e := range strict {
+			warnings = append(warnings, e.Error())
+		}
+		return obj, warnings, err
+	}
+	obj, warnings, err = schema.Decode(o.Version, data)
 	if err == nil && o.Version.Default != nil {
 		o.Version.Default(obj)
 	}
-	return obj, err
+	return obj, warnings, err
 }
 
 // Replace makes the request's object what obj is, an object in the version of o or a body of the same type.

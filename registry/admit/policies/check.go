@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	celtypes "github.com/google/cel-go/common/types"
+	reviewv1 "k8s.io/api/admission/v1"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +19,7 @@ import (
 
 	"gantry/registry/admit"
 	"gantry/registry/admit/match"
+	"gantry/schema"
 	"gantry/schema/core"
 )
 
@@ -36,15 +38,7 @@ func (c *checker) check(ctx context.Context, read admit.Reader, q *admit.Request
 	}
 	var attributes *admission.VersionedAttributes
 	for _, b := range bound {
-		matched, err := match.Resources(ctx, read, q, b.Spec.MatchResources)
-		if err != nil {
-			v.misconfigured(p, b, err)
-			continue
-		}
-		if matched == nil {
-			continue
-		}
-		params, err := paramsOf(ctx, read, q, p.Spec.ParamKind, b.Spec.ParamRef)
+		params, err := paramsFor(ctx, read, q, p.Spec.ParamKind, b.Spec.MatchResources, b.Spec.ParamRef)
 		if err != nil {
 			v.misconfigured(p, b, err)
 			continue
@@ -62,7 +56,7 @@ func (c *checker) check(ctx context.Context, read admit.Reader, q *admit.Request
 			return err
 		}
 		for _, param := range params {
-			c.evaluate(ctx, p, b, evaluation{attributes, metav1.GroupVersionResource(version.GV().WithResource(q.Kind.Plural)), param, namespace}, v)
+			c.evaluate(ctx, p, b, evaluation{attributes, resourceOf(q, version), param, namespace}, v)
 		}
 	}
 	v.publish(p)
@@ -82,12 +76,20 @@ func namespaceOf(ctx context.Context, read admit.Reader, q *admit.Request) (*cor
 	return cel.CreateNamespaceObject(ns), nil
 }
 
+func resourceOf(q *admit.Request, v *schema.Version) metav1.GroupVersionResource {
+	return metav1.GroupVersionResource(v.GV().WithResource(q.Kind.Plural))
+}
+
 // evaluation is what expressions are evaluated on.
 type evaluation struct {
 	attributes *admission.VersionedAttributes
 	resource   metav1.GroupVersionResource
 	param      runtime.Object
 	namespace  *corev1.Namespace
+}
+
+func (e *evaluation) request() *reviewv1.AdmissionRequest {
+	return cel.CreateAdmissionRequest(e.attributes.Attributes, e.resource, metav1.GroupVersionKind(e.attributes.VersionedKind))
 }
 
 // evaluate evaluates a policy's expressions with one parameter of a binding.
@@ -98,7 +100,7 @@ func (c *checker) evaluate(ctx context.Context, p *policy, b *admissionv1.Valida
 	} else if !ok {
 		return
 	}
-	request := cel.CreateAdmissionRequest(e.attributes.Attributes, e.resource, metav1.GroupVersionKind(e.attributes.VersionedKind))
+	request := e.request()
 	bindings := cel.OptionalVariableBindings{VersionedParams: e.param, Authorizer: v.authz}
 	results, left, err := p.validations.ForInput(ctx, e.attributes, request, bindings, e.namespace, apicel.RuntimeCELCostBudget)
 	if err != nil {

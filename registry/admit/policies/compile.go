@@ -21,31 +21,48 @@ type policy struct {
 	err                                error // it cannot be used
 }
 
-// checker compiles policies once for each state of them.
-type checker struct {
-	mu       sync.Mutex
-	policies map[types.UID]*policy
+// compiled keeps what was compiled of policies of a type, once for each state of one. The zero value is ready.
+type compiled[S schema.Object, P any] struct {
+	mu   sync.Mutex // guards made
+	made map[types.UID]state[P]
 }
 
-// compiled are policies in the order in which they are checked.
-func (c *checker) compiled(objects []schema.Object) (all []*policy) {
+type state[P any] struct {
+	resourceVersion string
+	policy          P
+}
+
+// of are policies in the order of objects.
+func (c *compiled[S, P]) of(objects []schema.Object, compile func(S) P) (all []P) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	kept := make(map[types.UID]*policy, len(objects))
+	kept := make(map[types.UID]state[P], len(objects))
 	for _, obj := range objects {
-		spec, ok := obj.(*admissionv1.ValidatingAdmissionPolicy)
+		spec, ok := obj.(S)
 		if !ok {
 			continue
 		}
-		p := c.policies[spec.UID]
-		if p == nil || p.ResourceVersion != spec.ResourceVersion {
-			p = compile(spec)
+		p, ok := c.made[spec.GetUID()]
+		if !ok || p.resourceVersion != spec.GetResourceVersion() {
+			p = state[P]{spec.GetResourceVersion(), compile(spec)}
 		}
-		kept[spec.UID] = p
-		all = append(all, p)
+		kept[spec.GetUID()] = p
+		all = append(all, p.policy)
 	}
-	c.policies = kept
+	c.made = kept
 	return all
+}
+
+// newCompiler is a compiler of expressions that know the variables of a policy.
+func newCompiler(variables []admissionv1.Variable, declared cel.OptionalVariableDeclarations) (*cel.CompositedCompiler, error) {
+	compiler, err := cel.NewCompositedCompiler(match.Environment())
+	if err != nil {
+		return nil, err
+	}
+	for i := range variables {
+		compiler.CompileAndStoreVariable(variableName{&variables[i]}, declared, environment.StoredExpressions)
+	}
+	return compiler, nil
 }
 
 // An expression of each field, as the compiler takes it.
@@ -70,17 +87,14 @@ func (v variableName) GetName() string            { return v.Name }
 
 func compile(spec *admissionv1.ValidatingAdmissionPolicy) *policy {
 	p := &policy{ValidatingAdmissionPolicy: spec}
-	compiler, err := cel.NewCompositedCompiler(match.Environment())
+	declared := cel.OptionalVariableDeclarations{HasParams: spec.Spec.ParamKind != nil, HasAuthorizer: true}
+	compiler, err := newCompiler(spec.Spec.Variables, declared)
 	if err != nil {
 		p.err = err
 		return p
 	}
-	declared := cel.OptionalVariableDeclarations{HasParams: spec.Spec.ParamKind != nil, HasAuthorizer: true}
 	of := func(list []cel.ExpressionAccessor, o cel.OptionalVariableDeclarations) cel.ConditionEvaluator {
 		return compiler.CompileCondition(list, o, environment.StoredExpressions)
-	}
-	for i := range spec.Spec.Variables {
-		compiler.CompileAndStoreVariable(variableName{&spec.Spec.Variables[i]}, declared, environment.StoredExpressions)
 	}
 	if conditions := spec.Spec.MatchConditions; len(conditions) > 0 {
 		p.conditions = match.ConditionsOf(of(match.Accessors(conditions), declared), spec.Spec.FailurePolicy, "policy", "validate", spec.Name)

@@ -11,8 +11,18 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"gantry/registry/admit"
+	"gantry/registry/admit/match"
 	"gantry/schema"
 )
+
+// paramsFor are the parameters that a binding gives to a policy for a request; none where the binding is not about it.
+func paramsFor(ctx context.Context, read admit.Reader, q *admit.Request, kind *admissionv1.ParamKind, about *admissionv1.MatchResources, ref *admissionv1.ParamRef) ([]runtime.Object, error) {
+	v, err := match.Resources(ctx, read, q, about)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	return paramsOf(ctx, read, q, kind, ref)
+}
 
 // paramsOf are the parameters that a binding gives to a policy. Without parameters it is one, which is nil.
 func paramsOf(ctx context.Context, read admit.Reader, q *admit.Request, kind *admissionv1.ParamKind, ref *admissionv1.ParamRef) ([]runtime.Object, error) {

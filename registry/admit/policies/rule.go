@@ -25,6 +25,11 @@ func Validating() admit.Rule {
 	}
 }
 
+// checker is the rule of validating policies.
+type checker struct {
+	policies compiled[*admissionv1.ValidatingAdmissionPolicy, *policy]
+}
+
 // wants leaves out the objects that say which webhooks and policies there are, and reviews, which store nothing.
 func wants(_ admit.Operation, k *schema.Kind, _ string) bool {
 	switch k.Group {
@@ -45,7 +50,7 @@ func (c *checker) validate(ctx context.Context, read admit.Reader, q *admit.Requ
 		return err
 	}
 	v := &verdict{request: q, authz: cached.NewCachingAuthorizer(q.Authorizer)}
-	for _, p := range c.compiled(objects) {
+	for _, p := range c.policies.of(objects, compile) {
 		var bound []*admissionv1.ValidatingAdmissionPolicyBinding
 		for _, obj := range bindings {
 			if b, ok := obj.(*admissionv1.ValidatingAdmissionPolicyBinding); ok && b.Spec.PolicyName == p.Name {

@@ -121,12 +121,8 @@ var codes = map[metav1.StatusReason]int32{
 	metav1.StatusReasonRequestEntityTooLarge: 413, metav1.StatusReasonInvalid: 422,
 }
 
-// err is the answer to the request: the first denial, nil where there is none.
-func (v *verdict) err() error {
-	if len(v.denials) == 0 {
-		return nil
-	}
-	first, q := v.denials[0], v.request
+// forbidden refuses a request, for which a text is the reason.
+func forbidden(q *admit.Request, text string) metav1.Status {
 	name := q.Name
 	if name == "" && q.Object != nil {
 		name = q.Object.GetGenerateName()
@@ -134,7 +130,16 @@ func (v *verdict) err() error {
 	if name == "" {
 		name = "Unknown"
 	}
-	s := apierrors.NewForbidden(q.Version.GV().WithResource(q.Kind.Plural).GroupResource(), name, errors.New(first.text)).ErrStatus
+	return apierrors.NewForbidden(q.Version.GV().WithResource(q.Kind.Plural).GroupResource(), name, errors.New(text)).ErrStatus
+}
+
+// err is the answer to the request: the first denial, nil where there is none.
+func (v *verdict) err() error {
+	if len(v.denials) == 0 {
+		return nil
+	}
+	first, q := v.denials[0], v.request
+	s := forbidden(q, first.text)
 	if s.Reason = first.reason; s.Reason == "" {
 		s.Reason = metav1.StatusReasonInvalid
 	}

@@ -12,7 +12,6 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
@@ -154,14 +153,7 @@ func reviewOf(q *admit.Request, o *match.Objects) (*reviewv1.AdmissionReview, er
 }
 
 func rawOf(obj runtime.Object) (runtime.RawExtension, error) {
-	if obj == nil {
-		return runtime.RawExtension{}, nil
-	}
-	if o, ok := obj.(schema.Object); ok && obj.GetObjectKind().GroupVersionKind() != (kschema.GroupVersionKind{}) {
-		data, err := schema.Encode(o)
-		return runtime.RawExtension{Raw: data}, err
-	}
-	data, err := json.Marshal(obj)
+	data, err := match.Encode(obj)
 	return runtime.RawExtension{Raw: data}, err
 }
 
