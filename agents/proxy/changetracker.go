@@ -73,13 +73,13 @@ func (tracker *changeTracker) self(node string) *corev1.Node {
 	return tracker.nodes[node]
 }
 
-// update compiles into all what has changed since the last call, and returns whether anything had.
-func (tracker *changeTracker) update(all map[string]*compiledObject, cfg Config) bool {
+// update compiles into all what has changed since the last call, and returns the names of what may have.
+func (tracker *changeTracker) update(all map[string]*compiledObject, cfg Config) map[string]bool {
 	tracker.mu.Lock()
 	defer tracker.mu.Unlock()
 	if !tracker.allDirty && len(tracker.dirty) == 0 {
 		tracker.since = time.Time{}
-		return false
+		return nil
 	}
 	dirty := tracker.dirty
 	if tracker.allDirty {
@@ -99,7 +99,7 @@ func (tracker *changeTracker) update(all map[string]*compiledObject, cfg Config)
 		}
 	}
 	tracker.dirty, tracker.allDirty, tracker.since = map[string]bool{}, false, time.Time{}
-	return true
+	return dirty
 }
 
 // compile compiles a service or pod; nil when it does not exist any more. mu is held.

@@ -60,17 +60,25 @@ func newClaims() *claims {
 	}
 }
 
-// update makes all the objects that there are, and returns the keys that may have another frontend. Pure; what it leads to does not
-// depend on the order of changes.
-func (c *claims) update(all map[string]*compiledObject) (changed map[key]bool) {
+// update makes all the objects that there are, and returns the keys that may have another frontend. Only the objects of names may have
+// changed; nil: any. Pure; what it leads to does not depend on the order of changes.
+func (c *claims) update(all map[string]*compiledObject, names map[string]bool) (changed map[key]bool) {
+	if names == nil {
+		names = map[string]bool{}
+		for _, objects := range []map[string]*compiledObject{c.objects, all} {
+			for name := range objects {
+				names[name] = true
+			}
+		}
+	}
 	changed = map[key]bool{}
-	for name, was := range c.objects {
-		if all[name] != was {
+	for name := range names {
+		if was := c.objects[name]; was != nil && all[name] != was {
 			c.remove(name, was, changed)
 		}
 	}
-	for name, is := range all {
-		if c.objects[name] != is {
+	for name := range names {
+		if is := all[name]; is != nil && c.objects[name] != is {
 			c.add(name, is, changed)
 		}
 	}

@@ -15,8 +15,10 @@ func TestClaimsFollowChanges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c, all := newClaims(), map[string]*compiledObject{}
 		for range rapid.IntRange(1, 12).Draw(t, "changes") {
+			names := map[string]bool{}
 			for range rapid.IntRange(1, 3).Draw(t, "objects") {
 				name := fmt.Sprint("default/", rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "name"))
+				names[name] = true
 				if rapid.IntRange(0, 3).Draw(t, "gone") == 0 {
 					delete(all, name)
 					continue
@@ -24,9 +26,9 @@ func TestClaimsFollowChanges(t *testing.T) {
 				all[name] = drawObject(t, name)
 			}
 			before := maps.Clone(c.won)
-			changed := c.update(all)
+			changed := c.update(all, names)
 			fresh := newClaims()
-			fresh.update(all)
+			fresh.update(all, nil)
 			if !maps.Equal(fresh.won, c.won) {
 				t.Fatalf("won %v, want %v", c.won, fresh.won)
 			}

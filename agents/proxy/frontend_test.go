@@ -157,7 +157,7 @@ func TestResolveConflicts(t *testing.T) {
 				all[name(s)] = &compiledObject{obj: s, frontends: compileService(s, nil, testNode)}
 			}
 			c := newClaims()
-			c.update(all)
+			c.update(all, nil)
 			won, lost := c.won, c.conflicts()
 			var got, conflicts []string
 			for k, f := range won {

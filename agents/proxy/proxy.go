@@ -37,6 +37,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"time"
@@ -162,7 +163,8 @@ func (a *agent) sync(s *syncer) (took time.Duration, n int, err error) {
 	}
 	lastSync.SetToCurrentTime()
 	a.health.synced()
-	a.serviceHealth.setChecks(s.compiled)
+	a.serviceHealth.setChecks(s.compiled, s.changed)
+	s.changed = map[string]bool{}
 	return took, n, nil
 }
 
@@ -182,7 +184,9 @@ func (a *agent) next(ctx context.Context, s *syncer, wait time.Duration) bool {
 		s.needFullSync = true
 		a.tracker.markPodsDirty() // this host's addresses may have changed
 	}
-	a.tracker.update(s.compiled, a.cfg)
+	if names := a.tracker.update(s.compiled, a.cfg); s.changed != nil { // nil: no sync has succeeded yet
+		maps.Copy(s.changed, names)
+	}
 	return ctx.Err() == nil
 }
 

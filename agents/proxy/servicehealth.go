@@ -57,20 +57,28 @@ type serviceHealth struct {
 }
 
 func newServiceHealth(healthy func() bool, log *slog.Logger) *serviceHealth {
-	return &serviceHealth{healthy: healthy, log: log, changed: make(chan struct{}, 1)}
+	return &serviceHealth{healthy: healthy, log: log, changed: make(chan struct{}, 1), checks: map[string]healthCheck{}}
 }
 
-// setChecks sets what is answered, and on which ports run listens.
-func (s *serviceHealth) setChecks(all map[string]*compiledObject) {
-	checks := map[string]healthCheck{}
-	for name, c := range all {
-		if c.health != nil {
-			checks[name] = *c.health
+// setChecks sets what is answered, and on which ports run listens. Only the objects of names may have changed; nil: any.
+func (s *serviceHealth) setChecks(all map[string]*compiledObject, names map[string]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if names == nil {
+		clear(s.checks)
+		for name, c := range all {
+			if c.health != nil {
+				s.checks[name] = *c.health
+			}
 		}
 	}
-	s.mu.Lock()
-	s.checks = checks
-	s.mu.Unlock()
+	for name := range names {
+		if c := all[name]; c != nil && c.health != nil {
+			s.checks[name] = *c.health
+		} else {
+			delete(s.checks, name)
+		}
+	}
 	signal(s.changed)
 }
 

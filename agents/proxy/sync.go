@@ -14,7 +14,9 @@ type syncer struct {
 	kernel   *kernelTable
 	log      *slog.Logger
 	compiled map[string]*compiledObject
-	claims   *claims
+	// changed names the objects of compiled that may have changed since the last sync that succeeded; nil: any may.
+	changed map[string]bool
+	claims  *claims
 	// frontends are those of the last sync that succeeded.
 	frontends map[key]*frontend
 	// refs counts the frontends that need a shared element.
@@ -31,7 +33,7 @@ func newSyncer(k *kernelTable, log *slog.Logger) *syncer {
 
 // sync makes the table that of compiled, and returns how many elements were changed.
 func (s *syncer) sync() (int, error) {
-	touched := s.claims.update(s.compiled)
+	touched := s.claims.update(s.compiled, s.changed)
 	s.logConflicts(s.claims.conflicts())
 	want := s.claims.won
 	if s.needFullSync {

@@ -6,10 +6,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"gantry/agents/admin/snapshot"
+	"gantry/agents/internal/loadbalancer"
 	"gantry/schema/core"
 	"gantry/schema/discovery"
 	"gantry/schema/pods"
@@ -35,7 +37,11 @@ func (x *explainer) service(depth int, e *snapshot.Entry) {
 		x.add(depth+1, true, s, "EndpointSlice %s", s.Object.GetName())
 	}
 	if svc.Spec.Type == corev1.ServiceTypeLoadBalancer && len(svc.Status.LoadBalancer.Ingress) == 0 {
-		x.add(depth+1, false, e, "it has no load balancer address yet: status.loadBalancer is empty")
+		reason := "status.loadBalancer is empty"
+		if c := meta.FindStatusCondition(svc.Status.Conditions, loadbalancer.AddressAssigned); c != nil && c.Message != "" {
+			reason = c.Message
+		}
+		x.add(depth+1, false, e, "it has no load balancer address yet: %s", reason)
 	}
 	if len(svc.Spec.Selector) == 0 {
 		if len(slices) == 0 {
