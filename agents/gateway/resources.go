@@ -3,6 +3,7 @@ package gateway
 import (
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
@@ -31,28 +32,62 @@ type resourceSet struct {
 	beside *aggregate.Services
 	all    []*request.Resource
 	byPath map[kschema.GroupVersionResource]*request.Resource
-	byKind map[*schema.Kind]*request.Resource // in the stored version
-	docs   *discovery.Documents
+	byKind map[*schema.Kind]kindResources
+	groups map[string]bool             // the names of the groups, without the core group
+	docs   func() *discovery.Documents // made when they are first asked for
+}
+
+// kindResources are the resources of a kind. They are kept while the kind is in the set: a definition among a thousand makes its own anew.
+type kindResources struct {
+	stored *request.Resource // in the stored version, which may not be served
+	served []*request.Resource
+}
+
+func (r *resources) ofKind(k *schema.Kind) kindResources {
+	of := kindResources{stored: r.rows(k, k.Stored())}
+	for _, v := range k.Served() {
+		if v == k.Stored() {
+			of.served = append(of.served, of.stored)
+		} else {
+			of.served = append(of.served, r.rows(k, v))
+		}
+	}
+	return of
 }
 
 // now are the resources of the kinds that there are now.
 func (r *resources) now() *resourceSet {
 	set, beside := r.kinds.Set(), r.extensions()
-	if s := r.current.Load(); s != nil && s.set == set && s.beside == beside {
-		return s
+	was := r.current.Load()
+	if was != nil && was.set == set && was.beside == beside {
+		return was
 	}
-	s := &resourceSet{set: set, beside: beside, byPath: map[kschema.GroupVersionResource]*request.Resource{}, byKind: map[*schema.Kind]*request.Resource{}}
+	s := &resourceSet{
+		set: set, beside: beside, groups: map[string]bool{},
+		byPath: make(map[kschema.GroupVersionResource]*request.Resource, len(set.All)), byKind: make(map[*schema.Kind]kindResources, len(set.All)),
+	}
 	for _, k := range set.All {
-		s.byKind[k] = r.rows(k, k.Stored())
-		for _, v := range k.Served() {
-			s.all = append(s.all, r.rows(k, v))
+		var of kindResources
+		if was != nil {
+			of = was.byKind[k]
 		}
+		if of.stored == nil {
+			of = r.ofKind(k)
+		}
+		s.byKind[k] = of
+		s.all = append(s.all, of.served...)
 	}
 	s.all = append(s.all, r.virtual...)
 	for _, res := range s.all {
+		if group := res.Version.Group; group != "" {
+			s.groups[group] = true
+		}
 		s.byPath[res.Version.GV().WithResource(res.Kind.Plural)] = res
 	}
-	s.docs = r.docs(s.all, beside.Extensions())
+	for _, service := range beside.All() {
+		s.groups[service.Spec.Group] = true
+	}
+	s.docs = sync.OnceValue(func() *discovery.Documents { return r.docs(s.all, beside.Extensions()) })
 	r.current.Store(s) // concurrent calls make the same
 	return s
 }
@@ -69,7 +104,7 @@ func (r *resources) Key(rel string) (res *request.Resource, namespace, name stri
 	if !ok {
 		return nil, "", "", false
 	}
-	return s.byKind[k], namespace, name, true
+	return s.byKind[k].stored, namespace, name, true
 }
 
 // rows are everything that can be asked of a stored kind in a version: its verbs, its parts, its scale, and the actions on it.

@@ -22,7 +22,7 @@ func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Hand
 	if !r.IsResource {
 		return g.page(r)
 	}
-	if r.Group != "" && g.resources.now().docs.Group(r.Group) == nil {
+	if r.Group != "" && !g.resources.now().groups[r.Group] {
 		return noPage, nil
 	}
 	h, err := resourceHandler(r)
@@ -136,7 +136,7 @@ func (g *gateway) page(r *request.Request) (request.Handler, error) {
 	// By Kubernetes' router, which has no HEAD. Its other pages do not look at the method.
 	routed := parts[0] == "api" || parts[0] == "apis" && len(parts) > 2 || path == "/version" || path == openIDConfiguration || path == openIDKeys
 	switch {
-	case h == nil && (parts[0] == "api" || parts[0] == "apis" && len(parts) > 1 && g.resources.now().docs.Group(parts[1]) != nil):
+	case h == nil && (parts[0] == "api" || parts[0] == "apis" && len(parts) > 1 && g.resources.now().groups[parts[1]]):
 		return nil, request.NotFound()
 	case h == nil, isHealth(path) && path != r.Path:
 		return noPage, nil
@@ -158,7 +158,7 @@ const (
 )
 
 func (g *gateway) findPage(path string) request.Handler {
-	docs := g.resources.now().docs
+	docs := g.resources.now().docs()
 	switch path {
 	case "":
 		return docs.Paths
