@@ -95,7 +95,7 @@ func (r *registration) reconcile(ctx context.Context, name string) (time.Duratio
 }
 
 // planRegistration brings an API service to what is wanted, which is nil for a version that is not served. Those without the label, and
-// those that an administrator has changed or made after the start, are left alone.
+// those that an administrator has changed or made after the start, or has given to a service (a metrics server's), are left alone.
 func planRegistration(want, is *registrationv1.APIService, synced bool, started time.Time) []controller.Action {
 	action := func(verb controller.Verb, s *registrationv1.APIService, reason string) []controller.Action {
 		return []controller.Action{{Do: verb, Kind: apiregistration.APIService, Object: s, Reason: reason}}
@@ -111,7 +111,7 @@ func planRegistration(want, is *registrationv1.APIService, synced bool, started 
 	switch is.Labels[automanaged] {
 	case always:
 	case onStart:
-		if synced || is.CreationTimestamp.After(started) {
+		if synced || is.CreationTimestamp.After(started) || want != nil && is.Spec.Service != nil {
 			return nil
 		}
 	default:

@@ -25,6 +25,8 @@ func TestPlanRegistration(t *testing.T) {
 	}
 	before, after := plantest.Now.Add(-time.Hour), plantest.Now.Add(time.Hour)
 	builtIn, custom := service(onStart, time.Time{}, 1), service(always, time.Time{}, 1)
+	given := service(onStart, before, 2)
+	given.Spec.Service = &registrationv1.ServiceReference{Namespace: "n", Name: "s"}
 	for _, tt := range []struct {
 		name     string
 		want, is *registrationv1.APIService
@@ -37,6 +39,7 @@ func TestPlanRegistration(t *testing.T) {
 		{name: "custom, deleted by an administrator", want: custom, synced: true, plan: "create"},
 		{name: "as it should be", want: builtIn, is: service(onStart, before, 1)},
 		{name: "of another version", want: builtIn, is: service(onStart, before, 2), plan: "update"},
+		{name: "given to a service", want: builtIn, is: given},
 		{name: "changed by an administrator", want: builtIn, is: service(onStart, before, 2), synced: true},
 		{name: "custom, changed by an administrator", want: custom, is: service(always, before, 2), synced: true, plan: "update"},
 		{name: "of an administrator", want: custom, is: service("", before, 2)},
