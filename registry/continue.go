@@ -133,7 +133,10 @@ func (c *cache) listOn(ctx context.Context, s selector.Selector, o ListOptions) 
 		return List{}, err
 	}
 	items, sorted, at := c.snapshot(&s)
-	l := pageOf(c.kind, items, s, start, o.Limit, at)
+	l, err := c.pageOf(ctx, items, s, start, o.Limit, at)
+	if err != nil {
+		return List{}, err
+	}
 	if l.Continue != "" {
 		c.keepPage(at, sorted)
 	}
@@ -170,11 +173,11 @@ func (c *cache) listMemory(ctx context.Context, s selector.Selector, start strin
 		}
 	}
 	lo, hi := namespaceSpan(s.Namespace)
-	l = pageOf(c.kind, span(sorted, lo, hi), s, start, limit, rev)
-	if l.Continue != "" {
+	l, err = c.pageOf(ctx, span(sorted, lo, hi), s, start, limit, rev)
+	if err == nil && l.Continue != "" {
 		c.keepPage(rev, sorted)
 	}
-	return l, true, nil
+	return l, true, err
 }
 
 const tooOldToken = "The provided continue parameter is too old to display a consistent list result. " +
@@ -210,8 +213,11 @@ func (c *cache) listStore(ctx context.Context, s selector.Selector, start string
 		if err != nil {
 			return List{}, err
 		}
+		if err := convertFor(ctx, &s, items); err != nil {
+			return List{}, err
+		}
 		for i, it := range items {
-			if it == nil || !s.Matches(selectable{it}) {
+			if it == nil || !selects(&s, it) {
 				continue
 			}
 			l.Items = append(l.Items, it)

@@ -42,6 +42,7 @@
 // types in the object's transaction, what objects have in this cluster, and special deletions.
 //
 //	/gantry/bynode/<node>/pods/<ns>/<name>   the pod's value, for its node to watch; RepairByNode
+//	/gantry/vanished-pods                    which pods were deleted past the API and are held; see bynode.Hold
 //	/gantry/bynode/<node>/persistentvolumes/<name>   a local volume's value, for its node to watch
 //	/registry/ipaddresses/<ip>               an IPAddress that claims a Service's cluster IP; RepairClaims
 //	/gantry/nodeports/<port>                 a Service's claim on a node port; RepairClaims

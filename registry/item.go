@@ -24,7 +24,7 @@ import (
 type item struct {
 	relKey   string // the key below the kind's prefix, "default/web": the order of lists
 	uid      string
-	texts    []string                                    // the labels in pairs, the values of the kind's Fields, the owners' uids
+	texts    []string                                    // the labels in pairs, the values of its version's Fields, the owners' uids
 	nLabels  uint32                                      // of texts
 	nOwners  uint32                                      // of texts
 	deleting bool                                        // it has a deletionTimestamp
@@ -41,7 +41,7 @@ var serials atomic.Uint64
 // labels are the object's labels.
 func (i *Item) labels() pairs { return pairs(i.texts[:i.nLabels]) }
 
-// fields are the values of the kind's Fields.
+// fields are the values of the Fields of the item's version.
 func (i *Item) fields() []string { return i.texts[i.nLabels : len(i.texts)-int(i.nOwners)] }
 
 // owners are the uids of the object's owners.
@@ -123,14 +123,15 @@ func (i *Item) Deleting() bool { return i.deleting }
 
 // Field is the value of a field that selectors of this kind may name, "spec.nodeName" of a pod, say; "" where it has none.
 func (i *Item) Field(path string) string {
-	value, _ := i.field(path)
+	value, _ := fieldOf(i.Version(), i.fields(), path)
 	return value
 }
 
-func (i *Item) field(path string) (value string, ok bool) {
-	for n := range i.Kind.Fields {
-		if i.Kind.Fields[n].Path == path {
-			return i.fields()[n], true
+// fieldOf is the value of a field among those of the Fields of a version.
+func fieldOf(v *schema.Version, values []string, path string) (value string, ok bool) {
+	for n := range v.Fields {
+		if v.Fields[n].Path == path {
+			return values[n], true
 		}
 	}
 	return "", false
@@ -162,15 +163,16 @@ func itemOf(k *schema.Kind, obj schema.Object, data []byte, revision int64, keep
 		it.version = k.VersionOf(obj)
 	}
 	it.deleting = obj.GetDeletionTimestamp() != nil
+	fields := it.Version().Fields
 	labels, owners := obj.GetLabels(), obj.GetOwnerReferences()
-	texts := make([]string, 0, 2+2*len(labels)+len(k.Fields)+len(owners))
+	texts := make([]string, 0, 2+2*len(labels)+len(fields)+len(owners))
 	relKey := obj.GetName()
 	if k.Namespaced {
 		relKey = obj.GetNamespace() + "/" + relKey
 	}
 	texts = append(texts, relKey, string(obj.GetUID()))
 	texts = appendPairs(texts, labels)
-	for _, f := range k.Fields {
+	for _, f := range fields {
 		texts = append(texts, f.Value(obj))
 	}
 	for _, o := range owners {
@@ -348,7 +350,7 @@ func (i *Item) atRevision(revision int64) *Item {
 	return i.copyWith(revision, data)
 }
 
-// copyWith is a copy of the item with other bytes and without its decoded form.
+// copyWith is the item with other bytes and without its decoded form.
 func (i *Item) copyWith(revision int64, data []byte) *Item {
 	it := &Item{Kind: i.Kind, Namespace: i.Namespace, Name: i.Name, Revision: revision, JSON: data}
 	it.relKey, it.uid, it.texts, it.nLabels, it.nOwners = i.relKey, i.uid, i.texts, i.nLabels, i.nOwners

@@ -48,12 +48,26 @@ func Select(k *schema.Kind, namespace string, o ListOptions, items []*Item) ([]*
 		return nil, err
 	}
 	return slices.DeleteFunc(slices.Clone(items), func(it *Item) bool {
-		return namespace != "" && it.Namespace != namespace || !s.Matches(selectable{it})
+		return namespace != "" && it.Namespace != namespace || !selects(&s, it)
 	}), nil
 }
 
 // selectable is an item as a selector sees it.
-type selectable struct{ *Item }
+type selectable struct {
+	*Item
+	version *schema.Version // that of the selector; nil: the item's own
+}
+
+// selects tells whether a selector selects an item, which has been converted for it.
+func selects(s *selector.Selector, it *Item) bool { return s.Matches(selectable{it, s.Version}) }
+
+// convertFor converts items that a selector is to be asked about, where it reads them in a version. Items that are nil are skipped.
+func convertFor(ctx context.Context, s *selector.Selector, items []*Item) error {
+	if s.Version == nil {
+		return nil
+	}
+	return ConvertItems(ctx, slices.DeleteFunc(slices.Clone(items), func(it *Item) bool { return it == nil }), s.Version)
+}
 
 // Names are the object's namespace and name.
 func (s selectable) Names() (namespace, name string) { return s.Namespace, s.Name }
@@ -61,8 +75,13 @@ func (s selectable) Names() (namespace, name string) { return s.Namespace, s.Nam
 // Labels are the object's labels.
 func (s selectable) Labels() labels.Labels { return s.labels() }
 
-// Field is the value of one of the fields of the kind.
-func (s selectable) Field(path string) (value string, ok bool) { return s.field(path) }
+// Field is the value of one of the fields of the version.
+func (s selectable) Field(path string) (value string, ok bool) {
+	if s.version == nil {
+		return fieldOf(s.Item.Version(), s.fields(), path)
+	}
+	return s.fieldIn(s.version, path)
+}
 
 // ownerTerm is the term of the index by owner; the others are those of selectors.
 const ownerTerm = "o"
@@ -83,7 +102,7 @@ func termsOf(term string) func(*Item) []string {
 		return func(it *Item) []string { return one(it.labels().Lookup(key)) }
 	}
 	if key, ok := strings.CutPrefix(term, selector.FieldTerm); ok {
-		return func(it *Item) []string { return one(it.field(key)) }
+		return func(it *Item) []string { return one(fieldOf(it.Version(), it.fields(), key)) }
 	}
 	return func(it *Item) []string { return it.owners() }
 }
@@ -104,7 +123,10 @@ func (c *cache) list(ctx context.Context, s selector.Selector, o ListOptions) (L
 		return List{}, err
 	}
 	items, sorted, at := c.snapshot(&s)
-	l := pageOf(c.kind, items, s, "", o.Limit, at)
+	l, err := c.pageOf(ctx, items, s, "", o.Limit, at)
+	if err != nil {
+		return List{}, err
+	}
 	if l.Continue != "" {
 		c.keepPage(at, sorted)
 	}
@@ -180,6 +202,14 @@ func span(items []*Item, lo, hi string) []*Item {
 	return items[from:max(from, to):max(from, to)]
 }
 
+// pageOf is pageOf of items that are converted for the selector.
+func (c *cache) pageOf(ctx context.Context, items []*Item, s selector.Selector, start string, limit, rev int64) (List, error) {
+	if err := convertFor(ctx, &s, span(items, start, "")); err != nil {
+		return List{}, err
+	}
+	return pageOf(c.kind, items, s, start, limit, rev), nil
+}
+
 // pageOf makes a page of items (in key order, of the wanted namespace) after the key start.
 func pageOf(k *schema.Kind, items []*Item, s selector.Selector, start string, limit, rev int64) List {
 	l := List{Revision: rev, Whole: s.All}
@@ -194,7 +224,7 @@ func pageOf(k *schema.Kind, items []*Item, s selector.Selector, start string, li
 		return l
 	}
 	for _, it := range items {
-		if !s.Matches(selectable{it}) {
+		if !selects(&s, it) {
 			continue
 		}
 		if limit > 0 && int64(len(l.Items)) == limit {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"gantry/registry/safely"
 	"gantry/schema"
@@ -17,7 +18,19 @@ import (
 type versionForm struct {
 	version *schema.Version
 	json    []byte
+	fields  []string // the values of the version's Fields, of a version with rules of its own
 	next    *versionForm
+}
+
+// fieldIn is the value of a field in a version that the item has been converted to.
+func (i *Item) fieldIn(v *schema.Version, path string) (value string, ok bool) {
+	if v == i.Version() {
+		return fieldOf(v, i.fields(), path)
+	}
+	if f := i.form(v); f != nil {
+		return fieldOf(v, f.fields, path)
+	}
+	return "", false
 }
 
 // As returns the object's final bytes in a version that its kind is served in.
@@ -80,7 +93,13 @@ func ConvertItems(ctx context.Context, items []*Item, v *schema.Version) error {
 		if err != nil {
 			return conversionError(ctx, k, v, err)
 		}
-		it.keepForm(v, data)
+		form := &versionForm{version: v, json: data}
+		if k.Rules != nil {
+			for _, f := range v.Fields {
+				form.fields = append(form.fields, strings.Clone(f.Value(out[n])))
+			}
+		}
+		it.keepForm(form)
 	}
 	return nil
 }
@@ -158,19 +177,26 @@ func (i *Item) bytesIn(v *schema.Version) []byte {
 
 // formIn is the item's bytes in another version than its own; nil: they have not been made.
 func (i *Item) formIn(v *schema.Version) []byte {
+	if f := i.form(v); f != nil {
+		return f.json
+	}
+	return nil
+}
+
+func (i *Item) form(v *schema.Version) *versionForm {
 	for f := i.forms.Load(); f != nil; f = f.next {
 		if f.version == v {
-			return f.json
+			return f
 		}
 	}
 	return nil
 }
 
-// keepForm keeps the item's bytes in a version. Two may be made of one version at the same time: they are equal.
-func (i *Item) keepForm(v *schema.Version, data []byte) {
+// keepForm keeps what the item is in a version. Two may be made of one version at the same time: they are equal.
+func (i *Item) keepForm(form *versionForm) {
 	for {
-		first := i.forms.Load()
-		if i.formIn(v) != nil || i.forms.CompareAndSwap(first, &versionForm{v, data, first}) {
+		form.next = i.forms.Load()
+		if i.form(form.version) != nil || i.forms.CompareAndSwap(form.next, form) {
 			return
 		}
 	}

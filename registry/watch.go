@@ -30,6 +30,9 @@ func (r *Registry) Watch(ctx context.Context, k *schema.Kind, namespace string, 
 	if err := w.open(ctx, o, rev); err != nil {
 		return nil, about(k, "", err)
 	}
+	if err := convertFor(ctx, &w.sel, w.initial); err != nil {
+		return nil, err
+	}
 	return w, nil
 }
 
@@ -38,8 +41,9 @@ type Watcher struct {
 	c   *cache
 	sel selector.Selector
 
-	initial []*Item // still to be sent as ADDED
-	end     bool    // the bookmark that ends the initial events is due
+	initial   []*Item // still to be sent as ADDED
+	converted int64   // the position in the ring up to which items are converted for the selector
+	end       bool    // the bookmark that ends the initial events is due
 
 	start      int64 // nothing up to it is sent
 	rev        int64 // everything up to it was sent
@@ -86,7 +90,9 @@ func (w *Watcher) openAt(ctx context.Context, rev int64) error {
 		return err
 	}
 	w.rev, w.pos = rev, -1
-	w.enterRing()
+	if !w.enterRing() && w.sel.Version != nil {
+		return tooOld(rev, w.c.floor()) // what is read from etcd's history is not converted
+	}
 	return nil
 }
 
@@ -107,7 +113,9 @@ func (w *Watcher) Next(ctx context.Context, buf []Event) ([]Event, error) {
 		case w.pos < 0:
 			buf, err = w.catchUp(ctx, buf)
 		default:
-			buf, news, err = w.take(buf)
+			if err = w.convert(ctx); err == nil {
+				buf, news, err = w.take(buf)
+			}
 		}
 		if err != nil || len(buf) > n {
 			return buf, err
@@ -124,7 +132,7 @@ func (w *Watcher) Next(ctx context.Context, buf []Event) ([]Event, error) {
 // takeInitial appends the state the watch begins with.
 func (w *Watcher) takeInitial(buf []Event) []Event {
 	for n := 0; len(w.initial) > 0 && n < watchBatch; w.initial = w.initial[1:] {
-		if it := w.initial[0]; w.sel.Matches(selectable{it}) {
+		if it := w.initial[0]; selects(&w.sel, it) {
 			buf = append(buf, Event{Type: Added, Item: it, Revision: it.Revision})
 			n++
 		}
@@ -136,6 +144,28 @@ func (w *Watcher) takeInitial(buf []Event) []Event {
 	return buf
 }
 
+// convert converts the objects of the ring's changes that the watcher has not seen, where the selector reads them in a version.
+func (w *Watcher) convert(ctx context.Context) error {
+	if w.sel.Version == nil {
+		return nil
+	}
+	c := w.c
+	var items []*Item
+	c.mu.RLock()
+	end := c.ring.end()
+	if from := max(w.pos, w.converted, c.ring.base); from < end {
+		for _, e := range c.ring.from(from) {
+			items = append(items, e.item, e.prev)
+		}
+	}
+	c.mu.RUnlock()
+	if err := convertFor(ctx, &w.sel, items); err != nil {
+		return err
+	}
+	w.converted = end
+	return nil
+}
+
 // take appends the ring's events for this watcher; news is the channel to wait on where there are none.
 func (w *Watcher) take(buf []Event) ([]Event, <-chan struct{}, error) {
 	c, n := w.c, len(buf)
@@ -145,7 +175,7 @@ func (w *Watcher) take(buf []Event) ([]Event, <-chan struct{}, error) {
 		return buf, nil, tooOld(w.rev, c.ring.floor)
 	}
 	for _, e := range c.ring.from(w.pos) {
-		if len(buf)-n >= watchBatch && e.rev != w.rev {
+		if len(buf)-n >= watchBatch && e.rev != w.rev || w.sel.Version != nil && w.pos >= w.converted {
 			return buf, nil, nil
 		}
 		if w.pos++; e.rev > w.start {
@@ -161,8 +191,8 @@ func (w *Watcher) take(buf []Event) ([]Event, <-chan struct{}, error) {
 
 // offer appends the event that a change is for this watcher, if any.
 func (w *Watcher) offer(buf []Event, e entry) []Event {
-	was := e.prev != nil && w.sel.Matches(selectable{e.prev})
-	is := !e.gone && w.sel.Matches(selectable{e.item})
+	was := e.prev != nil && selects(&w.sel, e.prev)
+	is := !e.gone && selects(&w.sel, e.item)
 	switch {
 	case was && is:
 		return append(buf, Event{Type: Modified, Item: e.item, Revision: e.rev})

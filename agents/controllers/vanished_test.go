@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -175,6 +176,27 @@ func (v *vanishing) untilHeld() {
 	}, core.Event)
 }
 
+func (v *vanishing) untilNotHeld() {
+	v.T.Helper()
+	ctx, cancel := context.WithTimeout(v.Context, controllertest.Deadline)
+	defer cancel()
+	kv, rev, err := v.Store.Get(ctx, bynode.HoldKey, 0)
+	if err != nil {
+		v.T.Fatal(err)
+	}
+	if kv == nil {
+		return
+	}
+	for b := range v.Store.Watch(ctx, bynode.HoldKey, bynode.HoldKey+"0", rev+1, false) {
+		for _, e := range b.Events {
+			if e.Delete {
+				return
+			}
+		}
+	}
+	v.T.Fatal("the hold does not end")
+}
+
 // Pods of three owners vanish: none is replaced, also by the next leader, and their endpoints stay, until they are put back as they were.
 func TestVanishedPodsAreHeldUntilTheyArePutBack(t *testing.T) {
 	v := startVanishing(t)
@@ -195,13 +217,7 @@ func TestVanishedPodsAreHeldUntilTheyArePutBack(t *testing.T) {
 		t.Fatalf("%d pods restored, %v", len(done.Restored), err)
 	}
 	v.others("third", 6)
-	v.Until(func() string {
-		if _, held := v.hold(); held {
-			v.others("third", 6) // takes a moment
-			return "the end of the hold"
-		}
-		return ""
-	}, core.Pod, apps.ReplicaSet)
+	v.untilNotHeld()
 	v.expectNoneMade("beside those that were put back")
 	for _, p := range controllertest.List[*corev1.Pod](v.Cluster, "default", "app!=other") {
 		if v.uids[p.UID] != p.Name || p.Spec.NodeName == "" {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sys/unix"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -103,18 +104,23 @@ func TestVolumeThatStaysMountedKeepsThePodsDirectory(t *testing.T) {
 	}
 }
 
-// withoutClaims is a gateway that does not answer about claims and volumes.
-type withoutClaims struct{ Gateway }
+// withoutAnswers is a gateway that takes what is written and says nothing of what volumes are made of.
+type withoutAnswers struct{ Gateway }
 
-func (g withoutClaims) Get(ctx context.Context, k *schema.Kind, namespace, name, resourceVersion string) (*registry.Item, error) {
-	if k == core.PersistentVolumeClaim || k == core.PersistentVolume {
+func (g withoutAnswers) Get(ctx context.Context, k *schema.Kind, namespace, name, resourceVersion string) (*registry.Item, error) {
+	switch k {
+	case core.PersistentVolumeClaim, core.PersistentVolume, core.ConfigMap, core.Secret:
 		return nil, &registry.Error{Kind: registry.Unavailable, Resource: k.Plural, Name: name}
 	}
 	return g.Gateway.Get(ctx, k, namespace, name, resourceVersion)
 }
 
+func (withoutAnswers) Token(context.Context, string, string, *authenticationv1.TokenRequest) (*authenticationv1.TokenRequest, error) {
+	return nil, &registry.Error{Kind: registry.Unavailable, Resource: "serviceaccounts"}
+}
+
 // A claim that is not bound keeps its pod waiting, with an event. A restarted kubelet starts a container with the claim's volume again while
-// nobody answers about either.
+// nobody answers about it, nor about the pod's token.
 func TestClaimIsMountedWhenItIsBound(t *testing.T) {
 	r := newTestCluster(t).start()
 	dir := t.TempDir()
@@ -146,7 +152,7 @@ func TestClaimIsMountedWhenItIsBound(t *testing.T) {
 	first := r.untilRunning("web").Status.ContainerStatuses[0].ContainerID
 
 	r.stop()
-	r.change = func(cfg *Config) { cfg.Gateway = withoutClaims{cfg.Gateway} }
+	r.change = func(cfg *Config) { cfg.Gateway = withoutAnswers{cfg.Gateway} }
 	r.start()
 	if err := r.docker.ContainerKill(t.Context(), strings.TrimPrefix(first, "docker://"), "KILL"); err != nil {
 		t.Fatal(err)

@@ -156,7 +156,9 @@ func TestResolveConflicts(t *testing.T) {
 			for _, s := range tt.in {
 				all[name(s)] = &compiledObject{obj: s, frontends: compileService(s, nil, testNode)}
 			}
-			won, lost := resolveConflicts(all)
+			c := newClaims()
+			c.update(all)
+			won, lost := c.won, c.conflicts()
 			var got, conflicts []string
 			for k, f := range won {
 				got = append(got, fmt.Sprint(k, " ", f.owner))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -13,6 +14,7 @@ type syncer struct {
 	kernel   *kernelTable
 	log      *slog.Logger
 	compiled map[string]*compiledObject
+	claims   *claims
 	// frontends are those of the last sync that succeeded.
 	frontends map[key]*frontend
 	// refs counts the frontends that need a shared element.
@@ -24,25 +26,23 @@ type syncer struct {
 }
 
 func newSyncer(k *kernelTable, log *slog.Logger) *syncer {
-	return &syncer{kernel: k, log: log, compiled: map[string]*compiledObject{}, frontends: map[key]*frontend{}, refs: map[sharedElement]int{}, needFullSync: true}
+	return &syncer{kernel: k, log: log, compiled: map[string]*compiledObject{}, claims: newClaims(), frontends: map[key]*frontend{}, refs: map[sharedElement]int{}, needFullSync: true}
 }
 
 // sync makes the table that of compiled, and returns how many elements were changed.
 func (s *syncer) sync() (int, error) {
-	want, conflicts := resolveConflicts(s.compiled)
-	s.logConflicts(conflicts)
+	touched := s.claims.update(s.compiled)
+	s.logConflicts(s.claims.conflicts())
+	want := s.claims.won
 	if s.needFullSync {
 		return s.syncAll(want)
 	}
-	touched := map[key]bool{}
-	for k, f := range s.frontends {
-		if want[k] != f {
-			touched[k] = true
-		}
-	}
-	for k, f := range want {
-		if s.frontends[k] != f {
-			touched[k] = true
+	before := map[key]*frontend{}
+	for k := range touched {
+		if s.frontends[k] == want[k] {
+			delete(touched, k)
+		} else if f := s.frontends[k]; f != nil {
+			before[k] = f
 		}
 	}
 	if len(touched) == 0 {
@@ -66,9 +66,16 @@ func (s *syncer) sync() (int, error) {
 		s.needFullSync = true
 		return n, err
 	}
-	before := s.frontends
-	s.frontends = want
-	return n, s.cleanUpRemoved(before, want, touched)
+	slots := affinityBefore(before, s.frontends)
+	now := map[key]*frontend{}
+	for k := range touched {
+		if f := want[k]; f != nil {
+			now[k], s.frontends[k] = f, f
+		} else {
+			delete(s.frontends, k)
+		}
+	}
+	return n, s.cleanUpRemoved(before, now, slots)
 }
 
 // syncAll reads the table and changes what differs.
@@ -86,28 +93,31 @@ func (s *syncer) syncAll(want map[key]*frontend) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	s.frontends, s.needFullSync = want, false
-	return n, s.cleanUpRemoved(decodeFrontends(have), want, nil)
+	s.frontends, s.needFullSync = maps.Clone(want), false
+	before := decodeFrontends(have)
+	return n, s.cleanUpRemoved(before, want, affinityBefore(before, before))
 }
 
-// cleanUpRemoved updates what the kernel keeps of endpoints that were removed: clients' affinity and UDP flows. touched are the
-// keys that changed; nil stands for all.
-func (s *syncer) cleanUpRemoved(before, now map[key]*frontend, touched map[key]bool) error {
-	changed, to := before, now
-	if touched != nil {
-		changed, to = selectKeys(before, touched), selectKeys(now, touched)
-	}
+// affinityBefore returns the slots by affinity ID of all frontends, where one of those that changed has clients' affinity; else nil.
+func affinityBefore(changed, all map[key]*frontend) map[uint32][]netip.AddrPort {
 	for _, f := range changed {
-		if f.affinityID == 0 {
-			continue
+		if f.affinityID != 0 {
+			return affinitySlots(all)
 		}
-		if err := s.kernel.remapAffinity(affinitySlots(before), affinitySlots(now)); err != nil {
+	}
+	return nil
+}
+
+// cleanUpRemoved updates what the kernel keeps of endpoints that were removed: clients' affinity, which had slots (nil: none had), and UDP
+// flows. before and now are the frontends of the keys that changed.
+func (s *syncer) cleanUpRemoved(before, now map[key]*frontend, slots map[uint32][]netip.AddrPort) error {
+	if slots != nil {
+		if err := s.kernel.remapAffinity(slots, affinitySlots(s.frontends)); err != nil {
 			s.needFullSync = true
 			return err
 		}
-		break
 	}
-	return deleteStaleFlows(staleUDP(changed, to))
+	return deleteStaleFlows(staleUDP(before, now))
 }
 
 func (s *syncer) logConflicts(conflicts []conflict) {
@@ -139,14 +149,4 @@ func (s *syncer) updateRefs(delta map[sharedElement]int, have, next elements) {
 			next[e.element] = e.data
 		}
 	}
-}
-
-func selectKeys(all map[key]*frontend, keys map[key]bool) map[key]*frontend {
-	return maps.Collect(func(yield func(key, *frontend) bool) {
-		for k := range keys {
-			if f := all[k]; f != nil && !yield(k, f) {
-				return
-			}
-		}
-	})
 }

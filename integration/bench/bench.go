@@ -33,7 +33,9 @@ type bench struct {
 
 	seeded *seededPods
 	bound  *boundUser // nil until a row needs it
-	notes  map[string]string
+	// proxied are the control planes of the proxy's rows, by the number of Services.
+	proxied map[int]*proxied
+	notes   map[string]string
 }
 
 // open starts both children.
@@ -68,6 +70,9 @@ func (b *bench) open() (err error) {
 }
 
 func (b *bench) close() error {
+	for _, p := range b.proxied {
+		p.close()
+	}
 	b.floor.end()
 	b.plane.end()
 	return b.node.remove(b.gantry)

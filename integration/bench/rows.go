@@ -65,15 +65,24 @@ var rows = append([]*row{
 	{name: "watch-1000", doc: "event to one of 1,000 watchers, the same", goal: 8 * us, floor: floorWatch(1000), run: watchers(1000)},
 	{name: "cas-storm", doc: "100 clients increment one object", floor: floorIncrement, run: casIncrement},
 	{name: "pod-start", doc: "POST of a pod until a watcher sees it Running, one after the other", node: true, within: 1.1,
-		repeat: 6, by: func(m measurement) time.Duration { return m.p50 }, floor: rawPods(1, 1), run: runPods(1, 1)},
+		repeat: 6, by: atHalf, floor: rawPods(1, 1), run: runPods(1, 1)},
 	{name: "pod-burst", doc: "the same, 30 at once", node: true, within: 1.1,
 		by: measurement.perPlace, floor: rawPods(burst, rawParallel), run: runPods(burst, burst)},
 	{name: "dns", doc: "address of a Service, by a UDP query to the node's name server", node: true, within: 1.5, floor: floorNames, run: resolveNames},
+	{name: "proxy-cold-1000", doc: "first sync of 1,000 Services with two endpoints each", node: true, within: 2, by: atHalf, floor: floorProxyCold(1000), run: proxyCold(1000)},
+	{name: "proxy-cold-10000", doc: "the same with 10,000", node: true, within: 2, by: atHalf, floor: floorProxyCold(10000), run: proxyCold(10000)},
+	{name: "proxy-cold-30000", doc: "the same with 30,000", node: true, within: 2, by: atHalf, floor: floorProxyCold(30000), run: proxyCold(30000)},
+	{name: "proxy-change-1000", doc: "watch event of one endpoint to the kernel's notification, at 1,000 Services", node: true, by: atHalf, floor: floorProxyChange(1000), run: proxyChange(1000)},
+	{name: "proxy-change-10000", doc: "the same at 10,000", node: true, by: atHalf, floor: floorProxyChange(10000), run: proxyChange(10000)},
+	{name: "proxy-change-30000", doc: "the same at 30,000", node: true, by: atHalf, floor: floorProxyChange(30000), run: proxyChange(30000)},
 	{name: "memory", doc: "resident bytes of one cached pod", run: memory},
 	{name: "start-5000", doc: "start with 5,000 pods, until a list is answered", once: true, run: start(5000, controlPlane)},
 	{name: "start-gateway", doc: "the same, the gateway without controllers", once: true, run: start(5000, "gateway")},
 	{name: "start-50000", doc: "start with 50,000 pods", once: true, run: start(50000, controlPlane)},
 }, flows...)
+
+// atHalf compares by the median.
+func atHalf(m measurement) time.Duration { return m.p50 }
 
 // The raw floors.
 

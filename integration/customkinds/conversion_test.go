@@ -97,8 +97,35 @@ func TestConversionWebhook(t *testing.T) {
 	if b.GetGeneration() != 3 {
 		t.Errorf("generation %d, want 3", b.GetGeneration())
 	}
+	selectByField(t, v2)
 	applyInBoth(t, v1, v2)
 	changeStorage(t, c, hook)
+}
+
+// selectByField lists and watches by a field that only v2 has.
+func selectByField(t *testing.T, v2 dynamic.ResourceInterface) {
+	t.Helper()
+	ctx := t.Context()
+	list, err := v2.List(ctx, metav1.ListOptions{FieldSelector: "spec.host=b"})
+	if err != nil || len(list.Items) != 1 || list.Items[0].GetName() != "b" {
+		t.Fatalf("listed by a field of v2: %v, %v", list, err)
+	}
+	events, err := v2.Watch(ctx, metav1.ListOptions{FieldSelector: "spec.host=b", ResourceVersion: list.GetResourceVersion()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Stop()
+	for _, step := range []struct {
+		host string
+		want watch.EventType
+	}{{"x", watch.Deleted}, {"y", ""}, {"b", watch.Added}} {
+		if _, err := v2.Patch(ctx, "b", types.MergePatchType, []byte(`{"spec":{"host":"`+step.host+`"}}`), metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if step.want != "" {
+			next(t, events, step.want, "b")
+		}
+	}
 }
 
 // applyInBoth applies in one version what is applied in the other as well: managers of fields are known in both.
@@ -139,6 +166,16 @@ func changeStorage(t *testing.T, c dynamic.Interface, hook *converter) {
 			t.Errorf("stored versions: %v", stored)
 		}
 	}
+	namespaces := c.Resource(kschema.GroupVersionResource{Version: "v1", Resource: "namespaces"})
+	ended := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "ended"}}}
+	if _, err := namespaces.Create(ctx, ended, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	in := endpoint("v1", "old", map[string]any{"hostPort": "o:1"})
+	in.SetNamespace("ended")
+	if _, err := c.Resource(endpointsInV1).Namespace("ended").Create(ctx, in, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	storage("v2")
 	createWhenServed(t, v2, endpoint("v2", "f", map[string]any{"host": "f", "port": "5"}), hook)
 	hook.asked()
@@ -174,11 +211,30 @@ func changeStorage(t *testing.T, c dynamic.Interface, hook *converter) {
 	_, err = v1.Patch(ctx, "f", types.MergePatchType, []byte(`{"spec":{"hostPort":"h:1"}}`), metav1.PatchOptions{})
 	wantDown(t, "a patch", err)
 	wantDown(t, "a delete", v1.Delete(ctx, "f", metav1.DeleteOptions{}))
+	_, err = v1.List(ctx, metav1.ListOptions{LabelSelector: "no=such"})
+	if err != nil {
+		t.Errorf("a list of nothing: %v", err)
+	}
 	wantSpec(t, "a get in the stored version", "v2 [host:f port:5]")(v2.Get(ctx, "f", metav1.GetOptions{}))
 	wantSpec(t, "a create in the stored version", "v2 [host:g port:80]")(v2.Create(ctx, endpoint("v2", "g", map[string]any{"host": "g"}), metav1.CreateOptions{}))
 	if err := v2.Delete(ctx, "g", metav1.DeleteOptions{}); err != nil {
 		t.Errorf("a delete in the stored version: %v", err)
 	}
+	gone, err := namespaces.Watch(ctx, metav1.ListOptions{FieldSelector: "metadata.name=ended"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gone.Stop()
+	next(t, gone, watch.Added, "ended")
+	if err := namespaces.Delete(ctx, "ended", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for e := range gone.ResultChan() {
+		if e.Type == watch.Deleted { // without a conversion of what is in it
+			return
+		}
+	}
+	t.Error("the watch of the namespace ended before it")
 }
 
 // createWhenServed creates an object as soon as the changed definition is served: what is written needs no conversion then.

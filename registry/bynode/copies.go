@@ -198,6 +198,7 @@ func (m *Copies) setLost(pod string, lost lostPod) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, is := m.pods[pod]; !is && len(m.copies[pod]) > 0 {
+		lost.ordinary = m.lost[pod].ordinary
 		m.lost[pod] = lost
 	}
 }

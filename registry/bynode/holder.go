@@ -19,6 +19,7 @@ type holder struct {
 	rev      int64           // of the record in the store; 0: there is none
 	held     map[string]bool // by "<ns>/<name>"
 	unsaved  bool            // the record is to be written
+	missed   []string        // pods that are held and not reported so far
 	givenUp  bool            // the pods are given up, some copies may be left
 	reported time.Time
 }
@@ -71,6 +72,7 @@ func (h *holder) update(ctx context.Context, now time.Time) error {
 		if err := h.save(ctx); err != nil {
 			return err
 		}
+		h.report(now)
 	}
 	switch {
 	case len(h.held) == 0 && h.rev != 0:
@@ -80,7 +82,7 @@ func (h *holder) update(ctx context.Context, now time.Time) error {
 	case h.mayGiveUp(now):
 		h.giveUp()
 	case now.Sub(h.reported) >= reportEvery:
-		h.report(now, nil)
+		h.report(now)
 	}
 	return nil
 }
@@ -123,8 +125,7 @@ func (h *holder) extend(ctx context.Context, state vanishedState, now time.Time)
 	}
 	h.givenUp = false
 	h.hold = Hold{Revision: rev, Since: now.UTC().Truncate(time.Second), Until: now.Add(HoldTime).UTC().Truncate(time.Second), Pods: slices.Sorted(maps.Keys(h.held))}
-	h.unsaved = true
-	h.report(now, missed)
+	h.unsaved, h.missed = true, append(h.missed, missed...)
 	return nil
 }
 
@@ -218,14 +219,15 @@ func (h *holder) end(ctx context.Context) error {
 	return nil
 }
 
-// report reports the hold; missed are the pods that it was extended by.
-func (h *holder) report(now time.Time, missed []string) {
+// report reports the hold.
+func (h *holder) report(now time.Time) {
 	h.reported = now
 	h.Log.Error("pods vanished from etcd, their containers are kept and they are not replaced", "pods", len(h.held), "rv", h.hold.Revision,
 		"reason", "many pods were deleted past the API; gantry undo pods --vanished restores them", "until", h.hold.Until)
 	if h.Report != nil {
-		h.Report(h.hold, len(h.held), missed)
+		h.Report(h.hold, len(h.held), h.missed)
 	}
+	h.missed = nil
 }
 
 // heldNow are the pods that are not repaired.

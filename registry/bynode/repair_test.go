@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,38 +122,38 @@ func wait(d time.Duration) {
 }
 
 func TestVanishedPodsAreHeldAndGivenUpInTime(t *testing.T) {
-	reports, held := 0, -1
+	var reports, held atomic.Int64
 	o := bynode.Observer{
 		Report: func(h bynode.Hold, pods int, missed []string) {
-			if reports++; pods != 20 || (reports == 1) != (len(missed) == 20) {
-				t.Errorf("report %d: %d pods, %d missed", reports, pods, len(missed))
+			if n := reports.Add(1); pods != 20 || (n == 1) != (len(missed) == 20) {
+				t.Errorf("report %d: %d pods, %d missed", n, pods, len(missed))
 			}
 		},
-		Held: func(pods int) { held = pods },
+		Held: func(pods int) { held.Store(int64(pods)) },
 	}
 	registrytest.WithRepair(t, repairByNode(o), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
 		vanish(t, r, etcd, 20, 20)
 		wait(bynode.HoldTime - time.Second)
-		if copies := storetest.Keys(t, etcd, "/gantry/bynode/"); len(copies) != 20 || held != 20 {
-			t.Errorf("%d copies are left of 20, %d pods are held", len(copies), held)
+		if copies := storetest.Keys(t, etcd, "/gantry/bynode/"); len(copies) != 20 || held.Load() != 20 {
+			t.Errorf("%d copies are left of 20, %d pods are held", len(copies), held.Load())
 		}
-		if reports != 10 {
-			t.Errorf("reported %d times, want once a minute", reports)
+		if n := reports.Load(); n != 10 {
+			t.Errorf("reported %d times, want once a minute", n)
 		}
 		value, _ := storetest.Value(t, etcd, bynode.HoldKey)
 		if h, err := bynode.ReadHold([]byte(value)); err != nil || len(h.Pods) != 20 || h.Pods[3] != "default/p03" || h.Until.Sub(h.Since) != bynode.HoldTime || h.Revision == 0 {
 			t.Errorf("record %s, %v", value, err)
 		}
 		wait(5 * time.Second)
-		if left := append(storetest.Keys(t, etcd, "/gantry/bynode/"), storetest.Keys(t, etcd, "/gantry/vanished")...); len(left) != 0 || held != 0 {
-			t.Errorf("after the time of the hold %v are left, %d pods are held", left, held)
+		if left := append(storetest.Keys(t, etcd, "/gantry/bynode/"), storetest.Keys(t, etcd, "/gantry/vanished")...); len(left) != 0 || held.Load() != 0 {
+			t.Errorf("after the time of the hold %v are left, %d pods are held", left, held.Load())
 		}
 	})
 }
 
 func TestVanishedPodsAreGivenUpByConfirmation(t *testing.T) {
-	confirmed := ""
-	o := bynode.Observer{GiveUp: func() string { return confirmed }}
+	var confirmed atomic.Int64
+	o := bynode.Observer{GiveUp: func() string { return fmt.Sprint(confirmed.Load()) }}
 	registrytest.WithRepair(t, repairByNode(o), func(t *testing.T, r *registry.Registry, etcd *store.Fake) {
 		vanish(t, r, etcd, 20, 20)
 		wait(3 * time.Second)
@@ -161,12 +162,12 @@ func TestVanishedPodsAreGivenUpByConfirmation(t *testing.T) {
 		if err != nil {
 			t.Fatalf("record %q: %v", value, err)
 		}
-		confirmed = fmt.Sprint(h.Revision - 1) // another hold
+		confirmed.Store(h.Revision - 1) // another hold
 		wait(3 * time.Second)
 		if copies := storetest.Keys(t, etcd, "/gantry/bynode/"); len(copies) != 20 {
 			t.Errorf("%d copies are left of 20 after a confirmation of another hold", len(copies))
 		}
-		confirmed = fmt.Sprint(h.Revision)
+		confirmed.Store(h.Revision)
 		wait(3 * time.Second)
 		if copies := storetest.Keys(t, etcd, "/gantry/bynode/"); len(copies) != 0 {
 			t.Errorf("%v are left after the confirmation", copies)

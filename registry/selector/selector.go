@@ -18,6 +18,9 @@ type Selector struct {
 	Namespace string
 	// All tells that nothing is selected but by the namespace.
 	All bool
+	// Version, where set, is the version in which the fields are to be read: objects are converted to be selected. nil: the fields are those that
+	// the objects have at hand.
+	Version *schema.Version
 
 	name   string // "": all; of a field selector metadata.name=
 	labels labels.Selector
@@ -60,7 +63,15 @@ func Parse(k *schema.Kind, v *schema.Version, namespace, labelText, fieldText st
 		return s, err
 	}
 	s.simplify(k)
+	if k.Rules != nil && (k.AsWritten || v != k.Stored()) && slices.ContainsFunc(s.fields.Requirements(), isOwnField) {
+		s.Version = v
+	}
 	return s, nil
+}
+
+// isOwnField tells that a requirement is on a field that not every object has.
+func isOwnField(req fields.Requirement) bool {
+	return req.Field != "metadata.name" && req.Field != "metadata.namespace"
 }
 
 func (s *Selector) checkFields(k *schema.Kind, v *schema.Version) error {
@@ -154,7 +165,7 @@ const (
 // Exact returns a term and the value that every selected object has under it; ok is false where the selector has no such requirement.
 func (s *Selector) Exact() (term, value string, ok bool) {
 	for _, req := range s.fields.Requirements() {
-		if req.Operator == selection.Equals && req.Field != "metadata.name" && req.Field != "metadata.namespace" {
+		if req.Operator == selection.Equals && isOwnField(req) && s.Version == nil {
 			return FieldTerm + req.Field, req.Value, true
 		}
 	}

@@ -104,12 +104,27 @@ func (w webhook) ask(ctx context.Context, objs []*unstructured.Unstructured, to 
 	}
 	out := make([]*unstructured.Unstructured, len(objs))
 	for i := range objs {
-		if out[i], err = accept(objs[i], converted[i].Raw, to); err != nil {
-			return nil, fmt.Errorf("conversion webhook for %v returned invalid converted object at index %d: %w", subject, i, err)
+		var wrong string
+		if out[i], wrong, err = accept(objs[i], converted[i].Raw, to); err == nil {
+			continue
 		}
+		switch {
+		case subject.Kind == to.ListKind() && wrong == wrongMetadata:
+			wrong = fmt.Sprintf("metadata in object at index %d", i)
+		case subject.Kind == to.ListKind():
+			wrong = fmt.Sprintf("converted object at index %d", i)
+		}
+		return nil, fmt.Errorf("conversion webhook for %v returned invalid %s: %w", subject, wrong, err)
 	}
 	return out, nil
 }
+
+// What can be wrong with an object that a webhook returns.
+const (
+	wrongType     = "object at index 0"
+	wrongIdentity = "object"
+	wrongMetadata = "metadata"
+)
 
 var reviewType = metav1.TypeMeta{APIVersion: apiextensionsv1.SchemeGroupVersion.String(), Kind: "ConversionReview"}
 
@@ -136,23 +151,23 @@ func objectsIn(answer []byte, uid types.UID) ([]runtime.RawExtension, error) {
 	return nil, fmt.Errorf("response.result.status was '%s', not 'Success'", r.Result.Status)
 }
 
-// accept is what a webhook made of in: of its metadata, only labels and annotations count.
-func accept(in *unstructured.Unstructured, raw []byte, to *schema.Version) (*unstructured.Unstructured, error) {
-	out := &unstructured.Unstructured{}
+// accept is what a webhook made of in: of its metadata, only labels and annotations count. wrong is what the error is about.
+func accept(in *unstructured.Unstructured, raw []byte, to *schema.Version) (out *unstructured.Unstructured, wrong string, err error) {
+	out = &unstructured.Unstructured{}
 	if err := schema.CheckDepth(raw); err != nil {
-		return nil, err
+		return nil, wrongType, err
 	}
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &out.Object); err != nil {
-		return nil, err
+		return nil, wrongType, err
 	}
 	if out.Object == nil {
-		return nil, errors.New("it is not a JSON object")
+		return nil, wrongType, errors.New("it is not a JSON object")
 	}
 	if want, got := to.GV(), out.GroupVersionKind().GroupVersion(); want != got {
-		return nil, fmt.Errorf("invalid groupVersion (expected %v, received %v)", want, got)
+		return nil, wrongType, fmt.Errorf("invalid groupVersion (expected %v, received %v)", want, got)
 	}
 	if want, got := in.GetKind(), out.GetKind(); want != got {
-		return nil, fmt.Errorf("invalid kind (expected %v, received %v)", want, got)
+		return nil, wrongType, fmt.Errorf("invalid kind (expected %v, received %v)", want, got)
 	}
 	for _, same := range []struct{ what, want, got string }{
 		{"name", in.GetName(), out.GetName()},
@@ -160,10 +175,10 @@ func accept(in *unstructured.Unstructured, raw []byte, to *schema.Version) (*uns
 		{"UID", string(in.GetUID()), string(out.GetUID())},
 	} {
 		if same.want != same.got {
-			return nil, fmt.Errorf("must have the same %s: %v != %v", same.what, same.want, same.got)
+			return nil, wrongIdentity, fmt.Errorf("must have the same %s: %v != %v", same.what, same.want, same.got)
 		}
 	}
-	return out, restoreMetadata(in, out)
+	return out, wrongMetadata, restoreMetadata(in, out)
 }
 
 // restoreMetadata makes the metadata of out that of in, except for labels and annotations.

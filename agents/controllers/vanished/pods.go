@@ -109,14 +109,10 @@ func (p *Pods) Follower(f func(registry.Change)) func(registry.Change) {
 			return
 		}
 		kept := p.take(key(c.New))
-		switch {
-		case kept == nil || c.Old != nil:
-		case kept.UID() == c.New.UID(): // it is put back
-			c.Old = kept
-		default:
+		if kept != nil && c.Old == nil && kept.UID() != c.New.UID() {
 			f(registry.Change{Old: kept})
 		}
-		f(c)
+		f(c) // a pod that is put back is new: what was not possible meanwhile is tried again
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -40,6 +42,16 @@ func objectsPlugin(name string, is func(*corev1.Volume) bool, collect func(c *co
 			return Mounted{Path: dir, ReadOnly: true}, nil
 		},
 	}
+}
+
+// lastContent is a volume made from objects as it was mounted before, by an earlier kubelet perhaps.
+func (r Request) lastContent() (last Mounted, there bool) {
+	dir, err := Join(r.volumes.cfg.Dir, string(r.Pod.UID), volumesDir, r.plugin.dirName(), r.Volume.Name)
+	if err != nil {
+		return Mounted{}, false
+	}
+	_, err = os.Stat(filepath.Join(dir, dataLink))
+	return Mounted{Path: dir, ReadOnly: true}, err == nil
 }
 
 func modeOr(mode *int32) fs.FileMode {

@@ -99,7 +99,7 @@ func (v *Volumes) Mount(ctx context.Context, pod *corev1.Pod) (map[string]Mounte
 		plugin, err := v.pluginOf(vol)
 		var m Mounted
 		if err == nil {
-			m, err = plugin.Mount(ctx, Request{pod, vol, plugin, v, p})
+			m, err = v.mount(ctx, Request{pod, vol, plugin, v, p})
 		}
 		var worded *mountError
 		if errors.As(err, &worded) {
@@ -111,6 +111,17 @@ func (v *Volumes) Mount(ctx context.Context, pod *corev1.Pod) (map[string]Mounte
 		mounted[vol.Name] = m
 	}
 	return mounted, nil
+}
+
+// mount mounts a volume. One made from objects keeps its last content while nobody answers about them.
+func (v *Volumes) mount(ctx context.Context, r Request) (Mounted, error) {
+	m, err := r.plugin.Mount(ctx, r)
+	if r.plugin.Refresh && ctx.Err() == nil && (errors.Is(err, registry.Unavailable) || errors.Is(err, registry.Timeout)) {
+		if last, there := r.lastContent(); there {
+			return last, nil
+		}
+	}
+	return m, err
 }
 
 // Refresh brings volumes made from objects up to date and renews tokens near their end. Volumes whose objects are

@@ -25,6 +25,7 @@ type objects struct {
 	registry.API
 	of    map[string]schema.Object
 	asked func(ctx context.Context) // called first; nil: nothing
+	away  bool                      // nobody answers
 }
 
 func (o *objects) Get(ctx context.Context, k *schema.Kind, _, name, _ string) (*registry.Item, error) {
@@ -33,6 +34,9 @@ func (o *objects) Get(ctx context.Context, k *schema.Kind, _, name, _ string) (*
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if o.away {
+		return nil, &registry.Error{Kind: registry.Unavailable, Resource: k.Plural, Name: name}
 	}
 	obj, ok := o.of[k.Plural+"/"+name]
 	if !ok {
@@ -177,6 +181,25 @@ func TestConfigMapIsRefreshedAsAWhole(t *testing.T) {
 	}
 	if got := tree(t, dir)["a"]; got != "2" {
 		t.Errorf("the last content did not stay: %q", got)
+	}
+}
+
+// TestLastContentIsMountedWithoutGateway: a kubelet that restarts goes on with the content that the pod has; a refresh says that it failed.
+func TestLastContentIsMountedWithoutGateway(t *testing.T) {
+	b := newBench(t, configMap("c"))
+	b.objects["configmaps/c"] = &corev1.ConfigMap{Data: map[string]string{"a": "1"}}
+	dir := b.mount("v")
+	b.api.away = true
+	restarted := New(b.cfg)
+	if m, err := restarted.Mount(t.Context(), b.pod); err != nil || m["v"] != (Mounted{Path: dir, ReadOnly: true}) || tree(t, dir)["a"] != "1" {
+		t.Errorf("mounted %+v, %v", m, err)
+	}
+	if err := restarted.Refresh(t.Context(), b.pod); !errors.Is(err, registry.Unavailable) {
+		t.Errorf("the refresh ends with %v", err)
+	}
+	b.remove()
+	if _, err := restarted.Mount(t.Context(), b.pod); !errors.Is(err, registry.Unavailable) {
+		t.Errorf("a volume without content is mounted: %v", err)
 	}
 }
 
