@@ -18,6 +18,8 @@ type Copies struct {
 	copies map[string]map[string]int64 // by "<ns>/<name>": the revisions of its copies by key
 	since  map[string]time.Time        // by "<ns>/<name>": since when a pod and its copies do not match
 	listed bool                        // copies is complete
+	seen   int64                       // the revision up to which copies is complete
+	behind bool                        // Has was asked about a later one
 	// lost is what is known of pods that are gone while their copies are there, by "<ns>/<name>".
 	lost map[string]lostPod
 }
@@ -46,11 +48,16 @@ func NewCopies() *Copies {
 }
 
 // Has returns whether a pod, which is gone, may have a copy and so have vanished: deleted past the API, which deletes copies in the pods' own
-// transactions. It returns true for a while after a deletion through the API, when the watch of copies is behind.
-func (m *Copies) Has(namespace, name string) bool {
+// transactions. revision is that of the pod's last write, and so of its copy's. It returns true for a while after a deletion through the
+// API, when the watch of copies is behind.
+func (m *Copies) Has(namespace, name string, revision int64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	pod := namespace + "/" + name
+	if m.listed && revision > m.seen {
+		m.behind = true
+		return true
+	}
 	return !m.listed || len(m.copies[pod]) > 0 && !m.lost[pod].ordinary
 }
 
@@ -123,6 +130,22 @@ func (m *Copies) endList(now time.Time) {
 	for pod := range m.since {
 		m.compare(pod, now)
 	}
+}
+
+// setSeen stores up to which revision copies is complete. caughtUp tells that Has may be false now where it was not.
+func (m *Copies) setSeen(revision int64) (caughtUp bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen = max(m.seen, revision)
+	caughtUp, m.behind = m.behind, false
+	return caughtUp
+}
+
+// isBehind returns whether Has was asked about a revision that is not seen yet.
+func (m *Copies) isBehind() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.behind
 }
 
 // isListed returns whether the copies are complete.

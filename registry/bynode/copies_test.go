@@ -36,7 +36,7 @@ func TestMismatches(t *testing.T) {
 	if pods := m.due(later, nil); fmt.Sprint(pods) != "[d/missing]" {
 		t.Errorf("%v are due", pods)
 	}
-	if !m.Has("d", "old") || m.Has("d", "missing") || m.Has("d", "orphan") {
+	if !m.Has("d", "old", 0) || m.Has("d", "missing", 0) || m.Has("d", "orphan", 0) {
 		t.Error("Has is wrong about which pods have a copy")
 	}
 	m.setPod("d/old", nil, later)
@@ -50,7 +50,7 @@ func TestMismatches(t *testing.T) {
 		t.Errorf("%v vanished, settled %v", state, settled)
 	}
 	m.setOrdinary("d/old")
-	if state, _ := m.vanished(later.Add(settleTime)); m.Has("d", "old") || len(state.owners) != 0 {
+	if state, _ := m.vanished(later.Add(settleTime)); m.Has("d", "old", 0) || len(state.owners) != 0 {
 		t.Errorf("a pod that did not vanish: %v", state)
 	}
 }

@@ -153,6 +153,7 @@ func (r Repairer) streamCopies(ctx context.Context) error {
 		}
 		start = kvs[len(kvs)-1].Key + "\x00"
 	}
+	m.setSeen(rev)
 	m.endList(time.Now())
 	if r.Listed != nil {
 		r.Listed(orphans)
@@ -172,6 +173,9 @@ func (r Repairer) streamCopies(ctx context.Context) error {
 				m.setCopy(pod, e.KV.Key, e.KV.ModRevision, time.Now())
 			}
 		}
+		if m.setSeen(b.Revision) && r.Listed != nil {
+			r.Listed(nil)
+		}
 	}
 	return errors.New("the watch ended")
 }
@@ -187,6 +191,9 @@ func (r Repairer) repair(ctx context.Context) error {
 		case <-tick.C:
 		case <-ctx.Done():
 			return nil
+		}
+		if r.Copies.isBehind() {
+			_ = r.Store.Progress(ctx, Root) // else a quiet watch does not tell
 		}
 		now, err := time.Now(), error(nil)
 		if !loaded {

@@ -44,14 +44,14 @@ func key(it *registry.Item) string { return it.Namespace + "/" + it.Name }
 // Removed keeps a pod that the cache loses, where it may have vanished: see registry.OnRemoved. Pods without a node have no
 // containers, and one that is being deleted is to go.
 func (p *Pods) Removed(it *registry.Item) {
-	if it.Deleting() || it.Field("spec.nodeName") == "" || !p.copies.Has(it.Namespace, it.Name) {
+	if it.Deleting() || it.Field("spec.nodeName") == "" || !p.copies.Has(it.Namespace, it.Name, it.Revision) {
 		return
 	}
 	p.mu.Lock()
 	p.pods[key(it)] = it
 	p.count.Store(int64(len(p.pods)))
 	p.mu.Unlock()
-	if !p.copies.Has(it.Namespace, it.Name) { // Gone may have been called in between
+	if !p.copies.Has(it.Namespace, it.Name, it.Revision) { // Gone may have been called in between
 		p.take(key(it))
 	}
 }
@@ -69,7 +69,7 @@ func (p *Pods) Listed(vanished []*registry.Item) {
 		}
 	}
 	for _, it := range p.all() {
-		if !p.copies.Has(it.Namespace, it.Name) {
+		if !p.copies.Has(it.Namespace, it.Name, it.Revision) {
 			p.forget(it.Namespace, it.Name)
 		}
 	}
