@@ -38,6 +38,7 @@ func mountClaim(ctx context.Context, r Request) (Mounted, error) {
 	}
 	b, err := r.boundVolume(ctx)
 	if err != nil {
+		//lint:ignore ST1005 the pod's Event shows this sentence as kubelets write it
 		return Mounted{}, &mountError{fmt.Errorf(
 			"Unable to attach or mount volumes: unmounted volumes=[%[1]s], unattached volumes=[], failed to process volumes=[%[1]s]: %[2]w", r.Volume.Name, err)}
 	}
