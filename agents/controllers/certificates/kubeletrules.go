@@ -81,8 +81,8 @@ func checkKubeletServing(r *x509.CertificateRequest, usages []certificatesv1.Key
 // The texts of Kubernetes.
 var (
 	errNotNodes = errors.New("subject organization is not system:nodes")
-	errNotNode  = errors.New("subject common name does not begin with system:node:")
-	errEmail    = errors.New("Email subjectAltNames are not allowed") //lint:ignore ST1005 the condition's message as Kubernetes writes it
+	errNotNode  = errors.New("subject common name does not begin with system:node:") //lint:ignore ST1005 the condition's message as Kubernetes writes it
+	errEmail    = errors.New("Email subjectAltNames are not allowed")                //lint:ignore ST1005 the condition's message as Kubernetes writes it
 	errURI      = errors.New("URI subjectAltNames are not allowed")
 )
 
