@@ -1,10 +1,12 @@
 package gateway_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"gantry/agents/gateway"
@@ -19,7 +21,8 @@ import (
 // cluster is a gatewaytest.Cluster with handlers of the test's own beside the gateway's.
 type cluster struct {
 	*gatewaytest.Cluster
-	gateway *gateway.Handlers
+	gateway     *gateway.Handlers
+	connections sync.Map // of the clients of ask: *x509.Certificate -> context.Context
 }
 
 func newCluster(t testing.TB) *cluster {
@@ -53,9 +56,10 @@ func (c *cluster) rebuild(reg gateway.Objects, authz authorize.Authorizer) {
 	c.gateway = g
 }
 
-// ask gives the handlers alone one request.
+// ask gives the handlers alone one request. Those of one client are of one connection.
 func (c *cluster) ask(leaf *x509.Certificate, method, path, body string, headers ...string) gatewaytest.Answer {
-	req := httptest.NewRequestWithContext(authenticate.WithPeer(c.T.Context(), nil), method, path, strings.NewReader(body))
+	connection, _ := c.connections.LoadOrStore(leaf, authenticate.WithPeer(c.T.Context(), nil))
+	req := httptest.NewRequestWithContext(connection.(context.Context), method, path, strings.NewReader(body))
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		req.Header.Set(name, value)
