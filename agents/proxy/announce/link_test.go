@@ -46,7 +46,11 @@ func onLink(t *testing.T) (out []string) {
 }
 
 func TestAddressesOfTheLink(t *testing.T) {
-	t.Cleanup(func() { must(t, Clean()) })
+	netnstest.In(t, netnstest.Pod(t), func() { addressesOfTheLink(t) })
+}
+
+// addressesOfTheLink is the test inside a namespace of its own.
+func addressesOfTheLink(t *testing.T) {
 	for _, step := range []struct{ wanted, added, want []string }{
 		{nil, nil, nil},
 		{[]string{"192.0.2.100", "192.0.2.101"}, []string{"192.0.2.100", "192.0.2.101"}, []string{"192.0.2.100/32", "192.0.2.101/32"}},
@@ -64,11 +68,9 @@ func TestAddressesOfTheLink(t *testing.T) {
 		t.Error("another link of the name is used")
 	}
 	must(t, Clean())
-	link, err := netlink.LinkByName(LinkName)
-	if err != nil {
-		t.Fatal("another link of the name was removed")
+	if _, err := netlink.LinkByName(LinkName); err != nil {
+		t.Error("another link of the name was removed")
 	}
-	must(t, netlink.LinkDel(link))
 }
 
 func equal[T any](got []T, want []string) bool {
@@ -90,22 +92,25 @@ func equal[T any](got []T, want []string) bool {
 	return true
 }
 
-// lan connects network namespaces by a bridge: 192.0.2.1/24, 192.0.2.2/24, ... are their addresses.
+// lan connects network namespaces by a bridge in another one: 192.0.2.1/24, 192.0.2.2/24, ... are their addresses.
 func lan(t *testing.T, pids ...int) {
 	t.Helper()
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = "lan"
-	br := &netlink.Bridge{LinkAttrs: attrs}
-	must(t, netlink.LinkAdd(br))
-	must(t, netlink.LinkSetUp(br))
-	t.Cleanup(func() { _ = netlink.LinkDel(br) })
-	for i, pid := range pids {
+	netnstest.In(t, netnstest.Pod(t), func() {
 		attrs := netlink.NewLinkAttrs()
-		attrs.Name = "lan" + string(rune('0'+i))
-		port := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsPid(pid)}
-		must(t, netlink.LinkAdd(port))
-		must(t, netlink.LinkSetMaster(port, br))
-		must(t, netlink.LinkSetUp(port))
+		attrs.Name = "lan"
+		br := &netlink.Bridge{LinkAttrs: attrs}
+		must(t, netlink.LinkAdd(br))
+		must(t, netlink.LinkSetUp(br))
+		for i, pid := range pids {
+			attrs := netlink.NewLinkAttrs()
+			attrs.Name = "lan" + string(rune('0'+i))
+			port := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsPid(pid)}
+			must(t, netlink.LinkAdd(port))
+			must(t, netlink.LinkSetMaster(port, br))
+			must(t, netlink.LinkSetUp(port))
+		}
+	})
+	for i, pid := range pids {
 		netnstest.In(t, pid, func() {
 			eth0, err := netlink.LinkByName("eth0")
 			must(t, err)
