@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -69,8 +70,10 @@ func TestSourceRanges(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tc.ranges), func(t *testing.T) {
 			set(tc.ranges...)
-			reaches(w.outside, address+":80", tc.outside)
-			reaches(w.b, address+":80", tc.pod)
+			var others sync.WaitGroup // a refused one takes two seconds
+			others.Go(func() { reaches(w.outside, address+":80", tc.outside) })
+			others.Go(func() { reaches(w.b, address+":80", tc.pod) })
+			others.Wait()
 			reaches(w.host, address+":80", tc.host)
 			reaches(w.outside, "192.0.2.10:30080", true)
 			reaches(w.outside, "10.96.0.12:80", true)

@@ -57,7 +57,7 @@ func Main(m *testing.M) {
 func Pod(t testing.TB) (pid int) {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), podEnv+"=1")
+	cmd.Env = append(os.Environ(), podEnv+"=1", "GORACE=atexit_sleep_ms=0") // a program with the race detector waits a second before it exits
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	in, err := cmd.StdinPipe()
 	if err != nil {
