@@ -7,18 +7,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	registrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"k8s.io/utils/ptr"
+
+	"gantry/agents/internal/clientpool"
 )
 
 // Client has the connections to extension servers. It is safe for concurrent use.
@@ -26,8 +25,7 @@ type Client struct {
 	// Certificate is that of the front proxy; without one, extension servers take every request for an anonymous one.
 	Certificate tls.Certificate
 
-	mu         sync.Mutex // guards transports
-	transports map[trust]*http.Transport
+	transports clientpool.Pool[trust, *http.Transport]
 }
 
 // CommonName is that of the front proxy's certificate, by which extension servers know it.
@@ -42,8 +40,7 @@ type trust struct {
 }
 
 const (
-	maxTransports = 256
-	dialTimeout   = 30 * time.Second
+	dialTimeout = 30 * time.Second
 	// maxDocument bounds what Get reads, in bytes.
 	maxDocument = 8 << 20
 )
@@ -55,37 +52,23 @@ func Port(s *registrationv1.ServiceReference) int32 { return ptr.Deref(s.Port, 4
 // protocol.
 func (c *Client) Transport(spec *registrationv1.APIServiceSpec, http1 bool) (*http.Transport, error) {
 	key := trust{sha256.Sum256(spec.CABundle), spec.Service.Name + "." + spec.Service.Namespace + ".svc", spec.InsecureSkipTLSVerify, http1}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if t := c.transports[key]; t != nil {
-		return t, nil
-	}
-	conf := &tls.Config{ServerName: key.name, MinVersion: tls.VersionTLS12, InsecureSkipVerify: key.insecure}
-	if len(c.Certificate.Certificate) > 0 {
-		conf.Certificates = []tls.Certificate{c.Certificate}
-	}
-	if bundle := bytes.TrimSpace(spec.CABundle); len(bundle) > 0 {
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(bundle) {
-			return nil, errors.New("unable to load root certificates: the caBundle holds no certificate")
+	return c.transports.Get(key, func() (*http.Transport, error) {
+		conf := &tls.Config{ServerName: key.name, MinVersion: tls.VersionTLS12, InsecureSkipVerify: key.insecure}
+		if len(c.Certificate.Certificate) > 0 {
+			conf.Certificates = []tls.Certificate{c.Certificate}
 		}
-	}
-	if len(c.transports) >= maxTransports {
-		for _, old := range c.transports {
-			old.CloseIdleConnections()
+		if bundle := bytes.TrimSpace(spec.CABundle); len(bundle) > 0 {
+			var err error
+			if conf.RootCAs, err = clientpool.Roots(bundle); err != nil {
+				return nil, err
+			}
 		}
-		c.transports = nil
-	}
-	if c.transports == nil {
-		c.transports = map[trust]*http.Transport{}
-	}
-	t := &http.Transport{
-		DialContext:     (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig: conf, ForceAttemptHTTP2: !http1, TLSHandshakeTimeout: 10 * time.Second, DisableCompression: true,
-		MaxIdleConnsPerHost: 25, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 1 << 20,
-	}
-	c.transports[key] = t
-	return t, nil
+		return &http.Transport{
+			DialContext:     (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,
+			TLSClientConfig: conf, ForceAttemptHTTP2: !http1, TLSHandshakeTimeout: 10 * time.Second, DisableCompression: true,
+			MaxIdleConnsPerHost: 25, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 1 << 20,
+		}, nil
+	})
 }
 
 // Get is what an extension server answers to a GET of a path in JSON, on behalf of the aggregator itself. address is one of its endpoints. An

@@ -7,27 +7,25 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"sync"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
+	"gantry/agents/internal/clientpool"
 	"gantry/registry/admit/webhooks"
 )
 
 // Client is a webhooks.Caller. The zero value is ready.
 type Client struct {
-	mu      sync.Mutex // guards clients
-	clients map[trust]*http.Client
+	clients clientpool.Pool[trust, *http.Client]
 }
 
 var _ webhooks.Caller = (*Client)(nil)
@@ -38,11 +36,8 @@ type trust struct {
 	name string
 }
 
-const (
-	maxClients = 256
-	// maxAnswer bounds an answer in bytes: etcd takes no larger object.
-	maxAnswer = 8 << 20
-)
+// maxAnswer bounds an answer in bytes: etcd takes no larger object.
+const maxAnswer = 8 << 20
 
 // Post posts a body and returns the body of the answer. Redirects are not followed.
 func (c *Client) Post(ctx context.Context, read webhooks.Finder, to *admissionv1.WebhookClientConfig, body []byte) ([]byte, error) {
@@ -115,37 +110,22 @@ func urlOf(to *admissionv1.WebhookClientConfig) (u *url.URL, host string, err er
 }
 
 func (c *Client) clientFor(ca []byte, host string) (*http.Client, error) {
-	key := trust{sha256.Sum256(ca), host}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if client := c.clients[key]; client != nil {
-		return client, nil
-	}
-	conf := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-	if len(ca) > 0 {
-		conf.RootCAs = x509.NewCertPool()
-		if !conf.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, errors.New("unable to load root certificates: the caBundle holds no certificate")
+	return c.clients.Get(trust{sha256.Sum256(ca), host}, func() (*http.Client, error) {
+		conf := &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+		if len(ca) > 0 {
+			var err error
+			if conf.RootCAs, err = clientpool.Roots(ca); err != nil {
+				return nil, err
+			}
 		}
-	}
-	if len(c.clients) >= maxClients {
-		for _, old := range c.clients {
-			old.CloseIdleConnections()
-		}
-		c.clients = nil
-	}
-	if c.clients == nil {
-		c.clients = map[trust]*http.Client{}
-	}
-	client := &http.Client{
-		Transport: &http.Transport{
-			DialContext: dial, TLSClientConfig: conf, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
-			MaxIdleConnsPerHost: 16, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 64 << 10,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	c.clients[key] = client
-	return client, nil
+		return &http.Client{
+			Transport: &http.Transport{
+				DialContext: dial, TLSClientConfig: conf, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
+				MaxIdleConnsPerHost: 16, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}, nil
+	})
 }
 
 type dialKey struct{}
