@@ -3,13 +3,9 @@ package explain
 import (
 	"context"
 	"flag"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"gantry/agents/admin/snapshot"
 	"gantry/agents/admin/snapshot/snapshottest"
@@ -25,35 +21,11 @@ var now = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 
 // TestExplain runs testdata/*.txtar: a comment whose first line is "kind namespace name", the objects as YAML, and what is printed. The
 // first object is of revision 101, the next of 102, and so on.
-func TestExplain(t *testing.T) {
-	paths, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			input, want, _ := strings.Cut(string(data), "-- want --\n")
-			comment, objects, _ := strings.Cut(input, "-- objects --\n")
-			got := explainText(t, comment, objects)
-			if *update {
-				if err := os.WriteFile(path, []byte(input+"-- want --\n"+got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("explanation (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
+func TestExplain(t *testing.T) { snapshottest.Goldens(t, *update, explainText) }
 
-func explainText(t *testing.T, comment, objects string) string {
+func explainText(t *testing.T, input string) string {
 	t.Helper()
+	comment, objects, _ := strings.Cut(input, "-- objects --\n")
 	set := kinds.BuiltIn()
 	s := snapshot.New(set, 200, snapshottest.Values(t, objects))
 	line, _, _ := strings.Cut(comment, "\n")

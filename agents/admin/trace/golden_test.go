@@ -8,13 +8,11 @@ import (
 	"maps"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
 	"gantry/agents/admin/snapshot"
@@ -36,31 +34,11 @@ func TestTrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	paths, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("no cases: %v", err)
-	}
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			input, want, _ := strings.Cut(string(data), "-- want --\n")
-			comment, rest, _ := strings.Cut(input, "-- machine --\n")
-			machine, objects, _ := strings.Cut(rest, "-- objects --\n")
-			got := traced(t, comment, machine, string(common)+"---\n"+objects)
-			if *update {
-				if err := os.WriteFile(path, []byte(input+"-- want --\n"+got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
+	snapshottest.Goldens(t, *update, func(t *testing.T, input string) string {
+		comment, rest, _ := strings.Cut(input, "-- machine --\n")
+		machine, objects, _ := strings.Cut(rest, "-- objects --\n")
+		return traced(t, comment, machine, string(common)+"---\n"+objects)
+	})
 }
 
 func traced(t *testing.T, comment, machine, objects string) string {

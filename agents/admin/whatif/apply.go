@@ -9,10 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"gantry/agents/admin/explain"
-	"gantry/registry"
-	"gantry/schema"
-
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,6 +16,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/util/csaupgrade"
+
+	"gantry/agents/admin/explain"
+	"gantry/registry"
+	"gantry/schema"
+	"gantry/schema/core"
 )
 
 // Manifest is an object of a file.
@@ -107,7 +108,7 @@ func Apply(ctx context.Context, c *Cluster, manifests []*Manifest) ([]Outcome, [
 		if outcomes[i], err = c.apply(ctx, m); err != nil {
 			return nil, nil, err
 		}
-		if m.Kind.Kind == "Namespace" { // its service account has to be there for pods
+		if m.Kind == core.Namespace { // its service account has to be there for pods
 			if err := c.settle(ctx); err != nil {
 				return nil, nil, err
 			}

@@ -94,7 +94,7 @@ func endTerms(ctx context.Context, s store.Store) error {
 	return err
 }
 
-// all are the pods that have not ended, by namespace and name.
+// all are the pods, by namespace and name.
 func (c *Cluster) all(ctx context.Context) ([]*corev1.Pod, error) {
 	list, err := c.pods.CachedList(ctx, "", "")
 	if err != nil {

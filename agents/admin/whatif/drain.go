@@ -29,7 +29,7 @@ func Drain(ctx context.Context, c *Cluster, node string) ([]explain.Line, error)
 	if err != nil {
 		return nil, err
 	}
-	d := &drain{cluster: c, node: node, refused: map[types.UID]error{}}
+	d := &drain{cluster: c, node: node, refused: map[types.UID]error{}, evicted: map[types.UID]bool{}}
 	for _, p := range before {
 		switch {
 		case p.Spec.NodeName != node || pods.IsTerminal(p):
@@ -74,9 +74,6 @@ func staysBecause(p *corev1.Pod) string {
 
 // evict evicts every pod whose budget allows it now; it returns whether all are evicted.
 func (d *drain) evict(ctx context.Context) (bool, error) {
-	if d.evicted == nil {
-		d.evicted = map[types.UID]bool{}
-	}
 	for _, p := range d.leave {
 		if d.evicted[p.UID] {
 			continue
@@ -96,17 +93,15 @@ func (d *drain) evict(ctx context.Context) (bool, error) {
 }
 
 func (d *drain) report(m moves) []explain.Line {
-	var lines []explain.Line
-	add := func(depth int, wanted bool, format string, args ...any) {
-		lines = append(lines, explain.Line{Depth: depth, Wanted: wanted, Text: fmt.Sprintf(format, args...)})
-	}
+	var r explain.Report
+	add := func(depth int, wanted bool, format string, args ...any) { r.Add(depth, wanted, nil, format, args...) }
 	homeless := 0
 	for _, p := range d.leave {
 		if d.refused[p.UID] != nil {
 			add(1, false, "%s is not evicted: %s", title(p), refusal(d.refused[p.UID]))
 			continue
 		}
-		next := m.replacement(p)
+		next := m.paired[p.UID]
 		owner := metav1.GetControllerOf(p)
 		switch {
 		case owner == nil:
@@ -134,7 +129,7 @@ func (d *drain) report(m moves) []explain.Line {
 		Wanted: len(d.refused) == 0 && homeless == 0 && len(gone) == 0,
 		Text:   fmt.Sprintf("draining %s: %d of %d pods leave it, %d find no node, %d stay", d.node, len(d.leave)-len(d.refused), len(d.leave)+len(d.stay), homeless, len(d.stay)),
 	}
-	return append([]explain.Line{head}, lines...)
+	return append([]explain.Line{head}, r.Lines...)
 }
 
 // refusal is an eviction's error with its causes, which name the budget.

@@ -64,9 +64,6 @@ func controllerOf(p *corev1.Pod) types.UID {
 	return ""
 }
 
-// replacement is what was made instead of a pod that went; nil: nothing.
-func (m moves) replacement(p *corev1.Pod) *corev1.Pod { return m.paired[p.UID] }
-
 // otherGone are the pods that went and are not in known.
 func (m moves) otherGone(known map[types.UID]bool) []*corev1.Pod {
 	return slices.DeleteFunc(slices.Clone(m.gone), func(p *corev1.Pod) bool { return known[p.UID] })

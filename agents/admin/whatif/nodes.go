@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,12 +95,9 @@ func (c *Cluster) isReady(ctx context.Context, node string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, cond := range n.Status.Conditions {
-		if cond.Type == corev1.NodeReady {
-			return cond.Status == corev1.ConditionTrue, nil
-		}
-	}
-	return false, nil
+	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	}), nil
 }
 
 // playVolume makes the volume that a claim waits for, on the node that was chosen for it.
