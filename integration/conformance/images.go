@@ -18,6 +18,7 @@ type testImage struct {
 	names   []string
 	fill    string
 	changes []string // Dockerfile instructions of docker import
+	pulled  bool     // the registry has it, too: a test asks for a pull
 }
 
 const e2e = "registry.k8s.io/e2e-test-images/"
@@ -36,7 +37,10 @@ var testImages = []testImage{
 	},
 	{
 		names: []string{e2e + "kitten:1.8"},
-		fill:  agnhost + `cp "$images"/kitten/html/* "$root/"`, changes: []string{`ENTRYPOINT ["/agnhost"]`, `CMD ["test-webserver"]`},
+		fill: agnhost + `cp "$images"/kitten/html/* "$root/"
+rm "$root/etc/os-release"; echo 'NAME="Alpine Linux"' >"$root/etc/os-release"`,
+		changes: []string{`ENTRYPOINT ["/agnhost"]`, `CMD ["test-webserver"]`},
+		pulled:  true,
 	},
 	{
 		names: []string{e2e + "glibc-dns-testing:2.0.0", e2e + "perl:5.26", e2e + "ipc-utils:1.4"},
@@ -89,10 +93,10 @@ func (i testImage) version() string {
 	return fmt.Sprintf("%.6x", sha256.Sum256(fmt.Append(nil, i.fill, i.changes, rootPackages)))
 }
 
-// made returns whether the engine has the image, made from the same as now.
-func (i testImage) made(ctx context.Context) bool {
-	for _, n := range i.names {
-		out, err := command(ctx, "docker", "image", "inspect", "--format", `{{index .Config.Labels "`+versionLabel+`"}}`, n).Output()
+// made returns whether the node's engine has the image, made from the same as now.
+func (i testImage) made(ctx context.Context, n *node) bool {
+	for _, name := range i.names {
+		out, err := command(ctx, "docker", "--host", n.dockerHost(), "image", "inspect", "--format", `{{index .Config.Labels "`+versionLabel+`"}}`, name).Output()
 		if err != nil || strings.TrimSpace(string(out)) != i.version() {
 			return false
 		}
@@ -100,9 +104,9 @@ func (i testImage) made(ctx context.Context) bool {
 	return true
 }
 
-// makeImages makes those images that the engine lacks.
-func (r *run) makeImages(ctx context.Context) error {
-	missing := slices.DeleteFunc(slices.Clone(testImages), func(i testImage) bool { return i.made(ctx) })
+// makeImages makes those images that the node's engine lacks.
+func (r *run) makeImages(ctx context.Context, n *node) error {
+	missing := slices.DeleteFunc(slices.Clone(testImages), func(i testImage) bool { return i.made(ctx, n) })
 	if len(missing) == 0 {
 		return nil
 	}
@@ -111,15 +115,15 @@ func (r *run) makeImages(ctx context.Context) error {
 		return err
 	}
 	for _, i := range missing {
-		say("making image %s", strings.Join(i.names, ", "))
-		if err := r.makeImage(ctx, i, debian); err != nil {
+		say("%s: making image %s", n.name, strings.Join(i.names, ", "))
+		if err := r.makeImage(ctx, n, i, debian); err != nil {
 			return fmt.Errorf("making image %s: %w", i.names[0], err)
 		}
 	}
 	return nil
 }
 
-func (r *run) makeImage(ctx context.Context, i testImage, debian string) error {
+func (r *run) makeImage(ctx context.Context, n *node, i testImage, debian string) error {
 	root, err := os.MkdirTemp(r.work, "root")
 	if err != nil {
 		return err
@@ -134,7 +138,7 @@ func (r *run) makeImage(ctx context.Context, i testImage, debian string) error {
 		script += "docker tag " + quote(i.names[0]) + " " + quote(n) + "\n"
 	}
 	c := command(ctx, "bash", "-c", script)
-	c.Env = append(c.Env, "root="+root, "debian="+debian, "bin="+r.bin, "images="+filepath.Join(r.suite, "test/images"))
+	c.Env = append(c.Env, "root="+root, "DOCKER_HOST="+n.dockerHost(), "debian="+debian, "bin="+r.bin, "images="+filepath.Join(r.suite, "test/images"))
 	return loud(c)
 }
 

@@ -1,11 +1,12 @@
-// Conformance runs Kubernetes' conformance tests, unmodified, against a cluster of Gantry on this machine.
+// Conformance runs Kubernetes' conformance tests, unmodified, against a cluster of Gantry on this machine: two nodes, each with a Docker
+// Engine and a network namespace of its own.
 //
 // It builds the upstream suite (e2e.test) and the programs of its test images from their Go modules, makes images under
-// the names that the suite asks for, starts a cluster, runs the tests that may run in parallel and then those that may
+// the names that the suite asks for, starts the cluster, runs the tests that may run in parallel and then those that may
 // not, and writes RESULTS.md: every test of test/conformance/testdata/conformance.yaml is passed, failed or not run.
 // With -focus or -skip the results are printed only.
 //
-// It needs root, a Docker Engine, and nothing else that uses the nftables table `gantry` of this machine.
+// It needs root and the programs of a Docker Engine; it uses neither the machine's own engine nor its network.
 package main
 
 import (
@@ -23,7 +24,7 @@ type run struct {
 	focus, skip string // regular expressions over the tests' names
 	procs       int    // of the parallel part
 	serial      bool   // run the serial part too
-	keep        bool   // leave the cluster running
+	keep        bool   // leave the cluster running until ^C
 	repo        string // top of the repository
 	bin         string // built programs, kept between runs
 	work        string // logs and reports of this run
@@ -36,7 +37,7 @@ func main() {
 	flag.StringVar(&r.skip, "skip", "", "run no test whose name matches this regular expression")
 	flag.IntVar(&r.procs, "procs", 6, "how many tests run side by side")
 	flag.BoolVar(&r.serial, "serial", true, "run the serial tests too")
-	flag.BoolVar(&r.keep, "keep", false, "leave the cluster running")
+	flag.BoolVar(&r.keep, "keep", false, "leave the cluster running until ^C")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -62,23 +63,22 @@ func (r *run) run(ctx context.Context) error {
 	if err := r.build(ctx); err != nil {
 		return err
 	}
-	if err := r.makeImages(ctx); err != nil {
-		return err
-	}
 	tests, err := readTests(filepath.Join(r.suite, "test/conformance/testdata/conformance.yaml"))
 	if err != nil {
 		return err
 	}
-	stop, err := r.startCluster(ctx)
+	cluster, err := r.startCluster(ctx)
 	if err != nil {
 		return err
 	}
-	if !r.keep {
-		defer stop()
-	}
-	results, err := r.runTests(ctx, tests)
+	defer cluster.stop()
+	results, err := r.runTests(ctx, cluster, tests)
 	if err != nil {
 		return err
+	}
+	if r.keep {
+		say("the cluster runs until ^C: nsenter --net=%s kubectl --kubeconfig %s get nodes", cluster.nodes[0].namespace(), cluster.kubeconfig())
+		<-ctx.Done()
 	}
 	if r.focus != "" || r.skip != "" || !r.serial {
 		return results.print(os.Stdout)

@@ -95,7 +95,7 @@ func (r *results) list(title string, tests map[string]string) string {
 // write writes all of it to a file, with what changed since the file was written last.
 func (r *results) write(file, version string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Conformance\n\nKubernetes v1.36.3's conformance suite on Gantry %s, one node, %s.\n\n", version, time.Now().Format(time.DateOnly))
+	fmt.Fprintf(&b, "# Conformance\n\nKubernetes v1.36.3's conformance suite on Gantry %s, two nodes, %s.\n\n", version, time.Now().Format(time.DateOnly))
 	fmt.Fprintf(&b, "**Passed %d, failed %d, not run %d, of %d.** Written by `./scripts/conformance`.\n\n", len(r.passed), len(r.failed), len(r.notRun), len(r.tests))
 	b.WriteString(r.table())
 	if last, err := os.ReadFile(file); err == nil {

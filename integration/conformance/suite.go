@@ -33,19 +33,19 @@ func readTests(file string) ([]string, error) {
 var codename = regexp.MustCompile(`codename: (.*(?:\n    .*)*)`)
 
 // runTests runs the tests that may run side by side, then the others.
-func (r *run) runTests(ctx context.Context, tests []string) (*results, error) {
+func (r *run) runTests(ctx context.Context, c *cluster, tests []string) (*results, error) {
 	res := newResults(tests)
-	if err := r.part(ctx, res, "parallel", "Conformance && !Serial", r.procs); err != nil {
+	if err := r.part(ctx, c, res, "parallel", "Conformance && !Serial", r.procs); err != nil {
 		return nil, err
 	}
 	if !r.serial {
 		return res, nil
 	}
-	return res, r.part(ctx, res, "serial", "Conformance && Serial", 1)
+	return res, r.part(ctx, c, res, "serial", "Conformance && Serial", 1)
 }
 
 // part runs the tests with some labels, narrowed by focus and skip. Failed tests are no error.
-func (r *run) part(ctx context.Context, res *results, name, labels string, procs int) error {
+func (r *run) part(ctx context.Context, on *cluster, res *results, name, labels string, procs int) error {
 	args := []string{
 		fmt.Sprintf("--procs=%d", procs), "--timeout=12h", "--no-color", "--output-dir=" + r.work, "--junit-report=" + name + ".xml",
 		"--label-filter=" + labels,
@@ -57,14 +57,14 @@ func (r *run) part(ctx context.Context, res *results, name, labels string, procs
 		args = append(args, "--skip="+r.skip)
 	}
 	args = append(args, filepath.Join(r.bin, "e2e.test"), "--",
-		"--kubeconfig="+r.kubeconfig(), "--provider=skeleton", "--disable-log-dump", "--dump-logs-on-failure=false")
+		"--kubeconfig="+on.kubeconfig(), "--provider=skeleton", "--disable-log-dump", "--dump-logs-on-failure=false")
 	log, err := os.Create(filepath.Join(r.work, name+".log"))
 	if err != nil {
 		return err
 	}
 	defer log.Close()
 	say("running the %s tests, log in %s", name, log.Name())
-	c := command(ctx, filepath.Join(r.bin, "ginkgo"), args...)
+	c := on.nodes[0].command(ctx, filepath.Join(r.bin, "ginkgo"), args...)
 	c.Stdout, c.Stderr = log, log
 	runErr := c.Run() // fails when a test fails
 	cases, err := readReport(filepath.Join(r.work, name+".xml"))
