@@ -46,7 +46,7 @@ func (r *run) build(ctx context.Context) error {
 		}
 	}
 	gantry := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(r.repo, "bin", "gantry"), "./agents")
-	gantry.Env = append(os.Environ(), "CGO_ENABLED=0") // as scripts/lib: they share Go's build cache
+	gantry.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=") // as scripts/lib: they share Go's build cache
 	gantry.Dir = r.repo
 	if err := loud(gantry); err != nil {
 		return fmt.Errorf("building gantry: %w", err)
