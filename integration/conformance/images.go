@@ -71,9 +71,18 @@ mkdir -p "$root/uploads"; cp "$images"/agnhost/porter/localhost.* "$root/"
 chroot "$root" sh -c 'useradd -u 1000 -M user-defined-in-image; groupadd -g 50000 group-defined-in-image; usermod -aG group-defined-in-image user-defined-in-image'
 `
 
-// The shell is bash: Debian's busybox drops environment variables whose names have a hyphen, and tests set such.
+// Tests compare ash's messages, and set environment variables whose names are none of a shell's: Debian's ash drops these.
 const busybox = `mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/root" "$root/usr"; chmod 1777 "$root/tmp"
-cp "$(command -v busybox)" "$root/bin/busybox"; cp /bin/bash-static "$root/bin/sh"
+cp "$(command -v busybox)" "$root/bin/busybox"; cp /bin/bash-static "$root/bin/bash"
+cat >"$root/bin/sh" <<'END'
+#!/bin/bash
+# ash, or bash where the environment has variables that ash would drop.
+while IFS= read -r -d '' v; do
+  [[ ${v%%=*} =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || exec -a "$0" /bin/bash "$@"
+done </proc/self/environ
+exec -a "$0" /bin/busybox "$@"
+END
+chmod +x "$root/bin/sh"
 for a in $("$root/bin/busybox" --list); do [ -e "$root/bin/$a" ] || ln -s busybox "$root/bin/$a"; done
 ln -s ../bin "$root/usr/bin"
 printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n' >"$root/etc/passwd"
