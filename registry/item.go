@@ -298,7 +298,7 @@ func decodeHandwritten(k *schema.Kind, value []byte) (schema.Object, error) {
 			return nil, fmt.Errorf("%s", w)
 		}
 	}
-	return ForWrite(context.Background(), k, v, obj)
+	return toStored(context.Background(), k, v, obj)
 }
 
 // versionIn is the version that a value is of: one written before the kind's stored version changed is of another.

@@ -140,6 +140,14 @@ func ForWrite(ctx context.Context, k *schema.Kind, v *schema.Version, obj schema
 	if v == k.RulesOf(v).Stored() {
 		return obj, nil
 	}
+	return toStored(ctx, k, v, obj)
+}
+
+// toStored is an object of version v in k's stored version. The result may share obj's memory.
+func toStored(ctx context.Context, k *schema.Kind, v *schema.Version, obj schema.Object) (schema.Object, error) {
+	if v == k.Stored() {
+		return obj, nil
+	}
 	if v.Default != nil {
 		v.Default(obj)
 	}
