@@ -31,9 +31,9 @@ func (w *worker) recordBackOffs(v podstate.View) (after time.Duration) {
 			after = left
 			continue
 		}
-		w.k.containerEvent(v.Pod, m, corev1.EventTypeNormal, "BackOff", "Back-off pulling image %q", m.Image)
+		w.k.containerEvent(v.Pod, m, corev1.EventTypeNormal, "BackOff", "Back-off pulling image %q", p.Image)
 		w.k.containerEvent(v.Pod, m, corev1.EventTypeWarning, "Failed", "Error: %s", podstatus.WaitImageBackOff)
-		w.problems[m.Name] = podstatus.Problem{Reason: podstatus.WaitImageBackOff, Message: fmt.Sprintf(backOffMessage, m.Image, p.Reason, p.Message), Since: v.Now}
+		w.problems[m.Name] = podstatus.Problem{Reason: podstatus.WaitImageBackOff, Message: fmt.Sprintf(backOffMessage, p.Image, p.Reason, p.Message), Since: v.Now, Image: p.Image}
 	}
 	return after
 }

@@ -32,6 +32,11 @@ func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Im
 		}
 		in.volumes = v
 	}
+	for volume, i := range in.volumeImages {
+		if err := k.volumes.MountImage(ctx, in.pod, volume, i.Layers); err != nil {
+			return engine.ContainerConfig{}, fmt.Errorf("mounting image %q of volume %q: %w", i.Ref, volume, err)
+		}
+	}
 	vars, err := env.Resolve(in.pod, c, k.envSources(ctx, in.pod, in.podIP))
 	if err != nil {
 		return engine.ContainerConfig{}, err

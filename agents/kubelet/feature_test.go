@@ -121,3 +121,37 @@ func TestPrivilegedContainerStarts(t *testing.T) {
 		t.Errorf("resources: %+v", in.HostConfig.Resources)
 	}
 }
+
+func TestImageVolume(t *testing.T) {
+	r := newTestCluster(t).start()
+	mount := func(p *corev1.Pod, image string) {
+		p.Spec.Volumes = []corev1.Volume{{Name: "files", VolumeSource: corev1.VolumeSource{
+			Image: &corev1.ImageVolumeSource{Reference: image, PullPolicy: corev1.PullNever},
+		}}}
+		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "files", MountPath: "/files"}}
+	}
+	r.run("reader", func(p *corev1.Pod) { mount(p, testImage) }, "run")
+	r.run("without", func(p *corev1.Pod) { mount(p, "nobody.invalid/none:1") }, "run")
+	pod := r.untilRunning("reader")
+	commands := lifecycle.Runner{Engine: r.engine()}
+	id := strings.TrimPrefix(pod.Status.ContainerStatuses[0].ContainerID, "docker://")
+	for _, c := range []struct {
+		works   bool
+		command []string
+	}{
+		{true, []string{"/pod", "stat", "/files/pod"}}, {false, []string{"/pod", "touch", "/files/new"}}, {false, []string{"/files/pod", "stat", "/pod"}},
+	} {
+		if _, code, err := commands.Exec(t.Context(), id, c.command); (err == nil && code == 0) != c.works {
+			t.Errorf("%q: %d %v", c.command, code, err)
+		}
+	}
+	pod = r.until("without", "held back", func(p *corev1.Pod) bool {
+		c := statuses(p)
+		return len(c) == 1 && c[0].State.Waiting != nil && c[0].State.Waiting.Reason == "ErrImageNeverPull"
+	})
+	if m := pod.Status.ContainerStatuses[0].State.Waiting.Message; m != `Container image "nobody.invalid/none:1" is not present with pull policy of Never` {
+		t.Errorf("message: %s", m)
+	}
+	r.delete("reader", nil)
+	r.until("reader", "gone", isGone)
+}

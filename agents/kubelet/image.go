@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,13 +34,49 @@ type waitError struct {
 
 func (e *waitError) Error() string { return e.Reason + ": " + e.Message }
 
-// ensureImage makes sure the engine has the container's image, as its pull policy says.
-func (k *kubelet) ensureImage(ctx context.Context, in *startInput) (*engine.Image, error) {
-	pod, c := in.pod, in.action.container
-	ref, err := images.Parse(c.Image)
+// wantedImage is an image that a container needs: its own, or that of a volume.
+type wantedImage struct {
+	name   string
+	policy corev1.PullPolicy // "": by its tag
+	event  func(kind, reason, format string, args ...any)
+}
+
+// ownImage is the container's own image.
+func (k *kubelet) ownImage(in *startInput) wantedImage {
+	c := in.action.container
+	return wantedImage{c.Image, c.ImagePullPolicy, func(kind, reason, format string, args ...any) {
+		k.containerEvent(in.pod, c, kind, reason, format, args...)
+	}}
+}
+
+// ensureVolumeImages makes sure the engine has the images of the volumes that the container mounts.
+func (k *kubelet) ensureVolumeImages(ctx context.Context, in *startInput) error {
+	for _, m := range in.action.container.VolumeMounts {
+		i := slices.IndexFunc(in.pod.Spec.Volumes, func(v corev1.Volume) bool { return v.Name == m.Name && v.Image != nil && v.Image.Reference != "" })
+		if i < 0 || in.volumeImages[m.Name] != nil {
+			continue
+		}
+		source := in.pod.Spec.Volumes[i].Image
+		image, err := k.ensureImage(ctx, in, wantedImage{source.Reference, source.PullPolicy, func(kind, reason, format string, args ...any) {
+			k.podEvent(in.pod, kind, reason, format, args...)
+		}})
+		if err != nil {
+			return err
+		}
+		if in.volumeImages == nil {
+			in.volumeImages = map[string]*engine.Image{}
+		}
+		in.volumeImages[m.Name] = image
+	}
+	return nil
+}
+
+// ensureImage makes sure the engine has an image, as its pull policy says.
+func (k *kubelet) ensureImage(ctx context.Context, in *startInput, w wantedImage) (*engine.Image, error) {
+	ref, err := images.Parse(w.name)
 	if err != nil {
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "InspectFailed", "%v", err)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", podstatus.WaitInvalidImage)
+		w.event(corev1.EventTypeWarning, "InspectFailed", "%v", err)
+		w.event(corev1.EventTypeWarning, "Failed", "Error: %s", podstatus.WaitInvalidImage)
 		return nil, &waitError{podstatus.Problem{Reason: podstatus.WaitInvalidImage, Message: err.Error()}, podstate.MaxBackoff}
 	}
 	image, err := k.engine.Image(ctx, ref)
@@ -47,26 +84,26 @@ func (k *kubelet) ensureImage(ctx context.Context, in *startInput) (*engine.Imag
 	if !present && !errors.Is(err, engine.ErrNotFound) {
 		return nil, err
 	}
-	policy := images.PullPolicy(c.Container, ref)
+	policy := images.PullPolicy(w.policy, ref)
 	switch {
 	case present && policy != corev1.PullAlways:
-		k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulled", presentMessage, c.Image)
+		w.event(corev1.EventTypeNormal, "Pulled", presentMessage, w.name)
 		return image, nil
 	case policy == corev1.PullNever:
-		message := fmt.Sprintf(neverPullMessage, c.Image)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, podstatus.WaitNeverPull, "%s", message)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", podstatus.WaitNeverPull)
+		message := fmt.Sprintf(neverPullMessage, w.name)
+		w.event(corev1.EventTypeWarning, podstatus.WaitNeverPull, "%s", message)
+		w.event(corev1.EventTypeWarning, "Failed", "Error: %s", podstatus.WaitNeverPull)
 		return nil, &waitError{podstatus.Problem{Reason: podstatus.WaitNeverPull, Message: message}, startRetry}
 	}
 	if err := in.untilReady(ctx); err != nil { // a pull is long, and in vain without a sandbox
 		return nil, err
 	}
-	return k.pullImage(ctx, pod, c, ref, in.pulls)
+	return k.pullImage(ctx, in.pod, w, ref, in.pulls)
 }
 
-func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, c podstate.Member, ref string, back *images.Backoff) (*engine.Image, error) {
+func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, w wantedImage, ref string, back *images.Backoff) (*engine.Image, error) {
 	begin := time.Now()
-	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulling", "Pulling image %q", c.Image)
+	w.event(corev1.EventTypeNormal, "Pulling", "Pulling image %q", w.name)
 	err := k.images.Pull(ctx, ref, k.pullSecrets(ctx, pod))
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -78,13 +115,13 @@ func (k *kubelet) pullImage(ctx context.Context, pod *corev1.Pod, c podstate.Mem
 		}
 	}
 	if err != nil {
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", pullFailedMessage, c.Image, err)
-		k.containerEvent(pod, c, corev1.EventTypeWarning, "Failed", "Error: %s", podstatus.WaitImagePull)
-		return nil, &waitError{podstatus.Problem{Reason: podstatus.WaitImagePull, Message: err.Error()}, back.Next(ref)}
+		w.event(corev1.EventTypeWarning, "Failed", pullFailedMessage, w.name, err)
+		w.event(corev1.EventTypeWarning, "Failed", "Error: %s", podstatus.WaitImagePull)
+		return nil, &waitError{podstatus.Problem{Reason: podstatus.WaitImagePull, Message: err.Error(), Image: w.name}, back.Next(ref)}
 	}
 	back.Reset(ref)
 	took := time.Since(begin).Round(time.Millisecond)
-	k.containerEvent(pod, c, corev1.EventTypeNormal, "Pulled", pulledMessage, c.Image, took, took, image.Size)
+	w.event(corev1.EventTypeNormal, "Pulled", pulledMessage, w.name, took, took, image.Size)
 	return image, nil
 }
 

@@ -25,8 +25,10 @@ type startInput struct {
 	target   string        // ID of the container whose processes it sees; "": none
 	podIP    netip.Addr
 	volumes  map[string]volumes.Mounted // nil: mount them first
-	pulls    *images.Backoff
-	order    startOrder
+	// volumeImages are the images of the volumes that the container mounts.
+	volumeImages map[string]*engine.Image
+	pulls        *images.Backoff
+	order        startOrder
 }
 
 // untilCreatable waits until the container can be created in its sandbox, and in its order.
@@ -66,7 +68,10 @@ const startRetry = 10 * time.Second
 // *waitError where it concerns the container, errNoSandbox where the sandbox that is started meanwhile fails, else the engine's.
 func (k *kubelet) startContainer(ctx context.Context, in *startInput) (id string, image *engine.Image, err error) {
 	c := in.action.container
-	image, err = k.ensureImage(ctx, in)
+	image, err = k.ensureImage(ctx, in, k.ownImage(in))
+	if err == nil {
+		err = k.ensureVolumeImages(ctx, in)
+	}
 	if err == nil {
 		err = in.untilCreatable(ctx)
 	}

@@ -85,6 +85,8 @@ type Image struct {
 	Size    int64  // bytes
 	Digests []string
 	Tags    []string
+	// Layers are the directories of its files, the uppermost first. None: the engine's storage driver is not overlay2 or fuse-overlayfs.
+	Layers []string
 }
 
 // StatusID is how a container's status names the image.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/distribution/reference"
 	"github.com/docker/docker/api/types/image"
@@ -29,6 +30,10 @@ func (d *Docker) Image(ctx context.Context, ref string) (*Image, error) {
 		return nil, classify(err)
 	}
 	i := &Image{ID: in.ID, Ref: ref, Size: in.Size, Digests: in.RepoDigests, Tags: in.RepoTags}
+	if s := in.GraphDriver; s.Data["UpperDir"] != "" {
+		i.Layers = append(i.Layers, s.Data["UpperDir"])
+		i.Layers = append(i.Layers, strings.FieldsFunc(s.Data["LowerDir"], func(r rune) bool { return r == ':' })...)
+	}
 	if in.Config != nil {
 		i.User = in.Config.User
 	}

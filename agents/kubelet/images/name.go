@@ -21,11 +21,11 @@ func Parse(name string) (ref string, err error) {
 	return ref, nil
 }
 
-// PullPolicy is the container's, or by its tag where it has none.
-func PullPolicy(c *corev1.Container, ref string) corev1.PullPolicy {
+// PullPolicy is the one that is given, or by the image's tag where none is.
+func PullPolicy(given corev1.PullPolicy, ref string) corev1.PullPolicy {
 	switch {
-	case c.ImagePullPolicy != "":
-		return c.ImagePullPolicy
+	case given != "":
+		return given
 	case strings.HasSuffix(ref, ":latest"):
 		return corev1.PullAlways
 	}

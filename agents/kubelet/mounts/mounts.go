@@ -45,7 +45,7 @@ func VolumeMounts(c *corev1.Container, mounted map[string]volumes.Mounted, vars 
 			source = place
 		}
 		all = append(all, engine.Mount{
-			Source: source, Target: m.MountPath, ReadOnly: m.ReadOnly || v.ReadOnly, Propagation: propagation(m.MountPropagation),
+			Source: source, Target: m.MountPath, ReadOnly: (m.ReadOnly || v.ReadOnly) && !v.KeepOptions, Propagation: propagation(m.MountPropagation),
 		})
 	}
 	return all, nil

@@ -6,6 +6,7 @@ import "time"
 type Problem struct {
 	Reason, Message string
 	Since           time.Time
+	Image           string // that could not be pulled
 }
 
 // Reasons of a waiting container.

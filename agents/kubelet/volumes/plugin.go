@@ -32,7 +32,7 @@ type Plugin struct {
 func plugins() []Plugin {
 	return []Plugin{
 		emptyDirPlugin(), hostPathPlugin(), configMapPlugin(), secretPlugin(), downwardAPIPlugin(), projectedPlugin(),
-		claimPlugin(),
+		claimPlugin(), imagePlugin(),
 	}
 }
 

@@ -71,6 +71,8 @@ type Mounted struct {
 	Path string
 	// ReadOnly volumes are mounted read-only whatever the container says.
 	ReadOnly bool
+	// KeepOptions: it is mounted with options that a container's mount of it must not change.
+	KeepOptions bool
 }
 
 // New returns Volumes; it starts nothing.
