@@ -125,12 +125,15 @@ func (b *bench) liveHeap() (string, error) {
 		return "", err
 	}
 	if b.profile != "" {
-		heap, err := b.pool[0].want(200, &request{method: "GET", path: "/debug/pprof/heap?gc=1", keep: true})
-		if err != nil {
-			return "", err
-		}
-		if err := os.WriteFile(filepath.Join(b.profile, "definitions-heap.pprof"), heap.body, 0o644); err != nil {
-			return "", err
+		for _, name := range []string{"heap?gc=1", "goroutine", "allocs"} {
+			res, err := b.pool[0].want(200, &request{method: "GET", path: "/debug/pprof/" + name, keep: true})
+			if err != nil {
+				return "", err
+			}
+			name, _, _ = strings.Cut(name, "?")
+			if err := os.WriteFile(filepath.Join(b.profile, filepath.Base(b.dir)+"-"+name+".pprof"), res.body, 0o644); err != nil {
+				return "", err
+			}
 		}
 	}
 	var all []string
