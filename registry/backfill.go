@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gantry/registry/safely"
 	"gantry/registry/store"
 )
 
@@ -33,6 +34,8 @@ type backfill struct {
 	changed    chan struct{}      // closed and replaced when any of this changes
 	awaited    int64              // passed when the wait for its reader began
 	deadline   time.Time          // of that wait
+
+	started sync.Once // run, with the first watcher that waits
 
 	passed atomic.Int64 // the revision that the foremost reader of entries has reached
 }
@@ -99,6 +102,11 @@ func (b *backfill) wait(w *Watcher) (<-chan struct{}, error) {
 		return closedChannel, nil
 	}
 	b.waiting[w] = w.rev
+	b.started.Do(func() {
+		b.c.reads.starts.add(b.c, func(ctx context.Context) error {
+			return safely.Keep(ctx, b.c.log, "reading etcd's history", b.run)
+		})
+	})
 	select {
 	case b.wake <- struct{}{}:
 	default:

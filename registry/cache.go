@@ -52,10 +52,10 @@ type cache struct {
 	advanced   chan struct{} // closed and replaced when rev, filled or syncErr changes
 	changed    chan struct{} // closed and replaced when the ring grows
 	pages      []page
-	cancel     context.CancelFunc // ends the open watch; nil: there was none yet, or it is ended
-	opened     time.Time          // the watch
-	stop       context.CancelFunc // ends run; nil: it has not begun
-	notServed  func() error       // the error of a read after removed
+	cancel     context.CancelFunc   // ends the open watch; nil: there was none yet, or it is ended
+	opened     time.Time            // the watch
+	stops      []context.CancelFunc // end what runs
+	notServed  func() error         // the error of a read after removed
 }
 
 func newCache(r *Registry, k *schema.Kind) *cache {
@@ -83,7 +83,7 @@ func (c *cache) count() {
 // start makes the cache start, if it has not.
 func (c *cache) start() {
 	if !c.asked.Load() && c.asked.CompareAndSwap(false, true) {
-		c.reads.starts.add(c)
+		c.reads.starts.add(c, c.run)
 	}
 }
 

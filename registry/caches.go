@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"gantry/registry/quarantine"
-	"gantry/registry/safely"
 	"gantry/registry/store"
 	"gantry/schema"
 )
@@ -82,14 +81,20 @@ type starts struct {
 	wake chan struct{} // has a token when there is something
 
 	mu    sync.Mutex // guards queue
-	queue []*cache
+	queue []start
+}
+
+// start is a part of a cache that is to run.
+type start struct {
+	cache *cache
+	run   func(context.Context) error
 }
 
 func newStarts() *starts { return &starts{wake: make(chan struct{}, 1)} }
 
-func (s *starts) add(c *cache) {
+func (s *starts) add(c *cache, run func(context.Context) error) {
 	s.mu.Lock()
-	s.queue = append(s.queue, c)
+	s.queue = append(s.queue, start{c, run})
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:
@@ -97,7 +102,7 @@ func (s *starts) add(c *cache) {
 	}
 }
 
-func (s *starts) take() []*cache {
+func (s *starts) take() []start {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	queue := s.queue
@@ -113,10 +118,9 @@ func (s *starts) run(ctx context.Context, g *errgroup.Group) error {
 		case <-ctx.Done():
 			return nil
 		}
-		for _, c := range s.take() {
-			ctx := c.lifetime(ctx)
-			g.Go(func() error { return c.run(ctx) })
-			g.Go(func() error { return safely.Keep(ctx, c.log, "reading etcd's history", c.backfill.run) })
+		for _, next := range s.take() {
+			ctx := next.cache.lifetime(ctx)
+			g.Go(func() error { return next.run(ctx) })
 		}
 	}
 }
@@ -126,7 +130,7 @@ func (c *cache) lifetime(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.stop = cancel; isClosed(c.removed) {
+	if c.stops = append(c.stops, cancel); isClosed(c.removed) {
 		cancel()
 	}
 	return ctx
@@ -137,8 +141,8 @@ func (c *cache) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	close(c.removed)
-	if c.stop != nil {
-		c.stop()
+	for _, stop := range c.stops {
+		stop()
 	}
 	if c.gauge != nil {
 		storedObjects.DeleteLabelValues(c.kind.GR().String())

@@ -40,9 +40,9 @@ type Version struct {
 	// what cannot be an object of the version: metadata in an embedded object that is none.
 	Prune func(obj Object) (unknown []string, err error)
 
-	// Structure is the OpenAPI v3 schema of the objects of a version without a Go type, as JSON: what server-side apply merges them by. nil:
-	// their objects are merged member by member and their lists are replaced.
-	Structure []byte
+	// Structure is the schema of the objects of a version without a Go type: what server-side apply merges them by. nil: their objects are
+	// merged member by member and their lists are replaced.
+	Structure *Structure
 
 	// ToStored and FromStored convert between this version and the one that the kind is stored in. nil: the versions have the same
 	// fields and differ in kind and apiVersion alone. Those of the stored version are not used.

@@ -61,6 +61,11 @@ var rows = append([]*row{
 	{name: "list-page-gzip", doc: "the same, deflated", goal: 4 * ms, run: listPods("?limit=500", true)},
 	{name: "patch", doc: "strategic merge patch of a pod", goal: 800 * us, floor: floorCreate, run: patchPods},
 	{name: "status", doc: "GET and PUT of a pod's status", goal: 900 * us, floor: floorStatus, run: statusPods},
+	{name: "custom-create", doc: "create a custom object of 1.2 KB; its floor is a ConfigMap of that size", within: 1.5, floor: configMaps.create(), run: widgets.create()},
+	{name: "custom-get", doc: "GET of one", within: 1.5, floor: configMaps.get(), run: widgets.get()},
+	{name: "custom-list", doc: "LIST of 500", within: 1.5, floor: configMaps.list(), run: widgets.list()},
+	{name: "custom-patch", doc: "merge patch of a number", within: 1.5, floor: configMaps.patched(), run: widgets.patched()},
+	{name: "custom-apply", doc: "server-side apply of a label and a number", within: 1.5, floor: configMaps.applied(), run: widgets.applied()},
 	{name: "watch-200", doc: "event to one of 200 watchers, some slow, some stalled", goal: 8 * us, floor: floorWatch(200), run: watchers(200)},
 	{name: "watch-1000", doc: "event to one of 1,000 watchers, the same", goal: 8 * us, floor: floorWatch(1000), run: watchers(1000)},
 	{name: "cas-storm", doc: "100 clients increment one object", floor: floorIncrement, run: casIncrement},
@@ -79,6 +84,8 @@ var rows = append([]*row{
 	{name: "start-5000", doc: "start with 5,000 pods, until a list is answered", once: true, run: start(5000, controlPlane)},
 	{name: "start-gateway", doc: "the same, the gateway without controllers", once: true, run: start(5000, "gateway")},
 	{name: "start-50000", doc: "start with 50,000 pods", once: true, run: start(50000, controlPlane)},
+	{name: "definitions-1000", doc: "resident bytes for each byte of 1,000 custom kinds with 10 objects each", once: true, named: true, run: manyDefinitions},
+	{name: "definitions-large", doc: "ten custom kinds with a schema of 500 KB each, until an object of the last is written", once: true, named: true, run: largeDefinitions},
 }, flows...)
 
 // atHalf compares by the median.

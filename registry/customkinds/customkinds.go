@@ -31,9 +31,10 @@ type definition = apiextensionsv1.CustomResourceDefinition
 type Follower struct {
 	registry *registry.Registry
 	log      *slog.Logger
-	loaded   chan struct{} // closed when the kinds of all definitions there were at the start are served
-	finish   func()        // closes loaded, once
-	known    map[string]*known
+	loaded   chan struct{}         // closed when the kinds of all definitions there were at the start are served
+	finish   func()                // closes loaded, once
+	known    map[string]*known     // by the name of the definition
+	own      map[*schema.Kind]bool // the kinds in the registry that are the follower's
 }
 
 // webhookTimeout is how long a conversion webhook may take for one request; admission webhooks may take as long.
@@ -49,7 +50,7 @@ type known struct {
 
 // New returns the follower of r's definitions. It starts nothing.
 func New(r *registry.Registry, log *slog.Logger) *Follower {
-	f := &Follower{registry: r, log: log, loaded: make(chan struct{}), known: map[string]*known{}}
+	f := &Follower{registry: r, log: log, loaded: make(chan struct{}), known: map[string]*known{}, own: map[*schema.Kind]bool{}}
 	f.finish = sync.OnceFunc(func() { close(f.loaded) })
 	return f
 }
@@ -104,9 +105,8 @@ func (f *Follower) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// update makes the kinds served that items, all definitions there are, define.
+// update makes the kinds served that items, all definitions there are, define. What has not changed costs a look-up.
 func (f *Follower) update(items []*registry.Item) {
-	next := make(map[string]*known, len(items))
 	var changed []*known // in the order of items
 	names := map[*known]string{}
 	var gone []*schema.Kind
@@ -115,8 +115,11 @@ func (f *Follower) update(items []*registry.Item) {
 		now := was
 		if was == nil || was.revision != it.Revision {
 			now = read(it, was, f.post)
+			f.known[it.Name] = now
 		}
-		next[it.Name] = now
+		if was != nil && was.kind != nil && (now.kind == nil || now.kind.GR() != was.kind.GR()) {
+			gone = append(gone, was.kind)
+		}
 		if now.kind != nil && (was == nil || was.kind != now.kind || now.err != nil) {
 			changed = append(changed, now)
 			names[now] = it.Name
@@ -125,34 +128,47 @@ func (f *Follower) update(items []*registry.Item) {
 			f.log.Warn("custom kind not served", "name", it.Name, "err", now.err)
 		}
 	}
-	for name, was := range f.known {
-		if now := next[name]; was.kind != nil && (now == nil || now.kind == nil || now.kind.GR() != was.kind.GR()) {
-			gone = append(gone, was.kind)
-		}
-	}
-	own := map[*schema.Kind]bool{}
-	for _, was := range f.known {
-		own[was.kind] = true
-	}
-	f.known = next
+	gone = append(gone, f.forget(items)...)
 	if len(changed)+len(gone) == 0 {
 		return
 	}
 	_ = f.registry.Kinds().Update(func(s *schema.Set) (*schema.Set, error) { // it returns no error
 		for _, k := range gone {
 			s = s.Without(k)
+			delete(f.own, k)
 		}
 		for _, now := range changed {
-			with, err := add(s, now.kind, own)
+			with, err := add(s, now.kind, f.own)
 			if err != nil && (now.err == nil || now.err.Error() != err.Error()) {
 				f.log.Warn("custom kind not served", "name", names[now], "err", err)
 			}
 			if now.err = err; err == nil {
-				s = with
+				delete(f.own, s.Resource(now.kind.Group, now.kind.Plural))
+				s, f.own[now.kind] = with, true
 			}
 		}
 		return s, nil
 	})
+}
+
+// forget removes the definitions that are not in items, and returns the kinds that they had.
+func (f *Follower) forget(items []*registry.Item) (gone []*schema.Kind) {
+	if len(f.known) == len(items) {
+		return nil // every item is known
+	}
+	there := make(map[string]bool, len(items))
+	for _, it := range items {
+		there[it.Name] = true
+	}
+	for name, was := range f.known {
+		if !there[name] {
+			delete(f.known, name)
+			if was.kind != nil {
+				gone = append(gone, was.kind)
+			}
+		}
+	}
+	return gone
 }
 
 // add returns s with k in it. A kind of another definition, or one that is built in, is not replaced.

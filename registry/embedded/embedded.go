@@ -28,8 +28,10 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.etcd.io/etcd/server/v3/etcdserver/api/v3rpc"
 	"go.etcd.io/etcd/server/v3/proxy/grpcproxy/adapter"
+	"go.etcd.io/etcd/server/v3/storage/mvcc"
 
 	"gantry/registry/etcdlog"
+	"gantry/registry/store"
 )
 
 // Config is what the etcd inside of this process needs.
@@ -143,6 +145,48 @@ func (d direct) Revision(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	return d.server.KV().Rev(), nil
+}
+
+// Watch is store.InProcess's Watch.
+func (d direct) Watch(start, end string, from int64) (store.DirectWatch, error) {
+	w := &watch{stream: d.server.Watchable().NewWatchStream(), stopping: d.server.StoppingNotify()}
+	var err error
+	if w.id, err = w.stream.Watch(context.Background(), clientv3.AutoWatchID, []byte(start), []byte(end), from); err != nil {
+		w.Close()
+		return nil, fmt.Errorf("watching etcd: %w", err)
+	}
+	return w, nil
+}
+
+// watch is a stream of etcd's with one watcher.
+type watch struct {
+	stream   mvcc.WatchStream
+	id       mvcc.WatchID
+	stopping <-chan struct{}
+}
+
+func (w *watch) Next(ctx context.Context) (clientv3.WatchResponse, bool) {
+	select {
+	case res := <-w.stream.Chan():
+		mvcc.ReportEventReceived(len(res.Events))
+		out := clientv3.WatchResponse{Header: &pb.ResponseHeader{Revision: res.Revision}, CompactRevision: res.CompactRevision, Canceled: res.CompactRevision != 0}
+		for _, e := range res.Events {
+			out.Events = append(out.Events, (*clientv3.Event)(e))
+		}
+		return out, true
+	case <-w.stopping:
+	case <-ctx.Done():
+	}
+	return clientv3.WatchResponse{}, false
+}
+
+func (w *watch) Progress() { w.stream.RequestProgress(w.id) }
+
+func (w *watch) Close() {
+	w.stream.Close()
+	for res := range w.stream.Chan() {
+		mvcc.ReportEventReceived(len(res.Events)) // etcd counts what waits
+	}
 }
 
 // Client speaks to this etcd by function calls, with neither socket nor TLS. It ends with Run or Close.

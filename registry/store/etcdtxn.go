@@ -15,6 +15,18 @@ type InProcess interface {
 	Direct() pb.KVClient
 	// Revision is the store's revision, linearizable.
 	Revision(ctx context.Context) (int64, error)
+	// Watch watches the keys in [start, end) from a revision on. A watch by way of the client takes ten goroutines and their memory.
+	Watch(start, end string, from int64) (DirectWatch, error)
+}
+
+// DirectWatch is a watch of an etcd in this process.
+type DirectWatch interface {
+	// Next waits for changes, as a clientv3.WatchChan has them; false: ctx is done, or etcd has ended.
+	Next(ctx context.Context) (clientv3.WatchResponse, bool)
+	// Progress asks for a notice of progress, which comes by Next where all changes so far were handed out.
+	Progress()
+	// Close ends the watch. Neither Next nor Progress is called after it.
+	Close()
 }
 
 // transactionClient is the gRPC client for transactions, and the etcd of this process; nil: etcd is another process.

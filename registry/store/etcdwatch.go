@@ -19,7 +19,8 @@ const streamHeader = "gantry-watch"
 type openWatch struct {
 	start  string
 	stream string
-	mu     sync.Mutex // guards over, and is held while progress is asked for: that would open a new stream after the end
+	direct DirectWatch // nil: it is a stream
+	mu     sync.Mutex  // guards ended, and is held while progress is asked for: that would open a new stream after the end
 	ended  bool
 }
 
@@ -27,12 +28,12 @@ func (o *openWatch) context(ctx context.Context) context.Context {
 	return metadata.AppendToOutgoingContext(clientv3.WithRequireLeader(ctx), streamHeader, o.stream)
 }
 
-// addWatch notes a new watch and names its stream; remove is called before the stream ends.
-func (e *Etcd) addWatch(start string) (o *openWatch, remove func()) {
+// addWatch notes a new watch and names its stream; remove is called before it ends.
+func (e *Etcd) addWatch(start string, direct DirectWatch) (o *openWatch, remove func()) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.count++
-	o = &openWatch{start: start, stream: strconv.FormatInt(e.count, 10)}
+	o = &openWatch{start: start, stream: strconv.FormatInt(e.count, 10), direct: direct}
 	e.open[o] = struct{}{}
 	return o, func() {
 		o.mu.Lock()
@@ -66,7 +67,11 @@ func (e *Etcd) Progress(ctx context.Context, start string) error {
 func (e *Etcd) requestProgress(ctx context.Context, o *openWatch) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.ended {
+	switch {
+	case o.ended:
+		return nil
+	case o.direct != nil:
+		o.direct.Progress()
 		return nil
 	}
 	return e.watcher.RequestProgress(o.context(ctx))
@@ -100,7 +105,10 @@ func (e *Etcd) Watch(ctx context.Context, start, end string, from int64, prev bo
 
 // stream passes the changes from a revision on to w until the watch ends; it returns why.
 func (e *Etcd) stream(ctx context.Context, w *etcdWatch, start, end string, from int64) error {
-	o, remove := e.addWatch(start)
+	if e.inProcess != nil && !w.prev {
+		return e.streamDirectly(ctx, w, start, end, from)
+	}
+	o, remove := e.addWatch(start, nil)
 	wctx, cancel := context.WithCancel(o.context(context.WithoutCancel(ctx)))
 	finish := func() { remove(); cancel() }
 	defer finish()
@@ -109,7 +117,23 @@ func (e *Etcd) stream(ctx context.Context, w *etcdWatch, start, end string, from
 	if w.prev {
 		opts = append(opts, clientv3.WithPrevKV())
 	}
-	return w.run(ctx, e.watcher.Watch(wctx, start, opts...))
+	responses := e.watcher.Watch(wctx, start, opts...)
+	return w.run(ctx, func() (clientv3.WatchResponse, bool) {
+		res, ok := <-responses
+		return res, ok
+	})
+}
+
+// streamDirectly is stream where etcd is in this process.
+func (e *Etcd) streamDirectly(ctx context.Context, w *etcdWatch, start, end string, from int64) error {
+	watch, err := e.inProcess.Watch(start, end, from)
+	if err != nil {
+		return ReadError(ctx, err)
+	}
+	defer watch.Close()
+	_, remove := e.addWatch(start, watch)
+	defer remove()
+	return w.run(ctx, func() (clientv3.WatchResponse, bool) { return watch.Next(ctx) })
 }
 
 // etcdWatch turns responses into batches.
@@ -122,8 +146,8 @@ type etcdWatch struct {
 }
 
 // run passes responses on until the watch ends; it returns why.
-func (w *etcdWatch) run(ctx context.Context, responses clientv3.WatchChan) error {
-	for res := range responses {
+func (w *etcdWatch) run(ctx context.Context, next func() (clientv3.WatchResponse, bool)) error {
+	for res, ok := next(); ok; res, ok = next() {
 		if res.CompactRevision > 0 {
 			w.compacted = res.CompactRevision
 			return errCompacted

@@ -36,7 +36,7 @@ var CustomResourceDefinition = &schema.Kind{
 	Prefix:     apiextensionsv1.GroupName + "/customresourcedefinitions",
 
 	Subresources: []schema.Subresource{schema.Status(prepareStatus, func(d, old *definition) field.ErrorList {
-		return errorsOf(d, old, func(_ context.Context, d, old *apiextensions.CustomResourceDefinition) field.ErrorList {
+		return errorsOf(withoutSpec(d), withoutSpec(old), func(_ context.Context, d, old *apiextensions.CustomResourceDefinition) field.ErrorList {
 			return validation.ValidateUpdateCustomResourceDefinitionStatus(d, old)
 		})
 	})},
@@ -98,10 +98,15 @@ func errorsOf(d, old *definition, validate func(ctx context.Context, d, old *api
 	return validate(context.Background(), in, was)
 }
 
-// internal is a definition as Kubernetes' rules take it. It shares no memory with d.
+// withoutSpec is a definition as the rules of its status look at it.
+func withoutSpec(d *definition) *definition {
+	return &definition{TypeMeta: d.TypeMeta, ObjectMeta: d.ObjectMeta, Status: d.Status}
+}
+
+// internal is a definition as Kubernetes' rules take it: they do not change it. It shares memory with d.
 func internal(d *definition) (*apiextensions.CustomResourceDefinition, error) {
 	out := &apiextensions.CustomResourceDefinition{}
-	if err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(d.DeepCopy(), out, nil); err != nil {
+	if err := apiextensionsv1.Convert_v1_CustomResourceDefinition_To_apiextensions_CustomResourceDefinition(d, out, nil); err != nil {
 		return nil, fmt.Errorf("converting the definition: %w", err)
 	}
 	return out, nil
@@ -110,13 +115,11 @@ func internal(d *definition) (*apiextensions.CustomResourceDefinition, error) {
 // warnings are about formats of strings that are not known, where old (nil: d is new) does not have them.
 func warnings(d, old *definition) (texts []string) {
 	var had []string
-	if old != nil {
-		if equality.Semantic.DeepEqual(d.Spec.Versions, old.Spec.Versions) {
-			return nil
-		}
+	added := unknownFormats(d)
+	if old != nil && len(added) > 0 {
 		had = unknownFormats(old)
 	}
-	for _, format := range unknownFormats(d) {
+	for _, format := range added {
 		if !slices.Contains(had, format) {
 			texts = append(texts, fmt.Sprintf("unrecognized format %q", format))
 		}
@@ -125,19 +128,51 @@ func warnings(d, old *definition) (texts []string) {
 }
 
 func unknownFormats(d *definition) (formats []string) {
-	in, err := internal(d)
-	if err != nil {
-		return nil
-	}
 	known := environment.DefaultCompatibilityVersion()
-	add := func(s *apiextensions.JSONSchemaProps) bool {
+	add := func(s *apiextensionsv1.JSONSchemaProps) {
 		if s.Format != "" {
 			of := &spec.Schema{SchemaProps: spec.SchemaProps{Format: s.Format, Type: []string{s.Type}}}
 			formats = append(formats, apiservervalidation.GetUnrecognizedFormats(of, known)...)
 		}
-		return false
 	}
-	validation.HasSchemaWith(&in.Spec, func(s *apiextensions.JSONSchemaProps) bool { return validation.SchemaHas(s, add) })
+	for _, v := range d.Spec.Versions {
+		if v.Schema != nil {
+			walk(v.Schema.OpenAPIV3Schema, add)
+		}
+	}
 	slices.Sort(formats)
 	return formats
+}
+
+// walk calls f with a schema and those within it.
+func walk(s *apiextensionsv1.JSONSchemaProps, f func(*apiextensionsv1.JSONSchemaProps)) {
+	if s == nil {
+		return
+	}
+	f(s)
+	for _, all := range []map[string]apiextensionsv1.JSONSchemaProps{s.Properties, s.PatternProperties, s.Definitions} {
+		for _, inner := range all {
+			walk(&inner, f)
+		}
+	}
+	for _, all := range [][]apiextensionsv1.JSONSchemaProps{s.AllOf, s.OneOf, s.AnyOf} {
+		for i := range all {
+			walk(&all[i], f)
+		}
+	}
+	walk(s.Not, f)
+	if s.Items != nil {
+		walk(s.Items.Schema, f)
+		for i := range s.Items.JSONSchemas {
+			walk(&s.Items.JSONSchemas[i], f)
+		}
+	}
+	for _, other := range []*apiextensionsv1.JSONSchemaPropsOrBool{s.AdditionalProperties, s.AdditionalItems} {
+		if other != nil {
+			walk(other.Schema, f)
+		}
+	}
+	for _, d := range s.Dependencies {
+		walk(d.Schema, f)
+	}
 }

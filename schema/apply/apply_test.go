@@ -45,11 +45,11 @@ func finalized(by string) string {
 
 var structured = func() *schema.Kind {
 	k := *kindstest.Widget()
-	k.Structure = []byte(`{"type":"object","properties":{"spec":{"type":"object","properties":{
+	k.Structure = schema.NewStructure([]byte(`{"type":"object","properties":{"spec":{"type":"object","properties":{
 		"colour":{"type":"string"},"replicas":{"type":"integer"},"free":{"type":"object","x-kubernetes-preserve-unknown-fields":true},
 		"tags":{"type":"array","items":{"type":"string"},"x-kubernetes-list-type":"set"},
 		"parts":{"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["id"],
-			"items":{"type":"object","properties":{"id":{"type":"string"},"n":{"type":"integer"}}}}}}}}`)
+			"items":{"type":"object","properties":{"id":{"type":"string"},"n":{"type":"integer"}}}}}}}}`))
 	return &k
 }()
 

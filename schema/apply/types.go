@@ -49,7 +49,7 @@ func (t *Types) of(v *schema.Version) (*typed.ParseableType, error) {
 
 func typeOf(v *schema.Version) (*typed.ParseableType, error) {
 	if v.IsUnstructured() {
-		return openapi.TypedStructure(v.Structure)
+		return openapi.TypedStructure(v.Structure.JSON())
 	}
 	return openapi.Typed(v.Type())
 }

@@ -18,6 +18,7 @@ import (
 
 	"gantry/schema"
 	"gantry/schema/apiextensions"
+	"gantry/schema/internal/structural"
 )
 
 type (
@@ -169,14 +170,19 @@ func newVersion(d *definition, of *definitionVersion, namespaced bool) (*version
 		v.status, v.scale = of.Subresources.Status != nil, of.Subresources.Scale.DeepCopy()
 	}
 	if of.Schema != nil && of.Schema.OpenAPIV3Schema != nil {
+		props, err := structural.PropsOf(of.Schema.OpenAPIV3Schema)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := structuralOf(props, v.source.preserveUnknown); err != nil {
+			return nil, err
+		}
 		text, err := json.Marshal(of.Schema.OpenAPIV3Schema)
 		if err != nil {
 			return nil, fmt.Errorf("encoding the schema: %w", err)
 		}
-		v.source.json, v.Structure = text, text
-	}
-	if _, err := v.source.compiled(); err != nil {
-		return nil, err
+		v.Structure = schema.NewStructure(text)
+		v.source.structure, v.source.size = v.Structure, sizeOf(text)
 	}
 	if of.Deprecated {
 		v.DeprecationWarning = deprecationWarning(d, of)

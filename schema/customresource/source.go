@@ -6,19 +6,22 @@ import (
 	"sync"
 	"weak"
 
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	apiservervalidation "k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 
+	"gantry/schema"
 	"gantry/schema/internal/structural"
 )
 
-// source is the schema of a version as JSON, of which what objects are checked by is made when it is needed: that takes many times the memory.
+// source is the schema of a version, of which what objects are checked by is made when it is needed: that takes many times the memory.
 // It is kept while it is one of those that were used last.
 type source struct {
-	json            []byte // nil: there is none
+	structure       *schema.Structure // nil: there is none
+	size            int               // an estimate of what is made of it, in bytes
 	preserveUnknown bool
 
 	mu   sync.Mutex // guards made
@@ -45,7 +48,7 @@ func (s *source) compiled() (*compiled, error) {
 	c := s.made.Value()
 	if c == nil {
 		var err error
-		if c, err = compile(s.json, s.preserveUnknown); err != nil {
+		if c, err = s.compile(); err != nil {
 			return nil, err
 		}
 		s.made = weak.Make(c)
@@ -54,31 +57,37 @@ func (s *source) compiled() (*compiled, error) {
 	return c, nil
 }
 
-func compile(text []byte, preserveUnknown bool) (*compiled, error) {
-	c := &compiled{size: sizeOf(text)}
-	if text == nil {
+func (s *source) compile() (*compiled, error) {
+	c := &compiled{size: s.size}
+	if s.structure == nil {
 		c.validators = func() (*validators, error) { return &validators{}, nil }
 		return c, nil
 	}
-	props, err := structural.Props(text)
+	props, err := structural.Props(s.structure.JSON())
 	if err != nil {
 		return nil, err
 	}
-	if c.structural, err = structuralschema.NewStructural(props); err != nil {
-		if preserveUnknown { // a definition that is older than structural schemas
-			c.structural = nil
-		} else {
-			return nil, fmt.Errorf("the schema is not structural: %w", err)
-		}
+	if c.structural, err = structuralOf(props, s.preserveUnknown); err != nil {
+		return nil, err
 	}
-	if c.structural != nil {
-		c.structural = c.structural.DeepCopy() // it shares defaults with props
-		if err := defaulting.PruneDefaults(c.structural); err != nil {
-			return nil, fmt.Errorf("pruning the defaults: %w", err)
-		}
-	}
-	c.validators = sync.OnceValues(func() (*validators, error) { return newValidators(text, c.structural) })
+	c.validators = sync.OnceValues(func() (*validators, error) { return newValidators(s.structure.JSON(), c.structural) })
 	return c, nil
+}
+
+// structuralOf is the structural schema of props, whose defaults it prunes; nil where there is none and preserveUnknown allows that, as in
+// definitions that are older than structural schemas. The error says why there is none.
+func structuralOf(props *apiextensions.JSONSchemaProps, preserveUnknown bool) (*structuralschema.Structural, error) {
+	s, err := structuralschema.NewStructural(props)
+	switch {
+	case err != nil && preserveUnknown:
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("the schema is not structural: %w", err)
+	}
+	if err := defaulting.PruneDefaults(s); err != nil {
+		return nil, fmt.Errorf("pruning the defaults: %w", err)
+	}
+	return s, nil
 }
 
 // sizeOf estimates what is made of a schema: some 16 bytes for one of its JSON, and 100 KB for a rule.

@@ -90,7 +90,7 @@ func (m *models) customObject(v *schema.Version) *spec.Schema {
 	if v.Structure == nil {
 		return anything
 	}
-	s, err := structural.Schema(v.Structure)
+	s, err := structural.Schema(v.Structure.JSON())
 	if err != nil || len(structuralschema.ValidateStructural(nil, s)) > 0 || !m.v3 && s.XPreserveUnknownFields {
 		return anything
 	}

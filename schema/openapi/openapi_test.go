@@ -266,9 +266,9 @@ func TestSchemasOfCustomKinds(t *testing.T) {
 func TestCustom(t *testing.T) {
 	k := kindstest.Widget()
 	k.List = "Widgets"
-	k.Structure = []byte(`{"type":"object","description":"a widget","properties":{
+	k.Structure = schema.NewStructure([]byte(`{"type":"object","description":"a widget","properties":{
 		"spec":{"type":"object","required":["a"],"properties":{"a":{"type":"string","nullable":true},"b":{"type":"integer","maximum":5,"anyOf":[{"minimum":1}]},
-			"any":{"type":"object","x-kubernetes-preserve-unknown-fields":true},"pod":{"type":"object","x-kubernetes-embedded-resource":true,"x-kubernetes-preserve-unknown-fields":true}}}}}`)
+			"any":{"type":"object","x-kubernetes-preserve-unknown-fields":true},"pod":{"type":"object","x-kubernetes-embedded-resource":true,"x-kubernetes-preserve-unknown-fields":true}}}}}`))
 	all := []Resource{{Kind: k, Version: k.Stored(), Verbs: k.AllVerbs(), Subresources: k.Subresources}}
 	text, found := V3(all, "apis/example.com/v1")
 	if !found {

@@ -24,9 +24,10 @@ type definition = apiextensionsv1.CustomResourceDefinition
 // groupKey is the key of a group: its definitions are enqueued. Other keys are names of definitions.
 const groupKey = "group/"
 
-// Whether a kind is served is looked up again after servedDelay, one that was refused after refusedDelay, and whether objects are gone after removedDelay.
+// Why a kind is not served is looked up servedDelay after its names were accepted, and then every refusedDelay; whether objects are gone after
+// removedDelay.
 const (
-	servedDelay  = 10 * time.Millisecond
+	servedDelay  = time.Second
 	removedDelay = time.Second
 	refusedDelay = 3 * time.Second
 )
@@ -40,6 +41,12 @@ func NewDefinition(e *controller.Env) controller.Reconciler {
 	return controller.Reconciler{
 		Reconcile: r.reconcile,
 		Watches:   []controller.Watch{{Kind: apiextensions.CustomResourceDefinition, Keys: r.onChange}},
+		WatchEvery: func(k *schema.Kind) func(old, current schema.Object) {
+			if k.IsUnstructured() {
+				r.Enqueue(k.GR().String(), 0) // it is served now
+			}
+			return nil
+		},
 	}
 }
 
@@ -57,54 +64,79 @@ func (r reconciler) onChange(old, current schema.Object) {
 }
 
 func (r reconciler) reconcile(ctx context.Context, key string) (time.Duration, error) {
-	all, err := registry.For[*definition](r.Registry).CachedList(ctx, "", "")
+	if group, ok := strings.CutPrefix(key, groupKey); ok {
+		items, err := r.inGroup(ctx, group)
+		for _, it := range items {
+			r.Enqueue(it.Name, 0)
+		}
+		return 0, err
+	}
+	d, err := registry.For[*definition](r.Registry).Cached(ctx, "", key)
+	switch {
+	case errors.Is(err, registry.NotFound):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case d.DeletionTimestamp != nil:
+		return r.finalize(ctx, d)
+	}
+	others, err := r.others(ctx, d)
 	if err != nil {
 		return 0, err
 	}
-	if group, ok := strings.CutPrefix(key, groupKey); ok {
-		for _, d := range all {
-			if d.Spec.Group == group {
-				r.Enqueue(d.Name, 0)
-			}
-		}
-		return 0, nil
-	}
-	i := slices.IndexFunc(all, func(d *definition) bool { return d.Name == key })
-	if i < 0 {
-		return 0, nil
-	}
-	d := all[i]
-	if d.DeletionTimestamp != nil {
-		return r.finalize(ctx, d)
-	}
-	served, refused := r.served(d)
-	next := planStatus(d, all, served, refused, time.Now())
+	served, refused, after := r.served(d, time.Now())
+	next := planStatus(d, others, served, refused, time.Now())
 	if !equality.Semantic.DeepEqual(d.Status, next.Status) {
 		return 0, r.updateStatus(ctx, next, "its names or conditions have changed")
 	}
-	switch {
-	case !accepted(d) || served:
-		return 0, nil
-	case refused != nil:
-		return refusedDelay, nil // a kind with its names may be about to go
-	}
-	return servedDelay, nil
+	return after, nil
 }
 
-// served tells whether this process serves the kind of a definition whose names are accepted, or why it will not.
-func (r reconciler) served(d *definition) (bool, error) {
+// inGroup are the definitions of a group. Their names end in it: those of other groups are not decoded.
+func (r reconciler) inGroup(ctx context.Context, group string) ([]*registry.Item, error) {
+	list, err := r.Registry.List(ctx, apiextensions.CustomResourceDefinition, "", registry.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(list.Items), func(it *registry.Item) bool {
+		_, of, _ := strings.Cut(it.Name, ".")
+		return of != group
+	}), nil
+}
+
+// others are the other definitions of a definition's group; none where it has the names that it wants.
+func (r reconciler) others(ctx context.Context, d *definition) (all []*definition, err error) {
+	if equality.Semantic.DeepEqual(d.Spec.Names, d.Status.AcceptedNames) {
+		return nil, nil
+	}
+	items, err := r.inGroup(ctx, d.Spec.Group)
+	for _, it := range items {
+		if it.Name != d.Name {
+			all = append(all, it.Object().(*definition))
+		}
+	}
+	return all, err
+}
+
+// served tells whether this process serves the kind of a definition whose names are accepted, or why it will not. after is when that is looked up
+// again; 0: when it changes.
+func (r reconciler) served(d *definition, now time.Time) (is bool, refused error, after time.Duration) {
+	names := apiextensions.FindCondition(d, apiextensionsv1.NamesAccepted)
 	if !accepted(d) {
-		return false, nil
+		return false, nil, 0
 	}
 	set := r.Registry.Kinds().Set()
 	if k := set.Resource(d.Spec.Group, d.Status.AcceptedNames.Plural); k != nil && k.IsUnstructured() {
-		return true, nil
+		return true, nil, 0
+	}
+	if now.Sub(names.LastTransitionTime.Time) < servedDelay {
+		return false, nil, servedDelay // it is about to be served
 	}
 	k, err := customresource.Kind(d, nil)
 	if err == nil {
 		_, err = set.With(k)
 	}
-	return false, err
+	return false, err, refusedDelay // a kind with its names may be about to go
 }
 
 func accepted(d *definition) bool {

@@ -17,11 +17,11 @@ import (
 	definitions "gantry/schema/apiextensions"
 )
 
-// planStatus is d with the status that it should have beside all definitions there are. served tells that its kind is served; refused is why it
-// will not be.
-func planStatus(d *definition, all []*definition, served bool, refused error, now time.Time) *definition {
-	next := d.DeepCopy()
-	acceptNames(next, all, now)
+// planStatus is d with the status that it should have beside the other definitions of its group. served tells that its kind is served; refused is
+// why it will not be. The result shares d's spec.
+func planStatus(d *definition, others []*definition, served bool, refused error, now time.Time) *definition {
+	next := &definition{TypeMeta: d.TypeMeta, ObjectMeta: *d.ObjectMeta.DeepCopy(), Spec: d.Spec, Status: *d.Status.DeepCopy()}
+	acceptNames(next, others, now)
 	setOrRemove(next, apiextensionsv1.NonStructuralSchema, notStructural(d), now)
 	if c := approval(d); c != nil {
 		setOrRemove(next, c.Type, c, now)
@@ -51,12 +51,12 @@ func setOrRemove(d *definition, t apiextensionsv1.CustomResourceDefinitionCondit
 }
 
 // acceptNames gives next the names that it wants and that no other definition of its group has.
-func acceptNames(next *definition, all []*definition, now time.Time) {
+func acceptNames(next *definition, others []*definition, now time.Time) {
 	want, is := next.Spec.Names, next.Status.AcceptedNames
 	if equality.Semantic.DeepEqual(want, is) {
 		return
 	}
-	resources, kinds := namesOfOthers(next, all)
+	resources, kinds := namesOf(others)
 	named := definitions.Condition{Type: apiextensionsv1.NamesAccepted, Status: apiextensionsv1.ConditionTrue, Reason: "NoConflicts", Message: "no conflicts found"}
 	refuse := func(reason string, err error) {
 		named.Status, named.Reason, named.Message = apiextensionsv1.ConditionFalse, reason, err.Error()
@@ -93,13 +93,10 @@ func acceptNames(next *definition, all []*definition, now time.Time) {
 	definitions.SetCondition(next, c, now)
 }
 
-// namesOfOthers are the names that other definitions of the group have: of resources and of kinds.
-func namesOfOthers(d *definition, all []*definition) (resources, kinds map[string]bool) {
+// namesOf are the names that definitions have: of resources and of kinds.
+func namesOf(others []*definition) (resources, kinds map[string]bool) {
 	resources, kinds = map[string]bool{}, map[string]bool{}
-	for _, other := range all {
-		if other.Spec.Group != d.Spec.Group || other.Name == d.Name {
-			continue
-		}
+	for _, other := range others {
 		n := other.Status.AcceptedNames
 		for _, name := range append([]string{n.Plural, n.Singular}, n.ShortNames...) {
 			resources[name] = true
@@ -131,7 +128,7 @@ func notStructural(d *definition) *definitions.Condition {
 			continue
 		}
 		var props apiextensions.JSONSchemaProps
-		err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(v.Schema.OpenAPIV3Schema.DeepCopy(), &props, nil)
+		err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(v.Schema.OpenAPIV3Schema, &props, nil) // it does not change what it converts
 		var s *structuralschema.Structural
 		if err == nil {
 			s, err = structuralschema.NewStructural(&props)

@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
+	"gantry/schema/openapi"
 )
 
 const (
@@ -19,9 +21,15 @@ const (
 	discoveryList  = "APIGroupDiscoveryList"
 )
 
-// discover answers with plain, or with the aggregated form of the groups that in selects where the client prefers that. in is nil
-// for paths that have only the plain form.
-func (d *Documents) discover(w http.ResponseWriter, r *request.Request, in func(group string) bool, plain any) error {
+// selected are the groups of an aggregated document: those of /api or those of /apis.
+type selected func(group string) bool
+
+func isCore(group string) bool  { return group == "" }
+func isOther(group string) bool { return group != "" }
+
+// discover answers with plain, or with the aggregated form where there is one and the client prefers that: nil where the path has only the plain
+// form.
+func (d *Documents) discover(w http.ResponseWriter, r *request.Request, aggregated func() (document, error), in selected, plain any) error {
 	w.Header().Add("Vary", "Accept")
 	plainOffer := request.Offer{}
 	if strings.HasPrefix(r.Path, "/api/") || strings.Count(strings.Trim(r.Path, "/"), "/") != 1 && strings.Trim(r.Path, "/") != "apis" {
@@ -29,10 +37,10 @@ func (d *Documents) discover(w http.ResponseWriter, r *request.Request, in func(
 		plainOffer.Types = request.ObjectTypes()
 	}
 	shape, err := request.Negotiate(r.Header, request.WantsPretty(r), plainOffer)
-	if shape, ok := aggregatedOffer.Shown(r.Header); ok && in != nil {
+	if shape, ok := aggregatedOffer.Shown(r.Header); ok && aggregated != nil {
 		r.Shape = shape
 		r.Shape.Pretty = request.WantsPretty(r)
-		return d.sendDiscovery(w, r, in)
+		return d.sendDiscovery(w, r, aggregated, in)
 	}
 	if err != nil {
 		return err
@@ -47,45 +55,86 @@ var aggregatedOffer = request.Offer{As: func(_ string, gvk kschema.GroupVersionK
 }}
 
 // sendDiscovery writes the aggregated form with its ETag, the hash of its JSON.
-func (d *Documents) sendDiscovery(w http.ResponseWriter, r *request.Request, in func(group string) bool) error {
-	list := d.aggregated(in)
-	body, err := json.Marshal(list)
+func (d *Documents) sendDiscovery(w http.ResponseWriter, r *request.Request, aggregated func() (document, error), in selected) error {
+	made, err := aggregated()
 	if err != nil {
 		return err
 	}
-	if encode.SameDocument(w, r.Request, body) {
+	if encode.SameHash(w, r.Request, made.hash) {
 		return nil
 	}
 	kind := r.Shape.ContentType()
 	r.Shape.As, r.Shape.Version = "", ""
 	w.Header().Set("Content-Type", fmt.Sprintf("%s;g=%s;v=v2;as=%s", kind, discoveryGroup, discoveryList))
-	return encode.Object(w, r, http.StatusOK, list)
+	if r.Shape.Protobuf {
+		return encode.Object(w, r, http.StatusOK, d.aggregated(in))
+	}
+	body, err := decompress(made.compressed)
+	if err != nil {
+		return err
+	}
+	return encode.Object(w, r, http.StatusOK, json.RawMessage(body))
 }
 
-// aggregated lists the groups that in selects with their resources and subresources.
-func (d *Documents) aggregated(in func(group string) bool) *apidiscoveryv2.APIGroupDiscoveryList {
-	list := &apidiscoveryv2.APIGroupDiscoveryList{
-		TypeMeta: metav1.TypeMeta{Kind: discoveryList, APIVersion: discoveryGroup + "/v2"},
-		Items:    []apidiscoveryv2.APIGroupDiscovery{},
+// aggregatedDocument is the JSON of aggregated, made of that of its groups.
+func (d *Documents) aggregatedDocument(in selected) (document, error) {
+	head, err := json.Marshal(apidiscoveryv2.APIGroupDiscoveryList{TypeMeta: listType, Items: []apidiscoveryv2.APIGroupDiscovery{}})
+	if err != nil {
+		return document{}, err
 	}
+	body := bytes.TrimSuffix(head, []byte("]}"))
+	separator := ""
 	for _, g := range d.groups {
 		if !in(g.name) {
 			continue
 		}
-		one := apidiscoveryv2.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: g.name}}
-		for _, v := range g.versions {
-			gv := kschema.GroupVersion{Group: g.name, Version: v}
-			freshness := apidiscoveryv2.DiscoveryFreshnessCurrent
-			if e := d.extensions[gv]; e != nil && e.Stale {
-				freshness = apidiscoveryv2.DiscoveryFreshnessStale
-			}
-			one.Versions = append(one.Versions, apidiscoveryv2.APIVersionDiscovery{
-				Version: v, Resources: discoveryRows(d.lists[gv].APIResources), Freshness: freshness,
-			})
+		text, err := d.groupJSON(g)
+		if err != nil {
+			return document{}, err
 		}
-		list.Items = append(list.Items, one)
+		body = append(append(body, separator...), text...)
+		separator = ","
+	}
+	body = append(body, "]}"...)
+	made := document{hash: openapi.Hash(body)}
+	made.compressed, err = compress(body)
+	return made, err
+}
+
+// groupJSON is the JSON of a group in the aggregated form. That of a group without extension servers is kept.
+func (d *Documents) groupJSON(g group) ([]byte, error) {
+	if g.own == nil {
+		return json.Marshal(d.aggregatedGroup(g))
+	}
+	return g.own.aggregatedJSON(func() ([]byte, error) { return json.Marshal(d.aggregatedGroup(g)) })
+}
+
+var listType = metav1.TypeMeta{Kind: discoveryList, APIVersion: discoveryGroup + "/v2"}
+
+// aggregated lists the groups that in selects with their resources and subresources.
+func (d *Documents) aggregated(in selected) *apidiscoveryv2.APIGroupDiscoveryList {
+	list := &apidiscoveryv2.APIGroupDiscoveryList{TypeMeta: listType, Items: []apidiscoveryv2.APIGroupDiscovery{}}
+	for _, g := range d.groups {
+		if in(g.name) {
+			list.Items = append(list.Items, d.aggregatedGroup(g))
+		}
 	}
 	return list
+}
+
+func (d *Documents) aggregatedGroup(g group) apidiscoveryv2.APIGroupDiscovery {
+	one := apidiscoveryv2.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: g.name}}
+	for _, v := range g.versions {
+		gv := kschema.GroupVersion{Group: g.name, Version: v}
+		freshness := apidiscoveryv2.DiscoveryFreshnessCurrent
+		if e := d.extensions[gv]; e != nil && e.Stale {
+			freshness = apidiscoveryv2.DiscoveryFreshnessStale
+		}
+		one.Versions = append(one.Versions, apidiscoveryv2.APIVersionDiscovery{
+			Version: v, Resources: discoveryRows(d.lists[gv].APIResources), Freshness: freshness,
+		})
+	}
+	return one
 }
 
 // discoveryRows turns plain rows (pods, pods/log) into nested ones. rows are sorted, so a resource stands before its

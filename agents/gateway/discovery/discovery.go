@@ -20,44 +20,40 @@ import (
 
 // Documents describe the API itself, as it is with some resources.
 type Documents struct {
-	resources []*request.Resource
-	groups    []group // in the order of compareGroups
-	lists     map[kschema.GroupVersion]*metav1.APIResourceList
+	groups []group // in the order of compareGroups
+	lists  map[kschema.GroupVersion]*metav1.APIResourceList
 	// extensions are those of lists that extension servers serve.
 	extensions map[kschema.GroupVersion]*Extension
 	cache      *Cache
 	described  func() []openapi.Resource
+	byPath     func() map[string][]openapi.Resource // see the function
+	paths      func() []string                      // of the version 3 documents, sorted
 	version    kversion.Info
 	// advertised is where others reach this gateway: "10.0.0.1:6443".
 	advertised func() netip.AddrPort
+	// core and others are the aggregated documents of /api and /apis.
+	core, others func() (document, error)
 }
 
-// New describes resources and what extension servers serve. cache holds what was made for others.
+// New describes resources and what extension servers serve. cache holds what was made for others: what a group is like is made anew where its
+// resources have changed.
 func New(resources []*request.Resource, cache *Cache, advertised func() netip.AddrPort, version kversion.Info, extensions []Extension) *Documents {
-	d := &Documents{resources: resources, cache: cache, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
+	d := &Documents{cache: cache, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
 	d.described = sync.OnceValue(func() []openapi.Resource { return describeAll(resources) })
-	for _, res := range resources {
-		gv := res.Version.GV()
-		l := d.lists[gv]
-		if l == nil {
-			l = &metav1.APIResourceList{
-				TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv.String(),
-			}
-			if gv.Group == "" {
-				l.APIVersion = "" // as in Kubernetes
-			}
-			d.lists[gv] = l
-			d.addVersion(gv)
+	d.byPath = sync.OnceValue(func() map[string][]openapi.Resource { return byPath(d.described()) })
+	d.paths = sync.OnceValue(func() []string { return openapi.V3Paths(d.described()) })
+	d.core = sync.OnceValues(func() (document, error) { return d.aggregatedDocument(isCore) })
+	d.others = sync.OnceValues(func() (document, error) { return d.aggregatedDocument(isOther) })
+	for _, g := range cache.groupsOf(resources) {
+		d.groups = append(d.groups, group{g.name, slices.Clone(g.versions), g})
+		for version, l := range g.lists {
+			d.lists[kschema.GroupVersion{Group: g.name, Version: version}] = l
 		}
-		l.APIResources = append(l.APIResources, rowsOf(res)...)
 	}
 	d.addExtensions(extensions)
 	slices.SortFunc(d.groups, d.compareGroups)
 	for _, g := range d.groups {
 		slices.SortFunc(g.versions, func(a, b string) int { return d.compareVersions(g.name, a, b) })
-	}
-	for _, l := range d.lists {
-		slices.SortFunc(l.APIResources, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return d
 }
@@ -66,16 +62,20 @@ func New(resources []*request.Resource, cache *Cache, advertised func() netip.Ad
 type group struct {
 	name     string
 	versions []string
+	own      *groupDocument // what the gateway serves of it; nil: nothing, or an extension server serves some of it
 }
 
+// addVersion adds a version that an extension server serves.
 func (d *Documents) addVersion(gv kschema.GroupVersion) {
-	for i := range d.groups {
-		if d.groups[i].name == gv.Group {
-			d.groups[i].versions = append(d.groups[i].versions, gv.Version)
-			return
-		}
+	i := slices.IndexFunc(d.groups, func(g group) bool { return g.name == gv.Group })
+	if i < 0 {
+		d.groups = append(d.groups, group{name: gv.Group, versions: []string{gv.Version}})
+		return
 	}
-	d.groups = append(d.groups, group{gv.Group, []string{gv.Version}})
+	if d.lists[gv] == nil {
+		d.groups[i].versions = append(d.groups[i].versions, gv.Version)
+	}
+	d.groups[i].own = nil
 }
 
 // rowsOf are the rows of a resource: itself and its subresources.
@@ -115,7 +115,7 @@ func storageHash(k *schema.Kind) string {
 
 // CoreVersions answers /api.
 func (d *Documents) CoreVersions(w http.ResponseWriter, r *request.Request) error {
-	return d.discover(w, r, func(group string) bool { return group == "" }, &metav1.APIVersions{
+	return d.discover(w, r, d.core, isCore, &metav1.APIVersions{
 		TypeMeta: metav1.TypeMeta{Kind: "APIVersions"},
 		Versions: []string{"v1"},
 		ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{
@@ -132,7 +132,7 @@ func (d *Documents) Groups(w http.ResponseWriter, r *request.Request) error {
 			list.Groups = append(list.Groups, g.plain())
 		}
 	}
-	return d.discover(w, r, func(group string) bool { return group != "" }, list)
+	return d.discover(w, r, d.others, isOther, list)
 }
 
 // plain is the group as /apis lists it.
@@ -153,7 +153,7 @@ func (d *Documents) Group(name string) request.Handler {
 			return func(w http.ResponseWriter, r *request.Request) error {
 				one := g.plain()
 				one.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
-				return d.discover(w, r, nil, &one)
+				return d.discover(w, r, nil, nil, &one)
 			}
 		}
 	}
@@ -166,5 +166,5 @@ func (d *Documents) Resources(group, version string) request.Handler {
 	if l == nil {
 		return nil
 	}
-	return func(w http.ResponseWriter, r *request.Request) error { return d.discover(w, r, nil, l) }
+	return func(w http.ResponseWriter, r *request.Request) error { return d.discover(w, r, nil, nil, l) }
 }

@@ -32,9 +32,7 @@ func (d *Documents) addExtensions(all []Extension) {
 		e := &all[i]
 		rows := slices.Clone(e.Resources)
 		slices.SortFunc(rows, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })
-		if d.lists[e.GroupVersion] == nil {
-			d.addVersion(e.GroupVersion)
-		}
+		d.addVersion(e.GroupVersion)
 		d.lists[e.GroupVersion] = &metav1.APIResourceList{
 			TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: e.GroupVersion.String(), APIResources: rows,
 		}

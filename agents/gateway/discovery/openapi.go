@@ -24,11 +24,12 @@ const (
 	openapiProtoOld = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 )
 
-// Cache holds the OpenAPI documents that were made so far, compressed, for all Documents of a gateway: each is made when first asked for, and
-// again when a resource that it describes has changed. The zero value is ready.
+// Cache holds what all Documents of a gateway share: the OpenAPI documents that were made so far, compressed, and what describes a group. Each
+// is made when first asked for, and again when a resource that it describes has changed. The zero value is ready.
 type Cache struct {
-	mu   sync.Mutex // guards made
-	made map[string]document
+	mu     sync.Mutex // guards made and groups
+	made   map[string]document
+	groups map[string]*groupDocument
 }
 
 type document struct {
@@ -151,7 +152,7 @@ func openapiKind(req *http.Request) (string, error) {
 
 // OpenAPIIndex answers /openapi/v3.
 func (d *Documents) OpenAPIIndex(w http.ResponseWriter, r *request.Request) error {
-	paths := openapi.V3Paths(d.described())
+	paths := d.paths()
 	body, err := openapi.V3Index(paths, func(path string) (string, error) {
 		own, build := d.describe(path)
 		made, _ := d.cache.held("v3/"+path, own, build)
@@ -173,7 +174,7 @@ func (d *Documents) OpenAPIIndex(w http.ResponseWriter, r *request.Request) erro
 func (d *Documents) OpenAPIV3(w http.ResponseWriter, r *request.Request) error {
 	path := strings.TrimPrefix(strings.TrimSuffix(r.Path, "/"), "/openapi/v3/")
 	own, build := d.describe(path)
-	if len(own) == 0 && !slices.Contains(openapi.V3Paths(d.described()), path) { // only those that are served are cached
+	if len(own) == 0 && !slices.Contains(d.paths(), path) { // only those that are served are cached
 		w.WriteHeader(http.StatusNotFound) // without a body, as Kubernetes does
 		return nil
 	}
@@ -187,16 +188,10 @@ func (d *Documents) OpenAPIV3(w http.ResponseWriter, r *request.Request) error {
 
 // describe returns the resources of the version 3 document of a path, and what makes it.
 func (d *Documents) describe(path string) (own []openapi.Resource, build func() ([]byte, error)) {
-	all, custom := d.described(), true
-	for _, r := range all {
-		if openapi.GroupPath(r.Version) == path {
-			own = append(own, r)
-			custom = custom && r.Version.IsUnstructured()
-		}
-	}
-	from := all
-	if len(own) > 0 && custom {
-		from = own // nothing else is in the document
+	own = d.byPath()[path]
+	from := d.described()
+	if alone := d.aloneAt(path, own); alone != nil {
+		from = alone
 	}
 	return own, func() ([]byte, error) {
 		body, ok := openapi.V3(from, path)
@@ -205,6 +200,28 @@ func (d *Documents) describe(path string) (own []openapi.Resource, build func() 
 		}
 		return body, nil
 	}
+}
+
+// aloneAt are the resources that the document of a path tells about, where these are custom kinds: nothing else is in it. nil: it is made of all.
+func (d *Documents) aloneAt(path string, own []openapi.Resource) []openapi.Resource {
+	if len(own) == 0 { // of a group, perhaps
+		own = d.byPath()[path+"/"]
+	}
+	if slices.ContainsFunc(own, func(r openapi.Resource) bool { return !r.Version.IsUnstructured() }) {
+		return nil
+	}
+	return own
+}
+
+// byPath are resources by the path of their version's document, "apis/apps/v1", and by that of their group, "apis/apps/".
+func byPath(all []openapi.Resource) map[string][]openapi.Resource {
+	at := map[string][]openapi.Resource{}
+	for _, r := range all {
+		path := openapi.GroupPath(r.Version)
+		group := path[:strings.LastIndexByte(path, '/')+1]
+		at[path], at[group] = append(at[path], r), append(at[group], r)
+	}
+	return at
 }
 
 // describeAll are the resources as package openapi takes them.

@@ -62,6 +62,9 @@ func objectBytes(r *request.Request, obj any) ([]byte, error) {
 	if r.Shape.Protobuf {
 		return protobufOf(obj)
 	}
+	if text, ok := obj.(json.RawMessage); ok {
+		return text, nil
+	}
 	return json.Marshal(obj)
 }
 
@@ -171,7 +174,12 @@ func Cached(w http.ResponseWriter, req *http.Request, body []byte) error {
 
 // SameDocument answers that a document has not changed where the client has it; otherwise it sets the headers of the answer to come.
 func SameDocument(w http.ResponseWriter, req *http.Request, body []byte) bool {
-	tag := fmt.Sprintf("\"%X\"", sha512.Sum512(body))
+	return SameHash(w, req, fmt.Sprintf("%X", sha512.Sum512(body)))
+}
+
+// SameHash is SameDocument of a document with a hash.
+func SameHash(w http.ResponseWriter, req *http.Request, hash string) bool {
+	tag := `"` + hash + `"`
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Cache-Control", "public")
 	if strings.Contains(req.Header.Get("If-None-Match"), tag) {

@@ -16,8 +16,13 @@ func Props(text []byte) (*apiextensions.JSONSchemaProps, error) {
 	if err := json.Unmarshal(text, &props); err != nil {
 		return nil, fmt.Errorf("reading the schema: %w", err)
 	}
+	return PropsOf(&props)
+}
+
+// PropsOf is an OpenAPI v3 schema as Kubernetes' packages take it. They do not change it: it shares memory with props.
+func PropsOf(props *apiextensionsv1.JSONSchemaProps) (*apiextensions.JSONSchemaProps, error) {
 	out := &apiextensions.JSONSchemaProps{}
-	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(&props, out, nil); err != nil {
+	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(props, out, nil); err != nil {
 		return nil, fmt.Errorf("converting the schema: %w", err)
 	}
 	return out, nil
