@@ -1,20 +1,20 @@
 package integration
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
-	"github.com/vishvananda/netlink"
+	"gantry/integration/netns"
 )
 
+// inNamespace is the environment variable of the process that runs the tests in their network namespace.
+const inNamespace = "GANTRY_TEST_NETNS"
+
 // nodeIP is the address in the tests' network namespace: that of the node.
-const nodeIP = "192.168.77.10"
+const nodeIP = netns.NodeIP
 
 // gantry is the binary under test, image the name of the pods' image.
 var gantry, image string
@@ -22,8 +22,8 @@ var gantry, image string
 // TestMain runs the tests in a new network namespace, so that their bridges, routes and nftables are
 // not the machine's. Containers run on the machine's Docker Engine, labelled with their node's name.
 func TestMain(m *testing.M) {
-	if os.Getenv("GANTRY_TEST_NETNS") == "" {
-		os.Exit(runInNamespace())
+	if os.Getenv(inNamespace) == "" {
+		os.Exit(netns.Run(inNamespace))
 	}
 	code, err := runTests(m)
 	if err != nil {
@@ -33,24 +33,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// runInNamespace runs this program again in a new network namespace, and returns its exit code.
-func runInNamespace() int {
-	cmd := exec.Command(os.Args[0], os.Args[1:]...)
-	cmd.Env = append(os.Environ(), "GANTRY_TEST_NETNS=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	var exit *exec.ExitError
-	if err := cmd.Run(); errors.As(err, &exit) {
-		return exit.ExitCode()
-	} else if err != nil {
-		fmt.Fprintln(os.Stderr, "making a network namespace (are you root?):", err)
-		return 1
-	}
-	return 0
-}
-
 func runTests(m *testing.M) (int, error) {
-	if err := setUpNetwork(); err != nil {
+	if err := netns.SetUp(); err != nil {
 		return 1, err
 	}
 	dir, err := os.MkdirTemp("", "gantry-integration-")
@@ -68,40 +52,6 @@ func runTests(m *testing.M) (int, error) {
 	}
 	defer exec.Command("docker", "image", "rm", "-f", image).Run()
 	return m.Run(), nil
-}
-
-// setUpNetwork gives the namespace loopback and an interface with an address and a default route.
-func setUpNetwork() error {
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		return err
-	}
-	eth := &netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}, PeerName: "eth0-peer"} // nothing is attached to the peer
-	addr, err := netlink.ParseAddr(nodeIP + "/24")
-	if err != nil {
-		return err
-	}
-	for _, do := range []func() error{
-		func() error { return netlink.LinkSetUp(lo) },
-		func() error { return netlink.LinkAdd(eth) },
-		func() error { return netlink.AddrAdd(eth, addr) },
-		func() error { return netlink.LinkSetUp(eth) },
-		func() error {
-			peer, err := netlink.LinkByName("eth0-peer")
-			if err != nil {
-				return err
-			}
-			return netlink.LinkSetUp(peer)
-		},
-		func() error {
-			return netlink.RouteAdd(&netlink.Route{LinkIndex: eth.Index, Gw: net.IPv4(192, 168, 77, 1)})
-		},
-	} {
-		if err := do(); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func build(out, pkg string) error {

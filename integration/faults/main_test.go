@@ -8,11 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/vishvananda/netlink"
 	"go.etcd.io/etcd/server/v3/etcdmain"
+
+	"gantry/integration/netns"
 )
 
 // waitTimeout bounds waits in these tests.
@@ -33,7 +34,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if os.Getenv(asTests) == "" {
-		os.Exit(runInNamespace())
+		os.Exit(netns.Run(asTests))
 	}
 	code, err := runTests(m)
 	if err != nil {
@@ -41,21 +42,6 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
-}
-
-func runInNamespace() int {
-	cmd := exec.Command(os.Args[0], os.Args[1:]...)
-	cmd.Env = append(os.Environ(), asTests+"=1")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	var exit *exec.ExitError
-	if err := cmd.Run(); errors.As(err, &exit) {
-		return exit.ExitCode()
-	} else if err != nil {
-		fmt.Fprintln(os.Stderr, "making a network namespace (are you root?):", err)
-		return 1
-	}
-	return 0
 }
 
 // runTests creates the bridge that all machines are on and builds gantry, unless $GANTRY names one.

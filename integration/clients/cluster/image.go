@@ -22,3 +22,14 @@ tar -C "$0" -c . | docker import --change 'ENV PATH=/bin' - "$2"`
 	c.stops = append(c.stops, func() { _ = exec.Command("docker", "image", "rm", "-f", c.Image).Run() })
 	return nil
 }
+
+// ScratchImage makes an image of nothing but a built program, which is its entry point, and returns its name. The image goes with the cluster.
+func (c *Cluster) ScratchImage(program string) (string, error) {
+	name := fmt.Sprintf("gantry-clients-%s:%d", program, os.Getpid())
+	script := `tar -C "$0" -c "$1" | docker import --change "ENTRYPOINT [\"/$1\"]" - "$2"`
+	if out, err := exec.Command("bash", "-o", "pipefail", "-c", script, Program(""), program, name).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the image of %s: %w\n%s", program, err, out)
+	}
+	c.stops = append(c.stops, func() { _ = exec.Command("docker", "image", "rm", "-f", name).Run() })
+	return name, nil
+}

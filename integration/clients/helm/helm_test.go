@@ -23,9 +23,29 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestSessions runs testdata/*.txt with Helm 3, and with Helm 4 on server-side and on client-side apply. $APPLY and $ATOMIC are the flags of each.
-func TestSessions(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txt")
+// TestSessions runs testdata/*.txt.
+func TestSessions(t *testing.T) { runSessions(t, plane, "testdata") }
+
+// TestCharts runs testdata/containers/*.txt on a node with containers. $IMAGE has the program operator only, $TESTPOD is as kubectl's $IMAGE, and $KINDS
+// are those whose objects a removed chart may not leave.
+func TestCharts(t *testing.T) {
+	c, err := cluster.StartWhole()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Stop)
+	image, err := c.ScratchImage("operator")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := "crd,apiservice,mutatingwebhookconfiguration,validatingwebhookconfiguration,clusterrole,clusterrolebinding,role,rolebinding,sa,deployment,rs,pod,job,service," +
+		"endpointslice,endpoints,ingressclass,ingress,pdb,cm,secret,lease"
+	runSessions(t, c, "testdata/containers", "IMAGE="+image, "TESTPOD="+c.Image, "KINDS="+kinds)
+}
+
+// runSessions runs a folder's sessions with Helm 3, and with Helm 4 on server-side and on client-side apply. $APPLY and $ATOMIC are the flags of each.
+func runSessions(t *testing.T, c *cluster.Cluster, folder string, env ...string) {
+	files, err := filepath.Glob(folder + "/*.txt")
 	if err != nil || len(files) == 0 {
 		t.Fatal("no sessions", err)
 	}
@@ -46,9 +66,10 @@ func TestSessions(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				session.Run(t, file, "PATH="+bin+":"+os.Getenv("PATH"), "KUBECONFIG="+plane.KubeconfigIn(t, plane.Namespace(t)), "CHARTS="+charts, "APPLY="+h.apply, "ATOMIC="+h.atomic)
+				own := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "KUBECONFIG=" + c.KubeconfigIn(t, c.Namespace(t)), "CHARTS=" + charts, "APPLY=" + h.apply, "ATOMIC=" + h.atomic}
+				session.Run(t, file, append(own, env...)...)
 				if t.Failed() {
-					t.Logf("the end of gantry.log:\n%s", plane.Log())
+					t.Logf("the end of gantry.log:\n%s", c.Log())
 				}
 			})
 		}
