@@ -21,6 +21,7 @@ import (
 	"gantry/agents/proxy"
 	"gantry/agents/scheduler"
 	"gantry/registry"
+	"gantry/registry/admit/plugins"
 	"gantry/registry/store"
 	"gantry/schema/kinds"
 )
@@ -90,7 +91,8 @@ func (a assembly) gateway() gateway.Config {
 		Certificate: a.keys.gateway.Certificate, ClientCAs: a.keys.authority.Pool(), ClusterCA: a.keys.authority.PEM,
 		KubeletClient: a.keys.toKubelet.Certificate, KubeletCAs: a.keys.authority.Pool(),
 		ServiceAccountKey: a.keys.tokens, ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
-		Ready: func(netip.AddrPort) { a.health.Ready("gateway", func(context.Context) error { return nil }) },
+		NodesUnrestricted: !a.Admission.On(plugins.NodeRestriction),
+		Ready:             func(netip.AddrPort) { a.health.Ready("gateway", func(context.Context) error { return nil }) },
 	}
 }
 

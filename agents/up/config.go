@@ -18,6 +18,7 @@ import (
 
 	"gantry/agents/internal/addressrange"
 	"gantry/agents/scheduler"
+	"gantry/registry/admit/plugins"
 	"gantry/registry/embedded"
 )
 
@@ -75,6 +76,9 @@ type Config struct {
 
 	// Controllers says which of the controllers run; see controllers.Config.
 	Controllers []string
+
+	// Admission says which admission plug-ins are on in this process; each process that writes has its own.
+	Admission plugins.Options
 
 	// LoadBalancers are the ranges of addresses for Services of type LoadBalancer; none: the nodes' own.
 	LoadBalancers []string
@@ -161,6 +165,9 @@ func (c Config) Validate() error {
 		if err := scheduler.ValidateFile(c.SchedulerConfig); err != nil {
 			fault("%w", err)
 		}
+	}
+	if err := c.Admission.Validate(); err != nil {
+		faults = append(faults, err)
 	}
 	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(faults...)
