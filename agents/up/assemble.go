@@ -52,10 +52,14 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		case <-ctx.Done():
 			return nil
 		}
+		authorities, err := a.Signing.authorities(a.keys.authority)
+		if err != nil {
+			return &ConfigError{err}
+		}
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
-			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, Authority: a.keys.authority, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers,
+			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, Authorities: authorities, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers,
 			LoadBalancerAddresses: a.loadBalancers(), Gateway: a.controllersGateway(),
 			FrontProxyClient: a.keys.frontProxy.Certificate,
 		})

@@ -77,6 +77,9 @@ type Config struct {
 	// Controllers says which of the controllers run; see controllers.Config.
 	Controllers []string
 
+	// Signing is what the controllers sign certificate signing requests with.
+	Signing Signing
+
 	// Admission says which admission plug-ins are on in this process; each process that writes has its own.
 	Admission plugins.Options
 
@@ -166,6 +169,7 @@ func (c Config) Validate() error {
 			fault("%w", err)
 		}
 	}
+	faults = append(faults, c.Signing.validate()...)
 	if err := c.Admission.Validate(); err != nil {
 		faults = append(faults, err)
 	}

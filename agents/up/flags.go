@@ -30,7 +30,7 @@ func Flags(agents []string) []cli.Flag {
 		}
 		return f
 	}
-	return []cli.Flag{
+	flags := []cli.Flag{
 		DataDirFlag(),
 		list("etcd-servers", nil, "client `URLs` of an external etcd, comma separated"),
 		text("etcd-cafile", "", "`file` of the authority of etcd (default: <data-dir>/pki/etcd/ca.crt)"),
@@ -58,6 +58,10 @@ func Flags(agents []string) []cli.Flag {
 		text("log-format", "text", "`format` of the log: text or json"),
 		&cli.BoolFlag{Name: "v", EnvVars: env("v"), Usage: "log more"},
 	}
+	for _, f := range signingFlags() {
+		flags = append(flags, showFor(f, "controllers"))
+	}
+	return flags
 }
 
 // schedulerConfig is the flag --scheduler-config; the command that runs the scheduler alone has upstream's name for it, --config, too.
@@ -103,6 +107,8 @@ func hide(f cli.Flag) {
 		f.Hidden = true
 	case *cli.IntFlag:
 		f.Hidden = true
+	case *cli.DurationFlag:
+		f.Hidden = true
 	}
 }
 
@@ -125,6 +131,7 @@ func FromFlags(c *cli.Context, agents []string) Config {
 		UnsafeSysctls:   c.StringSlice("allowed-unsafe-sysctls"),
 		SchedulerConfig: c.String("scheduler-config"),
 		Controllers:     c.StringSlice("controllers"),
+		Signing:         signingFrom(c),
 		Admission: plugins.Options{
 			Enable: c.StringSlice("enable-admission-plugins"), Disable: c.StringSlice("disable-admission-plugins"), File: c.String("admission-control-config-file"),
 		},
