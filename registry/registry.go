@@ -26,9 +26,9 @@ type Config struct {
 	NodePorts [2]int
 	// Agent names this process in logs and events, and as the user of writes without WithUser: "gateway", "scheduler".
 	Agent string
-	// Admission are the rules of admission; nil: admit.BuiltIn.
+	// Admission are the rules of admission; nil: plugins.Default with Webhooks.
 	Admission admit.Rules
-	// Webhooks posts to admission webhooks; nil: none are called.
+	// Webhooks posts to webhooks: those of the default rules, and CallWebhook's; nil: none are called.
 	Webhooks webhooks.Caller
 	// Log defaults to slog.Default().
 	Log *slog.Logger

@@ -13,8 +13,7 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"gantry/registry/admit"
-	"gantry/registry/admit/policies"
-	"gantry/registry/admit/webhooks"
+	"gantry/registry/admit/plugins"
 	"gantry/registry/election"
 	"gantry/registry/quarantine"
 	"gantry/registry/safely"
@@ -63,10 +62,7 @@ func New(cfg Config) *Registry {
 		cfg.NodePorts = [2]int{30000, 32767}
 	}
 	if cfg.Admission == nil {
-		cfg.Admission = admit.BuiltIn().Before(admit.ResourceQuota, policies.Mutating(), policies.Validating())
-	}
-	if cfg.Webhooks != nil {
-		cfg.Admission = cfg.Admission.Before(admit.ResourceQuota, webhooks.Mutating(cfg.Webhooks), webhooks.Validating(cfg.Webhooks))
+		cfg.Admission = plugins.Default(cfg.Webhooks)
 	}
 	r := &Registry{
 		cfg: cfg, kinds: cfg.Kinds, hooks: kindHooks, results: &results{}, queues: &writequeue.Queues{},

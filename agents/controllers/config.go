@@ -41,8 +41,9 @@ type Config struct {
 	LoadBalancerAddresses addressrange.Ranges
 	// RootCA is the PEM bundle that pods trust, put into kube-root-ca.crt in every namespace. Empty: none is put.
 	RootCA []byte
-	// Authority signs certificate signing requests. nil: none is signed; without its key neither, which the log and Events say.
-	Authority certificates.Authority
+	// Authorities sign certificate signing requests. The zero value: none is signed; without its key an authority signs none either, which the log
+	// and Events say. --cluster-signing-cert-file, --cluster-signing-key-file, --cluster-signing-duration
+	Authorities certificates.Authorities
 	// ServiceAccountKey signs the tokens in Secrets of type kubernetes.io/service-account-token: an RSA or ECDSA key, of which
 	// every gateway has the public half. nil: those Secrets stay as they are. --service-account-private-key-file
 	ServiceAccountKey crypto.Signer

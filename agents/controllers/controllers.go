@@ -202,7 +202,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "csrsigning", Doc: "certificates for approved requests to the signers of kubernetes.io",
 			Reads: only(certs.CertificateSigningRequest), Writes: only(certs.CertificateSigningRequest),
-			Workers: 5, New: certificates.NewSigner(cfg.Authority),
+			Workers: 5, New: certificates.NewSigner(cfg.Authorities),
 		},
 		{
 			Name: "csrcleaner", Doc: "certificate signing requests that have served or that nobody decided",

@@ -58,6 +58,9 @@ type Config struct {
 	// to it.
 	ServiceCIDR netip.Prefix
 
+	// NodesUnrestricted switches the admission plug-in NodeRestriction off.
+	NodesUnrestricted bool
+
 	// RequestTimeout bounds every request that is not long-running; default 60 s.
 	RequestTimeout time.Duration
 	// MaxReads and MaxWrites bound the requests served at once, long-running ones apart; defaults 400 and 200.

@@ -75,7 +75,7 @@ func newGateway(cfg Config) (*gateway, error) {
 func assemble(cfg Config, reg objects, roles *rbac.Authorizer, authz authorize.Authorizer) (*gateway, error) {
 	g := &gateway{
 		cfg: cfg, reg: reg, authz: authz, admissionAuthz: authorize.ForAdmission(authz), roles: roles, reviews: authorize.Reviews{Authorizer: authz},
-		nodes: authorize.NodeRestriction{Registry: reg},
+		nodes: authorize.NodeRestriction{Registry: reg, Off: cfg.NodesUnrestricted},
 		reads: inflight.New(cfg.MaxReads), writes: inflight.New(cfg.MaxWrites), bodies: receive.NewLimits(cfg.MaxWrites),
 	}
 	tokens, err := authenticate.NewTokens(cfg.Issuer, cfg.ServiceAccountKey, cfg.ServiceAccountKeys)

@@ -21,6 +21,7 @@ import (
 	"gantry/agents/proxy"
 	"gantry/agents/scheduler"
 	"gantry/registry"
+	"gantry/registry/admit/plugins"
 	"gantry/registry/store"
 	"gantry/schema/kinds"
 )
@@ -51,10 +52,14 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		case <-ctx.Done():
 			return nil
 		}
+		authorities, err := a.Signing.authorities(a.keys.authority)
+		if err != nil {
+			return &ConfigError{err}
+		}
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
 			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
-			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, Authority: a.keys.authority, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers,
+			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, Authorities: authorities, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers,
 			LoadBalancerAddresses: a.loadBalancers(), Gateway: a.controllersGateway(),
 			FrontProxyClient: a.keys.frontProxy.Certificate,
 		})
@@ -90,7 +95,8 @@ func (a assembly) gateway() gateway.Config {
 		Certificate: a.keys.gateway.Certificate, ClientCAs: a.keys.authority.Pool(), ClusterCA: a.keys.authority.PEM,
 		KubeletClient: a.keys.toKubelet.Certificate, KubeletCAs: a.keys.authority.Pool(),
 		ServiceAccountKey: a.keys.tokens, ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
-		Ready: func(netip.AddrPort) { a.health.Ready("gateway", func(context.Context) error { return nil }) },
+		NodesUnrestricted: !a.Admission.On(plugins.NodeRestriction),
+		Ready:             func(netip.AddrPort) { a.health.Ready("gateway", func(context.Context) error { return nil }) },
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"gantry/agents/internal/addressrange"
 	"gantry/agents/scheduler"
+	"gantry/registry/admit/plugins"
 	"gantry/registry/embedded"
 )
 
@@ -75,6 +76,12 @@ type Config struct {
 
 	// Controllers says which of the controllers run; see controllers.Config.
 	Controllers []string
+
+	// Signing is what the controllers sign certificate signing requests with.
+	Signing Signing
+
+	// Admission says which admission plug-ins are on in this process; each process that writes has its own.
+	Admission plugins.Options
 
 	// LoadBalancers are the ranges of addresses for Services of type LoadBalancer; none: the nodes' own.
 	LoadBalancers []string
@@ -161,6 +168,10 @@ func (c Config) Validate() error {
 		if err := scheduler.ValidateFile(c.SchedulerConfig); err != nil {
 			fault("%w", err)
 		}
+	}
+	faults = append(faults, c.Signing.validate()...)
+	if err := c.Admission.Validate(); err != nil {
+		faults = append(faults, err)
 	}
 	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(faults...)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+
+	"gantry/registry/admit/plugins"
 )
 
 // DefaultDataDir is the default of --data-dir.
@@ -28,7 +30,7 @@ func Flags(agents []string) []cli.Flag {
 		}
 		return f
 	}
-	return []cli.Flag{
+	flags := []cli.Flag{
 		DataDirFlag(),
 		list("etcd-servers", nil, "client `URLs` of an external etcd, comma separated"),
 		text("etcd-cafile", "", "`file` of the authority of etcd (default: <data-dir>/pki/etcd/ca.crt)"),
@@ -43,6 +45,9 @@ func Flags(agents []string) []cli.Flag {
 		showFor(schedulerConfig(agents), "scheduler"),
 		showFor(list("controllers", []string{"*"}, "the `controllers` to run, comma separated; * is all of them, -name not that one"), "controllers"),
 		showFor(list("load-balancer-addresses", nil, "`ranges` of addresses for Services of type LoadBalancer, such as 192.168.1.240/28 or 192.168.1.240-192.168.1.250, comma separated (default: the nodes' own addresses)"), "controllers"),
+		showFor(list("enable-admission-plugins", nil, "admission `plug-ins` that are on besides the default ones, comma separated"), "gateway", "scheduler", "controllers"),
+		showFor(list("disable-admission-plugins", nil, "default admission `plug-ins` that are off, comma separated"), "gateway", "scheduler", "controllers"),
+		showFor(text("admission-control-config-file", "", "`file` with an AdmissionConfiguration: the configurations of admission plug-ins"), "gateway", "scheduler", "controllers"),
 		showFor(text("bind-address", "0.0.0.0", "`address` the gateway listens on"), "gateway"),
 		showFor(number("secure-port", 6443, "`port` the gateway listens on"), "gateway"),
 		showFor(list("gateway", nil, "`URLs` of gateways, comma separated (default: https://127.0.0.1:<secure-port>)"), "kubelet", "controllers"),
@@ -53,6 +58,10 @@ func Flags(agents []string) []cli.Flag {
 		text("log-format", "text", "`format` of the log: text or json"),
 		&cli.BoolFlag{Name: "v", EnvVars: env("v"), Usage: "log more"},
 	}
+	for _, f := range signingFlags() {
+		flags = append(flags, showFor(f, "controllers"))
+	}
+	return flags
 }
 
 // schedulerConfig is the flag --scheduler-config; the command that runs the scheduler alone has upstream's name for it, --config, too.
@@ -98,6 +107,8 @@ func hide(f cli.Flag) {
 		f.Hidden = true
 	case *cli.IntFlag:
 		f.Hidden = true
+	case *cli.DurationFlag:
+		f.Hidden = true
 	}
 }
 
@@ -120,12 +131,16 @@ func FromFlags(c *cli.Context, agents []string) Config {
 		UnsafeSysctls:   c.StringSlice("allowed-unsafe-sysctls"),
 		SchedulerConfig: c.String("scheduler-config"),
 		Controllers:     c.StringSlice("controllers"),
-		LoadBalancers:   c.StringSlice("load-balancer-addresses"),
-		ClusterCIDR:     c.String("cluster-cidr"),
-		ServiceCIDR:     c.String("service-cluster-ip-range"),
-		ClusterDNS:      c.String("cluster-dns"),
-		ClusterDomain:   c.String("cluster-domain"),
-		HealthzAddress:  c.String("healthz-bind-address"),
+		Signing:         signingFrom(c),
+		Admission: plugins.Options{
+			Enable: c.StringSlice("enable-admission-plugins"), Disable: c.StringSlice("disable-admission-plugins"), File: c.String("admission-control-config-file"),
+		},
+		LoadBalancers:  c.StringSlice("load-balancer-addresses"),
+		ClusterCIDR:    c.String("cluster-cidr"),
+		ServiceCIDR:    c.String("service-cluster-ip-range"),
+		ClusterDNS:     c.String("cluster-dns"),
+		ClusterDomain:  c.String("cluster-domain"),
+		HealthzAddress: c.String("healthz-bind-address"),
 	}
 }
 

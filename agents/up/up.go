@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -17,6 +18,7 @@ import (
 	"gantry/agents/internal/pki"
 	"gantry/agents/internal/webhookclient"
 	"gantry/registry"
+	"gantry/registry/admit/webhooks"
 	"gantry/registry/customkinds"
 	"gantry/registry/embedded"
 	"gantry/registry/safely"
@@ -76,9 +78,19 @@ func Run(ctx context.Context, c Config) error {
 // runAgents runs the registries and, on them, the agents, with health and Events beside.
 func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, etcd store.Store) error {
 	health := &daemon.Health{}
-	var recorder *events.Recorder // of values in etcd that cannot be read
-	shared := registry.New(registry.Config{
-		Store: etcd, Kinds: kinds.New(), Agent: "gantry", Log: c.Log, Webhooks: &webhookclient.Client{},
+	var recorder *events.Recorder // of values in etcd that cannot be read, and of webhooks that fail
+	var shared *registry.Registry
+	failures := webhookFailures{}
+	client := &webhookclient.Client{}
+	c.Admission.Webhooks = client
+	c.Admission.OnFailure = func(f webhooks.Failure) { failures.record(recorder, f, time.Now()) }
+	c.Admission.CreateNamespace = func(ctx context.Context, name string) error { return createNamespace(ctx, shared, name) }
+	rules, err := c.Admission.Rules()
+	if err != nil {
+		return &ConfigError{err}
+	}
+	shared = registry.New(registry.Config{
+		Store: etcd, Kinds: kinds.New(), Agent: "gantry", Log: c.Log, Webhooks: client, Admission: rules,
 		ServiceCIDR: netip.MustParsePrefix(c.ServiceCIDR), Quarantine: c.writesAnyKind(),
 		OnBad: func(k *schema.Kind, namespace, name string, err error) {
 			recordUnreadable(recorder, k, namespace, name, err)

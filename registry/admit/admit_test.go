@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -93,6 +94,9 @@ func create(t *testing.T, o objects, k *schema.Kind, obj schema.Object) error {
 // run asks the built-in rules in both phases.
 func run(o objects, q *admit.Request) error {
 	rules := admit.BuiltIn()
+	if q.User == nil {
+		q.User = &authenticationv1.UserInfo{Username: "jane"}
+	}
 	if err := rules.Mutate(context.Background(), o, q); err != nil {
 		return err
 	}

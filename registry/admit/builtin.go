@@ -2,8 +2,12 @@ package admit
 
 import networkingv1 "k8s.io/api/networking/v1"
 
-// BuiltIn are the rules that every cluster has, in Kubernetes' order.
+// BuiltIn are the rules that every cluster has unless they are disabled, in Kubernetes' order.
 func BuiltIn() Rules {
+	podSecurity, err := PodSecurity(nil)
+	if err != nil {
+		panic(err) // its defaults are valid
+	}
 	return Rules{
 		{
 			Name: "NamespaceLifecycle", Doc: "objects need a namespace that exists and is not terminating; the first namespaces are not deleted",
@@ -19,23 +23,20 @@ func BuiltIn() Rules {
 		},
 		{
 			Name: "TaintNodesByCondition", Doc: "a new node takes no pods until it is ready",
-			Wants: resource("nodes", Create), Mutate: taintNode,
+			Wants: Resource("nodes", Create), Mutate: taintNode,
 		},
-		{
-			Name: "PodSecurity", Doc: "pods keep to the security standards that their namespace's labels enforce",
-			Wants: wantsPodSecurity, Validate: checkPodSecurity,
-		},
+		podSecurity,
 		{
 			Name: "Priority", Doc: "a pod's priority comes from its class; one class at most is the default",
 			Wants: wantsPriority, Mutate: setPriority, Validate: checkPriorityClass,
 		},
 		{
 			Name: "DefaultTolerationSeconds", Doc: "a pod stays five minutes on a node that is not ready or unreachable",
-			Wants: resource("pods", Create, Update), Mutate: addTolerations,
+			Wants: Resource("pods", Create, Update), Mutate: addTolerations,
 		},
 		{
 			Name: "DefaultStorageClass", Doc: "a new claim that names no storage class has the default one",
-			Wants: resource("persistentvolumeclaims", Create), Mutate: setStorageClass,
+			Wants: Resource("persistentvolumeclaims", Create), Mutate: setStorageClass,
 		},
 		{
 			Name: "StorageObjectInUseProtection", Doc: "claims, volumes and volume attributes classes stay while they are used",
@@ -43,11 +44,11 @@ func BuiltIn() Rules {
 		},
 		{
 			Name: "PersistentVolumeClaimResize", Doc: "a claim grows where it is bound and its storage class lets it",
-			Wants: resource("persistentvolumeclaims", Update), Validate: checkResize,
+			Wants: Resource("persistentvolumeclaims", Update), Validate: checkResize,
 		},
 		{
 			Name: "RuntimeClass", Doc: "a pod gets the overhead, node selector and tolerations of its runtime class, which exists",
-			Wants: resource("pods", Create), Mutate: applyRuntimeClass, Validate: checkOverhead,
+			Wants: Resource("pods", Create), Mutate: applyRuntimeClass, Validate: checkOverhead,
 		},
 		{
 			Name: "CertificateApproval", Doc: "only who may approve a signer's requests decides them",

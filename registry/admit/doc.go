@@ -19,8 +19,8 @@
 //
 // # Rules
 //
-// A rule is a row of BuiltIn and a file of its own, both with the name that Kubernetes gives the plug-in. It is a function of the request
-// and of what it reads through the Reader: it keeps no state of requests, keeps neither the Request nor the Reader after it has returned,
+// A rule is a row of BuiltIn, or of package plugins where Kubernetes has it off by default, and a file of its own, both with the name that
+// Kubernetes gives the plug-in. Package plugins selects the rules of a process. A rule is a function of the request and of what it reads through the Reader: it keeps no state of requests, keeps neither the Request nor the Reader after it has returned,
 // and does not panic whatever the objects hold. It may be called several times for one write, as a write starts again after a conflict.
 // Wants spares a write all cost of the rules that do not concern it, Within that of rules for namespaces that have some object.
 //

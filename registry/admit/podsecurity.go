@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -12,6 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	podsecurity "k8s.io/pod-security-admission/admission/api"
+	"k8s.io/pod-security-admission/admission/api/validation"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/policy"
 
@@ -19,15 +22,40 @@ import (
 )
 
 // The checks are those of k8s.io/pod-security-admission: https://kubernetes.io/docs/concepts/security/pod-security-standards/. Which of them
-// count for a namespace is in its labels pod-security.kubernetes.io/enforce, audit and warn; without them it is privileged.
+// count for a namespace is in its labels pod-security.kubernetes.io/enforce, audit and warn; without them, in the configuration's defaults.
 
 const podSecurityDomain = "pod-security.kubernetes.io/"
 
+// PodSecurity is the rule with a configuration; nil: namespaces without labels are privileged, and nobody is exempt.
+func PodSecurity(c *podsecurity.PodSecurityConfiguration) (Rule, error) {
+	s := podSecurity{defaults: privileged}
+	if c != nil {
+		if errs := validation.ValidatePodSecurityConfiguration(c); len(errs) > 0 {
+			return Rule{}, errs.ToAggregate()
+		}
+		var err error
+		if s.defaults, err = podsecurity.ToPolicy(c.Defaults); err != nil {
+			return Rule{}, err
+		}
+		s.exempt = c.Exemptions
+	}
+	return Rule{
+		Name: "PodSecurity", Doc: "pods keep to the security standards that their namespace's labels enforce",
+		Wants: wantsPodSecurity, Validate: s.check,
+	}, nil
+}
+
+// podSecurity is the rule's configuration.
+type podSecurity struct {
+	defaults api.Policy // of a namespace without labels
+	exempt   podsecurity.PodSecurityExemptions
+}
+
 var (
-	privileged = api.LevelVersion{Level: api.LevelPrivileged, Version: api.LatestVersion()}
-	// unlabelled is the policy of a namespace without labels.
-	unlabelled = api.Policy{Enforce: privileged, Audit: privileged, Warn: privileged}
+	privileged = api.Policy{Enforce: privilegedLevel, Audit: privilegedLevel, Warn: privilegedLevel}
 	podChecks  = newPodChecks()
+
+	privilegedLevel = api.LevelVersion{Level: api.LevelPrivileged, Version: api.LatestVersion()}
 )
 
 func newPodChecks() policy.Evaluator {
@@ -53,21 +81,43 @@ func wantsPodSecurity(o Operation, k *schema.Kind, subresource string) bool {
 	return false
 }
 
-// checkPodSecurity refuses pods that violate what their namespace enforces, and warns of pods and templates that violate what it warns of.
-func checkPodSecurity(ctx context.Context, read Reader, q *Request) error {
+// check refuses pods that violate what their namespace enforces, and warns of pods and templates that violate what it warns of.
+func (s *podSecurity) check(ctx context.Context, read Reader, q *Request) error {
+	if ns, ok := q.Object.(*corev1.Namespace); ok {
+		return s.checkLabels(ctx, read, q, ns)
+	}
+	if s.isExempt(q) {
+		return nil
+	}
 	switch obj := q.Object.(type) {
-	case *corev1.Namespace:
-		return checkNamespaceLabels(ctx, read, q, obj)
 	case *corev1.Pod:
 		if old, ok := q.Old.(*corev1.Pod); ok && !changesImages(&obj.Spec, &old.Spec) {
 			return nil
 		}
-		return securePod(ctx, read, q, &obj.ObjectMeta, &obj.Spec, true)
+		return s.checkPod(ctx, read, q, &obj.ObjectMeta, &obj.Spec, true)
 	}
 	if t := podTemplate(q.Object); t != nil {
-		return securePod(ctx, read, q, &t.ObjectMeta, &t.Spec, false)
+		return s.checkPod(ctx, read, q, &t.ObjectMeta, &t.Spec, false)
 	}
 	return nil
+}
+
+// isExempt tells whether the configuration exempts the request's namespace or user, which the audit is told.
+func (s *podSecurity) isExempt(q *Request) bool {
+	switch {
+	case slices.Contains(s.exempt.Namespaces, q.Namespace):
+		q.Annotate(podSecurityDomain+api.ExemptionReasonAnnotationKey, "namespace")
+	case slices.Contains(s.exempt.Usernames, q.User.Username):
+		q.Annotate(podSecurityDomain+api.ExemptionReasonAnnotationKey, "user")
+	default:
+		return false
+	}
+	return true
+}
+
+// exemptsClass tells whether the configuration exempts the pods of a runtime class.
+func (s *podSecurity) exemptsClass(spec *corev1.PodSpec) bool {
+	return spec.RuntimeClassName != nil && slices.Contains(s.exempt.RuntimeClasses, *spec.RuntimeClassName)
 }
 
 // podTemplate is the template of an object that makes pods; nil: it has none.
@@ -93,15 +143,19 @@ func podTemplate(obj schema.Object) *corev1.PodTemplateSpec {
 	return nil
 }
 
-// securePod checks a pod, or a template, which is never refused.
-func securePod(ctx context.Context, read Reader, q *Request, meta *metav1.ObjectMeta, spec *corev1.PodSpec, enforce bool) error {
+// checkPod checks a pod, or a template, which is never refused.
+func (s *podSecurity) checkPod(ctx context.Context, read Reader, q *Request, meta *metav1.ObjectMeta, spec *corev1.PodSpec, enforce bool) error {
+	if s.exemptsClass(spec) {
+		q.Annotate(podSecurityDomain+api.ExemptionReasonAnnotationKey, "runtimeClass")
+		return nil
+	}
 	found, err := read.Find(ctx, "", "namespaces", "", q.Namespace)
 	if err != nil {
 		return fmt.Errorf("looking up namespace %s: %w", q.Namespace, err)
 	}
-	wanted, faults := unlabelled, field.ErrorList(nil)
+	wanted, faults := s.defaults, field.ErrorList(nil)
 	if found.Object != nil {
-		wanted, faults = api.PolicyToEvaluate(found.Object.GetLabels(), unlabelled)
+		wanted, faults = api.PolicyToEvaluate(found.Object.GetLabels(), s.defaults)
 	}
 	if enforce {
 		q.Annotate(podSecurityDomain+api.EnforcedPolicyAnnotationKey, wanted.Enforce.String())
@@ -140,15 +194,18 @@ func changesImages(spec, old *corev1.PodSpec) bool {
 		})
 }
 
-// checkNamespaceLabels refuses labels that are no policy, unless they were there before, and warns of the pods that violate what an update makes the
-// namespace enforce.
-func checkNamespaceLabels(ctx context.Context, read Reader, q *Request, ns *corev1.Namespace) error {
-	wanted, errs := api.PolicyToEvaluate(ns.Labels, unlabelled)
+// checkLabels refuses labels of a namespace that are no policy, unless they were there before, and warns of the pods that violate what an update
+// makes it enforce, and of labels that an exemption leaves without effect.
+func (s *podSecurity) checkLabels(ctx context.Context, read Reader, q *Request, ns *corev1.Namespace) error {
+	wanted, errs := api.PolicyToEvaluate(ns.Labels, s.defaults)
 	old, ok := q.Old.(*corev1.Namespace)
 	if !ok {
+		if len(errs) == 0 {
+			s.warnExempt(q, ns, wanted)
+		}
 		return invalidLabels(errs)
 	}
-	before, oldErrs := api.PolicyToEvaluate(old.Labels, unlabelled)
+	before, oldErrs := api.PolicyToEvaluate(old.Labels, s.defaults)
 	if len(errs) > 0 && errs.ToAggregate().Error() != fmt.Sprint(oldErrs.ToAggregate()) {
 		return invalidLabels(errs)
 	}
@@ -156,16 +213,45 @@ func checkNamespaceLabels(ctx context.Context, read Reader, q *Request, ns *core
 	case wanted.Enforce == before.Enforce, wanted.Enforce.Level == api.LevelPrivileged,
 		wanted.Enforce.Version == before.Enforce.Version && api.CompareLevels(wanted.Enforce.Level, before.Enforce.Level) < 1:
 		return nil
+	case s.warnExempt(q, ns, wanted):
+		return nil
 	}
 	list, err := read.List(ctx, "", "pods", ns.Name)
 	if err != nil {
 		q.Warn("failed to list pods while checking new PodSecurity enforce level")
 		return nil
 	}
-	for _, text := range violatingPods(ctx, ns.Name, wanted.Enforce, list) {
+	for _, text := range violatingPods(ctx, ns.Name, wanted.Enforce, slices.DeleteFunc(list, func(obj schema.Object) bool { return s.exemptsClass(&obj.(*corev1.Pod).Spec) })) {
 		q.Warn(text)
 	}
 	return nil
+}
+
+// warnExempt tells whether a namespace is exempt, and warns of the levels that its labels ask for in vain.
+func (s *podSecurity) warnExempt(q *Request, ns *corev1.Namespace, wanted api.Policy) bool {
+	if !slices.Contains(s.exempt.Namespaces, ns.Name) {
+		return false
+	}
+	if wanted.FullyPrivileged() || wanted.Equivalent(&s.defaults) {
+		return true
+	}
+	var levels []string
+	for _, l := range []struct {
+		mode, label, version string
+		is                   api.LevelVersion
+	}{
+		{"enforce", api.EnforceLevelLabel, api.EnforceVersionLabel, wanted.Enforce},
+		{"audit", api.AuditLevelLabel, api.AuditVersionLabel, wanted.Audit},
+		{"warn", api.WarnLevelLabel, api.WarnVersionLabel, wanted.Warn},
+	} {
+		_, level := ns.Labels[l.label]
+		_, version := ns.Labels[l.version]
+		if l.is.Level != api.LevelPrivileged && (level || version) {
+			levels = append(levels, l.mode+"="+l.is.String())
+		}
+	}
+	q.Warn(fmt.Sprintf("namespace %q is exempt from Pod Security, and the policy (%s) will be ignored", ns.Name, strings.Join(levels, ", ")))
+	return true
 }
 
 func invalidLabels(errs field.ErrorList) error {

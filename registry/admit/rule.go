@@ -39,6 +39,14 @@ func (rs Rules) Before(name string, others ...Rule) Rules {
 	return slices.Insert(slices.Clone(rs), i, others...)
 }
 
+// Named is the rule of a name, the zero value where there is none.
+func (rs Rules) Named(name string) Rule {
+	if i := slices.IndexFunc(rs, func(r Rule) bool { return r.Name == name }); i >= 0 {
+		return rs[i]
+	}
+	return Rule{}
+}
+
 // Want tells whether any rule concerns an operation on a kind or a subresource of it in a namespace; has is Reader's Has.
 func (rs Rules) Want(o Operation, k *schema.Kind, subresource, namespace string, has func(group, plural, namespace string) bool) bool {
 	for i := range rs {
@@ -86,8 +94,8 @@ func (r *Rule) concerns(namespace string, has func(group, plural, namespace stri
 	return (r.Within == "" || has("", r.Within, namespace)) && (r.Uses.Resource == "" || has(r.Uses.Group, r.Uses.Resource, ""))
 }
 
-// resource is the Wants of a rule on a resource of the core group itself.
-func resource(plural string, operations ...Operation) func(Operation, *schema.Kind, string) bool {
+// Resource is the Wants of a rule on a resource of the core group itself.
+func Resource(plural string, operations ...Operation) func(Operation, *schema.Kind, string) bool {
 	return resourceOf("", plural, operations...)
 }
 

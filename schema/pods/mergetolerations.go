@@ -34,6 +34,21 @@ next:
 	return merged
 }
 
+// AllIncluded tells whether each toleration tolerates nothing more than one of allowed does. Upstream:
+// k8s.io/kubernetes/pkg/util/tolerations.VerifyAgainstWhitelist.
+func AllIncluded(tolerations, allowed []corev1.Toleration) bool {
+next:
+	for i := range tolerations {
+		for j := range allowed {
+			if includes(&allowed[j], &tolerations[i]) {
+				continue next
+			}
+		}
+		return false
+	}
+	return true
+}
+
 // includes tells whether whatever t tolerates, all tolerates too, as long.
 func includes(all, t *corev1.Toleration) bool {
 	switch {

@@ -30,7 +30,7 @@ func start(t *testing.T) *gatewaytest.Cluster {
 	c := gatewaytest.New(t)
 	cfg := controllertest.Config(t, c.Registry)
 	cfg.Controllers = []string{"namespace", "bootstrappolicy", "csrapproving", "csrsigning", "csrcleaner", "tokencleaner", "bootstrapsigner"}
-	cfg.Authority = c.CA
+	cfg.Authorities.All = c.CA
 	pair := c.Pair("controllers", pki.Request{CommonName: "gantry-controllers"})
 	client := gatewayclient.New([]string{c.URL}, &tls.Config{RootCAs: c.CA.Pool(), Certificates: []tls.Certificate{pair.Certificate}}, kinds.New(), "kube-controller-manager")
 	cfg.Gateway = client

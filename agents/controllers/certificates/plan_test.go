@@ -96,7 +96,7 @@ func TestSigning(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		c, err := template(parsed, r.Spec.Usages, lifetime(r.Spec.ExpirationSeconds), end, plantest.Now)
+		c, err := template(parsed, r.Spec.Usages, lifetime(r.Spec.ExpirationSeconds, DefaultLifetime), end, plantest.Now)
 		if err != nil {
 			return b.String() + err.Error() + "\n"
 		}

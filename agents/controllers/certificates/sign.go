@@ -1,6 +1,7 @@
 package certificates
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -30,6 +31,24 @@ type Authority interface {
 	Sign(template *x509.Certificate) ([]byte, error)
 }
 
+// Authorities are who signs.
+type Authorities struct {
+	// All signs the requests of every signer that is not in Of; nil: nobody does.
+	All Authority
+	// Of signs those of one signer, by its name.
+	Of map[string]Authority
+	// Longest is the longest lifetime of a certificate; 0: DefaultLifetime.
+	Longest time.Duration
+}
+
+// For is who signs the requests of a signer; nil: nobody.
+func (a Authorities) For(signer string) Authority {
+	if own := a.Of[signer]; own != nil {
+		return own
+	}
+	return a.All
+}
+
 // signers are the signers whose requests are signed here, each with what its requests must be; nil: anything.
 var signers = map[string]func(*x509.CertificateRequest, []certificatesv1.KeyUsage) error{
 	certificatesv1.KubeAPIServerClientSignerName:        func(_ *x509.CertificateRequest, u []certificatesv1.KeyUsage) error { return checkClientUsages(u) },
@@ -41,22 +60,21 @@ var signers = map[string]func(*x509.CertificateRequest, []certificatesv1.KeyUsag
 // signer has the names of requests as keys.
 type signer struct {
 	*controller.Env
-	authority Authority
+	authorities Authorities
 }
 
-// NewSigner signs the approved requests of signers with authority; nil: none. Where the authority's key is absent it says so in the log and
-// on each request.
-func NewSigner(authority Authority) func(*controller.Env) controller.Reconciler {
+// NewSigner signs the approved requests of signers with authorities. Where an authority's key is absent it says so in the log and on each request.
+func NewSigner(authorities Authorities) func(*controller.Env) controller.Reconciler {
 	return func(e *controller.Env) controller.Reconciler {
-		if authority == nil {
+		if authorities.All == nil && len(authorities.Of) == 0 {
 			return controller.Idle()
 		}
-		if !authority.CanSign() {
-			e.Log.Warn("certificate signing requests are not signed: the authority's key is absent", "file", authority.KeyFile())
+		if a := authorities.All; a != nil && !a.CanSign() {
+			e.Log.Warn("certificate signing requests are not signed: the authority's key is absent", "file", a.KeyFile())
 		}
-		c := signer{e, authority}
+		c := signer{e, authorities}
 		return controller.Reconciler{Reconcile: c.reconcile, Watches: []controller.Watch{{Kind: certificates.CertificateSigningRequest, Keys: func(_, current schema.Object) {
-			if r, ok := current.(*request); ok && isSignable(r) {
+			if r, ok := current.(*request); ok && isSignable(r) && authorities.For(r.Spec.SignerName) != nil {
 				c.Enqueue(r.Name, 0)
 			}
 		}}}}
@@ -77,9 +95,13 @@ func (c signer) reconcile(ctx context.Context, name string) (time.Duration, erro
 	if err != nil || !isSignable(r) {
 		return 0, err
 	}
-	if !c.authority.CanSign() {
+	authority := c.authorities.For(r.Spec.SignerName)
+	if authority == nil {
+		return 0, nil
+	}
+	if !authority.CanSign() {
 		c.Record(&controller.Event{Kind: certificates.CertificateSigningRequest, About: r, Warning: true, Reason: "SigningKeyMissing",
-			Message: fmt.Sprintf("The controllers that lead run where %s is absent: they sign nothing. Copy the key there, or run the controllers where it is.", c.authority.KeyFile())})
+			Message: fmt.Sprintf("The controllers that lead run where %s is absent: they sign nothing. Copy the key there, or run the controllers where it is.", authority.KeyFile())})
 		return 0, nil
 	}
 	parsed, err := certificates.ParseSignedRequest(r.Spec.Request)
@@ -90,11 +112,11 @@ func (c signer) reconcile(ctx context.Context, name string) (time.Duration, erro
 	if err := checkSigner(r, parsed); err != nil {
 		return 0, c.Execute(ctx, planFailure(r, err, now))
 	}
-	t, err := template(parsed, r.Spec.Usages, lifetime(r.Spec.ExpirationSeconds), c.authority.NotAfter(), now)
+	t, err := template(parsed, r.Spec.Usages, lifetime(r.Spec.ExpirationSeconds, cmp.Or(c.authorities.Longest, DefaultLifetime)), authority.NotAfter(), now)
 	if err != nil {
 		return 0, fmt.Errorf("signing certificate signing request %s: %w", name, err)
 	}
-	certificate, err := c.authority.Sign(t)
+	certificate, err := authority.Sign(t)
 	if err != nil {
 		return 0, fmt.Errorf("signing certificate signing request %s: %w", name, err)
 	}

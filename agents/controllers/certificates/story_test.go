@@ -66,7 +66,7 @@ func TestRequestsWaitForPermission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gateway := &reviews{}
 		c := controllertest.Start(t, func(cfg *controllers.Config) {
-			cfg.Gateway, cfg.Authority = gateway, withoutKey{}
+			cfg.Gateway, cfg.Authorities.All = gateway, withoutKey{}
 			cfg.Controllers = []string{"namespace", "serviceaccount", "csrapproving", "csrsigning", "csrcleaner"} // a day of all takes long
 		})
 		c.Ready()

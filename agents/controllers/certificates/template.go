@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// defaultLifetime is the lifetime of a certificate, and the longest: kube-controller-manager's --cluster-signing-duration.
-	defaultLifetime = 365 * 24 * time.Hour
+	// DefaultLifetime is the lifetime of a certificate, and the longest, unless another is given.
+	DefaultLifetime = 365 * 24 * time.Hour
 	// minLifetime is the shortest.
 	minLifetime = 10 * time.Minute
 	// backdate is how far in the past a certificate begins, for machines whose clocks are behind.
@@ -21,11 +21,11 @@ const (
 )
 
 // lifetime is how long a certificate is to be valid for a request's expirationSeconds.
-func lifetime(expirationSeconds *int32) time.Duration {
+func lifetime(expirationSeconds *int32, longest time.Duration) time.Duration {
 	if expirationSeconds == nil {
-		return defaultLifetime
+		return longest
 	}
-	return min(max(time.Duration(*expirationSeconds)*time.Second, minLifetime), defaultLifetime)
+	return min(max(time.Duration(*expirationSeconds)*time.Second, minLifetime), longest)
 }
 
 // template is the certificate for a request: its subject, alternative names and public key, with usages, for a lifetime that ends with the

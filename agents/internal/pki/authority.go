@@ -4,6 +4,7 @@ package pki
 
 import (
 	"bytes"
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -35,9 +36,10 @@ const (
 // Authority is a certificate authority in a directory: ca.crt and ca.key. Without ca.key it verifies and
 // loads certificates but cannot create any.
 type Authority struct {
-	dir  string
-	cert *x509.Certificate
-	key  crypto.Signer // nil: ca.key is absent
+	dir               string
+	certFile, keyFile string // those of an authority in files; "": in dir
+	cert              *x509.Certificate
+	key               crypto.Signer // nil: ca.key is absent
 	// PEM is ca.crt.
 	PEM []byte
 }
@@ -77,8 +79,21 @@ func OpenAuthority(dir, commonName string, create bool) (*Authority, error) {
 	return a, nil
 }
 
+// OpenAuthorityFiles loads an authority of a certificate and a key, which must be its. It signs; it has no directory for pairs.
+func OpenAuthorityFiles(certFile, keyFile string) (*Authority, error) {
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := pair.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("reading %s: the key cannot sign", keyFile)
+	}
+	return &Authority{certFile: certFile, keyFile: keyFile, cert: pair.Leaf, key: key, PEM: encodeCert(pair.Certificate[0])}, nil
+}
+
 // CertFile is the path of the authority's certificate.
-func (a *Authority) CertFile() string { return a.path("ca.crt") }
+func (a *Authority) CertFile() string { return cmp.Or(a.certFile, a.path("ca.crt")) }
 
 // Pool is the authority as a pool of roots.
 func (a *Authority) Pool() *x509.CertPool {

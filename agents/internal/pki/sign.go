@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/x509"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 func (a *Authority) CanSign() bool { return a.key != nil }
 
 // KeyFile is the path of the authority's key.
-func (a *Authority) KeyFile() string { return a.path("ca.key") }
+func (a *Authority) KeyFile() string { return cmp.Or(a.keyFile, a.path("ca.key")) }
 
 // NotAfter is when the authority's certificate expires.
 func (a *Authority) NotAfter() time.Time { return a.cert.NotAfter }

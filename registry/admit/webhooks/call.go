@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	reviewv1 "k8s.io/api/admission/v1"
@@ -22,8 +21,10 @@ import (
 
 // calls is what both rules have.
 type calls struct {
-	hooks  hooks
-	caller Caller
+	hooks      hooks
+	caller     Caller
+	configured string // the kind of the configurations
+	report     func(Failure)
 }
 
 // callError is a webhook that could not be asked: its failure policy decides.
@@ -100,22 +101,6 @@ func refusal(name string, s *metav1.Status) error {
 	}
 	s.Message = text
 	return &admit.Rejected{Status: *s}
-}
-
-// failed decides what a webhook that gave no answer means for the write: nil, it goes on.
-func failed(ctx context.Context, h *hook, err error) error {
-	var noAnswer *callError
-	if !errors.As(err, &noAnswer) {
-		return err
-	}
-	if h.FailurePolicy != nil && *h.FailurePolicy == admissionv1.Ignore {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		slog.WarnContext(ctx, "webhook failed, the write goes on", "webhook", h.Name, "err", noAnswer.err)
-		return nil
-	}
-	return match.InternalError(noAnswer)
 }
 
 // reviewOf is what a webhook is sent.

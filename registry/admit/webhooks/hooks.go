@@ -17,6 +17,7 @@ import (
 type hook struct {
 	admissionv1.MutatingWebhook // of a validating one: without reinvocation
 	id                          string
+	of                          schema.Object // the configuration that has it
 	selectors                   match.Selectors
 	conditions                  *match.Conditions
 	err                         error // it cannot be used
@@ -68,7 +69,7 @@ func (h *hooks) compile(obj schema.Object) (out []*hook) {
 	}
 	seen := map[string]int{}
 	for i := range list {
-		w := &hook{MutatingWebhook: list[i]}
+		w := &hook{MutatingWebhook: list[i], of: obj}
 		w.id = fmt.Sprintf("%s/%s/%d", obj.GetName(), w.Name, seen[w.Name])
 		seen[w.Name]++
 		w.selectors, w.err = match.NewSelectors(w.NamespaceSelector, w.ObjectSelector)

@@ -37,7 +37,7 @@ func (m *mutator) mutate(ctx context.Context, read admit.Reader, q *admit.Reques
 		}
 		changed, err := m.callAndPatch(ctx, read, q, h, o)
 		t.Called(h.id, changed, h.ReinvocationPolicy != nil && *h.ReinvocationPolicy == admissionv1.IfNeededReinvocationPolicy)
-		if err := failed(ctx, h, err); err != nil {
+		if err := m.failed(ctx, q, h, err); err != nil {
 			return err
 		}
 	}

@@ -24,11 +24,13 @@ type Finder interface {
 const (
 	mutatingPlural   = "mutatingwebhookconfigurations"
 	validatingPlural = "validatingwebhookconfigurations"
+	mutatingKind     = "MutatingWebhookConfiguration"
+	validatingKind   = "ValidatingWebhookConfiguration"
 )
 
-// Mutating is the rule that calls mutating webhooks.
-func Mutating(caller Caller) admit.Rule {
-	m := &mutator{calls: calls{caller: caller}}
+// Mutating is the rule that calls mutating webhooks; report, where set, is told of each call that has failed and must not block.
+func Mutating(caller Caller, report func(Failure)) admit.Rule {
+	m := &mutator{calls: calls{caller: caller, report: report, configured: mutatingKind}}
 	m.hooks.kind = "admit"
 	return admit.Rule{
 		Name: "MutatingAdmissionWebhook", Doc: "webhooks may change what is written, or refuse it",
@@ -36,9 +38,9 @@ func Mutating(caller Caller) admit.Rule {
 	}
 }
 
-// Validating is the rule that calls validating webhooks.
-func Validating(caller Caller) admit.Rule {
-	v := &validator{calls: calls{caller: caller}}
+// Validating is the rule that calls validating webhooks; report is as Mutating has it.
+func Validating(caller Caller, report func(Failure)) admit.Rule {
+	v := &validator{calls: calls{caller: caller, report: report, configured: validatingKind}}
 	v.hooks.kind = "validating"
 	return admit.Rule{
 		Name: "ValidatingAdmissionWebhook", Doc: "webhooks may refuse what is written",

@@ -48,10 +48,11 @@ func (v *validator) validate(ctx context.Context, read admit.Reader, q *admit.Re
 	group.Wait()
 	var first error
 	for _, a := range all {
-		err := failed(ctx, a.hook, a.err)
-		if a.err == nil {
+		err := a.err
+		if err == nil {
 			err = accept(q, a.hook, a.answer)
 		}
+		err = v.failed(ctx, q, a.hook, err)
 		if first == nil {
 			first = err
 		}
