@@ -68,7 +68,7 @@ func startNode(t *testing.T) *node {
 		create(n, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
 	cidr := netip.MustParsePrefix("10.244.1.0/24")
-	if err := bridge.Ensure(cidr, 0); err != nil {
+	if err := bridge.Ensure([]netip.Prefix{cidr}, 0); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = bridge.Remove() })

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -35,8 +36,8 @@ type Config struct {
 	Gateway Gateway
 	// NodeName is the name of this node's object.
 	NodeName string
-	// NodeIP is the node's own address.
-	NodeIP netip.Addr
+	// NodeIPs are the node's own addresses, one for each family; the first is that of pods in its network.
+	NodeIPs []netip.Addr
 	// NodeLabels are set on the node besides kubernetes.io/{hostname,os,arch}.
 	NodeLabels map[string]string
 	// NodeTaints are set when the node is registered for the first time.
@@ -92,7 +93,11 @@ func (c Config) Validate() error {
 	fault(c.Registry == nil, "no registry is given: set --etcd-servers")
 	fault(c.Gateway == nil, "no gateway is given: set --server")
 	fault(c.NodeName == "", "--node-name is empty")
-	fault(!c.NodeIP.IsValid(), "--node-ip is not an address")
+	fault(len(c.NodeIPs) == 0, "--node-ip is missing")
+	for i, a := range c.NodeIPs {
+		fault(!a.IsValid() || a.IsUnspecified() || a.IsMulticast(), "--node-ip: %s is not an address of a node", a)
+		fault(slices.ContainsFunc(c.NodeIPs[:i], func(b netip.Addr) bool { return a.Is4() == b.Is4() }), "--node-ip: %s is the second address of its family", a)
+	}
 	fault(c.DataDir != "" && !filepath.IsAbs(c.DataDir), "--data-dir %q is not an absolute path", c.DataDir)
 	fault(c.VolumesDir != "" && (!filepath.IsAbs(c.VolumesDir) || filepath.Clean(c.VolumesDir) != c.VolumesDir), "--data-dir: %q is not a clean absolute path", c.VolumesDir)
 	fault(c.MaxPods < 0, "--max-pods %d is negative", c.MaxPods)

@@ -37,7 +37,7 @@ func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Im
 			return engine.ContainerConfig{}, fmt.Errorf("mounting image %q of volume %q: %w", i.Ref, volume, err)
 		}
 	}
-	vars, err := env.Resolve(in.pod, c, k.envSources(ctx, in.pod, in.podIP))
+	vars, err := env.Resolve(in.pod, c, k.envSources(ctx, in.pod, in.podIPs))
 	if err != nil {
 		return engine.ContainerConfig{}, err
 	}
@@ -76,7 +76,7 @@ func containerConfig(in startInput, image *engine.Image, vars *env.Environment, 
 }
 
 // envSources reads what environment variables refer to, through the gateway: a node may not read it in etcd.
-func (k *kubelet) envSources(ctx context.Context, pod *corev1.Pod, podIP netip.Addr) env.Sources {
+func (k *kubelet) envSources(ctx context.Context, pod *corev1.Pod, podIPs []netip.Addr) env.Sources {
 	return env.Sources{
 		ConfigMap: func(name string) (*corev1.ConfigMap, bool, error) {
 			return read[*corev1.ConfigMap](ctx, k.cfg.Gateway, core.ConfigMap, pod.Namespace, name)
@@ -85,8 +85,8 @@ func (k *kubelet) envSources(ctx context.Context, pod *corev1.Pod, podIP netip.A
 			return read[*corev1.Secret](ctx, k.cfg.Gateway, core.Secret, pod.Namespace, name)
 		},
 		Services:    env.ServiceVariables(pod, k.services(ctx)),
-		NodeIP:      k.cfg.NodeIP,
-		PodIP:       podIP,
+		NodeIPs:     k.cfg.NodeIPs,
+		PodIPs:      podIPs,
 		Allocatable: k.node.Allocatable(),
 	}
 }

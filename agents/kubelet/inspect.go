@@ -29,7 +29,7 @@ func (w *worker) inspect(ctx context.Context) error {
 		delete(w.dirty, id)
 	}
 	w.makeOrphanPod()
-	return w.readAddress(ctx)
+	return w.readAddresses(ctx)
 }
 
 func (w *worker) inspectContainer(ctx context.Context, id string) error {
@@ -94,12 +94,12 @@ func (w *worker) probe(ctx context.Context, cs *engine.ContainerStatus) {
 	if !ok || m.Role == podstate.RoleInit || m.Role == podstate.RoleEphemeral {
 		return
 	}
-	t := probe.Target{Pod: w.pod, Container: m.Container, ID: cs.ID, IP: w.address, StartedAt: cs.Started}
+	t := probe.Target{Pod: w.pod, Container: m.Container, ID: cs.ID, IP: first(w.addresses), StartedAt: cs.Started}
 	if w.pod.Spec.HostNetwork {
-		t.IP = w.k.cfg.NodeIP
+		t.IP = first(w.k.cfg.NodeIPs)
 	}
 	if !t.IP.IsValid() {
-		return // readAddress calls it again
+		return // readAddresses calls it again
 	}
 	if s := podstate.StatusNamed(w.pod, cs.Container); s != nil && s.ContainerID == engine.URI(cs.ID) {
 		t.WasReady, t.WasStarted = s.Ready, s.Started != nil && *s.Started
@@ -107,17 +107,25 @@ func (w *worker) probe(ctx context.Context, cs *engine.ContainerStatus) {
 	w.k.prober.Ensure(ctx, t)
 }
 
-// readAddress reads the sandbox's address from the kernel, once per sandbox.
-func (w *worker) readAddress(ctx context.Context) error {
+// first returns the address that probes and hooks use; not valid without any.
+func first(addrs []netip.Addr) netip.Addr {
+	if len(addrs) == 0 {
+		return netip.Addr{}
+	}
+	return addrs[0]
+}
+
+// readAddresses reads the sandbox's addresses from the kernel, once per sandbox.
+func (w *worker) readAddresses(ctx context.Context) error {
 	sandbox := engine.NewPodStatus(w.statuses).Sandbox()
 	if sandbox == nil || sandbox.State != engine.StateRunning {
-		w.addressSandbox, w.address = "", netip.Addr{}
+		w.addressSandbox, w.addresses = "", nil
 		return nil
 	}
 	if sandbox.HostNetwork || w.addressSandbox == sandbox.ID || w.jobs[engine.SandboxName] != nil {
 		return nil
 	}
-	a, err := w.k.network.Address(sandbox.PID)
+	addrs, err := w.k.network.Addresses(w.ref.UID, sandbox.PID)
 	if errors.Is(err, podnet.ErrNoAddress) {
 		return nil // the plan completes the sandbox
 	}
@@ -125,7 +133,7 @@ func (w *worker) readAddress(ctx context.Context) error {
 		w.dirty[sandbox.ID] = true // it may have ended just now
 		return fmt.Errorf("reading the sandbox's address: %w", err)
 	}
-	w.addressSandbox, w.address = sandbox.ID, a
+	w.addressSandbox, w.addresses = sandbox.ID, addrs
 	for _, cs := range w.statuses { // probes wait for the address
 		if cs.State == engine.StateRunning {
 			w.probe(ctx, cs)

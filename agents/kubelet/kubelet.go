@@ -109,7 +109,7 @@ func newKubelet(cfg Config, e engine.Engine) *kubelet {
 		Log: cfg.Log,
 	})
 	k.node = node.New(node.Config{
-		Registry: cfg.Registry, Gateway: cfg.Gateway, Name: cfg.NodeName, IP: cfg.NodeIP, Labels: cfg.NodeLabels, Taints: cfg.NodeTaints,
+		Registry: cfg.Registry, Gateway: cfg.Gateway, Name: cfg.NodeName, IPs: cfg.NodeIPs, Labels: cfg.NodeLabels, Taints: cfg.NodeTaints,
 		Annotations: map[string]string{schemavolumes.LocalDirectory: cfg.VolumesDir},
 		Port:        int32(cfg.Address.Port()), MaxPods: cfg.MaxPods, DataDir: cfg.DataDir, Engine: e, EngineKnown: k.engineKnown,
 		Fault: k.fault, CIDRChanged: k.wakeWorkers, Events: k.events, Log: cfg.Log,

@@ -8,13 +8,13 @@ import (
 
 // Network makes the links of sandboxes. Every call can be repeated.
 type Network interface {
-	// Reserve allocates, before a pod's sandbox runs, the address that Setup will give it. Teardown releases it.
-	Reserve(podUID string, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error)
-	// Setup gives the sandbox whose process is pid an address of cidr; one that has its network keeps it. taken (may be nil)
+	// Reserve allocates, before a pod's sandbox runs, the addresses that Setup will give it. Teardown releases them.
+	Reserve(podUID string, cidrs []netip.Prefix, taken func(netip.Addr) bool) ([]netip.Addr, error)
+	// Setup gives the sandbox whose process is pid an address of each of cidrs; one that has its network keeps it. taken (may be nil)
 	// reports addresses in use beyond those that links show.
-	Setup(podUID string, pid int, cidr netip.Prefix, taken func(netip.Addr) bool) (netip.Addr, error)
-	// Address reads the address that Setup gave; podnet.ErrNoAddress where there is none.
-	Address(pid int) (netip.Addr, error)
+	Setup(podUID string, pid int, cidrs []netip.Prefix, taken func(netip.Addr) bool) ([]netip.Addr, error)
+	// Addresses reads the addresses that Setup gave; podnet.ErrNoAddress where there is none.
+	Addresses(podUID string, pid int) ([]netip.Addr, error)
 	// Teardown removes the pod's link; an absent one is no fault.
 	Teardown(podUID string) error
 }
@@ -22,4 +22,6 @@ type Network interface {
 // vethNetwork is Network by podnet.
 type vethNetwork struct{ podnet.Network }
 
-func (n *vethNetwork) Address(pid int) (netip.Addr, error) { return podnet.Address(pid) }
+func (n *vethNetwork) Addresses(podUID string, pid int) ([]netip.Addr, error) {
+	return podnet.Addresses(podUID, pid)
+}

@@ -21,10 +21,10 @@ import (
 
 // sandboxStart is a sandbox that is being started. The pod's first containers are created meanwhile.
 type sandboxStart struct {
-	id      string
-	address netip.Addr // not valid: the pod lives in the node's network
-	volumes map[string]volumes.Mounted
-	created chan struct{} // closed when the fields above are set and the pod's files are written: containers can be created, not started
+	id        string
+	addresses []netip.Addr // none: the pod lives in the node's network
+	volumes   map[string]volumes.Mounted
+	created   chan struct{} // closed when the fields above are set and the pod's files are written: containers can be created, not started
 
 	abandoned chan struct{} // closed when the pod is to end: a sandbox that is not created yet is not created any more
 	abandon   func()        // closes abandoned
@@ -87,14 +87,14 @@ func (k *kubelet) makeSandbox(ctx context.Context, pod *corev1.Pod, last *engine
 		return nil
 	})
 	parts.Go(func() (err error) {
-		if s.address, err = k.reserveAddress(pod); err != nil {
+		if s.addresses, err = k.reserveAddresses(pod); err != nil {
 			return &sandboxFault{err: err}
 		}
 		dir, err := k.podDir(string(pod.UID))
 		if err != nil {
 			return err
 		}
-		warnings, err := mounts.WritePodFiles(dir, pod, s.address, mounts.ClusterDNS{Servers: k.cfg.ClusterDNS, Domain: k.cfg.ClusterDomain})
+		warnings, err := mounts.WritePodFiles(dir, pod, s.addresses, mounts.ClusterDNS{Servers: k.cfg.ClusterDNS, Domain: k.cfg.ClusterDomain})
 		k.warnOfResolver(pod, warnings)
 		return err
 	})
@@ -165,20 +165,20 @@ func (k *kubelet) connect(ctx context.Context, pod *corev1.Pod, id string) error
 	if sandbox.PID == 0 {
 		return errors.New("the sandbox ended at once")
 	}
-	_, err = k.network.Setup(string(pod.UID), sandbox.PID, k.node.PodCIDR(), nil)
+	_, err = k.network.Setup(string(pod.UID), sandbox.PID, k.node.PodCIDRs(), nil)
 	return err
 }
 
-// reserveAddress reserves an address for the pod; not valid in the node's network.
-func (k *kubelet) reserveAddress(pod *corev1.Pod) (netip.Addr, error) {
+// reserveAddresses reserves addresses for the pod; none in the node's network.
+func (k *kubelet) reserveAddresses(pod *corev1.Pod) ([]netip.Addr, error) {
 	if pod.Spec.HostNetwork {
-		return netip.Addr{}, nil
+		return nil, nil
 	}
-	cidr := k.node.PodCIDR()
-	if !cidr.IsValid() {
-		return netip.Addr{}, errNoPodCIDR
+	cidrs := k.node.PodCIDRs()
+	if len(cidrs) == 0 {
+		return nil, errNoPodCIDR
 	}
-	return k.network.Reserve(string(pod.UID), cidr, nil)
+	return k.network.Reserve(string(pod.UID), cidrs, nil)
 }
 
 // release removes the pod's sandboxes, its link and its volumes.
@@ -217,7 +217,7 @@ func (w *worker) sandboxJob(v podstate.View, a action) func(context.Context) (fu
 			for id := range w.statuses { // probes of the first containers need the address
 				w.dirty[id] = true
 			}
-			w.addressSandbox, w.address, w.volumes, w.released = s.id, s.address, s.volumes, false
+			w.addressSandbox, w.addresses, w.volumes, w.released = s.id, s.addresses, s.volumes, false
 			delete(w.waits, engine.SandboxName)
 			w.sandboxFailures = 0
 		}, nil

@@ -20,10 +20,10 @@ import (
 type startInput struct {
 	pod      *corev1.Pod
 	action   action
-	starting *sandboxStart // of an early start: sandbox, podIP and volumes come from it
+	starting *sandboxStart // of an early start: sandbox, podIPs and volumes come from it
 	sandbox  string        // ID
 	target   string        // ID of the container whose processes it sees; "": none
-	podIP    netip.Addr
+	podIPs   []netip.Addr
 	volumes  map[string]volumes.Mounted // nil: mount them first
 	// volumeImages are the images of the volumes that the container mounts.
 	volumeImages map[string]*engine.Image
@@ -39,7 +39,7 @@ func (in *startInput) untilCreatable(ctx context.Context) error {
 		}
 		in.sandbox, in.volumes = in.starting.id, in.starting.volumes
 		if !in.pod.Spec.HostNetwork {
-			in.podIP = in.starting.address
+			in.podIPs = in.starting.addresses
 		}
 	}
 	return in.order.untilCreate(ctx)
@@ -118,13 +118,13 @@ func (w *worker) startJob(ctx context.Context, wg *sync.WaitGroup, v podstate.Vi
 	if a.early {
 		in.starting = w.startingSandbox
 	} else {
-		in.sandbox, in.podIP, in.volumes = v.Sandbox().ID, w.address, w.volumes
+		in.sandbox, in.podIPs, in.volumes = v.Sandbox().ID, w.addresses, w.volumes
 	}
 	if cs := v.Latest(podstate.TargetOf(v.Pod, a.key)); cs != nil && cs.State != engine.StateCreated {
 		in.target = cs.ID
 	}
 	if v.Pod.Spec.HostNetwork {
-		in.podIP = w.k.cfg.NodeIP
+		in.podIPs = w.k.cfg.NodeIPs
 	}
 	last := v.Latest(a.key)
 	if last != nil && last.State == engine.StateExited && !last.Started.IsZero() {
@@ -184,14 +184,14 @@ func (w *worker) started(ctx context.Context, a action, id string, image *engine
 // postStart runs the container's handler; when that fails the container is stopped and its back-off applies.
 func (w *worker) postStart(ctx context.Context, in startInput, id string) error {
 	c := in.action.container
-	fault := w.k.runner.Handle(ctx, c.Lifecycle.PostStart, c.Container, id, in.podIP)
+	fault := w.k.runner.Handle(ctx, c.Lifecycle.PostStart, c.Container, id, first(in.podIPs))
 	if fault == nil || ctx.Err() != nil {
 		return nil
 	}
 	w.k.containerEvent(in.pod, c, corev1.EventTypeWarning, "FailedPostStartHook", "PostStartHook failed: %v", fault)
 	a := in.action
 	a.id, a.reason = id, "FailedPostStartHook"
-	if err := w.k.stopContainer(ctx, stopInput{pod: in.pod, action: a, podIP: in.podIP, grace: time.Duration(podstate.SpecGrace(in.pod)) * time.Second}); err != nil {
+	if err := w.k.stopContainer(ctx, stopInput{pod: in.pod, action: a, podIP: first(in.podIPs), grace: time.Duration(podstate.SpecGrace(in.pod)) * time.Second}); err != nil {
 		return err
 	}
 	return &waitError{podstatus.Problem{Reason: podstatus.WaitHookError, Message: "PostStartHook failed: " + fault.Error()}, 0}

@@ -42,7 +42,7 @@ func (k *kubelet) stopContainer(ctx context.Context, in stopInput) error {
 }
 
 func (w *worker) stopJob(ctx context.Context, wg *sync.WaitGroup, v podstate.View, a action) {
-	in := stopInput{pod: v.Pod, action: a, podIP: w.address, grace: w.grace(v, a)}
+	in := stopInput{pod: v.Pod, action: a, podIP: first(w.addresses), grace: w.grace(v, a)}
 	j := &job{do: doStop, until: v.Now.Add(in.grace)}
 	w.log.Info("container stopped", "container", a.key, "reason", a.reason, "grace", in.grace)
 	w.spawn(ctx, wg, a.key, j, func(ctx context.Context) (func(), error) {

@@ -134,7 +134,7 @@ func (r *testCluster) start() *testCluster {
 	ctx, cancel := context.WithCancel(context.Background())
 	own := registry.New(registry.Config{Store: r.store, Kinds: kinds.New(), Node: r.node, Agent: "kubelet"})
 	cfg := Config{
-		Registry: own, Gateway: gateway{r.api}, NodeName: r.node, NodeIP: netip.MustParseAddr("192.0.2.1"),
+		Registry: own, Gateway: gateway{r.api}, NodeName: r.node, NodeIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")},
 		Network: testNetwork, DataDir: r.dataDir, VolumesDir: filepath.Join(r.dataDir, "volumes"), LogDir: filepath.Join(r.dataDir, "log"), Health: &daemon.Health{}, Log: testLog(r),
 	}
 	if r.change != nil {

@@ -46,7 +46,7 @@ func (k *kubelet) volumeField(pod *corev1.Pod, path string) (string, error) {
 	case "metadata.annotations":
 		return formatMap(pod.Annotations), nil
 	}
-	return env.FieldValue(pod, path, env.Sources{NodeIP: k.cfg.NodeIP})
+	return env.FieldValue(pod, path, env.Sources{NodeIPs: k.cfg.NodeIPs})
 }
 
 func (k *kubelet) volumeResource(pod *corev1.Pod, c *corev1.Container, ref *corev1.ResourceFieldSelector) (string, error) {

@@ -50,8 +50,8 @@ type worker struct {
 	firstSeen       time.Time
 	dirty           map[string]bool // containers to inspect
 	statuses        map[string]*engine.ContainerStatus
-	address         netip.Addr
-	addressSandbox  string        // the sandbox that address belongs to
+	addresses       []netip.Addr
+	addressSandbox  string        // the sandbox that addresses belong to
 	startingSandbox *sandboxStart // the last one
 	volumes         map[string]volumes.Mounted
 	released        bool
@@ -80,9 +80,8 @@ type inbox struct {
 type snapshot struct {
 	pod *corev1.Pod
 	engine.PodStatus
-	address netip.Addr
-	gone    bool
-	status  corev1.PodStatus
+	gone   bool
+	status corev1.PodStatus
 }
 
 func newWorker(k *kubelet, ref engine.PodRef) *worker {
@@ -196,7 +195,7 @@ func (w *worker) step(ctx context.Context, wg *sync.WaitGroup) (after time.Durat
 	if w.known && !w.gone {
 		v.Settled = w.writeStatus(ctx, wg, status)
 	}
-	w.snapshot.Store(&snapshot{pod: v.Pod, PodStatus: v.PodStatus, address: w.address, gone: w.gone, status: status})
+	w.snapshot.Store(&snapshot{pod: v.Pod, PodStatus: v.PodStatus, gone: w.gone, status: status})
 	w.measureStart(status)
 	w.reportResize(status)
 	if v.Ending() {
@@ -293,11 +292,11 @@ func (w *worker) view(pod *corev1.Pod, now time.Time) podstate.View {
 	}
 	s := engine.NewPodStatus(w.statuses)
 	v := podstate.View{
-		Pod: pod, PodStatus: s, Actuated: w.actuated, ResizeRestarts: w.resizeRestarts, Gone: w.gone, Failure: w.failure, NetworkReady: w.k.node.PodCIDR().IsValid(),
+		Pod: pod, PodStatus: s, Actuated: w.actuated, ResizeRestarts: w.resizeRestarts, Gone: w.gone, Failure: w.failure, NetworkReady: len(w.k.node.PodCIDRs()) > 0,
 		WaitsForResources: !w.admitted && w.failure == nil, Released: w.released, Busy: busy, Waits: w.waits, Probes: map[string]podstate.ProbeResults{}, Now: now,
 	}
 	if sandbox := s.Sandbox(); sandbox != nil && sandbox.State == engine.StateRunning {
-		v.Addressed = (w.address.IsValid() && w.addressSandbox == sandbox.ID || w.pod.Spec.HostNetwork) && (w.volumes != nil || hasContainers(s, sandbox.ID))
+		v.Addressed = (len(w.addresses) > 0 && w.addressSandbox == sandbox.ID || w.pod.Spec.HostNetwork) && (w.volumes != nil || hasContainers(s, sandbox.ID))
 	}
 	for _, list := range s.Containers {
 		for _, cs := range list {
@@ -331,6 +330,6 @@ func (w *worker) facts() podstatus.Facts {
 	}
 	return podstatus.Facts{
 		Problems: problems, Starting: starting, Messages: w.messages, Images: w.images,
-		NodeIP: w.k.cfg.NodeIP, PodIP: w.address, Started: w.firstSeen, Pending: w.pending, ResizeFault: w.resizeFault,
+		NodeIPs: w.k.cfg.NodeIPs, PodIPs: w.addresses, Started: w.firstSeen, Pending: w.pending, ResizeFault: w.resizeFault,
 	}
 }

@@ -17,8 +17,8 @@ type Config struct {
 	Registry *registry.Registry
 	// NodeName is this node's name. --node-name
 	NodeName string
-	// ClusterCIDR is the range of pod addresses: packets of pods to it are not masqueraded. --cluster-cidr
-	ClusterCIDR netip.Prefix
+	// ClusterCIDRs are the ranges of pod addresses, one for each family: packets of pods to them are not masqueraded. --cluster-cidr
+	ClusterCIDRs []netip.Prefix
 	// Backend is how packets get to other nodes: "routes" (also "") by routes over the nodes' addresses, which are on one layer 2
 	// network. --backend
 	Backend string
@@ -32,7 +32,7 @@ type Config struct {
 
 // Validate lists every fault.
 func (c Config) Validate() error {
-	errs := nodeflags.Flags{Registry: c.Registry, NodeName: c.NodeName, ClusterCIDR: c.ClusterCIDR, Health: c.Health, Log: c.Log}.Faults()
+	errs := nodeflags.Flags{Registry: c.Registry, NodeName: c.NodeName, ClusterCIDRs: c.ClusterCIDRs, Health: c.Health, Log: c.Log}.Faults()
 	if c.Backend != "" && c.Backend != "routes" {
 		errs = append(errs, fmt.Errorf("--backend: %q is not one of: routes", c.Backend))
 	}

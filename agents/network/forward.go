@@ -27,15 +27,16 @@ const (
 // drop. The rules go to the top of DOCKER-USER, which Docker evaluates first and leaves to users; without that chain, to the
 // top of FORWARD if its policy is drop.
 func ensureForward(clusterCIDR netip.Prefix) error {
-	return errors.Join(ensureForwardNFT(clusterCIDR), ensureForwardLegacy(clusterCIDR))
+	return errors.Join(ensureForwardNFT(clusterCIDR), legacyOf(nft.FamilyOf(clusterCIDR.Addr())).ensure(clusterCIDR))
 }
 
 func ensureForwardNFT(clusterCIDR netip.Prefix) error {
-	chain, err := forwardChain()
+	f := nft.FamilyOf(clusterCIDR.Addr())
+	chain, err := forwardChain(f)
 	if err != nil {
 		return fmt.Errorf("reading chain %s: %w", forward, err)
 	}
-	found, err := nft.Rules(filterTable)
+	found, err := nft.Rules(f, filterTable)
 	if err != nil {
 		return err
 	}
@@ -53,15 +54,15 @@ func ensureForwardNFT(clusterCIDR netip.Prefix) error {
 	if !e.add {
 		rules = nil
 	}
-	return changeForward(chain, rules, e.del)
+	return changeForward(f, chain, rules, e.del)
 }
 
 // forwardChain returns the chain that the rules belong in, "" where nothing drops pods' packets.
-func forwardChain() (string, error) {
-	if there, _, err := nft.Policy(filterTable, dockerUser); there || err != nil {
+func forwardChain(f *nft.Family) (string, error) {
+	if there, _, err := nft.Policy(f, filterTable, dockerUser); there || err != nil {
 		return dockerUser, err
 	}
-	if _, drops, err := nft.Policy(filterTable, forward); drops || err != nil {
+	if _, drops, err := nft.Policy(f, filterTable, forward); drops || err != nil {
 		return forward, err
 	}
 	return "", nil
@@ -69,10 +70,11 @@ func forwardChain() (string, error) {
 
 // forwardRules returns the rules in the form of iptables-nft, each with a counter, so that `iptables -S` can show them.
 func forwardRules(clusterCIDR netip.Prefix) []nft.Rule {
+	f := nft.FamilyOf(clusterCIDR.Addr())
 	accept := []expr.Any{&expr.Counter{}, &expr.Verdict{Kind: expr.VerdictAccept}}
 	return []nft.Rule{
-		{Exprs: append(address(ipSource, clusterCIDR, expr.CmpOpEq), accept...), Comment: forwardComment},
-		{Exprs: append(address(ipDest, clusterCIDR, expr.CmpOpEq), accept...), Comment: forwardComment},
+		{Exprs: append(f.Match(f.Source, clusterCIDR, expr.CmpOpEq), accept...), Comment: forwardComment},
+		{Exprs: append(f.Match(f.Dest, clusterCIDR, expr.CmpOpEq), accept...), Comment: forwardComment},
 	}
 }
 
@@ -101,12 +103,12 @@ func planForward(found map[string][]nft.InstalledRule, chain string, want []stri
 	return e
 }
 
-func changeForward(chain string, add []nft.Rule, del map[string][]uint64) error {
+func changeForward(f *nft.Family, chain string, add []nft.Rule, del map[string][]uint64) error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("opening nftables: %w", err)
 	}
-	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: filterTable}
+	t := &nftables.Table{Family: f.Table, Name: filterTable}
 	for c, handles := range del {
 		for _, h := range handles {
 			if err := conn.DelRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Table: t, Name: c}, Handle: h}); err != nil {
@@ -118,24 +120,24 @@ func changeForward(chain string, add []nft.Rule, del map[string][]uint64) error 
 		conn.InsertRule(&nftables.Rule{Table: t, Chain: &nftables.Chain{Table: t, Name: chain}, Exprs: r.Exprs, UserData: r.UserData()})
 	}
 	if err := conn.Flush(); err != nil {
-		return fmt.Errorf("changing table %s for pods: %w", filterTable, err)
+		return fmt.Errorf("changing table %s %s for pods: %w", f.Name, filterTable, err)
 	}
 	return nil
 }
 
-// removeForward removes the agent's rules from the host's firewall.
-func removeForward() error {
-	found, err := nft.Rules(filterTable)
+// removeForward removes the agent's rules from the host's firewall for a family.
+func removeForward(f *nft.Family) error {
+	found, err := nft.Rules(f, filterTable)
 	if err != nil {
 		return err
 	}
 	var errs []error
 	if e := planForward(found, "", nil); len(e.del) > 0 {
-		if err := changeForward("", nil, e.del); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := changeForward(f, "", nil, e.del); err != nil && !errors.Is(err, unix.ENOENT) {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(append(errs, removeForwardLegacy())...)
+	return errors.Join(append(errs, legacyOf(f).remove())...)
 }
 
 // hasLine returns whether a line of text begins with prefix.

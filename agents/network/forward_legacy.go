@@ -7,18 +7,24 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"gantry/agents/internal/nft"
 )
 
-// iptables-legacy has its own rules in the kernel, which nftables cannot list or change. Its program is run only where such a
-// filter table exists.
-const (
-	legacyTables  = "/proc/net/ip_tables_names"
-	legacyProgram = "iptables-legacy"
-)
+// legacyTables is iptables-legacy of a family, which has its own rules in the kernel that nftables cannot list or change. Its program is run
+// only where such a filter table exists.
+type legacyTables struct{ file, program string }
 
-// ensureForwardLegacy is ensureForward for a host whose Docker uses iptables-legacy.
-func ensureForwardLegacy(clusterCIDR netip.Prefix) error {
-	rules, err := legacyRules()
+func legacyOf(f *nft.Family) legacyTables {
+	if f == nft.IPv6 {
+		return legacyTables{"/proc/net/ip6_tables_names", "ip6tables-legacy"}
+	}
+	return legacyTables{"/proc/net/ip_tables_names", "iptables-legacy"}
+}
+
+// ensure is ensureForward for a host whose Docker uses iptables-legacy.
+func (l legacyTables) ensure(clusterCIDR netip.Prefix) error {
+	rules, err := l.rules()
 	if err != nil || rules == "" {
 		return err
 	}
@@ -30,19 +36,19 @@ func ensureForwardLegacy(clusterCIDR netip.Prefix) error {
 		chain = forward
 	}
 	adds, dels := planLegacy(rules, chain, clusterCIDR)
-	return runLegacy(append(dels, adds...))
+	return l.run(append(dels, adds...))
 }
 
-// legacyRules returns the output of `iptables-legacy -S`, "" where there is no legacy filter table or no such program.
-func legacyRules() (string, error) {
-	names, err := os.ReadFile(legacyTables)
+// rules returns the output of `iptables-legacy -S`, "" where there is no legacy filter table or no such program.
+func (l legacyTables) rules() (string, error) {
+	names, err := os.ReadFile(l.file)
 	if err != nil || !hasLine(string(names), "filter") {
 		return "", nil // the kernel may lack them
 	}
-	if _, err := exec.LookPath(legacyProgram); err != nil {
+	if _, err := exec.LookPath(l.program); err != nil {
 		return "", nil
 	}
-	out, err := exec.Command(legacyProgram, "-w", "5", "-S").Output()
+	out, err := exec.Command(l.program, "-w", "5", "-S").Output()
 	if err != nil {
 		return "", fmt.Errorf("listing legacy rules: %w", err)
 	}
@@ -87,22 +93,22 @@ func legacyArgs(command, line string) []string {
 	return args
 }
 
-func runLegacy(all [][]string) error {
+func (l legacyTables) run(all [][]string) error {
 	var errs []error
 	for _, args := range all {
-		out, err := exec.Command(legacyProgram, append([]string{"-w", "5"}, args...)...).CombinedOutput()
+		out, err := exec.Command(l.program, append([]string{"-w", "5"}, args...)...).CombinedOutput()
 		if err != nil {
-			errs = append(errs, fmt.Errorf("running %s %s: %w: %s", legacyProgram, strings.Join(args, " "), err, strings.TrimSpace(string(out))))
+			errs = append(errs, fmt.Errorf("running %s %s: %w: %s", l.program, strings.Join(args, " "), err, strings.TrimSpace(string(out))))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func removeForwardLegacy() error {
-	rules, err := legacyRules()
+func (l legacyTables) remove() error {
+	rules, err := l.rules()
 	if err != nil || rules == "" {
 		return err
 	}
 	_, dels := planLegacy(rules, "", netip.Prefix{})
-	return runLegacy(dels)
+	return l.run(dels)
 }

@@ -1,29 +1,28 @@
 package network
 
 import (
-	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"golang.org/x/sys/unix"
 
 	"gantry/agents/internal/nft"
 )
 
-// tableName is the agent's table of family ip.
+// tableName is the name of the agent's table in each family.
 const tableName = "gantry-network"
 
-// ensureMasquerade makes or replaces the table, whose rule masquerades packets from this node's pods to addresses outside of the cluster.
+// ensureMasquerade makes or replaces the family's table, whose rule masquerades packets from this node's pods to addresses outside of the
+// cluster.
 func ensureMasquerade(podCIDR, clusterCIDR netip.Prefix) error {
+	f := nft.FamilyOf(podCIDR.Addr())
 	rule := nft.Rule{
-		Exprs: append(append(address(ipSource, podCIDR, expr.CmpOpEq), address(ipDest, clusterCIDR, expr.CmpOpNeq)...),
+		Exprs: append(append(f.Match(f.Source, podCIDR, expr.CmpOpEq), f.Match(f.Dest, clusterCIDR, expr.CmpOpNeq)...),
 			&expr.Masq{FullyRandom: true}),
 		Comment: "pods' packets that leave the cluster",
 	}
-	found, err := nft.Rules(tableName)
+	found, err := nft.Rules(f, tableName)
 	if err != nil {
 		return err
 	}
@@ -35,7 +34,7 @@ func ensureMasquerade(podCIDR, clusterCIDR netip.Prefix) error {
 		return fmt.Errorf("opening nftables: %w", err)
 	}
 	// Adding before deleting makes the deletion valid whether or not there is a table; all is one transaction.
-	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: tableName}
+	t := &nftables.Table{Family: f.Table, Name: tableName}
 	conn.AddTable(t)
 	conn.DelTable(t)
 	conn.AddTable(t)
@@ -45,36 +44,7 @@ func ensureMasquerade(podCIDR, clusterCIDR netip.Prefix) error {
 	})
 	conn.AddRule(&nftables.Rule{Table: t, Chain: c, Exprs: rule.Exprs, UserData: rule.UserData()})
 	if err := conn.Flush(); err != nil {
-		return fmt.Errorf("making table %s: %w", tableName, err)
+		return fmt.Errorf("making table %s %s: %w", f.Name, tableName, err)
 	}
 	return nil
-}
-
-func removeMasquerade() error {
-	conn, err := nftables.New()
-	if err != nil {
-		return fmt.Errorf("opening nftables: %w", err)
-	}
-	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: tableName}
-	conn.AddTable(t)
-	conn.DelTable(t)
-	if err := conn.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("removing table %s: %w", tableName, err)
-	}
-	return nil
-}
-
-// Offsets of the addresses in an IPv4 header.
-const ipSource, ipDest = 12, 16
-
-// address is `ip saddr p`, `ip daddr != p` and so on.
-func address(offset uint32, p netip.Prefix, op expr.CmpOp) []expr.Any {
-	return []expr.Any{
-		&expr.Payload{DestRegister: unix.NFT_REG_1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 4},
-		&expr.Bitwise{
-			SourceRegister: unix.NFT_REG_1, DestRegister: unix.NFT_REG_1, Len: 4,
-			Mask: net.CIDRMask(p.Bits(), 32), Xor: make([]byte, 4),
-		},
-		&expr.Cmp{Op: op, Register: unix.NFT_REG_1, Data: p.Masked().Addr().AsSlice()},
-	}
 }

@@ -1,10 +1,12 @@
-// Package network keeps a node's pod network: the bridge for the node's podCIDR, routes to the other nodes' podCIDRs,
+// Package network keeps a node's pod network: the bridge for the node's podCIDRs, one of each family, routes to the other nodes' podCIDRs,
 // masquerading of packets that leave the cluster, and rules by which the host's firewall accepts pods' packets. Run watches the
 // nodes, makes a plan from them (plan.go, pure) and repairs what differs. It writes nothing to etcd.
 //
-// It makes the bridge gantry0, routes of protocol 71 (`ip route show proto 71`), the table `ip gantry-network`, and rules with the
+// It makes the bridge gantry0, routes of protocol 71 (`ip route show proto 71`), the tables `ip gantry-network` and `ip6 gantry-network`, and rules with the
 // comment "gantry: pods" in Docker's chain DOCKER-USER or, where that is missing and the policy of FORWARD is drop, in FORWARD. It
-// sets net.ipv4.ip_forward to 1. Clean removes all of this but the sysctl; it stays when Run returns.
+// sets net.ipv4.ip_forward and net.ipv6.conf.all.forwarding to 1, and accept_ra to 2 on links whose default routes come from router
+// advertisements, which a host that forwards would ignore otherwise. Clean removes all of this but the sysctls; it stays when Run returns.
+// Nothing of a family is made that the cluster does not have.
 //
 // Everything is checked when a node changes, when another program changes one of the tables, the bridge or a route, and every
 // half minute. What is right is not touched, and a fault in one part does not keep the others from being repaired.
@@ -17,6 +19,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,7 +84,7 @@ func (a *agent) node(old, current *corev1.Node) {
 	} else {
 		was := a.nodes[current.Name]
 		a.nodes[current.Name] = current
-		if was != nil && was.Spec.PodCIDR == current.Spec.PodCIDR && internalIP(was) == internalIP(current) {
+		if was != nil && slices.Equal(bridge.PodCIDRs(was), bridge.PodCIDRs(current)) && internalIPs(was) == internalIPs(current) {
 			return // a heartbeat
 		}
 	}
@@ -98,7 +101,7 @@ func (a *agent) wakeLoop() {
 // listenTables wakes the loop when a table changes that the agent has rules in. The agent's own changes wake it too; the sync that
 // follows changes nothing.
 func (a *agent) listenTables(ctx context.Context) error {
-	watched := func(table string, _ uint32) bool { return table == tableName || table == filterTable }
+	watched := func(_ *nft.Family, table string, _ uint32) bool { return table == tableName || table == filterTable }
 	for ctx.Err() == nil {
 		if err := nft.Monitor(ctx, watched, a.wake); err != nil {
 			a.cfg.Log.Warn("nftables monitor restarted", "agent", "network", "err", err)
@@ -187,7 +190,7 @@ func (a *agent) report(err error) {
 func (a *agent) plan() (plan, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return makePlan(a.nodes, a.cfg.NodeName, a.cfg.ClusterCIDR)
+	return makePlan(a.nodes, a.cfg.NodeName, a.cfg.ClusterCIDRs)
 }
 
 // sync checks every part of the network and repairs what differs. An error in one part does not stop the others.
@@ -196,19 +199,18 @@ func (a *agent) sync() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		bridge.Ensure(p.podCIDR, a.cfg.MTU),
-		ensureMasquerade(p.podCIDR, a.cfg.ClusterCIDR),
-		ensureForward(a.cfg.ClusterCIDR),
-		ensureRoutes(p.routes),
-		errors.Join(p.faults...),
-	)
+	errs := []error{bridge.Ensure(p.podCIDRs, a.cfg.MTU)}
+	for _, podCIDR := range p.podCIDRs {
+		clusterCIDR := nft.FamilyOf(podCIDR.Addr()).First(a.cfg.ClusterCIDRs)
+		errs = append(errs, ensureMasquerade(podCIDR, clusterCIDR), ensureForward(clusterCIDR))
+	}
+	return errors.Join(append(append(errs, ensureRoutes(p.routes)), p.faults...)...)
 }
 
-// Clean removes everything that the agent makes, except that IPv4 forwarding stays on: other programs may need it. What is absent is
+// Clean removes everything that the agent makes, except that forwarding stays on: other programs may need it. What is absent is
 // no error.
 func Clean() error {
-	return errors.Join(removeMasquerade(), removeForward(), ensureRoutes(nil), bridge.Remove())
+	return errors.Join(nft.RemoveTable(tableName), removeForward(nft.IPv4), removeForward(nft.IPv6), ensureRoutes(nil), bridge.Remove())
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -3,6 +3,7 @@ package network
 import (
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,8 +18,9 @@ import (
 func TestMain(m *testing.M) { netnstest.Main(m) }
 
 var (
-	clusterCIDR = netip.MustParsePrefix("10.244.0.0/16")
-	ownCIDR     = netip.MustParsePrefix("10.244.1.0/24")
+	clusterCIDR  = netip.MustParsePrefix("10.244.0.0/16")
+	clusterCIDRs = []netip.Prefix{clusterCIDR, netip.MustParsePrefix("fd00:10:244::/56")}
+	ownCIDR      = netip.MustParsePrefix("10.244.1.0/24")
 )
 
 func run(t *testing.T, line string) string {
@@ -37,7 +39,7 @@ func clean(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if out := run(t, "nft list tables | grep gantry; ip route show proto 71; iptables -S 2>/dev/null | grep gantry; ip -o link show "+bridge.Name+" 2>/dev/null; true"); out != "" {
+		if out := run(t, "nft list tables | grep gantry; ip route show proto 71; ip -6 route show proto 71; iptables -S 2>/dev/null | grep gantry; ip -o link show "+bridge.Name+" 2>/dev/null; true"); out != "" {
 			t.Errorf("Clean left:\n%s", out)
 		}
 		run(t, "nft flush ruleset")
@@ -51,10 +53,14 @@ func mustBe(t *testing.T, what string, want string, command string) {
 	}
 }
 
-func node(name, cidr, ip string) *corev1.Node {
-	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{PodCIDR: cidr}}
-	if ip != "" {
-		n.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: name}, {Type: corev1.NodeInternalIP, Address: ip}}
+// node has podCIDRs and addresses with blanks between them.
+func node(name, cidrs, ips string) *corev1.Node {
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.NodeSpec{PodCIDRs: strings.Fields(cidrs)}}
+	if len(n.Spec.PodCIDRs) > 0 {
+		n.Spec.PodCIDR = n.Spec.PodCIDRs[0]
+	}
+	for _, ip := range strings.Fields(ips) {
+		n.Status.Addresses = append(n.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeHostName, Address: name}, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: ip})
 	}
 	return n
 }
@@ -89,14 +95,24 @@ func TestMakePlan(t *testing.T) {
 		{"another node with this range", nodes(node("n0", "10.244.1.0/24", "192.0.2.9"), node("n1", "10.244.1.0/24", "192.0.2.1")),
 			"", "node n0: podCIDR 10.244.1.0/24 is in use by node n1", ""},
 		{"outside of the cluster", nodes(node("n1", "10.244.1.0/24", "192.0.2.1"), node("n2", "0.0.0.0/0", "192.0.2.2")),
-			"", `node n2: podCIDR "0.0.0.0/0": want an IPv4 range between /8 and /29`, ""},
+			"", `node n2: podCIDR "0.0.0.0/0": want an IPv4 range between /8 and /29 or an IPv6 range between /16 and /125`, ""},
 		{"our address", nodes(node("n1", "10.244.1.0/24", "192.0.2.1"), node("n2", "10.244.2.0/24", "192.0.2.1")),
 			"", "node n2: its address 192.0.2.1 is this node's", ""},
+		{"both families", nodes(node("n1", "10.244.1.0/24 fd00:10:244:1::/64", "192.0.2.1 2001:db8::1"), node("n2", "10.244.2.0/24 fd00:10:244:2::/64", "192.0.2.2 2001:db8::2")),
+			"10.244.2.0/24 192.0.2.2\nfd00:10:244:2::/64 2001:db8::2", "", ""},
+		{"IPv6 alone", nodes(node("n1", "fd00:10:244:1::/64", "2001:db8::1"), node("n2", "fd00:10:244:2::/64", "192.0.2.2 fe80::2 2001:db8::2")),
+			"fd00:10:244:2::/64 2001:db8::2", "", ""},
+		{"one has no IPv6 address", nodes(node("n1", "10.244.1.0/24 fd00:10:244:1::/64", "192.0.2.1 2001:db8::1"), node("n2", "10.244.2.0/24 fd00:10:244:2::/64", "192.0.2.2")),
+			"10.244.2.0/24 192.0.2.2", "", ""},
+		{"a part of both ranges is invalid", nodes(node("n1", "10.244.1.0/24 fd00:9::/64", "192.0.2.1"), node("n2", "10.244.2.0/24 10.244.3.0/24", "192.0.2.2"), node("n3", "10.244.4.0/24 fd00:10:244:1::/126", "192.0.2.3")),
+			"10.244.2.0/24 192.0.2.2\n10.244.4.0/24 192.0.2.3", "node n1: podCIDR fd00:9::/64 is not in the cluster's fd00:10:244::/56\n" +
+				"node n2: podCIDR 10.244.3.0/24 is the second one of its family\n" +
+				`node n3: podCIDR "fd00:10:244:1::/126": want an IPv4 range between /8 and /29 or an IPv6 range between /16 and /125`, ""},
 		{"loopback address", nodes(node("n1", "10.244.1.0/24", "192.0.2.1"), node("n2", "10.244.2.0/24", "127.0.0.1")), "", "", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, err := makePlan(tt.nodes, "n1", clusterCIDR)
+			p, err := makePlan(tt.nodes, "n1", clusterCIDRs)
 			if (err == nil) != (tt.err == "") || (err != nil && err.Error() != tt.err) {
 				t.Fatalf("error %v, want %q", err, tt.err)
 			}
@@ -107,6 +123,7 @@ func TestMakePlan(t *testing.T) {
 			for _, f := range p.faults {
 				faults = append(faults, f.Error())
 			}
+			slices.Sort(routes)
 			if got := strings.Join(routes, "\n"); got != tt.routes {
 				t.Errorf("routes %q, want %q", got, tt.routes)
 			}
@@ -119,31 +136,37 @@ func TestMakePlan(t *testing.T) {
 
 func TestMasquerade(t *testing.T) {
 	clean(t)
-	const want = `table ip gantry-network {
+	for _, tt := range []struct {
+		family         string
+		cluster        netip.Prefix
+		range1, range2 string
+	}{{"ip", clusterCIDR, "10.244.1.0/24", "10.244.9.0/24"}, {"ip6", clusterCIDRs[1], "fd00:10:244:1::/64", "fd00:10:244:9::/64"}} {
+		want := strings.NewReplacer("$ip", tt.family, "$range", tt.range1, "$cluster", tt.cluster.String()).Replace(`table $ip gantry-network {
 	chain postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
-		ip saddr 10.244.1.0/24 ip daddr != 10.244.0.0/16 masquerade fully-random comment "pods' packets that leave the cluster"
+		$ip saddr $range $ip daddr != $cluster masquerade fully-random comment "pods' packets that leave the cluster"
 	}
-}`
-	const list = "nft list table ip gantry-network"
-	ensure := func(cidr netip.Prefix) {
-		t.Helper()
-		if err := ensureMasquerade(cidr, clusterCIDR); err != nil {
-			t.Fatal(err)
+}`)
+		table := tt.family + " gantry-network"
+		ensure := func(cidr string) {
+			t.Helper()
+			if err := ensureMasquerade(netip.MustParsePrefix(cidr), tt.cluster); err != nil {
+				t.Fatal(err)
+			}
 		}
+		ensure(tt.range1)
+		mustBe(t, "made", want, "nft list table "+table)
+		before := run(t, "nft -a list table "+table)
+		ensure(tt.range1)
+		mustBe(t, "left alone", before, "nft -a list table "+table)
+		for _, damage := range []string{"flush ruleset", "flush table " + table, "add rule " + table + " postrouting drop"} {
+			run(t, "nft "+damage)
+			ensure(tt.range1)
+			mustBe(t, damage, want, "nft list table "+table)
+		}
+		ensure(tt.range2)
+		mustBe(t, "another range", strings.Replace(want, tt.range1, tt.range2, 1), "nft list table "+table)
 	}
-	ensure(ownCIDR)
-	mustBe(t, "made", want, list)
-	before := run(t, "nft -a list table ip gantry-network")
-	ensure(ownCIDR)
-	mustBe(t, "left alone", before, "nft -a list table ip gantry-network")
-	for _, damage := range []string{"flush ruleset", "flush table ip gantry-network", "add rule ip gantry-network postrouting drop"} {
-		run(t, "nft "+damage)
-		ensure(ownCIDR)
-		mustBe(t, damage, want, list)
-	}
-	ensure(netip.MustParsePrefix("10.244.9.0/24"))
-	mustBe(t, "another range", strings.Replace(want, "10.244.1.0/24", "10.244.9.0/24", 1), list)
 }
 
 func TestForward(t *testing.T) {
@@ -209,6 +232,43 @@ func TestForwardMovesToDockersChain(t *testing.T) { // Docker starts after the a
 -A DOCKER-USER -j RETURN`, "iptables -S 2>/dev/null | grep '^-A'")
 }
 
+func TestForwardOfIPv6(t *testing.T) {
+	clean(t)
+	run(t, "ip6tables -P FORWARD DROP; ip6tables -N DOCKER-USER; ip6tables -A FORWARD -j DOCKER-USER; ip6tables -A DOCKER-USER -j RETURN")
+	for range 2 {
+		if err := ensureForward(clusterCIDRs[1]); err != nil {
+			t.Fatal(err)
+		}
+		mustBe(t, "rules", `-A FORWARD -j DOCKER-USER
+-A DOCKER-USER -s fd00:10:244::/56 -m comment --comment "gantry: pods" -j ACCEPT
+-A DOCKER-USER -d fd00:10:244::/56 -m comment --comment "gantry: pods" -j ACCEPT
+-A DOCKER-USER -j RETURN`, "ip6tables -S 2>/dev/null | grep '^-A'")
+	}
+	if err := Clean(); err != nil {
+		t.Fatal(err)
+	}
+	mustBe(t, "cleaned", "-A FORWARD -j DOCKER-USER\n-A DOCKER-USER -j RETURN", "ip6tables -S 2>/dev/null | grep '^-A'")
+}
+
+func TestRoutesOfIPv6(t *testing.T) {
+	clean(t)
+	peer := netnstest.Pod(t)
+	netnstest.ConnectOutside(t, peer, netip.MustParsePrefix("2001:db8::1/64"), netip.MustParsePrefix("2001:db8::2/64"))
+	want := map[netip.Prefix]netip.Addr{netip.MustParsePrefix("fd00:10:244:2::/64"): netip.MustParseAddr("2001:db8::2")}
+	const list = "ip -6 route show proto 71 | sed 's/ dev .*//'"
+	for _, damage := range []string{"true", "true", "ip -6 route del fd00:10:244:2::/64"} {
+		run(t, damage)
+		if err := ensureRoutes(want); err != nil {
+			t.Fatal(err)
+		}
+		mustBe(t, damage, "fd00:10:244:2::/64 via 2001:db8::2", list)
+	}
+	if err := ensureRoutes(nil); err != nil {
+		t.Fatal(err)
+	}
+	mustBe(t, "removed", "", list)
+}
+
 func TestRoutes(t *testing.T) {
 	clean(t)
 	peer := netnstest.Pod(t)
@@ -252,17 +312,23 @@ func TestPodsReachOutsideThroughDroppingFirewall(t *testing.T) {
 	run(t, "iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -A FORWARD -j DOCKER-USER; iptables -A DOCKER-USER -j RETURN")
 	pod, other, outside := netnstest.Pod(t), netnstest.Pod(t), netnstest.Pod(t)
 	netnstest.ConnectOutside(t, outside, netip.MustParsePrefix("192.0.2.1/24"), netip.MustParsePrefix("192.0.2.2/24"))
-	a := &agent{cfg: Config{NodeName: "n1", ClusterCIDR: clusterCIDR}, nodes: nodes(node("n1", ownCIDR.String(), "192.0.2.1"))}
+	netnstest.AddAddress(t, outside, netip.MustParsePrefix("2001:db8::1/64"), netip.MustParsePrefix("2001:db8::2/64"))
+	a := &agent{cfg: Config{NodeName: "n1", ClusterCIDRs: clusterCIDRs}, nodes: nodes(node("n1", ownCIDR.String()+" fd00:10:244:1::/64", "192.0.2.1 2001:db8::1"))}
 	if err := a.sync(); err != nil {
 		t.Fatal(err)
 	}
+	gateway6 := netip.MustParseAddr("fd00:10:244:1::1")
 	netnstest.Attach(t, pod, netip.MustParseAddr("10.244.1.2"), bridge.Gateway(ownCIDR))
 	netnstest.Attach(t, other, netip.MustParseAddr("10.244.1.3"), bridge.Gateway(ownCIDR))
+	netnstest.AttachIPv6(t, pod, netip.MustParseAddr("fd00:10:244:1::2"), gateway6)
+	netnstest.AttachIPv6(t, other, netip.MustParseAddr("fd00:10:244:1::3"), gateway6)
 	netnstest.Serve(t, outside, 80, "outside")
 	netnstest.Serve(t, other, 80, "other")
 	for _, tt := range []struct{ addr, name, seen string }{
 		{"192.0.2.2:80", "outside", "192.0.2.1"}, // masqueraded
 		{"10.244.1.3:80", "other", "10.244.1.2"}, // not masqueraded
+		{"[2001:db8::2]:80", "outside", "2001:db8::1"},
+		{"[fd00:10:244:1::3]:80", "other", "fd00:10:244:1::2"},
 	} {
 		who, seen, err := netnstest.Request(t, pod, "tcp", tt.addr)
 		if who != tt.name || seen != tt.seen {

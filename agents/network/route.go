@@ -16,9 +16,9 @@ const routeProtocol = 71
 
 const rtmDelRoute = unix.RTM_DELROUTE
 
-// ensureRoutes makes want (podCIDR -> next hop) the routes of routeProtocol.
+// ensureRoutes makes want (podCIDR -> next hop) the routes of routeProtocol of both families.
 func ensureRoutes(want map[netip.Prefix]netip.Addr) error {
-	found, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Protocol: routeProtocol}, netlink.RT_FILTER_PROTOCOL)
+	found, err := netlink.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Protocol: routeProtocol}, netlink.RT_FILTER_PROTOCOL)
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return fmt.Errorf("listing routes: %w", err)
 	}
@@ -51,7 +51,7 @@ func ensureRoutes(want map[netip.Prefix]netip.Addr) error {
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 func prefixOf(n *net.IPNet) netip.Prefix {

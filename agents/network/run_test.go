@@ -47,7 +47,7 @@ func TestRun(t *testing.T) {
 	health := &daemon.Health{}
 	go func() { done <- r.Run(ctx) }()
 	go func() {
-		done <- Run(ctx, Config{Registry: r, NodeName: "n1", ClusterCIDR: clusterCIDR, Health: health, Log: log})
+		done <- Run(ctx, Config{Registry: r, NodeName: "n1", ClusterCIDRs: clusterCIDRs, Health: health, Log: log})
 	}()
 	if _, err := registry.For[*corev1.Node](r).Create(ctx, node("n1", "", "")); err != nil {
 		t.Fatal(err)
@@ -62,7 +62,7 @@ func TestRun(t *testing.T) {
 		}
 	}
 	if _, err := registry.For[*corev1.Node](r).Modify(ctx, "", "n1", func(n *corev1.Node) error {
-		n.Spec.PodCIDR, n.Spec.PodCIDRs = "10.244.1.0/24", []string{"10.244.1.0/24"}
+		n.Spec.PodCIDR, n.Spec.PodCIDRs = "10.244.1.0/24", []string{"10.244.1.0/24", "fd00:10:244:1::/64"}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -70,7 +70,9 @@ func TestRun(t *testing.T) {
 	stands := func(after string) {
 		t.Helper()
 		eventually(t, after, "10.244.1.1/24", "ip -o addr show gantry0")
+		eventually(t, after, "fd00:10:244:1::1/64", "ip -o -6 addr show gantry0")
 		eventually(t, after, "masquerade", "nft list table ip gantry-network")
+		eventually(t, after, "masquerade", "nft list table ip6 gantry-network")
 		eventually(t, after, "gantry: pods", "iptables -S FORWARD")
 	}
 	stands("start")

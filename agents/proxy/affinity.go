@@ -39,7 +39,7 @@ func affinitySlots(frontends map[key]*frontend) map[uint32][]netip.AddrPort {
 // remapAffinity updates the entries of the affinity map when the slots of a port have changed: an entry gets the new number of its
 // endpoint, or is deleted when the endpoint was removed. before and now are results of affinitySlots.
 func (k *kernelTable) remapAffinity(before, now map[uint32][]netip.AddrPort) error {
-	if maps.EqualFunc(before, now, slices.Equal) {
+	if !k.isMade || maps.EqualFunc(before, now, slices.Equal) {
 		return nil
 	}
 	if err := k.open(); err != nil {
@@ -86,10 +86,10 @@ func (k *kernelTable) replaceAffinity(e nftables.SetElement, to uint32, stays bo
 
 // remapSlot returns the slot that an entry of the affinity map should have; stays is false when its endpoint was removed. Pure.
 func remapSlot(e nftables.SetElement, before, now map[uint32][]netip.AddrPort) (to uint32, stays bool) {
-	if len(e.Key) != 8 || len(e.Val) != 4 {
+	if len(e.Key) < 4 || len(e.Val) != 4 {
 		return 0, false
 	}
-	slot, id := readHostOrder(string(e.Val)), readHostOrder(string(e.Key[4:]))
+	slot, id := readHostOrder(string(e.Val)), readHostOrder(string(e.Key[len(e.Key)-4:])) // behind the client's address
 	was, known := before[id]
 	if !known {
 		return slot, true // no former slots to translate from

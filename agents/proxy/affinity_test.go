@@ -52,7 +52,7 @@ func TestAffinity(t *testing.T) {
 	setService(p, svc, slice("web", "", 8080, addrA+"@n1", addrB+"@n1", addrC+"@n1"))
 	p.must(t)
 	alwaysAnswers(t, w.a, others[others[first]], "10.96.0.12:80")
-	want := fmt.Sprintf("10.244.1.2 . 0x%08x timeout 3h", p.frontends[key{netip.MustParseAddr("10.96.0.12"), 6, 80}].affinityID)
+	want := fmt.Sprintf("10.244.1.2 . 0x%08x timeout 3h", p.tables[0].frontends[key{netip.MustParseAddr("10.96.0.12"), 6, 80}].affinityID)
 	if got := run(t, "nft", "list", "map", "ip", TableName, affinitySet); !strings.Contains(got, want) {
 		t.Errorf("%q is missing in the affinity map:\n%s", want, got)
 	}
@@ -78,7 +78,7 @@ func TestAffinityOfAllFrontends(t *testing.T) {
 			}
 			setService(p, svc, slice("web", "", 8080, append([]string{"10.244.0.9@n2"}, all...)...)) // the numbers of the endpoints change
 			p.must(t)
-			p = newSyncer(newKernelTable(clusterCIDR), p.log)
+			p = newSyncer([]*kernelTable{newKernelTable(clusterCIDR)}, p.log)
 			setService(p, svc, slice("web", "", 8080, all...))
 			p.must(t)
 			setService(p, with(svc.DeepCopy(), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeClusterIP }), slice("web", "", 8080, all...))

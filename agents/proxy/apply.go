@@ -1,12 +1,12 @@
 package proxy
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/google/nftables"
-	"golang.org/x/sys/unix"
+
+	"gantry/agents/internal/nft"
 )
 
 // ensure reads the table and changes the elements that differ from want. A table whose rules are not those of this
@@ -16,12 +16,15 @@ func (k *kernelTable) ensure(want elements) (before elements, n int, err error) 
 	if err != nil {
 		return nil, 0, err
 	}
-	switch st {
-	case absent:
+	k.isMade = st == intact
+	switch {
+	case len(want) == 0 && k.onDemand:
+		return have, len(have), k.remove(st)
+	case st == absent:
 		if err := k.build(nil); err != nil {
 			return nil, 0, fmt.Errorf("making table %s: %w", TableName, err)
 		}
-	case foreign:
+	case st == foreign:
 		if err := k.build(want); err != nil {
 			return nil, 0, fmt.Errorf("replacing table %s: %w", TableName, err)
 		}
@@ -46,6 +49,9 @@ func (k *kernelTable) build(want elements) error {
 		l.sets[services], l.sets[slots], l.sets[unserved], l.sets[stickyKeys], l.affinity,
 		l.sets[restricted], l.sets[sourceRanges], l.sets[masqKeys], l.sets[hairpins], l.sets[clusterAddrs], l.sets[loopbackKeys], l.sets[loopbackPods],
 	} {
+		if s == nil {
+			continue
+		}
 		if err := k.conn.AddSet(s, nil); err != nil {
 			return err
 		}
@@ -59,6 +65,21 @@ func (k *kernelTable) build(want elements) error {
 	if err := k.stage(changes(nil, want)); err != nil {
 		return err
 	}
+	if err := k.flush(); err != nil {
+		return err
+	}
+	k.isMade = true
+	return nil
+}
+
+// remove removes the table that read found.
+func (k *kernelTable) remove(st tableState) error {
+	k.isMade = false
+	clear(k.endpointChains)
+	if st == absent {
+		return nil
+	}
+	k.conn.DelTable(k.layout.table)
 	return k.flush()
 }
 
@@ -149,17 +170,5 @@ func (k *kernelTable) flush() error {
 	return nil
 }
 
-// Clean removes the proxy's table. It returns nil when there is none.
-func Clean() error {
-	conn, err := nftables.New()
-	if err != nil {
-		return fmt.Errorf("opening nftables: %w", err)
-	}
-	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: TableName}
-	conn.AddTable(t)
-	conn.DelTable(t)
-	if err := conn.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
-		return fmt.Errorf("removing table %s: %w", TableName, err)
-	}
-	return nil
-}
+// Clean removes the proxy's tables. It returns nil when there is none.
+func Clean() error { return nft.RemoveTable(TableName) }

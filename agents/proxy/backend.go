@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"gantry/agents/internal/nft"
 )
 
 // backend is one endpoint of one port of a service.
@@ -20,11 +22,13 @@ type backend struct {
 	forNodes, forZones []string
 }
 
-// backends returns the endpoints of one port, sorted and without duplicates; invalid addresses are left out. Pure.
+var addressTypes = map[*nft.Family]discoveryv1.AddressType{nft.IPv4: discoveryv1.AddressTypeIPv4, nft.IPv6: discoveryv1.AddressTypeIPv6}
+
+// backends returns the node's family's endpoints of one port, sorted and without duplicates; invalid addresses are left out. Pure.
 func backends(eps []*discoveryv1.EndpointSlice, p corev1.ServicePort, n *nodeInfo) []backend {
 	byAddr := map[netip.AddrPort]backend{}
 	for _, s := range eps {
-		if s.AddressType != discoveryv1.AddressTypeIPv4 {
+		if s.AddressType != addressTypes[n.family] {
 			continue
 		}
 		for _, port := range slicePorts(s, p) {
@@ -68,7 +72,7 @@ func newBackend(e *discoveryv1.Endpoint, port uint16, n *nodeInfo) (backend, boo
 	if len(e.Addresses) == 0 {
 		return backend{}, false
 	}
-	a, ok := unicast(e.Addresses[0])
+	a, ok := n.unicast(e.Addresses[0])
 	if !ok || n.gateways[a] {
 		return backend{}, false
 	}

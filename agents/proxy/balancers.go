@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"maps"
-	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,12 +15,12 @@ func (a *agent) announce(ctx context.Context) error {
 	if err := a.tracker.waitForSync(ctx, a.cfg); err != nil {
 		return nil // an address that is not known yet must not be released
 	}
-	owned := func() []netip.Addr { return a.tracker.ownedAddresses(a.cfg.NodeName) }
-	return announce.Run(ctx, owned, a.tracker.balancers, a.cfg.Log)
+	duties := func() []announce.Duty { return a.tracker.duties(a.cfg.NodeName) }
+	return announce.Run(ctx, duties, a.tracker.balancers, a.cfg.Log)
 }
 
-// ownedAddresses returns the load balancer addresses that a node announces.
-func (tracker *changeTracker) ownedAddresses(node string) []netip.Addr {
+// duties returns the load balancer addresses that a node announces or may have to.
+func (tracker *changeTracker) duties(node string) []announce.Duty {
 	tracker.mu.Lock()
 	defer tracker.mu.Unlock()
 	var balanced []announce.Service
@@ -33,7 +32,7 @@ func (tracker *changeTracker) ownedAddresses(node string) []netip.Addr {
 	if len(balanced) == 0 {
 		return nil
 	}
-	return announce.Owned(node, balanced, slices.Collect(maps.Values(tracker.nodes)))
+	return announce.Duties(node, balanced, slices.Collect(maps.Values(tracker.nodes)))
 }
 
 // balancersChanged reports a change of a load balancer, nil ones and Services of other types left out.

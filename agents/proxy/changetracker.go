@@ -11,6 +11,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 
 	"gantry/agents/internal/bridge"
+	"gantry/agents/internal/nft"
 )
 
 // changeTracker holds the watched objects (services, their slices, nodes, and pods with host ports) and the names of the services
@@ -90,9 +91,9 @@ func (tracker *changeTracker) update(all map[string]*compiledObject, cfg Config)
 			dirty[pod] = true
 		}
 	}
-	n := tracker.nodeInfo(cfg)
+	families := tracker.nodeInfos(cfg)
 	for name := range dirty {
-		if c := tracker.compile(name, n); c != nil {
+		if c := tracker.compile(name, families); c != nil {
 			all[name] = c
 		} else {
 			delete(all, name)
@@ -102,39 +103,62 @@ func (tracker *changeTracker) update(all map[string]*compiledObject, cfg Config)
 	return dirty
 }
 
-// compile compiles a service or pod; nil when it does not exist any more. mu is held.
-func (tracker *changeTracker) compile(name string, n *nodeInfo) *compiledObject {
+// compile compiles a service or pod in each family; nil when it does not exist any more. mu is held.
+func (tracker *changeTracker) compile(name string, families []*nodeInfo) *compiledObject {
 	if pod := tracker.pods[name]; pod != nil {
-		frontends, rejected := compilePod(pod, n)
-		return &compiledObject{obj: pod, frontends: frontends, rejected: rejected}
+		c := &compiledObject{obj: pod}
+		for _, n := range families {
+			frontends, rejected := compilePod(pod, n)
+			c.frontends = append(c.frontends, frontends...)
+			for _, r := range rejected {
+				if !slices.Contains(c.rejected, r) {
+					c.rejected = append(c.rejected, r)
+				}
+			}
+		}
+		return c
 	}
 	if svc := tracker.services[name]; svc != nil {
 		eps := slices.Collect(maps.Values(tracker.slices[name]))
-		c := &compiledObject{obj: svc, frontends: compileService(svc, eps, n)}
-		if check, ok := healthCheckOf(svc, eps, n); ok {
-			c.health = &check
+		c := &compiledObject{obj: svc}
+		for _, n := range families {
+			c.frontends = append(c.frontends, compileService(svc, eps, n)...)
+			if check, ok := healthCheckOf(svc, eps, n); ok && (c.health == nil || c.health.localEndpoints < check.localEndpoints) {
+				c.health = &check
+			}
 		}
 		return c
 	}
 	return nil
 }
 
-// nodeInfo returns what compiling needs of the node. mu is held.
-func (tracker *changeTracker) nodeInfo(cfg Config) *nodeInfo {
-	n := &nodeInfo{
-		name: cfg.NodeName, addrs: cfg.NodeIPs, clusterCIDR: cfg.ClusterCIDR, nodePorts: cfg.NodePorts,
-		externalIPs: cfg.ExternalIPs, gateways: map[netip.Addr]bool{}, isLocal: isHostAddr,
-	}
+// nodeInfos returns what compiling needs of the node in each family. mu is held.
+func (tracker *changeTracker) nodeInfos(cfg Config) (families []*nodeInfo) {
+	addrs, zone, gateways := cfg.NodeIPs, "", map[netip.Addr]bool{}
 	if self := tracker.nodes[cfg.NodeName]; self != nil {
-		n.zone = self.Labels[corev1.LabelTopologyZone]
-		if len(n.addrs) == 0 {
-			n.addrs = internalIPs(self)
+		zone = self.Labels[corev1.LabelTopologyZone]
+		if len(addrs) == 0 {
+			addrs = internalIPs(self)
 		}
 	}
-	for _, other := range tracker.nodes {
-		if p, err := netip.ParsePrefix(other.Spec.PodCIDR); err == nil && bridge.Check(p) == nil {
-			n.gateways[bridge.Gateway(p)] = true
+	for _, n := range tracker.nodes {
+		for _, text := range bridge.PodCIDRs(n) {
+			if p, err := netip.ParsePrefix(text); err == nil && bridge.Check(p) == nil {
+				gateways[bridge.Gateway(p)] = true
+			}
 		}
 	}
-	return n
+	for _, p := range cfg.ClusterCIDRs {
+		n := &nodeInfo{
+			name: cfg.NodeName, zone: zone, family: nft.FamilyOf(p.Addr()), clusterCIDR: p, dual: len(cfg.ClusterCIDRs) > 1,
+			nodePorts: cfg.NodePorts, externalIPs: cfg.ExternalIPs, gateways: gateways, isLocal: isHostAddr,
+		}
+		for _, a := range addrs {
+			if nft.FamilyOf(a) == n.family {
+				n.addrs = append(n.addrs, a)
+			}
+		}
+		families = append(families, n)
+	}
+	return families
 }

@@ -20,12 +20,12 @@ type Config struct {
 	Pods *registry.Registry
 	// NodeName is this node's name: endpoints on it are the local ones. --node-name
 	NodeName string
-	// NodeIPs are the addresses of this node on which node ports answer. Empty: the internal addresses of its Node
+	// NodeIPs are the addresses of this node, of each family, on which node ports answer. Empty: the internal addresses of its Node
 	// object. --node-ip
 	NodeIPs []netip.Addr
-	// ClusterCIDR is the range of pod addresses. Packets from other sources are masqueraded where their replies might not
-	// come back through this node. --cluster-cidr
-	ClusterCIDR netip.Prefix
+	// ClusterCIDRs are the ranges of pod addresses, one for each family that the cluster has. Packets from other sources are masqueraded
+	// where their replies might not come back through this node. --cluster-cidr
+	ClusterCIDRs []netip.Prefix
 	// NodePorts is the range of node ports that are served, [lo, hi]; the zero value is 30000-32767.
 	NodePorts [2]int
 	// ExternalIPs serves spec.externalIPs. Off by default: with it, a user who may write a Service can take over any
@@ -41,10 +41,10 @@ type Config struct {
 
 // Validate lists every fault.
 func (c Config) Validate() error {
-	errs := nodeflags.Flags{Registry: c.Registry, NodeName: c.NodeName, ClusterCIDR: c.ClusterCIDR, Health: c.Health, Log: c.Log}.Faults()
+	errs := nodeflags.Flags{Registry: c.Registry, NodeName: c.NodeName, ClusterCIDRs: c.ClusterCIDRs, Health: c.Health, Log: c.Log}.Faults()
 	for _, a := range c.NodeIPs {
-		if !a.Is4() {
-			errs = append(errs, fmt.Errorf("--node-ip: %s is not an IPv4 address", a))
+		if !isUnicast(a) {
+			errs = append(errs, fmt.Errorf("--node-ip: %s is not a unicast address", a))
 		}
 	}
 	if lo, hi := c.NodePorts[0], c.NodePorts[1]; lo < 0 || hi > 65535 || lo > hi {

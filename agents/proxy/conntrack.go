@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"gantry/agents/internal/nft"
 )
 
 // staleUDP returns the UDP keys, with their frontends, whose conntrack entries may be stale: an endpoint was removed, or there were no
@@ -31,12 +33,12 @@ func staleUDP(before, now map[key]*frontend) map[key]*frontend {
 	return out
 }
 
-// deleteStaleFlows deletes the conntrack entries of flows to keys that do not lead to one of their slots.
-func deleteStaleFlows(keys map[key]*frontend) error {
+// deleteStaleFlows deletes the conntrack entries of a family's flows to keys that do not lead to one of their slots.
+func deleteStaleFlows(family *nft.Family, keys map[key]*frontend) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, staleFlows(keys))
+	_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(family.Socket), staleFlows(keys))
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) && !errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("deleting stale flows: %w", err)
 	}

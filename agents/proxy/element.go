@@ -57,22 +57,33 @@ func words(parts ...[]byte) string {
 	return string(b)
 }
 
-func addrBytes(a netip.Addr) []byte { b := a.As4(); return b[:] }
+func addrBytes(a netip.Addr) []byte { return a.AsSlice() }
 
 func portBytes(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
 
 func (k key) words() string { return words(addrBytes(k.addr), []byte{k.proto}, portBytes(k.port)) }
 
-// keyLength is that of an encoded key in bytes. Longer keys of elements that begin with it belong to the same frontend.
-const keyLength = 12
-
 // group is the encoded key that an element belongs to; the elements of one group change in one transaction. "": shared.
 func (e element) group() string {
-	if e.set == hairpins || e.set == clusterAddrs || e.set == loopbackPods {
+	switch e.set {
+	case hairpins, clusterAddrs, loopbackPods:
 		return ""
+	case slots:
+		return e.key[:max(0, len(e.key)-4)] // the slot's number follows
+	case sourceRanges:
+		return e.key[:len(e.key)/2-len(e.client())]
 	}
-	return e.key[:min(len(e.key), keyLength)]
+	return e.key
 }
+
+// client is the address behind the key in the first half of an element of sourceRanges, as long as that in the key.
+func (e element) client() string {
+	half := len(e.key) / 2
+	return e.key[half-max(0, half-protocolAndPort)/2 : half]
+}
+
+// protocolAndPort is the length of what follows the address in an encoded key.
+const protocolAndPort = 8
 
 // shared returns the elements of f that other frontends may need too. f may be nil.
 func (f *frontend) shared() []sharedElement {
@@ -134,7 +145,7 @@ func readHostOrder(s string) uint32 { return binary.NativeEndian.Uint32([]byte(s
 func decodeFrontends(es elements) map[key]*frontend {
 	out := map[key]*frontend{}
 	at := func(e element) *frontend {
-		k, ok := decodeKey(e.key)
+		k, ok := decodeKey(e.group())
 		if !ok {
 			return &frontend{}
 		}
@@ -152,13 +163,13 @@ func decodeFrontends(es elements) map[key]*frontend {
 				at(e).affinityID = readHostOrder(data)
 			}
 		case slots:
-			if len(e.key) != keyLength+4 || len(data) != 8 {
+			if len(e.key) < 4 || len(data) < 4 {
 				continue
 			}
-			n := readHostOrder(e.key[keyLength:])
+			n := readHostOrder(e.key[len(e.key)-4:])
 			if f := at(e); n < 1<<16 {
 				f.slots = append(f.slots, make([]netip.AddrPort, max(0, int(n)+1-len(f.slots)))...)
-				f.slots[n] = netip.AddrPortFrom(netip.AddrFrom4([4]byte([]byte(data[:4]))), binary.BigEndian.Uint16([]byte(data[4:6])))
+				f.slots[n] = netip.AddrPortFrom(readAddr(data[:len(data)-4]), binary.BigEndian.Uint16([]byte(data[len(data)-4:])))
 			}
 		}
 	}
@@ -166,10 +177,18 @@ func decodeFrontends(es elements) map[key]*frontend {
 }
 
 func decodeKey(s string) (key, bool) {
-	if len(s) < keyLength {
+	n := len(s) - protocolAndPort
+	if n < 0 {
 		return key{}, false
 	}
-	return key{netip.AddrFrom4([4]byte([]byte(s[:4]))), s[4], binary.BigEndian.Uint16([]byte(s[8:10]))}, true
+	a := readAddr(s[:n])
+	return key{a, s[n], binary.BigEndian.Uint16([]byte(s[n+4:]))}, a.IsValid()
+}
+
+// readAddr decodes an address; one of another length is not valid.
+func readAddr(b string) netip.Addr {
+	a, _ := netip.AddrFromSlice([]byte(b))
+	return a
 }
 
 // nft returns the element for google/nftables. Verdicts are `goto chain`.

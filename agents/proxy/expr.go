@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,33 +10,34 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel has 16 registers of 4 bytes. The first of every four is numbered 1 to 4 as a register of 16 bytes, the others by their
+// The kernel has 16 registers of 4 bytes, here called words. The first of every four is numbered 1 to 4 as a register of 16 bytes, the others by their
 // own number. nft can list concatenations only when they are numbered like that.
-const (
-	reg1 = unix.NFT_REG_1
-	reg2 = unix.NFT_REG_2
-)
+const reg1 = unix.NFT_REG_1
 
-// word is the register n words after first.
-func word(first uint32, n uint32) uint32 {
-	if n == 0 {
-		return first
+// word is the register n words after the first one.
+func word(n uint32) uint32 {
+	if n%4 == 0 {
+		return unix.NFT_REG_1 + n/4
 	}
-	return unix.NFT_REG32_00 + (first-unix.NFT_REG_1)*4 + n
+	return unix.NFT_REG32_00 + n
 }
 
-// Offsets in the IPv4, TCP and UDP headers, in bytes.
+// Offsets in the IPv4 and in the TCP, UDP and SCTP headers, in bytes.
 const (
-	ipChecksum       = 10
-	ipSource, ipDest = 12, 16
-	portDest         = 2
+	ipChecksum = 10
+	portDest   = 2
 )
+
+// addrWords is how many words an address has.
+func (l *layout) addrWords() uint32 { return l.family.AddrLen / 4 }
+
+// slotWord is the register of the last word of a slot's key.
+func (l *layout) slotWord() uint32 { return word(l.addrWords() + 2) }
+
+// scratch is a register behind the words of a slot's key.
+func (l *layout) scratch() uint32 { return word((l.addrWords() + 2 + 3) / 4 * 4) }
 
 func concat(parts ...[]expr.Any) []expr.Any { return slices.Concat(parts...) }
-
-func loadIP(offset, reg uint32) expr.Any {
-	return &expr.Payload{DestRegister: reg, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 4}
-}
 
 func loadProto(reg uint32) expr.Any { return &expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg} }
 
@@ -46,32 +46,38 @@ func loadPort(reg uint32) expr.Any {
 }
 
 // loadKey is `ip daddr . meta l4proto . th dport`.
-func loadKey() []expr.Any {
-	return []expr.Any{loadIP(ipDest, reg1), loadProto(word(reg1, 1)), loadPort(word(reg1, 2))}
+func (l *layout) loadKey() []expr.Any {
+	n := l.addrWords()
+	return []expr.Any{l.family.Load(l.family.Dest, reg1), loadProto(word(n)), loadPort(word(n + 1))}
 }
 
 // loadKeyAndClient is `ip daddr . meta l4proto . th dport . ip saddr`.
-func loadKeyAndClient() []expr.Any { return append(loadKey(), loadIP(ipSource, word(reg1, 3))) }
+func (l *layout) loadKeyAndClient() []expr.Any {
+	return append(l.loadKey(), l.family.Load(l.family.Source, l.slotWord()))
+}
 
 // loadSlotKey is `ip daddr . meta l4proto . th dport . numgen random mod n`.
-func loadSlotKey(n int) []expr.Any {
-	return append(loadKey(), &expr.Numgen{Register: word(reg1, 3), Modulus: uint32(n), Type: unix.NFT_NG_RANDOM})
+func (l *layout) loadSlotKey(n int) []expr.Any {
+	return append(l.loadKey(), &expr.Numgen{Register: l.slotWord(), Modulus: uint32(n), Type: unix.NFT_NG_RANDOM})
 }
 
 // loadHashedSlotKey is `ip daddr . meta l4proto . th dport . jhash ip saddr mod n`.
-func loadHashedSlotKey(n int) []expr.Any {
-	return append(loadKey(), loadIP(ipSource, reg2),
-		&expr.Hash{SourceRegister: reg2, DestRegister: word(reg1, 3), Length: 4, Modulus: uint32(n), Type: expr.HashTypeJenkins})
+func (l *layout) loadHashedSlotKey(n int) []expr.Any {
+	client := l.scratch()
+	return append(l.loadKey(), l.family.Load(l.family.Source, client),
+		&expr.Hash{SourceRegister: client, DestRegister: l.slotWord(), Length: l.family.AddrLen, Modulus: uint32(n), Type: expr.HashTypeJenkins})
 }
 
 // loadClient is `ip saddr . meta priority`.
-func loadClient() []expr.Any {
-	return []expr.Any{loadIP(ipSource, reg1), &expr.Meta{Key: expr.MetaKeyPRIORITY, Register: word(reg1, 1)}}
+func (l *layout) loadClient() []expr.Any {
+	return []expr.Any{l.family.Load(l.family.Source, reg1), &expr.Meta{Key: expr.MetaKeyPRIORITY, Register: word(l.addrWords())}}
 }
 
-func loadDest() []expr.Any { return []expr.Any{loadIP(ipDest, reg1)} }
+func (l *layout) loadDest() []expr.Any { return []expr.Any{l.family.Load(l.family.Dest, reg1)} }
 
-func loadPair() []expr.Any { return []expr.Any{loadIP(ipSource, reg1), loadIP(ipDest, word(reg1, 1))} }
+func (l *layout) loadPair() []expr.Any {
+	return []expr.Any{l.family.Load(l.family.Source, reg1), l.family.Load(l.family.Dest, word(l.addrWords()))}
+}
 
 // vmap is `vmap @set` of what is loaded. The verdict register is number 0.
 func vmap(set string) []expr.Any {
@@ -89,9 +95,9 @@ func lookupMap(set string, to uint32) []expr.Any {
 	return []expr.Any{&expr.Lookup{SourceRegister: reg1, DestRegister: to, IsDestRegSet: true, SetName: set}}
 }
 
-// dnat is `dnat ip to` the address and port in the first two words.
-func dnat() []expr.Any {
-	return []expr.Any{&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg1, RegProtoMin: word(reg1, 1)}}
+// dnat is `dnat ip to` the address and port in the first words.
+func (l *layout) dnat() []expr.Any {
+	return []expr.Any{&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(l.family.Table), RegAddrMin: reg1, RegProtoMin: word(l.addrWords())}}
 }
 
 // storePriority is `meta priority set` what is loaded.
@@ -105,11 +111,12 @@ func loadPriority(reg uint32) []expr.Any {
 
 // updateAffinity is `update @affinity { <what is loaded> timeout t : numgen random mod n }`. The kernel keeps the data of an existing
 // entry and only renews its timeout.
-func updateAffinity(n, seconds int) []expr.Any {
+func (l *layout) updateAffinity(n, seconds int) []expr.Any {
+	number := l.scratch()
 	return []expr.Any{
-		&expr.Numgen{Register: reg2, Modulus: uint32(n), Type: unix.NFT_NG_RANDOM},
+		&expr.Numgen{Register: number, Modulus: uint32(n), Type: unix.NFT_NG_RANDOM},
 		&expr.Dynset{
-			SrcRegKey: reg1, SrcRegData: reg2, SetName: affinitySet,
+			SrcRegKey: reg1, SrcRegData: number, SetName: affinitySet,
 			Operation: unix.NFT_DYNSET_OP_UPDATE, Timeout: time.Duration(seconds) * time.Second,
 		},
 	}
@@ -182,22 +189,19 @@ func notLoopback(which expr.MetaKey) []expr.Any {
 	return []expr.Any{&expr.Meta{Key: which, Register: reg1}, &expr.Cmp{Op: expr.CmpOpNeq, Register: reg1, Data: name}}
 }
 
-func notFrom(p netip.Prefix) []expr.Any { return address(ipSource, p, expr.CmpOpNeq) }
-
-func from(p netip.Prefix) []expr.Any { return address(ipSource, p, expr.CmpOpEq) }
-
-func to(p netip.Prefix) []expr.Any { return address(ipDest, p, expr.CmpOpEq) }
-
-// address is `ip saddr p`, `ip daddr != p` and so on.
-func address(offset uint32, p netip.Prefix, op expr.CmpOp) []expr.Any {
-	return []expr.Any{
-		loadIP(offset, reg1),
-		&expr.Bitwise{SourceRegister: reg1, DestRegister: reg1, Len: 4, Mask: net.CIDRMask(p.Bits(), 32), Xor: make([]byte, 4)},
-		&expr.Cmp{Op: op, Register: reg1, Data: p.Masked().Addr().AsSlice()},
-	}
+func (l *layout) notFrom(p netip.Prefix) []expr.Any {
+	return l.family.Match(l.family.Source, p, expr.CmpOpNeq)
 }
 
-// rewriteAddress is `ip saddr set` or `ip daddr set` what is loaded.
+func (l *layout) from(p netip.Prefix) []expr.Any {
+	return l.family.Match(l.family.Source, p, expr.CmpOpEq)
+}
+
+func (l *layout) to(p netip.Prefix) []expr.Any {
+	return l.family.Match(l.family.Dest, p, expr.CmpOpEq)
+}
+
+// rewriteAddress is `ip saddr set` or `ip daddr set` what is loaded, in IPv4.
 func rewriteAddress(offset uint32) []expr.Any {
 	return []expr.Any{&expr.Payload{
 		OperationType: expr.PayloadWrite, SourceRegister: reg1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 4,

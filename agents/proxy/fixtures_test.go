@@ -20,7 +20,7 @@ var (
 	nodeIP   = netip.MustParseAddr("192.0.2.10")
 	twoSlots = []netip.AddrPort{netip.MustParseAddrPort("10.244.1.2:8080"), netip.MustParseAddrPort("10.244.1.3:8080")}
 	testNode = &nodeInfo{
-		name: "n1", addrs: []netip.Addr{nodeIP}, clusterCIDR: clusterCIDR,
+		name: "n1", addrs: []netip.Addr{nodeIP}, family: nft.IPv4, clusterCIDR: clusterCIDR,
 		gateways: map[netip.Addr]bool{netip.MustParseAddr("10.244.1.1"): true},
 	}
 )

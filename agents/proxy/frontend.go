@@ -1,26 +1,27 @@
 package proxy
 
 import (
-	"fmt"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"gantry/agents/internal/nft"
 )
 
 // key is the destination of packets to a service or host port.
 type key struct {
 	addr  netip.Addr
-	proto uint8 // unix.IPPROTO_TCP, unix.IPPROTO_UDP
+	proto uint8 // unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_SCTP
 	port  uint16
 }
 
 func (k key) String() string {
-	proto := "tcp"
-	if k.proto == unix.IPPROTO_UDP {
-		proto = "udp"
-	}
-	return fmt.Sprintf("%s:%d/%s", k.addr, k.port, proto)
+	return netip.AddrPortFrom(k.addr, k.port).String() + "/" + protocolNames[k.proto]
 }
+
+var protocolNames = map[uint8]string{unix.IPPROTO_TCP: "tcp", unix.IPPROTO_UDP: "udp", unix.IPPROTO_SCTP: "sctp"}
+
+func (k key) family() *nft.Family { return nft.FamilyOf(k.addr) }
 
 // frontend says what the table does with packets to one key. Read-only once made.
 type frontend struct {

@@ -60,7 +60,7 @@ func TestCompileService(t *testing.T) {
 		{"once in two slices", web(), eps(slice("web", "", 8080, "10.244.2.2@n2 unready"), slice("web", "", 8080, "10.244.2.2@n2")), "10.96.0.12:80/tcp pick-1 10.244.2.2:8080 masq"},
 		{"another port's slice", web(), eps(slice("web", "admin", 8080, "10.244.2.2@n2")), "10.96.0.12:80/tcp refuse"},
 		{"another protocol's slice", web(), eps(udpSlice(slice("web", "", 8080, "10.244.2.2@n2"))), "10.96.0.12:80/tcp refuse"},
-		{"sctp", service("s", "10.96.0.12", corev1.ServicePort{Port: 80, Protocol: corev1.ProtocolSCTP}), nil, ""},
+		{"sctp", service("s", "10.96.0.12", corev1.ServicePort{Port: 80, Protocol: corev1.ProtocolSCTP}), nil, "10.96.0.12:80/sctp refuse"},
 		{"headless", service("s", "None", port("", 80, 0)), nil, ""},
 		{"external name", with(web(), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }), nil, ""},
 		{"another proxy's", with(web(), func(s *corev1.Service) { s.Labels = map[string]string{"service.kubernetes.io/service-proxy-name": "x"} }), nil, ""},

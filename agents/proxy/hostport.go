@@ -16,7 +16,7 @@ func podName(pod *corev1.Pod) string { return podOwnerPrefix + pod.Namespace + "
 // hostPorts returns the host ports that a pod has now: none before it has an address, when it is terminal, and with
 // hostNetwork. An unready pod keeps its ports. Pure.
 func hostPorts(pod *corev1.Pod) []corev1.ContainerPort {
-	if pod.Spec.HostNetwork || pods.IsTerminal(pod) || pod.Status.PodIP == "" {
+	if pod.Spec.HostNetwork || pods.IsTerminal(pod) || len(podAddresses(pod)) == 0 {
 		return nil
 	}
 	var out []corev1.ContainerPort
@@ -30,11 +30,28 @@ func hostPorts(pod *corev1.Pod) []corev1.ContainerPort {
 	return out
 }
 
-// compilePod returns the frontends of a pod of this node, in a fixed order, and its invalid host ports. Clients keep their
-// addresses: the pod is on this node, so its replies pass through it anyway. Pure.
+// podAddresses are a pod's addresses of both families.
+func podAddresses(pod *corev1.Pod) (out []string) {
+	for _, ip := range pod.Status.PodIPs {
+		out = append(out, ip.IP)
+	}
+	if len(out) == 0 && pod.Status.PodIP != "" {
+		out = append(out, pod.Status.PodIP)
+	}
+	return out
+}
+
+// compilePod returns the frontends of a pod of this node in the node's family, in a fixed order, and its invalid host ports. Clients keep
+// their addresses: the pod is on this node, so its replies pass through it anyway. Pure.
 func compilePod(pod *corev1.Pod, n *nodeInfo) (frontends []*frontend, rejected []conflict) {
-	to, ok := unicast(pod.Status.PodIP)
-	if !ok || pod.Spec.NodeName != n.name || !n.clusterCIDR.Contains(to) || n.gateways[to] {
+	var to netip.Addr
+	for _, text := range podAddresses(pod) {
+		if a, ok := n.unicast(text); ok {
+			to = a
+			break
+		}
+	}
+	if pod.Spec.NodeName != n.name || !n.clusterCIDR.Contains(to) || n.gateways[to] {
 		return nil, nil
 	}
 	for _, p := range hostPorts(pod) {

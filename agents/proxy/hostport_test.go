@@ -60,7 +60,7 @@ func TestCompilePod(t *testing.T) {
 		{"tcp", pod(nil, tcp), served},
 		{"tcp by default", pod(nil, hostPort(18080, "", "")), served},
 		{"udp", pod(nil, hostPort(53, corev1.ProtocolUDP, "")), "192.0.2.10:53/udp pick-1 10.244.1.2:8080 hairpin=10.244.1.2"},
-		{"sctp", pod(nil, hostPort(53, corev1.ProtocolSCTP, "")), ""},
+		{"sctp", pod(nil, hostPort(53, corev1.ProtocolSCTP, "")), "192.0.2.10:53/sctp pick-1 10.244.1.2:8080 hairpin=10.244.1.2"},
 		{"no host port", pod(nil, hostPort(0, corev1.ProtocolTCP, "")), ""},
 		{"unready", pod(func(p *corev1.Pod) {
 			p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}}
@@ -82,9 +82,9 @@ func TestCompilePod(t *testing.T) {
 		{"another of this host", pod(nil, at("192.0.2.11")...), "192.0.2.11:18080/tcp pick-1 10.244.1.2:8080 hairpin=10.244.1.2"},
 		{"host IP of another host", pod(nil, at("198.51.100.7")...), "198.51.100.7:18080/tcp left out: its hostIP is not an address of this node"},
 		{"loopback", pod(nil, at("127.0.0.1")...), "127.0.0.1:18080/tcp pick-1 10.244.1.2:8080 masq source=192.0.2.10"},
-		{"loopback of IPv6", pod(nil, at("::1")...), "::1:18080/tcp left out: its hostIP is not an IPv4 address"},
-		{"any of IPv6", pod(nil, at("::")...), ":::18080/tcp left out: its hostIP is not an IPv4 address"},
-		{"rubbish", pod(nil, at("x")...), "invalid IP:18080/tcp left out: its hostIP is not an IPv4 address"},
+		{"loopback of IPv6", pod(nil, at("::1")...), "[::1]:18080/tcp left out: its hostIP is not an IPv4 address"},
+		{"any of IPv6", pod(nil, at("::")...), "[::]:18080/tcp left out: its hostIP is not an IPv4 address"},
+		{"rubbish", pod(nil, at("x")...), "invalid AddrPort/tcp left out: its hostIP is not an address"},
 	}
 	n := *testNode
 	n.isLocal = func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.11") }
@@ -123,7 +123,7 @@ func TestHostPortTable(t *testing.T) {
 		t.Errorf("clients are masqueraded:\n%s", got)
 	}
 	// A restart reads the table back and changes nothing.
-	again := newSyncer(newKernelTable(clusterCIDR), slog.New(slog.DiscardHandler))
+	again := newSyncer([]*kernelTable{newKernelTable(clusterCIDR)}, slog.New(slog.DiscardHandler))
 	setPod(again, pod)
 	if n := again.must(t); n != 0 {
 		t.Errorf("a restart changed %d elements", n)

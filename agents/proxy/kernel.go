@@ -14,7 +14,7 @@ import (
 	"gantry/agents/internal/nft"
 )
 
-// kernelTable reads and changes the table in the kernel. It is for one goroutine, isForeign excepted.
+// kernelTable reads and changes a family's table in the kernel. It is for one goroutine, isForeign excepted.
 type kernelTable struct {
 	layout *layout
 	cidr   netip.Prefix
@@ -23,10 +23,15 @@ type kernelTable struct {
 	port *atomic.Uint32
 	// endpointChains holds the names of the chains of chainName that the table has.
 	endpointChains map[string]bool
+	// onDemand: there is no table while nothing is wanted in it.
+	onDemand bool
+	// isMade: the table was there when it was last read or made.
+	isMade bool
 }
 
 func newKernelTable(clusterCIDR netip.Prefix) *kernelTable {
-	return &kernelTable{layout: newLayout(clusterCIDR), cidr: clusterCIDR, port: new(atomic.Uint32), endpointChains: map[string]bool{}}
+	f := nft.FamilyOf(clusterCIDR.Addr())
+	return &kernelTable{layout: newLayout(f, clusterCIDR), cidr: clusterCIDR, port: new(atomic.Uint32), endpointChains: map[string]bool{}}
 }
 
 // socketBuffer is the size of the send and receive buffer in bytes. It bounds one transaction: the kernel returns EMSGSIZE for a
@@ -50,9 +55,9 @@ func (k *kernelTable) open() error {
 	return nil
 }
 
-// isForeign returns whether a change concerns the proxy's table and was made by another socket. Safe for concurrent use.
-func (k *kernelTable) isForeign(table string, port uint32) bool {
-	return table == TableName && port != k.port.Load()
+// isForeign returns whether a change concerns this table and was made by another socket. Safe for concurrent use.
+func (k *kernelTable) isForeign(f *nft.Family, table string, port uint32) bool {
+	return f == k.layout.family && table == TableName && port != k.port.Load()
 }
 
 // close closes the connection; open makes a new one. After an error the old one may hold unread acknowledgements.
@@ -78,7 +83,7 @@ func (k *kernelTable) read() (elements, tableState, error) {
 	if err := k.open(); err != nil {
 		return nil, absent, err
 	}
-	rules, err := nft.Rules(TableName)
+	rules, err := nft.Rules(k.layout.family, TableName)
 	if err != nil {
 		return nil, absent, err
 	}
@@ -91,6 +96,9 @@ func (k *kernelTable) read() (elements, tableState, error) {
 	}
 	have := elements{}
 	for id, s := range k.layout.sets {
+		if s == nil {
+			continue
+		}
 		es, err := k.conn.GetSetElements(s)
 		if errors.Is(err, unix.ENOENT) {
 			return nil, foreign, nil

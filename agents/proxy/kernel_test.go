@@ -37,7 +37,7 @@ func newTestSyncer(t *testing.T) *syncer {
 			t.Error(err)
 		}
 	})
-	return newSyncer(newKernelTable(clusterCIDR), slog.New(slog.DiscardHandler))
+	return newSyncer([]*kernelTable{newKernelTable(clusterCIDR)}, slog.New(slog.DiscardHandler))
 }
 
 func (s *syncer) must(t *testing.T) int {
@@ -260,7 +260,7 @@ func TestRestartChangesNothing(t *testing.T) {
 	setService(p, balanced(service("lb", "10.96.0.15", port("", 80, 0)), "198.51.100.7", "192.0.2.0/24", "203.0.113.7/32"))
 	p.must(t)
 	before := run(t, "nft", "-a", "list", "table", "ip", TableName) // with handles: a rule that is made again has another
-	q := newSyncer(newKernelTable(clusterCIDR), p.log)
+	q := newSyncer([]*kernelTable{newKernelTable(clusterCIDR)}, p.log)
 	q.compiled = p.compiled
 	if n := q.must(t); n != 0 {
 		t.Errorf("a restart changed %d elements", n)
@@ -297,7 +297,7 @@ func TestForeignChangesAreUndone(t *testing.T) {
 			p.must(t)
 			want := listed(t)
 			run(t, "nft", tt.script)
-			p.needFullSync = true
+			p.readTables()
 			p.must(t)
 			if diff := cmp.Diff(sorted(want), sorted(listed(t))); diff != "" {
 				t.Error(diff)
@@ -309,7 +309,7 @@ func TestForeignChangesAreUndone(t *testing.T) {
 func TestMonitorReportsForeignChanges(t *testing.T) {
 	p := newTestSyncer(t)
 	changed := make(chan struct{}, 1)
-	<-listenForTest(t, p.kernel, changed)
+	<-listenForTest(t, p.tables[0].kernel, changed)
 	setService(p, service("web", "10.96.0.12", port("", 80, 0)), slice("web", "", 8080, "10.244.1.2@n1"))
 	p.must(t)
 	run(t, "nft", "flush ruleset")
@@ -327,7 +327,7 @@ func TestTenThousandServices(t *testing.T) {
 	if n := p.must(t); n != count*5 { // services, slots x2, masquerades, cluster-ips
 		t.Errorf("%d elements, want %d", n, count*5)
 	}
-	have, st, err := p.kernel.read()
+	have, st, err := p.tables[0].kernel.read()
 	if err != nil || st != intact || len(have) != count*5 {
 		t.Fatalf("read back %d elements, state %v, %v", len(have), st, err)
 	}
@@ -337,7 +337,7 @@ func TestTenThousandServices(t *testing.T) {
 	}
 	clear(p.compiled)
 	p.must(t)
-	if have, _, _ := p.kernel.read(); len(have) != 0 {
+	if have, _, _ := p.tables[0].kernel.read(); len(have) != 0 {
 		t.Errorf("%d elements are left", len(have))
 	}
 }

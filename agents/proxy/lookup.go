@@ -10,13 +10,13 @@ import (
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
-	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/internal/nft"
 )
 
 // ErrNoTable: this machine's kernel has no table of the proxy.
-var ErrNoTable = errors.New("the kernel has no table ip " + TableName)
+var ErrNoTable = errors.New("the kernel has no table " + TableName)
 
 // Route is what the table does with new connections to one address and port.
 type Route struct {
@@ -34,25 +34,23 @@ type Route struct {
 	Sources [][2]netip.Addr
 }
 
-// LookUp reads from the kernel what the table does with a destination; protocol is "tcp" or "udp". It changes nothing. It needs
+// LookUp reads from the kernel what the table does with a destination; protocol is "tcp", "udp" or "sctp". It changes nothing. It needs
 // CAP_NET_ADMIN.
 func LookUp(to netip.AddrPort, protocol string) (*Route, error) {
-	if !to.Addr().Is4() {
-		return &Route{}, nil
-	}
-	rules, err := nft.Rules(TableName)
+	family := nft.FamilyOf(to.Addr())
+	rules, err := nft.Rules(family, TableName)
 	if err != nil {
 		return nil, err
 	}
 	if len(rules) == 0 {
-		return nil, ErrNoTable
+		return routeWithoutTable(family)
 	}
 	conn, err := nftables.New()
 	if err != nil {
 		return nil, fmt.Errorf("opening nftables: %w", err)
 	}
 	k := key{to.Addr(), protocolNumber(protocol), to.Port()}
-	l, found, r := newLayout(netip.Prefix{}), elements{}, &Route{}
+	l, found, r := newLayout(family, netip.Prefix{}), elements{}, &Route{}
 	for _, id := range []setID{services, slots, unserved, clusterAddrs, restricted, sourceRanges} {
 		set, err := conn.GetSetElements(l.sets[id])
 		if err != nil {
@@ -62,15 +60,14 @@ func LookUp(to netip.AddrPort, protocol string) (*Route, error) {
 			switch element, data := decodeElement(id, e); {
 			case id == clusterAddrs:
 				r.ClusterIP = r.ClusterIP || element.key == words(addrBytes(k.addr))
-			case !strings.HasPrefix(element.key, k.words()):
+			case element.group() != k.words():
 			case id == unserved:
 				r.Unserved = data
 			case id == restricted:
 				r.Restricted = true
 			case id == sourceRanges:
-				if first, last := element.key[:len(element.key)/2], element.key[len(element.key)/2:]; len(first) == keyLength+4 {
-					r.Sources = append(r.Sources, [2]netip.Addr{readAddr(first[keyLength:]), readAddr(last[keyLength:])})
-				}
+				first := element.client()
+				r.Sources = append(r.Sources, [2]netip.Addr{readAddr(first), readAddr(element.key[len(element.key)-len(first):])})
 			default:
 				found[element] = data
 			}
@@ -86,7 +83,21 @@ func LookUp(to netip.AddrPort, protocol string) (*Route, error) {
 	return r, nil
 }
 
-func readAddr(b string) netip.Addr { return netip.AddrFrom4([4]byte([]byte(b))) }
+// routeWithoutTable is what a family without a table does: nothing, where the proxy runs and has the other family's.
+func routeWithoutTable(family *nft.Family) (*Route, error) {
+	other := nft.IPv4
+	if family == nft.IPv4 {
+		other = nft.IPv6
+	}
+	rules, err := nft.Rules(other, TableName)
+	if err != nil {
+		return nil, err
+	}
+	if len(rules) == 0 {
+		return nil, ErrNoTable
+	}
+	return &Route{}, nil
+}
 
 // Flow is a connection that conntrack knows.
 type Flow struct {
@@ -106,7 +117,7 @@ var tcpStates = map[uint8]string{
 
 // Flows returns the connections to a destination, in the order of the kernel. It needs CAP_NET_ADMIN.
 func Flows(to netip.AddrPort, protocol string) ([]Flow, error) {
-	all, err := netlink.ConntrackTableList(netlink.ConntrackTable, unix.AF_INET)
+	all, err := netlink.ConntrackTableList(netlink.ConntrackTable, netlink.InetFamily(nft.FamilyOf(to.Addr()).Socket))
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
 		return nil, fmt.Errorf("reading conntrack: %w", err)
 	}
@@ -125,8 +136,5 @@ func Flows(to netip.AddrPort, protocol string) ([]Flow, error) {
 }
 
 func protocolNumber(name string) uint8 {
-	if name == "udp" {
-		return unix.IPPROTO_UDP
-	}
-	return unix.IPPROTO_TCP
+	return protocols[corev1.Protocol(strings.ToUpper(name))]
 }

@@ -40,6 +40,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"gantry/agents/internal/daemon"
@@ -61,7 +62,12 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	a := &agent{cfg: cfg, tracker: newChangeTracker(), kernel: newKernelTable(cfg.ClusterCIDR), foreignChange: make(chan struct{}, 1)}
+	a := &agent{cfg: cfg, tracker: newChangeTracker(), foreignChange: make(chan struct{}, 1)}
+	for i, p := range cfg.ClusterCIDRs {
+		k := newKernelTable(p)
+		k.onDemand = i > 0
+		a.kernel = append(a.kernel, k)
+	}
 	a.health = &healthz{tracker: a.tracker, node: cfg.NodeName}
 	a.serviceHealth = newServiceHealth(func() bool { return a.health.healthy(time.Now()) }, cfg.Log)
 	cfg.Health.Ready("proxy", func(context.Context) error {
@@ -91,7 +97,7 @@ func unlessDone(ctx context.Context, err error) error {
 type agent struct {
 	cfg           Config
 	tracker       *changeTracker
-	kernel        *kernelTable
+	kernel        []*kernelTable // one for each family
 	health        *healthz
 	serviceHealth *serviceHealth
 	foreignChange chan struct{} // has one message when another program may have changed the table
@@ -108,10 +114,15 @@ func (a *agent) serveHealth(ctx context.Context) error {
 	return daemon.ServeHTTP(ctx, &http.Server{Handler: a.health.handler(), ReadHeaderTimeout: 5 * time.Second}, l)
 }
 
-// listen runs the monitor of the table and restarts it after errors.
+// isForeign returns whether a change concerns one of the proxy's tables and was made by another program.
+func (a *agent) isForeign(f *nft.Family, table string, port uint32) bool {
+	return slices.ContainsFunc(a.kernel, func(k *kernelTable) bool { return k.isForeign(f, table, port) })
+}
+
+// listen runs the monitor of the tables and restarts it after errors.
 func (a *agent) listen(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if err := nft.Monitor(ctx, a.kernel.isForeign, a.foreignChange); err != nil {
+		if err := nft.Monitor(ctx, a.isForeign, a.foreignChange); err != nil {
 			a.cfg.Log.Warn("nftables monitor restarted", "agent", "proxy", "err", err)
 			select {
 			case a.foreignChange <- struct{}{}:
@@ -124,7 +135,11 @@ func (a *agent) listen(ctx context.Context) error {
 }
 
 func (a *agent) loop(ctx context.Context) error {
-	defer a.kernel.close()
+	defer func() {
+		for _, k := range a.kernel {
+			k.close()
+		}
+	}()
 	if err := a.tracker.waitForSync(ctx, a.cfg); err != nil {
 		return nil
 	}
@@ -137,7 +152,8 @@ func (a *agent) loop(ctx context.Context) error {
 		switch {
 		case err != nil:
 			a.cfg.Log.Warn("services not programmed", "agent", "proxy", "after", retry, "err", err)
-			s.needFullSync, wait = true, retry
+			s.readTables()
+			wait = retry
 			retry = min(2*retry, lastRetry)
 		case n > 0:
 			a.cfg.Log.Info("services programmed", "agent", "proxy", "owners", len(s.compiled), "elements", n, "took", took)
@@ -179,9 +195,9 @@ func (a *agent) next(ctx context.Context, s *syncer, wait time.Duration) bool {
 	case <-a.tracker.changed:
 	case <-a.foreignChange:
 		repairs.Inc()
-		s.needFullSync = true
+		s.readTables()
 	case <-t.C:
-		s.needFullSync = true
+		s.readTables()
 		a.tracker.markPodsDirty() // this host's addresses may have changed
 	}
 	if names := a.tracker.update(s.compiled, a.cfg); s.changed != nil { // nil: no sync has succeeded yet

@@ -54,7 +54,7 @@ func (c *cluster) start() {
 	go func() { done <- own.Run(ctx) }()
 	go func() {
 		done <- Run(ctx, Config{
-			Registry: c.r, Pods: own, NodeName: "n1", ClusterCIDR: clusterCIDR, HealthzAddress: "127.0.0.1:10256", // in the test's own namespace
+			Registry: c.r, Pods: own, NodeName: "n1", ClusterCIDRs: []netip.Prefix{clusterCIDR}, HealthzAddress: "127.0.0.1:10256", // in the test's own namespace
 			Health: &daemon.Health{}, Log: log,
 		})
 	}()

@@ -9,19 +9,19 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// compileService returns the frontends of one service, in a fixed order. Pure. Services of other proxies, headless ones and those of
+// compileService returns the frontends of one service in the node's family, in a fixed order. Pure. Services of other proxies, headless ones and those of
 // type ExternalName have none. Invalid ports and addresses are left out: values in etcd are not trusted.
 func compileService(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *nodeInfo) []*frontend {
 	if svc.Labels["service.kubernetes.io/service-proxy-name"] != "" || svc.Spec.Type == corev1.ServiceTypeExternalName {
 		return nil
 	}
-	vips := clusterIPs(svc)
+	vips := clusterIPs(svc, n)
 	if len(vips) == 0 {
 		return nil
 	}
 	var frontends []*frontend
 	balanced := loadBalancerIPs(svc, n)
-	sources, limited := allowedSources(svc)
+	sources, limited := allowedSources(svc, n)
 	for _, p := range svc.Spec.Ports {
 		proto, ok := protocols[p.Protocol]
 		if !ok || p.Port < 1 || p.Port > 65535 {
@@ -47,7 +47,7 @@ func compileService(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *no
 	return frontends
 }
 
-var protocols = map[corev1.Protocol]uint8{"": unix.IPPROTO_TCP, corev1.ProtocolTCP: unix.IPPROTO_TCP, corev1.ProtocolUDP: unix.IPPROTO_UDP}
+var protocols = map[corev1.Protocol]uint8{"": unix.IPPROTO_TCP, corev1.ProtocolTCP: unix.IPPROTO_TCP, corev1.ProtocolUDP: unix.IPPROTO_UDP, corev1.ProtocolSCTP: unix.IPPROTO_SCTP}
 
 // builder makes the frontends of one port of a service.
 type builder struct {
@@ -144,15 +144,15 @@ func affinitySeconds(svc *corev1.Service) int {
 
 func name(svc *corev1.Service) string { return svc.Namespace + "/" + svc.Name }
 
-// clusterIPs returns the service's valid IPv4 cluster IPs.
-func clusterIPs(svc *corev1.Service) []netip.Addr {
+// clusterIPs returns the service's valid cluster IPs of the node's family.
+func clusterIPs(svc *corev1.Service, n *nodeInfo) []netip.Addr {
 	texts := svc.Spec.ClusterIPs
 	if len(texts) == 0 {
 		texts = []string{svc.Spec.ClusterIP}
 	}
 	var out []netip.Addr
 	for _, s := range texts {
-		if a, ok := unicast(s); ok && !slices.Contains(out, a) {
+		if a, ok := n.unicast(s); ok && !slices.Contains(out, a) {
 			out = append(out, a)
 		}
 	}
@@ -178,7 +178,7 @@ func externalKeys(svc *corev1.Service, p corev1.ServicePort, proto uint8, n *nod
 	}
 	if n.externalIPs {
 		for _, s := range svc.Spec.ExternalIPs {
-			if a, ok := unicast(s); ok && !n.clusterCIDR.Contains(a) && !slices.Contains(n.addrs, a) {
+			if a, ok := n.unicast(s); ok && !n.clusterCIDR.Contains(a) && !slices.Contains(n.addrs, a) {
 				add(a, p.Port)
 			}
 		}

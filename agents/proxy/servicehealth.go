@@ -26,8 +26,8 @@ type healthCheck struct {
 	localEndpoints int // ready ones
 }
 
-// healthCheckOf returns the health check of a service; ok is false for those that have none: of another type than LoadBalancer, or
-// with externalTrafficPolicy Cluster. Pure.
+// healthCheckOf returns the health check of a service by its endpoints of the node's family; ok is false for those that have none: of another
+// type than LoadBalancer, or with externalTrafficPolicy Cluster. Pure.
 func healthCheckOf(svc *corev1.Service, eps []*discoveryv1.EndpointSlice, n *nodeInfo) (c healthCheck, ok bool) {
 	port := svc.Spec.HealthCheckNodePort
 	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer || svc.Spec.ExternalTrafficPolicy != corev1.ServiceExternalTrafficPolicyLocal || port < 1 || port > 65535 ||
@@ -163,7 +163,7 @@ func closeServers(servers map[string]healthServer, which func(string, healthServ
 
 // open serves a port until the server is closed or ctx is done.
 func (s *serviceHealth) open(ctx context.Context, name string, port uint16) (healthServer, error) {
-	l, err := net.Listen("tcp4", fmt.Sprintf(":%d", port))
+	l, err := net.Listen("tcp", fmt.Sprintf(":%d", port))
 	if err != nil {
 		return healthServer{}, err
 	}

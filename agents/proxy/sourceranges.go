@@ -6,9 +6,11 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"gantry/agents/internal/nft"
 )
 
-// loadBalancerIPs returns the valid IPv4 addresses on which a load balancer delivers packets unchanged.
+// loadBalancerIPs returns the valid addresses of the node's family on which a load balancer delivers packets unchanged.
 func loadBalancerIPs(svc *corev1.Service, n *nodeInfo) (out []netip.Addr) {
 	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
 		return nil
@@ -17,7 +19,7 @@ func loadBalancerIPs(svc *corev1.Service, n *nodeInfo) (out []netip.Addr) {
 		if in.IPMode != nil && *in.IPMode == corev1.LoadBalancerIPModeProxy {
 			continue // the balancer sends to node ports
 		}
-		if a, ok := unicast(in.IP); ok && !n.clusterCIDR.Contains(a) && !slices.Contains(out, a) {
+		if a, ok := n.unicast(in.IP); ok && !n.clusterCIDR.Contains(a) && !slices.Contains(out, a) {
 			out = append(out, a)
 		}
 	}
@@ -25,8 +27,8 @@ func loadBalancerIPs(svc *corev1.Service, n *nodeInfo) (out []netip.Addr) {
 }
 
 // allowedSources returns the networks whose clients may use the addresses of a load balancer, without overlaps; limited is false
-// where all may. Invalid networks, and those of IPv6, allow nobody. Pure.
-func allowedSources(svc *corev1.Service) (sources []netip.Prefix, limited bool) {
+// where all may. Invalid networks, and those of the other family, allow nobody. Pure.
+func allowedSources(svc *corev1.Service, n *nodeInfo) (sources []netip.Prefix, limited bool) {
 	texts := svc.Spec.LoadBalancerSourceRanges
 	if annotation := strings.TrimSpace(svc.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]); len(texts) == 0 && annotation != "" {
 		texts = strings.Split(annotation, ",")
@@ -36,7 +38,7 @@ func allowedSources(svc *corev1.Service) (sources []netip.Prefix, limited bool) 
 	}
 	var all []netip.Prefix
 	for _, text := range texts {
-		if p, err := netip.ParsePrefix(strings.TrimSpace(text)); err == nil && p.Addr().Is4() {
+		if p, err := netip.ParsePrefix(strings.TrimSpace(text)); err == nil && nft.FamilyOf(p.Addr()) == n.family {
 			all = append(all, p.Masked())
 		}
 	}
@@ -63,14 +65,15 @@ func withOwnAddress(sources []netip.Prefix, a netip.Addr, n *nodeInfo) []netip.P
 	if has(a) || !slices.ContainsFunc(n.addrs, has) {
 		return sources
 	}
-	return append(slices.Clone(sources), netip.PrefixFrom(a, 32))
+	return append(slices.Clone(sources), netip.PrefixFrom(a, a.BitLen()))
 }
 
-// lastAddr returns the highest address of an IPv4 network.
+// lastAddr returns the highest address of a network.
 func lastAddr(p netip.Prefix) netip.Addr {
-	b := p.Addr().As4()
-	for i := p.Bits(); i < 32; i++ {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
 		b[i/8] |= 0x80 >> (i % 8)
 	}
-	return netip.AddrFrom4(b)
+	last, _ := netip.AddrFromSlice(b)
+	return last
 }

@@ -28,7 +28,7 @@ func TestAllowedSources(t *testing.T) {
 	} {
 		svc := balanced(service("lb", "10.96.0.12", port("", 80, 0)), "198.51.100.7", tc.ranges...)
 		svc.Annotations = map[string]string{corev1.AnnotationLoadBalancerSourceRangesKey: tc.annotation}
-		sources, limited := allowedSources(svc)
+		sources, limited := allowedSources(svc, testNode)
 		got := fmt.Sprint(sources)
 		if !limited {
 			got = "all"

@@ -2,48 +2,75 @@ package proxy
 
 import (
 	"cmp"
+	"errors"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 )
 
-// syncer programs the kernel's table with the compiled objects.
+// syncer programs the kernel's tables with the compiled objects.
 type syncer struct {
-	kernel   *kernelTable
+	tables   []*tableSyncer // one for each family
 	log      *slog.Logger
 	compiled map[string]*compiledObject
 	// changed names the objects of compiled that may have changed since the last sync that succeeded; nil: any may.
-	changed map[string]bool
-	claims  *claims
+	changed   map[string]bool
+	claims    *claims
+	conflicts []conflict
+}
+
+// tableSyncer programs one family's table.
+type tableSyncer struct {
+	kernel *kernelTable
 	// frontends are those of the last sync that succeeded.
 	frontends map[key]*frontend
 	// refs counts the frontends that need a shared element.
-	refs      map[sharedElement]int
-	conflicts []conflict
+	refs map[sharedElement]int
 	// needFullSync makes the next sync read the table, because it may differ from frontends: at the start, after an error and after
 	// another program's change.
 	needFullSync bool
 }
 
-func newSyncer(k *kernelTable, log *slog.Logger) *syncer {
-	return &syncer{kernel: k, log: log, compiled: map[string]*compiledObject{}, claims: newClaims(), frontends: map[key]*frontend{}, refs: map[sharedElement]int{}, needFullSync: true}
+func newSyncer(tables []*kernelTable, log *slog.Logger) *syncer {
+	s := &syncer{log: log, compiled: map[string]*compiledObject{}, claims: newClaims()}
+	for _, k := range tables {
+		s.tables = append(s.tables, &tableSyncer{kernel: k, frontends: map[key]*frontend{}, refs: map[sharedElement]int{}, needFullSync: true})
+	}
+	return s
 }
 
-// sync makes the table that of compiled, and returns how many elements were changed.
-func (s *syncer) sync() (int, error) {
+// readTables makes the next sync read the tables.
+func (s *syncer) readTables() {
+	for _, t := range s.tables {
+		t.needFullSync = true
+	}
+}
+
+// sync makes the tables those of compiled, and returns how many elements were changed. A fault in one table does not keep it from the other.
+func (s *syncer) sync() (changed int, err error) {
 	touched := s.claims.update(s.compiled, s.changed)
 	s.logConflicts(s.claims.conflicts())
-	want := s.claims.won
-	if s.needFullSync {
+	for _, t := range s.tables {
+		n, fault := t.sync(touched, s.claims.won)
+		changed, err = changed+n, errors.Join(err, fault)
+	}
+	return changed, err
+}
+
+// sync makes the table that of the family's frontends in want; without needFullSync only those of touched, which has both families' keys.
+func (s *tableSyncer) sync(all map[key]bool, want map[key]*frontend) (int, error) {
+	before, touched := map[key]*frontend{}, map[key]bool{}
+	for k := range all {
+		if k.family() == s.kernel.layout.family && s.frontends[k] != want[k] {
+			touched[k] = true
+		}
+	}
+	if s.needFullSync || (len(touched) > 0 && !s.kernel.isMade) {
 		return s.syncAll(want)
 	}
-	before := map[key]*frontend{}
 	for k := range touched {
-		if s.frontends[k] == want[k] {
-			delete(touched, k)
-		} else if f := s.frontends[k]; f != nil {
+		if f := s.frontends[k]; f != nil {
 			before[k] = f
 		}
 	}
@@ -80,11 +107,16 @@ func (s *syncer) sync() (int, error) {
 	return n, s.cleanUpRemoved(before, now, slots)
 }
 
-// syncAll reads the table and changes what differs.
-func (s *syncer) syncAll(want map[key]*frontend) (int, error) {
-	es := elements{}
+// syncAll reads the table and changes what differs. all are both families' frontends.
+func (s *tableSyncer) syncAll(all map[key]*frontend) (int, error) {
+	es, want := elements{}, map[key]*frontend{}
+	s.needFullSync = true // until it has succeeded
 	clear(s.refs)
-	for _, f := range want {
+	for k, f := range all {
+		if k.family() != s.kernel.layout.family {
+			continue
+		}
+		want[k] = f
 		f.add(es)
 		for _, e := range f.shared() {
 			es[e.element] = e.data
@@ -95,7 +127,7 @@ func (s *syncer) syncAll(want map[key]*frontend) (int, error) {
 	if err != nil {
 		return n, err
 	}
-	s.frontends, s.needFullSync = maps.Clone(want), false
+	s.frontends, s.needFullSync = want, false
 	before := decodeFrontends(have)
 	return n, s.cleanUpRemoved(before, want, affinityBefore(before, before))
 }
@@ -112,14 +144,14 @@ func affinityBefore(changed, all map[key]*frontend) map[uint32][]netip.AddrPort 
 
 // cleanUpRemoved updates what the kernel keeps of endpoints that were removed: clients' affinity, which had slots (nil: none had), and UDP
 // flows. before and now are the frontends of the keys that changed.
-func (s *syncer) cleanUpRemoved(before, now map[key]*frontend, slots map[uint32][]netip.AddrPort) error {
+func (s *tableSyncer) cleanUpRemoved(before, now map[key]*frontend, slots map[uint32][]netip.AddrPort) error {
 	if slots != nil {
 		if err := s.kernel.remapAffinity(slots, affinitySlots(s.frontends)); err != nil {
 			s.needFullSync = true
 			return err
 		}
 	}
-	return deleteStaleFlows(staleUDP(before, now))
+	return deleteStaleFlows(s.kernel.layout.family, staleUDP(before, now))
 }
 
 func (s *syncer) logConflicts(conflicts []conflict) {
@@ -139,7 +171,7 @@ func (s *syncer) logConflicts(conflicts []conflict) {
 
 // updateRefs adds delta to the number of frontends that need each shared element. Elements that no frontend needs any more
 // are put into have, those that are needed for the first time into next.
-func (s *syncer) updateRefs(delta map[sharedElement]int, have, next elements) {
+func (s *tableSyncer) updateRefs(delta map[sharedElement]int, have, next elements) {
 	for e, d := range delta {
 		before := s.refs[e]
 		s.refs[e] = before + d

@@ -11,7 +11,7 @@ import (
 	"gantry/agents/internal/nft"
 )
 
-// TableName is the proxy's table, of family ip.
+// TableName is the name of the proxy's tables, one of family ip and one of family ip6.
 const TableName = "gantry"
 
 // affinitySet is the map from client and affinity ID to the number of a slot.
@@ -20,18 +20,11 @@ const affinitySet = "affinity"
 // affinitySize is its greatest number of entries. A map that rules add to must have a size: the kernel takes a missing one as 0.
 const affinitySize = 1 << 18
 
-var (
-	keyType  = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
-	slotType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeMark)
-	destType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
-	fromType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeIPAddr)
-	pairType = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr)
-	affType  = nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeMark)
-)
-
-// layout is what the table has whatever the services: sets, chains and their rules, all but the endpoint chains.
+// layout is what a family's table has whatever the services: sets, chains and their rules, all but the endpoint chains.
 type layout struct {
-	table    *nftables.Table
+	family *nft.Family
+	table  *nftables.Table
+	// sets are by ID; nil for those of loopback addresses, which IPv6 does not have.
 	sets     [setCount]*nftables.Set
 	affinity *nftables.Set
 	chains   []*chain
@@ -51,9 +44,13 @@ func newRule(exprs []expr.Any, comment string) nft.Rule {
 	return nft.Rule{Exprs: exprs, Comment: comment, Version: layoutVersion}
 }
 
-// newLayout returns the layout for a cluster's range of pod addresses.
-func newLayout(clusterCIDR netip.Prefix) *layout {
-	t := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: TableName}
+// newLayout returns the layout for a family and the cluster's range of its pod addresses.
+func newLayout(f *nft.Family, clusterCIDR netip.Prefix) *layout {
+	t := &nftables.Table{Family: f.Table, Name: TableName}
+	addr := f.AddrType
+	keyType := nftables.MustConcatSetType(addr, nftables.TypeInetProto, nftables.TypeInetService)
+	slotType := nftables.MustConcatSetType(addr, nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeMark)
+	fromType := nftables.MustConcatSetType(addr, nftables.TypeInetProto, nftables.TypeInetService, addr)
 	set := func(name string, kt nftables.SetDatatype) *nftables.Set {
 		return &nftables.Set{Table: t, Name: name, KeyType: kt, KeyByteOrder: binaryutil.BigEndian}
 	}
@@ -62,22 +59,25 @@ func newLayout(clusterCIDR netip.Prefix) *layout {
 		s.IsMap, s.DataType = true, dt
 		return s
 	}
-	l := &layout{table: t}
+	l := &layout{family: f, table: t}
 	l.sets[services] = mapOf("services", keyType, nftables.TypeVerdict)
-	l.sets[slots] = mapOf("slots", slotType, destType)
+	l.sets[slots] = mapOf("slots", slotType, nftables.MustConcatSetType(addr, nftables.TypeInetService))
 	l.sets[unserved] = mapOf("unserved", keyType, nftables.TypeVerdict)
 	l.sets[masqKeys] = set("masquerades", keyType)
 	l.sets[restricted] = set("restricted", keyType)
 	l.sets[sourceRanges] = set("source-ranges", fromType)
 	l.sets[sourceRanges].Interval, l.sets[sourceRanges].Concatenation = true, true
-	l.sets[clusterAddrs] = set("cluster-ips", nftables.TypeIPAddr)
-	l.sets[hairpins] = set("hairpins", pairType)
+	l.sets[clusterAddrs] = set("cluster-ips", addr)
+	l.sets[hairpins] = set("hairpins", nftables.MustConcatSetType(addr, addr))
 	l.sets[stickyKeys] = mapOf("sticky", keyType, nftables.TypeMark)
-	l.sets[loopbackKeys] = mapOf("loopback", keyType, nftables.TypeIPAddr)
-	l.sets[loopbackPods] = mapOf("loopback-pods", nftables.TypeIPAddr, nftables.TypeIPAddr)
-	l.affinity = mapOf(affinitySet, affType, nftables.TypeMark)
+	l.affinity = mapOf(affinitySet, nftables.MustConcatSetType(addr, nftables.TypeMark), nftables.TypeMark)
 	l.affinity.Dynamic, l.affinity.HasTimeout, l.affinity.Size = true, true, affinitySize
-	l.chains = append(l.baseChains(clusterCIDR), l.loopbackChains()...)
+	l.chains = l.baseChains(clusterCIDR)
+	if f == nft.IPv4 {
+		l.sets[loopbackKeys] = mapOf("loopback", keyType, addr)
+		l.sets[loopbackPods] = mapOf("loopback-pods", addr, addr)
+		l.chains = append(l.chains, l.loopbackChains()...)
+	}
 	return l
 }
 
@@ -94,25 +94,24 @@ const natDest, natSource = -100, 100
 
 func (l *layout) baseChains(clusterCIDR netip.Prefix) []*chain {
 	base := l.base
-	mark := newRule(concat(notFrom(clusterCIDR), loadKey(), isIn("masquerades"), setMasqMark()), "from outside of the cluster")
-	lookup := newRule(concat(loadKey(), vmap("services")), "")
-	restrict := newRule(concat(loadKey(), isIn("restricted"), loadKeyAndClient(), isNotIn("source-ranges"), []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}),
+	mark := newRule(concat(l.notFrom(clusterCIDR), l.loadKey(), isIn("masquerades"), setMasqMark()), "from outside of the cluster")
+	lookup := newRule(concat(l.loadKey(), vmap("services")), "")
+	restrict := newRule(concat(l.loadKey(), isIn("restricted"), l.loadKeyAndClient(), isNotIn("source-ranges"), []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}),
 		"outside of loadBalancerSourceRanges")
 	check := newRule(concat(newFlow(), jump("unserved-check")), "services without an endpoint")
 	const beforeFilter = -10
 	chains := []*chain{
 		l.chain(refuseChain,
 			newRule(concat(isTCP(), []expr.Any{&expr.Reject{Type: unix.NFT_REJECT_TCP_RST}}), ""),
-			newRule([]expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: icmpPortUnreachable}}, "")),
+			newRule([]expr.Any{&expr.Reject{Type: unix.NFT_REJECT_ICMP_UNREACH, Code: l.family.PortUnreachable}}, "")),
 		l.chain(ignoreChain, newRule([]expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}}, "")),
 		l.chain("unserved-check",
-			newRule(concat(loadKey(), vmap("unserved")), ""),
-			newRule(concat(loadDest(), isIn("cluster-ips"), jumpTo(expr.VerdictGoto, refuseChain)), "no such port")),
-		base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, natDest,
-			newRule(concat(to(loopbackRange), []expr.Any{&expr.Verdict{Kind: expr.VerdictReturn}}), "loopback is reachable from this host only"), restrict, mark, lookup),
+			newRule(concat(l.loadKey(), vmap("unserved")), ""),
+			newRule(concat(l.loadDest(), isIn("cluster-ips"), jumpTo(expr.VerdictGoto, refuseChain)), "no such port")),
+		base("prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, natDest, append(l.returnLoopback(), restrict, mark, lookup)...),
 		base("output", nftables.ChainTypeNAT, nftables.ChainHookOutput, natDest, restrict, mark, lookup),
 		base("postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, natSource,
-			newRule(concat(wasDNAT(), loadPair(), isIn("hairpins"), masquerade()), "hairpin: a pod to itself"),
+			newRule(concat(wasDNAT(), l.loadPair(), isIn("hairpins"), masquerade()), "hairpin: a pod to itself"),
 			newRule(concat(notLoopback(expr.MetaKeyOIFNAME), hasMasqMark(), clearMasqMark(), masquerade()), "from outside of the cluster")),
 	}
 	// These run before the chains of priority filter, because Docker's forward chain drops.
@@ -126,9 +125,6 @@ func (l *layout) chain(name string, rules ...nft.Rule) *chain {
 	return &chain{&nftables.Chain{Table: l.table, Name: name}, rules}
 }
 
-// icmpPortUnreachable is the code of an ICMP destination unreachable message.
-const icmpPortUnreachable = 3
-
 // endpointChain returns the chain of a name that chainName made.
 func (l *layout) endpointChain(name string, clusterCIDR netip.Prefix) *chain {
 	c, _ := parseChain(name)
@@ -136,11 +132,11 @@ func (l *layout) endpointChain(name string, clusterCIDR netip.Prefix) *chain {
 	case "sticky":
 		// Registers are not kept from rule to rule, so the packet's priority carries the numbers as far as dnat.
 		return l.chain(name,
-			newRule(concat(loadKey(), lookupMap("sticky", reg1), storePriority()), "load the affinity ID"),
-			newRule(concat(loadClient(), updateAffinity(c.n, c.timeout)), "add the client with a random slot, or renew its timeout"),
-			newRule(concat(loadClient(), lookupMap(affinitySet, reg1), storePriority()), "load the client's slot"),
-			newRule(concat(loadKey(), loadPriority(word(reg1, 3)), lookupMap("slots", reg1), dnat()), ""),
-			newRule(concat(loadHashedSlotKey(c.n), lookupMap("slots", reg1), dnat()), "no such slot: choose by the client's address"))
+			newRule(concat(l.loadKey(), lookupMap("sticky", reg1), storePriority()), "load the affinity ID"),
+			newRule(concat(l.loadClient(), l.updateAffinity(c.n, c.timeout)), "add the client with a random slot, or renew its timeout"),
+			newRule(concat(l.loadClient(), lookupMap(affinitySet, reg1), storePriority()), "load the client's slot"),
+			newRule(concat(l.loadKey(), loadPriority(l.slotWord()), lookupMap("slots", reg1), l.dnat()), ""),
+			newRule(concat(l.loadHashedSlotKey(c.n), lookupMap("slots", reg1), l.dnat()), "no such slot: choose by the client's address"))
 	case "local":
 		all := chainName(c.n, c.n, c.timeout, false)
 		outside := jumpTo(expr.VerdictGoto, ignoreChain)
@@ -148,9 +144,9 @@ func (l *layout) endpointChain(name string, clusterCIDR netip.Prefix) *chain {
 			outside = jumpTo(expr.VerdictGoto, chainName(c.local, c.local, c.timeout, false))
 		}
 		return l.chain(name,
-			newRule(concat(from(clusterCIDR), jumpTo(expr.VerdictGoto, all)), "pods"),
+			newRule(concat(l.from(clusterCIDR), jumpTo(expr.VerdictGoto, all)), "pods"),
 			newRule(concat(fromHost(), jumpTo(expr.VerdictGoto, all)), "this host"),
 			newRule(outside, "clients outside of the cluster"))
 	}
-	return l.chain(name, newRule(concat(loadSlotKey(c.n), lookupMap("slots", reg1), dnat()), ""))
+	return l.chain(name, newRule(concat(l.loadSlotKey(c.n), lookupMap("slots", reg1), l.dnat()), ""))
 }

@@ -32,7 +32,7 @@ func newTestNetwork(t *testing.T) testNetwork {
 		}
 	}
 	podCIDR := netip.MustParsePrefix("10.244.1.0/24")
-	if err := bridge.Ensure(podCIDR, 0); err != nil {
+	if err := bridge.Ensure([]netip.Prefix{podCIDR}, 0); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = bridge.Remove() })

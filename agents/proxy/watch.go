@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"gantry/agents/internal/bridge"
 	"gantry/agents/internal/loadbalancer"
 	"gantry/registry"
 	"gantry/registry/safely"
@@ -153,7 +154,7 @@ func (tracker *changeTracker) node(old, current *corev1.Node) {
 	} else {
 		was := tracker.nodes[current.Name]
 		tracker.nodes[current.Name] = current
-		if was != nil && was.Spec.PodCIDR == current.Spec.PodCIDR && maps.Equal(was.Labels, current.Labels) && slices.Equal(internalIPs(was), internalIPs(current)) {
+		if was != nil && slices.Equal(bridge.PodCIDRs(was), bridge.PodCIDRs(current)) && maps.Equal(was.Labels, current.Labels) && slices.Equal(internalIPs(was), internalIPs(current)) {
 			return
 		}
 		tracker.allDirty = true
@@ -176,7 +177,7 @@ func (tracker *changeTracker) pod(old, current *corev1.Pod) {
 	name := podName(current)
 	was := tracker.pods[name]
 	tracker.pods[name] = current
-	if was != nil && was.UID == current.UID && was.Status.PodIP == current.Status.PodIP && slices.Equal(hostPorts(was), hostPorts(current)) {
+	if was != nil && was.UID == current.UID && slices.Equal(podAddresses(was), podAddresses(current)) && slices.Equal(hostPorts(was), hostPorts(current)) {
 		return
 	}
 	tracker.markDirty(name)

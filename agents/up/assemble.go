@@ -3,9 +3,8 @@ package up
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
-	"strconv"
+	"slices"
 
 	"crypto/tls"
 
@@ -30,7 +29,7 @@ import (
 type assembly struct {
 	Config
 	keys     *certs
-	nodeIP   netip.Addr
+	nodeIPs  []netip.Addr
 	store    store.Store
 	registry *registry.Registry
 	// nodeRegistry reads only this node's pods; nil where no agent uses it.
@@ -66,12 +65,12 @@ func (a assembly) run(ctx context.Context, agent string) error {
 	case "network":
 		return network.Run(ctx, network.Config{
 			Registry: a.registry, NodeName: a.NodeName, Health: a.health, Log: a.Log,
-			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR),
+			ClusterCIDRs: []netip.Prefix{netip.MustParsePrefix(a.ClusterCIDR)},
 		})
 	case "proxy":
 		return proxy.Run(ctx, proxy.Config{
-			Registry: a.registry, Pods: a.nodeRegistry, NodeName: a.NodeName, NodeIPs: []netip.Addr{a.nodeIP}, Health: a.health, Log: a.Log,
-			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), HealthzAddress: proxyHealthz,
+			Registry: a.registry, Pods: a.nodeRegistry, NodeName: a.NodeName, NodeIPs: a.nodeIPs, Health: a.health, Log: a.Log,
+			ClusterCIDRs: []netip.Prefix{netip.MustParsePrefix(a.ClusterCIDR)}, HealthzAddress: proxyHealthz,
 		})
 	case "dns":
 		return dns.Run(ctx, dns.Config{
@@ -91,7 +90,7 @@ func (a assembly) gateway() gateway.Config {
 	return gateway.Config{
 		FrontProxyCA: frontProxyCA, FrontProxyClient: a.keys.frontProxy.Certificate,
 		Registry: a.registry, Health: a.health, Log: a.Log,
-		BindAddress: netip.MustParseAddr(a.BindAddress), SecurePort: a.SecurePort, AdvertiseAddress: a.nodeIP,
+		BindAddress: netip.MustParseAddr(a.BindAddress), SecurePort: a.SecurePort, AdvertiseAddress: a.nodeIPs[0],
 		Certificate: a.keys.gateway.Certificate, ClientCAs: a.keys.authority.Pool(), ClusterCA: a.keys.authority.PEM,
 		KubeletClient: a.keys.toKubelet.Certificate, KubeletCAs: a.keys.authority.Pool(),
 		ServiceAccountKey: a.keys.tokens, ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
@@ -137,13 +136,13 @@ func (a assembly) controllersGateway() controller.Gateway {
 // kubelet runs the kubelet, which reads this node's pods from etcd and writes through a gateway.
 func (a assembly) kubelet(ctx context.Context) error {
 	client := a.gatewayClient("kubelet", a.keys.kubelet)
-	address, err := netip.ParseAddrPort(net.JoinHostPort("0.0.0.0", strconv.Itoa(a.KubeletPort)))
-	if err != nil {
-		return err
+	address := netip.IPv4Unspecified()
+	if slices.ContainsFunc(a.nodeIPs, netip.Addr.Is6) {
+		address = netip.IPv6Unspecified() // of both families
 	}
 	return kubelet.Run(ctx, kubelet.Config{
-		Registry: a.nodeRegistry, Gateway: client, NodeName: a.NodeName, NodeIP: a.nodeIP, DockerHost: a.DockerHost,
-		DataDir: a.path("node"), VolumesDir: a.path("volumes"), Address: address, ServingCert: &a.keys.kubelet.Certificate, ClientCAs: a.keys.authority.Pool(),
+		Registry: a.nodeRegistry, Gateway: client, NodeName: a.NodeName, NodeIPs: a.nodeIPs, DockerHost: a.DockerHost,
+		DataDir: a.path("node"), VolumesDir: a.path("volumes"), Address: netip.AddrPortFrom(address, uint16(a.KubeletPort)), ServingCert: &a.keys.kubelet.Certificate, ClientCAs: a.keys.authority.Pool(),
 		ClusterDNS: []netip.Addr{a.clusterDNS()}, ClusterDomain: a.ClusterDomain, AllowedUnsafeSysctls: a.UnsafeSysctls, Health: a.health, Log: a.Log,
 	})
 }

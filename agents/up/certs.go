@@ -32,7 +32,7 @@ type certs struct {
 
 // ensureCerts loads what the agents of c use from <data-dir>/pki. It creates what is absent where this machine has the authority's key. A
 // gateway's machine, and one with an embedded etcd, creates an absent authority too: it is the first of its cluster.
-func ensureCerts(c Config, nodeIP netip.Addr) (*certs, error) {
+func ensureCerts(c Config, nodeIPs []netip.Addr) (*certs, error) {
 	k := &certs{}
 	var err error
 	if k.authority, err = pki.OpenAuthority(c.path("pki"), "gantry-ca", c.runs("gateway") || c.Embedded); err != nil {
@@ -50,14 +50,14 @@ func ensureCerts(c Config, nodeIP netip.Addr) (*certs, error) {
 		k.ensureControllers(c)
 	}
 	if c.runs("gateway") {
-		if err := k.ensureGateway(c, nodeIP); err != nil {
+		if err := k.ensureGateway(c, nodeIPs); err != nil {
 			return nil, err
 		}
 	}
 	if c.runs("kubelet") {
 		k.kubelet, err = k.authority.Ensure("kubelet", pki.Request{
 			CommonName: "system:node:" + c.NodeName, Organizations: []string{"system:nodes"},
-			DNSNames: []string{c.NodeName}, IPs: []net.IP{nodeIP.AsSlice()}, Server: true,
+			DNSNames: []string{c.NodeName}, IPs: netIPs(nodeIPs), Server: true,
 		})
 	}
 	return k, err
@@ -100,7 +100,7 @@ func (k *certs) ensureControllers(c Config) {
 	k.controllers = &pair
 }
 
-func (k *certs) ensureGateway(c Config, nodeIP netip.Addr) (err error) {
+func (k *certs) ensureGateway(c Config, nodeIPs []netip.Addr) (err error) {
 	if k.admin, err = k.authority.Ensure("admin", pki.Request{CommonName: "kubernetes-admin", Organizations: []string{"system:masters"}}); err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (k *certs) ensureGateway(c Config, nodeIP netip.Addr) (err error) {
 		return err
 	}
 	first := netip.MustParsePrefix(c.ServiceCIDR).Addr().Next() // of the Service default/kubernetes
-	ips := []net.IP{{127, 0, 0, 1}, net.IPv6loopback, first.AsSlice(), nodeIP.AsSlice()}
+	ips := append([]net.IP{{127, 0, 0, 1}, net.IPv6loopback, first.AsSlice()}, netIPs(nodeIPs)...)
 	if bind := netip.MustParseAddr(c.BindAddress); !bind.IsUnspecified() {
 		ips = append(ips, bind.AsSlice())
 	}
@@ -133,4 +133,11 @@ func (k *certs) ensureEtcd(c Config) (err error) {
 	}
 	k.etcdClient, err = k.etcdAuthority.Ensure("client", pki.Request{CommonName: "root"})
 	return err
+}
+
+func netIPs(all []netip.Addr) (out []net.IP) {
+	for _, a := range all {
+		out = append(out, a.AsSlice())
+	}
+	return out
 }

@@ -54,7 +54,7 @@ type Config struct {
 	EtcdRetention time.Duration
 
 	NodeName string
-	// NodeIP is the node's address; the zero value: that of the default route.
+	// NodeIP is the node's address, or one for each address family, comma separated; "": those of the default routes.
 	NodeIP string
 	// DockerHost is the engine's address ("unix:///var/run/docker.sock").
 	DockerHost string
@@ -157,8 +157,8 @@ func (c Config) Validate() error {
 		fault("--node-name: %q: %s", c.NodeName, strings.Join(wrong, "; "))
 	}
 	if c.NodeIP != "" {
-		if a, err := netip.ParseAddr(c.NodeIP); err != nil || !a.Is4() {
-			fault("--node-ip: %q is not an IPv4 address", c.NodeIP)
+		if _, err := parseNodeIPs(c.NodeIP); err != nil {
+			fault("%w", err)
 		}
 	}
 	if len(c.EtcdServers) == 0 && !c.Embedded {

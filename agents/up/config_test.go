@@ -29,7 +29,7 @@ func TestFaultsNameTheirFlag(t *testing.T) {
 		{"no history", func(c *Config) { c.EtcdRetention = 0 }, []string{"--etcd-compaction-interval: 0s is less than a minute"}},
 		{"no agent", func(c *Config) { c.Agents = nil }, []string{"--agents: at least one"}},
 		{"many faults", func(c *Config) { c.DataDir, c.SecurePort, c.NodeIP = "data", 70000, "fe80::1" },
-			[]string{`--data-dir: "data" is not an absolute path`, `--node-ip: "fe80::1" is not an IPv4 address`, "--secure-port: 70000 is not a port"}},
+			[]string{`--data-dir: "data" is not an absolute path`, `--node-ip: "fe80::1" is not an address that other machines can reach`, "--secure-port: 70000 is not a port"}},
 		{"a range with host bits", func(c *Config) { c.ClusterCIDR = "10.244.0.1/16" }, []string{`--cluster-cidr: "10.244.0.1/16" is not an IPv4 network`}},
 		{"ranges that overlap", func(c *Config) { c.ServiceCIDR = "10.244.128.0/20" }, []string{"--cluster-cidr 10.244.0.0/16 and --service-cluster-ip-range 10.244.128.0/20 overlap"}},
 		{"load balancer addresses", func(c *Config) { c.LoadBalancers = []string{"192.168.1.240/28", "fd00::1-fd00::9"} }, nil},

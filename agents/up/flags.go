@@ -37,7 +37,7 @@ func Flags(agents []string) []cli.Flag {
 		text("etcd-certfile", "", "certificate `file` shown to etcd (default: <data-dir>/pki/etcd/client.crt)"),
 		text("etcd-keyfile", "", "key `file` for it (default: <data-dir>/pki/etcd/client.key)"),
 		text("node-name", strings.ToLower(hostname), "`name` of this machine as a node"),
-		text("node-ip", "", "IPv4 `address` of this machine (default: that of the default route)"),
+		text("node-ip", "", "`address` of this machine, or IPv4,IPv6 (default: those of the default routes)"),
 		showFor(text("cluster-cidr", "10.244.0.0/16", "`range` of pod addresses"), "controllers", "network", "proxy"),
 		showFor(text("service-cluster-ip-range", "10.96.0.0/16", "`range` of Service addresses"), "gateway", "scheduler", "controllers", "dns", "kubelet"),
 		showFor(text("cluster-dns", "", "`address` at which pods' names are resolved (default: the tenth of --service-cluster-ip-range)"), "controllers", "dns", "kubelet"),

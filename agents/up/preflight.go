@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"strconv"
 	"time"
@@ -106,23 +105,4 @@ func checkNftables() error {
 		return fmt.Errorf("the kernel's nf_tables does not answer (%w): run as root on a kernel of 5.13 or newer with CONFIG_NF_TABLES (modprobe nf_tables)", err)
 	}
 	return nil
-}
-
-// nodeAddress is the address of the interface that the default route uses, else the first global unicast address.
-func nodeAddress() (netip.Addr, error) {
-	// Nothing is sent: connecting a UDP socket only asks the kernel for the route. 192.0.2.0/24 is RFC 5737's.
-	if conn, err := net.Dial("udp4", "192.0.2.1:9"); err == nil {
-		defer conn.Close()
-		return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap(), nil
-	}
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return netip.Addr{}, fmt.Errorf("finding this machine's address: %w", err)
-	}
-	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Is4() && p.Addr().IsGlobalUnicast() {
-			return p.Addr(), nil
-		}
-	}
-	return netip.Addr{}, errors.New("this machine has no IPv4 address but loopback's: pass --node-ip")
 }

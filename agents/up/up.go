@@ -42,7 +42,7 @@ func Run(ctx context.Context, c Config) error {
 		return &ConfigError{err}
 	}
 	klog.SetSlogLogger(c.Log) // for Kubernetes' libraries
-	nodeIP, err := c.nodeIP()
+	nodeIPs, err := c.nodeIPs()
 	if err != nil {
 		return &ConfigError{err}
 	}
@@ -55,7 +55,7 @@ func Run(ctx context.Context, c Config) error {
 	if err := preflight(ctx, c); err != nil {
 		return &ConfigError{err}
 	}
-	keys, err := ensureCerts(c, nodeIP)
+	keys, err := ensureCerts(c, nodeIPs)
 	if err != nil {
 		return &ConfigError{err}
 	}
@@ -71,12 +71,12 @@ func Run(ctx context.Context, c Config) error {
 		}
 	}
 	return withEtcd(ctx, c, keys, func(ctx context.Context, etcd store.Store) error {
-		return runAgents(ctx, c, keys, nodeIP, etcd)
+		return runAgents(ctx, c, keys, nodeIPs, etcd)
 	})
 }
 
 // runAgents runs the registries and, on them, the agents, with health and Events beside.
-func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, etcd store.Store) error {
+func runAgents(ctx context.Context, c Config, keys *certs, nodeIPs []netip.Addr, etcd store.Store) error {
 	health := &daemon.Health{}
 	var recorder *events.Recorder // of values in etcd that cannot be read, and of webhooks that fail
 	var shared *registry.Registry
@@ -99,7 +99,7 @@ func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, et
 	recorder = events.New(shared, "registry", c.NodeName, c.Log)
 	health.Ready("etcd", shared.Ready)
 	custom := customkinds.New(shared, c.Log)
-	a := assembly{Config: c, keys: keys, nodeIP: nodeIP, registry: shared, store: etcd, health: health, customKinds: custom.Loaded()}
+	a := assembly{Config: c, keys: keys, nodeIPs: nodeIPs, registry: shared, store: etcd, health: health, customKinds: custom.Loaded()}
 	return withBackground(ctx, shared.Run, a.withNodeRegistry(func(ctx context.Context) error {
 		g, ctx := safely.WithContext(ctx)
 		for _, name := range c.Agents {
@@ -171,13 +171,6 @@ func withBackground(ctx context.Context, background, work func(context.Context) 
 	err := work(workCtx)
 	stopBackground()
 	return errors.Join(err, <-ended)
-}
-
-func (c Config) nodeIP() (netip.Addr, error) {
-	if c.NodeIP != "" {
-		return netip.ParseAddr(c.NodeIP)
-	}
-	return nodeAddress()
 }
 
 // etcdFiles sets the paths of etcd's certificates that no flag has set, where the files exist.

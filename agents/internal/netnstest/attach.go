@@ -31,12 +31,33 @@ func Attach(t testing.TB, pid int, addr netip.Addr, gateway netip.Addr) {
 	})
 }
 
+// AttachIPv6 gives a namespace that Attach has connected an IPv6 address too, as a /128, and the default route by gateway.
+func AttachIPv6(t testing.TB, pid int, addr netip.Addr, gateway netip.Addr) {
+	t.Helper()
+	In(t, pid, func() {
+		eth0 := setLinkUp(t, "eth0", netip.PrefixFrom(addr, 128))
+		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Dst: ipNet(netip.PrefixFrom(gateway, 128)), Scope: netlink.SCOPE_LINK}))
+		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: gateway.AsSlice()}))
+	})
+}
+
+// AddAddress gives both ends of ConnectOutside another address, with default routes by the other's where they have none of the family.
+func AddAddress(t testing.TB, pid int, hostAddr, outsideAddr netip.Prefix) {
+	t.Helper()
+	host := setLinkUp(t, fmt.Sprintf("t%d", pid), hostAddr)
+	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: host.Attrs().Index, Gw: outsideAddr.Addr().AsSlice()}))
+	In(t, pid, func() {
+		eth0 := setLinkUp(t, "eth0", outsideAddr)
+		must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Gw: hostAddr.Addr().AsSlice()}))
+	})
+}
+
 // ConnectOutside connects the network namespace of process pid to this one as a machine outside of the cluster: a veth pair with
 // hostAddr in this namespace and outsideAddr in the other. The default route of each namespace is by the other's address.
 func ConnectOutside(t testing.TB, pid int, hostAddr, outsideAddr netip.Prefix) {
 	t.Helper()
 	host := veth(t, pid)
-	must(t, netlink.AddrAdd(host, &netlink.Addr{IPNet: ipNet(hostAddr)}))
+	must(t, netlink.AddrAdd(host, bridge.Address(hostAddr)))
 	must(t, netlink.RouteAdd(&netlink.Route{LinkIndex: host.Attrs().Index, Gw: outsideAddr.Addr().AsSlice()}))
 	In(t, pid, func() {
 		eth0 := setLinkUp(t, "eth0", outsideAddr)
@@ -65,13 +86,13 @@ func setLinkUp(t testing.TB, name string, addr netip.Prefix) netlink.Link {
 	if err != nil {
 		t.Fatal(err)
 	}
-	must(t, netlink.AddrAdd(link, &netlink.Addr{IPNet: ipNet(addr)}))
+	must(t, netlink.AddrAdd(link, bridge.Address(addr)))
 	must(t, netlink.LinkSetUp(link))
 	return link
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 func must(t testing.TB, err error) {
@@ -86,13 +107,13 @@ func must(t testing.TB, err error) {
 func Serve(t testing.TB, pid int, port uint16, name string) {
 	t.Helper()
 	In(t, pid, func() {
-		at := fmt.Sprintf("0.0.0.0:%d", port)
-		l, err := net.Listen("tcp4", at)
+		at := fmt.Sprintf(":%d", port) // of both families
+		l, err := net.Listen("tcp", at)
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		u, err := net.ListenPacket("udp4", at)
+		u, err := net.ListenPacket("udp", at)
 		if err != nil {
 			t.Error(err)
 			return

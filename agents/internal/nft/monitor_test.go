@@ -23,15 +23,20 @@ func TestTableOf(t *testing.T) {
 		in   netlink.Message
 		want string
 	}{
-		{"deleted table", message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_DELTABLE, unix.NFPROTO_IPV4, "gantry"), "gantry"},
-		{"deleted element", message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_DELSETELEM, unix.NFPROTO_IPV4, "gantry"), "gantry"},
-		{"another family", message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_DELTABLE, unix.NFPROTO_IPV6, "gantry"), ""},
+		{"deleted table", message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_DELTABLE, unix.NFPROTO_IPV4, "gantry"), "ip gantry"},
+		{"deleted element", message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_DELSETELEM, unix.NFPROTO_IPV4, "gantry"), "ip gantry"},
+		{"IPv6", message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_DELTABLE, unix.NFPROTO_IPV6, "gantry"), "ip6 gantry"},
+		{"another family", message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_DELTABLE, unix.NFPROTO_INET, "gantry"), ""},
 		{"another subsystem", message(unix.NFNL_SUBSYS_CTNETLINK, unix.NFT_MSG_DELTABLE, unix.NFPROTO_IPV4, "gantry"), ""},
 		{"a generation", message(unix.NFNL_SUBSYS_NFTABLES, unix.NFT_MSG_NEWGEN, unix.NFPROTO_IPV4, "gantry"), ""},
 		{"empty", netlink.Message{}, ""},
 	}
 	for _, tt := range tests {
-		if got := tableOf(tt.in); got != tt.want {
+		got := ""
+		if f, table := tableOf(tt.in); f != nil {
+			got = f.Name + " " + table
+		}
+		if got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package nft complements github.com/google/nftables for agents that own tables of family ip: Rule has a fingerprint that
+// Package nft complements github.com/google/nftables for agents that own tables of the families ip and ip6: Rule has a fingerprint that
 // tells whether the kernel's rule is the wanted one, Rules and Policy read one table only, and Monitor reports changes of tables.
 // It needs CAP_NET_ADMIN in the network namespace.
 package nft
@@ -59,16 +59,16 @@ type InstalledRule struct {
 	Comment     string
 }
 
-// Rules returns the rules of a table of family ip by chain; chains without rules are not in it, and an absent table has none.
+// Rules returns the rules of a table by chain; chains without rules are not in it, and an absent table has none.
 // It uses raw netlink, because google/nftables lists one known chain at a time or all tables', and parses expressions, which fails
 // for those of newer tools.
-func Rules(table string) (map[string][]InstalledRule, error) {
-	msgs, err := request(unix.NFT_MSG_GETRULE, netlink.Dump, netlink.Attribute{Type: unix.NFTA_RULE_TABLE, Data: []byte(table + "\x00")})
+func Rules(f *Family, table string) (map[string][]InstalledRule, error) {
+	msgs, err := f.request(unix.NFT_MSG_GETRULE, netlink.Dump, netlink.Attribute{Type: unix.NFTA_RULE_TABLE, Data: []byte(table + "\x00")})
 	if errors.Is(err, unix.ENOENT) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading rules of table %s: %w", table, err)
+		return nil, fmt.Errorf("reading rules of table %s %s: %w", f.Name, table, err)
 	}
 	rules := map[string][]InstalledRule{}
 	for _, m := range msgs {
@@ -79,9 +79,9 @@ func Rules(table string) (map[string][]InstalledRule, error) {
 	return rules, nil
 }
 
-// Policy returns whether a table of family ip has a chain, and whether the chain's policy is drop.
-func Policy(table, chain string) (exists, drops bool, err error) {
-	msgs, err := request(unix.NFT_MSG_GETCHAIN, 0,
+// Policy returns whether a table has a chain, and whether the chain's policy is drop.
+func Policy(f *Family, table, chain string) (exists, drops bool, err error) {
+	msgs, err := f.request(unix.NFT_MSG_GETCHAIN, 0,
 		netlink.Attribute{Type: unix.NFTA_CHAIN_TABLE, Data: []byte(table + "\x00")},
 		netlink.Attribute{Type: unix.NFTA_CHAIN_NAME, Data: []byte(chain + "\x00")})
 	if errors.Is(err, unix.ENOENT) {
@@ -103,8 +103,8 @@ func Policy(table, chain string) (exists, drops bool, err error) {
 	return true, drops, ad.Err()
 }
 
-// request sends a message of nf_tables for family ip and returns the answers.
-func request(kind netlink.HeaderType, flags netlink.HeaderFlags, attrs ...netlink.Attribute) ([]netlink.Message, error) {
+// request sends a message of nf_tables for the family and returns the answers.
+func (f *Family) request(kind netlink.HeaderType, flags netlink.HeaderFlags, attrs ...netlink.Attribute) ([]netlink.Message, error) {
 	c, err := netlink.Dial(unix.NETLINK_NETFILTER, nil)
 	if err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func request(kind netlink.HeaderType, flags netlink.HeaderFlags, attrs ...netlin
 	}
 	return c.Execute(netlink.Message{
 		Header: netlink.Header{Type: unix.NFNL_SUBSYS_NFTABLES<<8 | kind, Flags: netlink.Request | flags},
-		Data:   append([]byte{unix.NFPROTO_IPV4, unix.NFNETLINK_V0, 0, 0}, b...),
+		Data:   append([]byte{byte(f.Table), unix.NFNETLINK_V0, 0, 0}, b...),
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
@@ -13,11 +14,11 @@ import (
 
 // Flags are the fields that these agents' configurations have in common.
 type Flags struct {
-	Registry    *registry.Registry
-	NodeName    string       // --node-name
-	ClusterCIDR netip.Prefix // --cluster-cidr
-	Health      *daemon.Health
-	Log         *slog.Logger
+	Registry     *registry.Registry
+	NodeName     string         // --node-name
+	ClusterCIDRs []netip.Prefix // --cluster-cidr
+	Health       *daemon.Health
+	Log          *slog.Logger
 }
 
 // Faults returns every fault of f, naming the flag.
@@ -28,8 +29,16 @@ func (f Flags) Faults() (all []error) {
 	if f.NodeName == "" {
 		all = append(all, errors.New("--node-name: must be set"))
 	}
-	if !f.ClusterCIDR.IsValid() || !f.ClusterCIDR.Addr().Is4() {
-		all = append(all, fmt.Errorf("--cluster-cidr: %q is not an IPv4 range", f.ClusterCIDR))
+	if len(f.ClusterCIDRs) == 0 {
+		all = append(all, errors.New("--cluster-cidr: must be set"))
+	}
+	for i, p := range f.ClusterCIDRs {
+		switch {
+		case !p.IsValid() || p.Addr().Is4In6():
+			all = append(all, fmt.Errorf("--cluster-cidr: %q is not a range of addresses", p))
+		case slices.ContainsFunc(f.ClusterCIDRs[:i], func(other netip.Prefix) bool { return other.Addr().Is4() == p.Addr().Is4() }):
+			all = append(all, fmt.Errorf("--cluster-cidr: %s is the second range of its family", p))
+		}
 	}
 	return all
 }

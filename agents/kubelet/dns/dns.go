@@ -103,19 +103,19 @@ const (
 )
 
 // HostsFile is a pod's /etc/hosts; nodeHosts is the node's own, for pods in its network.
-func HostsFile(pod *corev1.Pod, podIP netip.Addr, nodeHosts, domain string) string {
+func HostsFile(pod *corev1.Pod, podIPs []netip.Addr, nodeHosts, domain string) string {
 	var b strings.Builder
 	if pod.Spec.HostNetwork {
 		b.WriteString(hostsHeaderHost + nodeHosts)
 	} else {
 		b.WriteString(hostsHeader + "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
 			"fe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\nfe00::2\tip6-allrouters\n")
-		if podIP.IsValid() {
-			names := Hostname(pod)
-			if d := podDomain(pod); d != "" {
-				names = fmt.Sprintf("%s.%s.%s\t%s", names, d, domain, names)
-			}
-			fmt.Fprintf(&b, "%s\t%s\n", podIP, names)
+		names := Hostname(pod)
+		if d := podDomain(pod); d != "" {
+			names = fmt.Sprintf("%s.%s.%s\t%s", names, d, domain, names)
+		}
+		for _, a := range podIPs {
+			fmt.Fprintf(&b, "%s\t%s\n", a, names)
 		}
 	}
 	if len(pod.Spec.HostAliases) > 0 {

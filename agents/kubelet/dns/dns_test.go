@@ -77,17 +77,17 @@ func TestHostsFile(t *testing.T) {
 		then func(*corev1.PodSpec)
 		want string
 	}{
-		{"plain", func(s *corev1.PodSpec) {}, "# Kubernetes-managed hosts file.\n" + own + "10.0.0.5\tweb\n"},
-		{"with a subdomain", func(s *corev1.PodSpec) { s.Subdomain = "sub" }, "# Kubernetes-managed hosts file.\n" + own + "10.0.0.5\tweb.sub.default.svc.cluster.local\tweb\n"},
+		{"plain", func(s *corev1.PodSpec) {}, "# Kubernetes-managed hosts file.\n" + own + "10.0.0.5\tweb\nfd00::5\tweb\n"},
+		{"with a subdomain", func(s *corev1.PodSpec) { s.Subdomain = "sub" }, "# Kubernetes-managed hosts file.\n" + own + "10.0.0.5\tweb.sub.default.svc.cluster.local\tweb\nfd00::5\tweb.sub.default.svc.cluster.local\tweb\n"},
 		{"with aliases", func(s *corev1.PodSpec) { s.HostAliases = alias },
-			"# Kubernetes-managed hosts file.\n" + own + "10.0.0.5\tweb\n\n# Entries added by HostAliases.\n192.0.2.7\tfriend\tmate\n"},
+			"# Kubernetes-managed hosts file.\n" + own + "10.0.0.5\tweb\nfd00::5\tweb\n\n# Entries added by HostAliases.\n192.0.2.7\tfriend\tmate\n"},
 		{"host network", func(s *corev1.PodSpec) { s.HostNetwork = true }, "# Kubernetes-managed hosts file (host network).\n127.0.0.1 node\n\n"},
 		{"host network with aliases", func(s *corev1.PodSpec) { s.HostNetwork, s.HostAliases = true, alias },
 			"# Kubernetes-managed hosts file (host network).\n127.0.0.1 node\n\n\n# Entries added by HostAliases.\n192.0.2.7\tfriend\tmate\n"},
 	} {
 		pod := webPod()
 		tc.then(&pod.Spec)
-		if d := cmp.Diff(tc.want, HostsFile(pod, netip.MustParseAddr("10.0.0.5"), "127.0.0.1 node\n\n", "cluster.local")); d != "" {
+		if d := cmp.Diff(tc.want, HostsFile(pod, []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("fd00::5")}, "127.0.0.1 node\n\n", "cluster.local")); d != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, d)
 		}
 	}

@@ -19,8 +19,8 @@ type Sources struct {
 	Secret    func(name string) (s *corev1.Secret, ok bool, err error)
 	// Services are the variables of services.
 	Services map[string]string
-	NodeIP   netip.Addr
-	PodIP    netip.Addr
+	// NodeIPs and PodIPs are one address for each family; without any the value is empty.
+	NodeIPs, PodIPs []netip.Addr
 	// Allocatable stands in for limits that are not set.
 	Allocatable corev1.ResourceList
 }
@@ -214,19 +214,27 @@ func FieldValue(pod *corev1.Pod, path string, src Sources) (string, error) {
 		return pod.Spec.NodeName, nil
 	case "spec.serviceAccountName":
 		return pod.Spec.ServiceAccountName, nil
-	case "status.hostIP", "status.hostIPs":
-		return addrText(src.NodeIP), nil
-	case "status.podIP", "status.podIPs":
-		return addrText(src.PodIP), nil
+	case "status.hostIP":
+		return firstText(src.NodeIPs), nil
+	case "status.hostIPs":
+		return texts(src.NodeIPs), nil
+	case "status.podIP":
+		return firstText(src.PodIPs), nil
+	case "status.podIPs":
+		return texts(src.PodIPs), nil
 	}
 	return "", fmt.Errorf("unsupported fieldPath: %v", path)
 }
 
-func addrText(a netip.Addr) string {
-	if !a.IsValid() {
-		return ""
+func firstText(addrs []netip.Addr) string { return texts(addrs[:min(1, len(addrs))]) }
+
+// texts joins addresses by commas.
+func texts(addrs []netip.Addr) string {
+	out := make([]string, 0, len(addrs))
+	for _, a := range addrs {
+		out = append(out, a.String())
 	}
-	return a.String()
+	return strings.Join(out, ",")
 }
 
 // subscript takes metadata.labels['key'] apart.

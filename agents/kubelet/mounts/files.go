@@ -31,7 +31,7 @@ type ClusterDNS struct {
 
 // WritePodFiles writes, to the pod's directory, what every container of the pod sees below /etc. They are written in place: they may be
 // mounted. warnings are those of dns.PodResolver.
-func WritePodFiles(dir string, pod *corev1.Pod, podIP netip.Addr, cluster ClusterDNS) (warnings []string, err error) {
+func WritePodFiles(dir string, pod *corev1.Pod, podIPs []netip.Addr, cluster ClusterDNS) (warnings []string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making the pod's directory: %w", err)
 	}
@@ -41,7 +41,7 @@ func WritePodFiles(dir string, pod *corev1.Pod, podIP netip.Addr, cluster Cluste
 	}
 	resolver, warnings := dns.PodResolver(pod, resolvconf.Host(), cluster.Servers, cluster.Domain)
 	files := map[string]string{
-		hostsFile:    dns.HostsFile(pod, podIP, string(hosts), cluster.Domain),
+		hostsFile:    dns.HostsFile(pod, podIPs, string(hosts), cluster.Domain),
 		resolvFile:   resolver.String(),
 		hostnameFile: dns.Hostname(pod) + "\n",
 	}

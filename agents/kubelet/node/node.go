@@ -13,6 +13,7 @@ import (
 	"maps"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/internal/bridge"
 	"gantry/agents/internal/events"
 	"gantry/agents/kubelet/engine"
 	"gantry/registry"
@@ -46,7 +48,8 @@ type Config struct {
 	// Gateway writes the node's object.
 	Gateway registry.API
 	Name    string
-	IP      netip.Addr
+	// IPs are the node's own addresses, one for each family, the first one of the pods' first family.
+	IPs []netip.Addr
 	// Labels are set on the node besides kubernetes.io/{hostname,os,arch}.
 	Labels map[string]string
 	// Annotations are set on the node.
@@ -74,8 +77,8 @@ type Node struct {
 	cfg    Config
 	goarch string
 	wake   chan struct{}
-	// cidr is the node's podCIDR, nil until it has one.
-	cidr atomic.Pointer[netip.Prefix]
+	// cidrs are the node's podCIDRs, nil until it has one.
+	cidrs atomic.Pointer[[]netip.Prefix]
 
 	mu   sync.Mutex // guards last
 	last *corev1.Node
@@ -101,12 +104,12 @@ func (n *Node) Current() *corev1.Node {
 	return n.last
 }
 
-// PodCIDR is the node's range of pod addresses; not valid until it has one.
-func (n *Node) PodCIDR() netip.Prefix {
-	if p := n.cidr.Load(); p != nil {
+// PodCIDRs are the node's ranges of pod addresses, one for each family; none until it has one.
+func (n *Node) PodCIDRs() []netip.Prefix {
+	if p := n.cidrs.Load(); p != nil {
 		return *p
 	}
-	return netip.Prefix{}
+	return nil
 }
 
 // Allocatable is what the node's pods may use together, nil until it is known.
@@ -154,12 +157,17 @@ func (n *Node) setCurrent(obj *corev1.Node) {
 		n.Wake()
 		return
 	}
-	cidr, err := netip.ParsePrefix(obj.Spec.PodCIDR)
-	if err != nil {
+	var cidrs []netip.Prefix
+	for _, text := range bridge.PodCIDRs(obj) {
+		if p, err := netip.ParsePrefix(text); err == nil {
+			cidrs = append(cidrs, p)
+		}
+	}
+	if len(cidrs) == 0 {
 		return // not given yet
 	}
-	if old := n.cidr.Swap(&cidr); old == nil || *old != cidr {
-		n.cfg.Log.Info("podCIDR assigned", "cidr", cidr)
+	if old := n.cidrs.Swap(&cidrs); old == nil || !slices.Equal(*old, cidrs) {
+		n.cfg.Log.Info("podCIDR assigned", "cidr", cidrs)
 		n.cfg.CIDRChanged()
 		n.Wake()
 	}

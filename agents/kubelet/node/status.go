@@ -47,7 +47,7 @@ func (n *Node) status(ctx context.Context) corev1.NodeStatus {
 		r.info, r.fault = n.cfg.Engine.Info(ctx)
 		r.images, _ = n.cfg.Engine.Images(ctx)
 	}
-	if r.fault == nil && !n.PodCIDR().IsValid() {
+	if r.fault == nil && len(n.PodCIDRs()) == 0 {
 		r.fault = errNetworkNotReady
 	}
 	if err := os.MkdirAll(n.cfg.DataDir, 0o755); err == nil {
@@ -64,10 +64,6 @@ func (n *Node) status(ctx context.Context) corev1.NodeStatus {
 // times are left to mergeStatus. Pure.
 func statusOf(cfg Config, r readings, before corev1.NodeStatus, goarch string) corev1.NodeStatus {
 	s := corev1.NodeStatus{
-		Addresses: []corev1.NodeAddress{
-			{Type: corev1.NodeInternalIP, Address: cfg.IP.String()},
-			{Type: corev1.NodeHostName, Address: cfg.Name},
-		},
 		DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: cfg.Port}},
 		NodeInfo: corev1.NodeSystemInfo{
 			MachineID: r.machineID, SystemUUID: r.machineID, BootID: r.bootID, KubeletVersion: Version,
@@ -76,6 +72,10 @@ func statusOf(cfg Config, r readings, before corev1.NodeStatus, goarch string) c
 		Conditions: conditions(r),
 		Capacity:   before.Capacity, Allocatable: before.Allocatable, Images: before.Images,
 	}
+	for _, ip := range cfg.IPs {
+		s.Addresses = append(s.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: ip.String()})
+	}
+	s.Addresses = append(s.Addresses, corev1.NodeAddress{Type: corev1.NodeHostName, Address: cfg.Name})
 	if r.info.Version == "" {
 		old := before.NodeInfo
 		s.NodeInfo.KernelVersion, s.NodeInfo.OSImage, s.NodeInfo.ContainerRuntimeVersion = old.KernelVersion, old.OSImage, old.ContainerRuntimeVersion

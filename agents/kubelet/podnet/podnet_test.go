@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,15 +23,19 @@ import (
 
 func TestMain(m *testing.M) { netnstest.Main(m) }
 
-var podCIDR = netip.MustParsePrefix("10.244.1.0/24")
+var (
+	podCIDR  = netip.MustParsePrefix("10.244.1.0/24")
+	podCIDR6 = netip.MustParsePrefix("fd00:10:244:1::/64")
+	podCIDRs = []netip.Prefix{podCIDR}
+)
 
 func setup(t *testing.T, n *Network, uid string, pid int) netip.Addr {
 	t.Helper()
-	a, err := n.Setup(uid, pid, podCIDR, nil)
+	addrs, err := n.Setup(uid, pid, podCIDRs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return a
+	return addrs[0]
 }
 
 func run(t *testing.T, pid int, args ...string) string {
@@ -58,8 +63,8 @@ func TestSetup(t *testing.T) {
 	clean(t)
 	var n Network
 	pid := netnstest.Pod(t)
-	if _, err := Address(pid); !errors.Is(err, ErrNoAddress) {
-		t.Fatalf("Address before Setup: %v, want ErrNoAddress", err)
+	if _, err := Addresses("uid-1", pid); !errors.Is(err, ErrNoAddress) {
+		t.Fatalf("Addresses before Setup: %v, want ErrNoAddress", err)
 	}
 	a := setup(t, &n, "uid-1", pid)
 	if a.String() != "10.244.1.2" {
@@ -71,11 +76,11 @@ func TestSetup(t *testing.T) {
 	if after := setup(t, new(Network), "uid-1", pid); after != a {
 		t.Errorf("Setup after a restart gave %s, want %s", after, a)
 	}
-	if read, err := Address(pid); read != a || err != nil {
-		t.Errorf("Address: %v, %v", read, err)
+	if read, err := Addresses("uid-1", pid); !slices.Equal(read, []netip.Addr{a}) || err != nil {
+		t.Errorf("Addresses: %v, %v", read, err)
 	}
 	links, err := List()
-	want := []Link{{Name: LinkName("uid-1"), PodUID: "uid-1", Address: a}}
+	want := []Link{{Name: LinkName("uid-1"), PodUID: "uid-1", Addresses: []netip.Addr{a}}}
 	for i := range links {
 		links[i].index = 0
 	}
@@ -91,6 +96,65 @@ func TestSetup(t *testing.T) {
 	}
 	if got := run(t, pid, "ip", "-o", "-6", "addr", "show", "eth0"); got != "" {
 		t.Errorf("IPv6 addresses inside: %s", got)
+	}
+}
+
+// A pod in a cluster of both families has an address of each, usable at once, in a sandbox where Docker has disabled IPv6.
+func TestBothFamilies(t *testing.T) {
+	clean(t)
+	var n Network
+	both := []netip.Prefix{podCIDR, podCIDR6}
+	pids := []int{netnstest.Pod(t), netnstest.Pod(t)}
+	var addrs []netip.Addr
+	for i, pid := range pids {
+		run(t, pid, "sysctl", "-w", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1")
+		uid := fmt.Sprint("uid-", i)
+		reserved, err := n.Reserve(uid, both, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addrs, err = n.Setup(uid, pid, both, nil)
+		if err != nil || !slices.Equal(addrs, reserved) {
+			t.Fatalf("Setup: %v, %v, want the reserved %v", addrs, err, reserved)
+		}
+		netnstest.Serve(t, pid, 80, uid)
+		for _, at := range []netip.Addr{addrs[0], addrs[1]} {
+			for _, from := range []int{os.Getpid(), pids[0], pid} {
+				if who, _, err := netnstest.Request(t, from, "tcp", netip.AddrPortFrom(at, 80).String()); who != uid {
+					t.Errorf("%s: %q answered: %v", at, who, err)
+				}
+			}
+		}
+	}
+	if got := fmt.Sprint(addrs); got != "[10.244.1.3 fd00:10:244:1::3]" {
+		t.Errorf("addresses %s", got)
+	}
+	if routes := run(t, pids[1], "ip", "-6", "route", "show", "default"); !strings.Contains(routes, "default via fd00:10:244:1::1 dev eth0 src fd00:10:244:1::3") {
+		t.Errorf("routes inside:\n%s", routes)
+	}
+	if ra := run(t, pids[1], "sysctl", "-n", "net.ipv6.conf.eth0.accept_ra"); ra != "0" {
+		t.Errorf("accept_ra is %s", ra)
+	}
+	if read, err := Addresses("uid-1", pids[1]); !slices.Equal(read, addrs) || err != nil {
+		t.Errorf("Addresses: %v, %v, want %v", read, err, addrs)
+	}
+	if again, err := new(Network).Setup("uid-1", pids[1], both, nil); !slices.Equal(again, addrs) || err != nil {
+		t.Errorf("Setup after a restart: %v, %v, want %v", again, err, addrs)
+	}
+	if err := n.Teardown("uid-0"); err != nil {
+		t.Fatal(err)
+	}
+	if third, err := n.Reserve("uid-2", both, nil); fmt.Sprint(third) != "[10.244.1.4 fd00:10:244:1::4]" || err != nil {
+		t.Errorf("the next pod gets %v, %v", third, err)
+	}
+	// A node that has IPv6 alone.
+	six := netnstest.Pod(t)
+	only, err := n.Setup("uid-6", six, both[1:], nil)
+	if fmt.Sprint(only) != "[fd00:10:244:1::5]" || err != nil {
+		t.Errorf("IPv6 alone: %v, %v", only, err)
+	}
+	if got := run(t, six, "ip", "-4", "-o", "addr", "show", "eth0"); got != "" {
+		t.Errorf("IPv4 addresses inside: %s", got)
 	}
 }
 
@@ -145,8 +209,8 @@ func TestHalfMadeSandboxIsMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := setup(t, &n, "uid-1", pid)
-	if read, err := Address(pid); read != b || err != nil {
-		t.Errorf("Address: %v, %v; want %s (was %s)", read, err, b, a)
+	if read, err := Addresses("uid-1", pid); !slices.Equal(read, []netip.Addr{b}) || err != nil {
+		t.Errorf("Addresses: %v, %v; want %s (was %s)", read, err, b, a)
 	}
 	if links, _ := List(); len(links) != 1 {
 		t.Errorf("%d links, want 1", len(links))
@@ -161,7 +225,7 @@ func TestPodsOutliveTheBridge(t *testing.T) {
 	if err := bridge.Remove(); err != nil {
 		t.Fatal(err)
 	}
-	if err := EnsureBridge(podCIDR); err != nil {
+	if err := EnsureBridge(podCIDRs); err != nil {
 		t.Fatal(err)
 	}
 	netnstest.Serve(t, pid, 80, "pod")
@@ -180,8 +244,8 @@ func TestTeardown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Address(pid); !errors.Is(err, ErrNoAddress) {
-		t.Errorf("Address after Teardown: %v", err)
+	if _, err := Addresses("uid-1", pid); !errors.Is(err, ErrNoAddress) {
+		t.Errorf("Addresses after Teardown: %v", err)
 	}
 	if links, err := List(); len(links) != 0 || err != nil {
 		t.Errorf("List: %v, %v", links, err)
@@ -196,11 +260,12 @@ func TestAddressesOfManyPodsDiffer(t *testing.T) {
 	for i := range got {
 		pid := netnstest.Pod(t)
 		wg.Go(func() {
-			a, err := n.Setup(fmt.Sprintf("uid-%d", i), pid, podCIDR, nil)
+			addrs, err := n.Setup(fmt.Sprintf("uid-%d", i), pid, podCIDRs, nil)
 			if err != nil {
 				t.Error(err)
+				return
 			}
-			got[i] = a
+			got[i] = addrs[0]
 		})
 	}
 	wg.Wait()
@@ -219,11 +284,11 @@ func TestReservedAddressIsThePods(t *testing.T) {
 	var n Network
 	reserve := func(n *Network, uid string) netip.Addr {
 		t.Helper()
-		a, err := n.Reserve(uid, podCIDR, nil)
+		addrs, err := n.Reserve(uid, podCIDRs, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return a
+		return addrs[0]
 	}
 	first := reserve(&n, "uid-1")
 	if again := reserve(&n, "uid-1"); again != first {
@@ -258,7 +323,7 @@ func TestReservedAddressIsThePods(t *testing.T) {
 func TestSetupRefusesTheHostsNamespace(t *testing.T) {
 	clean(t)
 	var n Network
-	if _, err := n.Setup("uid-1", os.Getpid(), podCIDR, nil); err == nil {
+	if _, err := n.Setup("uid-1", os.Getpid(), podCIDRs, nil); err == nil {
 		t.Error("Setup of the host's own namespace succeeded")
 	}
 }
@@ -267,7 +332,7 @@ func TestEnsureBridge(t *testing.T) {
 	clean(t)
 	for _, cidr := range []string{"10.244.3.0/24", "10.244.3.0/24", "10.244.9.0/25"} { // made, kept, changed
 		p := netip.MustParsePrefix(cidr)
-		if err := EnsureBridge(p); err != nil {
+		if err := EnsureBridge([]netip.Prefix{p}); err != nil {
 			t.Fatal(err)
 		}
 		i, err := net.InterfaceByName(bridge.Name)
@@ -280,8 +345,8 @@ func TestEnsureBridge(t *testing.T) {
 			t.Errorf("%s: addresses %v, flags %v, %v; want %s, up", cidr, addrs, i.Flags, err, want)
 		}
 	}
-	for _, bad := range []string{"fd00::/64", "10.0.0.0/30", "0.0.0.0/0"} {
-		if err := EnsureBridge(netip.MustParsePrefix(bad)); err == nil {
+	for _, bad := range []string{"fd00::/126", "fe80::/64", "10.0.0.0/30", "0.0.0.0/0"} {
+		if err := EnsureBridge([]netip.Prefix{netip.MustParsePrefix(bad)}); err == nil {
 			t.Errorf("%s was taken for a podCIDR", bad)
 		}
 	}
@@ -324,7 +389,7 @@ func BenchmarkSetup(b *testing.B) {
 	var n Network
 	pid := netnstest.Pod(b)
 	for b.Loop() {
-		if _, err := n.Setup("uid", pid, podCIDR, nil); err != nil {
+		if _, err := n.Setup("uid", pid, podCIDRs, nil); err != nil {
 			b.Fatal(err)
 		}
 		b.StopTimer()

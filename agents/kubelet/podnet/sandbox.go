@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -54,27 +55,34 @@ func (s *sandbox) close() {
 	_ = s.ns.Close()
 }
 
-func (s *sandbox) address() (netip.Addr, error) {
+// addresses returns what eth0 has of either family, without link-local addresses.
+func (s *sandbox) addresses() (addrs []netip.Addr, err error) {
 	link, err := s.h.LinkByName(eth0)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
-		return netip.Addr{}, ErrNoAddress
+		return nil, ErrNoAddress
 	}
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("looking for %s in the sandbox: %w", eth0, err)
+		return nil, fmt.Errorf("looking for %s in the sandbox: %w", eth0, err)
 	}
-	addrs, err := s.h.AddrList(link, netlink.FAMILY_V4)
+	found, err := s.h.AddrList(link, netlink.FAMILY_ALL)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("listing addresses in the sandbox: %w", err)
+		return nil, fmt.Errorf("listing addresses in the sandbox: %w", err)
+	}
+	for _, x := range found {
+		a, _ := netip.AddrFromSlice(x.IP)
+		if a = a.Unmap(); !a.IsLinkLocalUnicast() {
+			addrs = append(addrs, a)
+		}
 	}
 	if len(addrs) == 0 {
-		return netip.Addr{}, ErrNoAddress
+		return nil, ErrNoAddress
 	}
-	a, _ := netip.AddrFromSlice(addrs[0].IP.To4())
-	return a, nil
+	return addrs, nil
 }
 
-// connect makes the pair and everything on both of its ends. The alias comes last: it marks the link as complete.
-func connect(podUID string, addr netip.Addr, sb *sandbox, gateway netip.Addr) error {
+// connect makes the pair and everything on both of its ends, with an address of each podCIDR. The alias comes last: it marks the link as
+// complete.
+func connect(podUID string, addrs []netip.Addr, sb *sandbox, cidrs []netip.Prefix) error {
 	if err := Teardown(podUID); err != nil {
 		return err
 	}
@@ -83,15 +91,15 @@ func connect(podUID string, addr netip.Addr, sb *sandbox, gateway netip.Addr) er
 			return fmt.Errorf("removing stale %s in the sandbox: %w", eth0, err)
 		}
 	}
-	host, err := addPair(LinkName(podUID), addr, sb.ns)
+	host, err := addPair(LinkName(podUID), addrs[0], sb.ns)
 	if err != nil {
 		return err
 	}
-	if err := sb.configure(addr, gateway); err != nil {
+	if err := sb.configure(addrs, cidrs); err != nil {
 		return err
 	}
 	sb.settle(host)
-	if err := netlink.LinkSetAlias(host, podUID+" "+addr.String()); err != nil {
+	if err := netlink.LinkSetAlias(host, alias(podUID, addrs)); err != nil {
 		return fmt.Errorf("naming link %s: %w", host.Attrs().Name, err)
 	}
 	return nil
@@ -133,15 +141,16 @@ func addPair(name string, addr netip.Addr, ns netns.NsHandle) (netlink.Link, err
 	if err := netlink.LinkSetHairpin(pair, true); err != nil {
 		return nil, fmt.Errorf("setting hairpin mode of link %s: %w", name, err)
 	}
-	_ = netlink.LinkSetIP6AddrGenMode(pair, nl.IN6_ADDR_GEN_MODE_NONE) // fails where the host has no IPv6
+	_ = netlink.LinkSetIP6AddrGenMode(pair, nl.IN6_ADDR_GEN_MODE_NONE) // a bridge's port has no addresses; fails where the host has no IPv6
 	if err := netlink.LinkSetUp(pair); err != nil {
 		return nil, fmt.Errorf("setting link %s up: %w", name, err)
 	}
 	return pair, nil
 }
 
-func (s *sandbox) configure(addr, gateway netip.Addr) error {
-	if err := s.sysctls(); err != nil {
+func (s *sandbox) configure(addrs []netip.Addr, cidrs []netip.Prefix) error {
+	hasIPv6 := slices.ContainsFunc(addrs, netip.Addr.Is6)
+	if err := s.sysctls(hasIPv6); err != nil {
 		return err
 	}
 	if lo, err := s.h.LinkByName("lo"); err == nil && lo.Attrs().Flags&net.FlagUp == 0 {
@@ -153,14 +162,30 @@ func (s *sandbox) configure(addr, gateway netip.Addr) error {
 	if err != nil {
 		return fmt.Errorf("looking for %s in the sandbox: %w", eth0, err)
 	}
-	if err := s.h.AddrAdd(link, &netlink.Addr{IPNet: ipNet(addr, 32)}); err != nil {
-		return fmt.Errorf("adding address %s: %w", addr, err)
+	for _, addr := range addrs {
+		if err := s.h.AddrAdd(link, bridge.Address(netip.PrefixFrom(addr, addr.BitLen()))); err != nil {
+			return fmt.Errorf("adding address %s: %w", addr, err)
+		}
+	}
+	if hasIPv6 { // neighbours are asked for from it
+		local := bridge.LinkLocal(bridge.HardwareAddr(addrs[0]))
+		if err := s.h.AddrAdd(link, bridge.Address(netip.PrefixFrom(local, 64))); err != nil {
+			return fmt.Errorf("adding address %s: %w", local, err)
+		}
 	}
 	if err := s.h.LinkSetUp(link); err != nil {
 		return fmt.Errorf("setting %s up in the sandbox: %w", eth0, err)
 	}
-	index := link.Attrs().Index
-	onLink := &netlink.Route{LinkIndex: index, Dst: ipNet(gateway, 32), Scope: netlink.SCOPE_LINK, Src: addr.AsSlice()}
+	for i, addr := range addrs {
+		if err := s.addRoutes(link.Attrs().Index, addr, bridge.Gateway(cidrs[i])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sandbox) addRoutes(index int, addr, gateway netip.Addr) error {
+	onLink := &netlink.Route{LinkIndex: index, Dst: hostNet(gateway), Scope: netlink.SCOPE_LINK, Src: addr.AsSlice()}
 	if err := s.h.RouteAdd(onLink); err != nil {
 		return fmt.Errorf("adding route to gateway %s: %w", gateway, err)
 	}
@@ -171,15 +196,24 @@ func (s *sandbox) configure(addr, gateway netip.Addr) error {
 	return nil
 }
 
-// sysctls are the pod's own settings: no IPv6 on eth0, and no redirects accepted, which the host sends when it forwards a
-// packet back to the bridge it came from.
-func (s *sandbox) sysctls() error {
+// sysctls are the pod's own settings: IPv6 only where the pod has an address of it, and no redirects accepted, which the host sends when it
+// forwards a packet back to the bridge it came from. Docker disables IPv6 in a sandbox without its network.
+func (s *sandbox) sysctls(hasIPv6 bool) error {
 	settings := []struct{ path, value string }{
 		{"/proc/sys/net/ipv4/conf/all/accept_redirects", "0"},
 		{"/proc/sys/net/ipv4/conf/" + eth0 + "/accept_redirects", "0"},
-		{"/proc/sys/net/ipv6/conf/" + eth0 + "/disable_ipv6", "1"},
+	}
+	if !hasIPv6 {
+		settings = append(settings, struct{ path, value string }{"/proc/sys/net/ipv6/conf/" + eth0 + "/disable_ipv6", "1"})
 	}
 	return s.within(func() error {
+		if hasIPv6 {
+			for _, link := range []string{"all", "default", "lo", eth0} {
+				if err := bridge.PrepareIPv6(link); err != nil {
+					return err
+				}
+			}
+		}
 		for _, x := range settings {
 			if err := os.WriteFile(x.path, []byte(x.value), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err

@@ -22,9 +22,9 @@ type Facts struct {
 	Starting map[string]bool    // containers whose postStart handler runs
 	Messages map[string]string  // termination messages by container ID
 	Images   map[string]string  // imageID as the status shows it, by the engine's image ID
-	NodeIP   netip.Addr
-	PodIP    netip.Addr // not valid: none yet
-	Started  time.Time  // when the kubelet first saw the pod
+	NodeIPs  []netip.Addr
+	PodIPs   []netip.Addr // none yet: empty
+	Started  time.Time    // when the kubelet first saw the pod
 	Pending  allocation.PendingResize
 	// ResizeFault is why a resize in progress is not done.
 	ResizeFault string
@@ -90,17 +90,21 @@ func startTime(pod *corev1.Pod, x Facts) *metav1.Time {
 }
 
 func (b *statusBuilder) addresses(s *corev1.PodStatus) {
-	if b.NodeIP.IsValid() {
-		s.HostIP = b.NodeIP.String()
-		s.HostIPs = []corev1.HostIP{{IP: s.HostIP}}
+	if len(b.NodeIPs) > 0 {
+		s.HostIP, s.HostIPs = b.NodeIPs[0].String(), nil
+		for _, a := range b.NodeIPs {
+			s.HostIPs = append(s.HostIPs, corev1.HostIP{IP: a.String()})
+		}
 	}
-	ip := b.PodIP
+	ips := b.PodIPs
 	if b.Pod.Spec.HostNetwork && b.Sandbox() != nil {
-		ip = b.NodeIP
+		ips = b.NodeIPs
 	}
-	if ip.IsValid() {
-		s.PodIP = ip.String()
-		s.PodIPs = []corev1.PodIP{{IP: s.PodIP}}
+	if len(ips) > 0 {
+		s.PodIP, s.PodIPs = ips[0].String(), nil
+		for _, a := range ips {
+			s.PodIPs = append(s.PodIPs, corev1.PodIP{IP: a.String()})
+		}
 	}
 }
 

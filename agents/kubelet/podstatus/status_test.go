@@ -148,7 +148,7 @@ func TestPodStatus(t *testing.T) {
 		}, want: "Running a=running,ready !Ready(ReadinessGatesNotReady)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			x := Facts{Problems: map[string]Problem{}, Starting: map[string]bool{}, NodeIP: netip.MustParseAddr("192.0.2.1"), PodIP: netip.MustParseAddr("10.0.0.5"), Started: noon}
+			x := Facts{Problems: map[string]Problem{}, Starting: map[string]bool{}, NodeIPs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}, PodIPs: []netip.Addr{netip.MustParseAddr("10.0.0.5"), netip.MustParseAddr("fd00::5")}, Started: noon}
 			if tc.then != nil {
 				tc.then(&tc.in, &x)
 			}

@@ -1,8 +1,10 @@
 package announce
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -19,9 +21,63 @@ type Service struct {
 	Slices []*discoveryv1.EndpointSlice
 }
 
-// Owned returns the addresses that a node announces, sorted: those of load balancers that are not an address of a node, where Owner
-// chooses it. Pure.
-func Owned(node string, services []Service, nodes []*corev1.Node) (out []netip.Addr) {
+// Duty is an address that a node announces while none of the nodes ahead of it answers; without such nodes it is the owner.
+type Duty struct {
+	Address netip.Addr
+	Ahead   []Peer
+}
+
+// Peer is a node that comes before another in the announcing of an address.
+type Peer struct {
+	Name string
+	// Address is where the node answers echo requests; not valid where it is not known.
+	Address netip.Addr
+}
+
+// standbys is how many nodes follow the owner of an address in case of its death.
+const standbys = 2
+
+// Duties returns the addresses that a node announces or may have to, sorted: those of load balancers that are not an address of a node,
+// where the node is the owner or a standby. Pure.
+func Duties(node string, services []Service, nodes []*corev1.Node) (duties []Duty) {
+	byName := map[string]*corev1.Node{}
+	for _, n := range nodes {
+		byName[n.Name] = n
+	}
+	for a, names := range announcers(services, nodes) {
+		ranked := Ranked(a, names)
+		i := slices.Index(ranked, node)
+		if i < 0 || i > standbys {
+			continue
+		}
+		d := Duty{Address: a}
+		for _, name := range ranked[:i] {
+			d.Ahead = append(d.Ahead, Peer{name, peerAddress(byName[name], a)})
+		}
+		duties = append(duties, d)
+	}
+	slices.SortFunc(duties, func(x, y Duty) int { return x.Address.Compare(y.Address) })
+	return duties
+}
+
+// peerAddress returns a node's internal address of the family of a, else one of the other.
+func peerAddress(n *corev1.Node, a netip.Addr) (found netip.Addr) {
+	for _, x := range n.Status.Addresses {
+		ip, err := netip.ParseAddr(x.Address)
+		if err != nil || x.Type != corev1.NodeInternalIP || !canHave(ip) {
+			continue
+		}
+		if ip.Is4() == a.Is4() {
+			return ip
+		}
+		found = ip
+	}
+	return found
+}
+
+// announcers returns the addresses of load balancers and the names of the nodes that may announce each: those with endpoints of one of its
+// Services, all where one of them takes endpoints of other nodes.
+func announcers(services []Service, nodes []*corev1.Node) map[netip.Addr][]string {
 	ofNodes := map[netip.Addr]bool{}
 	for _, n := range nodes {
 		for _, a := range n.Status.Addresses {
@@ -30,31 +86,37 @@ func Owned(node string, services []Service, nodes []*corev1.Node) (out []netip.A
 			}
 		}
 	}
-	candidates := Candidates(nodes)
+	candidates, out := Candidates(nodes), map[netip.Addr][]string{}
 	for _, svc := range services {
 		if svc.Spec.Type != corev1.ServiceTypeLoadBalancer || !meta.IsStatusConditionTrue(svc.Status.Conditions, loadbalancer.AddressAssigned) {
 			continue
 		}
-		names := candidates
-		if svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal {
-			names = withEndpoints(candidates, svc.Slices)
-		}
 		for _, in := range svc.Status.LoadBalancer.Ingress {
 			a, err := netip.ParseAddr(in.IP)
 			isProxied := in.IPMode != nil && *in.IPMode == corev1.LoadBalancerIPModeProxy
-			if err != nil || isProxied || ofNodes[a] || !canHave(a) || Owner(a, names) != node || slices.Contains(out, a) {
+			if err != nil || isProxied || ofNodes[a] || !canHave(a) {
 				continue
 			}
-			out = append(out, a)
+			names := candidates
+			if svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal {
+				names = withEndpoints(candidates, svc.Slices, a)
+			}
+			for _, name := range names {
+				if !slices.Contains(out[a], name) {
+					out[a] = append(out[a], name)
+				}
+			}
 		}
 	}
-	slices.SortFunc(out, netip.Addr.Compare)
 	return out
 }
 
-// canHave returns whether an address may be given to a host: an IPv4 unicast address.
+// canHave returns whether an address may be given to a host: a unicast address that is not link-local.
 func canHave(a netip.Addr) bool {
-	return a.Is4() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast() && a.As4()[0] != 0 && a.As4()[0] < 240
+	if !a.IsGlobalUnicast() || a.Is4In6() || a.Zone() != "" {
+		return false
+	}
+	return a.Is6() || (a.As4()[0] != 0 && a.As4()[0] < 240)
 }
 
 // Candidates returns the names of the nodes that may own addresses, sorted: those that are ready and not excluded from load balancers.
@@ -77,10 +139,13 @@ func Candidates(nodes []*corev1.Node) []string {
 	return all
 }
 
-// withEndpoints returns the names of nodes that have a ready endpoint; all of them when none has.
-func withEndpoints(names []string, eps []*discoveryv1.EndpointSlice) []string {
+// withEndpoints returns the names of nodes that have a ready endpoint of an address's family; all of them when none has.
+func withEndpoints(names []string, eps []*discoveryv1.EndpointSlice, a netip.Addr) []string {
 	has := map[string]bool{}
 	for _, s := range eps {
+		if a.Is6() != (s.AddressType == discoveryv1.AddressTypeIPv6) {
+			continue
+		}
 		for _, e := range s.Endpoints {
 			if e.NodeName != nil && (e.Conditions.Ready == nil || *e.Conditions.Ready) {
 				has[*e.NodeName] = true
@@ -94,15 +159,13 @@ func withEndpoints(names []string, eps []*discoveryv1.EndpointSlice) []string {
 	return some
 }
 
-// Owner returns which of the nodes announces an address: the one with the highest hash of both (rendezvous hashing). A node that comes or
-// goes moves only the addresses that it gets or had. "" where there is no node. Pure.
-func Owner(a netip.Addr, nodes []string) (owner string) {
-	var highest uint64
+// Ranked returns the nodes in the order in which they announce an address, the owner first: by the hash of both, from high to low (rendezvous
+// hashing). A node that comes or goes moves only the addresses that it gets or had. Pure.
+func Ranked(a netip.Addr, nodes []string) []string {
+	hash := map[string]uint64{}
 	for _, n := range nodes {
 		sum := sha256.Sum256([]byte(n + " " + a.String()))
-		if h := binary.BigEndian.Uint64(sum[:8]); owner == "" || h > highest || (h == highest && n < owner) {
-			owner, highest = n, h
-		}
+		hash[n] = binary.BigEndian.Uint64(sum[:8])
 	}
-	return owner
+	return slices.SortedFunc(maps.Keys(hash), func(x, y string) int { return cmp.Or(cmp.Compare(hash[y], hash[x]), cmp.Compare(x, y)) })
 }

@@ -3,6 +3,7 @@ package announce
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -45,6 +46,74 @@ func node(text string) *corev1.Node {
 	return n
 }
 
+// owned are the addresses of duties without a node ahead.
+func owned(duties []Duty) (out []netip.Addr) {
+	for _, d := range duties {
+		if len(d.Ahead) == 0 {
+			out = append(out, d.Address)
+		}
+	}
+	return out
+}
+
+// Standbys follow the owner, as many as there may be.
+func TestStandbys(t *testing.T) {
+	var nodes []*corev1.Node
+	var names []string
+	for _, text := range []string{"n1 192.0.2.1", "n2 192.0.2.2", "n3 192.0.2.3", "n4 192.0.2.4"} {
+		n := node(text)
+		n.Status.Addresses = append(n.Status.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: "2001:db8::" + n.Name[1:]})
+		nodes, names = append(nodes, n), append(names, n.Name)
+	}
+	for address, network := range map[string]string{"192.0.2.100": "192.0.2.", "2001:db8::100": "2001:db8::"} {
+		a := netip.MustParseAddr(address)
+		ranked := Ranked(a, names)
+		for i, name := range ranked {
+			duties := Duties(name, []Service{balanced(address)}, nodes)
+			if i > standbys {
+				if len(duties) > 0 {
+					t.Errorf("%s, number %d, has %v", name, i, duties)
+				}
+				continue
+			}
+			want := Duty{Address: a}
+			for _, ahead := range ranked[:i] {
+				want.Ahead = append(want.Ahead, Peer{ahead, netip.MustParseAddr(network + ahead[1:])})
+			}
+			if len(duties) != 1 || !reflect.DeepEqual(duties[0], want) {
+				t.Errorf("%s, number %d: %v, want %v", name, i, duties, want)
+			}
+		}
+	}
+}
+
+// Services that share an address have one owner of it, on a node with an endpoint of one of them. Slices of the other family do not count.
+func TestOwnerOfASharedAddress(t *testing.T) {
+	local := func(onNode string, kind discoveryv1.AddressType) Service {
+		s := balanced("192.0.2.100")
+		s.Spec.ExternalTrafficPolicy = corev1.ServiceExternalTrafficPolicyLocal
+		s.Slices = []*discoveryv1.EndpointSlice{{AddressType: kind, Endpoints: []discoveryv1.Endpoint{{NodeName: &onNode}}}}
+		return s
+	}
+	nodes := []*corev1.Node{node("n1 192.0.2.1"), node("n2 192.0.2.2"), node("n3 192.0.2.3")}
+	for _, tc := range []struct {
+		name     string
+		services []Service
+		want     []string // who may own it
+	}{
+		{"both local", []Service{local("n1", discoveryv1.AddressTypeIPv4), local("n2", discoveryv1.AddressTypeIPv4)}, []string{"n1", "n2"}},
+		{"one local", []Service{local("n1", discoveryv1.AddressTypeIPv4), balanced("192.0.2.100")}, []string{"n1", "n2", "n3"}},
+		{"the other family's endpoint", []Service{local("n1", discoveryv1.AddressTypeIPv6)}, []string{"n1", "n2", "n3"}},
+	} {
+		want := Ranked(netip.MustParseAddr("192.0.2.100"), tc.want)[0]
+		for _, n := range nodes {
+			if has := len(owned(Duties(n.Name, tc.services, nodes))) == 1; has != (n.Name == want) {
+				t.Errorf("%s: %s owns the address: %v, want %s to", tc.name, n.Name, has, want)
+			}
+		}
+	}
+}
+
 func TestOwnedAddresses(t *testing.T) {
 	with := func(s Service, change func(*corev1.Service)) []Service { change(s.Service); return []Service{s} }
 	n1, n2 := "n1 192.0.2.1", "n2 192.0.2.2"
@@ -65,7 +134,7 @@ func TestOwnedAddresses(t *testing.T) {
 	}{
 		{"one node", []string{n1}, []Service{balanced("192.0.2.101", "192.0.2.100"), balanced("192.0.2.100")}, "n1 [192.0.2.100 192.0.2.101]"},
 		{"an address of a node", []string{n1, n2}, []Service{balanced("192.0.2.1", "192.0.2.2")}, ""},
-		{"no unicast addresses", []string{n1}, []Service{balanced("127.0.0.1", "0.0.0.0", "255.255.255.255", "239.0.0.1", "169.254.1.1", "fd00::1", "x", "")}, ""},
+		{"no unicast addresses", []string{n1}, []Service{balanced("127.0.0.1", "0.0.0.0", "255.255.255.255", "239.0.0.1", "169.254.1.1", "fe80::1", "::1", "::ffff:192.0.2.3", "x", "")}, ""},
 		{"another controller's", []string{n1}, with(balanced("192.0.2.100"), func(s *corev1.Service) { s.Status.Conditions = nil }), ""},
 		{"another type", []string{n1}, with(balanced("192.0.2.100"), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeClusterIP }), ""},
 		{"a proxying balancer's", []string{n1}, with(balanced("192.0.2.100"), func(s *corev1.Service) { s.Status.LoadBalancer.Ingress[0].IPMode = &proxied }), ""},
@@ -82,7 +151,7 @@ func TestOwnedAddresses(t *testing.T) {
 		}
 		var got []string
 		for _, name := range []string{"n1", "n2"} {
-			if has := Owned(name, tc.services, nodes); len(has) > 0 {
+			if has := owned(Duties(name, tc.services, nodes)); len(has) > 0 {
 				got = append(got, fmt.Sprint(name, " ", has))
 			}
 		}
@@ -100,19 +169,19 @@ func TestOwners(t *testing.T) {
 			nodes = append(nodes, fmt.Sprint("node-", i))
 		}
 		a := netip.AddrFrom4([4]byte{192, 168, rapid.Byte().Draw(t, "b"), rapid.Byte().Draw(t, "c")})
-		owner := Owner(a, nodes)
-		if !slices.Contains(nodes, owner) || Owner(a, slices.Sorted(slices.Values(nodes))) != owner {
+		owner := Ranked(a, nodes)[0]
+		if !slices.Contains(nodes, owner) || Ranked(a, slices.Sorted(slices.Values(nodes)))[0] != owner {
 			t.Fatalf("%s: owner %q of %v", a, owner, nodes)
 		}
 		gone := rapid.SampledFrom(nodes).Draw(t, "gone")
-		after := Owner(a, slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return n == gone }))
+		after := append(Ranked(a, slices.DeleteFunc(slices.Clone(nodes), func(n string) bool { return n == gone })), "")[0]
 		if gone != owner && after != owner || gone == owner && after == owner {
 			t.Fatalf("%s moved from %s to %s when %s went", a, owner, after, gone)
 		}
 	})
 	count := map[string]int{}
 	for i := range 250 {
-		count[Owner(netip.AddrFrom4([4]byte{192, 168, 1, byte(i)}), []string{"a", "b", "c"})]++
+		count[Ranked(netip.AddrFrom4([4]byte{192, 168, 1, byte(i)}), []string{"a", "b", "c"})[0]]++
 	}
 	for n, c := range count {
 		if c < 50 || c > 120 {

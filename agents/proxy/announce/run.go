@@ -18,16 +18,19 @@ const (
 	repeatInterval = time.Second
 )
 
-// Run keeps the addresses that owned returns on this node until ctx is done, and returns nil then. They stay. changed gets a message when
-// owned may return others.
-func Run(ctx context.Context, owned func() []netip.Addr, changed <-chan struct{}, log *slog.Logger) error {
-	a := announcer{log: log, left: map[netip.Addr]int{}}
+// Run keeps the addresses of duties on this node whose nodes ahead are dead, until ctx is done, and returns nil then. They stay. changed gets
+// a message when duties may return others.
+func Run(ctx context.Context, duties func() []Duty, changed <-chan struct{}, log *slog.Logger) error {
+	a := announcer{log: log, left: map[netip.Addr]int{}, probes: newProbes(log)}
+	defer a.probes.close()
+	probe := time.NewTicker(probeInterval)
+	defer probe.Stop()
 	check := time.NewTicker(recheck)
 	defer check.Stop()
 	repeat := time.NewTicker(repeatInterval)
 	defer repeat.Stop()
 	for ctx.Err() == nil {
-		a.set(owned())
+		a.set(duties())
 		pause := time.After(gap)
 		for waiting := true; waiting; {
 			select {
@@ -39,6 +42,8 @@ func Run(ctx context.Context, owned func() []netip.Addr, changed <-chan struct{}
 				waiting = false
 			case <-repeat.C:
 				a.announce()
+			case <-probe.C:
+				waiting = !a.probes.tick()
 			}
 		}
 		select {
@@ -54,12 +59,24 @@ type announcer struct {
 	// left is how many times each address is still to be announced.
 	left map[netip.Addr]int
 	// owned are the addresses of the last set, and fault is its error.
-	owned []netip.Addr
-	fault string
+	owned  []netip.Addr
+	fault  string
+	probes *probes
 }
 
-// set puts the addresses on the link and announces the new ones.
-func (a *announcer) set(owned []netip.Addr) {
+// set puts the addresses that are this node's now on the link and announces the new ones.
+func (a *announcer) set(duties []Duty) {
+	var owned []netip.Addr
+	var peers []Peer
+	for _, d := range duties {
+		peers = append(peers, d.Ahead...)
+	}
+	a.probes.setPeers(peers)
+	for _, d := range duties {
+		if !slices.ContainsFunc(d.Ahead, func(p Peer) bool { return !a.probes.isDead(p) }) {
+			owned = append(owned, d.Address)
+		}
+	}
 	added, err := set(owned)
 	fault := ""
 	if err != nil {
@@ -72,6 +89,7 @@ func (a *announcer) set(owned []netip.Addr) {
 		if !slices.Contains(owned, x) {
 			delete(a.left, x)
 			a.log.Info("load balancer address released", "agent", "proxy", "address", x)
+			a.giveBack(x, duties)
 		}
 	}
 	for _, x := range added {
@@ -84,6 +102,23 @@ func (a *announcer) set(owned []netip.Addr) {
 	}
 }
 
+// giveBack tells the networks that an address which this node had while others were dead is with the first that answers again.
+func (a *announcer) giveBack(x netip.Addr, duties []Duty) {
+	i := slices.IndexFunc(duties, func(d Duty) bool { return d.Address == x })
+	if i < 0 {
+		return // the new owner announces it itself
+	}
+	for _, p := range duties[i].Ahead {
+		if a.probes.isDead(p) {
+			continue
+		}
+		if err := sendGratuitousFor(p.Address, x); err != nil {
+			a.log.Warn("address not announced for its owner", "agent", "proxy", "address", x, "node", p.Name, "err", err)
+		}
+		return
+	}
+}
+
 // announce sends what is left to be sent.
 func (a *announcer) announce() {
 	for x, n := range a.left {
@@ -91,7 +126,7 @@ func (a *announcer) announce() {
 			delete(a.left, x)
 		}
 		if err := sendGratuitous(x); err != nil {
-			a.log.Warn("gratuitous ARP not sent", "agent", "proxy", "address", x, "err", err)
+			a.log.Warn("announcement not sent", "agent", "proxy", "address", x, "err", err)
 		}
 	}
 }
