@@ -25,6 +25,8 @@ type Documents struct {
 	lists     map[kschema.GroupVersion]*metav1.APIResourceList
 	// extensions are those of lists that extension servers serve.
 	extensions map[kschema.GroupVersion]*Extension
+	inOrder    []Extension           // all of them
+	openAPIOf  map[string]*Extension // by the paths of their version 3 documents
 	cache      *Cache
 	described  func() []openapi.Resource
 	version    kversion.Info
@@ -35,7 +37,9 @@ type Documents struct {
 // New describes resources and what extension servers serve. cache holds what was made for others.
 func New(resources []*request.Resource, cache *Cache, advertised func() netip.AddrPort, version kversion.Info, extensions []Extension) *Documents {
 	d := &Documents{resources: resources, cache: cache, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
-	d.described = sync.OnceValue(func() []openapi.Resource { return describeAll(resources) })
+	d.described = sync.OnceValue(func() []openapi.Resource {
+		return describeAll(slices.DeleteFunc(slices.Clone(resources), func(r *request.Resource) bool { return d.extensions[r.Version.GV()] != nil }))
+	})
 	for _, res := range resources {
 		gv := res.Version.GV()
 		l := d.lists[gv]
@@ -52,6 +56,7 @@ func New(resources []*request.Resource, cache *Cache, advertised func() netip.Ad
 		l.APIResources = append(l.APIResources, rowsOf(res)...)
 	}
 	d.addExtensions(extensions)
+	d.addOpenAPI()
 	slices.SortFunc(d.groups, d.compareGroups)
 	for _, g := range d.groups {
 		slices.SortFunc(g.versions, func(a, b string) int { return d.compareVersions(g.name, a, b) })
