@@ -1,4 +1,4 @@
-// Package openapi describes resources to clients: as one Swagger 2.0 document (V2, V2Protobuf) and
+// Package openapi describes resources to clients: as one Swagger 2.0 document (V2, Protobuf) and
 // as one OpenAPI 3.0 document for each group and version (V3, listed by V3Index).
 //
 // The documents are built by reflection over the Go types of k8s.io/api: the texts are those of SwaggerDoc, the
@@ -17,6 +17,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 
 	openapi_v2 "github.com/google/gnostic-models/openapiv2"
@@ -83,13 +84,9 @@ func pathsOf(resources []Resource) map[string][]operation {
 	return all
 }
 
-// V2Protobuf is V2 in the protobuf form that client-go, and so kubectl, asks for.
-func V2Protobuf(resources []Resource) ([]byte, error) {
-	text, err := V2(resources)
-	if err != nil {
-		return nil, err
-	}
-	document, err := openapi_v2.ParseDocument(text)
+// Protobuf is a Swagger document in the protobuf form that client-go, and so kubectl, asks for.
+func Protobuf(swagger []byte) ([]byte, error) {
+	document, err := openapi_v2.ParseDocument(swagger)
 	if err != nil {
 		return nil, fmt.Errorf("parsing the swagger document: %w", err)
 	}
@@ -149,7 +146,11 @@ func V3Index(paths []string, hash func(path string) (string, error)) ([]byte, er
 		if err != nil {
 			return nil, fmt.Errorf("describing %s: %w", path, err)
 		}
-		all[path] = object{"serverRelativeURL": fmt.Sprintf("/openapi/v3/%s?hash=%s", path, h)}
+		address := "/openapi/v3/" + path
+		if h != "" {
+			address += "?hash=" + url.QueryEscape(h)
+		}
+		all[path] = object{"serverRelativeURL": address}
 	}
 	return encode(object{"paths": all})
 }

@@ -77,9 +77,13 @@ func TestV2(t *testing.T) {
 	}
 }
 
-// TestV2Protobuf reads the document as kubectl does.
-func TestV2Protobuf(t *testing.T) {
-	data, err := V2Protobuf(builtIn())
+// TestProtobuf reads the document as kubectl does.
+func TestProtobuf(t *testing.T) {
+	text, err := V2(builtIn())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := Protobuf(text)
 	if err != nil {
 		t.Fatal(err)
 	}

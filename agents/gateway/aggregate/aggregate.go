@@ -24,12 +24,14 @@ import (
 	registrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 
 	"gantry/agents/gateway/discovery"
+	"gantry/agents/gateway/request"
 	"gantry/agents/internal/extensionclient"
 	"gantry/agents/internal/serviceendpoints"
 	"gantry/registry"
 	"gantry/schema/apiregistration"
 	"gantry/schema/core"
 	discoverykinds "gantry/schema/discovery"
+	"gantry/schema/openapi"
 )
 
 // Config is what an Aggregator needs.
@@ -47,8 +49,9 @@ type Aggregator struct {
 	current atomic.Pointer[Services]
 	changed chan struct{} // has an element after a change of an API service
 
-	mu       sync.Mutex // guards services
+	mu       sync.Mutex // guards services and toAsk
 	services map[string]Service
+	toAsk    map[string]bool // the names of the API services that have changed since their servers were last asked
 }
 
 // Service is an API service that names a service, with the resources that it was last found to serve.
@@ -56,17 +59,21 @@ type Service struct {
 	*registrationv1.APIService
 	Resources []metav1.APIResource
 	Found     bool // Resources are as its server answered last
+	OpenAPI   openapi.Extension
+	tag       string // the ETag of the document that OpenAPI.V2 is of
 }
 
 // Services are the API services that name a service. They are read-only; a nil one is empty.
 type Services struct {
 	byVersion map[kschema.GroupVersion]*Service
+	proxy     func(*Service) request.Handler
 }
 
 // New returns an Aggregator that knows none before Run; it starts nothing.
 func New(cfg Config) *Aggregator {
 	return &Aggregator{
 		cfg: cfg, client: &extensionclient.Client{Certificate: cfg.Certificate}, changed: make(chan struct{}, 1), services: map[string]Service{},
+		toAsk: map[string]bool{},
 	}
 }
 
@@ -109,7 +116,7 @@ func (s *Services) Extensions() (out []discovery.Extension) {
 		out = append(out, discovery.Extension{
 			GroupVersion:  kschema.GroupVersion{Group: one.Spec.Group, Version: one.Spec.Version},
 			GroupPriority: one.Spec.GroupPriorityMinimum, VersionPriority: one.Spec.VersionPriority,
-			Resources: one.Resources, Stale: !one.Found,
+			Resources: one.Resources, Stale: !one.Found, OpenAPI: one.OpenAPI, Proxy: s.proxy(one),
 		})
 	}
 	return out
@@ -134,13 +141,19 @@ func (a *Aggregator) set(name string, s *registrationv1.APIService) {
 	was, had := a.services[name]
 	switch {
 	case s != nil:
-		a.services[name] = Service{s, was.Resources, was.Found}
+		a.services[name] = Service{s, was.Resources, was.Found, was.OpenAPI, was.tag}
 	case !had:
 		return
 	default:
 		delete(a.services, name)
 	}
 	a.publish()
+	a.toAsk[name] = true
+	a.signal()
+}
+
+// signal makes discover look at toAsk.
+func (a *Aggregator) signal() {
 	select {
 	case a.changed <- struct{}{}:
 	default:
@@ -153,7 +166,7 @@ func (a *Aggregator) publish() {
 		a.current.Store(nil)
 		return
 	}
-	now := &Services{byVersion: map[kschema.GroupVersion]*Service{}}
+	now := &Services{byVersion: map[kschema.GroupVersion]*Service{}, proxy: a.Proxy}
 	for _, s := range a.services {
 		now.byVersion[kschema.GroupVersion{Group: s.Spec.Group, Version: s.Spec.Version}] = &s
 	}

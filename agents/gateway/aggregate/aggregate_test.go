@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -33,6 +34,23 @@ func server(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == version:
 		fmt.Fprint(w, `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"wardle.example.com/v1alpha1","resources":[
 			{"name":"flunders","singularName":"flunder","namespaced":true,"kind":"Flunder","verbs":["get","list"]},{"name":"/x"}]}`)
+	case r.URL.Path == "/openapi/v3":
+		fmt.Fprint(w, `{"paths":{"apis/wardle.example.com/v1alpha1":{"serverRelativeURL":"/openapi/v3/apis/wardle.example.com/v1alpha1?hash=ABC"},
+			"apis/wardle.example.com":{"serverRelativeURL":"/openapi/v3/apis/wardle.example.com?hash=DEF"},
+			"api/v1":{"serverRelativeURL":"/openapi/v3/api/v1?hash=stolen"},"apis/apps/v1":{"serverRelativeURL":"https://elsewhere.example.com/"}}}`)
+	case r.URL.Path == "/openapi/v3"+version:
+		fmt.Fprintf(w, `{"openapi":"3.0.0","of":%q}`, r.Header.Get("X-Remote-User"))
+	case r.URL.Path == "/openapi/v2":
+		w.Header().Set("Etag", `"one"`)
+		if r.Header.Get("If-None-Match") == `"one"` {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		fmt.Fprint(w, `{"swagger":"2.0","info":{"title":"Wardle","version":"1"},"paths":{
+			"/api/v1/pods":{"get":{"operationId":"stolen","responses":{"200":{"description":"OK"}}}},
+			"/apis/wardle.example.com/v1alpha1/flunders":{"get":{"operationId":"listFlunder","responses":{"200":{"description":"OK","schema":{"$ref":"#/definitions/Flunder"}}}}}},
+			"definitions":{"Flunder":{"type":"object","properties":{"metadata":{"$ref":"#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}}},"Unused":{"type":"object"},
+			"io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta":{"type":"object","description":"another"}}}`)
 	case r.URL.Path == version+"/moved":
 		http.Redirect(w, r, "https://elsewhere.example.com/", http.StatusFound)
 	case r.URL.Query().Get("watch") == "1":
@@ -94,7 +112,12 @@ func newCluster(t *testing.T) (c *gatewaytest.Cluster, stop func()) {
 // available sets the condition that the controllers keep.
 func available(t *testing.T, c *gatewaytest.Cluster, status registrationv1.ConditionStatus) {
 	t.Helper()
-	_, err := registry.For[*registrationv1.APIService](c.Registry).ModifyStatus(t.Context(), "", "v1alpha1.wardle.example.com", func(s *registrationv1.APIService) error {
+	availableNamed(t, c, "v1alpha1.wardle.example.com", status)
+}
+
+func availableNamed(t *testing.T, c *gatewaytest.Cluster, name string, status registrationv1.ConditionStatus) {
+	t.Helper()
+	_, err := registry.For[*registrationv1.APIService](c.Registry).ModifyStatus(t.Context(), "", name, func(s *registrationv1.APIService) error {
 		s.Status.Conditions = []registrationv1.APIServiceCondition{{Type: registrationv1.Available, Status: status, Reason: "R", LastTransitionTime: metav1.Now()}}
 		return nil
 	})
@@ -206,4 +229,101 @@ func TestUpgrade(t *testing.T) {
 	if line, err := in.ReadString('\n'); res.StatusCode != http.StatusSwitchingProtocols || line != "HELLO\n" {
 		t.Errorf("an upgrade is answered %d, then %q, %v", res.StatusCode, line, err)
 	}
+}
+
+// The gateway's documents tell of what the server serves, and of that alone.
+func TestOpenAPI(t *testing.T) {
+	c, _ := newCluster(t)
+	before := c.As("GET", "/openapi/v3", "")
+	available(t, c, registrationv1.ConditionTrue)
+	c.Until(func() string {
+		a := c.As("GET", "/openapi/v3", "")
+		if !a.Has(`"apis/wardle.example.com/v1alpha1":{"serverRelativeURL":"/openapi/v3/apis/wardle.example.com/v1alpha1?hash=ABC"}`) {
+			return "the index to list the server's document"
+		}
+		if !a.Has(`"apis/wardle.example.com":{"serverRelativeURL":"/openapi/v3/apis/wardle.example.com?hash=DEF"}`) || a.Has("stolen") || a.Has("elsewhere") {
+			t.Fatalf("the index is %s", a.Body)
+		}
+		return ""
+	})
+	if before.Has("wardle") {
+		t.Errorf("the index lists what has not answered: %s", before.Body)
+	}
+	if a := c.As("GET", "/openapi/v3"+version+"?hash=ABC", ""); a.Code != http.StatusOK || a.Body != `{"openapi":"3.0.0","of":"kubernetes-admin"}` {
+		t.Errorf("the server's document is answered %d %s", a.Code, a.Body)
+	}
+	const name = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+	c.Until(func() string {
+		a := c.As("GET", "/openapi/v2", "")
+		var doc struct {
+			Paths       map[string]any
+			Definitions map[string]struct {
+				Description string
+				Properties  map[string]map[string]any
+			}
+		}
+		if err := json.Unmarshal([]byte(a.Body), &doc); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case doc.Paths["/apis/wardle.example.com/v1alpha1/flunders"] == nil:
+			return "the swagger document to have the server's paths"
+		case a.Has("stolen"), doc.Definitions[name].Description == "another", doc.Definitions["Unused"].Description != "":
+			t.Fatal("the swagger document has of the server's what is not about its version")
+		}
+		if ref := doc.Definitions["Flunder"].Properties["metadata"]["$ref"]; ref != "#/definitions/"+name+"_v2" || doc.Definitions[name+"_v2"].Description != "another" {
+			t.Fatalf("metadata of the server's kind is %v", ref)
+		}
+		return ""
+	})
+	if a := c.As("GET", "/openapi/v2", "", "Accept: application/com.github.proto-openapi.spec.v2@v1.0+protobuf"); a.Code != http.StatusOK || !a.Has("listFlunder") {
+		t.Errorf("the protobuf form is answered %d, without the server's operations", a.Code)
+	}
+}
+
+// A server that hangs, and one whose answers are no documents, neither delay nor break what is told of others.
+func TestOthersAreFoundBesideFaultyServers(t *testing.T) {
+	c, _ := newCluster(t)
+	asked := make(chan struct{}, 100)
+	faulty := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "hangs"):
+			asked <- struct{}{}
+			<-r.Context().Done()
+		case r.URL.Path == "/apis/garbage.example.com/v1":
+			fmt.Fprint(w, `{"resources":[{"name":"gs","kind":"G"}]}`)
+		default:
+			fmt.Fprint(w, `{"swagger":2,"paths":{"/":`)
+		}
+	}))
+	pair := c.Pair("faulty", pki.Request{CommonName: "faulty", Server: true, DNSNames: []string{"wardle.default.svc"}})
+	faulty.TLS = &tls.Config{Certificates: []tls.Certificate{pair.Certificate}}
+	faulty.StartTLS()
+	t.Cleanup(func() {
+		faulty.CloseClientConnections()
+		faulty.Close()
+	})
+	port := int32(faulty.Listener.Addr().(*net.TCPAddr).Port)
+	for _, group := range []string{"hangs.example.com", "garbage.example.com"} {
+		name := "v1." + group
+		c.Make(&registrationv1.APIService{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec: registrationv1.APIServiceSpec{Group: group, Version: "v1", GroupPriorityMinimum: 2000, VersionPriority: 200, CABundle: c.CA.PEM,
+				Service: &registrationv1.ServiceReference{Namespace: "default", Name: "wardle", Port: &port}},
+		})
+		availableNamed(t, c, name, registrationv1.ConditionTrue)
+	}
+	<-asked
+	available(t, c, registrationv1.ConditionTrue)
+	c.Until(func() string {
+		switch {
+		case !c.As("GET", version, "").Has(`"flunders"`):
+			return "the resources of the server that answers"
+		case !c.As("GET", "/apis/garbage.example.com/v1", "").Has(`"gs"`):
+			return "the resources of the server without descriptions"
+		case !c.As("GET", "/openapi/v2", "").Has("listFlunder"), !c.As("GET", "/openapi/v3", "").Has("hash=ABC"):
+			return "the description of the server that answers"
+		}
+		return ""
+	})
 }

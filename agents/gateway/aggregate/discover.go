@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"reflect"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/internal/extensionclient"
 	"gantry/registry/safely"
 )
 
@@ -22,32 +24,85 @@ const (
 	discoverTimeout = 5 * time.Second
 )
 
-// discover asks extension servers for their resources after a change, and again and again, until ctx is done.
+// discover asks extension servers for what they serve after a change, and again and again, until ctx is done. Each is asked once at a time, and none
+// waits for another.
 func (a *Aggregator) discover(ctx context.Context) {
+	var asking sync.WaitGroup
+	defer asking.Wait()
 	again := time.NewTicker(rediscover)
 	defer again.Stop()
+	busy := map[string]bool{} // guarded by a.mu
 	for {
+		var all []*Service
 		select {
 		case <-ctx.Done():
 			return
 		case <-a.changed:
 		case <-again.C:
+			all = a.Now().All()
 		}
-		var all sync.WaitGroup
-		for _, s := range a.Now().All() {
-			all.Go(func() {
-				var rows []metav1.APIResource
-				err := safely.Call(func() (err error) {
-					rows, err = a.resourcesOf(ctx, s)
-					return err
-				})
-				if ctx.Err() == nil {
-					a.found(s, rows, err)
+		for _, s := range a.begin(busy, all) {
+			asking.Go(func() {
+				err := safely.Call(func() error { return a.ask(ctx, s) })
+				if err != nil && ctx.Err() == nil {
+					a.cfg.Log.Warn("extension server not understood", "name", s.Name, "err", err)
 				}
+				a.mu.Lock()
+				defer a.mu.Unlock()
+				delete(busy, s.Name)
+				a.signal() // it may have changed meanwhile
 			})
 		}
-		all.Wait()
 	}
+}
+
+// begin returns the API services whose servers are to be asked: those that have changed, and also, but for those in busy, which it adds to.
+func (a *Aggregator) begin(busy map[string]bool, also []*Service) (out []*Service) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range also {
+		a.toAsk[s.Name] = true
+	}
+	for name := range a.toAsk {
+		if busy[name] {
+			continue
+		}
+		delete(a.toAsk, name)
+		if s, ok := a.services[name]; ok {
+			busy[name] = true
+			out = append(out, &s)
+		}
+	}
+	return out
+}
+
+// ask asks a server for what it serves and, where it answers, how it describes that.
+func (a *Aggregator) ask(ctx context.Context, s *Service) error {
+	rows, err := a.resourcesOf(ctx, s)
+	if ctx.Err() != nil {
+		return nil
+	}
+	a.found(s, rows, err)
+	if err != nil {
+		return nil
+	}
+	described, tag, err := a.openAPIOf(ctx, s)
+	if err != nil {
+		return err
+	}
+	a.described(s, described, tag)
+	return nil
+}
+
+// get asks one of a service's endpoints for a document.
+func (a *Aggregator) get(ctx context.Context, s *Service, path, etag string) (extensionclient.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, discoverTimeout)
+	defer cancel()
+	all, err := a.endpoints(ctx, s.Spec.Service)
+	if err != nil {
+		return extensionclient.Answer{}, err
+	}
+	return a.client.GetChanged(ctx, &s.Spec, all[rand.N(len(all))], path, etag)
 }
 
 // resourcesOf asks a server for the resources of its version of a group.
@@ -55,18 +110,15 @@ func (a *Aggregator) resourcesOf(ctx context.Context, s *Service) ([]metav1.APIR
 	if !s.Available() {
 		return nil, fmt.Errorf("API service %s is not available", s.Name)
 	}
-	ctx, cancel := context.WithTimeout(ctx, discoverTimeout)
-	defer cancel()
-	all, err := a.endpoints(ctx, s.Spec.Service)
+	answer, err := a.get(ctx, s, "/apis/"+s.Spec.Group+"/"+s.Spec.Version, "")
 	if err != nil {
 		return nil, err
 	}
-	data, err := a.client.Get(ctx, &s.Spec, all[rand.N(len(all))], "/apis/"+s.Spec.Group+"/"+s.Spec.Version)
-	if err != nil {
-		return nil, err
+	if answer.Code != http.StatusOK {
+		return nil, fmt.Errorf("asking for the resources of API service %s: it answers %d", s.Name, answer.Code)
 	}
 	var list metav1.APIResourceList
-	if err := json.Unmarshal(data, &list); err != nil {
+	if err := json.Unmarshal(answer.Body, &list); err != nil {
 		return nil, fmt.Errorf("reading the resources of API service %s: %w", s.Name, err)
 	}
 	rows := list.APIResources[:0]

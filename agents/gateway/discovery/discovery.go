@@ -24,6 +24,8 @@ type Documents struct {
 	lists  map[kschema.GroupVersion]*metav1.APIResourceList
 	// extensions are those of lists that extension servers serve.
 	extensions map[kschema.GroupVersion]*Extension
+	inOrder    []Extension           // all of them
+	openAPIOf  map[string]*Extension // by the paths of their version 3 documents
 	cache      *Cache
 	described  func() []openapi.Resource
 	byPath     func() map[string][]openapi.Resource // see the function
@@ -39,7 +41,9 @@ type Documents struct {
 // resources have changed.
 func New(resources []*request.Resource, cache *Cache, advertised func() netip.AddrPort, version kversion.Info, extensions []Extension) *Documents {
 	d := &Documents{cache: cache, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
-	d.described = sync.OnceValue(func() []openapi.Resource { return describeAll(resources) })
+	d.described = sync.OnceValue(func() []openapi.Resource {
+		return describeAll(slices.DeleteFunc(slices.Clone(resources), func(r *request.Resource) bool { return d.extensions[r.Version.GV()] != nil }))
+	})
 	d.byPath = sync.OnceValue(func() map[string][]openapi.Resource { return byPath(d.described()) })
 	d.paths = sync.OnceValue(func() []string { return openapi.V3Paths(d.described()) })
 	d.core = sync.OnceValues(func() (document, error) { return d.aggregatedDocument(isCore) })
@@ -51,6 +55,7 @@ func New(resources []*request.Resource, cache *Cache, advertised func() netip.Ad
 		}
 	}
 	d.addExtensions(extensions)
+	d.addOpenAPI(resources)
 	slices.SortFunc(d.groups, d.compareGroups)
 	for _, g := range d.groups {
 		slices.SortFunc(g.versions, func(a, b string) int { return d.compareVersions(g.name, a, b) })

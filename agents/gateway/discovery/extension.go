@@ -8,6 +8,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	kversion "k8s.io/apimachinery/pkg/version"
+
+	"gantry/agents/gateway/request"
+	"gantry/schema/openapi"
 )
 
 // Extension is a version of a group that an extension server serves.
@@ -18,6 +21,10 @@ type Extension struct {
 	// Resources are the rows that its server answers with, as far as they are known; Stale tells that they may be old.
 	Resources []metav1.APIResource
 	Stale     bool
+	// OpenAPI is how its server describes it, as far as it is known.
+	OpenAPI openapi.Extension
+	// Proxy passes a request on to its server.
+	Proxy request.Handler
 }
 
 // The priorities of groups and versions of custom kinds, as Kubernetes registers them.
@@ -40,6 +47,26 @@ func (d *Documents) addExtensions(all []Extension) {
 			d.extensions = map[kschema.GroupVersion]*Extension{}
 		}
 		d.extensions[e.GroupVersion] = e
+	}
+	d.inOrder = all
+}
+
+// addOpenAPI notes which version 3 documents extension servers have. That of a group is a server's where the gateway serves no version of the group.
+func (d *Documents) addOpenAPI(resources []*request.Resource) {
+	own := map[string]bool{}
+	for _, res := range resources {
+		own["apis/"+res.Version.Group] = true
+	}
+	for i := range d.inOrder {
+		e := &d.inOrder[i]
+		for path := range e.OpenAPI.V3 {
+			if path == "apis/"+e.GroupVersion.String() || !own[path] {
+				if d.openAPIOf == nil {
+					d.openAPIOf = map[string]*Extension{}
+				}
+				d.openAPIOf[path] = e
+			}
+		}
 	}
 }
 

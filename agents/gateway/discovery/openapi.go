@@ -3,8 +3,11 @@ package discovery
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -34,6 +37,7 @@ type Cache struct {
 
 type document struct {
 	of         []described // the resources that it describes
+	parts      string      // the hash of what of extension servers is in it
 	compressed []byte
 	hash       string // of the content
 	err        error
@@ -45,9 +49,9 @@ type described struct {
 	version *schema.Version
 }
 
-// get returns the document of a name about resources, made by build where it is not held.
-func (c *Cache) get(name string, of []openapi.Resource, build func() ([]byte, error)) ([]byte, error) {
-	d, body := c.held(name, of, build)
+// get returns the document of a name about resources and parts, made by build where it is not held.
+func (c *Cache) get(name string, of []openapi.Resource, parts string, build func() ([]byte, error)) ([]byte, error) {
+	d, body := c.held(name, of, parts, build)
 	if d.err != nil || body != nil {
 		return body, d.err
 	}
@@ -55,17 +59,17 @@ func (c *Cache) get(name string, of []openapi.Resource, build func() ([]byte, er
 }
 
 // held is the document itself; body is nil where it was made before.
-func (c *Cache) held(name string, of []openapi.Resource, build func() ([]byte, error)) (d document, body []byte) {
+func (c *Cache) held(name string, of []openapi.Resource, parts string, build func() ([]byte, error)) (d document, body []byte) {
 	now := make([]described, len(of))
 	for i, r := range of {
 		now[i] = described{r.Kind, r.Version}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if d, ok := c.made[name]; ok && slices.Equal(d.of, now) {
+	if d, ok := c.made[name]; ok && d.parts == parts && slices.Equal(d.of, now) {
 		return d, nil
 	}
-	d = document{of: now}
+	d = document{of: now, parts: parts}
 	if body, d.err = build(); d.err == nil {
 		d.hash = openapi.Hash(body)
 		d.compressed, d.err = compress(body)
@@ -121,16 +125,35 @@ func (d *Documents) OpenAPIV2(w http.ResponseWriter, r *request.Request) error {
 		w.WriteHeader(http.StatusNotAcceptable) // without a body, as Kubernetes does
 		return nil
 	}
-	build := openapi.V2
-	if kind != request.JSONType {
-		build = openapi.V2Protobuf
-	}
-	body, err := d.cache.get("v2 "+kind, d.described(), func() ([]byte, error) { return build(d.described()) })
+	parts, hash := d.openAPIParts()
+	body, err := d.cache.get("v2 "+kind, d.described(), hash, func() ([]byte, error) {
+		text, err := openapi.V2(d.described())
+		if err != nil {
+			return nil, err
+		}
+		if text, err = openapi.Merge(text, parts); err != nil || kind == request.JSONType {
+			return text, err
+		}
+		return openapi.Protobuf(text)
+	})
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", kind)
 	return encode.Cached(w, r.Request, body)
+}
+
+// openAPIParts are the parts of the version 2 document that extension servers have, in the order of their API services' names, and a hash of them.
+func (d *Documents) openAPIParts() (parts [][]byte, hash string) {
+	h := sha256.New()
+	for _, e := range d.inOrder {
+		if e.OpenAPI.V2 != nil {
+			parts = append(parts, e.OpenAPI.V2)
+			fmt.Fprintf(h, "%d ", len(e.OpenAPI.V2))
+			h.Write(e.OpenAPI.V2)
+		}
+	}
+	return parts, string(h.Sum(nil))
 }
 
 // openapiKind picks the form of the version 2 document.
@@ -152,16 +175,21 @@ func openapiKind(req *http.Request) (string, error) {
 
 // OpenAPIIndex answers /openapi/v3.
 func (d *Documents) OpenAPIIndex(w http.ResponseWriter, r *request.Request) error {
-	paths := d.paths()
-	body, err := openapi.V3Index(paths, func(path string) (string, error) {
-		own, build := d.describe(path)
-		made, _ := d.cache.held("v3/"+path, own, build)
+	own := d.paths()
+	listed := slices.AppendSeq(slices.Clone(own), maps.Keys(d.openAPIOf))
+	slices.Sort(listed)
+	body, err := openapi.V3Index(slices.Compact(listed), func(path string) (string, error) {
+		if e := d.openAPIOf[path]; e != nil {
+			return e.OpenAPI.V3[path], nil
+		}
+		of, build := d.describe(path)
+		made, _ := d.cache.held("v3/"+path, of, "", build)
 		return made.hash, made.err
 	})
 	if err != nil {
 		return err
 	}
-	d.cache.keep(paths)
+	d.cache.keep(own)
 	if encode.SameDocument(w, r.Request, body) {
 		return nil
 	}
@@ -173,12 +201,19 @@ func (d *Documents) OpenAPIIndex(w http.ResponseWriter, r *request.Request) erro
 // asked for by it never changes.
 func (d *Documents) OpenAPIV3(w http.ResponseWriter, r *request.Request) error {
 	path := strings.TrimPrefix(strings.TrimSuffix(r.Path, "/"), "/openapi/v3/")
+	if e := d.openAPIOf[path]; e != nil {
+		if e.OpenAPI.Converted == nil {
+			return e.Proxy(w, r)
+		}
+		w.Header().Set("Content-Type", request.JSONType)
+		return encode.Cached(w, r.Request, e.OpenAPI.Converted)
+	}
 	own, build := d.describe(path)
 	if len(own) == 0 && !slices.Contains(d.paths(), path) { // only those that are served are cached
 		w.WriteHeader(http.StatusNotFound) // without a body, as Kubernetes does
 		return nil
 	}
-	body, err := d.cache.get("v3/"+path, own, build)
+	body, err := d.cache.get("v3/"+path, own, "", build)
 	if err != nil {
 		return err
 	}

@@ -74,36 +74,56 @@ func (c *Client) Transport(spec *registrationv1.APIServiceSpec, http1 bool) (*ht
 // Get is what an extension server answers to a GET of a path in JSON, on behalf of the aggregator itself. address is one of its endpoints. An
 // answer without success is an error, worded as Kubernetes does.
 func (c *Client) Get(ctx context.Context, spec *registrationv1.APIServiceSpec, address, path string) ([]byte, error) {
-	t, err := c.Transport(spec, false)
+	a, err := c.GetChanged(ctx, spec, address, path, "")
+	if err == nil && (a.Code < http.StatusOK || a.Code >= http.StatusMultipleChoices) {
+		u := url.URL{Scheme: "https", Host: address, Path: path}
+		err = fmt.Errorf("failing or missing response from %s: bad status from %s: %d", &u, &u, a.Code)
+	}
 	if err != nil {
 		return nil, err
 	}
+	return a.Body, nil
+}
+
+// Answer is what an extension server answered.
+type Answer struct {
+	Code int
+	ETag string
+	Body []byte
+}
+
+// GetChanged is Get of a document that the client may have under an ETag: the code is 304 then. An answer without success is none of its errors.
+func (c *Client) GetChanged(ctx context.Context, spec *registrationv1.APIServiceSpec, address, path, etag string) (Answer, error) {
+	t, err := c.Transport(spec, false)
+	if err != nil {
+		return Answer{}, err
+	}
 	u := url.URL{Scheme: "https", Host: address, Path: path}
-	failure := func(err error) error {
+	failure := func(err error) (Answer, error) {
 		t.CloseIdleConnections()
-		return fmt.Errorf("failing or missing response from %s: %w", &u, err)
+		return Answer{}, fmt.Errorf("failing or missing response from %s: %w", &u, err)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "gantry")
+	if etag != "" {
+		req.Header.Set("If-None-Match", etag)
+	}
 	SetUser(req.Header, &aggregator)
 	res, err := t.RoundTrip(req) // which follows no redirect
 	if err != nil {
-		return nil, failure(err)
+		return failure(err)
 	}
 	defer res.Body.Close()
-	if res.StatusCode < http.StatusOK || res.StatusCode >= http.StatusMultipleChoices {
-		return nil, failure(fmt.Errorf("bad status from %s: %d", &u, res.StatusCode))
-	}
 	data, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
 	if err != nil {
-		return nil, failure(err)
+		return failure(err)
 	}
 	if len(data) > maxDocument {
-		return nil, failure(fmt.Errorf("the answer is larger than %d bytes", maxDocument))
+		return failure(fmt.Errorf("the answer is larger than %d bytes", maxDocument))
 	}
-	return data, nil
+	return Answer{res.StatusCode, res.Header.Get("ETag"), data}, nil
 }

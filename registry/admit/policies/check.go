@@ -24,30 +24,16 @@ import (
 )
 
 // check adds to the verdict what a policy says of a request by each of its bindings.
-func (c *checker) check(ctx context.Context, read admit.Reader, q *admit.Request, p *policy, bound []*admissionv1.ValidatingAdmissionPolicyBinding, v *verdict) error {
-	version, err := match.Resources(ctx, read, q, p.Spec.MatchConstraints)
-	switch {
-	case err != nil:
-		v.misconfigured(p, nil, err)
-		return nil
-	case version == nil:
-		return nil
-	case p.err != nil:
-		v.misconfigured(p, nil, p.err)
-		return nil
-	}
+func (c *checker) check(ctx context.Context, read admit.Reader, q *admit.Request, p *policy, bindings []schema.Object, v *verdict) error {
 	var attributes *admission.VersionedAttributes
-	for _, b := range bound {
-		params, err := paramsFor(ctx, read, q, p.Spec.ParamKind, b.Spec.MatchResources, b.Spec.ParamRef)
-		if err != nil {
-			v.misconfigured(p, b, err)
-			continue
-		}
+	about := constraint{p.Name, p.Spec.MatchConstraints, p.Spec.ParamKind, p.err}
+	misconfigured := func(b *binding, err error) { v.misconfigured(p, b, err) }
+	err := inForce(ctx, read, q, about, bindings, misconfigured, func(b *binding, version *schema.Version, params []runtime.Object) error {
 		if attributes == nil && len(params) > 0 {
 			o, err := match.ObjectsOf(ctx, q, version)
 			if err != nil {
-				v.misconfigured(p, b, fmt.Errorf("failed to convert object version: %w", err))
-				continue
+				v.misconfigured(p, b, fmt.Errorf("failed to configure binding: failed to convert object version: %w", err))
+				return nil
 			}
 			attributes = o.Attributes(q)
 		}
@@ -58,9 +44,10 @@ func (c *checker) check(ctx context.Context, read admit.Reader, q *admit.Request
 		for _, param := range params {
 			c.evaluate(ctx, p, b, evaluation{attributes, resourceOf(q, version), param, namespace}, v)
 		}
-	}
+		return nil
+	})
 	v.publish(p)
-	return nil
+	return err
 }
 
 // namespaceOf is the namespace of a request as expressions see it; nil for what has none, a Namespace too.
@@ -93,7 +80,7 @@ func (e *evaluation) request() *reviewv1.AdmissionRequest {
 }
 
 // evaluate evaluates a policy's expressions with one parameter of a binding.
-func (c *checker) evaluate(ctx context.Context, p *policy, b *admissionv1.ValidatingAdmissionPolicyBinding, e evaluation, v *verdict) {
+func (c *checker) evaluate(ctx context.Context, p *policy, b *binding, e evaluation, v *verdict) {
 	if ok, err := p.conditions.Match(ctx, e.attributes, e.param, v.authz); err != nil {
 		v.failed(p, b, 0, err.Error())
 		return

@@ -54,7 +54,7 @@ type mutation struct {
 	turns     *reinvoke.Turns
 	authz     authorizer.Authorizer
 	namespace *corev1.Namespace
-	refusals  []refusal
+	refusals  []denial
 }
 
 // invocation is a policy in force for a request, by one of its bindings with one parameter.
@@ -67,11 +67,7 @@ type invocation struct {
 
 // mutate changes the object by every policy that a binding puts in force for it, one after the other. Those that fail are in the answer together.
 func (m *mutator) mutate(ctx context.Context, read admit.Reader, q *admit.Request) error {
-	objects, err := read.List(ctx, admissionv1.GroupName, mutatingPolicyPlural, "")
-	if err != nil {
-		return err
-	}
-	bindings, err := read.List(ctx, admissionv1.GroupName, mutatingBindingPlural, "")
+	objects, bindings, err := listed(ctx, read, mutatingPolicyPlural, mutatingBindingPlural)
 	if err != nil {
 		return err
 	}
@@ -100,35 +96,14 @@ func (m *mutator) mutate(ctx context.Context, read admit.Reader, q *admit.Reques
 
 // invocations are those of a policy.
 func (m *mutation) invocations(ctx context.Context, read admit.Reader, p *mutatingPolicy, bindings []schema.Object) (all []invocation) {
-	q := m.request
-	var version *schema.Version
-	for _, obj := range bindings {
-		b, ok := obj.(*admissionv1.MutatingAdmissionPolicyBinding)
-		if !ok || b.Spec.PolicyName != p.Name {
-			continue
-		}
-		if version == nil {
-			var err error
-			if version, err = match.Resources(ctx, read, q, p.Spec.MatchConstraints); err == nil && version != nil {
-				err = p.err
-			}
-			if err != nil {
-				m.refuse(p, nil, "", fmt.Errorf("failed to configure policy: %w", err))
-				return nil
-			}
-			if version == nil {
-				return nil
-			}
-		}
-		params, err := paramsFor(ctx, read, q, p.Spec.ParamKind, b.Spec.MatchResources, b.Spec.ParamRef)
-		if err != nil {
-			m.refuse(p, b, "", fmt.Errorf("failed to configure binding: %w", err))
-			continue
-		}
+	c := constraint{p.Name, p.Spec.MatchConstraints, p.Spec.ParamKind, p.err}
+	misconfigured := func(b *admissionv1.MutatingAdmissionPolicyBinding, err error) { m.refuse(p, b, "", err) }
+	_ = inForce(ctx, read, m.request, c, bindings, misconfigured, func(b *admissionv1.MutatingAdmissionPolicyBinding, v *schema.Version, params []runtime.Object) error {
 		for _, param := range params {
-			all = append(all, invocation{p, b, version, param})
+			all = append(all, invocation{p, b, v, param})
 		}
-	}
+		return nil
+	}) // its errors are the function's, which has none
 	return all
 }
 
@@ -184,22 +159,16 @@ func (i *invocation) id() string {
 	return strings.Join(parts, "/")
 }
 
-// refusal is why a policy refuses a request.
-type refusal struct {
-	text   string
-	reason metav1.StatusReason
-}
-
 // refuse records why a policy, or one of its bindings, cannot do its work. With the failure policy Ignore that is no matter.
 func (m *mutation) refuse(p *mutatingPolicy, b *admissionv1.MutatingAdmissionPolicyBinding, reason metav1.StatusReason, err error) {
-	if p.Spec.FailurePolicy != nil && *p.Spec.FailurePolicy == admissionv1.Ignore {
+	if ignored(p.Spec.FailurePolicy) {
 		return
 	}
 	text := fmt.Sprintf("policy %q denied request: %v", p.Name, err)
 	if b != nil {
 		text = fmt.Sprintf("policy '%s' with binding '%s' denied request: %v", p.Name, b.Name, err)
 	}
-	m.refusals = append(m.refusals, refusal{text, reason})
+	m.refusals = append(m.refusals, denial{text, reason})
 }
 
 // err is the answer to the request: the first refusal's, with all of them as causes; nil where there is none.

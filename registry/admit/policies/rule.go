@@ -41,26 +41,13 @@ func wants(_ admit.Operation, k *schema.Kind, _ string) bool {
 
 // validate checks a request by every policy that a binding turns on for it. The first denial is the answer.
 func (c *checker) validate(ctx context.Context, read admit.Reader, q *admit.Request) error {
-	objects, err := read.List(ctx, admissionv1.GroupName, policyPlural, "")
-	if err != nil {
-		return err
-	}
-	bindings, err := read.List(ctx, admissionv1.GroupName, bindingPlural, "")
+	objects, bindings, err := listed(ctx, read, policyPlural, bindingPlural)
 	if err != nil {
 		return err
 	}
 	v := &verdict{request: q, authz: cached.NewCachingAuthorizer(q.Authorizer)}
 	for _, p := range c.policies.of(objects, compile) {
-		var bound []*admissionv1.ValidatingAdmissionPolicyBinding
-		for _, obj := range bindings {
-			if b, ok := obj.(*admissionv1.ValidatingAdmissionPolicyBinding); ok && b.Spec.PolicyName == p.Name {
-				bound = append(bound, b)
-			}
-		}
-		if len(bound) == 0 {
-			continue
-		}
-		if err := c.check(ctx, read, q, p, bound, v); err != nil {
+		if err := c.check(ctx, read, q, p, bindings, v); err != nil {
 			return err
 		}
 	}

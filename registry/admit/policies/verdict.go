@@ -23,11 +23,6 @@ type verdict struct {
 	annotations map[string][]string // of the policy that is being checked
 }
 
-type denial struct {
-	text   string
-	reason metav1.StatusReason
-}
-
 type binding = admissionv1.ValidatingAdmissionPolicyBinding
 
 func (v *verdict) deny(p *policy, b *binding, text string, reason metav1.StatusReason) {
@@ -39,25 +34,16 @@ func (v *verdict) deny(p *policy, b *binding, text string, reason metav1.StatusR
 	v.denials = append(v.denials, denial{text, reason})
 }
 
-func (p *policy) ignoresFailures() bool {
-	return p.Spec.FailurePolicy != nil && *p.Spec.FailurePolicy == admissionv1.Ignore
-}
-
 // misconfigured says that a policy, or one of its bindings, cannot be used.
 func (v *verdict) misconfigured(p *policy, b *binding, err error) {
-	if p.ignoresFailures() {
-		return
+	if !ignored(p.Spec.FailurePolicy) {
+		v.deny(p, b, err.Error(), "")
 	}
-	what := "policy"
-	if b != nil {
-		what = "binding"
-	}
-	v.deny(p, b, fmt.Sprintf("failed to configure %s: %v", what, err), "")
 }
 
 // failed says that an expression could not be evaluated.
 func (v *verdict) failed(p *policy, b *binding, i int, text string) {
-	if !p.ignoresFailures() {
+	if !ignored(p.Spec.FailurePolicy) {
 		v.denied(p, b, i, text, "")
 	}
 }
@@ -89,7 +75,7 @@ func (v *verdict) audit(p *policy, b *binding, i int, text string) {
 }
 
 func (v *verdict) annotationFailed(p *policy, b *binding, text string) {
-	if !p.ignoresFailures() {
+	if !ignored(p.Spec.FailurePolicy) {
 		v.deny(p, b, text, "")
 	}
 }
