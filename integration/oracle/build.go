@@ -16,7 +16,7 @@ const upstreamVersion = "-s -w -X k8s.io/component-base/version.gitVersion=v1.36
 func build(ctx context.Context, o *options, dir string) error {
 	if _, err := os.Stat(o.apiserver); err != nil {
 		fmt.Fprintln(os.Stderr, "building kube-apiserver")
-		if err := goBuild(ctx, ".", "-mod=mod", upstreamVersion, o.apiserver, "k8s.io/kubernetes/cmd/kube-apiserver"); err != nil {
+		if err := goBuild(ctx, ".", "-mod=mod -trimpath", upstreamVersion, o.apiserver, "k8s.io/kubernetes/cmd/kube-apiserver"); err != nil {
 			return err
 		}
 	}

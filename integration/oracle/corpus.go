@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -18,6 +19,7 @@ type testCase struct {
 	body         body
 	remove       bool // no request: the kind's object is removed on both sides, finalizers or not
 	reset        bool // removed, then made from the example again
+	await        int  // no comparison: the request is repeated until both sides answer this code
 }
 
 // body is the example or the live object, edited, or a text.
@@ -41,7 +43,8 @@ func (b body) values() []any {
 //	name | METHOD path | Header: value | body
 //
 // The body is a text, or `example` or `live` followed by edits, each after a semicolon: `example; spec.replicas=2; spec.x-`.
-// A line @remove removes the object, a line @reset makes it anew from the example: what one request changed on one side
+// A line that begins with `@await 422 | ` is a request that is repeated until both sides answer this code: what a definition says of its kind counts
+// after a moment only. A line @remove removes the object, a line @reset makes it anew from the example: what one request changed on one side
 // only is then no difference of those that follow.
 func readCases(file string) ([]testCase, error) {
 	text, err := os.ReadFile(file)
@@ -62,6 +65,9 @@ func readCases(file string) ([]testCase, error) {
 			continue
 		}
 		c, err := parseCase(line)
+		if code, ok := strings.CutPrefix(c.id, "@await "); ok && err == nil {
+			c.await, err = strconv.Atoi(code)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", filepath.Base(file), i+1, err)
 		}

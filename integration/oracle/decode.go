@@ -115,6 +115,9 @@ func encodeProtobuf(doc any) ([]byte, error) {
 		return nil, err
 	}
 	o, gvk, err := codecs.UniversalDeserializer().Decode(text, nil, nil)
+	if runtime.IsNotRegisteredError(err) { // a custom kind has no protobuf
+		return append([]byte("k8s\x00"), text...), nil
+	}
 	if err != nil {
 		return nil, err
 	}

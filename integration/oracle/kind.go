@@ -20,6 +20,7 @@ type kind struct {
 	namespaced                   bool
 	verbs                        []string
 	subresources                 []string
+	preferred                    bool // the group's preferred version
 
 	example     map[string]any // nil: testdata has none
 	onUpstream  bool
@@ -27,12 +28,12 @@ type kind struct {
 	exampleName string
 }
 
-// String is like pods or apps/deployments; versions other than the only or preferred one are named: autoscaling/v1/horizontalpodautoscalers.
+// String is like pods or apps/deployments; versions other than the preferred one are named: autoscaling/v1/horizontalpodautoscalers.
 func (k *kind) String() string {
 	switch {
 	case k.group == "":
 		return k.plural
-	case k.group == "autoscaling" && k.version != "v2":
+	case !k.preferred:
 		return k.group + "/" + k.version + "/" + k.plural
 	}
 	return k.group + "/" + k.plural
@@ -99,19 +100,20 @@ func readKinds(ctx context.Context, upstream, gantry *server) ([]*kind, error) {
 	return theirs, nil
 }
 
-type resourceList struct {
-	Resources []struct {
-		Name, Kind string
-		Namespaced bool
-		Verbs      []string
-	}
+type resourceList struct{ Resources []resource }
+
+type resource struct {
+	Name, Kind string
+	Namespaced bool
+	Verbs      []string
 }
 
 func discover(ctx context.Context, s *server) ([]*kind, error) {
 	var groups struct {
 		Groups []struct {
-			Name     string
-			Versions []struct{ Version string }
+			Name             string
+			Versions         []struct{ Version string }
+			PreferredVersion struct{ Version string }
 		}
 	}
 	if err := getJSON(ctx, s, "/apis", &groups); err != nil {
@@ -126,6 +128,9 @@ func discover(ctx context.Context, s *server) ([]*kind, error) {
 			kinds, err := discoverVersion(ctx, s, g.Name, v.Version)
 			if err != nil {
 				return nil, err
+			}
+			for _, k := range kinds {
+				k.preferred = v == g.PreferredVersion
 			}
 			out = append(out, kinds...)
 		}
@@ -174,7 +179,7 @@ func getJSON(ctx context.Context, s *server, path string, into any) error {
 // label oracle: example.
 func (k *kind) readExample(dir string) error {
 	group := cmp.Or(k.group, "core")
-	if k.group == "autoscaling" && k.version != "v2" {
+	if k.group != "" && !k.preferred {
 		group += "." + k.version
 	}
 	text, err := os.ReadFile(filepath.Join(dir, group+"_"+strings.ToLower(k.kind)+".yaml"))

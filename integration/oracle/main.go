@@ -7,6 +7,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -81,6 +83,11 @@ func run(ctx context.Context, o options) (err error) {
 		defer second.process.end()
 		s.gantry = second.server
 		accepted = nil
+	}
+	webhook := httptest.NewTLSServer(http.HandlerFunc(convert))
+	defer webhook.Close()
+	if err := s.installCustomKinds(ctx, webhook); err != nil {
+		return err
 	}
 	results, err := s.run(ctx)
 	if err != nil {

@@ -19,6 +19,7 @@ type schema struct {
 	Items                *schema
 	Required             []string
 	Enum                 []any
+	IntOrString          bool                                    `json:"x-kubernetes-int-or-string"`
 	GVK                  []struct{ Group, Version, Kind string } `json:"x-kubernetes-group-version-kind"`
 }
 
@@ -80,11 +81,11 @@ func (all schemas) resolve(s *schema) (out *schema, name string) {
 // form is the JSON type, or quantity or int-or-string; "" where anything goes.
 func (s *schema) form() string {
 	switch {
-	case s.Format == "int-or-string":
+	case s.Format == "int-or-string" || s.IntOrString:
 		return "int-or-string"
 	case len(s.OneOf) > 0 && s.Type == "":
 		return "quantity"
-	case s.Type == "string" && s.Format != "":
+	case s.Type == "string" && (s.Format == "date-time" || s.Format == "byte"):
 		return s.Format
 	}
 	return s.Type

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -29,6 +30,9 @@ func (p *pair) send(ctx context.Context, c testCase) ([]result, error) {
 			_, err = p.send(ctx, testCase{method: "POST", path: "{all}", header: jsonHeader(), body: body{base: "example"}})
 		}
 		return nil, err
+	}
+	if c.await != 0 {
+		return nil, p.await(ctx, c)
 	}
 	began := time.Now()
 	sent, err := json.Marshal(c.body.values())
@@ -71,6 +75,29 @@ func (p *pair) send(ctx context.Context, c testCase) ([]result, error) {
 		}
 	}
 	return []result{{kind: p.kind, id: c.id, request: shown, differences: compare(answers[0], answers[1]), code: answers[0].code, took: time.Since(began)}}, ctx.Err()
+}
+
+// await sends a request to each side until the answer has the code.
+func (p *pair) await(ctx context.Context, c testCase) error {
+	for i, side := range p.sides() {
+		for deadline := time.Now().Add(longestWait); ; time.Sleep(20 * time.Millisecond) {
+			r, err := p.fill(ctx, i, c)
+			if err != nil {
+				return err
+			}
+			res, err := side.do(ctx, r)
+			if err != nil {
+				return err
+			}
+			if res.code == c.await {
+				break
+			}
+			if time.Now().After(deadline) {
+				return fmt.Errorf("%s answers %s %s with %d %s", side.name, r.method, r.path, res.code, res.body)
+			}
+		}
+	}
+	return nil
 }
 
 // hasController tells whether controllers on both sides write the kind's status soon after it is made.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +13,7 @@ func values(s *schema, sample any) []any {
 	}
 	switch s.form() {
 	case "string":
-		return stringValues
+		return append(slices.Clone(formatValues[s.Format]), stringValues...)
 	case "date-time":
 		return []any{"2026-01-02T03:04:05Z", "2026-01-02T03:04:05.678901Z", "2026-01-02T03:04:05+01:00", "2026-01-02", "yesterday", ""}
 	case "byte":
@@ -32,6 +33,31 @@ func values(s *schema, sample any) []any {
 		return mapValues(sample)
 	}
 	return []any{map[string]any{}, map[string]any{"unknownField": 1}}
+}
+
+// formatValues are right and wrong values of the formats that custom kinds may have.
+var formatValues = map[string][]any{
+	"date":           {"2026-01-02", "2026-13-02", "2026-1-2", "2026-01-02T03:04:05Z"},
+	"datetime":       {"2026-01-02T03:04:05Z", "2026-01-02"},
+	"duration":       {"1h30m", "-1h", "1d", "1 hour", "P1D"},
+	"ipv4":           {"1.2.3.4", "1.2.3", "::ffff:1.2.3.4"},
+	"ipv6":           {"fe80::1", "::ffff:1.2.3.4", "1.2.3.4"},
+	"cidr":           {"1.2.3.0/24", "1.2.3.4/33", "::/0"},
+	"mac":            {"01:23:45:67:89:ab", "01-23-45-67-89-ab", "0123.4567.89ab", "01:23"},
+	"uri":            {"http://a/b?c#d", "/a", "a:b", "http://a b"},
+	"email":          {"a@example.com", "a@", "A <a@example.com>"},
+	"hostname":       {"a.example.com", "a_b.com", "-a.com", "a..b"},
+	"uuid":           {"12345678123412341234123456789abc", "12345678-1234-1234-1234-123456789ABC"},
+	"uuid4":          {"12345678-1234-4234-8234-123456789abc"},
+	"isbn":           {"978-3-16-148410-0", "0-321-75104-3", "1"},
+	"password":       {"secret"},
+	"hexcolor":       {"#fff", "#12345g", "fff"},
+	"rgbcolor":       {"rgb(1,2,3)", "rgb(300,2,3)", "rgb( 1 , 2 , 3 )"},
+	"bsonobjectid":   {"507f1f77bcf86cd799439011", "507f"},
+	"creditcard":     {"4111111111111111", "4111111111111112"},
+	"ssn":            {"111-22-3333", "000-22-3333", "111223333"},
+	"k8s-short-name": {"a-b", "a.b"},
+	"k8s-long-name":  {"a-b.c", "a..b"},
 }
 
 var stringValues = []any{
