@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -179,4 +180,54 @@ func (r *Registry) podsOfCopies(k *schema.Kind, copies []*store.KV) (pods []*Ite
 		}
 	}
 	return pods
+}
+
+// VanishedPods are the last states of the pods that were deleted past the API, where such pods are held (bynode.Hold); nil: none are held.
+func (r *Registry) VanishedPods(ctx context.Context) ([]*Item, error) {
+	hold, err := r.readHold(ctx)
+	if err != nil || hold == nil {
+		return nil, err
+	}
+	copies, err := bynode.Orphans(ctx, r.store)
+	if err != nil {
+		return nil, fmt.Errorf("reading vanished pods: %w", err)
+	}
+	return r.podsOfCopies(r.kinds.Set().Resource("", "pods"), copies), nil
+}
+
+// NotVanished are those of pods, which the cache lost, that were deleted through the API, or are given up: neither are they held nor do they have
+// a copy by node.
+func (r *Registry) NotVanished(ctx context.Context, pods []*Item) (gone []*Item, err error) {
+	hold, err := r.readHold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range pods {
+		if hold[it.Namespace+"/"+it.Name] {
+			continue
+		}
+		kv, _, err := r.store.Get(ctx, copyOfPodItem(it), 0)
+		if err != nil {
+			return gone, fmt.Errorf("reading the by-node copy of pod %s/%s: %w", it.Namespace, it.Name, err)
+		}
+		if kv == nil {
+			gone = append(gone, it)
+		}
+	}
+	return gone, nil
+}
+
+// readHold are the pods that are held, by "<namespace>/<name>"; nil: there is no record.
+func (r *Registry) readHold(ctx context.Context) (pods map[string]bool, err error) {
+	kv, _, err := r.store.Get(ctx, bynode.HoldKey, 0)
+	if err != nil || kv == nil {
+		return nil, err
+	}
+	pods = map[string]bool{}
+	if hold, err := bynode.ReadHold(kv.Value); err == nil { // the copies tell otherwise
+		for _, pod := range hold.Pods {
+			pods[pod] = true
+		}
+	}
+	return pods, nil
 }
