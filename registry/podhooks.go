@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,19 +112,25 @@ func copyOfVolume(obj schema.Object) string {
 }
 
 func copyOfVolumeItem(volume *Item) string {
-	obj, err := volume.object()
-	if err != nil {
-		return ""
-	}
-	return copyOfVolume(obj)
+	return bynode.VolumeKey(nodeOfVolume(volume), volume.Name)
 }
 
-// RepairByNode keeps the by-node copies in step with pods that were written past the registry, until ctx is done, and holds pods that vanished.
+// nodeOfVolume is the node that has the directory of a local volume; "": it is none.
+func nodeOfVolume(volume *Item) string {
+	obj, err := volume.object()
+	pv, ok := obj.(*corev1.PersistentVolume)
+	if err != nil || !ok {
+		return ""
+	}
+	return volumes.LocalNodeOf(pv)
+}
+
+// RepairByNode keeps the by-node copies in step with pods and local volumes that were written past the registry, until ctx is done, and holds pods that vanished.
 // A leader runs it; see bynode.Repairer. listed is called as Observer.Listed is, with the last states of pods that may have vanished.
 func (r *Registry) RepairByNode(ctx context.Context, copies *bynode.Copies, o bynode.Observer, listed func(vanished []*Item)) error {
-	k := r.kinds.Set().Resource("", "pods")
-	if k == nil {
-		return errors.New("repairing by-node copies: pods are not served")
+	k, pvs := r.kinds.Set().Resource("", "pods"), r.kinds.Set().Resource("", "persistentvolumes")
+	if k == nil || pvs == nil {
+		return errors.New("repairing by-node copies: pods or persistentvolumes are not served")
 	}
 	if listed != nil {
 		o.Listed = func(orphans []*store.KV) { listed(r.podsOfCopies(k, orphans)) }
@@ -133,14 +140,18 @@ func (r *Registry) RepairByNode(ctx context.Context, copies *bynode.Copies, o by
 		Log:      r.cfg.Log.With("agent", r.cfg.Agent, "controller", "bynode"),
 		Copies:   copies,
 		Observer: o,
-		Follow: func(ctx context.Context, f func(namespace, name string, pod bynode.Pod, revision int64, gone bool), applied func()) error {
-			return r.FollowApplied(ctx, map[*schema.Kind]func(Change){k: func(c Change) {
-				it := c.New
-				if it == nil {
-					it = c.Old
-				}
-				f(it.Namespace, it.Name, podByNode(it), it.Revision, c.New == nil)
-			}}, applied)
+		Follow: func(ctx context.Context, eachPod func(namespace, name string, pod bynode.Pod, revision int64, gone bool),
+			eachVolume func(name, node string, revision int64, gone bool), applied func()) error {
+			return r.FollowApplied(ctx, map[*schema.Kind]func(Change){
+				k: func(c Change) {
+					it := cmp.Or(c.New, c.Old)
+					eachPod(it.Namespace, it.Name, podByNode(it), it.Revision, c.New == nil)
+				},
+				pvs: func(c Change) {
+					it := cmp.Or(c.New, c.Old)
+					eachVolume(it.Name, nodeOfVolume(it), it.Revision, c.New == nil)
+				},
+			}, applied)
 		},
 		Read: func(kv *store.KV) (bynode.Pod, error) {
 			it, err := r.podOfCopy(k, kv)
@@ -148,6 +159,13 @@ func (r *Registry) RepairByNode(ctx context.Context, copies *bynode.Copies, o by
 				return bynode.Pod{}, err
 			}
 			return podByNode(it), nil
+		},
+		ReadVolume: func(kv *store.KV) (string, error) {
+			it, err := r.itemFrom(pvs, kv)
+			if err != nil {
+				return "", err
+			}
+			return nodeOfVolume(it), nil
 		},
 	}.Run(ctx)
 }
