@@ -1,8 +1,10 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -110,19 +112,25 @@ func copyOfVolume(obj schema.Object) string {
 }
 
 func copyOfVolumeItem(volume *Item) string {
-	obj, err := volume.object()
-	if err != nil {
-		return ""
-	}
-	return copyOfVolume(obj)
+	return bynode.VolumeKey(nodeOfVolume(volume), volume.Name)
 }
 
-// RepairByNode keeps the by-node copies in step with pods that were written past the registry, until ctx is done, and holds pods that vanished.
+// nodeOfVolume is the node that has the directory of a local volume; "": it is none.
+func nodeOfVolume(volume *Item) string {
+	obj, err := volume.object()
+	pv, ok := obj.(*corev1.PersistentVolume)
+	if err != nil || !ok {
+		return ""
+	}
+	return volumes.LocalNodeOf(pv)
+}
+
+// RepairByNode keeps the by-node copies in step with pods and local volumes that were written past the registry, until ctx is done, and holds pods that vanished.
 // A leader runs it; see bynode.Repairer. listed is called as Observer.Listed is, with the last states of pods that may have vanished.
 func (r *Registry) RepairByNode(ctx context.Context, copies *bynode.Copies, o bynode.Observer, listed func(vanished []*Item)) error {
-	k := r.kinds.Set().Resource("", "pods")
-	if k == nil {
-		return errors.New("repairing by-node copies: pods are not served")
+	k, pvs := r.kinds.Set().Resource("", "pods"), r.kinds.Set().Resource("", "persistentvolumes")
+	if k == nil || pvs == nil {
+		return errors.New("repairing by-node copies: pods or persistentvolumes are not served")
 	}
 	if listed != nil {
 		o.Listed = func(orphans []*store.KV) { listed(r.podsOfCopies(k, orphans)) }
@@ -132,14 +140,18 @@ func (r *Registry) RepairByNode(ctx context.Context, copies *bynode.Copies, o by
 		Log:      r.cfg.Log.With("agent", r.cfg.Agent, "controller", "bynode"),
 		Copies:   copies,
 		Observer: o,
-		Follow: func(ctx context.Context, f func(namespace, name string, pod bynode.Pod, revision int64, gone bool), applied func()) error {
-			return r.FollowApplied(ctx, map[*schema.Kind]func(Change){k: func(c Change) {
-				it := c.New
-				if it == nil {
-					it = c.Old
-				}
-				f(it.Namespace, it.Name, podByNode(it), it.Revision, c.New == nil)
-			}}, applied)
+		Follow: func(ctx context.Context, eachPod func(namespace, name string, pod bynode.Pod, revision int64, gone bool),
+			eachVolume func(name, node string, revision int64, gone bool), applied func()) error {
+			return r.FollowApplied(ctx, map[*schema.Kind]func(Change){
+				k: func(c Change) {
+					it := cmp.Or(c.New, c.Old)
+					eachPod(it.Namespace, it.Name, podByNode(it), it.Revision, c.New == nil)
+				},
+				pvs: func(c Change) {
+					it := cmp.Or(c.New, c.Old)
+					eachVolume(it.Name, nodeOfVolume(it), it.Revision, c.New == nil)
+				},
+			}, applied)
 		},
 		Read: func(kv *store.KV) (bynode.Pod, error) {
 			it, err := r.podOfCopy(k, kv)
@@ -147,6 +159,13 @@ func (r *Registry) RepairByNode(ctx context.Context, copies *bynode.Copies, o by
 				return bynode.Pod{}, err
 			}
 			return podByNode(it), nil
+		},
+		ReadVolume: func(kv *store.KV) (string, error) {
+			it, err := r.itemFrom(pvs, kv)
+			if err != nil {
+				return "", err
+			}
+			return nodeOfVolume(it), nil
 		},
 	}.Run(ctx)
 }
@@ -179,4 +198,54 @@ func (r *Registry) podsOfCopies(k *schema.Kind, copies []*store.KV) (pods []*Ite
 		}
 	}
 	return pods
+}
+
+// VanishedPods are the last states of the pods that were deleted past the API, where such pods are held (bynode.Hold); nil: none are held.
+func (r *Registry) VanishedPods(ctx context.Context) ([]*Item, error) {
+	hold, err := r.readHold(ctx)
+	if err != nil || hold == nil {
+		return nil, err
+	}
+	copies, err := bynode.Orphans(ctx, r.store)
+	if err != nil {
+		return nil, fmt.Errorf("reading vanished pods: %w", err)
+	}
+	return r.podsOfCopies(r.kinds.Set().Resource("", "pods"), copies), nil
+}
+
+// NotVanished are those of pods, which the cache lost, that were deleted through the API, or are given up: neither are they held nor do they have
+// a copy by node.
+func (r *Registry) NotVanished(ctx context.Context, pods []*Item) (gone []*Item, err error) {
+	hold, err := r.readHold(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, it := range pods {
+		if hold[it.Namespace+"/"+it.Name] {
+			continue
+		}
+		kv, _, err := r.store.Get(ctx, copyOfPodItem(it), 0)
+		if err != nil {
+			return gone, fmt.Errorf("reading the by-node copy of pod %s/%s: %w", it.Namespace, it.Name, err)
+		}
+		if kv == nil {
+			gone = append(gone, it)
+		}
+	}
+	return gone, nil
+}
+
+// readHold are the pods that are held, by "<namespace>/<name>"; nil: there is no record.
+func (r *Registry) readHold(ctx context.Context) (pods map[string]bool, err error) {
+	kv, _, err := r.store.Get(ctx, bynode.HoldKey, 0)
+	if err != nil || kv == nil {
+		return nil, err
+	}
+	pods = map[string]bool{}
+	if hold, err := bynode.ReadHold(kv.Value); err == nil { // the copies tell otherwise
+		for _, pod := range hold.Pods {
+			pods[pod] = true
+		}
+	}
+	return pods, nil
 }

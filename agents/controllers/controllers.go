@@ -282,8 +282,8 @@ func table(cfg Config) []controller.Controller {
 			Workers: 1, New: network.NewNodeIPAM(cfg.ClusterCIDR, cfg.NodeCIDRMask), // two workers could give out one range twice
 		},
 		{
-			Name: "bynode", Doc: "repair of the pods' copies that nodes read, and what becomes of pods that vanished",
-			Reads:   only(core.Pod, core.Namespace, apps.ReplicaSet),
+			Name: "bynode", Doc: "repair of the copies of pods and local volumes that nodes read, and what becomes of pods that vanished",
+			Reads:   only(core.Pod, core.PersistentVolume, core.Namespace, apps.ReplicaSet),
 			Workers: 1, New: lifecycle.NewByNode,
 		},
 		{

@@ -37,7 +37,7 @@ func (l *leader) applyInitialLists(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return l.applyVanishedPods(ctx)
 }
 
 // appliedPoll is how often waitUntilApplied checks whether an object was deleted before it was followed.

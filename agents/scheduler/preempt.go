@@ -105,7 +105,7 @@ func (s *schedulingState) waitsForVictims(p *pod) bool {
 }
 
 // victimsOn returns the pods of lower priority that have to be evicted from n for a pod of sig: as few as possible, the least important,
-// and those that violate no budget rather than others. None: evicting all of them would not help. Only the filters that look at the node alone are evaluated without the victims.
+// and those that violate no budget rather than others. None: evicting all of them would not help.
 func (s *schedulingState) victimsOn(sig *framework.PodSignature, n *framework.NodeInfo) victims {
 	var lower []*pod
 	for _, p := range n.Pods {
@@ -114,17 +114,15 @@ func (s *schedulingState) victimsOn(sig *framework.PodSignature, n *framework.No
 		}
 	}
 	state := s.cluster.PreFilter(sig)
-	if r := state.NodeRejection(n); len(lower) == 0 || r.Reasons == nil || r.Unresolvable {
+	if len(lower) == 0 || state.Unresolvable(n) {
 		return victims{}
 	}
-	rest := n.Clone()
+	run := state.DryRun(n)
+	defer run.End()
 	for _, p := range lower {
-		rest.Remove(&p.PodInfo)
+		run.Remove(&p.PodInfo)
 	}
-	fits := func() bool {
-		return state.FilterNode(rest).Reasons == nil && state.FilterClusterWide(n).Reasons == nil
-	}
-	if !fits() {
+	if !run.Fits() {
 		return victims{}
 	}
 	slices.SortFunc(lower, byImportance)
@@ -141,11 +139,11 @@ func (s *schedulingState) victimsOn(sig *framework.PodSignature, n *framework.No
 	})
 	var v victims
 	for _, p := range lower {
-		rest.Add(&p.PodInfo)
-		if fits() {
+		run.Add(&p.PodInfo)
+		if run.Fits() {
 			continue
 		}
-		rest.Remove(&p.PodInfo)
+		run.Remove(&p.PodInfo)
 		v.pods = append(v.pods, p)
 		if violating[p] {
 			v.violations++

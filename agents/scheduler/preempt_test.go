@@ -292,3 +292,42 @@ func TestPreemptionSparesBudgets(t *testing.T) {
 		})
 	}
 }
+
+// TestPreemptionForOtherPods: filters that look at more than a node are evaluated without the victims, as kube-scheduler does.
+func TestPreemptionForOtherPods(t *testing.T) {
+	nodes := []*corev1.Node{aNode("n1", nodeLabel("zone", "a")), aNode("n2", nodeLabel("zone", "b"))}
+	web := podLabel("app", "web")
+	for _, c := range []struct {
+		name    string
+		pods    []*corev1.Pod
+		pod     *corev1.Pod
+		victims string
+	}{
+		{"the pod's anti-affinity", []*corev1.Pod{aPod("a", web, on("n1"), priority(1)), aPod("b", web, on("n2"), priority(2))},
+			aPod("p", apart("zone", "app", "web"), priority(10)), "n1: a"},
+		{"another pod's anti-affinity", []*corev1.Pod{aPod("a", apart("zone", "app", "web"), on("n1"), priority(1)), aPod("b", apart("zone", "app", "web"), on("n2"), priority(20))},
+			aPod("p", web, priority(10)), "n1: a"},
+		{"a node's room and anti-affinity", []*corev1.Pod{
+			aPod("a", web, requests("cpu", "1"), on("n1"), priority(1)), aPod("big", requests("cpu", "3"), on("n1"), priority(1)), aPod("b", web, on("n2"), priority(20)),
+		}, aPod("p", apart("zone", "app", "web"), requests("cpu", "2"), priority(10)), "n1: a big"},
+		{"a topology spread constraint", []*corev1.Pod{
+			aPod("a", web, on("n1"), priority(1)), aPod("b", web, on("n1"), priority(2)), aPod("full", requests("cpu", "4"), on("n2"), priority(20)),
+		}, aPod("p", web, spreadOver("zone", 1, "app", "web"), requests("cpu", "1"), priority(10)), "n1: b a"},
+		{"only the victims count", []*corev1.Pod{aPod("a", web, on("n1"), priority(20)), aPod("other", on("n1"), priority(1)), aPod("b", web, on("n2"), priority(20))},
+			aPod("p", apart("zone", "app", "web"), priority(10)), ": "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newTestState(nodes, c.pods...)
+			s.setPod(c.pod, start)
+			d := mustScheduleOne(t, s, start)
+			var names []string
+			for _, v := range d.evict.victims {
+				names = append(names, v.Name)
+			}
+			if got := d.evict.node + ": " + strings.Join(names, " "); got != c.victims {
+				t.Errorf("evicts %q, want %q (%s)", got, c.victims, d.why)
+			}
+			checkKept(t, s) // the evaluation leaves no trace in the counts
+		})
+	}
+}

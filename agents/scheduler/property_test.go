@@ -190,11 +190,14 @@ func (g *model) bind(t *rapid.T) {
 }
 
 // check computes all sums and counts again.
-func (g *model) check(t *rapid.T) {
-	c := g.state.cluster
+func (g *model) check(t *rapid.T) { checkKept(t, g.state) }
+
+// checkKept compares the kept sums, and what filters and scores return by the kept counts, with those computed again.
+func checkKept(t rapid.TB, s *schedulingState) {
+	c := s.cluster
 	for name, n := range c.Nodes {
 		fresh := framework.NewNodeInfo(name)
-		for _, p := range g.state.pods {
+		for _, p := range s.pods {
 			if p.Node == n {
 				fresh.Add(&p.PodInfo)
 			}
@@ -203,7 +206,7 @@ func (g *model) check(t *rapid.T) {
 			t.Fatalf("sums of %s (-computed again +kept):\n%s", name, diff)
 		}
 	}
-	for _, p := range g.state.pods {
+	for _, p := range s.pods {
 		if p.Node != nil && c.Nodes[p.Node.Name] != p.Node {
 			t.Fatalf("%s is on an unknown node", p.Key)
 		}
@@ -219,7 +222,7 @@ func (g *model) check(t *rapid.T) {
 }
 
 // checkPreFilterState compares what filters and scores return by a kept pre-filter state with what they return by one made again.
-func checkPreFilterState(t *rapid.T, c *framework.ClusterState, sig *framework.PodSignature) {
+func checkPreFilterState(t rapid.TB, c *framework.ClusterState, sig *framework.PodSignature) {
 	state := sig.PreFilterState
 	for i := range plugins.All {
 		row := &plugins.All[i]

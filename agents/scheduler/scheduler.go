@@ -58,6 +58,7 @@ type leader struct {
 	bindQueue     *workQueue[decision]
 	reportQueue   *workQueue[report]
 	evictionQueue *workQueue[eviction]
+	missing       *missingPods
 
 	preBindSlots chan struct{}  // has an element for each pre-bind that runs
 	preBinds     sync.WaitGroup // of their goroutines
@@ -89,6 +90,7 @@ func newLeader(cfg Config, r *registry.Registry, settings profiles.Settings) *le
 		recorder: events.New(r, corev1.DefaultSchedulerName, "", cfg.Log),
 		changes:  newWorkQueue[func(time.Time)](maxChanges), bindQueue: newWorkQueue[decision](maxBindings),
 		reportQueue: newWorkQueue[report](maxReports), evictionQueue: newWorkQueue[eviction](maxEvictions),
+		missing:      newMissingPods(),
 		preBindSlots: make(chan struct{}, maxPreBinds),
 	}
 }
@@ -104,6 +106,7 @@ func (l *leader) run(ctx context.Context) error {
 	})
 	g.Go(func() error { return l.followOtherKinds(ctx) })
 	g.Go(func() error { return safely.Keep(ctx, l.log, "writing events", l.recorder.Run) })
+	g.Go(func() error { return safely.Keep(ctx, l.log, "checking missing pods", l.checkMissingPods) })
 	g.Go(func() error { l.bindQueue.runWorkers(ctx, l.log, "binding", bindWorkers, l.bind); return nil })
 	g.Go(func() error {
 		l.reportQueue.runWorkers(ctx, l.log, "reporting", reportWorkers, l.writeReport)
@@ -166,9 +169,13 @@ func (l *leader) namespaceChanged(c registry.Change, now time.Time) {
 }
 
 func (l *leader) podChanged(c registry.Change, now time.Time) {
-	if c.New == nil {
+	switch {
+	case c.New != nil:
+		l.missing.remove(c.New)
+		l.state.setPod(c.New.Object().(*corev1.Pod), now)
+	case mayHaveVanished(c.Old):
+		l.missing.add(c.Old)
+	default:
 		l.state.deletePod(c.Old.Namespace, c.Old.Name, now)
-		return
 	}
-	l.state.setPod(c.New.Object().(*corev1.Pod), now)
 }

@@ -6,7 +6,7 @@
 // The registry writes a copy in its pod's own transaction: it has the pod's mod revision, and its bytes. Repair keeps copies in step with pods
 // that were written past the registry.
 //
-// A local volume has a copy for the node that has its directory, by which that node learns that it is deleted. These are not repaired:
+// A local volume has a copy for the node that has its directory, by which that node learns that it is deleted:
 //
 //	/gantry/bynode/<node>/persistentvolumes/<name>
 package bynode
@@ -20,7 +20,10 @@ import (
 // Root is the range of all copies.
 const Root = "/gantry/bynode/"
 
-const podPrefix = "/registry/pods/"
+const (
+	podPrefix    = "/registry/pods/"
+	volumePrefix = "/registry/persistentvolumes/"
+)
 
 // Prefix is the range of one node's pods.
 func Prefix(node string) string { return Root + node + "/pods/" }
@@ -42,6 +45,15 @@ func VolumeKey(node, name string) string {
 		return ""
 	}
 	return VolumePrefix(node) + name
+}
+
+// volumeOf is the volume of a copy's key; false: it is no volume's.
+func volumeOf(key string) (string, bool) {
+	parts := strings.Split(strings.TrimPrefix(key, Root), "/")
+	if len(parts) != 3 || parts[1] != "persistentvolumes" {
+		return "", false
+	}
+	return parts[2], true
 }
 
 // podOf is "<ns>/<name>" of a copy's key; false: it is no copy's.

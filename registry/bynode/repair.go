@@ -20,18 +20,23 @@ const listPage = 1000
 // relistPause is the pause before the copies are listed again after an error.
 const relistPause = 2 * time.Second
 
-// Repairer keeps copies in step with pods, and holds pods that vanished in number.
+// Repairer keeps copies in step with pods and local volumes, and holds pods that vanished in number.
 type Repairer struct {
 	Store store.Store
 	Log   *slog.Logger
-	// Copies are what the repairer sees: NewCopies.
+	// Copies are what the repairer sees of pods: NewCopies.
 	Copies *Copies
-	// Follow calls f for every pod and every change of one until ctx is done; gone: the pod is deleted. It calls applied after the pods that
-	// there are at the beginning.
-	Follow func(ctx context.Context, f func(namespace, name string, pod Pod, revision int64, gone bool), applied func()) error
-	// Read reads the value of a pod or of a copy.
+	// Follow calls pod and volume for every one of them and every change of one until ctx is done; gone: it is deleted. It calls applied after
+	// those that there are at the beginning.
+	Follow func(ctx context.Context, pod func(namespace, name string, pod Pod, revision int64, gone bool),
+		volume func(name, node string, revision int64, gone bool), applied func()) error
+	// Read reads the value of a pod or of a copy of one.
 	Read func(kv *store.KV) (Pod, error)
+	// ReadVolume returns the node that has the directory of a volume; "": it has none.
+	ReadVolume func(kv *store.KV) (node string, err error)
 	Observer
+
+	volumes *Copies // made by Run
 }
 
 // Pod is what a Repairer has to know of a pod.
@@ -58,17 +63,18 @@ type Observer struct {
 	GiveUp func() string
 }
 
-// Run repairs until ctx is done. A copy that is missing or wrong is written again together with its pod (both get a new revision, equal
-// again); one without its pod is deleted.
+// Run repairs until ctx is done. A copy that is missing or wrong is written again together with its pod or volume (both get a new revision, equal
+// again); one without it is deleted.
 //
 // Where many pods vanished at once (Hold) their copies are not deleted: an accidental `etcdctl del --prefix /registry/pods` is
 // likelier than the intention to stop all pods. The copies, and with them the containers, then stay until the pods are back, an admin gives
 // them up or deletes the copies, or HoldTime is over.
 func (r Repairer) Run(ctx context.Context) error {
+	r.volumes = NewCopies()
 	applied := make(chan struct{})
 	g, ctx := safely.WithContext(ctx)
 	g.Go(func() error {
-		_ = r.Follow(ctx, r.setPod, func() { close(applied) }) // its only error is ctx's
+		_ = r.Follow(ctx, r.setPod, r.setVolume, func() { close(applied) }) // its only error is ctx's
 		return nil
 	})
 	g.Go(func() error {
@@ -93,7 +99,37 @@ func (r Repairer) setPod(namespace, name string, pod Pod, revision int64, gone b
 	r.Copies.setPod(namespace+"/"+name, want, time.Now())
 }
 
-// deleteCopy removes a copy from Copies.
+func (r Repairer) setVolume(name, node string, revision int64, gone bool) {
+	var want *wanted
+	if !gone {
+		want = &wanted{key: VolumeKey(node, name), rev: revision}
+	}
+	r.volumes.setPod(name, want, time.Now())
+}
+
+// setCopy puts a copy into the copies of its kind. orphan: it is of a pod that is not there.
+func (r Repairer) setCopy(kv *store.KV) (orphan bool) {
+	if volume, ok := volumeOf(kv.Key); ok {
+		r.volumes.setCopy(volume, kv.Key, kv.ModRevision, time.Now())
+	}
+	pod, ok := podOf(kv.Key)
+	if ok {
+		r.Copies.setCopy(pod, kv.Key, kv.ModRevision, time.Now())
+	}
+	return ok && !r.Copies.hasPod(pod)
+}
+
+// deleteKey removes a copy from the copies of its kind.
+func (r Repairer) deleteKey(key string) {
+	if volume, ok := volumeOf(key); ok {
+		r.volumes.deleteCopy(volume, key, time.Now())
+	}
+	if pod, ok := podOf(key); ok {
+		r.deleteCopy(pod, key)
+	}
+}
+
+// deleteCopy removes a copy of a pod from Copies.
 func (r Repairer) deleteCopy(pod, key string) {
 	if r.Copies.deleteCopy(pod, key, time.Now()) {
 		r.gone(pod)
@@ -131,6 +167,7 @@ func (r Repairer) followCopies(ctx context.Context) error {
 func (r Repairer) streamCopies(ctx context.Context) error {
 	m := r.Copies
 	m.startList()
+	r.volumes.startList()
 	var orphans []*store.KV
 	start, end, rev := Root, store.RangeEnd(Root), int64(0)
 	for {
@@ -142,10 +179,8 @@ func (r Repairer) streamCopies(ctx context.Context) error {
 			rev = now
 		}
 		for _, kv := range kvs {
-			if pod, ok := podOf(kv.Key); ok {
-				if m.setCopy(pod, kv.Key, kv.ModRevision, time.Now()); !m.hasPod(pod) {
-					orphans = append(orphans, kv)
-				}
+			if r.setCopy(kv) {
+				orphans = append(orphans, kv)
 			}
 		}
 		if int64(len(kvs)) == count || len(kvs) == 0 {
@@ -155,6 +190,7 @@ func (r Repairer) streamCopies(ctx context.Context) error {
 	}
 	m.setSeen(rev)
 	m.endList(time.Now())
+	r.volumes.endList(time.Now())
 	if r.Listed != nil {
 		r.Listed(orphans)
 	}
@@ -165,12 +201,10 @@ func (r Repairer) streamCopies(ctx context.Context) error {
 			return b.Err
 		}
 		for _, e := range b.Events {
-			pod, ok := podOf(e.KV.Key)
-			switch {
-			case ok && e.Delete:
-				r.deleteCopy(pod, e.KV.Key)
-			case ok:
-				m.setCopy(pod, e.KV.Key, e.KV.ModRevision, time.Now())
+			if e.Delete {
+				r.deleteKey(e.KV.Key)
+			} else {
+				r.setCopy(e.KV)
 			}
 		}
 		if m.setSeen(b.Revision) && r.Listed != nil {
@@ -210,34 +244,57 @@ func (r Repairer) repair(ctx context.Context) error {
 			continue
 		}
 		for _, pod := range r.Copies.due(now, h.heldNow()) {
-			if err := r.repairPod(ctx, pod); err != nil && ctx.Err() == nil {
-				namespace, name := split(pod)
-				r.Log.Warn("repair of a by-node copy put off", "ns", namespace, "name", name, "err", err)
-			}
+			r.repairOne(ctx, pod, r.repairPod)
 		}
+		for _, volume := range r.volumes.due(now, nil) {
+			r.repairOne(ctx, volume, r.repairVolume)
+		}
+	}
+}
+
+// repairOne repairs the copies of one object.
+func (r Repairer) repairOne(ctx context.Context, object string, repair func(ctx context.Context, object string) error) {
+	if err := repair(ctx, object); err != nil && ctx.Err() == nil {
+		r.Log.Warn("repair of a by-node copy put off", "name", object, "err", err)
 	}
 }
 
 // repairPod reads a pod and its copies from the store, and corrects the copies.
 func (r Repairer) repairPod(ctx context.Context, pod string) error {
-	m := r.Copies
-	kv, _, err := r.Store.Get(ctx, podPrefix+pod, 0)
+	return r.repairObject(ctx, r.Copies, pod, podPrefix+pod, func(kv *store.KV) (string, error) {
+		p, err := r.Read(kv)
+		if err != nil {
+			r.setOrdinary(pod)
+			return "", err
+		}
+		namespace, name := split(pod)
+		return Key(p.Node, namespace, name), nil
+	})
+}
+
+// repairVolume is repairPod for a local volume. A volume that was deleted past the API has no copy any more either; its node leaves the
+// directory alone.
+func (r Repairer) repairVolume(ctx context.Context, volume string) error {
+	return r.repairObject(ctx, r.volumes, volume, volumePrefix+volume, func(kv *store.KV) (string, error) {
+		node, err := r.ReadVolume(kv)
+		return VolumeKey(node, volume), err
+	})
+}
+
+// repairObject reads the object at key and its copies in m from the store, and corrects the copies. copyOf returns where the copy of its value lives.
+func (r Repairer) repairObject(ctx context.Context, m *Copies, object, key string, copyOf func(kv *store.KV) (string, error)) error {
+	kv, _, err := r.Store.Get(ctx, key, 0)
 	if err != nil {
 		return err
 	}
-	namespace, name := split(pod)
-	txn := store.Txn{Compares: []store.Compare{{Key: podPrefix + pod}}}
-	want, node := "", ""
+	txn := store.Txn{Compares: []store.Compare{{Key: key}}}
+	want := ""
 	if kv != nil {
 		txn.Compares[0].Revision = kv.ModRevision
-		p, err := r.Read(kv)
-		if err != nil {
-			m.postpone(pod, time.Now()) // the copy is the last that could be read: the node goes on with it
-			r.setOrdinary(pod)
+		if want, err = copyOf(kv); err != nil {
+			m.postpone(object, time.Now()) // the copy is the last that could be read: the node goes on with it
 			return nil
 		}
-		node = p.Node
-		want = Key(node, namespace, name)
 	}
 	if want != "" {
 		found, _, err := r.Store.Get(ctx, want, 0)
@@ -248,25 +305,25 @@ func (r Repairer) repairPod(ctx context.Context, pod string) error {
 			txn.Puts = []store.Put{{Key: kv.Key, Value: kv.Value}, {Key: want, Value: kv.Value}}
 		}
 	}
-	for _, key := range m.copiesOf(pod) {
+	for _, key := range m.copiesOf(object) {
 		if key != want {
 			txn.Deletes = append(txn.Deletes, key)
 		}
 	}
 	if len(txn.Puts) == 0 && len(txn.Deletes) == 0 {
-		m.postpone(pod, time.Now()) // they match
+		m.postpone(object, time.Now()) // they match
 		return nil
 	}
 	res, err := r.Store.Commit(ctx, txn)
 	if err != nil {
-		return fmt.Errorf("writing the copy of pod %s: %w", pod, err)
+		return fmt.Errorf("writing the copy of %s: %w", key, err)
 	}
-	m.postpone(pod, time.Now())
+	m.postpone(object, time.Now())
 	if res.Done {
 		for _, key := range txn.Deletes {
-			r.deleteCopy(pod, key)
+			r.deleteKey(key)
 		}
-		r.Log.Info("by-node copy repaired", "ns", namespace, "name", name, "node", node, "rv", res.Revision)
+		r.Log.Info("by-node copy repaired", "key", key, "copy", want, "rv", res.Revision)
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/agents/admin/snapshot"
 	"gantry/schema/core"
@@ -98,25 +100,15 @@ func (x *explainer) candidates(depth int, c *corev1.PersistentVolumeClaim) {
 
 // unsuitable says why a volume cannot be bound to a claim; "": it can.
 func unsuitable(c *corev1.PersistentVolumeClaim, v *corev1.PersistentVolume) string {
-	class := ""
-	if c.Spec.StorageClassName != nil {
-		class = *c.Spec.StorageClassName
-	}
-	want, have := c.Spec.Resources.Requests[corev1.ResourceStorage], v.Spec.Capacity[corev1.ResourceStorage]
-	switch {
-	case v.DeletionTimestamp != nil:
-		return "it is being deleted"
-	case v.Status.Phase != corev1.VolumeAvailable && v.Spec.ClaimRef == nil:
+	if v.Status.Phase != corev1.VolumeAvailable && v.Spec.ClaimRef == nil {
 		return "it is " + strings.ToLower(string(v.Status.Phase))
-	case v.Spec.StorageClassName != class:
-		return fmt.Sprintf("its class is %q, not %q", v.Spec.StorageClassName, class)
-	case have.Cmp(want) < 0:
-		return fmt.Sprintf("it has %s, %s is wanted", have.String(), want.String())
 	}
-	for _, mode := range c.Spec.AccessModes {
-		if !slices.Contains(v.Spec.AccessModes, mode) {
-			return fmt.Sprintf("it lacks access mode %s", mode)
-		}
+	if err := volumes.Satisfies(v, c); err != nil {
+		have := v.Spec.Capacity[corev1.ResourceStorage]
+		return fmt.Sprintf("%v (it has %s, class %q, access modes %v)", err, have.String(), volumes.ClassOf(v), v.Spec.AccessModes)
+	}
+	if selector, err := metav1.LabelSelectorAsSelector(c.Spec.Selector); c.Spec.Selector != nil && err == nil && !selector.Matches(labels.Set(v.Labels)) {
+		return "the claim's selector does not match its labels"
 	}
 	return ""
 }

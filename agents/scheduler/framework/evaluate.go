@@ -92,18 +92,20 @@ func (state *PreFilterState) evaluateScores(fits []*Evaluation) {
 	}
 }
 
-// FitsWithoutLowerPriority returns the keys of the pods of lower priority than sig on n, where the filters that look at n alone let a pod of
-// sig pass without them; nil: that would not help.
+// FitsWithoutLowerPriority returns the keys of the pods of lower priority than sig on n, where all filters let a pod of sig pass without them;
+// nil: that would not help.
 func (c *ClusterState) FitsWithoutLowerPriority(sig *PodSignature, n *NodeInfo) (keys []string) {
-	rest := n.Clone()
+	if sig.NeverPreempt {
+		return nil
+	}
+	run := (&PreFilterState{Cluster: c, Signature: sig}).DryRun(n)
 	for key, p := range n.Pods {
 		if p.Signature.Priority < sig.Priority && !p.Terminating {
-			rest.Remove(p)
+			run.Remove(p)
 			keys = append(keys, key)
 		}
 	}
-	state := &PreFilterState{Cluster: c, Signature: sig}
-	if sig.NeverPreempt || len(keys) == 0 || state.FilterNode(rest).Reasons != nil || state.FilterClusterWide(n).Reasons != nil {
+	if len(keys) == 0 || !run.Fits() {
 		return nil
 	}
 	slices.Sort(keys)

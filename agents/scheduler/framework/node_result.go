@@ -26,9 +26,12 @@ func (state *PreFilterState) nodeResult(n *NodeInfo) *nodeResult {
 	return result
 }
 
-// NodeRejection returns what FilterNode does. It is kept until n changes.
-func (state *PreFilterState) NodeRejection(n *NodeInfo) Rejection {
-	return state.nodeResult(n).Rejection
+// Unresolvable returns whether a filter rejects n and evicting pods from it would not help.
+func (state *PreFilterState) Unresolvable(n *NodeInfo) bool {
+	if r := state.nodeResult(n).Rejection; r.Reasons != nil {
+		return r.Unresolvable
+	}
+	return state.FilterClusterWide(n).Unresolvable
 }
 
 // scoreNode runs the scores that look at n alone. It returns the weighted sum of those that need no normalizing and keeps the others in

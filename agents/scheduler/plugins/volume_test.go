@@ -55,7 +55,8 @@ func (c *volumeCluster) claim(name string, mode corev1.PersistentVolumeAccessMod
 }
 
 func (c *volumeCluster) node(name string, labels map[string]string) *framework.NodeInfo {
-	c.state.SetNode(name, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}})
+	c.state.SetNode(name, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels},
+		Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("10")}}})
 	return c.state.NodeNamed(name)
 }
 
@@ -95,6 +96,17 @@ func TestReadWriteOncePod(t *testing.T) {
 	c.wantRejected(second, n1, inUse)
 	c.wantRejected(second, n2, inUse)
 	c.wantRejected(other, n2, "")
+	for _, n := range []*framework.NodeInfo{n1, n2} {
+		run := c.state.PreFilter(second.Signature).DryRun(n)
+		if n == n1 {
+			run.Remove(first)
+		}
+		if fits := run.Fits(); fits != (n == n1) {
+			t.Errorf("second fits %s without its pods: %v", n.Name, fits)
+		}
+		run.End()
+		c.wantRejected(second, n, inUse)
+	}
 	c.state.SetTerminating(first, true)
 	c.wantRejected(second, n2, inUse)
 	c.state.RemovePod(first)

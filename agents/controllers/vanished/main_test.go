@@ -1,0 +1,10 @@
+package vanished_test
+
+import (
+	"os"
+	"testing"
+
+	"gantry/registry/leaktest"
+)
+
+func TestMain(m *testing.M) { os.Exit(leaktest.Run(m)) }
