@@ -83,7 +83,7 @@ func TestGroupsAreKept(t *testing.T) {
 func v3(t *testing.T, d *Documents, path string) *byte {
 	t.Helper()
 	own, build := d.describe(path)
-	made, _ := d.cache.held("v3/"+path, own, build)
+	made, _ := d.cache.held("v3/"+path, own, "", build)
 	if made.err != nil {
 		t.Fatal(made.err)
 	}
