@@ -22,6 +22,8 @@ type shape struct {
 	open        bool   // other members are kept
 	scalars     bool   // other members are kept where they are neither objects nor lists
 	items       *shape
+	isSet       bool     // its elements are scalars, each once
+	keys        []string // of a list that is a map
 	required    []string
 	defaults    []string // the properties that have one
 	hasDefaults bool     // it, or one within it
@@ -48,6 +50,9 @@ func (b bounds) has(n float64) bool { return b.least <= n && n <= b.most }
 // newShape is the shape of a schema.
 func newShape(s *structuralschema.Structural) *shape {
 	n := &shape{kind: s.Type, open: s.XPreserveUnknownFields, size: unbounded, value: unbounded}
+	if list := s.XListType; list != nil {
+		n.isSet, n.keys = *list == "set", s.XListMapKeys
+	}
 	switch {
 	case s.XIntOrString:
 		n.kind = intOrString
@@ -249,7 +254,7 @@ func (n *shape) isDefaulted(value any) bool {
 	return value != nil
 }
 
-// allows tells that a value is valid; false: it is not, or it is not clear.
+// allows tells that a value is valid, the lists in it that are sets and maps as well; false: it is not, or it is not clear.
 func (n *shape) allows(value any) bool {
 	if n.unclear {
 		return false
@@ -295,12 +300,37 @@ func (n *shape) allowsList(list []any) bool {
 	if n.enum != nil || !n.size.has(float64(len(list))) {
 		return false
 	}
-	for _, value := range list {
-		if n.items != nil && !n.items.allows(value) {
+	for i, value := range list {
+		if n.items != nil && !n.items.allows(value) || !n.isUnique(value, list[:i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// fewElements is how many elements of a list are compared with each other.
+const fewElements = 16
+
+// isUnique tells that an element of a set or a map is not among those before it.
+func (n *shape) isUnique(value any, before []any) bool {
+	switch {
+	case !n.isSet && n.keys == nil:
+		return true
+	case len(before) >= fewElements:
+		return false
+	case n.isSet:
+		return isScalar(value) && !slices.ContainsFunc(before, func(other any) bool { return !isScalar(other) || other == value })
+	}
+	element, _ := value.(map[string]any)
+	for _, key := range n.keys {
+		if !isScalar(element[key]) {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(before, func(other any) bool {
+		o, _ := other.(map[string]any)
+		return !slices.ContainsFunc(n.keys, func(key string) bool { return o[key] != element[key] })
+	})
 }
 
 func (n *shape) allowsText(text string) bool {

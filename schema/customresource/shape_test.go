@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	apiservervalidation "k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -52,6 +53,8 @@ properties:
       untyped: {type: object, additionalProperties: true}
       list: {type: array, minItems: 1, maxItems: 3, items: {type: object, required: [a], properties: {a: {type: string}, b: {type: integer, default: 1}}}}
       filled: {type: array, items: {type: string, default: x}}
+      set: {type: array, x-kubernetes-list-type: set, items: {type: string}}
+      map: {type: array, x-kubernetes-list-type: map, x-kubernetes-list-map-keys: [a], items: {type: object, required: [a], properties: {a: {type: string}, b: {type: integer}}}}
       one: {type: object, properties: {a: {type: string}, b: {type: string}}, oneOf: [{required: [a]}, {required: [b]}]}
       no: {type: object, properties: {a: {type: string}}, not: {required: [a]}}
   status: {type: object, properties: {ready: {type: integer}}}
@@ -61,7 +64,7 @@ properties:
 var values = []any{nil, "", "a", "é", "abcdef", "red", "12", "2026-11-28T00:00:00Z", "2026-13-28", "example.com", "-", true, int64(0), int64(1), int64(3), int64(-1),
 	int64(6), int64(math.MaxInt32 + 1), int64(math.MaxInt64), 0.5, 1.5, 2.0, -3.5, 1e300, map[string]any{}, map[string]any{"a": "x"}, map[string]any{"a": int64(1), "b": "y"},
 	map[string]any{"known": map[string]any{}}, map[string]any{"known": map[string]any{"c": nil}}, map[string]any{"x": nil}, map[string]any{"x": map[string]any{"y": "z"}},
-	[]any{}, []any{"a"}, []any{nil}, []any{map[string]any{"a": "x", "b": int64(2)}}, []any{map[string]any{"a": "x"}}, []any{map[string]any{"a": "x", "c": "?"}}, []any{[]any{map[string]any{"z": nil}}}}
+	[]any{}, []any{"a"}, []any{"a", "b"}, []any{"a", "b", "a"}, []any{map[string]any{"a": "x"}, map[string]any{"a": "y"}}, []any{map[string]any{"a": "x"}, map[string]any{"a": "x"}}, []any{nil}, []any{map[string]any{"a": "x", "b": int64(2)}}, []any{map[string]any{"a": "x"}}, []any{map[string]any{"a": "x", "c": "?"}}, []any{[]any{map[string]any{"z": nil}}}}
 
 // A shape says yes to no object that Kubernetes' packages would prune, default or refuse; and it says yes to most of those that they leave alone.
 func TestShapesSayNoMoreThanKubernetes(t *testing.T) {
@@ -115,6 +118,7 @@ func TestShapesSayNoMoreThanKubernetes(t *testing.T) {
 		tell("default", c.shape.isDefaulted(object), cmp.Equal(defaulted, object), object, defaulted)
 
 		errs := apiservervalidation.ValidateCustomResource(nil, object, checks.object)
+		errs = append(errs, listtype.ValidateListSetsAndMaps(nil, c.structural, object)...)
 		tell("validate", c.allows(object), len(errs) == 0, object, errs)
 	}
 	for _, what := range []string{"prune", "default", "validate"} {

@@ -61,12 +61,15 @@ func (v *version) validate(u *unstructured.Unstructured) field.ErrorList {
 		return field.ErrorList{field.InternalError(nil, err)}
 	}
 	errs := apivalidation.ValidateObjectMetaAccessor(u, v.namespaced, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata"))
-	if checks.object != nil && !c.allows(u.Object) {
+	fine := c.allows(u.Object)
+	if checks.object != nil && !fine {
 		errs = append(errs, apiservervalidation.ValidateCustomResource(nil, u.Object, checks.object)...)
 	}
 	errs = append(errs, v.scaleErrors(u, true)...)
 	errs = append(errs, embeddedErrors(c, u)...)
-	errs = append(errs, listErrors(c, u, nil)...)
+	if !fine {
+		errs = append(errs, listErrors(c, u, nil)...)
+	}
 	return append(errs, ruleErrors(errs, c, checks, u, nil)...)
 }
 
@@ -78,12 +81,15 @@ func (v *version) validateUpdate(u, old *unstructured.Unstructured) field.ErrorL
 	}
 	correlated := common.NewCorrelatedObject(u.Object, old.Object, &model.Structural{Structural: c.structural})
 	errs := apivalidation.ValidateObjectMetaAccessorUpdate(u, old, field.NewPath("metadata"))
-	if checks.object != nil && !c.allows(u.Object) {
+	fine := c.allows(u.Object)
+	if checks.object != nil && !fine {
 		errs = append(errs, apiservervalidation.ValidateCustomResourceUpdate(nil, u.Object, old.Object, checks.object, apiservervalidation.WithRatcheting(correlated))...)
 	}
 	errs = append(errs, v.scaleErrors(u, true)...)
 	errs = append(errs, embeddedErrors(c, u)...)
-	errs = append(errs, listErrors(c, u, old)...)
+	if !fine {
+		errs = append(errs, listErrors(c, u, old)...)
+	}
 	return append(errs, ruleErrors(errs, c, checks, u, old, cel.WithRatcheting(correlated))...)
 }
 
@@ -116,7 +122,7 @@ func (v *version) checks() (*compiled, *validators, error) {
 	return c, checks, err
 }
 
-// allows tells that an object is valid by its schema; false: it is not, or that is not clear.
+// allows tells that an object is valid by its schema, and the lists in it; false: it is not, or that is not clear.
 func (c *compiled) allows(object map[string]any) bool {
 	return c.shape != nil && c.shape.allows(object)
 }
