@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -83,6 +83,9 @@ func typeMetadata(u *unstructured.Unstructured) (warnings []string, err error) {
 	if !ok {
 		return nil, errors.New("metadata is not a JSON object")
 	}
+	if isTyped(members) {
+		return nil, nil
+	}
 	var meta metav1.ObjectMeta
 	err = runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(members, &meta, true)
 	if strict, ok := runtime.AsStrictDecodingError(err); ok {
@@ -148,10 +151,16 @@ func (w *jsonWriter) object(m map[string]any, first []string) {
 			member(name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(m)) {
+	var few [16]string // most objects have no more members
+	names := few[:0]
+	for name := range m {
 		if !slices.Contains(first, name) {
-			member(name)
+			names = append(names, name)
 		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		member(name)
 	}
 	if separator == '{' {
 		w.out.WriteByte('{')
@@ -159,13 +168,62 @@ func (w *jsonWriter) object(m map[string]any, first []string) {
 	w.out.WriteByte('}')
 }
 
-// value writes any value as encoding/json does.
+// value writes any value as encoding/json does, which is asked for texts with escapes and for numbers with fractions.
 func (w *jsonWriter) value(v any) {
+	switch v := v.(type) {
+	case nil:
+		w.out.WriteString("null")
+		return
+	case bool:
+		w.out.Write(strconv.AppendBool(w.out.AvailableBuffer(), v))
+		return
+	case int64:
+		w.out.Write(strconv.AppendInt(w.out.AvailableBuffer(), v, 10))
+		return
+	case string:
+		if isVerbatim(v) {
+			w.out.WriteByte('"')
+			w.out.WriteString(v)
+			w.out.WriteByte('"')
+			return
+		}
+	case map[string]any:
+		if v != nil {
+			w.object(v, nil)
+			return
+		}
+	case []any:
+		if v != nil {
+			w.list(v)
+			return
+		}
+	}
 	if err := w.encoder.Encode(v); err != nil {
 		w.err = err
 		return
 	}
 	w.out.Truncate(w.out.Len() - 1) // the newline
+}
+
+func (w *jsonWriter) list(list []any) {
+	w.out.WriteByte('[')
+	for i, v := range list {
+		if i > 0 {
+			w.out.WriteByte(',')
+		}
+		w.value(v)
+	}
+	w.out.WriteByte(']')
+}
+
+// isVerbatim tells that JSON has a text as it is.
+func isVerbatim(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // isPlainJSON tells whether v is what decoding its JSON gives.

@@ -114,7 +114,7 @@ func (s *sample) seed(b *bench) error {
 	if s.seeded {
 		return nil
 	}
-	for _, name := range []string{seededObjects, madeObjects} {
+	for _, name := range []string{seededObjects, madeObjects, appliedObjects} {
 		body := fmt.Appendf(nil, `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":%q}}`, name)
 		res, err := b.pool[0].do(&request{method: "POST", path: "/api/v1/namespaces", contentType: "application/json", body: body})
 		if err != nil || res.status != 201 && res.status != 409 {
@@ -127,16 +127,18 @@ func (s *sample) seed(b *bench) error {
 		}
 	}
 	for i := range listed {
-		if _, err := b.pool[0].want(201, s.post(seededObjects, fmt.Sprintf("seeded-%d", i))); err != nil {
-			return err
+		for _, namespace := range []string{seededObjects, appliedObjects} {
+			if _, err := b.pool[0].want(201, s.post(namespace, fmt.Sprintf("seeded-%d", i))); err != nil {
+				return err
+			}
 		}
 	}
 	s.seeded = true
 	return nil
 }
 
-// The namespaces of the objects that are read and changed, and of those that are created.
-const seededObjects, madeObjects = "bench-seeded", "bench-made"
+// The namespaces of the objects that are read and patched, of those that are created, and of those that are applied, which have managed fields.
+const seededObjects, madeObjects, appliedObjects = "bench-seeded", "bench-made", "bench-applied"
 
 func (s *sample) path(namespace, name string) string {
 	return s.group + "/namespaces/" + namespace + "/" + s.plural + name
@@ -197,6 +199,6 @@ func (s *sample) patched() func(*bench) (measurement, error) {
 
 func (s *sample) applied() func(*bench) (measurement, error) {
 	return s.driven(0, 200, func(name string, _ int) *request {
-		return &request{method: "PATCH", path: s.path(seededObjects, "/"+name) + "?fieldManager=bench&force=true", contentType: "application/apply-patch+yaml", body: fmt.Appendf(nil, s.apply, name, rand.Int32())}
+		return &request{method: "PATCH", path: s.path(appliedObjects, "/"+name) + "?fieldManager=bench&force=true", contentType: "application/apply-patch+yaml", body: fmt.Appendf(nil, s.apply, name, rand.Int32())}
 	})
 }

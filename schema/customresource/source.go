@@ -32,6 +32,9 @@ type source struct {
 type compiled struct {
 	size       int // an estimate of what it takes with its validators, in bytes
 	structural *structuralschema.Structural
+	shape      *shape                      // nil: there is no structural schema
+	embedded   bool                        // the schema has embedded objects
+	lists      bool                        // the schema has lists that are sets or maps
 	validators func() (*validators, error) // made when first called
 }
 
@@ -69,6 +72,11 @@ func (s *source) compile() (*compiled, error) {
 	}
 	if c.structural, err = structuralOf(props, s.preserveUnknown); err != nil {
 		return nil, err
+	}
+	if c.structural != nil {
+		c.shape = newShape(c.structural)
+		c.embedded = hasWithin(c.structural, func(s *structuralschema.Structural) bool { return s.XEmbeddedResource })
+		c.lists = hasWithin(c.structural, func(s *structuralschema.Structural) bool { return s.XListType != nil })
 	}
 	c.validators = sync.OnceValues(func() (*validators, error) { return newValidators(s.structure.JSON(), c.structural) })
 	return c, nil
@@ -115,7 +123,7 @@ func newValidators(text []byte, of *structuralschema.Structural) (v *validators,
 var recent recently
 
 // maxRecent bounds the compiled schemas that are kept, in bytes as sizeOf estimates them.
-const maxRecent = 32 << 20
+const maxRecent = 16 << 20
 
 // recently holds compiled schemas, the last used one first. The zero value is ready.
 type recently struct {

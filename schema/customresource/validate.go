@@ -32,6 +32,9 @@ func (v *version) prune(obj schema.Object) (unknown []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.shape != nil && !c.embedded && c.shape.knowsObject(object) {
+		return nil, nil // most objects are known
+	}
 	if !v.source.preserveUnknown {
 		unknown = pruning.PruneWithOptions(object, c.structural, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
 		defaulting.PruneNonNullableNullsWithoutDefaults(object, c.structural)
@@ -44,7 +47,8 @@ func (v *version) prune(obj schema.Object) (unknown []string, err error) {
 }
 
 func (v *version) setDefaults(u *unstructured.Unstructured) {
-	if c, err := v.source.compiled(); err == nil { // it was checked when the kind was made
+	c, err := v.source.compiled() // it was checked when the kind was made
+	if err == nil && (c.shape == nil || !c.shape.isDefaulted(u.Object)) {
 		defaulting.Default(u.Object, c.structural)
 	}
 }
@@ -57,12 +61,15 @@ func (v *version) validate(u *unstructured.Unstructured) field.ErrorList {
 		return field.ErrorList{field.InternalError(nil, err)}
 	}
 	errs := apivalidation.ValidateObjectMetaAccessor(u, v.namespaced, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata"))
-	if checks.object != nil {
+	fine := c.allows(u.Object)
+	if checks.object != nil && !fine {
 		errs = append(errs, apiservervalidation.ValidateCustomResource(nil, u.Object, checks.object)...)
 	}
 	errs = append(errs, v.scaleErrors(u, true)...)
-	errs = append(errs, objectmeta.Validate(nil, u.Object, c.structural, false)...)
-	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, c.structural, u.Object)...)
+	errs = append(errs, embeddedErrors(c, u)...)
+	if !fine {
+		errs = append(errs, listErrors(c, u, nil)...)
+	}
 	return append(errs, ruleErrors(errs, c, checks, u, nil)...)
 }
 
@@ -74,12 +81,15 @@ func (v *version) validateUpdate(u, old *unstructured.Unstructured) field.ErrorL
 	}
 	correlated := common.NewCorrelatedObject(u.Object, old.Object, &model.Structural{Structural: c.structural})
 	errs := apivalidation.ValidateObjectMetaAccessorUpdate(u, old, field.NewPath("metadata"))
-	if checks.object != nil {
+	fine := c.allows(u.Object)
+	if checks.object != nil && !fine {
 		errs = append(errs, apiservervalidation.ValidateCustomResourceUpdate(nil, u.Object, old.Object, checks.object, apiservervalidation.WithRatcheting(correlated))...)
 	}
 	errs = append(errs, v.scaleErrors(u, true)...)
-	errs = append(errs, objectmeta.Validate(nil, u.Object, c.structural, false)...)
-	errs = append(errs, listErrors(c, u, old)...)
+	errs = append(errs, embeddedErrors(c, u)...)
+	if !fine {
+		errs = append(errs, listErrors(c, u, old)...)
+	}
 	return append(errs, ruleErrors(errs, c, checks, u, old, cel.WithRatcheting(correlated))...)
 }
 
@@ -91,7 +101,7 @@ func (v *version) validateStatus(u, old *unstructured.Unstructured) field.ErrorL
 	}
 	correlated := common.NewCorrelatedObject(u.Object, old.Object, &model.Structural{Structural: c.structural})
 	errs := apivalidation.ValidateObjectMetaAccessorUpdate(u, old, field.NewPath("metadata"))
-	if status, there := u.Object["status"]; there && checks.status != nil {
+	if status, there := u.Object["status"]; there && checks.status != nil && !c.allowsStatus(status) {
 		var options []apiservervalidation.ValidationOption
 		if c.structural != nil {
 			options = append(options, apiservervalidation.WithRatcheting(correlated.Key("status")))
@@ -112,10 +122,31 @@ func (v *version) checks() (*compiled, *validators, error) {
 	return c, checks, err
 }
 
-// listErrors are those of lists that are sets and maps, unless old has some too.
+// allows tells that an object is valid by its schema, and the lists in it; false: it is not, or that is not clear.
+func (c *compiled) allows(object map[string]any) bool {
+	return c.shape != nil && c.shape.allows(object)
+}
+
+// allowsStatus is allows of a status.
+func (c *compiled) allowsStatus(status any) bool {
+	return c.shape != nil && c.shape.properties["status"] != nil && c.shape.properties["status"].allows(status)
+}
+
+// embeddedErrors are those of the metadata in embedded objects.
+func embeddedErrors(c *compiled, u *unstructured.Unstructured) field.ErrorList {
+	if !c.embedded {
+		return nil
+	}
+	return objectmeta.Validate(nil, u.Object, c.structural, false)
+}
+
+// listErrors are those of lists that are sets and maps, unless old has some too; old nil: u is new.
 func listErrors(c *compiled, u, old *unstructured.Unstructured) field.ErrorList {
+	if !c.lists {
+		return nil
+	}
 	errs := listtype.ValidateListSetsAndMaps(nil, c.structural, u.Object)
-	if len(errs) > 0 && len(listtype.ValidateListSetsAndMaps(nil, c.structural, old.Object)) > 0 {
+	if len(errs) > 0 && old != nil && len(listtype.ValidateListSetsAndMaps(nil, c.structural, old.Object)) > 0 {
 		return nil
 	}
 	return errs
