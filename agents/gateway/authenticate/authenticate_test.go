@@ -65,7 +65,7 @@ func TestAuthentication(t *testing.T) {
 		{"nor by an etcd key", jane, "/registry/secrets/default/s", nil, 403, `secrets \"s\" is forbidden: User \"jane\" cannot get resource \"secrets\"`},
 		{"nor across namespaces", jane, "/api/v1/nodes", nil, 403, `cannot list resource \"nodes\" in API group \"\" at the cluster scope`},
 		{"nor metrics", jane, "/metrics", nil, 403, `"message":"forbidden: User \"jane\" cannot get path \"/metrics\"","reason":"Forbidden","details":{},"code":403}`},
-		{"jane is not another", jane, "/api", []string{"Impersonate-User: bob"}, 403, `"message":"users \"bob\" is forbidden: User \"jane\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope"`},
+		{"jane is not another", jane, "/api", []string{"Impersonate-User: bob"}, 403, `"message":"forbidden: User \"jane\" cannot impersonate-on:user-info:get path \"/api\""`},
 		{"admin may be jane", admin, "/api/v1/pods", []string{"Impersonate-User: jane"}, 403, `User \"jane\" cannot list`},
 		{"a group alone is nobody", admin, "/api/v1/pods", []string{"Impersonate-Group: x"}, 400,
 			`requested \u0026user.DefaultInfo{Name:\"\", UID:\"\", Groups:[]string{\"x\"}, Extra:map[string][]string(nil)} without impersonating a user name`},
