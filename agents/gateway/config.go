@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/version"
 
+	"gantry/agents/gateway/authenticate"
 	"gantry/agents/gateway/discovery"
 	"gantry/agents/internal/daemon"
 	"gantry/registry"
@@ -57,6 +58,10 @@ type Config struct {
 	// ServiceCIDR is the range of cluster IPs. Not valid: this gateway keeps no identity lease, and the Service kubernetes does not lead
 	// to it.
 	ServiceCIDR netip.Prefix
+
+	// Anonymous says which requests without credentials are served; the zero value: what the anonymous user may do.
+	// --anonymous-auth, --authentication-config
+	Anonymous authenticate.Anonymous
 
 	// NodesUnrestricted switches the admission plug-in NodeRestriction off.
 	NodesUnrestricted bool

@@ -82,7 +82,7 @@ func assemble(cfg Config, reg objects, roles *rbac.Authorizer, authz authorize.A
 	if err != nil {
 		return nil, err
 	}
-	g.authn = &authenticate.Authenticator{Registry: reg, Authorizer: authz, Tokens: tokens, ClientCAs: cfg.ClientCAs, Advertised: g.advertised, Log: cfg.Log}
+	g.authn = &authenticate.Authenticator{Registry: reg, Authorizer: authz, Tokens: tokens, Anonymous: cfg.Anonymous, ClientCAs: cfg.ClientCAs, Advertised: g.advertised, Log: cfg.Log}
 	g.streams = stream.New(stream.Config{
 		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDR,
 		Own: g.advertised, Log: cfg.Log,

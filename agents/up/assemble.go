@@ -87,7 +87,9 @@ func (a assembly) gateway() gateway.Config {
 	if a.keys.frontProxyAuthority != nil {
 		frontProxyCA = a.keys.frontProxyAuthority.PEM
 	}
+	anonymous, _ := a.anonymous() // Validate has accepted it
 	return gateway.Config{
+		Anonymous:    anonymous,
 		FrontProxyCA: frontProxyCA, FrontProxyClient: a.keys.frontProxy.Certificate,
 		Registry: a.registry, Health: a.health, Log: a.Log,
 		BindAddress: netip.MustParseAddr(a.BindAddress), SecurePort: a.SecurePort, AdvertiseAddress: a.nodeIPs[0],

@@ -16,6 +16,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"gantry/agents/gateway/authenticate"
 	"gantry/agents/internal/addressrange"
 	"gantry/agents/scheduler"
 	"gantry/registry/admit/plugins"
@@ -76,6 +77,12 @@ type Config struct {
 
 	// Controllers says which of the controllers run; see controllers.Config.
 	Controllers []string
+
+	// AnonymousAuth lets requests without credentials do what roles allow the anonymous user; nil: they may, unless AuthenticationConfig says
+	// otherwise.
+	AnonymousAuth *bool
+	// AuthenticationConfig is a file with an AuthenticationConfiguration; "": none.
+	AuthenticationConfig string
 
 	// Signing is what the controllers sign certificate signing requests with.
 	Signing Signing
@@ -169,12 +176,33 @@ func (c Config) Validate() error {
 			fault("%w", err)
 		}
 	}
+	if _, err := c.anonymous(); err != nil {
+		faults = append(faults, err)
+	}
 	faults = append(faults, c.Signing.validate()...)
 	if err := c.Admission.Validate(); err != nil {
 		faults = append(faults, err)
 	}
 	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(faults...)
+}
+
+// anonymous is which requests without credentials the gateway serves.
+func (c Config) anonymous() (authenticate.Anonymous, error) {
+	a := authenticate.Anonymous{Off: c.AnonymousAuth != nil && !*c.AnonymousAuth}
+	if c.AuthenticationConfig == "" {
+		return a, nil
+	}
+	read, err := authenticate.ReadFile(c.AuthenticationConfig)
+	switch {
+	case err != nil:
+		return a, fmt.Errorf("--authentication-config: %w", err)
+	case read == nil:
+		return a, nil
+	case c.AnonymousAuth != nil:
+		return a, errors.New("--anonymous-auth: it cannot be set when anonymous is configured in the file of --authentication-config")
+	}
+	return *read, nil
 }
 
 // clusterDNS is the address of the cluster's name server: by convention the tenth of the range of Services.

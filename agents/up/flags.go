@@ -45,6 +45,8 @@ func Flags(agents []string) []cli.Flag {
 		showFor(schedulerConfig(agents), "scheduler"),
 		showFor(list("controllers", []string{"*"}, "the `controllers` to run, comma separated; * is all of them, -name not that one"), "controllers"),
 		showFor(list("load-balancer-addresses", nil, "`ranges` of addresses for Services of type LoadBalancer, such as 192.168.1.240/28 or 192.168.1.240-192.168.1.250, comma separated (default: the nodes' own addresses)"), "controllers"),
+		showFor(&cli.BoolFlag{Name: "anonymous-auth", Value: true, EnvVars: env("anonymous-auth"), Usage: "serve requests without credentials as the user system:anonymous; --anonymous-auth=false refuses them"}, "gateway"),
+		showFor(text("authentication-config", "", "`file` with an AuthenticationConfiguration: which paths are served without credentials"), "gateway"),
 		showFor(list("enable-admission-plugins", nil, "admission `plug-ins` that are on besides the default ones, comma separated"), "gateway", "scheduler", "controllers"),
 		showFor(list("disable-admission-plugins", nil, "default admission `plug-ins` that are off, comma separated"), "gateway", "scheduler", "controllers"),
 		showFor(text("admission-control-config-file", "", "`file` with an AdmissionConfiguration: the configurations of admission plug-ins"), "gateway", "scheduler", "controllers"),
@@ -107,6 +109,8 @@ func hide(f cli.Flag) {
 		f.Hidden = true
 	case *cli.IntFlag:
 		f.Hidden = true
+	case *cli.BoolFlag:
+		f.Hidden = true
 	case *cli.DurationFlag:
 		f.Hidden = true
 	}
@@ -114,7 +118,13 @@ func hide(f cli.Flag) {
 
 // FromFlags reads a Config from the command line of a command with Flags that runs agents.
 func FromFlags(c *cli.Context, agents []string) Config {
+	var anonymous *bool
+	if c.IsSet("anonymous-auth") {
+		given := c.Bool("anonymous-auth")
+		anonymous = &given
+	}
 	return Config{
+		AnonymousAuth: anonymous, AuthenticationConfig: c.String("authentication-config"),
 		Agents:          agents,
 		DataDir:         c.String("data-dir"),
 		BindAddress:     c.String("bind-address"),

@@ -31,8 +31,9 @@ type bench struct {
 
 	node *node // nil until a row starts pods
 
-	seeded *seededPods
-	bound  *boundUser // nil until a row needs it
+	seeded  *seededPods
+	bound   *boundUser // nil until a row needs it
+	guarded bool       // the guarded namespace is made
 	// proxied are the control planes of the proxy's rows, by the number of Services.
 	proxied map[int]*proxied
 	notes   map[string]string

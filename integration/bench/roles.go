@@ -46,8 +46,10 @@ func (b *bench) bindUser() (*boundUser, error) {
 		}
 	}
 	const user = "bench-user"
-	if err := put(manyBindings, "default", user); err != nil {
-		return nil, err
+	for i, namespace := range []string{"default", guardedNamespace} {
+		if err := put(manyBindings+i, namespace, user); err != nil {
+			return nil, err
+		}
 	}
 	conf, err := b.userTLS(user, "team:bound-1", "team:bound-2")
 	if err != nil {
@@ -112,7 +114,7 @@ func createPodsByRole(b *bench) (measurement, error) {
 	if err != nil {
 		return measurement{}, err
 	}
-	return b.createPods(bound.pool)
+	return b.createPods(bound.pool, podsPath)
 }
 
 // createPodsAsAdmin is createPods beside the same bindings.
@@ -120,5 +122,52 @@ func createPodsAsAdmin(b *bench) (measurement, error) {
 	if _, err := b.bindUser(); err != nil {
 		return measurement{}, err
 	}
-	return b.createPods(b.pool)
+	return b.createPods(b.pool, podsPath)
+}
+
+const guardedNamespace = "guarded"
+
+// guard makes a namespace whose pods are counted by a quota, bounded by a limit range and held against a security standard, once.
+func (b *bench) guard() error {
+	if b.guarded {
+		return nil
+	}
+	for _, o := range [][2]string{
+		{"/api/v1/namespaces", `{"metadata":{"name":"guarded","labels":{"pod-security.kubernetes.io/enforce":"baseline"}}}`},
+		{"/api/v1/namespaces/guarded/resourcequotas", `{"metadata":{"name":"q"},"spec":{"hard":{"pods":"1000000","requests.cpu":"1000000","requests.memory":"1000Ti"}}}`},
+		{"/api/v1/namespaces/guarded/limitranges", `{"metadata":{"name":"l"},"spec":{"limits":[{"type":"Container","max":{"memory":"100Gi"},"default":{"memory":"1Gi"}}]}}`},
+		{"/api/v1/namespaces/guarded/serviceaccounts", `{"metadata":{"name":"default"}}`},
+	} {
+		res, err := b.pool[0].do(&request{method: "POST", path: o[0], contentType: "application/json", body: []byte(o[1])})
+		if err != nil {
+			return err
+		}
+		if res.status != 201 && res.status != 409 { // a controller may have made it
+			return fmt.Errorf("POST of %s: %d", o[0], res.status)
+		}
+	}
+	for range 600 { // the quota's controller counts first
+		res, err := b.bound.pool[0].do(&request{method: "POST", path: "/api/v1/namespaces/guarded/pods?dryRun=All", contentType: "application/json", body: podBody("guarded", nil)})
+		if err != nil {
+			return err
+		}
+		if res.status == 201 {
+			b.guarded = true
+			return nil
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return errors.New("no pod can be created in the guarded namespace after a minute")
+}
+
+// createPodsGuarded is createPods as the user with a role, in the guarded namespace.
+func createPodsGuarded(b *bench) (measurement, error) {
+	bound, err := b.bindUser()
+	if err != nil {
+		return measurement{}, err
+	}
+	if err := b.guard(); err != nil {
+		return measurement{}, err
+	}
+	return b.createPods(bound.pool, "/api/v1/namespaces/guarded/pods")
 }

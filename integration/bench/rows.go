@@ -47,6 +47,7 @@ var rows = append([]*row{
 	{name: "echo-h2", doc: "HTTPS echo of a pod's bytes, HTTP/2", run: echoPod},
 	{name: "create", doc: "create a pod of 1.9 KB", goal: 500 * us, floor: floorCreate, run: createPods},
 	{name: "create-role", doc: "the same as a user with a role, at 10,000 bindings", within: 1.03, repeat: 4, floor: createPodsAsAdmin, run: createPodsByRole},
+	{name: "create-guarded", doc: "the same in a namespace with a quota, a limit range and PodSecurity", within: 1.1, repeat: 4, floor: createPodsAsAdmin, run: createPodsGuarded},
 	{name: "delete", doc: "delete it", run: deletePods},
 	{name: "get", doc: "GET of one pod, consistent", goal: 160 * us, floor: echoPod, run: getPod("")},
 	{name: "get-cached", doc: "GET of one pod, resourceVersion=0", goal: 160 * us, floor: echoPod, run: getPod("?resourceVersion=0")},
@@ -253,14 +254,14 @@ func floorPage(b *bench) (measurement, error)     { return b.floorOf(500, 1) }
 var made atomic.Int64
 
 // createPods creates pods in the namespace default; deletePods, the next row, deletes them.
-func createPods(b *bench) (measurement, error) { return b.createPods(b.pool) }
+func createPods(b *bench) (measurement, error) { return b.createPods(b.pool, podsPath) }
 
-func (b *bench) createPods(pool []*h2) (measurement, error) {
+func (b *bench) createPods(pool []*h2, path string) (measurement, error) {
 	var size atomic.Int64
 	return drive(b.plane, b.clients, b.length, func(i int) error {
 		n := made.Add(1)
 		body := podBody(fmt.Sprintf("made-%d", n), map[string]string{"app": "made", "tier": "plain"})
-		res, err := pool[i%len(pool)].want(201, &request{method: "POST", path: podsPath, contentType: "application/json", body: body})
+		res, err := pool[i%len(pool)].want(201, &request{method: "POST", path: path, contentType: "application/json", body: body})
 		size.Store(int64(res.size))
 		return err
 	})

@@ -25,6 +25,7 @@ type Authenticator struct {
 	Registry   reader
 	Authorizer authorize.Authorizer // is asked for impersonation and anonymous requests
 	Tokens     *tokens
+	Anonymous  Anonymous
 	ClientCAs  *x509.CertPool
 	Advertised func() netip.AddrPort // where others reach this gateway: "10.0.0.1:6443"
 	Log        *slog.Logger
@@ -46,6 +47,8 @@ func (n *Authenticator) Authenticate(r *request.Request) error {
 		return apierrors.NewUnauthorized("Unauthorized")
 	case known:
 		r.User = user
+	case !n.Anonymous.allows(r.Path):
+		return apierrors.NewUnauthorized("Unauthorized")
 	default:
 		r.User = authenticationv1.UserInfo{Username: userinfo.UserAnonymous, Groups: []string{userinfo.GroupUnauthenticated}}
 		if d, _, _ := n.Authorizer.Authorize(r.Context(), authorize.AttributesOf(r)); d != authorize.Allowed {

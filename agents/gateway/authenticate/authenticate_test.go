@@ -1,8 +1,14 @@
 package authenticate_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"net/http"
 	"strings"
@@ -65,7 +71,7 @@ func TestAuthentication(t *testing.T) {
 		{"nor by an etcd key", jane, "/registry/secrets/default/s", nil, 403, `secrets \"s\" is forbidden: User \"jane\" cannot get resource \"secrets\"`},
 		{"nor across namespaces", jane, "/api/v1/nodes", nil, 403, `cannot list resource \"nodes\" in API group \"\" at the cluster scope`},
 		{"nor metrics", jane, "/metrics", nil, 403, `"message":"forbidden: User \"jane\" cannot get path \"/metrics\"","reason":"Forbidden","details":{},"code":403}`},
-		{"jane is not another", jane, "/api", []string{"Impersonate-User: bob"}, 403, `"message":"users \"bob\" is forbidden: User \"jane\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope"`},
+		{"jane is not another", jane, "/api", []string{"Impersonate-User: bob"}, 403, `"message":"forbidden: User \"jane\" cannot impersonate-on:user-info:get path \"/api\""`},
 		{"admin may be jane", admin, "/api/v1/pods", []string{"Impersonate-User: jane"}, 403, `User \"jane\" cannot list`},
 		{"a group alone is nobody", admin, "/api/v1/pods", []string{"Impersonate-Group: x"}, 400,
 			`requested \u0026user.DefaultInfo{Name:\"\", UID:\"\", Groups:[]string{\"x\"}, Extra:map[string][]string(nil)} without impersonating a user name`},
@@ -76,6 +82,48 @@ func TestAuthentication(t *testing.T) {
 				t.Errorf("got %d %s\nwant %d %s", a.Code, a.Body, tt.code, tt.want)
 			}
 		})
+	}
+}
+
+// TestCertificatesOutOfTime shows certificates of the cluster's authority before and after their time, and headers of proxies, which name nobody.
+func TestCertificatesOutOfTime(t *testing.T) {
+	c := gatewaytest.New(t)
+	client := func(from, to time.Duration) *http.Client {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := c.CA.Sign(&x509.Certificate{
+			Subject: pkix.Name{CommonName: "kubernetes-admin", Organization: []string{"system:masters"}}, PublicKey: key.Public(),
+			NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(to), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		block, _ := pem.Decode(der)
+		return c.Client(tls.Certificate{Certificate: [][]byte{block.Bytes}, PrivateKey: key})
+	}
+	for _, tt := range []struct {
+		name     string
+		from, to time.Duration
+		code     int
+	}{
+		{"now", -time.Hour, time.Hour, 200},
+		{"expired", -2 * time.Hour, -time.Second, 401},
+		{"not yet valid", time.Hour, 2 * time.Hour, 401},
+	} {
+		for _, path := range []string{"/api/v1/pods", "/registry/pods/"} {
+			if a := c.Do(client(tt.from, tt.to), "GET", path, ""); a.Code != tt.code {
+				t.Errorf("%s, %s: %d %s", tt.name, path, a.Code, a.Body)
+			}
+		}
+	}
+	for _, header := range []string{"X-Remote-User: kubernetes-admin", "X-Remote-Group: system:masters", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-Client-Cert: Subject=kubernetes-admin", "Impersonate-User: kubernetes-admin"} {
+		for _, path := range []string{"/api/v1/pods", "/registry/pods/"} {
+			if a := c.Do(c.Client(), "GET", path, "", header); a.Code != 401 {
+				t.Errorf("%s, %s: %d %s", header, path, a.Code, a.Body)
+			}
+		}
 	}
 }
 

@@ -24,12 +24,9 @@ func (n *Authenticator) impersonate(r *request.Request) error {
 	if err != nil || !asked {
 		return err
 	}
-	for _, a := range impersonations(r.User, wanted) {
-		if err := authorize.Require(r.Context(), n.Authorizer, a); err != nil {
-			return err
-		}
+	if wanted, err = n.permitted(r, wanted); err != nil {
+		return err
 	}
-	wanted = withUsualGroups(wanted)
 	n.Log.Info("request impersonated", "name", wanted.Username, "by", r.User.Username, "path", r.Path)
 	r.User = wanted
 	r.Header = r.Header.Clone()
@@ -102,11 +99,26 @@ func plainExtra(extra map[string]authenticationv1.ExtraValue) (plain map[string]
 	return plain
 }
 
-// impersonations are the permissions that impersonating wanted needs.
-func impersonations(by, wanted authenticationv1.UserInfo) []authorize.Attributes {
-	base := authorize.Attributes{User: by, Verb: "impersonate", IsResource: true}
+// impersonation is what impersonations have in common, in a mode; "": in none, by the verb impersonate.
+func impersonation(by authenticationv1.UserInfo, mode string) authorize.Attributes {
+	a := authorize.Attributes{User: by, Verb: "impersonate", IsResource: true}
+	if mode != "" {
+		a.Verb, a.Group, a.Version = "impersonate:"+mode, authenticationv1.GroupName, "v1"
+	}
+	return a
+}
+
+// impersonations are the permissions that impersonating wanted needs, in a mode.
+func impersonations(by, wanted authenticationv1.UserInfo, mode string) []authorize.Attributes {
+	base := impersonation(by, mode)
 	user := base
 	user.Plural, user.Name = "users", wanted.Username
+	if node, ok := nodeOf(wanted.Username); ok && mode != "" {
+		user.Plural, user.Name = "nodes", node
+		if mode == associatedNode {
+			user.Name = "*"
+		}
+	}
 	if namespace, name, ok := userinfo.ServiceAccountOf(wanted.Username); ok {
 		user.Plural, user.Namespace, user.Name = "serviceaccounts", namespace, name
 	}
@@ -116,15 +128,16 @@ func impersonations(by, wanted authenticationv1.UserInfo) []authorize.Attributes
 		a.Plural, a.Name = "groups", group
 		all = append(all, a)
 	}
+	base.Group, base.Version = authenticationv1.GroupName, "v1"
 	if wanted.UID != "" {
 		a := base
-		a.Group, a.Version, a.Plural, a.Name = "authentication.k8s.io", "v1", "uids", wanted.UID
+		a.Plural, a.Name = "uids", wanted.UID
 		all = append(all, a)
 	}
 	for key, values := range wanted.Extra {
 		for _, value := range values {
 			a := base
-			a.Group, a.Version, a.Plural, a.Subresource, a.Name = "authentication.k8s.io", "v1", "userextras", key, value
+			a.Plural, a.Subresource, a.Name = "userextras", key, value
 			all = append(all, a)
 		}
 	}

@@ -85,6 +85,9 @@ func Require(ctx context.Context, auth Authorizer, a Attributes) error {
 	return forbidden(a, reason, err)
 }
 
+// Forbidden is a refusal for a reason that no authorizer has.
+func Forbidden(a Attributes, reason string) error { return forbidden(a, reason, nil) }
+
 // forbidden words a refusal.
 func forbidden(a Attributes, reason string, err error) error {
 	text := a.refusal()

@@ -103,6 +103,7 @@ func TestImpersonation(t *testing.T) {
 	c.Grant("", "tom", "tom", rbacv1.PolicyRule{Verbs: []string{"list"}, APIGroups: []string{""}, Resources: []string{"pods"}})
 	c.UntilCode(jane, 200, "GET", pods, "", "Impersonate-User: tom")
 	const who = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+	const refused = `selfsubjectreviews.authentication.k8s.io is forbidden: User "jane" cannot impersonate-on:user-info:create resource "selfsubjectreviews" in API group "authentication.k8s.io" at the cluster scope`
 	account := "Impersonate-User: system:serviceaccount:default:bot"
 	c.UntilCode(jane, 201, "POST", who, "{}", account)
 	for _, tt := range []struct {
@@ -112,16 +113,48 @@ func TestImpersonation(t *testing.T) {
 	}{
 		{[]string{"Impersonate-User: tom", "Impersonate-Group: devs", "Impersonate-Uid: u-1", "Impersonate-Extra-Scopes: view"}, 201,
 			`"userInfo":{"username":"tom","uid":"u-1","groups":["devs","system:authenticated"],"extra":{"scopes":["view"]}}`},
-		{[]string{"Impersonate-User: root"}, 403, `users "root" is forbidden: User "jane" cannot impersonate resource "users" in API group "" at the cluster scope`},
-		{[]string{"Impersonate-User: tom", "Impersonate-Group: ops"}, 403, `groups "ops" is forbidden: User "jane" cannot impersonate resource "groups" in API group "" at the cluster scope`},
-		{[]string{"Impersonate-User: tom", "Impersonate-Uid: u-2"}, 403, `uids.authentication.k8s.io "u-2" is forbidden: User "jane" cannot impersonate resource "uids" in API group "authentication.k8s.io" at the cluster scope`},
-		{[]string{"Impersonate-User: tom", "Impersonate-Extra-Scopes: edit"}, 403, `userextras.authentication.k8s.io "edit" is forbidden: User "jane" cannot impersonate resource "userextras/scopes" in API group`},
+		{[]string{"Impersonate-User: root"}, 403, refused},
+		{[]string{"Impersonate-User: tom", "Impersonate-Group: ops"}, 403, refused},
+		{[]string{"Impersonate-User: tom", "Impersonate-Uid: u-2"}, 403, refused},
+		{[]string{"Impersonate-User: tom", "Impersonate-Extra-Scopes: edit"}, 403, refused},
 		{[]string{account}, 201, `"username":"system:serviceaccount:default:bot"`},
-		{[]string{"Impersonate-User: system:serviceaccount:kube-system:bot"}, 403, `serviceaccounts "bot" is forbidden: User "jane" cannot impersonate resource "serviceaccounts" in API group "" in the namespace "kube-system"`},
+		{[]string{"Impersonate-User: system:serviceaccount:kube-system:bot"}, 403, `User "jane" cannot impersonate-on:serviceaccount:create resource "selfsubjectreviews" in API group "authentication.k8s.io"`},
 		{[]string{"Impersonate-Group: devs"}, 400, `without impersonating a user name`},
 	} {
 		if a := c.Do(jane, "POST", who, "{}", tt.headers...); a.Code != tt.code || !a.Has(tt.want) {
 			t.Errorf("%v: %d %s", tt.headers, a.Code, a.Body)
+		}
+	}
+}
+
+// TestConstrainedImpersonation checks that what a user does as another is bounded by roles (KEP-5284).
+func TestConstrainedImpersonation(t *testing.T) {
+	c := gatewaytest.New(t)
+	jane := clientOf(c, "jane")
+	can := func(verb, group, resource string, names ...string) rbacv1.PolicyRule {
+		return rbacv1.PolicyRule{Verbs: []string{verb}, APIGroups: []string{group}, Resources: []string{resource}, ResourceNames: names}
+	}
+	const authentication = "authentication.k8s.io"
+	c.Grant("", "impersonate", "jane", can("impersonate:user-info", authentication, "users", "tom"), can("impersonate:user-info", authentication, "groups"),
+		can("impersonate:arbitrary-node", authentication, "nodes", "n1"), can("impersonate-on:arbitrary-node:get", "", "nodes"),
+		can("impersonate-on:user-info:list", "", "pods"))
+	c.Grant("", "tom", "tom", rbacv1.PolicyRule{Verbs: []string{"list", "get"}, APIGroups: []string{""}, Resources: []string{"pods", "services"}})
+	c.UntilCode(jane, 200, "GET", pods, "", "Impersonate-User: tom")
+	c.UntilCode(jane, 404, "GET", "/api/v1/nodes/n1", "", "Impersonate-User: system:node:n1") // it may, and there is none
+	for _, tt := range []struct {
+		path    string
+		headers []string
+		want    string
+	}{
+		{"/api/v1/namespaces/default/services", []string{"Impersonate-User: tom"}, `cannot impersonate-on:user-info:list resource "services"`},
+		{pods + "/p", []string{"Impersonate-User: tom"}, `cannot impersonate-on:user-info:get resource "pods"`},
+		{pods, []string{"Impersonate-User: root"}, `cannot impersonate:user-info resource "users" in API group "authentication.k8s.io"`},
+		{pods, []string{"Impersonate-User: tom", "Impersonate-Group: system:masters"}, `impersonating the system:masters group is not allowed`},
+		{"/api/v1/nodes/n1", []string{"Impersonate-User: system:node:n2"}, `cannot impersonate:arbitrary-node resource "nodes"`},
+		{"/api/v1/nodes/n1", []string{"Impersonate-User: system:serviceaccount:default:bot"}, `cannot impersonate-on:serviceaccount:get resource "nodes"`},
+	} {
+		if a := c.Do(jane, "GET", tt.path, "", tt.headers...); a.Code != 403 || !a.Has(tt.want) {
+			t.Errorf("%s as %v: %d %s, want %q", tt.path, tt.headers, a.Code, a.Body, tt.want)
 		}
 	}
 }
