@@ -19,6 +19,7 @@ import (
 	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
+	"gantry/schema/apiregistration"
 	"gantry/schema/core"
 )
 
@@ -261,6 +262,13 @@ func setAvailable(c *controllertest.Cluster, status registrationv1.ConditionStat
 	if err != nil {
 		c.T.Fatal(err)
 	}
+	c.Until(func() string { // the controllers read it as well
+		s, err := registry.For[*registrationv1.APIService](c.Registry).Cached(c.Context, "", "v1.wardle.example.com")
+		if err != nil || len(s.Status.Conditions) == 0 || s.Status.Conditions[0].Status != status {
+			return fmt.Sprintf("the API service to be available: %s", status)
+		}
+		return ""
+	}, apiregistration.APIService)
 }
 
 func TestNamespaceDeletionEmptiesExtensionServers(t *testing.T) {
