@@ -72,6 +72,9 @@ func (r *Registry) delete(ctx context.Context, k *schema.Kind, namespace, name s
 		if err := pause(ctx, conflicts); err != nil {
 			return nil, false, err
 		}
+		if newer, err := r.latestKnown(ctx, t); err == nil && newer.rev > st.rev {
+			st = newer // of what was written during the pause: with an older one a busy key would never be deleted
+		}
 	}
 }
 

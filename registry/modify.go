@@ -119,7 +119,7 @@ func (r *Registry) write(ctx context.Context, w *write) (*Item, error) {
 		default:
 			st = *conflict
 			conflicts++
-			if err := pause(ctx, conflicts); err != nil {
+			if err := pause(ctx, conflicts); err != nil { // of a writer in the queue holds it: one of a process competes with other processes
 				return nil, err
 			}
 			if err := queue(); err != nil {

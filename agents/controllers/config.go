@@ -49,8 +49,9 @@ type Config struct {
 	ServiceAccountKey crypto.Signer
 	// FrontProxyClient is shown to the servers of API services. Without one, those that ask who the client is are not available.
 	FrontProxyClient tls.Certificate
-	// Gateway answers what is not stored in etcd: the metrics that autoscalers scale by, and what users may do. nil: autoscalers say that there
-	// are no metrics, and no certificate signing request is approved.
+	// Gateway answers what is not stored in etcd: the metrics that autoscalers scale by, what users may do, and the objects of extension servers.
+	// nil: autoscalers say that there are no metrics, no certificate signing request is approved, and where there are extension servers, namespaces
+	// are not emptied to their end and their objects' dependents are kept.
 	// --gateway
 	Gateway controller.Gateway
 	// NodeMonitorGracePeriod is how old a node's last heartbeat may be before the node is marked unreachable; 50 s.

@@ -125,7 +125,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "namespace", Doc: "the first namespaces, and the emptying of those being deleted",
 			Reads: every(), Writes: every(),
-			Workers: 4, New: lifecycle.NewNamespace,
+			Workers: 4, New: lifecycle.NewNamespace(cfg.Gateway),
 		},
 		{
 			Name: "systemobjects", Doc: "the priority classes, flow schemas, priority levels and the service CIDR that every cluster has",
@@ -162,12 +162,12 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "apiserviceavailability", Doc: "whether API services are available: what their services lead to answers",
 			Reads: only(apiregistration.APIService, core.Service, discovery.EndpointSlice), Writes: only(apiregistration.APIService),
-			Workers: 1, New: lifecycle.NewAPIServiceAvailability(cfg.FrontProxyClient),
+			Workers: manyWorkers, New: lifecycle.NewAPIServiceAvailability(cfg.FrontProxyClient),
 		},
 		{
 			Name: "namespacegc", Doc: "what is left in namespaces that were deleted past the API",
 			Reads: every(), Writes: every(),
-			Workers: 1, New: lifecycle.NewNamespaceGC,
+			Workers: 1, New: lifecycle.NewNamespaceGC(cfg.Gateway),
 		},
 		{
 			Name: "resourcequota", Doc: "what is used below resource quotas, and their status",
@@ -222,7 +222,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "garbage", Doc: "objects whose owners are gone, and owners that wait for their dependents or orphan them", EventSource: "garbage-collector-controller",
 			Reads: every(), Writes: every(),
-			Workers: manyWorkers, New: lifecycle.NewGarbage,
+			Workers: manyWorkers, New: lifecycle.NewGarbage(cfg.Gateway),
 		},
 		{
 			Name: "podgc", Doc: "pods that have ended, lost their node or never got one",

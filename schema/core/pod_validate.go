@@ -81,14 +81,3 @@ func (c *podCheck) checkAnnotationUpdate(pod, old *corev1.Pod) {
 		}
 	}
 }
-
-// ValidateBinding returns every error of a binding of a pod to a node.
-func ValidateBinding(b *corev1.Binding) (errs field.ErrorList) {
-	if b.Target.Kind != "" && b.Target.Kind != "Node" {
-		errs = append(errs, field.NotSupported(field.NewPath("target", "kind"), b.Target.Kind, []string{"Node", "<empty>"}))
-	}
-	if b.Target.Name == "" {
-		errs = append(errs, field.Required(field.NewPath("target", "name"), ""))
-	}
-	return errs
-}

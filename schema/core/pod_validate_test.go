@@ -367,13 +367,6 @@ func TestEphemeralContainersAndResize(t *testing.T) {
 	}
 }
 
-func TestBindingErrors(t *testing.T) {
-	want := []string{`target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>"`, "target.name: Required value"}
-	if diff := cmp.Diff(want, texts(ValidateBinding(&corev1.Binding{Target: corev1.ObjectReference{Kind: "Pod"}}))); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
 func TestTemplateErrors(t *testing.T) {
 	tmpl := &corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"a": "b c"}}, Spec: simplePod().Spec}
 	DefaultPodSpec(&tmpl.Spec)

@@ -18,7 +18,7 @@ func TestFlowSchemaErrors(t *testing.T) {
 	type flow = *flowcontrolv1.FlowSchema
 	base := func() flow {
 		return &flowcontrolv1.FlowSchema{ObjectMeta: metav1.ObjectMeta{Name: "s"}, Spec: flowcontrolv1.FlowSchemaSpec{
-			PriorityLevelConfiguration: levelNamed("l"), Rules: everythingOf("g"),
+			PriorityLevelConfiguration: flowcontrolv1.PriorityLevelConfigurationReference{Name: "l"}, Rules: everythingOf("g"),
 		}}
 	}
 	resources := func(change func(r *flowcontrolv1.ResourcePolicyRule)) func(flow) {
@@ -202,4 +202,11 @@ func TestRowsAndParts(t *testing.T) {
 	if status.Generation != 1 || len(status.Status.Conditions) != 1 || status.Labels != nil || status.Spec.MatchingPrecedence != 10000 {
 		t.Errorf("status %+v", status)
 	}
+}
+
+// everythingOf is the rule of all requests of users in a group.
+func everythingOf(group string) []flowcontrolv1.PolicyRulesWithSubjects {
+	rules := MandatoryFlowSchemas()[0].Spec.Rules
+	rules[0].Subjects[0].Group.Name = group
+	return rules
 }

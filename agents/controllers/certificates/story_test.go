@@ -18,16 +18,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"gantry/agents/controllers"
+	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
 	"gantry/schema/certificates"
 )
 
 // reviews is a gateway that answers whether a user may create a subresource ("system:bootstrap:a nodeclient").
-type reviews struct{ allowed atomic.Pointer[string] }
-
-func (g *reviews) GetPath(context.Context, string) ([]byte, error) {
-	return nil, errors.New("nothing is got")
+type reviews struct {
+	controller.Gateway
+	allowed atomic.Pointer[string]
 }
 
 func (g *reviews) PostPath(_ context.Context, path string, body []byte) ([]byte, error) {

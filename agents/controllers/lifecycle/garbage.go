@@ -16,8 +16,10 @@ import (
 	"k8s.io/utils/ptr"
 
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/extension"
 	"gantry/registry"
 	"gantry/schema"
+	"gantry/schema/apiregistration"
 	"gantry/schema/coordination"
 	"gantry/schema/core"
 )
@@ -26,7 +28,8 @@ import (
 // looked up, and "owner <uid>", an owner that is gone: its dependents are enqueued.
 type garbage struct {
 	*controller.Env
-	mu sync.Mutex // guards waiting
+	extensions *extensionObjects
+	mu         sync.Mutex // guards waiting
 	// waiting are the keys of the owners that are being deleted and wait for their dependents.
 	waiting map[types.UID]string
 	absent  *lru.Cache // owners that were last found not to exist: absentOwner by uid
@@ -36,19 +39,35 @@ type garbage struct {
 // maxAbsent is how many owners that are gone are remembered.
 const maxAbsent = 500
 
-// NewGarbage is the garbage collector: it deletes objects without owners, and finishes the foreground and orphaning deletion of owners.
-func NewGarbage(e *controller.Env) controller.Reconciler {
-	c := &garbage{Env: e, waiting: map[types.UID]string{}, absent: lru.New(maxAbsent), deleted: lru.New(maxAbsent)}
-	return controller.Reconciler{Reconcile: c.reconcile, WatchEvery: func(k *schema.Kind) func(old, current schema.Object) {
-		return func(old, current schema.Object) { c.onChange(k, old, current) }
-	}}
+// NewGarbage is the garbage collector: it deletes objects without owners, and finishes the foreground and orphaning deletion of owners. Those of
+// extension servers it knows through gateway.
+func NewGarbage(gateway controller.Gateway) func(*controller.Env) controller.Reconciler {
+	return func(e *controller.Env) controller.Reconciler {
+		c := &garbage{Env: e, waiting: map[types.UID]string{}, absent: lru.New(maxAbsent), deleted: lru.New(maxAbsent)}
+		c.extensions = newExtensionObjects(&extension.Client{Registry: e.Registry, Gateway: gateway}, c)
+		return controller.Reconciler{
+			Reconcile: c.reconcile, Run: c.extensions.run,
+			WatchEvery: func(k *schema.Kind) func(old, current schema.Object) {
+				return func(old, current schema.Object) {
+					c.onChange(k, old, current)
+					if k == apiregistration.APIService {
+						c.extensions.rediscover()
+					}
+				}
+			},
+		}
+	}
 }
 
+// objectKey is the key of an object; k is nil for one of an extension server.
 func objectKey(k *schema.Kind, obj metav1.Object) string {
+	if k == nil {
+		return extensionKey + string(obj.GetUID())
+	}
 	return "object " + k.Prefix + " " + obj.GetNamespace() + " " + obj.GetName()
 }
 
-// onChange turns the change of an object of any kind into keys.
+// onChange turns the change of an object of any kind into keys; k is nil for one of an extension server.
 func (c *garbage) onChange(k *schema.Kind, old, current schema.Object) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,7 +75,7 @@ func (c *garbage) onChange(k *schema.Kind, old, current schema.Object) {
 		delete(c.waiting, old.GetUID())
 		if k != core.Event && k != coordination.Lease { // they own nothing
 			c.Enqueue("owner "+string(old.GetUID()), 0)
-			if c.Registry.Kinds().Set().Has(k) {
+			if k == nil || c.Registry.Kinds().Set().Has(k) {
 				c.deleted.Add(old.GetUID(), nil)
 			}
 		}
@@ -95,6 +114,9 @@ func (c *garbage) reconcile(ctx context.Context, key string) (time.Duration, err
 	if uid, ok := strings.CutPrefix(key, "owner "); ok {
 		return 0, c.dependents(ctx, types.UID(uid), func(k *schema.Kind, obj schema.Object) { c.Enqueue(objectKey(k, obj), 0) })
 	}
+	if uid, ok := strings.CutPrefix(key, extensionKey); ok {
+		return c.reconcileExtension(ctx, types.UID(uid))
+	}
 	f := strings.Split(key, " ")
 	k, _, _, ok := c.Registry.Kinds().Set().Key(f[1] + "/")
 	if !ok {
@@ -114,10 +136,10 @@ func (c *garbage) reconcile(ctx context.Context, key string) (time.Duration, err
 	if obj.GetDeletionTimestamp() != nil || len(obj.GetOwnerReferences()) == 0 {
 		return 0, nil
 	}
-	return 0, c.syncOwned(ctx, k, obj)
+	return c.askAgain(c.syncOwned(ctx, k, obj))
 }
 
-// dependents calls f for every object that names uid among its owners, as the caches know it.
+// dependents calls f for every object that names uid among its owners, as the caches know it; k is nil for those of extension servers.
 func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schema.Kind, obj schema.Object)) error {
 	for _, k := range c.Registry.Kinds().Set().All {
 		items, err := c.Registry.Owned(ctx, k, string(uid))
@@ -127,6 +149,9 @@ func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schem
 		for _, it := range items {
 			f(k, it.Object())
 		}
+	}
+	for _, obj := range c.extensions.owned(uid) {
+		f(nil, obj)
 	}
 	return nil
 }
@@ -164,7 +189,7 @@ func (c *garbage) finalize(ctx context.Context, k *schema.Kind, obj schema.Objec
 	next := obj.DeepCopyObject().(schema.Object)
 	next.SetFinalizers(slices.DeleteFunc(next.GetFinalizers(), func(f string) bool { return f == finalizer }))
 	plan = append(plan, controller.Action{Do: controller.Update, Kind: k, Object: next, Reason: "nothing depends on it any more"})
-	err = c.Execute(ctx, plan)
+	err = c.execute(ctx, plan)
 	if errors.Is(err, registry.NotFound) {
 		return nil
 	}

@@ -12,8 +12,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/extension"
 	"gantry/registry"
 	"gantry/schema"
+	"gantry/schema/apiregistration"
 	"gantry/schema/core"
 )
 
@@ -22,16 +24,26 @@ var systemNamespaces = []string{metav1.NamespaceDefault, metav1.NamespaceSystem,
 
 type namespaces struct {
 	*controller.Env
+	extensions  *extension.Client
 	mu          sync.Mutex      // guards terminating
 	terminating map[string]bool // namespaces being deleted
 }
 
-// NewNamespace creates the system's namespaces and empties those being deleted. Its keys are names of namespaces.
-func NewNamespace(e *controller.Env) controller.Reconciler {
-	c := &namespaces{Env: e, terminating: map[string]bool{}}
+// NewNamespace creates the system's namespaces and empties those being deleted, of the objects of extension servers through gateway. Its keys are names
+// of namespaces.
+func NewNamespace(gateway controller.Gateway) func(*controller.Env) controller.Reconciler {
+	return func(e *controller.Env) controller.Reconciler {
+		return watchNamespaces(&namespaces{Env: e, extensions: &extension.Client{Registry: e.Registry, Gateway: gateway}, terminating: map[string]bool{}})
+	}
+}
+
+func watchNamespaces(c *namespaces) controller.Reconciler {
 	return controller.Reconciler{
 		Reconcile: c.reconcile, Run: c.EnqueueOnce(systemNamespaces...),
-		Watches: []controller.Watch{{Kind: core.Namespace, Keys: c.onNamespace}},
+		Watches: []controller.Watch{
+			{Kind: core.Namespace, Keys: c.onNamespace},
+			{Kind: apiregistration.APIService, Keys: func(schema.Object, schema.Object) { c.enqueueTerminating() }},
+		},
 		WatchEvery: func(k *schema.Kind) func(old, current schema.Object) {
 			if !k.Namespaced {
 				return nil
@@ -52,6 +64,15 @@ func (c *namespaces) onNamespace(old, current schema.Object) {
 	if current.GetDeletionTimestamp() != nil {
 		c.terminating[current.GetName()] = true
 		c.Enqueue(current.GetName(), 0)
+	}
+}
+
+// enqueueTerminating enqueues all namespaces being deleted: an extension server that did not answer may do so now.
+func (c *namespaces) enqueueTerminating() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name := range c.terminating {
+		c.Enqueue(name, controller.CoalesceDelay)
 	}
 }
 
@@ -76,8 +97,8 @@ func (c *namespaces) reconcile(ctx context.Context, name string) (time.Duration,
 		return 0, err
 	}
 	remaining, failed := c.empty(ctx, ns)
-	if failed != nil || remaining.any() {
-		return remaining.recheck(), errors.Join(failed, c.updateStatus(ctx, ns, remaining, failed))
+	if err := failed.join(); err != nil || remaining.any() {
+		return remaining.recheck(), errors.Join(err, c.updateStatus(ctx, ns, remaining, failed))
 	}
 	if !slices.Contains(ns.Spec.Finalizers, corev1.FinalizerKubernetes) {
 		return 0, nil // a finalizer in metadata keeps it, which is not this controller's to remove
@@ -98,22 +119,37 @@ func (c *namespaces) createSystem(ctx context.Context, name string) error {
 }
 
 // empty deletes what is in a namespace, pods first: as long as one remains, the other objects stay for it (its network policies,
-// its secrets). It returns what remains; the error names what could not be deleted.
-func (c *namespaces) empty(ctx context.Context, ns *corev1.Namespace) (remainingContent, error) {
-	remaining, err := c.emptyKind(ctx, core.Pod, ns.Name)
-	if err != nil || remaining.any() {
-		return remaining, err
+// its secrets). It returns what remains and what could not be deleted.
+func (c *namespaces) empty(ctx context.Context, ns *corev1.Namespace) (remaining remainingContent, failed emptyingErrors) {
+	fail := func(err error) {
+		if err != nil {
+			failed.content = append(failed.content, err)
+		}
 	}
-	var errs []error
+	remaining, err := c.emptyKind(ctx, core.Pod, ns.Name)
+	if fail(err); err != nil || remaining.any() {
+		return remaining, failed
+	}
 	for _, k := range c.Registry.Kinds().Set().All {
 		if !k.Namespaced || k == core.Pod {
 			continue
 		}
 		left, err := c.emptyKind(ctx, k, ns.Name)
 		remaining = append(remaining, left...)
-		errs = append(errs, err)
+		fail(err)
 	}
-	return remaining, errors.Join(errs...)
+	found, err := c.extensions.Discover(ctx)
+	failed.discovery, failed.parsing = found.Failed, found.Unparsed
+	fail(err)
+	for _, r := range found.Resources.Preferred() {
+		if !r.Namespaced || !r.Can("delete") {
+			continue
+		}
+		left, err := c.extensions.Empty(ctx, r, ns.Name)
+		remaining = append(remaining, remainingObjects(r.Name(), left)...)
+		fail(err)
+	}
+	return remaining, failed
 }
 
 func (c *namespaces) emptyKind(ctx context.Context, k *schema.Kind, ns string) (remainingContent, error) {
@@ -144,7 +180,7 @@ func (c *namespaces) emptyKind(ctx context.Context, k *schema.Kind, ns string) (
 }
 
 // updateStatus writes what remains, and what could not be deleted, into the conditions.
-func (c *namespaces) updateStatus(ctx context.Context, ns *corev1.Namespace, remaining remainingContent, failed error) error {
+func (c *namespaces) updateStatus(ctx context.Context, ns *corev1.Namespace, remaining remainingContent, failed emptyingErrors) error {
 	now := time.Now()
 	_, err := registry.For[*corev1.Namespace](c.Registry).ModifyStatus(ctx, "", ns.Name, func(m *corev1.Namespace) error {
 		if m.UID == ns.UID && m.DeletionTimestamp != nil {

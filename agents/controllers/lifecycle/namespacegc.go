@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/extension"
 	"gantry/registry"
 	"gantry/schema/core"
 )
@@ -30,13 +31,16 @@ const (
 // namespaceGC has one key: all namespaces.
 type namespaceGC struct {
 	*controller.Env
-	missing map[string]time.Time // since when a namespace that has objects does not exist
+	extensions *extension.Client
+	missing    map[string]time.Time // since when a namespace that has objects does not exist
 }
 
-// NewNamespaceGC deletes the objects of namespaces that were deleted past the API.
-func NewNamespaceGC(e *controller.Env) controller.Reconciler {
-	c := &namespaceGC{Env: e, missing: map[string]time.Time{}}
-	return controller.Reconciler{Reconcile: c.reconcile, Run: c.EnqueueOnce("namespaces")}
+// NewNamespaceGC deletes the objects of namespaces that were deleted past the API, those of extension servers through gateway.
+func NewNamespaceGC(gateway controller.Gateway) func(*controller.Env) controller.Reconciler {
+	return func(e *controller.Env) controller.Reconciler {
+		c := &namespaceGC{Env: e, extensions: &extension.Client{Registry: e.Registry, Gateway: gateway}, missing: map[string]time.Time{}}
+		return controller.Reconciler{Reconcile: c.reconcile, Run: c.EnqueueOnce("namespaces")}
+	}
 }
 
 func (c *namespaceGC) reconcile(ctx context.Context, _ string) (time.Duration, error) {
@@ -117,6 +121,6 @@ func (c *namespaceGC) empty(ctx context.Context, name string) error {
 		return err // it exists, or cannot be read
 	}
 	c.Log.Warn("emptying a namespace that does not exist", "ns", name, "reason", fmt.Sprintf("it has been missing for %s", missingFor))
-	_, err = (&namespaces{Env: c.Env}).empty(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
-	return err
+	_, failed := (&namespaces{Env: c.Env, extensions: c.extensions}).empty(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	return failed.join()
 }

@@ -44,7 +44,7 @@ func (c *garbage) syncOwned(ctx context.Context, k *schema.Kind, obj schema.Obje
 		return err
 	}
 	plan := planOwned(k, obj, states, dependents, cycle)
-	err := c.Execute(ctx, plan)
+	err := c.execute(ctx, plan)
 	if errors.Is(err, registry.NotFound) {
 		return nil
 	}
@@ -121,7 +121,7 @@ func (c *garbage) owner(ctx context.Context, k *schema.Kind, obj schema.Object, 
 		if _, gone := c.deleted.Get(ref.UID); gone {
 			return ownerDangling, nil
 		}
-		return ownerSolid, nil
+		return c.extensionOwner(ctx, k, obj, ref)
 	}
 	id := ownerID{apiVersion: ref.APIVersion, kind: ref.Kind, name: ref.Name, uid: ref.UID}
 	if ok.Namespaced {
@@ -193,6 +193,9 @@ func stateOf(owner metav1.Object) ownerState {
 }
 
 func (c *garbage) recordInvalidNamespace(k *schema.Kind, obj schema.Object, ref metav1.OwnerReference) {
+	if k == nil {
+		return // an extension server's: its object is not in the registry, which the Event would be about
+	}
 	c.Events.Event(k, obj, "Warning", "OwnerRefInvalidNamespace", "ownerRef [%s/%s, namespace: %s, name: %s, uid: %s] does not exist in namespace %q",
 		ref.APIVersion, ref.Kind, obj.GetNamespace(), ref.Name, ref.UID, obj.GetNamespace())
 }

@@ -1,17 +1,17 @@
 package lifecycle
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"gantry/agents/controllers/extension"
 	"gantry/registry"
 	"gantry/schema"
 )
@@ -20,7 +20,7 @@ import (
 type remainingContent []remainingKind
 
 type remainingKind struct {
-	kind       *schema.Kind
+	resource   string // "deployments.apps", "pods."
 	count      int
 	finalizers map[string]int
 	// gracePeriod is the longest of them.
@@ -28,12 +28,19 @@ type remainingKind struct {
 }
 
 func remainingOf(k *schema.Kind, items []*registry.Item) remainingContent {
-	if len(items) == 0 {
+	objects := make([]metav1.Object, len(items))
+	for i, it := range items {
+		objects[i] = it.Object()
+	}
+	return remainingObjects(k.Plural+"."+k.Group, objects)
+}
+
+func remainingObjects[T metav1.Object](resource string, objects []T) remainingContent {
+	if len(objects) == 0 {
 		return nil
 	}
-	r := remainingKind{kind: k, count: len(items), finalizers: map[string]int{}}
-	for _, it := range items {
-		obj := it.Object()
+	r := remainingKind{resource: resource, count: len(objects), finalizers: map[string]int{}}
+	for _, obj := range objects {
 		for _, f := range obj.GetFinalizers() {
 			r.finalizers[f]++
 		}
@@ -42,6 +49,41 @@ func remainingOf(k *schema.Kind, items []*registry.Item) remainingContent {
 		}
 	}
 	return remainingContent{r}
+}
+
+// emptyingErrors are what went wrong while a namespace was emptied.
+type emptyingErrors struct {
+	discovery extension.DiscoveryError
+	parsing   []error // of the versions of groups that API services name
+	content   []error
+}
+
+// join is nil where nothing went wrong.
+func (e emptyingErrors) join() error {
+	all := slices.Concat(e.parsing, e.content)
+	if len(e.discovery) > 0 {
+		all = append(all, e.discovery)
+	}
+	return errors.Join(all...)
+}
+
+// texts are those of the conditions; "": nothing went wrong.
+func (e emptyingErrors) texts() (discovery, parsing, content string) {
+	if n := len(e.discovery); n > 0 {
+		discovery = fmt.Sprintf("Discovery failed for some groups, %d failing: %v", n, e.discovery)
+	}
+	if err := errors.Join(e.parsing...); err != nil {
+		parsing = err.Error()
+	}
+	var all []string
+	for _, err := range e.content {
+		all = append(all, err.Error())
+	}
+	slices.Sort(all)
+	if len(all) > 0 {
+		content = fmt.Sprintf("Failed to delete all resource types, %d remaining: %s", len(all), strings.Join(all, ", "))
+	}
+	return discovery, parsing, content
 }
 
 func (r remainingContent) any() bool { return len(r) > 0 }
@@ -66,9 +108,9 @@ func (r remainingContent) text(f func(remainingKind) []string) string {
 }
 
 // conditions are those of the namespace's status while it is being deleted.
-func (r remainingContent) conditions(was []corev1.NamespaceCondition, failed error, now time.Time) []corev1.NamespaceCondition {
+func (r remainingContent) conditions(was []corev1.NamespaceCondition, failed emptyingErrors, now time.Time) []corev1.NamespaceCondition {
 	content := r.text(func(e remainingKind) []string {
-		return []string{fmt.Sprintf("%s has %d resource instances", e.kind.Plural+dot(e.kind.Group), e.count)}
+		return []string{fmt.Sprintf("%s has %d resource instances", e.resource, e.count)}
 	})
 	held := r.text(func(e remainingKind) []string {
 		var out []string
@@ -77,10 +119,7 @@ func (r remainingContent) conditions(was []corev1.NamespaceCondition, failed err
 		}
 		return out
 	})
-	failure := ""
-	if failed != nil {
-		failure = "Failed to delete all resource types, " + strconv.Itoa(strings.Count(failed.Error(), "\n")+1) + " remaining: " + failed.Error()
-	}
+	discovery, parsing, failure := failed.texts()
 	set := func(t corev1.NamespaceConditionType, bad, badReason, goodReason, good string) {
 		c := corev1.NamespaceCondition{Type: t, Status: corev1.ConditionFalse, Reason: goodReason, Message: good, LastTransitionTime: metav1.NewTime(now)}
 		if bad != "" {
@@ -97,8 +136,8 @@ func (r remainingContent) conditions(was []corev1.NamespaceCondition, failed err
 		was[i] = c
 	}
 	was = slices.Clone(was)
-	set(corev1.NamespaceDeletionDiscoveryFailure, "", "DiscoveryFailed", "ResourcesDiscovered", "All resources successfully discovered")
-	set(corev1.NamespaceDeletionGVParsingFailure, "", "GroupVersionParsingFailed", "ParsedGroupVersions", "All legacy kube types successfully parsed")
+	set(corev1.NamespaceDeletionDiscoveryFailure, discovery, "DiscoveryFailed", "ResourcesDiscovered", "All resources successfully discovered")
+	set(corev1.NamespaceDeletionGVParsingFailure, parsing, "GroupVersionParsingFailed", "ParsedGroupVersions", "All legacy kube types successfully parsed")
 	set(corev1.NamespaceDeletionContentFailure, failure, "ContentDeletionFailed", "ContentDeleted", "All content successfully deleted, may be waiting on finalization")
 	set(corev1.NamespaceContentRemaining, prefixed("Some resources are remaining: ", content), "SomeResourcesRemain", "ContentRemoved", "All content successfully removed")
 	set(corev1.NamespaceFinalizersRemaining, prefixed("Some content in the namespace has finalizers remaining: ", held), "SomeFinalizersRemain", "ContentHasNoFinalizers", "All content-preserving finalizers finished")
@@ -111,5 +150,3 @@ func prefixed(prefix, text string) string {
 	}
 	return prefix + text
 }
-
-func dot(group string) string { return "." + cmp.Or(group, "") }

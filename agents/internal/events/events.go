@@ -32,9 +32,10 @@ type queue struct {
 	log    *slog.Logger
 	events chan *corev1.Event
 
-	mu     sync.Mutex               // guards seen and limits
+	mu     sync.Mutex               // guards what follows
 	seen   map[string]string        // names of written events by content
 	limits map[string]*rate.Limiter // by object
+	last   int64                    // in the name of the last event, in nanoseconds since 1970
 }
 
 // queueLength is the capacity of the queue, in events.
@@ -90,12 +91,13 @@ func (r *Recorder) Ref(ref corev1.ObjectReference, kind, reason, format string, 
 	if r.exceedsLimit(ref, now.Time) {
 		return
 	}
+	stamp := r.stamp(now.Time)
 	ns := ref.Namespace
 	if ns == "" {
 		ns = metav1.NamespaceDefault
 	}
 	ev := &corev1.Event{
-		ObjectMeta:     metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("%s.%x", ref.Name, now.UnixNano())},
+		ObjectMeta:     metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("%s.%x", ref.Name, stamp)},
 		InvolvedObject: ref,
 		Type:           kind, Reason: reason, Message: fmt.Sprintf(format, args...),
 		Source:              corev1.EventSource{Component: r.component, Host: r.host},
@@ -110,6 +112,14 @@ func (r *Recorder) Ref(ref corev1.ObjectReference, kind, reason, format string, 
 	default:
 		r.log.Warn("event dropped", "reason", reason, "ns", ns, "name", ref.Name)
 	}
+}
+
+// stamp is the time in the name of an event. Two events of one nanosecond have different ones.
+func (r *queue) stamp(now time.Time) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = max(now.UnixNano(), r.last+1)
+	return r.last
 }
 
 // flushTimeout bounds writing the queued events after ctx is done.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -35,6 +36,20 @@ func record(t *testing.T, emit func(r *Recorder)) []*corev1.Event {
 		out = append(out, it.Object().(*corev1.Event))
 	}
 	return out
+}
+
+func TestEventsOfOneInstantAreAllWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // where time stands still
+		ref := corev1.ObjectReference{Kind: "Pod", Namespace: "n", Name: "p", UID: "u"}
+		got := record(t, func(r *Recorder) {
+			for i := range 5 {
+				r.WithComponent(fmt.Sprint(i)).Ref(ref, corev1.EventTypeNormal, fmt.Sprint("Reason", i), "text")
+			}
+		})
+		if len(got) != 5 {
+			t.Errorf("%d events, want 5", len(got))
+		}
+	})
 }
 
 func TestARepetitionRaisesTheCount(t *testing.T) {

@@ -172,6 +172,7 @@ type call struct {
 	query                        url.Values
 	body                         []byte
 	url                          string // the path and query of a call without a kind
+	accept, contentType          string // JSON where they are empty
 }
 
 // path is the path and query of the call.

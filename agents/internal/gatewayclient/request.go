@@ -2,6 +2,7 @@ package gatewayclient
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,11 +27,13 @@ const (
 	maxAnswer = 8 << 20 // bytes
 )
 
+var errNoGateway = errors.New("no gateway is configured")
+
 // do sends a call to the gateway that answered last and, where that cannot be reached, to the others in turn. A write
 // is sent to another gateway only when it was certainly not sent before.
 func (c *Client) do(ctx context.Context, cl call) ([]byte, error) {
 	if len(c.servers) == 0 {
-		return nil, cl.errorOf(registry.Unavailable, errors.New("no gateway is configured"))
+		return nil, cl.errorOf(registry.Unavailable, errNoGateway)
 	}
 	start := c.current.Load()
 	var last error
@@ -63,14 +66,9 @@ func (c *Client) do(ctx context.Context, cl call) ([]byte, error) {
 func (c *Client) sendTo(ctx context.Context, server string, cl call) (data []byte, answered bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, cl.method, server+cl.path(), bytes.NewReader(cl.body))
+	req, err := c.request(ctx, server, cl)
 	if err != nil {
-		return nil, true, cl.errorOf(registry.BadRequest, err)
-	}
-	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", c.agent)
-	if cl.body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		return nil, true, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
@@ -85,6 +83,20 @@ func (c *Client) sendTo(ctx context.Context, server string, cl call) (data []byt
 		return nil, true, cl.statusError(resp, data)
 	}
 	return data, true, nil
+}
+
+// request is a call as a request to one gateway.
+func (c *Client) request(ctx context.Context, server string, cl call) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, cl.method, server+cl.path(), bytes.NewReader(cl.body))
+	if err != nil {
+		return nil, cl.errorOf(registry.BadRequest, err)
+	}
+	req.Header.Set("Accept", cmp.Or(cl.accept, "application/json"))
+	req.Header.Set("User-Agent", c.agent)
+	if cl.body != nil {
+		req.Header.Set("Content-Type", cmp.Or(cl.contentType, "application/json"))
+	}
+	return req, nil
 }
 
 func encode(k *schema.Kind, obj schema.Object) ([]byte, error) {

@@ -9,6 +9,8 @@ var ownRoles = []clusterRole{
 		can("get list", "metrics.k8s.io", "pods"),
 		can("get list", "custom.metrics.k8s.io external.metrics.k8s.io", "*"),
 		can("create", "authorization.k8s.io", "subjectaccessreviews"),
+		// Objects of extension servers, of any group: as namespace-controller and generic-garbage-collector.
+		can("delete deletecollection get list patch update watch", "*", "*"),
 	}},
 	// As metrics-server's system:aggregated-metrics-reader.
 	{name: "gantry:metrics-reader", partOf: "view", rules: []rbacv1.PolicyRule{can("get list", "metrics.k8s.io", "nodes pods")}},
