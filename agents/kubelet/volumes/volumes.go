@@ -71,6 +71,8 @@ type Mounted struct {
 	Path string
 	// ReadOnly volumes are mounted read-only whatever the container says.
 	ReadOnly bool
+	// Device: Path is a block device, for volumeDevices.
+	Device bool
 }
 
 // New returns Volumes; it starts nothing.
