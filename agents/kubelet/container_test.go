@@ -123,7 +123,7 @@ func renderCase(t *testing.T, pod *corev1.Pod) []byte {
 		t.Fatal(err)
 	}
 	in := startInput{pod: pod, sandbox: "box", action: action{container: podstate.Member{Container: c, Role: podstate.RoleApp}, attempt: 2, backoff: podstate.MaxBackoff}}
-	cfg, err := containerConfig(in, &engine.Image{Ref: c.Image, User: "www"}, vars, nil)
+	cfg, err := containerConfig(in, &engine.Image{Ref: c.Image, User: "www"}, vars, nil, nil)
 	if err == nil {
 		_, err = e.CreateContainer(t.Context(), cfg)
 	}

@@ -55,14 +55,18 @@ func (k *kubelet) configure(ctx context.Context, in startInput, image *engine.Im
 	if err != nil {
 		return engine.ContainerConfig{}, err
 	}
+	devices, err := mounts.VolumeDevices(c, in.volumes)
+	if err != nil {
+		return engine.ContainerConfig{}, err
+	}
 	for _, more := range [][]engine.Mount{mounts.PodFileMounts(in.pod, c, dir), message} {
 		list = append(list, more...)
 	}
-	return containerConfig(in, image, vars, list)
+	return containerConfig(in, image, vars, list, devices)
 }
 
 // containerConfig is what the container of a start is created from.
-func containerConfig(in startInput, image *engine.Image, vars *env.Environment, mounts []engine.Mount) (engine.ContainerConfig, error) {
+func containerConfig(in startInput, image *engine.Image, vars *env.Environment, mounts []engine.Mount, devices []engine.Device) (engine.ContainerConfig, error) {
 	c := in.action.container.Container
 	security := admission.SecurityOf(in.pod, c)
 	if err := admission.CheckNonRoot(in.pod, c, security, image.User); err != nil {
@@ -70,7 +74,7 @@ func containerConfig(in startInput, image *engine.Image, vars *env.Environment, 
 	}
 	return engine.ContainerConfig{
 		Pod: in.pod, Container: c, Sandbox: in.sandbox, Target: in.target, Attempt: in.action.attempt, Backoff: in.action.backoff, Grace: podstate.SpecGrace(in.pod),
-		Image: image, Env: vars.List(), Command: env.ExpandAll(c.Command, vars.Get), Args: env.ExpandAll(c.Args, vars.Get), Mounts: mounts,
+		Image: image, Env: vars.List(), Command: env.ExpandAll(c.Command, vars.Get), Args: env.ExpandAll(c.Args, vars.Get), Mounts: mounts, Devices: devices,
 		Security: security, QOS: podstate.QOSClass(in.pod), Resources: allocation.EngineResources(c),
 	}, nil
 }

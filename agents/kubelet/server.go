@@ -11,6 +11,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	statsv1 "k8s.io/kubelet/pkg/apis/stats/v1alpha1"
 
 	"gantry/agents/internal/daemon"
 	"gantry/agents/kubelet/engine"
@@ -19,6 +21,7 @@ import (
 	"gantry/agents/kubelet/server"
 	"gantry/agents/kubelet/stats"
 	"gantry/registry"
+	schemavolumes "gantry/schema/volumes"
 )
 
 // serve answers on the node's port: logs, exec, attach, port-forward. Without a certificate nothing is served.
@@ -176,7 +179,47 @@ func (p *podIndex) List() []*corev1.Pod {
 
 // stats reads what the node and its pods use.
 func (k *kubelet) stats() *stats.Collector {
-	return stats.New(stats.Config{Node: k.cfg.NodeName, Pods: (*podIndex)(k).running, DataDir: k.cfg.DataDir})
+	return stats.New(stats.Config{Node: k.cfg.NodeName, Pods: (*podIndex)(k).running, Volumes: k.volumeStats, DataDir: k.cfg.DataDir})
+}
+
+// volumeStats are what the mounted volumes of a pod use, by name. A volume that cannot be read is left out.
+func (k *kubelet) volumeStats(podUID string) (all []statsv1.VolumeStats) {
+	k.mu.Lock()
+	w := k.workers[podUID]
+	k.mu.Unlock()
+	if w == nil {
+		return nil
+	}
+	s := w.snapshot.Load()
+	if s == nil {
+		return nil
+	}
+	used, err := k.volumes.Metrics(podUID)
+	if err != nil {
+		w.log.Debug("some volumes not measured", "err", err)
+	}
+	now := metav1.Now()
+	for i := range s.pod.Spec.Volumes {
+		vol := &s.pod.Spec.Volumes[i]
+		m, ok := used[vol.Name]
+		if !ok {
+			continue
+		}
+		v := statsv1.VolumeStats{Name: vol.Name, FsStats: statsv1.FsStats{
+			Time: now, CapacityBytes: amount(m.Capacity), UsedBytes: amount(m.Used), AvailableBytes: amount(m.Available),
+			Inodes: amount(m.Inodes), InodesUsed: amount(m.InodesUsed), InodesFree: amount(m.InodesFree),
+		}}
+		if claim, _ := schemavolumes.ClaimName(s.pod, vol); claim != "" {
+			v.PVCRef = &statsv1.PVCReference{Namespace: s.pod.Namespace, Name: claim}
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func amount(n int64) *uint64 {
+	u := uint64(max(n, 0))
+	return &u
 }
 
 // running are the pods with containers that run, with their processes.

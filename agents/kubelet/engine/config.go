@@ -44,6 +44,7 @@ func containerConfig(in ContainerConfig, node, seccompDir string, f features) (d
 		OomScoreAdj: clampOOM(oomScore(in.Pod, c, in.QOS, f.memory), f),
 		Resources:   dockerResources(in.Resources, f),
 	}
+	host.Devices = dockerDevices(in.Devices)
 	namespaces(host, in.Pod)
 	switch shares := in.Pod.Spec.ShareProcessNamespace; {
 	case in.Pod.Spec.HostPID:
@@ -69,6 +70,18 @@ func dockerMounts(mounts []Mount) []mount.Mount {
 			d.BindOptions = &mount.BindOptions{Propagation: p}
 		}
 		all = append(all, d)
+	}
+	return all
+}
+
+func dockerDevices(devices []Device) []container.DeviceMapping {
+	var all []container.DeviceMapping
+	for _, d := range devices {
+		permissions := "mrw"
+		if d.ReadOnly {
+			permissions = "r"
+		}
+		all = append(all, container.DeviceMapping{PathOnHost: d.Source, PathInContainer: d.Target, CgroupPermissions: permissions})
 	}
 	return all
 }

@@ -124,6 +124,7 @@ type ContainerConfig struct {
 	Command   []string // expanded
 	Args      []string // expanded
 	Mounts    []Mount
+	Devices   []Device
 	Security  corev1.SecurityContext // the container's with the pod's filled in
 	QOS       corev1.PodQOSClass
 	Resources Resources
@@ -134,6 +135,12 @@ type Mount struct {
 	Source, Target string
 	ReadOnly       bool
 	Propagation    corev1.MountPropagationMode // "": the engine's default
+}
+
+// Device is a block device of the host that a container sees.
+type Device struct {
+	Source, Target string
+	ReadOnly       bool
 }
 
 // Resources are what a container is given.

@@ -51,6 +51,19 @@ func VolumeMounts(c *corev1.Container, mounted map[string]volumes.Mounted, vars 
 	return all, nil
 }
 
+// VolumeDevices are a container's block devices. Errors are worded for the container's status.
+func VolumeDevices(c *corev1.Container, mounted map[string]volumes.Mounted) ([]engine.Device, error) {
+	var all []engine.Device
+	for _, d := range c.VolumeDevices {
+		v, ok := mounted[d.Name]
+		if !ok || !v.Device {
+			return nil, fmt.Errorf("cannot find volume %q to pass into container %q", d.Name, c.Name)
+		}
+		all = append(all, engine.Device{Source: v.Path, Target: d.DevicePath, ReadOnly: v.ReadOnly})
+	}
+	return all, nil
+}
+
 func propagation(p *corev1.MountPropagationMode) corev1.MountPropagationMode {
 	if p == nil {
 		return corev1.MountPropagationNone

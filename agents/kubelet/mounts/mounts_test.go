@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gantry/agents/kubelet/engine"
 	"gantry/agents/kubelet/env"
 	"gantry/agents/kubelet/volumes"
 )
@@ -35,5 +36,18 @@ func TestVolumeMountErrors(t *testing.T) {
 		if err == nil || err.Error() != tc.want {
 			t.Errorf("%+v: error %v, want %s", tc.m, err, tc.want)
 		}
+	}
+}
+
+func TestVolumeDevices(t *testing.T) {
+	c := &corev1.Container{Name: "c", VolumeDevices: []corev1.VolumeDevice{{Name: "disk", DevicePath: "/dev/xvda"}}}
+	mounted := map[string]volumes.Mounted{"disk": {Path: "/dev/sdb", Device: true, ReadOnly: true}}
+	got, err := VolumeDevices(c, mounted)
+	if want := (engine.Device{Source: "/dev/sdb", Target: "/dev/xvda", ReadOnly: true}); err != nil || len(got) != 1 || got[0] != want {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+	mounted["disk"] = volumes.Mounted{Path: "/data"}
+	if _, err := VolumeDevices(c, mounted); err == nil || err.Error() != `cannot find volume "disk" to pass into container "c"` {
+		t.Errorf("a directory as a device: %v", err)
 	}
 }

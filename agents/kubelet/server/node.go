@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -28,7 +27,7 @@ type Settings struct {
 
 // handleNode adds what is about the node and not about one pod.
 func (s *server) handleNode(mux *http.ServeMux) {
-	mux.Handle("GET /metrics", promhttp.Handler())
+	mux.Handle("GET /metrics", s.ownMetrics())
 	mux.HandleFunc("GET /pods", func(w http.ResponseWriter, _ *http.Request) { writePods(w, s.cfg.Pods.List()) })
 	mux.HandleFunc("GET /runningpods/", func(w http.ResponseWriter, _ *http.Request) { writePods(w, runningPods(s.cfg.Pods.List())) })
 	mux.HandleFunc("GET /configz", s.configz)

@@ -32,6 +32,13 @@ func (s *server) handleStats(mux *http.ServeMux) {
 	}
 }
 
+// ownMetrics are the process's metrics, and what the claims of pods use.
+func (s *server) ownMetrics() http.Handler {
+	claims := prometheus.NewRegistry()
+	claims.MustRegister(claimMetrics{s.cfg.Stats})
+	return promhttp.HandlerFor(prometheus.Gatherers{prometheus.DefaultGatherer, claims}, promhttp.HandlerOpts{})
+}
+
 // summary answers /stats/summary?only_cpu_and_memory=true, where the parameter may be absent.
 func (s *server) summary(w http.ResponseWriter, r *http.Request) {
 	all, err := s.cfg.Stats.Summary(r.FormValue("only_cpu_and_memory") == "true")

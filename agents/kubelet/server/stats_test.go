@@ -43,6 +43,12 @@ func (f *fakeStats) Summary(little bool) (*statsv1.Summary, error) {
 	}}
 	web.CPU, web.Memory = used(4, 6e6)
 	web.Network = network
+	if !little {
+		bytes := uint64(4096)
+		claim := statsv1.VolumeStats{Name: "data", FsStats: statsv1.FsStats{UsedBytes: &bytes, Inodes: &bytes}, PVCRef: &statsv1.PVCReference{Namespace: "default", Name: "data"}}
+		web.VolumeStats = []statsv1.VolumeStats{claim, {Name: "disk", FsStats: claim.FsStats}}
+		old.VolumeStats = []statsv1.VolumeStats{claim}
+	}
 	s.Pods = []statsv1.PodStats{web, old}
 	return s, nil
 }
@@ -130,5 +136,24 @@ func TestSummary(t *testing.T) {
 	n.used.fails.Store(true)
 	if code, body := n.get(n.as("gantry-gateway"), "/stats/summary"); code != 500 || body != "no control groups" {
 		t.Errorf("a node that cannot read: %d %s", code, body)
+	}
+}
+
+// TestClaimMetrics: a claim of two pods is told once, and a volume without a claim is not.
+func TestClaimMetrics(t *testing.T) {
+	n := newNode(t, 0)
+	code, body := n.get(n.as("gantry-gateway"), "/metrics")
+	var got []string
+	for _, line := range samples(body) {
+		if strings.HasPrefix(line, "kubelet_volume_stats_") {
+			got = append(got, line)
+		}
+	}
+	want := []string{
+		`kubelet_volume_stats_inodes{namespace="default",persistentvolumeclaim="data"} 4096`,
+		`kubelet_volume_stats_used_bytes{namespace="default",persistentvolumeclaim="data"} 4096`,
+	}
+	if d := cmp.Diff(want, got); d != "" || code != 200 || !strings.Contains(body, "go_goroutines") {
+		t.Errorf("%d (-want +got):\n%s", code, d)
 	}
 }

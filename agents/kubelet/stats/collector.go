@@ -39,6 +39,8 @@ type Config struct {
 	Node string
 	// Pods returns the node's pods.
 	Pods func() []Pod
+	// Volumes returns what the mounted volumes of a pod use; nil: nothing is told of volumes. Its result is kept for a minute.
+	Volumes func(podUID string) []statsv1.VolumeStats
 	// DataDir is a directory of the file system that pods' files are in.
 	DataDir string
 	// Root is put before every path that is read; for tests.
@@ -53,6 +55,7 @@ type Collector struct {
 	files   *files     // nil: not found yet
 	groups  map[string][controllers]string
 	history usagerate.History[string] // of CPU time, by the container's ID; "" is the node
+	volumes map[string]volumes        // by the pod's uid
 }
 
 // New returns a Collector. Nothing is read yet.
@@ -74,6 +77,9 @@ func (c *Collector) Summary(little bool) (*statsv1.Summary, error) {
 	r := reading{files: *c.files, before: c.groups, groups: map[string][controllers]string{}, points: map[string]usagerate.Point{}, little: little}
 	s := r.summary(c.cfg, now)
 	c.groups = r.groups
+	if !little {
+		c.readVolumes(s, now)
+	}
 	r.addRates(s, c.history.Add(now, r.points))
 	return s, nil
 }

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -229,4 +230,32 @@ func FuzzParse(f *testing.F) {
 		microseconds(keyed(values, "usage_usec")[0])
 		parseNetwork(values)
 	})
+}
+
+// TestVolumes: what a pod's volumes use is read once a minute, and for pods that are there.
+func TestVolumes(t *testing.T) {
+	var read []string
+	c := New(Config{Volumes: func(uid string) []statsv1.VolumeStats {
+		read = append(read, uid)
+		return []statsv1.VolumeStats{{Name: "data"}}
+	}})
+	summary := func(after time.Duration, uids ...string) {
+		t.Helper()
+		s := &statsv1.Summary{}
+		for _, uid := range uids {
+			s.Pods = append(s.Pods, statsv1.PodStats{PodRef: statsv1.PodReference{UID: uid}})
+		}
+		c.readVolumes(s, time.Unix(0, 0).Add(after))
+		for _, p := range s.Pods {
+			if len(p.VolumeStats) != 1 {
+				t.Errorf("after %v: volumes of %s: %v", after, p.PodRef.UID, p.VolumeStats)
+			}
+		}
+	}
+	summary(0, "a", "b")
+	summary(59*time.Second, "a")
+	summary(time.Minute, "a", "b")
+	if want := []string{"a", "b", "a", "b"}; !slices.Equal(read, want) {
+		t.Errorf("read are the volumes of %v, want %v", read, want)
+	}
 }

@@ -2,6 +2,7 @@ package stats
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -76,6 +77,23 @@ func (f files) usage(dirs [controllers]string) (u Usage) {
 		u.memoryV2(file(memory, "memory.current"), file(memory, "memory.stat"), file(memory, "memory.max"))
 	}
 	return u
+}
+
+// MemoryUsage is what a running container's processes and page cache take, in bytes.
+func MemoryUsage(c Container) (int64, error) {
+	f, err := openFiles("")
+	if err != nil {
+		return 0, fmt.Errorf("finding the control groups: %w", err)
+	}
+	dirs, err := f.of(c.ID, c.PID)
+	if err != nil {
+		return 0, fmt.Errorf("finding the control group of container %s: %w", c.ID, err)
+	}
+	used := f.usage(dirs).Memory
+	if used == nil {
+		return 0, fmt.Errorf("reading the memory of container %s: its control group has ended", c.ID)
+	}
+	return int64(*used), nil
 }
 
 // unlimited is what version 1 has as the limit of a group without one, rounded to pages.

@@ -2,8 +2,9 @@ package volumes
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
@@ -32,9 +33,9 @@ func mountClaim(ctx context.Context, r Request) (Mounted, error) {
 	}
 	if rec, err := readClaimRecord(dir); err == nil && rec.Ready {
 		if err := checkSource(rec.source()); err != nil {
-			return Mounted{}, failedFor(rec.Volume, "NewMounter initialization failed", err)
+			return Mounted{}, failedFor(rec.Volume, rec.source().initialization(), err)
 		}
-		return Mounted{Path: rec.Path, ReadOnly: rec.ReadOnly}, nil
+		return rec.mounted(), nil
 	}
 	b, err := r.boundVolume(ctx)
 	if err != nil {
@@ -55,7 +56,7 @@ func mountClaim(ctx context.Context, r Request) (Mounted, error) {
 		return Mounted{}, err
 	}
 	rec.Ready = true
-	return Mounted{Path: rec.Path, ReadOnly: rec.ReadOnly}, writeClaimRecord(dir, rec)
+	return rec.mounted(), writeClaimRecord(dir, rec)
 }
 
 // setUp makes a volume ready for its pod; others are the pods that have it already.
@@ -67,7 +68,7 @@ func (r Request) setUp(ctx context.Context, b boundClaim, source volumeSource, o
 		}
 	}
 	if err := checkSource(source); err != nil {
-		return failedFor(name, "NewMounter initialization failed", err)
+		return failedFor(name, source.initialization(), err)
 	}
 	group := fsGroup(r.Pod)
 	if source.kind != kindLocal || b.readOnly || group < 0 {
@@ -108,7 +109,19 @@ func (e *mountError) Unwrap() error { return e.error }
 
 // failedFor is an error of a persistent volume, in the words of Kubernetes' kubelet.
 func failedFor(volume, what string, err error) error {
-	return &mountError{fmt.Errorf("MountVolume.%s for volume %q : %w", what, volume, err)}
+	step := "MountVolume"
+	if strings.HasPrefix(what, "NewBlockVolumeMapper") {
+		step = "MapVolume"
+	}
+	return &mountError{fmt.Errorf("%s.%s for volume %q : %w", step, what, volume, err)}
+}
+
+// initialization is what fails where a volume is not where it should be, in the words of Kubernetes' kubelet.
+func (s volumeSource) initialization() string {
+	if s.kind == kindBlock {
+		return "NewBlockVolumeMapper initialization failed"
+	}
+	return "NewMounter initialization failed"
 }
 
 // claimMetrics is the state of the file system that the volume is on.
@@ -117,11 +130,8 @@ func claimMetrics(dir string) (Metrics, error) {
 	if err != nil {
 		return Metrics{}, err
 	}
-	var fs unix.Statfs_t
-	if err := unix.Statfs(rec.Path, &fs); err != nil {
-		return Metrics{}, &os.PathError{Op: "statfs", Path: rec.Path, Err: err}
+	if rec.Kind == kindBlock {
+		return Metrics{}, errors.ErrUnsupported
 	}
-	return Metrics{
-		Capacity: int64(fs.Blocks) * fs.Bsize, Used: int64(fs.Blocks-fs.Bfree) * fs.Bsize, Available: int64(fs.Bavail) * fs.Bsize,
-	}, nil
+	return ofFileSystem(rec.Path)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -73,10 +74,15 @@ func TestClaimErrors(t *testing.T) {
 		{"file system as a device", func(b *bench, _ *claim, _ *volume) {
 			b.pod.Spec.Containers = []corev1.Container{{VolumeDevices: []corev1.VolumeDevice{{Name: "v"}}}}
 		}, processing + "volume v has volumeMode Filesystem, but is specified in volumeDevices"},
-		{"block device", func(b *bench, _ *claim, pv *volume) {
+		{"a directory as a block device", func(b *bench, _ *claim, pv *volume) {
+			b.pod.Spec.Containers = []corev1.Container{{VolumeDevices: []corev1.VolumeDevice{{Name: "v"}}}}
+			pv.Spec.VolumeMode, pv.Spec.Local.Path = &block, "/tmp"
+		}, `MapVolume.NewBlockVolumeMapper initialization failed for volume "pv" : path "/tmp" is not a block device`},
+		{"a block device of another type", func(b *bench, _ *claim, pv *volume) {
 			b.pod.Spec.Containers = []corev1.Container{{VolumeDevices: []corev1.VolumeDevice{{Name: "v"}}}}
 			pv.Spec.VolumeMode = &block
-		}, processing + "volume v has volumeMode Block, which this node does not support"},
+			pv.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/dev"}}
+		}, `MapVolume.NewBlockVolumeMapper initialization failed for volume "pv" : no volume plugin matched`},
 		{"another's ephemeral claim", func(b *bench, c *claim, _ *volume) {
 			b.pod.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{}}
 			b.objects["persistentvolumeclaims/web-v"] = c
@@ -87,6 +93,9 @@ func TestClaimErrors(t *testing.T) {
 		{"another type", func(_ *bench, _ *claim, pv *volume) {
 			pv.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{NFS: &corev1.NFSVolumeSource{Server: "s", Path: "/"}}
 		}, `MountVolume.NewMounter initialization failed for volume "pv" : no volume plugin matched`},
+		{"a driver's", func(_ *bench, _ *claim, pv *volume) {
+			pv.Spec.PersistentVolumeSource = corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "disk.example.com", VolumeHandle: "d1"}}
+		}, `MountVolume.MountDevice failed for volume "pv" : kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name disk.example.com not found`},
 		{"mount options", func(_ *bench, _ *claim, pv *volume) { pv.Spec.MountOptions = []string{"noatime"} },
 			`MountVolume.MountOptionSupport check failed for volume "pv" : mount options are not supported for this volume type`},
 		{"a path that leaves", func(_ *bench, _ *claim, pv *volume) { pv.Spec.Local.Path = "/tmp/../etc" },
@@ -123,6 +132,32 @@ func TestMountedClaimNeedsNoGateway(t *testing.T) {
 	}
 	if _, err := restarted.Mount(t.Context(), b.pod); err == nil || !strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("a volume that is lost is %v", err)
+	}
+}
+
+// TestClaimOfABlockDevice: the device is given as it is, also by a kubelet that restarted, and its file system is not measured.
+func TestClaimOfABlockDevice(t *testing.T) {
+	b, _, pv := newClaimBench(t)
+	device := filepath.Join(t.TempDir(), "disk")
+	if err := unix.Mknod(device, unix.S_IFBLK|0o600, int(unix.Mkdev(7, 200))); err != nil {
+		t.Fatal(err)
+	}
+	block := corev1.PersistentVolumeBlock
+	pv.Spec.VolumeMode, pv.Spec.Local.Path = &block, device
+	b.pod.Spec.Containers = []corev1.Container{{Name: "c", VolumeDevices: []corev1.VolumeDevice{{Name: "v", DevicePath: "/dev/xvda"}}}}
+	b.pod.Spec.SecurityContext = &corev1.PodSecurityContext{FSGroup: ptr(int64(4242))}
+	for _, v := range []*Volumes{b.Volumes, New(b.cfg)} {
+		m, err := v.Mount(t.Context(), b.pod)
+		if want := (Mounted{Path: device, Device: true}); err != nil || m["v"] != want {
+			t.Errorf("mounted %+v, %v; want %+v", m["v"], err, want)
+		}
+	}
+	if m, err := b.Metrics("u1"); err != nil || len(m) != 0 {
+		t.Errorf("metrics %+v, %v", m, err)
+	}
+	var info unix.Stat_t
+	if err := unix.Stat(device, &info); err != nil || info.Gid != 0 {
+		t.Errorf("the device's group is %d, %v", info.Gid, err)
 	}
 }
 

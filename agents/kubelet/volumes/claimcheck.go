@@ -26,7 +26,7 @@ type boundClaim struct {
 //   - a claim that is being deleted or not bound;
 //   - a claim of an ephemeral volume that was not created for the pod;
 //   - a volume that is bound to another claim or to none, or is being deleted;
-//   - a volume mode that is not as the pod's containers use it, or is Block.
+//   - a volume mode that is not as the pod's containers use it.
 func (r Request) boundVolume(ctx context.Context) (b boundClaim, err error) {
 	name, created := volumes.ClaimName(r.Pod, r.Volume)
 	inClaim := func(err error) error { return fmt.Errorf("error processing PVC %s/%s: %w", r.Pod.Namespace, name, err) }
@@ -87,7 +87,7 @@ func checkBinding(pv *corev1.PersistentVolume, pvc *corev1.PersistentVolumeClaim
 	return nil
 }
 
-// checkMode refuses a volume whose mode is not that of its use. Block devices are not given to containers.
+// checkMode refuses a volume whose mode is not that of its use.
 func checkMode(pod *corev1.Pod, name string, pv *corev1.PersistentVolume) error {
 	mode := corev1.PersistentVolumeFilesystem
 	if pv.Spec.VolumeMode != nil {
@@ -99,8 +99,6 @@ func checkMode(pod *corev1.Pod, name string, pv *corev1.PersistentVolume) error 
 		return fmt.Errorf("volume %s has volumeMode %s, but is specified in volumeMounts", name, mode)
 	case devices && mode != corev1.PersistentVolumeBlock:
 		return fmt.Errorf("volume %s has volumeMode %s, but is specified in volumeDevices", name, mode)
-	case mode != corev1.PersistentVolumeFilesystem:
-		return fmt.Errorf("volume %s has volumeMode %s, which this node does not support", name, mode)
 	}
 	return nil
 }

@@ -30,6 +30,10 @@ func (c claimRecord) source() volumeSource {
 	return volumeSource{kind: c.Kind, path: c.Path, hostType: c.HostType}
 }
 
+func (c claimRecord) mounted() Mounted {
+	return Mounted{Path: c.Path, ReadOnly: c.ReadOnly, Device: c.Kind == kindBlock}
+}
+
 const claimRecordFile = "claim.json"
 
 // readClaimRecord reads the record in a volume's directory; fs.ErrNotExist where there is none.

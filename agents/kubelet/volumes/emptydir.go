@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +14,7 @@ import (
 func emptyDirPlugin() Plugin {
 	return Plugin{
 		Name: "kubernetes.io/empty-dir", Is: func(vol *corev1.Volume) bool { return vol.EmptyDir != nil },
-		Mount: mountEmptyDir, Unmount: unmountDir, Metrics: emptyDirMetrics,
+		Mount: mountEmptyDir, Unmount: unmountDir, Metrics: ofTree,
 	}
 }
 
@@ -79,27 +78,3 @@ func isTmpfs(path string) (bool, error) {
 	// A data directory may itself be on a tmpfs: only another device than the parent's is a mount.
 	return s.Type == unix.TMPFS_MAGIC && here.Dev != parent.Dev, nil
 }
-
-// emptyDirMetrics counts what is in the directory, whose file system it may share with others.
-func emptyDirMetrics(dir string) (Metrics, error) {
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err != nil {
-		return Metrics{}, &os.PathError{Op: "statfs", Path: dir, Err: err}
-	}
-	m := Metrics{Capacity: int64(fs.Blocks) * fs.Bsize, Available: int64(fs.Bavail) * fs.Bsize}
-	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-		var s unix.Stat_t
-		if err == nil {
-			err = unix.Lstat(path, &s)
-		}
-		if errors.Is(err, os.ErrNotExist) { // the pod removes files meanwhile
-			return nil
-		}
-		m.Used += s.Blocks * blockSize
-		return err
-	})
-	return m, err
-}
-
-// blockSize is the unit of stat's blocks.
-const blockSize = 512 // bytes

@@ -26,7 +26,7 @@ type file struct {
 // objectsPlugin is the plug-in of a source whose files are made from objects: they are written at once and brought up to date by Refresh.
 func objectsPlugin(name string, is func(*corev1.Volume) bool, collect func(c *collector, vol *corev1.Volume) error) Plugin {
 	return Plugin{
-		Name: name, Is: is, Refresh: true, Unmount: unmountDir,
+		Name: name, Is: is, Refresh: true, Unmount: unmountDir, Metrics: ofTree,
 		Mount: func(ctx context.Context, r Request) (Mounted, error) {
 			c := collector{Volumes: r.volumes, ctx: ctx, state: r.state, pod: r.Pod, volume: r.Volume.Name, files: map[string]file{}}
 			if err := collect(&c, r.Volume); err != nil {

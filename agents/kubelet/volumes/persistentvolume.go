@@ -18,11 +18,12 @@ import (
 const (
 	kindHostPath = "hostPath"
 	kindLocal    = "local"
+	kindBlock    = "block" // a local volume of the mode Block: a device
 )
 
 // volumeSource is where a persistent volume is on the node.
 type volumeSource struct {
-	kind     string // kindHostPath or kindLocal
+	kind     string // one of those above
 	path     string
 	hostType corev1.HostPathType // of a kindHostPath
 }
@@ -38,6 +39,11 @@ func (r Request) sourceOf(pv *corev1.PersistentVolume) (volumeSource, error) {
 	}
 	var source volumeSource
 	switch {
+	case pv.Spec.CSI != nil:
+		return volumeSource{}, failedFor(pv.Name, "MountDevice failed", fmt.Errorf("kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: "+
+			"driver name %s not found in the list of registered CSI drivers", pv.Spec.CSI.Driver))
+	case isBlock(pv) && pv.Spec.Local == nil:
+		return volumeSource{}, failedFor(pv.Name, "NewBlockVolumeMapper initialization failed", errors.New("no volume plugin matched"))
 	case pv.Spec.HostPath != nil:
 		source = volumeSource{kind: kindHostPath, path: pv.Spec.HostPath.Path}
 		if t := pv.Spec.HostPath.Type; t != nil {
@@ -45,6 +51,9 @@ func (r Request) sourceOf(pv *corev1.PersistentVolume) (volumeSource, error) {
 		}
 	case pv.Spec.Local != nil:
 		source = volumeSource{kind: kindLocal, path: pv.Spec.Local.Path}
+		if isBlock(pv) {
+			source.kind = kindBlock
+		}
 	default:
 		return volumeSource{}, failedFor(pv.Name, "NewMounter initialization failed", errors.New("no volume plugin matched"))
 	}
@@ -57,7 +66,11 @@ func (r Request) sourceOf(pv *corev1.PersistentVolume) (volumeSource, error) {
 	return source, nil
 }
 
-// checkSource tells whether a volume is where it should be. A local one is a directory that somebody has made.
+func isBlock(pv *corev1.PersistentVolume) bool {
+	return pv.Spec.VolumeMode != nil && *pv.Spec.VolumeMode == corev1.PersistentVolumeBlock
+}
+
+// checkSource tells whether a volume is where it should be. A local one is a directory, or a block device, that somebody has made.
 func checkSource(s volumeSource) error {
 	if s.kind == kindHostPath {
 		return checkHostPath(&corev1.HostPathVolumeSource{Path: s.path, Type: &s.hostType})
@@ -68,7 +81,9 @@ func checkSource(s volumeSource) error {
 		return fmt.Errorf("path %q does not exist", s.path)
 	case err != nil:
 		return err
-	case !info.IsDir():
+	case s.kind == kindBlock && !isOfType(info.Mode(), corev1.HostPathBlockDev):
+		return fmt.Errorf("path %q is not a block device", s.path)
+	case s.kind == kindLocal && !info.IsDir():
 		return fmt.Errorf("path %q is not a directory: only directories are supported", s.path)
 	}
 	return nil

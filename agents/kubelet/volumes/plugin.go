@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -23,6 +24,7 @@ type Plugin struct {
 	// known to it: that may be gone for long. It is idempotent; nothing is mounted at dir after it.
 	Unmount func(ctx context.Context, dir string) error
 	// Metrics reads what a mounted volume uses; nil: that is not known.
+	// One that cannot be measured is errors.ErrUnsupported.
 	Metrics func(dir string) (Metrics, error)
 	// Refresh: Mount is called again while the pod runs, to bring the content up to date.
 	Refresh bool
@@ -93,8 +95,48 @@ func (v *Volumes) eachVolume(podUID string, f func(p *Plugin, name, dir string) 
 // unmountDir is the Unmount of plug-ins whose volume is at most mounted at its directory.
 func unmountDir(_ context.Context, dir string) error { return detach(dir) }
 
-// Metrics is what a volume uses, in bytes.
-type Metrics struct{ Capacity, Used, Available int64 }
+// Metrics is what a volume uses.
+type Metrics struct {
+	Capacity, Used, Available      int64 // bytes
+	Inodes, InodesUsed, InodesFree int64
+}
+
+// ofFileSystem is the state of the file system that path is on.
+func ofFileSystem(path string) (Metrics, error) {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(path, &fs); err != nil {
+		return Metrics{}, &os.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	return Metrics{
+		Capacity: int64(fs.Blocks) * fs.Bsize, Used: int64(fs.Blocks-fs.Bfree) * fs.Bsize, Available: int64(fs.Bavail) * fs.Bsize,
+		Inodes: int64(fs.Files), InodesUsed: int64(fs.Files - fs.Ffree), InodesFree: int64(fs.Ffree),
+	}, nil
+}
+
+// ofTree counts what is in a directory, whose file system it may share with others.
+func ofTree(dir string) (Metrics, error) {
+	m, err := ofFileSystem(dir)
+	if err != nil {
+		return Metrics{}, err
+	}
+	m.Used, m.InodesUsed = 0, 0
+	err = filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		var s unix.Stat_t
+		if err == nil {
+			err = unix.Lstat(path, &s)
+		}
+		if errors.Is(err, os.ErrNotExist) { // the pod removes files meanwhile
+			return nil
+		}
+		m.Used += s.Blocks * blockSize
+		m.InodesUsed++
+		return err
+	})
+	return m, err
+}
+
+// blockSize is the unit of stat's blocks.
+const blockSize = 512 // bytes
 
 // Metrics reads what a pod's mounted volumes use, by name. Volumes of plug-ins without Metrics are left out.
 func (v *Volumes) Metrics(podUID string) (map[string]Metrics, error) {
@@ -104,6 +146,9 @@ func (v *Volumes) Metrics(podUID string) (map[string]Metrics, error) {
 			return nil
 		}
 		m, err := p.Metrics(dir)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return nil
+		}
 		if err == nil {
 			all[name] = m
 		}

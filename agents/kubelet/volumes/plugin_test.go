@@ -57,7 +57,7 @@ func TestPluginIsARow(t *testing.T) {
 		t.Fatal(err)
 	}
 	m, err := b.Metrics("u1")
-	if err != nil || m["pv"] != (Metrics{3, 2, 1}) || m["disk"].Used < 4096 || m["disk"].Capacity == 0 {
+	if err != nil || m["pv"] != (Metrics{Capacity: 3, Used: 2, Available: 1}) || m["disk"].Used < 4096 || m["disk"].Capacity == 0 || m["disk"].InodesUsed == 0 {
 		t.Errorf("metrics %+v, %v", m, err)
 	}
 

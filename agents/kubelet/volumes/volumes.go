@@ -73,6 +73,8 @@ type Mounted struct {
 	ReadOnly bool
 	// KeepOptions: it is mounted with options that a container's mount of it must not change.
 	KeepOptions bool
+	// Device: Path is a block device, for volumeDevices.
+	Device bool
 }
 
 // New returns Volumes; it starts nothing.
