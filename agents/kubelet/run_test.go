@@ -2,6 +2,7 @@ package kubelet
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -375,5 +376,55 @@ func TestForeignContainersAreLeftAlone(t *testing.T) {
 	r.untilRunning("web")
 	if _, err := r.docker.ContainerInspect(t.Context(), made.ID); err != nil {
 		t.Errorf("a container that is not the kubelet's: %v", err)
+	}
+}
+
+// A pod of a node with both families has an address of each, usable at once although Docker disables IPv6 in a sandbox without its network.
+func TestPodOfBothFamilies(t *testing.T) {
+	r := newTestCluster(t)
+	r.change = func(c *Config) {
+		c.NodeIPs = append(c.NodeIPs, netip.MustParseAddr("2001:db8::1"))
+	}
+	r.node += "-both"
+	if _, err := registry.For[*corev1.Node](r.api).Create(t.Context(), &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: r.node}, Spec: corev1.NodeSpec{PodCIDR: testCIDR, PodCIDRs: []string{testCIDR, "fd00:10:213::/64"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	field := func(name, path string) corev1.EnvVar {
+		return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: path}}}
+	}
+	r.run("web", func(p *corev1.Pod) {
+		p.Spec.Containers[0].Env = []corev1.EnvVar{field("IP", "status.podIP"), field("IPS", "status.podIPs"), field("HOST", "status.hostIP"), field("HOSTS", "status.hostIPs")}
+	}, "cat", "/etc/hosts", "/proc/net/if_inet6", "/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "/proc/sys/net/ipv6/conf/eth0/accept_ra")
+	pod := r.untilRunning("web")
+	if len(pod.Status.PodIPs) != 2 || pod.Status.PodIPs[0].IP != pod.Status.PodIP || !strings.HasPrefix(pod.Status.PodIPs[1].IP, "fd00:10:213::") {
+		t.Fatalf("addresses %s, %v", pod.Status.PodIP, pod.Status.PodIPs)
+	}
+	four, six := pod.Status.PodIP, pod.Status.PodIPs[1].IP
+	r.wants("main", r.untilLog(pod.Status.ContainerStatuses[0].ContainerID, "\nup\n"),
+		"IP="+four+"\n", "IPS="+four+","+six+"\n", "HOST=192.0.2.1\n", "HOSTS=192.0.2.1,2001:db8::1\n", four+"\tweb\n", six+"\tweb\n",
+		"disable_ipv6 <nil>\n0\n", "accept_ra <nil>\n0\n", " 82     eth0\n") // IFA_F_PERMANENT, IFA_F_NODAD and not IFA_F_TENTATIVE
+	if got := pod.Status.HostIPs; len(got) != 2 || got[1].IP != "2001:db8::1" {
+		t.Errorf("hostIPs %v", got)
+	}
+	node, err := registry.For[*corev1.Node](r.api).Get(t.Context(), "", r.node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var internal []string
+	for _, a := range node.Status.Addresses {
+		if a.Type == corev1.NodeInternalIP {
+			internal = append(internal, a.Address)
+		}
+	}
+	if got := strings.Join(internal, " "); got != "192.0.2.1 2001:db8::1" {
+		t.Errorf("the node's addresses are %q", got)
+	}
+	r.stop()
+	r.start()
+	if again := r.until("web", "known again", func(p *corev1.Pod) bool { return len(p.Status.PodIPs) == 2 }); again.Status.PodIPs[1].IP != six {
+		t.Errorf("after a restart the addresses are %v", again.Status.PodIPs)
 	}
 }

@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 )
 
@@ -64,4 +67,43 @@ func drawObject(t *rapid.T, name string) *compiledObject {
 		o.rejected = []conflict{{loser: name, reason: "invalid"}}
 	}
 	return o
+}
+
+// An address or port that a service does not get takes nothing else from it.
+func TestConflictTakesOneKey(t *testing.T) {
+	c, all := newClaims(), map[string]*compiledObject{}
+	set := func(svc *corev1.Service) {
+		o := &compiledObject{obj: svc}
+		for _, n := range []*nodeInfo{testNode, testNode6} {
+			o.frontends = append(o.frontends, compileService(svc, nil, n)...)
+		}
+		all[name(svc)] = o
+	}
+	younger := func(s *corev1.Service) *corev1.Service { s.CreationTimestamp = metav1.Unix(2000, 0); return s }
+	set(dual(service("old", "10.96.0.12", port("", 80, 30080)), "10.96.0.12", "fd00:10:96::c"))
+	set(balanced(service("shared", "10.96.0.13", port("", 443, 0)), "198.51.100.7"))
+	young := younger(dual(balanced(service("young", "10.96.0.14", port("a", 443, 30080), port("b", 81, 30081)), "198.51.100.7"), "10.96.0.14", "fd00:10:96::c"))
+	young.Status.LoadBalancer.Ingress = append(young.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: "2001:db8:7::7"})
+	set(young)
+	c.update(all, nil)
+	var won, lost []string
+	for k, f := range c.won {
+		if f.owner == "default/young" {
+			won = append(won, k.String())
+		}
+	}
+	for _, x := range c.conflicts() {
+		if x.loser != "default/young" {
+			t.Errorf("%s loses %s", x.loser, x.key)
+		}
+		lost = append(lost, x.key.String())
+	}
+	slices.Sort(won)
+	slices.Sort(lost)
+	if diff := cmp.Diff([]string{"10.96.0.14:443/tcp", "10.96.0.14:81/tcp", "192.0.2.10:30081/tcp", "198.51.100.7:81/tcp", "[2001:db8:7::7]:443/tcp", "[2001:db8:7::7]:81/tcp", "[2001:db8::10]:30081/tcp"}, won); diff != "" {
+		t.Errorf("won:\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"192.0.2.10:30080/tcp", "198.51.100.7:443/tcp", "[2001:db8::10]:30080/tcp", "[fd00:10:96::c]:443/tcp", "[fd00:10:96::c]:81/tcp"}, lost); diff != "" {
+		t.Errorf("lost:\n%s", diff)
+	}
 }

@@ -1,8 +1,8 @@
 // Package proxy programs service addresses and pods' host ports on a node, as kube-proxy does. Run watches services, endpoint
-// slices, nodes and this node's own pods, compiles them (service.go, hostport.go, conflict.go; all pure) to elements of one
-// nftables table, and adds and deletes the elements that differ. It writes nothing to etcd.
+// slices, nodes and this node's own pods, compiles them (service.go, hostport.go, conflict.go; all pure) to elements of an
+// nftables table for each family, and adds and deletes the elements that differ. It writes nothing to etcd.
 //
-// `nft list table ip gantry` shows all of it. The maps
+// `nft list table ip gantry` and `nft list table ip6 gantry` show all of it. The maps
 //
 //	services   address . protocol . port            : goto a chain
 //	slots      address . protocol . port . number   : endpoint
@@ -16,7 +16,7 @@
 // cluster-ips hold the keys whose clients' addresses are replaced, the pods that may be sent to themselves, and the addresses
 // on which a port without a service is refused.
 //
-// The table stays when Run returns; Clean removes it. A restart reads the table back and changes what differs. Changes by other
+// The tables stay when Run returns; Clean removes them. A restart reads them back and changes what differs. Changes by other
 // programs are detected and undone. No other table is read or written.
 //
 // What is read from etcd is not trusted: invalid endpoints and addresses are left out, and where two services want one address

@@ -59,6 +59,19 @@ func set(wanted []netip.Addr) (added []netip.Addr, err error) {
 	return added, errors.Join(errs...)
 }
 
+// addresses are those of the link; none where there is no link.
+func addresses() (all []netip.Addr) {
+	link, err := netlink.LinkByName(LinkName)
+	if err != nil {
+		return nil
+	}
+	list, _ := netlink.AddrList(link, netlink.FAMILY_ALL)
+	for _, x := range list {
+		all = append(all, addrOf(x))
+	}
+	return all
+}
+
 func addrOf(x netlink.Addr) netip.Addr {
 	a, _ := netip.AddrFromSlice(x.IP)
 	return a.Unmap()

@@ -219,7 +219,8 @@ func TestDeathOfTheOwner(t *testing.T) {
 			netnstest.Serve(t, owner, 80, "owner")
 			netnstest.Serve(t, standby, 80, "standby")
 			defer start(t, owner, nil, address)()
-			defer startDuty(t, standby, nil, Duty{netip.MustParseAddr(address), []Peer{{"owner", netip.MustParseAddr(ownerAt)}}})()
+			duty := Duty{netip.MustParseAddr(address), []Peer{{"owner", netip.MustParseAddr(ownerAt)}}}
+			end := startDuty(t, standby, nil, duty)
 			untilReaches(t, client, address, "owner")
 			untilAsked(t, owner, netip.MustParseAddr(address).Is6())
 			var have []string
@@ -234,6 +235,16 @@ func TestDeathOfTheOwner(t *testing.T) {
 			died := time.Now()
 			untilReaches(t, client, address, "standby")
 			t.Logf("taken over in %v", time.Since(died))
+			end()
+			// A new process does not know that the owner has lived, and keeps the address.
+			changed := make(chan struct{})
+			defer startDuty(t, standby, changed, duty)()
+			changed <- struct{}{} // it has set the addresses
+			untilReaches(t, client, address, "standby")
+			netnstest.In(t, standby, func() { have = onLink(t) })
+			if len(have) != 1 {
+				t.Errorf("a new process leaves %v", have)
+			}
 		})
 	}
 }

@@ -38,7 +38,7 @@ type peerState struct {
 	name     string
 	hasLived bool // it has answered
 	dead     bool
-	missed   int // answers in a row that are missing
+	missed   int // answers in a row that are missing, also before the first
 	returned int // answers in a row since its death
 }
 
@@ -51,9 +51,9 @@ func (p *peerState) tick(answered bool) (changed bool) {
 			p.dead = false
 			return true
 		}
-	case p.hasLived:
+	default:
 		p.returned = 0
-		if p.missed++; !p.dead && p.missed >= missesToDie {
+		if p.missed++; p.hasLived && !p.dead && p.missed >= missesToDie {
 			p.dead = true
 			return true
 		}
@@ -79,10 +79,11 @@ func (p *probes) setPeers(peers []Peer) {
 	p.peers = wanted
 }
 
-// isDead returns whether a node does not answer any more.
-func (p *probes) isDead(peer Peer) bool {
+// isDead returns whether a node does not answer any more. tookOver: it was dead before this process began, and is so until it answers; but
+// not for ever, because it may never have answered.
+func (p *probes) isDead(peer Peer, tookOver bool) bool {
 	state := p.peers[peer.Address]
-	return state != nil && state.dead
+	return state != nil && (state.dead || (tookOver && !state.hasLived && state.missed < answersToReturn))
 }
 
 // tick is to be called every probeInterval. It returns whether a node has died or come back.

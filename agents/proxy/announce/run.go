@@ -21,7 +21,7 @@ const (
 // Run keeps the addresses of duties on this node whose nodes ahead are dead, until ctx is done, and returns nil then. They stay. changed gets
 // a message when duties may return others.
 func Run(ctx context.Context, duties func() []Duty, changed <-chan struct{}, log *slog.Logger) error {
-	a := announcer{log: log, left: map[netip.Addr]int{}, probes: newProbes(log)}
+	a := announcer{log: log, left: map[netip.Addr]int{}, probes: newProbes(log), found: addresses()}
 	defer a.probes.close()
 	probe := time.NewTicker(probeInterval)
 	defer probe.Stop()
@@ -62,6 +62,8 @@ type announcer struct {
 	owned  []netip.Addr
 	fault  string
 	probes *probes
+	// found are the addresses that this node had when Run began.
+	found []netip.Addr
 }
 
 // set puts the addresses that are this node's now on the link and announces the new ones.
@@ -73,7 +75,7 @@ func (a *announcer) set(duties []Duty) {
 	}
 	a.probes.setPeers(peers)
 	for _, d := range duties {
-		if !slices.ContainsFunc(d.Ahead, func(p Peer) bool { return !a.probes.isDead(p) }) {
+		if !slices.ContainsFunc(d.Ahead, func(p Peer) bool { return !a.probes.isDead(p, slices.Contains(a.found, d.Address)) }) {
 			owned = append(owned, d.Address)
 		}
 	}
@@ -109,7 +111,7 @@ func (a *announcer) giveBack(x netip.Addr, duties []Duty) {
 		return // the new owner announces it itself
 	}
 	for _, p := range duties[i].Ahead {
-		if a.probes.isDead(p) {
+		if a.probes.isDead(p, false) {
 			continue
 		}
 		if err := sendGratuitousFor(p.Address, x); err != nil {
