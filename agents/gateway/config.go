@@ -54,9 +54,9 @@ type Config struct {
 	// Issuer is the tokens' iss and default aud; default https://kubernetes.default.svc.
 	Issuer string
 
-	// ServiceCIDR is the range of cluster IPs. Not valid: this gateway keeps no identity lease, and the Service kubernetes does not lead
-	// to it.
-	ServiceCIDR netip.Prefix
+	// ServiceCIDRs are the ranges of cluster IPs, one of each address family at most. None: this gateway keeps no identity lease, and the Service
+	// kubernetes does not lead to it.
+	ServiceCIDRs []netip.Prefix
 
 	// RequestTimeout bounds every request that is not long-running; default 60 s.
 	RequestTimeout time.Duration

@@ -53,7 +53,7 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		}
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
-			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
+			ClusterCIDRs: a.clusterCIDRs(), NodeMask4: a.NodeMask4, NodeMask6: a.NodeMask6, ServiceCIDRs: a.serviceCIDRs(),
 			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, Authority: a.keys.authority, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers,
 			LoadBalancerAddresses: a.loadBalancers(), Gateway: a.controllersGateway(),
 			FrontProxyClient: a.keys.frontProxy.Certificate,
@@ -61,12 +61,12 @@ func (a assembly) run(ctx context.Context, agent string) error {
 	case "network":
 		return network.Run(ctx, network.Config{
 			Registry: a.registry, NodeName: a.NodeName, Health: a.health, Log: a.Log,
-			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR),
+			ClusterCIDR: a.clusterCIDRs()[0],
 		})
 	case "proxy":
 		return proxy.Run(ctx, proxy.Config{
 			Registry: a.registry, Pods: a.nodeRegistry, NodeName: a.NodeName, NodeIPs: []netip.Addr{a.nodeIP}, Health: a.health, Log: a.Log,
-			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), HealthzAddress: proxyHealthz,
+			ClusterCIDR: a.clusterCIDRs()[0], HealthzAddress: proxyHealthz,
 		})
 	case "dns":
 		return dns.Run(ctx, dns.Config{
@@ -89,7 +89,7 @@ func (a assembly) gateway() gateway.Config {
 		BindAddress: netip.MustParseAddr(a.BindAddress), SecurePort: a.SecurePort, AdvertiseAddress: a.nodeIP,
 		Certificate: a.keys.gateway.Certificate, ClientCAs: a.keys.authority.Pool(), ClusterCA: a.keys.authority.PEM,
 		KubeletClient: a.keys.toKubelet.Certificate, KubeletCAs: a.keys.authority.Pool(),
-		ServiceAccountKey: a.keys.tokens, ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
+		ServiceAccountKey: a.keys.tokens, ServiceCIDRs: a.serviceCIDRs(),
 		Ready: func(netip.AddrPort) { a.health.Ready("gateway", func(context.Context) error { return nil }) },
 	}
 }

@@ -79,7 +79,7 @@ func runAgents(ctx context.Context, c Config, keys *certs, nodeIP netip.Addr, et
 	var recorder *events.Recorder // of values in etcd that cannot be read
 	shared := registry.New(registry.Config{
 		Store: etcd, Kinds: kinds.New(), Agent: "gantry", Log: c.Log, Webhooks: &webhookclient.Client{},
-		ServiceCIDR: netip.MustParsePrefix(c.ServiceCIDR), Quarantine: c.writesAnyKind(),
+		ServiceCIDRs: c.serviceCIDRs(), Quarantine: c.writesAnyKind(),
 		OnBad: func(k *schema.Kind, namespace, name string, err error) {
 			recordUnreadable(recorder, k, namespace, name, err)
 		},

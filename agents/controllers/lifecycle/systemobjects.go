@@ -26,8 +26,8 @@ type systemObject struct {
 	object schema.Object
 }
 
-// systemObjects are all of them, by "<plural>/<name>". services is the range of cluster IPs; where it is not valid there is no ServiceCIDR.
-func systemObjects(services netip.Prefix) map[string]systemObject {
+// systemObjects are all of them, by "<plural>/<name>". services are the ranges of cluster IPs; without any there is no ServiceCIDR.
+func systemObjects(services []netip.Prefix) map[string]systemObject {
 	all := map[string]systemObject{}
 	add := func(o systemObject) { all[o.kind.Plural+"/"+o.object.GetName()] = o }
 	for _, class := range scheduling.SystemClasses() {
@@ -39,9 +39,12 @@ func systemObjects(services netip.Prefix) map[string]systemObject {
 	for _, level := range flowcontrol.MandatoryPriorityLevels() {
 		add(systemObject{flowcontrol.PriorityLevelConfiguration, level})
 	}
-	if services.IsValid() {
-		cidr := &networkingv1.ServiceCIDR{Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{services.Masked().String()}}}
+	if len(services) > 0 {
+		cidr := &networkingv1.ServiceCIDR{}
 		cidr.Name = "kubernetes"
+		for _, p := range services {
+			cidr.Spec.CIDRs = append(cidr.Spec.CIDRs, p.Masked().String())
+		}
 		add(systemObject{networking.ServiceCIDR, cidr})
 	}
 	return all
@@ -49,7 +52,7 @@ func systemObjects(services netip.Prefix) map[string]systemObject {
 
 // NewSystemObjects creates the objects that every cluster has, at the start and again when they are deleted. Its keys are those of
 // systemObjects.
-func NewSystemObjects(services netip.Prefix) func(*controller.Env) controller.Reconciler {
+func NewSystemObjects(services []netip.Prefix) func(*controller.Env) controller.Reconciler {
 	return func(e *controller.Env) controller.Reconciler { return newSystemObjects(e, systemObjects(services)) }
 }
 
