@@ -141,7 +141,7 @@ func (r *Registry) complete(k *schema.Kind, obj, old schema.Object) error {
 	if complete == nil {
 		return nil
 	}
-	return invalid(k, obj.GetName(), complete(obj, old))
+	return invalid(k, obj.GetName(), complete(r, obj, old))
 }
 
 // exists is the error of a name that is taken. The text says where the object is being deleted, as Kubernetes' does.

@@ -29,7 +29,7 @@ type hooks struct {
 	setCreator func(obj schema.Object, user *authenticationv1.UserInfo)
 	// complete sets the fields that depend on this cluster, and returns errors for what the cluster cannot give. It runs after admission and
 	// before validation.
-	complete func(obj, old schema.Object) field.ErrorList
+	complete func(r *Registry, obj, old schema.Object) field.ErrorList
 	// subresources are those that an update may name besides the parts of the object that its kind has (schema.Subresource).
 	subresources map[string]part
 	// deletion decides what a deletion makes of an object, where finalizers and the kind's grace period are not all; see planDelete.

@@ -73,7 +73,7 @@ func TestHooksOfAKind(t *testing.T) {
 		companions: func(_ context.Context, _ *Registry, u *guardedUpdate) (companions, error) {
 			return &ticket{u: u}, nil
 		},
-		complete: func(obj, _ schema.Object) field.ErrorList {
+		complete: func(_ *Registry, obj, _ schema.Object) field.ErrorList {
 			obj.SetLabels(map[string]string{"complete": "yes"})
 			if obj.GetAnnotations()["bad"] != "" {
 				return field.ErrorList{field.Forbidden(field.NewPath("metadata", "annotations"), "bad")}

@@ -19,9 +19,9 @@ type Config struct {
 	Kinds *schema.Kinds
 	// Node, when set, restricts reads of pods to this node's by-node range, as etcd's role of a node's agents does.
 	Node string
-	// ServiceCIDR is the range of cluster IPs, given out in a Service's own transaction. Not valid: Services are
-	// refused.
-	ServiceCIDR netip.Prefix
+	// ServiceCIDRs are the ranges of cluster IPs, given out in a Service's own transaction: one, or one of each address family, the primary
+	// one first. Ready ServiceCIDR objects add to them. None: Services are refused.
+	ServiceCIDRs []netip.Prefix
 	// NodePorts is the range of node ports, [lo, hi]; the zero value is 30000-32767.
 	NodePorts [2]int
 	// Agent names this process in logs and events, and as the user of writes without WithUser: "gateway", "scheduler".

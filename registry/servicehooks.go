@@ -13,12 +13,12 @@ import (
 	"gantry/schema"
 )
 
-// serviceHooks: a Service claims its cluster IP and its node ports.
+// serviceHooks: a Service claims its cluster IPs and its node ports.
 var serviceHooks = hooks{
 	companions: claimsOf,
-	complete: func(obj, old schema.Object) field.ErrorList {
+	complete: func(r *Registry, obj, old schema.Object) field.ErrorList {
 		was, _ := old.(*corev1.Service)
-		return allocate.FillFamilies(obj.(*corev1.Service), was)
+		return allocate.FillFamilies(obj.(*corev1.Service), was, allocate.Families(r.cfg.ServiceCIDRs))
 	},
 }
 
@@ -64,7 +64,7 @@ func (c serviceClaims) onConflict(current map[string]*store.KV) { c.OnConflict(c
 func (r *Registry) allocator() allocate.Services {
 	k := r.kinds.Set().Resource("", "services")
 	return allocate.Services{
-		Store: r.store, CIDR: r.cfg.ServiceCIDR, NodePorts: r.cfg.NodePorts,
+		Store: r.store, CIDRs: r.cfg.ServiceCIDRs, NodePorts: r.cfg.NodePorts,
 		Get: func(ctx context.Context, name types.NamespacedName) (*corev1.Service, int64, error) {
 			if k == nil {
 				return nil, 0, nil

@@ -55,7 +55,7 @@ func newFixture(t *testing.T) *fixture {
 	r := &fixture{t: t, ctx: ctx, etcd: e, store: store.NewEtcd(e.Client(), e.Client())}
 	r.reg = registry.New(registry.Config{
 		Store: r.store, Kinds: kinds.New(), Agent: "controllers", Quarantine: true, Log: slog.New(slog.DiscardHandler),
-		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
+		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")},
 	})
 	runCtx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)

@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/user"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"gantry/agents/internal/addressrange"
 	"gantry/agents/internal/webhookclient"
 	"gantry/registry"
 	"gantry/registry/history"
@@ -26,7 +26,7 @@ func undo(c *cli.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	services, err := netip.ParsePrefix(c.String("service-cluster-ip-range"))
+	services, err := addressrange.ParseFamilies(c.String("service-cluster-ip-range"))
 	if err != nil {
 		return fmt.Errorf("--service-cluster-ip-range: %w", err)
 	}
@@ -42,7 +42,7 @@ func undo(c *cli.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	r := registry.New(registry.Config{Store: s.store, Kinds: schema.NewKinds(s.kinds), Agent: userName() + " (gantry undo)", ServiceCIDR: services, Log: discardLog(), Webhooks: &webhookclient.Client{}})
+	r := registry.New(registry.Config{Store: s.store, Kinds: schema.NewKinds(s.kinds), Agent: userName() + " (gantry undo)", ServiceCIDRs: services, Log: discardLog(), Webhooks: &webhookclient.Client{}})
 	var done *registry.Item
 	err = withBackground(s.ctx, r.Run, func(ctx context.Context) (err error) {
 		done, err = r.PutBack(ctx, it, registry.WriteOptions{DryRun: c.Bool("dry-run")})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"gantry/agents/admin/explain"
 	"gantry/agents/admin/snapshot"
 	"gantry/agents/admin/whatif"
+	"gantry/agents/internal/addressrange"
 	"gantry/registry"
 	"gantry/registry/store"
 	"gantry/schema"
@@ -98,7 +98,7 @@ func (cfg Config) onCopy(c *cli.Context, s *session, work func(context.Context, 
 	if err := checkReportFormat(c); err != nil {
 		return err
 	}
-	services, err := netip.ParsePrefix(c.String("service-cluster-ip-range"))
+	services, err := addressrange.ParseFamilies(c.String("service-cluster-ip-range"))
 	if err != nil {
 		return fmt.Errorf("--service-cluster-ip-range: %w", err)
 	}
@@ -107,7 +107,7 @@ func (cfg Config) onCopy(c *cli.Context, s *session, work func(context.Context, 
 		return err
 	}
 	copyOf := func(memory store.Store) *registry.Registry {
-		return registry.New(registry.Config{Store: memory, Kinds: schema.NewKinds(state.Kinds), ServiceCIDR: services, Agent: userName(), Log: discardLog()})
+		return registry.New(registry.Config{Store: memory, Kinds: schema.NewKinds(state.Kinds), ServiceCIDRs: services, Agent: userName(), Log: discardLog()})
 	}
 	report := &explain.Report{Revision: state.Revision}
 	err = whatif.Run(s.ctx, whatif.Config{State: state, Registry: copyOf, Agents: cfg.Agents, Now: s.now}, func(ctx context.Context, copy *whatif.Cluster) (err error) {

@@ -13,6 +13,7 @@ import (
 
 	"gantry/agents/controllers/certificates"
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/network"
 	"gantry/agents/internal/addressrange"
 	"gantry/agents/internal/daemon"
 	"gantry/agents/internal/signtoken"
@@ -25,15 +26,18 @@ type Config struct {
 	Registry *registry.Registry
 	// Identity names this process in the election: <hostname>_<uuid>.
 	Identity string
-	// ClusterCIDR is the range of pod addresses, of which each node gets a part; 10.244.0.0/16. Not valid: nodes get
-	// none.
-	ClusterCIDR netip.Prefix
-	// NodeCIDRMask is the length of a node's prefix; 24.
-	NodeCIDRMask int
-	// ServiceCIDR is the range of cluster IPs; its first address is that of the Service kubernetes. Not valid: that Service is not kept.
+	// ClusterCIDRs are the ranges of pod addresses, of each of which a node gets a part: one, or one of each address family, the primary one
+	// first; 10.244.0.0/16. None: nodes get none.
+	// --cluster-cidr
+	ClusterCIDRs []netip.Prefix
+	// NodeMask4 and NodeMask6 are the lengths of a node's prefixes; 24 and 64.
+	// --node-cidr-mask-size-ipv4, --node-cidr-mask-size-ipv6
+	NodeMask4, NodeMask6 int
+	// ServiceCIDRs are the ranges of cluster IPs, as ClusterCIDRs; the first address of the first is that of the Service kubernetes. None: that
+	// Service is not kept.
 	// --service-cluster-ip-range
-	ServiceCIDR netip.Prefix
-	// ClusterDNS is the address of the Service kube-system/kube-dns, within ServiceCIDR. Not valid, or elsewhere: that Service is not made.
+	ServiceCIDRs []netip.Prefix
+	// ClusterDNS is the address of the Service kube-system/kube-dns, within ServiceCIDRs. Not valid, or elsewhere: that Service is not made.
 	// --cluster-dns
 	ClusterDNS netip.Addr
 	// LoadBalancerAddresses are given to Services of type LoadBalancer. Empty: these get the nodes' own addresses.
@@ -70,8 +74,11 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.NodeCIDRMask == 0 {
-		c.NodeCIDRMask = 24
+	if c.NodeMask4 == 0 {
+		c.NodeMask4 = 24
+	}
+	if c.NodeMask6 == 0 {
+		c.NodeMask6 = 64
 	}
 	if c.NodeMonitorGracePeriod == 0 {
 		c.NodeMonitorGracePeriod = 50 * time.Second
@@ -102,12 +109,20 @@ func (c Config) Validate() error {
 	if c.Identity == "" {
 		fault("the identity is empty (--identity)")
 	}
-	if c.ClusterCIDR.IsValid() && (c.NodeCIDRMask < c.ClusterCIDR.Bits() || c.NodeCIDRMask > c.ClusterCIDR.Addr().BitLen() || c.NodeCIDRMask-c.ClusterCIDR.Bits() > 16) {
-		fault("--node-cidr-mask-size %d does not fit --cluster-cidr %s: want %d to %d", c.NodeCIDRMask, c.ClusterCIDR, c.ClusterCIDR.Bits(), min(c.ClusterCIDR.Bits()+16, c.ClusterCIDR.Addr().BitLen()))
+	for _, p := range c.ClusterCIDRs {
+		flag, bits := "--node-cidr-mask-size-ipv4", c.NodeMask4
+		if p.Addr().Is6() {
+			flag, bits = "--node-cidr-mask-size-ipv6", c.NodeMask6
+		}
+		if most := min(p.Bits()+network.MaxNodeBits, p.Addr().BitLen()); bits < p.Bits() || bits > most {
+			fault("%s: %d does not fit --cluster-cidr %s: want %d to %d", flag, bits, p, p.Bits(), most)
+		}
 	}
-	for flag, p := range map[string]netip.Prefix{"--cluster-cidr": c.ClusterCIDR, "--service-cluster-ip-range": c.ServiceCIDR} {
-		if p.IsValid() && c.LoadBalancerAddresses.Overlaps(p) {
-			fault("--load-balancer-addresses: %s has addresses of %s %s", c.LoadBalancerAddresses, flag, p)
+	for flag, all := range map[string][]netip.Prefix{"--cluster-cidr": c.ClusterCIDRs, "--service-cluster-ip-range": c.ServiceCIDRs} {
+		for _, p := range all {
+			if c.LoadBalancerAddresses.Overlaps(p) {
+				fault("--load-balancer-addresses: %s has addresses of %s %s", c.LoadBalancerAddresses, flag, p)
+			}
 		}
 	}
 	if c.ServiceAccountKey != nil {

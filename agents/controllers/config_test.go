@@ -8,12 +8,12 @@ import (
 )
 
 func TestConfigNamesEveryFault(t *testing.T) {
-	bad := Config{ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16"), NodeCIDRMask: 8, NodeMonitorGracePeriod: -1, Controllers: []string{"*", "-garbage", "nonsense"}}
+	bad := Config{ClusterCIDRs: []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16"), netip.MustParsePrefix("fd00:244::/40")}, NodeMask4: 8, NodeMonitorGracePeriod: -1, Controllers: []string{"*", "-garbage", "nonsense"}}
 	err := bad.Validate()
 	if err == nil {
 		t.Fatal("no fault was found")
 	}
-	for _, want := range []string{"--etcd-servers", "--identity", "--node-cidr-mask-size 8", "--node-monitor-grace-period", `--controllers: "nonsense"`, "health"} {
+	for _, want := range []string{"--etcd-servers", "--identity", "--node-cidr-mask-size-ipv4: 8 does not fit --cluster-cidr 10.244.0.0/16: want 16 to 32", "--node-cidr-mask-size-ipv6: 64 does not fit --cluster-cidr fd00:244::/40: want 40 to 56", "--node-monitor-grace-period", `--controllers: "nonsense"`, "health"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not named in: %v", want, err)
 		}

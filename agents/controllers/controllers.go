@@ -110,12 +110,17 @@ func table(cfg Config) []controller.Controller {
 			Name: "kubernetesservice", Doc: "the Service kubernetes, leading to the gateways whose identity leases are renewed",
 			Reads:   only(core.Namespace, core.Service, core.Endpoints, discovery.EndpointSlice, coordination.Lease),
 			Writes:  only(core.Service, core.Endpoints, discovery.EndpointSlice, coordination.Lease),
-			Workers: 1, New: network.NewKubernetesService(cfg.ServiceCIDR),
+			Workers: 1, New: network.NewKubernetesService(cfg.ServiceCIDRs),
 		},
 		{
 			Name: "kubedns", Doc: "the Service kube-dns, at the address of the nodes' name servers",
 			Reads: only(core.Namespace, core.Service), Writes: only(core.Service),
-			Workers: 1, New: network.NewKubeDNS(cfg.ServiceCIDR, cfg.ClusterDNS),
+			Workers: 1, New: network.NewKubeDNS(cfg.ServiceCIDRs, cfg.ClusterDNS),
+		},
+		{
+			Name: "servicecidr", Doc: "whether service CIDRs are ready, and which are kept because of their addresses", EventSource: "service-cidr-controller",
+			Reads: only(networking.ServiceCIDR, networking.IPAddress), Writes: only(networking.ServiceCIDR),
+			Workers: 1, New: network.NewServiceCIDR(cfg.ServiceCIDRs),
 		},
 		{
 			Name: "loadbalancer", Doc: "addresses of services of type LoadBalancer", EventSource: "service-controller",
@@ -131,7 +136,7 @@ func table(cfg Config) []controller.Controller {
 			Name: "systemobjects", Doc: "the priority classes, flow schemas, priority levels and the service CIDR that every cluster has",
 			Reads:   only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
 			Writes:  only(scheduling.PriorityClass, flowcontrol.FlowSchema, flowcontrol.PriorityLevelConfiguration, networking.ServiceCIDR),
-			Workers: 1, New: lifecycle.NewSystemObjects(cfg.ServiceCIDR),
+			Workers: 1, New: lifecycle.NewSystemObjects(cfg.ServiceCIDRs),
 		},
 		{
 			Name: "bootstrappolicy", Doc: "the roles and bindings that every cluster has, put right at every start",
@@ -279,7 +284,7 @@ func table(cfg Config) []controller.Controller {
 		{
 			Name: "nodeipam", Doc: "a part of the cluster's pod addresses for each node", EventSource: "cidrAllocator",
 			Reads: only(core.Node), Writes: only(core.Node),
-			Workers: 1, New: network.NewNodeIPAM(cfg.ClusterCIDR, cfg.NodeCIDRMask), // two workers could give out one range twice
+			Workers: 1, New: network.NewNodeIPAM(cfg.ClusterCIDRs, cfg.NodeMask4, cfg.NodeMask6), // two workers could give out one range twice
 		},
 		{
 			Name: "bynode", Doc: "repair of the copies of pods and local volumes that nodes read, and what becomes of pods that vanished",

@@ -80,6 +80,8 @@ func shop(t testing.TB) *records.Zone {
 	put(clusterService("web", withClusterIPs("10.96.0.12", "fd00::12"), "http/TCP/80", "dns/UDP/53"), endpoints("web", "10.244.0.9 named"))
 	put(clusterService("db", withClusterIPs("None")), endpoints("db", "10.244.0.4 db-1", "10.244.0.3", "10.244.0.5 late unready"))
 	put(clusterService("six", withClusterIPs("None")), endpoints("six", "fd00::5"))
+	put(clusterService("only", withClusterIPs("fd00::13")))
+	put(clusterService("dual", withClusterIPs("None")), endpoints("dual", "10.244.0.6 one"), endpoints("dual", "fd00::6 one"))
 	all := clusterService("all", withClusterIPs("None"))
 	all.Spec.PublishNotReadyAddresses = true
 	put(all, endpoints("all", "10.244.0.7 a unready"))
@@ -182,6 +184,17 @@ func TestAnswer(t *testing.T) {
 		"_http._tcp.db.shop.svc.cluster.local SRV": "NOERROR aa ra\n_http._tcp.db.shop.svc.cluster.local. 5 IN SRV 0 50 8080 10-244-0-3.db.shop.svc.cluster.local.\n" +
 			"_http._tcp.db.shop.svc.cluster.local. 5 IN SRV 0 50 8080 db-1.db.shop.svc.cluster.local.\n" +
 			"extra 10-244-0-3.db.shop.svc.cluster.local. 5 IN A 10.244.0.3\nextra db-1.db.shop.svc.cluster.local. 5 IN A 10.244.0.4",
+		"six.shop.svc.cluster.local A":         "NOERROR aa ra" + soa,
+		"six.shop.svc.cluster.local AAAA":      "NOERROR aa ra\nsix.shop.svc.cluster.local. 5 IN AAAA fd00::5",
+		"only.shop.svc.cluster.local A":        "NOERROR aa ra" + soa,
+		"only.shop.svc.cluster.local AAAA":     "NOERROR aa ra\nonly.shop.svc.cluster.local. 5 IN AAAA fd00::13",
+		"fd00--5.six.shop.svc.cluster.local A": "NOERROR aa ra" + soa,
+		"fd00--5.shop.pod.cluster.local A":     "NOERROR aa ra" + soa,
+		"one.dual.shop.svc.cluster.local A":    "NOERROR aa ra\none.dual.shop.svc.cluster.local. 5 IN A 10.244.0.6",
+		"one.dual.shop.svc.cluster.local AAAA": "NOERROR aa ra\none.dual.shop.svc.cluster.local. 5 IN AAAA fd00::6",
+		"_http._tcp.dual.shop.svc.cluster.local SRV": "NOERROR aa ra\n_http._tcp.dual.shop.svc.cluster.local. 5 IN SRV 0 50 8080 one.dual.shop.svc.cluster.local.\n" +
+			"extra one.dual.shop.svc.cluster.local. 5 IN A 10.244.0.6\nextra one.dual.shop.svc.cluster.local. 5 IN AAAA fd00::6",
+		"3.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa PTR": "NOERROR aa ra\n3.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa. 5 IN PTR only.shop.svc.cluster.local.",
 		"fd00--5.six.shop.svc.cluster.local AAAA":                                      "NOERROR aa ra\nfd00--5.six.shop.svc.cluster.local. 5 IN AAAA fd00::5",
 		"12.0.96.10.in-addr.arpa PTR":                                                  "NOERROR aa ra\n12.0.96.10.in-addr.arpa. 5 IN PTR web.shop.svc.cluster.local.",
 		"4.0.244.10.in-addr.arpa PTR":                                                  "NOERROR aa ra\n4.0.244.10.in-addr.arpa. 5 IN PTR db-1.db.shop.svc.cluster.local.",

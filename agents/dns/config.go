@@ -17,7 +17,7 @@ const port = 53
 type Config struct {
 	// Registry is where services, slices and the one config map are read; its Run is the caller's.
 	Registry *registry.Registry
-	// Address is where queries are answered, an IPv4 address that no other host has a use for. --cluster-dns
+	// Address is where queries are answered, an address of either family that no other host has a use for. --cluster-dns
 	Address netip.Addr
 	// Domain is the zone of the cluster's names: "cluster.local". --cluster-domain
 	Domain string
@@ -37,8 +37,8 @@ func (c Config) Validate() error {
 	if c.Registry == nil || c.Health == nil || c.Log == nil {
 		faults = append(faults, errors.New("registry, health and log must be set"))
 	}
-	if !c.Address.Is4() {
-		faults = append(faults, fmt.Errorf("--cluster-dns: %s is not an IPv4 address", c.Address))
+	if !c.Address.IsValid() || c.Address.Is4In6() || c.Address.Zone() != "" {
+		faults = append(faults, fmt.Errorf("--cluster-dns: %s is not an address", c.Address))
 	}
 	if c.Domain == "" {
 		faults = append(faults, errors.New("--cluster-domain: must be set"))

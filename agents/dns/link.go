@@ -11,12 +11,13 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 )
 
 // linkName is the dummy link that has the cluster DNS address.
 const linkName = "gantry-dns"
 
-// ensureLink makes or repairs the link: it is up and has the address, a /32, as its only IPv4 address.
+// ensureLink makes or repairs the link: it is up and has the address, with the longest prefix, as the only one of its family.
 func ensureLink(address netip.Addr) error {
 	link, err := netlink.LinkByName(linkName)
 	if absent(err) {
@@ -54,11 +55,15 @@ func addLink() error {
 }
 
 func ensureAddress(link netlink.Link, address netip.Addr) error {
-	addrs, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	family, bits, flags := netlink.FAMILY_V4, address.BitLen(), 0
+	if address.Is6() {
+		family, flags = netlink.FAMILY_V6, unix.IFA_F_NODAD // no other host has the address: it can be bound at once
+	}
+	addrs, err := netlink.AddrList(link, family)
 	if err != nil {
 		return err
 	}
-	want := netip.PrefixFrom(address, 32).String()
+	want := netip.PrefixFrom(address, bits).String()
 	found := false
 	for _, a := range addrs {
 		if a.IPNet.String() == want {
@@ -70,7 +75,7 @@ func ensureAddress(link netlink.Link, address netip.Addr) error {
 	if found {
 		return nil
 	}
-	err = netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: address.AsSlice(), Mask: net.CIDRMask(32, 32)}})
+	err = netlink.AddrAdd(link, &netlink.Addr{IPNet: &net.IPNet{IP: address.AsSlice(), Mask: net.CIDRMask(bits, bits)}, Flags: flags})
 	if errors.Is(err, syscall.EEXIST) {
 		return nil
 	}

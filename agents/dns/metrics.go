@@ -210,13 +210,17 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstHistogram(d, total, sum, buckets, labels...)
 	}
+	family := "1"
+	if m.agent.cfg.Address.Is6() {
+		family = "2"
+	}
 	for p, proto := range protocolNames {
 		for i, t := range types {
 			name := "other"
 			if t != 0 {
 				name = dns.TypeToString[t]
 			}
-			counter(requestsDesc, func(c *counts) *atomic.Uint64 { return &c.requests[p][i] }, zone, proto, "1", name)
+			counter(requestsDesc, func(c *counts) *atomic.Uint64 { return &c.requests[p][i] }, zone, proto, family, name)
 		}
 		hist(requestSizeDesc, sizeBuckets, 1, func(c *counts) *histogram { return &c.sizes[p][0] }, zone, proto)
 		hist(responseSizeDesc, sizeBuckets, 1, func(c *counts) *histogram { return &c.sizes[p][1] }, zone, proto)

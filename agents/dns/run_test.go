@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -36,19 +37,26 @@ type node struct {
 	r      *registry.Registry
 	health *daemon.Health
 	pod    int // process whose namespace is a pod's
+	server netip.Addr
 }
 
 func startNode(t *testing.T) *node {
 	t.Helper()
+	return startNodeAt(t, server)
+}
+
+// startNodeAt is startNode with another address of the name server.
+func startNodeAt(t *testing.T, address netip.Addr) *node {
+	t.Helper()
 	registrytest.DetectMutations(t)
 	log := slog.New(slog.DiscardHandler)
-	n := &node{t: t, health: &daemon.Health{}, store: store.NewFake()}
-	n.r = registry.New(registry.Config{Store: n.store, Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: log})
+	n := &node{t: t, health: &daemon.Health{}, store: store.NewFake(), server: address}
+	n.r = registry.New(registry.Config{Store: n.store, Kinds: kinds.New(), ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}, Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	go func() { done <- n.r.Run(ctx) }()
 	go func() {
-		done <- Run(ctx, Config{Registry: n.r, Address: server, Domain: "cluster.local", MetricsAddress: ":9153", Health: n.health, Log: log})
+		done <- Run(ctx, Config{Registry: n.r, Address: address, Domain: "cluster.local", MetricsAddress: ":9153", Health: n.health, Log: log})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -87,7 +95,7 @@ func create[T schema.Object](n *node, obj T) {
 // ask asks the name server from the pod.
 func (n *node) ask(network, name string, kind uint16) string {
 	n.t.Helper()
-	c, err := netnstest.Dial(n.t, n.pod, network, net.JoinHostPort(server.String(), "53"))
+	c, err := netnstest.Dial(n.t, n.pod, network, net.JoinHostPort(n.server.String(), "53"))
 	if err != nil {
 		return err.Error()
 	}
@@ -179,6 +187,20 @@ func TestRun(t *testing.T) {
 		if !strings.Contains(string(body), want) {
 			t.Errorf("%s is missing in:\n%s", want, body)
 		}
+	}
+}
+
+// TestRunOnIPv6 asks from this machine: pods have no addresses of IPv6 here.
+func TestRunOnIPv6(t *testing.T) {
+	address := netip.MustParseAddr("fd00:10:96::a")
+	n := startNodeAt(t, address)
+	n.pod = os.Getpid()
+	create(n, clusterService("web", withClusterIPs("10.96.0.12"), "http/TCP/80"))
+	for _, network := range []string{"udp", "tcp"} {
+		n.eventually(network, "web.shop.svc.cluster.local.", dns.TypeA, "NOERROR aa ra\nweb.shop.svc.cluster.local. 5 IN A 10.96.0.12")
+	}
+	if got, want := n.ask("udp", "ns.dns.cluster.local.", dns.TypeAAAA), "NOERROR aa ra\nns.dns.cluster.local. 5 IN AAAA fd00:10:96::a"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

@@ -55,9 +55,9 @@ type Config struct {
 	// Issuer is the tokens' iss and default aud; default https://kubernetes.default.svc.
 	Issuer string
 
-	// ServiceCIDR is the range of cluster IPs. Not valid: this gateway keeps no identity lease, and the Service kubernetes does not lead
-	// to it.
-	ServiceCIDR netip.Prefix
+	// ServiceCIDRs are the ranges of cluster IPs, one of each address family at most. None: this gateway keeps no identity lease, and the Service
+	// kubernetes does not lead to it.
+	ServiceCIDRs []netip.Prefix
 
 	// Anonymous says which requests without credentials are served; the zero value: what the anonymous user may do.
 	// --anonymous-auth, --authentication-config

@@ -19,6 +19,12 @@ spec:
       containers: [{name: web, image: "web:1", ports: [{containerPort: 80}]}]
 `
 
+const sixService = `apiVersion: v1
+kind: Service
+metadata: {name: six}
+spec: {ipFamilyPolicy: PreferDualStack, clusterIP: "fd00:10:96::9", ports: [{port: 80}]}
+`
+
 // TestKubectl walks through what people do with kubectl. No agent runs behind the gateway, so objects stay as written.
 func TestKubectl(t *testing.T) {
 	c := gatewaytest.New(t)
@@ -59,6 +65,19 @@ func TestKubectl(t *testing.T) {
 		{"", "set image deploy web web=web:3", []string{"image updated"}},
 		{"", "expose deploy web --port 80", []string{"service/web exposed"}},
 		{"", "get svc web", []string{"ClusterIP", "10.96.", "80/TCP"}},
+		{"", "get svc web -o jsonpath={.spec.ipFamilyPolicy}{.spec.ipFamilies}", []string{`SingleStack["IPv4"]`}},
+		{"", `patch svc web -p {"spec":{"ipFamilyPolicy":"RequireDualStack"}}`, []string{"patched"}},
+		{"", "get svc web -o jsonpath={.spec.ipFamilies}{.spec.clusterIPs}", []string{`["IPv4","IPv6"]["10.96.`, `"fd00:10:96::`}},
+		{"", "get ipaddresses -l ipaddress.kubernetes.io/ip-family=IPv6", []string{"fd00:10:96::", "services/default/web"}},
+		{"", "describe svc web", []string{"RequireDualStack", "IPv4,IPv6", "fd00:10:96::"}},
+		{"", `! patch svc web -p {"spec":{"ipFamilies":["IPv4"]}}`, []string{"must be 'SingleStack' to release the secondary IP family"}},
+		{"", `patch svc web -p {"spec":{"ipFamilyPolicy":"SingleStack"}}`, []string{"patched"}},
+		{"", "get svc web -o jsonpath={.spec.ipFamilies}", []string{`["IPv4"]`}},
+		{"", "get ipaddresses -l ipaddress.kubernetes.io/ip-family=IPv6", []string{"No resources found"}},
+		{sixService, "apply -f -", []string{"service/six created"}},
+		{sixService, "apply -f -", []string{"service/six unchanged"}},
+		{"", "get svc six", []string{"fd00:10:96::9", "80/TCP"}},
+		{"", "delete svc six", []string{"deleted"}},
 		{"", "describe deploy web", []string{"Selector:", "app=web", "5 desired"}},
 		{"", "explain pod.spec.nodeName", []string{"FIELD: nodeName"}},
 		{"", "run p --image=img", []string{"pod/p created"}},

@@ -80,7 +80,7 @@ func Run(ctx context.Context, cfg Config) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return serve(ctx, g.server(ctx), l) })
 	group.Go(func() error { return g.follow(ctx) })
-	if cfg.ServiceCIDR.IsValid() {
+	if len(cfg.ServiceCIDRs) > 0 {
 		group.Go(func() error {
 			own := advertise.Config{Registry: cfg.Registry, Address: g.advertised(), ClusterCA: cfg.ClusterCA, FrontProxyCA: cfg.FrontProxyCA, Log: cfg.Log}
 			return safely.Keep(ctx, cfg.Log, "keeping the identity lease", own.Run)

@@ -84,7 +84,7 @@ func assemble(cfg Config, reg objects, roles *rbac.Authorizer, authz authorize.A
 	}
 	g.authn = &authenticate.Authenticator{Registry: reg, Authorizer: authz, Tokens: tokens, Anonymous: cfg.Anonymous, ClientCAs: cfg.ClientCAs, Advertised: g.advertised, Log: cfg.Log}
 	g.streams = stream.New(stream.Config{
-		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDR,
+		Registry: reg, Client: cfg.KubeletClient, KubeletCAs: cfg.KubeletCAs, Services: cfg.ServiceCIDRs,
 		Own: g.advertised, Log: cfg.Log,
 	})
 	g.extensions = aggregate.New(aggregate.Config{Registry: cfg.Registry, Certificate: cfg.FrontProxyClient, Log: cfg.Log})

@@ -46,7 +46,7 @@ func (c *cluster) start() {
 	c.t.Helper()
 	registrytest.DetectMutations(c.t)
 	log := slog.New(slog.DiscardHandler)
-	c.r = registry.New(registry.Config{Store: c.store, Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: log})
+	c.r = registry.New(registry.Config{Store: c.store, Kinds: kinds.New(), ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}, Log: log})
 	own := registry.New(registry.Config{Store: c.store, Kinds: kinds.New(), Node: "n1", Log: log})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 3)

@@ -57,7 +57,7 @@ func (a assembly) run(ctx context.Context, agent string) error {
 		}
 		return controllers.Run(ctx, controllers.Config{
 			Registry: a.registry, Identity: a.identity(), Health: a.health, Log: a.Log,
-			ClusterCIDR: netip.MustParsePrefix(a.ClusterCIDR), ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
+			ClusterCIDRs: a.clusterCIDRs(), NodeMask4: a.NodeMask4, NodeMask6: a.NodeMask6, ServiceCIDRs: a.serviceCIDRs(),
 			ClusterDNS: a.clusterDNS(), RootCA: a.keys.authority.PEM, Authorities: authorities, ServiceAccountKey: a.keys.tokens, Controllers: a.Controllers,
 			LoadBalancerAddresses: a.loadBalancers(), Gateway: a.controllersGateway(),
 			FrontProxyClient: a.keys.frontProxy.Certificate,
@@ -65,12 +65,12 @@ func (a assembly) run(ctx context.Context, agent string) error {
 	case "network":
 		return network.Run(ctx, network.Config{
 			Registry: a.registry, NodeName: a.NodeName, Health: a.health, Log: a.Log,
-			ClusterCIDRs: []netip.Prefix{netip.MustParsePrefix(a.ClusterCIDR)},
+			ClusterCIDRs: a.clusterCIDRs(),
 		})
 	case "proxy":
 		return proxy.Run(ctx, proxy.Config{
 			Registry: a.registry, Pods: a.nodeRegistry, NodeName: a.NodeName, NodeIPs: a.nodeIPs, Health: a.health, Log: a.Log,
-			ClusterCIDRs: []netip.Prefix{netip.MustParsePrefix(a.ClusterCIDR)}, HealthzAddress: proxyHealthz,
+			ClusterCIDRs: a.clusterCIDRs(), HealthzAddress: proxyHealthz,
 		})
 	case "dns":
 		return dns.Run(ctx, dns.Config{
@@ -95,7 +95,7 @@ func (a assembly) gateway() gateway.Config {
 		BindAddress: netip.MustParseAddr(a.BindAddress), SecurePort: a.SecurePort, AdvertiseAddress: a.nodeIPs[0],
 		Certificate: a.keys.gateway.Certificate, ClientCAs: a.keys.authority.Pool(), ClusterCA: a.keys.authority.PEM,
 		KubeletClient: a.keys.toKubelet.Certificate, KubeletCAs: a.keys.authority.Pool(),
-		ServiceAccountKey: a.keys.tokens, ServiceCIDR: netip.MustParsePrefix(a.ServiceCIDR),
+		ServiceAccountKey: a.keys.tokens, ServiceCIDRs: a.serviceCIDRs(),
 		NodesUnrestricted: !a.Admission.On(plugins.NodeRestriction),
 		Ready:             func(netip.AddrPort) { a.health.Ready("gateway", func(context.Context) error { return nil }) },
 	}

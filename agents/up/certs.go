@@ -107,7 +107,7 @@ func (k *certs) ensureGateway(c Config, nodeIPs []netip.Addr) (err error) {
 	if k.toKubelet, err = k.authority.Ensure("gateway-kubelet-client", pki.Request{CommonName: "gantry-gateway"}); err != nil {
 		return err
 	}
-	first := netip.MustParsePrefix(c.ServiceCIDR).Addr().Next() // of the Service default/kubernetes
+	first := c.serviceCIDRs()[0].Addr().Next() // of the Service default/kubernetes
 	ips := append([]net.IP{{127, 0, 0, 1}, net.IPv6loopback, first.AsSlice()}, netIPs(nodeIPs)...)
 	if bind := netip.MustParseAddr(c.BindAddress); !bind.IsUnspecified() {
 		ips = append(ips, bind.AsSlice())

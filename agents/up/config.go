@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"gantry/agents/gateway/authenticate"
-	"gantry/agents/internal/addressrange"
 	"gantry/agents/scheduler"
 	"gantry/registry/admit/plugins"
 	"gantry/registry/embedded"
@@ -64,10 +63,13 @@ type Config struct {
 	// UnsafeSysctls are the sysctls, or patterns of them, that pods may set besides the safe ones.
 	UnsafeSysctls []string
 
-	// ClusterCIDR is the pods' range, ServiceCIDR that of cluster IPs.
+	// ClusterCIDR is the pods' range, ServiceCIDR that of cluster IPs: one network, or one of each address family, comma separated, of which
+	// the first is the primary one.
 	ClusterCIDR, ServiceCIDR string
+	// NodeMask4 and NodeMask6 are the lengths of the prefixes of ClusterCIDR that nodes get.
+	NodeMask4, NodeMask6 int
 
-	// ClusterDNS is the address at which pods' names are resolved; "": the tenth of ServiceCIDR.
+	// ClusterDNS is the address at which pods' names are resolved; "": the tenth of the first network of ServiceCIDR.
 	ClusterDNS string
 	// ClusterDomain is the zone of the cluster's names.
 	ClusterDomain string
@@ -133,28 +135,10 @@ func (c Config) Validate() error {
 			fault("%s: %d is not a port (1-65535)", flag, port)
 		}
 	}
-	for flag, text := range map[string]string{"--cluster-cidr": c.ClusterCIDR, "--service-cluster-ip-range": c.ServiceCIDR} {
-		if p, err := netip.ParsePrefix(text); err != nil {
-			fault("%s: %w", flag, err)
-		} else if p != p.Masked() || !p.Addr().Is4() || p.Bits() > 24 {
-			fault("%s: %q is not an IPv4 network of /24 or larger, such as 10.244.0.0/16", flag, text)
-		}
-	}
-	if len(faults) == 0 && netip.MustParsePrefix(c.ClusterCIDR).Overlaps(netip.MustParsePrefix(c.ServiceCIDR)) {
-		fault("--cluster-cidr %s and --service-cluster-ip-range %s overlap", c.ClusterCIDR, c.ServiceCIDR)
-	}
-	if ranges, err := addressrange.Parse(c.LoadBalancers); err != nil {
-		fault("--load-balancer-addresses: %w", err)
-	} else if len(faults) == 0 {
-		for flag, text := range map[string]string{"--cluster-cidr": c.ClusterCIDR, "--service-cluster-ip-range": c.ServiceCIDR} {
-			if ranges.Overlaps(netip.MustParsePrefix(text)) {
-				fault("--load-balancer-addresses: %s has addresses of %s %s: leave them out", ranges, flag, text)
-			}
-		}
-	}
+	faults = append(faults, c.networkFaults()...)
 	if c.ClusterDNS != "" {
-		if a, err := netip.ParseAddr(c.ClusterDNS); err != nil || !a.Is4() || !a.IsValid() || a.IsUnspecified() {
-			fault("--cluster-dns: %q is not an IPv4 address", c.ClusterDNS)
+		if a, err := netip.ParseAddr(c.ClusterDNS); err != nil || a.Zone() != "" || a.Is4In6() || a.IsUnspecified() {
+			fault("--cluster-dns: %q is not an address", c.ClusterDNS)
 		}
 	}
 	if wrong := validation.IsDNS1123Subdomain(c.ClusterDomain); len(wrong) > 0 {
@@ -205,25 +189,16 @@ func (c Config) anonymous() (authenticate.Anonymous, error) {
 	return *read, nil
 }
 
-// clusterDNS is the address of the cluster's name server: by convention the tenth of the range of Services.
+// clusterDNS is the address of the cluster's name server: by convention the tenth of the primary range of Services.
 func (c Config) clusterDNS() netip.Addr {
 	if c.ClusterDNS != "" {
 		return netip.MustParseAddr(c.ClusterDNS)
 	}
-	a := netip.MustParsePrefix(c.ServiceCIDR).Addr()
+	a := c.serviceCIDRs()[0].Addr()
 	for range 10 {
 		a = a.Next()
 	}
 	return a
-}
-
-// loadBalancers are LoadBalancers once Validate has accepted them.
-func (c Config) loadBalancers() addressrange.Ranges {
-	ranges, err := addressrange.Parse(c.LoadBalancers)
-	if err != nil {
-		return nil
-	}
-	return ranges
 }
 
 func (c Config) runs(agent string) bool { return slices.Contains(c.Agents, agent) }

@@ -13,7 +13,7 @@ func validConfig(t *testing.T) Config {
 	return Config{
 		Agents: Agents, Embedded: true, DataDir: t.TempDir(), BindAddress: "0.0.0.0", SecurePort: 6443, EtcdPort: 2379, KubeletPort: 10250,
 		EtcdRetention: time.Hour, NodeName: "n1", ClusterCIDR: "10.244.0.0/16", ServiceCIDR: "10.96.0.0/16",
-		ClusterDomain: "cluster.local",
+		NodeMask4: 24, NodeMask6: 64, ClusterDomain: "cluster.local",
 	}
 }
 
@@ -30,15 +30,28 @@ func TestFaultsNameTheirFlag(t *testing.T) {
 		{"no agent", func(c *Config) { c.Agents = nil }, []string{"--agents: at least one"}},
 		{"many faults", func(c *Config) { c.DataDir, c.SecurePort, c.NodeIP = "data", 70000, "fe80::1" },
 			[]string{`--data-dir: "data" is not an absolute path`, `--node-ip: "fe80::1" is not an address that other machines can reach`, "--secure-port: 70000 is not a port"}},
-		{"a range with host bits", func(c *Config) { c.ClusterCIDR = "10.244.0.1/16" }, []string{`--cluster-cidr: "10.244.0.1/16" is not an IPv4 network`}},
+		{"a range with host bits", func(c *Config) { c.ClusterCIDR = "10.244.0.1/16" }, []string{`--cluster-cidr: "10.244.0.1/16" has bits set behind the prefix: want 10.244.0.0/16`}},
+		{"a small range", func(c *Config) { c.ServiceCIDR = "10.96.0.0/25" }, []string{"--service-cluster-ip-range: 10.96.0.0/25 is smaller than an IPv4 network of /24"}},
+		{"both families", func(c *Config) {
+			c.ClusterCIDR, c.ServiceCIDR = "fd00:244::/56,10.244.0.0/16", "fd00:96::/112,10.96.0.0/16"
+		}, nil},
+		{"IPv6 alone", func(c *Config) { c.ClusterCIDR, c.ServiceCIDR, c.NodeMask4 = "fd00:244::/48", "fd00:96::/64", 0 }, nil},
+		{"two ranges of one family", func(c *Config) { c.ServiceCIDR = "10.96.0.0/16,10.97.0.0/16" },
+			[]string{"--service-cluster-ip-range: 10.96.0.0/16 and 10.97.0.0/16 are of one address family"}},
+		{"ranges of IPv6 that do not fit", func(c *Config) {
+			c.ClusterCIDR, c.ServiceCIDR = "10.244.0.0/16,fd00:244::/40", "10.96.0.0/16,fd00:96::/48"
+		},
+			[]string{"--node-cidr-mask-size-ipv6: 64 does not fit --cluster-cidr fd00:244::/40: want 40 to 56", "--service-cluster-ip-range: fd00:96::/48 is not an IPv6 network of /64 to /120"}},
+		{"ranges of IPv6 that overlap", func(c *Config) { c.ClusterCIDR, c.ServiceCIDR = "10.244.0.0/16,fd00::/56", "10.96.0.0/16,fd00::/112" },
+			[]string{"--cluster-cidr fd00::/56 and --service-cluster-ip-range fd00::/112 overlap"}},
 		{"ranges that overlap", func(c *Config) { c.ServiceCIDR = "10.244.128.0/20" }, []string{"--cluster-cidr 10.244.0.0/16 and --service-cluster-ip-range 10.244.128.0/20 overlap"}},
 		{"load balancer addresses", func(c *Config) { c.LoadBalancers = []string{"192.168.1.240/28", "fd00::1-fd00::9"} }, nil},
 		{"bad load balancer addresses", func(c *Config) { c.LoadBalancers = []string{"192.168.1.1/24"} },
 			[]string{`--load-balancer-addresses: "192.168.1.1/24" has bits set behind the prefix: want 192.168.1.0/24`}},
 		{"load balancer addresses of pods", func(c *Config) { c.LoadBalancers = []string{"10.244.7.1-10.244.7.9"} },
 			[]string{"--load-balancer-addresses: 10.244.7.1-10.244.7.9 has addresses of --cluster-cidr 10.244.0.0/16: leave them out"}},
-		{"a bad name server and zone", func(c *Config) { c.ClusterDNS, c.ClusterDomain = "fd00::a", "cluster..local" },
-			[]string{`--cluster-dns: "fd00::a" is not an IPv4 address`, `--cluster-domain: "cluster..local": `}},
+		{"a bad name server and zone", func(c *Config) { c.ClusterDNS, c.ClusterDomain = "fe80::a%eth0", "cluster..local" },
+			[]string{`--cluster-dns: "fe80::a%eth0" is not an address`, `--cluster-domain: "cluster..local": `}},
 		{"a bad node name", func(c *Config) { c.NodeName = "No_de" }, []string{`--node-name: "No_de": `}},
 		{"an agent alone without etcd", func(c *Config) { c.Agents, c.Embedded = []string{"scheduler"}, false }, []string{"--etcd-servers: an agent that runs alone needs"}},
 	}
@@ -102,6 +115,9 @@ func TestClusterDNSIsTheTenthAddress(t *testing.T) {
 	c := validConfig(t)
 	if got := c.clusterDNS().String(); got != "10.96.0.10" {
 		t.Errorf("got %s", got)
+	}
+	if c.ServiceCIDR = "fd00:96::/112,10.96.0.0/16"; c.clusterDNS().String() != "fd00:96::a" {
+		t.Errorf("got %s", c.clusterDNS())
 	}
 	if c.ClusterDNS = "169.254.20.10"; c.clusterDNS().String() != "169.254.20.10" {
 		t.Errorf("got %s", c.clusterDNS())

@@ -91,7 +91,7 @@ func runAgents(ctx context.Context, c Config, keys *certs, nodeIPs []netip.Addr,
 	}
 	shared = registry.New(registry.Config{
 		Store: etcd, Kinds: kinds.New(), Agent: "gantry", Log: c.Log, Webhooks: client, Admission: rules,
-		ServiceCIDR: netip.MustParsePrefix(c.ServiceCIDR), Quarantine: c.writesAnyKind(),
+		ServiceCIDRs: c.serviceCIDRs(), Quarantine: c.writesAnyKind(),
 		OnBad: func(k *schema.Kind, namespace, name string, err error) {
 			recordUnreadable(recorder, k, namespace, name, err)
 		},

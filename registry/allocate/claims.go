@@ -27,8 +27,9 @@ type Claims struct {
 	owner     types.NamespacedName
 	released  []claim
 	taken     []claim
-	used      map[string]map[int]bool // by prefix: the numbers known to be in use, or drawn before
-	listed    map[string]bool         // by prefix: used is complete
+	relied    []store.Compare         // the ServiceCIDRs whose addresses are taken
+	used      map[string]map[int]bool // by pool: the numbers known to be in use, or drawn before
+	listed    map[string]bool         // by pool: used is complete
 	conflicts int
 }
 
@@ -57,7 +58,7 @@ func (s Services) Claims(ctx context.Context, owner types.NamespacedName, old *c
 // keysOf are the keys that a Service's spec claims.
 func keysOf(spec corev1.ServiceSpec) map[string]bool {
 	keys := map[string]bool{}
-	if ip, ok := clusterIP(spec); ok {
+	for _, ip := range clusterIPs(spec) {
 		keys[addressKey(ip)] = true
 	}
 	for _, p := range nodePorts(spec) {
@@ -72,8 +73,8 @@ func (c *Claims) Fill(ctx context.Context) error {
 	if c.svc == nil {
 		return nil
 	}
-	c.taken = nil
-	if err := c.fillAddress(ctx); err != nil {
+	c.taken, c.relied = nil, nil
+	if err := c.fillAddresses(ctx); err != nil {
 		return err
 	}
 	return c.fillPorts(ctx)
@@ -81,6 +82,7 @@ func (c *Claims) Fill(ctx context.Context) error {
 
 // Add puts the claims into the Service's transaction.
 func (c *Claims) Add(t *store.Txn) error {
+	t.Compares = append(t.Compares, c.relied...)
 	for _, f := range c.released {
 		t.Compares = append(t.Compares, store.Compare{Key: f.key, Revision: f.rev})
 		t.Deletes = append(t.Deletes, f.key)
@@ -115,11 +117,11 @@ func (c *Claims) OnConflict(current map[string]*store.KV) {
 	c.released = released
 }
 
-func (c *Claims) use(prefix string, n int) {
-	if c.used[prefix] == nil {
-		c.used[prefix] = map[int]bool{}
+func (c *Claims) use(pool string, n int) {
+	if c.used[pool] == nil {
+		c.used[pool] = map[int]bool{}
 	}
-	c.used[prefix][n] = true
+	c.used[pool][n] = true
 }
 
 // release frees a key where it is this Service's.
@@ -173,32 +175,32 @@ func (s Services) uses(ctx context.Context, owner types.NamespacedName, key stri
 // tries is how many numbers are drawn blindly before the used ones are listed.
 const tries = 2
 
-// draw takes a free number of a pool, whose claims have the given keys; false: it is used up.
-func (c *Claims) draw(ctx context.Context, prefix string, p pool, key func(int) string, number func(string) (int, bool)) (int, bool, error) {
+// draw takes a free number of a pool; false: it is used up.
+func (c *Claims) draw(ctx context.Context, p pool) (int, bool, error) {
 	for {
-		if c.conflicts >= tries && !c.listed[prefix] {
-			kvs, _, _, err := c.Store.List(ctx, prefix, store.RangeEnd(prefix), 0, 0)
+		if c.conflicts >= tries && !c.listed[p.name] {
+			kvs, _, _, err := c.Store.List(ctx, p.prefix, store.RangeEnd(p.prefix), 0, 0)
 			if err != nil {
 				return 0, false, err
 			}
 			for _, kv := range kvs {
-				if n, ok := number(kv.Key); ok {
-					c.use(prefix, n)
+				if n, ok := p.number(kv.Key); ok {
+					c.use(p.name, n)
 				}
 			}
-			c.listed[prefix] = true
+			c.listed[p.name] = true
 		}
-		n, ok := p.pick(c.used[prefix])
+		n, ok := p.pick(c.used[p.name])
 		if ok {
-			c.use(prefix, n)
-			c.taken = append(c.taken, claim{key: key(n)})
+			c.use(p.name, n)
+			c.taken = append(c.taken, claim{key: p.key(n)})
 			return n, true, nil
 		}
-		if c.listed[prefix] {
+		if c.listed[p.name] {
 			return 0, false, nil
 		}
 		c.conflicts = tries // numbers that seem used up may only have been tried before
-		delete(c.used, prefix)
+		delete(c.used, p.name)
 	}
 }
 

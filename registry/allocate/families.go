@@ -2,7 +2,6 @@ package allocate
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -11,9 +10,9 @@ import (
 	"gantry/schema/core"
 )
 
-// FillFamilies sets ipFamilies and ipFamilyPolicy of a Service in a cluster of IPv4 alone, and returns errors for what such
-// a cluster does not support. old is nil where the Service is new. Errors of the addresses and families themselves come alone.
-func FillFamilies(svc, old *corev1.Service) field.ErrorList {
+// FillFamilies sets ipFamilies and ipFamilyPolicy of a Service in a cluster of the given families, the primary one first, and returns errors for
+// what such a cluster does not support. old is nil where the Service is new. Errors of the addresses and families themselves come alone.
+func FillFamilies(svc, old *corev1.Service, families []corev1.IPFamily) field.ErrorList {
 	spec := &svc.Spec
 	if spec.Type == corev1.ServiceTypeExternalName {
 		return nil
@@ -34,26 +33,49 @@ func FillFamilies(svc, old *corev1.Service) field.ErrorList {
 	}
 	errs := checkRelease(spec, was)
 	errs = append(errs, checkSingle(spec)...)
-	errs = append(errs, fillFromIPs(spec)...)
+	errs = append(errs, fillFromIPs(spec, families)...)
 	switch {
 	case len(errs) > 0:
 		return errs
 	case spec.ClusterIP == corev1.ClusterIPNone && len(spec.Selector) == 0:
-		fillHeadless(spec)
+		fillSelf(spec, families[0])
+		addOther(spec)
 		return nil
 	}
-	if errs := checkConfigured(spec); len(errs) > 0 {
+	if errs := checkConfigured(spec, families); len(errs) > 0 {
 		return errs
 	}
-	if len(spec.IPFamilies) == 0 {
-		spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
+	fillSelf(spec, families[0])
+	if len(families) == 2 {
+		addOther(spec)
 	}
 	return nil
 }
 
-// prefersDualAsBefore tells whether an update leaves a Service that takes what there is as it was.
+// fillSelf sets the primary family of a Service that names none.
+func fillSelf(spec *corev1.ServiceSpec, primary corev1.IPFamily) {
+	if len(spec.IPFamilies) == 0 {
+		spec.IPFamilies = []corev1.IPFamily{primary}
+	}
+}
+
+// addOther adds the second family of a Service of one family, unless it is to have one only.
+func addOther(spec *corev1.ServiceSpec) {
+	if len(spec.IPFamilies) > 1 || policyOf(spec) == corev1.IPFamilyPolicySingleStack {
+		return
+	}
+	other := corev1.IPv6Protocol
+	if spec.IPFamilies[0] == other {
+		other = corev1.IPv4Protocol
+	}
+	spec.IPFamilies = append(spec.IPFamilies, other)
+}
+
+// prefersDualAsBefore tells whether an update leaves a Service that takes what there is as it was: when the cluster gains or loses a family, such
+// Services stay as they are until they are changed.
 func prefersDualAsBefore(spec, was *corev1.ServiceSpec) bool {
-	return was != nil && policyOf(spec) == corev1.IPFamilyPolicyPreferDualStack && policyOf(was) == corev1.IPFamilyPolicyPreferDualStack &&
+	return was != nil && spec.Type == was.Type && policyOf(spec) == corev1.IPFamilyPolicyPreferDualStack &&
+		(was.IPFamilyPolicy == nil || policyOf(was) == corev1.IPFamilyPolicyPreferDualStack) &&
 		slices.Equal(spec.ClusterIPs, was.ClusterIPs) && slices.Equal(spec.IPFamilies, was.IPFamilies)
 }
 
@@ -117,46 +139,30 @@ func checkSingle(spec *corev1.ServiceSpec) (errs field.ErrorList) {
 }
 
 // fillFromIPs adds the families of addresses that have none.
-func fillFromIPs(spec *corev1.ServiceSpec) (errs field.ErrorList) {
+func fillFromIPs(spec *corev1.ServiceSpec, families []corev1.IPFamily) (errs field.ErrorList) {
 	for i, ip := range spec.ClusterIPs {
-		a, err := netip.ParseAddr(ip)
-		switch {
+		switch family := familyOfText(ip); {
 		case ip == corev1.ClusterIPNone:
 			return errs
 		case i < len(spec.IPFamilies):
-		case err == nil && !a.Is4():
+		case !slices.Contains(families, family):
 			path := field.NewPath("spec", "clusterIPs").Index(i)
-			errs = append(errs, field.Invalid(path, spec.ClusterIPs, fmt.Sprintf("%s is not configured on this cluster", corev1.IPv6Protocol)))
+			errs = append(errs, field.Invalid(path, spec.ClusterIPs, fmt.Sprintf("%s is not configured on this cluster", family)))
 		default:
-			spec.IPFamilies = append(spec.IPFamilies, corev1.IPv4Protocol)
+			spec.IPFamilies = append(spec.IPFamilies, family)
 		}
 	}
 	return errs
 }
 
-func checkConfigured(spec *corev1.ServiceSpec) (errs field.ErrorList) {
-	if policyOf(spec) == corev1.IPFamilyPolicyRequireDualStack {
+func checkConfigured(spec *corev1.ServiceSpec, families []corev1.IPFamily) (errs field.ErrorList) {
+	if policyOf(spec) == corev1.IPFamilyPolicyRequireDualStack && len(families) < 2 {
 		errs = append(errs, field.Invalid(field.NewPath("spec", "ipFamilyPolicy"), spec.IPFamilyPolicy, "this cluster is not configured for dual-stack services"))
 	}
 	for i, f := range spec.IPFamilies {
-		if f != corev1.IPv4Protocol {
+		if !slices.Contains(families, f) {
 			errs = append(errs, field.Invalid(field.NewPath("spec", "ipFamilies").Index(i), f, "not configured on this cluster"))
 		}
 	}
 	return errs
-}
-
-// fillHeadless is for a headless Service without a selector.
-func fillHeadless(spec *corev1.ServiceSpec) {
-	if len(spec.IPFamilies) == 0 {
-		spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
-	}
-	if len(spec.IPFamilies) > 1 || policyOf(spec) == corev1.IPFamilyPolicySingleStack {
-		return
-	}
-	other := corev1.IPv6Protocol
-	if spec.IPFamilies[0] == other {
-		other = corev1.IPv4Protocol
-	}
-	spec.IPFamilies = append(spec.IPFamilies, other)
 }

@@ -133,20 +133,14 @@ func (c *Claims) takePort(ctx context.Context, p int32, held map[int32]bool) (wh
 }
 
 func (c *Claims) drawPort(ctx context.Context) (int32, error) {
-	lo := c.NodePorts[0]
-	n, ok, err := c.draw(ctx, nodePortPrefix, ports(c.NodePorts),
-		func(n int) string { return nodePortKey(int32(lo + n)) },
-		func(key string) (int, bool) {
-			p, ok := portOfKey(key)
-			return int(p) - lo, ok
-		})
+	n, ok, err := c.draw(ctx, ports(c.NodePorts))
 	if err != nil {
 		return 0, err
 	}
 	if !ok {
 		return 0, usedUp("nodePort")
 	}
-	return int32(lo + n), nil
+	return int32(c.NodePorts[0] + n), nil
 }
 
 func portOfKey(key string) (int32, bool) {

@@ -1,15 +1,22 @@
 package allocate
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 )
 
 // pool is a range of numbers of which some are given out. The lower band [0, band) is for Services that name a
 // number: it is used for random allocation only when all other numbers are used, as in Kubernetes.
 type pool struct {
+	name       string // of this pool, different for each
+	prefix     string // of the keys of the claims
 	size, band int
 	reserved   int // never allocated at random; -1: none
+	// key is that of a number's claim, number the reverse; false: it is another pool's.
+	key    func(n int) string
+	number func(key string) (int, bool)
 }
 
 // bandOf is the lower band of a range: a step-th of it, within [16, most]; a tiny range has none.
@@ -42,40 +49,64 @@ func (p pool) scan(lo, hi int, taken map[int]bool) (int, bool) {
 	return 0, false
 }
 
-// addresses is the pool of a range of IPv4 addresses: number 0 is the first usable address, which belongs to the
-// service default/kubernetes. The network's own and the broadcast address are left out.
-func addresses(r netip.Prefix) pool {
-	size := 0
-	if bits := 32 - r.Bits(); r.Addr().Is4() && bits > 1 {
-		size = 1<<min(bits, 24) - 2 // at most 16 million addresses of a range are used
+// addresses is the pool of a range of addresses: number 0 is the first usable one. The network's own address is left out, and the broadcast
+// address of IPv4. The first address of the primary range belongs to the Service default/kubernetes.
+func addresses(r netip.Prefix, primary bool) pool {
+	p := pool{
+		name: r.String(), prefix: addressPrefix, size: 1<<min(r.Addr().BitLen()-r.Bits(), 62) - 1, reserved: -1,
+		key: func(n int) string { return addressKey(addressAt(r, n).String()) },
 	}
-	return pool{size: size, band: bandOf(size, 16, 256), reserved: 0}
+	if r.Addr().Is4() {
+		p.size = max(0, p.size-1)
+	}
+	p.band = bandOf(p.size, 16, 256)
+	if primary {
+		p.reserved = 0
+	}
+	p.number = func(key string) (int, bool) {
+		a, err := netip.ParseAddr(strings.TrimPrefix(key, addressPrefix))
+		if err != nil {
+			return 0, false
+		}
+		return addressNumber(r, a, p.size)
+	}
+	return p
 }
 
 // addressAt is number n of a range.
 func addressAt(r netip.Prefix, n int) netip.Addr {
-	a := r.Masked().Addr().As4()
-	v := uint32(a[0])<<24 | uint32(a[1])<<16 | uint32(a[2])<<8 | uint32(a[3])
-	v += uint32(n) + 1
-	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)})
+	b := r.Masked().Addr().As16()
+	binary.BigEndian.PutUint64(b[8:], binary.BigEndian.Uint64(b[8:])+uint64(n)+1)
+	return netip.AddrFrom16(b).Unmap()
 }
 
-// addressNumber is the number of an address in a range; false: it is none that can be given out.
-func addressNumber(r netip.Prefix, a netip.Addr) (int, bool) {
-	if !a.Is4() || !r.Contains(a) {
+// addressNumber is the number of an address in a range of size numbers; false: it has none.
+func addressNumber(r netip.Prefix, a netip.Addr, size int) (int, bool) {
+	if !r.Contains(a) {
 		return 0, false
 	}
-	b, f := a.As4(), r.Masked().Addr().As4()
-	n := 0
-	for i := range b {
-		n = n<<8 + int(b[i]) - int(f[i])
+	b, f := a.As16(), r.Masked().Addr().As16()
+	if [8]byte(b[:8]) != [8]byte(f[:8]) { // a range larger than the numbers
+		return 0, false
 	}
-	n--
-	return n, n >= 0 && n < addresses(r).size
+	n := binary.BigEndian.Uint64(b[8:]) - binary.BigEndian.Uint64(f[8:])
+	return int(n) - 1, n > 0 && n <= uint64(size)
+}
+
+// isUsable tells whether an address of a range can be given out: it is not the network's own, nor the broadcast address of IPv4.
+func isUsable(r netip.Prefix, a netip.Addr) bool {
+	return r.Contains(a) && a != r.Masked().Addr() && (a.Is6() || r.Contains(a.Next()))
 }
 
 // ports is the pool of node ports [lo, hi].
 func ports(r [2]int) pool {
 	size := r[1] - r[0] + 1
-	return pool{size: size, band: bandOf(size, 32, 128), reserved: -1}
+	return pool{
+		name: nodePortPrefix, prefix: nodePortPrefix, size: size, band: bandOf(size, 32, 128), reserved: -1,
+		key: func(n int) string { return nodePortKey(int32(r[0] + n)) },
+		number: func(key string) (int, bool) {
+			p, ok := portOfKey(key)
+			return int(p) - r[0], ok
+		},
+	}
 }

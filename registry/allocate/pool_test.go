@@ -2,6 +2,7 @@ package allocate
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 )
 
@@ -27,20 +28,49 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// TestAddressNumbers checks that the network address and the broadcast address have no number.
+// TestAddressNumbers checks that the network address, and the broadcast address of IPv4, have no number.
 func TestAddressNumbers(t *testing.T) {
-	r := netip.MustParsePrefix("10.96.0.0/28")
-	for a := r.Addr(); r.Contains(a); a = a.Next() {
-		n, ok := addressNumber(r, a)
-		edge := a == r.Addr() || a == netip.MustParseAddr("10.96.0.15")
-		if ok == edge || ok && addressAt(r, n) != a {
-			t.Errorf("%s has number %d, %v", a, n, ok)
+	for _, tt := range []struct {
+		network, outside string
+		size             int
+		unusable         []string
+	}{
+		{"10.96.0.0/28", "10.96.0.16", 14, []string{"10.96.0.0", "10.96.0.15"}},
+		{"10.96.0.0/31", "fd00::1", 0, []string{"10.96.0.0", "10.96.0.1"}},
+		{"fd00:96::/124", "fd00:96::10", 15, []string{"fd00:96::"}},
+		{"fd00:96::fff0/124", "10.96.0.1", 15, []string{"fd00:96::fff0"}},
+	} {
+		r := netip.MustParsePrefix(tt.network)
+		p := addresses(r, false)
+		if p.size != tt.size {
+			t.Errorf("%s has %d addresses, want %d", r, p.size, tt.size)
+		}
+		for a := r.Addr(); r.Contains(a); a = a.Next() {
+			n, ok := p.number(addressKey(a.String()))
+			bad := slices.Contains(tt.unusable, a.String())
+			if ok == bad || ok && p.key(n) != addressKey(a.String()) || isUsable(r, a) == bad {
+				t.Errorf("%s has number %d, %v, usable %v", a, n, ok, isUsable(r, a))
+			}
+		}
+		if n, ok := p.number(addressKey(tt.outside)); ok {
+			t.Errorf("%s has number %d of %s", tt.outside, n, r)
 		}
 	}
-	if n, ok := addressNumber(r, netip.MustParseAddr("10.96.0.16")); ok {
-		t.Errorf("an address outside has number %d", n)
+}
+
+// TestLargeRanges checks that ranges with more addresses than an int has numbers are drawn from.
+func TestLargeRanges(t *testing.T) {
+	for _, network := range []string{"fd00::/8", "fd00:96::/64", "fd00:96::/108", "10.0.0.0/8", "::/0"} {
+		r := netip.MustParsePrefix(network)
+		p := addresses(r, true)
+		for range 100 {
+			n, ok := p.pick(nil)
+			if back, known := p.number(p.key(n)); !ok || n < p.band || !known || back != n || !isUsable(r, addressAt(r, n)) {
+				t.Errorf("%s: drew %s, number %d, %d when read", r, p.key(n), n, back)
+			}
+		}
 	}
-	if n, ok := addressNumber(r, netip.MustParseAddr("fd00::1")); ok {
-		t.Errorf("an IPv6 address has number %d", n)
+	if _, ok := addresses(netip.MustParsePrefix("fd00::/8"), false).number(addressKey("fd00:1::1")); ok {
+		t.Error("an address above the numbers has one")
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"gantry/registry"
 	"gantry/registry/registrytest"
 	"gantry/registry/store"
@@ -21,10 +23,13 @@ func TestRepairClaims(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		storetest.Put(t, etcd, "/registry/services/specs/default/raw", `{"kind":"Service","apiVersion":"v1",
+			"metadata":{"namespace":"default","name":"raw","uid":"0f8fad5b-d9cb-469f-a165-70867728950e","creationTimestamp":"2026-07-01T12:00:00Z"},
+			"spec":{"type":"ClusterIP","clusterIP":"10.96.0.12","clusterIPs":["10.96.0.12","fd00:96::12"],"ports":[{"port":80}]}}`)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if got := storetest.Keys(t, etcd, addresses); len(got) != 1 || got[0] != "10.96.0.10" {
-			t.Errorf("addresses %v", got)
+		if diff := cmp.Diff([]string{"10.96.0.10", "10.96.0.12", "fd00:96::12"}, storetest.Keys(t, etcd, addresses)); diff != "" {
+			t.Errorf("addresses (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -136,7 +136,7 @@ func TestSmallRangeIsUsedUp(t *testing.T) {
 	ctx := registrytest.Context(t)
 	r := registry.New(registry.Config{
 		Store: etcd, Kinds: registrytest.On(t, etcd).Kinds(),
-		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/27"), NodePorts: [2]int{30000, 30029},
+		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/27")}, NodePorts: [2]int{30000, 30029},
 	})
 	var wg sync.WaitGroup
 	for i := range 29 { // 30 addresses, the first is reserved
@@ -227,7 +227,7 @@ func TestAddressesAreUniqueUnderLoad(t *testing.T) {
 	etcd := embeddedtest.Store(t)
 	running := registrytest.On(t, etcd)
 	registrytest.Namespace(t, running, "default")
-	cfg := registry.Config{Store: etcd, Kinds: running.Kinds(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/24")}
+	cfg := registry.Config{Store: etcd, Kinds: running.Kinds(), ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/24")}}
 	one, two := registry.New(cfg), registry.New(cfg)
 	ctx := registrytest.Context(t)
 	var mu sync.Mutex

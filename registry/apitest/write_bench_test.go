@@ -47,7 +47,7 @@ func BenchmarkCreateService(b *testing.B) {
 	etcd := store.NewFake()
 	running := registrytest.On(b, etcd)
 	registrytest.Namespace(b, running, "default")
-	r := registry.New(registry.Config{Store: etcd, Kinds: running.Kinds(), ServiceCIDR: netip.MustParsePrefix("10.0.0.0/8")})
+	r := registry.New(registry.Config{Store: etcd, Kinds: running.Kinds(), ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	for i := 0; b.Loop(); i++ {
 		if _, err := r.Create(context.Background(), core.Service, registrytest.Service(fmt.Sprintf("s%d", i)), registry.WriteOptions{}); err != nil {
 			b.Fatal(err)

@@ -39,7 +39,7 @@ func TestBackupAndRestore(t *testing.T) {
 		return e, store.NewEtcd(e.Client(), e.Client())
 	}
 	registryOn := func(s store.Store) *registry.Registry {
-		return registry.New(registry.Config{Store: s, Kinds: kinds.New(), Agent: "test", Log: cfg.Log, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16")})
+		return registry.New(registry.Config{Store: s, Kinds: kinds.New(), Agent: "test", Log: cfg.Log, ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")}})
 	}
 	e, s := open()
 	r := registryOn(s)

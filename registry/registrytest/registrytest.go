@@ -42,7 +42,7 @@ func WithAdmission(t testing.TB, etcd store.Store, rules admit.Rules) *registry.
 	t.Helper()
 	return Run(t, registry.Config{
 		Store: etcd, Kinds: kinds.New(), Agent: "test", Admission: rules,
-		ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"),
+		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")},
 	})
 }
 

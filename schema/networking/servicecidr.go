@@ -9,8 +9,7 @@ import (
 	"gantry/schema"
 )
 
-// ServiceCIDR is the kind of servicecidrs. Services have their addresses from the range that the gateway is configured with: these
-// are objects alone.
+// ServiceCIDR is the kind of servicecidrs: ranges of addresses of Services besides those that processes are configured with.
 var ServiceCIDR = &schema.Kind{
 	Version: schema.Version{
 		Group: networkingv1.GroupName, Version: "v1", Kind: "ServiceCIDR",

@@ -1,7 +1,9 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -27,14 +29,19 @@ func (x *explainer) service(depth int, e *snapshot.Entry) {
 		x.add(depth, true, e, "%s is another name of %s; it has no endpoints", x.title(e), svc.Spec.ExternalName)
 		return
 	}
-	slices, ready, all := x.endpoints(svc)
-	address := svc.Spec.ClusterIP
-	if address == corev1.ClusterIPNone {
+	found, ready, all := x.endpoints(svc)
+	address := cmp.Or(strings.Join(svc.Spec.ClusterIPs, ", "), svc.Spec.ClusterIP)
+	if svc.Spec.ClusterIP == corev1.ClusterIPNone {
 		address = "headless"
 	}
 	x.add(depth, ready > 0, e, "%s (%s): %d of %d endpoints are ready", x.title(e), address, ready, all)
-	for _, s := range slices {
+	for _, s := range found {
 		x.add(depth+1, true, s, "EndpointSlice %s", s.Object.GetName())
+	}
+	for _, family := range svc.Spec.IPFamilies {
+		if ready > 0 && !hasReady(found, family) {
+			x.add(depth+1, false, e, "none of its ready endpoints has an address of %s", family)
+		}
 	}
 	if svc.Spec.Type == corev1.ServiceTypeLoadBalancer && len(svc.Status.LoadBalancer.Ingress) == 0 {
 		reason := "status.loadBalancer is empty"
@@ -44,7 +51,7 @@ func (x *explainer) service(depth int, e *snapshot.Entry) {
 		x.add(depth+1, false, e, "it has no load balancer address yet: %s", reason)
 	}
 	if len(svc.Spec.Selector) == 0 {
-		if len(slices) == 0 {
+		if len(found) == 0 {
 			x.add(depth+1, false, e, "it has no selector, and nobody has made Endpoints or EndpointSlices for it")
 		}
 		return
@@ -55,22 +62,39 @@ func (x *explainer) service(depth int, e *snapshot.Entry) {
 	}
 }
 
-// endpoints are the slices of a service, and how many of their addresses are ready.
-func (x *explainer) endpoints(svc *corev1.Service) (slices []*snapshot.Entry, ready, all int) {
+// hasReady tells whether an endpoint of an address family is ready.
+func hasReady(all []*snapshot.Entry, family corev1.IPFamily) bool {
+	return slices.ContainsFunc(all, func(e *snapshot.Entry) bool {
+		s := e.Object.(*discoveryv1.EndpointSlice)
+		return string(s.AddressType) == string(family) && slices.ContainsFunc(s.Endpoints, isReady)
+	})
+}
+
+func isReady(ep discoveryv1.Endpoint) bool { return ep.Conditions.Ready == nil || *ep.Conditions.Ready }
+
+// endpoints are the slices of a service, and how many of their endpoints are ready. A pod with an address of each family is one endpoint.
+func (x *explainer) endpoints(svc *corev1.Service) (all []*snapshot.Entry, ready, count int) {
+	isEndpointReady := map[string]bool{}
 	for _, e := range x.All(discovery.EndpointSlice, svc.Namespace) {
 		s := e.Object.(*discoveryv1.EndpointSlice)
 		if s.Labels[discoveryv1.LabelServiceName] != svc.Name {
 			continue
 		}
-		slices = append(slices, e)
+		all = append(all, e)
 		for _, ep := range s.Endpoints {
-			all++
-			if ep.Conditions.Ready == nil || *ep.Conditions.Ready {
-				ready++
+			key := strings.Join(ep.Addresses, ",")
+			if ref := ep.TargetRef; ref != nil && ref.Kind == core.Pod.Kind {
+				key = ref.Namespace + "/" + ref.Name
 			}
+			isEndpointReady[key] = isEndpointReady[key] || isReady(ep)
 		}
 	}
-	return slices, ready, all
+	for _, is := range isEndpointReady {
+		if is {
+			ready++
+		}
+	}
+	return all, ready, len(isEndpointReady)
 }
 
 // selected explains the pods that a service selects.

@@ -49,7 +49,7 @@ func (t *tracer) leftover(q Question) {
 	for _, protocol := range q.protocols() {
 		have, err := t.machine.Route(q.Address, protocol)
 		if err == nil && have.Chain != "" {
-			t.report.AddFrom(1, false, fromTable, "the kernel still sends %s/%s to %s", q.Address, protocol, list(have.endpoints()))
+			t.report.AddFrom(1, false, fromTable(q.Address.Addr()), "the kernel still sends %s/%s to %s", q.Address, protocol, list(have.endpoints()))
 			t.note(2, "the proxy of node %s has not caught up with etcd: is it running?", t.node)
 		}
 	}
@@ -171,7 +171,7 @@ func (t *tracer) nodePort(q Question) (known bool) {
 func (t *tracer) podAddress(depth int, a netip.Addr, port uint16, protocol string) bool {
 	for _, e := range t.All(core.Pod, "") {
 		p := e.Object.(*corev1.Pod)
-		if p.Status.PodIP != a.String() || p.Spec.HostNetwork || pods.IsTerminal(p) {
+		if !slices.Contains(podAddresses(p), a) || p.Spec.HostNetwork || pods.IsTerminal(p) {
 			continue
 		}
 		if protocol == "" {
@@ -215,7 +215,7 @@ func (t *tracer) hostPort(q Question) bool {
 }
 
 func (q Question) isHostPort(p *corev1.ContainerPort) bool {
-	own := p.HostIP == "" || p.HostIP == metav1.NamespaceAll || p.HostIP == "0.0.0.0" || p.HostIP == q.Address.Addr().String()
+	own := p.HostIP == "" || p.HostIP == metav1.NamespaceAll || p.HostIP == "0.0.0.0" || p.HostIP == "::" || p.HostIP == q.Address.Addr().String()
 	protocol := strings.ToLower(string(p.Protocol))
 	if protocol == "" {
 		protocol = "tcp"
@@ -227,9 +227,14 @@ func (q Question) isHostPort(p *corev1.ContainerPort) bool {
 func (t *tracer) toHostPort(q Question, e *snapshot.Entry, hp *corev1.ContainerPort) {
 	p := e.Object.(*corev1.Pod)
 	protocol := protocolOf(&corev1.ServicePort{Protocol: hp.Protocol})
-	to, err := netip.ParseAddr(p.Status.PodIP)
-	t.add(1, err == nil, e, "host port %d/%s of Pod %s/%s: port %d of the pod", hp.HostPort, protocol, p.Namespace, p.Name, hp.ContainerPort)
-	if err != nil {
+	var to netip.Addr
+	for _, a := range podAddresses(p) {
+		if a.Is4() == q.Address.Addr().Is4() {
+			to = a
+		}
+	}
+	t.add(1, to.IsValid(), e, "host port %d/%s of Pod %s/%s: port %d of the pod", hp.HostPort, protocol, p.Namespace, p.Name, hp.ContainerPort)
+	if !to.IsValid() {
 		t.why(2, e, nil)
 		t.stops = append(t.stops, "the pod has no address")
 		return

@@ -22,6 +22,18 @@ type endpoint struct {
 	nodes, zones    []string // topology hints
 }
 
+func addressType(a netip.Addr) discoveryv1.AddressType {
+	if a.Is4() {
+		return discoveryv1.AddressTypeIPv4
+	}
+	return discoveryv1.AddressTypeIPv6
+}
+
+// leadsTo tells whether slices of a type have endpoints of a route: those of the family of its address, or of both where it has none.
+func (r route) leadsTo(t discoveryv1.AddressType) bool {
+	return t != discoveryv1.AddressTypeFQDN && (!r.to.IsValid() || addressType(r.to) == t)
+}
+
 // slicesOf are the EndpointSlices of a Service.
 func (t *tracer) slicesOf(svc *snapshot.Entry) (all []*snapshot.Entry) {
 	for _, e := range t.All(discovery.EndpointSlice, svc.Object.GetNamespace()) {
@@ -37,7 +49,7 @@ func (t *tracer) endpoints(r route) (all []*snapshot.Entry, endpoints []endpoint
 	all = t.slicesOf(r.service)
 	for _, e := range all {
 		s := e.Object.(*discoveryv1.EndpointSlice)
-		if s.AddressType != discoveryv1.AddressTypeIPv4 {
+		if !r.leadsTo(s.AddressType) {
 			continue
 		}
 		for _, number := range slicePorts(s, r.port) {
@@ -91,7 +103,7 @@ func readEndpoint(slice *snapshot.Entry, ep *discoveryv1.Endpoint, port uint16) 
 		return p, false
 	}
 	a, err := netip.ParseAddr(ep.Addresses[0])
-	if err != nil || !a.Is4() {
+	if err != nil || addressType(a) != slice.Object.(*discoveryv1.EndpointSlice).AddressType {
 		return p, false
 	}
 	c := ep.Conditions
@@ -190,8 +202,10 @@ func (t *tracer) showSlices(r route, all []*snapshot.Entry, endpoints []endpoint
 	}
 	for _, e := range all {
 		s := e.Object.(*discoveryv1.EndpointSlice)
-		if s.AddressType != discoveryv1.AddressTypeIPv4 {
-			t.add(3, true, e, "EndpointSlice %s is of %s: only IPv4 is served", s.Name, s.AddressType)
+		if s.AddressType == discoveryv1.AddressTypeFQDN {
+			t.add(3, true, e, "EndpointSlice %s is of %s: only addresses are served", s.Name, s.AddressType)
+		}
+		if !r.leadsTo(s.AddressType) {
 			continue
 		}
 		in := keep(endpoints, func(p endpoint) bool { return p.slice == e })

@@ -107,7 +107,7 @@ func (m *fakeMachine) Addresses() (all []netip.Addr) {
 	return all
 }
 
-func (m *fakeMachine) Ask(_ context.Context, server netip.Addr, name, _ string) (*Answer, error) {
+func (m *fakeMachine) Ask(_ context.Context, server netip.Addr, name, recordType string) (*Answer, error) {
 	if m.NoDNS {
 		return nil, fmt.Errorf("asking %s: connection refused", server)
 	}
@@ -125,7 +125,9 @@ func (m *fakeMachine) Ask(_ context.Context, server netip.Addr, name, _ string) 
 			a.Code = data
 			continue
 		}
-		a.Records = append(a.Records, Record{name, kind, data})
+		if (kind == "AAAA") == (recordType == "AAAA") {
+			a.Records = append(a.Records, Record{name, kind, data})
+		}
 	}
 	return a, nil
 }

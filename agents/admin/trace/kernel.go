@@ -17,6 +17,7 @@ import (
 // those that it should choose from, which it is taken to do where it is not read; all are those that the port has.
 func (t *tracer) kernel(r route, want, all []endpoint) (to []endpoint) {
 	at, protocol := netip.AddrPortFrom(r.to, r.at), protocolOf(r.port)
+	table := fromTable(r.to)
 	title := fmt.Sprintf("%s, %s/%s", portName(r.port), at, protocol)
 	switch {
 	case t.node == "":
@@ -29,18 +30,18 @@ func (t *tracer) kernel(r route, want, all []endpoint) (to []endpoint) {
 	have, err := t.machine.Route(at, protocol)
 	switch {
 	case errors.Is(err, ErrAbsent):
-		t.report.AddFrom(2, false, fromTable, "%s: there is no such table: no proxy has run on node %s", title, t.node)
+		t.report.AddFrom(2, false, table, "%s: there is no such table: no proxy has run on node %s", title, t.node)
 		return nil
 	case err != nil:
-		t.report.AddFrom(2, false, fromTable, "%s: the kernel cannot be read: %v", title, err)
+		t.report.AddFrom(2, false, table, "%s: the kernel cannot be read: %v", title, err)
 		return want
 	case have.Chain != "":
-		to = t.slots(title, have, want)
+		to = t.slots(table, title, have, want)
 	default:
-		t.unserved(title, have, want)
+		t.unserved(table, title, have, want)
 	}
 	if have.Restricted {
-		t.sources(have)
+		t.sources(table, have)
 	}
 	t.flows(at, protocol, all)
 	return to
@@ -52,7 +53,7 @@ func (r *Route) endpoints() []netip.AddrPort {
 }
 
 // slots adds the endpoints that the kernel chooses from, and what differs from those of etcd. It returns those that are wanted.
-func (t *tracer) slots(title string, have *Route, want []endpoint) (to []endpoint) {
+func (t *tracer) slots(table, title string, have *Route, want []endpoint) (to []endpoint) {
 	var foreign, missing []netip.AddrPort
 	var holes []string
 	for i, a := range have.Slots {
@@ -71,16 +72,16 @@ func (t *tracer) slots(title string, have *Route, want []endpoint) (to []endpoin
 		}
 	}
 	wanted := len(holes) == 0 && len(foreign) == 0 && len(missing) == 0
-	t.report.AddFrom(2, wanted, fromTable, "%s: chain %s, to one of %s", title, have.Chain, list(have.endpoints()))
+	t.report.AddFrom(2, wanted, table, "%s: chain %s, to one of %s", title, have.Chain, list(have.endpoints()))
 	if len(holes) > 0 {
-		t.report.AddFrom(3, false, fromTable, "the map slots has no element for number %s of %d: a connection that gets it goes nowhere",
+		t.report.AddFrom(3, false, table, "the map slots has no element for number %s of %d: a connection that gets it goes nowhere",
 			strings.Join(holes[:min(len(holes), maxShown)], ", "), len(have.Slots))
 	}
 	if len(foreign) > 0 {
-		t.report.AddFrom(3, false, fromTable, "by etcd no connections are to go to %s", list(foreign))
+		t.report.AddFrom(3, false, table, "by etcd no connections are to go to %s", list(foreign))
 	}
 	if len(missing) > 0 {
-		t.report.AddFrom(3, false, fromTable, "by etcd connections are to go to %s, too", list(missing))
+		t.report.AddFrom(3, false, table, "by etcd connections are to go to %s, too", list(missing))
 	}
 	if !wanted {
 		t.behind()
@@ -89,7 +90,7 @@ func (t *tracer) slots(title string, have *Route, want []endpoint) (to []endpoin
 }
 
 // sources adds the clients whose packets are not dropped.
-func (t *tracer) sources(have *Route) {
+func (t *tracer) sources(table string, have *Route) {
 	var parts []string
 	for _, s := range have.Sources {
 		parts = append(parts, s[0].String()+"-"+s[1].String())
@@ -100,20 +101,20 @@ func (t *tracer) sources(have *Route) {
 	if len(parts) == 0 {
 		parts = []string{"nobody"}
 	}
-	t.report.AddFrom(3, true, fromTable, "set source-ranges: open to %s; packets of others are dropped", strings.Join(parts, ", "))
+	t.report.AddFrom(3, true, table, "set source-ranges: open to %s; packets of others are dropped", strings.Join(parts, ", "))
 }
 
 // unserved adds why the kernel has no endpoint for an address.
-func (t *tracer) unserved(title string, have *Route, want []endpoint) {
+func (t *tracer) unserved(table, title string, have *Route, want []endpoint) {
 	switch {
 	case have.Unserved == "ignore":
-		t.report.AddFrom(2, false, fromTable, "%s: chain ignore drops connections: only endpoints on this node would get them", title)
+		t.report.AddFrom(2, false, table, "%s: chain ignore drops connections: only endpoints on this node would get them", title)
 	case have.Unserved != "":
-		t.report.AddFrom(2, false, fromTable, "%s: chain %s refuses connections: there is no endpoint", title, have.Unserved)
+		t.report.AddFrom(2, false, table, "%s: chain %s refuses connections: there is no endpoint", title, have.Unserved)
 	case have.ClusterIP:
-		t.report.AddFrom(2, false, fromTable, "%s: the map services has no element for it; the set cluster-ips has the address, so connections are refused", title)
+		t.report.AddFrom(2, false, table, "%s: the map services has no element for it; the set cluster-ips has the address, so connections are refused", title)
 	default:
-		t.report.AddFrom(2, false, fromTable, "%s: the map services has no element for it, and connections are not translated", title)
+		t.report.AddFrom(2, false, table, "%s: the map services has no element for it, and connections are not translated", title)
 	}
 	if len(want) > 0 || have.Unserved == "" {
 		t.behind()
@@ -186,7 +187,7 @@ func sortedKeys(m map[netip.AddrPort][]Flow) (all []netip.AddrPort) {
 // whose says which pod has an address.
 func (t *tracer) whose(a netip.Addr) string {
 	for _, e := range t.All(core.Pod, "") {
-		if p := e.Object.(*corev1.Pod); p.Status.PodIP == a.String() && !p.Spec.HostNetwork {
+		if p := e.Object.(*corev1.Pod); slices.Contains(podAddresses(p), a) && !p.Spec.HostNetwork {
 			state := "which is no endpoint of it"
 			if p.DeletionTimestamp != nil {
 				state = "which is being deleted"

@@ -72,9 +72,16 @@ type Container struct {
 
 // Where a line was read on the machine.
 const (
-	fromTable     = "nft table ip gantry"
 	fromConntrack = "conntrack"
 	fromEngine    = "docker"
 )
+
+// fromTable is the proxy's table that has an address.
+func fromTable(a netip.Addr) string {
+	if a.Is4() {
+		return "nft table ip gantry"
+	}
+	return "nft table ip6 gantry"
+}
 
 func fromDNS(server netip.Addr) string { return "DNS " + server.String() }

@@ -104,7 +104,7 @@ func (t *tracer) resolve(names []string, recordType string) (string, *Answer) {
 	}
 	from := fromDNS(server)
 	for _, name := range names {
-		a, err := t.machine.Ask(t.ctx, server, name, recordType)
+		a, err := t.ask(server, name, recordType)
 		if err != nil {
 			t.nameStops = "the name server"
 			t.report.AddFrom(1, false, from, "there is no answer for %s: %v; what follows is by etcd alone", name, err)
@@ -121,6 +121,25 @@ func (t *tracer) resolve(names []string, recordType string) (string, *Answer) {
 	}
 	t.nameStops = "the name"
 	return "", nil
+}
+
+// ask asks for a name as a pod's resolver does: for addresses of both families.
+func (t *tracer) ask(server netip.Addr, name, recordType string) (*Answer, error) {
+	a, err := t.machine.Ask(t.ctx, server, name, recordType)
+	if err != nil || recordType != "A" || a.Code != "NOERROR" {
+		return a, err
+	}
+	six, err := t.machine.Ask(t.ctx, server, name, "AAAA")
+	if err != nil {
+		return nil, err
+	}
+	alone := len(a.Records) == 0
+	for _, r := range six.Records {
+		if r.Type == "AAAA" || alone {
+			a.Records = append(a.Records, r)
+		}
+	}
+	return a, nil
 }
 
 // unanswered adds why a name has no answer. It is as wanted where etcd does not know the name either.
@@ -236,7 +255,7 @@ func answerText(name string, a *Answer) string {
 // addresses are those of an answer, sorted.
 func (a *Answer) addresses() (all []netip.Addr) {
 	for _, r := range a.Records {
-		if ip, err := netip.ParseAddr(r.Data); err == nil && r.Type == "A" {
+		if ip, err := netip.ParseAddr(r.Data); err == nil && (r.Type == "A" || r.Type == "AAAA") {
 			all = append(all, ip)
 		}
 	}

@@ -16,9 +16,19 @@ import (
 	"gantry/schema/pods"
 )
 
-// dashed tells whether host is an endpoint's address with dashes for its dots, which is its name where it has no hostname.
+// podAddresses are a pod's valid addresses, the primary one first.
+func podAddresses(p *corev1.Pod) (all []netip.Addr) {
+	for _, ip := range append([]corev1.PodIP{{IP: p.Status.PodIP}}, p.Status.PodIPs...) {
+		if a, err := netip.ParseAddr(ip.IP); err == nil && !slices.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// dashed tells whether host is an endpoint's address with dashes for its dots or colons, which is its name where it has no hostname.
 func dashed(ep *discoveryv1.Endpoint, host string) bool {
-	return (ep.Hostname == nil || *ep.Hostname == "") && len(ep.Addresses) > 0 && strings.ReplaceAll(ep.Addresses[0], ".", "-") == host
+	return (ep.Hostname == nil || *ep.Hostname == "") && len(ep.Addresses) > 0 && strings.NewReplacer(".", "-", ":", "-").Replace(ep.Addresses[0]) == host
 }
 
 // hasHost tells whether an endpoint of a Service has a name of its own.
@@ -74,7 +84,7 @@ func (t *tracer) pod(depth int, e *snapshot.Entry, a netip.Addr, port uint16, pr
 		ready += ", being deleted"
 	}
 	t.add(depth, pods.IsReady(p) && p.DeletionTimestamp == nil, e, "%s is %s on node %s, %s", at, explain.Title(e), p.Spec.NodeName, ready)
-	if p.Status.PodIP != a.String() {
+	if !slices.Contains(podAddresses(p), a) {
 		t.add(depth+1, false, e, "the pod's address is %q: the controller endpointslice has not caught up", p.Status.PodIP)
 		return false
 	}

@@ -36,7 +36,7 @@ func (t *tracer) service(e *snapshot.Entry, wanted func(*corev1.ServicePort) boo
 		t.compareAnswer(e, answer, t.published(e, host))
 	}
 	if !headless && len(addresses) == 0 {
-		t.add(2, false, e, "it has no cluster IP of IPv4, which is all that is served")
+		t.add(2, false, e, "it has no cluster IP")
 		t.stops = append(t.stops, "the Service has no address")
 		return
 	}
@@ -48,11 +48,13 @@ func (t *tracer) service(e *snapshot.Entry, wanted func(*corev1.ServicePort) boo
 	for i := range ports {
 		if p := &ports[i]; wanted(p) {
 			found = true
-			r := route{service: e, port: p, host: host}
-			if !headless && host == "" {
-				r.to, r.at = addresses[0], uint16(p.Port)
+			if headless || host != "" {
+				t.port(route{service: e, port: p, host: host})
+				continue
 			}
-			t.port(r)
+			for _, a := range addresses {
+				t.port(route{service: e, port: p, to: a, at: uint16(p.Port)})
+			}
 		}
 	}
 	if !found {
@@ -71,7 +73,7 @@ func (t *tracer) describe(e *snapshot.Entry) string {
 	if svc.Spec.ClusterIP == corev1.ClusterIPNone {
 		parts[0] = "headless"
 	} else if svc.Spec.ClusterIP != "" {
-		parts[0] += " " + svc.Spec.ClusterIP
+		parts[0] += " " + cmp.Or(strings.Join(svc.Spec.ClusterIPs, ", "), svc.Spec.ClusterIP)
 	}
 	for i := range svc.Spec.Ports {
 		p := &svc.Spec.Ports[i]
@@ -149,7 +151,7 @@ func (t *tracer) compareAnswer(e *snapshot.Entry, answer *Answer, want []netip.A
 
 func clusterIPs(svc *corev1.Service) (all []netip.Addr) {
 	for _, text := range append([]string{svc.Spec.ClusterIP}, svc.Spec.ClusterIPs...) {
-		if a, err := netip.ParseAddr(text); err == nil && a.Is4() && !slices.Contains(all, a) {
+		if a, err := netip.ParseAddr(text); err == nil && !slices.Contains(all, a) {
 			all = append(all, a)
 		}
 	}
@@ -311,7 +313,11 @@ func (t *tracer) otherProxy(r route, proxy string, hasEndpoints bool) {
 		return
 	}
 	const name = "kubernetes.default.svc"
-	a, err := t.machine.Ask(t.ctx, r.to, name+"."+t.Domain, "A")
+	recordType := "A"
+	if e := t.Get(core.Service, metav1.NamespaceDefault, "kubernetes"); e != nil && strings.Contains(e.Object.(*corev1.Service).Spec.ClusterIP, ":") {
+		recordType = "AAAA"
+	}
+	a, err := t.machine.Ask(t.ctx, r.to, name+"."+t.Domain, recordType)
 	switch {
 	case err != nil:
 		t.report.AddFrom(2, false, fromDNS(r.to), "it does not answer: %v", err)

@@ -49,7 +49,8 @@ const Deadline = time.Minute
 // Config is the configuration of the controllers on r. A test fails where a controller reads or writes a kind that its row does not declare.
 func Config(t *testing.T, r *registry.Registry) controllers.Config {
 	return controllers.Config{
-		Registry: r, Identity: "test", ClusterCIDR: netip.MustParsePrefix("10.244.0.0/16"), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), RootCA: []byte("the CA"),
+		Registry: r, Identity: "test", RootCA: []byte("the CA"),
+		ClusterCIDRs: []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")}, ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")},
 		Undeclared: func(err error) { t.Error(err) }, Health: &daemon.Health{},
 		Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelInfo})),
 	}
@@ -61,11 +62,12 @@ func Start(t *testing.T, change func(*controllers.Config)) *Cluster {
 	registrytest.DetectMutations(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	fake := store.NewFake()
-	r := registry.New(registry.Config{Store: fake, Kinds: kinds.New(), ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Log: slog.New(slog.DiscardHandler)})
-	cfg := Config(t, r)
+	cfg := Config(t, nil)
 	if change != nil {
 		change(&cfg)
 	}
+	r := registry.New(registry.Config{Store: fake, Kinds: kinds.New(), ServiceCIDRs: cfg.ServiceCIDRs, Log: slog.New(slog.DiscardHandler)})
+	cfg.Registry = r
 	c := &Cluster{T: t, Context: ctx, Registry: r, Store: fake, restart: make(chan struct{})}
 	custom := customkinds.New(r, slog.New(slog.DiscardHandler))
 	done := make(chan struct{}, 4)

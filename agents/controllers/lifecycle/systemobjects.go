@@ -31,8 +31,8 @@ type systemObject struct {
 	mandatory bool
 }
 
-// systemObjects are all of them, by "<plural>/<name>". services is the range of cluster IPs; where it is not valid there is no ServiceCIDR.
-func systemObjects(services netip.Prefix) map[string]systemObject {
+// systemObjects are all of them, by "<plural>/<name>". services are the ranges of cluster IPs; without any there is no ServiceCIDR.
+func systemObjects(services []netip.Prefix) map[string]systemObject {
 	all := map[string]systemObject{}
 	add := func(o systemObject) { all[o.kind.Plural+"/"+o.object.GetName()] = o }
 	for _, class := range scheduling.SystemClasses() {
@@ -50,9 +50,12 @@ func systemObjects(services netip.Prefix) map[string]systemObject {
 	for _, level := range flowcontrol.SuggestedPriorityLevels() {
 		add(systemObject{flowcontrol.PriorityLevelConfiguration, level, false})
 	}
-	if services.IsValid() {
-		cidr := &networkingv1.ServiceCIDR{Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{services.Masked().String()}}}
+	if len(services) > 0 {
+		cidr := &networkingv1.ServiceCIDR{}
 		cidr.Name = "kubernetes"
+		for _, p := range services {
+			cidr.Spec.CIDRs = append(cidr.Spec.CIDRs, p.Masked().String())
+		}
 		add(systemObject{kind: networking.ServiceCIDR, object: cidr})
 	}
 	return all
@@ -61,7 +64,7 @@ func systemObjects(services netip.Prefix) map[string]systemObject {
 // NewSystemObjects creates the objects that every cluster has, at the start and again when they are deleted. Flow schemas and priority levels it keeps as
 // they are delivered, as long as their annotation says so, and deletes those that are delivered no more. Its keys are those of systemObjects and
 // of such as have the annotation.
-func NewSystemObjects(services netip.Prefix) func(*controller.Env) controller.Reconciler {
+func NewSystemObjects(services []netip.Prefix) func(*controller.Env) controller.Reconciler {
 	return func(e *controller.Env) controller.Reconciler { return newSystemObjects(e, systemObjects(services)) }
 }
 

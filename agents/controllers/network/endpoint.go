@@ -67,7 +67,7 @@ func addressOf(p *corev1.Pod, family discoveryv1.AddressType) string {
 	return ""
 }
 
-// familiesOf are the address families of a service; IPv4 where it has none.
+// familiesOf are the address families of a service; where it has none that of its cluster IP, or IPv4.
 func familiesOf(svc *corev1.Service) []discoveryv1.AddressType {
 	var out []discoveryv1.AddressType
 	for _, f := range svc.Spec.IPFamilies {
@@ -75,10 +75,13 @@ func familiesOf(svc *corev1.Service) []discoveryv1.AddressType {
 			out = append(out, discoveryv1.AddressType(f))
 		}
 	}
-	if len(out) == 0 {
-		out = []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4}
+	if len(out) > 0 {
+		return out
 	}
-	return out
+	if a, err := netip.ParseAddr(svc.Spec.ClusterIP); err == nil && a.Is6() {
+		return []discoveryv1.AddressType{discoveryv1.AddressTypeIPv6}
+	}
+	return []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4}
 }
 
 // portsOf resolves the service's ports for a pod; a named port that the pod does not have is left out.

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,10 +32,10 @@ type kubeDNS struct {
 	address netip.Addr
 }
 
-// NewKubeDNS keeps the Service kube-dns at address; where that is not in serviceCIDR it does nothing.
-func NewKubeDNS(serviceCIDR netip.Prefix, address netip.Addr) func(*controller.Env) controller.Reconciler {
+// NewKubeDNS keeps the Service kube-dns at address; where that is in none of serviceCIDRs it does nothing.
+func NewKubeDNS(serviceCIDRs []netip.Prefix, address netip.Addr) func(*controller.Env) controller.Reconciler {
 	return func(e *controller.Env) controller.Reconciler {
-		if !serviceCIDR.IsValid() || !serviceCIDR.Contains(address) {
+		if !slices.ContainsFunc(serviceCIDRs, func(p netip.Prefix) bool { return p.Contains(address) }) {
 			return controller.Idle()
 		}
 		c := &kubeDNS{Env: e, address: address}

@@ -16,7 +16,7 @@ import (
 // TestKubeDNS checks that the Service is made and repaired.
 func TestKubeDNS(t *testing.T) {
 	c := controllertest.Start(t, func(cfg *controllers.Config) {
-		cfg.ServiceCIDR, cfg.ClusterDNS = netip.MustParsePrefix("10.96.0.0/16"), netip.MustParseAddr("10.96.0.10")
+		cfg.ClusterDNS = netip.MustParseAddr("10.96.0.10")
 	})
 	c.Ready()
 	services := registry.For[*corev1.Service](c.Registry)

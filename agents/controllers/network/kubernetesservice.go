@@ -40,13 +40,14 @@ const (
 	kubernetesServiceKey  = metav1.NamespaceDefault + "/" + kubernetesServiceName
 )
 
-// NewKubernetesService keeps the Service kubernetes at the first address of serviceCIDR; not valid: it does nothing.
-func NewKubernetesService(serviceCIDR netip.Prefix) func(*controller.Env) controller.Reconciler {
+// NewKubernetesService keeps the Service kubernetes at the first address of the first of serviceCIDRs, of which it is the only one, as
+// upstream's is; none: it does nothing.
+func NewKubernetesService(serviceCIDRs []netip.Prefix) func(*controller.Env) controller.Reconciler {
 	return func(e *controller.Env) controller.Reconciler {
-		if !serviceCIDR.IsValid() {
+		if len(serviceCIDRs) == 0 {
 			return controller.Idle()
 		}
-		c := &kubernetesService{Env: e, clusterIP: serviceCIDR.Masked().Addr().Next(), renewed: map[string]renewal{}}
+		c := &kubernetesService{Env: e, clusterIP: serviceCIDRs[0].Masked().Addr().Next(), renewed: map[string]renewal{}}
 		return controller.Reconciler{Reconcile: c.reconcile, Run: c.run, Watches: []controller.Watch{
 			{Kind: core.Namespace, Keys: c.onNamespace},
 			{Kind: coordination.Lease, Keys: c.onLease},

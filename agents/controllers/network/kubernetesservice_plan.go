@@ -35,9 +35,19 @@ func planKubernetesService(ip netip.Addr, gateways []netip.AddrPort, have *apiOb
 	if len(gateways) == 0 || have == nil {
 		return nil
 	}
+	gateways = ofFamily(gateways, ip)
 	plan := planAPIService(apiService(ip, gateways[0].Port()), have.service)
 	plan = append(plan, planAPIEndpoints(apiEndpoints(gateways), have.endpoints, reasonOf(gateways))...)
 	return append(plan, planAPISlices(apiSlices(gateways), have.slices, reasonOf(gateways))...)
+}
+
+// ofFamily returns the gateways of an address's family; all where none is of it: they are all there is.
+func ofFamily(gateways []netip.AddrPort, ip netip.Addr) []netip.AddrPort {
+	some := slices.DeleteFunc(slices.Clone(gateways), func(g netip.AddrPort) bool { return g.Addr().Unmap().Is4() != ip.Is4() })
+	if len(some) == 0 {
+		return gateways
+	}
+	return some
 }
 
 func reasonOf(gateways []netip.AddrPort) string {

@@ -45,6 +45,7 @@ func TestKubernetesServicePlans(t *testing.T) {
 		{"one port again", two[:1], made(at("10.0.0.1:6443", "10.0.0.1:7443")), []string{"update Endpoints kubernetes", "delete EndpointSlice kubernetes-7443"}},
 		{"a slice of another manager", two, foreign, nil},
 		{"another family", two, family, []string{"delete EndpointSlice kubernetes"}},
+		{"a gateway of the other family", append(two[:2:2], netip.MustParseAddrPort("[fd00::1]:6443")), made(two), nil},
 		{"another port name", two, port, []string{"update Service kubernetes"}},
 	}
 	for _, tt := range tests {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/big"
 	"net/netip"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,16 +19,19 @@ import (
 
 type nodeIPAM struct {
 	*controller.Env
-	clusterCIDR netip.Prefix
-	maskSize    int // the length of a node's prefix
+	clusterCIDRs []netip.Prefix
+	mask4, mask6 int // the lengths of a node's prefixes
 }
 
-// NewNodeIPAM gives each node a part, maskSize bits long, of clusterCIDR; not valid: none. Its keys are names of nodes. One worker at a time:
-// two could give out one range twice.
-func NewNodeIPAM(clusterCIDR netip.Prefix, maskSize int) func(*controller.Env) controller.Reconciler {
+// MaxNodeBits is how many bits longer a node's prefix may be than the cluster's, as upstream has it.
+const MaxNodeBits = 16
+
+// NewNodeIPAM gives each node a part of each of clusterCIDRs, mask4 bits long or mask6 for IPv6; none: nodes get none. Its keys are names of
+// nodes. One worker at a time: two could give out one range twice.
+func NewNodeIPAM(clusterCIDRs []netip.Prefix, mask4, mask6 int) func(*controller.Env) controller.Reconciler {
 	return func(e *controller.Env) controller.Reconciler {
-		c := nodeIPAM{e, clusterCIDR, maskSize}
-		if !clusterCIDR.IsValid() {
+		c := nodeIPAM{e, clusterCIDRs, mask4, mask6}
+		if len(clusterCIDRs) == 0 {
 			return controller.Idle()
 		}
 		return controller.Reconciler{Reconcile: c.reconcile, Watches: []controller.Watch{{Kind: core.Node, Keys: func(old, current schema.Object) {
@@ -41,7 +45,7 @@ func NewNodeIPAM(clusterCIDR netip.Prefix, maskSize int) func(*controller.Env) c
 // exhaustedRecheck is after how long it is tried again when every range is in use.
 const exhaustedRecheck = 30 * time.Second
 
-// reconcile gives a node its range; a range is never changed.
+// reconcile gives a node its ranges, all at once: they are never changed.
 func (c nodeIPAM) reconcile(ctx context.Context, name string) (time.Duration, error) {
 	nodes := registry.For[*corev1.Node](c.Registry)
 	node, err := nodes.Cached(ctx, "", name)
@@ -55,14 +59,22 @@ func (c nodeIPAM) reconcile(ctx context.Context, name string) (time.Duration, er
 	if err != nil {
 		return 0, err
 	}
-	free, ok := freeCIDR(c.clusterCIDR, c.maskSize, all)
-	if !ok {
-		c.Events.Event(core.Node, node, "Warning", "CIDRNotAvailable", "Node %s status is now: CIDRNotAvailable", name)
-		return exhaustedRecheck, nil
+	var ranges []string
+	for _, cluster := range c.clusterCIDRs {
+		bits := c.mask4
+		if cluster.Addr().Is6() {
+			bits = c.mask6
+		}
+		free, ok := freeCIDR(cluster, bits, all)
+		if !ok {
+			c.Events.Event(core.Node, node, "Warning", "CIDRNotAvailable", "Node %s status is now: CIDRNotAvailable", name)
+			return exhaustedRecheck, nil
+		}
+		ranges = append(ranges, free.String())
 	}
 	n := node.DeepCopy()
-	n.Spec.PodCIDR, n.Spec.PodCIDRs = free.String(), []string{free.String()}
-	return 0, c.Execute(ctx, []controller.Action{{Do: controller.Update, Kind: core.Node, Object: n, Reason: "gets the pod range " + free.String()}})
+	n.Spec.PodCIDR, n.Spec.PodCIDRs = ranges[0], ranges
+	return 0, c.Execute(ctx, []controller.Action{{Do: controller.Update, Kind: core.Node, Object: n, Reason: "gets the pod ranges " + strings.Join(ranges, ", ")}})
 }
 
 // freeCIDR is the lowest part of cluster, bits long, that no node's range overlaps.
@@ -82,7 +94,7 @@ func freeCIDR(cluster netip.Prefix, bits int, nodes []*corev1.Node) (netip.Prefi
 			}
 		}
 	}
-	for i := range 1 << min(bits-cluster.Bits(), 16) {
+	for i := range 1 << min(bits-cluster.Bits(), MaxNodeBits) {
 		p := part(cluster, bits, i)
 		if used[p] || overlapsAny(p, others) {
 			continue

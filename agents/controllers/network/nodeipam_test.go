@@ -15,7 +15,9 @@ import (
 )
 
 func TestEveryNodeGetsItsOwnRange(t *testing.T) {
-	c := controllertest.Start(t, func(cfg *controllers.Config) { cfg.ClusterCIDR = netip.MustParsePrefix("10.244.0.0/22") })
+	c := controllertest.Start(t, func(cfg *controllers.Config) {
+		cfg.ClusterCIDRs = []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16"), netip.MustParsePrefix("fd00:244::/62")}
+	})
 	c.Ready()
 	var text strings.Builder
 	for i := range 4 {
@@ -30,13 +32,18 @@ func TestEveryNodeGetsItsOwnRange(t *testing.T) {
 				without = n.Name
 				continue
 			}
-			if used[n.Spec.PodCIDR] {
-				t.Fatalf("range %s was given out twice", n.Spec.PodCIDR)
+			if cidrs := n.Spec.PodCIDRs; len(cidrs) != 2 || cidrs[0] != n.Spec.PodCIDR || !strings.HasSuffix(cidrs[0], ".0/24") || !strings.HasSuffix(cidrs[1], "::/64") {
+				t.Fatalf("ranges %v of %s: want one of each family, IPv4 first", cidrs, n.Name)
 			}
-			used[n.Spec.PodCIDR] = true
+			for _, p := range n.Spec.PodCIDRs {
+				if used[p] {
+					t.Fatalf("range %s was given out twice", p)
+				}
+				used[p] = true
+			}
 		}
-		if len(used) != 4 || !slices.Contains(c.Events(without), "cidrAllocator CIDRNotAvailable") {
-			return fmt.Sprintf("four ranges and an event about the fifth node, have %d", len(used))
+		if len(used) != 8 || !slices.Contains(c.Events(without), "cidrAllocator CIDRNotAvailable") {
+			return fmt.Sprintf("ranges of four nodes and an event about the fifth, have %d", len(used))
 		}
 		return ""
 	}, core.Node, core.Event)

@@ -171,24 +171,24 @@ func (c *compiler) pointer(a netip.Addr, name string) {
 }
 
 // addOnce adds a record that the set has not yet: an endpoint may be in two slices for a short time.
-func (c *compiler) addOnce(name string, rrType uint16, data []byte) bool {
+func (c *compiler) addOnce(name string, rrType uint16, data []byte) {
 	key := name + string(rune(rrType)) + string(data)
-	if c.seen[key] {
-		return false
+	if !c.seen[key] {
+		c.seen[key] = true
+		c.set(name, rrType).Add(data)
 	}
-	c.seen[key] = true
-	c.set(name, rrType).Add(data)
-	return true
 }
 
 func (c *compiler) srv(name string, p Port, weight int, target string, addresses []netip.Addr) {
 	data := binary.BigEndian.AppendUint16(nil, 0) // priority
 	data = binary.BigEndian.AppendUint16(data, uint16(weight))
 	data = binary.BigEndian.AppendUint16(data, p.Number)
-	if !c.addOnce(name, wire.TypeSRV, append(data, target...)) {
-		return
-	}
-	for _, a := range addresses {
-		c.set(name, wire.TypeSRV).AddExtra(target, a)
+	data = append(data, target...)
+	c.addOnce(name, wire.TypeSRV, data)
+	for _, a := range addresses { // a target has two where it is in a slice of each family
+		if key := name + "extra" + string(data) + a.String(); !c.seen[key] {
+			c.seen[key] = true
+			c.set(name, wire.TypeSRV).AddExtra(target, a)
+		}
 	}
 }

@@ -67,8 +67,8 @@ func NewOf(t testing.TB, kinds *schema.Kinds, change ...func(*gateway.Config)) *
 	c.Store = store.NewFake()
 	log := slog.New(slog.DiscardHandler)
 	c.Registry = registry.New(registry.Config{
-		Store: c.Store, Kinds: kinds, ServiceCIDR: netip.MustParsePrefix("10.96.0.0/16"), Agent: "gateway", Log: log,
-		Webhooks: &webhookclient.Client{},
+		Store: c.Store, Kinds: kinds, Agent: "gateway", Log: log, Webhooks: &webhookclient.Client{},
+		ServiceCIDRs: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16"), netip.MustParsePrefix("fd00:10:96::/112")},
 	})
 	c.Config = gateway.Config{
 		Registry: c.Registry, BindAddress: netip.MustParseAddr("127.0.0.1"), AdvertiseAddress: netip.MustParseAddr("127.0.0.1"),

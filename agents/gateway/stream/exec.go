@@ -27,9 +27,9 @@ type Config struct {
 	// Client is the certificate shown to kubelets; KubeletCAs verify theirs.
 	Client     tls.Certificate
 	KubeletCAs *x509.CertPool
-	// Own is where this gateway listens; services is the range of cluster IPs.
+	// Own is where this gateway listens; Services are the ranges of cluster IPs.
 	Own      func() netip.AddrPort
-	Services netip.Prefix
+	Services []netip.Prefix
 	Log      *slog.Logger
 }
 

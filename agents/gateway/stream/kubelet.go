@@ -34,9 +34,9 @@ const kubeletPort = 10250
 type kubelets struct {
 	transport *http.Transport
 	tls       *tls.Config
-	// own is where this gateway listens; services is the range of cluster IPs.
+	// own is where this gateway listens; services are the ranges of cluster IPs.
 	own      func() netip.AddrPort
-	services netip.Prefix
+	services []netip.Prefix
 }
 
 func newKubelets(cfg Config) *kubelets {
@@ -133,7 +133,7 @@ func (k *kubelets) allowed(to netip.AddrPort) bool {
 	case to.Port() == k.own().Port() && (addr == k.own().Addr() || ownAddress(addr)):
 		return false
 	}
-	return addr.IsGlobalUnicast() && !k.services.Contains(addr)
+	return addr.IsGlobalUnicast() && !slices.ContainsFunc(k.services, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // ownAddress returns whether an address is one of this machine.

@@ -40,7 +40,7 @@ func TestKubeletAddress(t *testing.T) {
 		{"fe80::1%eth0", 0, away, ""},
 		{"node.example.com", 0, away, ""},
 	} {
-		k := kubelets{own: func() netip.AddrPort { return netip.MustParseAddrPort(tt.own) }, services: netip.MustParsePrefix("10.96.0.0/16")}
+		k := kubelets{own: func() netip.AddrPort { return netip.MustParseAddrPort(tt.own) }, services: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16"), netip.MustParsePrefix("fd00:96::/112")}}
 		node := &corev1.Node{Status: corev1.NodeStatus{
 			Addresses:       []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: tt.address}},
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: tt.port}},

@@ -84,7 +84,7 @@ func serve(t *testing.T, at netip.Addr, secure bool) (port int32) {
 // withBackends gives the pod p an address, and a service web of it with the ports http and https.
 func withBackends(t *testing.T) (c *gatewaytest.Cluster, at netip.Addr, plain, secure int32) {
 	t.Helper()
-	c, at = gatewaytest.New(t, func(cfg *gateway.Config) { cfg.ServiceCIDR = netip.MustParsePrefix("10.96.0.0/16") }), reachable(t)
+	c, at = gatewaytest.New(t, func(cfg *gateway.Config) { cfg.ServiceCIDRs = []netip.Prefix{netip.MustParsePrefix("10.96.0.0/16")} }), reachable(t)
 	startKubelet(c, echoes{})
 	plain, secure = serve(t, at, false), serve(t, at, true)
 	setAddress(c, at.String())
