@@ -14,11 +14,7 @@ func (c Config) nodeIPs() (all []netip.Addr, err error) {
 	if c.NodeIP != "" {
 		return parseNodeIPs(c.NodeIP)
 	}
-	for i, text := range strings.Split(c.ClusterCIDR, ",") {
-		p, err := netip.ParsePrefix(strings.TrimSpace(text))
-		if err != nil {
-			return nil, fmt.Errorf("--cluster-cidr: %w", err)
-		}
+	for i, p := range c.clusterCIDRs() {
 		switch a, err := nodeAddress(p.Addr().Is6()); {
 		case err == nil:
 			all = append(all, a)
