@@ -251,6 +251,11 @@ func table(cfg Config) []controller.Controller {
 			Workers: manyWorkers, New: volume.NewEphemeral,
 		},
 		{
+			Name: "attachdetach", Doc: "attachments of CSI drivers' volumes to the nodes whose pods use them",
+			Reads:  only(core.Pod, core.Node, core.PersistentVolumeClaim, core.PersistentVolume, storage.VolumeAttachment, storage.CSIDriver),
+			Writes: only(storage.VolumeAttachment, core.Node), Workers: 2, New: volume.NewAttacher,
+		},
+		{
 			Name: "pvcprotection", Doc: "claims that are being deleted and that no pod uses", EventSource: "persistentvolumeclaim-protection-controller",
 			Reads: only(core.PersistentVolumeClaim, core.Pod, core.PersistentVolume), Writes: only(core.PersistentVolumeClaim, core.PersistentVolume),
 			Workers: 1, New: volume.NewClaimProtection,

@@ -297,6 +297,10 @@ func TestChangesPastTheAPI(t *testing.T) {
 // Cases 22, 23 at the API; what the proxy makes of such values is in agents/proxy (TestCompileService).
 func TestHijacksAreRefused(t *testing.T) {
 	p := startPlane(t, "p", nil)
+	eventually(t, "the namespace default", seconds(30), func() (bool, string) {
+		a := p.do("GET", "/api/v1/namespaces/default", "")
+		return a.code == 200, a.String()
+	})
 	slices := "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 	for _, ip := range []string{"127.0.0.1", "169.254.169.254", "224.0.0.1", "0.0.0.0"} {
 		a := p.do("POST", slices, fmt.Sprintf(`{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":"s"},"addressType":"IPv4","endpoints":[{"addresses":[%q]}]}`, ip))

@@ -2,7 +2,9 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -111,8 +113,10 @@ func (e *Env) IndexOwner(index *SelectorIndex, selector func(schema.Object) *met
 	}
 }
 
-// EnqueuePodOwner is the Keys of a Watch of pods: EnqueueOwner without the changes of a pod that say nothing to its owner.
-func (e *Env) EnqueuePodOwner(kind string, index *SelectorIndex) func(old, current schema.Object) {
+// EnqueuePodOwner is the Keys of a Watch of pods: EnqueueOwner without the changes of a pod that say nothing to its owner: those between pods
+// that are SamePod, and same to each of the owner's own functions.
+func (e *Env) EnqueuePodOwner(kind string, index *SelectorIndex, same ...func(a, b *corev1.Pod) bool) func(old, current schema.Object) {
+	same = append(same, SamePod)
 	isOthers := func(pod schema.Object) bool {
 		ref := metav1.GetControllerOfNoCopy(pod)
 		return ref != nil && ref.Kind != kind
@@ -121,9 +125,23 @@ func (e *Env) EnqueuePodOwner(kind string, index *SelectorIndex) func(old, curre
 		if (old == nil || isOthers(old)) && (current == nil || isOthers(current)) {
 			return // most changes of pods, for most kinds
 		}
-		if old != nil && current != nil && SamePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
+		if old != nil && current != nil && !slices.ContainsFunc(same, func(f func(a, b *corev1.Pod) bool) bool { return !f(old.(*corev1.Pod), current.(*corev1.Pod)) }) {
 			return
 		}
 		e.EnqueueOwner(kind, index, old, current)
 	}
+}
+
+// Cached returns the object of a key "<namespace>/<name>", or "<name>", from the cache; nil: there is none.
+func Cached[T schema.Object](ctx context.Context, r *Registry, key string) (obj T, err error) {
+	namespace, name, namespaced := strings.Cut(key, "/")
+	if !namespaced {
+		namespace, name = "", key
+	}
+	obj, err = registry.For[T](r).Cached(ctx, namespace, name)
+	if errors.Is(err, registry.NotFound) {
+		var none T
+		return none, nil
+	}
+	return obj, err
 }

@@ -2,9 +2,7 @@ package daemonset
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -51,12 +49,8 @@ func (c *daemonSets) onNode(old, current schema.Object) {
 }
 
 func (c *daemonSets) reconcile(ctx context.Context, key string) (time.Duration, error) {
-	ns, name, _ := strings.Cut(key, "/")
-	ds, err := registry.For[*appsv1.DaemonSet](c.Registry).Cached(ctx, ns, name)
-	if errors.Is(err, registry.NotFound) {
-		return 0, nil
-	}
-	if err != nil {
+	ds, err := controller.Cached[*appsv1.DaemonSet](ctx, c.Registry, key)
+	if err != nil || ds == nil {
 		return 0, err
 	}
 	selector := controller.SelectorOf(ds.Spec.Selector)
@@ -103,14 +97,9 @@ func (c *daemonSets) observe(ctx context.Context, ds *appsv1.DaemonSet, selector
 }
 
 func (c *daemonSets) execute(ctx context.Context, ds *appsv1.DaemonSet, p plan) error {
-	if err := c.Execute(ctx, p.revision); err != nil {
-		return history.CountCollision(ctx, c.Registry, owner(ds), p.revision, err, func(ds *appsv1.DaemonSet) **int32 { return &ds.Status.CollisionCount })
-	}
-	for _, ev := range p.events {
-		c.Record(ev)
-	}
+	var failures []string
 	for _, node := range p.failedOn {
-		c.failed.Count(failureKey(ds, node), time.Now())
+		failures = append(failures, failureKey(ds, node))
 	}
-	return errors.Join(c.Execute(ctx, p.pods), c.Execute(ctx, p.status), c.Execute(ctx, p.history))
+	return history.Execute(ctx, c.Env, owner(ds), p.Plan, &c.failed, failures, func(ds *appsv1.DaemonSet) **int32 { return &ds.Status.CollisionCount })
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/agents/controllers/controller"
+	"gantry/agents/controllers/history"
 	"gantry/registry"
 	"gantry/schema/apps"
 	"gantry/schema/core"
@@ -33,10 +34,9 @@ type observed struct {
 // plan is what a set needs. Each part is executed in order. Without its revision nothing else is done; pods that cannot be changed do not keep
 // the status from being written.
 type plan struct {
-	revision, pods, status, history []controller.Action
-	events                          []*controller.Event // about pods that have ended
-	failedOn                        []string            // nodes of which a failed pod is deleted
-	after                           time.Duration       // when to reconcile again; 0: when something changes
+	history.Plan
+	failedOn []string      // nodes of which a failed pod is deleted
+	after    time.Duration // when to reconcile again; 0: when something changes
 }
 
 // planner makes one plan.
@@ -141,7 +141,7 @@ func (p *planner) manageNode(node *corev1.Node, list []*corev1.Pod, run bool) {
 		case pod.Status.Phase == corev1.PodFailed:
 			p.removeFailed(node, pod)
 		case pod.Status.Phase == corev1.PodSucceeded:
-			p.events = append(p.events, p.event("SucceededDaemonPod", "Found succeeded daemon pod %s/%s on node %s, will try to delete it", pod.Namespace, pod.Name, node.Name))
+			p.Events = append(p.Events, p.event("SucceededDaemonPod", "Found succeeded daemon pod %s/%s on node %s, will try to delete it", pod.Namespace, pod.Name, node.Name))
 			p.remove(pod, "it has ended; another one follows")
 		default:
 			running = append(running, pod)
@@ -166,7 +166,7 @@ func (p *planner) removeFailed(node *corev1.Node, pod *corev1.Pod) {
 	}
 	ev := p.event("FailedDaemonPod", "Found failed daemon pod %s/%s on node %s, will try to kill it", pod.Namespace, pod.Name, node.Name)
 	ev.Warning = true
-	p.events = append(p.events, ev)
+	p.Events = append(p.Events, ev)
 	p.failedOn = append(p.failedOn, node.Name)
 	p.remove(pod, "it has failed; another one follows")
 }
@@ -222,12 +222,12 @@ func (p *planner) planPods() {
 	// The minute gets past a foreign pod that took a name.
 	seed.Add(p.ds.ResourceVersion, p.now.Truncate(time.Minute).UTC().String())
 	for i, name := range seed.Names(p.ds.Name, len(creates), taken) {
-		p.pods = append(p.pods, controller.Action{Do: controller.Create, Kind: core.Pod, Object: p.newPod(name, creates[i].node), Bulk: true, Reason: creates[i].reason,
+		p.Pods = append(p.Pods, controller.Action{Do: controller.Create, Kind: core.Pod, Object: p.newPod(name, creates[i].node), Bulk: true, Reason: creates[i].reason,
 			Event:  p.event("SuccessfulCreate", "Created pod: %s", name),
 			Failed: p.event("FailedCreate", "Error creating: ")})
 	}
 	for _, d := range p.delete[:min(len(p.delete), burst)] {
-		p.pods = append(p.pods, controller.Action{Do: controller.Delete, Kind: core.Pod, Object: d.pod, Bulk: true, Reason: d.reason,
+		p.Pods = append(p.Pods, controller.Action{Do: controller.Delete, Kind: core.Pod, Object: d.pod, Bulk: true, Reason: d.reason,
 			DeleteOptions: registry.DeleteOptions{Propagation: "Background"},
 			Event:         p.event("SuccessfulDelete", "Deleted pod: %s", d.pod.Name),
 			Failed:        p.event("FailedDelete", "Error deleting: ")})

@@ -2,7 +2,6 @@ package daemonset
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -111,7 +110,7 @@ func (s shortPod) expand(ds *appsv1.DaemonSet, i int) *corev1.Pod {
 
 func render(p plan) string {
 	var b strings.Builder
-	for _, a := range slices.Concat(p.revision, p.pods, p.status, p.history) {
+	for _, a := range p.All() {
 		b.WriteString(plantest.Lines([]controller.Action{a}))
 		switch obj := a.Object.(type) {
 		case *corev1.Pod:
@@ -128,7 +127,7 @@ func render(p plan) string {
 				s.NumberMisscheduled, s.NumberReady, s.NumberAvailable, s.NumberUnavailable, s.UpdatedNumberScheduled)
 		}
 	}
-	for _, ev := range p.events {
+	for _, ev := range p.Events {
 		fmt.Fprintf(&b, "event %s: %s\n", ev.Reason, ev.Message)
 	}
 	for _, node := range p.failedOn {

@@ -89,7 +89,7 @@ func (s *sim) step(t *rapid.T) plan {
 	o := s.observed
 	o.podList, o.revisions = slices.Clone(s.podList), slices.Clone(s.revisions)
 	p := planSet(o)
-	for _, a := range slices.Concat(p.revision, p.pods, p.status, p.history) {
+	for _, a := range p.All() {
 		s.do(t, a)
 	}
 	return p
@@ -184,7 +184,7 @@ func TestUpdateKeepsItsLimits(t *testing.T) {
 		}
 		for range 200 {
 			s.settle()
-			if p := s.step(t); len(p.revision)+len(p.pods)+len(p.status)+len(p.history) == 0 {
+			if p := s.step(t); len(p.All()) == 0 {
 				break
 			}
 		}
@@ -216,7 +216,7 @@ func (s *sim) checkEnd(t *rapid.T) {
 			t.Fatalf("node %s has %d pods in the end", node.Name, n)
 		}
 	}
-	if p := s.step(t); len(p.revision)+len(p.pods)+len(p.status)+len(p.history) > 0 {
+	if p := s.step(t); len(p.All()) > 0 {
 		t.Fatalf("a repeat of the plan is not empty: %s", render(p))
 	}
 }

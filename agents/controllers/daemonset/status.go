@@ -29,12 +29,12 @@ func (p *planner) findRevision() {
 			r = r.DeepCopy()
 			r.Labels = labels.Merge(r.Labels, labels.Set{hashLabel: r.Name})
 			p.revisions[i] = r
-			p.revision = append(p.revision, controller.Action{Do: controller.Update, Kind: apps.ControllerRevision, Object: r, Reason: "it has no hash"})
+			p.Revision = append(p.Revision, controller.Action{Do: controller.Update, Kind: apps.ControllerRevision, Object: r, Reason: "it has no hash"})
 		}
 	}
 	history.Sort(p.revisions)
 	current, doubles, plan := history.Current(owner(p.ds), p.revisions)
-	p.revision = append(p.revision, plan...)
+	p.Revision = append(p.Revision, plan...)
 	p.hash = current.Labels[hashLabel]
 	isDouble := map[string]bool{}
 	for _, r := range doubles {
@@ -50,10 +50,10 @@ func (p *planner) findRevision() {
 		pod = pod.DeepCopy()
 		pod.Labels[hashLabel] = p.hash
 		p.podList[i] = pod
-		p.revision = append(p.revision, controller.Action{Do: controller.Update, Kind: core.Pod, Object: pod, Reason: "its revision is the double of another"})
+		p.Revision = append(p.Revision, controller.Action{Do: controller.Update, Kind: core.Pod, Object: pod, Reason: "its revision is the double of another"})
 	}
 	for _, r := range doubles {
-		p.revision = append(p.revision, controller.Action{Do: controller.Delete, Kind: apps.ControllerRevision, Object: r, Reason: "the double of " + current.Name})
+		p.Revision = append(p.Revision, controller.Action{Do: controller.Delete, Kind: apps.ControllerRevision, Object: r, Reason: "the double of " + current.Name})
 	}
 	var old []*appsv1.ControllerRevision
 	for _, r := range p.revisions {
@@ -61,7 +61,7 @@ func (p *planner) findRevision() {
 			old = append(old, r)
 		}
 	}
-	p.history = history.Truncate(old, func(r *appsv1.ControllerRevision) bool { return live[r.Labels[hashLabel]] }, p.ds.Spec.RevisionHistoryLimit)
+	p.History = history.Truncate(old, func(r *appsv1.ControllerRevision) bool { return live[r.Labels[hashLabel]] }, p.ds.Spec.RevisionHistoryLimit)
 }
 
 // planStatus plans the status that follows from the pods as they were observed, where it differs.
@@ -104,6 +104,6 @@ func (p *planner) planStatus() {
 	}
 	c := p.ds.DeepCopy()
 	c.Status = *s
-	p.status = []controller.Action{{Do: controller.UpdateStatus, Kind: apps.DaemonSet, Object: c,
+	p.Status = []controller.Action{{Do: controller.UpdateStatus, Kind: apps.DaemonSet, Object: c,
 		Reason: fmt.Sprintf("%d of %d nodes have a pod, %d available, %d updated", s.CurrentNumberScheduled, s.DesiredNumberScheduled, s.NumberAvailable, s.UpdatedNumberScheduled)}}
 }

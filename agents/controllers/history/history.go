@@ -1,5 +1,5 @@
 // Package history keeps the revisions of a pod template as ControllerRevisions, for the controllers statefulset and daemonset. All of it is
-// pure but for Watch and CountCollision; the actions it plans are executed by its users.
+// pure but for Watch and Execute; the actions it plans are executed by its users.
 package history
 
 import (
@@ -166,10 +166,10 @@ func Truncate(old []*appsv1.ControllerRevision, live func(*appsv1.ControllerRevi
 	return plan
 }
 
-// CountCollision is what follows a failure to execute a plan of Current. Where the new revision has the name of another one it is counted in
+// countCollision is what follows a failure to execute a plan of Current. Where the new revision has the name of another one it is counted in
 // the owner's status, so that the next name is another; a revision that the owner made before is no collision. It returns err, and what
 // else failed. count returns where the collisions are counted.
-func CountCollision[T schema.Object](ctx context.Context, r registry.Objects, o Owner, plan []controller.Action, err error, count func(T) **int32) error {
+func countCollision[T schema.Object](ctx context.Context, r registry.Objects, o Owner, plan []controller.Action, err error, count func(T) **int32) error {
 	i := slices.IndexFunc(plan, func(a controller.Action) bool { return a.Do == controller.Create })
 	if i < 0 || !errors.Is(err, registry.Exists) {
 		return err

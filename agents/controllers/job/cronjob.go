@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -58,12 +57,8 @@ func (c cronJobs) onJob(old, current schema.Object) {
 }
 
 func (c cronJobs) reconcile(ctx context.Context, key string) (time.Duration, error) {
-	ns, name, _ := strings.Cut(key, "/")
-	cj, err := registry.For[*batchv1.CronJob](c.Registry).Cached(ctx, ns, name)
-	if errors.Is(err, registry.NotFound) {
-		return 0, nil
-	}
-	if err != nil {
+	cj, err := controller.Cached[*batchv1.CronJob](ctx, c.Registry, key)
+	if err != nil || cj == nil {
 		return 0, err
 	}
 	owned, err := registry.For[*batchv1.Job](c.Registry).CachedOwned(ctx, string(cj.UID))

@@ -9,7 +9,6 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -18,7 +17,6 @@ import (
 	"gantry/schema"
 	"gantry/schema/batch"
 	"gantry/schema/core"
-	"gantry/schema/pods"
 )
 
 // jobs has keys of two forms: "namespace/name" of a job, and "namespace/pod/name" of a pod whose finalizer may have to go because no
@@ -40,7 +38,7 @@ func NewJob(e *controller.Env) controller.Reconciler {
 		Reconcile: c.reconcile,
 		Watches: []controller.Watch{
 			{Kind: batch.Job, Keys: c.onJob},
-			{Kind: core.Pod, Keys: c.onPod},
+			{Kind: core.Pod, Keys: c.onPod()},
 		},
 	}
 }
@@ -72,14 +70,14 @@ func (c *jobs) setKnown(old, current schema.Object) {
 	}
 }
 
-// onPod leaves out changes of a pod that mean nothing to a job.
-func (c *jobs) onPod(old, current schema.Object) {
-	if old != nil && current != nil && samePod(old.(*corev1.Pod), current.(*corev1.Pod)) {
-		return
-	}
-	c.EnqueueOwner("Job", c.index, old, current)
-	if p, ok := current.(*corev1.Pod); ok && isTracked(p) && !c.isKnown(metav1.GetControllerOfNoCopy(p)) {
-		c.Enqueue(p.Namespace+"/pod/"+p.Name, controller.CoalesceDelay)
+// onPod enqueues the owner of a pod, and a pod that has a job's finalizer and no job.
+func (c *jobs) onPod() func(old, current schema.Object) {
+	enqueueOwner := c.EnqueuePodOwner("Job", c.index, func(a, b *corev1.Pod) bool { return isTracked(a) == isTracked(b) && restarts(a) == restarts(b) })
+	return func(old, current schema.Object) {
+		enqueueOwner(old, current)
+		if p, ok := current.(*corev1.Pod); ok && isTracked(p) && !c.isKnown(metav1.GetControllerOfNoCopy(p)) {
+			c.Enqueue(p.Namespace+"/pod/"+p.Name, controller.CoalesceDelay)
+		}
 	}
 }
 
@@ -94,12 +92,6 @@ func (c *jobs) isKnown(ref *metav1.OwnerReference) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.known[ref.UID]
-}
-
-func samePod(a, b *corev1.Pod) bool {
-	return a.UID == b.UID && a.Status.Phase == b.Status.Phase && (a.DeletionTimestamp == nil) == (b.DeletionTimestamp == nil) &&
-		isTracked(a) == isTracked(b) && pods.ReadySince(a).Equal(pods.ReadySince(b)) && restarts(a) == restarts(b) &&
-		equality.Semantic.DeepEqual(a.Labels, b.Labels) && equality.Semantic.DeepEqual(a.OwnerReferences, b.OwnerReferences)
 }
 
 func (c *jobs) reconcile(ctx context.Context, key string) (time.Duration, error) {
@@ -179,16 +171,11 @@ func (c *jobs) manage(ctx context.Context, key string, job *batchv1.Job, podList
 // observe returns the pods of a job, and the plan of adoptions and releases.
 func (c *jobs) observe(ctx context.Context, job *batchv1.Job) (children []*corev1.Pod, plan []controller.Action, err error) {
 	selector := controller.SelectorOf(job.Spec.Selector)
-	podClient := registry.For[*corev1.Pod](c.Registry)
-	owned, err := podClient.CachedOwned(ctx, string(job.UID))
+	candidates, err := controller.OwnedOrSelected[*corev1.Pod](ctx, c.Registry, job, selector)
 	if err != nil {
 		return nil, nil, err
 	}
-	selected, err := podClient.CachedList(ctx, job.Namespace, selector.String())
-	if err != nil {
-		return nil, nil, err
-	}
-	children, plan = controller.ClaimChildren(batch.Job, job, core.Pod, selector, controller.Union(owned, selected))
+	children, plan = controller.ClaimChildren(batch.Job, job, core.Pod, selector, candidates)
 	return children, plan, nil
 }
 

@@ -18,6 +18,7 @@ import (
 	"gantry/agents/controllers/controller"
 	"gantry/agents/controllers/extension"
 	"gantry/registry"
+	"gantry/registry/safely"
 	"gantry/schema"
 	"gantry/schema/apiregistration"
 	"gantry/schema/coordination"
@@ -159,11 +160,8 @@ func (c *garbage) dependents(ctx context.Context, uid types.UID, f func(k *schem
 // finalize orphans the dependents of an object being deleted, or waits until those that block it are deleted, and then removes the
 // finalizer.
 func (c *garbage) finalize(ctx context.Context, k *schema.Kind, obj schema.Object) error {
-	for _, k := range c.Registry.Kinds().Set().All {
-		// A consistent read brings the cache up to now: a dependent made a moment ago must not be missed.
-		if _, err := c.Registry.List(ctx, k, obj.GetNamespace(), registry.ListOptions{Limit: 1}); err != nil && !controller.NotServed(err) {
-			return fmt.Errorf("catching up with %s: %w", k.Plural, err)
-		}
+	if err := c.catchUp(ctx, obj.GetNamespace()); err != nil {
+		return err
 	}
 	var plan []controller.Action
 	blocked := false
@@ -195,6 +193,25 @@ func (c *garbage) finalize(ctx context.Context, k *schema.Kind, obj schema.Objec
 	}
 	return err
 }
+
+// catchUp brings the caches of all kinds up to now by consistent reads: a dependent made a moment ago must not be missed. Reads that run side by
+// side share their round trips to the store.
+func (c *garbage) catchUp(ctx context.Context, namespace string) error {
+	g, ctx := safely.WithContext(ctx)
+	g.SetLimit(parallelReads)
+	for _, k := range c.Registry.Kinds().Set().All {
+		g.Go(func() error {
+			if _, err := c.Registry.List(ctx, k, namespace, registry.ListOptions{Limit: 1}); err != nil && !controller.NotServed(err) {
+				return fmt.Errorf("catching up with %s: %w", k.Plural, err)
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// parallelReads is how many kinds are read at a time.
+const parallelReads = 16
 
 func blocks(obj metav1.Object, owner types.UID) bool {
 	return slices.ContainsFunc(obj.GetOwnerReferences(), func(r metav1.OwnerReference) bool {

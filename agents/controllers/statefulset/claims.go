@@ -48,7 +48,7 @@ func (p *planner) createClaims(m member) (ready bool) {
 			if whenDeleted, _ := retention(p.set); whenDeleted {
 				want.OwnerReferences = append(want.OwnerReferences, *metav1.NewControllerRef(p.set, apps.StatefulSet.GVK()))
 			}
-			p.pods = append(p.pods, controller.Action{Do: controller.Create, Kind: core.PersistentVolumeClaim, Object: want, Bulk: p.burst(),
+			p.Pods = append(p.Pods, controller.Action{Do: controller.Create, Kind: core.PersistentVolumeClaim, Object: want, Bulk: p.burst(),
 				Reason: "pod " + m.pod.Name + " needs it",
 				Event:  p.event("SuccessfulCreate", "Create Claim %s Pod %s in StatefulSet %s success", want.Name, m.pod.Name, p.set.Name),
 				Failed: p.event("FailedCreate", "Create Claim %s for Pod %s in StatefulSet %s failed error: ", want.Name, m.pod.Name, p.set.Name)})
@@ -96,7 +96,7 @@ func (p *planner) ownClaims(m member) {
 		}
 		c := have.DeepCopy()
 		c.OwnerReferences = refs
-		p.pods = append(p.pods, controller.Action{Do: controller.Update, Kind: core.PersistentVolumeClaim, Object: c, Bulk: p.burst(),
+		p.Pods = append(p.Pods, controller.Action{Do: controller.Update, Kind: core.PersistentVolumeClaim, Object: c, Bulk: p.burst(),
 			Reason: "its owners follow the retention policy",
 			Failed: p.event("FailedUpdate", "Update Pod %s in StatefulSet %s failed error: could not update claim %s for delete policy ownerRefs: ", m.pod.Name, p.set.Name, c.Name)})
 	})
@@ -140,5 +140,5 @@ func (p *planner) event(reason, format string, args ...any) *controller.Event {
 func (p *planner) warn(reason, format string, args ...any) {
 	ev := p.event(reason, format, args...)
 	ev.Warning = true
-	p.events = append(p.events, ev)
+	p.Events = append(p.Events, ev)
 }

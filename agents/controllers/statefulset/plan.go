@@ -31,10 +31,9 @@ type observed struct {
 // plan is what a set needs. Each part is executed in order. Without its revision nothing else is done; pods that cannot be changed do not keep
 // the status from being written.
 type plan struct {
-	revision, pods, status, history []controller.Action
-	events                          []*controller.Event // about what is not done
-	failedOrdinals                  []int               // of pods that are deleted because they have ended
-	after                           time.Duration       // when to reconcile again; 0: when something changes
+	history.Plan
+	failedOrdinals []int         // of pods that are deleted because they have ended
+	after          time.Duration // when to reconcile again; 0: when something changes
 }
 
 // planner makes one plan.
@@ -87,7 +86,7 @@ func owner(set *appsv1.StatefulSet) history.Owner {
 
 // findRevisions finds the revisions that pods are updated from and to.
 func (p *planner) findRevisions() (err error) {
-	p.update, _, p.revision = history.Current(owner(p.set), p.revisions)
+	p.update, _, p.Revision = history.Current(owner(p.set), p.revisions)
 	p.updateTemplate = &p.set.Spec.Template
 	p.current, p.currentTemplate = p.update, p.updateTemplate
 	for _, r := range p.revisions {
@@ -187,20 +186,20 @@ func (p *planner) repair(m member) {
 	if !hasVolumes(p.set, c, m.ordinal) {
 		setVolumes(p.set, c, m.ordinal)
 	}
-	p.pods = append(p.pods, controller.Action{Do: controller.Update, Kind: core.Pod, Object: c, Bulk: p.burst(), Reason: "labels and volumes of its ordinal",
+	p.Pods = append(p.Pods, controller.Action{Do: controller.Update, Kind: core.Pod, Object: c, Bulk: p.burst(), Reason: "labels and volumes of its ordinal",
 		Event:  p.event("SuccessfulUpdate", "Update Pod %s in StatefulSet %s successful", c.Name, p.set.Name),
 		Failed: p.event("FailedUpdate", "Update Pod %s in StatefulSet %s failed error: ", c.Name, p.set.Name)})
 }
 
 func (p *planner) create(m member) {
-	p.pods = append(p.pods, controller.Action{Do: controller.Create, Kind: core.Pod, Object: m.pod, Bulk: p.burst(),
+	p.Pods = append(p.Pods, controller.Action{Do: controller.Create, Kind: core.Pod, Object: m.pod, Bulk: p.burst(),
 		Reason: fmt.Sprintf("%d of %d pods, revision %s", len(p.byIndex), replicas(p.set), revisionOf(m.pod)),
 		Event:  p.event("SuccessfulCreate", "Create Pod %s in StatefulSet %s successful", m.pod.Name, p.set.Name),
 		Failed: p.event("FailedCreate", "Create Pod %s in StatefulSet %s failed error: ", m.pod.Name, p.set.Name)})
 }
 
 func (p *planner) delete(m member, reason string) {
-	p.pods = append(p.pods, controller.Action{Do: controller.Delete, Kind: core.Pod, Object: m.pod, Bulk: p.burst(), Reason: reason,
+	p.Pods = append(p.Pods, controller.Action{Do: controller.Delete, Kind: core.Pod, Object: m.pod, Bulk: p.burst(), Reason: reason,
 		Event:  p.event("SuccessfulDelete", "Delete Pod %s in StatefulSet %s successful", m.pod.Name, p.set.Name),
 		Failed: p.event("FailedDelete", "Delete Pod %s in StatefulSet %s failed error: ", m.pod.Name, p.set.Name)})
 }
@@ -299,5 +298,5 @@ func (p *planner) truncate() {
 		live[revisionOf(m.pod)] = true
 	}
 	old := slices.DeleteFunc(slices.Clone(p.revisions), func(r *appsv1.ControllerRevision) bool { return live[r.Name] })
-	p.history = history.Truncate(old, func(*appsv1.ControllerRevision) bool { return false }, p.set.Spec.RevisionHistoryLimit)
+	p.History = history.Truncate(old, func(*appsv1.ControllerRevision) bool { return false }, p.set.Spec.RevisionHistoryLimit)
 }

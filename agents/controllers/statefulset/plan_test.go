@@ -2,7 +2,6 @@ package statefulset
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,7 +97,7 @@ func (s shortPod) expand(o observed) member {
 
 func render(p plan) string {
 	var b strings.Builder
-	for _, a := range slices.Concat(p.revision, p.pods, p.status, p.history) {
+	for _, a := range p.All() {
 		b.WriteString(plantest.Lines([]controller.Action{a}))
 		if a.Bulk {
 			b.WriteString("  in bulk\n")
@@ -130,7 +129,7 @@ func render(p plan) string {
 				s.CurrentReplicas, s.CurrentRevision, s.UpdatedReplicas, s.UpdateRevision)
 		}
 	}
-	for _, ev := range p.events {
+	for _, ev := range p.Events {
 		fmt.Fprintf(&b, "event %s: %s\n", ev.Reason, ev.Message)
 	}
 	for _, ordinal := range p.failedOrdinals {

@@ -63,7 +63,7 @@ func (s *sim) step(t *rapid.T) plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, a := range slices.Concat(p.revision, p.pods, p.status, p.history) {
+	for _, a := range p.All() {
 		s.do(t, a)
 	}
 	return p
@@ -151,7 +151,7 @@ func TestSetKeepsItsPromises(t *testing.T) {
 		}
 		for range 200 {
 			s.settle()
-			if p := s.step(t); len(p.revision)+len(p.pods)+len(p.status)+len(p.history) == 0 {
+			if p := s.step(t); len(p.All()) == 0 {
 				break
 			}
 		}
@@ -163,7 +163,7 @@ func (s *sim) checkStep(t *rapid.T) {
 	before := s.unavailable()
 	p := s.step(t)
 	changed := 0
-	for _, a := range p.pods {
+	for _, a := range p.Pods {
 		if _, is := a.Object.(*corev1.Pod); is {
 			changed++
 		}
@@ -175,7 +175,7 @@ func (s *sim) checkStep(t *rapid.T) {
 	case s.set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement:
 		most = before + 1 // an update does not wait for pods of lower ordinals
 	case changed > 1:
-		t.Fatalf("%d pods are changed in one step: %v", changed, p.pods)
+		t.Fatalf("%d pods are changed in one step: %v", changed, p.Pods)
 	}
 	if after := s.unavailable(); after > max(before, most) {
 		t.Fatalf("%d pods are unavailable, were %d, want at most %d", after, before, most)
@@ -192,7 +192,7 @@ func (s *sim) checkEnd(t *rapid.T) {
 			t.Fatalf("pod %s has the revision %s in the end, want %s", m.pod.Name, revisionOf(m.pod), update)
 		}
 	}
-	if p := s.step(t); len(p.revision)+len(p.pods)+len(p.status)+len(p.history) > 0 {
+	if p := s.step(t); len(p.All()) > 0 {
 		t.Fatalf("a repeat of the plan is not empty: %s", render(p))
 	}
 }

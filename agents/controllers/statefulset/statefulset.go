@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -52,12 +51,8 @@ func (c *statefulSets) onClaim(old, current schema.Object) {
 }
 
 func (c *statefulSets) reconcile(ctx context.Context, key string) (time.Duration, error) {
-	ns, name, _ := strings.Cut(key, "/")
-	set, err := registry.For[*appsv1.StatefulSet](c.Registry).Cached(ctx, ns, name)
-	if errors.Is(err, registry.NotFound) {
-		return 0, nil
-	}
-	if err != nil {
+	set, err := controller.Cached[*appsv1.StatefulSet](ctx, c.Registry, key)
+	if err != nil || set == nil {
 		return 0, err
 	}
 	selector := controller.SelectorOf(set.Spec.Selector)
@@ -141,14 +136,9 @@ func (c *statefulSets) readClaims(ctx context.Context, o observed) error {
 }
 
 func (c *statefulSets) execute(ctx context.Context, set *appsv1.StatefulSet, p plan) error {
-	if err := c.Execute(ctx, p.revision); err != nil {
-		return history.CountCollision(ctx, c.Registry, owner(set), p.revision, err, func(s *appsv1.StatefulSet) **int32 { return &s.Status.CollisionCount })
-	}
-	for _, ev := range p.events {
-		c.Record(ev)
-	}
+	var failures []string
 	for _, ordinal := range p.failedOrdinals {
-		c.failed.Count(failureKey(set, ordinal), time.Now())
+		failures = append(failures, failureKey(set, ordinal))
 	}
-	return errors.Join(c.Execute(ctx, p.pods), c.Execute(ctx, p.status), c.Execute(ctx, p.history))
+	return history.Execute(ctx, c.Env, owner(set), p.Plan, &c.failed, failures, func(set *appsv1.StatefulSet) **int32 { return &set.Status.CollisionCount })
 }

@@ -50,6 +50,6 @@ func (p *planner) planStatus(current, update string) {
 	}
 	c := p.set.DeepCopy()
 	c.Status = *s
-	p.status = []controller.Action{{Do: controller.UpdateStatus, Kind: apps.StatefulSet, Object: c,
+	p.Status = []controller.Action{{Do: controller.UpdateStatus, Kind: apps.StatefulSet, Object: c,
 		Reason: fmt.Sprintf("%d of %d pods ready, %d available, %d updated", s.ReadyReplicas, n, s.AvailableReplicas, s.UpdatedReplicas)}}
 }

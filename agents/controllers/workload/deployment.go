@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -38,12 +37,8 @@ func NewDeployment(e *controller.Env) controller.Reconciler {
 }
 
 func (c deployments) reconcile(ctx context.Context, key string) (time.Duration, error) {
-	ns, name, _ := strings.Cut(key, "/")
-	d, err := registry.For[*appsv1.Deployment](c.Registry).Cached(ctx, ns, name)
-	if errors.Is(err, registry.NotFound) {
-		return 0, nil
-	}
-	if err != nil {
+	d, err := controller.Cached[*appsv1.Deployment](ctx, c.Registry, key)
+	if err != nil || d == nil {
 		return 0, err
 	}
 	selector := controller.SelectorOf(d.Spec.Selector)

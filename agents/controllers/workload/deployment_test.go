@@ -3,11 +3,13 @@ package workload_test
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"gantry/agents/controllers/controllertest"
 	"gantry/registry"
@@ -163,6 +165,59 @@ func TestDeploymentUpdateUndoAndHistory(t *testing.T) {
 		}
 		return ""
 	}, apps.Deployment)
+}
+
+// A leader that ends in the middle of a rollout changes nothing: each revision has its replica set once, with as many pods as it wants.
+func TestDeploymentRollsOutOverFailOvers(t *testing.T) {
+	c := controllertest.Start(t, nil)
+	c.Ready()
+	var mu sync.Mutex
+	made := map[string]map[types.UID]bool{} // pods by image
+	end := c.FollowPods(func(p *corev1.Pod, _ bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		image := p.Spec.Containers[0].Image
+		if made[image] == nil {
+			made[image] = map[types.UID]bool{}
+		}
+		made[image][p.UID] = true
+	})
+	t.Cleanup(end)
+	c.Apply(web)
+	c.Restart()
+	rolledOut(c, "web")
+	for i := 2; i <= 3; i++ {
+		to := fmt.Sprintf("web:%d", i)
+		change(c, "web", image(to))
+		there := map[types.UID]bool{}
+		for n := 1; n <= 3; n++ {
+			c.Until(func() string {
+				for _, p := range controllertest.List[*corev1.Pod](c, "default", "") {
+					if p.Spec.Containers[0].Image == to {
+						there[p.UID] = true
+					}
+				}
+				if len(there) < n {
+					return fmt.Sprintf("pod %d of %s", n, to)
+				}
+				return ""
+			}, core.Pod)
+			c.Restart()
+		}
+		if d := rolledOut(c, "web"); d.Annotations[revision] != fmt.Sprint(i) {
+			t.Errorf("revision %s, want %d", d.Annotations[revision], i)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, image := range []string{"web:1", "web:2", "web:3"} {
+		if n := len(made[image]); n != 3 {
+			t.Errorf("%d pods of %s were made, want 3", n, image)
+		}
+	}
+	if n := len(controllertest.List[*appsv1.ReplicaSet](c, "default", "")); n != 3 {
+		t.Errorf("%d replica sets for 3 revisions", n)
+	}
 }
 
 func TestDeploymentRecreateNeverMixes(t *testing.T) {
