@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -51,7 +52,7 @@ func (r *Registry) Bind(ctx context.Context, namespace, name string, binding *co
 		return current, bind(current.(*corev1.Pod), binding, now)
 	}, o, a)
 	var e *Error
-	if errors.As(err, &e) && e.Kind == Conflict {
+	if errors.As(err, &e) && e.Kind == Conflict && !strings.HasPrefix(e.Reason, "StorageError") {
 		named := *e
 		named.Resource = "pods/binding"
 		return nil, &named

@@ -147,7 +147,7 @@ func (r *Registry) matches(t target, st state, o DeleteOptions) error {
 	if o.UID != "" && st.item != nil && o.UID != st.item.uid {
 		return t.preconditionError("the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", o.UID, st.item.uid)
 	}
-	if want, _ := revisionOf(t, o.ResourceVersion); want != 0 && want != st.rev {
+	if want, _ := revisionOf(t, o.ResourceVersion); o.ResourceVersion != "" && want != st.rev {
 		return t.preconditionError("the ResourceVersion in the precondition (%d) does not match the ResourceVersion in record (%d). The object might have been modified", want, st.rev)
 	}
 	return nil

@@ -161,7 +161,9 @@ func (r *Registry) prepareUpdate(ctx context.Context, u *guardedUpdate, old sche
 	if err := withinBounds(k, obj, old); err != nil {
 		return err
 	}
-	applyTo(k.Default, obj)
+	if !u.applied || !schema.AppliesNothing(obj, old) {
+		applyTo(k.Default, obj)
+	}
 	var texts []string
 	if !u.patched {
 		texts = dropRepeatedOwners(obj, false, texts)

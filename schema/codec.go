@@ -37,8 +37,6 @@ func Decode(v *Version, data []byte) (obj Object, warnings []string, err error) 
 	switch {
 	case err != nil:
 		return nil, nil, err
-	case got != v.GVK() && v.IsUnstructured():
-		return nil, nil, fmt.Errorf("%s %s in the body is not a %s %s", got.GroupVersion(), got.Kind, v.APIVersion(), v.Kind)
 	case got != v.GVK():
 		return nil, nil, &WrongTypeError{Got: got, Want: v.GVK()}
 	}

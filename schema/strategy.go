@@ -62,6 +62,22 @@ func keepMember(u, old *unstructured.Unstructured, name string) {
 	}
 }
 
+// AppliesNothing tells whether obj, without a Go type, is what an apply to old made that changed nothing but who manages what. Kubernetes keeps
+// such an object as it is: it gets no defaults, which would make it another one where the version is not the stored one.
+func AppliesNothing(obj, old Object) bool {
+	a, ok := obj.(*unstructured.Unstructured)
+	b, both := old.(*unstructured.Unstructured)
+	if !ok || !both || !sameButMetadata(a, b) {
+		return false
+	}
+	meta, was := maps.Clone(metadataOf(a)), maps.Clone(metadataOf(b))
+	for _, m := range []map[string]any{meta, was} {
+		delete(m, "managedFields")
+		delete(m, "resourceVersion")
+	}
+	return equality.Semantic.DeepEqual(meta, was)
+}
+
 // sameButMetadata tells whether two objects have the same members except metadata.
 func sameButMetadata(a, b *unstructured.Unstructured) bool {
 	withoutMetadata := func(u *unstructured.Unstructured) map[string]any {

@@ -81,7 +81,7 @@ func typeMetadata(u *unstructured.Unstructured) (warnings []string, err error) {
 	}
 	members, ok := raw.(map[string]any)
 	if !ok {
-		return nil, errors.New("metadata is not a JSON object")
+		return nil, metadataError(raw, errors.New("metadata is not a JSON object"))
 	}
 	if isTyped(members) {
 		return nil, nil
@@ -95,7 +95,7 @@ func typeMetadata(u *unstructured.Unstructured) (warnings []string, err error) {
 		err = nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("metadata: %w", err)
+		return nil, metadataError(raw, fmt.Errorf("metadata: %w", err))
 	}
 	typed, err := runtime.DefaultUnstructuredConverter.ToUnstructured(&meta)
 	if err != nil {
@@ -103,6 +103,18 @@ func typeMetadata(u *unstructured.Unstructured) (warnings []string, err error) {
 	}
 	u.Object["metadata"] = typed
 	return warnings, nil
+}
+
+// metadataError is the error of metadata that is no ObjectMeta, which Kubernetes reads from its JSON; other where that says nothing.
+func metadataError(raw any, other error) error {
+	text, err := json.Marshal(raw)
+	if err != nil {
+		return other
+	}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(text, &metav1.ObjectMeta{}); err != nil {
+		return err
+	}
+	return other
 }
 
 // The members that come first, in the order in which objects with a Go type have them; the others follow in alphabetical

@@ -28,10 +28,10 @@ func TestUnstructuredCodec(t *testing.T) {
 		{name: "null", in: `null`, err: "not a JSON object"},
 		{name: "list", in: `[]`, err: "not a JSON object"},
 		{name: "kind is no text", in: `{"kind":1}`, err: "kind is not a string"},
-		{name: "another kind", in: `{"kind":"Gadget","apiVersion":"example.com/v1"}`, err: "is not a example.com/v1 Widget"},
-		{name: "another version", in: `{"kind":"Widget","apiVersion":"example.com/v2"}`, err: "is not a example.com/v1 Widget"},
-		{name: "metadata is a list", in: `{"metadata":[]}`, err: "metadata is not a JSON object"},
-		{name: "labels are numbers", in: `{"metadata":{"labels":{"a":1}}}`, err: "metadata"},
+		{name: "another kind", in: `{"kind":"Gadget","apiVersion":"example.com/v1"}`, err: `no kind "Gadget" is registered`},
+		{name: "another version", in: `{"kind":"Widget","apiVersion":"example.com/v2"}`, err: `for version "example.com/v2"`},
+		{name: "metadata is a list", in: `{"metadata":[]}`, err: "json: cannot unmarshal array into Go value of type v1.ObjectMeta"},
+		{name: "labels are numbers", in: `{"metadata":{"labels":{"a":1}}}`, err: "json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"},
 		{name: "deep", in: `{"a":` + strings.Repeat(`[`, 500) + strings.Repeat(`]`, 500) + `}`, err: "nested deeper"},
 	} {
 		obj, warnings, err := Decode(widget, []byte(tt.in))

@@ -34,7 +34,7 @@ func (g *gateway) evict(w http.ResponseWriter, r *request.Request) error {
 	admitted := o.For(r)
 	admitted.Warn = encode.CollectWarnings(&texts)
 	err = g.reg.Admit(r.Context(), admit.Create, r.Kind, r.Scope(), r.Name, ev, func() error {
-		if ev.Name != "" && ev.Name != r.Name {
+		if ev.Name != r.Name {
 			return apierrors.NewBadRequest("name in URL does not match name in Eviction object")
 		}
 		return decode.PlaceObject(ev, r.Scope())

@@ -81,7 +81,7 @@ func (g *gateway) patch(w http.ResponseWriter, r *request.Request) error {
 // supported.
 func readPatch(r *request.Request) (media string, body []byte, o request.WriteOptions, err error) {
 	media, _, err = decode.MediaType(r.Header.Get("Content-Type"))
-	if err != nil || !slices.Contains(patchTypes, media) {
+	if err != nil || !slices.Contains(patchTypes, media) || media == patch.Strategic && isCustom(r) {
 		return "", nil, o, unsupportedPatch(r.Resource.Version)
 	}
 	if o, err = request.ReadPatchOptions(r.Query, types.PatchType(media)); err != nil {
@@ -111,7 +111,11 @@ func patchObject(r *request.Request, v *schema.Version, current identity, data, 
 	if err != nil {
 		return nil, nil, patchError(v, err)
 	}
-	if obj, notes, err = decodePatched(r, v, patched); err != nil {
+	var wrong *schema.WrongTypeError
+	switch obj, notes, err = decodePatched(r, v, patched); {
+	case errors.As(err, &wrong) && v.IsUnstructured():
+		return nil, nil, decode.OtherType(v, wrong.Got, current.name)
+	case err != nil:
 		return nil, nil, badPatch(body, err.Error())
 	}
 	if o.Strict && len(notes) > 0 {
@@ -132,7 +136,10 @@ func decodePatched(r *request.Request, v *schema.Version, patched []byte) (obj s
 	if media, _, _ := decode.MediaType(r.Header.Get("Content-Type")); media == patch.Strategic {
 		return schema.DecodeMerged(v, patched)
 	}
-	if obj, notes, err = schema.Decode(v, patched); err != nil {
+	if obj, notes, err = schema.Decode(v, patched); err == nil {
+		err = decode.CheckType(v, obj, patched)
+	}
+	if err != nil {
 		_, err = decode.Fault(r.Kinds, v, patched, err)
 	}
 	return obj, notes, err

@@ -260,7 +260,7 @@ func bodyFor(path string) string {
 	switch {
 	case strings.HasSuffix(path, "/x/binding"), strings.HasSuffix(path, "/bindings"):
 		return `{"metadata":{"name":"x"},"target":{"name":"n"}}`
-	case strings.HasSuffix(path, "/token"), strings.HasSuffix(path, "/eviction"):
+	case strings.HasSuffix(path, "/token"):
 		return `{}`
 	}
 	return `{"metadata":{"name":"x"}}`

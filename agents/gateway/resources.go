@@ -34,6 +34,7 @@ type resourceSet struct {
 	byPath map[kschema.GroupVersionResource]*request.Resource
 	byKind map[*schema.Kind]kindResources
 	groups map[string]bool             // the names of the groups, without the core group
+	custom map[string]bool             // the names of those groups that have custom kinds only
 	docs   func() *discovery.Documents // made when they are first asked for
 }
 
@@ -63,7 +64,7 @@ func (r *resources) now() *resourceSet {
 		return was
 	}
 	s := &resourceSet{
-		set: set, beside: beside, groups: map[string]bool{},
+		set: set, beside: beside, groups: map[string]bool{}, custom: map[string]bool{},
 		byPath: make(map[kschema.GroupVersionResource]*request.Resource, len(set.All)), byKind: make(map[*schema.Kind]kindResources, len(set.All)),
 	}
 	for _, k := range set.All {
@@ -80,12 +81,14 @@ func (r *resources) now() *resourceSet {
 	s.all = append(s.all, r.virtual...)
 	for _, res := range s.all {
 		if group := res.Version.Group; group != "" {
+			s.custom[group] = (s.custom[group] || !s.groups[group]) && res.Version.IsUnstructured()
 			s.groups[group] = true
 		}
 		s.byPath[res.Version.GV().WithResource(res.Kind.Plural)] = res
 	}
 	for _, service := range beside.All() {
 		s.groups[service.Spec.Group] = true
+		delete(s.custom, service.Spec.Group)
 	}
 	s.docs = sync.OnceValue(func() *discovery.Documents { return r.docs(s.all, beside.Extensions()) })
 	r.current.Store(s) // concurrent calls make the same

@@ -26,11 +26,17 @@ func (g *gateway) route(w http.ResponseWriter, r *request.Request) (request.Hand
 		return noPage, nil
 	}
 	h, err := resourceHandler(r)
+	if h == nil && err == nil {
+		if r.Group != "" && g.resources.now().custom[r.Group] {
+			return noPage, nil
+		}
+		return nil, request.NotFound()
+	}
+	if text := r.Resource.Version.DeprecationWarning; text != "" && (isCustom(r) || err == nil && routed(r)) {
+		encode.Warning(w, text)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if text := r.Resource.Version.DeprecationWarning; text != "" && routed(r) {
-		encode.Warning(w, text)
 	}
 	if r.Sub.IsStream() {
 		return h, nil
@@ -72,27 +78,35 @@ var (
 	everywhereVerbs = []string{"list", "watch"} // of a collection in all namespaces
 )
 
-// resourceHandler finds the handler of a request for a resource in the resource's rows. A path that none of its verbs is served
-// at does not exist.
+// isCustom tells whether a request is for a custom kind, which Kubernetes' router does not know.
+func isCustom(r *request.Request) bool { return r.Resource.Version.IsUnstructured() }
+
+// resourceHandler finds the handler of a request for a resource in the resource's rows. It is nil at a path that none of its verbs is
+// served at, which does not exist.
 func resourceHandler(r *request.Request) (request.Handler, error) {
 	res := r.Resource
 	if res == nil || r.HasNamespace && !res.Kind.Namespaced {
-		return nil, request.NotFound()
+		return nil, nil
 	}
 	everywhere := res.Kind.Namespaced && !r.HasNamespace
 	switch {
 	case r.Subresource != "":
+		if r.Sub == nil && isCustom(r) && !everywhere {
+			return nil, apierrors.NewNotFound(r.GR(), r.Name)
+		}
 		if r.Sub == nil || r.Rest != "" && !r.Sub.Proxied || everywhere {
-			return nil, request.NotFound()
+			return nil, nil
 		}
 		if r.Sub.Proxied && (r.Method == http.MethodHead || r.Method == http.MethodOptions) {
 			return r.Sub.Handlers["get"], nil // its verb is "get" and ""
 		}
 		return handlerOf(r, r.Sub.Handlers, nil)
 	case r.Name != "" && everywhere:
-		return nil, request.NotFound()
+		return nil, nil
 	case r.Name != "":
 		return handlerOf(r, res.Handlers, objectVerbs)
+	case everywhere && r.Verb != "list" && r.Verb != "watch" && isCustom(r):
+		return nil, nil
 	case everywhere:
 		return handlerOf(r, res.Handlers, everywhereVerbs)
 	}
@@ -102,9 +116,9 @@ func resourceHandler(r *request.Request) (request.Handler, error) {
 // handlerOf finds the handler of the request's verb at a path that has verbs; nil: all that there are handlers of.
 func handlerOf(r *request.Request, handlers request.Handlers, verbs []string) (request.Handler, error) {
 	if verbs != nil && !slices.ContainsFunc(verbs, func(v string) bool { return handlers[v] != nil }) {
-		return nil, request.NotFound()
+		return nil, nil
 	}
-	if r.Method == http.MethodHead && !r.ByKey && !r.Resource.Version.IsUnstructured() {
+	if r.Method == http.MethodHead && !r.ByKey && !isCustom(r) {
 		return nil, request.MethodNotAllowed() // as Kubernetes' router, which custom kinds are not behind
 	}
 	if h := handlers[r.Verb]; h != nil && (verbs == nil || slices.Contains(verbs, r.Verb)) {
@@ -112,6 +126,12 @@ func handlerOf(r *request.Request, handlers request.Handlers, verbs []string) (r
 	}
 	if r.Verb == "watch" && !r.LegacyWatch && verbs != nil && handlers["list"] != nil {
 		return noWatch, nil
+	}
+	switch {
+	case isCustom(r) && r.Name == "" && (r.Verb == "update" || r.Verb == "patch"):
+		return nil, apierrors.NewBadRequest("name must be provided")
+	case isCustom(r):
+		return nil, apierrors.NewMethodNotSupported(r.GR(), r.Verb)
 	}
 	return nil, request.MethodNotAllowed()
 }

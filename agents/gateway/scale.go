@@ -78,9 +78,9 @@ func checkScale(r *request.Request, scale *autoscalingv1.Scale, current schema.O
 	case scale.ResourceVersion != "" && scale.ResourceVersion != current.GetResourceVersion():
 		return apierrors.NewConflict(r.GR(), r.Name, errors.New(encode.Modified))
 	case scale.UID != "" && scale.UID != current.GetUID():
-		//lint:ignore ST1005 the client sees this sentence as Kubernetes writes it
-		return apierrors.NewConflict(r.GR(), r.Name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", scale.UID, current.GetUID()))
-	case scale.Spec.Replicas < 0:
+		return apierrors.NewConflict(r.GR(), r.Name, fmt.Errorf("StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %v, UID in object meta: %v",
+			registry.Key(r.Kind, r.Scope(), r.Name), scale.UID, current.GetUID()))
+	case scale.Spec.Replicas < 0 && !isCustom(r): // custom kinds are validated themselves
 		return apierrors.NewInvalid(kschema.GroupKind{Group: "autoscaling", Kind: "Scale"}, r.Name, field.ErrorList{
 			field.Invalid(field.NewPath("spec", "replicas"), scale.Spec.Replicas, "must be greater than or equal to 0")})
 	}

@@ -116,7 +116,25 @@ func TestVersionsOfAGroup(t *testing.T) {
 		}
 	}
 	const path = "/apis/example.com/%s/namespaces/default/widgets"
-	if a := c.As("POST", strings.Replace(path, "%s", "v1beta1", 1), `{"metadata":{"name":"a"},"spec":{"size":2}}`); a.Code != 201 || !strings.Contains(a.Body, `"size":2`) {
+	for _, tt := range []struct {
+		method, path, body string
+		code               int
+		has                string
+	}{
+		{"POST", "", `{"metadata":{"name":"a"}}`, 400, `the object provided is unrecognized (must be of type Widget): Object 'Kind' is missing in`},
+		{"POST", "", `{"kind":"Widget","metadata":{"name":"a"}}`, 400, `the API version in the data () does not match the expected API version (example.com/v1)`},
+		{"POST", "", `{"apiVersion":"example.com/v1","kind":"Other","metadata":{"name":"a"}}`, 422, `Other.example.com \"a\" is invalid: kind: Invalid value: \"Other\": must be Widget`},
+		{"POST", "", `{"apiVersion":"example.com/v1","kind":"Widget","metadata":{"name":1}}`, 400, `json: cannot unmarshal number into Go struct field ObjectMeta.name of type string`},
+		{"GET", "/a/bogus", "", 404, `widgets.example.com \"a\" not found`},
+		{"PUT", "", `{}`, 400, "name must be provided"},
+		{"OPTIONS", "/a", "", 405, `is not supported on resources of kind \"widgets.example.com\"`},
+		{"GET", "", "", 200, `"metadata":{"continue":"","resourceVersion":`},
+	} {
+		if a := c.As(tt.method, strings.Replace(path, "%s", "v1", 1)+tt.path, tt.body); a.Code != tt.code || !strings.Contains(a.Body, tt.has) {
+			t.Errorf("%s %s %s: %d %s", tt.method, tt.path, tt.body, a.Code, a.Body)
+		}
+	}
+	if a := c.As("POST", strings.Replace(path, "%s", "v1beta1", 1), `{"apiVersion":"example.com/v1beta1","kind":"Widget","metadata":{"name":"a"},"spec":{"size":2}}`); a.Code != 201 || !strings.Contains(a.Body, `"size":2`) {
 		t.Errorf("POST in v1beta1: %d %s", a.Code, a.Body)
 	}
 	if a := c.As("GET", strings.Replace(path, "%s", "v1", 1)+"/a/scale", ""); a.Code != 200 || !strings.Contains(a.Body, `"spec":{"replicas":2}`) {

@@ -46,12 +46,20 @@ func readAccepted(file string) ([]*acceptance, error) {
 
 // accept finds the acceptance of a difference and counts it.
 func accept(list []*acceptance, r result, d difference) bool {
+	if a := acceptanceOf(list, r, d); a != nil {
+		a.count++
+		return true
+	}
+	return false
+}
+
+// acceptanceOf is the acceptance of a difference; nil: there is none.
+func acceptanceOf(list []*acceptance, r result, d difference) *acceptance {
 	text := r.kindName() + " " + r.id + " " + index.ReplaceAllString(d.path, "[*]") + ": upstream " + d.upstream + ", gantry " + d.gantry
 	for _, a := range list {
 		if a.pattern.MatchString(text) {
-			a.count++
-			return true
+			return a
 		}
 	}
-	return false
+	return nil
 }

@@ -23,14 +23,14 @@ func readFound(file string) (map[string][]string, error) {
 	return out, nil
 }
 
-// keepFound adds the generated requests that differ; pairs are not kept.
-func keepFound(file string, results []result) error {
+// keepFound adds the generated requests with differences that are not accepted; pairs are not kept.
+func keepFound(file string, results []result, accepted []*acceptance) error {
 	found, err := readFound(file)
 	if err != nil {
 		return err
 	}
 	for _, r := range results {
-		if k := r.kindName(); r.generated && len(r.differences) > 0 && !strings.Contains(r.id, " & ") && !slices.Contains(found[k], r.id) {
+		if k := r.kindName(); r.generated && slices.ContainsFunc(r.differences, func(d difference) bool { return acceptanceOf(accepted, r, d) == nil }) && !strings.Contains(r.id, " & ") && !slices.Contains(found[k], r.id) {
 			found[k] = append(found[k], r.id)
 		}
 	}

@@ -17,7 +17,7 @@ type plane struct {
 const serviceRange = "10.96.0.0/16"
 
 // controllers are those whose work kube-apiserver does by itself.
-const controllers = "flowschema,apiserviceregistration,apiserviceavailability,customresourcedefinition"
+const controllers = "flowschema,apiserviceregistration,apiserviceavailability,customresourcedefinition,bootstrappolicy,systemobjects"
 
 // startGateway starts the gateway with the controllers that are a part of kube-apiserver: no others, no node.
 func startGateway(binary, dir string) (*plane, error) {

@@ -94,7 +94,7 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	if o.keep {
-		if err := keepFound("testdata/found.txt", results); err != nil {
+		if err := keepFound("testdata/found.txt", results, accepted); err != nil {
 			return err
 		}
 	}

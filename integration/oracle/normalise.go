@@ -23,7 +23,7 @@ type answer struct {
 var comparedHeaders = []string{"Content-Type", "Warning", "Cache-Control", "Location", "Retry-After", "Allow", "Www-Authenticate"}
 
 func normalise(r *response, tree any, sent []byte) answer {
-	out := answer{code: r.code, headers: map[string]string{}, indented: bytes.Contains(r.body, []byte("\n  "))}
+	out := answer{code: r.code, headers: map[string]string{}, indented: isJSON(r) && bytes.Contains(r.body, []byte("\n  "))}
 	for _, name := range comparedHeaders {
 		if v := r.header[http.CanonicalHeaderKey(name)]; len(v) > 0 {
 			out.headers[name] = normaliseText(strings.Join(v, "\n"))
@@ -33,6 +33,9 @@ func normalise(r *response, tree any, sent []byte) answer {
 	out.body = n.value(tree, nil)
 	return out
 }
+
+// isJSON tells whether an answer is JSON: lines of YAML are broken in many ways.
+func isJSON(r *response) bool { return strings.HasPrefix(r.header.Get("Content-Type"), typeJSON) }
 
 // normaliser replaces what the server chose by words like <uid>. What the client has sent is kept.
 type normaliser struct{ sent string }
@@ -47,6 +50,7 @@ var (
 	accessName  = regexp.MustCompile(`kube-api-access-[a-z0-9]{5}`)
 	patchValue  = regexp.MustCompile(`^Invalid value: "(\\.|[^"\\])*": `)
 	objectValue = regexp.MustCompile(`(?s)^(Invalid|Duplicate|Unsupported) value: [{\[].*[}\]]`)
+	kindMissing = regexp.MustCompile(`(?s)Object 'Kind' is missing in '.*'`) // the object as it is stored
 	hostPort    = regexp.MustCompile(`192\.0\.2\.\d+:\d+|127\.0\.0\.1:\d+`)
 	storageKey  = regexp.MustCompile(`Key: /(upstream|second|registry)/`)
 	nodePort    = regexp.MustCompile(`:3[0-2]\d{3}/`)
@@ -54,6 +58,7 @@ var (
 )
 
 func normaliseText(s string) string {
+	s = kindMissing.ReplaceAllString(s, "Object 'Kind' is missing in <object>")
 	s = uuidText.ReplaceAllString(s, "<uid>")
 	s = timeText.ReplaceAllString(s, "<time>")
 	s = pointerText.ReplaceAllString(s, "<pointer>")

@@ -43,17 +43,18 @@ func (s *session) run(ctx context.Context) ([]result, error) {
 		return nil, err
 	}
 	var jobs []func() ([]result, error)
-	for _, k := range kinds {
-		if k.matches(s.kind) {
-			jobs = append(jobs, func() ([]result, error) {
+	for _, versions := range byCollection(slices.DeleteFunc(slices.Clone(kinds), func(k *kind) bool { return !k.matches(s.kind) })) {
+		jobs = append(jobs, func() (all []result, err error) {
+			for _, k := range versions {
 				out, err := s.runKind(ctx, k, found[k.String()])
 				if err != nil && ctx.Err() == nil {
 					// The other kinds are still worth their report.
 					out = append(out, result{kind: k, id: "run", differences: []difference{{path: "oracle", upstream: err.Error(), gantry: err.Error()}}})
 				}
-				return out, ctx.Err()
-			})
-		}
+				all = append(all, out...)
+			}
+			return all, ctx.Err()
+		})
 	}
 	if (&kind{plural: "discovery"}).matches(s.kind) {
 		jobs = append(jobs, func() ([]result, error) { return s.runDiscovery(ctx, kinds) })
@@ -62,6 +63,22 @@ func (s *session) run(ctx context.Context) ([]result, error) {
 		jobs = append(jobs, func() ([]result, error) { return s.runOpenAPI(ctx, kinds) })
 	}
 	return inParallel(s.workers, jobs)
+}
+
+// byCollection are the kinds, those together that are versions of one: they show the same objects.
+func byCollection(kinds []*kind) [][]*kind {
+	var out [][]*kind
+	at := map[string]int{}
+	for _, k := range kinds {
+		name := k.group + "/" + k.plural
+		if i, ok := at[name]; ok {
+			out[i] = append(out[i], k)
+			continue
+		}
+		at[name] = len(out)
+		out = append(out, []*kind{k})
+	}
+	return out
 }
 
 // inParallel runs the jobs and returns their results in the jobs' order, and the first error.

@@ -199,6 +199,8 @@ func TestDeletePreconditions(t *testing.T) {
 	registrytest.WantError(t, err, registry.Conflict, "the UID in the precondition (other) does not match the UID in record ("+first.UID()+"). The object might have been deleted and then recreated")
 	_, _, err = r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{ResourceVersion: registrytest.ResourceVersion(t, first)})
 	registrytest.WantError(t, err, registry.Conflict, "does not match the ResourceVersion in record ("+registrytest.ResourceVersion(t, second)+"). The object might have been modified")
+	_, _, err = r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{ResourceVersion: "0"})
+	registrytest.WantError(t, err, registry.Conflict, "the ResourceVersion in the precondition (0) does not match")
 	it, gone, err := r.Delete(ctx, core.ConfigMap, "default", "a", registry.DeleteOptions{UID: first.UID(), ResourceVersion: registrytest.ResourceVersion(t, second)})
 	if err != nil || !gone || it.Revision <= second.Revision {
 		t.Errorf("gone %v at %v, %v", gone, it, err)

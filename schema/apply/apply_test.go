@@ -47,6 +47,7 @@ var structured = func() *schema.Kind {
 	k := *kindstest.Widget()
 	k.Structure = schema.NewStructure([]byte(`{"type":"object","properties":{"spec":{"type":"object","properties":{
 		"colour":{"type":"string"},"replicas":{"type":"integer"},"free":{"type":"object","x-kubernetes-preserve-unknown-fields":true},
+		"made":{"type":"object","x-kubernetes-embedded-resource":true,"properties":{"spec":{"type":"object","properties":{"n":{"type":"integer"}}}}},
 		"tags":{"type":"array","items":{"type":"string"},"x-kubernetes-list-type":"set"},
 		"parts":{"type":"array","x-kubernetes-list-type":"map","x-kubernetes-list-map-keys":["id"],
 			"items":{"type":"object","properties":{"id":{"type":"string"},"n":{"type":"integer"}}}}}}}}`))
@@ -101,6 +102,10 @@ func TestApply(t *testing.T) {
 			{manager: "a", config: service + `{"selector":{"x":"1"},"ports":[{"port":80}]}}`},
 			{manager: "b", config: service + `{"selector":{"y":"1"}}}`, fails: `Apply failed with 1 conflict: conflict with "a": .spec.selector`},
 			{manager: "a", config: service + `{"selector":{"y":"1"},"ports":[{"port":80}]}}`, has: `"selector":{"y":"1"}`},
+		}},
+		"an embedded object has the fields of every object": {structured, []step{
+			{manager: "a", config: widget + `{"made":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"x"},"spec":{"n":1}}}}`,
+				fields: []string{`a Apply {"f:spec":{"f:made":{"f:apiVersion":{},"f:kind":{},"f:metadata":{"f:name":{}},"f:spec":{"f:n":{}}}}}`}},
 		}},
 		"a set has elements": {core.ConfigMap, []step{
 			{manager: "a", config: finalized(`"x/a"`)},

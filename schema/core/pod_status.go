@@ -38,6 +38,7 @@ func validatePodStatus(pod, old *corev1.Pod) field.ErrorList {
 	}
 	c.checkEnded(s.EphemeralContainerStatuses, was.EphemeralContainerStatuses, spec, nil, p.Child("ephemeralContainerStatuses"))
 	c.checkClaimStatuses(s.ResourceClaimStatuses, p.Child("resourceClaimStatuses"))
+	c.checkExtendedClaim(s.ExtendedResourceClaimStatus, p.Child("extendedResourceClaimStatus"))
 	c.checkAddresses(s, was, p)
 	c.checkContainerUsers(s, p)
 	return c.List
@@ -135,6 +136,44 @@ func (c *podCheck) checkClaimStatuses(list []corev1.PodResourceClaimStatus, p *f
 		if s.ResourceClaimName != nil {
 			c.Subdomain(p.Index(i).Child("resourceClaimName"), *s.ResourceClaimName)
 		}
+	}
+}
+
+// checkExtendedClaim checks that the claim for extended resources names requests of the pod's containers, each once.
+func (c *podCheck) checkExtendedClaim(s *corev1.PodExtendedResourceClaimStatus, p *field.Path) {
+	if s == nil {
+		return
+	}
+	requests := map[string]corev1.ResourceList{}
+	for _, list := range [][]corev1.Container{c.spec.InitContainers, c.spec.Containers} {
+		for i := range list {
+			requests[list[i].Name] = list[i].Resources.Requests
+		}
+	}
+	if len(s.RequestMappings) == 0 {
+		c.Required(p.Child("requestMappings"), "at least one request mapping is required")
+	}
+	seen := map[corev1.ContainerExtendedResourceRequest]bool{}
+	for i, m := range s.RequestMappings {
+		at := p.Child("requestMappings").Index(i)
+		of, there := requests[m.ContainerName]
+		if _, asked := of[corev1.ResourceName(m.ResourceName)]; !there {
+			c.Invalid(at.Child("containerName"), m.ContainerName, "must match the name of an entry in spec.initContainers.name or spec.containers.name")
+		} else if !asked {
+			c.Invalid(at.Child("resourceName"), m.ResourceName, "must match the extended resource name of an entry in spec.initContainers.resources.requests or spec.containers.resources.requests")
+		}
+		c.Label(p.Child("requestName"), m.RequestName) // without the index, as Kubernetes
+		if seen[m] {
+			c.Duplicate(at.Child("containerName"), m.ContainerName)
+			c.Duplicate(at.Child("resourceName"), m.ResourceName)
+			c.Duplicate(at.Child("requestName"), m.RequestName)
+		}
+		seen[m] = true
+	}
+	if s.ResourceClaimName == "" {
+		c.Required(p.Child("resourceClaimName"), "")
+	} else {
+		c.Subdomain(p.Child("resourceClaimName"), s.ResourceClaimName)
 	}
 }
 

@@ -99,9 +99,30 @@ func (m *models) customObject(v *schema.Version) *spec.Schema {
 		s = openapiv2.ToStructuralOpenAPIV2(s)
 	}
 	out := s.ToKubeOpenAPI()
+	if !m.v3 {
+		dropDefaults(out)
+	}
 	m.addMeta(out, reflect.TypeFor[metav1.ObjectMeta]())
 	m.addEmbedded(out)
 	return out
+}
+
+// dropDefaults removes the default values in s, which documents of version 2 do not have.
+func dropDefaults(s *spec.Schema) {
+	if s == nil {
+		return
+	}
+	s.Default = nil
+	for name, inner := range s.Properties {
+		dropDefaults(&inner)
+		s.Properties[name] = inner
+	}
+	if s.Items != nil {
+		dropDefaults(s.Items.Schema)
+	}
+	if s.AdditionalProperties != nil {
+		dropDefaults(s.AdditionalProperties.Schema)
+	}
 }
 
 func (m *models) customList(v *schema.Version, plural string) *spec.Schema {
@@ -130,32 +151,21 @@ func (m *models) addMeta(s *spec.Schema, meta reflect.Type) {
 	}
 }
 
+const conventions = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#"
+
 // addEmbedded gives the objects that are embedded in s the fields that every object has.
 func (m *models) addEmbedded(s *spec.Schema) {
-	if s == nil {
-		return
-	}
-	for name, inner := range s.Properties {
-		m.addEmbedded(&inner)
-		s.Properties[name] = inner
-	}
-	if s.Items != nil {
-		m.addEmbedded(s.Items.Schema)
-	}
-	if s.AdditionalProperties != nil {
-		m.addEmbedded(s.AdditionalProperties.Schema)
-	}
-	is := func(extension string) bool {
-		set, ok := s.Extensions.GetBool(extension)
-		return ok && set
-	}
-	if !is("x-kubernetes-embedded-resource") || !m.v3 && is("x-kubernetes-preserve-unknown-fields") {
-		return
-	}
-	m.addMeta(s, reflect.TypeFor[metav1.ObjectMeta]())
-	for _, name := range []string{"kind", "apiVersion"} {
-		if !slices.Contains(s.Required, name) {
-			s.Required = append(s.Required, name)
+	eachEmbedded(s, func(s *spec.Schema) {
+		if !m.v3 && extensionSet(s, "x-kubernetes-preserve-unknown-fields") {
+			return
 		}
-	}
+		m.addMeta(s, reflect.TypeFor[metav1.ObjectMeta]())
+		s.SetProperty("apiVersion", *spec.StringProperty().WithDescription("apiVersion defines the versioned schema of this representation of an object. More info: " + conventions + "resources"))
+		s.SetProperty("kind", *spec.StringProperty().WithDescription("kind is a string value representing the type of this object. In CamelCase. More info: " + conventions + "types-kinds"))
+		for _, name := range []string{"kind", "apiVersion"} {
+			if !slices.Contains(s.Required, name) {
+				s.Required = append(s.Required, name)
+			}
+		}
+	})
 }

@@ -134,6 +134,9 @@ func V3Paths(resources []Resource) []string {
 	for page := range pagesOf(resources) {
 		all[documentOf(page)] = true
 	}
+	for _, r := range resources {
+		all[GroupPath(r.Version)] = true // custom kinds have no page
+	}
 	return slices.Sorted(maps.Keys(all))
 }
 

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -297,6 +298,9 @@ func TestCustom(t *testing.T) {
 	}
 	if got := v3.Components.Schemas["com.example.v1.Widgets"].Properties["items"].Items.Schema.Ref.String(); got != "#/components/schemas/com.example.v1.Widget" {
 		t.Errorf("items of a list are %q", got)
+	}
+	if !slices.Contains(V3Paths(all), "apis/example.com/v1") {
+		t.Errorf("the index has %q", V3Paths(all))
 	}
 	one := v3.Paths.Paths["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"]
 	if one.Get == nil || one.Patch.RequestBody.Content["application/strategic-merge-patch+json"] != nil || one.Get.OperationId != "readExampleComV1NamespacedWidget" {

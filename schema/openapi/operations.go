@@ -133,7 +133,7 @@ func (c caller) operation(method, action, id, text string) operation {
 	return operation{
 		method: method, action: action, id: id, text: text,
 		tag: groupWord(c.v.Group) + "_" + c.v.Version, gvk: c.v.GVK(), item: item,
-		consumes: anyBody, produces: c.objectBodies(), returns: item,
+		consumes: c.anyBody(), produces: c.objectBodies(), returns: item,
 		parameters: append([]parameter{prettyParameter}, c.in...),
 	}
 }
@@ -146,6 +146,14 @@ func (c caller) objectBodies() []string {
 	return objectBodies
 }
 
+// anyBody is what objects are read in. Of custom kinds, documents say it.
+func (c caller) anyBody() []string {
+	if c.v.IsUnstructured() {
+		return customBodies
+	}
+	return anyBody
+}
+
 // object is an operation on one object.
 func (c caller) object(method, verb, text string) operation {
 	o := c.operation(method, method, c.id(verb, c.word, ""), text)
@@ -154,12 +162,16 @@ func (c caller) object(method, verb, text string) operation {
 }
 
 func (c caller) get() operation {
-	return c.object("get", "read", "read the specified "+c.v.Kind)
+	o := c.object("get", "read", "read the specified "+c.v.Kind)
+	if c.v.IsUnstructured() {
+		o.parameters = append(o.parameters, getParameters()...)
+	}
+	return o
 }
 
 func (c caller) list(suffix string) operation {
 	text := "list objects of kind " + c.v.Kind
-	if slices.Contains(c.verbs, "watch") {
+	if slices.Contains(c.verbs, "watch") && !c.v.IsUnstructured() {
 		text = "list or watch objects of kind " + c.v.Kind
 	}
 	o := c.operation("get", "list", c.id("list", c.word, suffix), text)
@@ -192,7 +204,7 @@ func (c caller) patch() operation {
 	o := c.object("patch", "patch", "partially update the specified "+c.v.Kind)
 	o.body, o.consumes, o.created = typeModel[metav1.Patch](), patchBodies, true
 	if c.v.IsUnstructured() {
-		o.consumes = customPatches
+		o.consumes, o.created = customPatches, false
 	}
 	o.parameters = append(o.parameters, patchParameters()...)
 	return o
@@ -212,6 +224,9 @@ func (c caller) deleteCollection() operation {
 	o := c.operation("delete", "deletecollection", c.id("delete Collection", c.word, ""), "delete collection of "+c.v.Kind)
 	o.body, o.optional = typeModel[metav1.DeleteOptions](), true
 	o.parameters = append(o.parameters, collectionParameters()...)
+	if c.v.IsUnstructured() { // Kubernetes describes it as a list
+		o.body, o.parameters = model{}, append(append([]parameter{prettyParameter}, c.in...), listParameters()...)
+	}
 	o.returns = typeModel[metav1.Status]()
 	return o
 }
@@ -284,7 +299,9 @@ func bodyOf(o *operation, s schema.Subresource) {
 		return
 	}
 	m := modelOf(s.Body)
-	o.gvk = s.Body.GVK()
+	if o.item.custom == nil {
+		o.gvk = s.Body.GVK()
+	}
 	if o.body == o.item {
 		o.body = m
 	}

@@ -32,6 +32,9 @@ func pagesOf(resources []Resource) map[string][]operation {
 	}
 	for _, r := range resources {
 		word := groupWord(r.Version.Group)
+		if r.Version.IsUnstructured() {
+			continue // Kubernetes describes no such pages
+		}
 		all["/"+GroupPath(r.Version)+"/"] = []operation{page("get"+title(word)+title(r.Version.Version)+"APIResources", word+"_"+r.Version.Version,
 			"get available resources", objectBodies, typeModel[metav1.APIResourceList]())}
 		if r.Version.Group != "" {

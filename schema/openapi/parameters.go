@@ -27,6 +27,7 @@ func nameParameter(kind string) parameter {
 	return parameter{name: "name", kind: "string", in: "path", text: "name of the " + kind}
 }
 
+func getParameters() []parameter    { return queryParameters(reflect.TypeFor[metav1.GetOptions]()) }
 func listParameters() []parameter   { return queryParameters(reflect.TypeFor[metav1.ListOptions]()) }
 func createParameters() []parameter { return queryParameters(reflect.TypeFor[metav1.CreateOptions]()) }
 func updateParameters() []parameter { return queryParameters(reflect.TypeFor[metav1.UpdateOptions]()) }

@@ -24,11 +24,8 @@ func TypedStructure(structure []byte) (*typed.ParseableType, error) {
 		return nil, err
 	}
 	meta := reflect.TypeFor[metav1.ObjectMeta]()
-	if root.Properties == nil {
-		root.Properties = map[string]spec.Schema{}
-	}
-	root.Properties["kind"], root.Properties["apiVersion"] = *spec.StringProperty(), *spec.StringProperty()
-	root.Properties["metadata"] = *spec.RefSchema("#/definitions/" + modelName(meta))
+	addTypedMeta(&root, meta)
+	eachEmbedded(&root, func(s *spec.Schema) { addTypedMeta(s, meta) })
 	converted, err := schemaconv.ToSchemaFromOpenAPI(map[string]*spec.Schema{structureName: &root}, false)
 	if err != nil {
 		return nil, fmt.Errorf("converting the schema: %w", err)
@@ -38,4 +35,36 @@ func TypedStructure(structure []byte) (*typed.ParseableType, error) {
 	p := &typed.Parser{Schema: smd.Schema{Types: slices.Clip(m.types)}}
 	parseable := p.Type(structureName)
 	return &parseable, nil
+}
+
+// addTypedMeta gives s the fields that every object has.
+func addTypedMeta(s *spec.Schema, meta reflect.Type) {
+	s.SetProperty("kind", *spec.StringProperty())
+	s.SetProperty("apiVersion", *spec.StringProperty())
+	s.SetProperty("metadata", *spec.RefSchema("#/definitions/" + modelName(meta)))
+}
+
+// eachEmbedded calls change for the schemas within s of objects that are embedded, the innermost first.
+func eachEmbedded(s *spec.Schema, change func(*spec.Schema)) {
+	if s == nil {
+		return
+	}
+	for name, inner := range s.Properties {
+		eachEmbedded(&inner, change)
+		s.Properties[name] = inner
+	}
+	if s.Items != nil {
+		eachEmbedded(s.Items.Schema, change)
+	}
+	if s.AdditionalProperties != nil {
+		eachEmbedded(s.AdditionalProperties.Schema, change)
+	}
+	if extensionSet(s, "x-kubernetes-embedded-resource") {
+		change(s)
+	}
+}
+
+func extensionSet(s *spec.Schema, extension string) bool {
+	set, ok := s.Extensions.GetBool(extension)
+	return ok && set
 }

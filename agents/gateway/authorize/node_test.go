@@ -139,7 +139,7 @@ func TestNodeAuthorizerRefuses(t *testing.T) {
 		{"exec in its pod", "GET", "/api/v1/namespaces/default/pods/here/exec?command=id&stdout=1", "", 403, `cannot get resource \"pods/exec\"`},
 		{"port-forward to its pod", "POST", "/api/v1/namespaces/default/pods/here/portforward", "", 403, `cannot create resource \"pods/portforward\"`},
 		{"proxy of its Node", "GET", "/api/v1/nodes/n1/proxy", "", 403, `cannot get resource \"nodes/proxy\"`},
-		{"evicts another's", "POST", "/api/v1/namespaces/default/pods/there/eviction", `{}`, 403, "node n1 can only evict pods with spec.nodeName set to itself"},
+		{"evicts another's", "POST", "/api/v1/namespaces/default/pods/there/eviction", `{"metadata":{"name":"there"}}`, 403, "node n1 can only evict pods with spec.nodeName set to itself"},
 		{"a token as mounted", "POST", account, token(`[]`), 201, `"token":"`},
 		{"of an audience that no volume names", "POST", account, token(`["vault"]`), 403,
 			`audience \"vault\" not found in pod spec volume, system:node:n1 is not authorized to request tokens for this audience`},

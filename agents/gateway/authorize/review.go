@@ -2,6 +2,8 @@ package authorize
 
 import (
 	"net/http"
+	"reflect"
+	"slices"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -114,8 +116,18 @@ func (v Reviews) ReviewRules(w http.ResponseWriter, r *request.Request) error {
 	return encode.Object(w, r, http.StatusCreated, answer)
 }
 
+// distinct are the rules without those that another is equal to: what system:masters may do is granted by a role, too.
+func distinct[T any](rules []T) (out []T) {
+	for _, rule := range rules {
+		if !slices.ContainsFunc(out, func(other T) bool { return reflect.DeepEqual(rule, other) }) {
+			out = append(out, rule)
+		}
+	}
+	return out
+}
+
 func rulesStatus(rules Rules, err error) authorizationv1.SubjectRulesReviewStatus {
-	s := authorizationv1.SubjectRulesReviewStatus{ResourceRules: rules.Resources, NonResourceRules: rules.Paths, Incomplete: rules.Incomplete}
+	s := authorizationv1.SubjectRulesReviewStatus{ResourceRules: distinct(rules.Resources), NonResourceRules: distinct(rules.Paths), Incomplete: rules.Incomplete}
 	if s.ResourceRules == nil {
 		s.ResourceRules = []authorizationv1.ResourceRule{} // the field is required
 	}

@@ -11,7 +11,10 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"gantry/agents/gateway/encode"
 	"gantry/agents/gateway/request"
@@ -126,6 +129,9 @@ func decode(w http.ResponseWriter, r *request.Request, v *schema.Version, body [
 		body = []byte("{}")
 	}
 	obj, unknown, err := schema.Decode(v, body)
+	if err == nil {
+		err = CheckType(v, obj, body)
+	}
 	if err != nil {
 		return nil, unreadable(r.Kinds, v, body, err)
 	}
@@ -154,16 +160,51 @@ func unreadable(kinds *schema.Set, v *schema.Version, body []byte, err error) er
 	if got.Kind == "" {
 		return unrecognized(v, err, body)
 	}
-	if got.GroupVersion() != v.GV() && v.IsUnstructured() {
-		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", got.GroupVersion(), v.APIVersion()))
+	var wrong *schema.WrongTypeError
+	if v.IsUnstructured() && errors.As(err, &wrong) {
+		if got.GroupVersion() != v.GV() {
+			return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", got.GroupVersion(), v.APIVersion()))
+		}
+		return OtherType(v, got, nameIn(body))
 	}
 	var values *schema.ValueError
 	if errors.As(err, &values) {
-		var named struct{ Metadata struct{ Name string } }
-		_ = json.Unmarshal(body, &named) // a name of another type is none
-		return apierrors.NewInvalid(v.GVK().GroupKind(), named.Metadata.Name, values.Errs)
+		return apierrors.NewInvalid(v.GVK().GroupKind(), nameIn(body), values.Errs)
 	}
 	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", got.Kind, got.Version, v.Kind, err))
+}
+
+// nameIn is the name of the object in a body; one of another type is none.
+func nameIn(body []byte) string {
+	var named struct{ Metadata struct{ Name string } }
+	_ = json.Unmarshal(body, &named)
+	return named.Metadata.Name
+}
+
+// OtherType is the error of an object of another type in the place of one of the custom kind v, which Kubernetes validates as that.
+func OtherType(v *schema.Version, got kschema.GroupVersionKind, name string) error {
+	var errs field.ErrorList
+	if got.Kind != v.Kind {
+		errs = append(errs, field.Invalid(field.NewPath("kind"), got.Kind, "must be "+v.Kind))
+	}
+	if got.GroupVersion() != v.GV() {
+		errs = append(errs, field.Invalid(field.NewPath("apiVersion"), got.GroupVersion().String(), "must be "+v.APIVersion()))
+	}
+	return apierrors.NewInvalid(got.GroupKind(), name, errs)
+}
+
+// CheckType refuses a body, which was read as obj, of a custom kind that does not say of which type it is: only for built-in kinds, Kubernetes
+// fills that in.
+func CheckType(v *schema.Version, obj schema.Object, body []byte) error {
+	if _, custom := obj.(*unstructured.Unstructured); !custom {
+		return nil
+	}
+	apiVersion, kind, err := typeOf(body)
+	if err == nil && (apiVersion == "" || kind == "") {
+		gv, _ := kschema.ParseGroupVersion(apiVersion) // it was parsed before
+		err = &schema.WrongTypeError{Got: gv.WithKind(kind), Want: v.GVK()}
+	}
+	return err
 }
 
 // Fault is why a body, which schema.Decode refuses with err, is no object of version v, as Kubernetes words it, and of which type it is: without
@@ -173,11 +214,21 @@ func Fault(kinds *schema.Set, v *schema.Version, body []byte, err error) (kschem
 	if bad != nil {
 		return kschema.GroupVersionKind{}, fmt.Errorf("couldn't get version/kind; json parse error: %w", bad)
 	}
+	if v.IsUnstructured() {
+		gv, bad := kschema.ParseGroupVersion(apiVersion)
+		switch {
+		case kind == "":
+			return kschema.GroupVersionKind{}, runtime.NewMissingKindErr(string(body))
+		case bad != nil:
+			return kschema.GroupVersionKind{}, bad
+		}
+		return gv.WithKind(kind), err
+	}
 	got, bad := v.CompleteType(apiVersion, kind)
 	switch {
 	case bad != nil:
 		return kschema.GroupVersionKind{}, bad
-	case got == v.GVK() || v.IsUnstructured():
+	case got == v.GVK():
 		return got, err
 	}
 	other := kinds.Version(got)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
@@ -131,24 +132,34 @@ func (d *Documents) aggregatedGroup(g group) apidiscoveryv2.APIGroupDiscovery {
 			freshness = apidiscoveryv2.DiscoveryFreshnessStale
 		}
 		one.Versions = append(one.Versions, apidiscoveryv2.APIVersionDiscovery{
-			Version: v, Resources: discoveryRows(d.lists[gv].APIResources), Freshness: freshness,
+			Version: v, Resources: d.discoveryRows(gv), Freshness: freshness,
 		})
 	}
 	return one
 }
 
 // discoveryRows turns plain rows (pods, pods/log) into nested ones. rows are sorted, so a resource stands before its
-// subresources. Kinds of the list's own group and version are written without them, as Kubernetes does.
-func discoveryRows(rows []metav1.APIResource) []apidiscoveryv2.APIResourceDiscovery {
+// subresources. Kinds of the list's own group and version are written without them, as Kubernetes does, except for custom kinds, whose status stands
+// before their scale.
+func (d *Documents) discoveryRows(gv kschema.GroupVersion) []apidiscoveryv2.APIResourceDiscovery {
 	var out []apidiscoveryv2.APIResourceDiscovery
-	for _, row := range rows {
+	for _, row := range d.lists[gv].APIResources {
 		kind := metav1.GroupVersionKind{Group: row.Group, Version: row.Version, Kind: row.Kind}
 		resource, sub, nested := strings.Cut(row.Name, "/")
+		custom := d.custom[gv.WithResource(resource)]
+		if custom && kind.Version == "" {
+			kind.Group, kind.Version = gv.Group, gv.Version
+		}
 		if nested {
 			if n := len(out); n > 0 && out[n-1].Resource == resource {
 				out[n-1].Subresources = append(out[n-1].Subresources, apidiscoveryv2.APISubresourceDiscovery{
 					Subresource: sub, ResponseKind: &kind, Verbs: row.Verbs,
 				})
+				if custom {
+					slices.SortFunc(out[n-1].Subresources, func(a, b apidiscoveryv2.APISubresourceDiscovery) int {
+						return strings.Compare(b.Subresource, a.Subresource)
+					})
+				}
 			}
 			continue
 		}

@@ -22,6 +22,7 @@ import (
 type Documents struct {
 	groups []group // in the order of compareGroups
 	lists  map[kschema.GroupVersion]*metav1.APIResourceList
+	custom map[kschema.GroupVersionResource]bool // the resources of custom kinds
 	// extensions are those of lists that extension servers serve.
 	extensions map[kschema.GroupVersion]*Extension
 	inOrder    []Extension           // all of them
@@ -40,7 +41,8 @@ type Documents struct {
 // New describes resources and what extension servers serve. cache holds what was made for others: what a group is like is made anew where its
 // resources have changed.
 func New(resources []*request.Resource, cache *Cache, advertised func() netip.AddrPort, version kversion.Info, extensions []Extension) *Documents {
-	d := &Documents{cache: cache, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{}}
+	d := &Documents{cache: cache, advertised: advertised, version: version, lists: map[kschema.GroupVersion]*metav1.APIResourceList{},
+		custom: map[kschema.GroupVersionResource]bool{}}
 	d.described = sync.OnceValue(func() []openapi.Resource {
 		return describeAll(slices.DeleteFunc(slices.Clone(resources), func(r *request.Resource) bool { return d.extensions[r.Version.GV()] != nil }))
 	})
@@ -52,6 +54,11 @@ func New(resources []*request.Resource, cache *Cache, advertised func() netip.Ad
 		d.groups = append(d.groups, group{g.name, slices.Clone(g.versions), g})
 		for version, l := range g.lists {
 			d.lists[kschema.GroupVersion{Group: g.name, Version: version}] = l
+		}
+	}
+	for _, res := range resources {
+		if res.Version.IsUnstructured() {
+			d.custom[res.Version.GV().WithResource(res.Kind.Plural)] = true
 		}
 	}
 	d.addExtensions(extensions)
@@ -90,6 +97,9 @@ func rowsOf(res *request.Resource) []metav1.APIResource {
 		Name: k.Plural, SingularName: k.Singular, Namespaced: k.Namespaced, Kind: v.Kind,
 		Verbs: res.Handlers.Verbs(), ShortNames: k.ShortNames, Categories: k.Categories,
 	}
+	if v.IsUnstructured() {
+		row.Verbs = inOrder(row.Verbs)
+	}
 	if !res.Virtual {
 		row.StorageVersionHash = storageHash(k)
 	}
@@ -108,10 +118,18 @@ func rowsOf(res *request.Resource) []metav1.APIResource {
 	return rows
 }
 
-// storageHash changes when the version that a kind is stored in does. It is Kubernetes', which stores the two kinds of mutating policies in their earlier version.
+// customVerbs is the order in which Kubernetes lists the verbs of custom kinds; those of the others are sorted.
+var customVerbs = []string{"delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"}
+
+func inOrder(verbs []string) []string {
+	return slices.DeleteFunc(slices.Clone(customVerbs), func(verb string) bool { return !slices.Contains(verbs, verb) })
+}
+
+// storageHash changes when the version that a kind is stored in does. It is Kubernetes', which stores definitions and the two kinds of mutating policies in their
+// earlier version.
 func storageHash(k *schema.Kind) string {
 	version := k.Version.Version
-	if strings.HasPrefix(k.Kind, "MutatingAdmissionPolicy") {
+	if strings.HasPrefix(k.Kind, "MutatingAdmissionPolicy") || k.Kind == "CustomResourceDefinition" && k.Group == "apiextensions.k8s.io" {
 		version = "v1beta1"
 	}
 	sum := sha256.Sum256([]byte(k.Group + "/" + version + "/" + k.Kind))

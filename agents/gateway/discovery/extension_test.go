@@ -19,8 +19,8 @@ func TestExtensions(t *testing.T) {
 	gv := func(group, version string) kschema.GroupVersion {
 		return kschema.GroupVersion{Group: group, Version: version}
 	}
-	custom := &schema.Kind{Version: schema.Version{Group: "custom.example.com", Version: "v1", Kind: "C"}, Plural: "cs"}
-	both := &schema.Kind{Version: schema.Version{Group: "wardle.example.com", Version: "v1", Kind: "W"}, Plural: "ws"}
+	custom := &schema.Kind{Version: schema.Version{Group: "custom.example.com", Version: "v1", Kind: "C", New: schema.NewUnstructured}, Plural: "cs"}
+	both := &schema.Kind{Version: schema.Version{Group: "wardle.example.com", Version: "v1", Kind: "W", New: schema.NewUnstructured}, Plural: "ws"}
 	var all []*request.Resource
 	for _, k := range []*schema.Kind{custom, both, apps.Deployment} {
 		all = append(all, &request.Resource{Kind: k, Version: k.Stored()})
@@ -48,5 +48,11 @@ func TestExtensions(t *testing.T) {
 	}
 	if f := list.Items[1].Versions[0].Freshness; f != apidiscoveryv2.DiscoveryFreshnessStale || versions[0].Freshness != apidiscoveryv2.DiscoveryFreshnessCurrent {
 		t.Errorf("what may be old is %s, what is known %s", f, versions[0].Freshness)
+	}
+}
+
+func TestVerbsOfCustomKinds(t *testing.T) {
+	if diff := cmp.Diff([]string{"delete", "get", "create", "watch"}, inOrder([]string{"create", "delete", "get", "watch"})); diff != "" {
+		t.Error(diff)
 	}
 }

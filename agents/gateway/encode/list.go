@@ -2,6 +2,7 @@ package encode
 
 import (
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"io"
@@ -23,7 +24,11 @@ func List(w http.ResponseWriter, r *request.Request, l registry.List) error {
 	if err != nil {
 		return err
 	}
-	body := listBody{head: listHead(v.ListKind(), v.APIVersion(), l), items: items}
+	head := listHead(v.ListKind(), v.APIVersion(), l)
+	if v.IsUnstructured() && l.Continue == "" {
+		head = bytes.Replace(head, []byte(`"metadata":{`), []byte(`"metadata":{"continue":"",`), 1) // as Kubernetes, which sets it in any case
+	}
+	body := listBody{head: head, items: items}
 	if r.Shape.YAML || r.Shape.Pretty {
 		return sendBytes(w, r, http.StatusOK, body.bytes())
 	}

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -78,7 +79,7 @@ func (c *Client) Post(ctx context.Context, read webhooks.Finder, to *admissionv1
 		return nil, fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, apierrors.NewGenericServerResponse(res.StatusCode, "post", kschema.GroupResource{}, "", string(answer[:min(len(answer), 1024)]), 0, true)
+		return nil, apierrors.NewGenericServerResponse(res.StatusCode, "post", kschema.GroupResource{}, "", strings.TrimSpace(string(answer[:min(len(answer), 1024)])), 0, true)
 	}
 	return answer, nil
 }
