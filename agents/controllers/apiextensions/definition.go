@@ -84,7 +84,7 @@ func (r reconciler) reconcile(ctx context.Context, key string) (time.Duration, e
 	if err != nil {
 		return 0, err
 	}
-	served, refused, after := r.served(d, time.Now())
+	served, after, refused := r.served(d, time.Now())
 	next := planStatus(d, others, served, refused, time.Now())
 	if !equality.Semantic.DeepEqual(d.Status, next.Status) {
 		return 0, r.updateStatus(ctx, next, "its names or conditions have changed")
@@ -120,23 +120,23 @@ func (r reconciler) others(ctx context.Context, d *definition) (all []*definitio
 
 // served tells whether this process serves the kind of a definition whose names are accepted, or why it will not. after is when that is looked up
 // again; 0: when it changes.
-func (r reconciler) served(d *definition, now time.Time) (is bool, refused error, after time.Duration) {
+func (r reconciler) served(d *definition, now time.Time) (is bool, after time.Duration, refused error) {
 	names := apiextensions.FindCondition(d, apiextensionsv1.NamesAccepted)
 	if !accepted(d) {
-		return false, nil, 0
+		return false, 0, nil
 	}
 	set := r.Registry.Kinds().Set()
 	if k := set.Resource(d.Spec.Group, d.Status.AcceptedNames.Plural); k != nil && k.IsUnstructured() {
-		return true, nil, 0
+		return true, 0, nil
 	}
 	if now.Sub(names.LastTransitionTime.Time) < servedDelay {
-		return false, nil, servedDelay // it is about to be served
+		return false, servedDelay, nil // it is about to be served
 	}
 	k, err := customresource.Kind(d, nil)
 	if err == nil {
 		_, err = set.With(k)
 	}
-	return false, err, refusedDelay // a kind with its names may be about to go
+	return false, refusedDelay, err // a kind with its names may be about to go
 }
 
 func accepted(d *definition) bool {
