@@ -62,8 +62,11 @@ func (g *gateway) extensionOf(r *request.Request) *aggregate.Service {
 	return all.Of(parts[1], parts[2])
 }
 
-// routed tells whether Kubernetes' router would let a request for a built-in kind through to its handler, by its media types.
+// routed tells whether Kubernetes' router would let a request through to its handler, by its media types. Requests for custom kinds always get there.
 func routed(r *request.Request) bool {
+	if r.Resource.Version.IsUnstructured() {
+		return true
+	}
 	if r.Method == http.MethodPatch {
 		media, _, err := decode.MediaType(r.Header.Get("Content-Type"))
 		return err == nil && slices.Contains(patchTypes, media)

@@ -27,6 +27,7 @@ func TestKubectl(t *testing.T) {
 		{widget, "apply -f -", []string{"widget.example.com/w created"}},
 		{widget, "apply -f -", []string{"widget.example.com/w unchanged"}},
 		{"", "get wd", []string{"COLOUR", "REPLICAS", "green", "1"}},
+		{"", "get widgets.v1alpha1.example.com", []string{"Warning: example.com/v1alpha1 Widget is deprecated; use example.com/v1 Widget", "NAME"}},
 		{"", "get all", []string{"widget.example.com/w"}},
 		{"", "get widget w -o jsonpath={.spec.replicas}/{.metadata.generation}", []string{"1/1"}},
 		{"", "get widgets --field-selector=spec.colour=green -o name", []string{"widget.example.com/w"}},

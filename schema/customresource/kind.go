@@ -93,6 +93,12 @@ func kindIn(d *definition, v *version) *schema.Kind {
 		k.RefuseCreate = "create not allowed while custom resource definition is terminating"
 	}
 	k.PrepareUnstructured()
+	if prepare := k.PrepareCreate; v.status && v.defaultsStatus() {
+		k.PrepareCreate = func(obj schema.Object) { // Kubernetes sets it when it reads the new object
+			prepare(obj)
+			k.Default(obj)
+		}
+	}
 	return k
 }
 

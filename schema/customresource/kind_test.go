@@ -183,6 +183,25 @@ other: 1`)
 	}
 }
 
+// TestDefaultStatus creates an object whose schema has a default for the status, as flux's have.
+func TestDefaultStatus(t *testing.T) {
+	k := kindOf(t, `
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: widgets, singular: widget, kind: Widget, listKind: Widgets}
+  versions:
+  - {name: v1, served: true, storage: true, subresources: {status: {}}, schema: {openAPIV3Schema: {type: object, properties: {
+      status: {type: object, default: {observedGeneration: -1}, properties: {observedGeneration: {type: integer}}}}}}}
+`)
+	u := object(t, k, "status: {observedGeneration: 7}")
+	k.PrepareCreate(u)
+	if got, _, _ := unstructured.NestedInt64(u.Object, "status", "observedGeneration"); got != -1 {
+		t.Errorf("the status is %v", u.Object["status"])
+	}
+}
+
 func texts(errs field.ErrorList) (all []string) {
 	for _, e := range errs {
 		all = append(all, e.Error())

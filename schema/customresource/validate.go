@@ -53,6 +53,12 @@ func (v *version) setDefaults(u *unstructured.Unstructured) {
 	}
 }
 
+// defaultsStatus tells whether objects without a status get one.
+func (v *version) defaultsStatus() bool {
+	c, err := v.source.compiled()
+	return err == nil && c.structural != nil && c.structural.Properties["status"].Default.Object != nil
+}
+
 // validate returns every error of a new object: of its metadata, by the schema, of its replicas, of the metadata in embedded objects, of lists
 // that are sets and maps, and by the rules of the schema, in this order.
 func (v *version) validate(u *unstructured.Unstructured) field.ErrorList {

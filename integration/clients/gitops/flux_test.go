@@ -65,7 +65,7 @@ func fluxKind(group, name, plural, short, category, version string, columns []st
 	return k
 }
 
-// fluxKinds have the names, columns and what the flux command reads of flux's own kinds.
+// fluxKinds have the names, columns and the main fields of flux's own kinds.
 func fluxKinds() []kind {
 	source := `
 sourceRef: {type: object, required: [kind, name], properties: {apiVersion: {type: string}, kind: {type: string}, name: {type: string}, namespace: {type: string}}}

@@ -39,7 +39,10 @@ func (k kind) crd() map[string]any {
 	}
 	var versions []any
 	for i, v := range k.versions {
-		version := map[string]any{"name": v, "served": true, "storage": i == 0, "schema": map[string]any{"openAPIV3Schema": root}, "additionalPrinterColumns": columns}
+		version := map[string]any{"name": v, "served": true, "storage": i == 0, "schema": map[string]any{"openAPIV3Schema": root}}
+		if columns != nil {
+			version["additionalPrinterColumns"] = columns
+		}
 		if !k.noStatus {
 			version["subresources"] = map[string]any{"status": map[string]any{}}
 		}
@@ -49,10 +52,11 @@ func (k kind) crd() map[string]any {
 		versions = append(versions, version)
 	}
 	return map[string]any{
-		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": k.plural + "." + k.group, "labels": k.labels},
-		"spec": map[string]any{"group": k.group, "scope": "Namespaced", "versions": versions, "names": map[string]any{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": without(map[string]any{"name": k.plural + "." + k.group, "labels": k.labels}, len(k.labels) == 0, "labels"),
+		"spec": map[string]any{"group": k.group, "scope": "Namespaced", "versions": versions, "names": without(without(map[string]any{
 			"kind": k.name, "listKind": k.name + "List", "plural": k.plural, "singular": strings.ToLower(k.name), "shortNames": k.short, "categories": k.categories,
-		}},
+		}, k.short == nil, "shortNames"), k.categories == nil, "categories")},
 	}
 }
 
@@ -87,6 +91,14 @@ func object(properties map[string]any) map[string]any {
 }
 
 func list(of map[string]any) map[string]any { return map[string]any{"type": "array", "items": of} }
+
+// without removes a name from m if its value is empty: with null, kubectl apply finds a change every time.
+func without(m map[string]any, empty bool, name string) map[string]any {
+	if empty {
+		delete(m, name)
+	}
+	return m
+}
 
 // with is properties and more of them, by name.
 func with(properties map[string]any, more ...any) map[string]any {

@@ -1,11 +1,9 @@
-// Package gitops has custom kinds in the shape of flux's and Argo CD's, and uses them with kubectl and with the flux command.
+// Package gitops has custom kinds in the shape of flux's and Argo CD's, and uses them with kubectl.
 package gitops
 
 import (
 	"encoding/json"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"gantry/integration/clients/cluster"
@@ -23,14 +21,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestFlux uses flux's kinds with the flux command, which must be of a release's version: it reads that from the kinds' and controllers' labels.
-func TestFlux(t *testing.T) {
-	bin := t.TempDir()
-	if err := os.Symlink(cluster.Program("flux"), filepath.Join(bin, "flux")); err != nil {
-		t.Fatal(err)
-	}
-	run(t, "testdata/flux.txt", "KINDS="+write(t, fluxKinds()), "PATH="+bin+":"+os.Getenv("PATH"))
-}
+// TestFlux uses flux's kinds.
+func TestFlux(t *testing.T) { run(t, "testdata/flux.txt", "KINDS="+write(t, fluxKinds())) }
 
 // TestArgoCD uses Argo CD's kinds.
 func TestArgoCD(t *testing.T) {
