@@ -14,6 +14,8 @@ import (
 	"gantry/registry/bynode"
 	"gantry/registry/store"
 	"gantry/registry/store/storetest"
+	"gantry/schema"
+	"gantry/schema/core"
 )
 
 // TestSlowFollowerBlocksNothing checks that for a follower that is behind the difference is kept, and not every change.
@@ -125,7 +127,7 @@ func TestRepairBlocksNoWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		etcd := stoppedCommits{store.NewFake(), make(chan struct{}, 1), make(chan struct{})}
-		r := New(Config{Store: etcd, Kinds: testKinds(), Log: slog.New(slog.DiscardHandler)})
+		r := New(Config{Store: etcd, Kinds: schema.NewKinds(schema.NewSet(podKind, nodeKind, core.PersistentVolume)), Log: slog.New(slog.DiscardHandler)})
 		ended := make(chan error, 2)
 		go func() { ended <- r.Run(ctx) }()
 		go func() { ended <- r.RepairByNode(ctx, bynode.NewCopies(), bynode.Observer{}, nil) }()

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,6 +30,7 @@ type fixture struct {
 	r    *registry.Registry
 	etcd *store.Fake
 	pods *vanished.Pods
+	mu   sync.Mutex // guards told
 	told []string
 	tell func(registry.Change)
 }
@@ -36,8 +39,19 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	r, etcd := registrytest.New(t)
 	f := &fixture{T: t, r: r, etcd: etcd, pods: vanished.New(bynode.NewCopies())}
-	f.tell = f.pods.Follower(func(c registry.Change) { f.told = append(f.told, describe(c)) })
+	f.tell = f.pods.Follower(func(c registry.Change) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.told = append(f.told, describe(c))
+	})
 	return f
+}
+
+// tolds is what the follower was told since the last call of wantTold.
+func (f *fixture) tolds() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.told)
 }
 
 // describe is "+name", "-name" or "=name" for a pod that is new, deleted or changed, with the last letter of its uid.
@@ -64,6 +78,8 @@ func (f *fixture) pod(name string, change ...func(*corev1.Pod)) *registry.Item {
 
 func (f *fixture) wantTold(want ...string) {
 	f.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if strings.Join(f.told, " ") != strings.Join(want, " ") {
 		f.Errorf("the follower is told %v, want %v", f.told, want)
 	}
@@ -238,13 +254,13 @@ func TestKeptWhileHeld(t *testing.T) {
 				}
 				time.Sleep(bynode.HoldTime / 2)
 				synctest.Wait()
-				if told := len(f.told); told != map[bool]int{true: 0, false: 6}[raw] {
+				if told := len(f.tolds()); told != map[bool]int{true: 0, false: 6}[raw] {
 					t.Errorf("%d deletions are told while pods may be held", told)
 				}
 				time.Sleep(bynode.HoldTime)
 				synctest.Wait()
-				if len(f.told) != 6 {
-					t.Errorf("told in the end: %v", f.told)
+				if told := f.tolds(); len(told) != 6 {
+					t.Errorf("told in the end: %v", told)
 				}
 			})
 		})

@@ -18,7 +18,7 @@ func customKind(group string, i int) *request.Resource {
 		Version: schema.Version{Group: group, Version: "v1", Kind: fmt.Sprintf("Kind%d", i), New: schema.NewUnstructured, NewList: schema.NewUnstructuredList},
 		Plural:  fmt.Sprintf("kinds%d", i), Namespaced: true,
 	}
-	return &request.Resource{Kind: k, Version: k.Stored()}
+	return &request.Resource{Kind: k, Version: k.Stored(), Handlers: request.Handlers{"get": nil, "list": nil}}
 }
 
 // aggregatedOf is the aggregated document of /apis; it is what aggregated lists.
