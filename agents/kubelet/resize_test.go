@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"gantry/registry"
+	"gantry/registry/admit/plugins"
+	"gantry/registry/registrytest"
 	"gantry/schema"
 	"gantry/schema/core"
 )
@@ -24,13 +26,13 @@ func amounts(cpu, memory, cpuLimit, memoryLimit string) corev1.ResourceRequireme
 // resize asks for other resources of a pod's first container, as `kubectl patch --subresource resize` does.
 func (r *testCluster) resize(name string, to corev1.ResourceRequirements) {
 	r.Helper()
-	if err := r.tryResize(name, to); err != nil {
+	if err := r.tryResize(r.api, name, to); err != nil {
 		r.Fatal(err)
 	}
 }
 
-func (r *testCluster) tryResize(name string, to corev1.ResourceRequirements) error {
-	_, err := r.api.Modify(r.Context(), core.Pod, "default", name, func(current schema.Object) (schema.Object, error) {
+func (r *testCluster) tryResize(api *registry.Registry, name string, to corev1.ResourceRequirements) error {
+	_, err := api.Modify(r.Context(), core.Pod, "default", name, func(current schema.Object) (schema.Object, error) {
 		p := current.DeepCopyObject().(*corev1.Pod)
 		p.Spec.Containers[0].Resources = to
 		return p, nil
@@ -123,14 +125,31 @@ func TestResizeThatTheNodeLacks(t *testing.T) {
 	r.untilRunning("other")
 	r.until("web", "running", resized)
 
-	if err := r.tryResize("web", share(20)); err == nil || !strings.Contains(err.Error(), "node didn't have enough allocatable resources: cpu") {
+	if err := r.tryResize(r.api, "web", share(20)); err == nil || !strings.Contains(err.Error(), "node didn't have enough allocatable resources: cpu") {
 		t.Errorf("more than the node has: %v", err)
 	}
+	rules, err := plugins.Options{Disable: []string{"PodResizeValidator"}}.Rules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.tryResize(registrytest.WithAdmission(t, r.store, rules), "web", share(20)); err != nil {
+		t.Fatal(err)
+	}
+	pod := r.until("web", "infeasible to resize", func(p *corev1.Pod) bool {
+		return p != nil && resizeCondition(p, corev1.PodResizePending) != nil
+	})
+	if c := resizeCondition(pod, corev1.PodResizePending); c.Reason != corev1.PodReasonInfeasible || !strings.HasPrefix(c.Message, "Node didn't have enough capacity: cpu, requested: ") {
+		t.Errorf("condition: %+v", c)
+	}
+	if got, want := statuses(pod)[0].AllocatedResources, share(2).Requests; !equality.Semantic.DeepEqual(got, want) {
+		t.Errorf("allocated: %v, want %v", got, want)
+	}
+	r.untilEvent("web", "ResizeInfeasible")
 
 	r.stop() // a restarted kubelet knows what was granted
 	r.start()
 	r.resize("web", share(7))
-	pod := r.until("web", "deferred in its resize", func(p *corev1.Pod) bool {
+	pod = r.until("web", "deferred in its resize", func(p *corev1.Pod) bool {
 		return p != nil && resizeCondition(p, corev1.PodResizePending) != nil && resizeCondition(p, corev1.PodResizePending).Reason == corev1.PodReasonDeferred
 	})
 	if got, want := statuses(pod)[0].AllocatedResources, share(2).Requests; !equality.Semantic.DeepEqual(got, want) {
