@@ -12,6 +12,7 @@ import (
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
 
 	"gantry/schema/internal/wire"
 )
@@ -195,4 +196,18 @@ func CheckProtobuf(obj Object, data []byte) error {
 		return &ValueError{errs}
 	}
 	return nil
+}
+
+// DecodeYAML decodes YAML or JSON that is no object of the API, such as a configuration file. Fields that to lacks and fields that are set twice are
+// errors.
+func DecodeYAML(text []byte, to any) error {
+	raw, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return err
+	}
+	strict, err := kjson.UnmarshalStrict(raw, to)
+	if err != nil {
+		return err
+	}
+	return errors.Join(strict...)
 }

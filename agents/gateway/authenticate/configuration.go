@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	apiserverv1 "k8s.io/apiserver/pkg/apis/apiserver/v1"
-	"sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
+
+	"gantry/schema"
 )
 
 // Anonymous says which requests without credentials are the anonymous user's. The zero value: all are.
@@ -37,13 +37,8 @@ func ReadFile(path string) (*Anonymous, error) {
 }
 
 func read(text []byte) (*Anonymous, error) {
-	raw, err := yaml.YAMLToJSONStrict(text)
-	if err != nil {
-		return nil, err
-	}
 	var c apiserverv1.AuthenticationConfiguration
-	strict, err := json.UnmarshalStrict(raw, &c)
-	if err = errors.Join(append(strict, err)...); err != nil {
+	if err := schema.DecodeYAML(text, &c); err != nil {
 		return nil, err
 	}
 	const kind = "AuthenticationConfiguration"

@@ -7,6 +7,7 @@ import (
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
 
 	"gantry/agents/scheduler/framework"
+	"gantry/schema"
 )
 
 // profileOf returns a profile of the configuration, and the faults of its plug-ins.
@@ -97,7 +98,7 @@ func checkArgs(c *pluginConfig, name string, rows []framework.Plugin) field.Erro
 // decode sets a struct with TypeMeta from the arguments.
 func (c *pluginConfig) decode(into framework.Args) *field.Error {
 	if len(c.raw) > 0 {
-		if err := decodeStrict(c.raw, into); err != nil {
+		if err := schema.DecodeYAML(c.raw, into); err != nil {
 			return field.Invalid(c.path, field.OmitValueType{}, err.Error())
 		}
 	}

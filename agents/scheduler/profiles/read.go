@@ -1,17 +1,15 @@
 package profiles
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	schedulerv1 "k8s.io/kube-scheduler/config/v1"
-	"sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 
 	"gantry/agents/scheduler/framework"
+	"gantry/schema"
 )
 
 // Settings are what a configuration says.
@@ -54,7 +52,7 @@ func ReadFile(path string, rows []framework.Plugin) (Settings, error) {
 // Read returns the settings of a configuration in YAML or JSON.
 func Read(text []byte, rows []framework.Plugin) (Settings, error) {
 	var c schedulerv1.KubeSchedulerConfiguration
-	if err := decodeStrict(text, &c); err != nil {
+	if err := schema.DecodeYAML(text, &c); err != nil {
 		return Settings{}, err
 	}
 	if c.APIVersion != schedulerv1.SchemeGroupVersion.String() || c.Kind != "KubeSchedulerConfiguration" {
@@ -75,19 +73,6 @@ func Read(text []byte, rows []framework.Plugin) (Settings, error) {
 		return Settings{}, err
 	}
 	return settings, nil
-}
-
-// decodeStrict decodes YAML or JSON; fields that to lacks and fields that are set twice are errors.
-func decodeStrict(text []byte, to any) error {
-	raw, err := yaml.YAMLToJSONStrict(text)
-	if err != nil {
-		return err
-	}
-	strict, err := json.UnmarshalStrict(raw, to)
-	if err != nil {
-		return err
-	}
-	return errors.Join(strict...)
 }
 
 func setDefaults(c *schedulerv1.KubeSchedulerConfiguration) {

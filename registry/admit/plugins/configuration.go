@@ -1,15 +1,15 @@
 package plugins
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 
 	apiserverv1 "k8s.io/apiserver/pkg/apis/apiserver/v1"
-	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
+
+	"gantry/schema"
 )
 
 // readFile returns the configurations of plug-ins in a file with an AdmissionConfiguration, by the plug-ins' names.
@@ -37,7 +37,7 @@ func readFile(path string) (map[string][]byte, error) {
 // before its file.
 func read(text []byte, open func(path string) ([]byte, error)) (map[string][]byte, error) {
 	var c apiserverv1.AdmissionConfiguration
-	if err := decode(text, &c); err != nil {
+	if err := schema.DecodeYAML(text, &c); err != nil {
 		return nil, err
 	}
 	const kind = "AdmissionConfiguration"
@@ -77,22 +77,9 @@ func decodeAs(text []byte, apiVersion, kind string, to any) error {
 	if head.APIVersion != apiVersion || head.Kind != kind {
 		return noKind(head.APIVersion, head.Kind, apiVersion, kind)
 	}
-	return decode(text, to)
+	return schema.DecodeYAML(text, to)
 }
 
 func noKind(apiVersion, kind, wantVersion, wantKind string) error {
 	return fmt.Errorf("no kind %q is registered for version %q: want %s of %s", kind, apiVersion, wantKind, wantVersion)
-}
-
-// decode decodes YAML or JSON; fields that to lacks and fields that are set twice are errors.
-func decode(text []byte, to any) error {
-	raw, err := yaml.YAMLToJSONStrict(text)
-	if err != nil {
-		return err
-	}
-	strict, err := json.UnmarshalStrict(raw, to)
-	if err != nil {
-		return err
-	}
-	return errors.Join(strict...)
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"gantry/registry/admit"
+	"gantry/schema"
 )
 
 // nodeSelectorAnnotation of a namespace is the node selector of its pods: "zone=a,disk=ssd".
@@ -23,7 +24,7 @@ func podNodeSelector(_ Options, configuration []byte) (admit.Rule, error) {
 		Selectors nodeSelectors `json:"podNodeSelectorPluginConfig"`
 	}
 	if configuration != nil {
-		if err := decode(configuration, &c); err != nil {
+		if err := schema.DecodeYAML(configuration, &c); err != nil {
 			return admit.Rule{}, err
 		}
 	}
